@@ -1,0 +1,67 @@
+"""What an agent is given and what it hands on: raw records of one partition, and messages to publish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Record(Protocol):
+    """One raw Kafka record, as the client's own record type has it (nothing is copied)."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int:
+        """Milliseconds since the epoch, UTC."""
+        ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive records of one partition, in offset order, never empty."""
+
+    topic: str
+    partition: int
+    records: Sequence[Record]
+
+
+class Message(NamedTuple):
+    """A message to publish. `partition` None: murmur2 of the key; `timestamp` None: the producer's clock (ms)."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    partition: int | None = None
+    timestamp: int | None = None
+
+
+class Publisher(Protocol):
+    """Moves messages to Kafka."""
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Publish in order and return when every one is acknowledged by all in-sync replicas.
+
+        Raises `PublishFailed` if any was not; the caller then counts none as published.
+        """
+        ...
+
+
+class RecordedMessage(NamedTuple):
+    """A concrete `Record`, for tests and for records read back one at a time."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
