@@ -1,0 +1,78 @@
+"""The data folder of one instance: held by one process at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from resegment.errors import ResegmentError
+
+_LOOK_AGAIN_SECONDS = 0.05
+
+
+class FolderInUse(ResegmentError):
+    """Another instance holds the folder. `pid` is its process, or None if that is gone and only a server of it is left."""
+
+    def __init__(self, folder: Path, pid: int | None) -> None:
+        who = f"process {pid}" if pid is not None else "a server whose parent has ended"
+        remedy = f"stop it (kill {pid})" if pid is not None else f"end the server that works in {folder}"
+        super().__init__(
+            f"The folder {folder} is in use by {who}.", remedy=f"{remedy}, or choose another folder."
+        )
+        self.folder = folder
+        self.pid = pid
+
+
+@asynccontextmanager
+async def held(folder: Path, *, patience: float = 10.0) -> AsyncIterator[int]:
+    """Hold `folder` (made if missing) and yield the descriptor of its lock, for the servers to inherit.
+
+    A server that inherits it keeps the folder held for as long as it runs, so after a crash nobody else
+    writes to its data; up to `patience` seconds are given to such a server to end.
+
+    Raises `FolderInUse`: at once if the holder is alive, else when `patience` is over.
+    """
+    lock = _open_lock(folder)
+    try:
+        deadline = asyncio.get_running_loop().time() + patience
+        while not _taken(lock):
+            holder = _holder(lock)
+            if holder is not None or asyncio.get_running_loop().time() > deadline:
+                raise FolderInUse(folder, holder)
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _open_lock(folder: Path) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
+    return os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(lock: int) -> int | None:
+    """Return the process that wrote its id into the lock, if it is alive."""
+    text = os.pread(lock, 20, 0)
+    if not text.isdigit():
+        return None
+    try:
+        os.kill(int(text), 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return int(text)

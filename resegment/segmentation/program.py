@@ -1,0 +1,218 @@
+"""A definition compiled: which facts touch which tests, and how segments follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from resegment.schemas.fact import KINDS
+from resegment.schemas.times import NEVER
+from resegment.segmentation.account import TECHNOLOGIES
+from resegment.segmentation.checks import Predicate, compile_checks
+from resegment.segmentation.conditions import (
+    Aggregate,
+    Compare,
+    Condition,
+    Decay,
+    Growth,
+    InSegment,
+    Matcher,
+    Occurs,
+    Ratio,
+    Sequence,
+    Window,
+)
+from resegment.segmentation.definition import Definition, Segment, walk
+from resegment.segmentation.leaves import DecayLeaf, Leaf, MeasureLeaf, OccursLeaf, SequenceLeaf
+from resegment.segmentation.logic import Logic, Untils, Values, compile_deadline, compile_first, compile_logic
+from resegment.segmentation.measures import AggregateOf, Attribute, DecayOf, GrowthOf, Measure, RatioOf
+
+Recognise = Callable[[dict[str, Any]], bool]
+"""Whether a fact's data pass every test of a matcher's `where`."""
+
+DAY: Final = 86_400_000
+
+KEPT_ATTRIBUTES: Final = frozenset({"name"})
+"""Attributes that are kept even where no test uses them: people want to read them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds an account's state: `facts` of one kind at the most; the oldest are dropped, and counted."""
+
+    facts: int = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """One matcher: its series, the leaves that it feeds, and how long after its time a fact of it can count."""
+
+    number: int
+    recognise: Recognise
+    leaves: tuple[int, ...]
+    closes: int
+
+
+@dataclass(slots=True)
+class _Needs:
+    """What a leaf reads."""
+
+    matchers: set[Matcher] = field(default_factory=set)
+    attributes: set[str] = field(default_factory=set)
+
+
+class Program:
+    """A definition, ready to judge accounts. It keeps no account and may be shared."""
+
+    def __init__(self, definition: Definition, limits: Limits | None = None) -> None:
+        self.definition = definition
+        self.limits = limits or Limits()
+        self.segments: tuple[Segment, ...] = definition.segments
+        self.version = definition.version
+        self.numbers = {segment.name: number for number, segment in enumerate(self.segments)}
+        self.fallback = len(self.segments) - 1
+        self._closes: dict[Matcher, int] = {}
+        self._series: dict[Matcher, int] = {}
+        self._needs: list[_Needs] = []
+        self._measures: dict[str, Measure] = {}
+        self.conditions: dict[Condition, int] = {}
+        self.leaves: list[Leaf] = []
+        self.derived: list[tuple[int, Logic]] = []
+        self._compile()
+
+    def _compile(self) -> None:
+        whens = [segment.when for segment in self.segments if segment.when is not None]
+        exits = [segment.hold.exit_when for segment in self.segments]
+        for root in (*whens, *exits):
+            for part in walk(root):
+                if isinstance(part, Compare | Occurs | Sequence) and part not in self.conditions:
+                    self._add(part)
+        self.plain = len(self.leaves)
+        self._derive()
+        self.whens: tuple[Logic, ...] = tuple(compile_logic(one, self.conditions) for one in whens)
+        self.exits: tuple[Logic | None, ...] = tuple(
+            None if one is None else compile_logic(one, self.conditions) for one in exits
+        )
+        self.first: Callable[[Values], int] = compile_first(whens, self.conditions)
+        self.deadline: Callable[[Values, Untils, int], int] = compile_deadline(whens, self.conditions)
+        self.holds = any(
+            one.hold.min_dwell or one.hold.cooldown or one.hold.exit_when is not None for one in self.segments
+        )
+        self._index()
+
+    def _add(self, part: Condition) -> None:
+        needs = _Needs()
+        self._needs.append(needs)
+        leaf = self._leaf(part, needs)
+        self.conditions[part] = len(self.leaves)
+        self.leaves.append(leaf)
+
+    def _leaf(self, part: Condition, needs: _Needs) -> Leaf:
+        if isinstance(part, Occurs):
+            number = self._watch(part.matcher, part.window, needs)
+            return OccursLeaf(number, part.window, part.count, compile_checks(part.count))
+        if isinstance(part, Sequence):
+            window = Window(0, part.within)
+            numbers = tuple(self._watch(step, window, needs) for step in part.steps)
+            return SequenceLeaf(numbers, part.within, part.gap)
+        assert isinstance(part, Compare)
+        measure = self._measure(part.name, needs)
+        predicate: Predicate = compile_checks(part.checks)
+        if isinstance(measure, DecayOf):
+            return DecayLeaf(measure, part.checks, predicate)
+        return MeasureLeaf(measure, predicate)
+
+    def _measure(self, name: str, needs: _Needs) -> Measure:
+        trait = self.definition.traits.get(name)
+        match trait:
+            case None:
+                needs.attributes.add(name)
+                return Attribute(name)
+            case Aggregate(function, matcher, window, taken):
+                return AggregateOf(function, self._watch(matcher, window, needs), window, taken)
+            case Decay(matcher, window, half_life, taken):
+                return DecayOf(self._watch(matcher, window, needs), window, taken, half_life)
+            case Growth(attribute, over):
+                needs.attributes.add(attribute)
+                return GrowthOf(attribute, over)
+            case Ratio(over, under):
+                return RatioOf(self._measure(over, needs), self._measure(under, needs))
+
+    def measure(self, name: str) -> Measure:
+        """An attribute or trait that some condition tests."""
+        if name not in self._measures:
+            self._measures[name] = self._measure(name, _Needs())
+        return self._measures[name]
+
+    def _watch(self, matcher: Matcher, window: Window, needs: _Needs) -> int:
+        needs.matchers.add(matcher)
+        self._closes[matcher] = max(window.closes, self._closes.get(matcher, 0))
+        return self._series.setdefault(matcher, len(self._series))
+
+    def _derive(self) -> None:
+        """References to segments become leaves of their own, judged after those that they rest on."""
+        by_name = {segment.name: segment for segment in self.segments}
+
+        def add(name: str) -> None:
+            reference = InSegment(name)
+            if reference in self.conditions:
+                return
+            when = by_name[name].when
+            assert when is not None
+            for part in walk(when):
+                if isinstance(part, InSegment):
+                    add(part.name)
+            self.conditions[reference] = self.plain + len(self.derived)
+            self.derived.append((self.conditions[reference], compile_logic(when, self.conditions)))
+
+        for segment in self.segments:
+            for root in (segment.when, segment.hold.exit_when):
+                for part in walk(root):
+                    if isinstance(part, InSegment):
+                        add(part.name)
+
+    def _index(self) -> None:
+        """From kind and attribute to the leaves that a fact can change."""
+        for trait in self.definition.traits.values():
+            if isinstance(trait, Aggregate | Decay) and trait.matcher not in self._series:
+                self._closes.setdefault(trait.matcher, 0)
+        self.watchers: list[list[Watcher]] = [[] for _ in KINDS]
+        for matcher, number in self._series.items():
+            leaves = tuple(i for i, needs in enumerate(self._needs) if matcher in needs.matchers)
+            watcher = Watcher(number, _recogniser(matcher), leaves, self._closes[matcher])
+            self.watchers[KINDS.index(matcher.kind)].append(watcher)
+        self.attribute_leaves: dict[str, tuple[int, ...]] = {}
+        for index, needs in enumerate(self._needs):
+            for name in needs.attributes:
+                self.attribute_leaves[name] = (*self.attribute_leaves.get(name, ()), index)
+        self.uses_technologies = TECHNOLOGIES in self.attribute_leaves
+        self.kept = [self._kept_fields(kind) for kind in KINDS]
+        finite = [closes for closes in self._closes.values() if closes != NEVER]
+        self.memory = max([DAY, self.definition.retain, *finite])
+        """How long after it became known a fact is remembered at the least, ms."""
+        self.width = self.plain + len(self.derived)
+
+    def _kept_fields(self, kind: str) -> frozenset[str]:
+        fields: set[str] = set()
+        for matcher in self._series:
+            if matcher.kind == kind:
+                fields.update(name for name, _ in matcher.where)
+        for trait in self.definition.traits.values():
+            if isinstance(trait, Aggregate | Decay) and trait.matcher.kind == kind and trait.field is not None:
+                fields.add(trait.field)
+        if kind == "firmographic":
+            fields.update(self.attribute_leaves, KEPT_ATTRIBUTES)
+        if kind == "tech" and self.uses_technologies:
+            fields.update(("technology", "change"))
+        return frozenset(fields)
+
+
+def _recogniser(matcher: Matcher) -> Recognise:
+    tests = [(name, compile_checks(checks)) for name, checks in matcher.where]
+    if not tests:
+        return lambda _: True
+    if len(tests) == 1:
+        ((name, test),) = tests
+        return lambda data: test(data.get(name)) is True
+    return lambda data: all(test(data.get(name)) is True for name, test in tests)

@@ -1,0 +1,1 @@
+"""Adapters of providers: each turns one provider's rows into trigger events of the contract."""

@@ -1,0 +1,45 @@
+"""A segment change, as the core decides it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+
+class Cause(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What made an account move: the ids of the events, or the instant that came with none."""
+
+    events: tuple[str, ...] = ()
+    deadline: str | None = None
+
+
+class SegmentChange(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """One move of one account; instants in ms. `from_` is None at first sight.
+
+    `supersedes` is the id of an earlier change with the same `effective_at` that this one makes void, and
+    `supersedes_to` where that one had sent the account.
+    """
+
+    id: str
+    account: str
+    sequence_number: int
+    from_: str | None
+    to: str
+    effective_at: int
+    decided_at: int
+    cause: Cause
+    reason: dict[str, Any]
+    also_qualified: tuple[str, ...]
+    definition_version: str
+    supersedes: str | None = None
+    supersedes_to: str | None = None
+
+
+def identify_change(
+    account: str, effective_at: int, from_: str | None, to: str, cause: Cause, version: str
+) -> str:
+    """The same decision has the same id, always: a hash of what it is."""
+    parts = (account, effective_at, from_, to, cause.events, cause.deadline, version)
+    return hashlib.blake2b(msgspec.json.encode(parts), digest_size=16).hexdigest()

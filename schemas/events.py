@@ -1,0 +1,256 @@
+"""The contract of trigger events: CloudEvents 1.0 whose `type` is `gtm.<kind>.v1`.
+
+Unknown data fields are kept. Fields with a vocabulary are normalised and the raw value, where it differs,
+is kept beside them as `<field>_raw`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import model_validator
+
+from resegment.schemas.times import parse_instant
+
+_GAPS: Final = re.compile(r"[^0-9a-z]+")
+Number = StrictInt | StrictFloat
+
+
+@lru_cache(maxsize=4096)
+def normalise_term(raw: str) -> str:
+    """`Series A` -> `series_a`: the spelling of a vocabulary's words."""
+    return _GAPS.sub("_", raw.strip().lower()).strip("_")
+
+
+@lru_cache(maxsize=4096)
+def normalise_technology(raw: str) -> str:
+    """`Google Analytics` -> `google-analytics`: the spelling of a technology's slug."""
+    return "-".join(raw.strip().lower().split())
+
+
+_SYNONYMS: Final[dict[str, dict[str, str]]] = {
+    "round": {"preseed": "pre_seed", "angel": "pre_seed", "series_unknown": "other", "venture": "other"},
+    "role": {
+        "chief_executive_officer": "ceo",
+        "chief_revenue_officer": "cro",
+        "chief_marketing_officer": "cmo",
+        "chief_technology_officer": "cto",
+        "chief_financial_officer": "cfo",
+        "vp_of_sales": "vp_sales",
+        "vice_president_of_sales": "vp_sales",
+        "vp_of_marketing": "vp_marketing",
+    },
+    "function": {"sales_operations": "sales_ops", "salesops": "sales_ops"},
+}
+
+ROUNDS: Final = frozenset(
+    {"pre_seed", "seed", *(f"series_{letter}" for letter in "abcdefgh")}
+    | {"bridge", "debt", "grant", "ipo", "other"}
+)
+
+
+class Data(BaseModel):
+    """The data of one kind of event; every field may be missing or null, none of another type."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    terms: ClassVar[tuple[str, ...]] = ()
+    """Fields with a vocabulary, normalised on the way in."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _normalise(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict):
+            return raw
+        given = dict(raw)
+        for field in cls.terms:
+            value = given.get(field)
+            if isinstance(value, str):
+                term = normalise_term(value)
+                term = _SYNONYMS.get(field, {}).get(term, term)
+                if field == "round" and term not in ROUNDS:
+                    term = "other"
+                if term != value:
+                    given[field] = term
+                    given.setdefault(f"{field}_raw", value)
+        return cls._normalise_more(given)
+
+    @classmethod
+    def _normalise_more(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return given
+
+
+class Funding(Data):
+    """A financing round."""
+
+    terms = ("round",)
+    round: StrictStr | None = Field(None, description="pre_seed seed series_a..series_h bridge debt grant ipo other")
+    amount: Number | None = Field(None, description="In `currency`")
+    currency: StrictStr | None = Field(None, description="ISO 4217")
+    amount_usd: Number | None = None
+    investors: list[StrictStr] | None = None
+    lead_investors: list[StrictStr] | None = None
+
+
+class Hiring(Data):
+    """A job opening that appeared or went."""
+
+    terms = ("change", "function", "seniority")
+    change: Literal["opened", "closed"] | None = None
+    title: StrictStr | None = None
+    function: StrictStr | None = Field(None, description="sales sales_ops marketing engineering ...")
+    seniority: StrictStr | None = None
+    location: StrictStr | None = None
+    remote: StrictBool | None = None
+    url: StrictStr | None = None
+    technologies: list[StrictStr] | None = None
+
+
+class Leadership(Data):
+    """A leader who came, went or rose."""
+
+    terms = ("change", "role")
+    change: Literal["joined", "left", "promoted"] | None = None
+    role: StrictStr | None = Field(None, description="ceo cro cmo cto vp_sales ...")
+    title: StrictStr | None = None
+    person: StrictStr | None = None
+    previous_company: StrictStr | None = None
+
+
+class Tech(Data):
+    """A technology that was added to, or removed from, what the account uses."""
+
+    terms = ("change",)
+    change: Literal["added", "removed"] | None = None
+    technology: StrictStr | None = Field(None, description="A slug, like salesforce")
+    category: StrictStr | None = None
+    vendor: StrictStr | None = None
+    score: Number | None = None
+
+    @classmethod
+    def _normalise_more(cls, given: dict[str, Any]) -> dict[str, Any]:
+        value = given.get("technology")
+        if isinstance(value, str):
+            slug = normalise_technology(value)
+            if slug != value:
+                given["technology"] = slug
+                given.setdefault("technology_raw", value)
+        return given
+
+
+class Intent(Data):
+    """Interest in a topic, as a provider measured it."""
+
+    terms = ("level", "trend", "stage")
+    topic: StrictStr | None = None
+    score: Number | None = None
+    score_scale: Number | None = Field(None, description="The greatest score that the provider gives")
+    level: StrictStr | None = None
+    trend: StrictStr | None = None
+    stage: StrictStr | None = None
+    vendor: StrictStr | None = None
+
+
+class Strategy(Data):
+    """A public statement of a strategic priority."""
+
+    terms = ("theme",)
+    theme: StrictStr | None = None
+    statement: StrictStr | None = None
+    url: StrictStr | None = None
+
+
+class Engagement(Data):
+    """Something that people of the account did with us."""
+
+    terms = ("action",)
+    action: StrictStr | None = Field(
+        None,
+        description="page_view content_download webinar demo_request product_signup product_active product_feature unsubscribe ...",
+    )
+    url: StrictStr | None = None
+    person: StrictStr | None = None
+    persona: StrictStr | None = None
+
+
+class Firmographic(Data):
+    """A partial snapshot of the account's attributes: null says that a value is gone."""
+
+    name: StrictStr | None = None
+    industry: StrictStr | None = None
+    subindustry: StrictStr | None = None
+    business_model: StrictStr | None = None
+    employees: Number | None = None
+    revenue_usd: Number | None = None
+    country: StrictStr | None = None
+    region: StrictStr | None = None
+    growth_stage: StrictStr | None = None
+    technologies: list[StrictStr] | None = None
+
+    @classmethod
+    def _normalise_more(cls, given: dict[str, Any]) -> dict[str, Any]:
+        value = given.get("technologies")
+        if isinstance(value, list) and all(isinstance(name, str) for name in value):
+            given["technologies"] = [normalise_technology(name) for name in value]
+        return given
+
+
+class Outcome(Data):
+    """What came of a workflow."""
+
+    terms = ("action",)
+    action: StrictStr | None = Field(
+        None,
+        description="sent opened replied positive_reply bounced unsubscribed meeting_booked meeting_held opportunity_created won lost renewed churned accepted rejected",
+    )
+    person: StrictStr | None = None
+    channel: StrictStr | None = None
+    sequence: StrictStr | None = None
+    amount_usd: Number | None = None
+    opened_at: StrictStr | None = None
+
+
+DATA: Final[dict[str, type[Data]]] = {
+    "funding": Funding,
+    "hiring": Hiring,
+    "leadership": Leadership,
+    "tech": Tech,
+    "intent": Intent,
+    "strategy": Strategy,
+    "engagement": Engagement,
+    "firmographic": Firmographic,
+    "outcome": Outcome,
+}
+"""Kind -> the model of its data."""
+
+
+def _check_instant(text: str) -> str:
+    parse_instant(text)
+    return text
+
+
+Instant = Annotated[StrictStr, AfterValidator(_check_instant), Field(json_schema_extra={"format": "date-time"})]
+Name = Annotated[StrictStr, Field(min_length=1, max_length=512)]
+
+
+class Envelope(BaseModel):
+    """The CloudEvents attributes that every kind shares; other extensions are allowed and ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    specversion: Literal["1.0"]
+    id: Name
+    source: Name
+    type: StrictStr = Field(description="gtm.<kind>.v1")
+    subject: Annotated[StrictStr, Field(min_length=1, max_length=2048)] = Field(
+        description="The account's domain, in any spelling"
+    )
+    time: Instant = Field(description="When it happened")
+    recordedtime: Instant | None = Field(None, description="When it became known")
+    record: Name | None = Field(None, description="Identity of the fact; the event's id by default")
+    op: Literal["assert", "retract"] = "assert"
+    datacontenttype: StrictStr | None = None
+    data: dict[str, Any] | None = None

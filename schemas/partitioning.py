@@ -1,0 +1,36 @@
+"""Which partition a key belongs to: Kafka's default (murmur2), the same in every client."""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+
+_SEED = 0x9747B28C
+_MIX = 0x5BD1E995
+_MASK = 0xFFFFFFFF
+_HOT_KEYS = 65_536
+
+
+@lru_cache(maxsize=_HOT_KEYS)
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition, 0 to `partitions` - 1, where Kafka's default partitioner puts `key`.
+
+    Raises `ValueError` if there are no partitions.
+    """
+    if partitions < 1:
+        raise ValueError(f"a topic has at least one partition, not {partitions}")
+    return (_murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def _murmur2(data: bytes) -> int:
+    length = len(data)
+    tail = length & 3
+    body = length - tail
+    value = _SEED ^ length
+    for (word,) in struct.iter_unpack("<I", data[:body]):
+        word = word * _MIX & _MASK
+        value = (value * _MIX & _MASK) ^ ((word ^ word >> 24) * _MIX & _MASK)
+    if tail:
+        value = (value ^ int.from_bytes(data[body:], "little")) * _MIX & _MASK
+    value = (value ^ value >> 13) * _MIX & _MASK
+    return value ^ value >> 15

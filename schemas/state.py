@@ -1,0 +1,70 @@
+"""What is remembered of an account, as it is kept in Redis (MessagePack arrays: append fields, never reorder)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from resegment.schemas.fact import KINDS
+
+KIND_NUMBERS: Final = {kind: number for number, kind in enumerate(KINDS)}
+
+
+class Entry(msgspec.Struct, array_like=True):
+    """The newest revision of one fact. Times in ms; `data` has the fields that the segments file uses.
+
+    `record` is None where it is the id. `older` has the ids of the revisions that this one replaced, so that
+    a second delivery of one changes nothing.
+    """
+
+    kind: int
+    time: int
+    recorded: int
+    known: int
+    source: str
+    id: str
+    record: str | None = None
+    data: dict[str, Any] | None = None
+    retracted: bool = False
+    older: list[str] | None = None
+
+
+class Membership(msgspec.Struct, array_like=True, frozen=True):
+    """The segment of an account, since when, and when it left those that have a cooldown."""
+
+    segment: str | None = None
+    entered: int = 0
+    left: dict[str, int] = {}
+
+
+class AccountState(msgspec.Struct, array_like=True):
+    """Everything that decides an account's segment, now and later.
+
+    `at` is the instant of the latest change, `before` the membership before that instant and `change` that
+    change's id: facts that become known at the same instant later are judged from `before` again.
+    """
+
+    entries: list[Entry] = []
+    membership: Membership = Membership()
+    sequence: int = 0
+    at: int = -1
+    before: Membership | None = None
+    change: str | None = None
+    deadline: int | None = None
+    pruned: int = 0
+    dropped: int = 0
+
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final = msgspec.msgpack.Decoder(AccountState)
+
+
+def encode_state(state: AccountState) -> bytes:
+    """The bytes kept in Redis."""
+    return _encoder.encode(state)
+
+
+def decode_state(value: bytes) -> AccountState:
+    """Raises msgspec.DecodeError for bytes that are no state."""
+    return _decoder.decode(value)

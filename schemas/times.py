@@ -1,0 +1,59 @@
+"""Instants and durations as whole milliseconds."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+NEVER: Final = 1 << 62
+"""Later than every instant."""
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_RFC3339: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,18}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+_DURATION: Final = re.compile(r"([0-9]{1,12})([smhdw])", re.ASCII)
+_UNITS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+
+
+def parse_instant(text: str) -> int:
+    """Milliseconds since the epoch of an RFC 3339 time; finer digits are cut off.
+
+    Raises ValueError where it is none, its offset is missing or it is no time of the calendar.
+    """
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text[:40]!r} is not an RFC 3339 time with an offset, like 2026-01-31T09:00:00Z")
+    day, clock, fraction, offset = match.groups()
+    zone = "+00:00" if offset in "Zz" else offset
+    whole = datetime.fromisoformat(f"{day}T{clock}{zone}")
+    millis = int(fraction[:3].ljust(3, "0")) if fraction else 0
+    return (whole - EPOCH) // _MILLISECOND + millis
+
+
+def format_instant(ms: int) -> str:
+    """RFC 3339 in UTC; milliseconds only where there are any."""
+    moment = EPOCH + timedelta(milliseconds=ms)
+    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
+    millis = ms % 1000
+    return f"{text}.{millis:03d}Z" if millis else f"{text}Z"
+
+
+def parse_duration(text: object) -> int:
+    """Milliseconds of a whole number with `s m h d w`; a day is 86,400 seconds. Raises ValueError."""
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"{text!r} is not a duration: a whole number with s, m, h, d or w, like 90d")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def format_duration(ms: int) -> str:
+    """The shortest spelling in one unit, like `90d`; milliseconds that fit no unit are given as `ms`."""
+    if ms == 0:
+        return "0s"
+    for unit in ("d", "h", "m", "s"):
+        if ms % _UNITS[unit] == 0:
+            return f"{ms // _UNITS[unit]}{unit}"
+    return f"{ms}ms"

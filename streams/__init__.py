@@ -1,0 +1,1 @@
+"""Kafka and faust: the topics, the batched transport, and what binds agents to them."""

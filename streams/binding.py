@@ -1,0 +1,105 @@
+"""Binds a plain batch handler to topics: acknowledge after it returned, retry, never skip."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import faust
+
+from resegment.agents.batch import Batch
+from resegment.streams.application import Application
+from resegment.streams.chunks import Chunk
+from resegment.streams.transport import Consumer, Hooks, Positions, Released
+
+log = logging.getLogger(__name__)
+
+Handle = Callable[[Batch], Awaitable[None]]
+OnFatal = Callable[[BaseException], Awaitable[None] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How a failed batch is tried again, in seconds: the delay doubles from `first` to `longest`."""
+
+    first: float = 0.1
+    longest: float = 5.0
+    give_up_after: float = 300.0
+
+
+def bind(
+    app: Application,
+    topics: Sequence[str],
+    handle: Handle,
+    *,
+    name: str,
+    on_fatal: OnFatal,
+    retry: Retry = Retry(),
+    positions: Positions | None = None,
+    released: Released | None = None,
+) -> None:
+    """Have `handle` called with each batch of the topics, one at a time, before the application starts.
+
+    A batch is acknowledged when `handle` returned. If it raises, the same batch is given to it again, until
+    `retry.give_up_after` seconds have passed; then `on_fatal` is called with the error and this agent stands
+    still, its batch unacknowledged. A batch whose partition was revoked or restarted is dropped.
+    """
+    for topic in topics:
+        app.feed.hooks[topic] = Hooks(positions, released)
+
+    async def run(stream: AsyncIterator[Chunk]) -> None:
+        async for chunk in stream:
+            await _work(app.consumer, chunk, handle, retry, on_fatal)
+
+    # acks=False: faust keeps no books of its own, the lanes do
+    app.agent(app.topic(*topics, schema=_AsIs(), acks=False), name=name, concurrency=1)(run)
+
+
+async def _work(consumer: Consumer, chunk: Chunk, handle: Handle, retry: Retry, on_fatal: OnFatal) -> None:
+    async with consumer.handling():
+        failure = await _try(consumer, chunk, handle, retry)
+    if failure is not None:
+        called = on_fatal(failure)
+        if called is not None:
+            await called
+        await asyncio.Event().wait()  # to go on would skip the batch
+
+
+async def _try(consumer: Consumer, chunk: Chunk, handle: Handle, retry: Retry) -> BaseException | None:
+    clock = asyncio.get_running_loop().time
+    give_up, delay = clock() + retry.give_up_after, retry.first
+    while consumer.is_live(chunk) and consumer.flow_active:
+        try:
+            await handle(chunk.batch)
+        except Exception as error:  # an agent's border: whatever it is, the batch is not done
+            if clock() >= give_up:
+                return error
+            batch = chunk.batch
+            log.warning(
+                "Batch of %s/%d at %d failed, tried again in %.1f s: %r",
+                *(batch.topic, batch.partition, batch.records[0].offset, delay, error),
+                exc_info=log.isEnabledFor(logging.DEBUG),
+            )
+            with suppress(TimeoutError):  # a rebalance or a stop ends the wait: the next owner tries again
+                await asyncio.wait_for(consumer.suspend_flow.wait(), delay)
+            delay = min(2 * delay, retry.longest)
+        else:
+            if consumer.is_live(chunk):
+                consumer.settle(chunk)
+            return None
+    return None
+
+
+class _AsIs(faust.Schema):  # type: ignore[misc]
+    """Hands a message's value to the agent untouched."""
+
+    def loads_key(self, app: Any, message: Any, **_: Any) -> None:
+        return None
+
+    def loads_value(self, app: Any, message: Any, **_: Any) -> Chunk:
+        chunk: Chunk = message.value
+        return chunk

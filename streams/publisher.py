@@ -1,0 +1,166 @@
+"""Publishes messages to Kafka in batches and knows which were acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import count
+from types import TracebackType
+from typing import Any, Self
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from resegment.agents.batch import Message
+from resegment.errors import ResegmentError
+from resegment.schemas.partitioning import partition_of
+
+log = logging.getLogger(__name__)
+
+
+class PublishFailed(ResegmentError):
+    """Some of the messages were not acknowledged by all replicas in time; `cause` says why."""
+
+    def __init__(self, topics: Sequence[str], cause: BaseException) -> None:
+        super().__init__(
+            f"not all messages to {', '.join(topics)} were acknowledged: {cause!r}",
+            remedy="Nothing is lost: they are published again. Check that the brokers answer and have room.",
+        )
+        self.topics = topics
+        self.cause = cause
+
+
+class KafkaPublisher:
+    """A `Publisher` by its own producer: `acks=all`, idempotent where the broker can.
+
+    `timeout` bounds a whole `publish`, in seconds; `security` is what aiokafka takes (`security_protocol`,
+    `ssl_context`, `sasl_*`). After a failure the next `publish` begins with a new producer, so no sequence
+    number of the failed one stands in the way.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str | Sequence[str],
+        *,
+        client_id: str = "resegment",
+        idempotent: bool = True,
+        batch_bytes: int = 256 * 1024,
+        compression: str | None = None,
+        timeout: float = 30.0,
+        security: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._settings: dict[str, Any] = {
+            "bootstrap_servers": bootstrap,
+            "client_id": client_id,
+            "acks": "all",
+            "max_batch_size": batch_bytes,
+            "compression_type": compression,
+            "request_timeout_ms": int(timeout * 1000),
+            **(security or {}),
+        }
+        self._idempotent = idempotent
+        self._timeout = timeout
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+        self._partitions: dict[str, int] = {}
+        self._turn = count()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Connect. Raises `PublishFailed` if no broker answers."""
+        try:
+            await self._ready()
+        except (KafkaError, TimeoutError) as error:
+            raise PublishFailed((), error) from error
+
+    async def stop(self) -> None:
+        """Let go of the connections; what `publish` returned for is already acknowledged."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _discard(producer)
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Publish in order and return when every one is acknowledged by all in-sync replicas."""
+        if not messages:
+            return
+        producer: AIOKafkaProducer | None = None
+        try:
+            async with asyncio.timeout(self._timeout):
+                producer = await self._ready()
+                for topic in {message.topic for message in messages} - self._partitions.keys():
+                    self._partitions[topic] = len(await producer.partitions_for(topic))
+                acks = [
+                    await producer.send_batch(batch, topic, partition=partition)
+                    for (topic, partition), batch in self._build(producer, messages)
+                ]
+                await asyncio.gather(*acks)
+        except (KafkaError, TimeoutError) as error:
+            if producer is not None and producer is self._producer:
+                self._producer = None
+                await _discard(producer)
+            raise PublishFailed(sorted({message.topic for message in messages}), error) from error
+
+    def _build(
+        self, producer: AIOKafkaProducer, messages: Sequence[Message]
+    ) -> list[tuple[tuple[str, int], BatchBuilder]]:
+        built: list[tuple[tuple[str, int], BatchBuilder]] = []
+        open_ones: dict[tuple[str, int], BatchBuilder] = {}
+        partitions = self._partitions
+        for topic, key, value, headers, partition, timestamp in messages:
+            if partition is None:
+                number = partitions[topic]
+                partition = next(self._turn) % number if key is None else partition_of(key, number)
+            target = topic, partition
+            batch = open_ones.get(target)
+            given = list(headers)
+            if (
+                batch is None
+                or batch.append(timestamp=timestamp, key=key, value=value, headers=given) is None
+            ):
+                batch = open_ones[target] = producer.create_batch()
+                batch.append(timestamp=timestamp, key=key, value=value, headers=given)
+                built.append((target, batch))
+        for _, batch in built:
+            batch.close()  # else messages of another sender could slip in
+        return built
+
+    async def _ready(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._producer is None:
+                self._producer = await self._connect()
+            return self._producer
+
+    async def _connect(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(**self._settings, enable_idempotence=self._idempotent)
+        try:
+            await producer.start()
+        except BaseException as error:
+            await _discard(producer)
+            if (
+                self._idempotent
+                and isinstance(error, KafkaError)
+                and not isinstance(error, KafkaConnectionError)
+            ):
+                log.info("The broker gives out no producer ids (%r): publishing without idempotence", error)
+                self._idempotent = False
+                return await self._connect()
+            raise
+        return producer
+
+
+async def _discard(producer: AIOKafkaProducer) -> None:
+    # stop() first waits for all batches, which never ends while the broker is away
+    with suppress(KafkaError, TimeoutError):
+        await asyncio.wait_for(producer.stop(), 1.0)
+    await producer.client.close()
