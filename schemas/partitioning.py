@@ -28,8 +28,8 @@ def _murmur2(data: bytes) -> int:
     body = length - tail
     value = _SEED ^ length
     for (word,) in struct.iter_unpack("<I", data[:body]):
-        word = word * _MIX & _MASK
-        value = (value * _MIX & _MASK) ^ ((word ^ word >> 24) * _MIX & _MASK)
+        mixed = word * _MIX & _MASK
+        value = (value * _MIX & _MASK) ^ ((mixed ^ mixed >> 24) * _MIX & _MASK)
     if tail:
         value = (value ^ int.from_bytes(data[body:], "little")) * _MIX & _MASK
     value = (value ^ value >> 13) * _MIX & _MASK

@@ -12,10 +12,12 @@ from typing import Any
 
 import faust
 from faust.app.base import BootStrategy
+from faust.tables.manager import TableManager
 from faust.types.auth import CredentialsT
 
 from resegment.errors import ResegmentError
-from resegment.streams.transport import Consumer, Feed, Standing, Transport
+from resegment.streams.feed import Feed, Standing
+from resegment.streams.transport import Consumer, Transport
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,13 @@ class _Boot(BootStrategy):  # type: ignore[misc]
     enable_web = False
 
 
+class _NoTables(TableManager):  # type: ignore[misc]
+    async def on_start(self) -> None:
+        """Start as faust does, without the second that it waits for agents to make tables."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
 class Application(faust.App):  # type: ignore[misc]
     """A faust application on the batched transport."""
 
@@ -50,7 +59,7 @@ class Application(faust.App):  # type: ignore[misc]
         return Transport(self.conf.broker_consumer, self)
 
     def _new_producer_transport(self) -> Transport:
-        return self.transport
+        return self._new_transport()
 
     def _create_directories(self) -> None:
         """Make none: no table is kept on disk."""
@@ -73,7 +82,7 @@ class Application(faust.App):  # type: ignore[misc]
     async def crashed(self) -> WorkerCrashed:
         """Wait until a part of the application ends by itself, and return why."""
         await self._crashed.wait()
-        return WorkerCrashed(self._crash_reason)
+        return WorkerCrashed(self.crash_reason)
 
 
 def create_app(
@@ -118,6 +127,7 @@ def create_app(
         topic_disable_leader=True,
         topic_allow_declare=False,
         producer_acks=-1,
+        TableManager=_NoTables,
         web_enabled=False,
         key_serializer="raw",
         value_serializer="raw",
@@ -141,4 +151,4 @@ async def running(app: Application, *, grace: float = 9.0) -> AsyncIterator[Appl
             async with asyncio.timeout(grace):
                 await app.stop()
         except TimeoutError:
-            log.error("The application did not stop within %.0f s; what was left is done again", grace)
+            log.warning("The application did not stop within %.0f s; what was left is done again", grace)

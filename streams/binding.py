@@ -14,7 +14,8 @@ import faust
 from resegment.agents.batch import Batch
 from resegment.streams.application import Application
 from resegment.streams.chunks import Chunk
-from resegment.streams.transport import Consumer, Hooks, Positions, Released
+from resegment.streams.feed import Hooks, Positions, Released
+from resegment.streams.transport import Consumer
 
 log = logging.getLogger(__name__)
 
@@ -97,9 +98,9 @@ async def _try(consumer: Consumer, chunk: Chunk, handle: Handle, retry: Retry) -
 class _AsIs(faust.Schema):  # type: ignore[misc]
     """Hands a message's value to the agent untouched."""
 
-    def loads_key(self, app: Any, message: Any, **_: Any) -> None:
+    def loads_key(self, *_: Any, **__: Any) -> None:
         return None
 
-    def loads_value(self, app: Any, message: Any, **_: Any) -> Chunk:
+    def loads_value(self, _: Any, message: Any, **__: Any) -> Chunk:
         chunk: Chunk = message.value
         return chunk

@@ -117,11 +117,13 @@ class KafkaPublisher:
         built: list[tuple[tuple[str, int], BatchBuilder]] = []
         open_ones: dict[tuple[str, int], BatchBuilder] = {}
         partitions = self._partitions
-        for topic, key, value, headers, partition, timestamp in messages:
-            if partition is None:
-                number = partitions[topic]
-                partition = next(self._turn) % number if key is None else partition_of(key, number)
-            target = topic, partition
+        for topic, key, value, headers, given_partition, timestamp in messages:
+            if given_partition is not None:
+                target = topic, given_partition
+            elif key is not None:
+                target = topic, partition_of(key, partitions[topic])
+            else:
+                target = topic, next(self._turn) % partitions[topic]
             batch = open_ones.get(target)
             given = list(headers)
             if (

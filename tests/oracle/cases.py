@@ -1126,6 +1126,15 @@ HOLD = [
         ("second", day(4)),
     ),
     case(
+        "cooldown runs from the last time the account left",
+        only({**FUNDED, "within": "1d"}, cooldown="2d"),
+        [funding(day(0)), funding(day(3)), funding(day(5))],
+        ("in", day(0)),
+        ("out", day(1)),
+        ("in", day(3)),
+        ("out", day(4)),
+    ),
+    case(
         "exit_when keeps the account until it is true, whatever the when says",
         only(BRIEF, exit_when=HIRED),
         [funding(day(0)), hiring(day(7))],

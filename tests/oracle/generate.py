@@ -26,7 +26,6 @@ SPANS = {
     "5d": 5 * DAY,
     "1w": 7 * DAY,
 }
-LONG_SPANS = {**SPANS, "14d": 14 * DAY, "30d": 30 * DAY}
 
 INDUSTRIES = ["saas", "fintech", "retail"]
 TECHNOLOGIES = ["hubspot", "salesforce", "snowflake", "dbt"]
@@ -69,6 +68,7 @@ AMOUNTS: dict[str, tuple[str, list[float]]] = {
     "funding": ("amount_usd", [1_000_000, 2_000_000, 5_000_000]),
     "intent": ("score", [1, 2, 4, 8, 3, 0.5, 0.25, 10, 0, -4]),
 }
+MARGINS = [-20, -10, 5, 10, 20]
 CUSTOM_FIELDS = ["tier", "fit", "tags"]
 KINDS = [*WORDS, "intent", "tech", "hiring", "engagement"]  # the last four twice as often
 
@@ -227,6 +227,7 @@ def attribute_test(draw: Draw) -> dict[str, Json]:
         lambda: {"industry": text_test(draw, INDUSTRIES)},
         lambda: {"employees": number_test(draw, [10, 50, 100, 200])},
         lambda: {"technologies": set_test(draw, TECHNOLOGIES)},
+        lambda: {"margin": number_test(draw, MARGINS)},
         lambda: {draw.choice(CUSTOM_FIELDS): custom_test(draw)},
     ]
     return draw.choice(tests)()
@@ -249,7 +250,7 @@ def trait_test(draw: Draw, name: str, trait: dict[str, Json]) -> dict[str, Json]
     if "ratio" in trait:
         return {name: number_test(draw, [0.5, 1, 2, 25])}
     if "growth" in trait:
-        return {name: number_test(draw, [0, 0.5, 1, -0.5])}
+        return {name: number_test(draw, [0, 0.5, 1, -0.5, -3, 2])}
     scale = [0, 1, 2] if trait["field"] in CUSTOM_FIELDS else AMOUNTS[trait[next(iter(trait))]][1]
     return {name: number_test(draw, scale)}
 
@@ -259,7 +260,7 @@ def trait_test(draw: Draw, name: str, trait: dict[str, Json]) -> dict[str, Json]
 
 def trait(draw: Draw, operands: list[str]) -> dict[str, Json]:
     name = draw.choice(
-        ["count", "sum", "distinct", "min", "max", "avg", "latest", "earliest"]
+        ["count", "sum", "distinct", "min", "max", "avg", "latest", "latest", "earliest", "earliest"]
         + ["decay"] * 3
         + ["growth"] * 2
         + ["ratio"] * 2
@@ -267,7 +268,7 @@ def trait(draw: Draw, operands: list[str]) -> dict[str, Json]:
     if name == "ratio":
         return {"ratio": draw.sample(operands, k=2)}
     if name == "growth":
-        return {"growth": draw.choice(["employees", "employees", "fit"]), "over": draw.choice(list(SPANS))}
+        return {"growth": draw.choice(["employees", "margin", "margin"]), "over": draw.choice(list(SPANS))}
     if name == "count":
         kind = draw.choice(KINDS)
         return {"count": kind, **windowed(draw, kind)}
@@ -320,13 +321,13 @@ def condition(
     if depth > 0 and shape < 0.5:
         return {**attribute_test(draw), **condition(draw, named, others, 0)}
     leaf = draw.random()
-    if leaf < 0.4:
+    if leaf < 0.33:
         return event_test(draw)
-    if leaf < 0.5:
+    if leaf < 0.42:
         return sequence(draw)
-    if leaf < 0.65:
+    if leaf < 0.59:
         return attribute_test(draw)
-    if leaf < 0.72 and others:
+    if leaf < 0.66 and others:
         return {"segment": draw.choice(others)}
     name = draw.choice(list(named))
     return trait_test(draw, name, named[name])
@@ -348,7 +349,7 @@ def segments_file(draw: Draw) -> dict[str, Json]:
     named = traits(draw)
     names = [f"segment-{index}" for index in range(draw.randint(2, 6))]
     rank = draw.sample(names, k=len(names))  # a segment refers only to segments of lower rank: no cycles
-    holding = draw.random() < 0.6
+    holding = draw.random() < 0.7
     segments: list[Json] = []
     for name in names:
         others = rank[: rank.index(name)]
@@ -405,6 +406,7 @@ def snapshot(draw: Draw, share: float = 0.5) -> dict[str, Json]:
         "industry": draw.choice(INDUSTRIES),
         "employees": draw.choice([10, 50, 75, 100, 150, 200, 0]),
         "revenue_usd": draw.choice([100, 1000, 2500, 5000]),
+        "margin": draw.choice(MARGINS),
         "technologies": draw.sample(TECHNOLOGIES, k=draw.randint(0, 3)),
         **{name: draw.choice(CUSTOM) for name in CUSTOM_FIELDS},
     }
@@ -415,7 +417,7 @@ def snapshot(draw: Draw, share: float = 0.5) -> dict[str, Json]:
 
 def identifier(draw: Draw, taken: int) -> str:
     # By code point "10" < "9" < "Z" < "a" < "é" < "\uff5e" < an emoji, which UTF-16 puts before "\uff5e".
-    return draw.choice(["", "", "Z", "a", "é", "\uff5e", "😀"]) + str(taken)
+    return draw.choice(["", "", "Z", "a", "é", "\uff5e", "\uff5e", "😀", "😀"]) + str(taken)
 
 
 def fresh_event(draw: Draw, number: int, account: str, instant: int) -> dict[str, Json]:
@@ -452,7 +454,9 @@ def revision(draw: Draw, number: int, earlier: dict[str, Json], instant: int) ->
         **earlier,
         "id": identifier(draw, number),
         "record": earlier.get("record", earlier["id"]),
-        "recordedtime": spelled(draw, instant),
+        "recordedtime": earlier.get("recordedtime", earlier["time"])
+        if draw.random() < 0.3
+        else spelled(draw, instant),
     }
     revised.pop("op", None)
     if draw.random() < 0.45:
@@ -462,6 +466,17 @@ def revision(draw: Draw, number: int, earlier: dict[str, Json], instant: int) ->
     if draw.random() < 0.3:
         revised["time"] = spelled(draw, instant)
     return revised
+
+
+def twin(draw: Draw, number: int, earlier: dict[str, Json]) -> dict[str, Json]:
+    """Another fact of the same kind and time, which only its id, or its source, tells apart."""
+    other = {**earlier, "data": fact_data(draw, earlier["type"].split(".")[1])}
+    if draw.random() < 0.4:
+        other["source"] = draw.choice(["provider", "z/feed", "a"])
+    else:
+        other["id"] = identifier(draw, number)
+        other.pop("record", None)
+    return other
 
 
 def redelivery(draw: Draw, earlier: dict[str, Json], instant: int) -> dict[str, Json]:
@@ -487,7 +502,7 @@ def events(draw: Draw) -> list[dict[str, Json]]:
             first = fresh_event(draw, 0, account, 0)
             stream.append({**first, "type": "gtm.firmographic.v1", "data": snapshot(draw, 0.8)})
     steps = [0, 0, HOUR, 12 * HOUR, 12 * HOUR, DAY, DAY, 36 * HOUR, 2 * DAY, 3 * DAY]
-    for number in range(1, draw.randint(6, 60)):
+    for number in range(1, draw.randint(5, 50)):
         account = draw.choice(accounts)
         clocks[account] += draw.choice(steps)
         instant = clocks[account] + draw.choice([0] * 10 + [-1, 1])
@@ -499,8 +514,10 @@ def events(draw: Draw) -> list[dict[str, Json]]:
             stream.append(redelivery(draw, draw.choice(mine), instant))
         else:
             stream.append(fresh_event(draw, number, account, instant))
-        if draw.random() < 0.05:  # the same id from another source, or about another account, is another fact
-            stream.append({**stream[-1], "source": draw.choice(["z/feed", "provider"])})
+        if draw.random() < 0.2:
+            stream.append(twin(draw, 100 + number, stream[-1]))
+        if draw.random() < 0.03:  # the same id about another account is another fact
+            stream.append({**stream[-1], "subject": draw.choice(accounts)})
     if draw.random() < 0.3:
         draw.shuffle(stream)
     return stream

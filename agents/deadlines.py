@@ -1,0 +1,27 @@
+"""Lets time pass in partitions where no event comes: a tick when a deadline is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from resegment.agents.batch import Message, Publisher
+from resegment.agents.ownership import OwnedPartition
+from resegment.agents.segmenter import TICK
+
+
+async def tick(
+    partitions: Iterable[OwnedPartition], *, publisher: Publisher, signals: str, now: int
+) -> list[int]:
+    """Append a tick to each partition whose next deadline has come by the wall clock, but not by its own.
+
+    Time moves only through `signals`, so that a replay decides the same. Returns the partitions.
+    """
+    late = [
+        one.number
+        for one in partitions
+        if one.fence is not None
+        and one.next_deadline is not None
+        and one.position.clock < one.next_deadline <= now
+    ]
+    await publisher.publish([Message(signals, None, None, [(TICK, b"")], number, now) for number in late])
+    return late

@@ -1,0 +1,64 @@
+"""Decodes, validates and normalises trigger events, resolves each to one account, and passes it on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from resegment.agents.batch import Batch, Message, Publisher
+from resegment.agents.dead_letters import bury
+from resegment.agents.segmenter import TICK
+from resegment.errors import RefusedEvent
+from resegment.schemas.decoding import decode_event
+from resegment.schemas.fact import encode_fact
+
+Clock = Literal["wall", "facts"]
+"""`wall`: a fact is known from its receipt on. `facts`: from its `recordedtime` on, in the order of the topic."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """What became of a batch, for metrics."""
+
+    accepted: int
+    refused: Sequence[RefusedEvent]
+
+
+async def take_in(
+    batch: Batch,
+    *,
+    publisher: Publisher,
+    signals: str,
+    dead_letters: str,
+    clock: Clock,
+    now: Callable[[], int],
+    aliases: Mapping[str, str] | None = None,
+) -> TakenIn:
+    """Publish a signal for each good event and a dead letter for each bad one, and await them all.
+
+    A trigger that comes twice gives a signal twice: the segmenter knows it by its id.
+    Raises `PublishFailed`; the batch is then tried again.
+    """
+    messages: list[Message] = []
+    refused: list[RefusedEvent] = []
+    accepted = 0
+    for record in batch.records:
+        replayed = clock == "facts"
+        if replayed and record.value is None and any(name == TICK for name, _ in record.headers):
+            messages.append(
+                Message(signals, None, None, [(TICK, b"")], batch.partition, record.timestamp)
+            )
+            continue
+        try:
+            received = None if replayed else record.timestamp
+            fact = decode_event(record.value, received=received, aliases=aliases)
+        except RefusedEvent as reason:
+            refused.append(reason)
+            messages.append(bury(dead_letters, batch, record, reason))
+            continue
+        accepted += 1
+        at = fact.recorded if replayed else now()
+        messages.append(Message(signals, fact.account.encode(), encode_fact(fact), timestamp=at))
+    await publisher.publish(messages)
+    return TakenIn(accepted, refused)

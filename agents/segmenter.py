@@ -1,0 +1,169 @@
+"""Folds a batch of `signals` into the accounts' state and decides their segments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from resegment.agents.batch import Batch, Message, Publisher, Record
+from resegment.agents.dead_letters import bury
+from resegment.agents.ownership import OwnedPartition, position_after
+from resegment.errors import RefusedEvent
+from resegment.schemas.change import SegmentChange
+from resegment.schemas.fact import Fact, decode_fact
+from resegment.segmentation.account import Account
+from resegment.segmentation.engine import Engine
+
+TICK: Final = "tick"
+"""The header of a record of `signals` that carries no fact, only time."""
+
+Announce = Callable[[SegmentChange], Message]
+"""Makes the message of a change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segmented:
+    """What became of a batch, for metrics."""
+
+    facts: int = 0
+    ticks: int = 0
+    changes: Sequence[SegmentChange] = ()
+    refused: Sequence[RefusedEvent] = ()
+    clock: int = 0
+
+
+@dataclass(slots=True)
+class _Learning:
+    """The facts of a batch by account, each account's by the instant at which they become known."""
+
+    clock: int
+    known: dict[str, list[tuple[int, list[tuple[Fact, Record]]]]] = field(default_factory=dict)
+    facts: int = 0
+    ticks: int = 0
+    letters: list[Message] = field(default_factory=list)
+    refused: list[RefusedEvent] = field(default_factory=list)
+
+
+async def segment(
+    batch: Batch,
+    owned: OwnedPartition,
+    *,
+    publisher: Publisher,
+    announce: Announce,
+    dead_letters: str,
+) -> Segmented:
+    """Commit what a batch comes to: states, deadlines, changes, clock and position, all or nothing.
+
+    Raises `Fenced`, `RolledBack` or `OutOfStep` where the partition has to be taken anew, and
+    `StoreUnavailable` or `PublishFailed` where the batch has to be tried again.
+    """
+    async with owned.lock:
+        records = owned.unseen(batch)
+        if not records:
+            return Segmented(clock=owned.position.clock)
+        learning = _read(batch, records, owned.position.clock, dead_letters)
+        accounts = await owned.accounts(learning.known)
+        changes: list[SegmentChange] = []
+        for name, account in list(accounts.items()):
+            try:
+                changes += _learn(owned.engine, account, learning.known[name], learning.clock)
+            except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
+                accounts[name] = await _learn_apart(batch, owned, name, learning, changes, dead_letters, error)
+        if learning.letters:
+            await publisher.publish(learning.letters)
+        position = position_after(owned.position, records[-1], learning.clock)
+        changes.sort(key=lambda change: change.effective_at)
+        await owned.commit(position, accounts.values(), changes, [announce(one) for one in changes])
+        return Segmented(learning.facts, learning.ticks, changes, learning.refused, learning.clock)
+
+
+async def decide_due(owned: OwnedPartition, *, announce: Announce) -> Sequence[SegmentChange]:
+    """Decide one slice of the accounts whose deadline the partition's clock has reached."""
+    async with owned.lock:
+        if not owned.due or owned.fence is None:
+            return ()
+        clock = owned.position.clock
+        accounts = [owned.account(name, state) for name, state in owned.due]
+        changes: list[SegmentChange] = []
+        for account in accounts:
+            changes += owned.engine.advance(account, clock, clock)
+        changes.sort(key=lambda change: change.effective_at)
+        await owned.commit(owned.position, accounts, changes, [announce(one) for one in changes])
+        return changes
+
+
+def _read(batch: Batch, records: Sequence[Record], clock: int, dead_letters: str) -> _Learning:
+    learning = _Learning(clock)
+    known = learning.known
+    for record in records:
+        clock = max(clock, record.timestamp)
+        if record.value is None and any(name == TICK for name, _ in record.headers):
+            learning.ticks += 1
+            continue
+        try:
+            fact = decode_fact(record.value or b"")
+        except msgspec.DecodeError as error:
+            refused = RefusedEvent("not-a-signal", str(error))
+            learning.refused.append(refused)
+            learning.letters.append(bury(dead_letters, batch, record, refused))
+            continue
+        learning.facts += 1
+        groups = known.get(fact.account)
+        if groups is None:
+            known[fact.account] = [(clock, [(fact, record)])]
+        elif groups[-1][0] == clock:
+            groups[-1][1].append((fact, record))
+        else:
+            groups.append((clock, [(fact, record)]))
+    learning.clock = clock
+    return learning
+
+
+def _learn(
+    engine: Engine, account: Account, groups: Sequence[tuple[int, list[tuple[Fact, Record]]]], clock: int
+) -> list[SegmentChange]:
+    changes: list[SegmentChange] = []
+    for known, together in groups:
+        if account.deadline < known:
+            changes += engine.advance(account, known - 1, clock)
+        change = engine.learn(account, [fact for fact, _ in together], known, clock)
+        if change is not None:
+            changes.append(change)
+    if account.deadline <= clock:
+        changes += engine.advance(account, clock, clock)
+    return changes
+
+
+async def _learn_apart(
+    batch: Batch,
+    owned: OwnedPartition,
+    name: str,
+    learning: _Learning,
+    changes: list[SegmentChange],
+    dead_letters: str,
+    error: Exception,
+) -> Account:
+    """Learn an account's facts one at a time, from its stored state, and set aside those that fail."""
+    owned.drop(name)
+    good: list[tuple[int, list[tuple[Fact, Record]]]] = []
+    for known, together in learning.known[name]:
+        for fact, record in together:
+            tried = [*good, (known, [(fact, record)])]
+            try:
+                _learn(owned.engine, (await owned.accounts([name]))[name], tried, learning.clock)
+                good = tried
+            except Exception as cause:  # noqa: BLE001  # the same border, for one fact
+                refused = RefusedEvent("decision-failed", f"{type(cause).__name__}: {cause}")
+                learning.refused.append(refused)
+                learning.letters.append(bury(dead_letters, batch, record, refused))
+            owned.drop(name)
+    account = (await owned.accounts([name]))[name]
+    if good:
+        changes += _learn(owned.engine, account, good, learning.clock)
+    elif not learning.refused:
+        raise error
+    return account
+

@@ -1,0 +1,38 @@
+"""Segments files from disk: one YAML file, or a folder of them that are merged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from resegment.errors import ResegmentError
+from resegment.segmentation.definition import Definition, read_definition
+
+SUFFIXES = frozenset({".yaml", ".yml"})
+
+
+class NoSegmentsFile(ResegmentError):
+    """A path that holds no segments file that could be read."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}", remedy="Give a segments file, or a folder with *.yaml files.")
+        self.path = path
+
+
+def read_segments_files(path: str) -> list[tuple[str, bytes]]:
+    """The name and content of each file, a folder's in the order of their names. Raises NoSegmentsFile."""
+    place = Path(path)
+    try:
+        if place.is_dir():
+            files = sorted(file for file in place.iterdir() if file.suffix in SUFFIXES and file.is_file())
+            if not files:
+                raise NoSegmentsFile(path, "the folder has no *.yaml or *.yml file")
+        else:
+            files = [place]
+        return [(str(file), file.read_bytes()) for file in files]
+    except OSError as error:
+        raise NoSegmentsFile(path, error.strerror or str(error)) from error
+
+
+def load_definition(path: str) -> Definition:
+    """The definition of a file or folder. Raises NoSegmentsFile, and InvalidSegments with every error in it."""
+    return read_definition(read_segments_files(path))

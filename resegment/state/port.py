@@ -1,0 +1,128 @@
+"""What holds the state of one partition of `signals`, and the values that go in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from resegment.errors import ResegmentError
+
+
+class Fenced(ResegmentError):
+    """Another worker has taken the partition: what this one knows of it is worth nothing any more."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(f"partition {partition} is another worker's now")
+        self.partition = partition
+
+
+class RolledBack(ResegmentError):
+    """The store is not as this worker left it (a failover, a restore): read it anew."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(f"the state of partition {partition} is not the one that was written last")
+        self.partition = partition
+
+
+class StoreUnavailable(ResegmentError):
+    """The store does not answer, or refuses to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where in `signals` a partition stands.
+
+    `offset` is the next to read, `timestamp` (ms) and `digest` are those of the record before it, `log`
+    tells one incarnation of the topic from another, `clock` (ms) is the partition's time. `commit` counts
+    the writes.
+    """
+
+    offset: int = 0
+    timestamp: int = -1
+    digest: str = ""
+    log: str = ""
+    clock: int = 0
+    commit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the taker of a partition gets: its fence, and where to go on (None: nothing was ever written)."""
+
+    fence: int
+    position: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """All that one batch changes, written as one or not at all.
+
+    `position.commit` is the number of this write; the one before it must be the last written. `deadlines`
+    has None where an account has none any more. `outbox` is what the relay publishes, `changes` how many
+    changes that are. `sizes` adds to the number of accounts by segment. Due accounts are returned up to
+    `due_limit`.
+    """
+
+    fence: int
+    position: Position
+    states: Sequence[tuple[str, bytes]] = ()
+    deadlines: Sequence[tuple[str, int | None]] = ()
+    outbox: bytes | None = None
+    changes: int = 0
+    sizes: Sequence[tuple[str, int]] = ()
+    due_limit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """`outbox_id` names what was put into the outbox; `due` are accounts whose deadline the clock has reached.
+
+    `next_deadline` is the earliest of the partition (ms), None where there is none.
+    """
+
+    outbox_id: str | None
+    due: Sequence[tuple[str, bytes]]
+    next_deadline: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """What one commit left to publish."""
+
+    id: str
+    payload: bytes
+
+
+class PartitionStore(Protocol):
+    """One partition's accounts, deadlines, outbox, fence and position.
+
+    Every method raises `StoreUnavailable` where the store does not answer.
+    """
+
+    async def claim(self) -> Claim:
+        """Take the partition: every earlier owner is fenced off."""
+        ...
+
+    async def read(self, accounts: Sequence[str]) -> list[bytes | None]:
+        """The states of accounts, None where there is none."""
+        ...
+
+    async def commit(self, commit: Commit) -> Committed:
+        """Write it all. The same commit again changes nothing and gives the same answer.
+
+        Raises `Fenced` or `RolledBack`, and has then written nothing.
+        """
+        ...
+
+    async def check(self, fence: int, commit: int) -> None:
+        """Raise `Fenced` or `RolledBack` where the partition is not as its owner left it."""
+        ...
+
+    async def outbox(self, after: str | None, limit: int) -> list[OutboxEntry]:
+        """The oldest entries that are not published yet, of those after an id."""
+        ...
+
+    async def acknowledge(self, ids: Sequence[str]) -> None:
+        """Remove published entries."""
+        ...

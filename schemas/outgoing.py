@@ -1,0 +1,180 @@
+"""What goes out: segment changes and workflow commands, as CloudEvents 1.0 in structured mode."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+from resegment.schemas.change import SegmentChange
+from resegment.schemas.segments import Play, Route
+from resegment.schemas.times import format_instant
+
+CHANGE_TYPE: Final = "gtm.segment-change.v1"
+COMMAND_TYPE: Final = "gtm.workflow-command.v1"
+CONTENT_TYPE: Final = b"application/cloudevents+json"
+
+Action = Literal["enroll", "stop", "finish", "pause"]
+
+
+class SegmentChangeData(BaseModel):
+    """One move of one account to another segment: never a pair of exit and entry.
+
+    A consumer drops a change whose `sequence_number` is not greater than the last it saw of the account.
+    """
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    account: str
+    sequence_number: int = Field(ge=1, description="Counts an account's changes; a gap shows a loss")
+    from_: str | None = Field(alias="from", description="Null at first sight of the account")
+    to: str
+    effective_at: str = Field(description="The exact instant, RFC 3339", json_schema_extra={"format": "date-time"})
+    decided_at: str = Field(description="The partition's clock then", json_schema_extra={"format": "date-time"})
+    cause: dict[str, Any] = Field(description="`events`: ids, or `deadline`: the instant")
+    reason: dict[str, Any] = Field(description="Which tests hold, on what evidence, and which do no longer")
+    also_qualified: list[str] = Field(description="Segments whose condition holds as well")
+    definition_version: str
+    supersedes: str | None = Field(description="Id of an earlier change with this effective_at, now void")
+    supersedes_to: str | None = Field(description="Where that change had sent the account")
+    play: str | None
+    message: dict[str, Any] | None = Field(description="The play: message, personas, channels, assets")
+    route: Route | None
+    from_route: Route | None = Field(description="The route of the segment left")
+    superseded_route: Route | None = Field(description="The route of the change made void")
+
+
+class WorkflowCommandData(BaseModel):
+    """What a sequencer or CRM is to do with an account; one `idempotency_key` takes effect once."""
+
+    model_config = ConfigDict(frozen=True)
+
+    action: Action
+    account: str
+    workflow: str
+    owner: str | None = Field(description="The team that the route names")
+    qualification: str | None
+    play: str | None
+    segment: str
+    idempotency_key: str
+    cause: dict[str, Any] = Field(description="`change`: id of the segment change, with its number and instant")
+
+
+class WorkflowCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """The same on the hot path."""
+
+    action: Action
+    account: str
+    workflow: str
+    owner: str | None
+    qualification: str | None
+    play: str | None
+    segment: str
+    idempotency_key: str
+    cause: dict[str, Any]
+
+
+def encode_change(
+    change: SegmentChange, plays: Mapping[str, Mapping[str, Any]], routes: Mapping[str, Mapping[str, Any] | None],
+    play_of: Mapping[str, str | None],
+) -> bytes:
+    """The event of a change. `plays` are by play name, `routes` and `play_of` by segment name."""
+    play = play_of.get(change.to)
+    data = {
+        "account": change.account,
+        "sequence_number": change.sequence_number,
+        "from": change.from_,
+        "to": change.to,
+        "effective_at": format_instant(change.effective_at),
+        "decided_at": format_instant(change.decided_at),
+        "cause": msgspec.to_builtins(change.cause),
+        "reason": change.reason,
+        "also_qualified": change.also_qualified,
+        "definition_version": change.definition_version,
+        "supersedes": change.supersedes,
+        "supersedes_to": change.supersedes_to,
+        "play": play,
+        "message": None if play is None else plays[play],
+        "route": routes.get(change.to),
+        "from_route": None if change.from_ is None else routes.get(change.from_),
+        "superseded_route": None if change.supersedes_to is None else routes.get(change.supersedes_to),
+    }
+    return orjson.dumps(_event(change.id, CHANGE_TYPE, "/resegment/segmenter", change.account, data["effective_at"], data))
+
+
+def commands_for(change: Mapping[str, Any]) -> list[WorkflowCommand]:
+    """What one change (its event's data) asks of workflows: leave the old one, then enter the new one.
+
+    A change that makes an earlier one of the same instant void cancels what that one began, and does not
+    leave the old workflow a second time. Raises KeyError or TypeError for what is no change.
+    """
+    account, target, route = change["account"], change["to"], change["route"]
+    key = change_key(change)
+    workflow = None if route is None else route["workflow"]
+    commands: list[WorkflowCommand] = []
+
+    def command(action: Action, of: Mapping[str, Any], segment: str) -> None:
+        commands.append(
+            WorkflowCommand(
+                action=action,
+                account=account,
+                workflow=of["workflow"],
+                owner=of.get("team"),
+                qualification=of.get("qualification"),
+                play=change["play"] if segment == target else None,
+                segment=segment,
+                idempotency_key=_hash(key, action, of["workflow"]),
+                cause={
+                    "change": key,
+                    "sequence_number": change["sequence_number"],
+                    "effective_at": change["effective_at"],
+                },
+            )
+        )
+
+    superseded, left = change.get("superseded_route"), change.get("from_route")
+    if superseded is not None and superseded["workflow"] != workflow:
+        command("stop", superseded, change["supersedes_to"])
+    elif change.get("supersedes") is None and left is not None and left["workflow"] != workflow:
+        command(left.get("on_exit", "stop"), left, change["from"])
+    if route is not None:
+        command("enroll", route, target)
+    return commands
+
+
+def change_key(change: Mapping[str, Any]) -> str:
+    """What identifies a change among those of its account."""
+    return _hash(change["account"], change["effective_at"], change["from"], change["to"], change["sequence_number"])
+
+
+def encode_command(command: WorkflowCommand) -> bytes:
+    """The event of a command; its id is the idempotency key."""
+    data = msgspec.to_builtins(command)
+    at = command.cause["effective_at"]
+    return orjson.dumps(_event(command.idempotency_key, COMMAND_TYPE, "/resegment/router", command.account, at, data))
+
+
+def describe_play(play: Play) -> dict[str, Any]:
+    """A play as a change carries it, without what is not given."""
+    return play.model_dump(mode="json", exclude_defaults=True)
+
+
+def _event(event_id: str, kind: str, source: str, account: str, at: str, data: Any) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": source,
+        "type": kind,
+        "subject": account,
+        "time": at,
+        "datacontenttype": "application/json",
+        "data": data,
+    }
+
+
+def _hash(*parts: Any) -> str:
+    return hashlib.blake2b(msgspec.json.encode(parts), digest_size=16).hexdigest()
