@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from resegment.agents.batch import Batch, Message, Publisher
+from resegment.agents.batch import Batch, Message, Publisher, Record
 from resegment.agents.dead_letters import bury
 from resegment.agents.segmenter import TICK
 from resegment.errors import RefusedEvent
@@ -15,6 +15,12 @@ from resegment.schemas.fact import encode_fact
 
 Clock = Literal["wall", "facts"]
 """`wall`: a fact is known from its receipt on. `facts`: from its `recordedtime` on, in the order of the topic."""
+
+
+def tick_instant(record: Record) -> int:
+    """The instant (ms) to which a tick of a replay moves the clock: its header has it, else its timestamp."""
+    given = next((value for name, value in record.headers if name == TICK), b"")
+    return int(given) if given.isdigit() else record.timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +52,7 @@ async def take_in(
     for record in batch.records:
         replayed = clock == "facts"
         if replayed and record.value is None and any(name == TICK for name, _ in record.headers):
-            messages.append(
-                Message(signals, None, None, [(TICK, b"")], batch.partition, record.timestamp)
-            )
+            messages.append(Message(signals, None, None, [(TICK, b"")], batch.partition, tick_instant(record)))
             continue
         try:
             received = None if replayed else record.timestamp

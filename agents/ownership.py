@@ -90,6 +90,7 @@ class OwnedPartition:
         self._cached = cached_accounts
         self._log = ""
         self._verify = False
+        self._woken = asyncio.Event()
 
     # Taking and losing
 
@@ -240,7 +241,15 @@ class OwnedPartition:
 
     def _note(self, committed: Committed) -> None:
         self.due = committed.due
+        if self.due:
+            self._woken.set()
         self.next_deadline = committed.next_deadline
+
+    async def wait_due(self) -> None:
+        """Wait until the clock has reached a deadline."""
+        while not self.due:
+            self._woken.clear()
+            await self._woken.wait()
 
     @property
     def is_idle(self) -> bool:

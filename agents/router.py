@@ -35,7 +35,7 @@ async def route(
     for record in batch.records:
         try:
             event = orjson.loads(record.value or b"")
-            made = commands_for(event["data"])
+            made = commands_for(event["id"], event["data"])
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             reason = RefusedEvent("not-a-change", f"{type(error).__name__}: {error}")
             refused.append(reason)

@@ -106,14 +106,13 @@ def encode_change(
     return orjson.dumps(_event(change.id, CHANGE_TYPE, "/resegment/segmenter", change.account, data["effective_at"], data))
 
 
-def commands_for(change: Mapping[str, Any]) -> list[WorkflowCommand]:
-    """What one change (its event's data) asks of workflows: leave the old one, then enter the new one.
+def commands_for(change_id: str, change: Mapping[str, Any]) -> list[WorkflowCommand]:
+    """What one change (its event's id and data) asks of workflows: leave the old one, then enter the new one.
 
     A change that makes an earlier one of the same instant void cancels what that one began, and does not
     leave the old workflow a second time. Raises KeyError or TypeError for what is no change.
     """
     account, target, route = change["account"], change["to"], change["route"]
-    key = change_key(change)
     workflow = None if route is None else route["workflow"]
     commands: list[WorkflowCommand] = []
 
@@ -127,9 +126,9 @@ def commands_for(change: Mapping[str, Any]) -> list[WorkflowCommand]:
                 qualification=of.get("qualification"),
                 play=change["play"] if segment == target else None,
                 segment=segment,
-                idempotency_key=_hash(key, action, of["workflow"]),
+                idempotency_key=_hash(change_id, action, of["workflow"]),
                 cause={
-                    "change": key,
+                    "change": change_id,
                     "sequence_number": change["sequence_number"],
                     "effective_at": change["effective_at"],
                 },
@@ -144,11 +143,6 @@ def commands_for(change: Mapping[str, Any]) -> list[WorkflowCommand]:
     if route is not None:
         command("enroll", route, target)
     return commands
-
-
-def change_key(change: Mapping[str, Any]) -> str:
-    """What identifies a change among those of its account."""
-    return _hash(change["account"], change["effective_at"], change["from"], change["to"], change["sequence_number"])
 
 
 def encode_command(command: WorkflowCommand) -> bytes:

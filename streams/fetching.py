@@ -33,6 +33,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._fetch_max_wait_ms = int(feed_of(self.app).fetch_wait * 1000)
         return consumer
 
+    async def on_thread_stop(self) -> None:
+        """Leave the group and close the client."""
+        coordinator = self._consumer and self._consumer._coordinator
+        if coordinator and coordinator.generation == 0:
+            # Tansu counts generations from 0, where aiokafka takes it that there is nothing to leave: the next
+            # worker would then wait until this one's session is over
+            coordinator.generation = 1
+        await super().on_thread_stop()
+
     async def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Run in this thread, called from the main one; cancelling the call cancels it there."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.thread_loop))

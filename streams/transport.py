@@ -74,7 +74,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         tp = TP(topic, partition)
         if tp in self._lanes:
             placement = self._begin([tp])
-            await asyncio.wait([placement])  # a rebalance cancels it, which is no reason to cancel the caller
+            # a rebalance or a stop need not wait until the position is known, and must not cancel the caller
+            suspended = asyncio.ensure_future(self.suspend_flow.wait())
+            await asyncio.wait([placement, suspended], return_when=asyncio.FIRST_COMPLETED)
+            suspended.cancel()
 
     def owned(self) -> list[tuple[str, int]]:
         """Return topic and partition of what this worker owns now."""

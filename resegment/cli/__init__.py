@@ -1,0 +1,83 @@
+"""The command line, `resegment`: one module for each group of commands, which registers what it offers.
+
+Exit codes: 0 fine, 1 failed, 2 wrong usage or file. Modules of commands import what is heavy inside their functions, so that
+`resegment --help` is there at once.
+"""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from resegment.cli import backtest, explain, schema, segments
+from resegment.errors import ResegmentError
+
+COMMANDS = (backtest, segments, explain, schema)
+"""Each has `register(app)`. Their order is that of the help."""
+
+FAILED = 1
+WRONG_INPUT = 2
+
+
+class Commands(TyperGroup):
+    """Prints the project's errors as a message and a remedy, and ends with the exit code they mean."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that the arguments name."""
+        try:
+            return super().invoke(ctx)
+        except ResegmentError as error:
+            from resegment.console.terminal import print_error
+
+            print_error(error)
+            raise typer.Exit(WRONG_INPUT if _is_wrong_input(error) else FAILED) from error
+
+
+def build() -> typer.Typer:
+    """The application with every command."""
+    app = typer.Typer(
+        name="resegment",
+        cls=Commands,
+        help="Keeps every account in its right segment as the market moves.",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for commands in COMMANDS:
+        commands.register(app)
+    return app
+
+
+def main() -> None:
+    """What the script `resegment` runs."""
+    build()()
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from resegment import __version__
+
+        typer.echo(f"resegment {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Keeps every account in its right segment as the market moves."""
+
+
+def _is_wrong_input(error: ResegmentError) -> bool:
+    from resegment.segmentation.diagnostics import InvalidSegments
+    from resegment.sources.files import WrongFile
+    from resegment.sources.segments import NoSegmentsFile
+    from resegment.sources.yc import MalformedRow
+
+    return isinstance(error, InvalidSegments | WrongFile | NoSegmentsFile | MalformedRow)

@@ -30,17 +30,17 @@ from resegment.segmentation.conditions import (
     Condition,
     Decay,
     Every,
-    InSegment,
     Matcher,
     Not,
     Occurs,
-    Ratio,
     Some,
     Trait,
 )
 from resegment.segmentation.diagnostics import Diagnostic, InvalidSegments, Path, Problems
 from resegment.segmentation.document import Document, merge_documents, parse_document
 from resegment.segmentation.grammar import WORDS, Grammar, trait_type
+from resegment.segmentation.references import check_actionable, check_names, check_traits
+from resegment.segmentation.shape import check_durations, report_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,21 +120,25 @@ def _read(document: Document, problems: Problems) -> Definition | None:
     grammar = Grammar(problems)
     traits = _read_traits(data.get("traits"), grammar, problems)
     conditions = _read_conditions(data.get("segments"), grammar)
+    check_names(data, problems)
+    check_actionable(data, problems)
+    check_traits(traits, problems)
+    if isinstance(data.get("version"), bool | float):
+        problems.error("wrong-value", "expected 1", ("version",))
+    if data.get("segments") == []:
+        problems.error("empty-group", "a file without segments segments nothing", ("segments",))
     try:
         file = SegmentsFile.model_validate(data)
     except ValidationError as error:
-        _report(error, data, problems)
+        report_shape(error, data, problems)
         return None
-    segments = _join(file, conditions, problems)
-    _check_names(file, problems)
-    _check_references(segments, traits, problems)
-    _check_actionable(file, problems)
+    check_durations(file, problems)
     if problems.errors:
         return None
     known = {name: trait for name, trait in traits.items() if trait is not None}
     return Definition(
         version=_hash(data),
-        segments=segments,
+        segments=_join(file, conditions),
         traits=MappingProxyType(known),
         plays=MappingProxyType(file.plays),
         personas=MappingProxyType(file.personas),
@@ -187,37 +191,8 @@ def _read_conditions(raw: Any, grammar: Grammar) -> Conditions:
     return conditions
 
 
-def _report(error: ValidationError, data: Any, problems: Problems) -> None:
-    for one in error.errors(include_url=False, include_context=False):
-        path = _existing(one["loc"], data)
-        if one["type"] == "missing":
-            problems.error("missing-key", f"{one['loc'][-1]} is required", path)
-        elif one["type"] == "extra_forbidden":
-            problems.error("unknown-key", f"{one['loc'][-1]!r} is no key of this place", path)
-        else:
-            problems.error("wrong-type", one["msg"], path)
-
-
-def _existing(location: tuple[int | str, ...], data: Any) -> Path:
-    """The location without the names of model classes that pydantic puts into those of unions."""
-    path: list[int | str] = []
-    for part in location:
-        if isinstance(data, dict) and part in data:
-            data = data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        else:
-            continue
-        path.append(part)
-    return tuple(path)
-
-
-def _join(file: SegmentsFile, conditions: Conditions, problems: Problems) -> tuple[Segment, ...]:
-    segments = [
-        _segment(entry, index, conditions) for index, entry in enumerate(file.segments)
-    ]
-    if not segments:
-        problems.error("empty-group", "a file without segments segments nothing", ("segments",))
+def _join(file: SegmentsFile, conditions: Conditions) -> tuple[Segment, ...]:
+    segments = [_segment(entry, index, conditions) for index, entry in enumerate(file.segments)]
     fallback: FallbackEntry = file.fallback
     segments.append(
         Segment(
@@ -252,119 +227,6 @@ def _segment(entry: SegmentEntry, index: int, conditions: Conditions) -> Segment
         route=entry.route,
         path=("segments", index),
     )
-
-
-def _check_names(file: SegmentsFile, problems: Problems) -> None:
-    seen: set[str] = set()
-    entries: list[tuple[SegmentEntry | FallbackEntry, Path]] = [
-        (entry, ("segments", index)) for index, entry in enumerate(file.segments)
-    ]
-    entries.append((file.fallback, ("fallback",)))
-    for entry, path in entries:
-        if entry.name in seen:
-            problems.error("duplicate-name", f"a second segment named {entry.name!r}", (*path, "name"))
-        seen.add(entry.name)
-        if entry.play is not None and entry.play not in file.plays:
-            problems.error("unknown-play", f"no play is named {entry.play!r}", (*path, "play"), _choices(file.plays))
-        if entry.route is not None and entry.route.team is not None and entry.route.team not in file.teams:
-            problems.error(
-                "unknown-team", f"no team is named {entry.route.team!r}", (*path, "route", "team"), _choices(file.teams)
-            )
-    for name, play in file.plays.items():
-        for index, persona in enumerate(play.personas):
-            if isinstance(persona, str) and persona not in file.personas:
-                problems.error(
-                    "unknown-persona",
-                    f"no persona is named {persona!r}",
-                    ("plays", name, "personas", index),
-                    _choices(file.personas),
-                )
-    for index, test in enumerate(file.tests):
-        untils = test.until if isinstance(test.until, list) else [test.until] if test.until else []
-        for expected in (test.expect, *(until.expect for until in untils)):
-            if expected not in seen:
-                problems.error(
-                    "unknown-segment", f"no segment is named {expected!r}", ("tests", index), _choices(sorted(seen))
-                )
-
-
-def _choices(names: Any) -> str:
-    listed = ", ".join(list(names)[:12])
-    return f"there is {listed}" if listed else "there is none"
-
-
-def _check_references(
-    segments: tuple[Segment, ...], traits: dict[str, Trait | None], problems: Problems
-) -> None:
-    names = {one.name for one in segments if one.when is not None}
-    refers: dict[str, list[str]] = {}
-    for one in segments:
-        for key, condition in (("when", one.when), ("exit_when", one.hold.exit_when)):
-            path = (*one.path, key) if key == "when" else (*one.path, "hold", key)
-            for part in walk(condition):
-                if isinstance(part, InSegment) and part.name not in names:
-                    problems.error("unknown-segment", f"no segment with a condition is named {part.name!r}", path)
-                elif isinstance(part, InSegment) and key == "when":
-                    refers.setdefault(one.name, []).append(part.name)
-    for one in segments:
-        if _reaches(one.name, one.name, refers):
-            problems.error("cycle", f"the segment {one.name!r} refers to itself", (*one.path, "when"))
-    ratios = {name: [t.over, t.under] for name, t in traits.items() if isinstance(t, Ratio)}
-    for name, parts in ratios.items():
-        path: Path = ("traits", name, "ratio")
-        if _reaches(name, name, ratios):
-            problems.error("cycle", f"the trait {name!r} refers to itself", path)
-        for part in parts:
-            if isinstance(traits.get(part), Decay):
-                problems.error("decay-operator", f"{part!r} is a decayed sum: it stands in no ratio", path)
-            elif part in traits:
-                trait = traits[part]
-                if trait is not None and trait_type(trait) not in ("number", "any"):
-                    problems.error("never-matches", f"{part!r} is no number: it stands in no ratio", path)
-            elif (info := attribute_kind(part)) not in ("number", "any"):
-                problems.error("never-matches", f"{part!r} is {info}: it stands in no ratio", path)
-    for name, trait in traits.items():
-        attribute = getattr(trait, "attribute", None)
-        if attribute in traits:
-            problems.error("wrong-type", f"growth takes an attribute, {attribute!r} is a trait", ("traits", name))
-
-
-def attribute_kind(name: str) -> str:
-    """The type of a contract's attribute; `any` for a custom one."""
-    from resegment.segmentation.fields import attribute_types
-
-    return attribute_types().get(name, "any")
-
-
-def _reaches(start: str, goal: str, edges: Mapping[str, list[str]]) -> bool:
-    todo, seen = list(edges.get(start, ())), set[str]()
-    while todo:
-        name = todo.pop()
-        if name == goal:
-            return True
-        if name not in seen:
-            seen.add(name)
-            todo.extend(edges.get(name, ()))
-    return False
-
-
-def _check_actionable(file: SegmentsFile, problems: Problems) -> None:
-    if file.fallback.play is None and file.fallback.route is None:
-        problems.error("not-actionable", "the fallback has neither play nor route", ("fallback",))
-    seen: dict[tuple[str | None, str], str] = {}
-    entries: list[tuple[SegmentEntry | FallbackEntry, Path]] = [
-        (entry, ("segments", index)) for index, entry in enumerate(file.segments)
-    ]
-    for entry, path in [*entries, (file.fallback, ("fallback",))]:
-        route = entry.route.model_dump_json() if entry.route is not None else ""
-        twin = seen.setdefault((entry.play, route), entry.name)
-        if twin != entry.name:
-            problems.error(
-                "not-actionable",
-                f"{entry.name!r} has the play and the route of {twin!r}",
-                path,
-                "give it another play or route, or merge the two",
-            )
 
 
 def walk(condition: Condition | None) -> Iterator[Condition]:

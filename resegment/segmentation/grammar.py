@@ -9,7 +9,7 @@ from typing import Any, Final
 import re2
 
 from resegment.schemas.fact import KINDS
-from resegment.schemas.times import NEVER, parse_duration
+from resegment.schemas.times import NEVER, format_duration, parse_duration
 from resegment.segmentation.checks import (
     EQUALITIES,
     ON_COLLECTIONS,
@@ -49,6 +49,8 @@ MAX_DEPTH: Final = 24
 MAX_CONDITIONS: Final = 5_000
 MAX_LIST: Final = 5_000
 MAX_PATTERN: Final = 1_000
+MAX_DURATION: Final = 365_000 * 86_400_000
+"""In ms: a thousand years, so that every deadline is an instant of the calendar."""
 
 _AGGREGATIONS: Final = ("count", "sum", "distinct", "min", "max", "avg", "latest", "earliest")
 _DECAY_OPERATORS: Final = frozenset({"gt", "gte", "lt", "lte", "between", "exists"})
@@ -218,13 +220,15 @@ class Grammar:
             second = self._read_duration(bounds[1], (*here, 1))
             if first is None or second is None:
                 return None
-            opens, closes = first, min(closes, second)
+            if first >= second:
+                self.problems.error(
+                    "empty-window", "the window is empty or negative", here, "the first duration is the shorter"
+                )
+                return None
+            if first >= closes:
+                self.problems.warn("empty-window", "within ends before ago begins: no fact ever counts", here)
+            opens, closes = first, max(first, min(closes, second))
         if wrong:
-            return None
-        if opens >= closes:
-            self.problems.error(
-                "empty-window", "the window is empty or negative", (*path, "ago"), "the first duration is the shorter"
-            )
             return None
         return Window(opens, closes)
 
@@ -236,6 +240,9 @@ class Grammar:
             length = parse_duration(raw)
         except ValueError as error:
             self.problems.error("wrong-duration", str(error), path)
+            return None
+        if length > MAX_DURATION:
+            self.problems.error("wrong-duration", f"{raw} is more than {format_duration(MAX_DURATION)}", path)
             return None
         if length == 0 and not zero:
             self.problems.error("empty-window", "a window of zero length", path, "give it a length like 90d")

@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.times import format_instant
 
 MAX_FLAPPING: Final = 10
 """How many accounts with the most moves a summary names."""
+
+
+class Move(NamedTuple):
+    """What of a net change a summary counts; in order by time."""
+
+    at: int
+    account: str
+    sequence_number: int
+    from_: str | None
+    to: str
+
+    @classmethod
+    def of(cls, change: SegmentChange) -> Move:
+        """The move that a change is."""
+        return cls(change.effective_at, change.account, change.sequence_number, change.from_, change.to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +70,7 @@ class Restless:
 class Summary:
     """A history from `begin` to `end` (ms, both included).
 
-    `moves` are the changes but for the first placements; `later` counts the changes after `end`, which are in nothing
-    else here. `segments` are in the order of priority.
+    `moves` leaves the first placements out; `later` counts the moves after `end`, which are in nothing else here. `segments` are in the order of priority.
     """
 
     begin: int
@@ -70,22 +84,20 @@ class Summary:
 
 
 def summarise(
-    changes: Iterable[SegmentChange], segments: Sequence[str], *, end: int | None = None, buckets: int = 60
+    moves: Iterable[Move], segments: Sequence[str], *, end: int | None = None, buckets: int = 60
 ) -> Summary:
-    """Sum up net changes, in whatever order they come.
+    """Sum up moves, in whatever order they come.
 
-    `segments` are the names in the order of priority. Without `end`, the last change ends the history.
+    `segments` are the names in the order of priority. Without `end`, the last move ends the history.
     """
-    every = sorted(changes, key=lambda one: (one.effective_at, one.account, one.sequence_number))
-    counted = every if end is None else [one for one in every if one.effective_at <= end]
-    if not counted:
-        begin = end = end or 0
-    else:
-        begin = counted[0].effective_at
-        end = counted[-1].effective_at if end is None else end
+    every = sorted(moves)
+    counted = every if end is None else [one for one in every if one.at <= end]
+    if end is None:
+        end = every[-1].at if every else 0
+    begin = counted[0].at if counted else end
     tally = _Tally(segments, begin, end, max(1, buckets))
-    for change in counted:
-        tally.add(change)
+    for move in counted:
+        tally.add(move)
     tally.pass_time(end + 1)
     return Summary(
         begin=begin,
@@ -134,7 +146,7 @@ def describe_summary(summary: Summary) -> dict[str, Any]:
 
 
 class _Tally:
-    """Counts changes in the order of time."""
+    """Counts moves in the order of time."""
 
     def __init__(self, segments: Sequence[str], begin: int, end: int, buckets: int) -> None:
         self.sizes = dict.fromkeys(segments, 0)
@@ -151,22 +163,21 @@ class _Tally:
         self._at = begin
         self._changed: set[str] = set()
 
-    def add(self, change: SegmentChange) -> None:
-        if change.effective_at != self._at:
-            self.pass_time(change.effective_at)
-        before = self.where.get(change.account)
+    def add(self, move: Move) -> None:
+        if move.at != self._at:
+            self.pass_time(move.at)
+        before = self.where.get(move.account)
         if before is not None:
             left, since = before
             self.sizes[left] -= 1
-            self._stays.setdefault(left, []).append(change.effective_at - since)
-            self.moves[change.account] += 1
-        to = change.to
-        self.where[change.account] = (to, change.effective_at)
-        self.sizes[to] = self.sizes.get(to, 0) + 1
-        self._changed.add(to)
-        self._entries[to] += 1
-        self._visits.setdefault(change.account, Counter())[to] += 1
-        self.flows[change.from_, to] += 1
+            self._stays.setdefault(left, []).append(move.at - since)
+            self.moves[move.account] += 1
+        self.where[move.account] = (move.to, move.at)
+        self.sizes[move.to] = self.sizes.get(move.to, 0) + 1
+        self._changed.add(move.to)
+        self._entries[move.to] += 1
+        self._visits.setdefault(move.account, Counter())[move.to] += 1
+        self.flows[move.from_, move.to] += 1
 
     def pass_time(self, at: int) -> None:
         """Everything of the last instant is in: note its peaks, and the buckets that end before or at `at`."""

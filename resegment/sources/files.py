@@ -17,9 +17,12 @@ from typing import BinaryIO, Final
 import msgspec
 import orjson
 
-from resegment.errors import RefusedEvent, ResegmentError
+from resegment.errors import RefusedEvent
 from resegment.schemas.decoding import decode_event
 from resegment.schemas.fact import Fact
+from resegment.sources.located import Located, MissingFile, WrongFile
+from resegment.sources.tables import read_csv, read_parquet
+from resegment.sources.yc import read_files
 
 STDIN: Final = "-"
 SUFFIXES: Final = {
@@ -41,23 +44,6 @@ Watch = Callable[[BinaryIO, int], BinaryIO]
 """Given a file that was opened and its size in bytes, returns one to read from instead: a progress bar's way in."""
 
 
-class WrongFile(ResegmentError):
-    """A file of events that cannot be used: `file` says which, `line` where, if it is known."""
-
-    def __init__(self, file: str, problem: str, *, line: int | None = None, remedy: str | None = None) -> None:
-        place = file if line is None else f"{file}:{line}"
-        super().__init__(f"{place}: {problem}", remedy=remedy)
-        self.file = file
-        self.line = line
-
-
-class MissingFile(WrongFile):
-    """A path at which there is nothing."""
-
-    def __init__(self, file: str) -> None:
-        super().__init__(file, "there is no such file or folder", remedy="Check the path.")
-
-
 class UnknownFormat(WrongFile):
     """A file whose format neither its suffix nor the user tells."""
 
@@ -68,18 +54,6 @@ class UnknownFormat(WrongFile):
             "its suffix names no format of events",
             remedy=f"Rename it to one of {known} (the first four may end in .gz), or say --format.",
         )
-
-
-class Located(msgspec.Struct, frozen=True, gc=False):
-    """One event as JSON, not yet judged, and where it stands.
-
-    `line` counts from 1: lines of text, rows of a table. `refused` says why a row is no event at all.
-    """
-
-    file: str
-    line: int
-    value: bytes
-    refused: RefusedEvent | None = None
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -105,6 +79,7 @@ class Refusals:
 
     @property
     def total(self) -> int:
+        """How many events were refused."""
         return self.counts.total()
 
     def add(self, one: Refused) -> None:
@@ -173,7 +148,9 @@ def _read_folder(folder: Path, form: str | None, watch: Watch | None) -> Iterato
         except UnknownFormat:
             continue
     if not files:
-        raise WrongFile(str(folder), "no file in the folder holds events", remedy=f"Put {', '.join(SUFFIXES)} there.")
+        raise WrongFile(
+            str(folder), "no file in the folder holds events", remedy=f"Put {', '.join(SUFFIXES)} there."
+        )
     return (event for name, known in files for event in _read_file(name, known, watch))
 
 
@@ -181,8 +158,6 @@ def _read_file(path: str, form: str, watch: Watch | None) -> Iterator[Located]:
     if form == "yc":
         raise WrongFile(path, "the format yc is one of a folder", remedy="Give the folder, like examples/yc.")
     if form == "parquet":
-        from resegment.sources.tables import read_parquet
-
         return read_parquet(path)
     return _read_text(path, form, watch)
 
@@ -192,8 +167,6 @@ def _read_text(path: str, form: str, watch: Watch | None) -> Iterator[Located]:
         raise WrongFile(path, f"the format {form} cannot be read from here", remedy="Use jsonl or csv.")
     with _open(path, watch) as lines:
         if form == "csv":
-            from resegment.sources.tables import read_csv
-
             yield from read_csv(path, lines)
         else:
             yield from _read_lines(path, lines)
@@ -212,7 +185,7 @@ def _open(path: str, watch: Watch | None) -> Iterator[BinaryIO]:
                 # gzip's own iteration over lines runs in Python; a buffer around it does not.
                 raw = io.BufferedReader(gzip.GzipFile(fileobj=raw), _BUFFER)  # type: ignore[arg-type]  # it is a raw stream
             elif watch is not None:
-                raw = io.BufferedReader(raw, _BUFFER)  # type: ignore[type-var]  # as above
+                raw = io.BufferedReader(raw, _BUFFER)
             yield raw
     except (EOFError, zlib.error) as error:
         raise WrongFile(path, f"broken gzip: {error}", remedy="Pack the file again.") from error
@@ -227,7 +200,10 @@ def _read_lines(path: str, lines: Iterable[bytes]) -> Iterator[Located]:
             line = line.removeprefix(_BOM)  # noqa: PLW2901  # the same line
             if line.lstrip()[:1] == b"[":
                 raise WrongFile(
-                    path, "a list of events, where one event a line is expected", line=1, remedy="Try jq -c '.[]'."
+                    path,
+                    "a list of events, where one event a line is expected",
+                    line=1,
+                    remedy="Try jq -c '.[]'.",
                 )
         value = line.strip()
         if value:
@@ -235,11 +211,11 @@ def _read_lines(path: str, lines: Iterable[bytes]) -> Iterator[Located]:
 
 
 def _read_yc(snapshot: Path, changes: Path) -> Iterator[Located]:
-    from resegment.sources.yc import read_files
-
     try:
         events, _ = read_files(snapshot, changes)
     except (OSError, EOFError, zlib.error) as error:
-        raise WrongFile(str(snapshot.parent), f"cannot be read: {error}", remedy="Check the folder's files.") from error
+        raise WrongFile(
+            str(snapshot.parent), f"cannot be read: {error}", remedy="Check the folder's files."
+        ) from error
     for number, event in enumerate(events, 1):
         yield Located(str(snapshot.parent), number, orjson.dumps(event))

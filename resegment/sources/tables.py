@@ -19,7 +19,7 @@ import orjson
 from resegment.errors import RefusedEvent
 from resegment.schemas.events import DATA
 from resegment.segmentation.fields import field_types
-from resegment.sources.files import Located, WrongFile
+from resegment.sources.located import Located, WrongFile
 
 REQUIRED: Final = ("id", "source", "type", "subject", "time")
 _PREFIX: Final = "data."
@@ -57,7 +57,7 @@ def read_parquet(path: str) -> Iterator[Located]:
 
     Raises WrongFile where it is no Parquet or lacks a column that an event needs.
     """
-    import polars as pl
+    import polars as pl  # noqa: PLC0415  # heavy, and seldom needed
 
     try:
         table = pl.read_parquet(path)
@@ -81,7 +81,9 @@ def _check_header(path: str, header: list[str]) -> None:
         )
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
-        raise WrongFile(path, f"two columns {', '.join(twice)}", line=1, remedy="Give each column its own name.")
+        raise WrongFile(
+            path, f"two columns {', '.join(twice)}", line=1, remedy="Give each column its own name."
+        )
 
 
 def _csv_event(path: str, line: int, header: list[str], row: list[str]) -> Located:
@@ -92,7 +94,9 @@ def _csv_event(path: str, line: int, header: list[str], row: list[str]) -> Locat
     types = _types(cells.get("type", ""))
     event = _nest(
         {
-            name: _value(cell, types.get(name[len(_PREFIX) :], "custom")) if name.startswith(_PREFIX) else cell
+            name: _value(cell, types.get(name[len(_PREFIX) :], "custom"))
+            if name.startswith(_PREFIX)
+            else cell
             for name, cell in cells.items()
         }
     )
@@ -114,7 +118,11 @@ def _value(cell: str, kind: str) -> Any:
     if kind in ("bool", "custom"):
         return _BOOLS.get(cell, cell)
     if kind == "collection":
-        return _parsed(cell) if cell.startswith("[") else [part.strip() for part in cell.split(";") if part.strip()]
+        return (
+            _parsed(cell)
+            if cell.startswith("[")
+            else [part.strip() for part in cell.split(";") if part.strip()]
+        )
     return cell
 
 

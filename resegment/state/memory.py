@@ -75,6 +75,9 @@ class PartitionStore:
         start = ids.index(after) + 1 if after in ids else 0
         return entries[start : start + limit]
 
+    async def sizes(self) -> dict[str, int]:
+        return dict(self.memory.sizes)
+
     async def acknowledge(self, ids: Sequence[str]) -> None:
         for entry_id in ids:
             self.memory.outbox.pop(entry_id, None)

@@ -123,6 +123,10 @@ class PartitionStore(Protocol):
         """The oldest entries that are not published yet, of those after an id."""
         ...
 
+    async def sizes(self) -> dict[str, int]:
+        """The number of accounts by segment."""
+        ...
+
     async def acknowledge(self, ids: Sequence[str]) -> None:
         """Remove published entries."""
         ...

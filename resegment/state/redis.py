@@ -95,6 +95,10 @@ class PartitionStore:
             entries = await _wait(self._client.xrange(self.keys.outbox, min=start, count=limit))
         return [OutboxEntry(entry_id.decode(), fields[b"p"]) for entry_id, fields in entries]
 
+    async def sizes(self) -> dict[str, int]:
+        async with _answering("read segment sizes"):
+            return {k.decode(): int(v) for k, v in (await _wait(self._client.hgetall(self.keys.sizes))).items()}
+
     async def acknowledge(self, ids: Sequence[str]) -> None:
         if ids:
             async with _answering("clear the outbox"):

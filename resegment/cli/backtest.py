@@ -1,0 +1,189 @@
+"""`resegment backtest`: what a segments file would have done, on recorded events."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from resegment.cli.options import TIME_METAVAR, EventFormat, Events, Segments, parse_time
+
+if TYPE_CHECKING:
+    from resegment.console.progress import Bars
+    from resegment.schemas.change import SegmentChange
+    from resegment.schemas.fact import Fact
+    from resegment.segmentation.account import Account
+    from resegment.segmentation.program import Program
+    from resegment.segmentation.summary import Move
+
+EXAMPLES = """
+[bold]Examples[/bold]
+
+resegment backtest --segments segments.yaml --events history.jsonl.gz
+
+resegment backtest --segments segments.yaml --events examples/yc --summary
+
+resegment backtest --segments segments.yaml --events history.csv --at 2026-01-31
+"""
+
+FIRST = ("account", "from", "to", "effective_at", "sequence_number", "cause", "reason")
+"""The keys of a change that a person looks for come first."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EXAMPLES)(backtest)
+
+
+def backtest(
+    segments: Segments,
+    events: Events,
+    more: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE]...", help="More events, so that --events *.csv works."),
+    ] = None,
+    until: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_time,
+            metavar=TIME_METAVAR,
+            help="Let time pass up to here, itself included; without it, until time alone changes nothing more.",
+        ),
+    ] = None,
+    at: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_time,
+            metavar=TIME_METAVAR,
+            help="Print where every account was at this time instead.",
+        ),
+    ] = None,
+    accounts: Annotated[
+        bool, typer.Option("--accounts", help="Print where every account is in the end instead.")
+    ] = False,
+    summary: Annotated[
+        bool,
+        typer.Option("--summary", help="Print tables for people: sizes, stays, moves, restless accounts."),
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if any event is refused.")] = False,
+    form: EventFormat = None,
+    output: Annotated[
+        typer.FileBinaryWrite | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write the JSON lines to this file."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: the summary too. All else is JSON lines anyway.")
+    ] = False,
+) -> None:
+    """Print the history of changes that recorded events give, as JSON lines.
+
+    Needs no Kafka and no Redis. Events that break the contract are left out and counted on standard error.
+    """
+    from resegment.cli.facts import read_facts, report
+    from resegment.console.progress import show_progress
+    from resegment.segmentation.program import Program
+    from resegment.sources.segments import load_definition
+
+    if at is not None and (until is not None or accounts):
+        raise typer.BadParameter("--at stands for --accounts --until: give it alone")
+    program = Program(load_definition(segments))
+    lines = output or (None if summary else sys.stdout.buffer)
+    history = _History(
+        places=accounts or at is not None,
+        lines=None if lines is None else [],
+        moves=[] if summary else None,
+    )
+    end = at if at is not None else until
+    with show_progress() as bars:
+        facts, refusals = read_facts([*events, *(more or ())], form, bars)
+        last = max((fact.recorded for fact in facts), default=0)
+        for account, changes in _replay(program, facts, end, bars):
+            history.take(account, changes)
+    if lines is not None:
+        history.write(lines)
+    if summary:
+        _print_summary(program, history.moves or [], last if end is None else end, as_json=as_json)
+    report(refusals, len(facts))
+    if strict and refusals.total:
+        raise typer.Exit(1)
+
+
+@dataclass(slots=True)
+class _History:
+    """What is kept of a replay: lines ready to be written, in order of time (or of name), and moves to sum up."""
+
+    places: bool
+    lines: list[tuple[int, str, int, bytes]] | None
+    moves: list[Move] | None
+
+    def take(self, account: Account, changes: Sequence[SegmentChange]) -> None:
+        from resegment.segmentation.summary import Move
+
+        if self.moves is not None:
+            self.moves.extend(Move.of(change) for change in changes)
+        if self.lines is None:
+            return
+        if not self.places:
+            self.lines.extend(
+                (one.effective_at, one.account, one.sequence_number, _encode(_describe(one)))
+                for one in changes
+            )
+        elif (place := _place(account)) is not None:
+            self.lines.append((0, account.name, 0, _encode(place)))
+
+    def write(self, output: BinaryIO) -> None:
+        self.lines = sorted(self.lines or ())
+        output.writelines(line for _, _, _, line in self.lines)
+        output.flush()
+
+
+def _replay(
+    program: Program, facts: list[Fact], end: int | None, bars: Bars
+) -> Iterator[tuple[Account, list[SegmentChange]]]:
+    from resegment.segmentation.backtest import backtest as replay
+    from resegment.segmentation.engine import net_changes
+
+    advance = bars.count("replaying", len(facts))
+    for account, changes in replay(program, facts, end, advance):
+        yield account, net_changes(changes)
+
+
+def _describe(change: SegmentChange) -> dict[str, Any]:
+    from resegment.segmentation.engine import describe
+
+    plain = describe(change)
+    return {**{key: plain[key] for key in FIRST}, **plain}
+
+
+def _place(account: Account) -> dict[str, Any] | None:
+    """Where the account is, and since when; None before anything is known of it."""
+    from resegment.schemas.times import format_instant
+
+    member = account.state.membership
+    if member.segment is None:
+        return None
+    return {"account": account.name, "segment": member.segment, "since": format_instant(member.entered)}
+
+
+def _encode(row: dict[str, Any]) -> bytes:
+    import orjson
+
+    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _print_summary(program: Program, moves: list[Move], end: int, *, as_json: bool) -> None:
+    from resegment.console.summary import chart_width, render
+    from resegment.console.terminal import screen, write_json
+    from resegment.segmentation.summary import describe_summary, summarise
+
+    console = screen()
+    names = [segment.name for segment in program.segments]
+    made = summarise(moves, names, end=end, buckets=60 if as_json else chart_width(console.width, names))
+    if as_json:
+        write_json(sys.stdout.buffer, describe_summary(made))
+    else:
+        console.print(render(made))

@@ -1,0 +1,38 @@
+"""Facts from the files that a command is given, and a word on those that were refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from resegment.cli.options import Format
+from resegment.console.progress import Bars
+from resegment.console.terminal import print_note
+from resegment.schemas.fact import Fact
+from resegment.sources.files import Refusals, decode_events, read_events
+
+
+def read_facts(
+    paths: Sequence[str], form: Format | None, bars: Bars, keep: Callable[[Fact], bool] | None = None
+) -> tuple[list[Fact], Refusals]:
+    """The facts of all the files, in the order given; `keep` says which. Raises WrongFile."""
+    refusals = Refusals()
+    name = None if form is None else form.value
+    files = [read_events(path, name, bars.watch) for path in paths]
+    facts: list[Fact] = []
+    for events in files:
+        decoded = decode_events(events, refusals)
+        facts.extend(decoded if keep is None else filter(keep, decoded))
+    return facts, refusals
+
+
+def report(refusals: Refusals, used: int) -> None:
+    """The first refused events and how many there are of each reason, on standard error; nothing without any."""
+    if not refusals.total:
+        return
+    for example in refusals.examples:
+        print_note(str(example))
+    hidden = refusals.total - len(refusals.examples)
+    if hidden:
+        print_note(f"... and {hidden:,} more")
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in refusals.counts.most_common())
+    print_note(f"{refusals.total:,} of {refusals.total + used:,} events refused: {reasons}")

@@ -1,0 +1,42 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from resegment.schemas.times import parse_instant
+
+
+class Format(StrEnum):
+    """The formats of events that can be named."""
+
+    jsonl = "jsonl"
+    csv = "csv"
+    parquet = "parquet"
+    yc = "yc"
+
+
+def parse_time(text: str) -> int:
+    """An instant in ms: RFC 3339, or a day, which stands for its first instant in UTC."""
+    try:
+        return parse_instant(f"{text}T00:00:00Z" if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}, nor a day like 2026-01-31") from error
+
+
+SEGMENTS_HELP = "The segments file, or a folder of *.yaml files that are merged."
+EVENTS_HELP = "Events: a .jsonl, .csv or .parquet file, a folder, or - for JSON lines on standard input. May be repeated."
+TIME_METAVAR = "TIME"
+
+Segments = Annotated[str, typer.Option("--segments", "-s", metavar="FILE", help=SEGMENTS_HELP)]
+SegmentsArgument = Annotated[str, typer.Argument(metavar="SEGMENTS", help=SEGMENTS_HELP)]
+Events = Annotated[list[str], typer.Option("--events", "-e", metavar="FILE", help=EVENTS_HELP)]
+SomeEvents = Annotated[list[str] | None, typer.Option("--events", "-e", metavar="FILE", help=EVENTS_HELP)]
+EventFormat = Annotated[
+    Format | None, typer.Option("--format", help="The format of the events; by default the suffix tells.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

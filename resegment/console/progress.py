@@ -1,0 +1,61 @@
+"""Progress bars on standard error, where that is a terminal; nothing elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, Protocol
+
+from resegment.console.terminal import screen
+
+Advance = Callable[[int], None]
+
+
+class Bars(Protocol):
+    """What long work reports to."""
+
+    def watch(self, file: BinaryIO, size: int) -> BinaryIO:
+        """The file, with a bar that follows how far it is read; `size` in bytes."""
+        ...
+
+    def count(self, label: str, total: int) -> Advance:
+        """A bar over `total` things; call the result with how many are done more."""
+        ...
+
+
+class _Silent:
+    def watch(self, file: BinaryIO, size: int) -> BinaryIO:  # noqa: ARG002  # the port of Bars
+        return file
+
+    def count(self, label: str, total: int) -> Advance:  # noqa: ARG002  # as above
+        return lambda _: None
+
+
+@contextmanager
+def show_progress() -> Iterator[Bars]:
+    """Bars that go away when the work is done."""
+    console = screen(error=True)
+    if not console.is_terminal:
+        yield _Silent()
+        return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    progress = Progress(
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+    class _Shown:
+        def watch(self, file: BinaryIO, size: int) -> BinaryIO:
+            return progress.wrap_file(file, size, description="reading")
+
+        def count(self, label: str, total: int) -> Advance:
+            task = progress.add_task(label, total=total)
+            return lambda done: progress.advance(task, done)
+
+    with progress:
+        yield _Shown()

@@ -1,0 +1,43 @@
+"""Every setting, declared once. Read in one place: where a command is composed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What may be set by an environment variable (`RESEGMENT_<NAME>`) or an option of the command line."""
+
+    model_config = SettingsConfigDict(env_prefix="RESEGMENT_", extra="ignore", frozen=True)
+
+    kafka: str | None = Field(None, description="Kafka brokers, host:port[,host:port]; none: an embedded broker")
+    redis: str | None = Field(None, description="URL of Redis 7 or later; none: an embedded server")
+    prefix: str = Field(
+        "resegment", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Begins the names of topics, keys and the group"
+    )
+    partitions: int = Field(8, ge=1, le=1024, description="Partitions of each topic; fixed once a prefix exists")
+    replication: int = Field(1, ge=1, le=9, description="Replicas of each topic that is created")
+    clock: Literal["wall", "facts"] = Field(
+        "wall", description="wall: a fact is known from its receipt on; facts: from its recordedtime on (replays)"
+    )
+    segments: Path = Field(Path("segments.yaml"), description="The segments file, or a folder of them")
+    aliases: Path | None = Field(None, description="JSON map of alternative domains to an account's own")
+    folder: Path = Field(Path(".resegment"), description="Where the embedded servers keep what they keep")
+    http_host: str = Field("127.0.0.1", description="Where /healthz and /metrics are served")
+    http_port: int = Field(8300, ge=0, le=65535, description="The same; 0: a free port")
+    chunk: int = Field(1000, ge=1, le=100_000, description="Records of one partition in a batch at the most")
+    cached_accounts: int = Field(
+        50_000, ge=0, description="Decoded accounts that a worker keeps in memory, of each partition it owns"
+    )
+    facts_per_kind: int = Field(2_000, ge=10, description="Facts of one kind kept of one account at the most")
+    session_timeout: float = Field(10.0, ge=1, description="Seconds until Kafka takes a silent worker for dead")
+    stalled_after: float = Field(
+        120.0, ge=1, description="Seconds with lag and no progress after which a worker ends itself"
+    )
+    drain_timeout: float = Field(30.0, ge=0, description="Seconds that a clean stop of `up` may drain for")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
