@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -90,6 +91,7 @@ class OwnedPartition:
         self._cached = cached_accounts
         self._log = ""
         self._verify = False
+        self._distrusted = False
         self._woken = asyncio.Event()
 
     # Taking and losing
@@ -108,8 +110,11 @@ class OwnedPartition:
             position = claim.position or Position(log=log)
             if position.log != log:
                 self._start_over(position, f"the topic is a new one ({log} after {position.log})")
+            elif self._distrusted:
+                self._start_over(position, "its last record is not the one that was committed")
             else:
                 self.position = position
+            self._distrusted = False
             self._verify = self.position.offset > 0
             after: str | None = None
             while entries := await self.store.outbox(after, 100):
@@ -127,6 +132,15 @@ class OwnedPartition:
         self.notices.new_logs += 1
         self.notices.messages.append(f"partition {self.number}: {why}; it is read from its beginning")
         self.position = replace(position, offset=0, timestamp=-1, digest="", log=self._log)
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Within, accounts change in memory: after an error they are worth nothing, and all is dropped."""
+        try:
+            yield
+        except BaseException:
+            self.forget()
+            raise
 
     def forget(self) -> None:
         """Drop all that is in memory: the store has the truth."""
@@ -165,7 +179,7 @@ class OwnedPartition:
         if first.offset != expected - 1:
             return records
         if (first.timestamp, digest_of(first)) != (self.position.timestamp, self.position.digest):
-            self._start_over(self.position, "its last record is not the one that was committed")
+            self._distrusted = True
             raise OutOfStep(f"partition {self.number}: the topic is a new one")
         return records[1:]
 
@@ -207,10 +221,7 @@ class OwnedPartition:
         changes: Sequence[SegmentChange],
         messages: Sequence[Message],
     ) -> None:
-        """Write what one batch or slice came to, and hand its messages to the relay.
-
-        After an error nothing in memory is worth keeping; then the partition has to be taken anew.
-        """
+        """Write what one batch or slice came to, and hand its messages to the relay."""
         if self.fence is None:
             raise OutOfStep(f"partition {self.number} is not held")
         states: list[tuple[str, bytes]] = []
@@ -226,11 +237,7 @@ class OwnedPartition:
         commit = Commit(
             self.fence, position, states, deadlines, payload, len(changes), tally(changes), DUE_SLICE
         )
-        try:
-            committed = await self.store.commit(commit)
-        except BaseException:
-            self.forget()
-            raise
+        committed = await self.store.commit(commit)
         self.position = position
         self.decided += len(changes)
         self._note(committed)

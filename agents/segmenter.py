@@ -65,18 +65,19 @@ async def segment(
         if not records:
             return Segmented(clock=owned.position.clock)
         learning = _read(batch, records, owned.position.clock, dead_letters)
-        accounts = await owned.accounts(learning.known)
         changes: list[SegmentChange] = []
-        for name, account in list(accounts.items()):
-            try:
-                changes += _learn(owned.engine, account, learning.known[name], learning.clock)
-            except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
-                accounts[name] = await _learn_apart(batch, owned, name, learning, changes, dead_letters, error)
-        if learning.letters:
-            await publisher.publish(learning.letters)
-        position = position_after(owned.position, records[-1], learning.clock)
-        changes.sort(key=lambda change: change.effective_at)
-        await owned.commit(position, accounts.values(), changes, [announce(one) for one in changes])
+        with owned.all_or_nothing():
+            accounts = await owned.accounts(learning.known)
+            for name, account in list(accounts.items()):
+                try:
+                    changes += _learn(owned.engine, account, learning.known[name], learning.clock)
+                except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
+                    accounts[name] = await _learn_apart(batch, owned, name, learning, changes, dead_letters, error)
+            if learning.letters:
+                await publisher.publish(learning.letters)
+            position = position_after(owned.position, records[-1], learning.clock)
+            changes.sort(key=lambda change: change.effective_at)
+            await owned.commit(position, accounts.values(), changes, [announce(one) for one in changes])
         return Segmented(learning.facts, learning.ticks, changes, learning.refused, learning.clock)
 
 
@@ -86,12 +87,13 @@ async def decide_due(owned: OwnedPartition, *, announce: Announce) -> Sequence[S
         if not owned.due or owned.fence is None:
             return ()
         clock = owned.position.clock
-        accounts = [owned.account(name, state) for name, state in owned.due]
         changes: list[SegmentChange] = []
-        for account in accounts:
-            changes += owned.engine.advance(account, clock, clock)
-        changes.sort(key=lambda change: change.effective_at)
-        await owned.commit(owned.position, accounts, changes, [announce(one) for one in changes])
+        with owned.all_or_nothing():
+            accounts = [owned.account(name, state) for name, state in owned.due]
+            for account in accounts:
+                changes += owned.engine.advance(account, clock, clock)
+            changes.sort(key=lambda change: change.effective_at)
+            await owned.commit(owned.position, accounts, changes, [announce(one) for one in changes])
         return changes
 
 

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     http_port: int = Field(8300, ge=0, le=65535, description="The same; 0: a free port")
     chunk: int = Field(1000, ge=1, le=100_000, description="Records of one partition in a batch at the most")
     cached_accounts: int = Field(
-        50_000, ge=0, description="Decoded accounts that a worker keeps in memory, of each partition it owns"
+        20_000, ge=0, description="Decoded accounts that a worker keeps in memory, of each partition it owns"
     )
     facts_per_kind: int = Field(2_000, ge=10, description="Facts of one kind kept of one account at the most")
     session_timeout: float = Field(10.0, ge=1, description="Seconds until Kafka takes a silent worker for dead")

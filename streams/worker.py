@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -89,6 +89,9 @@ class Worker:
         self._announce = announcer(definition, self.topics.segment_changes.name)
         self._fatal: asyncio.Future[BaseException] | None = None
         self._progress = 0
+        self._still_since: float | None = None
+        self.lag = 0
+        """Records of the partitions owned that are not done yet, as of the last look, each second."""
         self.app: Application
         self._publisher: KafkaPublisher
         self._redis: Redis
@@ -145,6 +148,16 @@ class Worker:
         """Wait until something ends the worker, and return what."""
         assert self._fatal is not None
         return await asyncio.shield(self._fatal)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What has ended the worker; None while it runs."""
+        return self._fatal.result() if self._fatal is not None and self._fatal.done() else None
+
+    @property
+    def stalled_for(self) -> float:
+        """Seconds for which there has been lag and no progress; 0 while things move."""
+        return 0.0 if self._still_since is None else time.monotonic() - self._still_since
 
     def _bind(self) -> None:
         topics = self.topics
@@ -221,29 +234,34 @@ class Worker:
             )
         self._count("router", batch, len(routed.actions), routed.refused)
 
-    def _count(self, stage: str, batch: Batch, made: int, refused: tuple[RefusedEvent, ...] | object) -> None:
+    def _count(self, stage: str, batch: Batch, made: int, refused: Sequence[RefusedEvent]) -> None:
         self._progress += 1
         self.metrics.events_in.labels(stage).inc(len(batch.records))
         self.metrics.events_out.labels(stage).inc(made)
-        for one in refused:  # type: ignore[attr-defined]
+        for one in refused:
             self.metrics.refused.labels(stage, one.reason).inc()
             log.warning("refused", stage=stage, reason=one.reason, field=one.field, message=one.message[:200])
 
     def _record(self, owned: OwnedPartition, batch: Batch, done: Segmented) -> None:
         self._count("segmenter", batch, len(done.changes), done.refused)
         self._tally(done.changes)
+        self._tell(owned)
+
+    def _tell(self, owned: OwnedPartition) -> None:
+        """Log and count what nobody may overlook."""
         notices = owned.notices
         self.metrics.log_gaps.inc(notices.gaps)
         self.metrics.new_logs.inc(notices.new_logs)
+        # an embedded broker is a new one at each start: `up` says so, once
+        expected = self.settings.kafka is None and not notices.gaps
         for message in notices.messages:
-            log.error("log", message=message)
+            (log.debug if expected else log.error)("log", message=message)
         notices.gaps = notices.new_logs = 0
         notices.messages.clear()
 
-    def _tally(self, changes: object) -> None:
+    def _tally(self, changes: Sequence[SegmentChange]) -> None:
         live = self.settings.clock == "wall"
-        for change in changes:  # type: ignore[attr-defined]
-            assert isinstance(change, SegmentChange)
+        for change in changes:
             self.changes_decided += 1
             self.metrics.flows.labels(change.from_ or "", change.to).inc()
             if live and change.cause.deadline is not None:
@@ -264,7 +282,9 @@ class Worker:
                 asyncio.create_task(self._guard(self._relay(owned))),
                 asyncio.create_task(self._guard(self._decide(owned))),
             ]
-        return await held.partition.take(self._log_identity or "")
+        offset = await held.partition.take(self._log_identity or "")
+        self._tell(held.partition)
+        return offset
 
     async def _released(self, _: str, partition: int) -> None:
         held = self.owned.pop(partition, None)
@@ -329,6 +349,7 @@ class Worker:
     async def _refresh(self, registry: Registry) -> None:
         metrics = self.metrics
         standings = await self.app.standings()
+        self.lag = sum(one.lag or 0 for one in standings)
         for one in standings:
             metrics.lag.labels(one.topic, str(one.partition)).set(one.lag or 0)
         sizes: dict[str, int] = {segment.name: 0 for segment in self.program.segments}
@@ -357,12 +378,14 @@ class Worker:
 
     async def _watch(self) -> None:
         """End the worker where there is lag and nothing moves."""
-        seen, since = -1, time.monotonic()
+        seen = -1
         while True:
             await asyncio.sleep(1.0)
             if seen != self._progress or not await self._has_lag():
-                seen, since = self._progress, time.monotonic()
-            elif time.monotonic() - since > self.settings.stalled_after:
+                seen, self._still_since = self._progress, None
+            elif self._still_since is None:
+                self._still_since = time.monotonic()
+            elif self.stalled_for > self.settings.stalled_after:
                 raise Stalled(
                     f"there is lag, and no batch was done for {self.settings.stalled_after:.0f} s",
                     remedy="The worker ends, so that whoever runs it starts it anew.",

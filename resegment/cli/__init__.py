@@ -76,7 +76,7 @@ def _root(
 
 def _is_wrong_input(error: ResegmentError) -> bool:
     from resegment.segmentation.diagnostics import InvalidSegments
-    from resegment.sources.files import WrongFile
+    from resegment.sources.located import WrongFile
     from resegment.sources.segments import NoSegmentsFile
     from resegment.sources.yc import MalformedRow
 

@@ -81,7 +81,7 @@ def run_cases(segments: SegmentsArgument, as_json: AsJson = False) -> None:
     if as_json:
         write_json_lines(sys.stdout.buffer, results)
     else:
-        screen().print(render(results))
+        screen().print(render(results), soft_wrap=True)
     if not all(result.passed for result in results):
         raise typer.Exit(1)
 

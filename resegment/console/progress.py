@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
 from resegment.console.terminal import screen
 
 Advance = Callable[[int], None]
@@ -38,8 +40,6 @@ def show_progress() -> Iterator[Bars]:
     if not console.is_terminal:
         yield _Silent()
         return
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
     progress = Progress(
         TextColumn("{task.description:<24}"),
         BarColumn(),

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from resegment.errors import RefusedEvent
+from resegment.schemas.decoding import read_event
 from resegment.schemas.fact import KINDS, Fact
 from resegment.schemas.segments import TestEntry
 from resegment.schemas.times import format_instant, parse_duration, parse_instant
-from resegment.schemas.decoding import read_event
 from resegment.segmentation.account import Account
 from resegment.segmentation.backtest import order_of_delivery, replay_account
 from resegment.segmentation.diagnostics import InvalidSegments, Path, Problems
@@ -103,15 +103,13 @@ def _read_given(test: TestEntry, path: Path, now: int, problems: Problems) -> li
         ("attributes of now", now, attributes.keys() & told),
     ):
         given = {one: value for one, value in attributes.items() if one in names}
-        fact = _decode("firmographic", name, time, given, (*path, "attributes"), problems)
+        fact = _decode("firmographic", name, time, given, path=(*path, "attributes"), problems=problems)
         if fact is not None and (given or time != now):
             facts.append(fact)
     return facts
 
 
-def _read_event(
-    event: dict[str, Any], index: int, path: Path, now: int, problems: Problems
-) -> Fact | None:
+def _read_event(event: dict[str, Any], index: int, path: Path, now: int, problems: Problems) -> Fact | None:
     data = dict(event)
     kind, ago = data.pop("event", None), data.pop("ago", "0s")
     if kind not in KINDS:
@@ -127,11 +125,11 @@ def _read_event(
     if time < 0:
         problems.error("wrong-duration", f"{ago} ago is before 1970", (*path, "ago"))
         return None
-    return _decode(kind, f"event {index}", time, data, path, problems)
+    return _decode(kind, f"event {index}", time, data, path=path, problems=problems)
 
 
 def _decode(
-    kind: str, name: str, time: int, data: dict[str, Any], path: Path, problems: Problems
+    kind: str, name: str, time: int, data: dict[str, Any], *, path: Path, problems: Problems
 ) -> Fact | None:
     """A fact, validated and normalised as one that arrives is."""
     event = {

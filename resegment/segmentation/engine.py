@@ -17,6 +17,8 @@ from resegment.segmentation.program import Program
 
 FIRMOGRAPHIC: Final = KIND_NUMBERS["firmographic"]
 TECH: Final = KIND_NUMBERS["tech"]
+MAX_OLDER: Final = 100
+"""How many ids of replaced revisions a fact remembers; an older one would lose against it anyway."""
 MAX_CAUSES: Final = 20
 """How many event ids a change names as its cause."""
 
@@ -90,7 +92,7 @@ class Engine:
         old = account.records.get((fact.source, fact.record))
         if old is not None:
             if (fact.recorded, fact.id) < (old.recorded, old.id):
-                old.older = [*(old.older or ()), fact.id]
+                old.older = [*(old.older or ()), fact.id][-MAX_OLDER:]
                 return False
             self._unlink(account, old, touched)
             account.state.entries.remove(old)
@@ -107,7 +109,7 @@ class Engine:
             None if fact.record == fact.id else fact.record,
             data or None,
             fact.op == "retract",
-            None if old is None else [*(old.older or ()), old.id],
+            None if old is None else [*(old.older or ()), old.id][-MAX_OLDER:],
         )
         account.state.entries.append(entry)
         account.records[fact.source, fact.record] = entry
@@ -210,6 +212,10 @@ class Engine:
         return closes != NEVER and entry.time + max(closes, program.memory) <= now
 
     # Judging
+
+    def judge(self, account: Account, t: int) -> None:
+        """Let every test say what it says at t, which no deadline before t may separate from the account."""
+        self._refresh(account, t, ())
 
     def _refresh(self, account: Account, t: int, touched: Sequence[int] | set[int]) -> bool:
         """Judge the tests that the facts or time may have changed; False where all stands as it was."""

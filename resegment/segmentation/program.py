@@ -145,6 +145,10 @@ class Program:
             self._measures[name] = self._measure(name, _Needs())
         return self._measures[name]
 
+    def series(self, matcher: Matcher) -> int:
+        """The number of the facts that match. Raises KeyError where no test uses the matcher."""
+        return self._series[matcher]
+
     def _watch(self, matcher: Matcher, window: Window, needs: _Needs) -> int:
         needs.matchers.add(matcher)
         self._closes[matcher] = max(window.closes, self._closes.get(matcher, 0))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 import msgspec
 import orjson
@@ -181,11 +181,11 @@ def _open(path: str, watch: Watch | None) -> Iterator[BinaryIO]:
             return
         with Path(path).open("rb") as file:
             raw: BinaryIO = file if watch is None else watch(file, Path(path).stat().st_size)
-            if path.lower().endswith(".gz"):
-                # gzip's own iteration over lines runs in Python; a buffer around it does not.
-                raw = io.BufferedReader(gzip.GzipFile(fileobj=raw), _BUFFER)  # type: ignore[arg-type]  # it is a raw stream
-            elif watch is not None:
-                raw = io.BufferedReader(raw, _BUFFER)
+            packed = path.lower().endswith(".gz")
+            if packed or watch is not None:
+                # What gzip and progress bars return goes from line to line in Python; a buffer around it does not.
+                stream = gzip.GzipFile(fileobj=raw) if packed else raw
+                raw = io.BufferedReader(cast("io.RawIOBase", stream), _BUFFER)
             yield raw
     except (EOFError, zlib.error) as error:
         raise WrongFile(path, f"broken gzip: {error}", remedy="Pack the file again.") from error

@@ -1,0 +1,1 @@
+"""A partition's state: the port, its adapter to Redis and its twin in memory."""

@@ -537,13 +537,10 @@ def hold_ends(file: File, change: Change) -> Iterator[int]:
 def account_history(file: File, facts: Sequence[Fact], until: int | None) -> Iterator[Change]:
     past = Past()
     agenda = sorted(candidates(file, facts))
-    at = None
     while agenda:
         instant = heapq.heappop(agenda)
         if until is not None and instant > until:
             return
-        if instant == at:
-            continue
         at = instant
         moment = Moment(file, known(facts, at), at)
         to = membership(moment, past)
@@ -555,6 +552,8 @@ def account_history(file: File, facts: Sequence[Fact], until: int | None) -> Ite
             past.segment, past.entered = to, at
             for end in hold_ends(file, change):
                 heapq.heappush(agenda, end)
+        while agenda and agenda[0] == at:
+            heapq.heappop(agenda)
         for instant in crossings(moment):
             # A later one is found again, from the facts of then, at the instant before it.
             if not agenda or instant < agenda[0]:

@@ -1,0 +1,39 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check up install lock clean
+
+demo: $(STAMP) ## four years of real companies through the whole pipeline
+	$(BIN)/resegment demo
+
+up: $(STAMP) ## everything on this machine, until Ctrl-C
+	$(BIN)/resegment up --segments examples/segments.yaml
+
+test: $(STAMP) ## every test
+	PYTHONSAFEPATH=1 $(BIN)/python -m pytest
+
+check: $(STAMP) ## what CI runs: style, types, layers, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	PYTHONSAFEPATH=1 $(BIN)/python -m pytest
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Resegment needs Python 3.11 or later: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+lock: ## pin what pyproject.toml allows, with hashes
+	$(BIN)/python -m pip install --quiet pip-tools
+	$(BIN)/pip-compile --quiet --extra dev --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+		--strip-extras --allow-unsafe --no-annotate --no-header --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .resegment build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,147 @@
+"""Logs of all parts on standard error, in one format, and never so many that they bury what matters."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TextIO
+
+import structlog
+
+from resegment.settings import Settings
+
+SAME_LINES: Final = 5
+"""How often the same line (logger and message template) is written in one window."""
+
+WINDOW: Final = 10.0
+"""Length of a window in seconds."""
+
+HARMLESS: Final = frozenset(
+    {
+        # the embedded broker gives out no producer ids: the publisher goes on without, and says so itself
+        ("aiokafka.producer.sender", "Unexpected error during InitProducerIdRequest"),
+    }
+)
+"""Lines that say nothing anybody could act on: a logger, and how the message begins."""
+
+_OWN: Final = ("resegment",)
+_FOREIGN: Final = ("aiokafka", "kafka", "faust", "mode", "asyncio", "uvicorn", "redis")
+
+
+def set_up_logging(settings: Settings) -> None:
+    """Send the project's logs from the level of the settings on, others' from warnings on, to standard error."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = _Stderr()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_rendering(settings.log_format),
+            ],
+        )
+    )
+    handler.addFilter(_is_worth_reading)
+    handler.addFilter(RateLimit())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    level = settings.log_level.upper()
+    for name in _OWN:
+        logging.getLogger(name).setLevel(level)
+    for name in _FOREIGN:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(logging.WARNING)
+
+
+def _rendering(form: str) -> list[Any]:
+    if form == "json":
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    ]
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is now: a progress display puts itself in its place for a while."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None: ...
+
+
+@dataclass(slots=True)
+class _Window:
+    begun: float
+    written: int = 0
+    left_out: int = 0
+
+
+class RateLimit(logging.Filter):
+    """Lets the same line through `same` times in `window` seconds; the next one says how many were left out."""
+
+    def __init__(
+        self,
+        same: int = SAME_LINES,
+        window: float = WINDOW,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._same, self._window, self._clock = same, window, clock
+        self._windows: dict[tuple[str, str], _Window] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether the line is to be written."""
+        now = self._clock()
+        key = (record.name, _template(record))
+        window = self._windows.get(key)
+        if window is None or now - window.begun >= self._window:
+            left_out = 0 if window is None else window.left_out
+            self._windows[key] = window = _Window(now)
+            if left_out:
+                _append(record, f"suppressed {left_out} lines like this")
+        window.written += 1
+        if window.written <= self._same:
+            return True
+        window.left_out += 1
+        return False
+
+
+def _template(record: logging.LogRecord) -> str:
+    return str(record.msg.get("event", "") if isinstance(record.msg, dict) else record.msg)
+
+
+def _append(record: logging.LogRecord, note: str) -> None:
+    if isinstance(record.msg, dict):
+        record.msg = {**record.msg, "note": note}
+    else:
+        record.msg = f"{record.msg} ({note})"
+
+
+def _is_worth_reading(record: logging.LogRecord) -> bool:
+    return not any(record.name == name and _template(record).startswith(text) for name, text in HARMLESS)

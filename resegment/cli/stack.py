@@ -1,0 +1,66 @@
+"""The servers that a command works with: those that are named, and embedded ones in place of the others."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from resegment.cli.connection import INSTANCE_FILE
+from resegment.embedded.folder import held
+from resegment.embedded.server import ServerDied
+from resegment.embedded.servers import Broker, RedisServer
+from resegment.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Servers that answer. `failed` resolves when an embedded one ends by itself."""
+
+    bootstrap: str
+    redis_url: str
+    failed: asyncio.Future[ServerDied]
+
+
+@asynccontextmanager
+async def stack(settings: Settings, *, fresh: bool = False) -> AsyncIterator[Stack]:
+    """Start what is not named, in the settings' folder; stop it at the end. `fresh` forgets the folder's data first.
+
+    Raises what `resegment.embedded` raises; nothing is left running then.
+    """
+    failed: asyncio.Future[ServerDied] = asyncio.get_running_loop().create_future()
+    async with AsyncExitStack() as exits:
+        broker = redis = None
+        if settings.kafka is None or settings.redis is None:
+            lock = await exits.enter_async_context(held(settings.folder))
+            if fresh:
+                await asyncio.to_thread(forget, settings.folder)
+            if settings.kafka is None:
+                broker = Broker(settings.folder, lock=lock)
+            if settings.redis is None:
+                redis = RedisServer(settings.folder, lock=lock)
+        for server in (broker, redis):
+            if server is not None:
+                await server.start()
+                exits.push_async_callback(server.stop)
+                server.report_death(failed)
+        yield Stack(
+            settings.kafka if broker is None else broker.bootstrap,  # type: ignore[arg-type]  # one of the two is there
+            settings.redis if redis is None else redis.url,  # type: ignore[arg-type]  # as above
+            failed,
+        )
+
+
+def forget(folder: Path) -> None:
+    """Remove what an instance keeps in its folder, and nothing else that may lie there."""
+    for name in ("redis", "logs"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / INSTANCE_FILE).unlink(missing_ok=True)
+
+
+def has_data(folder: Path) -> bool:
+    """Tell whether an instance has kept anything in the folder."""
+    return any((folder / "redis").rglob("*")) if (folder / "redis").is_dir() else False
