@@ -7,6 +7,7 @@ from typing import Any
 
 from resegment.agents.batch import Batch, Headers, Message, Record
 from resegment.errors import RefusedEvent
+from resegment.schemas.fact import EARLIEST, LATEST
 from resegment.schemas.times import format_instant
 
 PREFIX = "dl_"
@@ -22,7 +23,7 @@ def bury(topic: str, batch: Batch, record: Record, refused: RefusedEvent) -> Mes
         "topic": batch.topic,
         "partition": str(batch.partition),
         "offset": str(record.offset),
-        "timestamp": format_instant(max(record.timestamp, 0)),
+        "timestamp": format_instant(min(max(record.timestamp, EARLIEST), LATEST)),
     }
     own = [(PREFIX + name, value.encode()) for name, value in about.items()]
     kept = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]

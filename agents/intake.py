@@ -10,17 +10,21 @@ from resegment.agents.batch import Batch, Message, Publisher, Record
 from resegment.agents.dead_letters import bury
 from resegment.agents.segmenter import TICK
 from resegment.errors import RefusedEvent
-from resegment.schemas.decoding import decode_event
-from resegment.schemas.fact import encode_fact
+from resegment.schemas.decoding import decode_record
+from resegment.schemas.fact import EARLIEST, LATEST, encode_fact
 
 Clock = Literal["wall", "facts"]
 """`wall`: a fact is known from its receipt on. `facts`: from its `recordedtime` on, in the order of the topic."""
 
 
 def tick_instant(record: Record) -> int:
-    """The instant (ms) to which a tick of a replay moves the clock: its header has it, else its timestamp."""
+    """The instant (ms) to which a tick of a replay moves the clock: its header has it, else its timestamp.
+
+    One that is absurd moves nothing: a clock that has run ahead never comes back.
+    """
     given = next((value for name, value in record.headers if name == TICK), b"")
-    return int(given) if given.isdigit() else record.timestamp
+    instant = int(given) if given and len(given) < 16 and given.isdigit() else record.timestamp
+    return instant if instant <= LATEST else EARLIEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,8 @@ async def take_in(
             messages.append(Message(signals, None, None, [(TICK, b"")], batch.partition, tick_instant(record)))
             continue
         try:
-            received = None if replayed else record.timestamp
-            fact = decode_event(record.value, received=received, aliases=aliases)
+            received = None if replayed else _receipt(record, now)
+            fact = decode_record(record.value, record.headers, received=received, aliases=aliases)
         except RefusedEvent as reason:
             refused.append(reason)
             messages.append(bury(dead_letters, batch, record, reason))
@@ -66,3 +70,8 @@ async def take_in(
         messages.append(Message(signals, fact.account.encode(), encode_fact(fact), timestamp=at))
     await publisher.publish(messages)
     return TakenIn(accepted, refused)
+
+
+def _receipt(record: Record, now: Callable[[], int]) -> int:
+    """When the trigger came, by its record: the same at each delivery, unless its producer's clock is absurd."""
+    return record.timestamp if EARLIEST <= record.timestamp < LATEST else now()

@@ -10,7 +10,7 @@ import orjson
 from resegment.agents.batch import Batch, Message, Publisher
 from resegment.agents.dead_letters import bury
 from resegment.errors import RefusedEvent
-from resegment.schemas.outgoing import commands_for, encode_command
+from resegment.schemas.outgoing import CONTENT_TYPE, WorkflowCommand, commands_for, encode_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +36,18 @@ async def route(
         try:
             event = orjson.loads(record.value or b"")
             made = commands_for(event["id"], event["data"])
-        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            sent = [_announce(commands, command) for command in made]
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             reason = RefusedEvent("not-a-change", f"{type(error).__name__}: {error}")
             refused.append(reason)
             messages.append(bury(dead_letters, batch, record, reason))
             continue
-        for command in made:
-            actions.append(command.action)
-            messages.append(
-                Message(
-                    commands,
-                    command.account.encode(),
-                    encode_command(command),
-                    [("content-type", b"application/cloudevents+json"), ("workflow", command.workflow.encode())],
-                )
-            )
+        actions += [command.action for command in made]
+        messages += sent
     await publisher.publish(messages)
     return Routed(len(batch.records) - len(refused), actions, refused)
+
+
+def _announce(topic: str, command: WorkflowCommand) -> Message:
+    headers = [("content-type", CONTENT_TYPE), ("workflow", command.workflow.encode())]
+    return Message(topic, command.account.encode(), encode_command(command), headers)

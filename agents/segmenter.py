@@ -89,9 +89,14 @@ async def decide_due(owned: OwnedPartition, *, announce: Announce) -> Sequence[S
         clock = owned.position.clock
         changes: list[SegmentChange] = []
         with owned.all_or_nothing():
-            accounts = [owned.account(name, state) for name, state in owned.due]
-            for account in accounts:
-                changes += owned.engine.advance(account, clock, clock)
+            accounts: list[Account] = []
+            for name, state in owned.due:
+                account = owned.account(name, state)
+                try:
+                    changes += owned.engine.advance(account, clock, clock)
+                except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
+                    account = owned.suspend(name, state, error)
+                accounts.append(account)
             changes.sort(key=lambda change: change.effective_at)
             await owned.commit(owned.position, accounts, changes, [announce(one) for one in changes])
         return changes
@@ -154,8 +159,9 @@ async def _learn_apart(
     for known, together in learning.known[name]:
         for fact, record in together:
             tried = [*good, (known, [(fact, record)])]
+            account = (await owned.accounts([name]))[name]
             try:
-                _learn(owned.engine, (await owned.accounts([name]))[name], tried, learning.clock)
+                _learn(owned.engine, account, tried, learning.clock)
                 good = tried
             except Exception as cause:  # noqa: BLE001  # the same border, for one fact
                 refused = RefusedEvent("decision-failed", f"{type(cause).__name__}: {cause}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from resegment.errors import RefusedEvent
 from resegment.schemas.domains import registrable_domain
-from resegment.schemas.events import DATA, Envelope
+from resegment.schemas.events import DATA, Envelope, plain_fields
 from resegment.schemas.fact import EARLIEST, LATEST, Fact
 from resegment.schemas.times import format_instant, parse_instant
 
@@ -20,6 +20,11 @@ MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 16
 """How deep objects and lists may nest in an event."""
 
+_BINARY: Final = "ce_"
+_OPS: Final = ("assert", "retract")
+_PLAIN_NAMES: Final = (("id", 512), ("source", 512), ("subject", 2048), ("time", 64))
+_LISTS: Final = frozenset({"investors", "lead_investors", "technologies"})
+_PLAIN_DATA: Final = {kind: plain_fields(kind) for kind in DATA}
 _TYPES: Final = {f"gtm.{kind}.v1": kind for kind in DATA}
 
 
@@ -45,10 +50,49 @@ def decode_event(
     return read_event(event, received=received, aliases=aliases)
 
 
+def decode_record(
+    value: bytes | None,
+    headers: Sequence[tuple[str, bytes]],
+    *,
+    received: int | None = None,
+    aliases: Mapping[str, str] | None = None,
+) -> Fact:
+    """Decode one Kafka record, in structured or binary mode of the CloudEvents binding.
+
+    Binary mode has the attributes in headers `ce_<name>` and the data as the value; a record with no such
+    header is taken as structured, whatever its content type. Raises as `decode_event` does.
+    """
+    for name, _ in headers:
+        if name.startswith(_BINARY):
+            return read_event(_read_binary(value, headers), received=received, aliases=aliases)
+    return decode_event(value, received=received, aliases=aliases)
+
+
+def _read_binary(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> dict[str, Any]:
+    event: dict[str, Any] = {}
+    for name, raw in headers:
+        if name.startswith(_BINARY):
+            try:
+                event[name.removeprefix(_BINARY)] = raw.decode()
+            except (UnicodeDecodeError, AttributeError):
+                raise RefusedEvent("wrong-envelope", f"the header {name} is not UTF-8", field=name) from None
+    if value is not None and len(value) > MAX_BYTES:
+        raise RefusedEvent("too-large", f"{len(value)} bytes: at most {MAX_BYTES} are allowed")
+    if value:
+        try:
+            event["data"] = orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            raise RefusedEvent("not-json", str(error), field="data") from None
+    return event
+
+
 def read_event(
     event: Any, *, received: int | None = None, aliases: Mapping[str, str] | None = None
 ) -> Fact:
     """The same for an event that is parsed already."""
+    plain = _read_plain(event)
+    if plain is not None:
+        return _resolve(*plain, received, aliases)
     if not isinstance(event, dict):
         raise RefusedEvent("wrong-envelope", f"a CloudEvent is an object, not {type(event).__name__}")
     _check_depth(event)
@@ -69,22 +113,62 @@ def read_event(
     except ValidationError as error:
         field, message = _first(error)
         raise RefusedEvent("wrong-type", message, field=f"data.{field}") from None
-    account = registrable_domain(envelope.subject)
-    happened = _instant("time", envelope.time)
-    if envelope.recordedtime is not None:
-        recorded = _instant("recordedtime", envelope.recordedtime)
+    return _resolve(envelope.model_dump(exclude={"data"}), kind, _given(data), received, aliases)
+
+
+def _read_plain(event: Any) -> tuple[dict[str, Any], str, dict[str, Any]] | None:
+    """The envelope, kind and data of an event that is plainly good and normalised already, else None.
+
+    Most events are; the models have the last word on all others, and on what is wrong with them.
+    """
+    if type(event) is not dict or event.get("specversion") != "1.0":
+        return None
+    kind, data = _TYPES.get(event.get("type", "")), event.get("data")
+    if kind is None or type(data) is not dict:
+        return None
+    for name, longest in _PLAIN_NAMES:
+        text = event.get(name)
+        if type(text) is not str or not 0 < len(text) <= longest:
+            return None
+    if event.get("op", "assert") not in _OPS or ("record" in event and type(event["record"]) is not str):
+        return None
+    if type(event.get("recordedtime", "")) is not str or "record" in event and not 0 < len(event["record"]) <= 512:
+        return None
+    allowed = _PLAIN_DATA[kind]
+    for name, value in data.items():
+        kinds = type(value)
+        if kinds is dict or kinds is list and (name not in _LISTS or any(type(one) is not str for one in value)):
+            return None
+        good = allowed.get(name)
+        if good is not None and not good(value):
+            return None
+    return event, kind, data
+
+
+def _resolve(
+    envelope: Mapping[str, Any],
+    kind: str,
+    data: dict[str, Any],
+    received: int | None,
+    aliases: Mapping[str, str] | None,
+) -> Fact:
+    account = registrable_domain(envelope["subject"])
+    happened = _instant("time", envelope["time"])
+    given = envelope.get("recordedtime")
+    if given is not None:
+        recorded = _instant("recordedtime", given)
     else:
         recorded = happened if received is None else received
     return Fact(
         account=aliases.get(account, account) if aliases else account,
         kind=kind,  # type: ignore[arg-type]  # a key of DATA is a Kind
-        id=envelope.id,
-        source=envelope.source,
-        record=envelope.record or envelope.id,
+        id=envelope["id"],
+        source=envelope["source"],
+        record=envelope.get("record") or envelope["id"],
         time=happened,
         recorded=recorded,
-        op=envelope.op,
-        data=_given(data),
+        op=envelope.get("op", "assert"),
+        data=data,
     )
 
 
@@ -96,7 +180,10 @@ def _given(data: Any) -> dict[str, Any]:
 
 
 def _instant(field: str, text: str) -> int:
-    ms = parse_instant(text)
+    try:
+        ms = parse_instant(text)
+    except ValueError as error:
+        raise RefusedEvent("wrong-envelope", str(error), field=field) from None
     if not EARLIEST <= ms < LATEST:
         raise RefusedEvent(
             "absurd-time",

@@ -7,11 +7,14 @@ is kept beside them as `<field>_raw`.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Final, Literal
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Final, Literal, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 from pydantic import model_validator
+from pydantic.fields import FieldInfo
 
 from resegment.schemas.times import parse_instant
 
@@ -254,3 +257,41 @@ class Envelope(BaseModel):
     op: Literal["assert", "retract"] = "assert"
     datacontenttype: StrictStr | None = None
     data: dict[str, Any] | None = None
+
+
+def plain_fields(kind: str) -> dict[str, Callable[[Any], bool]]:
+    """For each field of a kind, whether a value is good and normalised as it is.
+
+    A field that is not in it takes any value; one that says no goes through the kind's model.
+    """
+    model = DATA[kind]
+    return {name: _plain_test(name, info, model.terms) for name, info in model.model_fields.items()}
+
+
+def _plain_test(name: str, info: FieldInfo, terms: tuple[str, ...]) -> Callable[[Any], bool]:
+    members = {_origin(one) for one in _flatten(info.annotation)}
+    if name == "round":
+        return lambda value: type(value) is str and value in ROUNDS
+    choices = [get_args(one) for one in _flatten(info.annotation) if get_origin(one) is Literal]
+    if choices:
+        (words,) = choices
+        return lambda value: type(value) is str and value in words
+    if name in terms:
+        synonyms = _SYNONYMS.get(name, {})
+        return lambda value: type(value) is str and normalise_term(value) == value and value not in synonyms
+    if name == "technology":
+        return lambda value: type(value) is str and normalise_technology(value) == value
+    if name == "technologies" and members == {list}:
+        return lambda value: type(value) is list and all(normalise_technology(one) == one for one in value)
+    exact = tuple(one for one in members if one is not type(None))
+    return lambda value: type(value) in exact
+
+
+def _flatten(annotation: Any) -> list[Any]:
+    if get_origin(annotation) in (Union, UnionType):
+        return [found for one in get_args(annotation) for found in _flatten(one)]
+    return _flatten(get_args(annotation)[0]) if hasattr(annotation, "__metadata__") else [annotation]
+
+
+def _origin(annotation: Any) -> Any:
+    return get_origin(annotation) or annotation

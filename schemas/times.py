@@ -14,6 +14,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,18}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
+_UTC: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{3}))?Z", re.ASCII)
 _DURATION: Final = re.compile(r"([0-9]{1,12})([smhdw])", re.ASCII)
 _UNITS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
@@ -23,14 +24,19 @@ def parse_instant(text: str) -> int:
 
     Raises ValueError where it is none, its offset is missing or it is no time of the calendar.
     """
+    match = _UTC.fullmatch(text)
+    if match is not None:
+        # The usual spelling, in UTC and to the second or millisecond, is read in one go.
+        seconds, millis = match.groups()
+        return round(datetime.fromisoformat(seconds + "+00:00").timestamp()) * 1000 + int(millis or 0)
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise ValueError(f"{text[:40]!r} is not an RFC 3339 time with an offset, like 2026-01-31T09:00:00Z")
     day, clock, fraction, offset = match.groups()
     zone = "+00:00" if offset in "Zz" else offset
     whole = datetime.fromisoformat(f"{day}T{clock}{zone}")
-    millis = int(fraction[:3].ljust(3, "0")) if fraction else 0
-    return (whole - EPOCH) // _MILLISECOND + millis
+    millis = fraction[:3].ljust(3, "0") if fraction else "0"
+    return (whole - EPOCH) // _MILLISECOND + int(millis)
 
 
 def format_instant(ms: int) -> str:

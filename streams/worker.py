@@ -122,13 +122,15 @@ class Worker:
                 self._log_identity = await asyncio.to_thread(
                     identify, self._bootstrap, self.topics.signals.name
                 )
-            self._publisher = KafkaPublisher(self._bootstrap, client_id=f"{settings.prefix}-publisher")
-            await stack.enter_async_context(self._publisher)
             embedded = settings.kafka is None
+            self._publisher = KafkaPublisher(
+                self._bootstrap, client_id=f"{settings.prefix}-publisher", idempotent=not embedded
+            )
+            await stack.enter_async_context(self._publisher)
             self.app = create_app(
                 settings.prefix,
                 self._bootstrap,
-                feed=Feed(chunk_size=settings.chunk),
+                feed=Feed(chunk_size=settings.chunk, fetch_wait=0.04 if embedded else 0.1),
                 session_timeout=6.0 if embedded else settings.session_timeout,
                 heartbeat_interval=2.0 if embedded else 3.0,
             )

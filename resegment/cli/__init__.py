@@ -12,10 +12,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from resegment.cli import backtest, explain, schema, segments
+from resegment.cli import backtest, explain, ingest, schema, segments, up, worker
 from resegment.errors import ResegmentError
 
-COMMANDS = (backtest, segments, explain, schema)
+COMMANDS = (up, ingest, backtest, segments, explain, schema, worker)
 """Each has `register(app)`. Their order is that of the help."""
 
 FAILED = 1
@@ -75,9 +75,13 @@ def _root(
 
 
 def _is_wrong_input(error: ResegmentError) -> bool:
+    from resegment.cli.connection import WrongUse
     from resegment.segmentation.diagnostics import InvalidSegments
+    from resegment.sources.aliases import WrongAliases
     from resegment.sources.located import WrongFile
     from resegment.sources.segments import NoSegmentsFile
     from resegment.sources.yc import MalformedRow
 
-    return isinstance(error, InvalidSegments | WrongFile | NoSegmentsFile | MalformedRow)
+    return isinstance(
+        error, InvalidSegments | WrongFile | NoSegmentsFile | MalformedRow | WrongUse | WrongAliases
+    )

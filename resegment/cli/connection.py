@@ -1,19 +1,21 @@
 """Where the servers are: from settings and options, or from the instance that `resegment up` runs on this machine."""
 
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 import typer
-from pydantic import ValidationError
 
 from resegment.errors import ResegmentError
-from resegment.settings import Settings
+
+if TYPE_CHECKING:
+    from resegment.settings import Settings
 
 INSTANCE_FILE = "instance.json"
 
@@ -31,7 +33,11 @@ Prefix = Annotated[
 ]
 
 
-class WrongSetting(ResegmentError):
+class WrongUse(ResegmentError):
+    """What was asked for cannot be, whatever the servers say: the exit code is 2."""
+
+
+class WrongSetting(WrongUse):
     """An environment variable or option has a value that cannot be: `name` is that of the setting."""
 
     def __init__(self, name: str, given: Any, problem: str) -> None:
@@ -78,6 +84,10 @@ class Connection(NamedTuple):
 
 def load_settings(**given: Any) -> Settings:
     """Read the settings: from the environment and, before it, the options that are not None. Raises WrongSetting."""
+    from pydantic import ValidationError
+
+    from resegment.settings import Settings
+
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:

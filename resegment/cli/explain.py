@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from resegment.schemas.fact import Fact
 
 EXAMPLES = """
-[bold]Example[/bold]
+[bold]Examples[/bold]
+
+resegment explain acme.com
+
+resegment explain acme.com --at 2026-01-31
 
 resegment explain acme.com --segments segments.yaml --events history.jsonl.gz --at 2026-01-31
 """

@@ -50,10 +50,12 @@ def listening(at_once: Callable[[], None]) -> Iterator[Stop]:
 
 
 async def first_of(*waits: Awaitable[object]) -> None:
-    """Wait until one of them is done; the others are given up."""
+    """Wait until one of them is done; the others are given up. Raises what it raised."""
     tasks = [asyncio.ensure_future(one) for one in waits]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     finally:
         for task in tasks:
             task.cancel()

@@ -166,40 +166,45 @@ def _matches(operand: Any) -> Predicate:
     return lambda value: search(value) is not None if type(value) is str else None
 
 
-def _members(value: Any) -> set[tuple[str, Any]] | None:
+def _members(value: Any) -> Collection[Any] | None:
+    """The elements with their types, so that true is not 1; None for what is no list or set."""
     if type_of(value) != "collection":
         return None
     return {(type_of(one), one) for one in value if isinstance(one, str | int | float | bool)}
 
 
-def _has_any(operand: Collection[Scalar]) -> Predicate:
-    wanted = _members(operand) or set()
+def _on_members(operand: Collection[Scalar], test: Callable[[frozenset[Any], Collection[Any]], bool]) -> Predicate:
+    if all(type(one) is str for one in operand):
+        words = frozenset(operand)
+        # Text equals nothing but text, so a set needs no types.
+        return lambda value: test(words, value if type(value) is set else _texts(value)) if _is_many(value) else None
+    wanted = frozenset(_members(operand) or ())
 
-    def test(value: Any) -> bool | None:
+    def typed(value: Any) -> bool | None:
         members = _members(value)
-        return None if members is None else not wanted.isdisjoint(members)
+        return None if members is None else test(wanted, members)
 
-    return test
+    return typed
+
+
+def _is_many(value: Any) -> bool:
+    return isinstance(value, set | list | tuple | frozenset)
+
+
+def _texts(value: Collection[Any]) -> set[str]:
+    return {one for one in value if type(one) is str}
+
+
+def _has_any(operand: Collection[Scalar]) -> Predicate:
+    return _on_members(operand, lambda wanted, members: not wanted.isdisjoint(members))
 
 
 def _has_all(operand: Collection[Scalar]) -> Predicate:
-    wanted = _members(operand) or set()
-
-    def test(value: Any) -> bool | None:
-        members = _members(value)
-        return None if members is None else wanted <= members
-
-    return test
+    return _on_members(operand, lambda wanted, members: wanted.issubset(members))
 
 
 def _has_none(operand: Collection[Scalar]) -> Predicate:
-    wanted = _members(operand) or set()
-
-    def test(value: Any) -> bool | None:
-        members = _members(value)
-        return None if members is None else wanted.isdisjoint(members)
-
-    return test
+    return _on_members(operand, lambda wanted, members: wanted.isdisjoint(members))
 
 
 _COMPILERS: Final[dict[str, Callable[[Any], Predicate]]] = {

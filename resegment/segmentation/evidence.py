@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 from resegment.schemas.fact import KINDS
 from resegment.schemas.state import Entry
 from resegment.schemas.times import format_instant
-from resegment.segmentation.conditions import Condition
-from resegment.segmentation.definition import walk
 from resegment.segmentation.leaves import DecayLeaf, MeasureLeaf, OccursLeaf, SequenceLeaf
 
 if TYPE_CHECKING:
@@ -21,25 +19,21 @@ MAX_EVIDENCE: Final = 3
 
 def give_reason(program: Program, account: Account, t: int, old: int, new: int) -> dict[str, Any]:
     """In short: the tests of the new segment that hold, and those of the old one that do not any more."""
-    reason: dict[str, Any] = {"holds": _holding(program, account, t, program.segments[new].when)}
+    reason: dict[str, Any] = {"holds": _holding(program, account, t, program.tests[new])}
     if 0 <= old < len(program.whens) and not program.whens[old].is_true(account.values):
-        reason["no_longer"] = [
-            str(part)
-            for part in walk(program.segments[old].when)
-            if part in program.conditions and account.values[program.conditions[part]] is not True
-        ]
+        values = account.values
+        reason["no_longer"] = [text for number, text in program.tests[old] if values[number] is not True]
     return reason
 
 
 def _holding(
-    program: Program, account: Account, t: int, when: Condition | None
+    program: Program, account: Account, t: int, tests: tuple[tuple[int, str], ...]
 ) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for part in walk(when):
-        number = program.conditions.get(part)
-        if number is None or account.values[number] is not True:
+    for number, text in tests:
+        if account.values[number] is not True:
             continue
-        entry: dict[str, Any] = {"test": str(part)}
+        entry: dict[str, Any] = {"test": text}
         if number < program.plain:
             leaf = program.leaves[number]
             if isinstance(leaf, OccursLeaf | SequenceLeaf):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, Final
 
 import re2
@@ -287,17 +286,21 @@ class Grammar:
         if len(kinds) != 1:
             self.problems.error(
                 "wrong-shape",
-                "a trait has exactly one of count sum distinct min max avg latest earliest decay ratio growth",
+                f"{name!r} is no trait: it needs exactly one function",
                 path,
+                "one of count sum distinct min max avg latest earliest decay ratio growth",
             )
             return None
         function = kinds[0]
-        readers: dict[str, Callable[[Any, Path], Trait | None]] = {
-            "decay": self._read_decay,
-            "ratio": self._read_ratio,
-            "growth": self._read_growth,
-        }
-        return readers.get(function, lambda r, p: self._read_aggregate(function, r, p))(raw, path)
+        match function:
+            case "decay":
+                return self._read_decay(raw, path)
+            case "ratio":
+                return self._read_ratio(raw, path)
+            case "growth":
+                return self._read_growth(raw, path)
+            case _:
+                return self._read_aggregate(function, raw, path)
 
     def _allow(self, raw: dict[str, Any], allowed: tuple[str, ...], path: Path) -> bool:
         unknown = [key for key in raw if key not in allowed]
@@ -376,7 +379,7 @@ def _is_finite(value: Any) -> bool:
     return type_of(value) == "number" and math.isfinite(value)
 
 
-def _operand_error(name: str, operand: Any) -> str | None:  # noqa: C901, PLR0911  # one line an operator
+def _operand_error(name: str, operand: Any) -> str | None:  # noqa: PLR0911  # one line an operator
     if name == "exists":
         return None if isinstance(operand, bool) else "expected true or false"
     if name in ("eq", "ne"):

@@ -96,10 +96,16 @@ class Program:
         )
         self.first: Callable[[Values], int] = compile_first(whens, self.conditions)
         self.deadline: Callable[[Values, Untils, int], int] = compile_deadline(whens, self.conditions)
+        self.tests = tuple(self._tests_of(segment) for segment in self.segments)
+        """For each segment, its tests: the number of the leaf, and the test as people read it."""
         self.holds = any(
             one.hold.min_dwell or one.hold.cooldown or one.hold.exit_when is not None for one in self.segments
         )
         self._index()
+
+    def _tests_of(self, segment: Segment) -> tuple[tuple[int, str], ...]:
+        parts = [part for part in walk(segment.when) if part in self.conditions]
+        return tuple((self.conditions[part], str(part)) for part in dict.fromkeys(parts))
 
     def _add(self, part: Condition) -> None:
         needs = _Needs()

@@ -71,9 +71,8 @@ class PartitionStore:
 
     async def outbox(self, after: str | None, limit: int) -> list[OutboxEntry]:
         entries = [OutboxEntry(entry_id, payload) for entry_id, payload in self.memory.outbox.items()]
-        ids = [entry.id for entry in entries]
-        start = ids.index(after) + 1 if after in ids else 0
-        return entries[start : start + limit]
+        start = -1 if after is None else _number(after)
+        return [entry for entry in entries if _number(entry.id) > start][:limit]
 
     async def sizes(self) -> dict[str, int]:
         return dict(self.memory.sizes)
@@ -81,3 +80,7 @@ class PartitionStore:
     async def acknowledge(self, ids: Sequence[str]) -> None:
         for entry_id in ids:
             self.memory.outbox.pop(entry_id, None)
+
+
+def _number(entry_id: str) -> int:
+    return int(entry_id.partition("-")[0])

@@ -5,10 +5,11 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resegment.schemas.decoding import read_event
+from resegment.schemas.times import format_instant, parse_instant
 from resegment.segmentation.backtest import order_of_delivery, replay_account
 from resegment.segmentation.conditions import InSegment
 from resegment.segmentation.definition import Definition, read_definition
@@ -17,7 +18,6 @@ from resegment.segmentation.engine import Engine
 from resegment.segmentation.implication import Reasoner
 from resegment.segmentation.lint import lint
 from resegment.segmentation.program import Program
-from resegment.schemas.times import format_instant, parse_instant
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PLAY = {
@@ -362,7 +362,11 @@ HAPPENINGS = st.lists(
 )
 
 
-def is_true(definition: Definition, snapshot: Any, happenings: Any) -> list[bool | None]:
+ACCOUNTS = st.lists(st.tuples(SNAPSHOTS, HAPPENINGS), min_size=5, max_size=12)
+
+
+def judge(engine: Engine, snapshot: Any, happenings: Any) -> list[bool]:
+    """Which conditions are true of the account, in the order of the segments."""
     events = [("firmographic", 5, snapshot)] + [(kind, age, {"note": note}) for kind, age, note in happenings]
     facts = [
         read_event(
@@ -378,22 +382,25 @@ def is_true(definition: Definition, snapshot: Any, happenings: Any) -> list[bool
         )
         for number, (kind, age, data) in enumerate(events)
     ]
-    engine = Engine(Program(definition))
     account, _ = replay_account(engine, "acme.com", order_of_delivery(facts), NOW)
     engine.judge(account, NOW)
     return [when.is_true(account.values) for when in engine.program.whens]
 
 
 @settings(max_examples=300, deadline=None)
-@given(CONDITIONS, CONDITIONS, SNAPSHOTS, HAPPENINGS)
-def test_what_is_proved_is_so(first: Any, second: Any, snapshot: Any, happenings: Any) -> None:
-    definition = define([first, second], traits={"turns": {"count": "hiring", "within": "2d"}})
-    reasoner, one, other = Reasoner(definition), InSegment("s0"), InSegment("s1")
-    proofs = (reasoner.implies(one, other), reasoner.excludes(one, other), reasoner.is_never(one))
-    assume(any(proofs))
+@given(CONDITIONS, CONDITIONS, CONDITIONS, ACCOUNTS)
+def test_what_is_proved_is_so(first: Any, second: Any, third: Any, accounts: Any) -> None:
+    whens = [first, second, {"any": [first, second]}, {"all": [first, third]}, {"not": first}]
+    definition = define(whens, traits={"turns": {"count": "hiring", "within": "2d"}})
+    reasoner, engine = Reasoner(definition), Engine(Program(definition))
+    names = [InSegment(f"s{index}") for index in range(len(whens))]
+    judged = [judge(engine, *account) for account in accounts]
 
-    first_true, second_true = is_true(definition, snapshot, happenings)
-
-    assert not (proofs[0] and first_true and not second_true)
-    assert not (proofs[1] and first_true and second_true)
-    assert not (proofs[2] and first_true)
+    for one, name in enumerate(names):
+        if reasoner.is_never(name):
+            assert not any(truth[one] for truth in judged)
+        for other, against in enumerate(names):
+            if reasoner.implies(name, against):
+                assert all(truth[other] for truth in judged if truth[one])
+            if reasoner.excludes(name, against):
+                assert not any(truth[one] and truth[other] for truth in judged)

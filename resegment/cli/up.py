@@ -1,0 +1,186 @@
+"""`resegment up`: everything on this machine."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from resegment.cli.connection import Folder, Prefix, WrongUse
+
+if TYPE_CHECKING:
+    from resegment.cli.serving import Serving
+    from resegment.cli.signals import Stop
+    from resegment.console.instance import Kept
+    from resegment.segmentation.definition import Definition
+    from resegment.settings import Settings
+
+EXAMPLES: Final = """
+[bold]Examples[/bold]
+
+resegment up --segments examples/quickstart.yaml
+
+resegment up --segments segments.yaml --folder /var/lib/resegment --http-port 0
+"""
+
+SegmentsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--segments", "-s", metavar="FILE", help="The segments file, or a folder. [default: segments.yaml]"
+    ),
+]
+HttpPort = Annotated[
+    int | None,
+    typer.Option("--http-port", metavar="PORT", help="For /healthz and /metrics; 0: a free one. [8300]"),
+]
+
+
+class NoSegmentsYet(WrongUse):
+    """The default segments file is not there."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"there is no segments file: {path} does not exist",
+            remedy="Give one with --segments. To begin with, take examples/quickstart.yaml: two segments, explained.",
+        )
+        self.path = path
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EXAMPLES)(up)
+
+
+def up(
+    segments: SegmentsFile = None,
+    folder: Folder = None,
+    prefix: Prefix = None,
+    http_port: HttpPort = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget what the folder's embedded servers keep, and begin anew.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --fresh: don't ask.")] = False,
+) -> None:
+    """Run everything on this machine: broker, Redis, worker and HTTP. Ctrl-C stops it cleanly.
+
+    The broker and Redis are embedded, unless RESEGMENT_KAFKA or RESEGMENT_REDIS name others.
+    """
+    import asyncio
+
+    from resegment.cli.connection import load_settings
+    from resegment.cli.logging import set_up_logging
+
+    settings = load_settings(segments=segments, folder=folder, prefix=prefix, http_port=http_port)
+    definition = read_segments(settings)
+    if fresh:
+        _confirm(settings, yes=yes)
+    set_up_logging(settings)
+    asyncio.run(_run(settings, definition, fresh=fresh))
+
+
+def read_segments(settings: Settings) -> Definition:
+    """The definition that the settings name. Raises NoSegmentsYet, NoSegmentsFile or InvalidSegments."""
+    from resegment.sources.segments import load_definition
+
+    if "segments" not in settings.model_fields_set and not settings.segments.exists():
+        raise NoSegmentsYet(settings.segments)
+    return load_definition(str(settings.segments))
+
+
+def _confirm(settings: Settings, *, yes: bool) -> None:
+    from resegment.cli.stack import has_data
+
+    if settings.redis is not None:
+        raise typer.BadParameter(
+            "--fresh forgets embedded servers only, and RESEGMENT_REDIS names another: take a new --prefix"
+        )
+    if not yes and has_data(settings.folder):
+        typer.confirm(f"Forget all accounts in {settings.folder}?", abort=True, err=True)
+
+
+async def _run(settings: Settings, definition: Definition, *, fresh: bool) -> None:
+    from asyncio import CancelledError
+
+    from resegment.cli.connection import INSTANCE_FILE
+    from resegment.cli.signals import listening
+
+    with listening(lambda: (settings.folder / INSTANCE_FILE).unlink(missing_ok=True)) as stop:
+        try:
+            await _serve(settings, definition, stop, fresh=fresh)
+        except CancelledError:  # a stop was asked for during the start: nothing was taken in yet
+            if not stop.asked.is_set():
+                raise
+
+
+async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fresh: bool) -> None:
+    from resegment.cli.connection import Instance, announced
+    from resegment.cli.serving import running
+    from resegment.cli.stack import stack
+    from resegment.console.instance import render_up
+    from resegment.console.terminal import print_note, screen
+
+    print_note("Starting ...")
+    async with stack(settings, fresh=fresh) as servers:
+        kept = await _look(settings, servers.redis_url)
+        async with running(settings, definition, servers) as serving:
+            if settings.kafka is None:
+                await serving.joined()
+            instance = Instance(
+                os.getpid(),
+                servers.bootstrap,
+                servers.redis_url,
+                settings.prefix,
+                settings.partitions,
+                serving.http_url,
+            )
+            with announced(settings.folder, instance):
+                stop.ready()
+                screen().print(render_up(settings, definition, instance, kept))
+                await serving.until_stopped(stop)
+            if settings.kafka is None:
+                await _drain(serving)
+    print_note("Stopped.")
+
+
+async def _look(settings: Settings, redis_url: str) -> Kept:
+    """What an earlier run left in Redis."""
+    from redis.asyncio import Redis
+
+    from resegment.console.instance import Kept
+    from resegment.state.keys import PartitionKeys
+    from resegment.streams.prefix import read_prefix
+
+    client = Redis.from_url(redis_url)
+    try:
+        known = bool(await read_prefix(client, settings.prefix))
+        pipeline = client.pipeline(transaction=False)
+        for partition in range(settings.partitions):
+            pipeline.hlen(PartitionKeys.of(settings.prefix, partition).accounts)
+        return Kept(known, sum(await pipeline.execute()))
+    finally:
+        await client.aclose()
+
+
+async def _drain(serving: Serving) -> None:
+    """What is in the embedded broker is gone with it: let it come out at the other end first."""
+    from resegment.console.terminal import print_note
+
+    worker = serving.worker
+    timeout = worker.settings.drain_timeout
+    before, lag, since = worker.changes_decided, worker.lag, time.monotonic()
+    print_note(f"Stopping: draining, for {timeout:g} s at most; Ctrl-C again stops at once.")
+    drained = await worker.drain(timeout)
+    took = time.monotonic() - since
+    if drained:
+        print_note(
+            f"Drained in {took:.1f} s: {worker.changes_decided - before:,} changes more, nothing is lost."
+        )
+    else:
+        print_note(
+            f"Not drained after {took:.0f} s: of {worker.lag or lag:,} records what was not done yet is lost "
+            "with the embedded broker. Ingest those events again: duplicates do no harm."
+        )

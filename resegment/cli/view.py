@@ -1,0 +1,80 @@
+"""A running prefix to look at: what the commands that only read are given."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import typer
+from redis.asyncio import Redis
+
+from resegment.cli.connection import load_settings, resolve
+from resegment.errors import RefusedEvent, ResegmentError
+from resegment.schemas.domains import registrable_domain
+from resegment.settings import Settings
+from resegment.state.reader import PrefixReader
+from resegment.streams.prefix import read_prefix
+from resegment.streams.topics import Topics
+
+
+class NoSuchPrefix(ResegmentError):
+    """No worker has ever run with that prefix on that Redis."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(
+            f"there is no prefix {prefix}: no worker has ever run with it here",
+            remedy="Start one with `resegment up` or `resegment worker`, or say another --prefix.",
+        )
+        self.prefix = prefix
+
+
+class View(NamedTuple):
+    """A prefix and the ways to read it; `held` is its record: partitions, clock, definition."""
+
+    settings: Settings
+    prefix: str
+    bootstrap: str
+    held: Mapping[str, str]
+    client: Redis
+    reader: PrefixReader
+    topics: Topics
+
+    @property
+    def on_facts(self) -> bool:
+        """Whether the clock is that of the facts, not the wall's."""
+        return self.held.get("clock") == "facts"
+
+
+@asynccontextmanager
+async def viewing(**given: Any) -> AsyncIterator[View]:
+    """The prefix that settings and the options given name. Raises NoSuchPrefix, StoreUnavailable, NotRunning."""
+    # what goes wrong with Kafka is told by typed errors
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    settings = load_settings(**given)
+    connection = resolve(settings)
+    client = Redis.from_url(connection.redis_url, socket_timeout=10, socket_connect_timeout=5)
+    try:
+        held = await read_prefix(client, connection.prefix)
+        if "partitions" not in held:
+            raise NoSuchPrefix(connection.prefix)
+        yield View(
+            settings,
+            connection.prefix,
+            connection.bootstrap,
+            held,
+            client,
+            PrefixReader(client, connection.prefix, int(held["partitions"])),
+            Topics(connection.prefix),
+        )
+    finally:
+        await client.aclose()
+
+
+def read_account(text: str) -> str:
+    """The account that a domain in any spelling means. Raises typer.BadParameter for what is no company's."""
+    try:
+        return registrable_domain(text)
+    except RefusedEvent as error:
+        raise typer.BadParameter(error.message, param_hint="ACCOUNT") from error

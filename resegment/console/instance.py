@@ -1,0 +1,98 @@
+"""What `resegment up` says when all runs: where everything is, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from resegment.segmentation.definition import Definition
+from resegment.settings import Settings
+from resegment.streams.topics import Topics
+
+EVENT = (
+    '{"specversion":"1.0","id":"1","source":"/try","type":"gtm.hiring.v1","subject":"acme.com",'
+    '"time":"2026-01-31T09:00:00Z","data":{"change":"opened","title":"Account Executive","function":"sales"}}'
+)
+"""An event to try."""
+
+
+class Kept(NamedTuple):
+    """What an earlier run left in Redis: whether it knows the prefix, and how many accounts it holds."""
+
+    prefix: bool
+    accounts: int
+
+
+class Place(Protocol):
+    """Where a running instance is."""
+
+    @property
+    def bootstrap(self) -> str: ...
+    @property
+    def redis_url(self) -> str: ...
+    @property
+    def http_url(self) -> str | None: ...
+
+
+def render_up(settings: Settings, definition: Definition, place: Place, kept: Kept) -> RenderableType:
+    """Where the parts are, the topics, what an earlier run left, and an event to try."""
+    topics = Topics(settings.prefix)
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(style="dim")
+    grid.add_row(
+        "  Kafka", place.bootstrap, "" if settings.kafka else "embedded: in memory, empty at each start"
+    )
+    grid.add_row(
+        "  Redis", place.redis_url, "" if settings.redis else f"embedded: kept in {settings.folder / 'redis'}"
+    )
+    grid.add_row("  HTTP", place.http_url or "", "/healthz, /metrics")
+    head = Text("Resegment is up: ", style="bold green")
+    count = len(definition.segments)
+    head.append(
+        f"{count} segments of {settings.segments}, {settings.partitions} partitions, prefix {settings.prefix}",
+        style="not bold default",
+    )
+    parts: list[RenderableType] = [Text(), head, Text(), grid, Text(), _topics(topics), Text()]
+    if kept.accounts and settings.kafka is None:
+        parts += [
+            Text(
+                f"  The {kept.accounts:,} accounts of the last run are kept in Redis; the topics of its broker went "
+                "with it, and begin anew."
+            ),
+            Text(),
+        ]
+    option = _folder_option(settings.folder)
+    parts += [
+        Text("  Send an event, from another shell:", style="bold"),
+        Text(f"  echo '{EVENT}' | resegment ingest{option} -", no_wrap=False, overflow="fold"),
+        Text(),
+        Text("  Ctrl-C stops it.", style="dim"),
+    ]
+    return Group(*parts)
+
+
+def _topics(topics: Topics) -> Table:
+    prefix = f"{topics.prefix}." if topics.prefix else ""
+    triggers = [one.name for one in topics.triggers if one is not topics.replay]
+    kinds = [name.removeprefix(f"{prefix}triggers.") for name in triggers if ".triggers." in f".{name}"]
+    others = [name for name in triggers if ".triggers." not in f".{name}"]
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column()
+    grid.add_row("  Events in", f"{prefix}triggers.{{{','.join(kinds)}}}")
+    grid.add_row("", ", ".join(others))
+    grid.add_row("  Out", f"{topics.segment_changes.name}, {topics.workflow_commands.name}")
+    grid.add_row("  Refused", topics.dead_letters.name)
+    return grid
+
+
+def _folder_option(folder: Path) -> str:
+    default = Settings.model_fields["folder"].default
+    return "" if folder == default else f" --folder {shlex.quote(str(folder))}"

@@ -1,0 +1,195 @@
+"""What a prefix keeps in Redis, to look at: nothing here writes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from redis.exceptions import RedisError
+
+from resegment.errors import ResegmentError
+from resegment.schemas.partitioning import partition_of
+from resegment.schemas.state import AccountState, Membership, decode_state
+from resegment.state.keys import PartitionKeys
+from resegment.state.port import Position, StoreUnavailable
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+SCAN_BATCH: Final = 1_000
+"""Accounts asked for at once in a scan."""
+
+_POSITION = ("commit", "offset", "timestamp", "digest", "log", "clock")
+
+
+class BrokenState(ResegmentError):
+    """What Redis has of an account is no state: something else wrote it, or another version of the project."""
+
+    def __init__(self, account: str, problem: str) -> None:
+        super().__init__(
+            f"the state of {account} cannot be read: {problem}",
+            remedy="Use the version of resegment that the workers run.",
+        )
+        self.account = account
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where an account is, and since when (ms)."""
+
+    entered: int
+    account: str
+    segment: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionLook:
+    """One partition at one moment; instants in ms.
+
+    `position` is None where nothing was ever written. `outbox` counts commits that wait to be published, and
+    `waiting_since` is when the oldest of them was written, by the clock of Redis. `due` counts the accounts
+    whose deadline has come, `next_deadline` is the earliest of all.
+    """
+
+    number: int
+    position: Position | None
+    accounts: int
+    sizes: Mapping[str, int]
+    outbox: int
+    waiting_since: int | None
+    deadlines: int
+    due: int
+    next_deadline: int | None
+
+
+class _Placed(msgspec.Struct, array_like=True):
+    """The part of a state that says where the account is; its facts are left undecoded."""
+
+    entries: msgspec.Raw = msgspec.Raw()
+    membership: Membership = Membership()
+
+
+_placed: Final = msgspec.msgpack.Decoder(_Placed)
+
+
+class PrefixReader:
+    """Reads one prefix; the client must not decode responses. Every method raises `StoreUnavailable`."""
+
+    def __init__(self, client: Redis, prefix: str, partitions: int) -> None:
+        self.prefix, self.partitions = prefix, partitions
+        self._client = client
+        self._keys = [PartitionKeys.of(prefix, number) for number in range(partitions)]
+
+    def partition_of(self, account: str) -> int:
+        """The partition whose owner decides on the account."""
+        return partition_of(account.encode(), self.partitions)
+
+    async def now(self) -> int:
+        """The clock of Redis, ms."""
+        with _answering("tell the time"):
+            seconds, micros = await self._client.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    async def states(self, accounts: Sequence[str]) -> list[AccountState | None]:
+        """The state of each account, None where there is none. Raises `BrokenState`."""
+        pipe = self._client.pipeline(transaction=False)
+        for name in accounts:
+            pipe.hget(self._keys[self.partition_of(name)].accounts, name)
+        with _answering("read accounts"):
+            values = await pipe.execute()
+        return [
+            None if value is None else _decode(name, value)
+            for name, value in zip(accounts, values, strict=True)
+        ]
+
+    async def places(self) -> AsyncIterator[list[Place]]:
+        """Every account that has a segment, in no order, a batch at a time. Raises `BrokenState`.
+
+        One that changes during the scan is told as it was or as it is, and never twice.
+        """
+        for keys in self._keys:
+            seen: set[bytes] = set()
+            cursor = 0
+            while True:
+                with _answering("scan accounts"):
+                    answer: Any = self._client.hscan(keys.accounts, cursor, count=SCAN_BATCH)
+                    cursor, found = await answer
+                yield [
+                    place
+                    for name, value in found.items()
+                    if name not in seen and (place := _place(name.decode(), value)) is not None
+                ]
+                if not cursor:
+                    break
+                seen.update(found)
+
+    async def look(self, now: int | None = None) -> list[PartitionLook]:
+        """Every partition. What is due is due by `now` (ms), or by each partition's own clock."""
+        pipe = self._client.pipeline(transaction=False)
+        for keys in self._keys:
+            pipe.hmget(keys.meta, list(_POSITION))
+            pipe.hlen(keys.accounts)
+            pipe.hgetall(keys.sizes)
+            pipe.xlen(keys.outbox)
+            pipe.xrange(keys.outbox, count=1)
+            pipe.zcard(keys.deadlines)
+            pipe.zrange(keys.deadlines, 0, 0, withscores=True)
+        with _answering("read the partitions"):
+            answers = await pipe.execute()
+        rows = [answers[start : start + 7] for start in range(0, len(answers), 7)]
+        positions = [_position(row[0]) for row in rows]
+        pipe = self._client.pipeline(transaction=False)
+        for keys, position in zip(self._keys, positions, strict=True):
+            clock = 0 if position is None else position.clock
+            pipe.zcount(keys.deadlines, "-inf", clock if now is None else now)
+        with _answering("count deadlines"):
+            due = await pipe.execute()
+        return [
+            PartitionLook(
+                number=number,
+                position=positions[number],
+                accounts=accounts,
+                sizes={name.decode(): int(size) for name, size in sizes.items()},
+                outbox=outbox,
+                waiting_since=int(oldest[0][0].partition(b"-")[0]) if oldest else None,
+                deadlines=deadlines,
+                due=due[number],
+                next_deadline=int(first[0][1]) if first else None,
+            )
+            for number, (_, accounts, sizes, outbox, oldest, deadlines, first) in enumerate(rows)
+        ]
+
+
+def _position(values: Sequence[bytes | None]) -> Position | None:
+    commit, offset, timestamp, digest, log, clock = (value or b"" for value in values)
+    if not commit:
+        return None
+    return Position(int(offset), int(timestamp), digest.decode(), log.decode(), int(clock), int(commit))
+
+
+def _decode(account: str, value: bytes) -> AccountState:
+    try:
+        return decode_state(value)
+    except msgspec.DecodeError as error:
+        raise BrokenState(account, str(error)) from error
+
+
+def _place(account: str, value: bytes) -> Place | None:
+    try:
+        member = _placed.decode(value).membership
+    except msgspec.DecodeError as error:
+        raise BrokenState(account, str(error)) from error
+    return None if member.segment is None else Place(member.entered, account, member.segment)
+
+
+@contextmanager
+def _answering(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise StoreUnavailable(
+            f"Redis: cannot {what}: {error}", remedy="Is the URL right, and is it up?"
+        ) from error

@@ -1,0 +1,82 @@
+"""The dead letters of a prefix, read back from their topic, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from resegment.agents.dead_letters import read_letter
+from resegment.schemas.times import format_instant
+from resegment.streams.reading import TopicUnreadable, reading
+
+COUNTED: Final = 2_000
+"""How many dead letters of one partition, the newest, are looked at to count them."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One record that was refused: `about` is what `read_letter` gives, `original` its bytes as they were.
+
+    `refused_at` (ms) is when that was, the last time where it was refused several `times`.
+    """
+
+    id: str
+    about: Mapping[str, Any]
+    original: bytes | None
+    refused_at: int
+    times: int = 1
+
+    def describe(self) -> dict[str, Any]:
+        """The letter as plain JSON data."""
+        return {
+            "id": self.id,
+            "refused_at": format_instant(self.refused_at),
+            **self.about,
+            "times": self.times,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LetterCount:
+    """Dead letters by reason. `older` were left uncounted; `problem` says why nothing could be counted."""
+
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    older: int = 0
+    problem: str | None = None
+
+
+async def read_letters(bootstrap: str, topic: str) -> dict[str, DeadLetter]:
+    """Every dead letter by id, the one that was refused last at the end. Raises TopicUnreadable."""
+    letters: dict[str, DeadLetter] = {}
+    async with reading(bootstrap, topic) as reader:
+        async for records in reader.to_end():
+            for record in records:
+                about = read_letter(record.headers, record.key, record.value)
+                before = letters.get(about["id"])
+                letters[about["id"]] = DeadLetter(
+                    id=about["id"],
+                    about=about,
+                    original=record.value,
+                    refused_at=max(record.timestamp, 0 if before is None else before.refused_at),
+                    times=1 if before is None else before.times + 1,
+                )
+    return {one.id: one for one in sorted(letters.values(), key=lambda one: one.refused_at)}
+
+
+async def count_letters(bootstrap: str, topic: str, *, patience: float = 5.0) -> LetterCount:
+    """The newest dead letters by reason, each once. A topic that cannot be read is told in `problem`."""
+    reasons: dict[str, str] = {}
+    try:
+        async with reading(bootstrap, topic, patience=patience) as reader:
+            async for records in reader.to_end(COUNTED):
+                for record in records:
+                    about = read_letter(record.headers, None, None)
+                    reasons[about["id"]] = about.get("reason", "")
+            older = reader.skipped
+    except TopicUnreadable as error:
+        return LetterCount(problem=error.problem)
+    counts: dict[str, int] = {}
+    for reason in reasons.values():
+        counts[reason] = counts.get(reason, 0) + 1
+    return LetterCount(dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))), older)

@@ -1,0 +1,185 @@
+"""What tests build their cases from: definitions, facts, records, and one partition with its agents around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import orjson
+
+from resegment.agents.batch import Batch, Headers, Message, RecordedMessage
+from resegment.agents.ownership import OwnedPartition
+from resegment.agents.relay import relay
+from resegment.agents.segmenter import TICK, Segmented, decide_due, segment
+from resegment.schemas.change import SegmentChange
+from resegment.schemas.decoding import read_event
+from resegment.schemas.fact import Fact, encode_fact
+from resegment.schemas.state import AccountState, decode_state
+from resegment.schemas.times import parse_instant
+from resegment.segmentation.definition import Definition, read_definition
+from resegment.segmentation.engine import Engine, net_changes
+from resegment.segmentation.program import Program
+from resegment.state.memory import Memory, PartitionStore
+from resegment.streams.announcing import announcer
+from resegment.streams.publisher import PublishFailed
+
+Json = Any
+Move = tuple[str, str | None, str, int]
+"""Account, from, to, effective_at: what a net change comes to."""
+
+EVENT: Json = {
+    "specversion": "1.0",
+    "id": "1",
+    "source": "crawler",
+    "type": "gtm.funding.v1",
+    "subject": "acme.com",
+    "time": "2024-01-01T00:00:00Z",
+    "data": {"round": "seed"},
+}
+"""A good event; tests change what they are about."""
+
+
+def raw_event(**given: Json) -> bytes:
+    """The bytes of `EVENT` with other attributes; those given as `...` are left out."""
+    return orjson.dumps({name: value for name, value in {**EVENT, **given}.items() if value is not ...})
+
+
+def definition_of(file: Json) -> Definition:
+    return read_definition([("segments.yaml", orjson.dumps(file))])
+
+
+def facts_of(events: Iterable[Json]) -> list[Fact]:
+    return [read_event(event) for event in events]
+
+
+def signal(offset: int, fact: Fact, at: int | None = None) -> RecordedMessage:
+    """The record of a fact, on the clock of the facts unless `at` is given."""
+    return RecordedMessage(
+        offset, fact.recorded if at is None else at, fact.account.encode(), encode_fact(fact)
+    )
+
+
+def signals(facts: Iterable[Fact], first: int = 0) -> list[RecordedMessage]:
+    return [signal(offset, fact) for offset, fact in enumerate(facts, first)]
+
+
+def ticking(offset: int, at: int) -> RecordedMessage:
+    return RecordedMessage(offset, at, None, None, [(TICK, b"")])
+
+
+def trigger(
+    value: bytes | None, *, offset: int = 0, timestamp: int = 0, key: bytes | None = None, headers: Headers = ()
+) -> Batch:
+    return Batch("triggers.funding", 3, [RecordedMessage(offset, timestamp, key, value, headers)])
+
+
+def moves(changes: Iterable[SegmentChange]) -> list[Move]:
+    return sorted(
+        ((one.account, one.from_, one.to, one.effective_at) for one in changes), key=lambda move: (move[3], move[0])
+    )
+
+
+def net_moves(values: Iterable[bytes]) -> list[Move]:
+    """What the events of changes come to, resends left out."""
+    events = {event["id"]: event["data"] for event in map(orjson.loads, values)}
+    void = {data["supersedes"] for data in events.values()}
+    return sorted(
+        (
+            (data["account"], data["from"], data["to"], parse_instant(data["effective_at"]))
+            for change, data in events.items()
+            if change not in void and data["from"] != data["to"]
+        ),
+        key=lambda move: (move[3], move[0]),
+    )
+
+
+def data_of(message: Message) -> Json:
+    """What the event of a message says."""
+    return orjson.loads(message.value or b"")["data"]
+
+
+class Published:
+    """A `Publisher` that keeps what it is given; it fails as often as it is told to."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.failures = 0
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise PublishFailed(sorted({one.topic for one in messages}), TimeoutError())
+        self.messages += messages
+
+    def to(self, topic: str) -> list[Message]:
+        return [one for one in self.messages if one.topic == topic]
+
+
+class Rig:
+    """One partition of `signals` with its agents over a store in memory, as a worker composes them."""
+
+    def __init__(
+        self, file: Json, *, memory: Memory | None = None, log: str = "log", cached_accounts: int = 50_000
+    ) -> None:
+        definition = definition_of(file)
+        self.engine = Engine(Program(definition))
+        self.memory = memory or Memory()
+        self.store = PartitionStore(self.memory, 0)
+        self.owned = OwnedPartition(0, self.store, self.engine, cached_accounts=cached_accounts)
+        self.announce = announcer(definition, "segment-changes")
+        self.published = Published()
+        self.log = log
+        self.changes: list[SegmentChange] = []
+        self.results: list[Segmented] = []
+
+    async def take(self) -> int:
+        return await self.owned.take(self.log)
+
+    async def feed(self, *records: RecordedMessage) -> Segmented:
+        """Segment one batch."""
+        done = await segment(
+            Batch("signals", 0, records),
+            self.owned,
+            publisher=self.published,
+            announce=self.announce,
+            dead_letters="dead-letters",
+        )
+        self.changes += done.changes
+        self.results.append(done)
+        return done
+
+    async def settle(self) -> int:
+        """Decide whatever is due; return in how many slices."""
+        slices = 0
+        while self.owned.due:
+            self.changes += await decide_due(self.owned, announce=self.announce)
+            slices += 1
+        return slices
+
+    async def deliver(self) -> None:
+        """Publish all that waits."""
+        while self.owned.outgoing.entries:
+            await relay(self.owned, publisher=self.published)
+
+    @property
+    def net(self) -> list[Move]:
+        return moves(net_changes(self.changes))
+
+    def state(self, account: str) -> AccountState:
+        return decode_state(self.memory.accounts[account])
+
+    def standing(self) -> dict[str, bytes]:
+        """What decides each account's future, whatever number of changes led to it."""
+        encode = msgspec.msgpack.encode
+        states = {name: decode_state(value) for name, value in self.memory.accounts.items()}
+        return {name: encode((one.entries, one.membership, one.deadline)) for name, one in states.items()}
+
+
+async def run(rig: Rig, batches: Iterable[Sequence[RecordedMessage]]) -> Rig:
+    """Take the partition, feed it the batches, deciding what is due after each."""
+    await rig.take()
+    for batch in batches:
+        await rig.feed(*batch)
+        await rig.settle()
+    return rig

@@ -1,0 +1,228 @@
+"""What every store of a partition promises: one suite for the one in memory and the one in Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from resegment.state.port import Claim, Commit, Fenced, OutboxEntry, PartitionStore, Position, RolledBack
+
+Open = Callable[[int], PartitionStore]
+
+HERE = Position(offset=7, timestamp=1_700_000_000_000, digest="d1", log="log-1", clock=1_700_000_000_123, commit=1)
+WHOLE = Commit(
+    fence=1,
+    position=HERE,
+    states=[("acme.com", b"\x00\xff"), ("müller.de", b"two")],
+    deadlines=[("acme.com", 1_800_000_000_001), ("müller.de", None)],
+    outbox=b"payload",
+    changes=2,
+    sizes=[("hot", 2), ("cold", -1)],
+)
+
+
+def after(commit: Commit, **changed: object) -> Commit:
+    """The next commit of the same owner, empty but for what is given."""
+    position = replace(commit.position, commit=commit.position.commit + 1)
+    return replace(Commit(commit.fence, position), **changed)  # type: ignore[arg-type]
+
+
+async def everything(store: PartitionStore) -> object:
+    """All that can be read of a store but its fence."""
+    return (
+        await store.read(["acme.com", "müller.de", "other.com"]),
+        await store.outbox(None, 100),
+        await store.sizes(),
+    )
+
+
+async def test_a_fresh_partition_has_no_position_and_nothing_in_it(store: PartitionStore) -> None:
+    assert await store.claim() == Claim(1, None)
+    assert await everything(store) == ([None, None, None], [], {})
+    assert await store.read([]) == []
+
+
+async def test_each_claim_gets_a_greater_fence(store: PartitionStore, open_store: Open) -> None:
+    fences = [(await each.claim()).fence for each in (store, open_store(0), store)]
+    assert fences == sorted(set(fences))
+
+
+async def test_a_commit_writes_all_that_is_in_it(store: PartitionStore, open_store: Open) -> None:
+    await store.claim()
+    written = await store.commit(WHOLE)
+
+    other = open_store(0)
+    assert await other.read(["müller.de", "other.com", "acme.com"]) == [b"two", None, b"\x00\xff"]
+    assert await other.outbox(None, 10) == [OutboxEntry(str(written.outbox_id), b"payload")]
+    assert await other.sizes() == {"hot": 2, "cold": -1}
+    assert written.next_deadline == 1_800_000_000_001
+    assert await other.claim() == Claim(2, HERE)
+
+
+async def test_the_same_commit_again_changes_nothing_and_gives_the_same_answer(
+    store: PartitionStore, open_store: Open
+) -> None:
+    await store.claim()
+    commit = replace(WHOLE, deadlines=[("acme.com", 5), ("müller.de", 3)], due_limit=10)
+    first = await store.commit(commit)
+    before = await everything(store)
+    assert await open_store(0).commit(commit) == first
+    assert await everything(store) == before
+    assert first.due == [("müller.de", b"two"), ("acme.com", b"\x00\xff")]
+
+
+async def test_the_same_commit_again_names_no_entry_of_an_earlier_commit(store: PartitionStore) -> None:
+    await store.claim()
+    await store.commit(WHOLE)
+    empty = after(WHOLE)
+    assert (await store.commit(empty)).outbox_id is None
+    assert (await store.commit(empty)).outbox_id is None
+
+
+@pytest.mark.parametrize("number", [1, 2, 4, 99])
+async def test_a_commit_out_of_turn_is_rolled_back_and_writes_nothing(
+    store: PartitionStore, number: int
+) -> None:
+    await store.claim()
+    await store.commit(WHOLE)
+    await store.commit(replace(after(WHOLE), position=replace(HERE, commit=2)))
+    before = await everything(store)
+    wrong = replace(WHOLE, position=replace(HERE, commit=number), states=[("acme.com", b"wrong")])
+    if number == 2:  # the last one again: applied already
+        await store.commit(wrong)
+    else:
+        with pytest.raises(RolledBack):
+            await store.commit(wrong)
+    assert await everything(store) == before
+    await store.check(1, 2)
+
+
+async def test_a_first_commit_must_be_number_one(store: PartitionStore) -> None:
+    await store.claim()
+    with pytest.raises(RolledBack):
+        await store.commit(replace(WHOLE, position=replace(HERE, commit=2)))
+    assert await everything(store) == ([None, None, None], [], {})
+
+
+async def test_who_was_fenced_off_writes_nothing(store: PartitionStore, open_store: Open) -> None:
+    await store.claim()
+    await store.commit(WHOLE)
+    taken = await open_store(0).claim()
+    before = await everything(store)
+    with pytest.raises(Fenced):
+        await store.commit(after(WHOLE, states=[("acme.com", b"late")], outbox=b"late"))
+    with pytest.raises(Fenced):
+        await store.commit(WHOLE)
+    assert await everything(store) == before
+    await store.commit(replace(after(WHOLE), fence=taken.fence))
+
+
+async def test_a_check_tells_whether_the_partition_is_as_its_owner_left_it(
+    store: PartitionStore, open_store: Open
+) -> None:
+    await store.claim()
+    await store.check(1, 0)
+    await store.commit(WHOLE)
+    await store.check(1, 1)
+    with pytest.raises(RolledBack):
+        await store.check(1, 2)
+    await open_store(0).claim()
+    with pytest.raises(Fenced):
+        await store.check(1, 1)
+
+
+async def test_due_accounts_come_in_the_order_of_their_deadlines_up_to_the_limit(
+    store: PartitionStore,
+) -> None:
+    await store.claim()
+    names = ["c", "b", "é", "d", "a"]
+    commit = Commit(
+        1,
+        Position(clock=100, commit=1),
+        states=[(name, name.encode()) for name in names],
+        deadlines=list(zip(names, [100, 50, 50, 101, 7], strict=True)),
+        due_limit=3,
+    )
+    written = await store.commit(commit)
+    assert [name for name, _ in written.due] == ["a", "b", "é"]
+    assert [state for _, state in written.due] == [b"a", b"b", "é".encode()]
+    assert written.next_deadline == 7
+
+    later = after(commit, deadlines=[("a", None), ("b", 200), ("é", 300)], due_limit=10)
+    written = await store.commit(later)
+    assert [name for name, _ in written.due] == ["c"]
+    assert written.next_deadline == 100
+
+    written = await store.commit(after(later, deadlines=[("c", None), ("d", None), ("nobody", None)]))
+    assert written.next_deadline == 200
+    assert not written.due
+
+
+async def test_nothing_is_due_before_the_clock_of_the_commit(store: PartitionStore) -> None:
+    await store.claim()
+    commit = Commit(1, Position(clock=99, commit=1), [("a", b"")], [("a", 100)], due_limit=5)
+    assert not (await store.commit(commit)).due
+    later = await store.commit(after(commit, position=Position(clock=100, commit=2), due_limit=5))
+    assert [name for name, _ in later.due] == ["a"]
+
+
+async def test_the_outbox_gives_entries_in_the_order_of_the_commits_until_acknowledged(
+    store: PartitionStore,
+) -> None:
+    await store.claim()
+    for number in range(1, 8):
+        await store.commit(Commit(1, Position(commit=number), outbox=b"%d" % number, changes=1))
+    entries = await store.outbox(None, 3)
+    assert [one.payload for one in entries] == [b"1", b"2", b"3"]
+    rest = await store.outbox(entries[-1].id, 100)
+    assert [one.payload for one in rest] == [b"4", b"5", b"6", b"7"]
+
+    await store.acknowledge([entries[0].id, entries[2].id])
+    await store.acknowledge([entries[0].id])
+    assert [one.payload for one in await store.outbox(None, 2)] == [b"2", b"4"]
+    assert [one.payload for one in await store.outbox(entries[2].id, 1)] == [b"4"]  # of those after a gone one
+    await store.acknowledge([])
+    await store.acknowledge([one.id for one in await store.outbox(None, 100)])
+    assert await store.outbox(None, 100) == []
+
+
+async def test_sizes_add_up(store: PartitionStore) -> None:
+    await store.claim()
+    await store.commit(Commit(1, Position(commit=1), sizes=[("hot", 3), ("cold", 1)]))
+    await store.commit(Commit(1, Position(commit=2), sizes=[("hot", -1), ("new", 2)]))
+    assert await store.sizes() == {"hot": 2, "cold": 1, "new": 2}
+
+
+async def test_five_thousand_accounts_are_one_commit(store: PartitionStore) -> None:
+    await store.claim()
+    names = [f"company-{number}.com" for number in range(5_000)]
+    commit = Commit(
+        1,
+        Position(clock=2_000, commit=1),
+        states=[(name, name.encode()) for name in names],
+        deadlines=[(name, number) for number, name in enumerate(names)],
+        outbox=bytes(3_000_000),
+        changes=5_000,
+        sizes=[(f"segment-{number}", number) for number in range(300)],
+        due_limit=500,
+    )
+    written = await store.commit(commit)
+    assert [name for name, _ in written.due] == names[:500]
+    assert await store.read(names) == [name.encode() for name in names]
+    assert (await store.sizes())["segment-299"] == 299
+    (entry,) = await store.outbox(None, 10)
+    assert len(entry.payload) == 3_000_000
+
+    gone = [(name, None) for name in names[:4_999]]
+    written = await store.commit(after(commit, deadlines=gone, due_limit=500))
+    assert written.next_deadline == 4_999
+
+
+async def test_partitions_share_nothing(store: PartitionStore, open_store: Open) -> None:
+    await store.claim()
+    await store.commit(WHOLE)
+    other = open_store(1)
+    assert await everything(other) == ([None, None, None], [], {})
+    assert await other.claim() == Claim(1, None)

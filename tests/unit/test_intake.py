@@ -1,0 +1,206 @@
+"""Intake: a signal for each good event, a dead letter with its reason for each bad one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resegment.agents.batch import Batch, RecordedMessage
+from resegment.agents.dead_letters import read_letter
+from resegment.agents.intake import TakenIn, take_in
+from resegment.agents.segmenter import TICK
+from resegment.schemas.fact import LATEST, decode_fact
+from resegment.schemas.times import parse_instant
+from resegment.streams.publisher import PublishFailed
+from tests.builders import Published, raw_event, trigger
+
+NOW = 1_750_000_000_000
+SENT = 1_740_000_000_000
+
+
+async def take(batch: Batch, published: Published, clock: Any = "wall", **given: Any) -> TakenIn:
+    now: Callable[[], int] = lambda: NOW  # noqa: E731
+    return await take_in(
+        batch,
+        publisher=published,
+        signals="signals",
+        dead_letters="dead-letters",
+        clock=clock,
+        now=now,
+        **given,
+    )
+
+
+def nested(depth: int) -> bytes:
+    return raw_event(data={"x": 0}).replace(b'"x":0', b'"x":' + b"[" * depth + b"]" * depth)
+
+
+BAD = {
+    "no value": (None, "not-json", ""),
+    "nothing in it": (b"", "not-json", ""),
+    "plain text": (b"hello", "not-json", ""),
+    "half an event": (raw_event()[:-9], "not-json", ""),
+    "not UTF-8": (raw_event().replace(b"acme", b"m\xfcller"), "not-json", ""),
+    "UTF-16": (raw_event().decode().encode("utf-16"), "not-json", ""),
+    "half a surrogate pair": (raw_event().replace(b"seed", b"\\ud800"), "not-json", ""),
+    "not a number": (raw_event().replace(b'"seed"', b"NaN"), "not-json", ""),
+    "a number beyond all": (raw_event().replace(b'"seed"', b"9" * 400), "not-json", ""),
+    "null": (b"null", "wrong-envelope", ""),
+    "a list": (b"[]", "wrong-envelope", ""),
+    "an empty object": (b"{}", "wrong-envelope", "specversion"),
+    "another version of CloudEvents": (raw_event(specversion="0.3"), "wrong-envelope", "specversion"),
+    "no id": (raw_event(id=...), "wrong-envelope", "id"),
+    "an empty id": (raw_event(id=""), "wrong-envelope", "id"),
+    "a number for an id": (raw_event(id=10**18), "wrong-envelope", "id"),
+    "no source": (raw_event(source=...), "wrong-envelope", "source"),
+    "no subject": (raw_event(subject=None), "wrong-envelope", "subject"),
+    "no time": (raw_event(time=...), "wrong-envelope", "time"),
+    "a time without an offset": (raw_event(time="2024-01-01T00:00:00"), "wrong-envelope", "time"),
+    "a day that never was": (raw_event(time="2024-02-30T00:00:00Z"), "wrong-envelope", "time"),
+    "an unknown op": (raw_event(op="delete"), "wrong-envelope", "op"),
+    "data in a list": (raw_event(data=[]), "wrong-envelope", "data"),
+    "no data": (raw_event(data=...), "wrong-type", "data"),
+    "an unknown kind": (raw_event(type="gtm.weather.v1"), "unknown-kind", "type"),
+    "an unknown version of a kind": (raw_event(type="gtm.funding.v9"), "unknown-kind", "type"),
+    "a number for a text": (raw_event(data={"round": 5}), "wrong-type", "data.round"),
+    "a text for a list": (raw_event(data={"investors": "x"}), "wrong-type", "data.investors"),
+    "a word outside its vocabulary": (
+        raw_event(type="gtm.tech.v1", data={"change": "gone"}),
+        "wrong-type",
+        "data.change",
+    ),
+    "a host that many share": (raw_event(subject="https://github.com/acme"), "not-a-company", "subject"),
+    "an address": (raw_event(subject="127.0.0.1"), "not-a-company", "subject"),
+    "a single label": (raw_event(subject="localhost"), "not-a-company", "subject"),
+    "a public suffix": (raw_event(subject="co.uk"), "not-a-company", "subject"),
+    "a NUL in the subject": (raw_event(subject="acme\0.com"), "not-a-company", "subject"),
+    "before all time": (raw_event(time="1969-12-31T23:59:59Z"), "absurd-time", "time"),
+    "after all time": (raw_event(time="2100-01-01T00:00:00Z"), "absurd-time", "time"),
+    "known after all time": (raw_event(recordedtime="9999-01-01T00:00:00Z"), "absurd-time", "recordedtime"),
+    "too many bytes": (raw_event(data={"x": "y" * 262_144}), "too-large", ""),
+    "a bit too deep": (nested(15), "too-deep", ""),
+    "far too deep": (nested(900), "too-deep", ""),
+}
+
+
+@pytest.mark.parametrize(("value", "reason", "field"), BAD.values(), ids=BAD)
+async def test_a_bad_event_becomes_a_dead_letter_that_says_why(
+    value: bytes | None, reason: str, field: str
+) -> None:
+    published = Published()
+    headers = [("content-type", b"text/plain"), ("dl_reason", b"forged")]
+    taken = await take(
+        trigger(value, offset=42, timestamp=SENT, key=b"\xffkey", headers=headers), published
+    )
+    (letter,) = published.messages
+    assert (letter.topic, letter.key, letter.value) == ("dead-letters", b"\xffkey", value)
+    assert ("content-type", b"text/plain") in letter.headers
+    about = read_letter(letter.headers, letter.key, letter.value)
+    assert about["reason"] == reason == taken.refused[0].reason
+    assert about["field"] == field
+    assert (about["topic"], about["partition"], about["offset"]) == ("triggers.funding", 3, 42)
+    assert about["message"]
+    assert taken.accepted == 0
+    assert [name for name, _ in letter.headers].count("dl_reason") == 1
+
+
+@pytest.mark.parametrize("timestamp", [-1, 2**62], ids=["none", "absurd"])
+async def test_a_record_with_a_senseless_timestamp_stops_nothing(timestamp: int) -> None:
+    published = Published()
+    await take(trigger(b"bad", timestamp=timestamp), published)
+    await take(trigger(raw_event(), timestamp=timestamp), published)
+    letter, signal = published.messages
+    assert letter.topic == "dead-letters"
+    assert decode_fact(signal.value or b"").recorded == NOW
+
+
+async def test_good_events_among_bad_ones_come_through_in_order() -> None:
+    published = Published()
+    values = [raw_event(id="a"), b"{", raw_event(id="b", subject="https://www.Zeta.io/x"), None, raw_event(id="c")]
+    records = [RecordedMessage(number, SENT, None, value) for number, value in enumerate(values)]
+    taken = await take(Batch("triggers.funding", 0, records), published)
+    assert (taken.accepted, len(taken.refused)) == (3, 2)
+    sent = published.to("signals")
+    assert [one.key for one in sent] == [b"acme.com", b"zeta.io", b"acme.com"]
+    assert [decode_fact(one.value or b"").id for one in sent] == ["a", "b", "c"]
+    assert len(published.to("dead-letters")) == 2
+
+
+async def test_on_the_wall_clock_a_fact_is_known_from_its_receipt_on() -> None:
+    published = Published()
+    await take(trigger(raw_event(recordedtime="2024-05-05T00:00:00Z"), timestamp=SENT), published)
+    await take(trigger(raw_event(), timestamp=SENT), published)
+    with_one, without = published.messages
+    assert with_one.timestamp == without.timestamp == NOW
+    assert decode_fact(with_one.value or b"").recorded == parse_instant("2024-05-05T00:00:00Z")
+    assert decode_fact(without.value or b"").recorded == SENT  # so that a retry of the record is the same fact
+
+
+async def test_on_the_clock_of_the_facts_a_fact_is_known_from_its_recordedtime_on() -> None:
+    published = Published()
+    event = raw_event(recordedtime="2024-05-05T00:00:00Z")
+    await take(trigger(event, timestamp=SENT), published, clock="facts")
+    await take(trigger(raw_event(), timestamp=SENT), published, clock="facts")
+    with_one, without = published.messages
+    assert with_one.timestamp == parse_instant("2024-05-05T00:00:00Z")
+    assert without.timestamp == parse_instant("2024-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("header", "instant"),
+    [(b"1234567", 1_234_567), (b"", SENT), (b"soon", SENT), (b"9" * 5000, SENT), (b"%d" % (LATEST + 1), 0)],
+    ids=["an instant", "none", "no number", "a huge number", "an absurd instant"],
+)
+async def test_a_tick_of_a_replay_moves_its_own_partition(header: bytes, instant: int) -> None:
+    published = Published()
+    taken = await take(trigger(None, timestamp=SENT, headers=[(TICK, header)]), published, clock="facts")
+    (tick,) = published.messages
+    assert (tick.topic, tick.partition, tick.timestamp, tick.value) == ("signals", 3, instant, None)
+    assert [name for name, _ in tick.headers] == [TICK]
+    assert taken == TakenIn(0, [])
+
+
+async def test_no_one_can_tick_the_wall_clock() -> None:
+    published = Published()
+    await take(trigger(None, headers=[(TICK, b"1234567")]), published)
+    assert [one.topic for one in published.messages] == ["dead-letters"]
+
+
+async def test_aliases_lead_to_the_account_that_they_stand_for() -> None:
+    published = Published()
+    await take(trigger(raw_event(subject="old-acme.com")), published, aliases={"old-acme.com": "acme.com"})
+    assert published.messages[0].key == b"acme.com"
+
+
+async def test_a_batch_that_is_not_published_is_not_done() -> None:
+    published = Published()
+    published.failures = 1
+    with pytest.raises(PublishFailed):
+        await take(trigger(raw_event()), published)
+    await take(trigger(raw_event()), published)
+    assert len(published.messages) == 1
+
+
+async def test_the_last_of_keys_that_come_twice_counts() -> None:
+    published = Published()
+    await take(trigger(b'{"id": "first", ' + raw_event(id="last")[1:]), published)
+    assert decode_fact(published.messages[0].value or b"").id == "last"
+
+
+@given(value=st.binary(max_size=60) | st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+).map(lambda data: orjson.dumps({"specversion": "1.0", "id": "1", "source": "s", "type": "gtm.hiring.v1",
+                                 "subject": "acme.com", "time": "2024-01-01T00:00:00Z", "data": data})))  # fmt: skip
+async def test_whatever_comes_each_record_gives_one_message(value: bytes) -> None:
+    published = Published()
+    taken = await take(trigger(value), published)
+    assert len(published.messages) == 1
+    assert taken.accepted + len(taken.refused) == 1
+    for one in published.to("signals"):
+        decode_fact(one.value or b"")

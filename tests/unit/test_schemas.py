@@ -1,0 +1,178 @@
+"""The contracts: what events may carry and become, and that what goes out keeps its own contract."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resegment.errors import RefusedEvent
+from resegment.schemas.decoding import decode_event, read_event
+from resegment.schemas.events import DATA, ROUNDS
+from resegment.schemas.fact import KINDS, Fact, Kind, decode_fact, encode_fact
+from resegment.schemas.outgoing import SegmentChangeData, WorkflowCommandData, commands_for, encode_command
+from resegment.schemas.state import AccountState, Entry, Membership, decode_state, encode_state
+from resegment.schemas.times import format_duration, format_instant, parse_duration, parse_instant
+from tests.builders import EVENT, Rig, facts_of, raw_event, run, signals, ticking
+from tests.oracle.cases import day, funding, hiring, segments
+from tests.oracle.generate import generate
+
+WHOLE: dict[str, dict[str, Any]] = {
+    "funding": {"round": "series_a", "amount": 5.5, "currency": "EUR", "amount_usd": 6_000_000,
+                "investors": ["A", "B"], "lead_investors": ["A"]},
+    "hiring": {"change": "opened", "title": "SDR", "function": "sales", "seniority": "junior", "location": "Paris",
+               "remote": True, "url": "https://acme.com/jobs/1", "technologies": ["hubspot"]},
+    "leadership": {"change": "joined", "role": "cro", "title": "CRO", "person": "P", "previous_company": "Q"},
+    "tech": {"change": "added", "technology": "salesforce", "category": "crm", "vendor": "V", "score": 0.5},
+    "intent": {"topic": "crm", "score": 70, "score_scale": 100, "level": "high", "trend": "rising",
+               "stage": "decision", "vendor": "V"},
+    "strategy": {"theme": "expansion", "statement": "We expand", "url": "https://acme.com/news"},
+    "engagement": {"action": "page_view", "url": "https://us.com", "person": "P", "persona": "buyer"},
+    "firmographic": {"name": "Acme", "industry": "saas", "subindustry": "crm", "business_model": "b2b",
+                     "employees": 50, "revenue_usd": 1.5e6, "country": "FR", "region": "EU",
+                     "growth_stage": "early", "technologies": ["hubspot", "dbt"]},
+    "outcome": {"action": "replied", "person": "P", "channel": "email", "sequence": "S", "amount_usd": 10,
+                "opened_at": "2024-01-01T00:00:00Z"},
+}  # fmt: skip
+
+
+def data_of(kind: str, data: dict[str, Any]) -> dict[str, Any]:
+    return read_event({**EVENT, "type": f"gtm.{kind}.v1", "data": data}).data
+
+
+def test_every_kind_has_its_model() -> None:
+    assert set(DATA) == set(KINDS) == set(get_args(Kind)) == set(WHOLE)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_event_with_all_fields_of_its_kind_comes_through_as_it_is(kind: str) -> None:
+    assert set(WHOLE[kind]) == set(DATA[kind].model_fields)
+    assert data_of(kind, WHOLE[kind]) == WHOLE[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_may_be_missing_or_null_and_unknown_ones_are_kept(kind: str) -> None:
+    assert data_of(kind, {}) == {}
+    nulls = dict.fromkeys(DATA[kind].model_fields)
+    assert data_of(kind, nulls) == nulls
+    assert data_of(kind, {"tier": {"a": [1, None]}, "terms": 1}) == {"tier": {"a": [1, None]}, "terms": 1}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_field_takes_a_value_of_another_type(kind: str) -> None:
+    for field, value in WHOLE[kind].items():
+        for other in ({"a": 1}, 7 if isinstance(value, str | list) else "7"):
+            with pytest.raises(RefusedEvent) as refused:
+                data_of(kind, {field: other})
+            assert refused.value.reason == "wrong-type"
+            assert (refused.value.field or "").startswith(f"data.{field}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "raw", "term"),
+    [
+        ("funding", "round", "Series A", "series_a"),
+        ("funding", "round", " SEED ", "seed"),
+        ("funding", "round", "Angel", "pre_seed"),
+        ("funding", "round", "Tea money", "other"),
+        ("hiring", "change", "Opened", "opened"),
+        ("hiring", "function", "Sales Operations", "sales_ops"),
+        ("leadership", "role", "VP of Sales", "vp_sales"),
+        ("leadership", "role", "Chief Revenue Officer", "cro"),
+        ("tech", "technology", "Google  Analytics", "google-analytics"),
+        ("intent", "trend", "Rising!", "rising"),
+        ("strategy", "theme", "Enterprise Sales", "enterprise_sales"),
+        ("engagement", "action", "Demo-Request", "demo_request"),
+        ("outcome", "action", "Positive Reply", "positive_reply"),
+    ],
+)
+def test_words_are_normalised_with_the_raw_value_kept_beside(kind: str, field: str, raw: str, term: str) -> None:
+    assert data_of(kind, {field: raw}) == {field: term, f"{field}_raw": raw}
+    assert data_of(kind, {field: term}) == {field: term}
+    assert data_of(kind, {field: raw, f"{field}_raw": "given"})[f"{field}_raw"] == "given"
+
+
+def test_technologies_of_a_snapshot_are_spelled_as_those_of_tech_events() -> None:
+    assert data_of("firmographic", {"technologies": ["Google Analytics"]})["technologies"] == ["google-analytics"]
+
+
+def test_other_rounds_are_one_of_the_vocabulary() -> None:
+    assert data_of("funding", {"round": "!!!"})["round"] in ROUNDS
+
+
+def test_a_retraction_needs_no_data() -> None:
+    fact = decode_event(raw_event(op="retract", record="r", data=...))
+    assert (fact.op, fact.record, fact.data) == ("retract", "r", {})
+
+
+def test_a_fact_is_its_record_by_default_and_known_when_it_happened() -> None:
+    fact = decode_event(raw_event(time="2024-01-01T01:00:00.1239+01:00"))
+    assert (fact.record, fact.time, fact.recorded) == ("1", 1_704_067_200_123, 1_704_067_200_123)
+    assert decode_event(raw_event(), received=5).recorded == 5
+    assert decode_event(raw_event(recordedtime="1970-01-01T00:00:07Z"), received=5).recorded == 7_000
+
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=10,
+)  # fmt: skip
+
+
+@given(data=st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=9), json, max_size=5))
+def test_a_fact_stays_the_same_on_its_way_through_signals(data: dict[str, Any]) -> None:
+    fact = Fact(account="a.com", kind="intent", id="ü\0", source="s", record="r", time=0, recorded=2**41, data=data)
+    once = encode_fact(fact)
+    assert decode_fact(once) == fact
+    assert encode_fact(decode_fact(once)) == once
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_generated_events_become_the_same_facts_whether_read_or_decoded(seed: int) -> None:
+    for event in generate(seed)[1]:
+        fact = decode_event(orjson.dumps(event))
+        assert fact == read_event(event) == decode_fact(encode_fact(fact))
+
+
+def test_a_state_stays_the_same_on_its_way_through_the_store() -> None:
+    entry = Entry(0, 1, 2, 3, "s", "i", "r", {"round": "seed", "x": [1.5, None, "ü"]}, True, ["old"])
+    bare = Entry(8, 1, 2, 3, "s", "i")
+    state = AccountState([entry, bare], Membership("hot", 5, {"cold": 4}), 3, 5, Membership(), "c", 9, 1, 2)
+    assert decode_state(encode_state(state)) == state
+    assert decode_state(encode_state(AccountState())) == AccountState()
+
+
+async def test_every_change_and_command_keeps_its_contract() -> None:
+    file = segments(first={"when": {"event": "funding", "within": "3d"}, "hold": {"cooldown": "1d"}},
+                    second={"event": "hiring", "within": "5d"})  # fmt: skip
+    file["fallback"] = {"name": "out"}
+    events = [hiring(day(0)), funding(day(0)), hiring(day(4)), funding(day(5), id="late")]
+    rig = await run(Rig(file), [*([one] for one in signals(facts_of(events))), [ticking(4, day(30))]])
+    await rig.deliver()
+    assert len(rig.published.messages) == len(rig.changes) > 5
+    for message, change in zip(rig.published.messages, rig.changes, strict=True):
+        event = orjson.loads(message.value or b"")
+        data = SegmentChangeData.model_validate(event["data"])
+        assert set(event["data"]) == {f.alias or name for name, f in SegmentChangeData.model_fields.items()}
+        assert (event["id"], event["subject"], event["type"]) == (change.id, "acme.com", "gtm.segment-change.v1")
+        assert parse_instant(data.effective_at) == parse_instant(event["time"]) == change.effective_at
+        assert (data.from_, data.to, data.supersedes) == (change.from_, change.to, change.supersedes)
+        assert (data.play is None) == (data.message is None) == (data.to == "out")
+        for command in commands_for(event["id"], event["data"]):
+            made = orjson.loads(encode_command(command))["data"]
+            assert WorkflowCommandData.model_validate(made).model_dump() == made
+    assert rig.changes[1].supersedes
+
+
+@given(ms=st.integers(0, 4_102_444_800_000))
+def test_instants_are_written_as_they_are_read(ms: int) -> None:
+    assert parse_instant(format_instant(ms)) == ms
+
+
+@given(number=st.integers(1, 10**9), unit=st.sampled_from("smhdw"))
+def test_durations_are_written_as_they_are_read(number: int, unit: str) -> None:
+    assert parse_duration(format_duration(parse_duration(f"{number}{unit}"))) == parse_duration(f"{number}{unit}")
