@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -16,6 +16,21 @@ class Settings(BaseSettings):
 
     kafka: str | None = Field(None, description="Kafka brokers, host:port[,host:port]; none: an embedded broker")
     redis: str | None = Field(None, description="URL of Redis 7 or later; none: an embedded server")
+    kafka_tls: bool = Field(False, description="Speak TLS to Kafka")
+    kafka_ca: Path | None = Field(None, description="Certificates of authorities to trust; none: the system's")
+    kafka_cert: Path | None = Field(None, description="Client certificate, for mutual TLS")
+    kafka_key: Path | None = Field(None, description="Key of the client certificate")
+    kafka_sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(None, description="SASL mechanism")
+    kafka_username: str | None = Field(None, description="SASL user")
+    kafka_password: SecretStr | None = Field(None, description="SASL password; better given as a file")
+    kafka_password_file: Path | None = Field(None, description="A file that holds the SASL password")
+    kafka_allow_plaintext_sasl: bool = Field(False, description="Allow SASL without TLS")
+    redis_username: str | None = Field(None, description="ACL user of Redis")
+    redis_password: SecretStr | None = Field(None, description="Password of Redis; better given as a file")
+    redis_password_file: Path | None = Field(None, description="A file that holds the password of Redis")
+    redis_ca: Path | None = Field(None, description="Authorities to trust for rediss://; none: the system's")
+    redis_cert: Path | None = Field(None, description="Client certificate for rediss://")
+    redis_key: Path | None = Field(None, description="Key of that certificate")
     prefix: str = Field(
         "resegment", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Begins the names of topics, keys and the group"
     )

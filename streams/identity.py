@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from resegment.streams.topics import TopicsUnavailable
 
 
-def identify(bootstrap: str, topic: str) -> str:
-    """The topic's own id, which Kafka gives once and never again. Blocks. Raises TopicsUnavailable."""
+def identify(bootstrap: str, topic: str, **security: Any) -> str:
+    """The topic's own id, which Kafka gives once and never again. Blocks. Raises TopicsUnavailable.
+
+    `security` is what kafka-python takes.
+    """
     try:
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap, client_id="resegment-admin")
+        admin = KafkaAdminClient(bootstrap_servers=bootstrap, client_id="resegment-admin", **security)
         try:
             (described,) = admin.describe_topics([topic])
             return str(described["topic_id"])

@@ -61,7 +61,9 @@ class Overview:
         return dict(sorted(sizes.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-async def look(client: Redis, reader: PrefixReader, held: Mapping[str, str], letters: LetterCount) -> Overview:
+async def look(
+    client: Redis, reader: PrefixReader, held: Mapping[str, str], letters: LetterCount
+) -> Overview:
     """Look at a prefix; `held` is its record. Raises StoreUnavailable."""
     now = await reader.now()
     try:
@@ -98,7 +100,9 @@ def find_problems(overview: Overview) -> list[str]:
                 f"{'commit waits' if one.outbox == 1 else 'commits wait'} to be published, "
                 f"the oldest for {spell_length(waiting)}"
             )
-        late = 0 if one.next_deadline is None or overview.clock != "wall" else overview.now - one.next_deadline
+        late = (
+            0 if one.next_deadline is None or overview.clock != "wall" else overview.now - one.next_deadline
+        )
         if late > PATIENCE:
             problems.append(
                 f"partition {one.number} decides late: {one.due:,} "

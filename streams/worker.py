@@ -37,6 +37,7 @@ from resegment.streams.identity import identify
 from resegment.streams.prefix import agree
 from resegment.streams.publisher import KafkaPublisher, PublishFailed
 from resegment.streams.registry import Registry
+from resegment.streams.security import connect_redis, secure_kafka
 from resegment.streams.topics import Topics
 
 log = structlog.get_logger(__name__)
@@ -100,9 +101,10 @@ class Worker:
     async def running(self) -> AsyncIterator[Worker]:
         """Connect, take partitions, work; leaving stops it cleanly."""
         settings = self.settings
+        security = secure_kafka(settings)
         self._fatal = asyncio.get_running_loop().create_future()
         async with AsyncExitStack() as stack:
-            self._redis = Redis.from_url(self._redis_url, socket_timeout=10, socket_connect_timeout=5)
+            self._redis = connect_redis(settings, self._redis_url)
             stack.push_async_callback(self._redis.aclose)
             await agree(
                 self._redis,
@@ -117,19 +119,24 @@ class Worker:
                 self.topics,
                 partitions=settings.partitions,
                 replication=settings.replication,
+                **security.clients(),
             )
             if self._log_identity is None:
                 self._log_identity = await asyncio.to_thread(
-                    identify, self._bootstrap, self.topics.signals.name
+                    identify, self._bootstrap, self.topics.signals.name, **security.clients()
                 )
             embedded = settings.kafka is None
             self._publisher = KafkaPublisher(
-                self._bootstrap, client_id=f"{settings.prefix}-publisher", idempotent=not embedded
+                self._bootstrap,
+                client_id=f"{settings.prefix}-publisher",
+                idempotent=not embedded,
+                security=security.clients(),
             )
             await stack.enter_async_context(self._publisher)
             self.app = create_app(
                 settings.prefix,
                 self._bootstrap,
+                credentials=security.credentials(),
                 feed=Feed(chunk_size=settings.chunk, fetch_wait=0.04 if embedded else 0.1),
                 session_timeout=6.0 if embedded else settings.session_timeout,
                 heartbeat_interval=2.0 if embedded else 3.0,
@@ -440,6 +447,3 @@ async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-

@@ -12,10 +12,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from resegment.cli import backtest, explain, ingest, schema, segments, up, worker
+from resegment.cli import (
+    accounts,
+    backtest,
+    changes,
+    dead_letters,
+    explain,
+    ingest,
+    schema,
+    segments,
+    status,
+    up,
+    worker,
+)
 from resegment.errors import ResegmentError
 
-COMMANDS = (up, ingest, backtest, segments, explain, schema, worker)
+COMMANDS = (up, ingest, backtest, segments, explain, accounts, changes, status, dead_letters, schema, worker)
 """Each has `register(app)`. Their order is that of the help."""
 
 FAILED = 1

@@ -119,8 +119,7 @@ async def _now(view: View) -> int:
     """The prefix's own time, ms."""
     if not view.on_facts:
         return await view.reader.now()
-    positions = [one.position for one in await view.reader.look()]
-    return max((one.clock for one in positions if one is not None), default=0)
+    return max([await view.reader.clock(number) for number in range(view.reader.partitions)])
 
 
 def _write(places: Sequence[Place], now: int, *, as_json: bool) -> None:

@@ -65,9 +65,7 @@ def list_letters(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(
-            "--limit", min=1, metavar="N", help=f"The newest so many. [{SHOWN}; all with --json]"
-        ),
+        typer.Option("--limit", min=1, metavar="N", help=f"The newest so many. [{SHOWN}; all with --json]"),
     ] = None,
     folder: Folder = None,
     kafka: Kafka = None,
@@ -99,7 +97,8 @@ def list_letters(
 
 def show(
     letter: Annotated[
-        str, typer.Argument(metavar="ID", help="topic:partition:offset of what was refused, as `list` has it.")
+        str,
+        typer.Argument(metavar="ID", help="topic:partition:offset of what was refused, as `list` has it."),
     ],
     raw: Annotated[bool, typer.Option("--raw", help="Print the original bytes, and nothing else.")] = False,
     folder: Folder = None,

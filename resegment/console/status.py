@@ -54,9 +54,7 @@ def _workers(overview: Overview) -> Table | None:
     table.add_column("heard of", justify="right")
     for one in overview.workers:
         silent = f"{spell_length(one.silent)} ago"
-        table.add_row(
-            one.name, spell_ranges(one.partitions) or "none", f"{sum(one.lag.values()):,}", silent
-        )
+        table.add_row(one.name, spell_ranges(one.partitions) or "none", f"{sum(one.lag.values()):,}", silent)
     return table
 
 
@@ -83,10 +81,12 @@ def _partitions(overview: Overview) -> Table:
     ]
     hidden = len(overview.partitions) - len(shown)
     table = _table("Partitions", f"{hidden} more have nothing waiting" if hidden else "")
-    table.add_column("", justify="right")
-    table.add_column("owner", no_wrap=True, overflow="ellipsis", max_width=28)
-    for name in ("clock", "accounts", "outbox", "due", "next deadline"):
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("owner", no_wrap=True, overflow="ellipsis", max_width=20)
+    table.add_column("clock", justify="right", no_wrap=True, min_width=8)
+    for name in ("accounts", "outbox", "due"):
         table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("next due", justify="right", no_wrap=True)
     for one in shown:
         owner = owners.get(one.number)
         table.add_row(
@@ -96,9 +96,16 @@ def _partitions(overview: Overview) -> Table:
             f"{one.accounts:,}",
             f"{one.outbox:,}",
             f"{one.due:,}",
-            "–" if one.next_deadline is None else format_instant(one.next_deadline)[:16].replace("T", " "),
+            _tell_next(one, overview),
         )
     return table
+
+
+def _tell_next(one: PartitionLook, overview: Overview) -> str:
+    if one.next_deadline is None or one.position is None:
+        return "–"
+    ahead = one.next_deadline - (overview.now if overview.clock == "wall" else one.position.clock)
+    return f"in {spell_length(ahead)}" if ahead >= 0 else f"{spell_length(-ahead)} ago"
 
 
 def _tell_clock(one: PartitionLook, overview: Overview) -> str:

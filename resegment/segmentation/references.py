@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from resegment.segmentation.conditions import Decay, Growth, Ratio, Trait
 from resegment.segmentation.diagnostics import Path, Problems
@@ -11,7 +11,10 @@ from resegment.segmentation.fields import attribute_types
 from resegment.segmentation.grammar import trait_type
 from resegment.segmentation.outline import entries, tests
 
-_MOST_CHOICES = 12
+MAX_REFERENCES: Final = 16
+"""How many segments deep references may lead from one condition to the next."""
+
+_MOST_CHOICES: Final = 12
 
 
 def check_names(data: dict[str, Any], problems: Problems) -> None:
@@ -97,8 +100,17 @@ def _check_references(data: dict[str, Any], problems: Problems) -> None:
                 )
         if isinstance(entry.get("name"), str):
             refers.setdefault(entry["name"], []).extend(one.name for one in own)
+    circles = {name for name in tested if _reaches(name, refers)}
+    deep = _find_deep(refers) if not circles else set()
     for name, path in tested.items():
-        if _reaches(name, refers):
+        if name in deep:
+            problems.error(
+                "too-large",
+                f"the condition of {name!r} leads through more than {MAX_REFERENCES} other segments",
+                (*path, "when"),
+                "write the tests out",
+            )
+        if name in circles:
             problems.error(
                 "cycle",
                 f"the condition of {name!r} refers to itself",
@@ -118,6 +130,14 @@ def _reaches(goal: str, edges: Mapping[str, list[str]]) -> bool:
             seen.add(name)
             todo.extend(edges.get(name, ()))
     return False
+
+
+def _find_deep(edges: Mapping[str, list[str]]) -> set[str]:
+    """Names from which more than MAX_REFERENCES steps lead on; there is no circle."""
+    reaching = set(edges)
+    for _ in range(MAX_REFERENCES + 1):
+        reaching = {name for name in reaching if not reaching.isdisjoint(edges.get(name, ()))}
+    return reaching
 
 
 def check_actionable(data: dict[str, Any], problems: Problems) -> None:

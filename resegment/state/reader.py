@@ -105,6 +105,12 @@ class PrefixReader:
             for name, value in zip(accounts, values, strict=True)
         ]
 
+    async def clock(self, partition: int) -> int:
+        """The partition's time, ms; 0 where nothing was ever written."""
+        with _answering("read the clock"):
+            answer: Any = self._client.hget(self._keys[partition].meta, "clock")
+            return int(await answer or 0)
+
     async def places(self) -> AsyncIterator[list[Place]]:
         """Every account that has a segment, in no order, a batch at a time. Raises `BrokenState`.
 

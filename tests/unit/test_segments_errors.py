@@ -163,6 +163,20 @@ def test_a_circle_is_reported_at_each_segment_of_it() -> None:
     assert [(one.code, one.place.line) for one in found] == [("cycle", 7), ("cycle", 11)]
 
 
+def test_references_lead_through_so_many_segments_at_the_most() -> None:
+    def chain(length: int) -> str:
+        links = "".join(
+            f"  - {{name: s{n}, when: {{segment: s{n + 1}}}, play: p, route: {{workflow: x{n}}}}}\n"
+            for n in range(length)
+        )
+        last = f"  - {{name: s{length}, when: {{country: DE}}, play: p, route: {{workflow: x}}}}\n"
+        return FILE.replace("fallback:", f"{links}{last}fallback:")
+
+    assert read_definition([("segments.yaml", chain(16))])
+    (found,) = errors_of(chain(17))
+    assert (found.code, found.path) == ("too-large", ("segments", 2, "when"))
+
+
 def test_an_error_says_file_line_path_and_what_to_do() -> None:
     (found,) = errors_of(FILE.replace("team: t}", "team: u}"))
 
