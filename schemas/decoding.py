@@ -123,7 +123,8 @@ def _read_plain(event: Any) -> tuple[dict[str, Any], str, dict[str, Any]] | None
     """
     if type(event) is not dict or event.get("specversion") != "1.0":
         return None
-    kind, data = _TYPES.get(event.get("type", "")), event.get("data")
+    named, data = event.get("type"), event.get("data")
+    kind = _TYPES.get(named) if type(named) is str else None
     if kind is None or type(data) is not dict:
         return None
     for name, longest in _PLAIN_NAMES:

@@ -265,10 +265,10 @@ def plain_fields(kind: str) -> dict[str, Callable[[Any], bool]]:
     A field that is not in it takes any value; one that says no goes through the kind's model.
     """
     model = DATA[kind]
-    return {name: _plain_test(name, info, model.terms) for name, info in model.model_fields.items()}
+    return {name: _plain_test(name, info, model) for name, info in model.model_fields.items()}
 
 
-def _plain_test(name: str, info: FieldInfo, terms: tuple[str, ...]) -> Callable[[Any], bool]:
+def _plain_test(name: str, info: FieldInfo, model: type[Data]) -> Callable[[Any], bool]:
     members = {_origin(one) for one in _flatten(info.annotation)}
     if name == "round":
         return lambda value: type(value) is str and value in ROUNDS
@@ -276,12 +276,12 @@ def _plain_test(name: str, info: FieldInfo, terms: tuple[str, ...]) -> Callable[
     if choices:
         (words,) = choices
         return lambda value: type(value) is str and value in words
-    if name in terms:
+    if name in model.terms:
         synonyms = _SYNONYMS.get(name, {})
         return lambda value: type(value) is str and normalise_term(value) == value and value not in synonyms
     if name == "technology":
         return lambda value: type(value) is str and normalise_technology(value) == value
-    if name == "technologies" and members == {list}:
+    if name == "technologies" and model is Firmographic:
         return lambda value: type(value) is list and all(normalise_technology(one) == one for one in value)
     exact = tuple(one for one in members if one is not type(None))
     return lambda value: type(value) in exact

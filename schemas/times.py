@@ -10,6 +10,9 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER: Final = 1 << 62
 """Later than every instant."""
 
+HORIZON: Final = 253_402_300_799_999
+"""The end of the year 9999, ms: what would change only later does not change."""
+
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,18}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII

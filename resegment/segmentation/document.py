@@ -34,6 +34,7 @@ class _Node:
     place: Place
     value: Any = None
     children: list[tuple[str | int, _Node]] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
     collection: type[dict[Any, Any]] | type[list[Any]] | None = None
 
 
@@ -48,18 +49,21 @@ def parse_document(text: str | bytes, file: str) -> Document:
         try:
             text = text.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            line = text.count(b"\n", 0, error.start) + 1
+            line = error.object.count(b"\n", 0, error.start) + 1
             raise _invalid("wrong-encoding", f"not UTF-8: {error.reason}", Place(file, line, 1)) from None
     try:
         root = _compose(text, file)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
+        place = _place(file, error.problem_mark or error.context_mark)
         raise _invalid("not-yaml", error.problem or "broken YAML", place) from None
     except yaml.YAMLError as error:
         raise _invalid("not-yaml", str(error).splitlines()[0], Place(file, 1, 1)) from None
     places: dict[Path, Place] = {}
     return Document(_build(root, (), places), places)
+
+
+def _place(file: str, mark: Any) -> Place:
+    return Place(file, mark.line + 1, mark.column + 1) if mark is not None else Place(file, 1, 1)
 
 
 def _compose(text: str, file: str) -> _Node:  # noqa: C901, PLR0912  # one loop over the kinds of YAML events
@@ -83,8 +87,9 @@ def _compose(text: str, file: str) -> _Node:  # noqa: C901, PLR0912  # one loop 
             if node.collection is not None or not isinstance(name, str | int | float | bool):
                 raise _invalid("wrong-key", "a key must be a plain word", node.place)
             name = name if isinstance(name, str) else str(name).lower()
-            if any(name == seen for seen, _ in parent.children):
+            if name in parent.keys:
                 raise _invalid("duplicate-key", f"{name!r} stands here twice", node.place)
+            parent.keys.add(name)
             stack[-1] = (parent, name, True)
         else:
             assert key is not None
@@ -92,8 +97,7 @@ def _compose(text: str, file: str) -> _Node:  # noqa: C901, PLR0912  # one loop 
             stack[-1] = (parent, None, False)
 
     for event in yaml.parse(text, Loader=yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):
-        mark = event.start_mark
-        place = Place(file, mark.line + 1, mark.column + 1)
+        place = _place(file, event.start_mark)
         if isinstance(event, yaml.DocumentStartEvent) and root is not None:
             raise _invalid("two-documents", "a segments file is one YAML document", place)
         if not isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
@@ -102,7 +106,7 @@ def _compose(text: str, file: str) -> _Node:  # noqa: C901, PLR0912  # one loop 
         if nodes > MAX_NODES:
             raise _invalid("too-large", f"more than {MAX_NODES} values", place)
         if isinstance(event, yaml.AliasEvent):
-            target = anchors.get(event.anchor)
+            target = anchors.get(event.anchor or "")
             if target is None or any(target is open_node for open_node, _, _ in stack):
                 raise _invalid("wrong-alias", f"*{event.anchor} names nothing that is complete here", place)
             nodes += sizes.get(id(target), 1)

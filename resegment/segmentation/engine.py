@@ -10,7 +10,7 @@ import msgspec
 from resegment.schemas.change import Cause, SegmentChange, identify_change
 from resegment.schemas.fact import Fact
 from resegment.schemas.state import KIND_NUMBERS, AccountState, Entry, Membership
-from resegment.schemas.times import NEVER, format_instant
+from resegment.schemas.times import HORIZON, NEVER, format_instant
 from resegment.segmentation.account import TECHNOLOGIES, Account, History, Inventory, Series
 from resegment.segmentation.evidence import give_reason
 from resegment.segmentation.program import Program
@@ -259,7 +259,8 @@ class Engine:
                 left = {**left, program.segments[old].name: t}
             member = Membership(segment.name, t, left)
         state.membership = member
-        account.deadline = self._deadline(account, member, new, t)
+        deadline = self._deadline(account, member, new, t)
+        account.deadline = deadline if deadline <= HORIZON else NEVER
         if segment.name == standing.segment:
             return None
         change = SegmentChange(

@@ -59,7 +59,9 @@ def compile_first(conditions: list[Condition], leaves: Mapping[Condition, int]) 
     """A function that gives the index of the first condition that is true, or their number."""
     text = _Text(leaves)
     lines = [f"    if {text.holds(one, True)}: return {index}" for index, one in enumerate(conditions)]
-    return _define("first", f"def first(v):\n{chr(10).join(lines)}\n    return {len(conditions)}\n")
+    source = "\n".join(["def first(v):", *lines, f"    return {len(conditions)}", ""])
+    function: Callable[[Values], int] = _define("first", source)
+    return function
 
 
 def compile_deadline(
@@ -71,7 +73,9 @@ def compile_deadline(
     for index, one in enumerate(conditions):
         lines.append(f"    if taken == {index}: return min(d, {text.until(one, True)})")
         lines.append(f"    d = min(d, {text.until_not(one, True)})")
-    return _define("deadline", f"def deadline(v, u, taken):\n    d = {NEVER}\n{chr(10).join(lines)}\n    return d\n")
+    source = "\n".join(["def deadline(v, u, taken):", f"    d = {NEVER}", *lines, "    return d", ""])
+    function: Callable[[Values, Untils, int], int] = _define("deadline", source)
+    return function
 
 
 class _Text:

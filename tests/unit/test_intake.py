@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +16,7 @@ from resegment.agents.segmenter import TICK
 from resegment.schemas.fact import LATEST, decode_fact
 from resegment.schemas.times import parse_instant
 from resegment.streams.publisher import PublishFailed
-from tests.builders import Published, raw_event, trigger
+from tests.builders import EVENT, Published, raw_event, trigger
 
 NOW = 1_750_000_000_000
 SENT = 1_740_000_000_000
@@ -79,6 +78,12 @@ BAD = {
     "a single label": (raw_event(subject="localhost"), "not-a-company", "subject"),
     "a public suffix": (raw_event(subject="co.uk"), "not-a-company", "subject"),
     "a NUL in the subject": (raw_event(subject="acme\0.com"), "not-a-company", "subject"),
+    "a list for a type": (raw_event(type=[]), "wrong-envelope", "type"),
+    "an object for a type": (raw_event(type={"gtm": 1}), "wrong-envelope", "type"),
+    "no type": (raw_event(type=...), "wrong-envelope", "type"),
+    "an object for an op": (raw_event(op={}), "wrong-envelope", "op"),
+    "a list for a time known": (raw_event(recordedtime=[]), "wrong-envelope", "recordedtime"),
+    "an empty record": (raw_event(record=""), "wrong-envelope", "record"),
     "before all time": (raw_event(time="1969-12-31T23:59:59Z"), "absurd-time", "time"),
     "after all time": (raw_event(time="2100-01-01T00:00:00Z"), "absurd-time", "time"),
     "known after all time": (raw_event(recordedtime="9999-01-01T00:00:00Z"), "absurd-time", "recordedtime"),
@@ -192,11 +197,14 @@ async def test_the_last_of_keys_that_come_twice_counts() -> None:
     assert decode_fact(published.messages[0].value or b"").id == "last"
 
 
-@given(value=st.binary(max_size=60) | st.recursive(
+json = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-).map(lambda data: orjson.dumps({"specversion": "1.0", "id": "1", "source": "s", "type": "gtm.hiring.v1",
-                                 "subject": "acme.com", "time": "2024-01-01T00:00:00Z", "data": data})))  # fmt: skip
+)
+attributes = st.sampled_from([*EVENT, "op", "record", "recordedtime", "datacontenttype", "ce"])
+
+
+@given(value=st.binary(max_size=60) | st.dictionaries(attributes, json).map(lambda given: raw_event(**given)))
 async def test_whatever_comes_each_record_gives_one_message(value: bytes) -> None:
     published = Published()
     taken = await take(trigger(value), published)
@@ -204,3 +212,11 @@ async def test_whatever_comes_each_record_gives_one_message(value: bytes) -> Non
     assert taken.accepted + len(taken.refused) == 1
     for one in published.to("signals"):
         decode_fact(one.value or b"")
+
+
+@given(headers=st.lists(st.tuples(st.sampled_from(["ce_type", "ce_id", "dl_x", "tick"]), st.binary() | st.none())))
+async def test_whatever_headers_come_each_record_gives_one_message(headers: Any) -> None:
+    published = Published()
+    await take(trigger(raw_event(), headers=headers), published)
+    await take(trigger(None, headers=headers), published, clock="facts")
+    assert len(published.messages) == 2

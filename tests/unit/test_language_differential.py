@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -17,13 +18,14 @@ from resegment.segmentation.backtest import backtest, order_of_delivery
 from resegment.segmentation.program import Program
 from tests.builders import Json, Move, Rig, definition_of, facts_of, moves, run, signals, ticking
 from tests.oracle.cases import CASES, Case
-from tests.oracle.generate import generate
+from tests.oracle import generate as generator
 from tests.oracle.naive import history
 
 SEEDS = int(os.environ.get("RESEGMENT_SEEDS", "300"))
 CHUNK = 25
 MONTHS = 100 * 86_400_000
 
+generate = lru_cache(maxsize=None)(generator.generate)  # it takes most of the time, and gives every test the same
 chunks = pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
 
 
