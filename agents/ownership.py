@@ -15,7 +15,7 @@ import msgspec
 from resegment.agents.batch import Batch, Message, Record
 from resegment.errors import ResegmentError
 from resegment.schemas.change import SegmentChange
-from resegment.schemas.state import decode_state, encode_state
+from resegment.schemas.state import decode_state
 from resegment.schemas.times import NEVER
 from resegment.segmentation.account import Account
 from resegment.segmentation.engine import Engine
@@ -244,10 +244,9 @@ class OwnedPartition:
         deadlines: list[tuple[str, int | None]] = []
         for account in accounts:
             before = account.state.deadline
-            state = self.engine.close(account)
-            states.append((account.name, encode_state(state)))
-            if state.deadline != before:
-                deadlines.append((account.name, state.deadline))
+            states.append((account.name, self.engine.encode(account)))
+            if account.state.deadline != before:
+                deadlines.append((account.name, account.state.deadline))
         payload = encode_outbox(messages) if messages else None
         position = replace(position, commit=self.position.commit + 1, log=self._log)
         commit = Commit(

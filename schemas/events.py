@@ -235,7 +235,13 @@ def _check_instant(text: str) -> str:
     return text
 
 
-Instant = Annotated[StrictStr, AfterValidator(_check_instant), Field(json_schema_extra={"format": "date-time"})]
+_RFC3339: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,18})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+
+Instant = Annotated[
+    StrictStr,
+    AfterValidator(_check_instant),
+    Field(json_schema_extra={"format": "date-time", "pattern": _RFC3339}),
+]
 Name = Annotated[StrictStr, Field(min_length=1, max_length=512)]
 
 

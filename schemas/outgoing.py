@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from resegment.schemas.change import SegmentChange
+from resegment.schemas.fact import Kind
 from resegment.schemas.segments import Play, Route
 from resegment.schemas.times import format_instant
 
@@ -19,6 +20,76 @@ COMMAND_TYPE: Final = "gtm.workflow-command.v1"
 CONTENT_TYPE: Final = b"application/cloudevents+json"
 
 Action = Literal["enroll", "stop", "finish", "pause"]
+
+OPEN: Final = "x-open"
+"""Marks, in the contracts, a vocabulary that may gain words: a consumer skips one that it does not know."""
+
+Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class Sent(BaseModel):
+    """The CloudEvents attributes of what goes out. The same decision has the same `id`, always."""
+
+    model_config = ConfigDict(frozen=True)
+
+    specversion: Literal["1.0"]
+    id: str = Field(description="What comes again under this id is the same event")
+    source: str
+    type: str
+    subject: str = Field(description="The account")
+    time: Instant = Field(description="When the change takes effect")
+    datacontenttype: Literal["application/json"]
+
+
+class ChangeCause(BaseModel):
+    """What made the account move: events, or an instant that came with none."""
+
+    model_config = ConfigDict(frozen=True)
+
+    events: list[str] | None = Field(None, description="Ids of the events")
+    deadline: Instant | None = Field(None, description="The instant at which a window or a hold ended")
+
+
+class Evidence(BaseModel):
+    """A fact that a test rests on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    kind: Kind = Field(json_schema_extra={OPEN: True})
+    time: Instant
+    source: str
+    data: dict[str, Any] | None = Field(None, description="The fields that the segments file uses")
+
+
+class Holding(BaseModel):
+    """A test that holds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    test: str = Field(description="For people: its wording may change")
+    facts: int | None = Field(None, description="How many facts match, of a test on facts")
+    evidence: list[Evidence] | None = Field(None, description="The newest of them")
+    value: Any = Field(None, description="What was measured, of a test on a measure")
+
+
+class Reason(BaseModel):
+    """Why: the tests of the new segment that hold, and those of the old one that do no longer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    holds: list[Holding]
+    no_longer: list[str] | None = None
+
+
+class CommandCause(BaseModel):
+    """The segment change that a command follows from."""
+
+    model_config = ConfigDict(frozen=True)
+
+    change: str = Field(description="The id of its event")
+    sequence_number: int = Field(ge=1)
+    effective_at: Instant
 
 
 class SegmentChangeData(BaseModel):
@@ -33,16 +104,16 @@ class SegmentChangeData(BaseModel):
     sequence_number: int = Field(ge=1, description="Counts an account's changes; a gap shows a loss")
     from_: str | None = Field(alias="from", description="Null at first sight of the account")
     to: str
-    effective_at: str = Field(description="The exact instant, RFC 3339", json_schema_extra={"format": "date-time"})
-    decided_at: str = Field(description="The partition's clock then", json_schema_extra={"format": "date-time"})
-    cause: dict[str, Any] = Field(description="`events`: ids, or `deadline`: the instant")
-    reason: dict[str, Any] = Field(description="Which tests hold, on what evidence, and which do no longer")
+    effective_at: Instant = Field(description="The exact instant, RFC 3339")
+    decided_at: Instant = Field(description="The partition's clock then")
+    cause: ChangeCause
+    reason: Reason
     also_qualified: list[str] = Field(description="Segments whose condition holds as well")
     definition_version: str
     supersedes: str | None = Field(description="Id of an earlier change with this effective_at, now void")
     supersedes_to: str | None = Field(description="Where that change had sent the account")
     play: str | None
-    message: dict[str, Any] | None = Field(description="The play: message, personas, channels, assets")
+    message: Play | None = Field(description="The play: message, personas, channels, assets")
     route: Route | None
     from_route: Route | None = Field(description="The route of the segment left")
     superseded_route: Route | None = Field(description="The route of the change made void")
@@ -53,7 +124,7 @@ class WorkflowCommandData(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    action: Action
+    action: Action = Field(json_schema_extra={OPEN: True})
     account: str
     workflow: str
     owner: str | None = Field(description="The team that the route names")
@@ -61,7 +132,7 @@ class WorkflowCommandData(BaseModel):
     play: str | None
     segment: str
     idempotency_key: str
-    cause: dict[str, Any] = Field(description="`change`: id of the segment change, with its number and instant")
+    cause: CommandCause
 
 
 class WorkflowCommand(msgspec.Struct, frozen=True, kw_only=True):

@@ -56,6 +56,20 @@ class AccountState(msgspec.Struct, array_like=True):
     dropped: int = 0
 
 
+class _Encoded(msgspec.Struct, array_like=True):
+    """An AccountState whose entries are encoded already."""
+
+    entries: msgspec.Raw
+    membership: Membership
+    sequence: int
+    at: int
+    before: Membership | None
+    change: str | None
+    deadline: int | None
+    pruned: int
+    dropped: int
+
+
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(AccountState)
 
@@ -63,6 +77,42 @@ _decoder: Final = msgspec.msgpack.Decoder(AccountState)
 def encode_state(state: AccountState) -> bytes:
     """The bytes kept in Redis."""
     return _encoder.encode(state)
+
+
+def encode_entries(entries: list[Entry]) -> bytearray:
+    """The entries one after the other, as `encode_with` takes them."""
+    body = bytearray()
+    for entry in entries:
+        body += _encoder.encode(entry)
+    return body
+
+
+def append_entry(body: bytearray, entry: Entry) -> None:
+    """Add one entry at the end."""
+    body += _encoder.encode(entry)
+
+
+def encode_with(state: AccountState, body: bytearray) -> bytes:
+    """The same bytes as `encode_state`, with the entries' own taken from `body`."""
+    count = len(state.entries)
+    if count < 16:
+        head = bytes((0x90 | count,))
+    elif count < 1 << 16:
+        head = b"\xdc" + count.to_bytes(2, "big")
+    else:
+        head = b"\xdd" + count.to_bytes(4, "big")
+    encoded = _Encoded(
+        msgspec.Raw(head + body),
+        state.membership,
+        state.sequence,
+        state.at,
+        state.before,
+        state.change,
+        state.deadline,
+        state.pruned,
+        state.dropped,
+    )
+    return _encoder.encode(encoded)
 
 
 def decode_state(value: bytes) -> AccountState:

@@ -42,7 +42,7 @@ class Overview:
     now: int
     workers: Sequence[WorkerLook]
     partitions: Sequence[PartitionLook]
-    letters: LetterCount = LetterCount()
+    letters: LetterCount
 
     @property
     def owners(self) -> dict[int, str]:

@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
 
 def accounts(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[ACCOUNT]...", help="Only these: domains, in any spelling.")
+        list[str] | None, typer.Argument(metavar="ACCOUNT", help="Only these: domains, in any spelling.")
     ] = None,
     segment: Annotated[
         str | None, typer.Option("--segment", metavar="NAME", help="Only those in this segment.")

@@ -144,4 +144,6 @@ def _append(record: logging.LogRecord, note: str) -> None:
 
 
 def _is_worth_reading(record: logging.LogRecord) -> bool:
+    if record.levelno < logging.WARNING and _template(record).startswith("[^"):
+        return False  # faust's services log their coming and going under the names of our modules
     return not any(record.name == name and _template(record).startswith(text) for name, text in HARMLESS)

@@ -139,7 +139,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
             )
             with announced(settings.folder, instance):
                 stop.ready()
-                screen().print(render_up(settings, definition, instance, kept))
+                screen().print(render_up(settings, definition, instance, kept), soft_wrap=False, crop=False)
                 await serving.until_stopped(stop)
             if settings.kafka is None:
                 await _drain(serving)

@@ -71,7 +71,7 @@ def render_up(settings: Settings, definition: Definition, place: Place, kept: Ke
     option = _folder_option(settings.folder)
     parts += [
         Text("  Send an event, from another shell:", style="bold"),
-        Text(f"  echo '{EVENT}' | resegment ingest{option} -", no_wrap=False, overflow="fold"),
+        Text(f"  echo '{EVENT}' | resegment ingest{option} -", no_wrap=True, overflow="ignore"),
         Text(),
         Text("  Ctrl-C stops it.", style="dim"),
     ]
@@ -80,13 +80,13 @@ def render_up(settings: Settings, definition: Definition, place: Place, kept: Ke
 
 def _topics(topics: Topics) -> Table:
     prefix = f"{topics.prefix}." if topics.prefix else ""
-    triggers = [one.name for one in topics.triggers if one is not topics.replay]
-    kinds = [name.removeprefix(f"{prefix}triggers.") for name in triggers if ".triggers." in f".{name}"]
-    others = [name for name in triggers if ".triggers." not in f".{name}"]
+    names = [one.name.removeprefix(prefix) for one in topics.triggers if one is not topics.replay]
+    kinds = [name.removeprefix("triggers.") for name in names if name.startswith("triggers.")]
+    others = [prefix + name for name in names if not name.startswith("triggers.")]
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column()
-    grid.add_row("  Events in", f"{prefix}triggers.{{{','.join(kinds)}}}")
+    grid.add_row("  Events in", f"{prefix}triggers.KIND with KIND one of {', '.join(kinds)}")
     grid.add_row("", ", ".join(others))
     grid.add_row("  Out", f"{topics.segment_changes.name}, {topics.workflow_commands.name}")
     grid.add_row("  Refused", topics.dead_letters.name)

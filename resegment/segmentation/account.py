@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import Any, Final
 
-from resegment.schemas.state import AccountState, Entry
+from resegment.schemas.state import AccountState, Entry, append_entry
 from resegment.schemas.times import NEVER
 
 TECHNOLOGIES: Final = "technologies"
@@ -110,6 +110,7 @@ class Account:
 
     __slots__ = (
         "attributes",
+        "body",
         "deadline",
         "ids",
         "name",
@@ -124,14 +125,30 @@ class Account:
     def __init__(self, name: str, state: AccountState, leaves: int) -> None:
         self.name = name
         self.state = state
-        self.ids: set[tuple[str, str]] = set()
+        self.ids: dict[tuple[str, str], Entry] = {}
+        """(source, id) of every revision that is remembered, to the fact that it belongs to."""
         self.records: dict[tuple[str, str], Entry] = {}
+        """(source, record) of the facts whose record is not their id."""
+        self.body: bytearray | None = None
+        """The encoded entries, where they are at hand."""
         self.series: dict[int, Series] = {}
         self.attributes: dict[str, History | Inventory] = {}
         self.values: list[bool | None] = [None] * leaves
         self.untils: list[int] = [-1] * leaves
         self.next_leaf = -1
         self.deadline = NEVER if state.deadline is None else state.deadline
+
+    def add(self, entry: Entry) -> None:
+        """Remember a fact."""
+        self.state.entries.append(entry)
+        if self.body is not None:
+            append_entry(self.body, entry)
+
+    def remove(self, entry: Entry) -> None:
+        """Forget a fact."""
+        entries = self.state.entries
+        del entries[next(place for place, one in enumerate(entries) if one is entry)]
+        self.body = None
 
     def attribute_at(self, field: str, t: int) -> Any:
         """The attribute's value at t; None where it is unknown."""

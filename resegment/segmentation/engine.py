@@ -9,16 +9,13 @@ import msgspec
 
 from resegment.schemas.change import Cause, SegmentChange, identify_change
 from resegment.schemas.fact import Fact
-from resegment.schemas.state import KIND_NUMBERS, AccountState, Entry, Membership
+from resegment.schemas.state import AccountState, Membership, encode_entries, encode_with
 from resegment.schemas.times import HORIZON, NEVER, format_instant
-from resegment.segmentation.account import TECHNOLOGIES, Account, History, Inventory, Series
+from resegment.segmentation.account import Account
 from resegment.segmentation.evidence import give_reason
+from resegment.segmentation.fold import Fold
 from resegment.segmentation.program import Program
 
-FIRMOGRAPHIC: Final = KIND_NUMBERS["firmographic"]
-TECH: Final = KIND_NUMBERS["tech"]
-MAX_OLDER: Final = 100
-"""How many ids of replaced revisions a fact remembers; an older one would lose against it anyway."""
 MAX_CAUSES: Final = 20
 """How many event ids a change names as its cause."""
 
@@ -28,23 +25,26 @@ class Engine:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self._fold = Fold(program)
 
     # From state to account and back
 
     def open(self, name: str, state: AccountState | None = None) -> Account:
         """The account of that state, indexed; a new one without."""
-        program = self.program
-        account = Account(name, state or AccountState(), program.width)
-        for entry in account.state.entries:
-            self._remember(account, entry)
-            self._link(account, entry, touched=None)
-        return account
+        return self._fold.open(name, state or AccountState())
 
     def close(self, account: Account) -> AccountState:
         """The state to keep."""
         state = account.state
         state.deadline = None if account.deadline == NEVER else account.deadline
         return state
+
+    def encode(self, account: Account) -> bytes:
+        """The bytes to keep: `encode_state` of what `close` gives, without encoding each fact again."""
+        state = self.close(account)
+        if account.body is None:
+            account.body = encode_entries(state.entries)
+        return encode_with(state, account.body)
 
     # Facts and time
 
@@ -58,7 +58,7 @@ class Engine:
         touched: set[int] = set()
         events: list[str] = []
         for fact in facts:
-            if self._fold(account, fact, now, touched):
+            if self._fold.take(account, fact, now, touched):
                 events.append(fact.id)
         if account.state.membership.segment is None and facts:
             events = events or [facts[0].id]
@@ -81,135 +81,6 @@ class Engine:
             if account.deadline <= at:
                 raise AssertionError(f"{account.name}: the deadline at {at} does not move on")
         return changes
-
-    # Folding
-
-    def _fold(self, account: Account, fact: Fact, now: int, touched: set[int]) -> bool:
-        """Take one fact in; False where it changes nothing that is known."""
-        if (fact.source, fact.id) in account.ids:
-            return False
-        account.ids.add((fact.source, fact.id))
-        old = account.records.get((fact.source, fact.record))
-        if old is not None:
-            if (fact.recorded, fact.id) < (old.recorded, old.id):
-                old.older = [*(old.older or ()), fact.id][-MAX_OLDER:]
-                return False
-            self._unlink(account, old, touched)
-            account.state.entries.remove(old)
-        kind = KIND_NUMBERS[fact.kind]
-        kept = self.program.kept[kind]
-        data = {name: value for name, value in fact.data.items() if name in kept} if kept else None
-        entry = Entry(
-            kind,
-            fact.time,
-            fact.recorded,
-            now,
-            fact.source,
-            fact.id,
-            None if fact.record == fact.id else fact.record,
-            data or None,
-            fact.op == "retract",
-            None if old is None else [*(old.older or ()), old.id][-MAX_OLDER:],
-        )
-        account.state.entries.append(entry)
-        account.records[fact.source, fact.record] = entry
-        self._link(account, entry, touched)
-        self._bound(account, now, kind)
-        return True
-
-    def _remember(self, account: Account, entry: Entry) -> None:
-        source = entry.source
-        account.ids.add((source, entry.id))
-        if entry.older:
-            account.ids.update((source, one) for one in entry.older)
-        account.records[source, entry.record or entry.id] = entry
-
-    def _forget(self, account: Account, entry: Entry) -> None:
-        source = entry.source
-        account.ids.discard((source, entry.id))
-        for one in entry.older or ():
-            account.ids.discard((source, one))
-        del account.records[source, entry.record or entry.id]
-
-    def _link(self, account: Account, entry: Entry, touched: set[int] | None) -> None:
-        """Put a fact into every index that it belongs to."""
-        if entry.retracted:
-            return
-        for history in self._indexes(account, entry, touched):
-            history.add(entry)
-
-    def _unlink(self, account: Account, entry: Entry, touched: set[int] | None) -> None:
-        if entry.retracted:
-            return
-        for history in self._indexes(account, entry, touched):
-            history.remove(entry)
-
-    def _indexes(self, account: Account, entry: Entry, touched: set[int] | None) -> list[Series]:
-        program = self.program
-        data: dict[str, Any] = entry.data or {}
-        found: list[Series] = []
-        for watcher in program.watchers[entry.kind]:
-            if watcher.recognise(data):
-                series = account.series.get(watcher.number)
-                if series is None:
-                    series = account.series[watcher.number] = Series()
-                found.append(series)
-                if touched is not None:
-                    touched.update(watcher.leaves)
-        if entry.kind == FIRMOGRAPHIC:
-            for name in data:
-                found.append(self._attribute(account, name))
-                if touched is not None:
-                    touched.update(program.attribute_leaves.get(name, ()))
-        elif entry.kind == TECH and program.uses_technologies and data.get("technology") is not None:
-            if data.get("change") in ("added", "removed"):
-                found.append(self._attribute(account, TECHNOLOGIES))
-                if touched is not None:
-                    touched.update(program.attribute_leaves[TECHNOLOGIES])
-        return found
-
-    def _attribute(self, account: Account, name: str) -> History | Inventory:
-        history = account.attributes.get(name)
-        if history is None:
-            history = Inventory() if name == TECHNOLOGIES else History(name)
-            account.attributes[name] = history
-        return history
-
-    # Keeping state bounded
-
-    def _bound(self, account: Account, now: int, kind: int) -> None:
-        state, program = account.state, self.program
-        if len(state.entries) > 32 and now - state.pruned > program.memory // 8:
-            state.pruned = now
-            for entry in [one for one in state.entries if self._is_spent(one, now)]:
-                self._drop(account, entry)
-        if len(state.entries) > program.limits.facts:
-            same = [one for one in state.entries if one.kind == kind]
-            if len(same) > program.limits.facts:
-                self._drop(account, min(same, key=lambda one: (one.time, one.id)))
-                state.dropped += 1
-
-    def _drop(self, account: Account, entry: Entry) -> None:
-        self._unlink(account, entry, None)
-        account.state.entries.remove(entry)
-        self._forget(account, entry)
-
-    def _is_spent(self, entry: Entry, now: int) -> bool:
-        """Whether no test can ever count the fact again and no late revision needs it any more."""
-        program = self.program
-        if entry.known + program.memory > now:
-            return False
-        if entry.retracted:
-            return entry.time + program.memory <= now
-        data = entry.data or {}
-        if entry.kind == FIRMOGRAPHIC and data:
-            return False
-        if entry.kind == TECH and program.uses_technologies:
-            return False
-        closes = max(
-            (one.closes for one in program.watchers[entry.kind] if one.recognise(data)), default=0
-        )
-        return closes != NEVER and entry.time + max(closes, program.memory) <= now
 
     # Judging
 

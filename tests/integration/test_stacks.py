@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,7 @@ class Run:
     client: Redis
 
     def __post_init__(self) -> None:
+        self.owners: list[list[int]] = []
         self.topics = Topics(self.prefix)
         self.reader = PrefixReader(self.client, self.prefix, PARTITIONS)
 
@@ -103,6 +105,7 @@ class Run:
         async def idle() -> bool:
             said = [one for one in (await read_workers(self.client, self.prefix)).values() if one["at"] > since]
             lags = {place: lag for one in said for place, lag in one["lag"].items()}
+            self.owners = [one["partitions"] for one in said]
             every = {f"{topic}:{n}" for topic in (self.topics.replay.name, self.topics.signals.name) for n in range(8)}
             return every <= lags.keys() and not any(lags.values())
 
@@ -143,7 +146,7 @@ async def check(run: Run) -> None:
         for account, state in zip(accounts, states, strict=True)
         if state is not None
     }
-    assert len(accounts) == sum(len(batch) async for batch in run.reader.places())
+    assert {place.account async for batch in run.reader.places() for place in batch} == table.keys()
 
 
 async def replay(stack: Stack, folder: Path, during: Callable[[Run], Awaitable[None]]) -> Run:
@@ -181,7 +184,10 @@ async def test_the_stream_agrees_with_the_backtest(stack: Stack, count: int, tmp
         for _ in range(count - 1):
             await run.workers.start()
 
-    await replay(stack, tmp_path, join)
+    run = await replay(stack, tmp_path, join)
+    assert len(run.owners) == count
+    assert all(run.owners)
+    assert sorted(chain.from_iterable(run.owners)) == list(range(PARTITIONS))
 
 
 @pytest.mark.timeout(600)

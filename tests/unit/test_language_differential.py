@@ -21,7 +21,7 @@ from tests.oracle.cases import CASES, Case
 from tests.oracle import generate as generator
 from tests.oracle.naive import history
 
-SEEDS = int(os.environ.get("RESEGMENT_SEEDS", "300"))
+SEEDS = int(os.environ.get("RESEGMENT_SEEDS", "150"))
 CHUNK = 25
 MONTHS = 100 * 86_400_000
 

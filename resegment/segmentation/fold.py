@@ -1,0 +1,165 @@
+"""Folding facts into what is known of an account: revisions, retractions, duplicates, and what is forgotten."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from resegment.schemas.fact import Fact
+from resegment.schemas.state import KIND_NUMBERS, AccountState, Entry
+from resegment.schemas.times import NEVER
+from resegment.segmentation.account import TECHNOLOGIES, Account, History, Inventory, Series
+from resegment.segmentation.program import Program
+
+FIRMOGRAPHIC: Final = KIND_NUMBERS["firmographic"]
+TECH: Final = KIND_NUMBERS["tech"]
+MAX_OLDER: Final = 100
+"""How many ids of replaced revisions a fact remembers; an older one would lose against it anyway."""
+CHANGES_OF_TECH: Final = ("added", "removed")
+
+
+class Fold:
+    """Takes facts into accounts. What a fact can change is added to `touched`, the numbers of leaves."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    def open(self, name: str, state: AccountState) -> Account:
+        """The account of that state, with its indexes."""
+        account = Account(name, state, self.program.width)
+        for entry in state.entries:
+            source = entry.source
+            account.ids[source, entry.id] = entry
+            if entry.older:
+                account.ids.update(((source, one), entry) for one in entry.older)
+            if entry.record is not None:
+                account.records[source, entry.record] = entry
+            self._link(account, entry, None)
+        return account
+
+    def take(self, account: Account, fact: Fact, now: int, touched: set[int]) -> bool:
+        """Take one fact in; False where it changes nothing that is known."""
+        key = (fact.source, fact.id)
+        if key in account.ids:
+            return False
+        record = None if fact.record == fact.id else fact.record
+        old = self._revised(account, key, record)
+        older: list[str] | None = None
+        if old is not None:
+            if (fact.recorded, fact.id) < (old.recorded, old.id):
+                old.older = [*(old.older or ()), fact.id][-MAX_OLDER:]
+                account.ids[key] = old
+                account.body = None
+                return False
+            older = [*(old.older or ()), old.id][-MAX_OLDER:]
+            self._remove(account, old, touched)
+        kind = KIND_NUMBERS[fact.kind]
+        kept = self.program.kept[kind]
+        data = {name: value for name, value in fact.data.items() if name in kept} if kept else None
+        entry = Entry(
+            kind, fact.time, fact.recorded, now, fact.source, fact.id, record, data or None, fact.op == "retract", older
+        )
+        account.add(entry)
+        account.ids[key] = entry
+        if older is not None:
+            account.ids.update(((fact.source, one), entry) for one in older)
+        if record is not None:
+            account.records[fact.source, record] = entry
+        self._link(account, entry, touched)
+        self._bound(account, now, kind)
+        return True
+
+    def _revised(self, account: Account, key: tuple[str, str], record: str | None) -> Entry | None:
+        """The fact of that identity: (source, record), the record being the id where none is given."""
+        identity = key if record is None else (key[0], record)
+        found = account.records.get(identity)
+        if found is None and record is not None:
+            found = account.ids.get(identity)
+            if found is not None and (found.record is not None or found.id != record):
+                return None
+        return found
+
+    def _remove(self, account: Account, entry: Entry, touched: set[int] | None) -> None:
+        if not entry.retracted:
+            for series in self._indexes(account, entry, touched, leaving=True):
+                series.remove(entry)
+        account.remove(entry)
+        source = entry.source
+        for one in (entry.id, *(entry.older or ())):
+            account.ids.pop((source, one), None)
+        if entry.record is not None:
+            account.records.pop((source, entry.record), None)
+
+    def _link(self, account: Account, entry: Entry, touched: set[int] | None) -> None:
+        """Put a fact into every index that it belongs to."""
+        if not entry.retracted:
+            for series in self._indexes(account, entry, touched):
+                series.add(entry)
+
+    def _indexes(
+        self, account: Account, entry: Entry, touched: set[int] | None, *, leaving: bool = False
+    ) -> list[Series]:
+        program = self.program
+        data = entry.data or {}
+        kind = entry.kind
+        found: list[Series] = []
+        for watcher in program.watchers[kind]:
+            if watcher.recognise(data):
+                series = account.series.get(watcher.number)
+                if series is None:
+                    series = account.series[watcher.number] = Series()
+                found.append(series)
+                if touched is not None:
+                    touched.update(watcher.leaves)
+        if kind == FIRMOGRAPHIC:
+            for name in data:
+                found.append(self._attribute(account, name))
+                if touched is not None:
+                    touched.update(program.attribute_leaves.get(name, ()))
+        elif kind == TECH and program.uses_technologies and data.get("change") in CHANGES_OF_TECH:
+            technology = data.get("technology")
+            if technology is not None:
+                inventory = self._attribute(account, TECHNOLOGIES)
+                found.append(inventory)
+                # Another technology changes no test, once the set is known at all; what leaves may have made it known.
+                if touched is not None and (
+                    leaving or technology in program.technologies or inventory.value_at(entry.known) is None
+                ):
+                    touched.update(program.attribute_leaves[TECHNOLOGIES])
+        return found
+
+    def _attribute(self, account: Account, name: str) -> History | Inventory:
+        history = account.attributes.get(name)
+        if history is None:
+            history = Inventory() if name == TECHNOLOGIES else History(name)
+            account.attributes[name] = history
+        return history
+
+    # Keeping state bounded
+
+    def _bound(self, account: Account, now: int, kind: int) -> None:
+        state, program = account.state, self.program
+        entries = state.entries
+        if len(entries) > 32 and now - state.pruned > program.memory // 8:
+            state.pruned = now
+            for entry in [one for one in entries if self._is_spent(one, now)]:
+                self._remove(account, entry, None)
+        if len(entries) > program.limits.facts:
+            same = [one for one in entries if one.kind == kind]
+            if len(same) > program.limits.facts:
+                self._remove(account, min(same, key=lambda one: (one.time, one.id)), None)
+                state.dropped += 1
+
+    def _is_spent(self, entry: Entry, now: int) -> bool:
+        """Whether no test can ever count the fact again and no late revision needs it any more."""
+        program = self.program
+        if entry.known + program.memory > now:
+            return False
+        if entry.retracted:
+            return entry.time + program.memory <= now
+        data = entry.data or {}
+        if entry.kind == FIRMOGRAPHIC and data:
+            return False
+        if entry.kind == TECH and program.uses_technologies:
+            return False
+        closes = max((one.closes for one in program.watchers[entry.kind] if one.recognise(data)), default=0)
+        return closes != NEVER and entry.time + max(closes, program.memory) <= now

@@ -1,0 +1,342 @@
+"""The commands that look at a running prefix, as somebody at a shell meets them.
+
+They connect to Redis as a user who may only read: whatever wrote anything would fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+
+from resegment.agents.batch import Batch, Message, RecordedMessage
+from resegment.agents.dead_letters import bury
+from resegment.embedded.servers import embedded
+from resegment.errors import RefusedEvent
+from resegment.schemas.decoding import read_event
+from resegment.schemas.partitioning import partition_of
+from resegment.schemas.state import AccountState, Membership
+from resegment.schemas.times import parse_instant
+from resegment.settings import Settings
+from resegment.sources.segments import load_definition
+from resegment.streams.ingest import send_replay
+from resegment.streams.prefix import agree
+from resegment.streams.publisher import KafkaPublisher
+from resegment.streams.rewind import HistoryLost, rewind
+from resegment.streams.worker import Worker
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PATIENCE = 60.0
+PARTITIONS = 2
+END = parse_instant("2026-05-01T00:00:00Z")
+SEGMENTS = """
+version: 1
+segments:
+  - name: hiring-now
+    when: {event: hiring, where: {change: opened}, within: 90d}
+    play: talk
+    route: {workflow: hiring}
+fallback: {name: not-now, play: talk, route: {workflow: nurture}}
+plays:
+  talk:
+    message: {pain: a, value_prop: b, proof_points: [c]}
+    channels: {primary: email}
+"""
+
+
+def event(name: str, subject: str, day: str, **given: Any) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": name,
+        "source": "/test",
+        "type": "gtm.hiring.v1",
+        "subject": subject,
+        "time": f"{day}T00:00:00Z",
+        "data": {"change": "opened"},
+        **given,
+    }
+
+
+EVENTS = [
+    event("e1", "acme.com", "2026-01-10"),
+    event("e2", "acme.com", "2026-03-10"),
+    event("e3", "left.com", "2026-01-01"),
+    event("e4", "quiet.com", "2026-02-01", data={"change": "closed"}),
+    # known at one instant, in two batches: the second change makes the first void
+    event("e5", "undone.com", "2026-02-02", record="job"),
+    event("e6", "undone.com", "2026-02-02", record="job", op="retract", data=None),
+]
+
+
+@dataclass
+class Stack:
+    """A running prefix, and a shell beside it."""
+
+    worker: Worker
+    publisher: KafkaPublisher
+    environment: dict[str, str]
+    folder: Path
+
+    async def start(self, *arguments: str, **variables: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            "from resegment.cli import main; main()",
+            *arguments,
+            env=os.environ | self.environment | variables,
+            cwd=self.folder,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+    async def run(self, *arguments: str, **variables: str) -> tuple[int | None, str, str]:
+        process = await self.start(*arguments, **variables)
+        output, error = await asyncio.wait_for(process.communicate(), PATIENCE)
+        return process.returncode, output.decode(), error.decode()
+
+    async def rows(self, *arguments: str) -> list[dict[str, Any]]:
+        code, output, error = await self.run(*arguments, "--json")
+        assert code == 0, error
+        return [json.loads(line) for line in output.splitlines()]
+
+    async def send(self, events: Sequence[dict[str, Any]], until: int) -> None:
+        pairs = [(read_event(one), orjson.dumps(one)) for one in events]
+        await send_replay(pairs, self.publisher, self.worker.topics, partitions=PARTITIONS, until=until)
+        assert await self.worker.drain(PATIENCE)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    folder = tmp_path_factory.mktemp("look")
+    (folder / "segments.yaml").write_text(SEGMENTS)
+    (folder / "events.jsonl").write_text("".join(json.dumps(one) + "\n" for one in EVENTS))
+    async with embedded(folder / "servers") as servers:
+        settings = Settings(prefix="look", partitions=PARTITIONS, clock="facts", chunk=1)
+        definition = load_definition(str(folder / "segments.yaml"))
+        worker = Worker(settings, definition, bootstrap=servers.bootstrap, redis_url=servers.redis_url)
+        client = Redis.from_url(servers.redis_url)
+        try:
+            rights = "on >secret ~* +@read +@connection +time"
+            await client.execute_command("ACL", "SETUSER", "looker", *rights.split())  # type: ignore[no-untyped-call]
+            await agree(client, "idle", partitions=3, clock="wall", definition="none")
+        finally:
+            await client.aclose()
+        environment = {
+            "RESEGMENT_KAFKA": servers.bootstrap,
+            "RESEGMENT_REDIS": servers.redis_url.replace("redis://", "redis://looker:secret@"),
+            "RESEGMENT_PREFIX": "look",
+            "COLUMNS": "200",
+        }
+        async with worker.running(), KafkaPublisher(servers.bootstrap) as publisher:
+            running = Stack(worker, publisher, environment, folder)
+            await running.send(EVENTS, END)
+            yield running
+
+
+# accounts
+
+
+async def test_accounts_are_listed_with_the_newest_in_their_segment_first(stack: Stack) -> None:
+    rows = await stack.rows("accounts")
+    assert [row["account"] for row in rows if row["account"] != "late.com"] == [
+        "left.com",
+        "undone.com",
+        "quiet.com",
+        "acme.com",
+    ]
+    assert rows[-1] == {"account": "acme.com", "segment": "hiring-now", "since": "2026-01-10T00:00:00Z"}
+
+
+async def test_accounts_are_filtered_by_segment_and_sorted_by_name(stack: Stack) -> None:
+    rows = await stack.rows("accounts", "--segment", "not-now", "--sort", "name", "--limit", "2")
+    assert [row["account"] for row in rows] == ["left.com", "quiet.com"]
+
+
+async def test_an_account_is_found_in_any_spelling_of_its_domain(stack: Stack) -> None:
+    code, output, error = await stack.run("accounts", "https://www.Acme.com/jobs")
+    assert code == 0
+    assert "hiring-now" in output
+    assert not error
+
+
+async def test_an_account_that_nobody_knows_is_said_and_fails(stack: Stack) -> None:
+    code, output, error = await stack.run("accounts", "acme.com", "unknown.com", "--json")
+    assert (code, error) == (1, "nothing is known about unknown.com\n")
+    assert json.loads(output)["account"] == "acme.com"
+
+
+async def test_a_segment_without_accounts_is_answered_with_those_that_have_some(stack: Stack) -> None:
+    _, output, error = await stack.run("accounts", "--segment", "hiring")
+    assert not output
+    assert error == "no account is in hiring; there are accounts in hiring-now, not-now\n"
+
+
+# changes
+
+
+async def test_changes_come_in_the_order_in_which_they_took_effect_and_void_ones_are_marked(
+    stack: Stack,
+) -> None:
+    rows = [row for row in await stack.rows("changes") if row["account"] != "late.com"]
+    assert [(row["account"], row["from"], row["to"], row["void"]) for row in rows] == [
+        ("left.com", None, "hiring-now", False),
+        ("acme.com", None, "hiring-now", False),
+        ("quiet.com", None, "not-now", False),
+        ("undone.com", None, "hiring-now", True),
+        ("undone.com", None, "not-now", False),
+        ("left.com", "hiring-now", "not-now", False),
+    ]
+
+
+async def test_a_change_is_one_line_with_its_reason_and_evidence(stack: Stack) -> None:
+    _, output, _ = await stack.run("changes", "--account", "www.acme.com")
+    assert output == (
+        "2026-01-10T00:00:00Z  acme.com  first seen → hiring-now  "
+        "hiring (change = opened) within 90d: opened on 2026-01-10\n"
+    )
+
+
+async def test_the_last_changes_since_a_time_are_chosen_by_segment(stack: Stack) -> None:
+    rows = await stack.rows("changes", "--segment", "hiring-now", "--since", "2026-01-05", "--last", "2")
+    assert {row["account"] for row in rows} <= {"undone.com", "left.com", "late.com"}
+    assert len(rows) == 2
+
+
+# status
+
+
+async def test_a_prefix_at_work_is_healthy(stack: Stack) -> None:
+    code, output, error = await stack.run("status", "--json")
+    status = json.loads(output)
+    assert (code, status["healthy"], status["problems"]) == (0, True, []), error
+    (worker,) = status["workers"]
+    assert worker["partitions"] == [0, 1]
+    assert sum(status["segments"].values()) == status["accounts"] == len(await stack.rows("accounts"))
+    assert {one["owner"] for one in status["partitions"]} == {worker["name"]}
+
+
+async def test_status_says_in_words_what_is_wrong_and_fails(stack: Stack) -> None:
+    code, output, _ = await stack.run("status", "--prefix", "idle")
+    assert code == 1
+    assert "no worker is running" in output
+    assert "there is no such topic" in output
+
+
+async def test_a_prefix_that_never_was_is_refused_with_a_remedy(stack: Stack) -> None:
+    code, output, error = await stack.run("status", "--prefix", "typo")
+    assert code == 1
+    assert not output
+    assert error.startswith("error: there is no prefix typo")
+
+
+# dead letters
+
+
+async def test_a_dead_letter_is_listed_once_and_shown_as_it_came(stack: Stack) -> None:
+    record = RecordedMessage(7, 0, b"key", b'{"broken', [])
+    batch = Batch("look.triggers.funding", 1, [record])
+    topic = stack.worker.topics.dead_letters.name
+    letter = bury(topic, batch, record, RefusedEvent("not-json", "it is [broken]"))
+    await stack.publisher.publish([letter, letter, Message(topic, b"k", b"x", [("dl_reason", b"other")])])
+
+    (row,) = await stack.rows("dead-letters", "list", "--reason", "not-json")
+    assert (row["id"], row["times"], row["message"]) == ("look.triggers.funding:1:7", 2, "it is [broken]")
+    _, output, _ = await stack.run("dead-letters", "show", row["id"], "--raw")
+    assert output == '{"broken'
+    _, output, _ = await stack.run("dead-letters", "show", row["id"])
+    assert "it is [broken]" in output
+    assert "2 times" in output
+    code, output, _ = await stack.run("status", "--json")
+    assert (code, json.loads(output)["dead_letters"]["reasons"]["not-json"]) == (0, 1)
+
+
+async def test_a_dead_letter_that_is_not_there_is_said(stack: Stack) -> None:
+    code, _, error = await stack.run("dead-letters", "show", "nowhere:0:0")
+    assert code == 1
+    assert "there is no dead letter nowhere:0:0" in error
+
+
+# explain
+
+
+@pytest.mark.parametrize("at", ["2026-05-01", "2026-02-15", "2026-01-10", "2027-01-01"])
+async def test_a_running_prefix_explains_now_then_and_later_as_the_events_alone_do(
+    stack: Stack, at: str
+) -> None:
+    code, live, error = await stack.run("explain", "acme.com", "--at", at, "--json")
+    assert code == 0, error
+    files = ("--segments", "segments.yaml", "--events", "events.jsonl")
+    _, recorded, _ = await stack.run("explain", "acme.com", "--at", at, "--json", *files)
+    assert json.loads(live) == json.loads(recorded)
+
+
+async def test_the_time_explained_is_that_of_the_prefix_where_none_is_given(stack: Stack) -> None:
+    code, output, _ = await stack.run("explain", "left.com", "--json")
+    explained = json.loads(output)
+    assert (code, explained["segment"], explained["since"]) == (0, "not-now", "2026-04-01T00:00:00Z")
+    assert parse_instant(explained["at"]) >= END
+
+
+async def test_before_its_first_event_an_account_is_unknown(stack: Stack) -> None:
+    code, _, error = await stack.run("explain", "acme.com", "--at", "2026-01-01")
+    assert code == 1
+    assert "nothing is known about acme.com at 2026-01-01T00:00:00Z" in error
+
+
+async def test_another_segments_file_than_the_workers_is_refused(stack: Stack) -> None:
+    (stack.folder / "other.yaml").write_text(SEGMENTS.replace("90d", "30d"))
+    code, _, error = await stack.run("explain", "acme.com", "--segments", "other.yaml")
+    assert code != 0
+    assert "the prefix decides by" in error
+
+
+async def test_a_log_that_does_not_lead_to_the_present_state_is_not_taken_for_history(stack: Stack) -> None:
+    state = AccountState(membership=Membership("not-now", END), at=END)
+    topic = stack.worker.topics.signals.name
+    bootstrap = stack.environment["RESEGMENT_KAFKA"]
+    partition = partition_of(b"acme.com", PARTITIONS)
+    with pytest.raises(HistoryLost):
+        await rewind(
+            stack.worker.engine,
+            "acme.com",
+            state,
+            END - 1,
+            bootstrap=bootstrap,
+            topic=topic,
+            partition=partition,
+        )
+
+
+# following comes last, since time moves on for it
+
+
+async def test_following_shows_what_is_there_and_then_what_comes_until_it_is_interrupted(
+    stack: Stack,
+) -> None:
+    process = await stack.start("changes", "--follow", "--last", "1")
+    assert process.stdout is not None
+    try:
+        first = await asyncio.wait_for(process.stdout.readline(), PATIENCE)
+        assert b"left.com" in first
+        await stack.send([event("e7", "late.com", "2026-05-02")], parse_instant("2026-05-03T00:00:00Z"))
+        second = await asyncio.wait_for(process.stdout.readline(), PATIENCE)
+        assert b"late.com  first seen" in second
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
