@@ -92,7 +92,8 @@ def load_settings(**given: Any) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        raise WrongSetting(str(first["loc"][0]), first["input"], first["msg"]) from None
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        raise WrongSetting(name, first["input"] if first["loc"] else "as they are", first["msg"]) from None
 
 
 def resolve(settings: Settings) -> Connection:
@@ -129,6 +130,7 @@ def announced(folder: Path, instance: Instance) -> Iterator[None]:
     place = folder / INSTANCE_FILE
     folder.mkdir(parents=True, exist_ok=True)
     draft = place.with_suffix(".new")
+    draft.touch(mode=0o600)  # a URL may hold a password
     draft.write_bytes(msgspec.json.encode(instance))
     draft.replace(place)
     try:

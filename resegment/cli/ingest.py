@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from resegment.cli.connection import Connection
     from resegment.console.progress import Bars
     from resegment.schemas.fact import Fact
+    from resegment.settings import Settings
     from resegment.sources.files import Refusals
     from resegment.sources.located import Located
 
@@ -84,14 +85,14 @@ def ingest(
     from resegment.sources.files import Refusals, read_events
 
     settings = load_settings(folder=folder, kafka=kafka, redis=redis, prefix=prefix)
-    set_up_logging(settings)
+    set_up_logging(settings, quiet=True)
     connection = resolve(settings)
     aliases = None if settings.aliases is None else load_aliases(settings.aliases)
     refusals = Refusals()
     with show_progress() as bars:
         sources = [read_events(path, None if form is None else form.value, bars.watch) for path in files]
         events = (pair for source in sources for pair in decode_with_bytes(source, refusals, aliases))
-        sent, seconds = asyncio.run(_send(connection, events, bars, replay=replay, until=until))
+        sent, seconds = asyncio.run(_send(settings, connection, events, bars, replay=replay, until=until))
     rate = f", {sent / seconds:,.0f}/s" if sent >= 100 else ""
     print_note(
         f"{sent:,} {'event' if sent == 1 else 'events'} sent to {connection.bootstrap} in {seconds:.1f} s{rate}"
@@ -120,6 +121,7 @@ def decode_with_bytes(
 
 
 async def _send(
+    settings: Settings,
     connection: Connection,
     events: Iterator[tuple[Fact, bytes]],
     bars: Bars,
@@ -128,21 +130,23 @@ async def _send(
     until: int | None,
 ) -> tuple[int, float]:
     """Send them the way the prefix takes them; return how many, and the seconds that it took."""
-    from redis.asyncio import Redis as Client
-
     from resegment.streams.ingest import send_live, send_replay
     from resegment.streams.prefix import read_prefix
     from resegment.streams.publisher import KafkaPublisher
+    from resegment.streams.security import connect_redis, secure_kafka
     from resegment.streams.topics import Topics
 
-    client = Client.from_url(connection.redis_url)
+    client = connect_redis(settings, connection.redis_url)
     try:
         known = await read_prefix(client, connection.prefix)
     finally:
         await client.aclose()
     on_facts = _is_replay(known, connection.prefix, replay=replay, until=until)
     topics = Topics(connection.prefix)
-    async with KafkaPublisher(connection.bootstrap, client_id="resegment-ingest") as publisher:
+    security = secure_kafka(settings).clients()
+    async with KafkaPublisher(
+        connection.bootstrap, client_id="resegment-ingest", security=security
+    ) as publisher:
         begun = time.monotonic()
         if not on_facts:
             sent = await send_live(events, publisher, topics)

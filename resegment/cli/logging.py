@@ -31,8 +31,11 @@ _OWN: Final = ("resegment",)
 _FOREIGN: Final = ("aiokafka", "kafka", "faust", "mode", "asyncio", "uvicorn", "redis")
 
 
-def set_up_logging(settings: Settings) -> None:
-    """Send the project's logs from the level of the settings on, others' from warnings on, to standard error."""
+def set_up_logging(settings: Settings, *, quiet: bool = False) -> None:
+    """Send the project's logs from the level of the settings on, others' from warnings on, to standard error.
+
+    `quiet` is for commands that end by themselves: they log warnings only, unless a level was asked for.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -64,7 +67,8 @@ def set_up_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    level = settings.log_level.upper()
+    asked = not quiet or "log_level" in settings.model_fields_set
+    level = settings.log_level.upper() if asked else "WARNING"
     for name in _OWN:
         logging.getLogger(name).setLevel(level)
     for name in _FOREIGN:

@@ -148,19 +148,16 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
 
 async def _look(settings: Settings, redis_url: str) -> Kept:
     """What an earlier run left in Redis."""
-    from redis.asyncio import Redis
-
     from resegment.console.instance import Kept
-    from resegment.state.keys import PartitionKeys
+    from resegment.state.reader import PrefixReader
     from resegment.streams.prefix import read_prefix
+    from resegment.streams.security import connect_redis
 
-    client = Redis.from_url(redis_url)
+    client = connect_redis(settings, redis_url)
     try:
         known = bool(await read_prefix(client, settings.prefix))
-        pipeline = client.pipeline(transaction=False)
-        for partition in range(settings.partitions):
-            pipeline.hlen(PartitionKeys.of(settings.prefix, partition).accounts)
-        return Kept(known, sum(await pipeline.execute()))
+        partitions = await PrefixReader(client, settings.prefix, settings.partitions).look()
+        return Kept(known, sum(one.accounts for one in partitions))
     finally:
         await client.aclose()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -50,7 +51,7 @@ def render_up(settings: Settings, definition: Definition, place: Place, kept: Ke
         "  Kafka", place.bootstrap, "" if settings.kafka else "embedded: in memory, empty at each start"
     )
     grid.add_row(
-        "  Redis", place.redis_url, "" if settings.redis else f"embedded: kept in {settings.folder / 'redis'}"
+        "  Redis", _without_password(place.redis_url), "" if settings.redis else f"embedded: kept in {settings.folder / 'redis'}"
     )
     grid.add_row("  HTTP", place.http_url or "", "/healthz, /metrics")
     head = Text("Resegment is up: ", style="bold green")
@@ -63,8 +64,8 @@ def render_up(settings: Settings, definition: Definition, place: Place, kept: Ke
     if kept.accounts and settings.kafka is None:
         parts += [
             Text(
-                f"  The {kept.accounts:,} accounts of the last run are kept in Redis; the topics of its broker went "
-                "with it, and begin anew."
+                f"  Accounts kept in Redis from before: {kept.accounts:,}. The broker began empty: what was in "
+                "its topics is gone."
             ),
             Text(),
         ]
@@ -91,6 +92,10 @@ def _topics(topics: Topics) -> Table:
     grid.add_row("  Out", f"{topics.segment_changes.name}, {topics.workflow_commands.name}")
     grid.add_row("  Refused", topics.dead_letters.name)
     return grid
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"(?<=:)[^:@/]+(?=@)", "***", url)
 
 
 def _folder_option(folder: Path) -> str:

@@ -40,11 +40,11 @@ def render(summary: Summary) -> RenderableType:
     )
     parts: list[RenderableType] = [head, Text()]
     parts += [
-        _sizes(summary.segments, begin, end),
+        render_sizes(summary.segments, begin, end),
         Text(),
         _dwell(summary.segments),
         Text(),
-        _flows(summary.flows),
+        render_flows(summary.flows),
     ]
     if summary.flapping:
         parts += [Text(), _flapping(summary.flapping)]
@@ -82,7 +82,7 @@ def show_length(ms: int | None) -> str:
     return f"{ms / 1000:g}s"
 
 
-def _sizes(segments: Sequence[SegmentHistory], begin: str, end: str) -> Table:
+def render_sizes(segments: Sequence[SegmentHistory], begin: str, end: str) -> Table:
     table = _table("Accounts in each segment", "each chart has its own scale")
     table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
     width = max((len(one.sizes) for one in segments), default=0)
@@ -107,7 +107,7 @@ def _dwell(segments: Sequence[SegmentHistory]) -> Table:
     return table
 
 
-def _flows(flows: Sequence[Flow]) -> Table:
+def render_flows(flows: Sequence[Flow]) -> Table:
     shown, hidden = flows[:MAX_FLOWS], flows[MAX_FLOWS:]
     note = f"the strongest {len(shown)} of {len(flows)}" if hidden else ""
     table = _table("Moves between segments", note)

@@ -11,7 +11,7 @@ from resegment.segmentation.leaves import DecayLeaf, MeasureLeaf, OccursLeaf, Se
 
 if TYPE_CHECKING:
     from resegment.segmentation.account import Account
-    from resegment.segmentation.program import Program
+    from resegment.segmentation.program import Program, Test
 
 MAX_EVIDENCE: Final = 3
 """How many facts a reason names for one test: the newest."""
@@ -22,18 +22,21 @@ def give_reason(program: Program, account: Account, t: int, old: int, new: int) 
     reason: dict[str, Any] = {"holds": _holding(program, account, t, program.tests[new])}
     if 0 <= old < len(program.whens) and not program.whens[old].is_true(account.values):
         values = account.values
-        reason["no_longer"] = [text for number, text in program.tests[old] if values[number] is not True]
+        reason["no_longer"] = [
+            test.text for test in program.tests[old] if values[test.leaf] is not test.wanted
+        ]
     return reason
 
 
 def _holding(
-    program: Program, account: Account, t: int, tests: tuple[tuple[int, str], ...]
+    program: Program, account: Account, t: int, tests: tuple[Test, ...]
 ) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for number, text in tests:
-        if account.values[number] is not True:
+    for test in tests:
+        number = test.leaf
+        if account.values[number] is not test.wanted:
             continue
-        entry: dict[str, Any] = {"test": text}
+        entry: dict[str, Any] = {"test": test.text}
         if number < program.plain:
             leaf = program.leaves[number]
             if isinstance(leaf, OccursLeaf | SequenceLeaf):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from resegment.schemas.fact import KINDS
 from resegment.schemas.times import NEVER
@@ -15,12 +15,15 @@ from resegment.segmentation.conditions import (
     Compare,
     Condition,
     Decay,
+    Every,
     Growth,
     InSegment,
     Matcher,
+    Not,
     Occurs,
     Ratio,
     Sequence,
+    Some,
     Window,
 )
 from resegment.segmentation.definition import Definition, Segment, walk
@@ -52,6 +55,16 @@ class Watcher:
     recognise: Recognise
     leaves: tuple[int, ...]
     closes: int
+
+
+class Test(NamedTuple):
+    """One test of a segment: the number of its leaf, how people read it, and what it has to say."""
+
+    __test__ = False
+
+    leaf: int
+    text: str
+    wanted: bool
 
 
 @dataclass(slots=True)
@@ -97,15 +110,27 @@ class Program:
         self.first: Callable[[Values], int] = compile_first(whens, self.conditions)
         self.deadline: Callable[[Values, Untils, int], int] = compile_deadline(whens, self.conditions)
         self.tests = tuple(self._tests_of(segment) for segment in self.segments)
-        """For each segment, its tests: the number of the leaf, and the test as people read it."""
         self.holds = any(
             one.hold.min_dwell or one.hold.cooldown or one.hold.exit_when is not None for one in self.segments
         )
         self._index()
 
-    def _tests_of(self, segment: Segment) -> tuple[tuple[int, str], ...]:
-        parts = [part for part in walk(segment.when) if part in self.conditions]
-        return tuple((self.conditions[part], str(part)) for part in dict.fromkeys(parts))
+    def _tests_of(self, segment: Segment) -> tuple[Test, ...]:
+        found: dict[Test, None] = {}
+
+        def gather(part: Condition, wanted: bool) -> None:
+            if isinstance(part, Not):
+                gather(part.part, not wanted)
+            elif isinstance(part, Every | Some):
+                for one in part.parts:
+                    gather(one, wanted)
+            else:
+                text = str(part) if wanted else f"not: {part}"
+                found[Test(self.conditions[part], text, wanted)] = None
+
+        if segment.when is not None:
+            gather(segment.when, True)
+        return tuple(found)
 
     def _add(self, part: Condition) -> None:
         needs = _Needs()

@@ -94,7 +94,7 @@ async def test_a_command_carries_what_a_sequencer_needs() -> None:
     data = WorkflowCommandData.model_validate(event_["data"])
     assert (event_["id"], event_["type"]) == (data.idempotency_key, "gtm.workflow-command.v1")
     assert (data.owner, data.qualification, data.play) == ("sales", "fast-track", "hot-play")
-    assert data.cause == {"change": "c1", "sequence_number": 2, "effective_at": "2024-01-01T00:00:00Z"}
+    assert data.cause.model_dump() == {"change": "c1", "sequence_number": 2, "effective_at": "2024-01-01T00:00:00Z"}
     assert orjson.loads(stop.value or b"")["data"]["play"] is None
     assert done == Routed(1, ["stop", "enroll"], [])
 
