@@ -11,7 +11,7 @@ from resegment.segmentation.leaves import DecayLeaf, MeasureLeaf, OccursLeaf, Se
 
 if TYPE_CHECKING:
     from resegment.segmentation.account import Account
-    from resegment.segmentation.program import Program, Test
+    from resegment.segmentation.program import Program, SegmentTest
 
 MAX_EVIDENCE: Final = 3
 """How many facts a reason names for one test: the newest."""
@@ -29,7 +29,7 @@ def give_reason(program: Program, account: Account, t: int, old: int, new: int) 
 
 
 def _holding(
-    program: Program, account: Account, t: int, tests: tuple[Test, ...]
+    program: Program, account: Account, t: int, tests: tuple[SegmentTest, ...]
 ) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for test in tests:

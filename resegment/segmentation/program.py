@@ -57,10 +57,8 @@ class Watcher:
     closes: int
 
 
-class Test(NamedTuple):
+class SegmentTest(NamedTuple):
     """One test of a segment: the number of its leaf, how people read it, and what it has to say."""
-
-    __test__ = False
 
     leaf: int
     text: str
@@ -115,8 +113,8 @@ class Program:
         )
         self._index()
 
-    def _tests_of(self, segment: Segment) -> tuple[Test, ...]:
-        found: dict[Test, None] = {}
+    def _tests_of(self, segment: Segment) -> tuple[SegmentTest, ...]:
+        found: dict[SegmentTest, None] = {}
 
         def gather(part: Condition, wanted: bool) -> None:
             if isinstance(part, Not):
@@ -126,7 +124,7 @@ class Program:
                     gather(one, wanted)
             else:
                 text = str(part) if wanted else f"not: {part}"
-                found[Test(self.conditions[part], text, wanted)] = None
+                found[SegmentTest(self.conditions[part], text, wanted)] = None
 
         if segment.when is not None:
             gather(segment.when, True)
@@ -244,7 +242,11 @@ class Program:
             if matcher.kind == kind:
                 fields.update(name for name, _ in matcher.where)
         for trait in self.definition.traits.values():
-            if isinstance(trait, Aggregate | Decay) and trait.matcher.kind == kind and trait.field is not None:
+            if (
+                isinstance(trait, Aggregate | Decay)
+                and trait.matcher.kind == kind
+                and trait.field is not None
+            ):
                 fields.add(trait.field)
         if kind == "firmographic":
             fields.update(self.attribute_leaves, KEPT_ATTRIBUTES)
