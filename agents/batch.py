@@ -18,6 +18,7 @@ class Record(Protocol):
     def timestamp(self) -> int:
         """Milliseconds since the epoch, UTC."""
         ...
+
     @property
     def key(self) -> bytes | None: ...
     @property

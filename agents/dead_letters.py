@@ -32,7 +32,11 @@ def bury(topic: str, batch: Batch, record: Record, refused: RefusedEvent) -> Mes
 
 def read_letter(headers: Headers, key: bytes | None, value: bytes | None) -> Mapping[str, Any]:
     """A dead letter as people read it: the reason and place, and the original bytes."""
-    about = {name.removeprefix(PREFIX): text.decode("utf-8", "replace") for name, text in headers if name.startswith(PREFIX)}
+    about = {
+        name.removeprefix(PREFIX): text.decode("utf-8", "replace")
+        for name, text in headers
+        if name.startswith(PREFIX)
+    }
     return {
         **about,
         "id": f"{about.get('topic')}:{about.get('partition')}:{about.get('offset')}",

@@ -56,7 +56,9 @@ async def take_in(
     for record in batch.records:
         replayed = clock == "facts"
         if replayed and record.value is None and any(name == TICK for name, _ in record.headers):
-            messages.append(Message(signals, None, None, [(TICK, b"")], batch.partition, tick_instant(record)))
+            messages.append(
+                Message(signals, None, None, [(TICK, b"")], batch.partition, tick_instant(record))
+            )
             continue
         try:
             received = None if replayed else _receipt(record, now)

@@ -303,7 +303,9 @@ def tally(changes: Sequence[SegmentChange]) -> list[tuple[str, int]]:
 
 
 _outbox_encoder = msgspec.msgpack.Encoder()
-_outbox_decoder = msgspec.msgpack.Decoder(list[tuple[str, bytes | None, bytes | None, list[tuple[str, bytes]]]])
+_outbox_decoder = msgspec.msgpack.Decoder(
+    list[tuple[str, bytes | None, bytes | None, list[tuple[str, bytes]]]]
+)
 
 
 def encode_outbox(messages: Sequence[Message]) -> bytes:
@@ -313,7 +315,9 @@ def encode_outbox(messages: Sequence[Message]) -> bytes:
 
 def decode_outbox(payload: bytes) -> list[Message]:
     """Raises msgspec.DecodeError."""
-    return [Message(topic, key, value, headers) for topic, key, value, headers in _outbox_decoder.decode(payload)]
+    return [
+        Message(topic, key, value, headers) for topic, key, value, headers in _outbox_decoder.decode(payload)
+    ]
 
 
 def earliest(partitions: Iterable[OwnedPartition]) -> int:

@@ -22,9 +22,7 @@ class Routed:
     refused: Sequence[RefusedEvent]
 
 
-async def route(
-    batch: Batch, *, publisher: Publisher, commands: str, dead_letters: str
-) -> Routed:
+async def route(batch: Batch, *, publisher: Publisher, commands: str, dead_letters: str) -> Routed:
     """Publish the commands of each change; the same change gives the same commands with the same keys.
 
     Raises `PublishFailed`; the batch is then tried again.

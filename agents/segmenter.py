@@ -52,12 +52,12 @@ async def segment(
     owned: OwnedPartition,
     *,
     publisher: Publisher,
-    announce: Announce,
+    announce: Announce | None,
     dead_letters: str,
 ) -> Segmented:
     """Commit what a batch comes to: states, deadlines, changes, clock and position, all or nothing.
 
-    Raises `Fenced`, `RolledBack` or `OutOfStep` where the partition has to be taken anew, and
+    Without `announce` nothing is published, as in a replay of what was published once. Raises `Fenced`, `RolledBack` or `OutOfStep` where the partition has to be taken anew, and
     `StoreUnavailable` or `PublishFailed` where the batch has to be tried again.
     """
     async with owned.lock:
@@ -72,16 +72,18 @@ async def segment(
                 try:
                     changes += _learn(owned.engine, account, learning.known[name], learning.clock)
                 except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
-                    accounts[name] = await _learn_apart(batch, owned, name, learning, changes, dead_letters, error)
+                    accounts[name] = await _learn_apart(
+                        batch, owned, name, learning, changes, dead_letters, error
+                    )
             if learning.letters:
                 await publisher.publish(learning.letters)
             position = position_after(owned.position, records[-1], learning.clock)
             changes.sort(key=lambda change: change.effective_at)
-            await owned.commit(position, accounts.values(), changes, [announce(one) for one in changes])
+            await owned.commit(position, accounts.values(), changes, _announced(changes, announce))
         return Segmented(learning.facts, learning.ticks, changes, learning.refused, learning.clock)
 
 
-async def decide_due(owned: OwnedPartition, *, announce: Announce) -> Sequence[SegmentChange]:
+async def decide_due(owned: OwnedPartition, *, announce: Announce | None) -> Sequence[SegmentChange]:
     """Decide one slice of the accounts whose deadline the partition's clock has reached."""
     async with owned.lock:
         if not owned.due or owned.fence is None:
@@ -98,8 +100,12 @@ async def decide_due(owned: OwnedPartition, *, announce: Announce) -> Sequence[S
                     account = owned.suspend(name, state, error)
                 accounts.append(account)
             changes.sort(key=lambda change: change.effective_at)
-            await owned.commit(owned.position, accounts, changes, [announce(one) for one in changes])
+            await owned.commit(owned.position, accounts, changes, _announced(changes, announce))
         return changes
+
+
+def _announced(changes: Sequence[SegmentChange], announce: Announce | None) -> list[Message]:
+    return [] if announce is None else [announce(one) for one in changes]
 
 
 def _read(batch: Batch, records: Sequence[Record], clock: int, dead_letters: str) -> _Learning:
@@ -174,4 +180,3 @@ async def _learn_apart(
     elif not learning.refused:
         raise error
     return account
-

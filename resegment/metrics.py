@@ -16,17 +16,26 @@ class Metrics:
             "resegment_events_in", "Records that a stage has read", ["stage"], registry=registry
         )
         self.events_out = Counter(
-            "resegment_events_out", "Messages that a stage has published or made", ["stage"], registry=registry
+            "resegment_events_out",
+            "Messages that a stage has published or made",
+            ["stage"],
+            registry=registry,
         )
         self.refused = Counter(
-            "resegment_refused", "Records that went to the dead letters", ["stage", "reason"], registry=registry
+            "resegment_refused",
+            "Records that went to the dead letters",
+            ["stage", "reason"],
+            registry=registry,
         )
         self.batch_seconds = Histogram(
             "resegment_batch_seconds", "Time that a stage took for one batch", ["stage"],
             buckets=_SECONDS, registry=registry,
         )  # fmt: skip
         self.failures = Counter(
-            "resegment_failures", "Batches that failed and are tried again", ["stage", "error"], registry=registry
+            "resegment_failures",
+            "Batches that failed and are tried again",
+            ["stage", "error"],
+            registry=registry,
         )
         self.retakes = Counter(
             "resegment_retakes", "Partitions taken anew: fenced, rolled back or out of step", ["error"],
@@ -36,7 +45,9 @@ class Metrics:
             "resegment_new_logs", "Partitions whose topic turned out to be a new one", registry=registry
         )
         self.log_gaps = Counter(
-            "resegment_log_gaps", "Times that records of `signals` were gone before they were read", registry=registry
+            "resegment_log_gaps",
+            "Times that records of `signals` were gone before they were read",
+            registry=registry,
         )
         self.ticks = Counter("resegment_ticks", "Ticks appended to let time pass", registry=registry)
         self.deadline_lateness = Histogram(
@@ -44,7 +55,10 @@ class Metrics:
             buckets=(*_SECONDS, 30.0, 120.0, 600.0), registry=registry,
         )  # fmt: skip
         self.flows = Counter(
-            "resegment_segment_flow", "Accounts that moved between segments", ["origin", "target"], registry=registry
+            "resegment_segment_flow",
+            "Accounts that moved between segments",
+            ["origin", "target"],
+            registry=registry,
         )
         self.segment_size = Gauge(
             "resegment_segment_accounts", "Accounts in a segment, of the partitions owned", ["segment"],
@@ -62,4 +76,20 @@ class Metrics:
             "resegment_outbox_entries", "Commits whose messages are not published yet", ["partition"],
             registry=registry,
         )  # fmt: skip
+        self.freshness = Gauge(
+            "resegment_freshness_seconds", "How long ago the newest record that is decided was written", ["partition"],
+            registry=registry,
+        )  # fmt: skip
+        self.commit_seconds = Histogram(
+            "resegment_commit_seconds",
+            "Time that one atomic write to Redis took",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.facts_dropped = Counter(
+            "resegment_facts_dropped",
+            "Facts dropped because an account had too many of one kind",
+            registry=registry,
+        )
+        self.redis_memory = Gauge("resegment_redis_memory_bytes", "Memory that Redis uses", registry=registry)
         self.owned = Gauge("resegment_partitions_owned", "Partitions of `signals` owned", registry=registry)

@@ -54,5 +54,5 @@ class Settings(BaseSettings):
         120.0, ge=1, description="Seconds with lag and no progress after which a worker ends itself"
     )
     drain_timeout: float = Field(30.0, ge=0, description="Seconds that a clean stop of `up` may drain for")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged at the least")
+    log_format: Literal["console", "json"] = Field("console", description="How: for people, or as JSON lines")

@@ -21,6 +21,7 @@ MAX_DEPTH: Final = 16
 """How deep objects and lists may nest in an event."""
 
 _BINARY: Final = "ce_"
+_STRUCTURED: Final = b"application/cloudevents"
 _OPS: Final = ("assert", "retract")
 _PLAIN_NAMES: Final = (("id", 512), ("source", 512), ("subject", 2048), ("time", 64))
 _LISTS: Final = frozenset({"investors", "lead_investors", "technologies"})
@@ -59,13 +60,22 @@ def decode_record(
 ) -> Fact:
     """Decode one Kafka record, in structured or binary mode of the CloudEvents binding.
 
-    Binary mode has the attributes in headers `ce_<name>` and the data as the value; a record with no such
-    header is taken as structured, whatever its content type. Raises as `decode_event` does.
+    Binary mode has the attributes in headers `ce_<name>` and the data as the value. A content type of
+    CloudEvents says structured, whatever other headers there are; so does the lack of any `ce_` header.
+    Raises as `decode_event` does.
     """
-    for name, _ in headers:
-        if name.startswith(_BINARY):
-            return read_event(_read_binary(value, headers), received=received, aliases=aliases)
+    if _is_binary(headers):
+        return read_event(_read_binary(value, headers), received=received, aliases=aliases)
     return decode_event(value, received=received, aliases=aliases)
+
+
+def _is_binary(headers: Sequence[tuple[str, bytes]]) -> bool:
+    found = False
+    for name, raw in headers:
+        if name.lower() == "content-type" and raw and raw.lower().startswith(_STRUCTURED):
+            return False
+        found = found or name.startswith(_BINARY)
+    return found
 
 
 def _read_binary(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> dict[str, Any]:

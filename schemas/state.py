@@ -15,7 +15,7 @@ class Entry(msgspec.Struct, array_like=True):
     """The newest revision of one fact. Times in ms; `data` has the fields that the segments file uses.
 
     `record` is None where it is the id. `older` has the ids of the revisions that this one replaced, so that
-    a second delivery of one changes nothing.
+    a second delivery of one changes nothing, and `latest` the greatest time that any of them had.
     """
 
     kind: int
@@ -28,6 +28,7 @@ class Entry(msgspec.Struct, array_like=True):
     data: dict[str, Any] | None = None
     retracted: bool = False
     older: list[str] | None = None
+    latest: int = 0
 
 
 class Membership(msgspec.Struct, array_like=True, frozen=True):

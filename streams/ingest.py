@@ -18,14 +18,18 @@ Progress = Callable[[int], None]
 
 
 async def send_live(
-    events: Iterable[tuple[Fact, bytes]], publisher: Publisher, topics: Topics, progress: Progress | None = None
+    events: Iterable[tuple[Fact, bytes]],
+    publisher: Publisher,
+    topics: Topics,
+    progress: Progress | None = None,
 ) -> int:
     """Send each event, its bytes as they are, to the topic of its kind; return how many."""
     total = 0
     headers = [("content-type", b"application/cloudevents+json")]
     for chunk in _chunks(events):
         messages = [
-            Message(topics.of_kind(fact.kind).name, fact.account.encode(), raw, headers) for fact, raw in chunk
+            Message(topics.of_kind(fact.kind).name, fact.account.encode(), raw, headers)
+            for fact, raw in chunk
         ]
         await publisher.publish(messages)
         total += len(messages)

@@ -30,6 +30,41 @@ _REMEDIES = {
 }
 
 
+class StateLost(ResegmentError):
+    """Redis holds nothing of a prefix whose `signals` has records: to go on would route every account anew."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(
+            f"Redis has lost the state of prefix {prefix}",
+            remedy="Restore Redis from a backup, or fill it from the log: `resegment rebuild`.",
+        )
+        self.prefix = prefix
+
+
+class Rebuilding(ResegmentError):
+    """The prefix is being rebuilt: signals wait until that is done."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(
+            f"prefix {prefix} is being rebuilt",
+            remedy="Wait until it is done. If it was broken off, empty Redis and run `resegment rebuild` again.",
+        )
+        self.prefix = prefix
+
+
+async def set_rebuilding(client: Redis, prefix: str, *, begun: bool) -> None:
+    """Keep workers away while a rebuild runs. Raises StoreUnavailable."""
+    try:
+        answer: Any = (
+            client.hset(prefix_key(prefix), "rebuilding", "1")
+            if begun
+            else client.hdel(prefix_key(prefix), "rebuilding")
+        )
+        await answer
+    except (RedisError, OSError) as error:
+        raise StoreUnavailable(f"Redis does not answer: {error}") from error
+
+
 async def agree(client: Redis, prefix: str, *, partitions: int, clock: str, definition: str) -> None:
     """Set what the prefix has not yet, and refuse what differs. Raises PrefixDiffers or StoreUnavailable."""
     key = prefix_key(prefix)
@@ -43,7 +78,18 @@ async def agree(client: Redis, prefix: str, *, partitions: int, clock: str, defi
             if found != given:
                 raise PrefixDiffers(name, found, given, _REMEDIES[name])
     except (RedisError, OSError) as error:
-        raise StoreUnavailable(f"Redis does not answer: {error}", remedy="Is the URL right, and is it up?") from error
+        raise StoreUnavailable(
+            f"Redis does not answer: {error}", remedy="Is the URL right, and is it up?"
+        ) from error
+
+
+async def forget_prefix(client: Redis, prefix: str) -> None:
+    """Take back what `agree` set. Raises StoreUnavailable."""
+    try:
+        answer: Any = client.delete(prefix_key(prefix))
+        await answer
+    except (RedisError, OSError) as error:
+        raise StoreUnavailable(f"Redis does not answer: {error}") from error
 
 
 async def read_prefix(client: Redis, prefix: str) -> dict[str, str]:
@@ -52,4 +98,6 @@ async def read_prefix(client: Redis, prefix: str) -> dict[str, str]:
         answer: Any = client.hgetall(prefix_key(prefix))
         return {name.decode(): value.decode() for name, value in (await answer).items()}
     except (RedisError, OSError) as error:
-        raise StoreUnavailable(f"Redis does not answer: {error}", remedy="Is the URL right, and is it up?") from error
+        raise StoreUnavailable(
+            f"Redis does not answer: {error}", remedy="Is the URL right, and is it up?"
+        ) from error

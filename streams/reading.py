@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
@@ -40,10 +41,14 @@ class TopicReader:
     async def begin(self, partitions: Collection[int] | None) -> None:
         """Find the topic's partitions and their beginnings."""
         # all topics: to ask for one that does not exist may create it
-        await self._consumer.topics()
-        existing = self._consumer.partitions_for_topic(self._topic)
-        if not existing:
+        if self._topic not in await self._consumer.topics():
             raise TopicUnreadable(self._topic, self._bootstrap, "there is no such topic")
+        first = TopicPartition(self._topic, 0)
+        self._consumer.assign([first])
+        await self._consumer.beginning_offsets(
+            [first]
+        )  # only then does the client know the topic's partitions
+        existing = self._consumer.partitions_for_topic(self._topic)
         wanted = existing if partitions is None else existing & set(partitions)
         self._tps = [TopicPartition(self._topic, number) for number in sorted(wanted)]
         self._consumer.assign(self._tps)
@@ -90,6 +95,10 @@ class TopicReader:
             for records in fetched.values():
                 yield records
 
+    async def ends(self) -> dict[int, int]:
+        """Where each partition ends: the offset of the record that comes next."""
+        return {tp.partition: end for tp, end in (await self._find_ends()).items()}
+
     async def _find_ends(self) -> dict[TopicPartition, int]:
         """Where each partition ends: fetch responses tell it rightly.
 
@@ -110,9 +119,20 @@ class TopicReader:
             raise TopicUnreadable(self._topic, self._bootstrap, problem)
 
 
+async def has_records(bootstrap: str, topic: str, *, security: Mapping[str, Any] | None = None) -> bool:
+    """Whether anything was ever written to the topic. Raises TopicUnreadable."""
+    async with reading(bootstrap, topic, security=security) as reader:
+        return any((await reader.ends()).values())
+
+
 @asynccontextmanager
 async def reading(
-    bootstrap: str, topic: str, partitions: Collection[int] | None = None, *, patience: float = 20.0
+    bootstrap: str,
+    topic: str,
+    partitions: Collection[int] | None = None,
+    *,
+    patience: float = 20.0,
+    security: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[TopicReader]:
     """A reader of the topic, of all its partitions or some; `patience`: seconds that a broker may be silent."""
     consumer = AIOKafkaConsumer(
@@ -123,6 +143,7 @@ async def reading(
         client_id="resegment-look",
         fetch_max_wait_ms=POLL_MS,
         request_timeout_ms=int(patience * 1000),
+        **(security or {}),
     )
     reader = TopicReader(consumer, topic, bootstrap, patience)
     try:

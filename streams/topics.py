@@ -52,8 +52,12 @@ class Topic:
     @property
     def configs(self) -> dict[str, str]:
         """Return the broker's settings of the topic."""
-        kept = -1 if self.retention is None else int(self.retention / timedelta(milliseconds=1))
-        return {"cleanup.policy": self.cleanup, "retention.ms": str(kept)}
+        if self.retention is None:
+            return {"cleanup.policy": self.cleanup, **_FOR_EVER}
+        return {
+            "cleanup.policy": self.cleanup,
+            "retention.ms": str(int(self.retention / timedelta(milliseconds=1))),
+        }
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,16 @@ class Topics:
         topic: Topic = getattr(self, attribute)
         return topic
 
+
+_ANY_AGE = str(2**63 - 1)
+_FOR_EVER = {
+    "retention.ms": "-1",
+    "retention.bytes": "-1",
+    # its records bear the time of their facts in a replay, of any age or in the future: brokers refuse the latter
+    "message.timestamp.type": "CreateTime",
+    "message.timestamp.before.max.ms": _ANY_AGE,
+    "message.timestamp.after.max.ms": _ANY_AGE,
+}
 
 _DECLARED: Mapping[str, Topic] = {
     "funding": Topic("triggers.funding", "funding rounds"),

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from redis.asyncio import Redis
@@ -34,8 +35,9 @@ from resegment.streams.application import Application, create_app, running
 from resegment.streams.binding import bind
 from resegment.streams.feed import Feed, Standing
 from resegment.streams.identity import identify
-from resegment.streams.prefix import agree
+from resegment.streams.prefix import Rebuilding, StateLost, agree, forget_prefix, read_prefix
 from resegment.streams.publisher import KafkaPublisher, PublishFailed
+from resegment.streams.reading import has_records
 from resegment.streams.registry import Registry
 from resegment.streams.security import connect_redis, secure_kafka
 from resegment.streams.topics import Topics
@@ -83,6 +85,7 @@ class Worker:
         self.engine = Engine(self.program)
         self.owned: dict[int, _Owned] = {}
         self.changes_decided = 0
+        self._dropped = 0
         self._bootstrap, self._redis_url = bootstrap, redis_url
         self._log_identity = log_identity
         self._aliases = aliases
@@ -106,6 +109,9 @@ class Worker:
         async with AsyncExitStack() as stack:
             self._redis = connect_redis(settings, self._redis_url)
             stack.push_async_callback(self._redis.aclose)
+            held = await read_prefix(self._redis, settings.prefix)
+            if "rebuilding" in held:
+                raise Rebuilding(settings.prefix)
             await agree(
                 self._redis,
                 settings.prefix,
@@ -121,6 +127,11 @@ class Worker:
                 replication=settings.replication,
                 **security.clients(),
             )
+            if not held and await has_records(
+                self._bootstrap, self.topics.signals.name, security=security.clients()
+            ):
+                await forget_prefix(self._redis, settings.prefix)
+                raise StateLost(settings.prefix)
             if self._log_identity is None:
                 self._log_identity = await asyncio.to_thread(
                     identify, self._bootstrap, self.topics.signals.name, **security.clients()
@@ -282,7 +293,9 @@ class Worker:
     async def _assigned(self, _: str, partition: int) -> int | None:
         held = self.owned.get(partition)
         if held is None:
-            store = PartitionStore(self._redis, self.settings.prefix, partition)
+            store = PartitionStore(
+                self._redis, self.settings.prefix, partition, timed=self.metrics.commit_seconds.time
+            )
             owned = OwnedPartition(
                 partition, store, self.engine, cached_accounts=self.settings.cached_accounts
             )
@@ -359,6 +372,8 @@ class Worker:
         metrics = self.metrics
         standings = await self.app.standings()
         self.lag = sum(one.lag or 0 for one in standings)
+        for gauge in (metrics.lag, metrics.clock, metrics.outbox, metrics.freshness):
+            gauge.clear()  # of partitions that went to another worker nothing is known here
         for one in standings:
             metrics.lag.labels(one.topic, str(one.partition)).set(one.lag or 0)
         sizes: dict[str, int] = {segment.name: 0 for segment in self.program.segments}
@@ -366,10 +381,16 @@ class Worker:
         for number, held in list(self.owned.items()):
             owned = held.partition
             metrics.clock.labels(str(number)).set(owned.position.clock / 1000)
+            if owned.position.timestamp >= 0:
+                metrics.freshness.labels(str(number)).set((self._now() - owned.position.timestamp) / 1000)
             metrics.outbox.labels(str(number)).set(len(owned.outgoing.entries))
             for name, size in (await owned.store.sizes()).items():
                 sizes[name] = sizes.get(name, 0) + size
             await self._check(owned)
+        metrics.facts_dropped.inc(self.engine.dropped - self._dropped)
+        self._dropped = self.engine.dropped
+        memory: Any = await self._redis.info("memory")
+        metrics.redis_memory.set(memory["used_memory"])
         for name, size in sizes.items():
             metrics.segment_size.labels(name).set(size)
         await registry.report(sorted(self.owned), {f"{s.topic}:{s.partition}": s.lag or 0 for s in standings})
@@ -444,6 +465,8 @@ class Worker:
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    # again and again: the `wait_for` of Python 3.11, with which redis-py sends, may swallow a cancellation
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=0.1)

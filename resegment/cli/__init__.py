@@ -17,6 +17,7 @@ from resegment.cli import (
     backtest,
     changes,
     dead_letters,
+    demo,
     explain,
     ingest,
     schema,
@@ -27,7 +28,20 @@ from resegment.cli import (
 )
 from resegment.errors import ResegmentError
 
-COMMANDS = (up, ingest, backtest, segments, explain, accounts, changes, status, dead_letters, schema, worker)
+COMMANDS = (
+    demo,
+    up,
+    ingest,
+    backtest,
+    segments,
+    explain,
+    accounts,
+    changes,
+    status,
+    dead_letters,
+    schema,
+    worker,
+)
 """Each has `register(app)`. Their order is that of the help."""
 
 FAILED = 1

@@ -1,20 +1,26 @@
-"""`resegment schema`: the contracts as JSON Schema."""
+"""`resegment schema`: the contracts, as JSON Schema and AsyncAPI; the settings."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
 
-import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
-EXAMPLES = """
+EXAMPLES: Final = """
 [bold]Examples[/bold]
 
 resegment schema segments > segments.schema.json
 
 resegment schema funding
+
+resegment schema asyncapi > asyncapi.yaml
+
+resegment schema --write docs/contracts
 """
+
+SETTINGS: Final = "settings"
 
 
 def register(app: typer.Typer) -> None:
@@ -26,27 +32,35 @@ def schema(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[segments|KIND]", help="`segments` for the segments file, or a kind of event."
+            metavar="[NAME]",
+            help="A kind of event (funding ...), change, command, dead-letter, segments, asyncapi or settings.",
         ),
     ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--write", metavar="FOLDER", file_okay=False, help="Write every contract to a folder instead."),
+    ] = None,
 ) -> None:
-    """Print the JSON Schema of the segments file or of a kind of event; without a name, list them.
+    """Print a contract: JSON Schema, AsyncAPI (YAML) or Markdown; without a name, list the names.
 
     An editor with a YAML language server completes a segments file that begins with
 
     # yaml-language-server: $schema=segments.schema.json
     """
-    from resegment.console.terminal import write_json
-    from resegment.schemas.fact import KINDS
-    from resegment.schemas.jsonschema import event_schema
-    from resegment.segmentation.jsonschema import segments_schema
+    from resegment.console.contracts import NAMES, document, write_documents
+    from resegment.console.reference import describe_settings
+    from resegment.settings import Settings
 
-    names = ("segments", *KINDS)
-    if name is None:
-        typer.echo("\n".join(names))
-    elif name == "segments":
-        write_json(sys.stdout.buffer, segments_schema())
-    elif name in KINDS:
-        write_json(sys.stdout.buffer, event_schema(name))
+    if folder is not None:
+        if name is not None:
+            raise typer.BadParameter("--write writes every contract: give no name", param_hint="--write")
+        for path in write_documents(folder):
+            typer.echo(path)
+    elif name is None:
+        typer.echo("\n".join((*NAMES, SETTINGS)))
+    elif name == SETTINGS:
+        typer.echo(describe_settings(Settings), nl=False)
+    elif name in NAMES:
+        typer.echo(document(name), nl=False)
     else:
-        raise typer.BadParameter(f"{name!r} is none of {', '.join(names)}", param_hint="NAME")
+        raise typer.BadParameter(f"{name!r} is none of {', '.join((*NAMES, SETTINGS))}", param_hint="NAME")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from resegment.cli.signals import Stop, first_of
 from resegment.cli.stack import Stack
@@ -15,6 +16,8 @@ from resegment.segmentation.definition import Definition
 from resegment.settings import Settings
 from resegment.sources.aliases import load_aliases
 from resegment.streams.worker import Worker
+
+T = TypeVar("T")
 
 JOIN_PATIENCE = 30.0
 """Seconds that a lone worker may need to get all partitions."""
@@ -57,30 +60,33 @@ class Serving:
     async def joined(self) -> None:
         """Wait until every partition is taken, as long as that may take a lone worker.
 
-        Raises as `until_stopped`, and NotJoined.
+        Raises as `during`, and NotJoined.
         """
         try:
-            await self._guarded(asyncio.wait_for(self._all_taken(), JOIN_PATIENCE))
+            await self.during(asyncio.wait_for(self._all_taken(), JOIN_PATIENCE))
         except TimeoutError:
             raise NotJoined(len(self.worker.owned), self.worker.settings.partitions) from None
 
     async def until_stopped(self, stop: Stop) -> None:
-        """Wait until a stop is asked for. Raises WorkerEnded, or ServerDied for an embedded server."""
-        await self._guarded(stop.asked.wait())
+        """Wait until a stop is asked for. Raises as `during`."""
+        await self.during(stop.asked.wait())
+
+    async def during(self, work: Awaitable[T]) -> T:
+        """Do the work unless the worker or an embedded server ends first. Raises WorkerEnded or ServerDied then."""
+        worker, failed = self.worker, self.servers.failed
+        task = asyncio.ensure_future(work)
+        await first_of(task, worker.ended(), asyncio.shield(failed))
+        if failed.done():
+            raise failed.result()
+        if worker.failure is not None:
+            raise WorkerEnded(worker.failure) from worker.failure
+        return task.result()
 
     async def _all_taken(self) -> None:
         worker = self.worker
         wanted = worker.settings.partitions
         while sum(one.partition.fence is not None for one in worker.owned.values()) < wanted:  # noqa: ASYNC110
             await asyncio.sleep(0.05)  # partitions come and go with no event to wait for
-
-    async def _guarded(self, wait: Awaitable[object]) -> None:
-        worker, failed = self.worker, self.servers.failed
-        await first_of(wait, worker.ended(), asyncio.shield(failed))
-        if failed.done():
-            raise failed.result()
-        if worker.failure is not None:
-            raise WorkerEnded(worker.failure) from worker.failure
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from resegment.cli.connection import Folder, Prefix, WrongUse
+from resegment.cli.examples import show_path
 
 if TYPE_CHECKING:
     from resegment.cli.serving import Serving
@@ -45,7 +46,7 @@ class NoSegmentsYet(WrongUse):
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"there is no segments file: {path} does not exist",
-            remedy="Give one with --segments. To begin with, take examples/quickstart.yaml: two segments, explained.",
+            remedy=f"Give one with --segments. To begin with: --segments {show_path('quickstart.yaml')}",
         )
         self.path = path
 

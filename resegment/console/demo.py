@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +13,16 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from resegment.console.explanation import show_value
 from resegment.console.summary import render_flows, render_sizes
 from resegment.schemas.times import format_instant
+from resegment.segmentation.explain import show_value
 from resegment.segmentation.summary import Summary
 
 _TESTS_SHOWN = 2
+_HONESTY = (
+    "{:,} of the events are real: what companies are and whether they hire, from the Y Combinator directory. "
+    "Rounds, leaders, tools and research are invented, as no free data on them is to be had."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class Companies:
     accounts: int
     without_account: int
     moved: int
+    events: int
 
 
 def render(
@@ -51,10 +56,11 @@ def render(
     begin, end = format_instant(summary.begin)[:10], format_instant(summary.end)[:10]
     head = Text.assemble(
         (f"{companies.companies:,} companies", "bold"),
-        f" of the directory were told apart as {companies.accounts:,} accounts: ",
-        f"{companies.moved:,} times one took another domain, {companies.without_account:,} have no usable one.\n",
+        f" were told apart by {companies.accounts:,} domains: one took another domain {companies.moved:,} times, ",
+        f"and {companies.without_account:,} have none of their own.\n",
         (f"{summary.moves:,} moves", "bold"),
-        f" between segments from {begin} to {end}, {sum(commands.values()):,} commands to workflows.",
+        f" between segments from {begin} to {end}, and {sum(commands.values()):,} commands to workflows.\n",
+        (_HONESTY.format(companies.events), "dim"),
     )
     return Group(
         Text(),
@@ -85,27 +91,27 @@ def _journey(journey: Journey) -> RenderableType:
     if journey.name:
         title.append(f"  {journey.name}", style="not bold default")
     grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(no_wrap=True)
-    grid.add_column(no_wrap=True, overflow="ellipsis")
+    grid.add_column(style="dim", width=10)
+    grid.add_column(width=max(len(one["to"]) for one in journey.changes))
+    grid.add_column(style="dim")
     before: Mapping[str, Any] | None = None
     for change in journey.changes:
-        grid.add_row(change["effective_at"][:10], change["to"], Text(explain_move(change, before), style="dim"))
+        grid.add_row(change["effective_at"][:10], change["to"], explain_move(change, before))
         before = change
     return Group(title, Padding(grid, (0, 0, 0, 2)))
 
 
 def explain_move(change: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
     """Why, in a few words: what holds of the new segment, or what had held of the old one and does no longer."""
-    holds = [one for one in change["reason"]["holds"] if not one["test"].startswith("status ")]
+    holds = [one for one in change["reason"]["holds"] if not one["test"].startswith(("status ", "not: "))]
     told = [_tell(one) for one in sorted(holds, key=_weight)[:_TESTS_SHOWN]]
     if not told and before is not None:
         held = {one["test"] for one in before["reason"]["holds"]}
         gone = [one for one in change["reason"].get("no_longer", ()) if one in held]
-        told = [f"no longer {test}" for test in gone[:_TESTS_SHOWN]]
+        told = [_tell_gone(test) for test in gone[:1]]
     if not told:
         return "first seen" if before is None else ""
-    return "; ".join(told) + (" (time alone)" if "deadline" in change["cause"] else "")
+    return "; ".join(told)
 
 
 def _weight(hold: Mapping[str, Any]) -> int:
@@ -122,7 +128,20 @@ def _tell(hold: Mapping[str, Any]) -> str:
         data = ", ".join(show_value(value) for value in evidence[0].get("data", {}).values())
         return f"{kind}: {data}" if data else f"{kind} {rest}"
     value = hold.get("value")
-    return f"{text}, is {show_value(value)}" if isinstance(value, int | float) and not isinstance(value, bool) else text
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return text
+    return f"{text}, is {_show_number(value)}"
+
+
+def _show_number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+
+
+def _tell_gone(test: str) -> str:
+    event = re.fullmatch(r"(\w+) \(.*\) within (\w+)(, count .*)?", test)
+    if event is None:
+        return f"no longer {test}"
+    return f"{'too little' if event[3] else 'no'} such {event[1]} for {event[2]} now"
 
 
 def _commands(commands: Mapping[tuple[str, str], int], routes: Sequence[tuple[str, str]]) -> Table:
@@ -133,14 +152,16 @@ def _commands(commands: Mapping[tuple[str, str], int], routes: Sequence[tuple[st
         pad_edge=False,
         show_edge=False,
     )
-    actions = [one for one in ("enroll", "finish", "stop", "pause") if any(one == action for _, action in commands)]
+    actions = [
+        one for one in ("enroll", "finish", "stop", "pause") if any(one == action for _, action in commands)
+    ]
     table.add_column("segment", no_wrap=True)
     table.add_column("workflow", no_wrap=True)
     for action in actions:
         table.add_column(action, justify="right")
-    totals: Counter[str] = Counter()
     for segment, workflow in routes:
         numbers = [commands.get((workflow, action), 0) for action in actions]
-        totals.update(dict(zip(actions, numbers, strict=True)))
-        table.add_row(segment, workflow, *(f"{number:,}" if number else Text("·", style="dim") for number in numbers))
+        table.add_row(
+            segment, workflow, *(f"{number:,}" if number else Text("·", style="dim") for number in numbers)
+        )
     return table

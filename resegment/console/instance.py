@@ -51,7 +51,9 @@ def render_up(settings: Settings, definition: Definition, place: Place, kept: Ke
         "  Kafka", place.bootstrap, "" if settings.kafka else "embedded: in memory, empty at each start"
     )
     grid.add_row(
-        "  Redis", _without_password(place.redis_url), "" if settings.redis else f"embedded: kept in {settings.folder / 'redis'}"
+        "  Redis",
+        _without_password(place.redis_url),
+        "" if settings.redis else f"embedded: kept in {settings.folder / 'redis'}",
     )
     grid.add_row("  HTTP", place.http_url or "", "/healthz, /metrics")
     head = Text("Resegment is up: ", style="bold green")

@@ -40,6 +40,11 @@ class Series:
         del self.times[place]
         del self.entries[place]
 
+    def newest_at(self, t: int) -> Entry | None:
+        """The newest fact whose time is not after t."""
+        place = bisect_right(self.times, t)
+        return self.entries[place - 1] if place else None
+
     def next_after(self, t: int) -> int:
         """The least time greater than t, or NEVER."""
         place = bisect_right(self.times, t)
@@ -179,4 +184,3 @@ class Account:
 
 def _key(entry: Entry) -> tuple[str, str]:
     return entry.id, entry.source
-

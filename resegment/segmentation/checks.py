@@ -173,11 +173,15 @@ def _members(value: Any) -> Collection[Any] | None:
     return {(type_of(one), one) for one in value if isinstance(one, str | int | float | bool)}
 
 
-def _on_members(operand: Collection[Scalar], test: Callable[[frozenset[Any], Collection[Any]], bool]) -> Predicate:
+def _on_members(
+    operand: Collection[Scalar], test: Callable[[frozenset[Any], Collection[Any]], bool]
+) -> Predicate:
     if all(type(one) is str for one in operand):
         words = frozenset(operand)
         # Text equals nothing but text, so a set needs no types.
-        return lambda value: test(words, value if type(value) is set else _texts(value)) if _is_many(value) else None
+        return lambda value: (
+            test(words, value if type(value) is set else _texts(value)) if _is_many(value) else None
+        )
     wanted = frozenset(_members(operand) or ())
 
     def typed(value: Any) -> bool | None:

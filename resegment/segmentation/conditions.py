@@ -188,7 +188,16 @@ def show_operand(operand: Operand) -> str:
     return str(operand)
 
 
-_SIGNS = {"eq": "=", "ne": "is not", "in": "in", "not_in": "not in", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_SIGNS = {
+    "eq": "=",
+    "ne": "is not",
+    "in": "in",
+    "not_in": "not in",
+    "gt": ">",
+    "gte": ">=",
+    "lt": "<",
+    "lte": "<=",
+}
 
 
 def show_checks(checks: Checks) -> str:

@@ -161,9 +161,16 @@ def _read_traits(raw: Any, grammar: Grammar, problems: Problems) -> dict[str, Tr
     for name, entry in raw.items():
         path: Path = ("traits", name)
         if name in WORDS:
-            problems.error("reserved-name", f"{name!r} is a word of the language", path, "give the trait another name")
+            problems.error(
+                "reserved-name", f"{name!r} is a word of the language", path, "give the trait another name"
+            )
         if name in Firmographic.model_fields:
-            problems.error("hidden-attribute", f"the trait {name!r} hides an attribute", path, "give the trait another name")
+            problems.error(
+                "hidden-attribute",
+                f"the trait {name!r} hides an attribute",
+                path,
+                "give the trait another name",
+            )
         trait = grammar.read_trait(name, entry, path)
         traits[name] = trait
         grammar.trait_types[name] = "any" if trait is None else trait_type(trait)

@@ -37,7 +37,9 @@ class Diagnostic:
 
     def __str__(self) -> str:
         remedy = f" ({self.remedy})" if self.remedy else ""
-        return f"{self.place}: {self.severity}: {format_path(self.path)}: {self.message}{remedy} [{self.code}]"
+        return (
+            f"{self.place}: {self.severity}: {format_path(self.path)}: {self.message}{remedy} [{self.code}]"
+        )
 
 
 def format_path(path: Path) -> str:

@@ -96,7 +96,9 @@ def _compose(text: str, file: str) -> _Node:  # noqa: C901, PLR0912  # one loop 
             parent.children.append((key, node))
             stack[-1] = (parent, None, False)
 
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):
+    for event in yaml.parse(
+        text, Loader=yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader
+    ):
         place = _place(file, event.start_mark)
         if isinstance(event, yaml.DocumentStartEvent) and root is not None:
             raise _invalid("two-documents", "a segments file is one YAML document", place)
@@ -146,13 +148,13 @@ def _scalar(event: yaml.ScalarEvent, place: Place) -> Any:
         return _BOOLS[text]
     if _INT.fullmatch(text):
         return int(text)
+    if re.fullmatch(r"[-+]?[0-9]{19,}", text):
+        raise _invalid("wrong-number", f"{text[:30]} is too large a number", place)
     if _FLOAT.fullmatch(text):
         number = float(text)
         if number in (float("inf"), float("-inf")):
             raise _invalid("wrong-number", f"{text} is too large a number", place)
         return number
-    if re.fullmatch(r"[-+]?[0-9]{19,}", text):
-        raise _invalid("wrong-number", f"{text[:30]} is too large a number", place)
     return text
 
 
@@ -182,12 +184,16 @@ def merge_documents(documents: Sequence[Document]) -> Document:
             if shift is None:
                 if data[key] != value or key != "version":
                     clashes.append(
-                        _error("duplicate-key", f"{key!r} is given in two files", document.places[(key,)], (key,))
+                        _error(
+                            "duplicate-key", f"{key!r} is given in two files", document.places[(key,)], (key,)
+                        )
                     )
                 continue
             for name in shift.clashes:
                 place = document.places[(key, name)]
-                clashes.append(_error("duplicate-name", f"{name!r} is given in two files", place, (key, name)))
+                clashes.append(
+                    _error("duplicate-name", f"{name!r} is given in two files", place, (key, name))
+                )
             for path, place in document.places.items():
                 if path and path[0] == key:
                     moved = (key, path[1] + shift.by, *path[2:]) if len(path) > 1 and shift.by else path

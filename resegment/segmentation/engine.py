@@ -27,6 +27,11 @@ class Engine:
         self.program = program
         self._fold = Fold(program)
 
+    @property
+    def dropped(self) -> int:
+        """How many facts were dropped so far because an account had too many of one kind."""
+        return self._fold.dropped
+
     # From state to account and back
 
     def open(self, name: str, state: AccountState | None = None) -> Account:
@@ -67,9 +72,7 @@ class Engine:
         cause = Cause(events=tuple(events[:MAX_CAUSES]))
         return self._decide(account, now, cause, now if decided_at is None else decided_at)
 
-    def advance(
-        self, account: Account, until: int, decided_at: int | None = None
-    ) -> list[SegmentChange]:
+    def advance(self, account: Account, until: int, decided_at: int | None = None) -> list[SegmentChange]:
         """Decide every deadline up to `until`, itself included, each at its own instant."""
         changes: list[SegmentChange] = []
         while (at := account.deadline) <= until:
@@ -111,9 +114,7 @@ class Engine:
             account.next_leaf = min(untils, default=NEVER)
         return moved
 
-    def _decide(
-        self, account: Account, t: int, cause: Cause, decided_at: int
-    ) -> SegmentChange | None:
+    def _decide(self, account: Account, t: int, cause: Cause, decided_at: int) -> SegmentChange | None:
         """Decide the segment at t from what the tests say, and the next deadline."""
         program, state = self.program, account.state
         standing = state.membership

@@ -22,6 +22,8 @@ class Fold:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.dropped = 0
+        """How many facts were dropped because an account had too many of a kind."""
 
     def open(self, name: str, state: AccountState) -> Account:
         """The account of that state, with its indexes."""
@@ -44,6 +46,7 @@ class Fold:
         record = None if fact.record == fact.id else fact.record
         old = self._revised(account, key, record)
         older: list[str] | None = None
+        latest = 0
         if old is not None:
             if (fact.recorded, fact.id) < (old.recorded, old.id):
                 old.older = [*(old.older or ()), fact.id][-MAX_OLDER:]
@@ -51,12 +54,23 @@ class Fold:
                 account.body = None
                 return False
             older = [*(old.older or ()), old.id][-MAX_OLDER:]
+            latest = max(old.time, old.latest)
             self._remove(account, old, touched)
         kind = KIND_NUMBERS[fact.kind]
         kept = self.program.kept[kind]
         data = {name: value for name, value in fact.data.items() if name in kept} if kept else None
         entry = Entry(
-            kind, fact.time, fact.recorded, now, fact.source, fact.id, record, data or None, fact.op == "retract", older
+            kind,
+            fact.time,
+            fact.recorded,
+            now,
+            fact.source,
+            fact.id,
+            record,
+            data or None,
+            fact.op == "retract",
+            older,
+            latest,
         )
         account.add(entry)
         account.ids[key] = entry
@@ -65,7 +79,7 @@ class Fold:
         if record is not None:
             account.records[fact.source, record] = entry
         self._link(account, entry, touched)
-        self._bound(account, now, kind)
+        self._bound(account, now, kind, touched)
         return True
 
     def _revised(self, account: Account, key: tuple[str, str], record: str | None) -> Entry | None:
@@ -136,7 +150,7 @@ class Fold:
 
     # Keeping state bounded
 
-    def _bound(self, account: Account, now: int, kind: int) -> None:
+    def _bound(self, account: Account, now: int, kind: int, touched: set[int]) -> None:
         state, program = account.state, self.program
         entries = state.entries
         if len(entries) > 32 and now - state.pruned > program.memory // 8:
@@ -144,22 +158,31 @@ class Fold:
             for entry in [one for one in entries if self._is_spent(one, now)]:
                 self._remove(account, entry, None)
         if len(entries) > program.limits.facts:
-            same = [one for one in entries if one.kind == kind]
+            same = sorted((one for one in entries if one.kind == kind), key=lambda one: (one.time, one.id))
             if len(same) > program.limits.facts:
-                self._remove(account, min(same, key=lambda one: (one.time, one.id)), None)
+                spare = (one for one in same if self._is_overwritten(account, one, now))
+                self._remove(account, next(spare, same[0]), touched)
                 state.dropped += 1
+                self.dropped += 1
+
+    def _is_overwritten(self, account: Account, entry: Entry, now: int) -> bool:
+        """Whether the account's attributes stay what they are without the fact; so of every other kind."""
+        if entry.kind != FIRMOGRAPHIC or entry.retracted:
+            return True
+        return all(account.attributes[name].newest_at(now) is not entry for name in entry.data or ())
 
     def _is_spent(self, entry: Entry, now: int) -> bool:
-        """Whether no test can ever count the fact again and no late revision needs it any more."""
+        """Whether no test can ever count the fact again, and no redelivery of what it replaced can either."""
         program = self.program
         if entry.known + program.memory > now:
             return False
-        if entry.retracted:
-            return entry.time + program.memory <= now
-        data = entry.data or {}
-        if entry.kind == FIRMOGRAPHIC and data:
+        kind, data = entry.kind, entry.data or {}
+        if kind == FIRMOGRAPHIC or (kind == TECH and program.uses_technologies):
             return False
-        if entry.kind == TECH and program.uses_technologies:
-            return False
-        closes = max((one.closes for one in program.watchers[entry.kind] if one.recognise(data)), default=0)
-        return closes != NEVER and entry.time + max(closes, program.memory) <= now
+        watchers = program.watchers[kind]
+        if entry.retracted or entry.older:
+            # What it replaced may match anything of its kind.
+            closes = max((one.closes for one in watchers), default=0)
+        else:
+            closes = max((one.closes for one in watchers if one.recognise(data)), default=0)
+        return closes != NEVER and max(entry.time, entry.latest) + max(closes, program.memory) <= now

@@ -41,7 +41,9 @@ from resegment.segmentation.conditions import (
 from resegment.segmentation.diagnostics import Path, Problems
 from resegment.segmentation.fields import attribute_types, field_types
 
-WORDS: Final = frozenset({"all", "any", "not", "event", "sequence", "segment", "where", "within", "ago", "count", "gap"})
+WORDS: Final = frozenset(
+    {"all", "any", "not", "event", "sequence", "segment", "where", "within", "ago", "count", "gap"}
+)
 """Words of the language: neither an attribute nor a trait is tested by such a name."""
 
 MAX_DEPTH: Final = 24
@@ -70,8 +72,14 @@ class Grammar:
         """The condition, or None where it has errors (then collected)."""
         self._left -= 1
         if depth > MAX_DEPTH or self._left < 0:
-            limit = f"nested deeper than {MAX_DEPTH}" if depth > MAX_DEPTH else f"more than {MAX_CONDITIONS} tests"
-            self.problems.error("too-large", f"conditions {limit}", path, "split them into segments or traits")
+            limit = (
+                f"nested deeper than {MAX_DEPTH}"
+                if depth > MAX_DEPTH
+                else f"more than {MAX_CONDITIONS} tests"
+            )
+            self.problems.error(
+                "too-large", f"conditions {limit}", path, "split them into segments or traits"
+            )
             return None
         if not isinstance(raw, dict):
             self.problems.error("wrong-type", "a condition is a map like {employees: {gte: 50}}", path)
@@ -109,7 +117,9 @@ class Grammar:
                 return None
             return InSegment(value)
         if key in WORDS:
-            self.problems.error("wrong-shape", f"{key!r} belongs to an event test, a sequence or a trait", path)
+            self.problems.error(
+                "wrong-shape", f"{key!r} belongs to an event test, a sequence or a trait", path
+            )
             return None
         return self._read_compare(key, value, path)
 
@@ -172,7 +182,9 @@ class Grammar:
                 continue
             for key in step:
                 if key not in ("event", "where"):
-                    self.problems.error("unknown-key", f"a step takes event and where, not {key!r}", (*here, key))
+                    self.problems.error(
+                        "unknown-key", f"a step takes event and where, not {key!r}", (*here, key)
+                    )
             matcher = self._read_matcher(step.get("event"), step.get("where"), here, "event")
             if matcher is not None:
                 matchers.append(matcher)
@@ -184,7 +196,9 @@ class Grammar:
 
     def _read_matcher(self, kind: Any, where: Any, path: Path, key: str) -> Matcher | None:
         if not isinstance(kind, str) or kind not in KINDS:
-            self.problems.error("unknown-kind", f"{kind!r} is no kind of event", (*path, key), f"one of {', '.join(KINDS)}")
+            self.problems.error(
+                "unknown-kind", f"{kind!r} is no kind of event", (*path, key), f"one of {', '.join(KINDS)}"
+            )
             return None
         if where is None:
             return Matcher(kind)  # type: ignore[arg-type]  # a member of KINDS
@@ -196,7 +210,9 @@ class Grammar:
         for field, raw in where.items():
             here = (*path, "where", field)
             if field not in types and kind != "firmographic":
-                self.problems.warn("unlisted-field", f"the contract lists no field {field!r} for {kind}", here)
+                self.problems.warn(
+                    "unlisted-field", f"the contract lists no field {field!r} for {kind}", here
+                )
             checks = self._read_checks(raw, here, types.get(field, "any"))
             if checks is not None:
                 tests.append((field, checks))
@@ -221,7 +237,10 @@ class Grammar:
                 return None
             if first >= second:
                 self.problems.error(
-                    "empty-window", "the window is empty or negative", here, "the first duration is the shorter"
+                    "empty-window",
+                    "the window is empty or negative",
+                    here,
+                    "the first duration is the shorter",
                 )
                 return None
             if first >= closes:
@@ -231,7 +250,9 @@ class Grammar:
             return None
         return Window(opens, closes)
 
-    def _read_duration(self, raw: Any, path: Path, missing: str | None = None, zero: bool = False) -> int | None:
+    def _read_duration(
+        self, raw: Any, path: Path, missing: str | None = None, zero: bool = False
+    ) -> int | None:
         if raw is None and missing is not None:
             self.problems.error("missing-key", missing, path[:-1], "give it a duration like 90d")
             return None
@@ -263,7 +284,9 @@ class Grammar:
 
     def _read_check(self, name: str, operand: Any, path: Path, kind: str) -> Check | None:
         if name not in OPERATORS:
-            self.problems.error("unknown-operator", f"{name!r} is no operator", path, f"one of {', '.join(OPERATORS)}")
+            self.problems.error(
+                "unknown-operator", f"{name!r} is no operator", path, f"one of {', '.join(OPERATORS)}"
+            )
             return None
         wrong = _operand_error(name, operand)
         if wrong:
@@ -305,7 +328,9 @@ class Grammar:
     def _allow(self, raw: dict[str, Any], allowed: tuple[str, ...], path: Path) -> bool:
         unknown = [key for key in raw if key not in allowed]
         for key in unknown:
-            self.problems.error("unknown-key", f"{key!r} does not belong here", (*path, key), f"one of {', '.join(allowed)}")
+            self.problems.error(
+                "unknown-key", f"{key!r} does not belong here", (*path, key), f"one of {', '.join(allowed)}"
+            )
         return not unknown
 
     def _read_aggregate(self, function: str, raw: dict[str, Any], path: Path) -> Trait | None:
@@ -320,7 +345,9 @@ class Grammar:
         if field is not None and function in ("sum", "min", "max", "avg"):
             kind = field_types(matcher.kind).get(field, "any")
             if kind not in ("number", "any"):
-                self.problems.error("never-matches", f"{function} needs numbers, {field} is {kind}", (*path, "field"))
+                self.problems.error(
+                    "never-matches", f"{function} needs numbers, {field} is {kind}", (*path, "field")
+                )
                 return None
         return Aggregate(function, matcher, window, field)  # type: ignore[arg-type]  # one of _AGGREGATIONS
 
@@ -330,11 +357,19 @@ class Grammar:
         window = self._read_window(raw, path)
         half_life = self._read_duration(raw.get("half_life"), (*path, "half_life"), "a decay needs half_life")
         field = self._read_field(raw, path, matcher, required=False)
-        if not fine or matcher is None or window is None or half_life is None or ("field" in raw and field is None):
+        if (
+            not fine
+            or matcher is None
+            or window is None
+            or half_life is None
+            or ("field" in raw and field is None)
+        ):
             return None
         return Decay(matcher, window, half_life, field)
 
-    def _read_field(self, raw: dict[str, Any], path: Path, matcher: Matcher | None, *, required: bool) -> str | None:
+    def _read_field(
+        self, raw: dict[str, Any], path: Path, matcher: Matcher | None, *, required: bool
+    ) -> str | None:
         field = raw.get("field")
         if field is None and not required and "field" not in raw:
             return None
@@ -343,7 +378,9 @@ class Grammar:
             return None
         if matcher is not None and matcher.kind != "firmographic" and field not in field_types(matcher.kind):
             self.problems.warn(
-                "unlisted-field", f"the contract lists no field {field!r} for {matcher.kind}", (*path, "field")
+                "unlisted-field",
+                f"the contract lists no field {field!r} for {matcher.kind}",
+                (*path, "field"),
             )
         return field
 
@@ -351,8 +388,13 @@ class Grammar:
         fine = self._allow(raw, ("ratio",), path)
         pair = raw["ratio"]
         if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(one, str) for one in pair):
-            self.problems.error("wrong-type", "ratio takes two names like [revenue_usd, employees]", (*path, "ratio"))
+            self.problems.error(
+                "wrong-type", "ratio takes two names like [revenue_usd, employees]", (*path, "ratio")
+            )
             return None
+        for word in WORDS.intersection(pair):
+            self.problems.error("reserved-name", f"{word!r} is a word of the language", (*path, "ratio"))
+            fine = False
         return Ratio(*pair) if fine else None
 
     def _read_growth(self, raw: dict[str, Any], path: Path) -> Trait | None:
@@ -362,8 +404,15 @@ class Grammar:
         if not isinstance(attribute, str) or not attribute:
             self.problems.error("wrong-type", "growth takes an attribute's name", (*path, "growth"))
             return None
+        if attribute in WORDS:
+            self.problems.error(
+                "reserved-name", f"{attribute!r} is a word of the language", (*path, "growth")
+            )
+            return None
         if attribute_types().get(attribute, "number") != "number":
-            self.problems.error("never-matches", f"{attribute} is no number: it cannot grow", (*path, "growth"))
+            self.problems.error(
+                "never-matches", f"{attribute} is no number: it cannot grow", (*path, "growth")
+            )
             return None
         return Growth(attribute, over) if fine and over is not None else None
 
@@ -383,7 +432,11 @@ def _operand_error(name: str, operand: Any) -> str | None:  # noqa: PLR0911  # o
     if name == "exists":
         return None if isinstance(operand, bool) else "expected true or false"
     if name in ("eq", "ne"):
-        return None if type_of(operand) in ("text", "number", "bool") else "expected one word, number, true or false"
+        return (
+            None
+            if type_of(operand) in ("text", "number", "bool")
+            else "expected one word, number, true or false"
+        )
     if name == "between":
         if not isinstance(operand, list) or len(operand) != 2 or not all(_is_finite(one) for one in operand):
             return "expected two numbers like [50, 100]"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
@@ -32,12 +32,23 @@ def _script() -> str:
 
 
 class PartitionStore:
-    """See `resegment.state.port.PartitionStore`. The client must not decode responses."""
+    """See `resegment.state.port.PartitionStore`. The client must not decode responses.
 
-    def __init__(self, client: Redis, prefix: str, partition: int) -> None:
+    `timed` gives a context manager that measures one commit.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        prefix: str,
+        partition: int,
+        *,
+        timed: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:
         self.partition = partition
         self.keys = PartitionKeys.of(prefix, partition)
         self._client = client
+        self._timed = timed
         self._sha: str | None = None
 
     async def claim(self) -> Claim:
@@ -57,11 +68,14 @@ class PartitionStore:
         if not accounts:
             return []
         async with _answering("read accounts"):
-            return cast("list[bytes | None]", await _wait(self._client.hmget(self.keys.accounts, list(accounts))))
+            return cast(
+                "list[bytes | None]", await _wait(self._client.hmget(self.keys.accounts, list(accounts)))
+            )
 
     async def commit(self, commit: Commit) -> Committed:
         async with _answering("commit"):
-            answer = await self._run(_arguments(commit))
+            with self._timed():
+                answer = await self._run(_arguments(commit))
         verdict = answer[0]
         if verdict == b"FENCED":
             raise Fenced(self.partition)
@@ -97,7 +111,9 @@ class PartitionStore:
 
     async def sizes(self) -> dict[str, int]:
         async with _answering("read segment sizes"):
-            return {k.decode(): int(v) for k, v in (await _wait(self._client.hgetall(self.keys.sizes))).items()}
+            return {
+                k.decode(): int(v) for k, v in (await _wait(self._client.hgetall(self.keys.sizes))).items()
+            }
 
     async def acknowledge(self, ids: Sequence[str]) -> None:
         if ids:
@@ -146,4 +162,6 @@ async def _answering(what: str) -> AsyncIterator[None]:
     try:
         yield
     except (RedisError, OSError) as error:
-        raise StoreUnavailable(f"Redis: cannot {what}: {error}", remedy="Is it up, and has it memory left?") from error
+        raise StoreUnavailable(
+            f"Redis: cannot {what}: {error}", remedy="Is it up, and has it memory left?"
+        ) from error

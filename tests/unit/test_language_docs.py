@@ -16,10 +16,12 @@ from typing import Any
 import orjson
 import pytest
 
+from resegment.schemas import decoding
 from resegment.schemas.decoding import read_event
 from resegment.schemas.events import DATA
 from resegment.schemas.fact import Fact
 from resegment.schemas.times import format_instant, parse_instant
+from resegment.segmentation import document, grammar
 from resegment.segmentation.backtest import order_of_delivery, replay_account
 from resegment.segmentation.cases import run_tests
 from resegment.segmentation.checks import OPERATORS
@@ -30,7 +32,7 @@ from resegment.segmentation.engine import Engine
 from resegment.segmentation.fields import attribute_types, field_types
 from resegment.segmentation.grammar import WORDS
 from resegment.segmentation.lint import lint
-from resegment.segmentation.program import Program
+from resegment.segmentation.program import Limits, Program
 
 Json = Any
 DOCS = Path(__file__).parents[2] / "docs"
@@ -140,12 +142,21 @@ def completed(part: Json) -> Json:
     elif when is not None:
         part["segments"] = [{"name": "true", "when": when}, {"name": "false", "when": {"not": when}}]
     elif "segments" not in part:
-        tests = [{name: {"exists": True}} for name in part.get("traits", {})] or [{"employees": 1}]
+        tests: list[Json] = [{name: {"exists": True}} for name in part.get("traits", {})] or [
+            {"employees": 1}
+        ]
         part["segments"] = [{"name": "any", "when": {"any": tests}}]
     segments = [
-        {"play": "any", "route": {"workflow": f"w-{number}"}, **one} for number, one in enumerate(part["segments"])
+        {"play": "any", "route": {"workflow": f"w-{number}"}, **one}
+        for number, one in enumerate(part["segments"])
     ]
-    return {"version": 1, "fallback": {"name": "out", "play": "any"}, "plays": {"any": PLAY}, **part, "segments": segments}
+    return {
+        "version": 1,
+        "fallback": {"name": "out", "play": "any"},
+        "plays": {"any": PLAY},
+        **part,
+        "segments": segments,
+    }
 
 
 def define(part: Json) -> Definition:
@@ -248,10 +259,10 @@ def keys_in(data: Json) -> Iterator[str]:
 
 def test_every_word_of_the_language_has_an_example_that_runs() -> None:
     shown = {key for example in PARTS for key in keys_in(example.data)}
-    traits = {"count", "sum", "distinct", "min", "max", "avg", "latest", "earliest", "decay", "ratio", "growth"}
-    details = {"field", "over", "half_life", "min_dwell", "cooldown", "exit_when"}
+    traits = "count sum distinct min max avg latest earliest decay ratio growth field over half_life"
+    hold = "min_dwell cooldown exit_when"
 
-    assert set(OPERATORS) | WORDS | traits | details <= shown
+    assert {*OPERATORS, *WORDS, *traits.split(), *hold.split()} <= shown
 
 
 def test_the_table_of_kinds_is_that_of_the_contract() -> None:
@@ -259,6 +270,21 @@ def test_the_table_of_kinds_is_that_of_the_contract() -> None:
     rows = [describe(kind, field) for kind in DATA for field in DATA[kind].model_fields]
 
     assert "\n".join(heading + rows) in "\n".join(lines_of("language.md"))
+
+
+def test_the_limits_of_the_reference_are_those_of_the_code() -> None:
+    page = "\n".join(lines_of("language.md"))
+    limits = [
+        f"{document.MAX_BYTES >> 20} MiB, {document.MAX_NODES:,} values with aliases expanded, nested {document.MAX_DEPTH} deep",
+        f"{grammar.MAX_CONDITIONS:,} tests and groups in a file, nested {grammar.MAX_DEPTH} deep",
+        f"| a list in a test | {grammar.MAX_LIST:,} values |",
+        f"| a regular expression | {grammar.MAX_PATTERN:,} characters |",
+        f"| a duration | {grammar.MAX_DURATION // DAY:,} days |",
+        f"| an event | {decoding.MAX_BYTES >> 10} KiB, nested {decoding.MAX_DEPTH} deep, times from 1970 to 2100 |",
+        f"at most {Limits().facts:,} facts",
+    ]
+
+    assert [one for one in limits if one not in page] == []
 
 
 def describe(kind: str, field: str) -> str:
@@ -274,7 +300,9 @@ def describe(kind: str, field: str) -> str:
 
 # The cookbook: one file that all recipes share, and one file a recipe
 
-SHARED, *RECIPES = [(one.text.partition("\n")[0].removeprefix("# "), one.text) for one in examples_of("cookbook.md")]
+SHARED, *RECIPES = [
+    (one.text.partition("\n")[0].removeprefix("# "), one.text) for one in examples_of("cookbook.md")
+]
 
 
 def test_the_files_of_the_cookbook_have_names_in_their_first_lines() -> None:

@@ -1,0 +1,17 @@
+"""The examples, which are installed with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+FOLDER: Final = Path(__file__).parent.parent / "examples"
+
+
+def show_path(name: str) -> str:
+    """Return the path of an example as one would type it from here."""
+    place = (FOLDER / name).resolve()
+    try:
+        return str(place.relative_to(Path.cwd()))
+    except ValueError:
+        return str(place)

@@ -1,0 +1,71 @@
+"""The reference of settings, docs/settings.md, made from their model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import NoneType
+from typing import Any, Final, Literal, Union, get_args, get_origin
+from types import UnionType
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+_HEAD: Final = """\
+# Settings
+
+Every setting is an environment variable; options of the command line take precedence over it. This page is made
+from `resegment/settings.py`: `make contracts` writes it anew.
+
+| variable | takes | default | meaning |
+| --- | --- | --- | --- |
+"""
+_TYPES: Final[dict[Any, str]] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "`true` or `false`",
+    Path: "path",
+    SecretStr: "secret",
+}
+_BOUNDS: Final = {"ge": "at least {}", "gt": "more than {}", "le": "at most {}", "lt": "less than {}", "pattern": "`{}`"}
+
+
+def describe_settings(model: type[BaseSettings]) -> str:
+    """The page, as Markdown."""
+    prefix = model.model_config.get("env_prefix", "")
+    rows = (
+        [f"`{prefix}{name.upper()}`", _takes(field), _default(field), field.description or ""]
+        for name, field in model.model_fields.items()
+    )
+    return _HEAD + "".join(f"| {' | '.join(_cell(one) for one in row)} |\n" for row in rows)
+
+
+def _takes(field: FieldInfo) -> str:
+    inner = [one for one in _members(field.annotation) if one is not NoneType]
+    types = [
+        ", ".join(f"`{word}`" for word in get_args(one)) if get_origin(one) is Literal else _TYPES.get(one, str(one))
+        for one in inner
+    ]
+    bounds = [
+        text.format(getattr(one, name)) for one in field.metadata for name, text in _BOUNDS.items()
+        if getattr(one, name, None) is not None
+    ]
+    return ", ".join([" or ".join(types), *bounds])
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.default
+    if value is None:
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,185 @@
+"""Replays `signals` from its beginning: to rebuild a Redis that was lost, and to verify one that was not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import orjson
+from aiokafka import ConsumerRecord
+
+from resegment.agents.batch import Batch, Message
+from resegment.agents.ownership import OwnedPartition
+from resegment.agents.segmenter import decide_due, segment
+from resegment.errors import ResegmentError
+from resegment.schemas.partitioning import partition_of
+from resegment.schemas.state import AccountState, decode_state
+from resegment.segmentation.engine import Engine
+from resegment.state.memory import Memory
+from resegment.state.memory import PartitionStore as MemoryStore
+from resegment.streams.reading import reading
+from resegment.streams.topics import Topics
+
+CHUNK = 1000
+"""Records in one commit of a replay."""
+
+Progress = Callable[[int], None]
+_T = TypeVar("_T")
+
+
+class HistoryIncomplete(ResegmentError):
+    """The log does not begin at its beginning: what it gives would not be what was."""
+
+    def __init__(self, topic: str, oldest: int) -> None:
+        super().__init__(
+            f"{topic} begins at offset {oldest}: its older records are gone",
+            remedy="Restore Redis from a backup, or ingest the history into a new prefix.",
+        )
+        self.topic, self.oldest = topic, oldest
+
+
+class NotEmpty(ResegmentError):
+    """Redis holds state of the partition, so there is nothing to rebuild."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(
+            f"Redis holds accounts of partition {partition}",
+            remedy="A rebuild begins with an empty Redis. To check what is there, run `resegment verify`.",
+        )
+        self.partition = partition
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One account of which Redis says another thing than the log: what, and both values (None: not there)."""
+
+    account: str
+    what: str
+    in_redis: object
+    in_log: object
+
+
+class _Nowhere:
+    """A replay publishes nothing: it was published the first time."""
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        del messages
+
+
+async def rebuild_partition(
+    owned: OwnedPartition,
+    *,
+    bootstrap: str,
+    topics: Topics,
+    log: str,
+    floors: Mapping[str, int],
+    partitions: int,
+    progress: Progress | None = None,
+) -> int:
+    """Fill an empty partition of Redis from its log; nothing is routed. Returns the number of records.
+
+    `floors` are the greatest sequence numbers that were ever announced, by account: none goes below.
+    Raises NotEmpty, HistoryIncomplete, TopicUnreadable, StoreUnavailable.
+    """
+    await owned.take(log)
+    if owned.position.commit > 1 or owned.position.offset:
+        raise NotEmpty(owned.number)
+    records = await _replay(owned, bootstrap, topics, None, progress)
+    mine = [name for name in floors if partition_of(name.encode(), partitions) == owned.number]
+    for names in _chunks(mine):
+        accounts = await owned.accounts(names)
+        for name, account in accounts.items():
+            account.state.sequence = max(account.state.sequence, floors[name])
+        await owned.commit(owned.position, accounts.values(), (), ())
+    return records
+
+
+async def verify_partition(
+    number: int,
+    engine: Engine,
+    stored: AsyncIterator[tuple[str, bytes]],
+    upto: int,
+    *,
+    bootstrap: str,
+    topics: Topics,
+    progress: Progress | None = None,
+) -> list[Difference]:
+    """Compare one partition of Redis with a replay of its log up to the offset `upto`.
+
+    Raises HistoryIncomplete, TopicUnreadable, StoreUnavailable.
+    """
+    memory = Memory()
+    owned = OwnedPartition(number, MemoryStore(memory, number), engine)
+    await owned.take("")
+    await _replay(owned, bootstrap, topics, upto, progress)
+    differences: list[Difference] = []
+    expected = dict(memory.accounts)
+    async for name, value in stored:
+        in_log = expected.pop(name, None)
+        if in_log is None:
+            differences.append(Difference(name, "account", decode_state(value).membership.segment, None))
+        else:
+            differences += compare_states(name, decode_state(value), decode_state(in_log))
+    for name, value in expected.items():
+        differences.append(Difference(name, "account", None, decode_state(value).membership.segment))
+    return differences
+
+
+def compare_states(name: str, in_redis: AccountState, in_log: AccountState) -> list[Difference]:
+    """Where two states of one account say different things."""
+    found: list[Difference] = []
+    for what in ("membership", "deadline"):
+        mine, theirs = getattr(in_redis, what), getattr(in_log, what)
+        if mine != theirs:
+            found.append(Difference(name, what, mine, theirs))
+    mine_facts = {(entry.source, entry.id): entry for entry in in_redis.entries}
+    their_facts = {(entry.source, entry.id): entry for entry in in_log.entries}
+    for key in sorted(mine_facts.keys() | their_facts.keys()):
+        if mine_facts.get(key) != their_facts.get(key):
+            found.append(
+                Difference(name, f"fact {key[1]} of {key[0]}", mine_facts.get(key), their_facts.get(key))
+            )
+    return found
+
+
+async def read_floors(bootstrap: str, topics: Topics) -> dict[str, int]:
+    """The greatest sequence number announced of each account. Raises TopicUnreadable."""
+    floors: dict[str, int] = {}
+    async with reading(bootstrap, topics.segment_changes.name) as reader:
+        async for records in reader.to_end():
+            for record in records:
+                data = orjson.loads(record.value)["data"]
+                floors[data["account"]] = max(floors.get(data["account"], 0), data["sequence_number"])
+    return floors
+
+
+async def _replay(
+    owned: OwnedPartition, bootstrap: str, topics: Topics, upto: int | None, progress: Progress | None
+) -> int:
+    topic = topics.signals.name
+    total = 0
+    async with reading(bootstrap, topic, [owned.number]) as reader:
+        if reader.oldest > 0:
+            raise HistoryIncomplete(topic, reader.oldest)
+        async for records in reader.to_end():
+            wanted = [record for record in records if upto is None or record.offset < upto]
+            for chunk in _chunks(wanted):
+                await _learn(owned, topic, chunk, topics.dead_letters.name)
+                total += len(chunk)
+                if progress is not None:
+                    progress(len(chunk))
+    return total
+
+
+async def _learn(
+    owned: OwnedPartition, topic: str, records: Sequence[ConsumerRecord], dead_letters: str
+) -> None:
+    batch = Batch(topic, owned.number, records)
+    await segment(batch, owned, publisher=_Nowhere(), announce=None, dead_letters=dead_letters)
+    while owned.due:
+        await decide_due(owned, announce=None)
+
+
+def _chunks(items: Sequence[_T]) -> list[Sequence[_T]]:
+    return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]

@@ -1,0 +1,47 @@
+"""`resegment demo`, as a newcomer runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+
+DEADLINE = 180.0
+
+
+async def start(folder: Path) -> Process:
+    # servers that the environment names are none of the demo's business
+    environment = os.environ | {"COLUMNS": "100", "RESEGMENT_KAFKA": "127.0.0.1:1"}
+    program = (sys.executable, "-c", "from resegment.cli import main; main()")
+    return await asyncio.create_subprocess_exec(
+        *program, "demo", "--folder", str(folder), stdout=PIPE, stderr=PIPE, env=environment
+    )
+
+
+async def test_the_demo_replays_everything_and_agrees_with_a_backtest(tmp_path: Path) -> None:
+    process = await start(tmp_path / "demo")
+    output, error = (text.decode() for text in await asyncio.wait_for(process.communicate(), DEADLINE))
+    assert process.returncode == 0, error
+    assert "0 differences in 8,397 changes and 6,269 accounts" in output
+    assert "The longest journeys" in output
+    assert "first seen" in output
+    assert error == ""
+
+
+async def test_a_demo_that_is_stopped_leaves_no_server_behind(tmp_path: Path) -> None:
+    process = await start(tmp_path / "demo")
+    assert process.stdout is not None
+    async with asyncio.timeout(DEADLINE):
+        while "a broker started" not in (await process.stdout.readline()).decode():
+            pass
+    listing = Path(f"/proc/{process.pid}/task")
+    servers = [pid for task in listing.iterdir() for pid in (task / "children").read_text().split()]
+    assert len(servers) == 2
+    process.send_signal(signal.SIGINT)
+    _, error = await asyncio.wait_for(process.communicate(), DEADLINE)
+    assert process.returncode == 130, error.decode()
+    assert "Traceback" not in error.decode()
+    assert not [pid for pid in servers if Path(f"/proc/{pid}").exists()]

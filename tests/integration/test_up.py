@@ -1,0 +1,203 @@
+"""`resegment up` and `resegment ingest` as people run them: processes of their own, found through the folder."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from resegment.cli.connection import Instance, read_instance
+
+DEADLINE = 60.0
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FIRST = {
+    "specversion": "1.0",
+    "id": "1",
+    "source": "/test",
+    "type": "gtm.firmographic.v1",
+    "subject": "https://www.acme.com/about",
+    "time": "2026-01-31T09:00:00Z",
+    "data": {"status": "active", "employees": 60},
+}
+
+
+async def start(*arguments: str, **variables: str) -> Process:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RESEGMENT_")}
+    program = (sys.executable, "-c", "from resegment.cli import main; main()")
+    return await asyncio.create_subprocess_exec(
+        *program, *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment | variables
+    )
+
+
+async def run(*arguments: str, given: str = "", **variables: str) -> tuple[int | None, str, str]:
+    process = await start(*arguments, **variables)
+    output, error = await asyncio.wait_for(process.communicate(given.encode()), DEADLINE)
+    return process.returncode, output.decode(), error.decode()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
+def children(pid: int) -> list[int]:
+    return [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+
+
+def runs(pid: int) -> bool:
+    with suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+@asynccontextmanager
+async def instance(folder: Path, *options: str) -> AsyncIterator[tuple[Process, Instance]]:
+    segments = str(EXAMPLES / "quickstart.yaml")
+    process = await start("up", "--segments", segments, "--folder", str(folder), "--http-port", "0", *options)
+    try:
+        await until(lambda: read_instance(folder) is not None or process.returncode is not None)
+        found = read_instance(folder)
+        if found is None:
+            pytest.fail((await process.communicate())[1].decode())
+        yield process, found
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def changes(folder: Path) -> list[dict[str, Any]]:
+    code, output, error = await run("changes", "--json", "--folder", str(folder))
+    assert code == 0, error
+    return [json.loads(line) for line in output.splitlines()]
+
+
+async def test_an_event_sent_from_another_shell_moves_its_account(tmp_path: Path) -> None:
+    folder = tmp_path / "instance"
+    async with instance(folder) as (process, found):
+        async with httpx.AsyncClient(base_url=found.http_url or "") as http:
+            health = await http.get("/healthz")
+            assert (health.status_code, health.json()["status"]) == (200, "ok")
+            assert health.json()["partitions"] == list(range(8))
+
+            events = json.dumps(FIRST) + "\nno event\n"
+            code, _, error = await run("ingest", "-", "--folder", str(folder), given=events)
+            assert code == 0
+            assert "1 event sent" in error
+            assert "-:2: not-json" in error
+            assert "1 of 2 events refused: not-json 1" in error
+
+            async with asyncio.timeout(DEADLINE):
+                while not (moved := await changes(folder)):
+                    pass
+            assert [(one["account"], one["from"], one["to"]) for one in moved] == [
+                ("acme.com", None, "established")
+            ]
+            metrics = (await http.get("/metrics")).text
+            assert 'resegment_segment_flow_total{origin="",target="established"} 1.0' in metrics
+
+        servers = children(process.pid)
+        assert len(servers) == 2
+        process.send_signal(signal.SIGTERM)
+        output, error = (text.decode() for text in await asyncio.wait_for(process.communicate(), DEADLINE))
+        assert process.returncode == 0, error
+        assert "Resegment is up" in output
+        assert "Drained" in error
+        assert read_instance(folder) is None
+        assert not [pid for pid in servers if runs(pid)]
+
+
+async def test_accounts_outlive_a_restart_and_fresh_forgets_them(tmp_path: Path) -> None:
+    folder = tmp_path / "instance"
+    async with instance(folder) as (process, _):
+        assert (await run("ingest", "-", "--folder", str(folder), given=json.dumps(FIRST)))[0] == 0
+        process.send_signal(signal.SIGINT)
+        await asyncio.wait_for(process.communicate(), DEADLINE)
+        assert process.returncode == 0
+    async with instance(folder) as (process, _):
+        code, listed, error = await run("accounts", "--json", "--folder", str(folder))
+        assert code == 0, error
+        assert "acme.com" in listed
+        process.send_signal(signal.SIGTERM)
+        output, error = (text.decode() for text in await asyncio.wait_for(process.communicate(), DEADLINE))
+        assert "Accounts kept in Redis from before: 1." in output
+        assert "the topic is a new one" not in error
+    async with instance(folder, "--fresh", "--yes"):
+        assert "acme.com" not in (await run("accounts", "--json", "--folder", str(folder)))[1]
+
+
+async def test_a_killed_instance_leaves_no_server_behind_and_is_not_found_any_more(tmp_path: Path) -> None:
+    folder = tmp_path / "instance"
+    async with instance(folder) as (process, _):
+        servers = children(process.pid)
+        assert len(servers) == 2
+        process.kill()
+        await process.communicate()
+        await until(lambda: not any(runs(pid) for pid in servers))
+    assert read_instance(folder) is None
+    code, _, error = await run("ingest", "-", "--folder", str(folder), given=json.dumps(FIRST))
+    assert code == 1
+    assert "no instance runs" in error
+    assert "Traceback" not in error
+
+
+async def test_an_embedded_server_that_dies_ends_the_instance_with_1_and_says_so(tmp_path: Path) -> None:
+    async with instance(tmp_path / "instance") as (process, _):
+        first, second = children(process.pid)
+        os.kill(first, signal.SIGKILL)
+        _, error = await asyncio.wait_for(process.communicate(), DEADLINE)
+        assert process.returncode == 1
+        assert "ended unexpectedly" in error.decode()
+        assert "Traceback" not in error.decode()
+        assert not runs(second)
+
+
+async def test_a_folder_that_is_in_use_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "instance"
+    async with instance(folder) as (process, found):
+        segments = str(EXAMPLES / "quickstart.yaml")
+        code, _, error = await run("up", "-s", segments, "--folder", str(folder), "--http-port", "0")
+        assert code == 1
+        assert f"in use by process {process.pid}" in error
+        assert read_instance(folder) == found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "said"),
+    [
+        (["up", "--folder", "{folder}"], {}, "no segments file"),
+        (["up", "--segments", "missing.yaml"], {}, "missing.yaml"),
+        (["up", "--segments", "{quickstart}", "--prefix", "no spaces"], {}, "the setting prefix cannot be"),
+        (["up", "--segments", "{quickstart}"], {"RESEGMENT_PARTITIONS": "0"}, "the setting partitions"),
+        (
+            ["up", "--segments", "{quickstart}", "--fresh"],
+            {"RESEGMENT_REDIS": "redis://127.0.0.1:1"},
+            "--fresh forgets embedded",
+        ),
+        (["worker", "--segments", "{quickstart}"], {}, "RESEGMENT_KAFKA and RESEGMENT_REDIS must be set"),
+        (["ingest"], {}, "Missing argument"),
+    ],
+)
+async def test_a_wrong_use_is_told_plainly(
+    tmp_path: Path, arguments: list[str], variables: dict[str, str], said: str
+) -> None:
+    names = {"folder": str(tmp_path / "instance"), "quickstart": str(EXAMPLES / "quickstart.yaml")}
+    code, _, error = await run(*(one.format(**names) for one in arguments), **variables)
+    assert code == 2, error
+    assert said in " ".join(error.replace("│", " ").split())
+    assert "Traceback" not in error
