@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check up install lock clean
+.PHONY: demo test check up contracts install lock clean
 
 demo: $(STAMP) ## four years of real companies through the whole pipeline
 	$(BIN)/resegment demo
@@ -20,6 +20,10 @@ check: $(STAMP) ## what CI runs: style, types, layers, tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest
+
+contracts: $(STAMP) ## write docs/contracts and docs/settings.md anew from the models
+	$(BIN)/resegment schema --write docs/contracts
+	$(BIN)/resegment schema settings > docs/settings.md
 
 install: $(STAMP)
 

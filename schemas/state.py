@@ -11,7 +11,7 @@ from resegment.schemas.fact import KINDS
 KIND_NUMBERS: Final = {kind: number for number, kind in enumerate(KINDS)}
 
 
-class Entry(msgspec.Struct, array_like=True):
+class Entry(msgspec.Struct, array_like=True, gc=False):
     """The newest revision of one fact. Times in ms; `data` has the fields that the segments file uses.
 
     `record` is None where it is the id. `older` has the ids of the revisions that this one replaced, so that
@@ -31,7 +31,7 @@ class Entry(msgspec.Struct, array_like=True):
     latest: int = 0
 
 
-class Membership(msgspec.Struct, array_like=True, frozen=True):
+class Membership(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The segment of an account, since when, and when it left those that have a cooldown."""
 
     segment: str | None = None
@@ -57,10 +57,9 @@ class AccountState(msgspec.Struct, array_like=True):
     dropped: int = 0
 
 
-class _Encoded(msgspec.Struct, array_like=True):
-    """An AccountState whose entries are encoded already."""
+class _Rest(msgspec.Struct, array_like=True):
+    """An AccountState without its entries."""
 
-    entries: msgspec.Raw
     membership: Membership
     sequence: int
     at: int
@@ -80,30 +79,21 @@ def encode_state(state: AccountState) -> bytes:
     return _encoder.encode(state)
 
 
-def encode_entries(entries: list[Entry]) -> bytearray:
-    """The entries one after the other, as `encode_with` takes them."""
-    body = bytearray()
-    for entry in entries:
-        body += _encoder.encode(entry)
-    return body
+def encode_entry(entry: Entry) -> bytes:
+    """One of the entries, as `encode_with` takes them one after the other."""
+    return _encoder.encode(entry)
 
 
-def append_entry(body: bytearray, entry: Entry) -> None:
-    """Add one entry at the end."""
-    body += _encoder.encode(entry)
-
-
-def encode_with(state: AccountState, body: bytearray) -> bytes:
+def encode_with(state: AccountState, body: bytes | bytearray) -> bytes:
     """The same bytes as `encode_state`, with the entries' own taken from `body`."""
     count = len(state.entries)
     if count < 16:
-        head = bytes((0x90 | count,))
+        head = bytes((0x99, 0x90 | count))
     elif count < 1 << 16:
-        head = b"\xdc" + count.to_bytes(2, "big")
+        head = b"\x99\xdc" + count.to_bytes(2, "big")
     else:
-        head = b"\xdd" + count.to_bytes(4, "big")
-    encoded = _Encoded(
-        msgspec.Raw(head + body),
+        head = b"\x99\xdd" + count.to_bytes(4, "big")
+    rest = _Rest(
         state.membership,
         state.sequence,
         state.at,
@@ -113,7 +103,8 @@ def encode_with(state: AccountState, body: bytearray) -> bytes:
         state.pruned,
         state.dropped,
     )
-    return _encoder.encode(encoded)
+    # Past its own first byte, which says how many fields it has: 0x99 says that for both parts.
+    return b"".join((head, body, _encoder.encode(rest)[1:]))
 
 
 def decode_state(value: bytes) -> AccountState:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -40,7 +41,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             # Tansu counts generations from 0, where aiokafka takes it that there is nothing to leave: the next
             # worker would then wait until this one's session is over
             coordinator.generation = 1
-        await super().on_thread_stop()
+        with suppress(asyncio.CancelledError):  # its own cancelled fetches come out where the broker is gone
+            await super().on_thread_stop()
 
     async def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Run in this thread, called from the main one; cancelling the call cancels it there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
@@ -50,6 +51,14 @@ class Rebuilding(ResegmentError):
             remedy="Wait until it is done. If it was broken off, empty Redis and run `resegment rebuild` again.",
         )
         self.prefix = prefix
+
+
+def check_definition(held: Mapping[str, str], version: str) -> None:
+    """Raises PrefixDiffers where the prefix has another segments file than the one of `version`."""
+    if held.get("definition") != version:
+        raise PrefixDiffers(
+            "definition", held.get("definition", "none"), version, "Give the active segments file."
+        )
 
 
 async def set_rebuilding(client: Redis, prefix: str, *, begun: bool) -> None:

@@ -59,6 +59,11 @@ class TopicReader:
         """The least offset that is still there, of all partitions."""
         return min(self._begins.values(), default=0)
 
+    @property
+    def newest_beginning(self) -> int:
+        """The greatest offset at which a partition begins: 0 where nothing was ever removed."""
+        return max(self._begins.values(), default=0)
+
     async def to_end(self, last: int | None = None) -> AsyncIterator[Sequence[ConsumerRecord]]:
         """The records of each partition in order, up to where it ended when asked.
 

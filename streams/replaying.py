@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from aiokafka import ConsumerRecord
@@ -51,6 +51,15 @@ class NotEmpty(ResegmentError):
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where the log is; `security` is what aiokafka takes."""
+
+    bootstrap: str
+    topics: Topics
+    security: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """One account of which Redis says another thing than the log: what, and both values (None: not there)."""
 
@@ -69,9 +78,8 @@ class _Nowhere:
 
 async def rebuild_partition(
     owned: OwnedPartition,
+    source: Source,
     *,
-    bootstrap: str,
-    topics: Topics,
     log: str,
     floors: Mapping[str, int],
     partitions: int,
@@ -85,7 +93,7 @@ async def rebuild_partition(
     await owned.take(log)
     if owned.position.commit > 1 or owned.position.offset:
         raise NotEmpty(owned.number)
-    records = await _replay(owned, bootstrap, topics, None, progress)
+    records = await _replay(owned, source, None, progress)
     mine = [name for name in floors if partition_of(name.encode(), partitions) == owned.number]
     for names in _chunks(mine):
         accounts = await owned.accounts(names)
@@ -98,11 +106,10 @@ async def rebuild_partition(
 async def verify_partition(
     number: int,
     engine: Engine,
-    stored: AsyncIterator[tuple[str, bytes]],
+    stored: Mapping[str, bytes],
     upto: int,
+    source: Source,
     *,
-    bootstrap: str,
-    topics: Topics,
     progress: Progress | None = None,
 ) -> list[Difference]:
     """Compare one partition of Redis with a replay of its log up to the offset `upto`.
@@ -112,10 +119,10 @@ async def verify_partition(
     memory = Memory()
     owned = OwnedPartition(number, MemoryStore(memory, number), engine)
     await owned.take("")
-    await _replay(owned, bootstrap, topics, upto, progress)
+    await _replay(owned, source, upto, progress)
     differences: list[Difference] = []
     expected = dict(memory.accounts)
-    async for name, value in stored:
+    for name, value in stored.items():
         in_log = expected.pop(name, None)
         if in_log is None:
             differences.append(Difference(name, "account", decode_state(value).membership.segment, None))
@@ -143,10 +150,21 @@ def compare_states(name: str, in_redis: AccountState, in_log: AccountState) -> l
     return found
 
 
-async def read_floors(bootstrap: str, topics: Topics) -> dict[str, int]:
+async def check_complete(source: Source) -> dict[int, int]:
+    """Where each partition of the log ends. Raises HistoryIncomplete where the oldest records are gone."""
+    topic = source.topics.signals.name
+    async with reading(source.bootstrap, topic, security=source.security) as reader:
+        if reader.newest_beginning > 0:
+            raise HistoryIncomplete(topic, reader.newest_beginning)
+        return await reader.ends()
+
+
+async def read_floors(source: Source) -> dict[str, int]:
     """The greatest sequence number announced of each account. Raises TopicUnreadable."""
     floors: dict[str, int] = {}
-    async with reading(bootstrap, topics.segment_changes.name) as reader:
+    async with reading(
+        source.bootstrap, source.topics.segment_changes.name, security=source.security
+    ) as reader:
         async for records in reader.to_end():
             for record in records:
                 data = orjson.loads(record.value)["data"]
@@ -154,18 +172,16 @@ async def read_floors(bootstrap: str, topics: Topics) -> dict[str, int]:
     return floors
 
 
-async def _replay(
-    owned: OwnedPartition, bootstrap: str, topics: Topics, upto: int | None, progress: Progress | None
-) -> int:
-    topic = topics.signals.name
+async def _replay(owned: OwnedPartition, source: Source, upto: int | None, progress: Progress | None) -> int:
+    topic = source.topics.signals.name
     total = 0
-    async with reading(bootstrap, topic, [owned.number]) as reader:
-        if reader.oldest > 0:
-            raise HistoryIncomplete(topic, reader.oldest)
+    async with reading(source.bootstrap, topic, [owned.number], security=source.security) as reader:
+        if reader.newest_beginning > 0:
+            raise HistoryIncomplete(topic, reader.newest_beginning)
         async for records in reader.to_end():
             wanted = [record for record in records if upto is None or record.offset < upto]
             for chunk in _chunks(wanted):
-                await _learn(owned, topic, chunk, topics.dead_letters.name)
+                await _learn(owned, topic, chunk, source.topics.dead_letters.name)
                 total += len(chunk)
                 if progress is not None:
                     progress(len(chunk))

@@ -20,6 +20,7 @@ from resegment.cli import (
     demo,
     explain,
     ingest,
+    recovery,
     schema,
     segments,
     status,
@@ -39,6 +40,7 @@ COMMANDS = (
     changes,
     status,
     dead_letters,
+    recovery,
     schema,
     worker,
 )

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, Final
 
-from resegment.schemas.state import AccountState, Entry, append_entry
+from resegment.schemas.fact import KINDS
+from resegment.schemas.state import AccountState, Entry, encode_entry
 from resegment.schemas.times import NEVER
 
 TECHNOLOGIES: Final = "technologies"
+
+CHUNK: Final = 32
+"""How many facts in a row of a series are summed up as one, so that a window of many is not gone through."""
+
+Summary = Any
+"""What a measure makes of some facts in a row; each measure has its own."""
 
 
 class Series:
     """The facts that match one matcher, in the order of (time, id, source)."""
 
-    __slots__ = ("entries", "times")
+    __slots__ = ("_summaries", "entries", "times")
 
     def __init__(self) -> None:
         self.times: list[int] = []
         self.entries: list[Entry] = []
+        self._summaries: dict[object, list[Summary]] | None = None
 
     def add(self, entry: Entry) -> None:
         times, time = self.times, entry.time
@@ -32,6 +42,7 @@ class Series:
             place -= 1
         times.insert(place, time)
         self.entries.insert(place, entry)
+        self._outdate(place)
 
     def remove(self, entry: Entry) -> None:
         place = bisect_left(self.times, entry.time)
@@ -39,6 +50,36 @@ class Series:
             place += 1
         del self.times[place]
         del self.entries[place]
+        self._outdate(place)
+
+    def _outdate(self, place: int) -> None:
+        if self._summaries is not None:
+            for summaries in self._summaries.values():
+                del summaries[place // CHUNK :]
+
+    def span(self, opens: int, closes: int, t: int) -> tuple[int, int]:
+        """The places of the facts that count at t: the first, and the one after the last."""
+        times = self.times
+        latest = t - opens
+        high = len(times) if not times or times[-1] <= latest else bisect_right(times, latest)
+        return (0 if closes == NEVER else bisect_right(times, t - closes)), high
+
+    def summarise(
+        self, key: object, low: int, high: int, summary: Callable[[list[Entry]], Summary]
+    ) -> list[Summary]:
+        """The facts from place `low` to before `high`, summed up in order; whole chunks once for all calls."""
+        entries = self.entries
+        first, last = -(-low // CHUNK), high // CHUNK
+        if last - first < 2:
+            return [summary(entries[low:high])]
+        if self._summaries is None:
+            self._summaries = {}
+        known = self._summaries.setdefault(key, [])
+        while len(known) < last:
+            start = len(known) * CHUNK
+            known.append(summary(entries[start : start + CHUNK]))
+        head, tail = entries[low : first * CHUNK], entries[last * CHUNK : high]
+        return [summary(head), *known[first:last], summary(tail)]
 
     def newest_at(self, t: int) -> Entry | None:
         """The newest fact whose time is not after t."""
@@ -47,8 +88,19 @@ class Series:
 
     def next_after(self, t: int) -> int:
         """The least time greater than t, or NEVER."""
-        place = bisect_right(self.times, t)
-        return self.times[place] if place < len(self.times) else NEVER
+        times = self.times
+        if not times or times[-1] <= t:
+            return NEVER
+        return times[bisect_right(times, t)]
+
+    def boundary(self, opens: int, closes: int, t: int) -> int:
+        """The next instant after t at which a fact starts or stops to count."""
+        opening = self.next_after(t - opens)
+        instant = opening + opens if opening != NEVER else NEVER
+        if closes == NEVER:
+            return instant
+        closing = self.next_after(t - closes)
+        return min(instant, closing + closes) if closing != NEVER else instant
 
 
 class History(Series):
@@ -80,7 +132,8 @@ class Inventory(Series):
         self._applied = 0
 
     def add(self, entry: Entry) -> None:
-        if self.times and (entry.time, entry.id, entry.source) < (self.times[-1], *_key(self.entries[-1])):
+        times = self.times
+        if times and entry.time <= times[-1] and (entry.time, *_key(entry)) < (times[-1], *_key(self.entries[-1])):
             self._applied = 0
         super().add(entry)
 
@@ -114,8 +167,10 @@ class Account:
     """An account's state with its indexes; `values` and `untils` hold what each test says and until when."""
 
     __slots__ = (
+        "_body",
+        "_sizes",
         "attributes",
-        "body",
+        "counts",
         "deadline",
         "ids",
         "name",
@@ -134,8 +189,12 @@ class Account:
         """(source, id) of every revision that is remembered, to the fact that it belongs to."""
         self.records: dict[tuple[str, str], Entry] = {}
         """(source, record) of the facts whose record is not their id."""
-        self.body: bytearray | None = None
-        """The encoded entries, where they are at hand."""
+        self.counts = [0] * len(KINDS)
+        """How many facts of each kind are remembered."""
+        for entry in state.entries:
+            self.counts[entry.kind] += 1
+        self._body: bytearray | None = None
+        self._sizes: list[int] = []
         self.series: dict[int, Series] = {}
         self.attributes: dict[str, History | Inventory] = {}
         self.values: list[bool | None] = [None] * leaves
@@ -146,14 +205,36 @@ class Account:
     def add(self, entry: Entry) -> None:
         """Remember a fact."""
         self.state.entries.append(entry)
-        if self.body is not None:
-            append_entry(self.body, entry)
+        self.counts[entry.kind] += 1
+        if self._body is not None:
+            encoded = encode_entry(entry)
+            self._body += encoded
+            self._sizes.append(len(encoded))
 
     def remove(self, entry: Entry) -> None:
         """Forget a fact."""
         entries = self.state.entries
-        del entries[next(place for place, one in enumerate(entries) if one is entry)]
-        self.body = None
+        # They stand in the order in which they became known.
+        place = bisect_left(entries, entry.known, key=_known)
+        while entries[place] is not entry:
+            place += 1
+        del entries[place]
+        self.counts[entry.kind] -= 1
+        if self._body is not None:
+            start = sum(self._sizes[:place])
+            del self._body[start : start + self._sizes.pop(place)]
+
+    def outdate(self) -> None:
+        """Forget how the facts are encoded: one of them was changed."""
+        self._body = None
+
+    def encoded(self) -> bytearray:
+        """The facts one after the other, as they are kept; each is encoded once."""
+        if self._body is None:
+            encoded = [encode_entry(entry) for entry in self.state.entries]
+            self._body = bytearray().join(encoded)
+            self._sizes = [len(one) for one in encoded]
+        return self._body
 
     def attribute_at(self, field: str, t: int) -> Any:
         """The attribute's value at t; None where it is unknown."""
@@ -165,21 +246,16 @@ class Account:
         series = self.series.get(number)
         if series is None:
             return []
-        times = series.times
-        low = bisect_right(times, t - closes) if closes != NEVER else 0
-        return series.entries[low : bisect_right(times, t - opens)]
+        low, high = series.span(opens, closes, t)
+        return series.entries[low:high]
 
     def boundary(self, number: int, opens: int, closes: int, t: int) -> int:
         """The next instant after t at which a fact of a series starts or stops to count."""
         series = self.series.get(number)
-        if series is None:
-            return NEVER
-        opening = series.next_after(t - opens)
-        instant = opening + opens if opening != NEVER else NEVER
-        if closes == NEVER:
-            return instant
-        closing = series.next_after(t - closes)
-        return min(instant, closing + closes) if closing != NEVER else instant
+        return NEVER if series is None else series.boundary(opens, closes, t)
+
+
+_known = attrgetter("known")
 
 
 def _key(entry: Entry) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import msgspec
 
 from resegment.schemas.change import Cause, SegmentChange, identify_change
 from resegment.schemas.fact import Fact
-from resegment.schemas.state import AccountState, Membership, encode_entries, encode_with
+from resegment.schemas.state import AccountState, Membership, encode_with
 from resegment.schemas.times import HORIZON, NEVER, format_instant
 from resegment.segmentation.account import Account
 from resegment.segmentation.evidence import give_reason
@@ -46,10 +46,7 @@ class Engine:
 
     def encode(self, account: Account) -> bytes:
         """The bytes to keep: `encode_state` of what `close` gives, without encoding each fact again."""
-        state = self.close(account)
-        if account.body is None:
-            account.body = encode_entries(state.entries)
-        return encode_with(state, account.body)
+        return encode_with(self.close(account), account.encoded())
 
     # Facts and time
 

@@ -51,7 +51,7 @@ class Fold:
             if (fact.recorded, fact.id) < (old.recorded, old.id):
                 old.older = [*(old.older or ()), fact.id][-MAX_OLDER:]
                 account.ids[key] = old
-                account.body = None
+                account.outdate()
                 return False
             older = [*(old.older or ()), old.id][-MAX_OLDER:]
             latest = max(old.time, old.latest)
@@ -116,14 +116,13 @@ class Fold:
         data = entry.data or {}
         kind = entry.kind
         found: list[Series] = []
-        for watcher in program.watchers[kind]:
-            if watcher.recognise(data):
-                series = account.series.get(watcher.number)
-                if series is None:
-                    series = account.series[watcher.number] = Series()
-                found.append(series)
-                if touched is not None:
-                    touched.update(watcher.leaves)
+        for watcher in program.recognisers[kind].find(data):
+            series = account.series.get(watcher.number)
+            if series is None:
+                series = account.series[watcher.number] = Series()
+            found.append(series)
+            if touched is not None:
+                touched.update(watcher.leaves)
         if kind == FIRMOGRAPHIC:
             for name in data:
                 found.append(self._attribute(account, name))
@@ -157,19 +156,12 @@ class Fold:
             state.pruned = now
             for entry in [one for one in entries if self._is_spent(one, now)]:
                 self._remove(account, entry, None)
-        if len(entries) > program.limits.facts:
+        if account.counts[kind] > program.limits.facts:
             same = sorted((one for one in entries if one.kind == kind), key=lambda one: (one.time, one.id))
-            if len(same) > program.limits.facts:
-                spare = (one for one in same if self._is_overwritten(account, one, now))
-                self._remove(account, next(spare, same[0]), touched)
+            # Some more than need be, so that an account that is full does not pay for it with each fact.
+            for entry in same[: 1 + program.limits.facts // 64]:
+                self._remove(account, entry, None)
                 state.dropped += 1
-                self.dropped += 1
-
-    def _is_overwritten(self, account: Account, entry: Entry, now: int) -> bool:
-        """Whether the account's attributes stay what they are without the fact; so of every other kind."""
-        if entry.kind != FIRMOGRAPHIC or entry.retracted:
-            return True
-        return all(account.attributes[name].newest_at(now) is not entry for name in entry.data or ())
 
     def _is_spent(self, entry: Entry, now: int) -> bool:
         """Whether no test can ever count the fact again, and no redelivery of what it replaced can either."""

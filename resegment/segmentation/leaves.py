@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
+from itertools import islice, pairwise
 from typing import Protocol
 
 from resegment.schemas.state import Entry
@@ -11,7 +12,7 @@ from resegment.schemas.times import NEVER
 from resegment.segmentation.account import Account
 from resegment.segmentation.checks import Predicate, is_number
 from resegment.segmentation.conditions import Check, Checks, Window
-from resegment.segmentation.measures import DecayOf, Measure
+from resegment.segmentation.measures import Attribute, DecayOf, Measure
 
 Judgement = tuple[bool | None, int]
 """True, false or None (unknown), and an instant before which time alone does not change that."""
@@ -81,14 +82,31 @@ class MeasureLeaf:
         self.measure, self.predicate = measure, predicate
 
     def judge(self, account: Account, t: int) -> Judgement:
-        measure, predicate = self.measure, self.predicate
-        says = predicate(measure.value(account, t))
-        boundary = measure.boundary(account, t)
-        for _ in range(LOOKAHEAD):
-            if boundary == NEVER or predicate(measure.value(account, boundary)) is not says:
-                break
-            boundary = measure.boundary(account, boundary)
-        return says, boundary
+        predicate = self.predicate
+        course = self.measure.course(account, t)
+        _, value = next(course)
+        says, instant = predicate(value), NEVER
+        for instant, value in islice(course, LOOKAHEAD):
+            if predicate(value) is not says:
+                return says, instant
+        return says, NEVER if next(course, None) is None else instant
+
+
+class AttributeLeaf(MeasureLeaf):
+    """A test of an attribute: the newest value decides, unless one is dated ahead."""
+
+    def __init__(self, attribute: Attribute, predicate: Predicate) -> None:
+        super().__init__(attribute, predicate)
+        self.field = attribute.field
+
+    def judge(self, account: Account, t: int) -> Judgement:
+        history = account.attributes.get(self.field)
+        if history is None:
+            return self.predicate(None), NEVER
+        times = history.times
+        if times and times[-1] > t:
+            return super().judge(account, t)
+        return self.predicate(history.value_at(t)), NEVER
 
 
 class DecayLeaf:
@@ -99,19 +117,22 @@ class DecayLeaf:
         self.bounds = tuple(bound for check in checks for bound in _bounds(check))
 
     def judge(self, account: Account, t: int) -> Judgement:
-        value = self.measure.value(account, t)
+        total = self.measure.total(account, t)
+        value = self.measure.decay(total, t)
         says = self.predicate(value)
         boundary = self.measure.boundary(account, t)
-        return says, min([boundary, *(self._cross(account, t, value, bound, says) for bound in self.bounds)])
+        for bound in self.bounds:
+            boundary = min(boundary, self._cross(total, t, value, bound, says))
+        return says, boundary
 
-    def _cross(self, account: Account, t: int, value: float, bound: float, says: bool | None) -> int:
-        """The first whole millisecond after t at which the sum has passed the bound, or NEVER."""
+    def _cross(self, total: tuple[int, float], t: int, value: float, bound: float, says: bool | None) -> int:
+        """The first whole millisecond after t at which the sum of the same facts has passed the bound, or NEVER."""
         if not bound or not value or (bound > 0) != (value > 0) or abs(value) < abs(bound):
             return NEVER
         distance = (math.log2(abs(value)) - math.log2(abs(bound))) * self.measure.half_life
         around = t + math.floor(distance)
         for instant in range(max(t + 1, around - 1), around + 3):
-            if self.predicate(self.measure.value(account, instant)) is not says:
+            if self.predicate(self.measure.decay(total, instant)) is not says:
                 return instant
         return max(t + 1, around + 3)
 
@@ -138,6 +159,9 @@ class SequenceLeaf:
 
     def _latest_start(self, account: Account, t: int) -> int | None:
         """The greatest time of a first step from which the sequence is complete at t."""
+        chain = self._latest_chain(account, t)
+        if chain is None or all(after - before <= self.gap for after, before in pairwise(chain)):
+            return None if chain is None else chain[-1]
         ends: list[int] = []
         starts: list[int] = []
         for index, number in enumerate(self.series):
@@ -161,6 +185,21 @@ class SequenceLeaf:
             if not ends:
                 return None
         return starts[-1] if starts else None
+
+    def _latest_chain(self, account: Account, t: int) -> list[int] | None:
+        """The times of the steps, last to first, each as late as it can be where gaps do not matter."""
+        chain: list[int] = []
+        before = t + 1
+        for number in reversed(self.series):
+            series = account.series.get(number)
+            place = 0 if series is None else bisect_left(series.times, before)
+            if series is None or not place:
+                return None
+            before = series.times[place - 1]
+            if before <= t - self.within:
+                return None
+            chain.append(before)
+        return chain
 
     def evidence(self, account: Account, t: int) -> list[Entry]:
         start = self._latest_start(account, t)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
+from typing import Any, Final, Protocol
 
 from resegment.schemas.state import Entry
 from resegment.schemas.times import NEVER
-from resegment.segmentation.account import Account
+from resegment.segmentation.account import Account, Series, Summary
 from resegment.segmentation.checks import is_number, type_of
 from resegment.segmentation.conditions import Aggregation, Window
 
@@ -22,6 +25,17 @@ class Measure(Protocol):
     def boundary(self, account: Account, t: int) -> int:
         """No later than the next instant after t at which the value is another by time alone, or NEVER."""
         ...
+
+    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+        """The value at t, then at each boundary after it, for as long as there is one."""
+        ...
+
+
+def follow(measure: Measure, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+    """The course of any measure."""
+    while t != NEVER:
+        yield t, measure.value(account, t)
+        t = measure.boundary(account, t)
 
 
 class Attribute:
@@ -38,6 +52,9 @@ class Attribute:
         history = account.attributes.get(self.field)
         return NEVER if history is None else history.next_after(t)
 
+    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+        return follow(self, account, t)
+
 
 class AggregateOf:
     """A value over the facts in a window."""
@@ -45,15 +62,41 @@ class AggregateOf:
     def __init__(self, function: Aggregation, series: int, window: Window, field: str | None) -> None:
         self.function, self.series, self.field = function, series, field
         self.opens, self.closes = window.opens, window.closes
+        self._key = (function, field)
+        summarise, self._unite = _AGGREGATES[function]
+        self._summary = partial(summarise, field or "")
 
     def value(self, account: Account, t: int) -> Any:
-        entries = account.window(self.series, self.opens, self.closes, t)
-        if self.field is None:
-            return len(entries)
-        return _AGGREGATE[self.function](entries, self.field)
+        series = account.series.get(self.series)
+        if series is None:
+            return self._unite([self._summary([])])
+        low, high = series.span(self.opens, self.closes, t)
+        return self._unite(series.summarise(self._key, low, high, self._summary))
 
     def boundary(self, account: Account, t: int) -> int:
         return account.boundary(self.series, self.opens, self.closes, t)
+
+    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+        value = self.value(account, t)
+        series = account.series.get(self.series)
+        only_leaving = series is None or series.next_after(t - self.opens) == NEVER
+        if self.function not in ("count", "sum") or type(value) is not int or not only_leaving:
+            return follow(self, account, t)
+        return self._fall(series, value, t)
+
+    def _fall(self, series: Series | None, value: int, t: int) -> Iterator[tuple[int, int]]:
+        """The course of a sum of whole numbers that facts leave, one after the other, and none joins."""
+        yield t, value
+        if series is None or self.closes == NEVER:
+            return
+        times, entries, closes = series.times, series.entries, self.closes
+        low, high = series.span(self.opens, closes, t)
+        while low < high:
+            time = times[low]
+            while low < high and times[low] == time:
+                value -= 1 if self.field is None else sum(_numbers([entries[low]], self.field))
+                low += 1
+            yield time + closes, value
 
 
 class DecayOf:
@@ -62,23 +105,44 @@ class DecayOf:
     def __init__(self, series: int, window: Window, field: str | None, half_life: int) -> None:
         self.series, self.field, self.half_life = series, field, half_life
         self.opens, self.closes = window.opens, window.closes
+        self._key = ("decay", field, half_life)
 
     def value(self, account: Account, t: int) -> float:
-        weights = [
-            (entry.time, weight)
-            for entry in account.window(self.series, self.opens, self.closes, t)
-            if (weight := self._weight(entry))
-        ]
+        return self.decay(self.total(account, t), t)
+
+    def total(self, account: Account, t: int) -> tuple[int, float]:
+        """The time of the newest fact that counts at t, and what the sum was then (of those same facts)."""
+        series = account.series.get(self.series)
+        if series is None:
+            return 0, 0.0
+        low, high = series.span(self.opens, self.closes, t)
+        parts = [part for part in series.summarise(self._key, low, high, self._summarise) if part is not None]
+        if not parts:
+            return 0, 0.0
+        if len(parts) == 1:
+            return parts[0]
+        latest = parts[-1][0]
+        return latest, math.fsum(part * math.exp2((time - latest) / self.half_life) for time, part in parts)
+
+    def decay(self, total: tuple[int, float], t: int) -> float:
+        """What is left of a total at t."""
+        latest, value = total
+        scaled = value * math.exp2((latest - t) / self.half_life)
+        # A sum that has decayed below the least float keeps its sign.
+        return scaled if scaled or not value else math.copysign(math.ulp(0.0), value)
+
+    def _summarise(self, entries: list[Entry]) -> tuple[int, float] | None:
+        weights = [(entry.time, weight) for entry in entries if (weight := self._weight(entry))]
         if not weights:
-            return 0.0
+            return None
         latest = weights[-1][0]
-        # Relative to the latest fact, so that a sum which has decayed below the least float keeps its sign.
-        total = math.fsum(weight * math.exp2((time - latest) / self.half_life) for time, weight in weights)
-        scaled = total * math.exp2((latest - t) / self.half_life)
-        return scaled if scaled or not total else math.copysign(math.ulp(0.0), total)
+        return latest, math.fsum(w * math.exp2((time - latest) / self.half_life) for time, w in weights)
 
     def boundary(self, account: Account, t: int) -> int:
         return account.boundary(self.series, self.opens, self.closes, t)
+
+    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+        return follow(self, account, t)
 
     def _weight(self, entry: Entry) -> float:
         value = None if self.field is None else (entry.data or {}).get(self.field)
@@ -102,6 +166,9 @@ class RatioOf:
     def boundary(self, account: Account, t: int) -> int:
         return min(self.over.boundary(account, t), self.under.boundary(account, t))
 
+    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+        return follow(self, account, t)
+
 
 class GrowthOf:
     """(v(t) - v(t - over)) / abs(v(t - over)) of an attribute."""
@@ -122,6 +189,9 @@ class GrowthOf:
         past = history.next_after(t - self.over)
         return min(history.next_after(t), past + self.over if past != NEVER else NEVER)
 
+    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+        return follow(self, account, t)
+
 
 def _divide(over: Any, under: Any) -> float | None:
     try:
@@ -139,35 +209,44 @@ def _numbers(entries: list[Entry], field: str) -> list[Any]:
     return [value for value in _present(entries, field) if is_number(value)]
 
 
-def _total(numbers: list[Any]) -> Any:
-    if any(type(one) is float for one in numbers):
-        try:
-            return math.fsum(numbers)
-        except OverflowError:
-            return None
-    return sum(numbers)
+# What each aggregation makes of some facts in a row, and how it unites what it made of several such rows.
 
 
-def _sum(entries: list[Entry], field: str) -> Any:
-    return _total(_numbers(entries, field))
+def _count(_: str, entries: list[Entry]) -> int:
+    return len(entries)
 
 
-def _average(entries: list[Entry], field: str) -> Any:
+def _add(field: str, entries: list[Entry]) -> tuple[list[Any], int | None]:
+    """The numbers, and their sum where all are whole."""
     numbers = _numbers(entries, field)
-    total = _total(numbers)
-    return _divide(total, len(numbers)) if numbers and total is not None else None
+    return numbers, sum(numbers) if all(type(one) is int for one in numbers) else None
 
 
-def _least(entries: list[Entry], field: str) -> Any:
+def _total(parts: list[tuple[list[Any], int | None]]) -> Any:
+    totals = [total for _, total in parts if total is not None]
+    if len(totals) == len(parts):
+        return sum(totals)
+    try:
+        return math.fsum(chain.from_iterable(numbers for numbers, _ in parts))
+    except OverflowError:
+        return None
+
+
+def _average(parts: list[tuple[list[Any], int | None]]) -> Any:
+    total, count = _total(parts), sum(len(numbers) for numbers, _ in parts)
+    return _divide(total, count) if count and total is not None else None
+
+
+def _least(field: str, entries: list[Entry]) -> Any:
     return min(_numbers(entries, field), default=None)
 
 
-def _greatest(entries: list[Entry], field: str) -> Any:
+def _greatest(field: str, entries: list[Entry]) -> Any:
     return max(_numbers(entries, field), default=None)
 
 
-def _distinct(entries: list[Entry], field: str) -> int:
-    return len({(type_of(value), _hashable(value)) for value in _present(entries, field)})
+def _different(field: str, entries: list[Entry]) -> frozenset[Any]:
+    return frozenset((type_of(value), _hashable(value)) for value in _present(entries, field))
 
 
 def _hashable(value: Any) -> Any:
@@ -178,20 +257,25 @@ def _hashable(value: Any) -> Any:
     return value
 
 
-def _latest(entries: list[Entry], field: str) -> Any:
+def _last(field: str, entries: list[Entry]) -> Any:
     return next((v for e in reversed(entries) if (v := (e.data or {}).get(field)) is not None), None)
 
 
-def _earliest(entries: list[Entry], field: str) -> Any:
+def _first(field: str, entries: list[Entry]) -> Any:
     return next((v for e in entries if (v := (e.data or {}).get(field)) is not None), None)
 
 
-_AGGREGATE = {
-    "sum": _sum,
-    "avg": _average,
-    "min": _least,
-    "max": _greatest,
-    "distinct": _distinct,
-    "latest": _latest,
-    "earliest": _earliest,
+def _known(parts: list[Any]) -> Iterator[Any]:
+    return (part for part in parts if part is not None)
+
+
+_AGGREGATES: Final[dict[Aggregation, tuple[Callable[[str, list[Entry]], Summary], Callable[[list[Any]], Any]]]] = {
+    "count": (_count, sum),
+    "sum": (_add, _total),
+    "avg": (_add, _average),
+    "min": (_least, lambda parts: min(_known(parts), default=None)),
+    "max": (_greatest, lambda parts: max(_known(parts), default=None)),
+    "distinct": (_different, lambda parts: len(frozenset().union(*parts))),
+    "latest": (_last, lambda parts: next(_known(parts[::-1]), None)),
+    "earliest": (_first, lambda parts: next(_known(parts), None)),
 }

@@ -27,12 +27,10 @@ from resegment.segmentation.conditions import (
     Window,
 )
 from resegment.segmentation.definition import Definition, Segment, walk
-from resegment.segmentation.leaves import DecayLeaf, Leaf, MeasureLeaf, OccursLeaf, SequenceLeaf
+from resegment.segmentation.leaves import AttributeLeaf, DecayLeaf, Leaf, MeasureLeaf, OccursLeaf, SequenceLeaf
 from resegment.segmentation.logic import Logic, Untils, Values, compile_deadline, compile_first, compile_logic
 from resegment.segmentation.measures import AggregateOf, Attribute, DecayOf, GrowthOf, Measure, RatioOf
-
-Recognise = Callable[[dict[str, Any]], bool]
-"""Whether a fact's data pass every test of a matcher's `where`."""
+from resegment.segmentation.recognition import Recogniser, Watcher
 
 DAY: Final = 86_400_000
 
@@ -45,16 +43,6 @@ class Limits:
     """What bounds an account's state: `facts` of one kind at the most; the oldest are dropped, and counted."""
 
     facts: int = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class Watcher:
-    """One matcher: its series, the leaves that it feeds, and how long after its time a fact of it can count."""
-
-    number: int
-    recognise: Recognise
-    leaves: tuple[int, ...]
-    closes: int
 
 
 class SegmentTest(NamedTuple):
@@ -150,6 +138,8 @@ class Program:
         predicate: Predicate = compile_checks(part.checks)
         if isinstance(measure, DecayOf):
             return DecayLeaf(measure, part.checks, predicate)
+        if isinstance(measure, Attribute):
+            return AttributeLeaf(measure, predicate)
         return MeasureLeaf(measure, predicate)
 
     def _measure(self, name: str, needs: _Needs) -> Measure:
@@ -210,11 +200,11 @@ class Program:
         for trait in self.definition.traits.values():
             if isinstance(trait, Aggregate | Decay) and trait.matcher not in self._series:
                 self._closes.setdefault(trait.matcher, 0)
-        self.watchers: list[list[Watcher]] = [[] for _ in KINDS]
+        watchers: dict[str, list[Watcher]] = {kind: [] for kind in KINDS}
         for matcher, number in self._series.items():
             leaves = tuple(i for i, needs in enumerate(self._needs) if matcher in needs.matchers)
-            watcher = Watcher(number, _recogniser(matcher), leaves, self._closes[matcher])
-            self.watchers[KINDS.index(matcher.kind)].append(watcher)
+            watchers[matcher.kind].append(Watcher(number, matcher, leaves, self._closes[matcher]))
+        self.recognisers = [Recogniser(watchers[kind]) for kind in KINDS]
         self.attribute_leaves: dict[str, tuple[int, ...]] = {}
         for index, needs in enumerate(self._needs):
             for name in needs.attributes:
@@ -253,13 +243,3 @@ class Program:
         if kind == "tech" and self.uses_technologies:
             fields.update(("technology", "change"))
         return frozenset(fields)
-
-
-def _recogniser(matcher: Matcher) -> Recognise:
-    tests = [(name, compile_checks(checks)) for name, checks in matcher.where]
-    if not tests:
-        return lambda _: True
-    if len(tests) == 1:
-        ((name, test),) = tests
-        return lambda data: test(data.get(name)) is True
-    return lambda data: all(test(data.get(name)) is True for name, test in tests)

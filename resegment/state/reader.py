@@ -132,6 +132,24 @@ class PrefixReader:
                     break
                 seen.update(found)
 
+    async def position(self, partition: int) -> Position | None:
+        """Where a partition stands, None where nothing was ever written."""
+        with _answering("read the position"):
+            answer: Any = self._client.hmget(self._keys[partition].meta, list(_POSITION))
+            return _position(await answer)
+
+    async def raw_states(self, partition: int) -> AsyncIterator[tuple[str, bytes]]:
+        """Every account of a partition with its encoded state; one may come twice."""
+        cursor = 0
+        while True:
+            with _answering("scan accounts"):
+                answer: Any = self._client.hscan(self._keys[partition].accounts, cursor, count=SCAN_BATCH)
+                cursor, found = await answer
+            for name, value in found.items():
+                yield name.decode(), value
+            if not cursor:
+                return
+
     async def look(self, now: int | None = None) -> list[PartitionLook]:
         """Every partition. What is due is due by `now` (ms), or by each partition's own clock."""
         pipe = self._client.pipeline(transaction=False)

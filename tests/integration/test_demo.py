@@ -21,6 +21,15 @@ async def start(folder: Path) -> Process:
     )
 
 
+def children(pid: int) -> list[str]:
+    listing = Path(f"/proc/{pid}/task")
+    return [child for task in listing.iterdir() for child in (task / "children").read_text().split()]
+
+
+def runs(pid: str) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
 async def test_the_demo_replays_everything_and_agrees_with_a_backtest(tmp_path: Path) -> None:
     process = await start(tmp_path / "demo")
     output, error = (text.decode() for text in await asyncio.wait_for(process.communicate(), DEADLINE))
@@ -37,11 +46,10 @@ async def test_a_demo_that_is_stopped_leaves_no_server_behind(tmp_path: Path) ->
     async with asyncio.timeout(DEADLINE):
         while "a broker started" not in (await process.stdout.readline()).decode():
             pass
-    listing = Path(f"/proc/{process.pid}/task")
-    servers = [pid for task in listing.iterdir() for pid in (task / "children").read_text().split()]
+    servers = children(process.pid)
     assert len(servers) == 2
     process.send_signal(signal.SIGINT)
     _, error = await asyncio.wait_for(process.communicate(), DEADLINE)
     assert process.returncode == 130, error.decode()
     assert "Traceback" not in error.decode()
-    assert not [pid for pid in servers if Path(f"/proc/{pid}").exists()]
+    assert not [pid for pid in servers if runs(pid)]

@@ -1,0 +1,28 @@
+# A worker, and every other command of `resegment`. What is installed was checked against the hashes of
+# requirements.lock, and nothing that only tests need is in it.
+FROM python:3.11.11-slim-bookworm AS build
+WORKDIR /src
+COPY requirements.lock ./
+RUN pip wheel --no-cache-dir --require-hashes --wheel-dir /wheels -r requirements.lock
+COPY . .
+RUN pip install --no-index --find-links /wheels --upgrade setuptools \
+    && pip wheel --no-index --no-build-isolation --no-deps --wheel-dir /wheels . \
+    && python -m venv /opt/resegment \
+    && /opt/resegment/bin/pip install --no-index --find-links /wheels resegment
+
+FROM python:3.11.11-slim-bookworm
+RUN useradd --system --uid 10001 --no-create-home resegment
+COPY --from=build /opt/resegment /opt/resegment
+COPY examples /examples
+ENV PATH=/opt/resegment/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    RESEGMENT_HTTP_HOST=0.0.0.0 \
+    RESEGMENT_LOG_FORMAT=json \
+    RESEGMENT_SEGMENTS=/examples/segments.yaml
+USER 10001
+WORKDIR /examples
+EXPOSE 8300
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as http; http.urlopen('http://127.0.0.1:' + os.environ.get('RESEGMENT_HTTP_PORT', '8300') + '/healthz', timeout=4)"]
+ENTRYPOINT ["resegment"]
+CMD ["worker"]

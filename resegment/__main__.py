@@ -1,0 +1,5 @@
+"""`python -m resegment`: the command line."""
+
+from resegment.cli import main
+
+main()

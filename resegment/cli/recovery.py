@@ -1,0 +1,208 @@
+"""`resegment rebuild` and `resegment verify`: Redis from the log, and Redis against the log."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from resegment.cli.connection import Folder, Kafka, Prefix, Redis, WrongUse
+from resegment.cli.options import AsJson
+from resegment.errors import ResegmentError
+
+if TYPE_CHECKING:
+    from resegment.segmentation.definition import Definition
+    from resegment.segmentation.engine import Engine
+    from resegment.streams.replaying import Difference
+
+REBUILD_EXAMPLES: Final = """
+[bold]Example[/bold]
+
+RESEGMENT_KAFKA=kafka:9092 RESEGMENT_REDIS=redis://redis resegment rebuild --segments segments.yaml
+"""
+
+VERIFY_EXAMPLES: Final = """
+[bold]Examples[/bold]
+
+resegment verify --segments segments.yaml
+
+resegment verify --segments segments.yaml --json | jq .account
+"""
+
+Segments = Annotated[
+    Path | None, typer.Option("--segments", "-s", metavar="FILE", help="The active segments file.")
+]
+TRIES: Final = 5
+"""How often a partition that moved on while it was read is read again."""
+
+
+class WorkersRunning(WrongUse):
+    """A rebuild needs the prefix for itself."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(
+            f"{workers} workers of this prefix are running",
+            remedy="Stop them first. New events wait in Kafka until they run again.",
+        )
+
+
+class StillMoving(ResegmentError):
+    """The partition takes in events faster than it can be compared."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(
+            f"partition {partition} moved on each time that it was compared",
+            remedy="Run it when less comes in, or stop the workers meanwhile.",
+        )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(epilog=REBUILD_EXAMPLES)(rebuild)
+    app.command(epilog=VERIFY_EXAMPLES)(verify)
+
+
+def rebuild(
+    segments: Segments = None,
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fill an empty Redis from the log of `signals`; nothing is routed, and no sequence number goes down.
+
+    Workers must be stopped: new events wait in Kafka. Refused where the log does not begin at its beginning.
+    """
+    from resegment.console.terminal import print_note, write_json
+
+    records = asyncio.run(_rebuild(segments, folder=folder, kafka=kafka, redis=redis, prefix=prefix))
+    if as_json:
+        write_json(sys.stdout.buffer, {"records": records})
+    else:
+        print_note(f"Rebuilt from {records:,} records. Workers may start again.")
+
+
+def verify(
+    segments: Segments = None,
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare Redis with a replay of the log and print every difference; exit with 1 if there is any."""
+    from resegment.console.terminal import print_note, write_json_lines
+
+    accounts, found = asyncio.run(_verify(segments, folder=folder, kafka=kafka, redis=redis, prefix=prefix))
+    described = [
+        {"account": one.account, "what": one.what, "in_redis": repr(one.in_redis), "in_log": repr(one.in_log)}
+        for one in found
+    ]
+    if as_json:
+        write_json_lines(sys.stdout.buffer, described)
+    else:
+        for one in described:
+            typer.echo(
+                f"{one['account']}: {one['what']}: Redis has {one['in_redis']}, the log gives {one['in_log']}"
+            )
+        print_note(f"{len(found):,} differences in {accounts:,} accounts.")
+    if found:
+        raise typer.Exit(1)
+
+
+def _load(segments: Path | None, given: Any) -> Definition:
+    from resegment.sources.segments import load_definition
+
+    return load_definition(str(segments or given.segments))
+
+
+async def _rebuild(segments: Path | None, **given: Any) -> int:
+    from resegment.agents.ownership import OwnedPartition
+    from resegment.cli.connection import load_settings, resolve
+    from resegment.console.progress import show_progress
+    from resegment.state.redis import PartitionStore
+    from resegment.streams import replaying
+    from resegment.streams.identity import identify
+    from resegment.streams.prefix import agree, set_rebuilding
+    from resegment.streams.registry import read_workers
+    from resegment.streams.security import connect_redis, secure_kafka
+    from resegment.streams.topics import Topics
+
+    settings = load_settings(**given)
+    connection = resolve(settings)
+    definition = _load(segments, settings)
+    security = secure_kafka(settings).clients()
+    topics, partitions = Topics(connection.prefix), connection.partitions
+    client = connect_redis(settings, connection.redis_url)
+    try:
+        if workers := await read_workers(client, connection.prefix):
+            raise WorkersRunning(len(workers))
+        log = await asyncio.to_thread(identify, connection.bootstrap, topics.signals.name, **security)
+        source = replaying.Source(connection.bootstrap, topics, security)
+        floors = await replaying.read_floors(source)
+        ends = await replaying.check_complete(source)
+        await agree(
+            client,
+            connection.prefix,
+            partitions=partitions,
+            clock=settings.clock,
+            definition=definition.version,
+        )
+        await set_rebuilding(client, connection.prefix, begun=True)
+        total = 0
+        with show_progress() as bars:
+            for number in range(partitions):
+                store = PartitionStore(client, connection.prefix, number)
+                owned = OwnedPartition(number, store, _engine(definition, settings))
+                advance = bars.count(f"partition {number}", ends[number])
+                total += await replaying.rebuild_partition(
+                    owned, source, log=log, floors=floors, partitions=partitions, progress=advance
+                )
+        await set_rebuilding(client, connection.prefix, begun=False)
+        return total
+    finally:
+        await client.aclose()
+
+
+async def _verify(segments: Path | None, **given: Any) -> tuple[int, list[Difference]]:
+    from resegment.cli.view import viewing
+    from resegment.console.progress import show_progress
+    from resegment.streams import replaying
+    from resegment.streams.prefix import check_definition
+    from resegment.streams.security import secure_kafka
+
+    found: list[Difference] = []
+    accounts = 0
+    async with viewing(**given) as view:
+        definition = _load(segments, view.settings)
+        check_definition(view.held, definition.version)
+        engine = _engine(definition, view.settings)
+        source = replaying.Source(view.bootstrap, view.topics, secure_kafka(view.settings).clients())
+        with show_progress() as bars:
+            for number in range(view.reader.partitions):
+                for _ in range(TRIES):
+                    position = await view.reader.position(number)
+                    stored = {name: value async for name, value in view.reader.raw_states(number)}
+                    if await view.reader.position(number) == position:
+                        break
+                else:
+                    raise StillMoving(number)
+                accounts += len(stored)
+                if position is not None:
+                    advance = bars.count(f"partition {number}", position.offset)
+                    found += await replaying.verify_partition(
+                        number, engine, stored, position.offset, source, progress=advance
+                    )
+    return accounts, found
+
+
+def _engine(definition: Definition, settings: Any) -> Engine:
+    from resegment.segmentation.engine import Engine
+    from resegment.segmentation.program import Limits, Program
+
+    return Engine(Program(definition, Limits(facts=settings.facts_per_kind)))

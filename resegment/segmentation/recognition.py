@@ -1,0 +1,97 @@
+"""Which matchers take a fact: those of its kind are found by the words that they ask for, not tried one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from resegment.segmentation.checks import compile_checks
+from resegment.segmentation.conditions import Check, Checks, Matcher
+
+Recognise = Callable[[dict[str, Any]], bool]
+"""Whether a fact's data pass every test of a matcher's `where`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """One matcher: its series, the leaves that it feeds, and how long after its time a fact of it can count."""
+
+    number: int
+    matcher: Matcher
+    leaves: tuple[int, ...]
+    closes: int
+
+
+_Candidates = list[tuple[Watcher, Recognise | None]]
+"""Watchers, each with what is left to test, if anything."""
+
+
+class Recogniser:
+    """The watchers of one kind of facts."""
+
+    def __init__(self, watchers: Iterable[Watcher]) -> None:
+        self._always: list[Watcher] = []
+        self._tried: list[tuple[Watcher, Recognise]] = []
+        self._by_word: dict[str, dict[str, _Candidates]] = {}
+        watchers = list(watchers)
+        variety: dict[str, set[str]] = {}
+        for watcher in watchers:
+            for field, words in _words_of(watcher.matcher):
+                variety.setdefault(field, set()).update(words)
+        for watcher in watchers:
+            where = watcher.matcher.where
+            # The field with the most words in all tells the most apart.
+            asked = max(_words_of(watcher.matcher), key=lambda one: len(variety[one[0]]), default=None)
+            if not where:
+                self._always.append(watcher)
+            elif asked is None:
+                self._tried.append((watcher, _recogniser(where)))
+            else:
+                field, words = asked
+                rest = tuple(test for test in where if test[0] != field or len(test[1]) > 1)
+                recognise = _recogniser(rest) if rest else None
+                candidates = self._by_word.setdefault(field, {})
+                for word in words:
+                    candidates.setdefault(word, []).append((watcher, recognise))
+        self._fields = tuple(self._by_word.items())
+
+    def find(self, data: dict[str, Any]) -> list[Watcher]:
+        """The watchers that take a fact with these data."""
+        found = self._always.copy()
+        for field, candidates in self._fields:
+            word = data.get(field)
+            if type(word) is str and word in candidates:
+                for watcher, recognise in candidates[word]:
+                    if recognise is None or recognise(data):
+                        found.append(watcher)
+        for watcher, recognise in self._tried:
+            if recognise(data):
+                found.append(watcher)
+        return found
+
+
+def _words_of(matcher: Matcher) -> list[tuple[str, frozenset[str]]]:
+    """Fields that have to hold one of some words."""
+    found: list[tuple[str, frozenset[str]]] = []
+    for field, checks in matcher.where:
+        for check in checks:
+            words = _words(check)
+            if words:
+                found.append((field, words))
+                break
+    return found
+
+
+def _words(check: Check) -> frozenset[str]:
+    operand = check.operand if isinstance(check.operand, tuple) else (check.operand,)
+    words = frozenset(one for one in operand if isinstance(one, str))
+    return words if check.operator in ("eq", "in") and len(words) == len(set(operand)) else frozenset()
+
+
+def _recogniser(where: tuple[tuple[str, Checks], ...]) -> Recognise:
+    tests = [(name, compile_checks(checks)) for name, checks in where]
+    if len(tests) == 1:
+        ((name, test),) = tests
+        return lambda data: test(data.get(name)) is True
+    return lambda data: all(test(data.get(name)) is True for name, test in tests)

@@ -1,0 +1,124 @@
+"""Redis from the log, and Redis against the log."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import orjson
+import pytest
+from redis.asyncio import Redis
+
+from resegment.schemas.state import decode_state, encode_state
+from resegment.settings import Settings
+from resegment.state.keys import PartitionKeys
+from resegment.streams.ingest import send_replay
+from resegment.streams.prefix import StateLost
+from resegment.streams.publisher import KafkaPublisher
+from resegment.streams.reading import reading
+from resegment.streams.worker import Worker
+from tests import companies
+from tests.integration.conftest import Stack
+
+PREFIX, PARTITIONS, FILE = "recovery", 4, companies.SEGMENTS
+
+
+async def resegment(stack: Stack, *arguments: str) -> tuple[int, str]:
+    """Run the command line as a process of its own."""
+    environment = {
+        **os.environ,
+        "RESEGMENT_KAFKA": stack.bootstrap,
+        "RESEGMENT_REDIS": stack.redis_url,
+        "RESEGMENT_PARTITIONS": str(PARTITIONS),
+        "RESEGMENT_CLOCK": "facts",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "resegment", *arguments, "--prefix", PREFIX, "--segments", str(FILE)),
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 120)
+    return process.returncode or 0, output.decode()
+
+
+def worker(stack: Stack) -> Worker:
+    settings = Settings(prefix=PREFIX, partitions=PARTITIONS, clock="facts")
+    return Worker(settings, companies.definition(), bootstrap=stack.bootstrap, redis_url=stack.redis_url)
+
+
+async def states(client: Redis) -> dict[str, bytes]:
+    """Every account's state, but for what only says how far the log was read."""
+    found: dict[str, bytes] = {}
+    for number in range(PARTITIONS):
+        held = await client.hgetall(PartitionKeys.of(PREFIX, number).accounts)  # type: ignore[misc]
+        found |= {name.decode(): encode_state(decode_state(value)) for name, value in held.items()}
+    return found
+
+
+def standing(value: bytes) -> object:
+    """What decides the account's future; how many decisions an instant took is not of it."""
+    state = decode_state(value)
+    return state.entries, state.membership, state.deadline
+
+
+async def count(stack: Stack, topic: str) -> int:
+    async with reading(stack.bootstrap, topic) as reader:
+        return sum((await reader.ends()).values())
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_lost_redis_is_noticed_and_rebuilt_from_the_log_without_routing_anything(stack: Stack) -> None:
+    client = Redis.from_url(stack.redis_url)
+    events = companies.events()
+    running = worker(stack)
+    async with running.running():
+        async with KafkaPublisher(stack.bootstrap, idempotent=stack.name != "embedded") as publisher:
+            await send_replay(events, publisher, running.topics, partitions=PARTITIONS, until=companies.UNTIL)
+        assert await running.drain(90)
+    before = await states(client)
+    announced = await count(stack, running.topics.segment_changes.name)
+    commanded = await count(stack, running.topics.workflow_commands.name)
+    assert len(before) > 6_000
+
+    assert await resegment(stack, "verify", "--json") == (0, "")
+
+    victim, state = next(iter(before.items()))
+    await _spoil(client, victim, state)
+    code, output = await resegment(stack, "verify", "--json")
+    assert (code, {orjson.loads(line)["account"] for line in output.splitlines()}) == (1, {victim})
+
+    await client.flushdb()
+    with pytest.raises(StateLost):
+        async with worker(stack).running():
+            pass
+
+    code, output = await resegment(stack, "rebuild")
+    assert code == 0, output
+    rebuilt = await states(client)
+    assert {name: standing(value) for name, value in rebuilt.items()} == {
+        name: standing(value) for name, value in before.items()
+    }
+    assert all(decode_state(rebuilt[name]).sequence >= decode_state(before[name]).sequence for name in before)
+    assert (await resegment(stack, "verify", "--json"))[0] == 0
+    code, output = await resegment(stack, "rebuild")
+    assert (code, "Redis holds accounts" in output) == (1, True)
+
+    async with worker(stack).running() as again:
+        assert await again.drain(60)
+        assert again.changes_decided == 0
+    assert await count(stack, running.topics.segment_changes.name) == announced
+    assert await count(stack, running.topics.workflow_commands.name) == commanded
+    await client.aclose()
+
+
+async def _spoil(client: Redis, account: str, value: bytes) -> None:
+    state = decode_state(value)
+    state.membership = type(state.membership)("somewhere-else", state.membership.entered)
+    for number in range(PARTITIONS):
+        key = PartitionKeys.of(PREFIX, number).accounts
+        if await client.hexists(key, account):  # type: ignore[misc]
+            await client.hset(key, account, encode_state(state))  # type: ignore[misc]
+
+
