@@ -88,11 +88,9 @@ async def rebuild_partition(
     """Fill an empty partition of Redis from its log; nothing is routed. Returns the number of records.
 
     `floors` are the greatest sequence numbers that were ever announced, by account: none goes below.
-    Raises NotEmpty, HistoryIncomplete, TopicUnreadable, StoreUnavailable.
+    Raises HistoryIncomplete, TopicUnreadable, StoreUnavailable.
     """
     await owned.take(log)
-    if owned.position.commit > 1 or owned.position.offset:
-        raise NotEmpty(owned.number)
     records = await _replay(owned, source, None, progress)
     mine = [name for name in floors if partition_of(name.encode(), partitions) == owned.number]
     for names in _chunks(mine):

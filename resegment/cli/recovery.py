@@ -125,6 +125,7 @@ async def _rebuild(segments: Path | None, **given: Any) -> int:
     from resegment.agents.ownership import OwnedPartition
     from resegment.cli.connection import load_settings, resolve
     from resegment.console.progress import show_progress
+    from resegment.state.reader import PrefixReader
     from resegment.state.redis import PartitionStore
     from resegment.streams import replaying
     from resegment.streams.identity import identify
@@ -142,6 +143,10 @@ async def _rebuild(segments: Path | None, **given: Any) -> int:
     try:
         if workers := await read_workers(client, connection.prefix):
             raise WorkersRunning(len(workers))
+        reader = PrefixReader(client, connection.prefix, partitions)
+        for number in range(partitions):
+            if await reader.position(number) is not None:
+                raise replaying.NotEmpty(number)
         log = await asyncio.to_thread(identify, connection.bootstrap, topics.signals.name, **security)
         source = replaying.Source(connection.bootstrap, topics, security)
         floors = await replaying.read_floors(source)

@@ -14,6 +14,8 @@ FIRMOGRAPHIC: Final = KIND_NUMBERS["firmographic"]
 TECH: Final = KIND_NUMBERS["tech"]
 MAX_OLDER: Final = 100
 """How many ids of replaced revisions a fact remembers; an older one would lose against it anyway."""
+MARGIN: Final = 64
+"""An account that has too many facts of a kind loses one more for each so many that it may have."""
 CHANGES_OF_TECH: Final = ("added", "removed")
 
 
@@ -158,10 +160,18 @@ class Fold:
                 self._remove(account, entry, None)
         if account.counts[kind] > program.limits.facts:
             same = sorted((one for one in entries if one.kind == kind), key=lambda one: (one.time, one.id))
-            # Some more than need be, so that an account that is full does not pay for it with each fact.
-            for entry in same[: 1 + program.limits.facts // 64]:
-                self._remove(account, entry, None)
+            spare = [one for one in same if self._is_overwritten(account, one, now)]
+            # Some more than need be, so that a full account does not pay for it with each fact.
+            for entry in (spare or same)[: 1 + program.limits.facts // MARGIN]:
+                self._remove(account, entry, touched)
                 state.dropped += 1
+                self.dropped += 1
+
+    def _is_overwritten(self, account: Account, entry: Entry, now: int) -> bool:
+        """Whether the account's attributes stay what they are without the fact; so of every other kind."""
+        if entry.kind != FIRMOGRAPHIC or entry.retracted:
+            return True
+        return all(account.attributes[name].newest_at(now) is not entry for name in entry.data or ())
 
     def _is_spent(self, entry: Entry, now: int) -> bool:
         """Whether no test can ever count the fact again, and no redelivery of what it replaced can either."""
@@ -171,10 +181,8 @@ class Fold:
         kind, data = entry.kind, entry.data or {}
         if kind == FIRMOGRAPHIC or (kind == TECH and program.uses_technologies):
             return False
-        watchers = program.watchers[kind]
-        if entry.retracted or entry.older:
-            # What it replaced may match anything of its kind.
-            closes = max((one.closes for one in watchers), default=0)
-        else:
-            closes = max((one.closes for one in watchers if one.recognise(data)), default=0)
+        recogniser = program.recognisers[kind]
+        # What a fact replaced may match anything of its kind.
+        matching = recogniser.watchers if entry.retracted or entry.older else recogniser.find(data)
+        closes = max((one.closes for one in matching), default=0)
         return closes != NEVER and max(entry.time, entry.latest) + max(closes, program.memory) <= now

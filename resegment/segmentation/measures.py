@@ -116,7 +116,8 @@ class DecayOf:
         if series is None:
             return 0, 0.0
         low, high = series.span(self.opens, self.closes, t)
-        parts = [part for part in series.summarise(self._key, low, high, self._summarise) if part is not None]
+        summaries = series.summarise(self._key, low, high, self._summarise)
+        parts: list[tuple[int, float]] = [part for part in summaries if part is not None]
         if not parts:
             return 0, 0.0
         if len(parts) == 1:

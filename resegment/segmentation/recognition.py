@@ -31,15 +31,15 @@ class Recogniser:
     """The watchers of one kind of facts."""
 
     def __init__(self, watchers: Iterable[Watcher]) -> None:
+        self.watchers = tuple(watchers)
         self._always: list[Watcher] = []
         self._tried: list[tuple[Watcher, Recognise]] = []
         self._by_word: dict[str, dict[str, _Candidates]] = {}
-        watchers = list(watchers)
         variety: dict[str, set[str]] = {}
-        for watcher in watchers:
+        for watcher in self.watchers:
             for field, words in _words_of(watcher.matcher):
                 variety.setdefault(field, set()).update(words)
-        for watcher in watchers:
+        for watcher in self.watchers:
             where = watcher.matcher.where
             # The field with the most words in all tells the most apart.
             asked = max(_words_of(watcher.matcher), key=lambda one: len(variety[one[0]]), default=None)
