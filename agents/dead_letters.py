@@ -30,6 +30,21 @@ def bury(topic: str, batch: Batch, record: Record, refused: RefusedEvent) -> Mes
     return Message(topic, record.key, record.value, [*own, *kept], timestamp=None)
 
 
+def revive(record: Record) -> Message:
+    """What was refused, as it was: to be sent again to the topic that it came from. Raises KeyError."""
+    about = {name: value for name, value in record.headers if name.startswith(PREFIX)}
+    kept = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
+    # The same partition: in `signals` it is the one of the account, whatever the key.
+    partition = int(about[PREFIX + "partition"])
+    return Message(about[PREFIX + "topic"].decode(), record.key, record.value, kept, partition)
+
+
+def mark_retried(topic: str, record: Record, at: int) -> Message:
+    """The same letter again, with a word that it was sent again at `at` (ms)."""
+    mark = (PREFIX + "retried", format_instant(at).encode())
+    return Message(topic, record.key, record.value, [*record.headers, mark])
+
+
 def read_letter(headers: Headers, key: bytes | None, value: bytes | None) -> Mapping[str, Any]:
     """A dead letter as people read it: the reason and place, and the original bytes."""
     about = {

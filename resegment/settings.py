@@ -14,13 +14,19 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="RESEGMENT_", extra="ignore", frozen=True)
 
-    kafka: str | None = Field(None, description="Kafka brokers, host:port[,host:port]; none: an embedded broker")
+    kafka: str | None = Field(
+        None, description="Kafka brokers, host:port[,host:port]; none: an embedded broker"
+    )
     redis: str | None = Field(None, description="URL of Redis 7 or later; none: an embedded server")
     kafka_tls: bool = Field(False, description="Speak TLS to Kafka")
-    kafka_ca: Path | None = Field(None, description="Certificates of authorities to trust; none: the system's")
+    kafka_ca: Path | None = Field(
+        None, description="Certificates of authorities to trust; none: the system's"
+    )
     kafka_cert: Path | None = Field(None, description="Client certificate, for mutual TLS")
     kafka_key: Path | None = Field(None, description="Key of the client certificate")
-    kafka_sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(None, description="SASL mechanism")
+    kafka_sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        None, description="SASL mechanism"
+    )
     kafka_username: str | None = Field(None, description="SASL user")
     kafka_password: SecretStr | None = Field(None, description="SASL password; better given as a file")
     kafka_password_file: Path | None = Field(None, description="A file that holds the SASL password")
@@ -32,12 +38,17 @@ class Settings(BaseSettings):
     redis_cert: Path | None = Field(None, description="Client certificate for rediss://")
     redis_key: Path | None = Field(None, description="Key of that certificate")
     prefix: str = Field(
-        "resegment", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Begins the names of topics, keys and the group"
+        "resegment",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="Begins the names of topics, keys and the group",
     )
-    partitions: int = Field(8, ge=1, le=1024, description="Partitions of each topic; fixed once a prefix exists")
+    partitions: int = Field(
+        8, ge=1, le=1024, description="Partitions of each topic; fixed once a prefix exists"
+    )
     replication: int = Field(1, ge=1, le=9, description="Replicas of each topic that is created")
     clock: Literal["wall", "facts"] = Field(
-        "wall", description="wall: a fact is known from its receipt on; facts: from its recordedtime on (replays)"
+        "wall",
+        description="wall: a fact is known from its receipt on; facts: from its recordedtime on (replays)",
     )
     segments: Path = Field(Path("segments.yaml"), description="The segments file, or a folder of them")
     aliases: Path | None = Field(None, description="JSON map of alternative domains to an account's own")
@@ -49,10 +60,14 @@ class Settings(BaseSettings):
         20_000, ge=0, description="Decoded accounts that a worker keeps in memory, of each partition it owns"
     )
     facts_per_kind: int = Field(2_000, ge=10, description="Facts of one kind kept of one account at the most")
-    session_timeout: float = Field(10.0, ge=1, description="Seconds until Kafka takes a silent worker for dead")
+    session_timeout: float = Field(
+        10.0, ge=1, description="Seconds until Kafka takes a silent worker for dead"
+    )
     stalled_after: float = Field(
         120.0, ge=1, description="Seconds with lag and no progress after which a worker ends itself"
     )
     drain_timeout: float = Field(30.0, ge=0, description="Seconds that a clean stop of `up` may drain for")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged at the least")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="What is logged at the least"
+    )
     log_format: Literal["console", "json"] = Field("console", description="How: for people, or as JSON lines")

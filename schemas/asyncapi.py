@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from resegment.schemas.fact import KINDS
 from resegment.schemas.jsonschema import (
@@ -28,8 +28,14 @@ VERSION: Final = "1.0.0"
 _BINDING: Final = "0.5.0"
 _STRUCTURED: Final = "application/cloudevents+json"
 _BINARY: Final = "application/json"
-_BY_ACCOUNT: Final = {"type": "string", "description": "The account: one account's messages are in one partition, in order"}
-_ANY_KEY: Final = {"type": "string", "description": "Any key, or none: events are put in order by account on arrival"}
+_BY_ACCOUNT: Final = {
+    "type": "string",
+    "description": "The account: one account's messages are in one partition, in order",
+}
+_ANY_KEY: Final = {
+    "type": "string",
+    "description": "Any key, or none: events are put in order by account on arrival",
+}
 _ORIGINAL_KEY: Final = {"type": "string", "description": "The key of the record that was refused"}
 
 
@@ -50,7 +56,11 @@ def asyncapi_document(addresses: Iterable[Address], *, prefix: str) -> Schema:
     channels: Schema = {}
     operations: Schema = {}
     for address in addresses:
-        made = _event_messages(address.carries, schemas) if address.carries in KINDS else _sent(address.carries, schemas)
+        made = (
+            _event_messages(address.carries, schemas)
+            if address.carries in KINDS
+            else _sent(address.carries, schemas)
+        )
         messages |= made
         channel = _camel(address.topic.removeprefix("{prefix}."))
         channels[channel] = _channel(address, made, prefix)
@@ -83,7 +93,10 @@ def _channel(address: Address, messages: Schema, prefix: str) -> Schema:
         "address": address.topic,
         "description": address.meaning[:1].upper() + address.meaning[1:],
         "parameters": {
-            "prefix": {"default": prefix, "description": "RESEGMENT_PREFIX: begins the names of an installation's topics"}
+            "prefix": {
+                "default": prefix,
+                "description": "RESEGMENT_PREFIX: begins the names of an installation's topics",
+            }
         },
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
         "bindings": {
@@ -100,7 +113,11 @@ def _channel(address: Address, messages: Schema, prefix: str) -> Schema:
 
 def _event_messages(kind: str, schemas: Schema) -> Schema:
     event = _hoist(event_schema(kind), f"{_title(kind)}Event", schemas)
-    about = {"name": f"gtm.{kind}.v1", "summary": event_schema(kind)["description"], "bindings": _keyed(_ANY_KEY)}
+    about = {
+        "name": f"gtm.{kind}.v1",
+        "summary": event_schema(kind)["description"],
+        "bindings": _keyed(_ANY_KEY),
+    }
     return {
         f"{kind}Structured": {
             **about,
@@ -131,10 +148,15 @@ def _sent(carries: str, schemas: Schema) -> Schema:
             "bindings": _keyed(_ORIGINAL_KEY),
         }
     else:
-        name, schema = {CHANGE: (CHANGE_TYPE, change_schema()), COMMAND: (COMMAND_TYPE, command_schema())}[carries]
+        name, schema = {CHANGE: (CHANGE_TYPE, change_schema()), COMMAND: (COMMAND_TYPE, command_schema())}[
+            carries
+        ]
         headers = _content_type(_STRUCTURED)
         if carries == COMMAND:
-            headers["properties"]["workflow"] = {"type": "string", "description": "The workflow, to filter by"}
+            headers["properties"]["workflow"] = {
+                "type": "string",
+                "description": "The workflow, to filter by",
+            }
             headers["required"] = [*headers["required"], "workflow"]
         message = {
             "name": name,

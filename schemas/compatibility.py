@@ -12,7 +12,17 @@ from typing import Any, Final, Literal
 Schema = Mapping[str, Any]
 Direction = Literal["in", "out"]
 
-_NOTES: Final = {"$schema", "$id", "$comment", "$defs", "title", "description", "default", "examples", "x-open"}
+_NOTES: Final = {
+    "$schema",
+    "$id",
+    "$comment",
+    "$defs",
+    "title",
+    "description",
+    "default",
+    "examples",
+    "x-open",
+}
 _UNIONS: Final = {"anyOf", "oneOf"}
 _LEAST: Final = {"minLength", "minItems", "minimum", "exclusiveMinimum"}
 _MOST: Final = {"maxLength", "maxItems", "maximum", "exclusiveMaximum"}
@@ -60,7 +70,9 @@ class _Comparison:
                         break
             if breaks is None:
                 name = _type(one) or _ANYTHING
-                breaks = [f"{path or '.'}: {f'may be {name} now' if self._outward else f'{name} is no longer taken'}"]
+                breaks = [
+                    f"{path or '.'}: {f'may be {name} now' if self._outward else f'{name} is no longer taken'}"
+                ]
             yield from breaks
 
     def _compare_plain(self, path: str, old: Schema, new: Schema) -> Iterator[str]:
@@ -81,8 +93,12 @@ class _Comparison:
     def _compare_words(self, where: str, old: Schema, new: Schema) -> Iterator[str]:
         before, after = _words(old), _words(new)
         if self._outward:
-            gained = [] if before is None or old.get("x-open") else [one for one in after or () if one not in before]
-            if gained or before is not None and after is None:
+            gained = (
+                []
+                if before is None or old.get("x-open")
+                else [one for one in after or () if one not in before]
+            )
+            if gained or (before is not None and after is None):
                 yield f"{where}: may be {_list(gained) or 'any word'} now"
         elif after is not None:
             lost = [one for one in before or () if one not in after]

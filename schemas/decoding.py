@@ -96,9 +96,7 @@ def _read_binary(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> d
     return event
 
 
-def read_event(
-    event: Any, *, received: int | None = None, aliases: Mapping[str, str] | None = None
-) -> Fact:
+def read_event(event: Any, *, received: int | None = None, aliases: Mapping[str, str] | None = None) -> Fact:
     """The same for an event that is parsed already."""
     plain = _read_plain(event)
     if plain is not None:
@@ -143,12 +141,16 @@ def _read_plain(event: Any) -> tuple[dict[str, Any], str, dict[str, Any]] | None
             return None
     if event.get("op", "assert") not in _OPS or ("record" in event and type(event["record"]) is not str):
         return None
-    if type(event.get("recordedtime", "")) is not str or "record" in event and not 0 < len(event["record"]) <= 512:
+    if type(event.get("recordedtime", "")) is not str or (
+        "record" in event and not 0 < len(event["record"]) <= 512
+    ):
         return None
     allowed = _PLAIN_DATA[kind]
     for name, value in data.items():
         kinds = type(value)
-        if kinds is dict or kinds is list and (name not in _LISTS or any(type(one) is not str for one in value)):
+        if kinds is dict or (
+            kinds is list and (name not in _LISTS or any(type(one) is not str for one in value))
+        ):
             return None
         good = allowed.get(name)
         if good is not None and not good(value):
@@ -185,7 +187,9 @@ def _resolve(
 
 def _given(data: Any) -> dict[str, Any]:
     """The fields that the event carries, nulls included, in their normalised spelling."""
-    fields: dict[str, Any] = {name: getattr(data, name) for name in type(data).model_fields if name in data.model_fields_set}
+    fields: dict[str, Any] = {
+        name: getattr(data, name) for name in type(data).model_fields if name in data.model_fields_set
+    }
     fields.update(data.model_extra or {})
     return fields
 

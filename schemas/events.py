@@ -12,8 +12,17 @@ from functools import lru_cache
 from types import UnionType
 from typing import Annotated, Any, ClassVar, Final, Literal, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
-from pydantic import model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from resegment.schemas.times import parse_instant
@@ -90,7 +99,9 @@ class Funding(Data):
     """A financing round."""
 
     terms = ("round",)
-    round: StrictStr | None = Field(None, description="pre_seed seed series_a..series_h bridge debt grant ipo other")
+    round: StrictStr | None = Field(
+        None, description="pre_seed seed series_a..series_h bridge debt grant ipo other"
+    )
     amount: Number | None = Field(None, description="In `currency`")
     currency: StrictStr | None = Field(None, description="ISO 4217")
     amount_usd: Number | None = None
@@ -235,7 +246,9 @@ def _check_instant(text: str) -> str:
     return text
 
 
-_RFC3339: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,18})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+_RFC3339: Final = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,18})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+)
 
 Instant = Annotated[
     StrictStr,

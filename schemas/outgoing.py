@@ -150,7 +150,9 @@ class WorkflowCommand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode_change(
-    change: SegmentChange, plays: Mapping[str, Mapping[str, Any]], routes: Mapping[str, Mapping[str, Any] | None],
+    change: SegmentChange,
+    plays: Mapping[str, Mapping[str, Any]],
+    routes: Mapping[str, Mapping[str, Any] | None],
     play_of: Mapping[str, str | None],
 ) -> bytes:
     """The event of a change. `plays` are by play name, `routes` and `play_of` by segment name."""
@@ -174,7 +176,9 @@ def encode_change(
         "from_route": None if change.from_ is None else routes.get(change.from_),
         "superseded_route": None if change.supersedes_to is None else routes.get(change.supersedes_to),
     }
-    return orjson.dumps(_event(change.id, CHANGE_TYPE, "/resegment/segmenter", change.account, data["effective_at"], data))
+    return orjson.dumps(
+        _event(change.id, CHANGE_TYPE, "/resegment/segmenter", change.account, data["effective_at"], data)
+    )
 
 
 def commands_for(change_id: str, change: Mapping[str, Any]) -> list[WorkflowCommand]:
@@ -220,7 +224,9 @@ def encode_command(command: WorkflowCommand) -> bytes:
     """The event of a command; its id is the idempotency key."""
     data = msgspec.to_builtins(command)
     at = command.cause["effective_at"]
-    return orjson.dumps(_event(command.idempotency_key, COMMAND_TYPE, "/resegment/router", command.account, at, data))
+    return orjson.dumps(
+        _event(command.idempotency_key, COMMAND_TYPE, "/resegment/router", command.account, at, data)
+    )
 
 
 def describe_play(play: Play) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 import msgspec
 
@@ -31,13 +32,21 @@ class HistoryLost(ResegmentError):
 
 
 async def rewind(
-    engine: Engine, name: str, state: AccountState, until: int, *, bootstrap: str, topic: str, partition: int
+    engine: Engine,
+    name: str,
+    state: AccountState,
+    until: int,
+    *,
+    bootstrap: str,
+    topic: str,
+    partition: int,
+    security: Mapping[str, Any] | None = None,
 ) -> Account:
     """The account at `until` (ms), from the records of its partition of `signals`.
 
     Raises HistoryLost where they do not lead to its present `state`, and TopicUnreadable.
     """
-    known = await _read_known(name, bootstrap, topic, partition)
+    known = await _read_known(name, bootstrap, topic, partition, security)
     now = relearn(engine, name, known, last_touched(state))
     if now.state.membership != state.membership:
         raise HistoryLost(name)
@@ -62,10 +71,12 @@ def last_touched(state: AccountState) -> int:
     return max([state.at, *(entry.known for entry in state.entries)])
 
 
-async def _read_known(name: str, bootstrap: str, topic: str, partition: int) -> list[Known]:
+async def _read_known(
+    name: str, bootstrap: str, topic: str, partition: int, security: Mapping[str, Any] | None
+) -> list[Known]:
     key, clock = name.encode(), 0
     known: list[Known] = []
-    async with reading(bootstrap, topic, [partition]) as reader:
+    async with reading(bootstrap, topic, [partition], security=security) as reader:
         async for records in reader.to_end():
             for record in records:
                 clock = max(clock, record.timestamp)

@@ -69,14 +69,20 @@ def ticking(offset: int, at: int) -> RecordedMessage:
 
 
 def trigger(
-    value: bytes | None, *, offset: int = 0, timestamp: int = 0, key: bytes | None = None, headers: Headers = ()
+    value: bytes | None,
+    *,
+    offset: int = 0,
+    timestamp: int = 0,
+    key: bytes | None = None,
+    headers: Headers = (),
 ) -> Batch:
     return Batch("triggers.funding", 3, [RecordedMessage(offset, timestamp, key, value, headers)])
 
 
 def moves(changes: Iterable[SegmentChange]) -> list[Move]:
     return sorted(
-        ((one.account, one.from_, one.to, one.effective_at) for one in changes), key=lambda move: (move[3], move[0])
+        ((one.account, one.from_, one.to, one.effective_at) for one in changes),
+        key=lambda move: (move[3], move[0]),
     )
 
 

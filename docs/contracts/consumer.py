@@ -7,6 +7,7 @@ Needs kafka-python. A change that comes again (a worker died before it noted the
 whatever was done because of it is to be undone.
 """
 
+# ruff: noqa: INP001, T201 -- an example, which says what it sees
 import json
 import sys
 
@@ -27,7 +28,9 @@ def apply(table: dict, moves: dict, event: dict) -> None:
 
 if __name__ == "__main__":
     bootstrap, topic = sys.argv[1:]
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
+    )
     consumer.assign([TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)])
     table, moves = {}, {}
     for record in consumer:

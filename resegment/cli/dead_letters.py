@@ -30,6 +30,13 @@ resegment dead-letters show resegment.triggers.funding:3:1207
 
 resegment dead-letters show resegment.triggers.funding:3:1207 --raw > event.json
 """
+RETRY_EXAMPLES: Final = """
+[bold]Examples[/bold]
+
+resegment dead-letters retry resegment.triggers.funding:3:1207
+
+resegment dead-letters retry --reason decision-failed
+"""
 EXAMPLE: Final = """
 [bold]Example[/bold]
 
@@ -56,6 +63,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="What was refused, and why.", epilog=EXAMPLE)
     group.command("list", epilog=LIST_EXAMPLES)(list_letters)
     group.command("show", epilog=SHOW_EXAMPLES)(show)
+    group.command("retry", epilog=RETRY_EXAMPLES)(retry)
     app.add_typer(group, name="dead-letters")
 
 
@@ -125,12 +133,66 @@ def show(
         screen().print(render(found))
 
 
+def retry(
+    letters: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Which, as `list` has them.")
+    ] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", metavar="REASON", help="All of this reason that were not sent again yet."),
+    ] = None,
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send what was refused to the topic that it came from once more, as it was: after what was wrong is mended."""
+    from resegment.console.terminal import print_note, write_json
+
+    if bool(letters) == (reason is not None):
+        raise typer.BadParameter("name the letters, or a --reason")
+    sent = asyncio.run(_retry(letters or [], reason, folder=folder, kafka=kafka, redis=redis, prefix=prefix))
+    if as_json:
+        write_json(sys.stdout.buffer, {"retried": sent})
+    else:
+        print_note(f"{sent:,} sent again; what is refused again gets a dead letter of its own")
+
+
+async def _retry(letters: list[str], reason: str | None, **given: Any) -> int:
+    import time
+
+    from resegment.cli.view import viewing
+    from resegment.streams.letters import read_letters, retry_letters
+    from resegment.streams.publisher import KafkaPublisher
+
+    async with viewing(**given) as view:
+        topic = view.topics.dead_letters.name
+        held = await read_letters(view.bootstrap, topic, security=view.security)
+        for letter in letters:
+            if letter not in held:
+                raise NoSuchLetter(letter)
+        chosen = [
+            one
+            for one in held.values()
+            if "topic" in one.about
+            and (
+                one.id in letters
+                or (reason is not None and one.about.get("reason") == reason and one.retried is None)
+            )
+        ]
+        async with KafkaPublisher(
+            view.bootstrap, client_id="resegment-retry", security=view.security
+        ) as publisher:
+            return await retry_letters(chosen, topic, publisher, time.time_ns() // 1_000_000)
+
+
 def _read(**given: Any) -> dict[str, DeadLetter]:
     from resegment.cli.view import viewing
     from resegment.streams.letters import read_letters
 
     async def run() -> dict[str, DeadLetter]:
         async with viewing(**given) as view:
-            return await read_letters(view.bootstrap, view.topics.dead_letters.name)
+            return await read_letters(view.bootstrap, view.topics.dead_letters.name, security=view.security)
 
     return asyncio.run(run())

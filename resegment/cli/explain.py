@@ -151,6 +151,7 @@ async def _explain_live(name: str, at: int | None, **where: Any) -> Explanation:
                 bootstrap=view.bootstrap,
                 topic=view.topics.signals.name,
                 partition=partition,
+                security=view.security,
             )
     if account.state.membership.segment is None:
         raise UnknownAccount(

@@ -38,7 +38,9 @@ def schema(
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--write", metavar="FOLDER", file_okay=False, help="Write every contract to a folder instead."),
+        typer.Option(
+            "--write", metavar="FOLDER", file_okay=False, help="Write every contract to a folder instead."
+        ),
     ] = None,
 ) -> None:
     """Print a contract: JSON Schema, AsyncAPI (YAML) or Markdown; without a name, list the names.

@@ -80,7 +80,9 @@ async def _look(*, watch: bool, **given: Any) -> AsyncIterator[Overview]:
         letters, turn = LetterCount(), 0
         while True:
             if turn % RECOUNT == 0 or letters.problem is not None:
-                letters = await count_letters(view.bootstrap, view.topics.dead_letters.name)
+                letters = await count_letters(
+                    view.bootstrap, view.topics.dead_letters.name, security=view.security
+                )
             turn += 1
             yield await look(view.client, view.reader, view.held, letters)
             if not watch:

@@ -16,6 +16,7 @@ from resegment.schemas.domains import registrable_domain
 from resegment.settings import Settings
 from resegment.state.reader import PrefixReader
 from resegment.streams.prefix import read_prefix
+from resegment.streams.security import connect_redis, secure_kafka
 from resegment.streams.topics import Topics
 
 
@@ -40,6 +41,8 @@ class View(NamedTuple):
     client: Redis
     reader: PrefixReader
     topics: Topics
+    security: Mapping[str, Any]
+    """What Kafka clients take."""
 
     @property
     def on_facts(self) -> bool:
@@ -54,7 +57,8 @@ async def viewing(**given: Any) -> AsyncIterator[View]:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     settings = load_settings(**given)
     connection = resolve(settings)
-    client = Redis.from_url(connection.redis_url, socket_timeout=10, socket_connect_timeout=5)
+    security = secure_kafka(settings).clients()
+    client = connect_redis(settings, connection.redis_url)
     try:
         held = await read_prefix(client, connection.prefix)
         if "partitions" not in held:
@@ -67,6 +71,7 @@ async def viewing(**given: Any) -> AsyncIterator[View]:
             client,
             PrefixReader(client, connection.prefix, int(held["partitions"])),
             Topics(connection.prefix),
+            security,
         )
     finally:
         await client.aclose()

@@ -53,7 +53,9 @@ def asyncapi() -> dict[str, Any]:
 def documents() -> Mapping[Path, str]:
     """All of them, by the path below docs/contracts."""
     return {
-        Path("asyncapi.yaml") if name == "asyncapi" else Path(f"{WRITTEN.get(name, name)}.schema.json"): document(name)
+        Path("asyncapi.yaml")
+        if name == "asyncapi"
+        else Path(f"{WRITTEN.get(name, name)}.schema.json"): document(name)
         for name in NAMES
     }
 

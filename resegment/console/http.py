@@ -66,6 +66,14 @@ def build(health: Callable[[], Health], registry: CollectorRegistry) -> FastAPI:
         response.status_code = 200 if found.status == "ok" else 503
         return found
 
+    @app.get("/readyz", responses={503: {"model": Health}})
+    async def readyz(response: Response) -> Health:
+        """Whether the worker has joined and keeps up: no lag, or progress. 200, or 503 and why not."""
+        found = health()
+        ready = found.status == "ok" and bool(found.partitions)
+        response.status_code = 200 if ready else 503
+        return found
+
     @app.get("/metrics", response_class=Response)
     async def metrics() -> Response:
         """All metrics, as Prometheus reads them."""

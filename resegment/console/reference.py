@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import NoneType
+from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin
-from types import UnionType
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -28,7 +27,13 @@ _TYPES: Final[dict[Any, str]] = {
     Path: "path",
     SecretStr: "secret",
 }
-_BOUNDS: Final = {"ge": "at least {}", "gt": "more than {}", "le": "at most {}", "lt": "less than {}", "pattern": "`{}`"}
+_BOUNDS: Final = {
+    "ge": "at least {}",
+    "gt": "more than {}",
+    "le": "at most {}",
+    "lt": "less than {}",
+    "pattern": "`{}`",
+}
 
 
 def describe_settings(model: type[BaseSettings]) -> str:
@@ -44,11 +49,15 @@ def describe_settings(model: type[BaseSettings]) -> str:
 def _takes(field: FieldInfo) -> str:
     inner = [one for one in _members(field.annotation) if one is not NoneType]
     types = [
-        ", ".join(f"`{word}`" for word in get_args(one)) if get_origin(one) is Literal else _TYPES.get(one, str(one))
+        ", ".join(f"`{word}`" for word in get_args(one))
+        if get_origin(one) is Literal
+        else _TYPES.get(one, str(one))
         for one in inner
     ]
     bounds = [
-        text.format(getattr(one, name)) for one in field.metadata for name, text in _BOUNDS.items()
+        text.format(getattr(one, name))
+        for one in field.metadata
+        for name, text in _BOUNDS.items()
         if getattr(one, name, None) is not None
     ]
     return ", ".join([" or ".join(types), *bounds])

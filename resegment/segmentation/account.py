@@ -232,7 +232,9 @@ class Account:
         """The facts one after the other, as they are kept; each is encoded once."""
         if self._body is None:
             encoded = [encode_entry(entry) for entry in self.state.entries]
-            self._body = bytearray().join(encoded)
+            self._body = bytearray()
+            for one in encoded:
+                self._body += one  # so that there is room for more
             self._sizes = [len(one) for one in encoded]
         return self._body
 

@@ -66,7 +66,9 @@ async def measure(worker: Worker, bootstrap: str, signals: int, every: float) ->
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--signals", type=int, default=1000)
     parser.add_argument("--every", type=float, default=10, help="milliseconds")
     parser.add_argument("--kafka")
@@ -82,7 +84,7 @@ async def main() -> None:
         definition = definition_of(only({"event": "funding"}))
         worker = Worker(settings, definition, bootstrap=bootstrap, redis_url=redis_url)
         await stack.enter_async_context(worker.running())
-        while not await worker.is_drained():
+        while not await worker.is_drained():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.1)
         took = sorted(await measure(worker, bootstrap, given.signals, given.every / 1000))
     p50, p99 = (took[int(len(took) * share)] for share in (0.5, 0.99))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -32,8 +33,6 @@ both_modes = pytest.mark.parametrize("mode", WRITERS)
 
 def written(mode: str, event: dict[str, Any]) -> KafkaMessage:
     """The event as the package writes it. It wants a datetime for the time."""
-    from datetime import datetime  # noqa: PLC0415
-
     attributes = {name: value for name, value in event.items() if name != "data"}
     attributes["time"] = datetime.fromisoformat(event["time"])
     return WRITERS[mode](CloudEvent(attributes, event.get("data")))
@@ -58,11 +57,18 @@ texts = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size
     ms=st.integers(0, 4_000_000_000_000),
     data=st.dictionaries(st.sampled_from(["title", "location", "tier"]), texts),
 )
-def test_both_modes_are_the_same_event_whatever_it_says(identity: str, record: str, ms: int, data: dict[str, str]) -> None:
+def test_both_modes_are_the_same_event_whatever_it_says(
+    identity: str, record: str, ms: int, data: dict[str, str]
+) -> None:
     event = {**EVENTS[1], "id": identity, "record": record, "time": format_instant(ms), "data": data}
     structured, binary = (decoded(written(mode, event)) for mode in WRITERS)
     assert structured == binary
-    assert (structured.id, structured.record, structured.time, structured.data) == (identity, record, ms, data)
+    assert (structured.id, structured.record, structured.time, structured.data) == (
+        identity,
+        record,
+        ms,
+        data,
+    )
 
 
 @both_modes
@@ -74,7 +80,9 @@ def test_the_content_type_may_have_parameters_and_capitals(mode: str) -> None:
 
 
 def test_a_structured_event_is_what_its_value_says_whatever_headers_repeat() -> None:
-    assert decoded(written("structured", EVENTS[0]), ce_id=b"another", ce_type=b"gtm.tech.v1") == read_event(EVENTS[0])
+    assert decoded(written("structured", EVENTS[0]), ce_id=b"another", ce_type=b"gtm.tech.v1") == read_event(
+        EVENTS[0]
+    )
 
 
 def test_an_event_with_no_header_at_all_is_structured() -> None:
@@ -84,7 +92,11 @@ def test_an_event_with_no_header_at_all_is_structured() -> None:
 @pytest.mark.parametrize(
     ("value", "headers", "reason"),
     [
-        (orjson.dumps(EVENTS[:2]), [("content-type", b"application/cloudevents-batch+json")], "wrong-envelope"),
+        (
+            orjson.dumps(EVENTS[:2]),
+            [("content-type", b"application/cloudevents-batch+json")],
+            "wrong-envelope",
+        ),
         (b"\x0aavro", [("content-type", b"application/cloudevents+avro")], "not-json"),
         (b"\x0aavro", list(written("binary", EVENTS[0]).headers.items()), "not-json"),
         (b"", list(written("binary", EVENTS[0]).headers.items()), "wrong-type"),
@@ -105,7 +117,9 @@ async def sent() -> list[Message]:
     rig = await run(Rig(file), [signals(facts_of(events)), [ticking(3, day(30))]])
     await rig.deliver()
     changes = rig.published.messages
-    records = [RecordedMessage(number, 0, one.key, one.value, one.headers) for number, one in enumerate(changes)]
+    records = [
+        RecordedMessage(number, 0, one.key, one.value, one.headers) for number, one in enumerate(changes)
+    ]
     published = Published()
     await route(Batch("changes", 0, records), publisher=published, commands="commands", dead_letters="dead")
     return [*changes, *published.to("commands")]
@@ -118,7 +132,11 @@ async def test_what_we_write_the_package_reads() -> None:
         event = from_kafka_event(KafkaMessage(dict(message.headers), message.key, message.value or b""))
         raw = orjson.loads(message.value or b"")
         assert message.key == (event.get_subject() or "").encode() == raw["data"]["account"].encode()
-        assert (event.get_id(), event.get_type(), event.get_source()) == (raw["id"], raw["type"], raw["source"])
+        assert (event.get_id(), event.get_type(), event.get_source()) == (
+            raw["id"],
+            raw["type"],
+            raw["source"],
+        )
         moment = event.get_time()
         assert moment is not None
         assert round(moment.timestamp() * 1000) == parse_instant(raw["time"])

@@ -51,7 +51,9 @@ def test_a_document_is_what_the_models_say(path: Path) -> None:
 
 
 def test_the_page_of_settings_is_what_their_model_says() -> None:
-    assert (ROOT / "docs" / "settings.md").read_text() == describe_settings(Settings), f"docs/settings.md is old: {MEND}"
+    assert (ROOT / "docs" / "settings.md").read_text() == describe_settings(Settings), (
+        f"docs/settings.md is old: {MEND}"
+    )
 
 
 def test_every_setting_has_a_meaning() -> None:
@@ -67,8 +69,16 @@ def test_no_document_is_left_over() -> None:
 def test_each_document_is_printed_by_its_name(name: str) -> None:
     shown = CliRunner().invoke(build(), ["schema", name])
     assert shown.exit_code == 0
-    kept = {"asyncapi": "asyncapi.yaml", "change": "segment-change.schema.json", "command": "workflow-command.schema.json"}
-    path = ROOT / "docs" / "settings.md" if name == "settings" else CONTRACTS / kept.get(name, f"{name}.schema.json")
+    kept = {
+        "asyncapi": "asyncapi.yaml",
+        "change": "segment-change.schema.json",
+        "command": "workflow-command.schema.json",
+    }
+    path = (
+        ROOT / "docs" / "settings.md"
+        if name == "settings"
+        else CONTRACTS / kept.get(name, f"{name}.schema.json")
+    )
     assert shown.stdout == path.read_text()
 
 
@@ -100,21 +110,50 @@ def test_an_example_is_good_by_the_schema_and_by_the_models(event: dict[str, Any
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event["id"])
 def test_the_headers_of_an_example_in_binary_mode_are_good(event: dict[str, Any]) -> None:
-    headers = {f"ce_{name}": value for name, value in event.items() if name not in ("data", "datacontenttype")}
+    headers = {
+        f"ce_{name}": value for name, value in event.items() if name not in ("data", "datacontenttype")
+    }
     given = header_schema(event["type"].split(".")[1])
     assert not errors(given, {"content-type": "application/json", **headers})
     del headers["ce_subject"]
     assert errors(given, headers) == ["$: 'ce_subject' is a required property"]
 
 
-ODD: list[Any] = ["", " ", "x", "Opened", 0, -1.5, 1e300, True, None, [], [1], ["a"], {}, {"a": 1}, "2026-02-30T00:00:00Z"]
+ODD: list[Any] = [
+    "",
+    " ",
+    "x",
+    "Opened",
+    0,
+    -1.5,
+    1e300,
+    True,
+    None,
+    [],
+    [1],
+    ["a"],
+    {},
+    {"a": 1},
+    "2026-02-30T00:00:00Z",
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(draw=st.data())
 def test_what_the_schema_takes_the_models_take(kind: str, draw: st.DataObject) -> None:
     event = copy.deepcopy(BY_KIND[kind])
-    attributes = ["id", "source", "type", "specversion", "subject", "op", "record", "recordedtime", "data", "time"]
+    attributes = [
+        "id",
+        "source",
+        "type",
+        "specversion",
+        "subject",
+        "op",
+        "record",
+        "recordedtime",
+        "data",
+        "time",
+    ]
     for name in draw.draw(st.lists(st.sampled_from(attributes), max_size=2)):
         event[name] = draw.draw(st.sampled_from(ODD))
     if isinstance(event["data"], dict):
@@ -177,7 +216,9 @@ async def test_a_change_of_a_later_version_with_more_fields_keeps_the_schema_too
 
 
 async def test_real_commands_keep_their_schema() -> None:
-    records = [RecordedMessage(number, 0, None, orjson.dumps(one)) for number, one in enumerate(await real_changes())]
+    records = [
+        RecordedMessage(number, 0, None, orjson.dumps(one)) for number, one in enumerate(await real_changes())
+    ]
     published = Published()
     await route(Batch("changes", 0, records), publisher=published, commands="commands", dead_letters="dead")
     assert not published.to("dead")
@@ -198,15 +239,16 @@ def test_the_headers_of_a_dead_letter_are_those_of_its_schema() -> None:
 
 def read_with_the_parser(document: Path) -> Any:
     """What the AsyncAPI project's parser makes of a document."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
         if os.environ.get("CI") == "true" or os.environ.get("RESEGMENT_REQUIRE_NODE") == "1":
             pytest.fail("the AsyncAPI parser cannot run here: install Node.js 18 or later and npm.")
         pytest.skip("the AsyncAPI parser needs Node.js and npm")
-    command = ["node", str(CHECK / "check.mjs"), str(install_parser()), str(document)]
+    command = [node, str(CHECK / "check.mjs"), str(install_parser(npm)), str(document)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout)
 
 
-def install_parser() -> Path:
+def install_parser(npm: str) -> Path:
     """The folder of the parser, got with npm the first time for each lock file."""
     lock = (CHECK / "package-lock.json").read_bytes()
     folder = CACHE / uuid.uuid5(uuid.NAMESPACE_URL, lock.decode()).hex
@@ -216,7 +258,7 @@ def install_parser() -> Path:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(CHECK / name, draft)
         quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        subprocess.run(["npm", "ci", *quiet], cwd=draft, check=True, capture_output=True, timeout=280)
+        subprocess.run([npm, "ci", *quiet], cwd=draft, check=True, capture_output=True, timeout=280)
         with suppress(OSError):  # another run was faster
             draft.rename(folder)
         shutil.rmtree(draft, ignore_errors=True)

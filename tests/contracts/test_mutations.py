@@ -55,9 +55,13 @@ def change_fields(event: dict[str, Any], draw: random.Random) -> None:
             case 1:
                 target[name] = draw.choice(ODD)
             case 2:
-                target[draw.choice([name.upper(), f" {name}", name[::-1], "", "data", "id"])] = target.pop(name)
+                target[draw.choice([name.upper(), f" {name}", name[::-1], "", "data", "id"])] = target.pop(
+                    name
+                )
             case 3:
-                target[draw.choice(["op", "record", "recordedtime", "extra", "data_base64", "null"])] = draw.choice(ODD)
+                target[draw.choice(["op", "record", "recordedtime", "extra", "data_base64", "null"])] = (
+                    draw.choice(ODD)
+                )
             case 4:
                 target[name] = nest(draw.choice([1, 3, MAX_DEPTH, MAX_DEPTH + 1, 200]), draw)
             case _:
@@ -65,7 +69,9 @@ def change_fields(event: dict[str, Any], draw: random.Random) -> None:
 
 
 def structured(event: dict[str, Any], draw: random.Random) -> Raw:
-    kind = draw.choice([b"application/cloudevents+json", b"application/cloudevents+json; charset=utf-8", b"", b"text/plain"])
+    kind = draw.choice(
+        [b"application/cloudevents+json", b"application/cloudevents+json; charset=utf-8", b"", b"text/plain"]
+    )
     return orjson.dumps(event), [("content-type", kind)] if kind else []
 
 
@@ -93,7 +99,9 @@ BYTES: list[Callable[[bytes, random.Random], bytes | None]] = [
     lambda value, draw: value + value,
     lambda value, _: value + b" " * MAX_BYTES,
     lambda value, draw: draw.randbytes(draw.randint(0, 64)),
-    lambda value, draw: value.replace(b":", b":" + draw.choice([b"1e999,", b"NaN", b"-", b"9" * 5000, b'"\\ud800"']), 1),
+    lambda value, draw: value.replace(
+        b":", b":" + draw.choice([b"1e999,", b"NaN", b"-", b"9" * 5000, b'"\\ud800"']), 1
+    ),
     lambda _, __: None,
 ]
 
@@ -102,7 +110,9 @@ def change_headers(headers: Headers, draw: random.Random) -> Headers:
     changed = list(headers)
     for _ in range(draw.randint(1, 3)):
         name = draw.choice([name for name, _ in headers] or ["ce_id"])
-        odd: Any = draw.choice([b"", b"\xff\xfe", b"\0", b"1" * 5000, "Ω".encode(), b"null", draw.randbytes(8), None])
+        odd: Any = draw.choice(
+            [b"", b"\xff\xfe", b"\0", b"1" * 5000, "Ω".encode(), b"null", draw.randbytes(8), None]
+        )
         match draw.randrange(5):
             case 0:
                 changed = [one for one in changed if one[0] != name]
@@ -146,15 +156,27 @@ def test_a_broken_event_is_refused_and_nothing_else(kind: str) -> None:
             reasons[refused.reason] += 1
         else:
             reasons["taken"] += 1
-    assert {"not-json", "too-large", "too-deep", "wrong-envelope", "wrong-type", "unknown-kind", "not-a-company"} < set(reasons)
+    assert {
+        "not-json",
+        "too-large",
+        "too-deep",
+        "wrong-envelope",
+        "wrong-type",
+        "unknown-kind",
+        "not-a-company",
+    } < set(reasons)
     assert COUNT * 0.1 < reasons["taken"] < COUNT * 0.7
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("clock", ["wall", "facts"])
-async def test_each_broken_event_gives_a_signal_or_a_dead_letter_and_the_segmenter_goes_on(kind: str, clock: Any) -> None:
+async def test_each_broken_event_gives_a_signal_or_a_dead_letter_and_the_segmenter_goes_on(
+    kind: str, clock: Any
+) -> None:
     raw = mutations(kind)
-    records = [RecordedMessage(offset, NOW, None, value, headers) for offset, (value, headers) in enumerate(raw)]
+    records = [
+        RecordedMessage(offset, NOW, None, value, headers) for offset, (value, headers) in enumerate(raw)
+    ]
     published = Published()
     taken = await take_in(
         Batch(f"triggers.{kind}", 0, records),
@@ -174,13 +196,18 @@ async def test_each_broken_event_gives_a_signal_or_a_dead_letter_and_the_segment
         offset = int(read_letter(letter.headers, letter.key, letter.value)["offset"])
         assert letter.value == raw[offset][0]
     facts = [decode_fact(one.value) for one in made if one.value is not None]
-    assert [fact.account for fact in facts] == [(one.key or b"").decode() for one in made if one.value is not None]
+    assert [fact.account for fact in facts] == [
+        (one.key or b"").decode() for one in made if one.value is not None
+    ]
 
     rig = Rig(segments(first={"event": kind, "within": "30d"}))
     await rig.take()
     for start in range(0, len(made), 100):
         chunk = made[start : start + 100]
-        log = [RecordedMessage(start + n, one.timestamp or NOW, one.key, one.value, one.headers) for n, one in enumerate(chunk)]
+        log = [
+            RecordedMessage(start + n, one.timestamp or NOW, one.key, one.value, one.headers)
+            for n, one in enumerate(chunk)
+        ]
         done = await segment(Batch("signals", 0, log), rig.owned, publisher=rig.published, announce=rig.announce,
                              dead_letters="dead-letters")  # fmt: skip
         assert not done.refused

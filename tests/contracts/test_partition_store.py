@@ -11,7 +11,9 @@ from resegment.state.port import Claim, Commit, Fenced, OutboxEntry, PartitionSt
 
 Open = Callable[[int], PartitionStore]
 
-HERE = Position(offset=7, timestamp=1_700_000_000_000, digest="d1", log="log-1", clock=1_700_000_000_123, commit=1)
+HERE = Position(
+    offset=7, timestamp=1_700_000_000_000, digest="d1", log="log-1", clock=1_700_000_000_123, commit=1
+)
 WHOLE = Commit(
     fence=1,
     position=HERE,
@@ -182,7 +184,9 @@ async def test_the_outbox_gives_entries_in_the_order_of_the_commits_until_acknow
     await store.acknowledge([entries[0].id, entries[2].id])
     await store.acknowledge([entries[0].id])
     assert [one.payload for one in await store.outbox(None, 2)] == [b"2", b"4"]
-    assert [one.payload for one in await store.outbox(entries[2].id, 1)] == [b"4"]  # of those after a gone one
+    assert [one.payload for one in await store.outbox(entries[2].id, 1)] == [
+        b"4"
+    ]  # of those after a gone one
     await store.acknowledge([])
     await store.acknowledge([one.id for one in await store.outbox(None, 100)])
     assert await store.outbox(None, 100) == []

@@ -41,7 +41,10 @@ async def at_end(reader: PrefixReader, group: Workers) -> None:
     """Wait until every clock is where the replay ends, and nothing is due or waits to be published."""
     async with asyncio.timeout(PATIENCE):
         while not all(
-            one.position is not None and one.position.clock == companies.UNTIL and not one.outbox and not one.due
+            one.position is not None
+            and one.position.clock == companies.UNTIL
+            and not one.outbox
+            and not one.due
             for one in await reader.look()
         ):
             group.check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -11,8 +12,7 @@ import pytest
 import pytest_asyncio
 
 from resegment.embedded.servers import embedded
-from tests.servers import apache
-from tests.servers.debian import SystemRedis
+from tests.servers import apache, debian
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,9 @@ class Stack:
 
 
 @pytest_asyncio.fixture(params=["embedded", "apache"], scope="session", loop_scope="session")
-async def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+async def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stack]:
     """Both kinds, one after the other."""
     folder = tmp_path_factory.mktemp(request.param)
     async with AsyncExitStack() as exits:
@@ -35,7 +37,11 @@ async def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         else:
             require_apache()
             (kafka,) = await exits.enter_async_context(apache.cluster(folder))
-            redis = SystemRedis(folder)
+            if debian.program() is None:
+                warnings.warn(
+                    "there is no redis-server: Valkey from its wheel stands in for it", stacklevel=1
+                )
+            redis = debian.SystemRedis(folder)
             await redis.start()
             exits.push_async_callback(redis.stop)
             yield Stack("apache", kafka.bootstrap, redis.url)

@@ -263,6 +263,25 @@ async def test_a_dead_letter_is_listed_once_and_shown_as_it_came(stack: Stack) -
     assert (code, json.loads(output)["dead_letters"]["reasons"]["not-json"]) == (0, 1)
 
 
+async def test_a_dead_letter_sent_again_is_judged_again_and_marked(stack: Stack) -> None:
+    bad = json.dumps({**event("funding", "https://github.com/somebody", "2026-01-01"), "id": "retried"}).encode()
+    await stack.publisher.publish([Message(stack.worker.topics.funding.name, b"k", bad)])
+
+    async def letters(times: int) -> list[dict[str, Any]]:
+        async with asyncio.timeout(PATIENCE):
+            while len(rows := await stack.rows("dead-letters", "list", "--reason", "not-a-company")) < times:
+                await asyncio.sleep(0.1)
+        return rows
+
+    (row,) = await letters(1)
+    assert row["retried"] is None
+    code, output, _ = await stack.run("dead-letters", "retry", "--reason", "not-a-company", "--json")
+    assert (code, json.loads(output)) == (0, {"retried": 1})
+    rows = {one["id"]: one for one in await letters(2)}
+    assert rows.pop(row["id"])["retried"] is not None
+    assert [one["retried"] for one in rows.values()] == [None]
+
+
 async def test_a_dead_letter_that_is_not_there_is_said(stack: Stack) -> None:
     code, _, error = await stack.run("dead-letters", "show", "nowhere:0:0")
     assert code == 1

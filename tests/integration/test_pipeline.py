@@ -200,7 +200,7 @@ async def test_workers_that_join_and_leave_share_the_work_and_lose_nothing(
 ) -> None:
     given = {"clock": "facts", "chunk": 50}
     first, second = compose(companies.definition(), **given), compose(companies.definition(), **given)
-    async with first.running():
+    async with asyncio.timeout(2 * PATIENCE), first.running():
         async with second.running():
             await until(lambda: len(first.owned) == len(second.owned) == PARTITIONS // 2, first, second)
             sending = asyncio.create_task(

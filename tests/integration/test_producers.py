@@ -38,7 +38,13 @@ async def running(stack: Stack, folder: Path) -> AsyncIterator[tuple[Workers, To
     segments = folder / "segments.yaml"
     segments.write_text(SEGMENTS)
     prefix = f"p{uuid.uuid4().hex[:8]}"
-    settings = {"kafka": stack.bootstrap, "redis": stack.redis_url, "prefix": prefix, "segments": segments, "partitions": 2}
+    settings = {
+        "kafka": stack.bootstrap,
+        "redis": stack.redis_url,
+        "prefix": prefix,
+        "segments": segments,
+        "partitions": 2,
+    }
     async with workers(folder, **settings) as group:
         await group.start()
         yield group, Topics(prefix)
@@ -61,7 +67,9 @@ async def moves(stack: Stack, topics: Topics) -> dict[str, tuple[str | None, str
     return {one["data"]["account"]: (one["data"]["from"], one["data"]["to"]) for one in events}
 
 
-async def become(stack: Stack, group: Workers, topics: Topics, wanted: dict[str, tuple[str | None, str]]) -> None:
+async def become(
+    stack: Stack, group: Workers, topics: Topics, wanted: dict[str, tuple[str | None, str]]
+) -> None:
     """Wait for exactly these moves."""
     found: dict[str, tuple[str | None, str]] = {}
     async with asyncio.timeout(PATIENCE):
@@ -77,6 +85,8 @@ async def refused(stack: Stack, topics: Topics) -> list[bytes]:
         return [record.value async for records in topic.to_end() for record in records]
 
 
+# librdkafka before 2.1, as in Debian 12, cannot read how the embedded broker says which versions it speaks
+@pytest.mark.parametrize("stack", ["apache"], indirect=True)
 async def test_what_kcat_sends_in_both_modes_arrives(stack: Stack, tmp_path: Path) -> None:
     if shutil.which("kcat") is None:
         if os.environ.get("CI") == "true":

@@ -66,7 +66,8 @@ def expected() -> list[Move]:
     definition = read_definition([(SEGMENTS.name, SEGMENTS.read_bytes())])
     found = backtest(Program(definition), [fact for fact, _ in real_events()], UNTIL)
     return sorted(
-        ((one.account, one.from_, one.to, one.effective_at) for _, changes in found for one in changes), key=repr
+        ((one.account, one.from_, one.to, one.effective_at) for _, changes in found for one in changes),
+        key=repr,
     )
 
 
@@ -107,10 +108,16 @@ class Run:
         since = await self.reader.now() / 1000
 
         async def idle() -> bool:
-            said = [one for one in (await read_workers(self.client, self.prefix)).values() if one["at"] > since]
+            said = [
+                one for one in (await read_workers(self.client, self.prefix)).values() if one["at"] > since
+            ]
             lags = {place: lag for one in said for place, lag in one["lag"].items()}
             self.owners = [one["partitions"] for one in said]
-            every = {f"{topic}:{n}" for topic in (self.topics.replay.name, self.topics.signals.name) for n in range(8)}
+            every = {
+                f"{topic}:{n}"
+                for topic in (self.topics.replay.name, self.topics.signals.name)
+                for n in range(8)
+            }
             return every <= lags.keys() and not any(lags.values())
 
         await self.until(idle)
@@ -141,7 +148,9 @@ async def check(run: Run) -> None:
         apply_change(table, moves, event)
     wrong = {account: seen for account, seen in numbers.items() if seen != list(range(1, len(seen) + 1))}
     assert not wrong
-    net = sorted(((account, from_, to, parse_instant(at)) for account, from_, to, at in moves.values()), key=repr)
+    net = sorted(
+        ((account, from_, to, parse_instant(at)) for account, from_, to, at in moves.values()), key=repr
+    )
     assert net == expected()
     accounts = list(table)
     states = await run.reader.states(accounts)
@@ -196,7 +205,9 @@ async def test_the_stream_agrees_with_the_backtest(stack: Stack, count: int, tmp
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("stack", ["apache"], indirect=True)
-async def test_workers_that_are_killed_stopped_and_started_change_nothing(stack: Stack, tmp_path: Path) -> None:
+async def test_workers_that_are_killed_stopped_and_started_change_nothing(
+    stack: Stack, tmp_path: Path
+) -> None:
     draw = random.Random(SEED)
     total = len(real_events())
     marks = sorted(draw.randrange(total // 20, total * 19 // 20) for _ in range(FAULTS))
@@ -255,7 +266,9 @@ async def test_signals_take_and_keep_records_of_any_age(stack: Stack) -> None:
     await asyncio.to_thread(create, stack.bootstrap, [topics.signals, forgetful], partitions=1)
     instants = [parse_instant(text) for text in ("1990-01-01T00:00:00Z", "2045-01-01T00:00:00Z")]
     async with KafkaPublisher(stack.bootstrap) as publisher:
-        await publisher.publish([Message(topics.signals.name, b"acme.com", b"", timestamp=at) for at in instants])
+        await publisher.publish(
+            [Message(topics.signals.name, b"acme.com", b"", timestamp=at) for at in instants]
+        )
         await publisher.publish([Message(forgetful.name, b"acme.com", b"", timestamp=instants[0])])
     async with asyncio.timeout(60):  # until the broker has looked for what is too old
         while True:

@@ -28,7 +28,9 @@ PATIENCE = 90.0
 
 def is_possible() -> bool:
     """Whether this machine can run it: Java, and Maven or jars fetched before."""
-    return shutil.which("java") is not None and (shutil.which("mvn") is not None or (CACHE / VERSION).is_dir())
+    return shutil.which("java") is not None and (
+        shutil.which("mvn") is not None or (CACHE / VERSION).is_dir()
+    )
 
 
 def fetch_jars() -> Path:
@@ -66,7 +68,9 @@ class Kafka(Server):
 
     def command(self, port: int) -> list[str]:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._properties.write_text("".join(f"{key}={value}\n" for key, value in self._settings(port).items()))
+        self._properties.write_text(
+            "".join(f"{key}={value}\n" for key, value in self._settings(port).items())
+        )
         if not self._data.exists():
             format_it = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(self._properties)]
             subprocess.run([*_java(), *format_it], check=True, capture_output=True, timeout=PATIENCE)

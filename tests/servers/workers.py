@@ -74,7 +74,7 @@ async def workers(folder: Path, **settings: object) -> AsyncIterator[Workers]:
     try:
         yield group
     finally:
-        for worker in group._logs:  # noqa: SLF001
+        for worker in group._logs:
             with suppress(ProcessLookupError):
                 worker.kill()
             await worker.wait()

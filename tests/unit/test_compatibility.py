@@ -44,7 +44,11 @@ WIDER: dict[str, tuple[Any, Any, str]] = {
     "less at the least": ({**NUMBER, "minimum": 1}, {**NUMBER, "minimum": 0}, ".: minimum was 1 and is 0"),
     "an optional field": (fields("a", a=TEXT), fields(a=TEXT), ".a: may be missing now"),
     "unknown fields": (CLOSED, {"type": "object"}, ".*: may be anything now"),
-    "other items": ({"type": "array", "items": TEXT}, {"type": "array", "items": NULLABLE}, "[]: may be null now"),
+    "other items": (
+        {"type": "array", "items": TEXT},
+        {"type": "array", "items": NULLABLE},
+        "[]: may be null now",
+    ),
 }
 NARROWER: dict[str, tuple[Any, Any, str]] = {
     "no null": (fields(a=NULLABLE), fields(a=TEXT), ".a: null is no longer taken"),
@@ -71,7 +75,11 @@ NEVER: dict[str, tuple[Any, Any, str]] = {
     "a field renamed": (fields(a=TEXT), fields(b=TEXT), ".a: is gone"),
     "another pattern": ({**TEXT, "pattern": "a"}, {**TEXT, "pattern": "b"}, ".: pattern is another"),
     "a pattern more": (TEXT, {**TEXT, "format": "date-time"}, ".: format is another"),
-    "a condition on the whole": (fields(), {**fields(), "anyOf": [{"required": ["a"]}]}, ".: anyOf is another"),
+    "a condition on the whole": (
+        fields(),
+        {**fields(), "anyOf": [{"required": ["a"]}]},
+        ".: anyOf is another",
+    ),
     "a keyword that cannot be judged": ({}, {"not": {"const": 1}}, ".: not is another"),
 }
 
@@ -123,7 +131,23 @@ def test_a_schema_that_refers_to_itself_is_compared_to_its_end() -> None:
     assert breaking_changes(tree(NULLABLE), tree(TEXT)) == (".leaf: null is no longer taken",)
 
 
-VALUES: list[Any] = [None, True, 0, 1, 2.5, "", "low", "high", "longer", [], ["low"], [1], {}, {"a": "low"}, {"a": 1}]
+VALUES: list[Any] = [
+    None,
+    True,
+    0,
+    1,
+    2.5,
+    "",
+    "low",
+    "high",
+    "longer",
+    [],
+    ["low"],
+    [1],
+    {},
+    {"a": "low"},
+    {"a": 1},
+]
 leaves = st.sampled_from([TEXT, NULLABLE, UNION, NUMBER, INTEGER, LEVELS, MORE_LEVELS, {}, CLOSED, {"const": "low"},
                           {**TEXT, "maxLength": 3}, {**TEXT, "minLength": 4}, {**NUMBER, "minimum": 1}])  # fmt: skip
 schemas = st.recursive(

@@ -42,9 +42,7 @@ async def test_a_bad_event_becomes_a_dead_letter_that_says_why(
 ) -> None:
     published = Published()
     headers = [("content-type", b"text/plain"), ("dl_reason", b"forged")]
-    taken = await take(
-        trigger(value, offset=42, timestamp=SENT, key=b"\xffkey", headers=headers), published
-    )
+    taken = await take(trigger(value, offset=42, timestamp=SENT, key=b"\xffkey", headers=headers), published)
     (letter,) = published.messages
     assert (letter.topic, letter.key, letter.value) == ("dead-letters", b"\xffkey", value)
     assert ("content-type", b"text/plain") in letter.headers
@@ -69,7 +67,13 @@ async def test_a_record_with_a_senseless_timestamp_stops_nothing(timestamp: int)
 
 async def test_good_events_among_bad_ones_come_through_in_order() -> None:
     published = Published()
-    values = [raw_event(id="a"), b"{", raw_event(id="b", subject="https://www.Zeta.io/x"), None, raw_event(id="c")]
+    values = [
+        raw_event(id="a"),
+        b"{",
+        raw_event(id="b", subject="https://www.Zeta.io/x"),
+        None,
+        raw_event(id="c"),
+    ]
     records = [RecordedMessage(number, SENT, None, value) for number, value in enumerate(values)]
     taken = await take(Batch("triggers.funding", 0, records), published)
     assert (taken.accepted, len(taken.refused)) == (3, 2)
@@ -86,7 +90,9 @@ async def test_on_the_wall_clock_a_fact_is_known_from_its_receipt_on() -> None:
     with_one, without = published.messages
     assert with_one.timestamp == without.timestamp == NOW
     assert decode_fact(with_one.value or b"").recorded == parse_instant("2024-05-05T00:00:00Z")
-    assert decode_fact(without.value or b"").recorded == SENT  # so that a retry of the record is the same fact
+    assert (
+        decode_fact(without.value or b"").recorded == SENT
+    )  # so that a retry of the record is the same fact
 
 
 async def test_on_the_clock_of_the_facts_a_fact_is_known_from_its_recordedtime_on() -> None:
@@ -157,7 +163,11 @@ async def test_whatever_comes_each_record_gives_one_message(value: bytes) -> Non
         decode_fact(one.value or b"")
 
 
-@given(headers=st.lists(st.tuples(st.sampled_from(["ce_type", "ce_id", "dl_x", "tick"]), st.binary() | st.none())))
+@given(
+    headers=st.lists(
+        st.tuples(st.sampled_from(["ce_type", "ce_id", "dl_x", "tick"]), st.binary() | st.none())
+    )
+)
 async def test_whatever_headers_come_each_record_gives_one_message(headers: Any) -> None:
     published = Published()
     await take(trigger(raw_event(), headers=headers), published)

@@ -17,15 +17,17 @@ from resegment.schemas.fact import Fact
 from resegment.segmentation.backtest import backtest, order_of_delivery
 from resegment.segmentation.program import Program
 from tests.builders import Json, Move, Rig, definition_of, facts_of, moves, run, signals, ticking
-from tests.oracle.cases import CASES, Case
 from tests.oracle import generate as generator
+from tests.oracle.cases import CASES, Case
 from tests.oracle.naive import history
 
 SEEDS = int(os.environ.get("RESEGMENT_SEEDS", "150"))
 CHUNK = 25
 MONTHS = 100 * 86_400_000
 
-generate = lru_cache(maxsize=None)(generator.generate)  # it takes most of the time, and gives every test the same
+generate = lru_cache(maxsize=None)(
+    generator.generate
+)  # it takes most of the time, and gives every test the same
 chunks = pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
 
 
@@ -84,7 +86,9 @@ def standing(net: list[Move], accounts: set[str]) -> dict[str, tuple[str, int]]:
 
 
 @chunks
-async def test_the_order_and_number_of_deliveries_make_no_difference_to_where_accounts_end(first: int) -> None:
+async def test_the_order_and_number_of_deliveries_make_no_difference_to_where_accounts_end(
+    first: int,
+) -> None:
     for seed in range(first, first + CHUNK):
         file, events = generate(seed)
         file, draw = without_hold(file), random.Random(seed)

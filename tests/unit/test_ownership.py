@@ -62,7 +62,9 @@ async def test_a_topic_made_anew_is_read_from_its_beginning_with_the_clock_kept(
     assert second.net == [("zeta.io", None, "in", day(2))]
 
     third = Rig(WEEK, memory=first.memory, log="another log")
-    assert await third.take() == 0  # the one record read of the new log, to be held against what was committed
+    assert (
+        await third.take() == 0
+    )  # the one record read of the new log, to be held against what was committed
     assert (await third.feed(*news)).facts == 0
     assert not third.owned.notices.messages
 
@@ -76,7 +78,9 @@ async def test_a_topic_made_anew_is_read_from_its_beginning_with_the_clock_kept(
     ],
     ids=["another value", "another time", "nothing in it"],
 )
-async def test_another_last_record_is_noticed_and_the_log_read_from_its_beginning(other: RecordedMessage) -> None:
+async def test_another_last_record_is_noticed_and_the_log_read_from_its_beginning(
+    other: RecordedMessage,
+) -> None:
     first = await run(Rig(WEEK), [RECORDS[:2]])
     second = Rig(WEEK, memory=first.memory)
     assert await second.take() == 1

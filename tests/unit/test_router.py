@@ -40,7 +40,10 @@ async def routed(*values: bytes) -> tuple[Published, Routed]:
 
 async def commands(data: Json, change_id: str = "c1") -> list[tuple[str, str, str]]:
     published, _ = await routed(orjson.dumps({"id": change_id, "data": data}))
-    made = [WorkflowCommandData.model_validate(orjson.loads(one.value or b"")["data"]) for one in published.messages]
+    made = [
+        WorkflowCommandData.model_validate(orjson.loads(one.value or b"")["data"])
+        for one in published.messages
+    ]
     return [(one.action, one.workflow, one.segment) for one in made]
 
 
@@ -94,7 +97,11 @@ async def test_a_command_carries_what_a_sequencer_needs() -> None:
     data = WorkflowCommandData.model_validate(event_["data"])
     assert (event_["id"], event_["type"]) == (data.idempotency_key, "gtm.workflow-command.v1")
     assert (data.owner, data.qualification, data.play) == ("sales", "fast-track", "hot-play")
-    assert data.cause.model_dump() == {"change": "c1", "sequence_number": 2, "effective_at": "2024-01-01T00:00:00Z"}
+    assert data.cause.model_dump() == {
+        "change": "c1",
+        "sequence_number": 2,
+        "effective_at": "2024-01-01T00:00:00Z",
+    }
     assert orjson.loads(stop.value or b"")["data"]["play"] is None
     assert done == Routed(1, ["stop", "enroll"], [])
 

@@ -93,14 +93,18 @@ def test_no_field_takes_a_value_of_another_type(kind: str) -> None:
         ("outcome", "action", "Positive Reply", "positive_reply"),
     ],
 )
-def test_words_are_normalised_with_the_raw_value_kept_beside(kind: str, field: str, raw: str, term: str) -> None:
+def test_words_are_normalised_with_the_raw_value_kept_beside(
+    kind: str, field: str, raw: str, term: str
+) -> None:
     assert data_of(kind, {field: raw}) == {field: term, f"{field}_raw": raw}
     assert data_of(kind, {field: term}) == {field: term}
     assert data_of(kind, {field: raw, f"{field}_raw": "given"})[f"{field}_raw"] == "given"
 
 
 def test_technologies_of_a_snapshot_are_spelled_as_those_of_tech_events() -> None:
-    assert data_of("firmographic", {"technologies": ["Google Analytics"]})["technologies"] == ["google-analytics"]
+    assert data_of("firmographic", {"technologies": ["Google Analytics"]})["technologies"] == [
+        "google-analytics"
+    ]
 
 
 def test_other_rounds_are_one_of_the_vocabulary() -> None:
@@ -129,7 +133,9 @@ json = st.recursive(
 
 @given(data=st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=9), json, max_size=5))
 def test_a_fact_stays_the_same_on_its_way_through_signals(data: dict[str, Any]) -> None:
-    fact = Fact(account="a.com", kind="intent", id="ü\0", source="s", record="r", time=0, recorded=2**41, data=data)
+    fact = Fact(
+        account="a.com", kind="intent", id="ü\0", source="s", record="r", time=0, recorded=2**41, data=data
+    )
     once = encode_fact(fact)
     assert decode_fact(once) == fact
     assert encode_fact(decode_fact(once)) == once
@@ -137,7 +143,9 @@ def test_a_fact_stays_the_same_on_its_way_through_signals(data: dict[str, Any]) 
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(draw=st.data())
-def test_events_that_are_plainly_good_become_what_the_models_make_of_them(kind: str, draw: st.DataObject) -> None:
+def test_events_that_are_plainly_good_become_what_the_models_make_of_them(
+    kind: str, draw: st.DataObject
+) -> None:
     values = st.sampled_from([one for data in WHOLE.values() for one in data.values()] + ODD)
     data = draw.draw(st.dictionaries(st.sampled_from([*DATA[kind].model_fields, "tier"]), values))
     event = {**EVENT, "type": f"gtm.{kind}.v1", "data": data}
@@ -179,7 +187,11 @@ async def test_every_change_and_command_keeps_its_contract() -> None:
         event = orjson.loads(message.value or b"")
         data = SegmentChangeData.model_validate(event["data"])
         assert set(event["data"]) == {f.alias or name for name, f in SegmentChangeData.model_fields.items()}
-        assert (event["id"], event["subject"], event["type"]) == (change.id, "acme.com", "gtm.segment-change.v1")
+        assert (event["id"], event["subject"], event["type"]) == (
+            change.id,
+            "acme.com",
+            "gtm.segment-change.v1",
+        )
         assert parse_instant(data.effective_at) == parse_instant(event["time"]) == change.effective_at
         assert (data.from_, data.to, data.supersedes) == (change.from_, change.to, change.supersedes)
         assert ((data.play is None), (data.message is None)) == ((data.to == "out"),) * 2
@@ -196,4 +208,6 @@ def test_instants_are_written_as_they_are_read(ms: int) -> None:
 
 @given(number=st.integers(1, 10**9), unit=st.sampled_from("smhdw"))
 def test_durations_are_written_as_they_are_read(number: int, unit: str) -> None:
-    assert parse_duration(format_duration(parse_duration(f"{number}{unit}"))) == parse_duration(f"{number}{unit}")
+    assert parse_duration(format_duration(parse_duration(f"{number}{unit}"))) == parse_duration(
+        f"{number}{unit}"
+    )

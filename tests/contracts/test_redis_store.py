@@ -1,0 +1,60 @@
+"""What only the store in Redis has to promise: a server that forgets scripts, loses all, or goes away."""
+
+from __future__ import annotations
+
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from resegment.state.port import Commit, Fenced, Position, RolledBack, StoreUnavailable
+from resegment.state.redis import PartitionStore
+
+
+async def test_a_server_that_forgot_the_script_takes_commits_as_before(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        store = PartitionStore(client, "forgetful", 0)
+        await store.claim()
+        await store.commit(Commit(1, Position(commit=1), [("acme.com", b"one")]))
+        await client.script_flush()
+        await store.commit(Commit(1, Position(commit=2), [("acme.com", b"two")]))
+        assert await store.read(["acme.com"]) == [b"two"]
+
+
+async def test_a_server_that_lost_all_lets_no_owner_go_on(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        store = PartitionStore(client, "lost", 0)
+        await store.claim()
+        await store.commit(Commit(1, Position(commit=1)))
+        await client.flushdb()
+        with pytest.raises((Fenced, RolledBack)):
+            await store.check(1, 1)
+        with pytest.raises((Fenced, RolledBack)):
+            await store.commit(Commit(1, Position(commit=2), [("acme.com", b"two")]))
+        assert await store.read(["acme.com"]) == [None]
+
+
+async def test_a_server_that_is_away_is_said_to_be(unused_tcp_port: int) -> None:
+    async with Redis(port=unused_tcp_port, retry=Retry(NoBackoff(), 0)) as client:
+        store = PartitionStore(client, "away", 0)
+        for asked in (
+            store.claim(), store.read(["a"]), store.commit(Commit(1, Position(commit=1))), store.check(1, 1),
+            store.outbox(None, 1), store.sizes(), store.acknowledge(["1-0"]),
+        ):  # fmt: skip
+            with pytest.raises(StoreUnavailable):
+                await asked
+
+
+async def test_a_server_without_memory_left_refuses_the_whole_commit(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        store = PartitionStore(client, "full", 0)
+        await store.claim()
+        await client.config_set("maxmemory", "1")
+        try:
+            with pytest.raises(StoreUnavailable):
+                await store.commit(Commit(1, Position(commit=1), [("acme.com", b"one")], outbox=b"x"))
+        finally:
+            await client.config_set("maxmemory", "0")
+        assert await store.read(["acme.com"]) == [None]
+        assert await store.outbox(None, 1) == []
+        await store.check(1, 0)

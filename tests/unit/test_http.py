@@ -1,0 +1,51 @@
+"""What a worker says over HTTP."""
+
+from __future__ import annotations
+
+import socket
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from resegment.console.http import AddressTaken, Health, build, serving
+
+
+async def get(path: str, health: Health) -> httpx.Response:
+    registry = CollectorRegistry()
+    Counter("things", "What is counted", registry=registry).inc(3)
+    async with (
+        serving(build(lambda: health, registry), "127.0.0.1", 0) as url,
+        httpx.AsyncClient(base_url=url) as http,
+    ):
+        return await http.get(path)
+
+
+async def test_a_worker_that_works_is_200_with_its_partitions() -> None:
+    answer = await get("/healthz", Health(status="ok", partitions=[0, 3], lag=5))
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "partitions": [0, 3], "lag": 5, "reason": None}
+
+
+@pytest.mark.parametrize("status", ["ended", "stalled"])
+async def test_one_that_does_not_is_503_with_the_reason(status: str) -> None:
+    answer = await get(
+        "/healthz", Health.model_validate({"status": status, "partitions": [], "lag": 9, "reason": "why"})
+    )
+    assert answer.status_code == 503
+    assert (answer.json()["status"], answer.json()["reason"]) == (status, "why")
+
+
+async def test_metrics_are_the_registry_s() -> None:
+    answer = await get("/metrics", Health(status="ok", partitions=[], lag=0))
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "things_total 3.0" in answer.text
+
+
+async def test_a_taken_port_is_refused_with_a_remedy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(AddressTaken, match=str(port)) as caught:
+            async with serving(build(lambda: pytest.fail("asked"), CollectorRegistry()), "127.0.0.1", port):
+                pass
+    assert "--http-port" in (caught.value.remedy or "")
