@@ -1,24 +1,22 @@
-"""The composition root: one worker, from its settings to running agents. Nothing here outlives `run`."""
+"""The composition root: one worker, from its settings to running agents. Nothing here outlives `running`."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from resegment.agents.batch import Batch
 from resegment.agents.deadlines import tick
 from resegment.agents.intake import take_in
-from resegment.agents.ownership import OutOfStep, OwnedPartition
-from resegment.agents.relay import relay
 from resegment.agents.router import route
-from resegment.agents.segmenter import Segmented, decide_due, segment
+from resegment.agents.segmenter import segment
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.metrics import Metrics
 from resegment.schemas.change import SegmentChange
@@ -27,40 +25,31 @@ from resegment.segmentation.definition import Definition
 from resegment.segmentation.engine import Engine
 from resegment.segmentation.program import Limits, Program
 from resegment.settings import Settings
-from resegment.state.port import Fenced, RolledBack, StoreUnavailable
+from resegment.state.port import StoreUnavailable
 from resegment.state.redis import PartitionStore
 from resegment.streams import topics as topics_module
 from resegment.streams.announcing import announcer
 from resegment.streams.application import Application, create_app, running
 from resegment.streams.binding import bind
 from resegment.streams.feed import Feed, Standing
+from resegment.streams.holdings import LOST, Holdings, cancel
 from resegment.streams.identity import identify
 from resegment.streams.prefix import Rebuilding, StateLost, agree, forget_prefix, read_prefix
 from resegment.streams.publisher import KafkaPublisher, PublishFailed
 from resegment.streams.reading import has_records
 from resegment.streams.registry import Registry
-from resegment.streams.security import connect_redis, secure_kafka
+from resegment.streams.security import KafkaSecurity, connect_redis, secure_kafka
 from resegment.streams.topics import Topics
+from resegment.streams.watch import Stalled, Watch
+
+__all__ = ["Stalled", "Worker", "wall_clock"]
 
 log = structlog.get_logger(__name__)
-
-LOST = (Fenced, RolledBack, OutOfStep)
-"""Errors after which a partition is taken anew."""
-
-
-class Stalled(ResegmentError):
-    """There was lag and no progress for too long: better to end and be started anew than to stand still."""
 
 
 def wall_clock() -> int:
     """Milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
-
-
-@dataclass
-class _Owned:
-    partition: OwnedPartition
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
 class Worker:
@@ -83,20 +72,16 @@ class Worker:
         self.topics = Topics(settings.prefix)
         self.program = Program(definition, Limits(facts=settings.facts_per_kind))
         self.engine = Engine(self.program)
-        self.owned: dict[int, _Owned] = {}
         self.changes_decided = 0
-        self._dropped = 0
         self._bootstrap, self._redis_url = bootstrap, redis_url
-        self._log_identity = log_identity
+        self._topic_id = log_identity
         self._aliases = aliases
         self._now = now
         self._announce = announcer(definition, self.topics.segment_changes.name)
         self._fatal: asyncio.Future[BaseException] | None = None
-        self._progress = 0
-        self._still_since: float | None = None
-        self.lag = 0
-        """Records of the partitions owned that are not done yet, as of the last look, each second."""
         self.app: Application
+        self.owned: Holdings
+        self._watch: Watch
         self._publisher: KafkaPublisher
         self._redis: Redis
 
@@ -109,60 +94,108 @@ class Worker:
         async with AsyncExitStack() as stack:
             self._redis = connect_redis(settings, self._redis_url)
             stack.push_async_callback(self._redis.aclose)
-            held = await read_prefix(self._redis, settings.prefix)
-            if "rebuilding" in held:
-                raise Rebuilding(settings.prefix)
-            await agree(
-                self._redis,
-                settings.prefix,
-                partitions=settings.partitions,
-                clock=settings.clock,
-                definition=self.definition.version,
-            )
-            await asyncio.to_thread(
-                topics_module.create,
-                self._bootstrap,
-                self.topics,
-                partitions=settings.partitions,
-                replication=settings.replication,
-                **security.clients(),
-            )
-            if not held and await has_records(
-                self._bootstrap, self.topics.signals.name, security=security.clients()
-            ):
-                await forget_prefix(self._redis, settings.prefix)
-                raise StateLost(settings.prefix)
-            if self._log_identity is None:
-                self._log_identity = await asyncio.to_thread(
-                    identify, self._bootstrap, self.topics.signals.name, **security.clients()
-                )
-            embedded = settings.kafka is None
-            self._publisher = KafkaPublisher(
-                self._bootstrap,
-                client_id=f"{settings.prefix}-publisher",
-                idempotent=not embedded,
-                security=security.clients(),
-            )
+            await self._prepare(security)
+            self._compose(security)
             await stack.enter_async_context(self._publisher)
-            self.app = create_app(
-                settings.prefix,
-                self._bootstrap,
-                credentials=security.credentials(),
-                feed=Feed(chunk_size=settings.chunk, fetch_wait=0.04 if embedded else 0.1),
-                session_timeout=6.0 if embedded else settings.session_timeout,
-                heartbeat_interval=2.0 if embedded else 3.0,
-            )
-            self._bind()
             registry = Registry(self._redis, settings.prefix)
             stack.push_async_callback(registry.leave)
+            self._watch = self._make_watch(registry)
             await stack.enter_async_context(running(self.app))
-            loops = [self._tick(), self._measure(registry), self._watch(), self._crash()]
-            if settings.clock == "facts":
-                loops.pop(0).close()
-            tasks = [asyncio.create_task(self._guard(one)) for one in loops]
-            stack.push_async_callback(_cancel, tasks)
+            loops: list[Coroutine[Any, Any, None]] = [self._watch.run(), self._crash()]
+            if settings.clock == "wall":
+                loops.append(self._tick())
+            stack.push_async_callback(cancel, [asyncio.create_task(self._guard(one)) for one in loops])
             stack.push_async_callback(self._finish)
             yield self
+
+    async def _prepare(self, security: KafkaSecurity) -> None:
+        """Agree on the prefix, make the topics, and refuse to go on where state was lost."""
+        settings, kafka = self.settings, security.clients()
+        held = await read_prefix(self._redis, settings.prefix)
+        if "rebuilding" in held:
+            raise Rebuilding(settings.prefix)
+        await agree(
+            self._redis,
+            settings.prefix,
+            partitions=settings.partitions,
+            clock=settings.clock,
+            definition=self.definition.version,
+        )
+        await asyncio.to_thread(
+            topics_module.create,
+            self._bootstrap,
+            self.topics,
+            partitions=settings.partitions,
+            replication=settings.replication,
+            **kafka,
+        )
+        signals = self.topics.signals.name
+        if not held and await has_records(self._bootstrap, signals, security=kafka):
+            await forget_prefix(self._redis, settings.prefix)
+            raise StateLost(settings.prefix)
+        if self._topic_id is None:
+            self._topic_id = await asyncio.to_thread(identify, self._bootstrap, signals, **kafka)
+
+    def _compose(self, security: KafkaSecurity) -> None:
+        settings, topics = self.settings, self.topics
+        embedded = settings.kafka is None
+        self._publisher = KafkaPublisher(
+            self._bootstrap,
+            client_id=f"{settings.prefix}-publisher",
+            idempotent=not embedded,
+            security=security.clients(),
+        )
+        self.app = create_app(
+            settings.prefix,
+            self._bootstrap,
+            credentials=security.credentials(),
+            feed=Feed(chunk_size=settings.chunk, fetch_wait=0.04 if embedded else 0.1),
+            session_timeout=6.0 if embedded else settings.session_timeout,
+            heartbeat_interval=2.0 if embedded else 3.0,
+        )
+        self.owned = Holdings(
+            engine=self.engine,
+            store=lambda number: PartitionStore(
+                self._redis, settings.prefix, number, timed=self.metrics.commit_seconds.time
+            ),
+            publisher=self._publisher,
+            announce=self._announce,
+            metrics=self.metrics,
+            restart=lambda number: self.app.restart(topics.signals.name, number),
+            decided=self._decided,
+            failed=self._die,
+            cached_accounts=settings.cached_accounts,
+            new_logs_are_expected=embedded,  # its broker is a new one at each start: `up` says so, once
+        )
+        triggers = [one.name for one in topics.triggers if one is not topics.replay]
+        if settings.clock == "facts":
+            triggers = [topics.replay.name]
+        bind(self.app, triggers, self._take_in, name="intake", on_fatal=self._die)
+        bind(
+            self.app,
+            [topics.signals.name],
+            self._segment,
+            name="segmenter",
+            on_fatal=self._die,
+            positions=self._assigned,
+            released=lambda _, number: self.owned.release(number),
+        )
+        bind(self.app, [topics.segment_changes.name], self._route, name="router", on_fatal=self._die)
+
+    def _make_watch(self, registry: Registry) -> Watch:
+        return Watch(
+            holdings=self.owned,
+            metrics=self.metrics,
+            registry=registry,
+            segments=[segment.name for segment in self.program.segments],
+            standings=self.standings,
+            redis_memory=self._redis_memory,
+            dropped=lambda: self.engine.dropped,
+            now=self._now,
+            stalled_after=self.settings.stalled_after,
+        )
+
+    # How it is
 
     async def ended(self) -> BaseException:
         """Wait until something ends the worker, and return what."""
@@ -175,26 +208,23 @@ class Worker:
         return self._fatal.result() if self._fatal is not None and self._fatal.done() else None
 
     @property
+    def lag(self) -> int:
+        """Records of the partitions owned that are not done yet, as of the last look, each second."""
+        return self._watch.lag
+
+    @property
+    def reachable(self) -> bool:
+        """Whether Kafka and Redis answered at the last look."""
+        return self._watch.reachable
+
+    @property
     def stalled_for(self) -> float:
         """Seconds for which there has been lag and no progress; 0 while things move."""
-        return 0.0 if self._still_since is None else time.monotonic() - self._still_since
+        return self._watch.stalled_for
 
-    def _bind(self) -> None:
-        topics = self.topics
-        triggers = [one.name for one in topics.triggers if one is not topics.replay]
-        if self.settings.clock == "facts":
-            triggers = [topics.replay.name]
-        bind(self.app, triggers, self._take_in, name="intake", on_fatal=self._die)
-        bind(
-            self.app,
-            [topics.signals.name],
-            self._segment,
-            name="segmenter",
-            on_fatal=self._die,
-            positions=self._assigned,
-            released=self._released,
-        )
-        bind(self.app, [topics.segment_changes.name], self._route, name="router", on_fatal=self._die)
+    async def standings(self) -> list[Standing]:
+        """How far each owned partition of each topic is."""
+        return await self.app.standings()
 
     def _die(self, error: BaseException) -> None:
         if self._fatal is not None and not self._fatal.done():
@@ -223,10 +253,9 @@ class Worker:
         self._count("intake", batch, taken.accepted, taken.refused)
 
     async def _segment(self, batch: Batch) -> None:
-        held = self.owned.get(batch.partition)
-        if held is None:
+        owned = self.owned.get(batch.partition)
+        if owned is None:
             return
-        owned = held.partition
         try:
             with self.metrics.batch_seconds.labels("segmenter").time():
                 done = await segment(
@@ -237,12 +266,14 @@ class Worker:
                     dead_letters=self.topics.dead_letters.name,
                 )
         except LOST as error:
-            await self._retake(owned, error)
+            await self.owned.retake(owned, error)
             return
         except ResegmentError as error:
             self.metrics.failures.labels("segmenter", type(error).__name__).inc()
             raise
-        self._record(owned, batch, done)
+        self._count("segmenter", batch, len(done.changes), done.refused)
+        self._tally(done.changes)
+        self.owned.tell(owned)
 
     async def _route(self, batch: Batch) -> None:
         with self.metrics.batch_seconds.labels("router").time():
@@ -254,30 +285,45 @@ class Worker:
             )
         self._count("router", batch, len(routed.actions), routed.refused)
 
+    async def _assigned(self, _: str, partition: int) -> int | None:
+        if not await read_prefix(self._redis, self.settings.prefix):
+            self._die(StateLost(self.settings.prefix))
+            await asyncio.Event().wait()  # nothing may be taken any more: the worker ends
+        return await self.owned.take(partition, self._topic_id or "")
+
+    async def _tick(self) -> None:
+        while True:
+            late: Sequence[int] = ()
+            with suppress(PublishFailed):
+                late = await tick(
+                    self.owned, publisher=self._publisher, signals=self.topics.signals.name, now=self._now()
+                )
+            self.metrics.ticks.inc(len(late))
+            await asyncio.sleep(0.5 if late else 0.1)
+
+    async def _crash(self) -> None:
+        self._die(await self.app.crashed())
+
+    async def _redis_memory(self) -> int:
+        try:
+            return int((await self._redis.info("memory"))["used_memory"])
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(f"Redis does not answer: {error}") from error
+
+    # Counting
+
     def _count(self, stage: str, batch: Batch, made: int, refused: Sequence[RefusedEvent]) -> None:
-        self._progress += 1
+        self._watch.progress += 1
         self.metrics.events_in.labels(stage).inc(len(batch.records))
         self.metrics.events_out.labels(stage).inc(made)
         for one in refused:
             self.metrics.refused.labels(stage, one.reason).inc()
             log.warning("refused", stage=stage, reason=one.reason, field=one.field, message=one.message[:200])
 
-    def _record(self, owned: OwnedPartition, batch: Batch, done: Segmented) -> None:
-        self._count("segmenter", batch, len(done.changes), done.refused)
-        self._tally(done.changes)
-        self._tell(owned)
-
-    def _tell(self, owned: OwnedPartition) -> None:
-        """Log and count what nobody may overlook."""
-        notices = owned.notices
-        self.metrics.log_gaps.inc(notices.gaps)
-        self.metrics.new_logs.inc(notices.new_logs)
-        # an embedded broker is a new one at each start: `up` says so, once
-        expected = self.settings.kafka is None and not notices.gaps
-        for message in notices.messages:
-            (log.debug if expected else log.error)("log", message=message)
-        notices.gaps = notices.new_logs = 0
-        notices.messages.clear()
+    def _decided(self, changes: Sequence[SegmentChange]) -> None:
+        self._watch.progress += 1
+        self.metrics.events_out.labels("deadlines").inc(len(changes))
+        self._tally(changes)
 
     def _tally(self, changes: Sequence[SegmentChange]) -> None:
         live = self.settings.clock == "wall"
@@ -288,150 +334,7 @@ class Worker:
                 late = self._now() - parse_instant(change.cause.deadline)
                 self.metrics.deadline_lateness.observe(late / 1000)
 
-    # Partitions
-
-    async def _assigned(self, _: str, partition: int) -> int | None:
-        held = self.owned.get(partition)
-        if held is None:
-            store = PartitionStore(
-                self._redis, self.settings.prefix, partition, timed=self.metrics.commit_seconds.time
-            )
-            owned = OwnedPartition(
-                partition, store, self.engine, cached_accounts=self.settings.cached_accounts
-            )
-            held = self.owned[partition] = _Owned(owned)
-            held.tasks = [
-                asyncio.create_task(self._guard(self._relay(owned))),
-                asyncio.create_task(self._guard(self._decide(owned))),
-            ]
-        offset = await held.partition.take(self._log_identity or "")
-        self._tell(held.partition)
-        return offset
-
-    async def _released(self, _: str, partition: int) -> None:
-        held = self.owned.pop(partition, None)
-        if held is not None:
-            await _cancel(held.tasks)
-            held.partition.forget()
-
-    async def _retake(self, owned: OwnedPartition, error: ResegmentError) -> None:
-        log.warning("taking a partition anew", partition=owned.number, reason=error.message)
-        self.metrics.retakes.labels(type(error).__name__).inc()
-        await self.app.restart(self.topics.signals.name, owned.number)
-
-    async def _relay(self, owned: OwnedPartition) -> None:
-        delay = 0.1
-        while True:
-            try:
-                sent = await relay(owned, publisher=self._publisher)
-                self.metrics.events_out.labels("relay").inc(sent)
-                delay = 0.1
-            except (PublishFailed, StoreUnavailable) as error:
-                self.metrics.failures.labels("relay", type(error).__name__).inc()
-                log.warning("outbox not published yet", partition=owned.number, reason=error.message)
-                await asyncio.sleep(delay)
-                delay = min(2 * delay, 5.0)
-
-    async def _decide(self, owned: OwnedPartition) -> None:
-        while True:
-            await owned.wait_due()
-            try:
-                changes = await decide_due(owned, announce=self._announce)
-                self._tally(changes)
-                self._progress += 1
-                self.metrics.events_out.labels("deadlines").inc(len(changes))
-            except LOST as error:
-                await self._retake(owned, error)
-            except StoreUnavailable as error:
-                self.metrics.failures.labels("deadlines", type(error).__name__).inc()
-                await self._retake(owned, error)
-            await asyncio.sleep(0)
-
-    # Loops
-
-    async def _tick(self) -> None:
-        while True:
-            late = []
-            with suppress(PublishFailed):
-                late = await tick(
-                    [one.partition for one in self.owned.values()],
-                    publisher=self._publisher,
-                    signals=self.topics.signals.name,
-                    now=self._now(),
-                )
-            self.metrics.ticks.inc(len(late))
-            await asyncio.sleep(0.5 if late else 0.1)
-
-    async def _measure(self, registry: Registry) -> None:
-        while True:
-            with suppress(StoreUnavailable, ConnectionError):
-                await self._refresh(registry)
-            await asyncio.sleep(1.0)
-
-    async def _refresh(self, registry: Registry) -> None:
-        metrics = self.metrics
-        standings = await self.app.standings()
-        self.lag = sum(one.lag or 0 for one in standings)
-        for gauge in (metrics.lag, metrics.clock, metrics.outbox, metrics.freshness):
-            gauge.clear()  # of partitions that went to another worker nothing is known here
-        for one in standings:
-            metrics.lag.labels(one.topic, str(one.partition)).set(one.lag or 0)
-        sizes: dict[str, int] = {segment.name: 0 for segment in self.program.segments}
-        metrics.owned.set(len(self.owned))
-        for number, held in list(self.owned.items()):
-            owned = held.partition
-            metrics.clock.labels(str(number)).set(owned.position.clock / 1000)
-            if owned.position.timestamp >= 0:
-                metrics.freshness.labels(str(number)).set((self._now() - owned.position.timestamp) / 1000)
-            metrics.outbox.labels(str(number)).set(len(owned.outgoing.entries))
-            for name, size in (await owned.store.sizes()).items():
-                sizes[name] = sizes.get(name, 0) + size
-            await self._check(owned)
-        metrics.facts_dropped.inc(self.engine.dropped - self._dropped)
-        self._dropped = self.engine.dropped
-        memory: Any = await self._redis.info("memory")
-        metrics.redis_memory.set(memory["used_memory"])
-        for name, size in sizes.items():
-            metrics.segment_size.labels(name).set(size)
-        await registry.report(sorted(self.owned), {f"{s.topic}:{s.partition}": s.lag or 0 for s in standings})
-
-    async def _check(self, owned: OwnedPartition) -> None:
-        """An idle partition, too, notices that it was fenced off or rolled back."""
-        if owned.lock.locked() or owned.fence is None:
-            return
-        try:
-            async with owned.lock:
-                if owned.fence is not None:
-                    await owned.store.check(owned.fence, owned.position.commit)
-        except LOST as error:
-            await self._retake(owned, error)
-
-    async def _watch(self) -> None:
-        """End the worker where there is lag and nothing moves."""
-        seen = -1
-        while True:
-            await asyncio.sleep(1.0)
-            if seen != self._progress or not await self._has_lag():
-                seen, self._still_since = self._progress, None
-            elif self._still_since is None:
-                self._still_since = time.monotonic()
-            elif self.stalled_for > self.settings.stalled_after:
-                raise Stalled(
-                    f"there is lag, and no batch was done for {self.settings.stalled_after:.0f} s",
-                    remedy="The worker ends, so that whoever runs it starts it anew.",
-                )
-
-    async def _has_lag(self) -> bool:
-        return any(one.lag for one in await self.app.standings())
-
-    async def _crash(self) -> None:
-        self._die(await self.app.crashed())
-
     # Draining
-
-    async def standings(self) -> list[Standing]:
-        """How far each owned partition of each topic is."""
-        return await self.app.standings()
 
     async def is_drained(self) -> bool:
         """Whether everything that was sent has come out at the end, and stays so between two looks."""
@@ -439,18 +342,17 @@ class Worker:
         return first is not None and first == await self._look()
 
     async def _look(self) -> tuple[tuple[str, int, int | None], ...] | None:
-        expected = self.settings.partitions
-        if not all(one.partition.is_idle for one in self.owned.values()) or len(self.owned) < expected:
+        if not all(one.is_idle for one in self.owned) or len(self.owned) < self.settings.partitions:
             return None
         standings = await self.app.standings()
         if any(one.lag != 0 for one in standings):
             return None
         return tuple((one.topic, one.partition, one.offset) for one in standings)
 
-    async def drain(self, timeout: float | None = None) -> bool:
-        """Wait until all is drained; False where that takes longer than `timeout` seconds."""
+    async def drain(self, limit: float | None = None) -> bool:
+        """Wait until all is drained; False where that takes longer than `limit` seconds."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(limit):
                 while not await self.is_drained():
                     await asyncio.sleep(0.05)
                 return True
@@ -460,13 +362,5 @@ class Worker:
         """Publish what waits in the outboxes before the producer goes."""
         with suppress(TimeoutError):
             async with asyncio.timeout(3.0):
-                while any(one.partition.outgoing.entries for one in self.owned.values()):
+                while any(one.outgoing.entries for one in self.owned):  # noqa: ASYNC110  # the relays empty them
                     await asyncio.sleep(0.01)
-
-
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    # again and again: the `wait_for` of Python 3.11, with which redis-py sends, may swallow a cancellation
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=0.1)

@@ -152,7 +152,9 @@ async def _read(view: View, feed: Feed, write: Write, *, follow: bool) -> None:
     one = None if feed.account is None else [view.reader.partition_of(feed.account)]
     newest = feed.last if feed.takes_all else None
     found: list[dict[str, Any]] = []
-    async with reading(view.bootstrap, view.topics.segment_changes.name, one, security=view.security) as reader:
+    async with reading(
+        view.bootstrap, view.topics.segment_changes.name, one, security=view.security
+    ) as reader:
         async for records in reader.to_end(newest):
             found += feed.take(record.value for record in records)
         write(feed.arrange(found))

@@ -85,7 +85,7 @@ class Serving:
     async def _all_taken(self) -> None:
         worker = self.worker
         wanted = worker.settings.partitions
-        while sum(one.partition.fence is not None for one in worker.owned.values()) < wanted:  # noqa: ASYNC110
+        while sum(one.fence is not None for one in worker.owned) < wanted:  # noqa: ASYNC110
             await asyncio.sleep(0.05)  # partitions come and go with no event to wait for
 
 

@@ -52,7 +52,7 @@ def health_of(worker: Worker) -> Health:
         status, reason = "ended", str(failure) or type(failure).__name__
     elif stalled >= min(STALLED_AFTER, worker.settings.stalled_after):
         status, reason = "stalled", f"there is lag, and nothing was done for {stalled:.0f} s"
-    return Health(status=status, partitions=sorted(worker.owned), lag=worker.lag, reason=reason)
+    return Health(status=status, partitions=worker.owned.numbers, lag=worker.lag, reason=reason)
 
 
 def build(health: Callable[[], Health], registry: CollectorRegistry) -> FastAPI:

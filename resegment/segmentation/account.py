@@ -133,7 +133,11 @@ class Inventory(Series):
 
     def add(self, entry: Entry) -> None:
         times = self.times
-        if times and entry.time <= times[-1] and (entry.time, *_key(entry)) < (times[-1], *_key(self.entries[-1])):
+        if (
+            times
+            and entry.time <= times[-1]
+            and (entry.time, *_key(entry)) < (times[-1], *_key(self.entries[-1]))
+        ):
             self._applied = 0
         super().add(entry)
 

@@ -35,7 +35,7 @@ class _Node:
     value: Any = None
     children: list[tuple[str | int, _Node]] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
-    collection: type[dict[Any, Any]] | type[list[Any]] | None = None
+    collection: type[dict[Any, Any] | list[Any]] | None = None
 
 
 def parse_document(text: str | bytes, file: str) -> Document:
@@ -66,7 +66,7 @@ def _place(file: str, mark: Any) -> Place:
     return Place(file, mark.line + 1, mark.column + 1) if mark is not None else Place(file, 1, 1)
 
 
-def _compose(text: str, file: str) -> _Node:  # noqa: C901, PLR0912  # one loop over the kinds of YAML events
+def _compose(text: str, file: str) -> _Node:  # noqa: C901  # one loop over the kinds of YAML events
     anchors: dict[str, _Node] = {}
     sizes: dict[int, int] = {}
     stack: list[tuple[_Node, str | None, bool]] = []

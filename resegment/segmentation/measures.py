@@ -270,7 +270,9 @@ def _known(parts: list[Any]) -> Iterator[Any]:
     return (part for part in parts if part is not None)
 
 
-_AGGREGATES: Final[dict[Aggregation, tuple[Callable[[str, list[Entry]], Summary], Callable[[list[Any]], Any]]]] = {
+_AGGREGATES: Final[
+    dict[Aggregation, tuple[Callable[[str, list[Entry]], Summary], Callable[[list[Any]], Any]]]
+] = {
     "count": (_count, sum),
     "sum": (_add, _total),
     "avg": (_add, _average),

@@ -27,7 +27,14 @@ from resegment.segmentation.conditions import (
     Window,
 )
 from resegment.segmentation.definition import Definition, Segment, walk
-from resegment.segmentation.leaves import AttributeLeaf, DecayLeaf, Leaf, MeasureLeaf, OccursLeaf, SequenceLeaf
+from resegment.segmentation.leaves import (
+    AttributeLeaf,
+    DecayLeaf,
+    Leaf,
+    MeasureLeaf,
+    OccursLeaf,
+    SequenceLeaf,
+)
 from resegment.segmentation.logic import Logic, Untils, Values, compile_deadline, compile_first, compile_logic
 from resegment.segmentation.measures import AggregateOf, Attribute, DecayOf, GrowthOf, Measure, RatioOf
 from resegment.segmentation.recognition import Recogniser, Watcher

@@ -84,11 +84,11 @@ async def main() -> None:
         definition = definition_of(only({"event": "funding"}))
         worker = Worker(settings, definition, bootstrap=bootstrap, redis_url=redis_url)
         await stack.enter_async_context(worker.running())
-        while not await worker.is_drained():  # noqa: ASYNC110 - nobody tells
+        while not await worker.is_drained():
             await asyncio.sleep(0.1)
         took = sorted(await measure(worker, bootstrap, given.signals, given.every / 1000))
     p50, p99 = (took[int(len(took) * share)] for share in (0.5, 0.99))
-    print(f"{len(took)} signals: p50 {p50:.0f} ms, p99 {p99:.0f} ms, max {took[-1]:.0f} ms")  # noqa: T201
+    print(f"{len(took)} signals: p50 {p50:.0f} ms, p99 {p99:.0f} ms, max {took[-1]:.0f} ms")
 
 
 if __name__ == "__main__":

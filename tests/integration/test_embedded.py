@@ -77,7 +77,7 @@ async def start_and_stop(folder: Path, **ports: int) -> None:
 
 async def gone(*pids: int) -> None:
     async with asyncio.timeout(DEADLINE):
-        while any(alive(pid) for pid in pids):  # noqa: ASYNC110 - not our children: nobody tells us
+        while any(alive(pid) for pid in pids):
             await asyncio.sleep(0.02)
 
 

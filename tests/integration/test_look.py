@@ -264,8 +264,8 @@ async def test_a_dead_letter_is_listed_once_and_shown_as_it_came(stack: Stack) -
 
 
 async def test_a_dead_letter_sent_again_is_judged_again_and_marked(stack: Stack) -> None:
-    bad = json.dumps({**event("funding", "https://github.com/somebody", "2026-01-01"), "id": "retried"}).encode()
-    await stack.publisher.publish([Message(stack.worker.topics.funding.name, b"k", bad)])
+    bad = json.dumps(event("retried", "https://github.com/somebody", "2026-01-01")).encode()
+    await stack.publisher.publish([Message(stack.worker.topics.replay.name, b"k", bad)])
 
     async def letters(times: int) -> list[dict[str, Any]]:
         async with asyncio.timeout(PATIENCE):

@@ -531,4 +531,4 @@ async def test_a_lone_event_is_handed_over_soon(
         assert len(app.owned()) == PARTITIONS
     waits.sort()
     with capsys.disabled():
-        print(f"\nlone event, sent to handled: p50 {waits[30]:.1f} ms, p98 {waits[58]:.1f} ms")  # noqa: T201
+        print(f"\nlone event, sent to handled: p50 {waits[30]:.1f} ms, p98 {waits[58]:.1f} ms")

@@ -47,7 +47,7 @@ async def run(*arguments: str, given: str = "", **variables: str) -> tuple[int |
 
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(DEADLINE):
-        while not holds():  # noqa: ASYNC110  # another process
+        while not holds():  # another process
             await asyncio.sleep(0.02)
 
 

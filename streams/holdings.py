@@ -1,0 +1,166 @@
+"""The partitions of `signals` that a worker owns: taken, worked on in the background, given back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from resegment.agents.batch import Publisher
+from resegment.agents.ownership import OutOfStep, OwnedPartition
+from resegment.agents.relay import relay
+from resegment.agents.segmenter import Announce, decide_due
+from resegment.errors import ResegmentError
+from resegment.metrics import Metrics
+from resegment.schemas.change import SegmentChange
+from resegment.segmentation.engine import Engine
+from resegment.state.port import Fenced, PartitionStore, RolledBack, StoreUnavailable
+from resegment.streams.publisher import PublishFailed
+
+log = structlog.get_logger(__name__)
+
+LOST = (Fenced, RolledBack, OutOfStep)
+"""Errors after which a partition is taken anew."""
+
+
+@dataclass(slots=True)
+class _Held:
+    partition: OwnedPartition
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+class Holdings:
+    """What a worker owns. `restart` reads a partition of `signals` anew from its position.
+
+    `decided` is told of changes that time made; `failed` of an error that no retry mends.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        store: Callable[[int], PartitionStore],
+        publisher: Publisher,
+        announce: Announce,
+        metrics: Metrics,
+        restart: Callable[[int], Awaitable[None]],
+        decided: Callable[[Sequence[SegmentChange]], None],
+        failed: Callable[[BaseException], None],
+        cached_accounts: int,
+        new_logs_are_expected: bool,
+    ) -> None:
+        self._engine, self._store, self._publisher = engine, store, publisher
+        self._announce, self._metrics, self._restart = announce, metrics, restart
+        self._decided, self._failed = decided, failed
+        self._cached = cached_accounts
+        self._quiet = new_logs_are_expected
+        self._held: dict[int, _Held] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __iter__(self) -> Iterator[OwnedPartition]:
+        return iter([held.partition for held in self._held.values()])
+
+    def get(self, partition: int) -> OwnedPartition | None:
+        """The partition, where it is owned."""
+        held = self._held.get(partition)
+        return None if held is None else held.partition
+
+    @property
+    def numbers(self) -> list[int]:
+        """Which partitions are owned."""
+        return sorted(self._held)
+
+    async def take(self, partition: int, topic_id: str) -> int:
+        """Take a partition that was assigned; the offset to read from is returned. Raises StoreUnavailable."""
+        held = self._held.get(partition)
+        if held is None:
+            owned = OwnedPartition(
+                partition, self._store(partition), self._engine, cached_accounts=self._cached
+            )
+            held = self._held[partition] = _Held(owned)
+            work = (self._relay(owned), self._decide(owned))
+            held.tasks = [asyncio.create_task(self._guard(one)) for one in work]
+        offset = await held.partition.take(topic_id)
+        self.tell(held.partition)
+        return offset
+
+    async def release(self, partition: int) -> None:
+        """Let a partition go that was revoked."""
+        held = self._held.pop(partition, None)
+        if held is not None:
+            await cancel(held.tasks)
+            held.partition.forget()
+
+    async def retake(self, owned: OwnedPartition, error: ResegmentError) -> None:
+        """Drop what is in memory and begin again from what the store says."""
+        log.warning("taking a partition anew", partition=owned.number, reason=error.message)
+        self._metrics.retakes.labels(type(error).__name__).inc()
+        await self._restart(owned.number)
+
+    async def check(self, owned: OwnedPartition) -> None:
+        """Notice, in an idle partition too, that it was fenced off or rolled back."""
+        if owned.lock.locked() or owned.fence is None:
+            return
+        try:
+            async with owned.lock:
+                if owned.fence is not None:
+                    await owned.store.check(owned.fence, owned.position.commit)
+        except LOST as error:
+            await self.retake(owned, error)
+
+    def tell(self, owned: OwnedPartition) -> None:
+        """Log and count what nobody may overlook."""
+        notices = owned.notices
+        self._metrics.log_gaps.inc(notices.gaps)
+        self._metrics.new_logs.inc(notices.new_logs)
+        expected = self._quiet and not notices.gaps
+        for message in notices.messages:
+            (log.debug if expected else log.error)("log", message=message)
+        notices.gaps = notices.new_logs = 0
+        notices.messages.clear()
+
+    async def _guard(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except Exception as error:  # a task that ends would end in silence
+            log.exception("partition task failed")
+            self._failed(error)
+
+    async def _relay(self, owned: OwnedPartition) -> None:
+        delay = 0.1
+        while True:
+            try:
+                sent = await relay(owned, publisher=self._publisher)
+                self._metrics.events_out.labels("relay").inc(sent)
+                delay = 0.1
+            except (PublishFailed, StoreUnavailable) as error:
+                self._metrics.failures.labels("relay", type(error).__name__).inc()
+                log.warning("outbox not published yet", partition=owned.number, reason=error.message)
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, 5.0)
+
+    async def _decide(self, owned: OwnedPartition) -> None:
+        while True:
+            await owned.wait_due()
+            try:
+                changes = await decide_due(owned, announce=self._announce)
+                self._decided(changes)
+            except LOST as error:
+                await self.retake(owned, error)
+            except StoreUnavailable as error:
+                self._metrics.failures.labels("deadlines", type(error).__name__).inc()
+                await self.retake(owned, error)
+            await asyncio.sleep(0)  # live events come between two slices
+
+
+async def cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel and wait until all are done."""
+    # again and again: the `wait_for` of Python 3.11, with which redis-py sends, may swallow a cancellation
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=0.1)
