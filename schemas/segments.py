@@ -86,7 +86,9 @@ class Route(Part):
     workflow: Word
     team: Word | None = None
     qualification: Word | None = None
-    on_exit: Literal["stop", "finish", "pause"] = Field("stop", description="What becomes of the workflow left")
+    on_exit: Literal["stop", "finish", "pause"] = Field(
+        "stop", description="What becomes of the workflow left"
+    )
 
 
 class HoldTimes(Part):

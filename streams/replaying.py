@@ -140,11 +140,11 @@ def compare_states(name: str, in_redis: AccountState, in_log: AccountState) -> l
             found.append(Difference(name, what, mine, theirs))
     mine_facts = {(entry.source, entry.id): entry for entry in in_redis.entries}
     their_facts = {(entry.source, entry.id): entry for entry in in_log.entries}
-    for key in sorted(mine_facts.keys() | their_facts.keys()):
-        if mine_facts.get(key) != their_facts.get(key):
-            found.append(
-                Difference(name, f"fact {key[1]} of {key[0]}", mine_facts.get(key), their_facts.get(key))
-            )
+    found += [
+        Difference(name, f"fact {key[1]} of {key[0]}", mine_facts.get(key), their_facts.get(key))
+        for key in sorted(mine_facts.keys() | their_facts.keys())
+        if mine_facts.get(key) != their_facts.get(key)
+    ]
     return found
 
 

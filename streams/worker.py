@@ -234,7 +234,7 @@ class Worker:
         try:
             await work
         except Exception as error:  # noqa: BLE001  # a task that ends would end in silence
-            log.error("worker task failed", error=repr(error))
+            log.exception("worker task failed")
             self._die(error)
 
     # Agents
@@ -353,7 +353,7 @@ class Worker:
         """Wait until all is drained; False where that takes longer than `limit` seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(limit):
-                while not await self.is_drained():
+                while not await self.is_drained():  # noqa: ASYNC110  # it is the broker that knows
                     await asyncio.sleep(0.05)
                 return True
         return False

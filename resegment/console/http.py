@@ -34,11 +34,15 @@ class AddressTaken(ResegmentError):
 
 
 class Health(BaseModel):
-    """How a worker is; `lag` counts the records of its partitions that it has not done yet."""
+    """How a worker is; `lag` counts the records of its partitions that it has not done yet.
+
+    A worker whose servers are away is well, and not ready: it goes on by itself when they are back.
+    """
 
     status: Literal["ok", "stalled", "ended"]
     partitions: list[int]
     lag: int
+    reachable: bool
     reason: str | None = None
 
 
@@ -52,7 +56,15 @@ def health_of(worker: Worker) -> Health:
         status, reason = "ended", str(failure) or type(failure).__name__
     elif stalled >= min(STALLED_AFTER, worker.settings.stalled_after):
         status, reason = "stalled", f"there is lag, and nothing was done for {stalled:.0f} s"
-    return Health(status=status, partitions=worker.owned.numbers, lag=worker.lag, reason=reason)
+    elif not worker.reachable:
+        reason = "Kafka or Redis does not answer; the worker waits for them"
+    return Health(
+        status=status,
+        partitions=worker.owned.numbers,
+        lag=worker.lag,
+        reachable=worker.reachable,
+        reason=reason,
+    )
 
 
 def build(health: Callable[[], Health], registry: CollectorRegistry) -> FastAPI:
@@ -70,7 +82,7 @@ def build(health: Callable[[], Health], registry: CollectorRegistry) -> FastAPI:
     async def readyz(response: Response) -> Health:
         """Whether the worker has joined and keeps up: no lag, or progress. 200, or 503 and why not."""
         found = health()
-        ready = found.status == "ok" and bool(found.partitions)
+        ready = found.status == "ok" and found.reachable and bool(found.partitions)
         response.status_code = 200 if ready else 503
         return found
 

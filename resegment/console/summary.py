@@ -83,6 +83,7 @@ def show_length(ms: int | None) -> str:
 
 
 def render_sizes(segments: Sequence[SegmentHistory], begin: str, end: str) -> Table:
+    """How many accounts each segment has, over time."""
     table = _table("Accounts in each segment", "each chart has its own scale")
     table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
     width = max((len(one.sizes) for one in segments), default=0)
@@ -108,6 +109,7 @@ def _dwell(segments: Sequence[SegmentHistory]) -> Table:
 
 
 def render_flows(flows: Sequence[Flow]) -> Table:
+    """How many accounts moved from where to where."""
     shown, hidden = flows[:MAX_FLOWS], flows[MAX_FLOWS:]
     note = f"the strongest {len(shown)} of {len(flows)}" if hidden else ""
     table = _table("Moves between segments", note)

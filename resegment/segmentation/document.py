@@ -66,7 +66,7 @@ def _place(file: str, mark: Any) -> Place:
     return Place(file, mark.line + 1, mark.column + 1) if mark is not None else Place(file, 1, 1)
 
 
-def _compose(text: str, file: str) -> _Node:  # noqa: C901  # one loop over the kinds of YAML events
+def _compose(text: str, file: str) -> _Node:  # noqa: C901, PLR0915  # one loop over the kinds of YAML events
     anchors: dict[str, _Node] = {}
     sizes: dict[int, int] = {}
     stack: list[tuple[_Node, str | None, bool]] = []

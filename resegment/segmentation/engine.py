@@ -58,10 +58,8 @@ class Engine:
         The account must have been advanced to every deadline before `now`.
         """
         touched: set[int] = set()
-        events: list[str] = []
-        for fact in facts:
-            if self._fold.take(account, fact, now, touched):
-                events.append(fact.id)
+        take = self._fold.take
+        events = [fact.id for fact in facts if take(account, fact, now, touched)]
         if account.state.membership.segment is None and facts:
             events = events or [facts[0].id]
         if not self._refresh(account, now, touched) and account.state.membership.segment is not None:

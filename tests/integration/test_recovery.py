@@ -69,7 +69,9 @@ async def count(stack: Stack, topic: str) -> int:
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_lost_redis_is_noticed_and_rebuilt_from_the_log_without_routing_anything(stack: Stack) -> None:
+async def test_a_lost_redis_is_noticed_and_rebuilt_from_the_log_without_routing_anything(
+    stack: Stack,
+) -> None:
     client = Redis.from_url(stack.redis_url)
     events = companies.events()
     running = worker(stack)
@@ -120,5 +122,3 @@ async def _spoil(client: Redis, account: str, value: bytes) -> None:
         key = PartitionKeys.of(PREFIX, number).accounts
         if await client.hexists(key, account):  # type: ignore[misc]
             await client.hset(key, account, encode_state(state))  # type: ignore[misc]
-
-

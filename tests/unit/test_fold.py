@@ -55,7 +55,9 @@ def learn(judge: Engine, account: Account, day: int, *facts: Fact) -> str | None
     ],
 )
 @pytest.mark.parametrize("revision", ["retracted", "corrected"])
-def test_a_redelivery_brings_nothing_back_however_late(when: str, kind: str, data: dict[str, Any], revision: str) -> None:
+def test_a_redelivery_brings_nothing_back_however_late(
+    when: str, kind: str, data: dict[str, Any], revision: str
+) -> None:
     judge = engine(when)
     account = judge.open("acme.com")
     original = fact("a", 0, kind, **data)
