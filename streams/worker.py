@@ -233,7 +233,7 @@ class Worker:
     async def _guard(self, work: Awaitable[None]) -> None:
         try:
             await work
-        except Exception as error:  # noqa: BLE001  # a task that ends would end in silence
+        except Exception as error:  # a task that ends would end in silence
             log.exception("worker task failed")
             self._die(error)
 

@@ -135,11 +135,15 @@ class Fold:
             if technology is not None:
                 inventory = self._attribute(account, TECHNOLOGIES)
                 found.append(inventory)
-                # Another technology changes no test, once the set is known at all; what leaves may have made it known.
-                if touched is not None and (
-                    leaving or technology in program.technologies or inventory.value_at(entry.known) is None
-                ):
-                    touched.update(program.attribute_leaves[TECHNOLOGIES])
+                if touched is not None:
+                    # What leaves may have made the set known, and what comes may: that changes tests of any name.
+                    whole = leaving or inventory.value_at(entry.known) is None
+                    leaves = (
+                        program.attribute_leaves[TECHNOLOGIES]
+                        if whole
+                        else program.technology_leaves.get(technology, ())
+                    )
+                    touched.update(leaves)
         return found
 
     def _attribute(self, account: Account, name: str) -> History | Inventory:

@@ -89,12 +89,14 @@ class AggregateOf:
         yield t, value
         if series is None or self.closes == NEVER:
             return
-        times, entries, closes = series.times, series.entries, self.closes
+        times, entries, closes, field = series.times, series.entries, self.closes, self.field
         low, high = series.span(self.opens, closes, t)
         while low < high:
             time = times[low]
             while low < high and times[low] == time:
-                value -= 1 if self.field is None else sum(_numbers([entries[low]], self.field))
+                number = 1 if field is None else (entries[low].data or {}).get(field)
+                if type(number) is int:
+                    value -= number
                 low += 1
             yield time + closes, value
 
@@ -203,11 +205,11 @@ def _divide(over: Any, under: Any) -> float | None:
 
 
 def _present(entries: list[Entry], field: str) -> list[Any]:
-    return [value for entry in entries if (value := (entry.data or {}).get(field)) is not None]
+    return [value for entry in entries if entry.data and (value := entry.data.get(field)) is not None]
 
 
 def _numbers(entries: list[Entry], field: str) -> list[Any]:
-    return [value for value in _present(entries, field) if is_number(value)]
+    return [value for value in _present(entries, field) if type(value) is int or type(value) is float]
 
 
 # What each aggregation makes of some facts in a row, and how it unites what it made of several such rows.
@@ -220,7 +222,9 @@ def _count(_: str, entries: list[Entry]) -> int:
 def _add(field: str, entries: list[Entry]) -> tuple[list[Any], int | None]:
     """The numbers, and their sum where all are whole."""
     numbers = _numbers(entries, field)
-    return numbers, sum(numbers) if all(type(one) is int for one in numbers) else None
+    total = sum(numbers)
+    # One float among them makes a float of the sum.
+    return numbers, total if type(total) is int else None
 
 
 def _total(parts: list[tuple[list[Any], int | None]]) -> Any:

@@ -217,21 +217,22 @@ class Program:
             for name in needs.attributes:
                 self.attribute_leaves[name] = (*self.attribute_leaves.get(name, ()), index)
         self.uses_technologies = TECHNOLOGIES in self.attribute_leaves
-        self.technologies = self._technologies()
-        """The technologies that some test names: others change no test."""
+        self.technology_leaves = self._technology_leaves()
+        """From a technology to the leaves that name it: others change no test."""
         self.kept = [self._kept_fields(kind) for kind in KINDS]
         finite = [closes for closes in self._closes.values() if closes != NEVER]
         self.memory = max([DAY, self.definition.retain, *finite])
         """How long after it became known a fact is remembered at the least, ms."""
         self.width = self.plain + len(self.derived)
 
-    def _technologies(self) -> frozenset[Any]:
-        names: set[Any] = set()
-        for part in self.conditions:
+    def _technology_leaves(self) -> dict[Any, tuple[int, ...]]:
+        leaves: dict[Any, tuple[int, ...]] = {}
+        for part, number in self.conditions.items():
             if isinstance(part, Compare) and part.name == TECHNOLOGIES:
                 for check in part.checks:
-                    names.update(check.operand if isinstance(check.operand, tuple) else ())
-        return frozenset(names)
+                    for name in check.operand if isinstance(check.operand, tuple) else ():
+                        leaves[name] = (*leaves.get(name, ()), number)
+        return leaves
 
     def _kept_fields(self, kind: str) -> frozenset[str]:
         fields: set[str] = set()
