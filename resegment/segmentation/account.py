@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from operator import attrgetter
@@ -193,12 +194,12 @@ class Account:
         """(source, id) of every revision that is remembered, to the fact that it belongs to."""
         self.records: dict[tuple[str, str], Entry] = {}
         """(source, record) of the facts whose record is not their id."""
-        self.counts = [0] * len(KINDS)
+        self.counts = array("L", bytes(array("L").itemsize * len(KINDS)))
         """How many facts of each kind are remembered."""
         for entry in state.entries:
             self.counts[entry.kind] += 1
         self._body: bytearray | None = None
-        self._sizes: list[int] = []
+        self._sizes = array("L")
         self.series: dict[int, Series] = {}
         self.attributes: dict[str, History | Inventory] = {}
         self.values: list[bool | None] = [None] * leaves
@@ -239,7 +240,7 @@ class Account:
             self._body = bytearray()
             for one in encoded:
                 self._body += one  # so that there is room for more
-            self._sizes = [len(one) for one in encoded]
+            self._sizes = array("L", map(len, encoded))
         return self._body
 
     def attribute_at(self, field: str, t: int) -> Any:

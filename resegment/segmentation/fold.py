@@ -14,6 +14,8 @@ FIRMOGRAPHIC: Final = KIND_NUMBERS["firmographic"]
 TECH: Final = KIND_NUMBERS["tech"]
 MAX_OLDER: Final = 100
 """How many ids of replaced revisions a fact remembers; an older one would lose against it anyway."""
+FEW: Final = 32
+"""So many facts of an account are kept in any case."""
 MARGIN: Final = 64
 """An account that has too many facts of a kind loses one more for each so many that it may have."""
 CHANGES_OF_TECH: Final = ("added", "removed")
@@ -37,22 +39,26 @@ class Fold:
                 account.ids.update(((source, one), entry) for one in entry.older)
             if entry.record is not None:
                 account.records[source, entry.record] = entry
-            self._link(account, entry, None)
+            if not entry.retracted:
+                for series in self._indexes(account, entry, None):
+                    series.add(entry)
         return account
 
     def take(self, account: Account, fact: Fact, now: int, touched: set[int]) -> bool:
         """Take one fact in; False where it changes nothing that is known."""
-        key = (fact.source, fact.id)
-        if key in account.ids:
+        source, name = fact.source, fact.id
+        key = (source, name)
+        ids = account.ids
+        if key in ids:
             return False
-        record = None if fact.record == fact.id else fact.record
-        old = self._revised(account, key, record)
+        record = None if fact.record == name else fact.record
+        old = account.records.get(key) if record is None else self._revised(account, source, record)
         older: list[str] | None = None
         latest = 0
         if old is not None:
-            if (fact.recorded, fact.id) < (old.recorded, old.id):
-                old.older = [*(old.older or ()), fact.id][-MAX_OLDER:]
-                account.ids[key] = old
+            if (fact.recorded, name) < (old.recorded, old.id):
+                old.older = [*(old.older or ()), name][-MAX_OLDER:]
+                ids[key] = old
                 account.outdate()
                 return False
             older = [*(old.older or ()), old.id][-MAX_OLDER:]
@@ -60,36 +66,29 @@ class Fold:
             self._remove(account, old, touched)
         kind = KIND_NUMBERS[fact.kind]
         kept = self.program.kept[kind]
-        data = {name: value for name, value in fact.data.items() if name in kept} if kept else None
+        data = {field: value for field, value in fact.data.items() if field in kept} if kept else None
+        retracted = fact.op == "retract"
         entry = Entry(
-            kind,
-            fact.time,
-            fact.recorded,
-            now,
-            fact.source,
-            fact.id,
-            record,
-            data or None,
-            fact.op == "retract",
-            older,
-            latest,
+            kind, fact.time, fact.recorded, now, source, name, record, data or None, retracted, older, latest
         )
         account.add(entry)
-        account.ids[key] = entry
+        ids[key] = entry
         if older is not None:
-            account.ids.update(((fact.source, one), entry) for one in older)
+            ids.update(((source, one), entry) for one in older)
         if record is not None:
-            account.records[fact.source, record] = entry
-        self._link(account, entry, touched)
-        self._bound(account, now, kind, touched)
+            account.records[source, record] = entry
+        if not retracted:
+            for series in self._indexes(account, entry, touched):
+                series.add(entry)
+        if len(account.state.entries) > FEW:
+            self._bound(account, now, kind, touched)
         return True
 
-    def _revised(self, account: Account, key: tuple[str, str], record: str | None) -> Entry | None:
-        """The fact of that identity: (source, record), the record being the id where none is given."""
-        identity = key if record is None else (key[0], record)
-        found = account.records.get(identity)
-        if found is None and record is not None:
-            found = account.ids.get(identity)
+    def _revised(self, account: Account, source: str, record: str) -> Entry | None:
+        """The fact of that record, which is not the id; the first revision may have had the record for its id."""
+        found = account.records.get((source, record))
+        if found is None:
+            found = account.ids.get((source, record))
             if found is not None and (found.record is not None or found.id != record):
                 return None
         return found
@@ -105,12 +104,6 @@ class Fold:
         if entry.record is not None:
             account.records.pop((source, entry.record), None)
 
-    def _link(self, account: Account, entry: Entry, touched: set[int] | None) -> None:
-        """Put a fact into every index that it belongs to."""
-        if not entry.retracted:
-            for series in self._indexes(account, entry, touched):
-                series.add(entry)
-
     def _indexes(
         self, account: Account, entry: Entry, touched: set[int] | None, *, leaving: bool = False
     ) -> list[Series]:
@@ -119,10 +112,10 @@ class Fold:
         kind = entry.kind
         found: list[Series] = []
         for watcher in program.recognisers[kind].find(data):
-            series = account.series.get(watcher.number)
-            if series is None:
-                series = account.series[watcher.number] = Series()
-            found.append(series)
+            number = watcher.number
+            if number not in account.series:
+                account.series[number] = Series()
+            found.append(account.series[number])
             if touched is not None:
                 touched.update(watcher.leaves)
         if kind == FIRMOGRAPHIC:
@@ -158,7 +151,7 @@ class Fold:
     def _bound(self, account: Account, now: int, kind: int, touched: set[int]) -> None:
         state, program = account.state, self.program
         entries = state.entries
-        if len(entries) > 32 and now - state.pruned > program.memory // 8:
+        if now - state.pruned > program.memory // 8:
             state.pruned = now
             for entry in [one for one in entries if self._is_spent(one, now)]:
                 self._remove(account, entry, None)
