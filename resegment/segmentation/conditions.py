@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from resegment.schemas.fact import Kind
@@ -18,6 +18,12 @@ class Check:
 
     operator: str
     operand: Operand
+    types: tuple[str, ...] = field(init=False, repr=False)
+    """Of the operand, so that a test for true is not equal to one for 1."""
+
+    def __post_init__(self) -> None:
+        values = self.operand if isinstance(self.operand, tuple) else (self.operand,)
+        object.__setattr__(self, "types", tuple("bool" if isinstance(one, bool) else "" for one in values))
 
     def __str__(self) -> str:
         return f"{self.operator} {show_operand(self.operand)}"

@@ -1176,6 +1176,14 @@ HOLD = [
         ("out", day(6)),
     ),
     case(
+        "a test for true and one for 1 in the same file are two tests",
+        segments(first={"fit": True}, second={"fit": 1}),
+        [snapshot(day(0), fit=1), snapshot(day(1), fit=True), snapshot(day(2), fit=0)],
+        ("second", day(0)),
+        ("first", day(1)),
+        ("out", day(2)),
+    ),
+    case(
         "a higher segment takes the account though exit_when is not true",
         segments(first=HIRED, second={"when": BRIEF, "hold": {"exit_when": {"fit": 1}}}),
         [funding(day(0)), hiring(day(4))],
