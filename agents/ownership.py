@@ -21,7 +21,7 @@ from resegment.segmentation.account import Account
 from resegment.segmentation.engine import Engine
 from resegment.state.port import Commit, Committed, OutboxEntry, PartitionStore, Position
 
-DUE_SLICE = 500
+DUE_SLICE = 250
 """How many due accounts one commit decides at the most, so that live events wait for no more than that."""
 
 
@@ -46,6 +46,7 @@ class Outgoing:
         self.entries: deque[OutboxEntry] = deque()
         self.closed = False
         self._added = asyncio.Event()
+        self._removed = asyncio.Event()
 
     def add(self, entries: Iterable[OutboxEntry]) -> None:
         self.entries.extend(entries)
@@ -56,6 +57,7 @@ class Outgoing:
         """The partition was lost: whoever waits goes away empty-handed."""
         self.closed = True
         self._added.set()
+        self._removed.set()
 
     async def first(self, most: int) -> list[OutboxEntry]:
         """The oldest entries, once there are any; none after `close`."""
@@ -68,6 +70,13 @@ class Outgoing:
         """The oldest were published."""
         for _ in range(count):
             self.entries.popleft()
+        self._removed.set()
+
+    async def fewer_than(self, count: int) -> None:
+        """Wait until fewer wait to be published, or `close`."""
+        while len(self.entries) >= count and not self.closed:
+            self._removed.clear()
+            await self._removed.wait()
 
 
 class OwnedPartition:
@@ -90,7 +99,6 @@ class OwnedPartition:
         self._accounts: OrderedDict[str, Account] = OrderedDict()
         self._cached = cached_accounts
         self._log = ""
-        self._verify = False
         self._distrusted = False
         self._woken = asyncio.Event()
 
@@ -115,7 +123,6 @@ class OwnedPartition:
             else:
                 self.position = position
             self._distrusted = False
-            self._verify = self.position.offset > 0
             after: str | None = None
             while entries := await self.store.outbox(after, 100):
                 self.outgoing.add(entries)
@@ -126,7 +133,7 @@ class OwnedPartition:
             )
             self.position = replace(self.position, commit=position.commit + 1)
             self._note(committed)
-            return self.position.offset - 1 if self._verify else self.position.offset
+            return max(0, self.position.offset - 1)
 
     def _start_over(self, position: Position, why: str) -> None:
         self.notices.new_logs += 1
@@ -159,12 +166,9 @@ class OwnedPartition:
         """
         if self.fence is None:
             raise OutOfStep(f"partition {self.number} is not held")
-        records = batch.records
-        expected = self.position.offset
-        if self._verify:
-            records = self._verified(records, expected)
-        if records and records[0].offset < expected:
-            records = [record for record in records if record.offset >= expected]
+        records, expected = batch.records, self.position.offset
+        if records[0].offset < expected:
+            records = self._after_committed(records, expected)
         if records and records[0].offset > expected:
             self.notices.gaps += 1
             self.notices.messages.append(
@@ -172,21 +176,19 @@ class OwnedPartition:
             )
         return records
 
-    def _verified(self, records: Sequence[Record], expected: int) -> Sequence[Record]:
-        """Hold the record before the position against what was committed of it."""
-        self._verify = False
-        first = records[0]
-        if first.offset >= expected:
-            return records
-        # one before what was asked for: the log ends before it, and the client started over
-        if (first.offset, first.timestamp, digest_of(first)) != (
-            expected - 1,
-            self.position.timestamp,
-            self.position.digest,
-        ):
-            self._distrusted = True
-            raise OutOfStep(f"partition {self.number}: the topic is a new one")
-        return records[1:]
+    def _after_committed(self, records: Sequence[Record], expected: int) -> Sequence[Record]:
+        """What follows the record before the position, which must be the one that was committed.
+
+        Where it is another, or not among them, the client has started over by itself: the log is not the one it was.
+        """
+        committed = (expected - 1, self.position.timestamp, self.position.digest)
+        for number, record in enumerate(records):
+            if record.offset >= expected:
+                break
+            if (record.offset, record.timestamp, digest_of(record)) == committed:
+                return records[number + 1 :]
+        self._distrusted = True
+        raise OutOfStep(f"partition {self.number}: the topic is a new one")
 
     async def accounts(self, names: Iterable[str]) -> dict[str, Account]:
         """The accounts by name, from memory or from the store."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
 
@@ -29,6 +31,10 @@ LOST = (Fenced, RolledBack, OutOfStep)
 class _Held:
     partition: OwnedPartition
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+UNPUBLISHED: Final = 8
+"""How many batches of changes may wait for the relay before no more of those that time brings are decided."""
 
 
 class Holdings:
@@ -57,6 +63,8 @@ class Holdings:
         self._cached = cached_accounts
         self._quiet = new_logs_are_expected
         self._held: dict[int, _Held] = {}
+        # One is decided while another's commit is under way: more at a time would only keep live events waiting.
+        self._turn = asyncio.Semaphore(2)
 
     def __len__(self) -> int:
         return len(self._held)
@@ -123,6 +131,13 @@ class Holdings:
         notices.gaps = notices.new_logs = 0
         notices.messages.clear()
 
+    async def decided(self, patience: float) -> None:
+        """Wait until nothing that is due is left to decide, for so many seconds at the most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while any(owned.due for owned in self):  # noqa: ASYNC110  # cheap, and rare
+                    await asyncio.sleep(0.02)
+
     async def _guard(self, work: Awaitable[None]) -> None:
         try:
             await work
@@ -146,8 +161,10 @@ class Holdings:
     async def _decide(self, owned: OwnedPartition) -> None:
         while True:
             await owned.wait_due()
+            await owned.outgoing.fewer_than(UNPUBLISHED)
             try:
-                changes = await decide_due(owned, announce=self._announce)
+                async with self._turn:
+                    changes = await decide_due(owned, announce=self._announce)
                 self._decided(changes)
             except LOST as error:
                 await self.retake(owned, error)

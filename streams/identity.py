@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from resegment.errors import ResegmentError
 from resegment.streams.topics import TopicsUnavailable
+
+NO_TOPIC: Final = str(UUID(int=0))
+"""What a broker says of a topic that is not there."""
+
+
+class LogReplaced(ResegmentError):
+    """The topic was deleted and made anew while a worker read it."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(
+            f"{topic} is a new topic under its old name",
+            remedy="Start the worker again: it reads the new log from its beginning. What was not decided of the old "
+            "one is gone: let the sources send it again.",
+        )
+        self.topic = topic
 
 
 def identify(bootstrap: str, topic: str, **security: Any) -> str:

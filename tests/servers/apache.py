@@ -115,6 +115,7 @@ class Kafka(Server):
             "share.coordinator.state.topic.min.isr": max(1, replicas - 1),
             "min.insync.replicas": max(1, replicas - 1),
             "group.initial.rebalance.delay.ms": 0,
+            "group.min.session.timeout.ms": 1_000,
             # what is too old goes at once: a wrong retention shows
             "log.retention.check.interval.ms": 1_000,
             "log.initial.task.delay.ms": 1_000,

@@ -107,6 +107,17 @@ async def test_a_log_shorter_than_what_was_committed_is_noticed_and_read_from_it
     assert second.owned.notices.new_logs == 1
 
 
+async def test_a_log_that_begins_again_under_its_owner_is_noticed_and_read_from_its_beginning() -> None:
+    rig = await run(Rig(WEEK), [RECORDS])
+    short = signals(facts_of([funding(day(5), id="new", account="zeta.io")]))
+    with pytest.raises(OutOfStep):
+        await rig.feed(*short)
+    assert await rig.take() == 0
+    await rig.feed(*short)
+    assert ("zeta.io", None, "in", day(5)) in rig.net
+    assert rig.owned.notices.new_logs == 1
+
+
 async def test_reading_a_log_again_changes_no_account() -> None:
     first = await run(Rig(WEEK), [RECORDS, [ticking(3, day(4))]])
     second = Rig(WEEK, memory=first.memory, log="another log")
