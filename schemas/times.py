@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH: Final = EPOCH.replace(tzinfo=None)
 NEVER: Final = 1 << 62
 """Later than every instant."""
 
@@ -44,8 +45,7 @@ def parse_instant(text: str) -> int:
 
 def format_instant(ms: int) -> str:
     """RFC 3339 in UTC; milliseconds only where there are any."""
-    moment = EPOCH + timedelta(milliseconds=ms)
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
+    text = (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="seconds")
     millis = ms % 1000
     return f"{text}.{millis:03d}Z" if millis else f"{text}Z"
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
+import typer
 
 from resegment.schemas.fact import Fact, Kind
 from resegment.schemas.state import decode_state, encode_state
@@ -125,7 +126,7 @@ def make_fact(
     """A fact of one of these kinds, of the first so many words of the file."""
     kind = kinds[number % len(kinds)]
     word = draw.randrange(words)
-    data: dict[str, Any] = {
+    shapes: dict[str, dict[str, Any]] = {
         "funding": {"round": ROUNDS[word], "amount_usd": draw.randrange(1, 400) * 250_000},
         "hiring": {"function": FUNCTIONS[word], "openings": draw.randrange(1, 5)},
         "leadership": {"change": "joined", "role": ROLES[word]},
@@ -134,7 +135,7 @@ def make_fact(
         "firmographic": {"employees": draw.randrange(100, 4_000)},
         "engagement": {"action": "opened"},
         "other hiring": {"function": "catering", "openings": draw.randrange(1, 5)},
-    }[kind]
+    }
     record = f"ev-{number:08d}-{draw.getrandbits(32):08x}"
     named: Kind = kind.removeprefix("other ")  # type: ignore[assignment]  # a kind, with or without that word
     return Fact(
@@ -145,7 +146,7 @@ def make_fact(
         record=record,
         time=at,
         recorded=at,
-        data=data,
+        data=shapes[kind],
     )
 
 
@@ -225,14 +226,16 @@ def main() -> None:
         "--repeat", type=int, default=3, help="how often each figure is taken; the least is printed"
     )
     options = parser.parse_args()
-    print("| the fact is | segments | facts of the account | fold and judge, µs | encode the state, µs |")
-    print("| --- | --- | --- | --- | --- |")
+    typer.echo(
+        "| the fact is | segments | facts of the account | fold and judge, µs | encode the state, µs |"
+    )
+    typer.echo("| --- | --- | --- | --- | --- |")
     for name, kinds in CASES.items():
         for count in (8, 64):
             for facts in (10, 1_000):
                 runs = [measure(count, facts, kinds, options.rounds) for _ in range(options.repeat)]
                 learn, encode = (min(run[part] for run in runs) for part in (0, 1))
-                print(f"| {name} | {count} | {facts:,} | {learn:.1f} | {encode:.1f} |", flush=True)
+                typer.echo(f"| {name} | {count} | {facts:,} | {learn:.1f} | {encode:.1f} |")
 
 
 if __name__ == "__main__":

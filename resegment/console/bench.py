@@ -1,0 +1,80 @@
+"""The benchmark's figures, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+
+def render(results: Any) -> Group:
+    """What each participant took, and whether the outcome is right."""
+    hand = [one.worker for one in results.rows if one.name == "by hand"]
+    base = min(hand) if hand else None
+    table = Table(title=f"{results.accounts:,} accounts, {results.events:,} events", title_justify="left")
+    table.add_column("participant", no_wrap=True)
+    for title in ("events", "per s", "worker", "ratio", "Redis", "Kafka", "MB"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("backtest")
+    for one in results.rows:
+        table.add_row(
+            one.name,
+            f"{one.events:,}",
+            f"{one.per_second:,.0f}",
+            f"{one.worker:.1f}",
+            "" if base is None else f"{one.worker / base:.2f}",
+            f"{one.redis:.1f}",
+            "" if one.kafka is None else f"{one.kafka:.1f}",
+            f"{one.peak_mb:.0f}",
+            _verdict(one.verdict),
+        )
+    notes = [
+        "worker, Redis, Kafka: CPU seconds per million events; ratio: of the worker's to by hand; MB: its peak"
+    ]
+    notes += [f"{one.verdict.changes:,} net changes" for one in results.rows if one.verdict is not None][:1]
+    notes += [
+        f"{one.bytes_per_account:,.0f} bytes of Redis per account, of {results.events / results.accounts:.0f} facts each"
+        for one in results.rows
+        if one.bytes_per_account is not None
+    ][:1]
+    notes += [f"left out: {one}" for one in results.skipped[:1]]
+    notes.append(f"load average {results.load:.1f}")
+    return Group(table, *(Text(note) for note in notes))
+
+
+def render_latency(points: Sequence[Any]) -> Table:
+    """How long changes took at each rate."""
+    table = Table(title="From a signal to its segment change, ms", title_justify="left")
+    for title in ("events/s", "signals", "p50", "p99", "p99.9", "max"):
+        table.add_column(title, justify="right")
+    for one in points:
+        table.add_row(
+            *(f"{one.rate:,}", f"{one.signals:,}"),
+            *(f"{value:.1f}" for value in (one.p50, one.p99, one.p999, one.most)),
+        )
+    return table
+
+
+def render_scaling(scaled: Any) -> Table:
+    """Two workers beside one."""
+    table = Table(title="Workers, each on a core of its own", title_justify="left")
+    for title in ("workers", "events/s", "CPU s per million", "peak MB each"):
+        table.add_column(title, justify="right")
+    for one in (scaled.one, scaled.two):
+        table.add_row(
+            *(str(one.workers), f"{one.per_second:,.0f}", f"{one.cpu:.1f}"),
+            ", ".join(f"{peak:.0f}" for peak in one.peaks),
+        )
+    table.caption = f"events/s: {scaled.two.per_second / scaled.one.per_second:.2f} times"
+    return table
+
+
+def _verdict(verdict: Any) -> str:
+    if verdict is None:
+        return ""
+    if verdict.is_right:
+        return "equal"
+    return f"{verdict.missing} missing, {verdict.unexpected} unexpected, {verdict.misplaced} misplaced"

@@ -1,0 +1,20 @@
+"""The benchmark, small: what counts here is that its participants come to what a backtest says."""
+
+from __future__ import annotations
+
+from redis.asyncio import Redis
+
+from resegment.bench.run import Bench, Plan, Servers
+from resegment.state.keys import prefix_key
+from tests.integration.conftest import Stack
+
+
+async def test_a_drained_topic_comes_to_what_a_backtest_says(stack: Stack) -> None:
+    plan = Plan(accounts=200, triggers=2_000, stock_events=0, by_hand=False)
+    async with Redis.from_url(stack.redis_url) as client:
+        bench = Bench(Servers(stack.bootstrap, stack.redis_url), plan, client, lambda _: None)
+        workers = [one for one in (await bench.run()).rows if one.verdict is not None]
+        assert [one.name for one in workers] == ["segmenter", "whole way"]
+        assert all(one.verdict and one.verdict.is_right and one.verdict.changes > 200 for one in workers)
+        assert not [key async for key in client.scan_iter(match=f"*{bench.prefix}*")]
+        assert not await client.exists(prefix_key(f"{bench.prefix}-whole"))
