@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check up contracts install lock clean
+.PHONY: demo test faults check up contracts install lock clean
 
 demo: $(STAMP) ## four years of real companies through the whole pipeline
 	$(BIN)/resegment demo
@@ -13,6 +13,9 @@ up: $(STAMP) ## everything on this machine, until Ctrl-C
 
 test: $(STAMP) ## every test
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest
+
+faults: $(STAMP) ## every fault on real servers, with a table: SEEDS=5 FAULTS_SEED=1 SOAK=2 (minutes)
+	PYTHONSAFEPATH=1 SEEDS=$(or $(SEEDS),5) $(BIN)/python -m pytest -q -m "faults or not faults" tests/faults
 
 check: $(STAMP) ## what CI runs: style, types, layers, tests
 	$(BIN)/ruff check .

@@ -17,7 +17,11 @@ class Settings(BaseSettings):
     kafka: str | None = Field(
         None, description="Kafka brokers, host:port[,host:port]; none: an embedded broker"
     )
-    redis: str | None = Field(None, description="URL of Redis 7 or later; none: an embedded server")
+    redis: str | None = Field(
+        None,
+        description="URL of Redis 7 or later, redis(s)://host:port, or of a cluster, "
+        "redis(s)+cluster://host:port[,host:port]; none: an embedded server",
+    )
     kafka_tls: bool = Field(False, description="Speak TLS to Kafka")
     kafka_ca: Path | None = Field(
         None, description="Certificates of authorities to trust; none: the system's"

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from redis.exceptions import RedisError
-
 from resegment.schemas.times import format_instant
-from resegment.state.port import StoreUnavailable
+from resegment.state.failures import FAILURES, unavailable
 from resegment.state.reader import PartitionLook, PrefixReader
 from resegment.streams.letters import LetterCount
 from resegment.streams.registry import read_workers
@@ -68,8 +66,8 @@ async def look(
     now = await reader.now()
     try:
         workers = await read_workers(client, reader.prefix)
-    except (RedisError, OSError) as error:
-        raise StoreUnavailable(f"Redis: cannot read the workers: {error}") from error
+    except FAILURES as error:
+        raise unavailable("read the workers", error) from error
     clock = held.get("clock", "wall")
     here = time.time()
     return Overview(

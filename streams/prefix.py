@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError
-
 from resegment.errors import ResegmentError
+from resegment.state.failures import FAILURES, unavailable
 from resegment.state.keys import prefix_key
-from resegment.state.port import StoreUnavailable
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -70,8 +68,8 @@ async def set_rebuilding(client: Redis, prefix: str, *, begun: bool) -> None:
             else client.hdel(prefix_key(prefix), "rebuilding")
         )
         await answer
-    except (RedisError, OSError) as error:
-        raise StoreUnavailable(f"Redis does not answer: {error}") from error
+    except FAILURES as error:
+        raise unavailable("mark the rebuild", error) from error
 
 
 async def agree(client: Redis, prefix: str, *, partitions: int, clock: str, definition: str) -> None:
@@ -86,10 +84,8 @@ async def agree(client: Redis, prefix: str, *, partitions: int, clock: str, defi
             found = (await held).decode()
             if found != given:
                 raise PrefixDiffers(name, found, given, _REMEDIES[name])
-    except (RedisError, OSError) as error:
-        raise StoreUnavailable(
-            f"Redis does not answer: {error}", remedy="Is the URL right, and is it up?"
-        ) from error
+    except FAILURES as error:
+        raise unavailable("set up the prefix", error) from error
 
 
 async def forget_prefix(client: Redis, prefix: str) -> None:
@@ -97,8 +93,8 @@ async def forget_prefix(client: Redis, prefix: str) -> None:
     try:
         answer: Any = client.delete(prefix_key(prefix))
         await answer
-    except (RedisError, OSError) as error:
-        raise StoreUnavailable(f"Redis does not answer: {error}") from error
+    except FAILURES as error:
+        raise unavailable("forget the prefix", error) from error
 
 
 async def read_prefix(client: Redis, prefix: str) -> dict[str, str]:
@@ -106,7 +102,5 @@ async def read_prefix(client: Redis, prefix: str) -> dict[str, str]:
     try:
         answer: Any = client.hgetall(prefix_key(prefix))
         return {name.decode(): value.decode() for name, value in (await answer).items()}
-    except (RedisError, OSError) as error:
-        raise StoreUnavailable(
-            f"Redis does not answer: {error}", remedy="Is the URL right, and is it up?"
-        ) from error
+    except FAILURES as error:
+        raise unavailable("read the prefix", error) from error

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from resegment.errors import ResegmentError
+from resegment.streams.reaching import find_refusal
 
 POLL_MS = 200
 """How long one question for records may wait."""
@@ -156,7 +157,8 @@ async def reading(
         await reader.begin(partitions)
         yield reader
     except KafkaError as error:
-        raise TopicUnreadable(topic, bootstrap, str(error) or repr(error)) from error
+        refusal = await find_refusal(bootstrap, security or {})
+        raise TopicUnreadable(topic, bootstrap, refusal or str(error) or repr(error)) from error
     finally:
         with suppress(KafkaError, TimeoutError):
             await consumer.stop()

@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from redis.exceptions import RedisError
 
+from resegment.state.failures import FAILURES, unavailable
 from resegment.state.keys import workers_key
-from resegment.state.port import StoreUnavailable
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -35,15 +34,15 @@ class Registry:
         try:
             answer: Any = self._client.hset(self._key, self.name, orjson.dumps(entry))
             await answer
-        except (RedisError, OSError) as error:
-            raise StoreUnavailable(f"Redis: cannot report: {error}") from error
+        except FAILURES as error:
+            raise unavailable("report", error) from error
 
     async def leave(self) -> None:
         """Take the entry back; where Redis is away, silence says the same."""
         try:
             answer: Any = self._client.hdel(self._key, self.name)
             await answer
-        except (RedisError, OSError):
+        except FAILURES:
             return
 
 

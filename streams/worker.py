@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from resegment.agents.batch import Batch
 from resegment.agents.deadlines import tick
@@ -20,12 +20,11 @@ from resegment.agents.segmenter import segment
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.metrics import Metrics
 from resegment.schemas.change import SegmentChange
-from resegment.schemas.times import parse_instant
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.engine import Engine
 from resegment.segmentation.program import Limits, Program
 from resegment.settings import Settings
-from resegment.state.port import StoreUnavailable
+from resegment.state.failures import FAILURES, unavailable
 from resegment.state.redis import PartitionStore
 from resegment.streams import topics as topics_module
 from resegment.streams.announcing import announcer
@@ -33,18 +32,27 @@ from resegment.streams.application import Application, create_app, running
 from resegment.streams.binding import bind
 from resegment.streams.feed import Feed, Standing
 from resegment.streams.holdings import LOST, Holdings, cancel
-from resegment.streams.identity import identify
+from resegment.streams.identity import NO_TOPIC, LogReplaced, identify
 from resegment.streams.prefix import Rebuilding, StateLost, agree, forget_prefix, read_prefix
 from resegment.streams.publisher import KafkaPublisher, PublishFailed
+from resegment.streams.reaching import check_access
 from resegment.streams.reading import has_records
 from resegment.streams.registry import Registry
-from resegment.streams.security import KafkaSecurity, connect_redis, secure_kafka
-from resegment.streams.topics import Topics
+from resegment.streams.security import KafkaSecurity, connect_redis, read_memory, secure_kafka
+from resegment.streams.topics import Topics, TopicsUnavailable
 from resegment.streams.watch import Stalled, Watch
 
 __all__ = ["Stalled", "Worker", "wall_clock"]
 
 log = structlog.get_logger(__name__)
+
+AGENTS = frozenset({"intake", "segmenter", "router"})
+"""What a worker runs. There is always a segmenter."""
+LOG_LOOKED_AT = 30.0
+"""Seconds between two looks at whether `signals` is still the same topic."""
+
+ROUTER_PATIENCE = 2.0
+"""Seconds that a batch of changes waits while others are due: a change that is late is worse than its commands."""
 
 
 def wall_clock() -> int:
@@ -53,7 +61,13 @@ def wall_clock() -> int:
 
 
 class Worker:
-    """One worker of a prefix. Enter `running`, wait for `ended`, and leave."""
+    """One worker of a prefix. Enter `running`, wait for `ended`, and leave.
+
+    The classes of its ports may be replaced by subclasses.
+    """
+
+    Publisher: ClassVar[type[KafkaPublisher]] = KafkaPublisher
+    Store: ClassVar[type[PartitionStore]] = PartitionStore
 
     def __init__(
         self,
@@ -65,7 +79,9 @@ class Worker:
         log_identity: str | None = None,
         aliases: Mapping[str, str] | None = None,
         now: Callable[[], int] = wall_clock,
+        agents: Collection[str] = AGENTS,
     ) -> None:
+        """`agents`: which of AGENTS run; a benchmark leaves some out."""
         self.settings = settings
         self.definition = definition
         self.metrics = Metrics()
@@ -77,6 +93,7 @@ class Worker:
         self._topic_id = log_identity
         self._aliases = aliases
         self._now = now
+        self._agents = agents
         self._announce = announcer(definition, self.topics.segment_changes.name)
         self._fatal: asyncio.Future[BaseException] | None = None
         self.app: Application
@@ -104,6 +121,8 @@ class Worker:
             loops: list[Coroutine[Any, Any, None]] = [self._watch.run(), self._crash()]
             if settings.clock == "wall":
                 loops.append(self._tick())
+            if settings.kafka is not None:
+                loops.append(self._watch_log(security.clients()))
             stack.push_async_callback(cancel, [asyncio.create_task(self._guard(one)) for one in loops])
             stack.push_async_callback(self._finish)
             yield self
@@ -114,6 +133,8 @@ class Worker:
         held = await read_prefix(self._redis, settings.prefix)
         if "rebuilding" in held:
             raise Rebuilding(settings.prefix)
+        if settings.kafka is not None:
+            await check_access(self._bootstrap, kafka)
         await agree(
             self._redis,
             settings.prefix,
@@ -139,7 +160,7 @@ class Worker:
     def _compose(self, security: KafkaSecurity) -> None:
         settings, topics = self.settings, self.topics
         embedded = settings.kafka is None
-        self._publisher = KafkaPublisher(
+        self._publisher = self.Publisher(
             self._bootstrap,
             client_id=f"{settings.prefix}-publisher",
             idempotent=not embedded,
@@ -151,11 +172,11 @@ class Worker:
             credentials=security.credentials(),
             feed=Feed(chunk_size=settings.chunk, fetch_wait=0.04 if embedded else 0.1),
             session_timeout=6.0 if embedded else settings.session_timeout,
-            heartbeat_interval=2.0 if embedded else 3.0,
+            heartbeat_interval=2.0 if embedded else min(3.0, settings.session_timeout / 3),
         )
         self.owned = Holdings(
             engine=self.engine,
-            store=lambda number: PartitionStore(
+            store=lambda number: self.Store(
                 self._redis, settings.prefix, number, timed=self.metrics.commit_seconds.time
             ),
             publisher=self._publisher,
@@ -170,7 +191,8 @@ class Worker:
         triggers = [one.name for one in topics.triggers if one is not topics.replay]
         if settings.clock == "facts":
             triggers = [topics.replay.name]
-        bind(self.app, triggers, self._take_in, name="intake", on_fatal=self._die)
+        if "intake" in self._agents:
+            bind(self.app, triggers, self._take_in, name="intake", on_fatal=self._die)
         bind(
             self.app,
             [topics.signals.name],
@@ -180,7 +202,8 @@ class Worker:
             positions=self._assigned,
             released=lambda _, number: self.owned.release(number),
         )
-        bind(self.app, [topics.segment_changes.name], self._route, name="router", on_fatal=self._die)
+        if "router" in self._agents:
+            bind(self.app, [topics.segment_changes.name], self._route, name="router", on_fatal=self._die)
 
     def _make_watch(self, registry: Registry) -> Watch:
         return Watch(
@@ -276,6 +299,7 @@ class Worker:
         self.owned.tell(owned)
 
     async def _route(self, batch: Batch) -> None:
+        await self.owned.decided(ROUTER_PATIENCE)
         with self.metrics.batch_seconds.labels("router").time():
             routed = await route(
                 batch,
@@ -301,14 +325,25 @@ class Worker:
             self.metrics.ticks.inc(len(late))
             await asyncio.sleep(0.5 if late else 0.1)
 
+    async def _watch_log(self, kafka: Mapping[str, Any]) -> None:
+        """End where `signals` was made anew: if the new log is long enough, no reader would ever see it."""
+        signals = self.topics.signals.name
+        while True:
+            await asyncio.sleep(LOG_LOOKED_AT)
+            with suppress(TopicsUnavailable):
+                found = await asyncio.to_thread(identify, self._bootstrap, signals, **kafka)
+                if found not in {self._topic_id, NO_TOPIC}:
+                    self._die(LogReplaced(signals))
+                    return
+
     async def _crash(self) -> None:
         self._die(await self.app.crashed())
 
     async def _redis_memory(self) -> int:
         try:
-            return int((await self._redis.info("memory"))["used_memory"])
-        except (RedisError, OSError) as error:
-            raise StoreUnavailable(f"Redis does not answer: {error}") from error
+            return await read_memory(self._redis)
+        except FAILURES as error:
+            raise unavailable("tell its memory", error) from error
 
     # Counting
 
@@ -326,13 +361,14 @@ class Worker:
         self._tally(changes)
 
     def _tally(self, changes: Sequence[SegmentChange]) -> None:
-        live = self.settings.clock == "wall"
-        for change in changes:
-            self.changes_decided += 1
-            self.metrics.flows.labels(change.from_ or "", change.to).inc()
-            if live and change.cause.deadline is not None:
-                late = self._now() - parse_instant(change.cause.deadline)
-                self.metrics.deadline_lateness.observe(late / 1000)
+        self.changes_decided += len(changes)
+        for (left, taken), count in Counter((change.from_ or "", change.to) for change in changes).items():
+            self.metrics.flows.labels(left, taken).inc(count)
+        if self.settings.clock == "wall":
+            now, lateness = self._now(), self.metrics.deadline_lateness
+            for change in changes:
+                if change.cause.deadline is not None:
+                    lateness.observe((now - change.effective_at) / 1000)
 
     # Draining
 

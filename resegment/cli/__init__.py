@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from resegment.cli import (
     accounts,
     backtest,
+    bench,
     changes,
     dead_letters,
     demo,
@@ -43,6 +44,7 @@ COMMANDS = (
     recovery,
     schema,
     worker,
+    bench,
 )
 """Each has `register(app)`. Their order is that of the help."""
 

@@ -130,7 +130,7 @@ def announced(folder: Path, instance: Instance) -> Iterator[None]:
     place = folder / INSTANCE_FILE
     folder.mkdir(parents=True, exist_ok=True)
     draft = place.with_suffix(".new")
-    draft.touch(mode=0o600)  # a URL may hold a password
+    draft.touch(mode=0o600)
     draft.write_bytes(msgspec.json.encode(instance))
     draft.replace(place)
     try:

@@ -133,6 +133,7 @@ async def _send(
     from resegment.streams.ingest import send_live, send_replay
     from resegment.streams.prefix import read_prefix
     from resegment.streams.publisher import KafkaPublisher
+    from resegment.streams.reaching import check_access
     from resegment.streams.security import connect_redis, secure_kafka
     from resegment.streams.topics import Topics
 
@@ -144,6 +145,7 @@ async def _send(
     on_facts = _is_replay(known, connection.prefix, replay=replay, until=until)
     topics = Topics(connection.prefix)
     security = secure_kafka(settings).clients()
+    await check_access(connection.bootstrap, security)
     async with KafkaPublisher(
         connection.bootstrap, client_id="resegment-ingest", security=security
     ) as publisher:

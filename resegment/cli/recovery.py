@@ -130,6 +130,7 @@ async def _rebuild(segments: Path | None, **given: Any) -> int:
     from resegment.streams import replaying
     from resegment.streams.identity import identify
     from resegment.streams.prefix import agree, set_rebuilding
+    from resegment.streams.reaching import check_access
     from resegment.streams.registry import read_workers
     from resegment.streams.security import connect_redis, secure_kafka
     from resegment.streams.topics import Topics
@@ -147,6 +148,7 @@ async def _rebuild(segments: Path | None, **given: Any) -> int:
         for number in range(partitions):
             if await reader.position(number) is not None:
                 raise replaying.NotEmpty(number)
+        await check_access(connection.bootstrap, security)
         log = await asyncio.to_thread(identify, connection.bootstrap, topics.signals.name, **security)
         source = replaying.Source(connection.bootstrap, topics, security)
         floors = await replaying.read_floors(source)

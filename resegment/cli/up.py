@@ -123,6 +123,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
     from resegment.cli.stack import stack
     from resegment.console.instance import render_up
     from resegment.console.terminal import print_note, screen
+    from resegment.streams.security import without_password
 
     print_note("Starting ...")
     async with stack(settings, fresh=fresh) as servers:
@@ -133,7 +134,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
             instance = Instance(
                 os.getpid(),
                 servers.bootstrap,
-                servers.redis_url,
+                without_password(servers.redis_url),
                 settings.prefix,
                 settings.partitions,
                 serving.http_url,

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import typer
@@ -52,6 +51,7 @@ def worker(
     """
     from resegment.cli.connection import load_settings
     from resegment.cli.logging import set_up_logging
+    from resegment.streams.process import loop_factory
 
     settings = load_settings(segments=segments, kafka=kafka, redis=redis, prefix=prefix, http_port=http_port)
     servers = {"RESEGMENT_KAFKA": settings.kafka, "RESEGMENT_REDIS": settings.redis}
@@ -59,17 +59,8 @@ def worker(
         raise ServersMissing(missing)
     definition = read_segments(settings)
     set_up_logging(settings)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_run(settings, definition))
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 async def _run(settings: Settings, definition: Definition) -> None:
@@ -77,11 +68,13 @@ async def _run(settings: Settings, definition: Definition) -> None:
     from resegment.cli.signals import listening
     from resegment.cli.stack import stack
     from resegment.console.terminal import print_note
+    from resegment.streams.process import settle
 
     with listening(lambda: None) as stop:
         try:
             async with stack(settings) as servers, running(settings, definition, servers) as serving:
                 stop.ready()
+                settle()
                 print_note(
                     f"The worker runs: prefix {settings.prefix}, {serving.http_url}/healthz and /metrics"
                 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -52,7 +51,7 @@ def render_up(settings: Settings, definition: Definition, place: Place, kept: Ke
     )
     grid.add_row(
         "  Redis",
-        _without_password(place.redis_url),
+        place.redis_url,
         "" if settings.redis else f"embedded: kept in {settings.folder / 'redis'}",
     )
     grid.add_row("  HTTP", place.http_url or "", "/healthz, /metrics")
@@ -94,10 +93,6 @@ def _topics(topics: Topics) -> Table:
     grid.add_row("  Out", f"{topics.segment_changes.name}, {topics.workflow_commands.name}")
     grid.add_row("  Refused", topics.dead_letters.name)
     return grid
-
-
-def _without_password(url: str) -> str:
-    return re.sub(r"(?<=:)[^:@/]+(?=@)", "***", url)
 
 
 def _folder_option(folder: Path) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final
 
-from resegment.schemas.fact import KINDS
 from resegment.schemas.state import AccountState, Entry, encode_entry
 from resegment.schemas.times import NEVER
 
@@ -175,12 +174,12 @@ class Account:
         "_body",
         "_sizes",
         "attributes",
-        "counts",
         "deadline",
         "ids",
         "name",
         "next_leaf",
         "records",
+        "room",
         "series",
         "state",
         "untils",
@@ -194,10 +193,8 @@ class Account:
         """(source, id) of every revision that is remembered, to the fact that it belongs to."""
         self.records: dict[tuple[str, str], Entry] = {}
         """(source, record) of the facts whose record is not their id."""
-        self.counts = array("L", bytes(array("L").itemsize * len(KINDS)))
-        """How many facts of each kind are remembered."""
-        for entry in state.entries:
-            self.counts[entry.kind] += 1
+        self.room = 0
+        """With no more facts than that, none can be too many of a kind."""
         self._body: bytearray | None = None
         self._sizes = array("L")
         self.series: dict[int, Series] = {}
@@ -210,7 +207,6 @@ class Account:
     def add(self, entry: Entry) -> None:
         """Remember a fact."""
         self.state.entries.append(entry)
-        self.counts[entry.kind] += 1
         if self._body is not None:
             encoded = encode_entry(entry)
             self._body += encoded
@@ -224,7 +220,7 @@ class Account:
         while entries[place] is not entry:
             place += 1
         del entries[place]
-        self.counts[entry.kind] -= 1
+        self.room -= 1
         if self._body is not None:
             start = sum(self._sizes[:place])
             del self._body[start : start + self._sizes.pop(place)]

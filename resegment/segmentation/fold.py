@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from resegment.schemas.fact import Fact
@@ -26,6 +27,7 @@ class Fold:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self._few = min(FEW, program.limits.facts)
         self.dropped = 0
         """How many facts were dropped because an account had too many of a kind."""
 
@@ -80,7 +82,7 @@ class Fold:
         if not retracted:
             for series in self._indexes(account, entry, touched):
                 series.add(entry)
-        if len(account.state.entries) > FEW:
+        if len(account.state.entries) > self._few:
             self._bound(account, now, kind, touched)
         return True
 
@@ -130,7 +132,7 @@ class Fold:
                 found.append(inventory)
                 if touched is not None:
                     # What leaves may have made the set known, and what comes may: that changes tests of any name.
-                    whole = leaving or inventory.value_at(entry.known) is None
+                    whole = leaving or not inventory.times or inventory.times[0] > entry.known
                     leaves = (
                         program.attribute_leaves[TECHNOLOGIES]
                         if whole
@@ -155,11 +157,16 @@ class Fold:
             state.pruned = now
             for entry in [one for one in entries if self._is_spent(one, now)]:
                 self._remove(account, entry, None)
-        if account.counts[kind] > program.limits.facts:
+        limit = program.limits.facts
+        if len(entries) <= max(limit, account.room):
+            return
+        counts = Counter(one.kind for one in entries)
+        account.room = len(entries) + limit - max(counts.values())
+        if counts[kind] > limit:
             same = sorted((one for one in entries if one.kind == kind), key=lambda one: (one.time, one.id))
             spare = [one for one in same if self._is_overwritten(account, one, now)]
             # Some more than need be, so that a full account does not pay for it with each fact.
-            for entry in (spare or same)[: 1 + program.limits.facts // MARGIN]:
+            for entry in (spare or same)[: 1 + limit // MARGIN]:
                 self._remove(account, entry, touched)
                 state.dropped += 1
                 self.dropped += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ class Recogniser:
 
     def __init__(self, watchers: Iterable[Watcher]) -> None:
         self.watchers = tuple(watchers)
-        self._always: list[Watcher] = []
+        self._always: Sequence[Watcher] = [one for one in self.watchers if not one.matcher.where]
         self._tried: list[tuple[Watcher, Recognise]] = []
         self._by_word: dict[str, dict[str, _Candidates]] = {}
         variety: dict[str, set[str]] = {}
@@ -43,11 +43,9 @@ class Recogniser:
             where = watcher.matcher.where
             # The field with the most words in all tells the most apart.
             asked = max(_words_of(watcher.matcher), key=lambda one: len(variety[one[0]]), default=None)
-            if not where:
-                self._always.append(watcher)
-            elif asked is None:
+            if asked is None and where:
                 self._tried.append((watcher, _recogniser(where)))
-            else:
+            elif asked is not None:
                 field, words = asked
                 rest = tuple(test for test in where if test[0] != field or len(test[1]) > 1)
                 recognise = _recogniser(rest) if rest else None
@@ -56,18 +54,15 @@ class Recogniser:
                     candidates.setdefault(word, []).append((watcher, recognise))
         self._fields = tuple(self._by_word.items())
 
-    def find(self, data: dict[str, Any]) -> list[Watcher]:
+    def find(self, data: dict[str, Any]) -> Sequence[Watcher]:
         """The watchers that take a fact with these data."""
-        found = self._always.copy()
+        found = self._always
         for field, candidates in self._fields:
             word = data.get(field)
             if type(word) is str and word in candidates:
-                for watcher, recognise in candidates[word]:
-                    if recognise is None or recognise(data):
-                        found.append(watcher)
-        for watcher, recognise in self._tried:
-            if recognise(data):
-                found.append(watcher)
+                found = [*found, *(one for one, takes in candidates[word] if takes is None or takes(data))]
+        if self._tried:
+            found = [*found, *(one for one, takes in self._tried if takes(data))]
         return found
 
 

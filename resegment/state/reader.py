@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from redis.exceptions import RedisError
 
 from resegment.errors import ResegmentError
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.state import AccountState, Membership, decode_state
+from resegment.state.failures import FAILURES, unavailable
 from resegment.state.keys import PartitionKeys
-from resegment.state.port import Position, StoreUnavailable
+from resegment.state.port import Position
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -90,7 +90,9 @@ class PrefixReader:
     async def now(self) -> int:
         """The clock of Redis, ms."""
         with _answering("tell the time"):
-            seconds, micros = await self._client.time()
+            answer: Any = await self._client.time()
+        # each node of a cluster tells its own
+        seconds, micros = max(answer.values()) if isinstance(answer, dict) else answer
         return int(seconds) * 1000 + int(micros) // 1000
 
     async def states(self, accounts: Sequence[str]) -> list[AccountState | None]:
@@ -213,7 +215,5 @@ def _place(account: str, value: bytes) -> Place | None:
 def _answering(what: str) -> Iterator[None]:
     try:
         yield
-    except (RedisError, OSError) as error:
-        raise StoreUnavailable(
-            f"Redis: cannot {what}: {error}", remedy="Is the URL right, and is it up?"
-        ) from error
+    except FAILURES as error:
+        raise unavailable(what, error) from error

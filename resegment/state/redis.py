@@ -8,8 +8,9 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
+from resegment.state.failures import FAILURES, unavailable
 from resegment.state.keys import PartitionKeys
 from resegment.state.port import (
     Claim,
@@ -19,7 +20,6 @@ from resegment.state.port import (
     OutboxEntry,
     Position,
     RolledBack,
-    StoreUnavailable,
 )
 
 if TYPE_CHECKING:
@@ -161,7 +161,5 @@ async def _wait(answer: Awaitable[Any] | Any) -> Any:
 async def _answering(what: str) -> AsyncIterator[None]:
     try:
         yield
-    except (RedisError, OSError) as error:
-        raise StoreUnavailable(
-            f"Redis: cannot {what}: {error}", remedy="Is it up, and has it memory left?"
-        ) from error
+    except FAILURES as error:
+        raise unavailable(what, error) from error

@@ -82,3 +82,17 @@ def test_an_instant_is_read_to_the_millisecond(text: str, shown: str) -> None:
 def test_what_is_no_instant_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_instant(text)
+
+
+@pytest.mark.parametrize("headers", [[], [("ce_type", b"gtm.funding.v1")]])
+def test_what_is_too_large_is_not_parsed(headers: list[tuple[str, bytes]]) -> None:
+    with pytest.raises(RefusedEvent) as refused:
+        decoding.decode_record(b"[" * (decoding.MAX_BYTES + 1), headers)
+    assert refused.value.reason == "too-large"
+
+
+def test_the_parser_itself_gives_up_on_what_nests_without_end() -> None:
+    half = decoding.MAX_BYTES // 2
+    with pytest.raises(RefusedEvent) as refused:
+        decoding.decode_record(b"[" * half + b"]" * half, [])
+    assert refused.value.reason == "not-json"

@@ -30,7 +30,7 @@ def a_file(draw: random.Random) -> Json:
         "least": ({"min": "intent", **over}, {"gte": -5}),
         "most": ({"max": "intent", **over}, {"gte": 15}),
         "kinds": (
-            {"distinct": "intent", "field": "topic", **{**over, "field": "topic"}},
+            {"distinct": "intent", "field": "topic", "within": within},
             {"gte": draw.randint(5, 30)},
         ),
         "heat": ({"decay": "intent", "half_life": "9d", **over}, {"gte": draw.randint(20, 200)}),
@@ -89,10 +89,10 @@ def by_definition(file: Json, stream: list[Json]) -> list[Move]:
     return sorted(named, key=lambda move: (move[3], move[0]))
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(5))
 def test_windows_full_of_facts_are_judged_as_the_language_says(seed: int) -> None:
     draw = random.Random(seed)
-    file, stream = a_file(draw), events(draw, 220)
+    file, stream = a_file(draw), events(draw, 140)
     engine = Engine(Program(definition_of(file)))
     _, changes = replay_account(engine, "acme.com", facts_of(stream))
     assert len(changes) > 1
@@ -103,7 +103,7 @@ def test_what_is_kept_of_many_facts_is_the_same_however_they_came_to_be_known() 
     draw = random.Random(1)
     engine = Engine(Program(definition_of(a_file(draw))))
     account = engine.open("acme.com")
-    for fact in facts_of(events(draw, 300)):
+    for fact in facts_of(events(draw, 250)):
         engine.advance(account, fact.recorded - 1)
         engine.learn(account, [fact], fact.recorded)
         kept = engine.encode(account)

@@ -1,0 +1,95 @@
+"""Why Kafka turns a client away: clients retry without a word where a certificate or password is wrong."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    IllegalSaslStateError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
+
+from resegment.errors import ResegmentError
+
+PATIENCE: Final = 5.0
+"""Seconds that a broker may take to greet."""
+
+
+class KafkaRefused(ResegmentError):
+    """Brokers were reached, and none of them lets this client in: `problem` says why."""
+
+    def __init__(self, broker: str, problem: str, remedy: str) -> None:
+        super().__init__(f"Kafka at {broker}: {problem}", remedy=remedy)
+        self.broker, self.problem = broker, problem
+
+
+async def check_access(bootstrap: str, security: Mapping[str, Any]) -> None:
+    """Raise KafkaRefused where brokers answer and none lets the client in; one that is away is no refusal.
+
+    `security` is what aiokafka takes.
+    """
+    refusals: list[KafkaRefused] = []
+    for host, port, _ in collect_hosts(bootstrap):
+        try:
+            connection = await create_conn(
+                host, port, client_id="resegment-access", request_timeout_ms=int(PATIENCE * 1000), **security
+            )
+        except (KafkaError, OSError, EOFError) as error:  # TimeoutError is an OSError
+            if (refusal := _explain(f"{host}:{port}", error, security)) is not None:
+                refusals.append(refusal)
+        else:
+            connection.close()
+            return
+    if refusals:
+        raise refusals[0]
+
+
+async def find_refusal(bootstrap: str, security: Mapping[str, Any]) -> str | None:
+    """Why no broker lets the client in, in words; None where that is not what is wrong."""
+    try:
+        await check_access(bootstrap, security)
+    except KafkaRefused as refusal:
+        return refusal.problem
+    return None
+
+
+def _explain(broker: str, error: Exception, security: Mapping[str, Any]) -> KafkaRefused | None:
+    protocol = security.get("security_protocol", "PLAINTEXT")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return KafkaRefused(
+            broker,
+            f"the broker's certificate is not accepted: {error.verify_message}",
+            "Check RESEGMENT_KAFKA_CA, and that the certificate is valid and bears the name in RESEGMENT_KAFKA.",
+        )
+    if isinstance(error, ssl.SSLError):
+        return KafkaRefused(
+            broker, f"TLS failed: {error.reason or error}", f"Does this listener speak {protocol}?"
+        )
+    if isinstance(error, UnsupportedSaslMechanismError | IllegalSaslStateError):
+        return KafkaRefused(
+            broker,
+            f"this listener takes no users by {security.get('sasl_mechanism')}",
+            "Check the port in RESEGMENT_KAFKA, and RESEGMENT_KAFKA_SASL.",
+        )
+    if isinstance(error, AuthenticationFailedError | SaslAuthenticationFailed):
+        return KafkaRefused(
+            broker,
+            f"the user {security.get('sasl_plain_username')} is refused: {error}",
+            "Check RESEGMENT_KAFKA_USERNAME and RESEGMENT_KAFKA_PASSWORD_FILE.",
+        )
+    if isinstance(error, ConnectionResetError | EOFError) or (
+        # an OSError of its own: nobody listens, or the name is unknown
+        isinstance(error, KafkaError) and not isinstance(error, OSError)
+    ):
+        return KafkaRefused(
+            broker,
+            f"the broker ended the connection at once, which this client opened with {protocol}",
+            "Does this listener speak that? Does it ask for a client certificate (RESEGMENT_KAFKA_CERT and _KEY)?",
+        )
+    return None
