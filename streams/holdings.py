@@ -33,7 +33,7 @@ class _Held:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
-UNPUBLISHED: Final = 8
+UNPUBLISHED: Final = 16
 """How many batches of changes may wait for the relay before no more of those that time brings are decided."""
 
 
