@@ -123,6 +123,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
     from resegment.cli.stack import stack
     from resegment.console.instance import render_up
     from resegment.console.terminal import print_note, screen
+    from resegment.streams.process import settle
     from resegment.streams.security import without_password
 
     print_note("Starting ...")
@@ -139,6 +140,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
                 settings.partitions,
                 serving.http_url,
             )
+            settle()
             with announced(settings.folder, instance):
                 stop.ready()
                 screen().print(render_up(settings, definition, instance, kept), soft_wrap=False, crop=False)
