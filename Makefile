@@ -11,7 +11,7 @@ demo: $(STAMP) ## four years of real companies through the whole pipeline
 up: $(STAMP) ## everything on this machine, until Ctrl-C
 	$(BIN)/resegment up --segments examples/segments.yaml
 
-test: $(STAMP) ## every test
+test: $(STAMP) ## the tests; `make faults` runs the rest
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest
 
 faults: $(STAMP) ## every fault on real servers, with a table: SEEDS=5 FAULTS_SEED=1 SOAK=2 (minutes)
