@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,6 +44,7 @@ def parse_instant(text: str) -> int:
     return (whole - EPOCH) // _MILLISECOND + int(millis)
 
 
+@lru_cache(maxsize=4096)  # one instant stands in many places of many changes
 def format_instant(ms: int) -> str:
     """RFC 3339 in UTC; milliseconds only where there are any."""
     text = (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="seconds")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -43,21 +43,37 @@ def bind(
     positions: Positions | None = None,
     released: Released | None = None,
 ) -> None:
-    """Have `handle` called with each batch of the topics, one at a time, before the application starts.
+    """Have `handle` called with each batch of the topics, before the application starts.
 
-    A batch is acknowledged when `handle` returned. If it raises, the same batch is given to it again, until
-    `retry.give_up_after` seconds have passed; then `on_fatal` is called with the error and this agent stands
-    still, its batch unacknowledged. A batch whose partition was revoked or restarted is dropped.
+    Those of one partition come one at a time and in order, those of several side by side: no partition waits
+    for another's acknowledgements. A batch is acknowledged when `handle` returned. If it raises, the same batch
+    is given to it again, until `retry.give_up_after` seconds have passed; then `on_fatal` is called with the
+    error and its partition stands still, the batch unacknowledged. A batch whose partition was revoked or
+    restarted is dropped.
     """
     for topic in topics:
         app.feed.hooks[topic] = Hooks(positions, released)
 
     async def run(stream: AsyncIterator[Chunk]) -> None:
-        async for chunk in stream:
-            await _work(app.consumer, chunk, handle, retry, on_fatal)
+        latest: dict[tuple[str, int], asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            async for chunk in stream:
+                partition = chunk.batch.topic, chunk.batch.partition
+                work = _work(app.consumer, chunk, handle, retry, on_fatal)
+                latest[partition] = group.create_task(_after(latest.get(partition), work))
 
     # acks=False: faust keeps no books of its own, the lanes do
     app.agent(app.topic(*topics, schema=_AsIs(), acks=False), name=name, concurrency=1)(run)
+
+
+async def _after(before: asyncio.Task[None] | None, work: Coroutine[Any, Any, None]) -> None:
+    try:
+        if before is not None and not before.done():
+            await asyncio.wait([before])
+    except BaseException:
+        work.close()
+        raise
+    await work
 
 
 async def _work(consumer: Consumer, chunk: Chunk, handle: Handle, retry: Retry, on_fatal: OnFatal) -> None:

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 from collections.abc import Callable
 from typing import Final
 
 _YOUNG: Final = 50_000
 """How many new objects the collector waits for: a batch makes some ten thousand, most of them gone with it."""
-
-
-_SWITCH: Final = 0.0005
-"""Seconds that a thread computes while another waits: the Kafka client's has a few short things to do, often."""
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -31,4 +26,3 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG, 20, 100)
-    sys.setswitchinterval(_SWITCH)

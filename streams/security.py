@@ -18,6 +18,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 
 from resegment.errors import ResegmentError
 from resegment.settings import Settings
+from resegment.streams.packing import pack_fast
 
 RETRIES: Final = 3
 """How often a command to Redis is tried again by itself; the client's own 10 would hide for minutes that one hangs."""
@@ -123,7 +124,7 @@ def connect_redis(settings: Settings, url: str) -> Redis:
     try:
         if scheme.endswith("+cluster"):
             return _connect_cluster(scheme.removesuffix("+cluster"), rest, {**given, "ssl": tls})
-        return Redis.from_url(url, **given)
+        return pack_fast(Redis.from_url(url, **given))
     except ValueError as error:
         raise InsecureSettings(
             f"the URL of Redis cannot be read: {error}",

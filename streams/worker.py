@@ -51,7 +51,7 @@ AGENTS = frozenset({"intake", "segmenter", "router"})
 LOG_LOOKED_AT = 30.0
 """Seconds between two looks at whether `signals` is still the same topic."""
 
-ROUTER_PATIENCE = 3.0
+ROUTER_PATIENCE = 2.0
 """Seconds that a batch of changes waits while others are due: a change that is late is worse than its commands."""
 
 
