@@ -6,11 +6,14 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import typer
 
+from resegment.cli.connection import WrongUse
 from resegment.cli.options import TIME_METAVAR, EventFormat, Events, Segments, parse_time
 
 if TYPE_CHECKING:
@@ -33,6 +36,17 @@ resegment backtest --segments segments.yaml --events history.csv --at 2026-01-31
 
 FIRST = ("account", "from", "to", "effective_at", "sequence_number", "cause", "reason")
 """The keys of a change that a person looks for come first."""
+
+
+class NotWritable(WrongUse):
+    """The file that was named for the output cannot be written."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"{path} cannot be written: {problem}",
+            remedy="Name a file in a folder that is there and that you may write to, or leave --output out.",
+        )
+        self.path = path
 
 
 def register(app: typer.Typer) -> None:
@@ -74,8 +88,15 @@ def backtest(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if any event is refused.")] = False,
     form: EventFormat = None,
     output: Annotated[
-        typer.FileBinaryWrite | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write the JSON lines to this file."),
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            dir_okay=False,
+            allow_dash=True,
+            help="Write the JSON lines to this file.",
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: the summary too. All else is JSON lines anyway.")
@@ -93,10 +114,11 @@ def backtest(
     if at is not None and (until is not None or accounts):
         raise typer.BadParameter("--at stands for --accounts --until: give it alone")
     program = Program(load_definition(segments))
-    lines = output or (None if summary else sys.stdout.buffer)
+    if output is not None:
+        _check_writable(output)
     history = _History(
         places=accounts or at is not None,
-        lines=None if lines is None else [],
+        lines=None if summary and output is None else [],
         moves=[] if summary else None,
     )
     end = at if at is not None else until
@@ -107,13 +129,35 @@ def backtest(
         last = max((fact.recorded for fact in facts), default=0)
         for account, changes in _replay(program, facts, end, bars):
             history.take(account, changes)
-    if lines is not None:
-        history.write(lines)
+    if output is not None:
+        with _writing(output) as lines:
+            history.write(lines)
+    elif not summary:
+        history.write(sys.stdout.buffer)
     if summary:
         _print_summary(program, history.moves or [], last if end is None else end, as_json=as_json)
     report(refusals, len(facts))
     if strict and refusals.total:
         raise typer.Exit(1)
+
+
+def _check_writable(path: Path) -> None:
+    """Find out before a long replay, not after it. Raises NotWritable."""
+    if path.is_file() or not path.exists():
+        with _writing(path, "ab"):
+            pass
+
+
+@contextmanager
+def _writing(path: Path, mode: Literal["ab", "wb"] = "wb") -> Iterator[BinaryIO]:
+    if str(path) == "-":
+        yield sys.stdout.buffer
+        return
+    try:
+        with path.open(mode) as file:
+            yield file
+    except OSError as error:
+        raise NotWritable(path, error.strerror or str(error)) from error
 
 
 @dataclass(slots=True)

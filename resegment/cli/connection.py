@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from resegment.settings import Settings
 
 INSTANCE_FILE = "instance.json"
+_NO_SETTINGS = ("RESEGMENT_BENCH_", "RESEGMENT_REQUIRE_")
+"""Variables that benchmarks and tests read."""
 
 Folder = Annotated[
     Path | None,
@@ -38,13 +40,13 @@ class WrongUse(ResegmentError):
 
 
 class WrongSetting(WrongUse):
-    """An environment variable or option has a value that cannot be: `name` is that of the setting."""
+    """An environment variable or option has a value that cannot be: `name` is that of the setting.
 
-    def __init__(self, name: str, given: Any, problem: str) -> None:
-        super().__init__(
-            f"the setting {name} cannot be {given!r}: {problem}",
-            remedy=f"Mend the option --{name.replace('_', '-')} or the variable RESEGMENT_{name.upper()}.",
-        )
+    `place` is what it was given as.
+    """
+
+    def __init__(self, name: str, given: Any, problem: str, place: str) -> None:
+        super().__init__(f"the setting {name} cannot be {given!r}: {problem}", remedy=f"Mend {place}.")
         self.name = name
         self.given = given
 
@@ -70,6 +72,8 @@ class Instance(msgspec.Struct, frozen=True):
     prefix: str
     partitions: int
     http_url: str | None = None
+    segments: str | None = None
+    """Absolute path of the segments file; earlier versions did not tell."""
 
 
 class Connection(NamedTuple):
@@ -79,28 +83,62 @@ class Connection(NamedTuple):
     redis_url: str
     prefix: str
     partitions: int
+    segments: str
+    """The segments file: as set, or that of the instance, or the default."""
     http_url: str | None = None
 
 
 def load_settings(**given: Any) -> Settings:
-    """Read the settings: from the environment and, before it, the options that are not None. Raises WrongSetting."""
+    """Read the settings: from the environment and, before it, the options that are not None. Raises WrongSetting.
+
+    `given` holds all options of the command. Variables that name no setting are told on standard error.
+    """
     from pydantic import ValidationError
 
-    from resegment.settings import Settings
+    from resegment.settings import ENV_PREFIX, Settings
 
+    _warn_of_unknown(ENV_PREFIX, Settings.model_fields)
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
-        raise WrongSetting(name, first["input"] if first["loc"] else "as they are", first["msg"]) from None
+        option, variable = f"--{name.replace('_', '-')}", ENV_PREFIX + name.upper()
+        place = f"the variable {variable}"
+        if given.get(name) is not None:
+            place = f"the option {option}"
+        elif name in given:
+            place += f", or give the option {option}"
+        problem = first["msg"].removeprefix("Value error, ")
+        raise WrongSetting(name, first["input"] if first["loc"] else "as they are", problem, place) from None
+
+
+def _warn_of_unknown(prefix: str, known: Collection[str]) -> None:
+    """Say which variables look like settings and are none, each with the nearest that is one."""
+    from difflib import get_close_matches
+
+    from resegment.console.terminal import print_note
+
+    for variable in sorted(os.environ):
+        name = variable.upper().removeprefix(prefix).lower()
+        if not variable.upper().startswith(prefix) or variable.startswith(_NO_SETTINGS) or name in known:
+            continue
+        close = get_close_matches(name, known, 1)
+        hint = f": did you mean {prefix}{close[0].upper()}?" if close else "; docs/settings.md lists all"
+        print_note(f"warning: {variable} is no setting{hint}")
 
 
 def resolve(settings: Settings) -> Connection:
     """Find out where to connect to: what settings name, the rest from the instance of their folder. Raises NotRunning."""
-    if settings.kafka is not None and settings.redis is not None:
-        return Connection(settings.kafka, settings.redis, settings.prefix, settings.partitions)
     instance = read_instance(settings.folder)
+    segments = str(settings.segments)
+    if settings.kafka is not None and settings.redis is not None:
+        if instance is not None and (instance.bootstrap, instance.prefix) == (
+            settings.kafka,
+            settings.prefix,
+        ):
+            segments = _find_segments(settings, instance)
+        return Connection(settings.kafka, settings.redis, settings.prefix, settings.partitions, segments)
     if instance is None:
         raise NotRunning(settings.folder)
     return Connection(
@@ -108,19 +146,29 @@ def resolve(settings: Settings) -> Connection:
         settings.redis or instance.redis_url,
         settings.prefix if "prefix" in settings.model_fields_set else instance.prefix,
         instance.partitions,
+        _find_segments(settings, instance),
         instance.http_url,
     )
+
+
+def _find_segments(settings: Settings, instance: Instance) -> str:
+    """The segments file that is set; where none is, that of the instance."""
+    if "segments" in settings.model_fields_set or instance.segments is None:
+        return str(settings.segments)
+    return instance.segments
 
 
 def read_instance(folder: Path) -> Instance | None:
     """Return the instance that runs in the folder, None without one; what a killed one left behind is no instance."""
     try:
         instance = msgspec.json.decode((folder / INSTANCE_FILE).read_bytes(), type=Instance)
-        os.kill(instance.pid, 0)
-    except (FileNotFoundError, ProcessLookupError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError):
         return None
-    except PermissionError:  # it runs as somebody else
-        return instance
+    with suppress(PermissionError):  # it runs as somebody else
+        try:
+            os.kill(instance.pid, 0)
+        except ProcessLookupError:
+            return None
     return instance
 
 

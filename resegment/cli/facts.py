@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from resegment.cli.options import Format
-from resegment.console.progress import Bars
+from resegment.console.progress import Bars, show_progress
 from resegment.console.terminal import print_note
 from resegment.schemas.fact import Fact
 from resegment.sources.files import Refusals, decode_events, read_events
@@ -23,6 +23,24 @@ def read_facts(
         decoded = decode_events(events, refusals)
         facts.extend(decoded if keep is None else filter(keep, decoded))
     return facts, refusals
+
+
+def take_facts(paths: Sequence[str], form: Format | None, keep: Callable[[Fact], bool]) -> list[Fact]:
+    """The facts of all the files that `keep` chooses, with a bar meanwhile and a word on refused events after.
+
+    Raises WrongFile.
+    """
+    used = 0
+
+    def count(fact: Fact) -> bool:
+        nonlocal used
+        used += 1
+        return keep(fact)
+
+    with show_progress() as bars:
+        facts, refusals = read_facts(paths, form, bars, count)
+    report(refusals, used)
+    return facts
 
 
 def report(refusals: Refusals, used: int) -> None:

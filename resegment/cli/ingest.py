@@ -3,14 +3,16 @@
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from resegment.cli.connection import Folder, Kafka, Prefix, Redis, WrongUse
-from resegment.cli.options import TIME_METAVAR, EventFormat, parse_time
+from resegment.cli.options import TIME_METAVAR, AsJson, EventFormat, parse_time
 from resegment.errors import RefusedEvent
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from resegment.settings import Settings
     from resegment.sources.files import Refusals
     from resegment.sources.located import Located
+    from resegment.streams.topics import Topics
 
 EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -69,6 +72,7 @@ def ingest(
     kafka: Kafka = None,
     redis: Redis = None,
     prefix: Prefix = None,
+    as_json: AsJson = False,
 ) -> None:
     """Send events to the topics of their kinds, those that break the contract left out.
 
@@ -80,7 +84,7 @@ def ingest(
     from resegment.cli.facts import report
     from resegment.cli.logging import set_up_logging
     from resegment.console.progress import show_progress
-    from resegment.console.terminal import print_note
+    from resegment.console.terminal import print_note, write_json
     from resegment.sources.aliases import load_aliases
     from resegment.sources.files import Refusals, read_events
 
@@ -92,12 +96,24 @@ def ingest(
     with show_progress() as bars:
         sources = [read_events(path, None if form is None else form.value, bars.watch) for path in files]
         events = (pair for source in sources for pair in decode_with_bytes(source, refusals, aliases))
-        sent, seconds = asyncio.run(_send(settings, connection, events, bars, replay=replay, until=until))
+        topics, seconds = asyncio.run(_send(settings, connection, events, bars, replay=replay, until=until))
+    sent = topics.total()
     rate = f", {sent / seconds:,.0f}/s" if sent >= 100 else ""
     print_note(
         f"{sent:,} {'event' if sent == 1 else 'events'} sent to {connection.bootstrap} in {seconds:.1f} s{rate}"
     )
     report(refusals, sent)
+    if as_json:
+        write_json(
+            sys.stdout.buffer,
+            {
+                "sent": sent,
+                "topics": dict(sorted(topics.items())),
+                "refused": refusals.total,
+                "reasons": dict(refusals.counts.most_common()),
+                "seconds": round(seconds, 3),
+            },
+        )
     if strict and refusals.total:
         raise typer.Exit(1)
 
@@ -128,8 +144,8 @@ async def _send(
     *,
     replay: bool,
     until: int | None,
-) -> tuple[int, float]:
-    """Send them the way the prefix takes them; return how many, and the seconds that it took."""
+) -> tuple[Counter[str], float]:
+    """Send them the way the prefix takes them; return how many to each topic, and the seconds that it took."""
     from resegment.streams.ingest import send_live, send_replay
     from resegment.streams.prefix import read_prefix
     from resegment.streams.publisher import KafkaPublisher
@@ -151,10 +167,11 @@ async def _send(
     ) as publisher:
         begun = time.monotonic()
         if not on_facts:
-            sent = await send_live(events, publisher, topics)
+            sent: Counter[str] = Counter()
+            await send_live(_count(events, topics, sent), publisher, topics)
         else:
             facts: Sequence[tuple[Fact, bytes]] = list(events)
-            sent = await send_replay(
+            total = await send_replay(
                 facts,
                 publisher,
                 topics,
@@ -162,7 +179,17 @@ async def _send(
                 until=until,
                 progress=bars.count("sending", len(facts)),
             )
+            sent = Counter({topics.replay.name: total})
         return sent, time.monotonic() - begun
+
+
+def _count(
+    events: Iterable[tuple[Fact, bytes]], topics: Topics, sent: Counter[str]
+) -> Iterator[tuple[Fact, bytes]]:
+    """The same events, counted by their topics on the way."""
+    for fact, value in events:
+        sent[topics.of_kind(fact.kind).name] += 1
+        yield fact, value
 
 
 def _is_replay(known: Mapping[str, str], prefix: str, *, replay: bool, until: int | None) -> bool:

@@ -43,19 +43,20 @@ def lint(
 ) -> None:
     """Print every error and warning in a segments file, each with its place.
 
-    Given events, it also warns of tests on attributes that no account in them has.
+    Given events, it also warns of tests on attributes that no account in them has. Errors end it with 2.
     """
     from resegment.console.diagnostics import count, render
     from resegment.console.terminal import print_note, screen, write_json_lines
     from resegment.segmentation.diagnostics import InvalidSegments
     from resegment.segmentation.lint import lint as find
+    from resegment.segmentation.lint import lint_broken
     from resegment.sources.segments import load_definition
 
     found: tuple[Diagnostic, ...]
     try:
         definition = load_definition(segments)
     except InvalidSegments as error:
-        found = error.diagnostics
+        found = lint_broken(error)
     else:
         found = find(definition, _attributes(events, form) if events else None)
     if as_json:
@@ -65,7 +66,9 @@ def lint(
         for one in found:
             console.print(render(one), soft_wrap=True)
     print_note(count(found))
-    if any(one.severity == "error" for one in found) or (strict and found):
+    if any(one.severity == "error" for one in found):
+        raise typer.Exit(2)
+    if strict and found:
         raise typer.Exit(1)
 
 
@@ -88,8 +91,7 @@ def run_cases(segments: SegmentsArgument, as_json: AsJson = False) -> None:
 
 def _attributes(events: list[str], form: Any) -> frozenset[str]:
     """The attributes that some account in the events has."""
-    from resegment.cli.facts import read_facts, report
-    from resegment.console.progress import show_progress
+    from resegment.cli.facts import take_facts
     from resegment.segmentation.account import TECHNOLOGIES
 
     names: set[str] = set()
@@ -99,13 +101,9 @@ def _attributes(events: list[str], form: Any) -> frozenset[str]:
             names.update(name for name, value in fact.data.items() if value is not None)
         elif fact.kind == "tech" and fact.data.get("technology") is not None:
             names.add(TECHNOLOGIES)
-        seen[0] += 1
         return False
 
-    seen = [0]
-    with show_progress() as bars:
-        _, refusals = read_facts(events, form, bars, note)
-    report(refusals, seen[0])
+    take_facts(events, form, note)
     return frozenset(names)
 
 

@@ -13,7 +13,10 @@ from redis.asyncio import Redis
 from resegment.cli.connection import load_settings, resolve
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.schemas.domains import registrable_domain
+from resegment.segmentation.engine import Engine
+from resegment.segmentation.program import Limits, Program
 from resegment.settings import Settings
+from resegment.sources.segments import load_definition
 from resegment.state.reader import PrefixReader
 from resegment.streams.prefix import read_prefix
 from resegment.streams.security import connect_redis, secure_kafka
@@ -41,6 +44,8 @@ class View(NamedTuple):
     client: Redis
     reader: PrefixReader
     topics: Topics
+    segments: str
+    """Path of the segments file."""
     security: Mapping[str, Any]
     """What Kafka clients take."""
 
@@ -71,10 +76,16 @@ async def viewing(**given: Any) -> AsyncIterator[View]:
             client,
             PrefixReader(client, connection.prefix, int(held["partitions"])),
             Topics(connection.prefix),
+            connection.segments,
             security,
         )
     finally:
         await client.aclose()
+
+
+def load_engine(segments: str, settings: Settings) -> Engine:
+    """What judges accounts as a worker does. Raises NoSegmentsFile or InvalidSegments."""
+    return Engine(Program(load_definition(segments), Limits(facts=settings.facts_per_kind)))
 
 
 def read_account(text: str) -> str:

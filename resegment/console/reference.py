@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin
@@ -9,6 +10,8 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+
+from resegment.schemas.times import format_duration
 
 _HEAD: Final = """\
 # Settings
@@ -26,6 +29,7 @@ _TYPES: Final[dict[Any, str]] = {
     bool: "`true` or `false`",
     Path: "path",
     SecretStr: "secret",
+    timedelta: "duration like `30d`",
 }
 _BOUNDS: Final = {
     "ge": "at least {}",
@@ -55,7 +59,7 @@ def _takes(field: FieldInfo) -> str:
         for one in inner
     ]
     bounds = [
-        text.format(getattr(one, name))
+        text.format(_spell(getattr(one, name)))
         for one in field.metadata
         for name, text in _BOUNDS.items()
         if getattr(one, name, None) is not None
@@ -73,7 +77,13 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if value is None:
         return ""
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return f"`{_spell(value)}`"
+
+
+def _spell(value: Any) -> str:
+    if isinstance(value, timedelta):
+        return format_duration(value // timedelta(milliseconds=1))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _cell(text: str) -> str:

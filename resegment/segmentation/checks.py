@@ -9,9 +9,6 @@ import re2
 
 from resegment.segmentation.conditions import Check, Checks, Scalar
 
-MISSING: Final = None
-"""The value of what is not known: null and absent alike."""
-
 Predicate = Callable[[Any], bool | None]
 
 OPERATORS: Final = (

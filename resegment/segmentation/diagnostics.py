@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from resegment.errors import ResegmentError
+
+if TYPE_CHECKING:
+    from resegment.segmentation.document import Document
 
 Path = tuple[str | int, ...]
 """Keys and list indexes from the top of the file to a value."""
@@ -51,22 +54,37 @@ def format_path(path: Path) -> str:
 
 
 class InvalidSegments(ResegmentError):
-    """A segments file that has errors; `diagnostics` has all of them, in the order of the file."""
+    """A segments file that has errors; `diagnostics` has all of them, in the order of the file.
 
-    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+    `warnings` are those that came up beside them, `document` is what could be read, if anything.
+    """
+
+    def __init__(
+        self,
+        diagnostics: Iterable[Diagnostic],
+        warnings: Iterable[Diagnostic] = (),
+        document: Document | None = None,
+    ) -> None:
         self.diagnostics = tuple(diagnostics)
+        self.warnings = tuple(warnings)
+        self.document = document
         super().__init__("\n".join(str(one) for one in self.diagnostics), remedy="Mend the segments file.")
 
 
 @dataclass(slots=True)
 class Problems:
-    """Collects diagnostics while a file is read; `places` finds where a path stands."""
+    """Collects diagnostics while a file is read; `places` finds where a path stands, `keys` where its last key does."""
 
     places: dict[Path, Place]
     found: list[Diagnostic] = field(default_factory=list)
+    keys: dict[Path, Place] = field(default_factory=dict)
 
-    def error(self, code: str, message: str, path: Path, remedy: str | None = None) -> None:
-        self.found.append(Diagnostic("error", code, message, path, self.place(path), remedy))
+    def error(
+        self, code: str, message: str, path: Path, remedy: str | None = None, *, at_key: bool = False
+    ) -> None:
+        """Note an error in the value of the path, or in its key."""
+        place = self.keys.get(path) if at_key else None
+        self.found.append(Diagnostic("error", code, message, path, place or self.place(path), remedy))
 
     def warn(self, code: str, message: str, path: Path, remedy: str | None = None) -> None:
         self.found.append(Diagnostic("warning", code, message, path, self.place(path), remedy))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import yaml
@@ -23,10 +23,15 @@ _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file's plain data and the place of every value, by path."""
+    """A file's plain data and the places of every value and of every key, by path.
+
+    `errors` are names given twice, of which one counts: they keep nobody from reading the rest.
+    """
 
     data: Any
     places: dict[Path, Place]
+    keys: dict[Path, Place]
+    errors: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(slots=True)
@@ -34,14 +39,14 @@ class _Node:
     place: Place
     value: Any = None
     children: list[tuple[str | int, _Node]] = field(default_factory=list)
-    keys: set[str] = field(default_factory=set)
+    keys: dict[str, Place] = field(default_factory=dict)
     collection: type[dict[Any, Any] | list[Any]] | None = None
 
 
 def parse_document(text: str | bytes, file: str) -> Document:
     """Parse one YAML file (core schema of YAML 1.2: `no` and `NO` are strings, dates too).
 
-    Raises InvalidSegments: broken or badly encoded YAML, a key twice, a tag, or more than the limits allow.
+    Raises InvalidSegments: broken or badly encoded YAML, a tag, or more than the limits allow.
     """
     if len(text) > MAX_BYTES:
         raise _invalid("too-large", f"the file has more than {MAX_BYTES} bytes", Place(file, 1, 1))
@@ -51,22 +56,25 @@ def parse_document(text: str | bytes, file: str) -> Document:
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
             raise _invalid("wrong-encoding", f"not UTF-8: {error.reason}", Place(file, line, 1)) from None
+    twice: list[Diagnostic] = []
     try:
-        root = _compose(text, file)
+        root = _compose(text, file, twice)
     except yaml.MarkedYAMLError as error:
         place = _place(file, error.problem_mark or error.context_mark)
-        raise _invalid("not-yaml", error.problem or "broken YAML", place) from None
+        raise InvalidSegments([*twice, _error("not-yaml", error.problem or "broken YAML", place)]) from None
     except yaml.YAMLError as error:
         raise _invalid("not-yaml", str(error).splitlines()[0], Place(file, 1, 1)) from None
-    places: dict[Path, Place] = {}
-    return Document(_build(root, (), places), places)
+    except InvalidSegments as error:
+        raise InvalidSegments([*twice, *error.diagnostics]) from None
+    document = Document(None, {}, {}, tuple(twice))
+    return replace(document, data=_build(root, (), document))
 
 
 def _place(file: str, mark: Any) -> Place:
     return Place(file, mark.line + 1, mark.column + 1) if mark is not None else Place(file, 1, 1)
 
 
-def _compose(text: str, file: str) -> _Node:  # noqa: C901, PLR0915  # one loop over the kinds of YAML events
+def _compose(text: str, file: str, twice: list[Diagnostic]) -> _Node:  # noqa: C901, PLR0915  # one loop over the kinds of YAML events
     anchors: dict[str, _Node] = {}
     sizes: dict[int, int] = {}
     stack: list[tuple[_Node, str | None, bool]] = []
@@ -88,8 +96,9 @@ def _compose(text: str, file: str) -> _Node:  # noqa: C901, PLR0915  # one loop 
                 raise _invalid("wrong-key", "a key must be a plain word", node.place)
             name = name if isinstance(name, str) else str(name).lower()
             if name in parent.keys:
-                raise _invalid("duplicate-key", f"{name!r} stands here twice", node.place)
-            parent.keys.add(name)
+                path = (*(len(one.children) if word is None else word for one, word, _ in stack[:-1]), name)
+                twice.append(_error("duplicate-key", f"{name!r} stands here twice", node.place, path))
+            parent.keys[name] = node.place
             stack[-1] = (parent, name, True)
         else:
             assert key is not None
@@ -158,55 +167,64 @@ def _scalar(event: yaml.ScalarEvent, place: Place) -> Any:
     return text
 
 
-def _build(node: _Node, path: Path, places: dict[Path, Place]) -> Any:
-    places[path] = node.place
+def _build(node: _Node, path: Path, document: Document) -> Any:
+    document.places[path] = node.place
     if node.collection is None:
         return node.value
     if node.collection is list:
-        return [_build(child, (*path, key), places) for key, child in node.children]
-    return {key: _build(child, (*path, key), places) for key, child in node.children}
+        return [_build(child, (*path, key), document) for key, child in node.children]
+    document.keys.update(((*path, key), place) for key, place in node.keys.items())
+    return {key: _build(child, (*path, key), document) for key, child in node.children}
 
 
 def merge_documents(documents: Sequence[Document]) -> Document:
-    """One document of several files: lists are joined, maps united. Raises InvalidSegments for a name twice."""
+    """One document of several files: lists are joined, maps united; a name twice is one of its errors."""
     if len(documents) == 1:
         return documents[0]
     data: dict[str, Any] = {}
     places: dict[Path, Place] = {}
+    keys: dict[Path, Place] = {}
     clashes: list[Diagnostic] = []
     for document in documents:
         places.setdefault((), document.places[()])
         if not isinstance(document.data, dict):
+            clashes += document.errors
             clashes.append(_error("wrong-type", "a segments file is a map", document.places[()]))
             continue
         for key, value in document.data.items():
             shift = _merge(data, key, value)
+            move = (shift or _Shift()).move
+            clashes += [replace(one, path=move(one.path)) for one in document.errors if one.path[0] == key]
             if shift is None:
                 if data[key] != value or key != "version":
                     clashes.append(
                         _error(
-                            "duplicate-key", f"{key!r} is given in two files", document.places[(key,)], (key,)
+                            "duplicate-key", f"{key!r} is given in two files", document.keys[(key,)], (key,)
                         )
                     )
                 continue
             for name in shift.clashes:
-                place = document.places[(key, name)]
+                place = document.keys[(key, name)]
                 clashes.append(
                     _error("duplicate-name", f"{name!r} is given in two files", place, (key, name))
                 )
             for path, place in document.places.items():
                 if path and path[0] == key:
-                    moved = (key, path[1] + shift.by, *path[2:]) if len(path) > 1 and shift.by else path
-                    places.setdefault(moved, place)
-    if clashes:
-        raise InvalidSegments(clashes)
-    return Document(data, places)
+                    places.setdefault(move(path), place)
+            for path, place in document.keys.items():
+                if path[0] == key:
+                    keys.setdefault(move(path), place)
+    return Document(data, places, keys, tuple(clashes))
 
 
 @dataclass(frozen=True, slots=True)
 class _Shift:
     by: Any = 0
     clashes: tuple[str, ...] = ()
+
+    def move(self, path: Path) -> Path:
+        """Where the value of that path stands in the whole."""
+        return (path[0], path[1] + self.by, *path[2:]) if self.by and len(path) > 1 else path
 
 
 def _merge(data: dict[str, Any], key: str, value: Any) -> _Shift | None:

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from resegment.schemas.fact import KINDS
 from resegment.schemas.state import Entry
 from resegment.schemas.times import format_instant
+from resegment.segmentation.account import Account
 from resegment.segmentation.leaves import DecayLeaf, MeasureLeaf, OccursLeaf, SequenceLeaf
-
-if TYPE_CHECKING:
-    from resegment.segmentation.account import Account
-    from resegment.segmentation.program import Program, SegmentTest
+from resegment.segmentation.logic import Values
+from resegment.segmentation.program import Ground, Program, SegmentTest
 
 MAX_EVIDENCE: Final = 3
 """How many facts a reason names for one test: the newest."""
 
 
 def give_reason(program: Program, account: Account, t: int, old: int, new: int) -> dict[str, Any]:
-    """In short: the tests of the new segment that hold, and those of the old one that do not any more."""
+    """In short: the tests of the new segment that hold, and those that keep the old one from being true."""
     reason: dict[str, Any] = {"holds": _holding(program, account, t, program.tests[new])}
-    if 0 <= old < len(program.whens) and not program.whens[old].is_true(account.values):
-        values = account.values
-        reason["no_longer"] = [
-            test.text for test in program.tests[old] if values[test.leaf] is not test.wanted
-        ]
+    left = program.grounds[old] if old >= 0 else None
+    if left is not None and (failing := _failing(left, account.values)):
+        reason["no_longer"] = list(dict.fromkeys(failing))
     return reason
+
+
+def _failing(ground: Ground, values: Values) -> list[str]:
+    """The tests that keep a condition from being true; none where it is."""
+    if not isinstance(ground, SegmentTest):
+        found = [_failing(one, values) for one in ground.parts]
+        if not ground.every and not all(found):
+            return []  # one branch is enough
+        return [text for texts in found for text in texts]
+    return [] if values[ground.leaf] is ground.wanted else [ground.text]
 
 
 def _holding(

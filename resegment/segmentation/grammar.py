@@ -183,7 +183,7 @@ class Grammar:
             for key in step:
                 if key not in ("event", "where"):
                     self.problems.error(
-                        "unknown-key", f"a step takes event and where, not {key!r}", (*here, key)
+                        "unknown-key", f"a step takes event and where, not {key!r}", (*here, key), at_key=True
                     )
             matcher = self._read_matcher(step.get("event"), step.get("where"), here, "event")
             if matcher is not None:
@@ -284,9 +284,8 @@ class Grammar:
 
     def _read_check(self, name: str, operand: Any, path: Path, kind: str) -> Check | None:
         if name not in OPERATORS:
-            self.problems.error(
-                "unknown-operator", f"{name!r} is no operator", path, f"one of {', '.join(OPERATORS)}"
-            )
+            known = f"one of {', '.join(OPERATORS)}"
+            self.problems.error("unknown-operator", f"{name!r} is no operator", path, known, at_key=True)
             return None
         wrong = _operand_error(name, operand)
         if wrong:
@@ -328,8 +327,9 @@ class Grammar:
     def _allow(self, raw: dict[str, Any], allowed: tuple[str, ...], path: Path) -> bool:
         unknown = [key for key in raw if key not in allowed]
         for key in unknown:
+            known = f"one of {', '.join(allowed)}"
             self.problems.error(
-                "unknown-key", f"{key!r} does not belong here", (*path, key), f"one of {', '.join(allowed)}"
+                "unknown-key", f"{key!r} does not belong here", (*path, key), known, at_key=True
             )
         return not unknown
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from resegment.schemas.events import DATA
-from resegment.segmentation.conditions import Aggregate, Compare, Condition, Growth, InSegment, Ratio
+from resegment.segmentation.conditions import Aggregate, Compare, Condition, Growth, InSegment, Ratio, Trait
 from resegment.segmentation.definition import Definition, Segment, names_tested, walk
-from resegment.segmentation.diagnostics import Diagnostic, Path, Problems
+from resegment.segmentation.diagnostics import Diagnostic, InvalidSegments, Path, Problems
 from resegment.segmentation.fields import attribute_types
 from resegment.segmentation.grammar import WORDS
 from resegment.segmentation.implication import Reasoner
-from resegment.segmentation.outline import Written, conditions, tests
+from resegment.segmentation.outline import Written, conditions, entries, tests
+from resegment.segmentation.templates import names_of
 
 MANY_SEGMENTS: Final = 8
 MAX_COMPARED: Final = 300
@@ -33,20 +34,38 @@ def lint(definition: Definition, known_attributes: Collection[str] | None = None
     """
     problems = Problems(definition.document.places, list(definition.warnings))
     _check_reach(definition, problems)
-    _check_texts(definition, problems)
+    _check_texts(definition.document.data, problems)
     _check_traits(definition, problems)
     _check_tested(definition, problems)
-    for test in _tests(definition):
-        if test.test == "value":
-            _check_name(test, definition, problems, known_attributes)
-        _check_spelling(test, definition, problems)
+    _check_names(definition.document.data, definition.traits, problems, known_attributes)
     _check_trait_sources(definition, problems, known_attributes)
     return problems.in_order()
 
 
-def _tests(definition: Definition) -> Iterator[Written]:
-    for raw, path in conditions(definition.document.data):
-        yield from tests(raw, path)
+def lint_broken(refused: InvalidSegments) -> tuple[Diagnostic, ...]:
+    """Every error of a file, and those warnings that hold whatever becomes of the errors, in the order of the file."""
+    document = refused.document
+    if document is None or not isinstance(document.data, dict):
+        return refused.diagnostics
+    problems = Problems(document.places, [*refused.diagnostics, *refused.warnings])
+    _check_texts(document.data, problems)
+    traits = document.data.get("traits")
+    # what a trait is made of may be among the errors: texts that it is compared with are not looked at
+    _check_names(document.data, dict.fromkeys(traits) if isinstance(traits, dict) else {}, problems, None)
+    return problems.in_order()
+
+
+def _check_names(
+    data: dict[str, Any],
+    traits: Mapping[str, Trait | None],
+    problems: Problems,
+    known: Collection[str] | None,
+) -> None:
+    for raw, path in conditions(data):
+        for test in tests(raw, path):
+            if test.test == "value":
+                _check_name(test, traits, problems, known)
+            _check_spelling(test, traits, problems)
 
 
 # Segments against each other
@@ -190,31 +209,35 @@ def _sources(name: str, definition: Definition) -> set[str]:
 # The file as people read it
 
 
-def _check_texts(definition: Definition, problems: Problems) -> None:
-    segments = [one for one in definition.segments if one.when is not None]
+def _check_texts(data: dict[str, Any], problems: Problems) -> None:
+    segments = [(entry, path) for entry, path in entries(data) if path != ("fallback",)]
     if len(segments) > MANY_SEGMENTS:
         problems.warn(
             "many-segments",
             f"{len(segments)} segments: with more than {MANY_SEGMENTS} nobody keeps them apart",
-            segments[MANY_SEGMENTS].path,
+            segments[MANY_SEGMENTS][1],
             "merge segments whose plays hardly differ",
         )
-    for one in segments:
-        if one.hypothesis is None:
+    for entry, path in segments:
+        if entry.get("hypothesis") is None:
             problems.warn(
                 "no-hypothesis",
-                f"{one.name!r} does not say why its accounts should buy",
-                one.path,
+                f"{entry.get('name', 'it')!r} does not say why its accounts should buy",
+                path,
                 "give it a hypothesis: one sentence that outcomes can prove wrong",
             )
 
 
 def _check_traits(definition: Definition, problems: Problems) -> None:
-    used = {source for name in names_tested(definition) for source in _sources(name, definition)}
+    said = {name for play in definition.plays.values() for name in names_of(play, definition.personas)}
+    used = {source for name in (*names_tested(definition), *said) for source in _sources(name, definition)}
     for name in definition.traits:
         if name not in used:
             problems.warn(
-                "unused-trait", f"no condition uses the trait {name!r}", ("traits", name), "take it out"
+                "unused-trait",
+                f"no condition and no play uses the trait {name!r}",
+                ("traits", name),
+                "take it out",
             )
 
 
@@ -247,9 +270,9 @@ def _check_tested(definition: Definition, problems: Problems) -> None:
 
 
 def _check_name(
-    test: Written, definition: Definition, problems: Problems, known: Collection[str] | None
+    test: Written, traits: Mapping[str, Trait | None], problems: Problems, known: Collection[str] | None
 ) -> None:
-    if test.name in definition.traits:
+    if test.name in traits:
         return
     close = get_close_matches(test.name, WORDS, 1, 0.75) if test.beside_events else []
     if close and test.name not in attribute_types() and test.name not in (known or ()):
@@ -288,21 +311,21 @@ def _check_trait_sources(definition: Definition, problems: Problems, known: Coll
             case _:
                 raw = definition.document.data["traits"][name]
                 test = Written("event", trait.matcher.kind, raw, path)
-                _check_spelling(test, definition, problems)
+                _check_spelling(test, definition.traits, problems)
 
 
-def _check_spelling(test: Written, definition: Definition, problems: Problems) -> None:
+def _check_spelling(test: Written, traits: Mapping[str, Trait | None], problems: Problems) -> None:
     """Texts that no event can carry, as the contract spells them in another way or refuses them."""
-    if test.test == "event":
+    if test.test == "event" and test.name in DATA:
         where = test.operand.get("where")
         for field, raw in where.items() if isinstance(where, dict) else ():
             for operator, text, path in _texts(raw, (*test.path, "where", field)):
                 _check_text(test.name, field, operator, text, path=path, problems=problems)
     elif test.test == "value":
-        trait = definition.traits.get(test.name)
+        trait = traits.get(test.name)
         if isinstance(trait, Aggregate) and trait.function in ("latest", "earliest") and trait.field:
             kind, field = trait.matcher.kind, trait.field
-        elif trait is None:
+        elif test.name not in traits:
             kind, field = "firmographic", test.name
         else:
             return

@@ -36,9 +36,11 @@ def report_shape(error: ValidationError, data: Any, problems: Problems) -> None:
             deeper.add(path)
             problems.error("missing-key", f"{location[-1]} is required", path)
         elif kind == "extra_forbidden":
-            problems.error("unknown-key", f"{location[-1]!r} is no key of this place", path, "take it out")
+            message = f"{location[-1]!r} is no key of this place"
+            problems.error("unknown-key", message, path, "take it out", at_key=True)
         elif kind == "value_error":
-            problems.error("wrong-duration", one["msg"].removeprefix("Value error, "), path)
+            message = one["msg"].removeprefix("Value error, ")
+            problems.error("wrong-duration" if "duration" in message else "wrong-value", message, path)
         elif kind == "literal_error":
             problems.error("wrong-value", f"expected {one.get('ctx', {}).get('expected', 'another')}", path)
         else:
@@ -67,7 +69,12 @@ def _is_index(part: int | str, data: Any) -> bool:
 def check_durations(file: SegmentsFile, problems: Problems) -> None:
     """Times of `hold` and `retain` that no calendar has."""
     durations: list[tuple[str | None, Path]] = [(file.retain, ("retain",))]
+    for name, treatment in file.qualifications.items():
+        durations.append((treatment.sla, ("qualifications", name, "sla")))
+    if file.fallback.route is not None:
+        durations.append((file.fallback.route.cooldown, ("fallback", "route", "cooldown")))
     for index, entry in enumerate(file.segments):
+        durations.append((entry.route.cooldown, ("segments", index, "route", "cooldown")))
         if entry.hold is not None:
             path: Path = ("segments", index, "hold")
             durations.append((entry.hold.min_dwell, (*path, "min_dwell")))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from resegment.segmentation.definition import Definition, read_definition
 from resegment.segmentation.diagnostics import InvalidSegments
+from resegment.segmentation.lint import lint_broken
 
 VALID = (Path(__file__).parents[2] / "examples" / "segments.yaml").read_bytes()
 BITS = [b"{", b"}", b"[", b"]", b":", b"- ", b"&a ", b"*a", b"!!python/object", b"\t", b"\n", b"'", b'"', b"\x00", b"\xff",
@@ -25,6 +26,7 @@ def read(content: bytes) -> Definition | InvalidSegments:
     except InvalidSegments as error:
         refused = error
     assert refused.diagnostics
+    assert set(refused.diagnostics) <= set(lint_broken(refused))
     assert all(one.place.line >= 1 and one.place.column >= 1 and one.message for one in refused.diagnostics)
     return refused
 

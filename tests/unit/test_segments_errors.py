@@ -4,6 +4,7 @@ import pytest
 
 from resegment.segmentation.definition import read_definition
 from resegment.segmentation.diagnostics import Diagnostic, InvalidSegments
+from resegment.segmentation.lint import lint_broken
 
 FILE = """\
 version: 1
@@ -32,21 +33,28 @@ TRAIT = "{count: hiring, within: 60d}"
 PLAY = "channels: {primary: email}"
 
 
-def errors_of(text: str) -> tuple[Diagnostic, ...]:
+def refusal_of(*texts: str) -> InvalidSegments:
+    names = ("segments.yaml", "more.yaml", "last.yaml")
     with pytest.raises(InvalidSegments) as caught:
-        read_definition([("segments.yaml", text)])
-    return caught.value.diagnostics
+        read_definition(list(zip(names, texts, strict=False)))
+    return caught.value
+
+
+def errors_of(*texts: str) -> tuple[Diagnostic, ...]:
+    return refusal_of(*texts).diagnostics
 
 
 CASES = [
     # what is written (^ marks the place of the error), instead of what, the code
     ("version: ^2", "version: 1", "wrong-value"),
     ("version: ^true", "version: 1", "wrong-value"),
-    ("versoin: ^1\nversion: 1", "version: 1", "unknown-key"),
-    ("{employees: {gt_e: ^50}}", WHEN, "unknown-operator"),
+    ("^versoin: 1\nversion: 1", "version: 1", "unknown-key"),
+    ("{employees: {^gt_e: 50}}", WHEN, "unknown-operator"),
     ("{employees: {gte: ^'50'}}", WHEN, "wrong-operand"),
     ("{employees: {contains: ^x}}", WHEN, "never-matches"),
     ("{employees: ^fifty}", WHEN, "never-matches"),
+    ("{employees: 1, ^employees: 2}", WHEN, "duplicate-key"),
+    ("turns: {count: hiring}\n  ^turns: {count: hiring, within: 60d}", "turns: {count: hiring, within: 60d}", "duplicate-key"),
     ("{industry: {gte: ^3}}", WHEN, "never-matches"),
     ("{industry: {matches: ^'('}}", WHEN, "wrong-operand"),
     ("{employees: {between: ^[9, 3]}}", WHEN, "wrong-operand"),
@@ -66,7 +74,7 @@ CASES = [
     ("{event: hiring, count: {gte: ^x}}", WHEN, "wrong-operand"),
     ("^{sequence: [{event: hiring}]}", WHEN, "missing-key"),
     ("{sequence: ^[], within: 3d}", WHEN, "empty-group"),
-    ("{sequence: [{event: hiring, count: ^2}], within: 3d}", WHEN, "unknown-key"),
+    ("{sequence: [{event: hiring, ^count: 2}], within: 3d}", WHEN, "unknown-key"),
     ("^{event: hiring, sequence: []}", WHEN, "wrong-shape"),
     ("{within: ^3d}", WHEN, "wrong-shape"),
     ("{heat: ^{eq: 3}}", WHEN, "decay-operator"),
@@ -75,7 +83,7 @@ CASES = [
     ("^{segment: one}", WHEN, "cycle"),
     ("{any: [{segment: two}, {segment: ^nope}]}", WHEN, "unknown-segment"),
     ("{count: ^hirng}", TRAIT, "unknown-kind"),
-    ("{count: hiring, field: ^x}", TRAIT, "unknown-key"),
+    ("{count: hiring, ^field: x}", TRAIT, "unknown-key"),
     ("^{sum: funding}", TRAIT, "missing-key"),
     ("{sum: funding, field: ^round}", TRAIT, "never-matches"),
     ("^{count: hiring, sum: funding}", TRAIT, "wrong-shape"),
@@ -101,12 +109,12 @@ CASES = [
     ("workflow: w2}\n    hold: {min_dwell: ^a week}", "workflow: w2}", "wrong-duration"),
     ("workflow: w2}\n    hold: {cooldown: ^999999999999w}", "workflow: w2}", "wrong-duration"),
     ("workflow: w2}\n    hold: {exit_when: ^{}}", "workflow: w2}", "empty-group"),
-    ("workflow: w2}\n    hold: {dwell: ^3d}", "workflow: w2}", "unknown-key"),
+    ("workflow: w2}\n    hold: {^dwell: 3d}", "workflow: w2}", "unknown-key"),
     ("message: ^{pain: a, proof_points: [c]}", "message: {pain: a, value_prop: b, proof_points: [c]}", "missing-key"),
     ("proof_points: ^[]", "proof_points: [c]", "wrong-type"),
     ("channels: ^{secondary: email}", PLAY, "missing-key"),
     ("channels: {primary: email}\n    personas: [^7]", PLAY, "wrong-type"),
-    ("channels: {primary: email}\n    personas: [{tilte: ^x}]", PLAY, "unknown-key"),
+    ("channels: {primary: email}\n    personas: [{^tilte: x}]", PLAY, "unknown-key"),
     ("^name: two\n    when: {industry: fintech}\n    play: p\n    route: {workflow: w1, team: t, on_exit: stop}", "name: two\n    when: {industry: fintech}\n    play: p\n    route: {workflow: w2}", "not-actionable"),
     ("^{name: rest}", "{name: rest, play: p}", "not-actionable"),
 ]  # fmt: skip
@@ -183,3 +191,75 @@ def test_an_error_says_file_line_path_and_what_to_do() -> None:
     assert str(found) == (
         "segments.yaml:9:33: error: segments[0].route.team: no team is named 'u' (there is t) [unknown-team]"
     )
+
+
+def test_a_key_given_twice_hides_no_other_error() -> None:
+    text = FILE.replace("team: t}", "team: t, team: u}").replace("{gte: 50}", "{gt_e: 50}")
+
+    found = errors_of(text)
+
+    assert [(one.code, one.path) for one in found] == [
+        ("unknown-operator", ("segments", 0, "when", "employees", "gt_e")),
+        ("duplicate-key", ("segments", 0, "route", "team")),
+        ("unknown-team", ("segments", 0, "route", "team")),
+    ]
+
+
+def test_a_part_given_twice_makes_no_name_of_it_unknown() -> None:
+    text = f"{FILE}plays: {{}}\nowner: me\n"
+
+    assert [one.code for one in errors_of(text)] == ["duplicate-key", "unknown-key"]
+
+
+def test_a_broken_file_of_a_folder_hides_no_error_of_the_others_and_makes_none() -> None:
+    head, plays = FILE.split("plays:\n")
+    wrong = head.replace("gte: 50", "gt_e: 50") + "tests: [{name: x, expect: elsewhere}]\n"
+
+    found = errors_of("plays: [", wrong, "segments: [{name: two, name: three}]")
+
+    assert [(one.code, one.place.file, one.path) for one in found if one.code != "missing-key"] == [
+        ("duplicate-key", "last.yaml", ("segments", 2, "name")),
+        ("unknown-operator", "more.yaml", ("segments", 0, "when", "employees", "gt_e")),
+        ("not-yaml", "segments.yaml", ()),
+    ]
+    assert {one.path for one in found if one.code == "missing-key"} == {("segments", 2)}
+    assert [one.code for one in errors_of(head, "plays:\n" + plays.replace("pain: a", "pain: 7"))] == [
+        "wrong-type"
+    ]
+
+
+def test_a_name_in_two_files_hides_no_other_error() -> None:
+    more = "version: 1\nfallback: {name: other}\nplays: {p: {}}\nsegments: [{name: one, wen: {}}]\n"
+
+    found = errors_of(FILE.replace("gte: 50", "gt_e: 50"), more)
+
+    assert {(one.code, one.place.file, one.path) for one in found} >= {
+        ("duplicate-key", "more.yaml", ("fallback",)),
+        ("duplicate-name", "more.yaml", ("plays", "p")),
+        ("duplicate-name", "more.yaml", ("segments", 2, "name")),
+        ("unknown-key", "more.yaml", ("segments", 2, "wen")),
+        ("unknown-operator", "segments.yaml", ("segments", 0, "when", "employees", "gt_e")),
+    }
+
+
+def test_errors_hide_no_warning_that_does_not_depend_on_them() -> None:
+    text = (
+        FILE.replace("team: t}", "team: u}")
+        .replace("{industry: fintech}", "{event: funding, where: {round: Series A, lead: x}, witin: 3d}")
+        .replace("turns: {count: hiring", "turns: {sum: hiring, field: points")
+    )
+
+    refused = refusal_of(text)
+
+    assert {one.code for one in refused.diagnostics} == {"unknown-team"}
+    found = lint_broken(refused)
+    assert [one.place for one in found] == sorted(
+        (one.place for one in found), key=lambda one: (one.line, one.column)
+    )
+    assert {one.code for one in found} == {
+        "unknown-team",
+        "unlisted-field",
+        "no-hypothesis",
+        "never-met",
+        "misspelt-word",
+    }

@@ -1,0 +1,95 @@
+"""What a change says of the segment that was left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from resegment.schemas.fact import Fact
+from resegment.segmentation.definition import read_definition
+from resegment.segmentation.engine import Engine
+from resegment.segmentation.program import Program
+
+DAY = 86_400_000
+FILE = """
+version: 1
+segments:
+  - name: left
+    when: {WHEN}
+    play: p
+    route: {workflow: a}
+fallback: {name: rest, play: p, route: {workflow: b}}
+plays:
+  p: {message: {pain: x, value_prop: x, proof_points: [x]}, channels: {primary: email}}
+"""
+
+
+def snapshot(name: str, **given: Any) -> Fact:
+    return Fact(
+        account="acme.com", kind="firmographic", id=name, source="/s", record="r", op="assert",
+        time=0, recorded=DAY, data=given,
+    )  # fmt: skip
+
+
+def no_longer(when: str, before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """What the change says that two snapshots, a day apart, give."""
+    engine = Engine(Program(read_definition([("segments.yaml", FILE.replace("{WHEN}", when))])))
+    account = engine.open("acme.com")
+    engine.learn(account, [snapshot("e1", **before)], DAY)
+    assert account.state.membership.segment == "left"
+    change = engine.learn(account, [snapshot("e2", **after)], 2 * DAY)
+    assert change is not None
+    found: list[str] = change.reason["no_longer"]
+    return found
+
+
+ANY = "{country: DE, any: [{employees: {gte: 50}}, {industry: saas}]}"
+
+
+@pytest.mark.parametrize(
+    ("when", "before", "after", "expected"),
+    [
+        # of an any that is still true, no branch is named
+        (
+            ANY,
+            {"country": "DE", "employees": 60, "industry": "saas"},
+            {"country": "FR", "employees": 60, "industry": "ads"},
+            ["country = DE"],
+        ),
+        (
+            ANY,
+            {"country": "DE", "employees": 60},
+            {"country": "DE", "employees": 40, "industry": "ads"},
+            ["employees >= 50", "industry = saas"],
+        ),
+        (
+            "{not: {country: DE, industry: saas}}",
+            {"country": "DE", "industry": "ads"},
+            {"country": "DE", "industry": "saas"},
+            ["not: country = DE", "not: industry = saas"],
+        ),
+        (
+            "{industry: ads, not: {country: DE, employees: 7}}",
+            {"country": "FR", "industry": "ads", "employees": 7},
+            {"country": "FR", "industry": "saas", "employees": 7},
+            ["industry = ads"],
+        ),
+        (
+            "{not: {any: [{industry: saas}, {country: DE}]}}",
+            {"country": "FR", "industry": "ads"},
+            {"country": "FR", "industry": "saas"},
+            ["not: industry = saas"],
+        ),
+        (
+            "{any: [{industry: ads, country: FR}, {employees: 7, country: FR}]}",
+            {"industry": "ads", "country": "FR", "employees": 7},
+            {"industry": "ads", "country": "DE", "employees": 7},
+            ["country = FR"],
+        ),
+    ],
+)
+def test_only_tests_that_keep_the_segment_left_from_being_true_are_named(
+    when: str, before: dict[str, Any], after: dict[str, Any], expected: list[str]
+) -> None:
+    assert no_longer(when, before, after) == expected
