@@ -1,7 +1,7 @@
 -- One batch of one partition, as one. All that can fail is checked before anything is written.
 -- KEYS: meta, accounts, deadlines, outbox, sizes
 -- ARGV: fence, commit, offset, timestamp, digest, log, clock, due_limit, changes, outbox ('' for none),
---       number of states, number of deadlines set, of deadlines removed, of sizes, then these flat
+--       number of states, number of deadlines set, of deadlines removed, of sizes, side offset, then these flat
 local meta = redis.call('HMGET', KEYS[1], 'fence', 'commit', 'outbox_id')
 local fence, number = ARGV[1], tonumber(ARGV[2])
 if meta[1] ~= fence then return {'FENCED'} end
@@ -12,7 +12,7 @@ if last == number then
 elseif last ~= number - 1 then
   return {'ROLLED BACK'}
 else
-  local from = 15
+  local from = 16
   local function each(key, command, count, width)
     local stop = from + count * width
     while from < stop do
@@ -32,7 +32,7 @@ else
     outbox_id = redis.call('XADD', KEYS[4], '*', 'p', ARGV[10], 'n', ARGV[9])
   end
   redis.call('HSET', KEYS[1], 'commit', ARGV[2], 'offset', ARGV[3], 'timestamp', ARGV[4], 'digest', ARGV[5],
-    'log', ARGV[6], 'clock', ARGV[7], 'outbox_id', outbox_id)
+    'log', ARGV[6], 'clock', ARGV[7], 'outbox_id', outbox_id, 'side', ARGV[15])
 end
 local first = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
 local due, states = {}, {}

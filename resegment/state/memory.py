@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 from resegment.state.port import Claim, Commit, Committed, Fenced, OutboxEntry, Position, RolledBack
 
@@ -19,6 +20,8 @@ class Memory:
     outbox: dict[str, bytes] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     last_outbox: str | None = None
+    clock: Iterator[int] = field(default_factory=lambda: count(1), compare=False)
+    """Stands for the server's clock, which goes on where all else is rolled back."""
 
 
 class PartitionStore:
@@ -28,7 +31,7 @@ class PartitionStore:
         self.memory, self.partition = memory, partition
 
     async def claim(self) -> Claim:
-        self.memory.fence += 1
+        self.memory.fence = max(self.memory.fence + 1, next(self.memory.clock))
         return Claim(self.memory.fence, self.memory.position)
 
     async def read(self, accounts: Sequence[str]) -> list[bytes | None]:

@@ -35,7 +35,7 @@ class Position:
 
     `offset` is the next to read, `timestamp` (ms) and `digest` are those of the record before it, `log`
     tells one incarnation of the topic from another, `clock` (ms) is the partition's time. `commit` counts
-    the writes.
+    the writes. `side` is the next offset to read of the topic that is read beside it, where there is one.
     """
 
     offset: int = 0
@@ -44,6 +44,7 @@ class Position:
     log: str = ""
     clock: int = 0
     commit: int = 0
+    side: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,11 @@ class PartitionStore(Protocol):
     """
 
     async def claim(self) -> Claim:
-        """Take the partition: every earlier owner is fenced off."""
+        """Take the partition: every earlier owner is fenced off.
+
+        The fence is greater than every earlier one, also than those that the store gave out and forgot
+        because it was rolled back.
+        """
         ...
 
     async def read(self, accounts: Sequence[str]) -> list[bytes | None]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from redis.exceptions import NoScriptError
 
 from resegment.state.failures import FAILURES, unavailable
-from resegment.state.keys import PartitionKeys
+from resegment.state.keys import PartitionKeys, Stage
 from resegment.state.port import (
     Claim,
     Commit,
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 @cache
-def _script() -> str:
-    return files("resegment.state").joinpath("commit.lua").read_text("utf-8")
+def _script(name: str) -> str:
+    return files("resegment.state").joinpath(f"{name}.lua").read_text("utf-8")
 
 
 class PartitionStore:
@@ -43,26 +43,35 @@ class PartitionStore:
         prefix: str,
         partition: int,
         *,
+        stage: Stage = "segmenter",
         timed: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
-        self.partition = partition
-        self.keys = PartitionKeys.of(prefix, partition)
+        self.partition, self.stage = partition, stage
+        self.keys = PartitionKeys.of(prefix, partition, stage)
         self._client = client
         self._timed = timed
         self._sha: str | None = None
 
     async def claim(self) -> Claim:
         async with _answering("claim the partition"):
-            fence = await _wait(self._client.hincrby(self.keys.meta, "fence", 1))
+            fence = await _wait(self._client.eval(_script("claim"), 1, self.keys.meta))
             return Claim(int(fence), await self._position())
 
     async def _position(self) -> Position | None:
-        fields = ("commit", "offset", "timestamp", "digest", "log", "clock")
+        fields = ("commit", "offset", "timestamp", "digest", "log", "clock", "side")
         values = await _wait(self._client.hmget(self.keys.meta, list(fields)))
         if values[0] is None:
             return None
-        commit, offset, timestamp, digest, log, clock = values
-        return Position(int(offset), int(timestamp), digest.decode(), log.decode(), int(clock), int(commit))
+        commit, offset, timestamp, digest, log, clock, side = values
+        return Position(
+            int(offset),
+            int(timestamp),
+            digest.decode(),
+            log.decode(),
+            int(clock),
+            int(commit),
+            int(side or 0),
+        )
 
     async def read(self, accounts: Sequence[str]) -> list[bytes | None]:
         if not accounts:
@@ -89,11 +98,11 @@ class PartitionStore:
         keys = self.keys
         parts = (5, keys.meta, keys.accounts, keys.deadlines, keys.outbox, keys.sizes, *arguments)
         if self._sha is None:
-            self._sha = await _wait(self._client.script_load(_script()))
+            self._sha = await _wait(self._client.script_load(_script("commit")))
         try:
             return await _wait(self._client.evalsha(self._sha, *parts))
         except NoScriptError:
-            return await _wait(self._client.eval(_script(), *parts))
+            return await _wait(self._client.eval(_script("commit"), *parts))
 
     async def check(self, fence: int, commit: int) -> None:
         async with _answering("check the fence"):
@@ -145,6 +154,7 @@ def _arguments(commit: Commit) -> list[Any]:
         len(deadlines) // 2,
         len(gone),
         len(commit.sizes),
+        position.side,
         *states,
         *deadlines,
         *gone,

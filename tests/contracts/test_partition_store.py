@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from resegment.state.port import Claim, Commit, Fenced, OutboxEntry, PartitionStore, Position, RolledBack
-
-Open = Callable[[int], PartitionStore]
+from resegment.state.port import Commit, Fenced, OutboxEntry, PartitionStore, Position, RolledBack
+from tests.contracts.conftest import Open, Server
 
 HERE = Position(
     offset=7, timestamp=1_700_000_000_000, digest="d1", log="log-1", clock=1_700_000_000_123, commit=1
 )
 WHOLE = Commit(
-    fence=1,
+    fence=0,  # no store gives that out
     position=HERE,
     states=[("acme.com", b"\x00\xff"), ("müller.de", b"two")],
     deadlines=[("acme.com", 1_800_000_000_001), ("müller.de", None)],
@@ -23,6 +21,11 @@ WHOLE = Commit(
     changes=2,
     sizes=[("hot", 2), ("cold", -1)],
 )
+
+
+async def take(store: PartitionStore) -> Commit:
+    """Claim; the first commit of who did."""
+    return replace(WHOLE, fence=(await store.claim()).fence)
 
 
 def after(commit: Commit, **changed: object) -> Commit:
@@ -41,7 +44,7 @@ async def everything(store: PartitionStore) -> object:
 
 
 async def test_a_fresh_partition_has_no_position_and_nothing_in_it(store: PartitionStore) -> None:
-    assert await store.claim() == Claim(1, None)
+    assert (await store.claim()).position is None
     assert await everything(store) == ([None, None, None], [], {})
     assert await store.read([]) == []
 
@@ -51,23 +54,48 @@ async def test_each_claim_gets_a_greater_fence(store: PartitionStore, open_store
     assert fences == sorted(set(fences))
 
 
+async def test_no_fence_comes_again_after_the_store_was_rolled_back(
+    store: PartitionStore, open_store: Open, server: Server
+) -> None:
+    kept = await take(store)
+    await store.commit(kept)
+    await server.keep()
+    given = [kept.fence]
+    for _ in range(3):
+        forgotten = open_store(0)
+        fence = (await forgotten.claim()).fence
+        await server.roll_back()
+        with pytest.raises(Fenced):  # even where nobody has claimed since
+            await forgotten.commit(replace(after(kept), fence=fence))
+        successor = open_store(0)
+        taken = (await successor.claim()).fence
+        given += [fence, taken]
+        with pytest.raises(Fenced):
+            await forgotten.check(fence, 1)
+        with pytest.raises(Fenced):
+            await forgotten.commit(replace(after(kept), fence=fence))
+        await successor.commit(replace(after(kept), fence=taken))
+        await server.roll_back()
+    assert given == sorted(set(given))
+
+
 async def test_a_commit_writes_all_that_is_in_it(store: PartitionStore, open_store: Open) -> None:
-    await store.claim()
-    written = await store.commit(WHOLE)
+    whole = await take(store)
+    written = await store.commit(whole)
 
     other = open_store(0)
     assert await other.read(["müller.de", "other.com", "acme.com"]) == [b"two", None, b"\x00\xff"]
     assert await other.outbox(None, 10) == [OutboxEntry(str(written.outbox_id), b"payload")]
     assert await other.sizes() == {"hot": 2, "cold": -1}
     assert written.next_deadline == 1_800_000_000_001
-    assert await other.claim() == Claim(2, HERE)
+    assert (await other.claim()).position == HERE
 
 
 async def test_the_same_commit_again_changes_nothing_and_gives_the_same_answer(
     store: PartitionStore, open_store: Open
 ) -> None:
-    await store.claim()
-    commit = replace(WHOLE, deadlines=[("acme.com", 5), ("müller.de", 3)], due_limit=10)
+    whole = await take(store)
+    commit = replace(whole, deadlines=[("acme.com", 5), ("müller.de", 3)], due_limit=10)
     first = await store.commit(commit)
     before = await everything(store)
     assert await open_store(0).commit(commit) == first
@@ -76,9 +104,9 @@ async def test_the_same_commit_again_changes_nothing_and_gives_the_same_answer(
 
 
 async def test_the_same_commit_again_names_no_entry_of_an_earlier_commit(store: PartitionStore) -> None:
-    await store.claim()
-    await store.commit(WHOLE)
-    empty = after(WHOLE)
+    whole = await take(store)
+    await store.commit(whole)
+    empty = after(whole)
     assert (await store.commit(empty)).outbox_id is None
     assert (await store.commit(empty)).outbox_id is None
 
@@ -87,61 +115,61 @@ async def test_the_same_commit_again_names_no_entry_of_an_earlier_commit(store: 
 async def test_a_commit_out_of_turn_is_rolled_back_and_writes_nothing(
     store: PartitionStore, number: int
 ) -> None:
-    await store.claim()
-    await store.commit(WHOLE)
-    await store.commit(replace(after(WHOLE), position=replace(HERE, commit=2)))
+    whole = await take(store)
+    await store.commit(whole)
+    await store.commit(replace(after(whole), position=replace(HERE, commit=2)))
     before = await everything(store)
-    wrong = replace(WHOLE, position=replace(HERE, commit=number), states=[("acme.com", b"wrong")])
+    wrong = replace(whole, position=replace(HERE, commit=number), states=[("acme.com", b"wrong")])
     if number == 2:  # the last one again: applied already
         await store.commit(wrong)
     else:
         with pytest.raises(RolledBack):
             await store.commit(wrong)
     assert await everything(store) == before
-    await store.check(1, 2)
+    await store.check(whole.fence, 2)
 
 
 async def test_a_first_commit_must_be_number_one(store: PartitionStore) -> None:
-    await store.claim()
+    whole = await take(store)
     with pytest.raises(RolledBack):
-        await store.commit(replace(WHOLE, position=replace(HERE, commit=2)))
+        await store.commit(replace(whole, position=replace(HERE, commit=2)))
     assert await everything(store) == ([None, None, None], [], {})
 
 
 async def test_who_was_fenced_off_writes_nothing(store: PartitionStore, open_store: Open) -> None:
-    await store.claim()
-    await store.commit(WHOLE)
+    whole = await take(store)
+    await store.commit(whole)
     taken = await open_store(0).claim()
     before = await everything(store)
     with pytest.raises(Fenced):
-        await store.commit(after(WHOLE, states=[("acme.com", b"late")], outbox=b"late"))
+        await store.commit(after(whole, states=[("acme.com", b"late")], outbox=b"late"))
     with pytest.raises(Fenced):
-        await store.commit(WHOLE)
+        await store.commit(whole)
     assert await everything(store) == before
-    await store.commit(replace(after(WHOLE), fence=taken.fence))
+    await store.commit(replace(after(whole), fence=taken.fence))
 
 
 async def test_a_check_tells_whether_the_partition_is_as_its_owner_left_it(
     store: PartitionStore, open_store: Open
 ) -> None:
-    await store.claim()
-    await store.check(1, 0)
-    await store.commit(WHOLE)
-    await store.check(1, 1)
+    whole = await take(store)
+    await store.check(whole.fence, 0)
+    await store.commit(whole)
+    await store.check(whole.fence, 1)
     with pytest.raises(RolledBack):
-        await store.check(1, 2)
+        await store.check(whole.fence, 2)
     await open_store(0).claim()
     with pytest.raises(Fenced):
-        await store.check(1, 1)
+        await store.check(whole.fence, 1)
 
 
 async def test_due_accounts_come_in_the_order_of_their_deadlines_up_to_the_limit(
     store: PartitionStore,
 ) -> None:
-    await store.claim()
+    fence = (await store.claim()).fence
     names = ["c", "b", "é", "d", "a"]
     commit = Commit(
-        1,
+        fence,
         Position(clock=100, commit=1),
         states=[(name, name.encode()) for name in names],
         deadlines=list(zip(names, [100, 50, 50, 101, 7], strict=True)),
@@ -163,8 +191,8 @@ async def test_due_accounts_come_in_the_order_of_their_deadlines_up_to_the_limit
 
 
 async def test_nothing_is_due_before_the_clock_of_the_commit(store: PartitionStore) -> None:
-    await store.claim()
-    commit = Commit(1, Position(clock=99, commit=1), [("a", b"")], [("a", 100)], due_limit=5)
+    fence = (await store.claim()).fence
+    commit = Commit(fence, Position(clock=99, commit=1), [("a", b"")], [("a", 100)], due_limit=5)
     assert not (await store.commit(commit)).due
     later = await store.commit(after(commit, position=Position(clock=100, commit=2), due_limit=5))
     assert [name for name, _ in later.due] == ["a"]
@@ -173,9 +201,9 @@ async def test_nothing_is_due_before_the_clock_of_the_commit(store: PartitionSto
 async def test_the_outbox_gives_entries_in_the_order_of_the_commits_until_acknowledged(
     store: PartitionStore,
 ) -> None:
-    await store.claim()
+    fence = (await store.claim()).fence
     for number in range(1, 8):
-        await store.commit(Commit(1, Position(commit=number), outbox=b"%d" % number, changes=1))
+        await store.commit(Commit(fence, Position(commit=number), outbox=b"%d" % number, changes=1))
     entries = await store.outbox(None, 3)
     assert [one.payload for one in entries] == [b"1", b"2", b"3"]
     rest = await store.outbox(entries[-1].id, 100)
@@ -193,17 +221,17 @@ async def test_the_outbox_gives_entries_in_the_order_of_the_commits_until_acknow
 
 
 async def test_sizes_add_up(store: PartitionStore) -> None:
-    await store.claim()
-    await store.commit(Commit(1, Position(commit=1), sizes=[("hot", 3), ("cold", 1)]))
-    await store.commit(Commit(1, Position(commit=2), sizes=[("hot", -1), ("new", 2)]))
+    fence = (await store.claim()).fence
+    await store.commit(Commit(fence, Position(commit=1), sizes=[("hot", 3), ("cold", 1)]))
+    await store.commit(Commit(fence, Position(commit=2), sizes=[("hot", -1), ("new", 2)]))
     assert await store.sizes() == {"hot": 2, "cold": 1, "new": 2}
 
 
 async def test_five_thousand_accounts_are_one_commit(store: PartitionStore) -> None:
-    await store.claim()
+    fence = (await store.claim()).fence
     names = [f"company-{number}.com" for number in range(5_000)]
     commit = Commit(
-        1,
+        fence,
         Position(clock=2_000, commit=1),
         states=[(name, name.encode()) for name in names],
         deadlines=[(name, number) for number, name in enumerate(names)],
@@ -225,8 +253,8 @@ async def test_five_thousand_accounts_are_one_commit(store: PartitionStore) -> N
 
 
 async def test_partitions_share_nothing(store: PartitionStore, open_store: Open) -> None:
-    await store.claim()
-    await store.commit(WHOLE)
+    whole = await take(store)
+    await store.commit(whole)
     other = open_store(1)
     assert await everything(other) == ([None, None, None], [], {})
-    assert await other.claim() == Claim(1, None)
+    assert (await other.claim()).position is None

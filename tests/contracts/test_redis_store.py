@@ -14,23 +14,33 @@ from resegment.state.redis import PartitionStore
 async def test_a_server_that_forgot_the_script_takes_commits_as_before(redis_url: str) -> None:
     async with Redis.from_url(redis_url) as client:
         store = PartitionStore(client, "forgetful", 0)
-        await store.claim()
-        await store.commit(Commit(1, Position(commit=1), [("acme.com", b"one")]))
+        fence = (await store.claim()).fence
+        await store.commit(Commit(fence, Position(commit=1), [("acme.com", b"one")]))
         await client.script_flush()
-        await store.commit(Commit(1, Position(commit=2), [("acme.com", b"two")]))
+        await store.commit(Commit(fence, Position(commit=2), [("acme.com", b"two")]))
         assert await store.read(["acme.com"]) == [b"two"]
+
+
+async def test_fences_grow_one_by_one_where_the_clock_stands_before_the_last(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        store = PartitionStore(client, "early", 0)
+        ahead = 8_999_999_999_999_998
+        await client.hset(store.keys.meta, "fence", str(ahead))
+        assert [(await store.claim()).fence for _ in range(2)] == [ahead + 1, ahead + 2]
+        await store.commit(Commit(ahead + 2, Position(commit=1)))
+        await store.check(ahead + 2, 1)
 
 
 async def test_a_server_that_lost_all_lets_no_owner_go_on(redis_url: str) -> None:
     async with Redis.from_url(redis_url) as client:
         store = PartitionStore(client, "lost", 0)
-        await store.claim()
-        await store.commit(Commit(1, Position(commit=1)))
+        fence = (await store.claim()).fence
+        await store.commit(Commit(fence, Position(commit=1)))
         await client.flushdb()
         with pytest.raises((Fenced, RolledBack)):
-            await store.check(1, 1)
+            await store.check(fence, 1)
         with pytest.raises((Fenced, RolledBack)):
-            await store.commit(Commit(1, Position(commit=2), [("acme.com", b"two")]))
+            await store.commit(Commit(fence, Position(commit=2), [("acme.com", b"two")]))
         assert await store.read(["acme.com"]) == [None]
 
 
@@ -48,13 +58,13 @@ async def test_a_server_that_is_away_is_said_to_be(unused_tcp_port: int) -> None
 async def test_a_server_without_memory_left_refuses_the_whole_commit(redis_url: str) -> None:
     async with Redis.from_url(redis_url) as client:
         store = PartitionStore(client, "full", 0)
-        await store.claim()
+        fence = (await store.claim()).fence
         await client.config_set("maxmemory", "1")
         try:
             with pytest.raises(StoreUnavailable):
-                await store.commit(Commit(1, Position(commit=1), [("acme.com", b"one")], outbox=b"x"))
+                await store.commit(Commit(fence, Position(commit=1), [("acme.com", b"one")], outbox=b"x"))
         finally:
             await client.config_set("maxmemory", "0")
         assert await store.read(["acme.com"]) == [None]
         assert await store.outbox(None, 1) == []
-        await store.check(1, 0)
+        await store.check(fence, 0)
