@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,9 +15,8 @@ from faust.types.auth import CredentialsT
 
 from resegment.errors import ResegmentError
 from resegment.streams.feed import Feed, Standing
+from resegment.streams.stopping import STOPPED_WITHIN, Stopping
 from resegment.streams.transport import Consumer, Transport
-
-log = logging.getLogger(__name__)
 
 
 class WorkerCrashed(ResegmentError):
@@ -138,8 +135,8 @@ def create_app(
 
 
 @asynccontextmanager
-async def running(app: Application, *, grace: float = 9.0) -> AsyncIterator[Application]:
-    """Run the application in the current loop; leaving stops it within `grace` seconds.
+async def running(app: Application, *, stopping: Stopping | None = None) -> AsyncIterator[Application]:
+    """Run the application in the current loop; leaving stops it, as a step of `stopping`.
 
     A stop takes no new batch, waits for the ones in work, commits and leaves the group.
     """
@@ -147,8 +144,4 @@ async def running(app: Application, *, grace: float = 9.0) -> AsyncIterator[Appl
         await app.start()
         yield app
     finally:
-        try:
-            async with asyncio.timeout(grace):
-                await app.stop()
-        except TimeoutError:
-            log.warning("The application did not stop within %.0f s; what was left is done again", grace)
+        await (stopping or Stopping()).step("the application", STOPPED_WITHIN, app.stop)

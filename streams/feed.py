@@ -29,8 +29,8 @@ class Feed:
     """Most chunks of one partition that are handed out and not yet acknowledged."""
     fetch_wait: float = 0.1
     """How long a broker may hold an empty fetch. One that polls (Tansu) answers after half of it."""
-    drain_timeout: float = 5.0
-    """How long a stop waits for the chunk in work before it cancels it."""
+    drain_timeout: float = 3.0
+    """How long a stop waits for the chunks in work, and for the commit of their offsets, before it cancels them."""
     placement_timeout: float = 300.0
     """How long the position of a partition may stay unknown before the worker gives up."""
     hooks: dict[str, Hooks] = field(default_factory=dict)

@@ -18,6 +18,9 @@ from resegment.streams.feed import feed_of
 
 _T = TypeVar("_T")
 
+LEFT_WITHIN = 1.5
+"""Seconds that leaving the group may take: a broker that is away would be waited for as long as for any request."""
+
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """The Kafka client in a thread of its own: heartbeats go on while an agent computes.
@@ -41,8 +44,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             # Tansu counts generations from 0, where aiokafka takes it that there is nothing to leave: the next
             # worker would then wait until this one's session is over
             coordinator.generation = 1
-        with suppress(asyncio.CancelledError):  # its own cancelled fetches come out where the broker is gone
-            await super().on_thread_stop()
+        try:
+            # its own cancelled fetches come out where the broker is gone
+            with suppress(asyncio.CancelledError):
+                async with asyncio.timeout(LEFT_WITHIN):
+                    await super().on_thread_stop()
+        except TimeoutError:
+            self.log.warning("The broker did not answer to the farewell: it will note the silence")
+            if self._consumer is not None:
+                await self._consumer._client.close()
 
     async def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Run in this thread, called from the main one; cancelling the call cancels it there."""

@@ -40,6 +40,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._handling = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self._drained_by: float | None = None
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -247,11 +248,23 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             lanes[tp].committed = offset
         return True
 
+    async def maybe_wait_for_commit_to_finish(self) -> bool:
+        """Wait for the commit that is under way, if any; tell whether it came to an end.
+
+        faust's own takes a cancelled wait for a cancelled commit, and begins another that nobody limits.
+        """
+        under_way = self._commit_fut
+        if under_way is None:
+            return False
+        await asyncio.wait([under_way])
+        return not under_way.cancelled()
+
     async def wait_empty(self) -> None:
-        """Wait until no chunk is in work, then commit. A stop waits `drain_timeout` seconds at most."""
-        limit = self.feed.drain_timeout if self.app.should_stop else None
+        """Wait until no chunk is in work, then commit. A stop waits `drain_timeout` seconds at most, over all calls."""
+        if self.app.should_stop and self._drained_by is None:
+            self._drained_by = asyncio.get_running_loop().time() + self.feed.drain_timeout
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout_at(self._drained_by):
                 await self._idle.wait()
                 await self.commit()
         except TimeoutError:

@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pydantic import BaseModel
 
 from resegment.errors import ResegmentError
+from resegment.streams.stopping import Stopping
 from resegment.streams.worker import Worker
 
 STALLED_AFTER = 30.0
@@ -95,12 +96,17 @@ def build(health: Callable[[], Health], registry: CollectorRegistry) -> FastAPI:
 
 
 @contextlib.asynccontextmanager
-async def serving(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
-    """Serve the application while the block runs; yields its URL. Port 0 takes a free one. Raises AddressTaken."""
+async def serving(
+    app: FastAPI, host: str, port: int, *, stopping: Stopping | None = None
+) -> AsyncIterator[str]:
+    """Serve the application while the block runs; yields its URL. Port 0 takes a free one. Raises AddressTaken.
+
+    To stop it is a step of `stopping`.
+    """
     with _listen(host, port) as listener:
         server = _Server(
             uvicorn.Config(
-                app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
+                app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
             )
         )
         task = asyncio.create_task(server.serve(sockets=[listener]), name="http")
@@ -109,7 +115,7 @@ async def serving(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
             yield f"http://{shown}:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
-            await task
+            await (stopping or Stopping()).step("HTTP", 1.5, lambda: task)
 
 
 class _Server(uvicorn.Server):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.faults.scenario import Figures, Scenario
+from tests.faults.scenario import WORKER, Figures, Scenario
 from tests.integration.conftest import require_apache
 from tests.servers import apache, debian
 
@@ -53,6 +53,8 @@ class Table:
 
 
 TABLE = Table()
+DETAILS: list[str] = []
+"""Lines that belong under the table."""
 
 
 class Arena:
@@ -71,12 +73,13 @@ class Arena:
         one_in: int = 20,
         send: Callable[[Scenario], Coroutine[Any, Any, None]] | None = None,
         first: str = "",
+        worker: Sequence[str] = WORKER,
         **settings: object,
     ) -> Row:
         """Send everything while `during` does its harm and returns how often; then judge."""
         row = TABLE.row(fault, least=least)
         began = time.monotonic()
-        scenario = Scenario(self.kafka, self.redis, self.folder, settings, one_in=one_in)
+        scenario = Scenario(self.kafka, self.redis, self.folder, settings, one_in=one_in, worker=worker)
         try:
             await scenario.start(first)
             async with asyncio.TaskGroup() as tasks:
@@ -86,9 +89,9 @@ class Arena:
             await scenario.finish()
             figures = await scenario.judge(oracle=oracle)
         finally:
-            for worker in scenario.live:
-                worker.kill()
-                await worker.wait()
+            for one in scenario.live:
+                one.kill()
+                await one.wait()
             await scenario.client.aclose()
         row.runs += 1
         row.fired += harm.result()
@@ -123,7 +126,7 @@ def arena(broker: apache.Kafka, redis: debian.SystemRedis, tmp_path: Path) -> Ar
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if TABLE.rows:
-        lines = TABLE.lines()
+        lines = [*TABLE.lines(), "", *DETAILS]
         terminalreporter.section(f"faults, seed {SEED}")
         for line in lines:
             terminalreporter.line(line)
