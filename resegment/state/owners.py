@@ -1,0 +1,70 @@
+"""What holds who owns which account, how many each owns, whose turn it is, and which accounts wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from resegment.schemas.assignment import Answer, Ask
+
+DAYS_KEPT: Final = 100
+"""Days for which a team's counters of accounts granted are kept: its newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLook:
+    """One member: `open` accounts over all teams, `drawn` ever. `gone` gets no more until they come back."""
+
+    open: int = 0
+    drawn: int = 0
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TeamLook:
+    """One team: accounts `granted` by day (YYYY-MM-DD) under a throttle, and how many wait."""
+
+    granted: Mapping[str, int]
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OwnersLook:
+    """All that the store knows, by name."""
+
+    members: Mapping[str, MemberLook]
+    teams: Mapping[str, TeamLook]
+
+
+class OwnerStore(Protocol):
+    """The owners of one prefix's accounts. Every method raises `StoreUnavailable` where it does not answer."""
+
+    async def settle(self, asks: Sequence[Ask]) -> list[Answer]:
+        """Answer each in its order; a `Release` is answered with None.
+
+        A key that was asked before has the answer that it had, but one that waits may be granted. A key that
+        was released keeps its answer too, and takes no room for it (`Waiting` where it never had an owner).
+        """
+        ...
+
+    async def look(self) -> OwnersLook:
+        """Everybody and every team that was ever part of an answer."""
+        ...
+
+    async def leave(self, member: str) -> None:
+        """Give the member no new account, whatever asks say. What they own stays theirs until it is released."""
+        ...
+
+    async def come_back(self, member: str) -> None:
+        """Undo `leave`."""
+        ...
+
+    async def recount(self, open_: Mapping[str, tuple[str, str]]) -> None:
+        """Take these for all that is assigned: team and owner by key.
+
+        Loads are then exactly what these keys come to, and other keys that are assigned are forgotten; those that
+        wait still wait. No ask may be settled between the moment at which the keys were gathered and this one.
+        A queue that the store does not know as one counts as a member.
+        """
+        ...

@@ -1,0 +1,68 @@
+"""Whose turn it is, by weights: everyone's number of draws stays less than one from their exact share.
+
+The rule is that of R. Tijdeman, "The chairman assignment problem", Discrete Mathematics 32 (1980), 323-330: with k
+members, of those who are due at least 1/(2k-2) of a draw that one is next who would first be due 1 - 1/(2k-2) if
+passed over. Nobody's deviation then exceeds 1 - 1/(2k-2), which no rule betters. It holds while the same members
+have the same weights; where those who are there change from draw to draw, a draw adds to the dues of those who are
+there, and the rule goes on from these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+FORGOTTEN: Final = 1_000
+"""Draws of a team without a member after which their dues are shared out among the others."""
+
+_NOISE: Final = 1e-9
+"""More than sums of floats are off, and less than any difference of two shares that matters."""
+
+
+@dataclass(slots=True)
+class Turns:
+    """A team's: how many draws there were, and for each member what they are due and their last draw.
+
+    What one is due is their share of all draws that they took part in, less those that fell on them.
+    """
+
+    draws: int = 0
+    due: dict[str, float] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+
+    def draw(self, members: Sequence[tuple[str, int]]) -> str:
+        """The next of some members, at least one, each with a weight. `owners.lua` has the same."""
+        self.draws += 1
+        total = sum(weight for _, weight in members)
+        for name, weight in members:
+            self.due[name] = self.due.get(name, 0.0) + weight / total
+            self.seen[name] = self.draws
+        self._forget(members, total)
+        chosen = self._choose(members, total)
+        self.due[chosen] -= 1
+        return chosen
+
+    def _choose(self, members: Sequence[tuple[str, int]], total: int) -> str:
+        least = 1 / (2 * len(members) - 2) if len(members) > 1 else 1.0
+        # those who are absent may be due something, or have had too much: that is shared by the ones who are there
+        excess = sum(self.due[name] for name, _ in members) - 1
+        best, best_key = members[0][0], (3, 0.0)
+        for name, weight in members:
+            due = self.due[name] - excess * weight / total
+            if due > 1 - least + _NOISE:
+                key = (0, -due)
+            elif due >= least - _NOISE:
+                key = (1, (1 - least - due) * total / weight)
+            else:
+                key = (2, -due)
+            if key[0] < best_key[0] or (key[0] == best_key[0] and key[1] < best_key[1] - _NOISE):
+                best, best_key = name, key
+        return best
+
+    def _forget(self, members: Sequence[tuple[str, int]], total: int) -> None:
+        for gone in [name for name, last in self.seen.items() if self.draws - last > FORGOTTEN]:
+            del self.seen[gone]
+            left = self.due.pop(gone)
+            for name, weight in members:
+                self.due[name] += left * weight / total

@@ -1,0 +1,486 @@
+"""What every store of owners promises: the one in memory and the one in Redis."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
+from random import Random
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from resegment.schemas.assignment import (
+    Answer,
+    Ask,
+    Assign,
+    Assigned,
+    Candidate,
+    Release,
+    Throttle,
+    Waiting,
+)
+from resegment.state import owners_memory, owners_redis
+from resegment.state.owners import DAYS_KEPT, MemberLook, OwnerStore
+from resegment.state.port import StoreUnavailable
+
+TODAY, TOMORROW = "2026-03-01", "2026-03-02"
+ANN, BOB, CAT = Candidate("ann"), Candidate("bob"), Candidate("cat")
+QUEUE = Assigned("queue", is_queue=True)
+
+
+@pytest_asyncio.fixture(params=["memory", "redis"])
+async def store(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator[OwnerStore]:
+    if request.param == "memory":
+        yield owners_memory.OwnerStore()
+        return
+    async with Redis.from_url(redis_url) as client:
+        yield owners_redis.OwnerStore(client, uuid.uuid4().hex)
+
+
+def assign(key: str, *candidates: Candidate, **given: Any) -> Assign:
+    ask = {"account": key, "team": "sales", "fallback": "queue", **given}
+    return Assign(key=key, candidates=candidates, **ask)
+
+
+def throttled(key: str, per_day: int, rank: float = 0.0, day: str = TODAY, **given: Any) -> Assign:
+    return assign(key, ANN, throttle=Throttle(per_day, day, rank), **given)
+
+
+async def settle(store: OwnerStore, ask: Ask) -> Answer:
+    (answer,) = await store.settle([ask])
+    return answer
+
+
+async def opened(store: OwnerStore) -> dict[str, int]:
+    return {name: one.open for name, one in (await store.look()).members.items()}
+
+
+async def waiting(store: OwnerStore, team: str = "sales") -> int:
+    return (await store.look()).teams[team].waiting
+
+
+async def test_nothing_asked_nothing_answered(store: OwnerStore) -> None:
+    assert await store.settle([]) == []
+    look = await store.look()
+    assert (look.members, look.teams) == ({}, {})
+
+
+async def test_a_key_asked_again_has_the_owner_it_had(store: OwnerStore) -> None:
+    first = await settle(store, assign("a", ANN, BOB))
+    again = await store.settle([assign("a", BOB), assign("a", team="other"), assign("a", ANN, BOB)])
+    assert again == [first] * 3
+    assert sum((await opened(store)).values()) == 1
+
+
+async def test_a_key_twice_in_one_list_is_one_assignment(store: OwnerStore) -> None:
+    one, two = await store.settle([assign("a", ANN, BOB), assign("a", ANN, BOB)])
+    assert one == two
+    assert await opened(store) == {"ann": 1}
+
+
+async def test_a_released_key_frees_its_room_once(store: OwnerStore) -> None:
+    narrow = Candidate("ann", capacity=2)
+    await store.settle([assign("a", narrow), assign("b", narrow)])
+    assert await store.settle([Release(key="a"), Release(key="a")]) == [None, None]
+    assert await opened(store) == {"ann": 1}
+    assert await store.settle([assign("c", narrow), assign("d", narrow)]) == [Assigned("ann"), QUEUE]
+
+
+async def test_a_released_key_that_is_asked_late_has_its_answer_and_takes_no_room(store: OwnerStore) -> None:
+    narrow = Candidate("ann", capacity=1)
+    await store.settle([assign("a", narrow), Release(key="a")])
+    assert await store.settle([assign("a", narrow), assign("b", narrow)]) == [Assigned("ann")] * 2
+    assert await opened(store) == {"ann": 1}
+    await store.settle([Release(key="a")])
+    assert await opened(store) == {"ann": 1}
+
+
+async def test_releasing_what_was_never_asked_changes_nothing(store: OwnerStore) -> None:
+    assert await settle(store, Release(key="a")) is None
+    assert (await store.look()).members == {}
+    assert await settle(store, assign("a", ANN)) == Assigned("ann")
+
+
+async def test_capacity_counts_what_a_member_owns_in_every_team(store: OwnerStore) -> None:
+    narrow = Candidate("ann", capacity=2)
+    asks = [assign("a", narrow, team="one"), assign("b", narrow, team="two"), assign("c", narrow, team="two")]
+    assert await store.settle(asks) == [Assigned("ann"), Assigned("ann"), QUEUE]
+
+
+async def test_a_capacity_that_shrank_takes_nobody_their_accounts(store: OwnerStore) -> None:
+    await store.settle([assign(key, ANN) for key in "abc"])
+    narrow = Candidate("ann", capacity=1)
+    assert await settle(store, assign("d", narrow)) == QUEUE
+    await store.settle([Release(key="a"), Release(key="b")])
+    assert await settle(store, assign("e", narrow)) == QUEUE
+    await store.settle([Release(key="c")])
+    assert await settle(store, assign("f", narrow)) == Assigned("ann")
+
+
+async def test_without_candidates_the_account_goes_to_the_queue(store: OwnerStore) -> None:
+    assert await settle(store, assign("a")) == QUEUE
+    assert await settle(store, assign("a", ANN)) == QUEUE
+    await store.settle([Release(key="a")])
+    assert (await store.look()).members == {}
+
+
+async def test_a_queue_of_a_members_name_is_no_load_of_theirs(store: OwnerStore) -> None:
+    await store.settle([assign("a", fallback="ann"), Release(key="a"), assign("b", fallback="ann")])
+    assert await settle(store, assign("c", Candidate("ann", capacity=1))) == Assigned("ann")
+    await store.settle([Release(key="b")])
+    assert await opened(store) == {"ann": 1}
+
+
+async def test_the_first_preferred_who_has_room_is_taken(store: OwnerStore) -> None:
+    group = (ANN, Candidate("bob", capacity=1), CAT)
+    asks = [assign(key, *group, preferred=("nobody", "bob", "cat")) for key in "abc"]
+    assert await store.settle(asks) == [Assigned("bob"), Assigned("cat"), Assigned("cat")]
+    assert await settle(store, assign("d", *group, preferred=("bob",))) == Assigned("ann")
+
+
+async def test_who_is_preferred_has_their_turn_all_the_same(store: OwnerStore) -> None:
+    group = (ANN, BOB)
+    await store.settle([assign(f"p{number}", *group, preferred=("ann",)) for number in range(10)])
+    drawn = await store.settle([assign(f"d{number}", *group) for number in range(10)])
+    assert Counter(drawn) == {Assigned("ann"): 5, Assigned("bob"): 5}
+    assert await opened(store) == {"ann": 15, "bob": 5}
+
+
+async def test_the_least_loaded_for_their_weight_is_taken_and_the_first_of_equals(store: OwnerStore) -> None:
+    group = (ANN, Candidate("bob", weight=2), CAT)
+    asks = [assign(str(number), *group, strategy="least-loaded") for number in range(8)]
+    owners = [answer.owner for answer in await store.settle(asks) if isinstance(answer, Assigned)]
+    assert owners == ["ann", "bob", "cat", "bob", "ann", "bob", "cat", "bob"]
+    await store.settle([Release(key="2"), Release(key="6")])
+    assert await settle(store, assign("x", *group, strategy="least-loaded")) == Assigned("cat")
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_turns_keep_everybody_within_one_of_their_share(store: OwnerStore, seed: int) -> None:
+    random = Random(seed)
+    group = [Candidate(f"m{number}", random.choice([1, 2, 7, 50])) for number in range(random.randint(1, 20))]
+    total = sum(one.weight for one in group)
+    asks = [assign(str(number), *group) for number in range(600)]
+    answers = [
+        answer for start in range(0, 600, 50) for answer in await store.settle(asks[start : start + 50])
+    ]
+    counts: Counter[str] = Counter()
+    for number, answer in enumerate(answers, start=1):
+        assert isinstance(answer, Assigned)
+        counts[answer.owner] += 1
+        assert all(abs(counts[one.name] - number * one.weight / total) < 1 for one in group)
+
+
+async def test_each_team_has_its_own_turns(store: OwnerStore) -> None:
+    asks = [assign(f"{team}{n}", ANN, BOB, team=team) for n in range(6) for team in ("one", "two", "three")]
+    answers = await store.settle(asks)
+    for team in range(3):
+        assert Counter(answers[team::3]) == {Assigned("ann"): 3, Assigned("bob"): 3}
+
+
+async def test_members_and_weights_may_change_between_draws(store: OwnerStore) -> None:
+    def draws(name: str, *group: Candidate) -> list[Ask]:
+        return [assign(f"{name}{number}", *group) for number in range(40)]
+
+    await store.settle(draws("a", ANN, BOB))
+    assert Counter(await store.settle(draws("b", ANN, CAT))) == {Assigned("ann"): 20, Assigned("cat"): 20}
+    heavy = Candidate("cat", weight=3)
+    assert Counter(await store.settle(draws("c", ANN, heavy))) == {Assigned("ann"): 10, Assigned("cat"): 30}
+    await store.settle([assign(f"alone{number}", CAT) for number in range(1_200)])
+    counts = Counter(await store.settle(draws("d", ANN, BOB)))
+    assert all(abs(counts[Assigned(name)] - 20) <= 1 for name in ("ann", "bob"))
+
+
+async def test_whoever_is_gone_gets_nothing_until_they_are_back(store: OwnerStore) -> None:
+    await settle(store, assign("a", ANN))
+    await store.leave("ann")
+    await store.leave("ann")
+    asks = [assign("b", ANN), assign("c", ANN, BOB, preferred=("ann",)), assign("a", ANN)]
+    assert await store.settle(asks) == [QUEUE, Assigned("bob"), Assigned("ann")]
+    assert (await store.look()).members["ann"] == MemberLook(open=1, drawn=1, gone=True)
+    await store.come_back("ann")
+    assert await settle(store, assign("d", ANN)) == Assigned("ann")
+    assert (await store.look()).members["ann"] == MemberLook(open=2, drawn=2, gone=False)
+
+
+async def test_no_more_than_per_day_are_granted_a_day(store: OwnerStore) -> None:
+    asks = [throttled(key, 2, rank=number) for number, key in enumerate("abcd")]
+    assert await store.settle(asks) == [Assigned("ann"), Assigned("ann"), Waiting(0), Waiting(1)]
+    look = (await store.look()).teams["sales"]
+    assert (look.granted, look.waiting) == ({TODAY: 2}, 2)
+    asks = [throttled(key, 2, rank=number, day=TOMORROW) for number, key in enumerate("abcd")]
+    assert await store.settle(asks) == [Assigned("ann")] * 4
+    look = (await store.look()).teams["sales"]
+    assert (look.granted, look.waiting) == ({TODAY: 2, TOMORROW: 2}, 0)
+
+
+async def test_the_least_rank_comes_first_whoever_asks_first(store: OwnerStore) -> None:
+    asks = [throttled(key, 1, rank) for key, rank in (("x", 0.0), ("c", 3.0), ("b", 2.0), ("a", 2.0))]
+    assert await store.settle(asks) == [Assigned("ann"), Waiting(0), Waiting(0), Waiting(0)]
+    asks = [throttled(key, 2, rank, TOMORROW) for key, rank in (("c", 3.0), ("b", 2.0), ("a", 2.0))]
+    assert await store.settle(asks) == [Waiting(2), Assigned("ann"), Assigned("ann")]
+    assert await settle(store, throttled("c", 2, 3.0, TOMORROW)) == Waiting(0)
+    assert await settle(store, throttled("c", 2, 3.0, "2026-03-03")) == Assigned("ann")
+
+
+async def test_ranks_are_compared_to_the_last_digit(store: OwnerStore) -> None:
+    base = 7 * (1 << 42) + 1_772_323_200_000
+    asks = [
+        throttled("full", 1),
+        throttled("b", 1, base + 1),
+        throttled("a", 1, base),
+        throttled("c", 1, -0.1),
+    ]
+    await store.settle(asks)
+    assert await store.settle(asks[1:]) == [Waiting(2), Waiting(1), Waiting(0)]
+    last = [throttled("d", 1, float("inf")), throttled("e", 1, float("-inf"))]
+    assert await store.settle(last) == [Waiting(3), Waiting(0)]
+
+
+async def test_asked_again_with_another_rank_one_that_waits_moves(store: OwnerStore) -> None:
+    await store.settle([throttled("full", 1), throttled("a", 1, 1.0), throttled("b", 1, 2.0)])
+    assert await settle(store, throttled("a", 1, 3.0)) == Waiting(1)
+    assert await waiting(store) == 2
+
+
+async def test_one_that_waits_is_released_from_waiting_and_never_joins_again(store: OwnerStore) -> None:
+    await store.settle([throttled("full", 1), throttled("a", 1, 1.0), throttled("b", 1, 2.0)])
+    assert await settle(store, Release(key="a")) is None
+    assert await settle(store, throttled("b", 1, 2.0)) == Waiting(0)
+    assert await settle(store, throttled("a", 1, 1.0)) == Waiting(0)
+    assert await waiting(store) == 1
+    assert await settle(store, throttled("b", 1, 2.0, TOMORROW)) == Assigned("ann")
+
+
+async def test_releasing_an_assignment_gives_no_second_grant_that_day(store: OwnerStore) -> None:
+    await store.settle([throttled("a", 1), Release(key="a")])
+    assert await settle(store, throttled("b", 1)) == Waiting(0)
+
+
+async def test_the_throttle_counts_queued_accounts_and_holds_without_candidates(store: OwnerStore) -> None:
+    asks = [assign(key, throttle=Throttle(1, TODAY, 0.0)) for key in "ab"]
+    assert await store.settle(asks) == [QUEUE, Waiting(0)]
+
+
+async def test_one_that_waits_and_whose_team_is_another_now_waits_there(store: OwnerStore) -> None:
+    await store.settle([throttled("full", 1), throttled("other", 1, team="partners"), throttled("a", 1, 1.0)])
+    assert await settle(store, throttled("a", 1, 1.0, team="partners")) == Waiting(0)
+    assert (await waiting(store), await waiting(store, "partners")) == (0, 1)
+    await store.settle([Release(key="a")])
+    assert await waiting(store, "partners") == 0
+
+
+async def test_a_throttle_that_is_lifted_lets_those_who_wait_in(store: OwnerStore) -> None:
+    await store.settle([throttled("full", 1), throttled("a", 1)])
+    assert await settle(store, assign("a", ANN)) == Assigned("ann")
+    assert await waiting(store) == 0
+
+
+async def test_a_team_forgets_the_counters_of_its_oldest_days(store: OwnerStore) -> None:
+    days = [
+        f"{2026 + month // 12}-{month % 12 + 1:02}-{day:02}" for month in range(24) for day in range(1, 29)
+    ]
+    await store.settle([throttled("one", 1, day="2020-01-01", team="partners")])
+    await store.settle([throttled(day, 1, day=day) for day in days[:300]])
+    look = (await store.look()).teams
+    assert sorted(look["sales"].granted) == days[300 - DAYS_KEPT : 300]
+    assert look["partners"].granted == {"2020-01-01": 1}
+
+
+async def test_a_recount_sets_loads_to_what_is_open(store: OwnerStore) -> None:
+    await store.settle([assign("a", ANN), assign("b", ANN), assign("c", BOB), assign("q"), assign("r")])
+    await store.settle([throttled("full", 1), throttled("w", 1)])
+    kept = {"a": ("sales", "ann"), "q": ("sales", "queue"), "new": ("sales", "cat"), "c": ("sales", "cat")}
+    await store.recount(kept)
+    look = await store.look()
+    assert {name: one.open for name, one in look.members.items() if one.open} == {"ann": 1, "cat": 2}
+    assert look.teams["sales"].waiting == 1
+    again = await store.settle([assign("a", BOB), assign("q", BOB), assign("new", BOB), assign("c", BOB)])
+    assert again == [Assigned("ann"), QUEUE, Assigned("cat"), Assigned("cat")]
+    assert await settle(store, assign("b", CAT)) == Assigned("cat")
+    await store.settle([Release(key=key) for key in ("a", "q", "new", "c", "r")])
+    assert {name: count for name, count in (await opened(store)).items() if count} == {"cat": 1}
+
+
+async def test_a_recount_takes_what_it_counts_out_of_waiting(store: OwnerStore) -> None:
+    await store.settle([throttled("full", 1), throttled("w", 1)])
+    await store.recount({"w": ("sales", "bob")})
+    assert await waiting(store) == 0
+    assert await settle(store, throttled("w", 1)) == Assigned("bob")
+
+
+async def test_a_recount_of_nothing_forgets_all(store: OwnerStore) -> None:
+    await store.settle([assign("a", ANN)])
+    await store.recount({})
+    assert await opened(store) == {"ann": 0}
+    assert await settle(store, assign("a", BOB)) == Assigned("bob")
+
+
+async def test_names_of_any_script_are_kept_apart(store: OwnerStore) -> None:
+    names = ["ann lee", "Ønskeliste", "{a}", "a\nb", "日本", "2026-03-01 x"]
+    asks = [
+        assign(name, Candidate(name), team=name, throttle=Throttle(1, TODAY, 0.0), fallback=name)
+        for name in names
+    ]
+    assert await store.settle(asks) == [Assigned(name) for name in names]
+    look = await store.look()
+    assert set(look.members) == set(look.teams) == set(names)
+    assert all(team.granted == {TODAY: 1} for team in look.teams.values())
+
+
+async def test_a_long_list_is_answered_in_its_order(store: OwnerStore) -> None:
+    asks = [assign(str(number), Candidate(f"m{number}")) for number in range(1_203)]
+    assert await store.settle(asks) == [Assigned(f"m{number}") for number in range(1_203)]
+
+
+# --- against a model that knows of room and the throttle only ---
+
+
+def random_asks(random: Random, count: int) -> Iterable[Ask]:
+    capacities = {"ann": 1, "bob": 3, "cat": 2, "dan": None}
+    for _ in range(count):
+        key = f"k{random.randrange(30)}"
+        if random.random() < 0.35:
+            yield Release(key=key)
+            continue
+        names = random.sample(sorted(capacities), random.randint(0, 3))
+        group = tuple(Candidate(name, random.randint(1, 4), capacities[name]) for name in names)
+        throttle = None
+        if random.random() < 0.5:
+            throttle = Throttle(random.randint(1, 4), random.choice([TODAY, TOMORROW]), random.randrange(4))
+        yield assign(
+            key,
+            *group,
+            team=random.choice(["one", "two"]),
+            strategy=random.choice(["round-robin", "least-loaded"]),
+            preferred=tuple(random.sample(sorted(capacities), random.randint(0, 2))),
+            throttle=throttle,
+        )
+
+
+class Room:
+    """What may never happen, whatever is asked in whatever order."""
+
+    def __init__(self) -> None:
+        self.owned: dict[str, str] = {}
+        self.answered: dict[str, Answer] = {}
+        self.granted: Counter[tuple[str, str]] = Counter()
+
+    def check(self, ask: Ask, answer: Answer) -> None:
+        if isinstance(ask, Release):
+            assert answer is None
+            self.owned.pop(ask.key, None)
+            return
+        before = self.answered.get(ask.key)
+        if isinstance(before, Assigned):
+            assert answer == before
+            return
+        self.answered[ask.key] = answer
+        if not isinstance(answer, Assigned):
+            return
+        if ask.throttle is not None:
+            self.granted[ask.team, ask.throttle.day] += 1
+            assert self.granted[ask.team, ask.throttle.day] <= ask.throttle.per_day
+        loads = Counter(self.owned.values())
+        with_room = [
+            one.name for one in ask.candidates if one.capacity is None or loads[one.name] < one.capacity
+        ]
+        if not with_room:
+            assert answer == QUEUE
+            return
+        assert not answer.is_queue
+        wanted = [name for name in ask.preferred if name in with_room]
+        assert answer.owner in (wanted[:1] or with_room)
+        self.owned[ask.key] = answer.owner
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_nobody_ever_has_more_than_they_have_room_for(store: OwnerStore, seed: int) -> None:
+    random, room = Random(seed), Room()
+    asks = list(random_asks(random, 300))
+    while asks:
+        some, asks = asks[: (size := random.randint(1, 40))], asks[size:]
+        for ask, answer in zip(some, await store.settle(some), strict=True):
+            room.check(ask, answer)
+    assert {name: count for name, count in (await opened(store)).items() if count} == Counter(
+        room.owned.values()
+    )
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_both_stores_answer_alike_however_asks_are_bundled(redis_url: str, seed: int) -> None:
+    random = Random(seed)
+    asks = list(random_asks(random, 400))
+    twin = owners_memory.OwnerStore()
+    async with Redis.from_url(redis_url) as client:
+        stored = owners_redis.OwnerStore(client, uuid.uuid4().hex)
+        assert await stored.settle(asks) == [await settle(twin, ask) for ask in asks]
+        assert await stored.look() == await twin.look()
+
+
+# --- what only Redis has to promise ---
+
+
+async def test_released_keys_expire_and_open_ones_do_not(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        store = owners_redis.OwnerStore(client, uuid.uuid4().hex)
+        await store.settle([assign("a", ANN), assign("b", ANN), Release(key="b"), throttled("t", 1)])
+        kept = 30 * 86_400
+        assert kept - 60 < await client.ttl(store.keys.released("b")) <= kept
+        names = [key async for key in client.scan_iter(f"{store.keys.tag}:*")]
+        assert [key for key in names if await client.ttl(key) != -1] == [store.keys.released("b").encode()]
+
+
+async def test_every_key_lies_in_one_slot(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        prefix = uuid.uuid4().hex
+        store = owners_redis.OwnerStore(client, prefix)
+        await store.leave("bob")
+        await store.settle([assign("a", ANN), Release(key="a"), throttled("b", 1), throttled("c", 1)])
+        names = [key.decode() async for key in client.scan_iter(f"*{prefix}*")]
+        assert len(names) == 8
+        assert all(name.startswith(f"rs:{{{prefix}.owners}}:") for name in names)
+
+
+async def test_a_server_that_forgot_the_scripts_answers_as_before(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        store = owners_redis.OwnerStore(client, uuid.uuid4().hex)
+        await settle(store, assign("a", ANN))
+        await client.script_flush()
+        assert await settle(store, assign("a", BOB)) == Assigned("ann")
+
+
+@pytest.mark.parametrize("broken", ["open", "turns", "gone", "granted", "held"])
+async def test_what_cannot_be_settled_changes_nothing(redis_url: str, broken: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        store = owners_redis.OwnerStore(client, uuid.uuid4().hex)
+        await store.settle([assign("a", ANN), assign("b", ANN), throttled("t", 3)])
+        await client.delete(getattr(store.keys, broken))
+        await client.set(getattr(store.keys, broken), "no hash")
+        before = await _contents(client, store.keys.tag)
+        with pytest.raises(StoreUnavailable):
+            await store.settle([Release(key="a"), throttled("c", 3), Release(key="b"), assign("d", ANN, BOB)])
+        after = await _contents(client, store.keys.tag)
+        after.pop(store.keys.waiting("sales").encode(), None)
+        assert after == before
+
+
+async def _contents(client: Redis, tag: str) -> dict[bytes, bytes | None]:
+    return {key: await client.dump(key) async for key in client.scan_iter(f"{tag}:*")}
+
+
+async def test_a_server_that_is_away_is_said_to_be(unused_tcp_port: int) -> None:
+    async with Redis(port=unused_tcp_port, retry=Retry(NoBackoff(), 0)) as client:
+        store = owners_redis.OwnerStore(client, "away")
+        asked: Sequence[Any] = (
+            store.settle([Release(key="a")]), store.look(), store.leave("a"), store.come_back("a"),
+            store.recount({}),
+        )  # fmt: skip
+        for one in asked:
+            with pytest.raises(StoreUnavailable):
+                await one

@@ -1,0 +1,205 @@
+"""`resegment owners`, as somebody at a shell meets it: a worker routes, one member leaves and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+
+from resegment.embedded.servers import embedded
+from resegment.schemas.assignment import Assign, Candidate, Throttle
+from resegment.schemas.decoding import read_event
+from resegment.schemas.routing import decode_routed
+from resegment.schemas.times import parse_instant
+from resegment.settings import Settings
+from resegment.sources.segments import load_definition
+from resegment.state.keys import PartitionKeys
+from resegment.state.owners_redis import OwnerStore
+from resegment.streams.ingest import send_replay
+from resegment.streams.prefix import set_routing
+from resegment.streams.publisher import KafkaPublisher
+from resegment.streams.worker import Worker
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PATIENCE = 60.0
+PARTITIONS = 2
+PREFIX = "owned"
+END = parse_instant("2026-03-03T12:00:00Z")
+SEGMENTS = """
+version: 1
+segments:
+  - name: hiring-now
+    when: {event: hiring, where: {change: opened}, within: 90d}
+    play: talk
+    route: {workflow: hiring, team: sales}
+fallback: {name: not-now, play: talk}
+plays:
+  talk:
+    message: {pain: a, value_prop: b, proof_points: [c]}
+    channels: {primary: email}
+teams:
+  sales: {members: [ann, {name: bob, capacity: 50, days: [mon]}, cat]}
+"""
+
+
+def event(number: int) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": f"e{number}",
+        "source": "/test",
+        "type": "gtm.hiring.v1",
+        "subject": f"company{number}.com",
+        "time": "2026-03-02T00:00:00Z",  # a Monday
+        "data": {"change": "opened"},
+    }
+
+
+@dataclass
+class Running:
+    """A prefix, and a shell beside it."""
+
+    client: Redis
+    store: OwnerStore
+    environment: dict[str, str]
+
+    async def run(self, *arguments: str) -> tuple[int | None, str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("RESEGMENT_")}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", "from resegment.cli import main; main()", "owners", *arguments),
+            env=inherited | self.environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, error = await asyncio.wait_for(process.communicate(), PATIENCE)
+        return process.returncode, output.decode(), error.decode()
+
+    async def rows(self) -> list[dict[str, Any]]:
+        code, output, error = await self.run("list", "--json")
+        assert code == 0, error
+        return [json.loads(line) for line in output.splitlines()]
+
+    async def owned(self) -> Counter[str]:
+        """How many accounts each owns, as the router's states say."""
+        counts: Counter[str] = Counter()
+        for number in range(PARTITIONS):
+            key = PartitionKeys.of(PREFIX, number, "router").accounts
+            answer: Any = self.client.hvals(key)
+            enrolments = [decode_routed(value).enrolment for value in await answer]
+            counts.update(one.owner for one in enrolments if one is not None and one.owner is not None)
+        return counts
+
+    async def open(self) -> dict[str, int]:
+        return {name: one.open for name, one in (await self.store.look()).members.items() if one.open}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    folder = tmp_path_factory.mktemp("owners")
+    (folder / "segments.yaml").write_text(SEGMENTS)
+    async with embedded(folder / "servers") as servers:
+        settings = Settings(prefix=PREFIX, partitions=PARTITIONS, clock="facts", chunk=1)
+        definition = load_definition(str(folder / "segments.yaml"))
+        worker = Worker(settings, definition, bootstrap=servers.bootstrap, redis_url=servers.redis_url)
+        environment = {
+            "RESEGMENT_KAFKA": servers.bootstrap,
+            "RESEGMENT_REDIS": servers.redis_url,
+            "RESEGMENT_PREFIX": PREFIX,
+            "RESEGMENT_SEGMENTS": str(folder / "segments.yaml"),
+            "COLUMNS": "200",
+        }
+        client = Redis.from_url(servers.redis_url)
+        try:
+            await set_routing(client, PREFIX, "all")
+            async with worker.running(), KafkaPublisher(servers.bootstrap) as publisher:
+                pairs = [(read_event(one), orjson.dumps(one)) for one in map(event, range(12))]
+                await send_replay(pairs, publisher, worker.topics, partitions=PARTITIONS, until=END)
+                assert await worker.drain(PATIENCE)
+                here = Running(client, OwnerStore(client, PREFIX), environment)
+                async with asyncio.timeout(PATIENCE):
+                    while (await here.owned()).total() < 12:
+                        await asyncio.sleep(0.05)
+                yield here
+        finally:
+            await client.aclose()
+
+
+async def test_the_list_has_every_member_and_what_they_own(running: Running) -> None:
+    code, output, error = await running.run("list")
+    assert (code, error) == (0, "")
+    for part in ("sales", "ann", "bob", "cat", "away today"):
+        assert part in output
+    (sales,) = await running.rows()
+    assert sum(one["open"] for one in sales["members"]) == 12
+    assert [one["away_today"] for one in sales["members"]] == [False, True, False]
+
+
+async def test_a_slip_in_a_name_marks_nobody_as_gone(running: Running) -> None:
+    code, _, error = await running.run("leave", "an")
+    assert code == 1
+    assert "Did you mean 'ann'?" in error
+    assert not any(one.gone for one in (await running.store.look()).members.values())
+
+
+async def test_who_leaves_owns_nothing_in_the_end_and_who_returns_may_again(running: Running) -> None:
+    had = (await running.owned())["ann"]
+    assert had
+    code, _, error = await running.run("leave", "ann")
+    assert code == 0
+    assert f"{had} of theirs" in error
+    async with asyncio.timeout(PATIENCE):
+        while (await running.owned())["ann"]:
+            await asyncio.sleep(0.05)
+    assert (await running.owned()).total() == 12
+    (sales,) = await running.rows()
+    assert sales["members"][0]["name"] == "ann"
+    assert (sales["members"][0]["open"], sales["members"][0]["gone"]) == (0, True)
+    assert await running.open() == await running.owned()
+    code, _, _ = await running.run("return", "ann")
+    assert code == 0
+    assert not (await running.store.look()).members["ann"].gone
+
+
+async def test_a_recount_takes_loads_that_no_account_has(running: Running) -> None:
+    lost = [
+        Assign(
+            key=f"lost{number}",
+            account="lost.com",
+            team="sales",
+            candidates=(Candidate("bob"),),
+            fallback="q",
+        )
+        for number in range(3)
+    ]
+    await running.store.settle(lost)
+    assert await running.open() != await running.owned()
+    code, output, error = await running.run("recount", "--json")
+    assert code == 0, error
+    assert json.loads(output) == {"open": 12}
+    assert await running.open() == await running.owned()
+
+
+async def test_accounts_that_wait_are_counted_by_team(running: Running) -> None:
+    asks = [
+        Assign(
+            key=f"waits{number}",
+            account="waits.com",
+            team="partners",
+            fallback="q",
+            throttle=Throttle(1, "2026-03-03", number),
+        )
+        for number in range(4)
+    ]
+    await running.store.settle(asks)
+    partners = next(row for row in await running.rows() if row["team"] == "partners")
+    assert partners["waiting"] == 3
