@@ -12,10 +12,17 @@ from resegment.schemas.times import format_instant
 
 PREFIX = "dl_"
 """What the names of a dead letter's own headers begin with; the others are the original's."""
+ONLY = "endpoint"
+"""The header of a command that is meant for one webhook endpoint, whose name it holds."""
 
 
-def bury(topic: str, batch: Batch, record: Record, refused: RefusedEvent) -> Message:
-    """The dead letter of one record: key, value and headers as they were, the reason in headers of its own."""
+def bury(
+    topic: str, batch: Batch, record: Record, refused: RefusedEvent, *, endpoint: str | None = None
+) -> Message:
+    """The dead letter of one record: key, value and headers as they were, the reason in headers of its own.
+
+    `endpoint`: the one that the record could not be delivered to.
+    """
     about = {
         "reason": refused.reason,
         "field": refused.field or "",
@@ -25,15 +32,22 @@ def bury(topic: str, batch: Batch, record: Record, refused: RefusedEvent) -> Mes
         "offset": str(record.offset),
         "timestamp": format_instant(min(max(record.timestamp, EARLIEST), LATEST)),
     }
+    if endpoint is not None:
+        about["endpoint"] = endpoint
     own = [(PREFIX + name, value.encode()) for name, value in about.items()]
     kept = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
     return Message(topic, record.key, record.value, [*own, *kept], timestamp=None)
 
 
 def revive(record: Record) -> Message:
-    """What was refused, as it was: to be sent again to the topic that it came from. Raises KeyError."""
+    """What was refused, as it was: to be sent again to the topic that it came from. Raises KeyError.
+
+    What one endpoint did not get is for that endpoint only: a header says so.
+    """
     about = {name: value for name, value in record.headers if name.startswith(PREFIX)}
     kept = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
+    if (endpoint := about.get(PREFIX + "endpoint")) is not None:
+        kept = [*((name, value) for name, value in kept if name != ONLY), (ONLY, endpoint)]
     # The same partition: in `signals` it is the one of the account, whatever the key.
     partition = int(about[PREFIX + "partition"])
     return Message(about[PREFIX + "topic"].decode(), record.key, record.value, kept, partition)
@@ -52,9 +66,12 @@ def read_letter(headers: Headers, key: bytes | None, value: bytes | None) -> Map
         for name, text in headers
         if name.startswith(PREFIX)
     }
+    place = [about.get("topic"), about.get("partition"), about.get("offset")]
+    if "endpoint" in about:
+        place.append(about["endpoint"])
     return {
         **about,
-        "id": f"{about.get('topic')}:{about.get('partition')}:{about.get('offset')}",
+        "id": ":".join(map(str, place)),
         "partition": int(about.get("partition") or -1),
         "offset": int(about.get("offset") or -1),
         "key": None if key is None else key.decode("utf-8", "replace"),

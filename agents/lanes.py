@@ -1,0 +1,98 @@
+"""Works on jobs, several at once, but those of one account strictly one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from resegment.agents.delivery import Job
+
+Attempt = Callable[[Job], Awaitable[float | None]]
+
+
+class Lanes:
+    """A lane for each account. A job that waits to be tried again keeps those behind it waiting, and no others.
+
+    `attempt` works on a job once and says after how many seconds again, None when it is settled; `settled` hears
+    of that. What `attempt` raises ends the lanes: `failure`.
+    """
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        settled: Callable[[Job], None],
+        *,
+        concurrency: int,
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self.failure: BaseException | None = None
+        self._attempt, self._settled, self._sleep = attempt, settled, sleep
+        self._lanes: dict[str, deque[Job]] = {}
+        self._ready: asyncio.Queue[Job] = asyncio.Queue()
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self._in_hand: dict[asyncio.Task[None], Job] = {}
+        self._workers = [asyncio.create_task(self._work()) for _ in range(concurrency)]
+
+    def put(self, job: Job) -> None:
+        """Take a job; it comes after those of its account that are here already."""
+        lane = self._lanes.get(job.command.account)
+        if lane is None:
+            self._lanes[job.command.account] = deque([job])
+            self._ready.put_nowait(job)
+        else:
+            lane.append(job)
+
+    @property
+    def size(self) -> int:
+        """Jobs that are not settled."""
+        return sum(map(len, self._lanes.values()))
+
+    async def close(self, patience: float) -> None:
+        """Begin nothing more, let what is being sent come to its end for `patience` seconds, break off the rest."""
+        self._closing = True
+        sending = [task for task, job in self._in_hand.items() if job.sending]
+        for task in (*self._waiting, *self._workers):
+            if task not in sending:
+                task.cancel()
+        if sending:
+            await asyncio.wait(sending, timeout=patience)
+        everything = [*self._waiting, *self._workers]
+        for task in everything:
+            task.cancel()
+        await asyncio.gather(*everything, return_exceptions=True)
+
+    async def _work(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        while not self._closing:
+            job = await self._ready.get()
+            self._in_hand[task] = job
+            try:
+                wait = await self._attempt(job)
+            except Exception as error:  # noqa: BLE001  # whoever runs the lanes looks at it
+                self.failure = self.failure or error
+                return
+            finally:
+                del self._in_hand[task]
+            if wait is None:
+                self._settle(job)
+            elif not self._closing:
+                later = asyncio.create_task(self._come_again(job, wait))
+                self._waiting.add(later)
+                later.add_done_callback(self._waiting.discard)
+
+    async def _come_again(self, job: Job, wait: float) -> None:
+        await self._sleep(wait)
+        self._ready.put_nowait(job)
+
+    def _settle(self, job: Job) -> None:
+        account = job.command.account
+        lane = self._lanes[account]
+        lane.popleft()
+        if lane:
+            self._ready.put_nowait(lane[0])
+        else:
+            del self._lanes[account]
+        self._settled(job)
