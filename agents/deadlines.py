@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from resegment.agents.batch import Message, Publisher
 from resegment.agents.ownership import OwnedPartition
@@ -10,7 +11,7 @@ from resegment.agents.segmenter import TICK
 
 
 async def tick(
-    partitions: Iterable[OwnedPartition], *, publisher: Publisher, signals: str, now: int
+    partitions: Iterable[OwnedPartition[Any]], *, publisher: Publisher, signals: str, now: int
 ) -> list[int]:
     """Append a tick to each partition whose next deadline has come by the wall clock, but not by its own.
 

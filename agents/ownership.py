@@ -1,4 +1,4 @@
-"""One partition of `signals` in the hands of its owner: fence, position, clock and the accounts in memory."""
+"""One partition of a topic in the hands of its owner: fence, position, clock and the accounts in memory."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
 from resegment.agents.batch import Batch, Message, Record
 from resegment.errors import ResegmentError
 from resegment.schemas.change import SegmentChange
-from resegment.schemas.state import decode_state
 from resegment.schemas.times import NEVER
-from resegment.segmentation.account import Account
-from resegment.segmentation.engine import Engine
 from resegment.state.port import Commit, Committed, OutboxEntry, PartitionStore, Position
 
 DUE_SLICE = 250
@@ -27,6 +25,33 @@ DUE_SLICE = 250
 
 class OutOfStep(ResegmentError):
     """What was read does not follow what was committed: the partition has to be taken anew."""
+
+
+class Kept(Protocol):
+    """What is kept of an account. `deadline` (ms) is the next instant at which something is to be decided, or NEVER."""
+
+    name: str
+    deadline: int
+
+    @property
+    def kept_deadline(self) -> int | None:
+        """The deadline as it stands in the store."""
+        ...
+
+
+A = TypeVar("A", bound=Kept)
+
+
+class Keeper(Protocol[A]):
+    """Makes accounts of what is kept, and back."""
+
+    def load(self, name: str, value: bytes | None) -> A:
+        """The account of that state, a new one without. Raises msgspec.DecodeError."""
+        ...
+
+    def encode(self, account: A) -> bytes:
+        """The bytes to keep; from now on `kept_deadline` is the account's deadline."""
+        ...
 
 
 @dataclass(slots=True)
@@ -79,15 +104,15 @@ class Outgoing:
             await self._removed.wait()
 
 
-class OwnedPartition:
+class OwnedPartition(Generic[A]):
     """The owner's view of one partition. `lock` is held while its state changes."""
 
     def __init__(
-        self, number: int, store: PartitionStore, engine: Engine, *, cached_accounts: int = 50_000
+        self, number: int, store: PartitionStore, keeper: Keeper[A], *, cached_accounts: int = 50_000
     ) -> None:
         self.number = number
         self.store = store
-        self.engine = engine
+        self.keeper = keeper
         self.lock = asyncio.Lock()
         self.notices = Notices()
         self.position = Position()
@@ -96,7 +121,7 @@ class OwnedPartition:
         self.due: Sequence[tuple[str, bytes]] = ()
         self.outgoing = Outgoing()
         self.decided = 0
-        self._accounts: OrderedDict[str, Account] = OrderedDict()
+        self._accounts: OrderedDict[str, A] = OrderedDict()
         self._cached = cached_accounts
         self._log = ""
         self._distrusted = False
@@ -138,7 +163,7 @@ class OwnedPartition:
     def _start_over(self, position: Position, why: str) -> None:
         self.notices.new_logs += 1
         self.notices.messages.append(f"partition {self.number}: {why}; it is read from its beginning")
-        self.position = replace(position, offset=0, timestamp=-1, digest="", log=self._log)
+        self.position = replace(position, offset=0, timestamp=-1, digest="", log=self._log, side=0)
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
@@ -159,13 +184,17 @@ class OwnedPartition:
 
     # Reading
 
+    def expect_held(self) -> None:
+        """Raises OutOfStep where the partition is not held."""
+        if self.fence is None:
+            raise OutOfStep(f"partition {self.number} is not held")
+
     def unseen(self, batch: Batch) -> Sequence[Record]:
         """The batch's records that are not committed yet.
 
         Raises OutOfStep where the partition is not held, or the batch does not follow what is committed.
         """
-        if self.fence is None:
-            raise OutOfStep(f"partition {self.number} is not held")
+        self.expect_held()
         records, expected = batch.records, self.position.offset
         if records[0].offset < expected:
             records = self._after_committed(records, expected)
@@ -190,10 +219,10 @@ class OwnedPartition:
         self._distrusted = True
         raise OutOfStep(f"partition {self.number}: the topic is a new one")
 
-    async def accounts(self, names: Iterable[str]) -> dict[str, Account]:
+    async def accounts(self, names: Iterable[str]) -> dict[str, A]:
         """The accounts by name, from memory or from the store."""
         cache = self._accounts
-        found: dict[str, Account] = {}
+        found: dict[str, A] = {}
         missing: list[str] = []
         for name in names:
             account = cache.get(name)
@@ -206,16 +235,16 @@ class OwnedPartition:
             found[name] = self._admit(name, value)
         return found
 
-    def account(self, name: str, value: bytes) -> Account:
+    def account(self, name: str, value: bytes) -> A:
         """The account in memory, or the one of that state."""
         return self._accounts.get(name) or self._admit(name, value)
 
-    def _admit(self, name: str, value: bytes | None) -> Account:
-        account = self.engine.open(name, None if value is None else decode_state(value))
+    def _admit(self, name: str, value: bytes | None) -> A:
+        account = self.keeper.load(name, value)
         self._accounts[name] = account
         return account
 
-    def suspend(self, name: str, value: bytes, error: Exception) -> Account:
+    def suspend(self, name: str, value: bytes, error: Exception) -> A:
         """The account as it was, without its deadline, at which it could not be decided: its next fact mends that."""
         self.drop(name)
         account = self._admit(name, value)
@@ -235,28 +264,31 @@ class OwnedPartition:
     async def commit(
         self,
         position: Position,
-        accounts: Iterable[Account],
-        changes: Sequence[SegmentChange],
-        messages: Sequence[Message],
+        accounts: Iterable[A],
+        messages: Sequence[Message] = (),
+        *,
+        sizes: Sequence[tuple[str, int]] = (),
+        decided: int = 0,
     ) -> None:
-        """Write what one batch or slice came to, and hand its messages to the relay."""
+        """Write what one batch or slice came to, and hand its messages to the relay.
+
+        `sizes` is how the numbers of accounts move, `decided` how many decisions that were.
+        """
         if self.fence is None:
             raise OutOfStep(f"partition {self.number} is not held")
         states: list[tuple[str, bytes]] = []
         deadlines: list[tuple[str, int | None]] = []
         for account in accounts:
-            before = account.state.deadline
-            states.append((account.name, self.engine.encode(account)))
-            if account.state.deadline != before:
-                deadlines.append((account.name, account.state.deadline))
+            before = account.kept_deadline
+            states.append((account.name, self.keeper.encode(account)))
+            if account.kept_deadline != before:
+                deadlines.append((account.name, account.kept_deadline))
         payload = encode_outbox(messages) if messages else None
         position = replace(position, commit=self.position.commit + 1, log=self._log)
-        commit = Commit(
-            self.fence, position, states, deadlines, payload, len(changes), tally(changes), DUE_SLICE
-        )
+        commit = Commit(self.fence, position, states, deadlines, payload, decided, sizes, DUE_SLICE)
         committed = await self.store.commit(commit)
         self.position = position
-        self.decided += len(changes)
+        self.decided += decided
         self._note(committed)
         if payload is not None and committed.outbox_id is not None:
             self.outgoing.add([OutboxEntry(committed.outbox_id, payload)])
@@ -322,6 +354,6 @@ def decode_outbox(payload: bytes) -> list[Message]:
     ]
 
 
-def earliest(partitions: Iterable[OwnedPartition]) -> int:
+def earliest(partitions: Iterable[OwnedPartition[A]]) -> int:
     """The next deadline of them all, ms, or NEVER."""
     return min((one.next_deadline for one in partitions if one.next_deadline is not None), default=NEVER)

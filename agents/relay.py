@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from resegment.agents.batch import Publisher
 from resegment.agents.ownership import OwnedPartition, decode_outbox
 
 
-async def relay(owned: OwnedPartition, *, publisher: Publisher, most: int = 32) -> int:
+async def relay(owned: OwnedPartition[Any], *, publisher: Publisher, most: int = 32) -> int:
     """Publish what waits, `most` entries at a time; return how many messages that were.
 
     Waits for the first entry. A resend is the same message again. Raises `PublishFailed` or

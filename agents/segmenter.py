@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from resegment.agents.batch import Batch, Message, Publisher, Record
 from resegment.agents.dead_letters import bury
-from resegment.agents.ownership import OwnedPartition, position_after
+from resegment.agents.ownership import OwnedPartition, position_after, tally
 from resegment.errors import RefusedEvent
-from resegment.schemas.change import SegmentChange
+from resegment.schemas.change import SegmentChange, StandingChange
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.segmentation.account import Account
 from resegment.segmentation.engine import Engine
+from resegment.state.port import Position
 
 TICK: Final = "tick"
 """The header of a record of `signals` that carries no fact, only time."""
 
-Announce = Callable[[SegmentChange], Message]
-"""Makes the message of a change."""
+
+class Announce(Protocol):
+    """Makes the messages of what was decided."""
+
+    def change(self, change: SegmentChange) -> Message:
+        """The event of a segment change."""
+        ...
+
+    def standing(self, news: StandingChange) -> Message:
+        """What the router has to know: other gates hold."""
+        ...
+
+    def outcome(self, fact: Fact) -> Message | None:
+        """What the router has to know of an outcome; None where it is nothing to it."""
+        ...
+
+
+Owned = OwnedPartition[Account]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +62,13 @@ class _Learning:
     ticks: int = 0
     letters: list[Message] = field(default_factory=list)
     refused: list[RefusedEvent] = field(default_factory=list)
+    outcomes: list[Fact] = field(default_factory=list)
 
 
 async def segment(
     batch: Batch,
-    owned: OwnedPartition,
+    owned: Owned,
+    engine: Engine,
     *,
     publisher: Publisher,
     announce: Announce | None,
@@ -70,20 +89,19 @@ async def segment(
             accounts = await owned.accounts(learning.known)
             for name, account in list(accounts.items()):
                 try:
-                    changes += _learn(owned.engine, account, learning.known[name], learning.clock)
+                    changes += _learn(engine, account, learning.known[name], learning.clock)
                 except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
                     accounts[name] = await _learn_apart(
-                        batch, owned, name, learning, changes, dead_letters, error
+                        batch, owned, engine, name, learning, changes, dead_letters, error
                     )
             if learning.letters:
                 await publisher.publish(learning.letters)
             position = position_after(owned.position, records[-1], learning.clock)
-            changes.sort(key=lambda change: change.effective_at)
-            await owned.commit(position, accounts.values(), changes, _announced(changes, announce))
+            await _commit(owned, position, accounts.values(), changes, learning.outcomes, announce)
         return Segmented(learning.facts, learning.ticks, changes, learning.refused, learning.clock)
 
 
-async def decide_due(owned: OwnedPartition, *, announce: Announce | None) -> Sequence[SegmentChange]:
+async def decide_due(owned: Owned, engine: Engine, *, announce: Announce | None) -> Sequence[SegmentChange]:
     """Decide one slice of the accounts whose deadline the partition's clock has reached."""
     async with owned.lock:
         if not owned.due or owned.fence is None:
@@ -95,17 +113,34 @@ async def decide_due(owned: OwnedPartition, *, announce: Announce | None) -> Seq
             for name, state in owned.due:
                 account = owned.account(name, state)
                 try:
-                    changes += owned.engine.advance(account, clock, clock)
+                    changes += engine.advance(account, clock, clock)
                 except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
                     account = owned.suspend(name, state, error)
                 accounts.append(account)
-            changes.sort(key=lambda change: change.effective_at)
-            await owned.commit(owned.position, accounts, changes, _announced(changes, announce))
+            await _commit(owned, owned.position, accounts, changes, (), announce)
         return changes
 
 
-def _announced(changes: Sequence[SegmentChange], announce: Announce | None) -> list[Message]:
-    return [] if announce is None else [announce(one) for one in changes]
+async def _commit(
+    owned: Owned,
+    position: Position,
+    accounts: Iterable[Account],
+    changes: list[SegmentChange],
+    outcomes: Sequence[Fact],
+    announce: Announce | None,
+) -> None:
+    """Commit, with the messages of changes, then with those that only the router reads."""
+    changes.sort(key=lambda change: change.effective_at)
+    messages: list[Message] = []
+    if announce is not None:
+        messages += [announce.change(one) for one in changes]
+        messages += [message for one in outcomes if (message := announce.outcome(one)) is not None]
+    for account in accounts:
+        if account.news:
+            if announce is not None:
+                messages += [announce.standing(one) for one in account.news]
+            account.news.clear()
+    await owned.commit(position, accounts, messages, sizes=tally(changes), decided=len(changes))
 
 
 def _read(batch: Batch, records: Sequence[Record], clock: int, dead_letters: str) -> _Learning:
@@ -124,6 +159,8 @@ def _read(batch: Batch, records: Sequence[Record], clock: int, dead_letters: str
             learning.letters.append(bury(dead_letters, batch, record, refused))
             continue
         learning.facts += 1
+        if fact.kind == "outcome":
+            learning.outcomes.append(fact)
         groups = known.get(fact.account)
         if groups is None:
             known[fact.account] = [(clock, [(fact, record)])]
@@ -152,7 +189,8 @@ def _learn(
 
 async def _learn_apart(
     batch: Batch,
-    owned: OwnedPartition,
+    owned: Owned,
+    engine: Engine,
     name: str,
     learning: _Learning,
     changes: list[SegmentChange],
@@ -167,7 +205,7 @@ async def _learn_apart(
             tried = [*good, (known, [(fact, record)])]
             account = (await owned.accounts([name]))[name]
             try:
-                _learn(owned.engine, account, tried, learning.clock)
+                _learn(engine, account, tried, learning.clock)
                 good = tried
             except Exception as cause:  # noqa: BLE001  # the same border, for one fact
                 refused = RefusedEvent("decision-failed", f"{type(cause).__name__}: {cause}")
@@ -176,7 +214,7 @@ async def _learn_apart(
             owned.drop(name)
     account = (await owned.accounts([name]))[name]
     if good:
-        changes += _learn(owned.engine, account, good, learning.clock)
+        changes += _learn(engine, account, good, learning.clock)
     elif not learning.refused:
         raise error
     return account

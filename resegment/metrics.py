@@ -91,5 +91,38 @@ class Metrics:
             "Facts dropped because an account had too many of one kind",
             registry=registry,
         )
+        self.routed = Counter(
+            "resegment_routed", "Accounts that the router decided on, by what it decided", ["decision"],
+            registry=registry,
+        )  # fmt: skip
+        self.commands = Counter(
+            "resegment_commands", "Workflow commands by action", ["action"], registry=registry
+        )
+        self.routed_size = Gauge(
+            "resegment_routed_accounts", "Accounts by the router's last decision, of the partitions owned",
+            ["decision"], registry=registry,
+        )  # fmt: skip
         self.redis_memory = Gauge("resegment_redis_memory_bytes", "Memory that Redis uses", registry=registry)
         self.owned = Gauge("resegment_partitions_owned", "Partitions of `signals` owned", registry=registry)
+        self.deliveries = Counter(
+            "resegment_webhook_deliveries",
+            "Requests to webhook endpoints by what came of them: delivered, retried, buried, gone",
+            ["endpoint", "outcome"],
+            registry=registry,
+        )
+        self.delivery_seconds = Histogram(
+            "resegment_webhook_seconds", "Time that a request to a webhook endpoint took", ["endpoint"],
+            buckets=(*_SECONDS, 30.0, 60.0), registry=registry,
+        )  # fmt: skip
+        self.delivery_delay = Histogram(
+            "resegment_webhook_delay_seconds", "From a command's writing to its delivery", ["endpoint"],
+            buckets=(*_SECONDS, 60.0, 600.0, 3600.0, 86400.0), registry=registry,
+        )  # fmt: skip
+        self.webhook_state = Gauge(
+            "resegment_webhook_state", "Of an endpoint: 0 delivering, 1 probing, 2 left alone, 3 disabled",
+            ["endpoint"], registry=registry,
+        )  # fmt: skip
+        self.webhook_lag = Gauge(
+            "resegment_webhook_lag", "Records of workflow-commands that are not settled with an endpoint yet",
+            ["endpoint"], registry=registry,
+        )  # fmt: skip

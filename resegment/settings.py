@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from resegment.schemas.times import parse_duration
+
+ENV_PREFIX: Final = "RESEGMENT_"
+_LONGEST: Final = 36_500 * 86_400_000
+"""A hundred years, ms."""
+
+
+def _read_duration(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    milliseconds = parse_duration(value)
+    if milliseconds > _LONGEST:
+        raise ValueError("more than a hundred years")
+    return timedelta(milliseconds=milliseconds)
+
+
+Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
+"""A whole number with `s m h d w`."""
 
 
 class Settings(BaseSettings):
     """What may be set by an environment variable (`RESEGMENT_<NAME>`) or an option of the command line."""
 
-    model_config = SettingsConfigDict(env_prefix="RESEGMENT_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
 
     kafka: str | None = Field(
         None, description="Kafka brokers, host:port[,host:port]; none: an embedded broker"
@@ -50,14 +70,27 @@ class Settings(BaseSettings):
         8, ge=1, le=1024, description="Partitions of each topic; fixed once a prefix exists"
     )
     replication: int = Field(1, ge=1, le=9, description="Replicas of each topic that is created")
+    retention: Duration = Field(
+        timedelta(days=7),
+        ge=timedelta(minutes=1),
+        description="How long each topic that is created keeps records, but for `signals`, which keeps all",
+    )
     clock: Literal["wall", "facts"] = Field(
         "wall",
         description="wall: a fact is known from its receipt on; facts: from its recordedtime on (replays)",
     )
     segments: Path = Field(Path("segments.yaml"), description="The segments file, or a folder of them")
+    route: Literal["all", "changed", "none"] | None = Field(
+        None,
+        description="Which changes are routed from now on: all, those from one segment to another, or none; "
+        "not given: as before, none for a new prefix",
+    )
     aliases: Path | None = Field(None, description="JSON map of alternative domains to an account's own")
+    webhooks: Path | None = Field(
+        None, description="The file of webhook endpoints; none: workflow commands are delivered to none"
+    )
     folder: Path = Field(Path(".resegment"), description="Where the embedded servers keep what they keep")
-    http_host: str = Field("127.0.0.1", description="Where /healthz and /metrics are served")
+    http_host: str = Field("127.0.0.1", description="Where /healthz, /readyz and /metrics are served")
     http_port: int = Field(8300, ge=0, le=65535, description="The same; 0: a free port")
     chunk: int = Field(1000, ge=1, le=100_000, description="Records of one partition in a batch at the most")
     cached_accounts: int = Field(

@@ -8,18 +8,19 @@ from typing import Any
 import msgspec
 
 
-class Cause(msgspec.Struct, frozen=True, omit_defaults=True):
+class Cause(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What made an account move: the ids of the events, or the instant that came with none."""
 
     events: tuple[str, ...] = ()
     deadline: str | None = None
 
 
-class SegmentChange(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+class SegmentChange(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}, gc=False):
     """One move of one account; instants in ms. `from_` is None at first sight.
 
     `supersedes` is the id of an earlier change with the same `effective_at` that this one makes void, and
-    `supersedes_to` where that one had sent the account.
+    `supersedes_to` where that one had sent the account. `standing` names the suppressions and territories
+    that hold, `values` has what the play's texts and the order of those that wait use.
     """
 
     id: str
@@ -35,6 +36,17 @@ class SegmentChange(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": 
     definition_version: str
     supersedes: str | None = None
     supersedes_to: str | None = None
+    standing: tuple[str, ...] = ()
+    values: dict[str, Any] = {}
+
+
+class StandingChange(msgspec.Struct, frozen=True, kw_only=True):
+    """Which gates hold has changed, and the segment has not; instants in ms."""
+
+    account: str
+    effective_at: int
+    decided_at: int
+    standing: tuple[str, ...]
 
 
 def identify_change(

@@ -165,13 +165,14 @@ def _resolve(
     received: int | None,
     aliases: Mapping[str, str] | None,
 ) -> Fact:
-    account = registrable_domain(envelope["subject"])
-    happened = _instant("time", envelope["time"])
-    given = envelope.get("recordedtime")
-    if given is not None:
-        recorded = _instant("recordedtime", given)
+    happened, given = _instant("time", envelope["time"]), envelope.get("recordedtime")
+    recorded = None if given is None else _instant("recordedtime", given)
+    _check_sane("time", happened, envelope["time"])
+    if recorded is not None:
+        _check_sane("recordedtime", recorded, given)
     else:
         recorded = happened if received is None else received
+    account = registrable_domain(envelope["subject"])
     return Fact(
         account=aliases.get(account, account) if aliases else account,
         kind=kind,  # type: ignore[arg-type]  # a key of DATA is a Kind
@@ -196,16 +197,18 @@ def _given(data: Any) -> dict[str, Any]:
 
 def _instant(field: str, text: str) -> int:
     try:
-        ms = parse_instant(text)
+        return parse_instant(text)
     except ValueError as error:
         raise RefusedEvent("wrong-envelope", str(error), field=field) from None
+
+
+def _check_sane(field: str, ms: int, text: Any) -> None:
     if not EARLIEST <= ms < LATEST:
         raise RefusedEvent(
             "absurd-time",
             f"{text} lies outside {format_instant(EARLIEST)} to {format_instant(LATEST)}",
             field=field,
         )
-    return ms
 
 
 def _first(error: ValidationError) -> tuple[str, str]:

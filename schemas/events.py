@@ -225,6 +225,9 @@ class Outcome(Data):
     sequence: StrictStr | None = None
     amount_usd: Number | None = None
     opened_at: StrictStr | None = None
+    idempotency_key: StrictStr | None = Field(
+        None, description="Of the workflow command that accepted or rejected answers"
+    )
 
 
 DATA: Final[dict[str, type[Data]]] = {

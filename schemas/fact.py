@@ -28,7 +28,7 @@ LATEST: Final = 4_102_444_800_000
 """Times outside [1970, 2100) are absurd: milliseconds since the epoch, the second excluded."""
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One revision of one fact about one account.
 
     `(account, source, record)` is the fact's identity, `id` that of this revision. `time` is when it

@@ -19,7 +19,7 @@ CHANGE_TYPE: Final = "gtm.segment-change.v1"
 COMMAND_TYPE: Final = "gtm.workflow-command.v1"
 CONTENT_TYPE: Final = b"application/cloudevents+json"
 
-Action = Literal["enroll", "stop", "finish", "pause"]
+Action = Literal["enroll", "stop", "finish", "pause", "reassign", "escalate"]
 
 OPEN: Final = "x-open"
 """Marks, in the contracts, a vocabulary that may gain words: a consumer skips one that it does not know."""
@@ -103,7 +103,7 @@ class SegmentChangeData(BaseModel):
     account: str
     sequence_number: int = Field(ge=1, description="Counts an account's changes; a gap shows a loss")
     from_: str | None = Field(alias="from", description="Null at first sight of the account")
-    to: str
+    to: str = Field(description="The segment entered")
     effective_at: Instant = Field(description="The exact instant, RFC 3339")
     decided_at: Instant = Field(description="The partition's clock then")
     cause: ChangeCause
@@ -112,11 +112,18 @@ class SegmentChangeData(BaseModel):
     definition_version: str
     supersedes: str | None = Field(description="Id of an earlier change with this effective_at, now void")
     supersedes_to: str | None = Field(description="Where that change had sent the account")
-    play: str | None
-    message: Play | None = Field(description="The play: message, personas, channels, assets")
-    route: Route | None
+    play: str | None = Field(description="The play of the segment entered, by its name")
+    message: Play | None = Field(
+        description="The play as it is said to this account: message, personas, channels, assets"
+    )
+    route: Route | None = Field(description="The route of the segment entered")
     from_route: Route | None = Field(description="The route of the segment left")
     superseded_route: Route | None = Field(description="The route of the change made void")
+    holdout: bool = Field(False, description="Drawn not to be enrolled, so that lift can be measured")
+    standing: list[str] = Field(
+        [], description="Suppressions (suppress:NAME) and territories (territory:TEAM/MEMBER) that hold"
+    )
+    values: dict[str, Any] = Field({}, description="Attributes and traits that the play's texts use")
 
 
 class WorkflowCommandData(BaseModel):
@@ -124,15 +131,34 @@ class WorkflowCommandData(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    action: Action = Field(json_schema_extra={OPEN: True})
-    account: str
-    workflow: str
-    owner: str | None = Field(description="The team that the route names")
-    qualification: str | None
-    play: str | None
-    segment: str
-    idempotency_key: str
+    action: Action = Field(
+        description="enroll: put it into the workflow, or go on in it with what is said now; stop: take it out at "
+        "once; finish: let it run to its end; pause: halt it; reassign: another owner; escalate: tell the owner "
+        "that nobody has answered",
+        examples=["enroll"],
+        json_schema_extra={OPEN: True},
+    )
+    account: str = Field(description="The registrable domain", examples=["acme.com"])
+    workflow: str = Field(
+        description="What it is about: of a stop, what is left", examples=["founder-led-sales"]
+    )
+    owner: str | None = Field(
+        description="Who owns the account now: a member of the team, or a queue; of an escalation, who is told"
+    )
+    qualification: str | None = Field(description="How the account is qualified, by the name in the route")
+    play: str | None = Field(description="The play by its name, of an enroll and a reassign")
+    segment: str = Field(description="The segment that put the account into the workflow")
+    idempotency_key: str = Field(
+        description="The id of the event, too: what comes again under it is the same command",
+        examples=["f2ce9a31d4b7480c9cb0a1d0f4b7a2c5"],
+    )
     cause: CommandCause
+    team: str | None = Field(None, description="The team that the route names")
+    accept_by: Instant | None = Field(
+        None, description="Until when an outcome accepted or rejected with this key is awaited"
+    )
+    reason: str | None = Field(None, description="Why, where it is not the change itself; for people")
+    message: Play | None = Field(None, description="The play as it is for this account, of an enrolment")
 
 
 class WorkflowCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,16 +173,21 @@ class WorkflowCommand(msgspec.Struct, frozen=True, kw_only=True):
     segment: str
     idempotency_key: str
     cause: dict[str, Any]
+    team: str | None = None
+    accept_by: str | None = None
+    reason: str | None = None
+    message: msgspec.Raw | None = None
 
 
 def encode_change(
     change: SegmentChange,
-    plays: Mapping[str, Mapping[str, Any]],
+    play: str | None,
+    message: Mapping[str, Any] | None,
     routes: Mapping[str, Mapping[str, Any] | None],
-    play_of: Mapping[str, str | None],
+    *,
+    holdout: bool = False,
 ) -> bytes:
-    """The event of a change. `plays` are by play name, `routes` and `play_of` by segment name."""
-    play = play_of.get(change.to)
+    """The event of a change: with its play by name and as it is said, and the routes by segment name."""
     data = {
         "account": change.account,
         "sequence_number": change.sequence_number,
@@ -171,61 +202,29 @@ def encode_change(
         "supersedes": change.supersedes,
         "supersedes_to": change.supersedes_to,
         "play": play,
-        "message": None if play is None else plays[play],
+        "message": message,
         "route": routes.get(change.to),
         "from_route": None if change.from_ is None else routes.get(change.from_),
         "superseded_route": None if change.supersedes_to is None else routes.get(change.supersedes_to),
+        "holdout": holdout,
+        "standing": change.standing,
+        "values": change.values,
     }
     return orjson.dumps(
         _event(change.id, CHANGE_TYPE, "/resegment/segmenter", change.account, data["effective_at"], data)
     )
 
 
-def commands_for(change_id: str, change: Mapping[str, Any]) -> list[WorkflowCommand]:
-    """What one change (its event's id and data) asks of workflows: leave the old one, then enter the new one.
-
-    A change that makes an earlier one of the same instant void cancels what that one began, and does not
-    leave the old workflow a second time. Raises KeyError or TypeError for what is no change.
-    """
-    account, target, route = change["account"], change["to"], change["route"]
-    workflow = None if route is None else route["workflow"]
-    commands: list[WorkflowCommand] = []
-
-    def command(action: Action, of: Mapping[str, Any], segment: str) -> None:
-        commands.append(
-            WorkflowCommand(
-                action=action,
-                account=account,
-                workflow=of["workflow"],
-                owner=of.get("team"),
-                qualification=of.get("qualification"),
-                play=change["play"] if segment == target else None,
-                segment=segment,
-                idempotency_key=_hash(change_id, action, of["workflow"]),
-                cause={
-                    "change": change_id,
-                    "sequence_number": change["sequence_number"],
-                    "effective_at": change["effective_at"],
-                },
-            )
-        )
-
-    superseded, left = change.get("superseded_route"), change.get("from_route")
-    if superseded is not None and superseded["workflow"] != workflow:
-        command("stop", superseded, change["supersedes_to"])
-    elif change.get("supersedes") is None and left is not None and left["workflow"] != workflow:
-        command(left.get("on_exit", "stop"), left, change["from"])
-    if route is not None:
-        command("enroll", route, target)
-    return commands
+def identify_command(change: str, action: Action, workflow: str, attempt: int = 0) -> str:
+    """The idempotency key: the same command has the same, always. `attempt` counts later decisions on a change."""
+    return _hash(change, action, workflow, *((attempt,) if attempt else ()))
 
 
 def encode_command(command: WorkflowCommand) -> bytes:
     """The event of a command; its id is the idempotency key."""
-    data = msgspec.to_builtins(command)
     at = command.cause["effective_at"]
-    return orjson.dumps(
-        _event(command.idempotency_key, COMMAND_TYPE, "/resegment/router", command.account, at, data)
+    return msgspec.json.encode(
+        _event(command.idempotency_key, COMMAND_TYPE, "/resegment/router", command.account, at, command)
     )
 
 

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
 
 from resegment.schemas.times import parse_duration
 
@@ -28,6 +38,37 @@ Duration = Annotated[
 PositiveDuration = Annotated[
     StrictStr, AfterValidator(_check_positive), Field(json_schema_extra={"pattern": "^[0-9]{1,12}[smhdw]$"})
 ]
+
+
+def read_share(text: str) -> float:
+    """`10%` as 0.1. Raises ValueError."""
+    number = float(text.removesuffix("%")) / 100 if text.endswith("%") else -1.0
+    if not 0 < number < 1:
+        raise ValueError("expected a share between 0% and 100%, like 10%")
+    return number
+
+
+def _check_share(text: str) -> str:
+    read_share(text)
+    return text
+
+
+def _check_day(text: str) -> str:
+    dt.date.fromisoformat(text)
+    return text
+
+
+Share = Annotated[
+    StrictStr,
+    AfterValidator(_check_share),
+    Field(json_schema_extra={"pattern": r"^[0-9]{1,2}(\.[0-9]+)?%$", "examples": ["10%"]}),
+]
+Day = Annotated[
+    StrictStr,
+    AfterValidator(_check_day),
+    Field(json_schema_extra={"pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "examples": ["2026-12-24"]}),
+]
+Domain = Annotated[StrictStr, Field(min_length=1, max_length=253)]
 
 
 class Part(BaseModel):
@@ -80,14 +121,21 @@ class Play(Part):
     assets: list[Text] = []
 
 
+OnExit = Literal["stop", "finish", "pause"]
+
+
 class Route(Part):
     """Where an account of the segment goes."""
 
     workflow: Word
     team: Word | None = None
     qualification: Word | None = None
-    on_exit: Literal["stop", "finish", "pause"] = Field(
-        "stop", description="What becomes of the workflow left"
+    on_exit: OnExit = Field("stop", description="What becomes of the workflow left")
+    reentry: Literal["always", "never"] = Field(
+        "always", description="Whether an account that was in this workflow may be enrolled in it again"
+    )
+    cooldown: PositiveDuration | None = Field(
+        None, description="How long after it left this workflow an account is not enrolled in it again"
     )
 
 
@@ -97,6 +145,15 @@ class HoldTimes(Part):
     min_dwell: Duration | None = None
     cooldown: Duration | None = None
     exit_when: Any = None
+
+
+class Holdout(Part):
+    """A stable random share of the segment's accounts that is not enrolled, so that lift can be measured."""
+
+    share: Share
+    salt: Word | None = Field(
+        None, description="Another one draws other accounts; default: the segment's name"
+    )
 
 
 Layer = Literal["firmographic", "technographic", "behavioral", "needs"]
@@ -111,6 +168,7 @@ class SegmentEntry(Part):
     hypothesis: Text | None = None
     when: Any
     hold: HoldTimes | None = None
+    holdout: Share | Holdout | None = None
     play: Word
     route: Route
 
@@ -125,11 +183,89 @@ class FallbackEntry(Part):
     route: Route | None = None
 
 
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class Absence(Part):
+    """Days on which a member takes no new account, both ends included (UTC)."""
+
+    first: Day = Field(alias="from")
+    last: Day = Field(alias="to")
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Absence:
+        if self.last < self.first:
+            raise ValueError("an absence ends on its first day or later")
+        return self
+
+
+class Member(Part):
+    """Somebody who owns accounts; `territory` is a condition that the account must meet."""
+
+    name: Word
+    weight: Annotated[StrictInt, Field(gt=0, le=1000)] = 1
+    capacity: Annotated[StrictInt, Field(gt=0)] | None = Field(
+        None, description="Open accounts at the most, those of other teams included"
+    )
+    territory: Any = None
+    days: Annotated[list[Weekday], Field(min_length=1)] = Field(
+        ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], description="Days of new accounts (UTC)"
+    )
+    absences: list[Absence] = []
+
+
+class Order(Part):
+    """The accounts that wait, by the value of an attribute or trait when they entered the segment."""
+
+    highest: Word | None = None
+    lowest: Word | None = None
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Order:
+        if (self.highest is None) is (self.lowest is None):
+            raise ValueError("expected one of highest and lowest")
+        return self
+
+
 class Team(Part):
-    """Who owns the accounts of a route."""
+    """Who owns the accounts of a route, and how they are shared out."""
 
     description: Text | None = None
-    members: list[Word] = []
+    members: list[Word | Member] = []
+    strategy: Literal["round-robin", "least-loaded"] = Field(
+        "round-robin",
+        description="By weights in turn, or to whom has the fewest open accounts for the weight",
+    )
+    sticky: StrictBool = Field(True, description="An account that comes back goes to who had it")
+    accounts: dict[Domain, Word] = Field({}, description="Named accounts: domain to member")
+    fallback: Word | None = Field(
+        None, description="The queue where nobody has room; default: the team's name"
+    )
+    per_day: Annotated[StrictInt, Field(gt=0)] | None = Field(
+        None, description="New enrolments a day (UTC) at the most; the others wait"
+    )
+    order: Literal["priority", "oldest", "newest"] | Order = Field(
+        "priority", description="Which of those that wait comes first"
+    )
+
+
+class Qualification(Part):
+    """How accounts are qualified, and how soon somebody must have accepted one."""
+
+    description: Text | None = None
+    sla: PositiveDuration | None = Field(None, description="Time to an outcome accepted or rejected")
+    escalate_to: Word | None = Field(None, description="Who is told after that; default: the team")
+
+
+class Suppression(Part):
+    """Accounts that are never enrolled: by a condition, or listed in a file, a domain a line."""
+
+    name: Word
+    when: Any = None
+    file: Text | None = Field(None, description="Path from the segments file; `#` begins a comment")
+
+
+BuiltIn = Literal["customers", "open-opportunities", "do-not-contact", "bounced"]
 
 
 class TestGiven(Part):
@@ -168,4 +304,6 @@ class SegmentsFile(Part):
     plays: dict[str, Play] = {}
     personas: dict[str, Persona] = {}
     teams: dict[str, Team | None] = {}
+    qualifications: dict[str, Qualification] = {}
+    suppression: list[BuiltIn | Suppression] = Field([], description="Who is never enrolled, in this order")
     tests: list[TestEntry] = []

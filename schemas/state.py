@@ -39,7 +39,7 @@ class Membership(msgspec.Struct, array_like=True, frozen=True, gc=False):
     left: dict[str, int] = {}
 
 
-class AccountState(msgspec.Struct, array_like=True):
+class AccountState(msgspec.Struct, array_like=True, gc=False):
     """Everything that decides an account's segment, now and later.
 
     `at` is the instant of the latest change, `before` the membership before that instant and `change` that
@@ -55,6 +55,7 @@ class AccountState(msgspec.Struct, array_like=True):
     deadline: int | None = None
     pruned: int = 0
     dropped: int = 0
+    standing: tuple[str, ...] = ()
 
 
 class _Rest(msgspec.Struct, array_like=True):
@@ -68,7 +69,11 @@ class _Rest(msgspec.Struct, array_like=True):
     deadline: int | None
     pruned: int
     dropped: int
+    standing: tuple[str, ...]
 
+
+_FIELDS: Final = 0x90 | 10
+"""How MessagePack begins an array of ten: the entries and the nine fields of `_Rest`."""
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(AccountState)
@@ -88,11 +93,11 @@ def encode_with(state: AccountState, body: bytes | bytearray) -> bytes:
     """The same bytes as `encode_state`, with the entries' own taken from `body`."""
     count = len(state.entries)
     if count < 16:
-        head = bytes((0x99, 0x90 | count))
+        head = bytes((_FIELDS, 0x90 | count))
     elif count < 1 << 16:
-        head = b"\x99\xdc" + count.to_bytes(2, "big")
+        head = bytes((_FIELDS, 0xDC)) + count.to_bytes(2, "big")
     else:
-        head = b"\x99\xdd" + count.to_bytes(4, "big")
+        head = bytes((_FIELDS, 0xDD)) + count.to_bytes(4, "big")
     rest = _Rest(
         state.membership,
         state.sequence,
@@ -102,8 +107,9 @@ def encode_with(state: AccountState, body: bytes | bytearray) -> bytes:
         state.deadline,
         state.pruned,
         state.dropped,
+        state.standing,
     )
-    # Past its own first byte, which says how many fields it has: 0x99 says that for both parts.
+    # Past its own first byte, which says how many fields it has: _FIELDS says that for both parts.
     return b"".join((head, body, _encoder.encode(rest)[1:]))
 
 

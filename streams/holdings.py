@@ -1,4 +1,4 @@
-"""The partitions of `signals` that a worker owns: taken, worked on in the background, given back."""
+"""The partitions that a worker owns: taken, worked on in the background, given back."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import structlog
 
 from resegment.agents.batch import Publisher
-from resegment.agents.ownership import OutOfStep, OwnedPartition
+from resegment.agents.ownership import Kept, OutOfStep, OwnedPartition
 from resegment.agents.relay import relay
-from resegment.agents.segmenter import Announce, decide_due
 from resegment.errors import ResegmentError
 from resegment.metrics import Metrics
-from resegment.schemas.change import SegmentChange
-from resegment.segmentation.engine import Engine
-from resegment.state.port import Fenced, PartitionStore, RolledBack, StoreUnavailable
+from resegment.state.port import Fenced, RolledBack, StoreUnavailable
 from resegment.streams.publisher import PublishFailed
 
 log = structlog.get_logger(__name__)
@@ -27,9 +24,12 @@ LOST = (Fenced, RolledBack, OutOfStep)
 """Errors after which a partition is taken anew."""
 
 
+A = TypeVar("A", bound=Kept)
+
+
 @dataclass(slots=True)
-class _Held:
-    partition: OwnedPartition
+class _Held(Generic[A]):
+    partition: OwnedPartition[A]
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
@@ -37,42 +37,42 @@ UNPUBLISHED: Final = 16
 """How many batches of changes may wait for the relay before no more of those that time brings are decided."""
 
 
-class Holdings:
-    """What a worker owns. `restart` reads a partition of `signals` anew from its position.
+class Holdings(Generic[A]):
+    """What a worker owns for one stage. `own` makes a partition, `decide` decides a slice of what is due in it.
 
-    `decided` is told of changes that time made; `failed` of an error that no retry mends.
+    `relay` and `due` name the two in metrics, `restart` reads a partition anew from its position, and `failed`
+    is told of an error that no retry mends.
     """
 
     def __init__(
         self,
         *,
-        engine: Engine,
-        store: Callable[[int], PartitionStore],
+        own: Callable[[int], OwnedPartition[A]],
+        decide: Callable[[OwnedPartition[A]], Awaitable[None]],
         publisher: Publisher,
-        announce: Announce,
         metrics: Metrics,
         restart: Callable[[int], Awaitable[None]],
-        decided: Callable[[Sequence[SegmentChange]], None],
         failed: Callable[[BaseException], None],
-        cached_accounts: int,
         new_logs_are_expected: bool,
+        relay: str = "relay",
+        due: str = "deadlines",
     ) -> None:
-        self._engine, self._store, self._publisher = engine, store, publisher
-        self._announce, self._metrics, self._restart = announce, metrics, restart
-        self._decided, self._failed = decided, failed
-        self._cached = cached_accounts
+        self._own, self._decide_due, self._publisher = own, decide, publisher
+        self._metrics, self._restart, self._failed = metrics, restart, failed
         self._quiet = new_logs_are_expected
-        self._held: dict[int, _Held] = {}
+        self._relayed, self._due = relay, due
+        self._held: dict[int, _Held[A]] = {}
+        self._taken = asyncio.Event()
         # One is decided while another's commit is under way: more at a time would only keep live events waiting.
         self._turn = asyncio.Semaphore(2)
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def __iter__(self) -> Iterator[OwnedPartition]:
+    def __iter__(self) -> Iterator[OwnedPartition[A]]:
         return iter([held.partition for held in self._held.values()])
 
-    def get(self, partition: int) -> OwnedPartition | None:
+    def get(self, partition: int) -> OwnedPartition[A] | None:
         """The partition, where it is owned."""
         held = self._held.get(partition)
         return None if held is None else held.partition
@@ -86,15 +86,21 @@ class Holdings:
         """Take a partition that was assigned; the offset to read from is returned. Raises StoreUnavailable."""
         held = self._held.get(partition)
         if held is None:
-            owned = OwnedPartition(
-                partition, self._store(partition), self._engine, cached_accounts=self._cached
-            )
+            owned = self._own(partition)
             held = self._held[partition] = _Held(owned)
             work = (self._relay(owned), self._decide(owned))
             held.tasks = [asyncio.create_task(self._guard(one)) for one in work]
         offset = await held.partition.take(topic_id)
         self.tell(held.partition)
+        self._taken.set()
         return offset
+
+    async def taken(self, partition: int) -> OwnedPartition[A]:
+        """Wait until the partition is taken."""
+        while (owned := self.get(partition)) is None or owned.fence is None:
+            self._taken.clear()
+            await self._taken.wait()
+        return owned
 
     async def release(self, partition: int) -> None:
         """Let a partition go that was revoked."""
@@ -103,13 +109,13 @@ class Holdings:
             await cancel(held.tasks)
             held.partition.forget()
 
-    async def retake(self, owned: OwnedPartition, error: ResegmentError) -> None:
+    async def retake(self, owned: OwnedPartition[A], error: ResegmentError) -> None:
         """Drop what is in memory and begin again from what the store says."""
         log.warning("taking a partition anew", partition=owned.number, reason=error.message)
         self._metrics.retakes.labels(type(error).__name__).inc()
         await self._restart(owned.number)
 
-    async def check(self, owned: OwnedPartition) -> None:
+    async def check(self, owned: OwnedPartition[A]) -> None:
         """Notice, in an idle partition too, that it was fenced off or rolled back."""
         if owned.lock.locked() or owned.fence is None:
             return
@@ -120,7 +126,7 @@ class Holdings:
         except LOST as error:
             await self.retake(owned, error)
 
-    def tell(self, owned: OwnedPartition) -> None:
+    def tell(self, owned: OwnedPartition[A]) -> None:
         """Log and count what nobody may overlook."""
         notices = owned.notices
         self._metrics.log_gaps.inc(notices.gaps)
@@ -145,31 +151,33 @@ class Holdings:
             log.exception("partition task failed")
             self._failed(error)
 
-    async def _relay(self, owned: OwnedPartition) -> None:
+    async def _relay(self, owned: OwnedPartition[A]) -> None:
         delay = 0.1
         while True:
             try:
-                sent = await relay(owned, publisher=self._publisher)
-                self._metrics.events_out.labels("relay").inc(sent)
+                await owned.outgoing.first(1)  # so that what is measured is work
+                with self._metrics.batch_seconds.labels(self._relayed).time():
+                    sent = await relay(owned, publisher=self._publisher)
+                self._metrics.events_out.labels(self._relayed).inc(sent)
                 delay = 0.1
             except (PublishFailed, StoreUnavailable) as error:
-                self._metrics.failures.labels("relay", type(error).__name__).inc()
+                self._metrics.failures.labels(self._relayed, type(error).__name__).inc()
                 log.warning("outbox not published yet", partition=owned.number, reason=error.message)
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, 5.0)
 
-    async def _decide(self, owned: OwnedPartition) -> None:
+    async def _decide(self, owned: OwnedPartition[A]) -> None:
         while True:
             await owned.wait_due()
             await owned.outgoing.fewer_than(UNPUBLISHED)
             try:
                 async with self._turn:
-                    changes = await decide_due(owned, announce=self._announce)
-                self._decided(changes)
+                    with self._metrics.batch_seconds.labels(self._due).time():
+                        await self._decide_due(owned)
             except LOST as error:
                 await self.retake(owned, error)
-            except StoreUnavailable as error:
-                self._metrics.failures.labels("deadlines", type(error).__name__).inc()
+            except (PublishFailed, StoreUnavailable) as error:
+                self._metrics.failures.labels(self._due, type(error).__name__).inc()
                 await self.retake(owned, error)
             await asyncio.sleep(0)  # live events come between two slices
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from resegment.routing.words import advise
 from resegment.schemas.times import format_instant
 from resegment.state.failures import FAILURES, unavailable
 from resegment.state.reader import PartitionLook, PrefixReader
 from resegment.streams.letters import LetterCount
 from resegment.streams.registry import read_workers
+from resegment.streams.routing import RoutingLook, describe_routing_look, look_at_routing
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -41,6 +43,7 @@ class Overview:
     workers: Sequence[WorkerLook]
     partitions: Sequence[PartitionLook]
     letters: LetterCount
+    routing: RoutingLook = field(default_factory=RoutingLook)
 
     @property
     def owners(self) -> dict[int, str]:
@@ -69,15 +72,16 @@ async def look(
     except FAILURES as error:
         raise unavailable("read the workers", error) from error
     clock = held.get("clock", "wall")
-    here = time.time()
+    here, told = time.time(), now if clock == "wall" else None
     return Overview(
         prefix=reader.prefix,
         clock=clock,
         definition=held.get("definition", ""),
         now=now,
         workers=[_worker(name, entry, here) for name, entry in sorted(workers.items())],
-        partitions=await reader.look(now if clock == "wall" else None),
+        partitions=await reader.look(told),
         letters=letters,
+        routing=await look_at_routing(client, reader, held, told),
     )
 
 
@@ -91,23 +95,35 @@ def find_problems(overview: Overview) -> list[str]:
     elif lost:
         problems.append(f"{_name(lost)} no owner: events wait there")
     for one in overview.partitions:
-        waiting = 0 if one.waiting_since is None else overview.now - one.waiting_since
-        if waiting > PATIENCE:
-            problems.append(
-                f"the outbox of partition {one.number} is not emptying: {one.outbox:,} "
-                f"{'commit waits' if one.outbox == 1 else 'commits wait'} to be published, "
-                f"the oldest for {spell_length(waiting)}"
-            )
-        late = (
-            0 if one.next_deadline is None or overview.clock != "wall" else overview.now - one.next_deadline
-        )
-        if late > PATIENCE:
-            problems.append(
-                f"partition {one.number} decides late: {one.due:,} "
-                f"{'account is' if one.due == 1 else 'accounts are'} due, the first for {spell_length(late)}"
-            )
+        problems += _find_delays(overview, one, "the outbox", "")
+    for one in overview.routing.partitions:
+        problems += _find_delays(overview, one, "the router's outbox", "the router of ")
     if overview.letters.problem is not None:
         problems.append(f"the dead letters could not be counted: {overview.letters.problem}")
+    return problems
+
+
+def find_notes(overview: Overview) -> list[str]:
+    """What is no problem, and yet to be known, one sentence each."""
+    advice = advise(overview.routing.mode, overview.routing.decisions.get("enrolled", 0))
+    return [] if advice is None else [advice]
+
+
+def _find_delays(overview: Overview, one: PartitionLook, outbox: str, whose: str) -> list[str]:
+    problems = []
+    waiting = 0 if one.waiting_since is None else overview.now - one.waiting_since
+    if waiting > PATIENCE:
+        problems.append(
+            f"{outbox} of partition {one.number} is not emptying: {one.outbox:,} "
+            f"{'commit waits' if one.outbox == 1 else 'commits wait'} to be published, "
+            f"the oldest for {spell_length(waiting)}"
+        )
+    late = 0 if one.next_deadline is None or overview.clock != "wall" else overview.now - one.next_deadline
+    if late > PATIENCE:
+        problems.append(
+            f"{whose}partition {one.number} decides late: {one.due:,} "
+            f"{'account is' if one.due == 1 else 'accounts are'} due, the first for {spell_length(late)}"
+        )
     return problems
 
 
@@ -120,6 +136,7 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
         "at": format_instant(overview.now),
         "healthy": not problems,
         "problems": problems,
+        "notes": find_notes(overview),
         "clock": overview.clock,
         "definition_version": overview.definition,
         "accounts": sum(one.accounts for one in overview.partitions),
@@ -148,6 +165,7 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
             }
             for one in overview.partitions
         ],
+        "routing": describe_routing_look(overview.routing),
         "dead_letters": {"reasons": dict(overview.letters.reasons), "older": overview.letters.older},
     }
 

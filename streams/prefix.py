@@ -72,6 +72,15 @@ async def set_rebuilding(client: Redis, prefix: str, *, begun: bool) -> None:
         raise unavailable("mark the rebuild", error) from error
 
 
+async def set_routing(client: Redis, prefix: str, mode: str) -> None:
+    """Choose which changes are routed. Raises StoreUnavailable."""
+    try:
+        answer: Any = client.hset(prefix_key(prefix), "routing", mode)
+        await answer
+    except FAILURES as error:
+        raise unavailable("set the mode of routing", error) from error
+
+
 async def agree(client: Redis, prefix: str, *, partitions: int, clock: str, definition: str) -> None:
     """Set what the prefix has not yet, and refuse what differs. Raises PrefixDiffers or StoreUnavailable."""
     key = prefix_key(prefix)

@@ -11,7 +11,7 @@ from aiokafka import ConsumerRecord
 
 from resegment.agents.batch import Batch, Message
 from resegment.agents.ownership import OwnedPartition
-from resegment.agents.segmenter import decide_due, segment
+from resegment.agents.segmenter import Owned, decide_due, segment
 from resegment.errors import ResegmentError
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.state import AccountState, decode_state
@@ -77,7 +77,8 @@ class _Nowhere:
 
 
 async def rebuild_partition(
-    owned: OwnedPartition,
+    owned: Owned,
+    engine: Engine,
     source: Source,
     *,
     log: str,
@@ -91,13 +92,13 @@ async def rebuild_partition(
     Raises HistoryIncomplete, TopicUnreadable, StoreUnavailable.
     """
     await owned.take(log)
-    records = await _replay(owned, source, None, progress)
+    records = await _replay(owned, engine, source, None, progress)
     mine = [name for name in floors if partition_of(name.encode(), partitions) == owned.number]
     for names in _chunks(mine):
         accounts = await owned.accounts(names)
         for name, account in accounts.items():
             account.state.sequence = max(account.state.sequence, floors[name])
-        await owned.commit(owned.position, accounts.values(), (), ())
+        await owned.commit(owned.position, accounts.values())
     return records
 
 
@@ -117,7 +118,7 @@ async def verify_partition(
     memory = Memory()
     owned = OwnedPartition(number, MemoryStore(memory, number), engine)
     await owned.take("")
-    await _replay(owned, source, upto, progress)
+    await _replay(owned, engine, source, upto, progress)
     differences: list[Difference] = []
     expected = dict(memory.accounts)
     for name, value in stored.items():
@@ -170,7 +171,9 @@ async def read_floors(source: Source) -> dict[str, int]:
     return floors
 
 
-async def _replay(owned: OwnedPartition, source: Source, upto: int | None, progress: Progress | None) -> int:
+async def _replay(
+    owned: Owned, engine: Engine, source: Source, upto: int | None, progress: Progress | None
+) -> int:
     topic = source.topics.signals.name
     total = 0
     async with reading(source.bootstrap, topic, [owned.number], security=source.security) as reader:
@@ -179,7 +182,7 @@ async def _replay(owned: OwnedPartition, source: Source, upto: int | None, progr
         async for records in reader.to_end():
             wanted = [record for record in records if upto is None or record.offset < upto]
             for chunk in _chunks(wanted):
-                await _learn(owned, topic, chunk, source.topics.dead_letters.name)
+                await _learn(owned, engine, topic, chunk, source.topics.dead_letters.name)
                 total += len(chunk)
                 if progress is not None:
                     progress(len(chunk))
@@ -187,12 +190,12 @@ async def _replay(owned: OwnedPartition, source: Source, upto: int | None, progr
 
 
 async def _learn(
-    owned: OwnedPartition, topic: str, records: Sequence[ConsumerRecord], dead_letters: str
+    owned: Owned, engine: Engine, topic: str, records: Sequence[ConsumerRecord], dead_letters: str
 ) -> None:
     batch = Batch(topic, owned.number, records)
-    await segment(batch, owned, publisher=_Nowhere(), announce=None, dead_letters=dead_letters)
+    await segment(batch, owned, engine, publisher=_Nowhere(), announce=None, dead_letters=dead_letters)
     while owned.due:
-        await decide_due(owned, announce=None)
+        await decide_due(owned, engine, announce=None)
 
 
 def _chunks(items: Sequence[_T]) -> list[Sequence[_T]]:

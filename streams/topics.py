@@ -77,6 +77,7 @@ class Topics:
     replay: Topic = field(init=False)
     signals: Topic = field(init=False)
     segment_changes: Topic = field(init=False)
+    routing_events: Topic = field(init=False)
     workflow_commands: Topic = field(init=False)
     dead_letters: Topic = field(init=False)
 
@@ -132,6 +133,10 @@ _DECLARED: Mapping[str, Topic] = {
     "replay": Topic("triggers.replay", "sorted history of all kinds, on the clock of its facts"),
     "signals": Topic("signals", "every accepted fact and tick, by account: the truth", retention=None),
     "segment_changes": Topic("segment-changes", "accounts that entered another segment"),
+    "routing_events": Topic(
+        "routing-events",
+        "what the router has to know beside segment changes: suppressions, outcomes, requests",
+    ),
     "workflow_commands": Topic("workflow-commands", "what sequencers and CRMs are to do"),
     "dead_letters": Topic("dead-letters", "what was refused, and why"),
 }

@@ -11,6 +11,8 @@ from aiokafka.errors import KafkaError
 
 from resegment.errors import ResegmentError
 from resegment.metrics import Metrics
+from resegment.routing.course import RoutedAccount
+from resegment.segmentation.account import Account
 from resegment.state.port import StoreUnavailable
 from resegment.streams.feed import Standing
 from resegment.streams.holdings import Holdings
@@ -30,7 +32,8 @@ class Watch:
     def __init__(
         self,
         *,
-        holdings: Holdings,
+        holdings: Holdings[Account],
+        routed: Holdings[RoutedAccount],
         metrics: Metrics,
         registry: Registry,
         segments: Sequence[str],
@@ -40,7 +43,7 @@ class Watch:
         now: Callable[[], int],
         stalled_after: float,
     ) -> None:
-        self._holdings, self._metrics, self._registry = holdings, metrics, registry
+        self._holdings, self._routed, self._metrics, self._registry = holdings, routed, metrics, registry
         self._segments, self._standings, self._redis_memory = segments, standings, redis_memory
         self._dropped, self._now, self._stalled_after = dropped, now, stalled_after
         self._told_dropped = 0
@@ -95,6 +98,7 @@ class Watch:
             for name, size in (await owned.store.sizes()).items():
                 sizes[name] = sizes.get(name, 0) + size
             await self._holdings.check(owned)
+        await self._look_at_routes()
         for name, size in sizes.items():
             metrics.segment_size.labels(name).set(size)
         dropped = self._dropped()
@@ -103,3 +107,12 @@ class Watch:
         metrics.redis_memory.set(await self._redis_memory())
         lag = {f"{one.topic}:{one.partition}": one.lag or 0 for one in standings}
         await self._registry.report(self._holdings.numbers, lag)
+
+    async def _look_at_routes(self) -> None:
+        decided: dict[str, int] = {}
+        for owned in self._routed:
+            for name, size in (await owned.store.sizes()).items():
+                decided[name] = decided.get(name, 0) + size
+            await self._routed.check(owned)
+        for name, size in decided.items():
+            self._metrics.routed_size.labels(name).set(size)

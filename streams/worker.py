@@ -15,19 +15,28 @@ from redis.asyncio import Redis
 from resegment.agents.batch import Batch
 from resegment.agents.deadlines import tick
 from resegment.agents.intake import take_in
-from resegment.agents.router import route
-from resegment.agents.segmenter import segment
+from resegment.agents.ownership import OwnedPartition
+from resegment.agents.router import Owned as RoutedPartition
+from resegment.agents.router import Routed, Router, hear, pass_time, route, route_due
+from resegment.agents.segmenter import Owned as SegmentedPartition
+from resegment.agents.segmenter import decide_due, segment
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.metrics import Metrics
+from resegment.routing.course import Courses, RoutedAccount
+from resegment.routing.policy import Policy, list_files
 from resegment.schemas.change import SegmentChange
+from resegment.segmentation.account import Account
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.engine import Engine
 from resegment.segmentation.program import Limits, Program
 from resegment.settings import Settings
+from resegment.sources.suppressions import ListFiles
 from resegment.state.failures import FAILURES, unavailable
+from resegment.state.owners_redis import OwnerStore
+from resegment.state.port import StoreUnavailable
 from resegment.state.redis import PartitionStore
 from resegment.streams import topics as topics_module
-from resegment.streams.announcing import announcer
+from resegment.streams.announcing import Announcer
 from resegment.streams.application import Application, create_app, running
 from resegment.streams.binding import bind
 from resegment.streams.feed import Feed, Standing
@@ -39,6 +48,8 @@ from resegment.streams.reaching import check_access
 from resegment.streams.reading import has_records
 from resegment.streams.registry import Registry
 from resegment.streams.security import KafkaSecurity, connect_redis, read_memory, secure_kafka
+from resegment.streams.steering import Steering
+from resegment.streams.stopping import Stopping
 from resegment.streams.topics import Topics, TopicsUnavailable
 from resegment.streams.watch import Stalled, Watch
 
@@ -80,8 +91,9 @@ class Worker:
         aliases: Mapping[str, str] | None = None,
         now: Callable[[], int] = wall_clock,
         agents: Collection[str] = AGENTS,
+        stopping: Stopping | None = None,
     ) -> None:
-        """`agents`: which of AGENTS run; a benchmark leaves some out."""
+        """`agents`: which of AGENTS run; a benchmark leaves some out. `stopping`: the deadline of a stop."""
         self.settings = settings
         self.definition = definition
         self.metrics = Metrics()
@@ -91,13 +103,18 @@ class Worker:
         self.changes_decided = 0
         self._bootstrap, self._redis_url = bootstrap, redis_url
         self._topic_id = log_identity
+        self._changes_id = log_identity
+        self.policy = Policy(definition)
         self._aliases = aliases
         self._now = now
         self._agents = agents
-        self._announce = announcer(definition, self.topics.segment_changes.name)
+        self._stopping = stopping or Stopping()
+        self._announce = Announcer(definition, self.topics)
         self._fatal: asyncio.Future[BaseException] | None = None
         self.app: Application
-        self.owned: Holdings
+        self.owned: Holdings[Account]
+        self.routed: Holdings[RoutedAccount]
+        self._router: Router
         self._watch: Watch
         self._publisher: KafkaPublisher
         self._redis: Redis
@@ -106,25 +123,29 @@ class Worker:
     async def running(self) -> AsyncIterator[Worker]:
         """Connect, take partitions, work; leaving stops it cleanly."""
         settings = self.settings
-        security = secure_kafka(settings)
+        security, stop = secure_kafka(settings), self._stopping.step
         self._fatal = asyncio.get_running_loop().create_future()
         async with AsyncExitStack() as stack:
             self._redis = connect_redis(settings, self._redis_url)
-            stack.push_async_callback(self._redis.aclose)
+            stack.push_async_callback(stop, "the client of Redis", 0.5, self._redis.aclose)
             await self._prepare(security)
             self._compose(security)
-            await stack.enter_async_context(self._publisher)
+            await self._publisher.start()
+            stack.push_async_callback(stop, "the publisher", 1.5, self._publisher.stop)
+            steering = self._make_steering()
+            await steering.begin(settings.route)
             registry = Registry(self._redis, settings.prefix)
-            stack.push_async_callback(registry.leave)
+            stack.push_async_callback(stop, "the registry", 0.5, registry.leave)
             self._watch = self._make_watch(registry)
-            await stack.enter_async_context(running(self.app))
-            loops: list[Coroutine[Any, Any, None]] = [self._watch.run(), self._crash()]
+            await stack.enter_async_context(running(self.app, stopping=self._stopping))
+            loops: list[Coroutine[Any, Any, None]] = [self._watch.run(), self._crash(), steering.run()]
             if settings.clock == "wall":
                 loops.append(self._tick())
             if settings.kafka is not None:
                 loops.append(self._watch_log(security.clients()))
-            stack.push_async_callback(cancel, [asyncio.create_task(self._guard(one)) for one in loops])
-            stack.push_async_callback(self._finish)
+            tasks = [asyncio.create_task(self._guard(one)) for one in loops]
+            stack.push_async_callback(stop, "the watch", 0.5, lambda: cancel(tasks))
+            stack.push_async_callback(stop, "the relay", 2.0, self._finish)
             yield self
 
     async def _prepare(self, security: KafkaSecurity) -> None:
@@ -148,6 +169,7 @@ class Worker:
             self.topics,
             partitions=settings.partitions,
             replication=settings.replication,
+            retention={one.name: settings.retention for one in self.topics if one.retention is not None},
             **kafka,
         )
         signals = self.topics.signals.name
@@ -156,6 +178,8 @@ class Worker:
             raise StateLost(settings.prefix)
         if self._topic_id is None:
             self._topic_id = await asyncio.to_thread(identify, self._bootstrap, signals, **kafka)
+            changes = self.topics.segment_changes.name
+            self._changes_id = await asyncio.to_thread(identify, self._bootstrap, changes, **kafka)
 
     def _compose(self, security: KafkaSecurity) -> None:
         settings, topics = self.settings, self.topics
@@ -175,19 +199,15 @@ class Worker:
             heartbeat_interval=2.0 if embedded else min(3.0, settings.session_timeout / 3),
         )
         self.owned = Holdings(
-            engine=self.engine,
-            store=lambda number: self.Store(
-                self._redis, settings.prefix, number, timed=self.metrics.commit_seconds.time
-            ),
+            own=self._own,
+            decide=self._decide,
             publisher=self._publisher,
-            announce=self._announce,
             metrics=self.metrics,
             restart=lambda number: self.app.restart(topics.signals.name, number),
-            decided=self._decided,
             failed=self._die,
-            cached_accounts=settings.cached_accounts,
             new_logs_are_expected=embedded,  # its broker is a new one at each start: `up` says so, once
         )
+        self._compose_router(embedded=embedded)
         triggers = [one.name for one in topics.triggers if one is not topics.replay]
         if settings.clock == "facts":
             triggers = [topics.replay.name]
@@ -203,13 +223,83 @@ class Worker:
             released=lambda _, number: self.owned.release(number),
         )
         if "router" in self._agents:
-            bind(self.app, [topics.segment_changes.name], self._route, name="router", on_fatal=self._die)
+            bind(
+                self.app,
+                [topics.segment_changes.name],
+                self._route,
+                name="router",
+                on_fatal=self._die,
+                positions=self._assigned_changes,
+                released=lambda _, number: self.routed.release(number),
+            )
+            bind(
+                self.app,
+                [topics.routing_events.name],
+                self._hear,
+                name="router-events",
+                on_fatal=self._die,
+                positions=self._assigned_events,
+            )
+
+    def _compose_router(self, *, embedded: bool) -> None:
+        self._router = Router(
+            Courses(self.policy),
+            OwnerStore(self._redis, self.settings.prefix),
+            self._publisher,
+            self.topics.workflow_commands.name,
+            self.topics.dead_letters.name,
+            self._now if self.settings.clock == "wall" else None,
+        )
+        self.routed = Holdings(
+            own=self._own_routing,
+            decide=self._decide_routing,
+            publisher=self._publisher,
+            metrics=self.metrics,
+            restart=self._restart_routing,
+            failed=self._die,
+            new_logs_are_expected=embedded,
+            relay="router-relay",
+            due="router-deadlines",
+        )
+
+    def _own(self, number: int) -> SegmentedPartition:
+        store = self.Store(self._redis, self.settings.prefix, number, timed=self.metrics.commit_seconds.time)
+        return OwnedPartition(number, store, self.engine, cached_accounts=self.settings.cached_accounts)
+
+    def _own_routing(self, number: int) -> RoutedPartition:
+        store = self.Store(
+            self._redis,
+            self.settings.prefix,
+            number,
+            stage="router",
+            timed=self.metrics.commit_seconds.time,
+        )
+        return OwnedPartition(
+            number, store, self._router.courses, cached_accounts=self.settings.cached_accounts
+        )
+
+    async def _restart_routing(self, number: int) -> None:
+        await self.app.restart(self.topics.segment_changes.name, number)
+        await self.app.restart(self.topics.routing_events.name, number)
+
+    def _make_steering(self) -> Steering:
+        lists = ListFiles(list_files(self.definition), self.settings.segments)
+        return Steering(
+            self.policy,
+            self._redis,
+            self.settings.prefix,
+            self._publisher,
+            self.topics.routing_events.name,
+            lists.load,
+            self._now,
+        )
 
     def _make_watch(self, registry: Registry) -> Watch:
         return Watch(
             holdings=self.owned,
             metrics=self.metrics,
             registry=registry,
+            routed=self.routed,
             segments=[segment.name for segment in self.program.segments],
             standings=self.standings,
             redis_memory=self._redis_memory,
@@ -263,16 +353,20 @@ class Worker:
     # Agents
 
     async def _take_in(self, batch: Batch) -> None:
-        with self.metrics.batch_seconds.labels("intake").time():
-            taken = await take_in(
-                batch,
-                publisher=self._publisher,
-                signals=self.topics.signals.name,
-                dead_letters=self.topics.dead_letters.name,
-                clock=self.settings.clock,
-                now=self._now,
-                aliases=self._aliases,
-            )
+        try:
+            with self.metrics.batch_seconds.labels("intake").time():
+                taken = await take_in(
+                    batch,
+                    publisher=self._publisher,
+                    signals=self.topics.signals.name,
+                    dead_letters=self.topics.dead_letters.name,
+                    clock=self.settings.clock,
+                    now=self._now,
+                    aliases=self._aliases,
+                )
+        except ResegmentError as error:
+            self.metrics.failures.labels("intake", type(error).__name__).inc()
+            raise
         self._count("intake", batch, taken.accepted, taken.refused)
 
     async def _segment(self, batch: Batch) -> None:
@@ -284,6 +378,7 @@ class Worker:
                 done = await segment(
                     batch,
                     owned,
+                    self.engine,
                     publisher=self._publisher,
                     announce=self._announce,
                     dead_letters=self.topics.dead_letters.name,
@@ -300,14 +395,50 @@ class Worker:
 
     async def _route(self, batch: Batch) -> None:
         await self.owned.decided(ROUTER_PATIENCE)
-        with self.metrics.batch_seconds.labels("router").time():
-            routed = await route(
-                batch,
-                publisher=self._publisher,
-                commands=self.topics.workflow_commands.name,
-                dead_letters=self.topics.dead_letters.name,
-            )
+        await self._follow(batch, route)
+
+    async def _hear(self, batch: Batch) -> None:
+        await self._follow(batch, hear)
+
+    async def _follow(
+        self, batch: Batch, work: Callable[[Batch, RoutedPartition, Router], Awaitable[Routed]]
+    ) -> None:
+        owned = self.routed.get(batch.partition)
+        if owned is None:
+            return
+        try:
+            with self.metrics.batch_seconds.labels("router").time():
+                routed = await work(batch, owned, self._router)
+        except LOST as error:
+            await self.routed.retake(owned, error)
+            return
+        except ResegmentError as error:
+            self.metrics.failures.labels("router", type(error).__name__).inc()
+            raise
+        # the offset that Kafka keeps is that of what was commanded: from there on a rebuilt prefix goes on
+        await owned.outgoing.fewer_than(1)
         self._count("router", batch, len(routed.actions), routed.refused)
+        self._routed(routed)
+        self.routed.tell(owned)
+
+    def _routed(self, routed: Routed) -> None:
+        for decision, count in routed.decisions:
+            self.metrics.routed.labels(decision).inc(count)
+        for action, count in Counter(routed.actions).items():
+            self.metrics.commands.labels(action).inc(count)
+
+    async def _decide(self, owned: SegmentedPartition) -> None:
+        self._decided(await decide_due(owned, self.engine, announce=self._announce))
+
+    async def _decide_routing(self, owned: RoutedPartition) -> None:
+        self._routed(await route_due(owned, self._router))
+        self._watch.progress += 1
+
+    async def _assigned_changes(self, _: str, partition: int) -> int | None:
+        return await self.routed.take(partition, self._changes_id or "")
+
+    async def _assigned_events(self, _: str, partition: int) -> int | None:
+        return (await self.routed.taken(partition)).position.side
 
     async def _assigned(self, _: str, partition: int) -> int | None:
         if not await read_prefix(self._redis, self.settings.prefix):
@@ -318,12 +449,21 @@ class Worker:
     async def _tick(self) -> None:
         while True:
             late: Sequence[int] = ()
+            for owned in list(self.routed):
+                if owned.next_deadline is not None and owned.next_deadline <= self._now():
+                    await self._pass_time(owned)
             with suppress(PublishFailed):
                 late = await tick(
                     self.owned, publisher=self._publisher, signals=self.topics.signals.name, now=self._now()
                 )
             self.metrics.ticks.inc(len(late))
             await asyncio.sleep(0.5 if late else 0.1)
+
+    async def _pass_time(self, owned: RoutedPartition) -> None:
+        try:
+            await pass_time(owned, self._now())
+        except (*LOST, StoreUnavailable) as error:
+            await self.routed.retake(owned, error)
 
     async def _watch_log(self, kafka: Mapping[str, Any]) -> None:
         """End where `signals` was made anew: if the new log is long enough, no reader would ever see it."""
@@ -378,7 +518,9 @@ class Worker:
         return first is not None and first == await self._look()
 
     async def _look(self) -> tuple[tuple[str, int, int | None], ...] | None:
-        if not all(one.is_idle for one in self.owned) or len(self.owned) < self.settings.partitions:
+        if not all(one.is_idle for one in (*self.owned, *self.routed)):
+            return None
+        if len(self.owned) < self.settings.partitions:
             return None
         standings = await self.app.standings()
         if any(one.lag != 0 for one in standings):
@@ -396,7 +538,5 @@ class Worker:
 
     async def _finish(self) -> None:
         """Publish what waits in the outboxes before the producer goes."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(3.0):
-                while any(one.outgoing.entries for one in self.owned):  # noqa: ASYNC110  # the relays empty them
-                    await asyncio.sleep(0.01)
+        while any(one.outgoing.entries for one in (*self.owned, *self.routed)):  # noqa: ASYNC110  # the relays empty them
+            await asyncio.sleep(0.01)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -11,18 +11,24 @@ import orjson
 from resegment.agents.batch import Batch, Headers, Message, RecordedMessage
 from resegment.agents.ownership import OwnedPartition
 from resegment.agents.relay import relay
+from resegment.agents.router import Routed, Router, hear, pass_time, route, route_due
 from resegment.agents.segmenter import TICK, Segmented, decide_due, segment
+from resegment.routing.course import Courses
+from resegment.routing.policy import Policy
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.decoding import read_event
 from resegment.schemas.fact import Fact, encode_fact
+from resegment.schemas.routing import Mode, RoutedState, RoutingEvent, decode_routed, encode_routing_event
 from resegment.schemas.state import AccountState, decode_state
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.definition import Definition, read_definition
 from resegment.segmentation.engine import Engine, net_changes
 from resegment.segmentation.program import Program
 from resegment.state.memory import Memory, PartitionStore
-from resegment.streams.announcing import announcer
+from resegment.state.owners_memory import OwnerStore
+from resegment.streams.announcing import Announcer
 from resegment.streams.publisher import PublishFailed
+from resegment.streams.topics import Topics
 
 Json = Any
 Move = tuple[str, str | None, str, int]
@@ -133,7 +139,7 @@ class Rig:
         self.memory = memory or Memory()
         self.store = PartitionStore(self.memory, 0)
         self.owned = OwnedPartition(0, self.store, self.engine, cached_accounts=cached_accounts)
-        self.announce = announcer(definition, "segment-changes")
+        self.announce = Announcer(definition, Topics())
         self.published = Published()
         self.log = log
         self.changes: list[SegmentChange] = []
@@ -147,6 +153,7 @@ class Rig:
         done = await segment(
             Batch("signals", 0, records),
             self.owned,
+            self.engine,
             publisher=self.published,
             announce=self.announce,
             dead_letters="dead-letters",
@@ -159,7 +166,7 @@ class Rig:
         """Decide whatever is due; return in how many slices."""
         slices = 0
         while self.owned.due:
-            self.changes += await decide_due(self.owned, announce=self.announce)
+            self.changes += await decide_due(self.owned, self.engine, announce=self.announce)
             slices += 1
         return slices
 
@@ -180,6 +187,73 @@ class Rig:
         encode = msgspec.msgpack.encode
         states = {name: decode_state(value) for name, value in self.memory.accounts.items()}
         return {name: encode((one.entries, one.membership, one.deadline)) for name, one in states.items()}
+
+
+class Routing:
+    """One partition of `segment-changes` and of `routing-events` with the router over stores in memory."""
+
+    def __init__(
+        self, definition: Definition, *, mode: Mode = "all", memory: Memory | None = None, now: int | None = 0
+    ) -> None:
+        self.policy = Policy(definition, mode=mode)
+        self.memory = memory or Memory()
+        self.owners = OwnerStore()
+        self.published = Published()
+        self.now = now
+        """The wall clock, ms; None: time passes with the changes."""
+        self.owned = OwnedPartition(0, PartitionStore(self.memory, 0), Courses(self.policy))
+        clock = None if now is None else (lambda: self.now or 0)
+        self.router = Router(
+            self.owned.keeper,
+            self.owners,
+            self.published,
+            "workflow-commands",
+            "dead-letters",
+            clock,  # type: ignore[arg-type]
+        )
+        self.results: list[Routed] = []
+        self._offsets = {"segment-changes": 0, "routing-events": 0}
+
+    async def take(self) -> int:
+        return await self.owned.take("log")
+
+    def batch(self, topic: str, values: Iterable[bytes | None]) -> Batch:
+        first = self._offsets[topic]
+        records = [RecordedMessage(offset, 0, b"key", value) for offset, value in enumerate(values, first)]
+        self._offsets[topic] += len(records)
+        return Batch(topic, 0, records)
+
+    async def follow(self, *changes: bytes) -> list[Json]:
+        """Route a batch of changes; return the data of the commands that it made."""
+        return await self._done(route(self.batch("segment-changes", changes), self.owned, self.router))
+
+    async def tell(self, *events: RoutingEvent) -> list[Json]:
+        """Tell the router of events beside changes."""
+        values = [encode_routing_event(one) for one in events]
+        return await self._done(hear(self.batch("routing-events", values), self.owned, self.router))
+
+    async def wait_until(self, now: int) -> list[Json]:
+        """Let time pass, and decide what is due."""
+        self.now = now
+        await pass_time(self.owned, now)
+        return await self.settle()
+
+    async def settle(self) -> list[Json]:
+        """Follow what is due by the partition's clock."""
+        made: list[Json] = []
+        while self.owned.due:
+            made += await self._done(route_due(self.owned, self.router))
+        return made
+
+    async def _done(self, work: Awaitable[Routed]) -> list[Json]:
+        before = len(self.published.messages)
+        self.results.append(await work)
+        while self.owned.outgoing.entries:
+            await relay(self.owned, publisher=self.published)
+        return [data_of(one) for one in self.published.messages[before:] if one.topic == "workflow-commands"]
+
+    def state(self, account: str) -> RoutedState:
+        return decode_routed(self.memory.accounts[account])
 
 
 async def run(rig: Rig, batches: Iterable[Sequence[RecordedMessage]]) -> Rig:

@@ -22,7 +22,7 @@ allow() {
 allow --allow-principal "$worker" --operation Read --resource-pattern-type prefixed --topic "$prefix.triggers."
 allow --allow-principal "$worker" --operation Read --topic "$prefix.accounts" --topic "$prefix.outcomes"
 allow --allow-principal "$worker" --operation Read --operation Write \
-  --topic "$prefix.signals" --topic "$prefix.segment-changes"
+  --topic "$prefix.signals" --topic "$prefix.segment-changes" --topic "$prefix.routing-events"
 allow --allow-principal "$worker" --operation Write --topic "$prefix.workflow-commands" --topic "$prefix.dead-letters"
 allow --allow-principal "$worker" --operation Read --group "$prefix"
 # only as long as the topics are not there: leave it out where you create them yourself
@@ -41,8 +41,9 @@ allow --allow-principal "$consumer" --operation Read --resource-pattern-type pre
 allow --allow-principal "$look" --operation Read \
   --topic "$prefix.signals" --topic "$prefix.segment-changes" --topic "$prefix.dead-letters"
 
-# `resegment dead-letters retry`: sends what was refused to where it came from
+# `resegment dead-letters retry`: sends what was refused to where it came from; `routing enroll`, `owners leave`
 allow --allow-principal "$operator" --operation Read --operation Write --topic "$prefix.dead-letters"
 allow --allow-principal "$operator" --operation Write --resource-pattern-type prefixed --topic "$prefix.triggers."
 allow --allow-principal "$operator" --operation Write \
-  --topic "$prefix.accounts" --topic "$prefix.outcomes" --topic "$prefix.signals" --topic "$prefix.segment-changes"
+  --topic "$prefix.accounts" --topic "$prefix.outcomes" --topic "$prefix.signals" --topic "$prefix.segment-changes" \
+  --topic "$prefix.routing-events"

@@ -23,6 +23,7 @@ async def run(task: Task) -> Report:
         redis=task.redis_url,
         prefix=task.prefix,
         partitions=task.partitions,
+        route="all",
         clock="facts" if task.clock == "facts" else "wall",
     )
     worker = Worker(
@@ -80,7 +81,7 @@ def main() -> None:
         if place is None:
             report = runner.run(run(task))
         else:
-            import cProfile  # noqa: PLC0415
+            import cProfile  # noqa: PLC0415  # seldom wanted
 
             with cProfile.Profile() as profile:
                 report = runner.run(run(task))

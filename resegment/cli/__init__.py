@@ -18,14 +18,19 @@ from resegment.cli import (
     bench,
     changes,
     dead_letters,
+    deliver,
     demo,
     explain,
     ingest,
+    owners,
+    play,
     recovery,
+    routing,
     schema,
     segments,
     status,
     up,
+    webhooks,
     worker,
 )
 from resegment.errors import ResegmentError
@@ -37,13 +42,18 @@ COMMANDS = (
     backtest,
     segments,
     explain,
+    play,
     accounts,
     changes,
     status,
     dead_letters,
+    routing,
+    owners,
+    webhooks,
     recovery,
     schema,
     worker,
+    deliver,
     bench,
 )
 """Each has `register(app)`. Their order is that of the help."""
@@ -107,11 +117,19 @@ def _root(
 def _is_wrong_input(error: ResegmentError) -> bool:
     from resegment.cli.connection import WrongUse
     from resegment.segmentation.diagnostics import InvalidSegments
+    from resegment.sinks.endpoints import InvalidWebhooks
     from resegment.sources.aliases import WrongAliases
     from resegment.sources.located import WrongFile
     from resegment.sources.segments import NoSegmentsFile
     from resegment.sources.yc import MalformedRow
 
     return isinstance(
-        error, InvalidSegments | WrongFile | NoSegmentsFile | MalformedRow | WrongUse | WrongAliases
+        error,
+        InvalidSegments
+        | InvalidWebhooks
+        | WrongFile
+        | NoSegmentsFile
+        | MalformedRow
+        | WrongUse
+        | WrongAliases,
     )

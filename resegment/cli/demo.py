@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections import Counter
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
 import typer
 
+from resegment.cli.options import AsJson
 from resegment.errors import ResegmentError
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from resegment.console.steps import Step
     from resegment.schemas.fact import Fact
     from resegment.segmentation.definition import Definition
+    from resegment.segmentation.summary import Summary
     from resegment.settings import Settings
 
 UNTIL: Final = "2025-04-01T00:00:00Z"
@@ -101,6 +104,7 @@ def demo(
         Path,
         typer.Option("--folder", metavar="DIR", help="Where its servers keep their data, always begun anew."),
     ] = Path(".resegment/demo"),
+    as_json: AsJson = False,
 ) -> None:
     """Replay years of real companies through everything, look at what came out, and check it.
 
@@ -111,8 +115,7 @@ def demo(
 
     settings = _settings(folder)
     set_up_logging(settings, quiet=True)
-    console = screen()
-    if not asyncio.run(_run(settings, console)):
+    if not asyncio.run(_run(settings, screen(error=as_json), as_json=as_json)):
         raise typer.Exit(STOPPED)
 
 
@@ -120,16 +123,16 @@ def _settings(folder: Path) -> Settings:
     """Return settings of its own: the environment's servers are none of the demo's business."""
     from resegment.settings import Settings
 
-    return Settings.model_construct(folder=folder, prefix="demo", clock="facts", http_port=0)
+    return Settings.model_construct(folder=folder, prefix="demo", clock="facts", http_port=0, route="all")
 
 
-async def _run(settings: Settings, console: Console) -> bool:
+async def _run(settings: Settings, console: Console, *, as_json: bool) -> bool:
     """Return whether it came to its end; a stop that was asked for keeps it from that."""
     from resegment.cli.signals import listening
 
     with listening(lambda: None) as stop:
         try:
-            await _play(settings, console)
+            await _play(settings, console, as_json=as_json)
         except asyncio.CancelledError:
             if not stop.asked.is_set():
                 raise
@@ -137,7 +140,7 @@ async def _run(settings: Settings, console: Console) -> bool:
     return True
 
 
-async def _play(settings: Settings, console: Console) -> None:
+async def _play(settings: Settings, console: Console, *, as_json: bool) -> None:
     from resegment.cli.serving import running
     from resegment.cli.stack import stack
     from resegment.console.steps import step
@@ -156,7 +159,7 @@ async def _play(settings: Settings, console: Console) -> None:
             await serving.joined()
             current.text = f"a worker started, with all {settings.partitions} partitions"
         with step(console, "replaying through Kafka, faust and Redis", len(data.events)) as current:
-            await serving.during(_replay(serving, data, until, current))
+            seconds = await serving.during(_replay(serving, data, until, current))
         with step(console, "reading back what came out") as current:
             outcome = await serving.during(_collect(settings, serving))
             current.text = (
@@ -169,7 +172,10 @@ async def _play(settings: Settings, console: Console) -> None:
             "a backtest of the same events agrees: "
             f"0 differences in {len(outcome.changes):,} changes and {len(outcome.places):,} accounts"
         )
-    _show(console, data, outcome, until)
+    if as_json:
+        _write(data, outcome, until, seconds)
+    else:
+        _show(console, data, outcome, until)
 
 
 def _read() -> _Data:
@@ -196,7 +202,8 @@ def _read() -> _Data:
     return _Data(definition, events, companies, names)
 
 
-async def _replay(serving: Serving, data: _Data, until: int, current: Step) -> None:
+async def _replay(serving: Serving, data: _Data, until: int, current: Step) -> float:
+    """Return the seconds that it took."""
     from resegment.streams.ingest import send_replay
     from resegment.streams.publisher import KafkaPublisher
 
@@ -226,6 +233,7 @@ async def _replay(serving: Serving, data: _Data, until: int, current: Step) -> N
         f"{len(data.events):,} events replayed through Kafka, faust and Redis: "
         f"{len(data.events) / seconds:,.0f} a second"
     )
+    return seconds
 
 
 async def _collect(settings: Settings, serving: Serving) -> _Outcome:
@@ -294,10 +302,7 @@ def _compare(data: _Data, outcome: _Outcome, until: int) -> None:
         raise Differs(len(wrong), len(misplaced), [str(one) for one in [*wrong, *misplaced][:5]])
 
 
-def _show(console: Console, data: _Data, outcome: _Outcome, until: int) -> None:
-    from resegment.cli.examples import show_path
-    from resegment.console.demo import Journey, choose_journeys, render
-    from resegment.console.summary import chart_width
+def _summarise(data: _Data, outcome: _Outcome, until: int, buckets: int) -> Summary:
     from resegment.schemas.times import parse_instant
     from resegment.segmentation.summary import Move, summarise
 
@@ -308,7 +313,51 @@ def _show(console: Console, data: _Data, outcome: _Outcome, until: int) -> None:
         )
         for one in outcome.changes
     ]
-    summary = summarise(moves, names, end=until, buckets=chart_width(console.width, names))
+    return summarise(moves, names, end=until, buckets=buckets)
+
+
+def _write(data: _Data, outcome: _Outcome, until: int, seconds: float) -> None:
+    """The figures as JSON: in the end the pipeline and the backtest have no differences, or nothing is written."""
+    from resegment.console.demo import choose_journeys
+    from resegment.console.terminal import write_json
+    from resegment.segmentation.summary import describe_summary
+
+    commands: dict[str, dict[str, int]] = {}
+    for (workflow, action), count in sorted(outcome.commands.items()):
+        commands.setdefault(workflow, {})[action] = count
+    write_json(
+        sys.stdout.buffer,
+        {
+            "events": len(data.events),
+            "seconds": round(seconds, 3),
+            "accounts": len(outcome.places),
+            "changes": len(outcome.changes),
+            "commands": commands,
+            "differences": 0,
+            "directory": asdict(data.companies),
+            "summary": describe_summary(_summarise(data, outcome, until, 60)),
+            "journeys": [
+                {
+                    "account": way[0]["account"],
+                    "name": data.names.get(way[0]["account"]),
+                    "changes": [
+                        {"effective_at": one["effective_at"], "from": one["from"], "to": one["to"]}
+                        for one in way
+                    ],
+                }
+                for way in choose_journeys(outcome.changes, JOURNEYS)
+            ],
+        },
+    )
+
+
+def _show(console: Console, data: _Data, outcome: _Outcome, until: int) -> None:
+    from resegment.cli.examples import show_path
+    from resegment.console.demo import Journey, choose_journeys, render
+    from resegment.console.summary import chart_width
+
+    names = [segment.name for segment in data.definition.segments]
+    summary = _summarise(data, outcome, until, chart_width(console.width, names))
     journeys = [
         Journey(way[0]["account"], data.names.get(way[0]["account"]), way)
         for way in choose_journeys(outcome.changes, JOURNEYS)

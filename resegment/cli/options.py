@@ -20,6 +20,14 @@ class Format(StrEnum):
     yc = "yc"
 
 
+class RouteMode(StrEnum):
+    """Which changes enrol accounts."""
+
+    all = "all"
+    changed = "changed"
+    none = "none"
+
+
 def parse_time(text: str) -> int:
     """An instant in ms: RFC 3339, or a day, which stands for its first instant in UTC."""
     try:
@@ -33,10 +41,24 @@ EVENTS_HELP = "Events: a .jsonl, .csv or .parquet file, a folder, or - for JSON 
 TIME_METAVAR = "TIME"
 
 Segments = Annotated[str, typer.Option("--segments", "-s", metavar="FILE", help=SEGMENTS_HELP)]
+SomeSegments = Annotated[
+    str | None,
+    typer.Option(
+        "--segments", "-s", metavar="FILE", help=f"{SEGMENTS_HELP} [default: that of the running instance]"
+    ),
+]
 SegmentsArgument = Annotated[str, typer.Argument(metavar="SEGMENTS", help=SEGMENTS_HELP)]
 Events = Annotated[list[str], typer.Option("--events", "-e", metavar="FILE", help=EVENTS_HELP)]
 SomeEvents = Annotated[list[str] | None, typer.Option("--events", "-e", metavar="FILE", help=EVENTS_HELP)]
 EventFormat = Annotated[
     Format | None, typer.Option("--format", help="The format of the events; by default the suffix tells.")
+]
+Route = Annotated[
+    RouteMode | None,
+    typer.Option(
+        "--route",
+        help="From now on enrol accounts by every change (all), by moves from one segment to another (changed) or "
+        "not at all (none). Not given: as before, and not at all in a new prefix.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
 from resegment.cli.connection import Folder, Kafka, Prefix, Redis, WrongUse
-from resegment.cli.options import AsJson
+from resegment.cli.options import AsJson, SomeSegments
 from resegment.errors import ResegmentError
 
 if TYPE_CHECKING:
     from resegment.segmentation.definition import Definition
-    from resegment.segmentation.engine import Engine
-    from resegment.streams.replaying import Difference
+    from resegment.streams.replaying import Difference, Source
 
 REBUILD_EXAMPLES: Final = """
 [bold]Example[/bold]
@@ -33,9 +31,6 @@ resegment verify --segments segments.yaml
 resegment verify --segments segments.yaml --json | jq .account
 """
 
-Segments = Annotated[
-    Path | None, typer.Option("--segments", "-s", metavar="FILE", help="The active segments file.")
-]
 TRIES: Final = 5
 """How often a partition that moved on while it was read is read again."""
 
@@ -67,7 +62,7 @@ def register(app: typer.Typer) -> None:
 
 
 def rebuild(
-    segments: Segments = None,
+    segments: SomeSegments = None,
     folder: Folder = None,
     kafka: Kafka = None,
     redis: Redis = None,
@@ -80,7 +75,8 @@ def rebuild(
     """
     from resegment.console.terminal import print_note, write_json
 
-    records = asyncio.run(_rebuild(segments, folder=folder, kafka=kafka, redis=redis, prefix=prefix))
+    where = {"folder": folder, "kafka": kafka, "redis": redis, "prefix": prefix, "segments": segments}
+    records = asyncio.run(_rebuild(**where))
     if as_json:
         write_json(sys.stdout.buffer, {"records": records})
     else:
@@ -88,7 +84,7 @@ def rebuild(
 
 
 def verify(
-    segments: Segments = None,
+    segments: SomeSegments = None,
     folder: Folder = None,
     kafka: Kafka = None,
     redis: Redis = None,
@@ -98,7 +94,8 @@ def verify(
     """Compare Redis with a replay of the log and print every difference; exit with 1 if there is any."""
     from resegment.console.terminal import print_note, write_json_lines
 
-    accounts, found = asyncio.run(_verify(segments, folder=folder, kafka=kafka, redis=redis, prefix=prefix))
+    where = {"folder": folder, "kafka": kafka, "redis": redis, "prefix": prefix, "segments": segments}
+    accounts, found = asyncio.run(_verify(**where))
     described = [
         {"account": one.account, "what": one.what, "in_redis": repr(one.in_redis), "in_log": repr(one.in_log)}
         for one in found
@@ -115,15 +112,10 @@ def verify(
         raise typer.Exit(1)
 
 
-def _load(segments: Path | None, given: Any) -> Definition:
-    from resegment.sources.segments import load_definition
-
-    return load_definition(str(segments or given.segments))
-
-
-async def _rebuild(segments: Path | None, **given: Any) -> int:
+async def _rebuild(**given: Any) -> int:
     from resegment.agents.ownership import OwnedPartition
     from resegment.cli.connection import load_settings, resolve
+    from resegment.cli.view import load_engine
     from resegment.console.progress import show_progress
     from resegment.state.reader import PrefixReader
     from resegment.state.redis import PartitionStore
@@ -137,7 +129,7 @@ async def _rebuild(segments: Path | None, **given: Any) -> int:
 
     settings = load_settings(**given)
     connection = resolve(settings)
-    definition = _load(segments, settings)
+    engine = load_engine(connection.segments, settings)
     security = secure_kafka(settings).clients()
     topics, partitions = Topics(connection.prefix), connection.partitions
     client = connect_redis(settings, connection.redis_url)
@@ -158,38 +150,60 @@ async def _rebuild(segments: Path | None, **given: Any) -> int:
             connection.prefix,
             partitions=partitions,
             clock=settings.clock,
-            definition=definition.version,
+            definition=engine.program.version,
         )
         await set_rebuilding(client, connection.prefix, begun=True)
         total = 0
         with show_progress() as bars:
             for number in range(partitions):
                 store = PartitionStore(client, connection.prefix, number)
-                owned = OwnedPartition(number, store, _engine(definition, settings))
+                owned = OwnedPartition(number, store, engine)
                 advance = bars.count(f"partition {number}", ends[number])
                 total += await replaying.rebuild_partition(
-                    owned, source, log=log, floors=floors, partitions=partitions, progress=advance
+                    owned, engine, source, log=log, floors=floors, partitions=partitions, progress=advance
                 )
+        await _restore_routing(client, connection.prefix, engine.program.definition, source, partitions)
         await set_rebuilding(client, connection.prefix, begun=False)
         return total
     finally:
         await client.aclose()
 
 
-async def _verify(segments: Path | None, **given: Any) -> tuple[int, list[Difference]]:
-    from resegment.cli.view import viewing
+async def _restore_routing(
+    client: Any, prefix: str, definition: Definition, source: Source, partitions: int
+) -> None:
+    """The router's accounts, and the store of owners, from what is still in Kafka."""
+    from resegment.agents.ownership import OwnedPartition
+    from resegment.routing.course import Courses
+    from resegment.routing.policy import Policy
+    from resegment.state.owners_redis import OwnerStore
+    from resegment.state.redis import PartitionStore
+    from resegment.streams.identity import identify
+    from resegment.streams.restoring import Taken, restore_partition
+
+    policy = Policy(definition)
+    changes = source.topics.segment_changes.name
+    log = await asyncio.to_thread(identify, source.bootstrap, changes, **source.security)
+    taken: Taken = {}
+    for number in range(partitions):
+        store = PartitionStore(client, prefix, number, stage="router")
+        owned = OwnedPartition(number, store, Courses(policy))
+        taken |= await restore_partition(owned, policy, source, prefix, log=log)
+    await OwnerStore(client, prefix).recount(taken)
+
+
+async def _verify(**given: Any) -> tuple[int, list[Difference]]:
+    from resegment.cli.view import load_engine, viewing
     from resegment.console.progress import show_progress
     from resegment.streams import replaying
     from resegment.streams.prefix import check_definition
-    from resegment.streams.security import secure_kafka
 
     found: list[Difference] = []
     accounts = 0
     async with viewing(**given) as view:
-        definition = _load(segments, view.settings)
-        check_definition(view.held, definition.version)
-        engine = _engine(definition, view.settings)
-        source = replaying.Source(view.bootstrap, view.topics, secure_kafka(view.settings).clients())
+        engine = load_engine(view.segments, view.settings)
+        check_definition(view.held, engine.program.version)
+        source = replaying.Source(view.bootstrap, view.topics, view.security)
         with show_progress() as bars:
             for number in range(view.reader.partitions):
                 for _ in range(TRIES):
@@ -206,10 +220,3 @@ async def _verify(segments: Path | None, **given: Any) -> tuple[int, list[Differ
                         number, engine, stored, position.offset, source, progress=advance
                     )
     return accounts, found
-
-
-def _engine(definition: Definition, settings: Any) -> Engine:
-    from resegment.segmentation.engine import Engine
-    from resegment.segmentation.program import Limits, Program
-
-    return Engine(Program(definition, Limits(facts=settings.facts_per_kind)))

@@ -15,6 +15,7 @@ from resegment.errors import ResegmentError
 from resegment.segmentation.definition import Definition
 from resegment.settings import Settings
 from resegment.sources.aliases import load_aliases
+from resegment.streams.stopping import Stopping
 from resegment.streams.worker import Worker
 
 T = TypeVar("T")
@@ -85,20 +86,25 @@ class Serving:
     async def _all_taken(self) -> None:
         worker = self.worker
         wanted = worker.settings.partitions
-        while sum(one.fence is not None for one in worker.owned) < wanted:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)  # partitions come and go with no event to wait for
+        while sum(one.fence is not None for one in worker.owned) < wanted:  # noqa: ASYNC110  # they tell nobody
+            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
-async def running(settings: Settings, definition: Definition, servers: Stack) -> AsyncIterator[Serving]:
-    """Run a worker against the servers, with HTTP; both are stopped cleanly at the end of the block."""
+async def running(
+    settings: Settings, definition: Definition, servers: Stack, *, stopping: Stopping | None = None
+) -> AsyncIterator[Serving]:
+    """Run a worker against the servers, with HTTP; both are stopped cleanly at the end of the block, by one deadline."""
+    stopping = stopping or Stopping()
     worker = Worker(
         settings,
         definition,
         bootstrap=servers.bootstrap,
         redis_url=servers.redis_url,
         aliases=None if settings.aliases is None else load_aliases(settings.aliases),
+        stopping=stopping,
     )
     app = build(lambda: health_of(worker), worker.metrics.registry)
-    async with serving(app, settings.http_host, settings.http_port) as url, worker.running():
+    http = serving(app, settings.http_host, settings.http_port, stopping=stopping)
+    async with http as url, worker.running():
         yield Serving(worker, servers, url)

@@ -75,6 +75,7 @@ async def _look(*, watch: bool, **given: Any) -> AsyncIterator[Overview]:
     from resegment.cli.view import viewing
     from resegment.streams.letters import LetterCount, count_letters
     from resegment.streams.overview import look
+    from resegment.streams.prefix import read_prefix
 
     async with viewing(**given) as view:
         letters, turn = LetterCount(), 0
@@ -84,7 +85,8 @@ async def _look(*, watch: bool, **given: Any) -> AsyncIterator[Overview]:
                     view.bootstrap, view.topics.dead_letters.name, security=view.security
                 )
             turn += 1
-            yield await look(view.client, view.reader, view.held, letters)
+            held = await read_prefix(view.client, view.prefix)  # the mode of routing may have changed
+            yield await look(view.client, view.reader, held, letters)
             if not watch:
                 return
             await asyncio.sleep(PACE)

@@ -12,6 +12,7 @@ import typer
 
 from resegment.cli.connection import Folder, Prefix, WrongUse
 from resegment.cli.examples import show_path
+from resegment.cli.options import Route
 
 if TYPE_CHECKING:
     from resegment.cli.serving import Serving
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from resegment.console.instance import Kept
     from resegment.segmentation.definition import Definition
     from resegment.settings import Settings
+    from resegment.streams.delivering import Deliveries
 
 EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -36,7 +38,9 @@ SegmentsFile = Annotated[
 ]
 HttpPort = Annotated[
     int | None,
-    typer.Option("--http-port", metavar="PORT", help="For /healthz and /metrics; 0: a free one. [8300]"),
+    typer.Option(
+        "--http-port", metavar="PORT", help="For /healthz, /readyz and /metrics; 0: a free one. [8300]"
+    ),
 ]
 
 
@@ -61,6 +65,7 @@ def up(
     folder: Folder = None,
     prefix: Prefix = None,
     http_port: HttpPort = None,
+    route: Route = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget what the folder's embedded servers keep, and begin anew.")
     ] = False,
@@ -75,7 +80,9 @@ def up(
     from resegment.cli.connection import load_settings
     from resegment.cli.logging import set_up_logging
 
-    settings = load_settings(segments=segments, folder=folder, prefix=prefix, http_port=http_port)
+    settings = load_settings(
+        segments=segments, folder=folder, prefix=prefix, http_port=http_port, route=route
+    )
     definition = read_segments(settings)
     if fresh:
         _confirm(settings, yes=yes)
@@ -118,20 +125,34 @@ async def _run(settings: Settings, definition: Definition, *, fresh: bool) -> No
 
 
 async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fresh: bool) -> None:
+    from contextlib import AsyncExitStack
+
     from resegment.cli.connection import Instance, announced
+    from resegment.cli.deliver import read_targets
     from resegment.cli.serving import running
     from resegment.cli.stack import stack
     from resegment.console.instance import render_up
     from resegment.console.terminal import print_note, screen
+    from resegment.streams.delivering import delivering
     from resegment.streams.process import settle
     from resegment.streams.security import without_password
 
     print_note("Starting ...")
+    targets = {} if settings.webhooks is None else read_targets(settings)
     async with stack(settings, fresh=fresh) as servers:
         kept = await _look(settings, servers.redis_url)
-        async with running(settings, definition, servers) as serving:
+        async with AsyncExitStack() as parts:
+            serving = await parts.enter_async_context(running(settings, definition, servers))
             if settings.kafka is None:
                 await serving.joined()
+            webhooks = delivering(
+                settings,
+                targets,
+                bootstrap=servers.bootstrap,
+                redis_url=servers.redis_url,
+                metrics=serving.worker.metrics,
+            )
+            deliveries = await parts.enter_async_context(webhooks) if targets else None
             instance = Instance(
                 os.getpid(),
                 servers.bootstrap,
@@ -139,14 +160,17 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
                 settings.prefix,
                 settings.partitions,
                 serving.http_url,
+                str(settings.segments.absolute()),
             )
             settle()
             with announced(settings.folder, instance):
                 stop.ready()
-                screen().print(render_up(settings, definition, instance, kept), soft_wrap=False, crop=False)
+                mode = serving.worker.policy.mode
+                rendered = render_up(settings, definition, instance, kept, mode, list(targets))
+                screen().print(rendered, soft_wrap=False, crop=False)
                 await serving.until_stopped(stop)
             if settings.kafka is None:
-                await _drain(serving)
+                await _drain(serving, deliveries)
     print_note("Stopped.")
 
 
@@ -166,15 +190,20 @@ async def _look(settings: Settings, redis_url: str) -> Kept:
         await client.aclose()
 
 
-async def _drain(serving: Serving) -> None:
+async def _drain(serving: Serving, deliveries: Deliveries | None) -> None:
     """What is in the embedded broker is gone with it: let it come out at the other end first."""
     from resegment.console.terminal import print_note
+    from resegment.streams.reading import reading
 
     worker = serving.worker
     timeout = worker.settings.drain_timeout
     before, lag, since = worker.changes_decided, worker.lag, time.monotonic()
     print_note(f"Stopping: draining, for {timeout:g} s at most; Ctrl-C again stops at once.")
     drained = await worker.drain(timeout)
+    if deliveries is not None:
+        async with reading(serving.servers.bootstrap, worker.topics.workflow_commands.name) as reader:
+            ends = await reader.ends()
+        drained = await deliveries.caught_up(ends, timeout - (time.monotonic() - since)) and drained
     took = time.monotonic() - since
     if drained:
         print_note(

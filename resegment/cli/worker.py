@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from resegment.cli.connection import Kafka, Prefix, Redis, WrongUse
+from resegment.cli.options import Route
 from resegment.cli.up import HttpPort, SegmentsFile, read_segments
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def worker(
     redis: Redis = None,
     prefix: Prefix = None,
     http_port: HttpPort = None,
+    route: Route = None,
 ) -> None:
     """Run one worker. Start as many as you like, anywhere: they share the partitions.
 
@@ -53,7 +55,9 @@ def worker(
     from resegment.cli.logging import set_up_logging
     from resegment.streams.process import loop_factory
 
-    settings = load_settings(segments=segments, kafka=kafka, redis=redis, prefix=prefix, http_port=http_port)
+    settings = load_settings(
+        segments=segments, kafka=kafka, redis=redis, prefix=prefix, http_port=http_port, route=route
+    )
     servers = {"RESEGMENT_KAFKA": settings.kafka, "RESEGMENT_REDIS": settings.redis}
     if missing := [name for name, value in servers.items() if value is None]:
         raise ServersMissing(missing)
@@ -69,10 +73,15 @@ async def _run(settings: Settings, definition: Definition) -> None:
     from resegment.cli.stack import stack
     from resegment.console.terminal import print_note
     from resegment.streams.process import settle
+    from resegment.streams.stopping import Stopping
 
-    with listening(lambda: None) as stop:
+    stopping = Stopping()
+    with listening(lambda: None, stopping) as stop:
         try:
-            async with stack(settings) as servers, running(settings, definition, servers) as serving:
+            async with (
+                stack(settings) as servers,
+                running(settings, definition, servers, stopping=stopping) as serving,
+            ):
                 stop.ready()
                 settle()
                 print_note(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from resegment.console.summary import render_flows, render_sizes
+from resegment.schemas.outgoing import Action
 from resegment.schemas.times import format_instant
 from resegment.segmentation.explain import show_value
 from resegment.segmentation.summary import Summary
@@ -152,9 +153,7 @@ def _commands(commands: Mapping[tuple[str, str], int], routes: Sequence[tuple[st
         pad_edge=False,
         show_edge=False,
     )
-    actions = [
-        one for one in ("enroll", "finish", "stop", "pause") if any(one == action for _, action in commands)
-    ]
+    actions = [one for one in get_args(Action) if any(one == action for _, action in commands)]
     table.add_column("segment", no_wrap=True)
     table.add_column("workflow", no_wrap=True)
     for action in actions:

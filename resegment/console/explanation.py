@@ -14,8 +14,8 @@ _SHOWN: Final = 3
 """How many facts are shown for one test."""
 
 
-def render(explanation: Explanation) -> Tree:
-    """The whole explanation; signs say what colours say too."""
+def render(explanation: Explanation, routing: str | None = None) -> Tree:
+    """The whole explanation, and how the account is routed; signs say what colours say too."""
     tree = Tree(Text(explanation.account, style="bold").append(f" at {explanation.at}", style="dim"))
     for standing in explanation.segments:
         if standing.role == "current":
@@ -34,6 +34,8 @@ def render(explanation: Explanation) -> Tree:
             .append(", below")
         )
     tree.add(Text("next: ", style="dim").append(explanation.outlook))
+    if routing is not None:
+        tree.add(Text("routing: ", style="dim").append(routing, style="not dim"))
     return tree
 
 

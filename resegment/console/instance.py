@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -10,6 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from resegment.routing.words import MODES
+from resegment.schemas.routing import Mode
 from resegment.segmentation.definition import Definition
 from resegment.settings import Settings
 from resegment.streams.topics import Topics
@@ -39,8 +42,15 @@ class Place(Protocol):
     def http_url(self) -> str | None: ...
 
 
-def render_up(settings: Settings, definition: Definition, place: Place, kept: Kept) -> RenderableType:
-    """Where the parts are, the topics, what an earlier run left, and an event to try."""
+def render_up(
+    settings: Settings,
+    definition: Definition,
+    place: Place,
+    kept: Kept,
+    mode: Mode,
+    endpoints: Sequence[str] = (),
+) -> RenderableType:
+    """Where the parts are, the topics, which changes are routed, what an earlier run left, and an event to try."""
     topics = Topics(settings.prefix)
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
@@ -54,7 +64,9 @@ def render_up(settings: Settings, definition: Definition, place: Place, kept: Ke
         place.redis_url,
         "" if settings.redis else f"embedded: kept in {settings.folder / 'redis'}",
     )
-    grid.add_row("  HTTP", place.http_url or "", "/healthz, /metrics")
+    grid.add_row("  HTTP", place.http_url or "", "/healthz, /readyz, /metrics")
+    if endpoints:
+        grid.add_row("  Webhooks", ", ".join(endpoints), f"of {settings.webhooks}")
     head = Text("Resegment is up: ", style="bold green")
     count = len(definition.segments)
     head.append(
@@ -62,6 +74,7 @@ def render_up(settings: Settings, definition: Definition, place: Place, kept: Ke
         style="not bold default",
     )
     parts: list[RenderableType] = [Text(), head, Text(), grid, Text(), _topics(topics), Text()]
+    parts += [*_routing(mode, _folder_option(settings.folder)), Text()]
     if kept.accounts and settings.kafka is None:
         parts += [
             Text(
@@ -78,6 +91,16 @@ def render_up(settings: Settings, definition: Definition, place: Place, kept: Ke
         Text("  Ctrl-C stops it.", style="dim"),
     ]
     return Group(*parts)
+
+
+def _routing(mode: Mode, option: str) -> list[RenderableType]:
+    """Which changes are routed, and how to change that."""
+    head = Text("  Routing ", style="bold").append(f"{mode}: {MODES[mode]}.", style="not bold")
+    other = "Once your accounts are loaded: " if mode == "none" else "To change it: "
+    return [
+        head,
+        Text(f"  {other}resegment routing set{option} {'changed' if mode == 'none' else 'all|changed|none'}"),
+    ]
 
 
 def _topics(topics: Topics) -> Table:

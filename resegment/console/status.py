@@ -10,9 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from resegment.console.routing import render_decisions, render_mode, render_teams
 from resegment.schemas.times import format_instant
 from resegment.state.reader import PartitionLook
-from resegment.streams.overview import Overview, find_problems, spell_length
+from resegment.streams.overview import Overview, find_notes, find_problems, spell_length
 
 LISTED: Final = 16
 """With more partitions than this, only those with something to tell are listed."""
@@ -27,7 +28,17 @@ def render(overview: Overview) -> RenderableType:
         style="not bold dim",
     )
     parts: list[RenderableType] = [head, _health(overview)]
-    tables = (_workers(overview), _lag(overview), _partitions(overview), _segments(overview))
+    parts += [Text("! ", style="bold yellow").append(one, style="not bold") for one in find_notes(overview)]
+    routing = overview.routing
+    tables = (
+        _workers(overview),
+        _lag(overview),
+        _partitions(overview),
+        _segments(overview),
+        render_mode(routing),
+        render_decisions(routing),
+        render_teams(routing),
+    )
     for table in tables:
         if table is not None:
             parts += [Text(), table]

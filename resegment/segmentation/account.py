@@ -8,7 +8,10 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final
 
-from resegment.schemas.state import AccountState, Entry, encode_entry
+import msgspec
+
+from resegment.schemas.change import StandingChange
+from resegment.schemas.state import AccountState, Entry, encode_entry, encode_state, encode_with
 from resegment.schemas.times import NEVER
 
 TECHNOLOGIES: Final = "technologies"
@@ -16,19 +19,22 @@ TECHNOLOGIES: Final = "technologies"
 CHUNK: Final = 32
 """How many facts in a row of a series are summed up as one, so that a window of many is not gone through."""
 
+FEW: Final = 8
+"""So few facts are encoded anew each time: an account that seldom comes back need not hold their bytes."""
+
 Summary = Any
 """What a measure makes of some facts in a row; each measure has its own."""
 
+# An account and what it consists of are Structs with gc=False: a worker holds hundreds of thousands, none of them
+# refers back to what holds it, and so the garbage collector need not look at them.
 
-class Series:
+
+class Series(msgspec.Struct, eq=False, gc=False):
     """The facts that match one matcher, in the order of (time, id, source)."""
 
-    __slots__ = ("_summaries", "entries", "times")
-
-    def __init__(self) -> None:
-        self.times: list[int] = []
-        self.entries: list[Entry] = []
-        self._summaries: dict[object, list[Summary]] | None = None
+    times: list[int] = []
+    entries: list[Entry] = []
+    _summaries: dict[object, list[Summary]] | None = None
 
     def add(self, entry: Entry) -> None:
         times, time = self.times, entry.time
@@ -103,14 +109,14 @@ class Series:
         return min(instant, closing + closes) if closing != NEVER else instant
 
 
-class History(Series):
+class History(Series, eq=False, gc=False, kw_only=True):
     """The snapshots that carry one attribute."""
 
-    __slots__ = ("field",)
+    field: str
 
-    def __init__(self, field: str) -> None:
-        super().__init__()
-        self.field = field
+    def newest(self) -> Any:
+        """The value of the newest of all; None where there is none, or it is gone."""
+        return (self.entries[-1].data or {})[self.field] if self.entries else None
 
     def value_at(self, t: int) -> Any:
         """The newest value whose time is not after t; None where there is none, or it is gone."""
@@ -121,15 +127,11 @@ class History(Series):
         return (self.entries[place - 1].data or {})[self.field] if place else None
 
 
-class Inventory(Series):
+class Inventory(Series, eq=False, gc=False):
     """The set of technologies: snapshots replace it, tech facts add to it and take from it."""
 
-    __slots__ = ("_applied", "_names")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._names: set[Any] | None = None
-        self._applied = 0
+    _names: set[Any] | None = None
+    _applied: int = 0
 
     def add(self, entry: Entry) -> None:
         times = self.times
@@ -138,18 +140,29 @@ class Inventory(Series):
             and entry.time <= times[-1]
             and (entry.time, *_key(entry)) < (times[-1], *_key(self.entries[-1]))
         ):
-            self._applied = 0
+            self._restart()
         super().add(entry)
 
     def remove(self, entry: Entry) -> None:
-        self._applied = 0
+        self._restart()
         super().remove(entry)
+
+    def _restart(self) -> None:
+        self._names, self._applied = None, 0
 
     def value_at(self, t: int) -> set[Any] | None:
         """The set at t, or None before anything is known of it."""
-        reach = bisect_right(self.times, t)
-        if reach < self._applied or not self._applied:
-            self._names, self._applied = None, 0
+        return self._reach(bisect_right(self.times, t))
+
+    def newest(self) -> set[Any] | None:
+        """The set that all of them make."""
+        return self._reach(len(self.times))
+
+    def _reach(self, reach: int) -> set[Any] | None:
+        if reach == self._applied:
+            return self._names
+        if reach < self._applied:
+            self._restart()
         for entry in self.entries[self._applied : reach]:
             self._names = _apply(self._names, entry.data or {})
         self._applied = reach
@@ -167,47 +180,46 @@ def _apply(names: set[Any] | None, data: dict[str, Any]) -> set[Any]:
     return names
 
 
-class Account:
+_NO_NEWS: Final[list[StandingChange]] = []
+"""Never added to: see `Account.tell`."""
+
+
+class Account(msgspec.Struct, eq=False, gc=False):
     """An account's state with its indexes; `values` and `untils` hold what each test says and until when."""
 
-    __slots__ = (
-        "_body",
-        "_sizes",
-        "attributes",
-        "deadline",
-        "ids",
-        "name",
-        "next_leaf",
-        "records",
-        "room",
-        "series",
-        "state",
-        "untils",
-        "values",
-    )
+    name: str
+    state: AccountState
+    values: list[bool | None]
+    untils: list[int]
+    deadline: int = NEVER
+    next_leaf: int = NEVER
+    """The least of `untils`."""
+    ids: dict[tuple[str, str], Entry] = {}
+    """(source, id) of every revision that is remembered, to the fact that it belongs to."""
+    records: dict[tuple[str, str], Entry] = {}
+    """(source, record) of the facts whose record is not their id."""
+    room: int = 0
+    """With no more facts than that, none can be too many of a kind."""
+    series: dict[int, Series] = {}
+    attributes: dict[str, History | Inventory] = {}
+    news: list[StandingChange] = msgspec.field(default_factory=lambda: _NO_NEWS)
+    """Changes of the gates that hold, not handed on yet."""
+    _body: bytearray | None = None
+    _sizes: array[int] | None = None
 
-    def __init__(self, name: str, state: AccountState, leaves: int) -> None:
-        self.name = name
-        self.state = state
-        self.ids: dict[tuple[str, str], Entry] = {}
-        """(source, id) of every revision that is remembered, to the fact that it belongs to."""
-        self.records: dict[tuple[str, str], Entry] = {}
-        """(source, record) of the facts whose record is not their id."""
-        self.room = 0
-        """With no more facts than that, none can be too many of a kind."""
-        self._body: bytearray | None = None
-        self._sizes = array("L")
-        self.series: dict[int, Series] = {}
-        self.attributes: dict[str, History | Inventory] = {}
-        self.values: list[bool | None] = [None] * leaves
-        self.untils: list[int] = [-1] * leaves
-        self.next_leaf = -1
-        self.deadline = NEVER if state.deadline is None else state.deadline
+    @property
+    def kept_deadline(self) -> int | None:
+        """The deadline as it was kept last."""
+        return self.state.deadline
+
+    def tell(self, news: StandingChange) -> None:
+        """Note that other gates hold."""
+        self.news = [*self.news, news]
 
     def add(self, entry: Entry) -> None:
         """Remember a fact."""
         self.state.entries.append(entry)
-        if self._body is not None:
+        if self._body is not None and self._sizes is not None:
             encoded = encode_entry(entry)
             self._body += encoded
             self._sizes.append(len(encoded))
@@ -221,23 +233,26 @@ class Account:
             place += 1
         del entries[place]
         self.room -= 1
-        if self._body is not None:
+        if self._body is not None and self._sizes is not None:
             start = sum(self._sizes[:place])
             del self._body[start : start + self._sizes.pop(place)]
 
     def outdate(self) -> None:
         """Forget how the facts are encoded: one of them was changed."""
-        self._body = None
+        self._body = self._sizes = None
 
-    def encoded(self) -> bytearray:
-        """The facts one after the other, as they are kept; each is encoded once."""
+    def encode(self) -> bytes:
+        """The state as it is kept; of many facts, each is encoded once."""
+        state = self.state
         if self._body is None:
-            encoded = [encode_entry(entry) for entry in self.state.entries]
+            if len(state.entries) <= FEW:
+                return encode_state(state)
+            encoded = [encode_entry(entry) for entry in state.entries]
             self._body = bytearray()
             for one in encoded:
                 self._body += one  # so that there is room for more
             self._sizes = array("L", map(len, encoded))
-        return self._body
+        return encode_with(state, self._body)
 
     def attribute_at(self, field: str, t: int) -> Any:
         """The attribute's value at t; None where it is unknown."""

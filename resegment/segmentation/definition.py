@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from pydantic import ValidationError
@@ -14,33 +14,38 @@ from pydantic import ValidationError
 from resegment.schemas.events import Firmographic
 from resegment.schemas.segments import (
     FallbackEntry,
+    Holdout,
     Layer,
     Persona,
     Play,
+    Qualification,
     Route,
     SegmentEntry,
     SegmentsFile,
+    Suppression,
     Team,
     TestEntry,
 )
 from resegment.schemas.times import parse_duration
 from resegment.segmentation.conditions import (
-    Aggregate,
     Compare,
     Condition,
     Decay,
     Every,
-    Matcher,
     Not,
-    Occurs,
     Some,
     Trait,
 )
 from resegment.segmentation.diagnostics import Diagnostic, InvalidSegments, Path, Problems
 from resegment.segmentation.document import Document, merge_documents, parse_document
+from resegment.segmentation.gates import Gate, read_gates
 from resegment.segmentation.grammar import WORDS, Grammar, trait_type
 from resegment.segmentation.references import check_actionable, check_names, check_traits
 from resegment.segmentation.shape import check_durations, report_shape
+from resegment.segmentation.template_checks import check_templates
+
+_UNKNOWN_ANYWHERE: Final = frozenset({"unknown-key", "unknown-kind", "unknown-operator"})
+"""Words that no other part of the file could make known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class Segment:
     play: str | None
     route: Route | None
     path: Path
+    holdout: Holdout | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,9 @@ class Definition:
     plays: Mapping[str, Play]
     personas: Mapping[str, Persona]
     teams: Mapping[str, Team]
+    qualifications: Mapping[str, Qualification]
+    suppression: tuple[str | Suppression, ...]
+    gates: tuple[Gate, ...]
     tests: tuple[TestEntry, ...]
     retain: int
     warnings: tuple[Diagnostic, ...]
@@ -102,14 +111,28 @@ def read_definition(files: Sequence[tuple[str, str | bytes]]) -> Definition:
             documents.append(parse_document(content, name))
         except InvalidSegments as error:
             broken.extend(error.diagnostics)
-    if broken:
+    if not documents:
         raise InvalidSegments(broken)
     document = merge_documents(documents)
-    problems = Problems(document.places)
+    problems = Problems(document.places, [*broken, *document.errors], document.keys)
     definition = _read(document, problems)
+    if broken or any(len(one.path) < 2 for one in document.errors):
+        problems.found = [one for one in problems.found if not _rests_on_the_whole(one)]
     if problems.errors or definition is None:
-        raise InvalidSegments(one for one in problems.in_order() if one.severity == "error")
+        found = problems.in_order()
+        raise InvalidSegments(
+            (one for one in found if one.severity == "error"),
+            (one for one in found if one.severity == "warning"),
+            document,
+        )
     return definition
+
+
+def _rests_on_the_whole(one: Diagnostic) -> bool:
+    """Whether what is said to be missing may stand in a part that could not be read."""
+    if one.code == "missing-key":
+        return one.path == ()
+    return one.code.startswith("unknown-") and one.code not in _UNKNOWN_ANYWHERE
 
 
 def _read(document: Document, problems: Problems) -> Definition | None:
@@ -120,9 +143,11 @@ def _read(document: Document, problems: Problems) -> Definition | None:
     grammar = Grammar(problems)
     traits = _read_traits(data.get("traits"), grammar, problems)
     conditions = _read_conditions(data.get("segments"), grammar)
+    gates = read_gates(data, grammar, problems)
     check_names(data, problems)
     check_actionable(data, problems)
     check_traits(traits, problems)
+    check_templates(data, conditions, traits, problems)
     if isinstance(data.get("version"), bool | float):
         problems.error("wrong-value", "expected 1", ("version",))
     if data.get("segments") == []:
@@ -143,6 +168,9 @@ def _read(document: Document, problems: Problems) -> Definition | None:
         plays=MappingProxyType(file.plays),
         personas=MappingProxyType(file.personas),
         teams=MappingProxyType({name: team or Team() for name, team in file.teams.items()}),
+        qualifications=MappingProxyType(file.qualifications),
+        suppression=tuple(file.suppression),
+        gates=gates,
         tests=tuple(file.tests),
         retain=parse_duration(file.retain) if file.retain else 0,
         warnings=problems.in_order(),
@@ -150,8 +178,30 @@ def _read(document: Document, problems: Problems) -> Definition | None:
     )
 
 
-def _hash(data: Any) -> str:
-    return hashlib.sha256(orjson.dumps(data, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
+def _hash(data: dict[str, Any]) -> str:
+    """A version for all that the segmenter goes by.
+
+    How accounts are shared out, qualified and suppressed by lists may change while a prefix goes on.
+    """
+    kept = {
+        key: value for key, value in data.items() if key not in ("teams", "qualifications", "suppression")
+    }
+    judged = [one for one in data.get("suppression") or () if not (isinstance(one, dict) and "file" in one)]
+    if judged:
+        kept["suppression"] = judged
+    if teams := {name: found for name, team in (data.get("teams") or {}).items() if (found := _judged(team))}:
+        kept["teams"] = teams
+    return hashlib.sha256(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
+
+
+def _judged(team: Any) -> dict[str, Any]:
+    """What the segmenter goes by of a team: territories, and whose values changes carry."""
+    team = team if isinstance(team, dict) else {}
+    members = [one for one in team.get("members") or () if isinstance(one, dict) and "territory" in one]
+    found: dict[str, Any] = {one["name"]: one["territory"] for one in members}
+    if isinstance(team.get("order"), dict):
+        found["order"] = team["order"]
+    return found
 
 
 def _read_traits(raw: Any, grammar: Grammar, problems: Problems) -> dict[str, Trait | None]:
@@ -233,6 +283,7 @@ def _segment(entry: SegmentEntry, index: int, conditions: Conditions) -> Segment
         play=entry.play,
         route=entry.route,
         path=("segments", index),
+        holdout=Holdout(share=entry.holdout) if isinstance(entry.holdout, str) else entry.holdout,
     )
 
 
@@ -246,20 +297,6 @@ def walk(condition: Condition | None) -> Iterator[Condition]:
             yield from walk(part)
     elif isinstance(condition, Not):
         yield from walk(condition.part)
-
-
-def matchers_of(definition: Definition) -> Iterator[Matcher]:
-    """Every matcher that a condition or trait of the file uses."""
-    for segment in definition.segments:
-        for root in (segment.when, segment.hold.exit_when):
-            for part in walk(root):
-                if isinstance(part, Occurs):
-                    yield part.matcher
-                elif hasattr(part, "steps"):
-                    yield from part.steps
-    for trait in definition.traits.values():
-        if isinstance(trait, Aggregate | Decay):
-            yield trait.matcher
 
 
 def names_tested(definition: Definition) -> Iterator[str]:

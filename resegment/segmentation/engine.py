@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
-from resegment.schemas.change import Cause, SegmentChange, identify_change
+from resegment.schemas.change import Cause, SegmentChange, StandingChange, identify_change
 from resegment.schemas.fact import Fact
-from resegment.schemas.state import AccountState, Membership, encode_with
+from resegment.schemas.state import AccountState, Membership, decode_state
 from resegment.schemas.times import HORIZON, NEVER, format_instant
 from resegment.segmentation.account import Account
 from resegment.segmentation.evidence import give_reason
@@ -38,6 +38,10 @@ class Engine:
         """The account of that state, indexed; a new one without."""
         return self._fold.open(name, state or AccountState())
 
+    def load(self, name: str, value: bytes | None) -> Account:
+        """The account of what is kept, a new one without. Raises msgspec.DecodeError."""
+        return self.open(name, None if value is None else decode_state(value))
+
     def close(self, account: Account) -> AccountState:
         """The state to keep."""
         state = account.state
@@ -46,7 +50,8 @@ class Engine:
 
     def encode(self, account: Account) -> bytes:
         """The bytes to keep: `encode_state` of what `close` gives, without encoding each fact again."""
-        return encode_with(self.close(account), account.encoded())
+        self.close(account)
+        return account.encode()
 
     # Facts and time
 
@@ -99,9 +104,9 @@ class Engine:
                     values[index], untils[index] = leaves[index].judge(account, t)
         else:
             for index in touched:
-                judged = leaves[index].judge(account, t)
-                if judged != (values[index], untils[index]):
-                    values[index], untils[index] = judged
+                value, until = leaves[index].judge(account, t)
+                if value is not values[index] or until != untils[index]:
+                    values[index], untils[index] = value, until
                     moved = True
         if moved:
             for index, logic in program.derived:
@@ -127,8 +132,17 @@ class Engine:
             member = Membership(segment.name, t, left)
         state.membership = member
         deadline = self._deadline(account, member, new, t)
+        moved = False
+        if program.gates:
+            moved, until = self._judge_gates(account)
+            deadline = min(deadline, until)
         account.deadline = deadline if deadline <= HORIZON else NEVER
         if segment.name == standing.segment:
+            if moved:
+                news = StandingChange(
+                    account=account.name, effective_at=t, decided_at=decided_at, standing=state.standing
+                )
+                account.tell(news)
             return None
         change = SegmentChange(
             id=identify_change(account.name, t, base.segment, segment.name, cause, program.version),
@@ -144,18 +158,38 @@ class Engine:
             definition_version=program.version,
             supersedes=state.change if again else None,
             supersedes_to=standing.segment if again else None,
+            standing=state.standing,
+            values=self._tell(account, new, t),
         )
         state.sequence += 1
         state.at, state.before, state.change = t, base, change.id
         return change
 
+    def _judge_gates(self, account: Account) -> tuple[bool, int]:
+        """Note which gates hold: whether those are others than before, and until when they stay."""
+        values, untils = account.values, account.untils
+        deadline, holding = NEVER, []
+        for name, logic in self.program.gates:
+            if logic.is_true(values):
+                holding.append(name)
+                deadline = min(deadline, logic.true_until(values, untils))
+            else:
+                deadline = min(deadline, logic.not_true_until(values, untils))
+        before, account.state.standing = account.state.standing, tuple(holding)
+        return before != account.state.standing, deadline
+
+    def _tell(self, account: Account, new: int, t: int) -> dict[str, Any]:
+        """The values that a change to this segment carries; what is not known is left out."""
+        told: dict[str, Any] = {}
+        for name, measure in self.program.told[new]:
+            value = measure.value(account, t)
+            if value is not None:
+                told[name] = sorted(value, key=str) if isinstance(value, set) else value
+        return told
+
     def _also(self, account: Account, new: int) -> tuple[str, ...]:
-        program, values = self.program, account.values
-        return tuple(
-            program.segments[number].name
-            for number, when in enumerate(program.whens)
-            if number != new and when.is_true(values)
-        )
+        segments = self.program.segments
+        return tuple([segments[one].name for one in self.program.qualifying(account.values) if one != new])
 
     def _assign(self, account: Account, base: Membership, old: int, t: int) -> int:
         """The first segment that keeps or takes the account, with hold."""
@@ -187,7 +221,7 @@ class Engine:
         """The first instant after t at which the account's segment may be another by time alone."""
         program, values, untils = self.program, account.values, account.untils
         if not program.holds:
-            return program.deadline(values, untils, taken)
+            return NEVER if account.next_leaf == NEVER else program.deadline(values, untils, taken)
         deadline = NEVER
         for number in range(min(taken, len(program.whens))):
             when, leave = program.whens[number], program.exits[number]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 from resegment.schemas.fact import Fact
 from resegment.schemas.state import KIND_NUMBERS, AccountState, Entry
@@ -32,8 +33,12 @@ class Fold:
         """How many facts were dropped because an account had too many of a kind."""
 
     def open(self, name: str, state: AccountState) -> Account:
-        """The account of that state, with its indexes."""
-        account = Account(name, state, self.program.width)
+        """The account of that state, with its indexes; tests that can read any of its facts are still to be judged."""
+        program = self.program
+        account = Account(name, state, program.blank.copy(), program.never.copy())
+        if state.deadline is not None:
+            account.deadline = state.deadline
+        touched: set[int] = set()
         for entry in state.entries:
             source = entry.source
             account.ids[source, entry.id] = entry
@@ -42,8 +47,11 @@ class Fold:
             if entry.record is not None:
                 account.records[source, entry.record] = entry
             if not entry.retracted:
-                for series in self._indexes(account, entry, None):
-                    series.add(entry)
+                self._enter(account, entry, touched)
+        if state.entries:
+            account.next_leaf = -1
+        for leaf in touched:
+            account.untils[leaf] = -1
         return account
 
     def take(self, account: Account, fact: Fact, now: int, touched: set[int]) -> bool:
@@ -80,8 +88,7 @@ class Fold:
         if record is not None:
             account.records[source, record] = entry
         if not retracted:
-            for series in self._indexes(account, entry, touched):
-                series.add(entry)
+            self._enter(account, entry, touched)
         if len(account.state.entries) > self._few:
             self._bound(account, now, kind, touched)
         return True
@@ -95,10 +102,9 @@ class Fold:
                 return None
         return found
 
-    def _remove(self, account: Account, entry: Entry, touched: set[int] | None) -> None:
+    def _remove(self, account: Account, entry: Entry, touched: set[int]) -> None:
         if not entry.retracted:
-            for series in self._indexes(account, entry, touched, leaving=True):
-                series.remove(entry)
+            self._leave(account, entry, touched)
         account.remove(entry)
         source = entry.source
         for one in (entry.id, *(entry.older or ())):
@@ -106,47 +112,59 @@ class Fold:
         if entry.record is not None:
             account.records.pop((source, entry.record), None)
 
-    def _indexes(
-        self, account: Account, entry: Entry, touched: set[int] | None, *, leaving: bool = False
-    ) -> list[Series]:
-        program = self.program
-        data = entry.data or {}
-        kind = entry.kind
-        found: list[Series] = []
+    # The indexes
+
+    def _enter(self, account: Account, entry: Entry, touched: set[int]) -> None:
+        """Put a fact into the series and histories that it belongs to."""
+        program, kind, data = self.program, entry.kind, entry.data or {}
         for watcher in program.recognisers[kind].find(data):
-            number = watcher.number
-            if number not in account.series:
-                account.series[number] = Series()
-            found.append(account.series[number])
-            if touched is not None:
-                touched.update(watcher.leaves)
+            series = account.series.get(watcher.number)
+            if series is None:
+                account.series[watcher.number] = Series([entry.time], [entry])
+            else:
+                series.add(entry)
+            touched.update(watcher.leaves)
         if kind == FIRMOGRAPHIC:
             for name in data:
-                found.append(self._attribute(account, name))
-                if touched is not None:
-                    touched.update(program.attribute_leaves.get(name, ()))
-        elif kind == TECH and program.uses_technologies and data.get("change") in CHANGES_OF_TECH:
-            technology = data.get("technology")
-            if technology is not None:
-                inventory = self._attribute(account, TECHNOLOGIES)
-                found.append(inventory)
-                if touched is not None:
-                    # What leaves may have made the set known, and what comes may: that changes tests of any name.
-                    whole = leaving or not inventory.times or inventory.times[0] > entry.known
-                    leaves = (
-                        program.attribute_leaves[TECHNOLOGIES]
-                        if whole
-                        else program.technology_leaves.get(technology, ())
-                    )
-                    touched.update(leaves)
-        return found
+                history = account.attributes.get(name)
+                if history is None:
+                    account.attributes[name] = _begin(name, entry)
+                else:
+                    history.add(entry)
+                if name in program.attribute_leaves:
+                    touched.update(program.attribute_leaves[name])
+        elif kind == TECH and (technology := self._technology(data)) is not None:
+            inventory = account.attributes.get(TECHNOLOGIES)
+            if inventory is None:
+                inventory = account.attributes[TECHNOLOGIES] = Inventory()
+            # The first may make the set known: that changes tests of any name.
+            first = not inventory.times or inventory.times[0] > entry.known
+            inventory.add(entry)
+            if first:
+                touched.update(program.attribute_leaves.get(TECHNOLOGIES, ()))
+            else:
+                touched.update(program.technology_leaves.get(technology, ()))
 
-    def _attribute(self, account: Account, name: str) -> History | Inventory:
-        history = account.attributes.get(name)
-        if history is None:
-            history = Inventory() if name == TECHNOLOGIES else History(name)
-            account.attributes[name] = history
-        return history
+    def _leave(self, account: Account, entry: Entry, touched: set[int]) -> None:
+        """Take a fact out of them."""
+        program, kind, data = self.program, entry.kind, entry.data or {}
+        for watcher in program.recognisers[kind].find(data):
+            account.series[watcher.number].remove(entry)
+            touched.update(watcher.leaves)
+        names: Iterable[str] = ()
+        if kind == FIRMOGRAPHIC:
+            names = data
+        elif kind == TECH and self._technology(data) is not None:
+            names = (TECHNOLOGIES,)
+        for name in names:
+            account.attributes[name].remove(entry)
+            touched.update(program.attribute_leaves.get(name, ()))
+
+    def _technology(self, data: dict[str, Any]) -> Any:
+        """What a tech fact adds to the technologies or takes from them; None where it does neither."""
+        if self.program.uses_technologies and data.get("change") in CHANGES_OF_TECH:
+            return data.get("technology")
+        return None
 
     # Keeping state bounded
 
@@ -156,7 +174,7 @@ class Fold:
         if now - state.pruned > program.memory // 8:
             state.pruned = now
             for entry in [one for one in entries if self._is_spent(one, now)]:
-                self._remove(account, entry, None)
+                self._remove(account, entry, set())  # no test counts it any more
         limit = program.limits.facts
         if len(entries) <= max(limit, account.room):
             return
@@ -190,3 +208,10 @@ class Fold:
         matching = recogniser.watchers if entry.retracted or entry.older else recogniser.find(data)
         closes = max((one.closes for one in matching), default=0)
         return closes != NEVER and max(entry.time, entry.latest) + max(closes, program.memory) <= now
+
+
+def _begin(name: str, entry: Entry) -> History | Inventory:
+    """An attribute's history of one snapshot."""
+    if name == TECHNOLOGIES:
+        return Inventory([entry.time], [entry])
+    return History([entry.time], [entry], field=name)

@@ -67,6 +67,12 @@ _DESCRIPTIONS: Final = {
     "SegmentEntry.hold": "Keeps an account from flapping in and out.",
     "SegmentEntry.play": "The name of a play.",
     "SegmentEntry.route": "Where an account of the segment goes.",
+    "SegmentEntry.holdout": "A stable random share that is marked and not enrolled, like 10%, so that lift can be measured.",
+    "SegmentsFile.qualifications": "How accounts are qualified, by name, and how soon somebody must have accepted one.",
+    "Member.name": "Who commands name as the owner.",
+    "Member.weight": "The share of new accounts, beside the weights of the others.",
+    "Member.absences": "When the member takes no new account.",
+    "Suppression.name": "What an account that is not enrolled is said to be suppressed by.",
     "HoldTimes.min_dwell": "Once entered, the segment is kept for this long.",
     "HoldTimes.cooldown": "Once left, the segment does not take the account again for this long.",
     "Route.workflow": "The workflow that an account is enrolled in.",
@@ -100,6 +106,11 @@ def segments_schema() -> Schema:
     )
     definitions["HoldTimes"]["properties"]["exit_when"] = _described(
         "condition", "Once entered, the segment is kept until this is true."
+    )
+    definitions["Suppression"]["properties"]["when"] = _described("condition", "Suppressed while true.")
+    definitions["Suppression"]["oneOf"] = [{"required": ["when"]}, {"required": ["file"]}]
+    definitions["Member"]["properties"]["territory"] = _described(
+        "condition", "Takes an account only while this is true."
     )
     schema["properties"]["traits"].update(
         additionalProperties=_ref("trait"),

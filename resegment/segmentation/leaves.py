@@ -106,7 +106,7 @@ class AttributeLeaf(MeasureLeaf):
         times = history.times
         if times and times[-1] > t:
             return super().judge(account, t)
-        return self.predicate(history.value_at(t)), NEVER
+        return self.predicate(history.newest()), NEVER
 
 
 class DecayLeaf:

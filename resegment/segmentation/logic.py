@@ -64,6 +64,17 @@ def compile_first(conditions: list[Condition], leaves: Mapping[Condition, int]) 
     return function
 
 
+def compile_qualifying(
+    conditions: list[Condition], leaves: Mapping[Condition, int]
+) -> Callable[[Values], list[int]]:
+    """A function that gives the indexes of all conditions that are true."""
+    text = _Text(leaves)
+    lines = [f"    if {text.holds(one, True)}: found.append({index})" for index, one in enumerate(conditions)]
+    source = "\n".join(["def qualifying(v):", "    found = []", *lines, "    return found", ""])
+    function: Callable[[Values], list[int]] = _define("qualifying", source)
+    return function
+
+
 def compile_deadline(
     conditions: list[Condition], leaves: Mapping[Condition, int]
 ) -> Callable[[Values, Untils, int], int]:

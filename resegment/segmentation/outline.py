@@ -35,13 +35,28 @@ def entries(data: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Path]]:
 
 
 def conditions(data: dict[str, Any]) -> Iterator[tuple[Any, Path]]:
-    """Every `when` and `exit_when`."""
+    """Every condition: `when` and `exit_when`, suppressions, territories."""
     for entry, path in entries(data):
         if "when" in entry:
             yield entry["when"], (*path, "when")
         hold = entry.get("hold")
         if isinstance(hold, dict) and "exit_when" in hold:
             yield hold["exit_when"], (*path, "hold", "exit_when")
+    yield from gates(data)
+
+
+def gates(data: dict[str, Any]) -> Iterator[tuple[Any, Path]]:
+    """The conditions of suppressions and territories."""
+    listed = data.get("suppression")
+    for index, entry in enumerate(listed if isinstance(listed, list) else ()):
+        if isinstance(entry, dict) and "when" in entry:
+            yield entry["when"], ("suppression", index, "when")
+    teams = data.get("teams")
+    for team, entry in teams.items() if isinstance(teams, dict) else ():
+        members = entry.get("members") if isinstance(entry, dict) else None
+        for index, member in enumerate(members if isinstance(members, list) else ()):
+            if isinstance(member, dict) and member.get("territory") is not None:
+                yield member["territory"], ("teams", team, "members", index, "territory")
 
 
 def tests(raw: Any, path: Path) -> Iterator[Written]:

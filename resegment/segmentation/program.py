@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from resegment.schemas.fact import KINDS
+from resegment.schemas.segments import Order
+from resegment.schemas.state import AccountState
 from resegment.schemas.times import NEVER
-from resegment.segmentation.account import TECHNOLOGIES
+from resegment.segmentation.account import TECHNOLOGIES, Account
 from resegment.segmentation.checks import Predicate, compile_checks
 from resegment.segmentation.conditions import (
     Aggregate,
@@ -24,6 +26,7 @@ from resegment.segmentation.conditions import (
     Ratio,
     Sequence,
     Some,
+    Trait,
     Window,
 )
 from resegment.segmentation.definition import Definition, Segment, walk
@@ -35,9 +38,18 @@ from resegment.segmentation.leaves import (
     OccursLeaf,
     SequenceLeaf,
 )
-from resegment.segmentation.logic import Logic, Untils, Values, compile_deadline, compile_first, compile_logic
+from resegment.segmentation.logic import (
+    Logic,
+    Untils,
+    Values,
+    compile_deadline,
+    compile_first,
+    compile_logic,
+    compile_qualifying,
+)
 from resegment.segmentation.measures import AggregateOf, Attribute, DecayOf, GrowthOf, Measure, RatioOf
 from resegment.segmentation.recognition import Recogniser, Watcher
+from resegment.segmentation.templates import EvidenceField, evidence_of, names_of
 
 DAY: Final = 86_400_000
 
@@ -60,6 +72,26 @@ class SegmentTest(NamedTuple):
     wanted: bool
 
 
+class Branch(NamedTuple):
+    """Tests of which every one has to say what is wanted, or some one."""
+
+    every: bool
+    parts: tuple[Ground, ...]
+
+
+Ground = SegmentTest | Branch
+"""A segment's condition as what has to hold, without `not`."""
+
+
+def tests_in(ground: Ground | None) -> Iterator[SegmentTest]:
+    """All tests of a condition, in the order in which they are written."""
+    if isinstance(ground, SegmentTest):
+        yield ground
+    elif ground is not None:
+        for part in ground.parts:
+            yield from tests_in(part)
+
+
 @dataclass(slots=True)
 class _Needs:
     """What a leaf reads."""
@@ -73,6 +105,9 @@ class Program:
 
     def __init__(self, definition: Definition, limits: Limits | None = None) -> None:
         self.definition = definition
+        self.traits: dict[str, Trait] = dict(definition.traits)
+        for gate in definition.gates:
+            self.traits.update(gate.traits)
         self.limits = limits or Limits()
         self.segments: tuple[Segment, ...] = definition.segments
         self.version = definition.version
@@ -82,6 +117,8 @@ class Program:
         self._series: dict[Matcher, int] = {}
         self._needs: list[_Needs] = []
         self._measures: dict[str, Measure] = {}
+        self._told: set[str] = set()
+        self._cited: set[EvidenceField] = set()
         self.conditions: dict[Condition, int] = {}
         self.leaves: list[Leaf] = []
         self.derived: list[tuple[int, Logic]] = []
@@ -90,7 +127,7 @@ class Program:
     def _compile(self) -> None:
         whens = [segment.when for segment in self.segments if segment.when is not None]
         exits = [segment.hold.exit_when for segment in self.segments]
-        for root in (*whens, *exits):
+        for root in (*whens, *exits, *(gate.condition for gate in self.definition.gates)):
             for part in walk(root):
                 if isinstance(part, Compare | Occurs | Sequence) and part not in self.conditions:
                     self._add(part)
@@ -100,30 +137,46 @@ class Program:
         self.exits: tuple[Logic | None, ...] = tuple(
             None if one is None else compile_logic(one, self.conditions) for one in exits
         )
+        self.gates: tuple[tuple[str, Logic], ...] = tuple(
+            (gate.name, compile_logic(gate.condition, self.conditions)) for gate in self.definition.gates
+        )
+        """Judged with the segments: by name, whether a suppression or territory holds."""
         self.first: Callable[[Values], int] = compile_first(whens, self.conditions)
+        self.qualifying: Callable[[Values], list[int]] = compile_qualifying(whens, self.conditions)
         self.deadline: Callable[[Values, Untils, int], int] = compile_deadline(whens, self.conditions)
-        self.tests = tuple(self._tests_of(segment) for segment in self.segments)
+        self.grounds: tuple[Ground | None, ...] = tuple(
+            None if one.when is None else self._ground(one.when) for one in self.segments
+        )
+        self.tests = tuple(tuple(dict.fromkeys(tests_in(ground))) for ground in self.grounds)
         self.holds = any(
             one.hold.min_dwell or one.hold.cooldown or one.hold.exit_when is not None for one in self.segments
         )
+        self.told = tuple(self._tell(segment) for segment in self.segments)
+        """By segment: the attributes and traits whose values its changes carry."""
         self._index()
 
-    def _tests_of(self, segment: Segment) -> tuple[SegmentTest, ...]:
-        found: dict[SegmentTest, None] = {}
+    def _tell(self, segment: Segment) -> tuple[tuple[str, Measure], ...]:
+        names: set[str] = set()
+        if segment.play is not None:
+            play, personas = self.definition.plays[segment.play], self.definition.personas
+            names |= names_of(play, personas)
+            self._cited |= evidence_of(play, personas)
+        team = self.definition.teams.get(segment.route.team or "") if segment.route is not None else None
+        if team is not None and isinstance(team.order, Order):
+            names |= {name for name in (team.order.highest, team.order.lowest) if name is not None}
+        for name in names:
+            needs = _Needs()
+            self._measures[name] = self._measure(name, needs)
+            self._told |= needs.attributes
+        return tuple((name, self._measures[name]) for name in sorted(names))
 
-        def gather(part: Condition, wanted: bool) -> None:
-            if isinstance(part, Not):
-                gather(part.part, not wanted)
-            elif isinstance(part, Every | Some):
-                for one in part.parts:
-                    gather(one, wanted)
-            else:
-                text = str(part) if wanted else f"not: {part}"
-                found[SegmentTest(self.conditions[part], text, wanted)] = None
-
-        if segment.when is not None:
-            gather(segment.when, True)
-        return tuple(found)
+    def _ground(self, part: Condition, wanted: bool = True) -> Ground:
+        if isinstance(part, Not):
+            return self._ground(part.part, not wanted)
+        if isinstance(part, Every | Some):
+            parts = tuple(self._ground(one, wanted) for one in part.parts)
+            return Branch(isinstance(part, Every) is wanted, parts)
+        return SegmentTest(self.conditions[part], str(part) if wanted else f"not: {part}", wanted)
 
     def _add(self, part: Condition) -> None:
         needs = _Needs()
@@ -150,7 +203,7 @@ class Program:
         return MeasureLeaf(measure, predicate)
 
     def _measure(self, name: str, needs: _Needs) -> Measure:
-        trait = self.definition.traits.get(name)
+        trait = self.traits.get(name)
         match trait:
             case None:
                 needs.attributes.add(name)
@@ -201,10 +254,14 @@ class Program:
                 for part in walk(root):
                     if isinstance(part, InSegment):
                         add(part.name)
+        for gate in self.definition.gates:
+            for part in walk(gate.condition):
+                if isinstance(part, InSegment):
+                    add(part.name)
 
     def _index(self) -> None:
         """From kind and attribute to the leaves that a fact can change."""
-        for trait in self.definition.traits.values():
+        for trait in self.traits.values():
             if isinstance(trait, Aggregate | Decay) and trait.matcher not in self._series:
                 self._closes.setdefault(trait.matcher, 0)
         watchers: dict[str, list[Watcher]] = {kind: [] for kind in KINDS}
@@ -216,14 +273,23 @@ class Program:
         for index, needs in enumerate(self._needs):
             for name in needs.attributes:
                 self.attribute_leaves[name] = (*self.attribute_leaves.get(name, ()), index)
-        self.uses_technologies = TECHNOLOGIES in self.attribute_leaves
+        self.uses_technologies = TECHNOLOGIES in self.attribute_leaves or TECHNOLOGIES in self._told
         self.technology_leaves = self._technology_leaves()
         """From a technology to the leaves that name it: others change no test."""
         self.kept = [self._kept_fields(kind) for kind in KINDS]
         finite = [closes for closes in self._closes.values() if closes != NEVER]
         self.memory = max([DAY, self.definition.retain, *finite])
         """How long after it became known a fact is remembered at the least, ms."""
-        self.width = self.plain + len(self.derived)
+        self._judge_nothing()
+
+    def _judge_nothing(self) -> None:
+        """What each test says where nothing is known that it reads: at all times the same."""
+        width = self.plain + len(self.derived)
+        self.never = [NEVER] * width
+        nothing = Account("", AccountState(), [None] * width, self.never)
+        self.blank: Values = [leaf.judge(nothing, 0)[0] for leaf in self.leaves]
+        for _, logic in self.derived:
+            self.blank.append(logic.judge(self.blank, self.never)[0])
 
     def _technology_leaves(self) -> dict[Any, tuple[int, ...]]:
         leaves: dict[Any, tuple[int, ...]] = {}
@@ -239,15 +305,16 @@ class Program:
         for matcher in self._series:
             if matcher.kind == kind:
                 fields.update(name for name, _ in matcher.where)
-        for trait in self.definition.traits.values():
+        for trait in self.traits.values():
             if (
                 isinstance(trait, Aggregate | Decay)
                 and trait.matcher.kind == kind
                 and trait.field is not None
             ):
                 fields.add(trait.field)
+        fields.update(one.field for one in self._cited if one.kind == kind)
         if kind == "firmographic":
-            fields.update(self.attribute_leaves, KEPT_ATTRIBUTES)
+            fields.update(self.attribute_leaves, KEPT_ATTRIBUTES, self._told)
         if kind == "tech" and self.uses_technologies:
             fields.update(("technology", "change"))
         return frozenset(fields)

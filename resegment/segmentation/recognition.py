@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any
 
 from resegment.segmentation.checks import compile_checks
@@ -23,8 +24,12 @@ class Watcher:
     closes: int
 
 
-_Candidates = list[tuple[Watcher, Recognise | None]]
-"""Watchers, each with what is left to test, if anything."""
+@dataclass(slots=True)
+class _Candidates:
+    """The watchers that ask for a word: some for nothing else, each other with what is left to test."""
+
+    sure: list[Watcher] = dataclass_field(default_factory=list)
+    tried: list[tuple[Watcher, Recognise]] = dataclass_field(default_factory=list)
 
 
 class Recogniser:
@@ -48,21 +53,25 @@ class Recogniser:
             elif asked is not None:
                 field, words = asked
                 rest = tuple(test for test in where if test[0] != field or len(test[1]) > 1)
-                recognise = _recogniser(rest) if rest else None
-                candidates = self._by_word.setdefault(field, {})
+                by_word = self._by_word.setdefault(field, {})
                 for word in words:
-                    candidates.setdefault(word, []).append((watcher, recognise))
+                    candidates = by_word.setdefault(word, _Candidates())
+                    if rest:
+                        candidates.tried.append((watcher, _recogniser(rest)))
+                    else:
+                        candidates.sure.append(watcher)
         self._fields = tuple(self._by_word.items())
 
     def find(self, data: dict[str, Any]) -> Sequence[Watcher]:
         """The watchers that take a fact with these data."""
         found = self._always
-        for field, candidates in self._fields:
+        for field, by_word in self._fields:
             word = data.get(field)
-            if type(word) is str and word in candidates:
-                found = [*found, *(one for one, takes in candidates[word] if takes is None or takes(data))]
+            if type(word) is str and (candidates := by_word.get(word)) is not None:
+                found = [*found, *candidates.sure]
+                found += [one for one, takes in candidates.tried if takes(data)]
         if self._tried:
-            found = [*found, *(one for one, takes in self._tried if takes(data))]
+            found = [*found, *[one for one, takes in self._tried if takes(data)]]
         return found
 
 

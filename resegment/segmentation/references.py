@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from resegment.errors import RefusedEvent
+from resegment.schemas.domains import registrable_domain
 from resegment.segmentation.conditions import Decay, Growth, Ratio, Trait
 from resegment.segmentation.diagnostics import Path, Problems
 from resegment.segmentation.fields import attribute_types
 from resegment.segmentation.grammar import trait_type
-from resegment.segmentation.outline import entries, tests
+from resegment.segmentation.outline import Written, entries, gates, tests
 
 MAX_REFERENCES: Final = 16
 """How many segments deep references may lead from one condition to the next."""
@@ -32,17 +34,54 @@ def check_names(data: dict[str, Any], problems: Problems) -> None:
         route = entry.get("route")
         if isinstance(route, dict):
             _expect(data, "team", route.get("team"), (*path, "route", "team"), problems)
+            if data.get("qualifications"):  # a file without them names treatments that others know
+                where = (*path, "route", "qualification")
+                _expect(data, "qualification", route.get("qualification"), where, problems)
     plays = data.get("plays")
     for name, play in plays.items() if isinstance(plays, dict) else ():
         personas = play.get("personas") if isinstance(play, dict) else None
         for index, persona in enumerate(personas if isinstance(personas, list) else ()):
             _expect(data, "persona", persona, ("plays", name, "personas", index), problems)
+    _check_members(data.get("teams"), problems)
     for expected, path in _expectations(data):
         if expected not in seen:
             problems.error(
                 "unknown-segment", f"no segment is named {expected!r}", path, _choices(sorted(seen))
             )
     _check_references(data, problems)
+
+
+def _check_members(teams: Any, problems: Problems) -> None:
+    """Each member of a team once, and named accounts only for members."""
+    for team, entry in teams.items() if isinstance(teams, dict) else ():
+        listed = entry.get("members") if isinstance(entry, dict) else None
+        members: set[str] = set()
+        for index, member in enumerate(listed if isinstance(listed, list) else ()):
+            name = member.get("name") if isinstance(member, dict) else member
+            if isinstance(name, str):
+                if name in members:
+                    where: Path = ("teams", team, "members", index)
+                    problems.error("duplicate-name", f"{name!r} is a member twice", where, "take one out")
+                members.add(name)
+        named = entry.get("accounts") if isinstance(entry, dict) else None
+        for account, member in named.items() if isinstance(named, dict) else ():
+            _check_account(account, ("teams", team, "accounts", account), problems)
+            if isinstance(member, str) and member not in members:
+                path: Path = ("teams", team, "accounts", account)
+                problems.error(
+                    "unknown-member", f"{member!r} is no member of {team!r}", path, _choices(sorted(members))
+                )
+
+
+def _check_account(account: Any, path: Path, problems: Problems) -> None:
+    """A named account is written as its events are resolved: by its registrable domain."""
+    try:
+        resolved = registrable_domain(str(account))
+    except RefusedEvent as error:
+        problems.error("wrong-value", f"{account!r} is no account: {error.message}", path)
+        return
+    if resolved != account:
+        problems.error("wrong-value", f"{account!r} is the account {resolved!r}", path, f"write {resolved}")
 
 
 def _expect(data: dict[str, Any], what: str, name: Any, path: Path, problems: Problems) -> None:
@@ -91,15 +130,13 @@ def _check_references(data: dict[str, Any], problems: Problems) -> None:
         own = [one for one in tests(entry.get("when"), (*path, "when")) if one.test == "segment"]
         others = [one for one in tests(leave, (*path, "hold", "exit_when")) if one.test == "segment"]
         for one in (*own, *others):
-            if one.name not in tested:
-                problems.error(
-                    "unknown-segment",
-                    f"no segment with a condition is named {one.name!r}",
-                    one.path,
-                    _choices(sorted(tested)),
-                )
+            _expect_tested(one, tested, problems)
         if isinstance(entry.get("name"), str):
             refers.setdefault(entry["name"], []).extend(one.name for one in own)
+    for raw, path in gates(data):
+        for one in tests(raw, path):
+            if one.test == "segment":
+                _expect_tested(one, tested, problems)
     circles = {name for name in tested if _reaches(name, refers)}
     deep = _find_deep(refers) if not circles else set()
     for name, path in tested.items():
@@ -117,6 +154,16 @@ def _check_references(data: dict[str, Any], problems: Problems) -> None:
                 (*path, "when"),
                 "take one of the references out",
             )
+
+
+def _expect_tested(test: Written, tested: Mapping[str, Path], problems: Problems) -> None:
+    if test.name not in tested:
+        problems.error(
+            "unknown-segment",
+            f"no segment with a condition is named {test.name!r}",
+            test.path,
+            _choices(sorted(tested)),
+        )
 
 
 def _reaches(goal: str, edges: Mapping[str, list[str]]) -> bool:
@@ -170,7 +217,11 @@ def _action(entry: dict[str, Any]) -> tuple[Any, ...] | None:
     play, route = entry.get("play"), entry.get("route")
     if not isinstance(play, str) or not isinstance(route, dict) or not isinstance(route.get("workflow"), str):
         return None
-    details = (route.get("team"), route.get("qualification"), route.get("on_exit", "stop"))
+    details = (
+        *(route.get(key) for key in ("team", "qualification", "cooldown")),
+        route.get("on_exit", "stop"),
+        route.get("reentry", "always"),
+    )
     whole = all(one is None or isinstance(one, str) for one in details)
     return (play, route["workflow"], *details) if whole else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import msgspec
 
 from resegment.errors import ResegmentError
 from resegment.schemas.partitioning import partition_of
+from resegment.schemas.routing import RoutedState, decode_routed
 from resegment.schemas.state import AccountState, Membership, decode_state
 from resegment.state.failures import FAILURES, unavailable
 from resegment.state.keys import PartitionKeys
@@ -47,8 +49,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class PartitionLook:
-    """One partition at one moment; instants in ms.
+    """One partition of the segmenter, or of the router, at one moment; instants in ms.
 
+    `sizes` counts accounts by segment, those of the router by decision.
     `position` is None where nothing was ever written. `outbox` counts commits that wait to be published, and
     `waiting_since` is when the oldest of them was written, by the clock of Redis. `due` counts the accounts
     whose deadline has come, `next_deadline` is the earliest of all.
@@ -82,6 +85,7 @@ class PrefixReader:
         self.prefix, self.partitions = prefix, partitions
         self._client = client
         self._keys = [PartitionKeys.of(prefix, number) for number in range(partitions)]
+        self._routed = [PartitionKeys.of(prefix, number, "router") for number in range(partitions)]
 
     def partition_of(self, account: str) -> int:
         """The partition whose owner decides on the account."""
@@ -97,15 +101,27 @@ class PrefixReader:
 
     async def states(self, accounts: Sequence[str]) -> list[AccountState | None]:
         """The state of each account, None where there is none. Raises `BrokenState`."""
-        pipe = self._client.pipeline(transaction=False)
-        for name in accounts:
-            pipe.hget(self._keys[self.partition_of(name)].accounts, name)
-        with _answering("read accounts"):
-            values = await pipe.execute()
+        values = await self._values(self._keys, accounts)
         return [
             None if value is None else _decode(name, value)
             for name, value in zip(accounts, values, strict=True)
         ]
+
+    async def routed(self, accounts: Sequence[str]) -> list[RoutedState | None]:
+        """What the router has of each account, None where it has nothing. Raises `BrokenState`."""
+        values = await self._values(self._routed, accounts)
+        return [
+            None if value is None else _decode_routed(name, value)
+            for name, value in zip(accounts, values, strict=True)
+        ]
+
+    async def _values(self, keys: Sequence[PartitionKeys], accounts: Sequence[str]) -> list[bytes | None]:
+        pipe = self._client.pipeline(transaction=False)
+        for name in accounts:
+            pipe.hget(keys[self.partition_of(name)].accounts, name)
+        with _answering("read accounts"):
+            values: list[bytes | None] = await pipe.execute()
+        return values
 
     async def clock(self, partition: int) -> int:
         """The partition's time, ms; 0 where nothing was ever written."""
@@ -118,18 +134,26 @@ class PrefixReader:
 
         One that changes during the scan is told as it was or as it is, and never twice.
         """
-        for keys in self._keys:
+        async for found in self._scan(self._keys):
+            yield [
+                place for name, value in found.items() if (place := _place(name.decode(), value)) is not None
+            ]
+
+    async def routings(self) -> AsyncIterator[list[tuple[str, RoutedState]]]:
+        """Every account that the router knows, as `places` does."""
+        async for found in self._scan(self._routed):
+            yield [(name.decode(), _decode_routed(name.decode(), value)) for name, value in found.items()]
+
+    async def _scan(self, partitions: Sequence[PartitionKeys]) -> AsyncIterator[dict[bytes, bytes]]:
+        """What is kept of every account, a batch at a time and none twice."""
+        for keys in partitions:
             seen: set[bytes] = set()
             cursor = 0
             while True:
                 with _answering("scan accounts"):
                     answer: Any = self._client.hscan(keys.accounts, cursor, count=SCAN_BATCH)
                     cursor, found = await answer
-                yield [
-                    place
-                    for name, value in found.items()
-                    if name not in seen and (place := _place(name.decode(), value)) is not None
-                ]
+                yield {name: value for name, value in found.items() if name not in seen}
                 if not cursor:
                     break
                 seen.update(found)
@@ -154,8 +178,27 @@ class PrefixReader:
 
     async def look(self, now: int | None = None) -> list[PartitionLook]:
         """Every partition. What is due is due by `now` (ms), or by each partition's own clock."""
+        return await self._look(self._keys, now)
+
+    async def look_at_routing(self, now: int | None = None) -> list[PartitionLook]:
+        """The same of the router."""
+        return await self._look(self._routed, now)
+
+    async def decisions(self) -> dict[str, int]:
+        """Accounts by what the router decided on them."""
         pipe = self._client.pipeline(transaction=False)
-        for keys in self._keys:
+        for keys in self._routed:
+            pipe.hgetall(keys.sizes)
+        with _answering("count decisions"):
+            answers = await pipe.execute()
+        total: Counter[str] = Counter()
+        for sizes in answers:
+            total.update({name.decode(): int(size) for name, size in sizes.items()})
+        return dict(total)
+
+    async def _look(self, partitions: Sequence[PartitionKeys], now: int | None) -> list[PartitionLook]:
+        pipe = self._client.pipeline(transaction=False)
+        for keys in partitions:
             pipe.hmget(keys.meta, list(_POSITION))
             pipe.hlen(keys.accounts)
             pipe.hgetall(keys.sizes)
@@ -168,7 +211,7 @@ class PrefixReader:
         rows = [answers[start : start + 7] for start in range(0, len(answers), 7)]
         positions = [_position(row[0]) for row in rows]
         pipe = self._client.pipeline(transaction=False)
-        for keys, position in zip(self._keys, positions, strict=True):
+        for keys, position in zip(partitions, positions, strict=True):
             clock = 0 if position is None else position.clock
             pipe.zcount(keys.deadlines, "-inf", clock if now is None else now)
         with _answering("count deadlines"):
@@ -199,6 +242,13 @@ def _position(values: Sequence[bytes | None]) -> Position | None:
 def _decode(account: str, value: bytes) -> AccountState:
     try:
         return decode_state(value)
+    except msgspec.DecodeError as error:
+        raise BrokenState(account, str(error)) from error
+
+
+def _decode_routed(account: str, value: bytes) -> RoutedState:
+    try:
+        return decode_routed(value)
     except msgspec.DecodeError as error:
         raise BrokenState(account, str(error)) from error
 

@@ -17,13 +17,12 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resegment.agents.batch import Batch, Message, RecordedMessage
-from resegment.agents.router import route
+from resegment.agents.batch import Message
 from resegment.errors import RefusedEvent
 from resegment.schemas.decoding import decode_record, read_event
 from resegment.schemas.fact import Fact
 from resegment.schemas.times import format_instant, parse_instant
-from tests.builders import Published, Rig, facts_of, run, signals, ticking
+from tests.builders import Rig, Routing, definition_of, facts_of, run, signals, ticking
 from tests.contracts.examples import EVENTS
 from tests.oracle.cases import day, funding, hiring, segments
 
@@ -117,12 +116,10 @@ async def sent() -> list[Message]:
     rig = await run(Rig(file), [signals(facts_of(events)), [ticking(3, day(30))]])
     await rig.deliver()
     changes = rig.published.messages
-    records = [
-        RecordedMessage(number, 0, one.key, one.value, one.headers) for number, one in enumerate(changes)
-    ]
-    published = Published()
-    await route(Batch("changes", 0, records), publisher=published, commands="commands", dead_letters="dead")
-    return [*changes, *published.to("commands")]
+    routing = Routing(definition_of(file), now=None)
+    await routing.take()
+    await routing.follow(*(one.value or b"" for one in changes))
+    return [*changes, *routing.published.to("workflow-commands")]
 
 
 async def test_what_we_write_the_package_reads() -> None:

@@ -97,17 +97,22 @@ class Publisher(KafkaPublisher):
 class Store(PartitionStore):
     async def commit(self, commit: Commit) -> Committed:
         away = StoreUnavailable("not there, for a test")
-        decides = bool(commit.states)  # a commit that only takes the partition is another point
-        FAULTS.pass_by("before-script" if decides else "before-take", away)
+        # a commit that only takes the partition is another point
+        point = f"{self.point}{'script' if commit.states else 'take'}"
+        FAULTS.pass_by(f"before-{point}", away)
         committed = await super().commit(commit)
-        FAULTS.pass_by("after-script" if decides else "after-take", away)
+        FAULTS.pass_by(f"after-{point}", away)
         return committed
+
+    @property
+    def point(self) -> str:
+        return "route-" if self.stage == "router" else ""
 
     async def acknowledge(self, ids: Sequence[str]) -> None:
         away = StoreUnavailable("not there, for a test")
-        FAULTS.pass_by("before-ack", away)
+        FAULTS.pass_by(f"before-{self.point}ack", away)
         await super().acknowledge(ids)
-        FAULTS.pass_by("after-ack", away)
+        FAULTS.pass_by(f"after-{self.point}ack", away)
 
 
 class FaultyWorker(Worker):

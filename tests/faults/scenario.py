@@ -29,11 +29,11 @@ from resegment.agents.ownership import OwnedPartition
 from resegment.agents.segmenter import decide_due, segment
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.fact import Fact, decode_fact
-from resegment.schemas.outgoing import commands_for
 from resegment.schemas.state import AccountState, decode_state
 from resegment.segmentation.engine import Engine, net_changes
 from resegment.segmentation.program import Program
 from resegment.settings import Settings
+from resegment.state.keys import PartitionKeys
 from resegment.state.memory import Memory
 from resegment.state.memory import PartitionStore as MemoryStore
 from resegment.state.port import StoreUnavailable
@@ -44,11 +44,13 @@ from resegment.streams.reading import TopicUnreadable, reading
 from resegment.streams.security import connect_redis
 from resegment.streams.topics import Topics
 from tests import companies
-from tests.builders import Move, Published, moves, net_moves, ticking
+from tests.builders import Move, Published, Routing, moves, net_moves, ticking
 from tests.builders import signal as signal_record
 
 ROOT = Path(__file__).parents[2]
-WORKER = Path(__file__).with_name("faulty_worker.py")
+WORKER = (str(Path(__file__).with_name("faulty_worker.py")),)
+COMMAND = ("-m", "resegment", "worker")
+"""The worker as it is delivered, which fails nowhere by itself."""
 PATIENCE = float(os.environ.get("PATIENCE", "180"))
 PARTITIONS = 4
 ONE_IN = 20
@@ -118,6 +120,7 @@ class Scenario:
     settings: dict[str, object]
     prefix: str = field(default_factory=lambda: f"f{uuid.uuid4().hex[:8]}")
     one_in: int = ONE_IN
+    worker: Sequence[str] = WORKER
     live: list[Process] = field(default_factory=list)
     deaths: Counter[int] = field(default_factory=Counter)
     frozen: bool = False
@@ -141,9 +144,11 @@ class Scenario:
             "prefix": self.prefix,
             "partitions": PARTITIONS,
             "clock": "facts",
+            "route": "all",
             "segments": companies.SEGMENTS,
             "chunk": 50,
             "session_timeout": 2,
+            "http_port": 0,
             **self.settings,
         }
         environment = {key: value for key, value in os.environ.items() if not key.startswith("RESEGMENT_")}
@@ -152,7 +157,7 @@ class Scenario:
         self._logs.append(log)
         with log.open("wb") as out:
             worker = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", str(WORKER)),
+                *(sys.executable, "-P", *self.worker),
                 stdout=out,
                 stderr=out,
                 env=environment | {"FAULTS": faults, "PYTHONDONTWRITEBYTECODE": "1"},
@@ -282,7 +287,11 @@ class Scenario:
 
     @property
     def _in_use(self) -> set[str]:
-        return {self.topics.signals.name, self.topics.segment_changes.name}
+        return {
+            self.topics.signals.name,
+            self.topics.segment_changes.name,
+            self.topics.routing_events.name,
+        }
 
     @property
     def _triggers(self) -> set[str]:
@@ -310,7 +319,7 @@ class Scenario:
             for record in await self.records(self.topics.segment_changes.name)
             if record.key != POISONED
         ]
-        unique = self._judge_changes(figures, values)
+        self._judge_changes(figures, values)
         if oracle == "backtest":
             wanted_moves, wanted_states = companies.expected(self.one_in), await oracle_states(self.one_in)
         else:
@@ -319,11 +328,16 @@ class Scenario:
         figures.note("missing", list((Counter(wanted_moves) - Counter(given)).elements()))
         figures.note("unexpected", list((Counter(given) - Counter(wanted_moves)).elements()))
         await self._judge_states(figures, wanted_states, values, check_log=oracle != "backtest")
-        await self._judge_commands(figures, unique)
+        await self._judge_commands(figures, values)
         looks = await self.reader.look()
-        figures.outbox = sum(one.outbox for one in looks)
+        figures.outbox = sum(one.outbox for one in looks) + await self.routing_outbox()
         figures.lag = await self.lag()
         return figures
+
+    async def routing_outbox(self) -> int:
+        """Commits of the router that wait to be published."""
+        keys = [PartitionKeys.of(self.prefix, number, "router").outbox for number in range(PARTITIONS)]
+        return sum([await self.client.xlen(key) for key in keys])
 
     def _judge_changes(self, figures: Figures, values: Sequence[bytes]) -> dict[str, Any]:
         unique: dict[str, Any] = {}
@@ -387,12 +401,12 @@ class Scenario:
                 ],
             )
 
-    async def _judge_commands(self, figures: Figures, unique: dict[str, Any]) -> None:
-        wanted = {
-            one.idempotency_key
-            for change, event in unique.items()
-            for one in commands_for(change, event["data"])
-        }
+    async def _judge_commands(self, figures: Figures, values: Sequence[bytes]) -> None:
+        rig = Routing(companies.definition(), now=None)
+        await rig.take()
+        wanted: set[str] = set()
+        for start in range(0, len(values), 500):
+            wanted |= {one["idempotency_key"] for one in await rig.follow(*values[start : start + 500])}
         bodies: dict[str, Any] = {}
         for record in await self.records(self.topics.workflow_commands.name):
             event = orjson.loads(record.value)
@@ -428,17 +442,18 @@ def _standing(state: AccountState | None) -> object:
 
 async def _replayed(records: Sequence[Any]) -> tuple[list[SegmentChange], dict[str, AccountState]]:
     memory = Memory()
-    owned = OwnedPartition(
-        0, MemoryStore(memory, 0), Engine(Program(companies.definition())), cached_accounts=1_000_000
-    )
+    engine = Engine(Program(companies.definition()))
+    owned = OwnedPartition(0, MemoryStore(memory, 0), engine, cached_accounts=1_000_000)
     await owned.take("oracle")
     changes: list[SegmentChange] = []
     for start in range(0, len(records), 500):
         batch = Batch("signals", 0, records[start : start + 500])
-        done = await segment(batch, owned, publisher=Published(), announce=None, dead_letters="dead-letters")
+        done = await segment(
+            batch, owned, engine, publisher=Published(), announce=None, dead_letters="dead-letters"
+        )
         changes += done.changes
         while owned.due:
-            changes += await decide_due(owned, announce=None)
+            changes += await decide_due(owned, engine, announce=None)
     return changes, {name: decode_state(value) for name, value in memory.accounts.items()}
 
 

@@ -29,8 +29,11 @@ POINTS = [
     "router-before-send",
     "router-after-send",
     "before-take",
+    "before-route-script",
+    "after-route-script",
+    "before-route-ack",
 ]
-QUICK = {"after-script", "intake-in-flight", "before-ack", "router-after-send"}
+QUICK = {"after-script", "intake-in-flight", "before-ack", "router-after-send", "after-route-script"}
 
 
 def every(points: list[str], quick: set[str]) -> list[object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -12,12 +13,12 @@ from pathlib import Path
 DEADLINE = 180.0
 
 
-async def start(folder: Path) -> Process:
+async def start(folder: Path, *options: str) -> Process:
     # servers that the environment names are none of the demo's business
     environment = os.environ | {"COLUMNS": "100", "RESEGMENT_KAFKA": "127.0.0.1:1"}
     program = (sys.executable, "-c", "from resegment.cli import main; main()")
     return await asyncio.create_subprocess_exec(
-        *program, "demo", "--folder", str(folder), stdout=PIPE, stderr=PIPE, env=environment
+        *program, "demo", "--folder", str(folder), *options, stdout=PIPE, stderr=PIPE, env=environment
     )
 
 
@@ -38,6 +39,19 @@ async def test_the_demo_replays_everything_and_agrees_with_a_backtest(tmp_path: 
     assert "The longest journeys" in output
     assert "first seen" in output
     assert error == ""
+
+
+async def test_the_figures_of_the_demo_are_there_for_programs(tmp_path: Path) -> None:
+    process = await start(tmp_path / "demo", "--json")
+    output, error = (text.decode() for text in await asyncio.wait_for(process.communicate(), DEADLINE))
+    assert process.returncode == 0, error
+    assert "0 differences in 8,397 changes" in error
+    found = json.loads(output)
+    assert (found["events"], found["accounts"], found["changes"]) == (23_318, 6_269, 8_397)
+    assert found["summary"]["accounts"] == 6_269
+    assert found["directory"]["companies"] == 5_238
+    assert len(found["journeys"]) == 3
+    assert sum(one.get("enroll", 0) for one in found["commands"].values()) > 1_000
 
 
 async def test_a_demo_that_is_stopped_leaves_no_server_behind(tmp_path: Path) -> None:

@@ -96,7 +96,9 @@ class Stack:
             "-c",
             "from resegment.cli import main; main()",
             *arguments,
-            env=os.environ | self.environment | variables,
+            env={name: value for name, value in os.environ.items() if not name.startswith("RESEGMENT_")}
+            | self.environment
+            | variables,
             cwd=self.folder,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

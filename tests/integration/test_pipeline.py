@@ -62,7 +62,7 @@ def compose(servers: Embedded) -> Compose:
     prefix = f"p{next(NAMES)}"
 
     def worker(definition: Definition, **given: object) -> Worker:
-        settings = Settings(prefix=prefix, partitions=PARTITIONS, **given)  # type: ignore[arg-type]
+        settings = Settings(prefix=prefix, partitions=PARTITIONS, **{"route": "all", **given})  # type: ignore[arg-type]
         return Worker(settings, definition, bootstrap=servers.bootstrap, redis_url=servers.redis_url)
 
     return worker

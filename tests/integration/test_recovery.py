@@ -44,7 +44,7 @@ async def resegment(stack: Stack, *arguments: str) -> tuple[int, str]:
 
 
 def worker(stack: Stack) -> Worker:
-    settings = Settings(prefix=PREFIX, partitions=PARTITIONS, clock="facts")
+    settings = Settings(prefix=PREFIX, partitions=PARTITIONS, clock="facts", route="all")
     return Worker(settings, companies.definition(), bootstrap=stack.bootstrap, redis_url=stack.redis_url)
 
 

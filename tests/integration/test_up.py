@@ -102,14 +102,30 @@ async def test_an_event_sent_from_another_shell_moves_its_account(tmp_path: Path
             assert "-:2: not-json" in error
             assert "1 of 2 events refused: not-json 1" in error
 
+            second = FIRST | {"id": "2", "subject": "other.com"}
+            events = json.dumps(second) + "\nno event\n"
+            code, output, _ = await run("ingest", "-", "--json", "--folder", str(folder), given=events)
+            told = json.loads(output)
+            assert (code, told.pop("seconds") >= 0) == (0, True)
+            assert told == {
+                "sent": 1,
+                "topics": {"resegment.accounts": 1},
+                "refused": 1,
+                "reasons": {"not-json": 1},
+            }
+
             async with asyncio.timeout(DEADLINE):
-                while not (moved := await changes(folder)):
+                while len(moved := await changes(folder)) < 2:
                     pass
-            assert [(one["account"], one["from"], one["to"]) for one in moved] == [
-                ("acme.com", None, "established")
-            ]
+            # the segments file is the instance's, wherever the command runs
+            explained = await run("explain", "acme.com", "--json", "--folder", str(folder))
+            assert (explained[0], json.loads(explained[1])["segment"]) == (0, "established")
+            assert {(one["account"], one["from"], one["to"]) for one in moved} == {
+                ("acme.com", None, "established"),
+                ("other.com", None, "established"),
+            }
             metrics = (await http.get("/metrics")).text
-            assert 'resegment_segment_flow_total{origin="",target="established"} 1.0' in metrics
+            assert 'resegment_segment_flow_total{origin="",target="established"} 2.0' in metrics
 
         servers = children(process.pid)
         assert len(servers) == 2
@@ -117,6 +133,9 @@ async def test_an_event_sent_from_another_shell_moves_its_account(tmp_path: Path
         output, error = (text.decode() for text in await asyncio.wait_for(process.communicate(), DEADLINE))
         assert process.returncode == 0, error
         assert "Resegment is up" in output
+        assert "/healthz, /readyz, /metrics" in output
+        assert "Routing none: nobody is enrolled" in output
+        assert "resegment routing set" in output
         assert "Drained" in error
         assert read_instance(folder) is None
         assert not [pid for pid in servers if runs(pid)]
@@ -129,7 +148,7 @@ async def test_accounts_outlive_a_restart_and_fresh_forgets_them(tmp_path: Path)
         process.send_signal(signal.SIGINT)
         await asyncio.wait_for(process.communicate(), DEADLINE)
         assert process.returncode == 0
-    async with instance(folder) as (process, _):
+    async with instance(folder, "--route", "changed") as (process, _):
         code, listed, error = await run("accounts", "--json", "--folder", str(folder))
         assert code == 0, error
         assert "acme.com" in listed
@@ -137,6 +156,7 @@ async def test_accounts_outlive_a_restart_and_fresh_forgets_them(tmp_path: Path)
         output, error = (text.decode() for text in await asyncio.wait_for(process.communicate(), DEADLINE))
         assert "Accounts kept in Redis from before: 1." in output
         assert "the topic is a new one" not in error
+        assert "Routing changed: " in output
     async with instance(folder, "--fresh", "--yes"):
         assert "acme.com" not in (await run("accounts", "--json", "--folder", str(folder)))[1]
 

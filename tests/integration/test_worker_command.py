@@ -7,11 +7,19 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
+import pytest
 
 from resegment.embedded.servers import Embedded, embedded
+from resegment.settings import Settings
+from resegment.sources.segments import load_definition
+from resegment.streams import topics
+from resegment.streams.topics import Topics, TopicsUnavailable
+from resegment.streams.worker import Worker
 
 DEADLINE = 60.0
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.yaml"
@@ -48,6 +56,30 @@ async def test_a_worker_is_healthy_and_sigterm_stops_it_cleanly(tmp_path: Path) 
         _, error = await asyncio.wait_for(process.communicate(), DEADLINE)
         assert process.returncode == 0, error.decode()
         assert "did not stop within" not in error.decode()
+
+
+async def test_a_worker_makes_topics_that_keep_records_as_long_as_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: dict[str, timedelta] = {}
+
+    def create(bootstrap: str, _: Topics, *, retention: dict[str, timedelta], **__: Any) -> None:
+        kept.update(retention)
+        raise TopicsUnavailable(bootstrap, OSError("that is all"))
+
+    monkeypatch.setattr(topics, "create", create)
+    async with embedded(tmp_path) as servers:
+        worker = Worker(
+            Settings(prefix="kept", retention=timedelta(days=30)),
+            load_definition(str(QUICKSTART)),
+            bootstrap=servers.bootstrap,
+            redis_url=servers.redis_url,
+        )
+        with pytest.raises(TopicsUnavailable):
+            async with worker.running():
+                pass
+    assert set(kept) == {one.name for one in Topics("kept")} - {"kept.signals"}
+    assert set(kept.values()) == {timedelta(days=30)}
 
 
 async def test_a_worker_with_other_partitions_than_its_prefix_is_refused(tmp_path: Path) -> None:

@@ -23,7 +23,11 @@ class Workers:
         self._folder = folder
         given = {f"RESEGMENT_{name.upper()}": str(value) for name, value in settings.items()}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RESEGMENT_")}
-        self._environment = kept | {"RESEGMENT_HTTP_PORT": "0", "RESEGMENT_DRAIN_TIMEOUT": "5"} | given
+        self._environment = (
+            kept
+            | {"RESEGMENT_HTTP_PORT": "0", "RESEGMENT_DRAIN_TIMEOUT": "5", "RESEGMENT_ROUTE": "all"}
+            | given
+        )
         self.live: list[Process] = []
         self._logs: dict[Process, Path] = {}
 

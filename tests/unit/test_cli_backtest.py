@@ -143,6 +143,25 @@ def test_the_history_can_be_written_to_a_file(folder: Path) -> None:
     assert out.read_text() == run(folder)[1]
 
 
+@pytest.mark.parametrize("name", ["missing/changes.jsonl", "segments.yaml/changes.jsonl"])
+def test_an_output_that_cannot_be_written_is_told_with_a_remedy_before_the_replay(
+    folder: Path, name: str
+) -> None:
+    code, output, error = run(folder, "-o", str(folder / name), "--events", str(folder / "more.jsonl"))
+    assert (code, output) == (2, "")
+    assert f"{folder / name} cannot be written" in error
+    assert "leave --output out" in error
+    assert "refused" not in error
+
+
+def test_the_output_may_be_standard_output_or_a_file_that_was_there(folder: Path) -> None:
+    out = folder / "changes.jsonl"
+    out.write_text("old " * 10_000)
+    assert run(folder, "-o", str(out)) == (0, "", "")
+    assert out.read_text() == run(folder, "-o", "-")[1] == run(folder)[1]
+    assert run(folder, "-o", str(folder))[0] == 2
+
+
 def test_the_summary_is_for_people_and_with_json_for_programs(folder: Path) -> None:
     code, output, _ = run(folder, "--summary")
     assert code == 0

@@ -53,7 +53,7 @@ def test_lint_prints_each_error_with_its_place_and_fails(tmp_path: Path) -> None
     file = tmp_path / "segments.yaml"
     file.write_text((EXAMPLES / "quickstart.yaml").read_text().replace("{gte: 50}", "{contains: x}"))
     code, output, error = run("lint", str(file))
-    assert code == 1
+    assert code == 2
     assert f"{file}:" in output
     assert ": error: segments[1].when.all[1].employees" in output
     assert output.rstrip().endswith("]")
@@ -71,6 +71,29 @@ def test_warnings_fail_only_when_strict(tmp_path: Path) -> None:
     )
     assert run("lint", str(file))[0] == 0
     assert run("lint", str(file), "--strict")[0] == 1
+
+
+def test_errors_hide_no_warnings_and_strict_makes_them_no_milder(tmp_path: Path) -> None:
+    file = tmp_path / "segments.yaml"
+    text = (EXAMPLES / "quickstart.yaml").read_text().replace("{gte: 50}", "{contains: x}")
+    file.write_text(
+        text.replace("    hypothesis: Whoever has just opened hiring has a plan and a budget for it.\n", "")
+    )
+    code, _, error = run("lint", str(file), "--strict")
+    assert (code, error) == (2, "1 error, 1 warning\n")
+    found = [json.loads(line) for line in run("lint", str(file), "--json")[1].splitlines()]
+    assert [one["code"] for one in found] == ["no-hypothesis", "never-matches"]
+
+
+def test_a_folder_with_a_broken_file_is_told_of_the_errors_in_the_others_too(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        (EXAMPLES / "quickstart.yaml").read_text().replace("gte: 50", "gt_e: 50")
+    )
+    (tmp_path / "b.yaml").write_text("plays: [")
+    code, output, _ = run("lint", str(tmp_path))
+    assert code == 2
+    assert "[unknown-operator]" in output
+    assert "[not-yaml]" in output
 
 
 def test_given_events_lint_warns_of_attributes_that_nobody_has(tmp_path: Path) -> None:

@@ -166,8 +166,10 @@ def define(part: Json) -> Definition:
 def find(text: str) -> list[Diagnostic]:
     """All that is wrong with a part of a file."""
     try:
-        data = parse_document(text, "part.yaml").data
-        definition = read_definition([("segments.yaml", orjson.dumps(completed(data)))])
+        part = parse_document(text, "part.yaml")
+        if part.errors:
+            return list(part.errors)
+        definition = read_definition([("segments.yaml", orjson.dumps(completed(part.data)))])
     except InvalidSegments as error:
         return list(error.diagnostics)
     return list(lint(definition, attribute_types()))

@@ -13,10 +13,10 @@ from resegment.errors import RefusedEvent
 from resegment.schemas.decoding import decode_event, read_event
 from resegment.schemas.events import DATA, ROUNDS
 from resegment.schemas.fact import KINDS, Fact, Kind, decode_fact, encode_fact
-from resegment.schemas.outgoing import SegmentChangeData, WorkflowCommandData, commands_for, encode_command
+from resegment.schemas.outgoing import SegmentChangeData, WorkflowCommandData
 from resegment.schemas.state import AccountState, Entry, Membership, decode_state, encode_state
 from resegment.schemas.times import format_duration, format_instant, parse_duration, parse_instant
-from tests.builders import EVENT, Rig, facts_of, raw_event, run, signals, ticking
+from tests.builders import EVENT, Rig, Routing, definition_of, facts_of, raw_event, run, signals, ticking
 from tests.oracle.cases import day, funding, hiring, segments
 from tests.oracle.generate import generate
 
@@ -35,7 +35,7 @@ WHOLE: dict[str, dict[str, Any]] = {
                      "employees": 50, "revenue_usd": 1.5e6, "country": "FR", "region": "EU",
                      "growth_stage": "early", "technologies": ["hubspot", "dbt"]},
     "outcome": {"action": "replied", "person": "P", "channel": "email", "sequence": "S", "amount_usd": 10,
-                "opened_at": "2024-01-01T00:00:00Z"},
+                "opened_at": "2024-01-01T00:00:00Z", "idempotency_key": "k"},
 }  # fmt: skip
 
 
@@ -195,10 +195,14 @@ async def test_every_change_and_command_keeps_its_contract() -> None:
         assert parse_instant(data.effective_at) == parse_instant(event["time"]) == change.effective_at
         assert (data.from_, data.to, data.supersedes) == (change.from_, change.to, change.supersedes)
         assert ((data.play is None), (data.message is None)) == ((data.to == "out"),) * 2
-        for command in commands_for(event["id"], event["data"]):
-            made = orjson.loads(encode_command(command))["data"]
-            assert WorkflowCommandData.model_validate(made).model_dump() == made
     assert rig.changes[1].supersedes
+    routing = Routing(definition_of(file), now=None)
+    await routing.take()
+    made = await routing.follow(*(message.value or b"" for message in rig.published.messages))
+    assert {one["action"] for one in made} >= {"enroll", "stop"}
+    for one in made:
+        assert WorkflowCommandData.model_validate(one).model_dump(exclude_defaults=True).keys() <= one.keys()
+        assert set(one) == set(WorkflowCommandData.model_fields)
 
 
 @given(ms=st.integers(0, 4_102_444_800_000))

@@ -1,0 +1,131 @@
+"""What a segments file says of routing, ready to be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from resegment.routing.teams import candidates, day_of, members, next_day, preferred, rank
+from resegment.schemas.assignment import Assign, Throttle
+from resegment.schemas.routing import Mode, RoutedState, Target
+from resegment.schemas.segments import OnExit, Qualification, Suppression, Team
+from resegment.schemas.times import parse_duration
+from resegment.segmentation.definition import Definition
+from resegment.segmentation.gates import suppression_gate
+from resegment.segmentation.plays import compile_play, render_play
+
+WAITING_IS_LOOKED_AT: Final = 15 * 60_000
+"""How often, ms, an account that waits asks whether its turn has come: others may have left the queue."""
+
+Lists = Mapping[str, Collection[str]]
+"""The accounts of each suppression that is a list, by its name."""
+
+
+@dataclass
+class Policy:
+    """`lists` and `mode` may change while a worker runs; all else is the definition's."""
+
+    definition: Definition
+    lists: Lists = field(default_factory=dict)
+    mode: Mode = "none"
+
+    def __post_init__(self) -> None:
+        self._plays = {name: compile_play(play) for name, play in self.definition.plays.items()}
+        self._order = {one.name: number for number, one in enumerate(self.definition.segments)}
+        self._suppressions: list[tuple[str, str | None]] = [
+            (one, suppression_gate(one))
+            if isinstance(one, str)
+            else (one.name, suppression_gate(one.name) if one.when is not None else None)
+            for one in self.definition.suppression
+        ]
+
+    def suppressed_by(self, account: str, standing: Collection[str]) -> str | None:
+        """The first suppression of the file that holds for the account."""
+        for name, gate in self._suppressions:
+            if gate in standing if gate is not None else account in self.lists.get(name, ()):
+                return name
+        return None
+
+    def team(self, name: str | None) -> Team | None:
+        """The team, where it has members or a limit: else there is nothing to share out."""
+        team = self.definition.teams.get(name or "")
+        return team if team is not None and (team.members or team.per_day is not None) else None
+
+    def members(self, team: str | None) -> frozenset[str]:
+        """The names of a team's members."""
+        found = self.definition.teams.get(team or "")
+        return frozenset() if found is None else frozenset(one.name for one in members(found))
+
+    def on_exit(self, segment: str) -> OnExit:
+        """What becomes of the segment's workflow when an account leaves it."""
+        for one in self.definition.segments:
+            if one.name == segment and one.route is not None:
+                return one.route.on_exit
+        return "stop"
+
+    def sla(self, qualification: str | None) -> int | None:
+        """The time, ms, in which a command must be acknowledged."""
+        treatment = self.qualification(qualification)
+        return None if treatment is None or treatment.sla is None else parse_duration(treatment.sla)
+
+    def qualification(self, name: str | None) -> Qualification | None:
+        """How accounts are qualified; None where the file does not say."""
+        return self.definition.qualifications.get(name or "")
+
+    def ask(
+        self, key: str, account: str, state: RoutedState, now: int, *, again: bool = False
+    ) -> Assign | None:
+        """What to ask the store of owners for the target of the account; `again`: it was enrolled already."""
+        target = state.target
+        name = None if target is None or target.route is None else target.route.team
+        team = self.team(name)
+        if target is None or team is None or name is None:
+            return None
+        throttle = None
+        if team.per_day is not None and not again:
+            index = self._order.get(target.segment, len(self._order))
+            throttle = Throttle(
+                team.per_day, day_of(now), rank(team, index, target.effective_at, target.values)
+            )
+        return Assign(
+            key=key,
+            account=account,
+            team=name,
+            strategy=team.strategy,
+            candidates=candidates(name, team, state.standing, now),
+            preferred=preferred(team, account, state.owners.get(name)),
+            fallback=team.fallback or name,
+            throttle=throttle,
+        )
+
+    def message(self, account: str, target: Target) -> bytes | None:
+        """The play as JSON, as it is said to the account: as its change had it, or with what is kept of that."""
+        play = self._plays.get(target.play or "")
+        if target.message is not None or play is None:
+            return target.message
+        said = render_play(play, account=account, segment=target.segment, values=target.values, evidence=())
+        return msgspec.json.encode(said.play)
+
+    def look_again_at(self, now: int) -> int:
+        """When an account that waits asks again."""
+        return min(now + WAITING_IS_LOOKED_AT, next_day(now))
+
+    def cooled_down(self, state: RoutedState, target: Target) -> int:
+        """When (ms) the account may enter the target's workflow again; 0: it never left it, or at once."""
+        route = target.route
+        left = None if route is None else state.left.get(route.workflow)
+        if left is None or route is None or route.cooldown is None:
+            return 0
+        return left + parse_duration(route.cooldown)
+
+
+def list_files(definition: Definition) -> dict[str, str]:
+    """The suppressions that are lists: name to path, as the file gives it."""
+    return {
+        one.name: one.file
+        for one in definition.suppression
+        if isinstance(one, Suppression) and one.file is not None
+    }

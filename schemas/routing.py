@@ -1,0 +1,207 @@
+"""What the router keeps of an account (MessagePack arrays: append fields, never reorder), and what it is told."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from resegment.schemas.segments import OnExit
+
+Decision = Literal[
+    "none",
+    "no-route",
+    "suppressed",
+    "holdout",
+    "quiet",
+    "never-again",
+    "cooldown",
+    "waiting",
+    "enrolled",
+    "rejected",
+]
+"""What the router decided on an account: `none` before its first change."""
+
+Mode = Literal["all", "changed", "none"]
+"""Which changes are routed: all; those from one segment to another; none."""
+
+
+class Enrolment(msgspec.Struct, array_like=True, frozen=True):
+    """A workflow that an account is in. `key` is the command's; times in ms.
+
+    `assignment` is the key under which an owner has room taken, None where none has. `accept_by` is when the
+    command must have been acknowledged; `answer` what became of that.
+    """
+
+    key: str
+    workflow: str
+    segment: str
+    sequence: int
+    at: int
+    on_exit: OnExit
+    team: str | None = None
+    owner: str | None = None
+    assignment: str | None = None
+    qualification: str | None = None
+    play: str | None = None
+    accept_by: int | None = None
+    answer: Literal["accepted", "escalated"] | None = None
+
+
+_NOTHING: Final = msgspec.Raw(b"null")
+
+
+class Way(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The route of a segment, as a change carries it."""
+
+    workflow: str
+    team: str | None = None
+    qualification: str | None = None
+    on_exit: OnExit = "stop"
+    reentry: Literal["always", "never"] = "always"
+    cooldown: str | None = None
+
+
+class Change(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """What the router reads of the data of a segment change; what was added later has defaults."""
+
+    account: str
+    sequence_number: int
+    from_: str | None
+    to: str
+    effective_at: str
+    play: str | None
+    route: Way | None
+    decided_at: str | None = None
+    supersedes: str | None = None
+    message: msgspec.Raw = _NOTHING
+    holdout: bool = False
+    standing: tuple[str, ...] | None = None
+    values: dict[str, Any] = {}
+
+
+class ChangeEvent(msgspec.Struct, frozen=True):
+    """The event of a segment change."""
+
+    id: str
+    data: Change
+
+
+class Target(msgspec.Struct, array_like=True, frozen=True):
+    """The latest change of an account: where it is to go. `message` is the play as JSON, while it may be needed."""
+
+    change: str
+    sequence: int
+    effective_at: int
+    segment: str
+    is_first: bool
+    route: Way | None
+    play: str | None
+    holdout: bool
+    values: dict[str, Any] = {}
+    message: bytes | None = None
+
+
+class Before(msgspec.Struct, array_like=True, frozen=True):
+    """How an account stood before the instant `at` of its latest change, for a change that makes that one void."""
+
+    at: int
+    enrolment: Enrolment | None
+    left: dict[str, int]
+
+
+class RoutedState(msgspec.Struct, array_like=True):
+    """All that decides what an account's next commands are.
+
+    `left` is when it left each workflow, `owners` who had it last by team. `attempt` counts the decisions on
+    the latest change beyond the first. `assignment` is the key under which it waits for its team.
+    """
+
+    target: Target | None = None
+    enrolment: Enrolment | None = None
+    decision: Decision = "none"
+    why: str = ""
+    since: int = 0
+    attempt: int = 0
+    standing: tuple[str, ...] = ()
+    standing_at: int = -1
+    left: dict[str, int] = {}
+    owners: dict[str, str] = {}
+    before: Before | None = None
+    assignment: str | None = None
+    deadline: int | None = None
+
+
+_state_encoder: Final = msgspec.msgpack.Encoder()
+_state_decoder: Final = msgspec.msgpack.Decoder(RoutedState)
+
+
+def encode_routed(state: RoutedState) -> bytes:
+    """The bytes kept in Redis."""
+    return _state_encoder.encode(state)
+
+
+def decode_routed(value: bytes) -> RoutedState:
+    """Raises msgspec.DecodeError for bytes that are no state."""
+    return _state_decoder.decode(value)
+
+
+# What the router is told beside segment changes: the topic `routing-events`, keyed by account
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True, tag="standing"):
+    """Other suppressions or territories hold, and the segment is the same; ms."""
+
+    account: str
+    at: int
+    standing: tuple[str, ...]
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag="outcome"):
+    """An outcome that concerns an enrolment; `key` is the command that it answers, where it names one."""
+
+    account: str
+    at: int
+    action: Literal["accepted", "rejected", "won", "lost"]
+    key: str | None = None
+
+
+class Review(msgspec.Struct, frozen=True, kw_only=True, tag="review"):
+    """The account is to be decided again: a list has changed; or, `forced`, though its change was quiet."""
+
+    account: str
+    at: int
+    forced: bool = False
+
+
+class Reassign(msgspec.Struct, frozen=True, kw_only=True, tag="reassign"):
+    """The account is to go to another owner, if it is still this one's."""
+
+    account: str
+    at: int
+    owner: str
+
+
+RoutingEvent = Standing | Outcome | Review | Reassign
+
+ROUTED_OUTCOMES: Final = frozenset({"accepted", "rejected", "won", "lost"})
+
+_change_decoder: Final = msgspec.json.Decoder(ChangeEvent)
+
+
+def decode_change(value: bytes) -> ChangeEvent:
+    """Raises msgspec.DecodeError for what is no segment change."""
+    return _change_decoder.decode(value)
+
+
+_event_decoder: Final[msgspec.json.Decoder[RoutingEvent]] = msgspec.json.Decoder(RoutingEvent)
+
+
+def encode_routing_event(event: RoutingEvent) -> bytes:
+    """The bytes on the topic `routing-events`."""
+    return msgspec.json.encode(event)
+
+
+def decode_routing_event(value: bytes) -> RoutingEvent:
+    """Raises msgspec.DecodeError."""
+    return _event_decoder.decode(value)

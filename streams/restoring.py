@@ -1,0 +1,116 @@
+"""Gives the router of a rebuilt prefix its state back: from the changes and commands that are still in Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from resegment.agents.ownership import digest_of
+from resegment.agents.router import Owned
+from resegment.routing.policy import Policy
+from resegment.routing.restoring import Said, SaidEvent, restore
+from resegment.schemas.routing import ChangeEvent, decode_change
+from resegment.schemas.times import parse_instant
+from resegment.streams.reading import reading
+from resegment.streams.replaying import Source
+
+_CHUNK = 1000
+_T = TypeVar("_T")
+
+Taken = dict[str, tuple[str, str]]
+"""The keys under which owners have room taken, each with team and owner."""
+
+
+async def restore_partition(owned: Owned, policy: Policy, source: Source, group: str, *, log: str) -> Taken:
+    """Fill an empty partition of the router; nothing is commanded. Returns who owns what.
+
+    It stands where the group's committed offsets are: what was not routed before the loss is routed after it,
+    as the mode says. `log` names this incarnation of the topic of changes. Raises TopicUnreadable, StoreUnavailable.
+    """
+    number = owned.number
+    upto, side = await _committed(source, group, number)
+    changes, last = await _read_changes(source, number, upto)
+    said = await _read_said(source, number, changes)
+    clock = max((decided for _, decided in changes.values()), default=0)
+    await owned.take(log)
+    taken: Taken = {}
+    for names in _chunks(sorted(changes)):
+        accounts = await owned.accounts(names)
+        sizes: dict[str, int] = {}
+        for name, account in accounts.items():
+            account.state = restore(changes[name][0], said.get(name, ()), policy, clock)
+            account.deadline = account.state.deadline or account.deadline
+            sizes[account.state.decision] = sizes.get(account.state.decision, 0) + 1
+            one = account.state.enrolment
+            if one is not None and one.assignment is not None:
+                taken[one.assignment] = one.team or "", one.owner or ""
+        await owned.commit(owned.position, accounts.values(), sizes=sorted(sizes.items()))
+    position = replace(owned.position, clock=clock, side=side)
+    if last is not None:
+        position = replace(position, offset=last.offset + 1, timestamp=last.timestamp, digest=digest_of(last))
+    await owned.commit(position, ())
+    return taken
+
+
+async def _committed(source: Source, group: str, number: int) -> tuple[int, int]:
+    """How far the group has come with a partition of changes, and of the events beside them."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=source.bootstrap, group_id=group, enable_auto_commit=False, **source.security
+    )
+    await consumer.start()
+    try:
+        topics = source.topics.segment_changes.name, source.topics.routing_events.name
+        first, second = [await consumer.committed(TopicPartition(topic, number)) for topic in topics]
+        return first or 0, second or 0
+    finally:
+        await consumer.stop()
+
+
+async def _read_changes(
+    source: Source, number: int, upto: int
+) -> tuple[dict[str, tuple[ChangeEvent, int]], ConsumerRecord | None]:
+    """The latest change of each account before an offset, when it was decided (ms), and the last record."""
+    latest: dict[str, tuple[ChangeEvent, int]] = {}
+    last: ConsumerRecord | None = None
+    async for record in _records(source, source.topics.segment_changes.name, number):
+        if record.offset >= upto:
+            break
+        last = record
+        try:
+            event = decode_change(record.value or b"")
+            decided = parse_instant(event.data.decided_at or event.data.effective_at)
+        except ValueError:  # a dead letter: the router set it aside too
+            continue
+        before = latest.get(event.data.account)
+        if before is None or before[0].data.sequence_number < event.data.sequence_number:
+            latest[event.data.account] = event, decided
+    return latest, last
+
+
+async def _read_said(
+    source: Source, number: int, changes: Mapping[str, tuple[ChangeEvent, int]]
+) -> dict[str, list[Said]]:
+    """The commands of each account that follow from no later change than its latest."""
+    said: dict[str, list[Said]] = {}
+    decoder = msgspec.json.Decoder(SaidEvent)
+    async for record in _records(source, source.topics.workflow_commands.name, number):
+        one = decoder.decode(record.value).data
+        change = changes.get(one.account)
+        if change is not None and one.cause["sequence_number"] <= change[0].data.sequence_number:
+            said.setdefault(one.account, []).append(one)
+    return said
+
+
+async def _records(source: Source, topic: str, number: int) -> Any:
+    async with reading(source.bootstrap, topic, [number], security=source.security) as reader:
+        async for records in reader.to_end():
+            for record in records:
+                yield record
+
+
+def _chunks(items: list[_T]) -> list[list[_T]]:
+    return [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]

@@ -1,0 +1,161 @@
+"""From a signal to a webhook: the whole way, on both stacks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import orjson
+import pytest
+from redis.asyncio import Redis
+from standardwebhooks import Webhook as Verifier
+
+from resegment.agents.batch import Message
+from resegment.schemas.routing import RoutedState
+from resegment.settings import Settings
+from resegment.sinks.addresses import Guard
+from resegment.sinks.endpoints import Endpoint, Target
+from resegment.sinks.signing import Secret
+from resegment.state.reader import PrefixReader
+from resegment.streams.delivering import delivering
+from resegment.streams.publisher import KafkaPublisher
+from resegment.streams.worker import Worker
+from tests.builders import definition_of
+from tests.integration.conftest import Stack
+from tests.oracle.cases import event
+from tests.servers.receiver import Received, Receiver, receiving
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="  # noqa: S105  # of tests
+NUMBERS = count()
+PLAY: dict[str, Any] = {
+    "message": {
+        "pain": "{{ employees }} people and no playbook",
+        "value_prop": "A playbook",
+        "proof_points": [
+            "After the {{ evidence.leadership.role | default('change') }} came",
+            "Live in a week",
+        ],
+    },
+    "channels": {"primary": "email"},
+}
+FILE: dict[str, Any] = {
+    "version": 1,
+    "segments": [
+        {
+            "name": "new-leader",
+            "when": {
+                "all": [
+                    {"event": "leadership", "where": {"change": "joined"}, "within": "90d"},
+                    {"employees": {"gte": 50}},
+                ]
+            },
+            "play": "lead",
+            "route": {"workflow": "exec", "team": "enterprise", "qualification": "fast"},
+        },
+        {
+            "name": "growing",
+            "when": {"event": "hiring", "within": "90d"},
+            "play": "plain",
+            "route": {"workflow": "grow", "team": "startups", "on_exit": "stop"},
+        },
+    ],
+    "fallback": {"name": "rest", "play": "plain", "route": {"workflow": "nurture"}},
+    "plays": {"lead": PLAY, "plain": {**PLAY, "message": {**PLAY["message"], "pain": "p", "proof_points": ["x"]}}},
+    "teams": {
+        "enterprise": {"members": [{"name": "ann", "territory": {"region": "emea"}}, {"name": "bob", "capacity": 1}]},
+        "startups": {"members": ["kim"]},
+    },
+    "qualifications": {"fast": {"sla": "4h", "escalate_to": "boss"}},
+    "suppression": ["customers"],
+}  # fmt: skip
+
+
+async def test_a_signal_ends_the_old_workflow_and_begins_the_new_one_at_a_webhook(stack: Stack) -> None:
+    prefix = f"way{next(NUMBERS)}{stack.name}"
+    kafka = {} if stack.name == "embedded" else {"kafka": stack.bootstrap}
+    settings = Settings(prefix=prefix, partitions=4, route="all", **kafka)  # type: ignore[arg-type]
+    worker = Worker(settings, definition_of(FILE), bootstrap=stack.bootstrap, redis_url=stack.redis_url)
+    async with receiving() as receiver, worker.running():
+        one = Endpoint.model_validate(
+            {
+                "url": f"http://127.0.0.1:{receiver.port}/",
+                "secrets": [{"env": "SECRET"}],
+                "allow_hosts": ["127.0.0.1"],
+                "start": "earliest",
+            }
+        )
+        target = Target("crm", one, (Secret.parse(SECRET),), Guard((), one.allow_hosts))
+        async with (
+            delivering(settings, {"crm": target}, bootstrap=stack.bootstrap, redis_url=stack.redis_url),
+            KafkaPublisher(stack.bootstrap, idempotent=stack.name != "embedded") as source,
+        ):
+            now = time.time_ns() // 1_000_000
+
+            async def send(kind: str, **data: Any) -> None:
+                topic = worker.topics.of_kind(kind).name
+                await source.publish(
+                    [
+                        Message(
+                            topic, b"k", orjson.dumps(event(kind, now, id=f"{kind}-{next(NUMBERS)}", **data))
+                        )
+                    ]
+                )
+
+            await send("firmographic", employees=300, region="emea", name="Acme")
+            await send("hiring", change="opened", function="sales")
+            grow = await of(receiver, lambda data: data["workflow"] == "grow")
+            assert (grow["action"], grow["owner"], grow["team"]) == ("enroll", "kim", "startups")
+
+            await send("leadership", change="joined", role="cro")
+            stop = await of(receiver, lambda data: data["action"] == "stop" and data["workflow"] == "grow")
+            enroll = await of(receiver, lambda data: data["workflow"] == "exec")
+            assert (enroll["action"], enroll["owner"], enroll["qualification"]) == ("enroll", "ann", "fast")
+            assert stop["cause"] == enroll["cause"]
+            assert enroll["accept_by"] is not None
+            assert enroll["message"]["message"]["pain"] == "300 people and no playbook"
+            assert enroll["message"]["message"]["proof_points"][0] == "After the cro came"
+
+            await send("outcome", action="accepted", idempotency_key=enroll["idempotency_key"])
+            await send("outcome", action="won")
+            over = await of(receiver, lambda data: data["action"] == "stop" and data["workflow"] == "exec")
+            assert over["reason"] == "suppressed: customers"
+            (state,) = await reader(stack, prefix)
+            assert state is not None
+            assert (state.decision, state.why) == ("suppressed", "customers")
+
+    keys = [one.id for one in receiver.taken]
+    first_seen = list(dict.fromkeys(keys))
+    data = {one.id: orjson.loads(one.body)["data"] for one in receiver.taken}
+    assert [data[key]["action"] for key in first_seen[-4:]] == ["enroll", "stop", "enroll", "stop"]
+    for one_received in receiver.taken:
+        Verifier(SECRET).verify(one_received.body, dict(one_received.headers))
+
+
+async def reader(stack: Stack, prefix: str) -> list[RoutedState | None]:
+    client = Redis.from_url(stack.redis_url)
+    try:
+        return await PrefixReader(client, prefix, 4).routed(["acme.com"])
+    finally:
+        await client.aclose()
+
+
+async def of(receiver: Receiver, wanted: Callable[[Any], bool]) -> Any:
+    """The data of the first command received that is wanted."""
+    found: list[Any] = []
+
+    def there() -> bool:
+        found[:] = [data for one in receiver.taken if wanted(data := told(one))]
+        return bool(found)
+
+    async with asyncio.timeout(60):
+        await receiver.until(there)
+    return found[0]
+
+
+def told(one: Received) -> Any:
+    return orjson.loads(one.body)["data"]
