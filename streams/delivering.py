@@ -53,6 +53,7 @@ class Deliveries:
         self._process = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self._begun: set[str] = set()
         self._gone: dict[str, tuple[str, str]] = {}
+        self._ending = False
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """How each endpoint is, as plain JSON data."""
@@ -89,6 +90,8 @@ class Deliveries:
                 log.warning("the state of webhooks cannot be kept", error=error.message)
             for name, outlet in self.outlets.items():
                 self.metrics.webhook_state.labels(name).set(NUMBERS[outlet.state])
+            if self._ending:
+                return
             await asyncio.sleep(LOOKED_AT)
 
     async def _look(self) -> None:
@@ -105,6 +108,10 @@ class Deliveries:
                 log.info("webhook disabled" if wanted else "webhook enabled", endpoint=name)
                 outlet.disable(wanted)
         await self._states.report(self._process, self.describe())
+
+    def end(self) -> None:
+        """Let `watch` end, even if it does not hear that it is cancelled: the client of Redis may swallow that."""
+        self._ending = True
 
     async def leave(self) -> None:
         """Keep what is not kept yet, and take back what was reported."""
@@ -189,6 +196,7 @@ async def delivering(
         ]
         tasks.append(asyncio.create_task(deliveries.watch(), name="webhooks"))
         stack.push_async_callback(_stop, tasks)
+        stack.callback(deliveries.end)
         yield deliveries
 
 

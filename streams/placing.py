@@ -60,9 +60,11 @@ async def leave(consumer: AIOKafkaConsumer) -> None:
         coordinator.generation = 1
     # Not cancelled and awaited: the client may swallow that, and then wait for its broker after all.
     stopping = asyncio.create_task(consumer.stop())
+    stopping.add_done_callback(
+        lambda task: task.cancelled() or task.exception()
+    )  # its failure matters to nobody
     await asyncio.wait({stopping}, timeout=LEAVING)
     if stopping.done():
-        _ = stopping.exception()
         return
     stopping.cancel()
     with suppress(KafkaError, TimeoutError):
