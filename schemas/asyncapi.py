@@ -157,6 +157,10 @@ def _sent(carries: str, schemas: Schema) -> Schema:
                 "type": "string",
                 "description": "The workflow, to filter by",
             }
+            headers["properties"]["endpoint"] = {
+                "type": "string",
+                "description": "Of a dead letter that is sent again to one webhook endpoint: others skip it",
+            }
             headers["required"] = [*headers["required"], "workflow"]
         message = {
             "name": name,

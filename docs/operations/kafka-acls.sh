@@ -25,6 +25,9 @@ allow --allow-principal "$worker" --operation Read --operation Write \
   --topic "$prefix.signals" --topic "$prefix.segment-changes" --topic "$prefix.routing-events"
 allow --allow-principal "$worker" --operation Write --topic "$prefix.workflow-commands" --topic "$prefix.dead-letters"
 allow --allow-principal "$worker" --operation Read --group "$prefix"
+# `resegment deliver`, and `rebuild`, which reads the commands again
+allow --allow-principal "$worker" --operation Read --topic "$prefix.workflow-commands"
+allow --allow-principal "$worker" --operation Read --resource-pattern-type prefixed --group "$prefix-webhooks-"
 # only as long as the topics are not there: leave it out where you create them yourself
 allow --allow-principal "$worker" --operation Create --resource-pattern-type prefixed --topic "$prefix."
 
@@ -46,4 +49,4 @@ allow --allow-principal "$operator" --operation Read --operation Write --topic "
 allow --allow-principal "$operator" --operation Write --resource-pattern-type prefixed --topic "$prefix.triggers."
 allow --allow-principal "$operator" --operation Write \
   --topic "$prefix.accounts" --topic "$prefix.outcomes" --topic "$prefix.signals" --topic "$prefix.segment-changes" \
-  --topic "$prefix.routing-events"
+  --topic "$prefix.routing-events" --topic "$prefix.workflow-commands"

@@ -224,7 +224,8 @@ async def test_real_commands_keep_their_schema() -> None:
     assert {one["data"]["action"] for one in commands} >= {"enroll", "stop"}
     assert not [error for one in commands for error in errors(schema("command"), one)]
     described = asyncapi()["components"]["messages"]["workflowCommand"]["headers"]
-    assert {name for name, _ in sent[0].headers} == set(described["properties"])
+    assert {name for name, _ in sent[0].headers} == set(described["required"])
+    assert set(described["properties"]) == {*described["required"], "endpoint"}
 
 
 def test_the_headers_of_a_dead_letter_are_those_of_its_schema() -> None:
@@ -232,7 +233,7 @@ def test_the_headers_of_a_dead_letter_are_those_of_its_schema() -> None:
     letter = bury("dead", batch, batch.records[0], RefusedEvent("not-json", "it is none"))
     own = {name: value.decode() for name, value in letter.headers if name.startswith("dl_")}
     assert not errors(schema("dead-letter"), own)
-    assert set(own) == set(schema("dead-letter")["properties"])
+    assert {*own, "dl_endpoint"} == set(schema("dead-letter")["properties"])
 
 
 def read_with_the_parser(document: Path) -> Any:
