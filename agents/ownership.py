@@ -70,11 +70,14 @@ class Outgoing:
     def __init__(self) -> None:
         self.entries: deque[OutboxEntry] = deque()
         self.closed = False
+        self._count = self._gone = 0
         self._added = asyncio.Event()
         self._removed = asyncio.Event()
 
     def add(self, entries: Iterable[OutboxEntry]) -> None:
+        before = len(self.entries)
         self.entries.extend(entries)
+        self._count += len(self.entries) - before
         if self.entries:
             self._added.set()
 
@@ -95,7 +98,15 @@ class Outgoing:
         """The oldest were published."""
         for _ in range(count):
             self.entries.popleft()
+        self._gone += count
         self._removed.set()
+
+    async def settled(self) -> None:
+        """Wait until all that waits now is published, or `close`."""
+        count = self._count
+        while self._gone < count and not self.closed:
+            self._removed.clear()
+            await self._removed.wait()
 
     async def fewer_than(self, count: int) -> None:
         """Wait until fewer wait to be published, or `close`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import msgspec
@@ -14,9 +14,9 @@ from resegment.agents.dead_letters import bury
 from resegment.agents.ownership import OwnedPartition, position_after
 from resegment.errors import RefusedEvent
 from resegment.routing.course import Courses, RoutedAccount, Steps
-from resegment.schemas.assignment import Answer
+from resegment.schemas.assignment import Answer, Ask
 from resegment.schemas.outgoing import CONTENT_TYPE, WorkflowCommand, encode_command
-from resegment.schemas.routing import decode_change, decode_routing_event
+from resegment.schemas.routing import Decision, decode_change, decode_routing_event, encode_routed
 from resegment.schemas.times import parse_duration, parse_instant
 from resegment.state.owners import OwnerStore
 from resegment.state.port import Position
@@ -28,11 +28,12 @@ Begin = Callable[[RoutedAccount, int], Steps]
 
 
 class Step(NamedTuple):
-    """One event for its account, and when it comes (ms)."""
+    """One event for its account, and when it comes (ms); its record, where it came with one."""
 
     account: str
     at: int
     begin: Begin
+    record: Record | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,13 @@ async def route_due(owned: Owned, router: Router) -> Routed:
         clock = router.clock(owned)
         steps = [Step(name, clock, router.courses.advance) for name, _ in owned.due]
         with owned.all_or_nothing():
-            accounts = {name: owned.account(name, value) for name, value in owned.due}
-            return await _commit(owned, router, accounts, steps, replace(owned.position, clock=clock), ())
+            due = dict(owned.due)
+            accounts = {name: owned.account(name, value) for name, value in due.items()}
+            walk = await _walk(accounts, steps, router)
+            for name, error in walk.failed.items():
+                walk.accounts[name] = owned.suspend(name, due[name], error)
+                walk.before[walk.accounts[name].state.decision] += 1
+            return await _commit(owned, walk, replace(owned.position, clock=clock), (), len(steps))
 
 
 class _Reading:
@@ -131,60 +137,76 @@ class _Reading:
             if data.route is not None and data.route.cooldown is not None:
                 parse_duration(data.route.cooldown)
         except ValueError as error:  # msgspec's own errors are such
-            self._refuse(record, RefusedEvent("not-a-change", f"{type(error).__name__}: {error}"))
+            self.refuse(record, RefusedEvent("not-a-change", f"{type(error).__name__}: {error}"))
             return clock
         clock = max(clock, decided)
-        self.steps.append(Step(data.account, clock, lambda one, now: courses.change(one, event, now)))
+        self.steps.append(Step(data.account, clock, lambda one, now: courses.change(one, event, now), record))
         return clock
 
     def told(self, record: Record, courses: Courses, clock: int) -> None:
         try:
             event = decode_routing_event(record.value or b"")
         except msgspec.DecodeError as error:
-            self._refuse(record, RefusedEvent("not-a-routing-event", str(error)))
+            self.refuse(record, RefusedEvent("not-a-routing-event", str(error)))
             return
-        self.steps.append(Step(event.account, clock, lambda one, now: courses.hear(one, event, now)))
+        self.steps.append(Step(event.account, clock, lambda one, now: courses.hear(one, event, now), record))
 
-    def _refuse(self, record: Record, reason: RefusedEvent) -> None:
+    def refuse(self, record: Record, reason: RefusedEvent) -> None:
+        """Set a record aside."""
         self.refused.append(reason)
         self.letters.append(bury(self._dead_letters, self._batch, record, reason))
 
 
 async def _follow(owned: Owned, router: Router, reading: _Reading, position: Position) -> Routed:
-    if reading.letters:
-        await router.publisher.publish(reading.letters)
     with owned.all_or_nothing():
         accounts = await owned.accounts(dict.fromkeys(step.account for step in reading.steps))
-        return await _commit(owned, router, accounts, reading.steps, position, reading.refused)
+        walk = await _walk(accounts, reading.steps, router)
+        for step in reading.steps:
+            error = walk.failed.get(step.account)
+            if error is not None and step.record is not None:
+                owned.drop(step.account)
+                reading.refuse(
+                    step.record, RefusedEvent("routing-failed", f"{type(error).__name__}: {error}")
+                )
+        if reading.letters:
+            await router.publisher.publish(reading.letters)
+        return await _commit(owned, walk, position, reading.refused, len(reading.steps))
+
+
+@dataclass(slots=True)
+class _Walk:
+    """What steps have come to: the accounts as they are now, what was decided before, messages, and who failed."""
+
+    accounts: dict[str, RoutedAccount]
+    before: Counter[Decision]
+    commands: list[WorkflowCommand] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    failed: dict[str, Exception] = field(default_factory=dict)
 
 
 async def _commit(
-    owned: Owned,
-    router: Router,
-    accounts: dict[str, RoutedAccount],
-    steps: Sequence[Step],
-    position: Position,
-    refused: Sequence[RefusedEvent],
+    owned: Owned, walk: _Walk, position: Position, refused: Sequence[RefusedEvent], events: int
 ) -> Routed:
-    before = Counter(one.state.decision for one in accounts.values())
-    commands = await _walk(accounts, steps, router.owners)
-    after = Counter(one.state.decision for one in accounts.values())
-    sizes = [
+    before, after = walk.before, Counter(one.state.decision for one in walk.accounts.values())
+    sizes: list[tuple[str, int]] = [
         (name, after[name] - before[name])
         for name in sorted(before.keys() | after.keys())
         if name != "none" and after[name] != before[name]
     ]
-    messages = [_announce(router.commands, one) for one in commands]
     # whoever is only asked about leaves no trace; a standing may come before the first change
-    known = [one for one in accounts.values() if one.state.target is not None or one.state.standing_at >= 0]
-    await owned.commit(position, known, messages, sizes=sizes, decided=len(commands))
-    return Routed(len(steps), [one.action for one in commands], sorted(after.items()), refused)
+    known = [
+        one
+        for one in walk.accounts.values()
+        if one.state.target is not None or one.state.enrolment is not None or one.state.standing_at >= 0
+    ]
+    await owned.commit(position, known, walk.messages, sizes=sizes, decided=len(walk.commands))
+    return Routed(events, [one.action for one in walk.commands], sorted(after.items()), refused)
 
 
-async def _walk(
-    accounts: dict[str, RoutedAccount], steps: Iterable[Step], owners: OwnerStore
-) -> list[WorkflowCommand]:
+async def _walk(accounts: dict[str, RoutedAccount], steps: Iterable[Step], router: Router) -> _Walk:
     """Take the steps: of one account one after the other, of all together asking for owners at once."""
+    walk = _Walk(accounts, Counter())
+    decided = {name: one.state.decision for name, one in accounts.items()}
     waiting: dict[str, list[Step]] = {}
     for step in steps:
         waiting.setdefault(step.account, []).append(step)
@@ -195,21 +217,52 @@ async def _walk(
     while asking:
         asks = []
         for name in asking:
-            while name in running or waiting[name]:
-                if name not in running:
-                    step = waiting[name].pop(0)
-                    running[name] = step.begin(accounts[name], step.at)
-                try:
-                    asks.append((name, running[name].send(answers[name])))
-                    break
-                except StopIteration as done:
-                    del running[name]
-                    answers[name] = None
-                    commands[name] += done.value
-        settled = await owners.settle([ask for _, ask in asks]) if asks else []
+            try:
+                ask = _step(name, accounts[name], waiting[name], running, answers, commands[name])
+            except Exception as error:  # noqa: BLE001  # the agent's border: one account's bug stops no partition
+                walk.failed[name] = error
+            else:
+                if ask is not None:
+                    asks.append((name, ask))
+        settled = await router.owners.settle([ask for _, ask in asks]) if asks else []
         asking = [name for name, _ in asks]
         answers.update(zip(asking, settled, strict=True))
-    return [one for name in commands for one in commands[name]]
+    for name, made in commands.items():
+        if name not in walk.failed:
+            try:
+                encode_routed(accounts[name].state)
+                messages = [_announce(router.commands, one) for one in made]
+            except Exception as error:  # noqa: BLE001  # the same border
+                walk.failed[name] = error
+            else:
+                walk.commands += made
+                walk.messages += messages
+    for name in walk.failed:
+        del accounts[name]
+    walk.before = Counter(decided[name] for name in accounts)
+    return walk
+
+
+def _step(
+    name: str,
+    account: RoutedAccount,
+    waiting: list[Step],
+    running: dict[str, Steps],
+    answers: dict[str, Answer],
+    commands: list[WorkflowCommand],
+) -> Ask | None:
+    """Go on with an account until it asks for something, or until nothing is left to do."""
+    while name in running or waiting:
+        if name not in running:
+            step = waiting.pop(0)
+            running[name] = step.begin(account, step.at)
+        try:
+            return running[name].send(answers[name])
+        except StopIteration as done:
+            del running[name]
+            answers[name] = None
+            commands += done.value
+    return None
 
 
 def _announce(topic: str, command: WorkflowCommand) -> Message:

@@ -41,12 +41,16 @@ class SegmentChange(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": 
 
 
 class StandingChange(msgspec.Struct, frozen=True, kw_only=True):
-    """Which gates hold has changed, and the segment has not; instants in ms."""
+    """Which gates hold has changed, and the segment has not; instants in ms.
+
+    `sequence` is the number of the account's latest change.
+    """
 
     account: str
     effective_at: int
     decided_at: int
     standing: tuple[str, ...]
+    sequence: int
 
 
 def identify_change(

@@ -29,8 +29,8 @@ Mode = Literal["all", "changed", "none"]
 class Enrolment(msgspec.Struct, array_like=True, frozen=True):
     """A workflow that an account is in. `key` is the command's; times in ms.
 
-    `assignment` is the key under which an owner has room taken, None where none has. `accept_by` is when the
-    command must have been acknowledged; `answer` what became of that.
+    `assignment` is the key under which an owner has room taken, None where none has. `accept_by` is when it must
+    have been acknowledged, `keys` are those of the commands that may be, `answer` is what became of that.
     """
 
     key: str
@@ -46,6 +46,7 @@ class Enrolment(msgspec.Struct, array_like=True, frozen=True):
     play: str | None = None
     accept_by: int | None = None
     answer: Literal["accepted", "escalated"] | None = None
+    keys: tuple[str, ...] = ()
 
 
 _NOTHING: Final = msgspec.Raw(b"null")
@@ -74,6 +75,7 @@ class Change(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     route: Way | None
     decided_at: str | None = None
     supersedes: str | None = None
+    from_route: Way | None = None
     message: msgspec.Raw = _NOTHING
     holdout: bool = False
     standing: tuple[str, ...] | None = None
@@ -108,13 +110,16 @@ class Before(msgspec.Struct, array_like=True, frozen=True):
     at: int
     enrolment: Enrolment | None
     left: dict[str, int]
+    decision: Decision = "none"
+    why: str = ""
 
 
 class RoutedState(msgspec.Struct, array_like=True):
     """All that decides what an account's next commands are.
 
     `left` is when it left each workflow, `owners` who had it last by team. `attempt` counts the decisions on
-    the latest change beyond the first. `assignment` is the key under which it waits for its team.
+    the latest change beyond the first. `assignment` is the key under which it waits for its team. `admitted` says
+    that the mode let the latest change pass once, `forced` that somebody asked for it whatever the mode.
     """
 
     target: Target | None = None
@@ -130,6 +135,9 @@ class RoutedState(msgspec.Struct, array_like=True):
     before: Before | None = None
     assignment: str | None = None
     deadline: int | None = None
+    standing_sequence: int = 0
+    admitted: bool = False
+    forced: bool = False
 
 
 _state_encoder: Final = msgspec.msgpack.Encoder()
@@ -150,15 +158,19 @@ def decode_routed(value: bytes) -> RoutedState:
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True, tag="standing"):
-    """Other suppressions or territories hold, and the segment is the same; ms."""
+    """Other suppressions or territories hold, and the segment is the same; ms.
+
+    `sequence` is the number of the account's latest change before that.
+    """
 
     account: str
     at: int
     standing: tuple[str, ...]
+    sequence: int = 0
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag="outcome"):
-    """An outcome that concerns an enrolment; `key` is the command that it answers, where it names one."""
+    """An outcome that concerns an enrolment, and when (ms) it happened; `key` is the command that it answers."""
 
     account: str
     at: int

@@ -54,7 +54,7 @@ def _check_share(text: str) -> str:
 
 
 def _check_day(text: str) -> str:
-    dt.date.fromisoformat(text)
+    dt.date.fromisoformat(text if len(text) == len("2026-12-24") else "")
     return text
 
 
@@ -204,7 +204,7 @@ class Member(Part):
 
     name: Word
     weight: Annotated[StrictInt, Field(gt=0, le=1000)] = 1
-    capacity: Annotated[StrictInt, Field(gt=0)] | None = Field(
+    capacity: Annotated[StrictInt, Field(gt=0, le=1_000_000_000)] | None = Field(
         None, description="Open accounts at the most, those of other teams included"
     )
     territory: Any = None
@@ -241,7 +241,7 @@ class Team(Part):
     fallback: Word | None = Field(
         None, description="The queue where nobody has room; default: the team's name"
     )
-    per_day: Annotated[StrictInt, Field(gt=0)] | None = Field(
+    per_day: Annotated[StrictInt, Field(gt=0, le=1_000_000_000)] | None = Field(
         None, description="New enrolments a day (UTC) at the most; the others wait"
     )
     order: Literal["priority", "oldest", "newest"] | Order = Field(

@@ -64,7 +64,11 @@ class Announcer:
         return said.play
 
     def standing(self, news: StandingChange) -> Message:
-        return self._tell(Standing(account=news.account, at=news.effective_at, standing=news.standing))
+        return self._tell(
+            Standing(
+                account=news.account, at=news.effective_at, standing=news.standing, sequence=news.sequence
+            )
+        )
 
     def outcome(self, fact: Fact) -> Message | None:
         data = fact.data or {}
@@ -74,7 +78,7 @@ class Announcer:
         return self._tell(
             Outcome(
                 account=fact.account,
-                at=fact.recorded,
+                at=fact.time,
                 action=action,
                 key=key if isinstance(key, str) else None,
             )

@@ -41,3 +41,8 @@ def identify(bootstrap: str, topic: str, **security: Any) -> str:
             admin.close()
     except (KafkaError, OSError) as error:
         raise TopicsUnavailable(bootstrap, error) from error
+
+
+def join_logs(*ids: str) -> str:
+    """What names the incarnation of several topics that are read as one: a new one where any is."""
+    return "+".join(ids)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from resegment.errors import ResegmentError
 from resegment.state.failures import FAILURES, unavailable
-from resegment.state.keys import prefix_key
+from resegment.state.keys import lists_key, prefix_key
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -113,3 +115,32 @@ async def read_prefix(client: Redis, prefix: str) -> dict[str, str]:
         return {name.decode(): value.decode() for name, value in (await answer).items()}
     except FAILURES as error:
         raise unavailable("read the prefix", error) from error
+
+
+class KeptList(msgspec.Struct, array_like=True, frozen=True):
+    """What a list contained when a worker last saw it change, and what it contained before that."""
+
+    accounts: frozenset[str] = frozenset()
+    before: frozenset[str] = frozenset()
+
+
+async def read_lists(client: Redis, prefix: str) -> dict[str, KeptList]:
+    """What `keep_lists` kept, by the list's name. Raises StoreUnavailable."""
+    try:
+        answer: Any = client.hgetall(lists_key(prefix))
+        kept = await answer
+    except FAILURES as error:
+        raise unavailable("read the lists", error) from error
+    return {name.decode(): msgspec.msgpack.decode(value, type=KeptList) for name, value in kept.items()}
+
+
+async def keep_lists(client: Redis, prefix: str, lists: Mapping[str, KeptList]) -> None:
+    """Keep these; others stay as they are. Raises StoreUnavailable."""
+    if not lists:
+        return
+    fields: Any = {name: msgspec.msgpack.encode(one, order="sorted") for name, one in lists.items()}
+    try:
+        answer: Any = client.hset(lists_key(prefix), mapping=fields)
+        await answer
+    except FAILURES as error:
+        raise unavailable("keep the lists", error) from error

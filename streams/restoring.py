@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from resegment.agents.router import Owned
 from resegment.routing.policy import Policy
 from resegment.routing.restoring import Said, SaidEvent, restore
 from resegment.schemas.routing import ChangeEvent, decode_change
+from resegment.schemas.state import AccountState
 from resegment.schemas.times import parse_instant
 from resegment.streams.reading import reading
 from resegment.streams.replaying import Source
@@ -25,7 +26,13 @@ Taken = dict[str, tuple[str, str]]
 """The keys under which owners have room taken, each with team and owner."""
 
 
-async def restore_partition(owned: Owned, policy: Policy, source: Source, group: str, *, log: str) -> Taken:
+States = Callable[[Sequence[str]], Awaitable[Sequence[AccountState | None]]]
+"""Reads what the segmenter keeps of accounts."""
+
+
+async def restore_partition(
+    owned: Owned, policy: Policy, source: Source, group: str, states: States, *, log: str
+) -> Taken:
     """Fill an empty partition of the router; nothing is commanded. Returns who owns what.
 
     It stands where the group's committed offsets are: what was not routed before the loss is routed after it,
@@ -38,11 +45,14 @@ async def restore_partition(owned: Owned, policy: Policy, source: Source, group:
     clock = max((decided for _, decided in changes.values()), default=0)
     await owned.take(log)
     taken: Taken = {}
-    for names in _chunks(sorted(changes)):
+    for names in _chunks(sorted(changes.keys() | said.keys())):
         accounts = await owned.accounts(names)
         sizes: dict[str, int] = {}
-        for name, account in accounts.items():
-            account.state = restore(changes[name][0], said.get(name, ()), policy, clock)
+        found = await states(names)
+        for (name, account), state in zip(accounts.items(), found, strict=True):
+            change = changes[name][0] if name in changes else None
+            standing = None if state is None else state.standing
+            account.state = restore(change, said.get(name, ()), policy, clock, standing)
             account.deadline = account.state.deadline or account.deadline
             sizes[account.state.decision] = sizes.get(account.state.decision, 0) + 1
             one = account.state.enrolment
@@ -94,13 +104,13 @@ async def _read_changes(
 async def _read_said(
     source: Source, number: int, changes: Mapping[str, tuple[ChangeEvent, int]]
 ) -> dict[str, list[Said]]:
-    """The commands of each account that follow from no later change than its latest."""
+    """The commands of each account but those that follow from a change which is still to be routed."""
     said: dict[str, list[Said]] = {}
     decoder = msgspec.json.Decoder(SaidEvent)
     async for record in _records(source, source.topics.workflow_commands.name, number):
         one = decoder.decode(record.value).data
         change = changes.get(one.account)
-        if change is not None and one.cause["sequence_number"] <= change[0].data.sequence_number:
+        if change is None or one.cause["sequence_number"] <= change[0].data.sequence_number:
             said.setdefault(one.account, []).append(one)
     return said
 

@@ -41,7 +41,7 @@ from resegment.streams.application import Application, create_app, running
 from resegment.streams.binding import bind
 from resegment.streams.feed import Feed, Standing
 from resegment.streams.holdings import LOST, Holdings, cancel
-from resegment.streams.identity import NO_TOPIC, LogReplaced, identify
+from resegment.streams.identity import NO_TOPIC, LogReplaced, identify, join_logs
 from resegment.streams.prefix import Rebuilding, StateLost, agree, forget_prefix, read_prefix
 from resegment.streams.publisher import KafkaPublisher, PublishFailed
 from resegment.streams.reaching import check_access
@@ -178,8 +178,9 @@ class Worker:
             raise StateLost(settings.prefix)
         if self._topic_id is None:
             self._topic_id = await asyncio.to_thread(identify, self._bootstrap, signals, **kafka)
-            changes = self.topics.segment_changes.name
-            self._changes_id = await asyncio.to_thread(identify, self._bootstrap, changes, **kafka)
+            both = [self.topics.segment_changes.name, self.topics.routing_events.name]
+            ids = [await asyncio.to_thread(identify, self._bootstrap, one, **kafka) for one in both]
+            self._changes_id = join_logs(*ids)
 
     def _compose(self, security: KafkaSecurity) -> None:
         settings, topics = self.settings, self.topics
@@ -243,7 +244,7 @@ class Worker:
 
     def _compose_router(self, *, embedded: bool) -> None:
         self._router = Router(
-            Courses(self.policy),
+            Courses(self.policy, live=self.settings.clock == "wall"),
             OwnerStore(self._redis, self.settings.prefix),
             self._publisher,
             self.topics.workflow_commands.name,
@@ -416,7 +417,7 @@ class Worker:
             self.metrics.failures.labels("router", type(error).__name__).inc()
             raise
         # the offset that Kafka keeps is that of what was commanded: from there on a rebuilt prefix goes on
-        await owned.outgoing.fewer_than(1)
+        await owned.outgoing.settled()
         self._count("router", batch, len(routed.actions), routed.refused)
         self._routed(routed)
         self.routed.tell(owned)

@@ -201,7 +201,9 @@ class Routing:
         self.published = Published()
         self.now = now
         """The wall clock, ms; None: time passes with the changes."""
-        self.owned = OwnedPartition(0, PartitionStore(self.memory, 0), Courses(self.policy))
+        self.owned = OwnedPartition(
+            0, PartitionStore(self.memory, 0), Courses(self.policy, live=now is not None)
+        )
         clock = None if now is None else (lambda: self.now or 0)
         self.router = Router(
             self.owned.keeper,

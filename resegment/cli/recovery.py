@@ -177,19 +177,21 @@ async def _restore_routing(
     from resegment.routing.course import Courses
     from resegment.routing.policy import Policy
     from resegment.state.owners_redis import OwnerStore
+    from resegment.state.reader import PrefixReader
     from resegment.state.redis import PartitionStore
-    from resegment.streams.identity import identify
+    from resegment.streams.identity import identify, join_logs
     from resegment.streams.restoring import Taken, restore_partition
 
     policy = Policy(definition)
-    changes = source.topics.segment_changes.name
-    log = await asyncio.to_thread(identify, source.bootstrap, changes, **source.security)
+    both = source.topics.segment_changes.name, source.topics.routing_events.name
+    ids = [await asyncio.to_thread(identify, source.bootstrap, one, **source.security) for one in both]
+    reader = PrefixReader(client, prefix, partitions)
     taken: Taken = {}
     for number in range(partitions):
         store = PartitionStore(client, prefix, number, stage="router")
         owned = OwnedPartition(number, store, Courses(policy))
-        taken |= await restore_partition(owned, policy, source, prefix, log=log)
-    await OwnerStore(client, prefix).recount(taken)
+        taken |= await restore_partition(owned, policy, source, prefix, reader.states, log=join_logs(*ids))
+    await OwnerStore(client, prefix).recount(taken, ())
 
 
 async def _verify(**given: Any) -> tuple[int, list[Difference]]:

@@ -16,6 +16,7 @@ from resegment.schemas.assignment import Answer, Ask, Assigned, Release, Waiting
 from resegment.schemas.outgoing import Action, WorkflowCommand, identify_command
 from resegment.schemas.routing import (
     Before,
+    Change,
     ChangeEvent,
     Decision,
     Enrolment,
@@ -38,6 +39,9 @@ Steps = Generator[Ask, Answer, list[WorkflowCommand]]
 _Asking = Generator[Ask, Answer, None]
 _Leaving = Generator[Ask, Answer, Enrolment | None]
 
+_KEPT: Final = frozenset({"quiet", "rejected", "never-again"})
+"""Decisions that stand where a change came to nothing."""
+
 DEFERRED: Final = frozenset({"suppressed", "quiet", "cooldown", "waiting"})
 """Decisions after which the account may still be enrolled by the same change."""
 
@@ -56,8 +60,9 @@ class RoutedAccount:
 class Courses:
     """Keeps accounts and takes the steps, by one policy."""
 
-    def __init__(self, policy: Policy) -> None:
-        self.policy = policy
+    def __init__(self, policy: Policy, *, live: bool = True) -> None:
+        """`live`: time is the wall's, and what is late is done now; else all is done at its own instant."""
+        self.policy, self.live = policy, live
 
     def load(self, name: str, value: bytes | None) -> RoutedAccount:
         """The account of what is kept, a new one without. Raises msgspec.DecodeError."""
@@ -84,15 +89,23 @@ class Courses:
         state, data, target = account.state, event.data, target_of(event)
         if state.target is not None and target.sequence <= state.target.sequence:
             return passed
+        if state.target is None and state.enrolment is None and data.from_route is not None:
+            state.enrolment = _unknown(data)
         state.target, state.attempt = target, 0
+        state.admitted = state.forced = False
         step = _Step(account, self.policy, now)
-        if data.standing is not None and target.effective_at >= state.standing_at:
-            state.standing, state.standing_at = data.standing, target.effective_at
+        if data.standing is not None:
+            step.stand(data.standing, target.effective_at, target.sequence)
         before = state.before
         if data.supersedes is not None and before is not None and before.at == target.effective_at:
             stays = yield from step.cancel(before)
+            if data.from_ == data.to and before.enrolment is None and before.decision in _KEPT:
+                step.decide(before.decision, before.why)
+                return [*passed, *step.done()]
         else:
-            before = state.before = Before(target.effective_at, state.enrolment, dict(state.left))
+            before = state.before = Before(
+                target.effective_at, state.enrolment, dict(state.left), state.decision, state.why
+            )
             stays = yield from step.leave()
         was_in = before.enrolment is not None and before.enrolment.workflow == step.workflow
         yield from step.enter(stays=stays, was_in=was_in)
@@ -101,11 +114,10 @@ class Courses:
     def hear(self, account: RoutedAccount, event: RoutingEvent, now: int) -> Steps:
         """Follow what the router is told beside segment changes; told again, it changes nothing."""
         passed = yield from self.advance(account, now)
-        state, step = account.state, _Step(account, self.policy, now)
+        step = _Step(account, self.policy, now)
         match event:
             case Standing():
-                if event.at >= state.standing_at:
-                    state.standing, state.standing_at = event.standing, event.at
+                if step.stand(event.standing, event.at, event.sequence):
                     yield from step.review()
             case Review():
                 yield from step.review(forced=event.forced)
@@ -118,13 +130,13 @@ class Courses:
     def advance(self, account: RoutedAccount, now: int) -> Steps:
         """Follow what time brings up to `now`: an acknowledgement that is late, a wait that is over.
 
-        Each at its own instant, so that it is the same whenever that is noticed; but whoever waits for a team
-        asks now, and not once for each time that it might have asked.
+        On the clock of facts each at its own instant, so that it is the same whenever that is noticed; but
+        whoever waits for a team asks now, and not once for each time that it might have asked.
         """
         commands: list[WorkflowCommand] = []
         while account.deadline <= now:
-            waits = account.state.decision == "waiting"
-            step = _Step(account, self.policy, now if waits else account.deadline)
+            at = now if self.live or account.state.decision == "waiting" else account.deadline
+            step = _Step(account, self.policy, at)
             step.escalate()
             if step.is_over:
                 yield from step.enter()
@@ -147,6 +159,16 @@ def target_of(event: ChangeEvent) -> Target:
         values=data.values,
         message=None if data.message == b"null" else bytes(data.message),
     )
+
+
+def _unknown(data: Change) -> Enrolment:
+    """Where an account comes from of which nothing is known any more: it is to leave that, all the same."""
+    way = data.from_route
+    assert way is not None
+    return Enrolment(
+        key="", workflow=way.workflow, segment=data.from_ or "", sequence=0, at=0, on_exit=way.on_exit, team=way.team,
+        owner=way.team, qualification=way.qualification,
+    )  # fmt: skip
 
 
 class _Step:
@@ -173,8 +195,10 @@ class _Step:
         if state.decision in ("cooldown", "waiting"):
             deadline = min(deadline, self.retry_at)
         self.account.deadline = deadline
-        if state.decision not in DEFERRED and state.target is not None and state.target.message is not None:
-            state.target = msgspec.structs.replace(state.target, message=None)
+        target = state.target
+        if target is not None and target.message is not None:
+            if state.decision not in DEFERRED or not self.policy.cites(target.play):
+                state.target = msgspec.structs.replace(target, message=None)
         return self.commands
 
     # Out of a workflow
@@ -184,11 +208,9 @@ class _Step:
         state = self.state
         yield from self._stop_waiting()
         old, state.enrolment = state.enrolment, None
-        if old is None:
-            return None
-        yield from self._give_back(old)
-        if old.workflow == self.workflow:
+        if old is None or old.workflow == self.workflow:
             return old
+        yield from self._give_back(old)
         self._command(old.on_exit, old)
         state.left[old.workflow] = self.now
         return None
@@ -202,12 +224,13 @@ class _Step:
         old = before.enrolment
         if old is not None and old.workflow != self.workflow:
             state.left[old.workflow] = self.now
-        if mine is None:
-            return None
-        yield from self._give_back(mine)
-        if mine.workflow == self.workflow:
+        if mine is None or mine.workflow == self.workflow:
             return mine
-        self._command("stop", mine, reason="the change that led here is void")
+        yield from self._give_back(mine)
+        if old is not None and old.workflow == mine.workflow:
+            self._command(old.on_exit, mine)
+        else:
+            self._command("stop", mine, reason="the change that led here is void")
         return None
 
     def _stop_waiting(self) -> _Asking:
@@ -229,20 +252,26 @@ class _Step:
         """
         state, target = self.state, self.state.target
         assert target is not None
-        refusal = self._refusal(target, is_in=stays is not None or forced)
+        state.forced = state.forced or forced
+        refusal = self._refusal(target, is_in=stays is not None or was_in)
         if refusal is None and stays is None and not was_in:
+            state.admitted = True
             refusal = self._too_soon(target)
         if refusal is not None:
-            if state.assignment is not None:
-                yield from self._stop_waiting()
-                state.attempt += 1  # a key that was given back is never granted again
+            yield from self._renounce(target)
             if stays is not None:
+                yield from self._give_back(stays)
                 self._command("stop", stays, reason=": ".join(filter(None, refusal)))
                 state.left[stays.workflow] = self.now
-            self._decide(*refusal)
+            self.decide(*refusal)
             return
         route = target.route
         assert route is not None
+        if stays is not None and stays.team == route.team:
+            self._go_on(target, route, stays)
+            return
+        if stays is not None:
+            yield from self._give_back(stays)
         key = state.assignment or identify_command(target.change, "enroll", route.workflow, state.attempt)
         ask = self.policy.ask(key, self.account.name, state, self.now, again=stays is not None)
         owner = route.team
@@ -250,14 +279,33 @@ class _Step:
             answer = yield ask
             if isinstance(answer, Waiting):
                 state.assignment, self.retry_at = key, self.policy.look_again_at(self.now)
-                self._decide("waiting", f"{ask.team} takes no more today; {answer.ahead} come before")
+                self.decide("waiting", f"{ask.team} takes no more today; {answer.ahead} come before")
                 return
             assert isinstance(answer, Assigned)
             owner = answer.owner
             if not answer.is_queue:
                 state.owners[ask.team] = owner
+        elif state.assignment is not None:
+            yield Release(key=state.assignment)
         state.assignment = None
         self._enroll(target, route, key, owner, None if ask is None else key)
+
+    def _renounce(self, target: Target) -> _Asking:
+        """Take back what may have been asked for under this change, also by a try that was not committed."""
+        state = self.state
+        if state.assignment is None and (target.route is None or self.policy.team(target.route.team) is None):
+            return
+        workflow = "" if target.route is None else target.route.workflow
+        yield Release(
+            key=state.assignment or identify_command(target.change, "enroll", workflow, state.attempt)
+        )
+        state.assignment = None
+        state.attempt += 1  # a key that was given back is never granted again
+
+    def _go_on(self, target: Target, route: Way, before: Enrolment) -> None:
+        """Enrol anew in the workflow that the account is in: the owner stays, and what was promised of it."""
+        key = identify_command(target.change, "enroll", route.workflow, self.state.attempt)
+        self._enroll(target, route, key, before.owner, before.assignment, before)
 
     def _refusal(self, target: Target, *, is_in: bool) -> tuple[Decision, str] | None:
         """Why the account is not to be in the target's workflow; `is_in`: it is, or is told to be."""
@@ -268,8 +316,9 @@ class _Step:
             return "suppressed", suppression
         if target.holdout:
             return "holdout", ""
-        mode = self.policy.mode
-        if not is_in and (mode == "none" or (mode == "changed" and target.is_first)):
+        mode, state = self.policy.mode, self.state
+        passes = mode == "all" or (mode == "changed" and (state.admitted or not target.is_first))
+        if not (passes or is_in or state.forced):
             return "quiet", f"routing is {mode}"
         return None
 
@@ -284,10 +333,16 @@ class _Step:
         return None
 
     def _enroll(
-        self, target: Target, route: Way, key: str, owner: str | None, assignment: str | None
+        self,
+        target: Target,
+        route: Way,
+        key: str,
+        owner: str | None,
+        assignment: str | None,
+        before: Enrolment | None = None,
     ) -> None:
         sla = self.policy.sla(route.qualification)
-        self.state.enrolment = Enrolment(
+        enrolment = Enrolment(
             key=key,
             workflow=route.workflow,
             segment=target.segment,
@@ -300,9 +355,15 @@ class _Step:
             qualification=route.qualification,
             play=target.play,
             accept_by=None if sla is None else self.now + sla,
+            keys=(key,),
         )
-        self._command("enroll", self.state.enrolment, key=key)
-        self._decide("enrolled", owner or "")
+        if before is not None and before.qualification == route.qualification:
+            enrolment = msgspec.structs.replace(
+                enrolment, accept_by=before.accept_by, answer=before.answer, keys=(*before.keys[-4:], key)
+            )
+        self.state.enrolment = enrolment
+        self._command("enroll", enrolment, key=key)
+        self.decide("enrolled", owner or "")
 
     # What happens meanwhile
 
@@ -314,7 +375,7 @@ class _Step:
         suppression = self.policy.suppressed_by(self.account.name, state.standing)
         if suppression is not None:
             if state.decision == "suppressed" and state.enrolment is None:
-                self._decide("suppressed", suppression)
+                self.decide("suppressed", suppression)
                 return
             yield from self._stop_waiting()
             state.attempt += 1
@@ -324,7 +385,7 @@ class _Step:
                 state.left[state.enrolment.workflow] = self.now
                 state.enrolment = None
             if state.decision not in ("no-route", "holdout", "never-again", "rejected"):
-                self._decide("suppressed", suppression)
+                self.decide("suppressed", suppression)
         elif state.decision == "suppressed" or (forced and state.decision == "quiet"):
             state.attempt += 1
             yield from self.enter(forced=forced)
@@ -334,16 +395,20 @@ class _Step:
         state, enrolment = self.state, self.state.enrolment
         if enrolment is None:
             return
+        mine = outcome.key in enrolment.keys
         if outcome.action in ("won", "lost"):
-            yield from self._give_back(enrolment)
-            state.enrolment = msgspec.structs.replace(enrolment, assignment=None)
-        elif outcome.key in (enrolment.key, enrolment.assignment) and outcome.action == "accepted":
+            if mine or enrolment.at < outcome.at:  # an older deal is not of this enrolment
+                yield from self._give_back(enrolment)
+                answer = enrolment.answer or "accepted"
+                state.enrolment = msgspec.structs.replace(enrolment, assignment=None, answer=answer)
+        elif mine and outcome.action == "accepted":
             state.enrolment = msgspec.structs.replace(enrolment, answer="accepted")
-        elif outcome.key in (enrolment.key, enrolment.assignment) and outcome.action == "rejected":
+        elif mine:
             yield from self._give_back(enrolment)
             state.left[enrolment.workflow] = self.now
             state.enrolment = None
-            self._decide("rejected", enrolment.owner or "")
+            state.owners.pop(enrolment.team or "", None)  # who does not want it does not get it back
+            self.decide("rejected", enrolment.owner or "")
 
     def escalate(self) -> None:
         """Tell who is to be told of an enrolment that nobody has accepted in time."""
@@ -376,16 +441,37 @@ class _Step:
         assert isinstance(answer, Assigned)
         if not answer.is_queue:
             state.owners[enrolment.team] = answer.owner
-        state.enrolment = msgspec.structs.replace(enrolment, owner=answer.owner, assignment=key)
+        won = enrolment.assignment is None
+        if won:
+            yield Release(key=key)
+        sla = self.policy.sla(enrolment.qualification)
+        state.enrolment = msgspec.structs.replace(
+            enrolment,
+            owner=answer.owner,
+            assignment=None if won else key,
+            accept_by=None if sla is None else self.now + sla,
+            answer=enrolment.answer if won else None,
+            keys=(key,),
+        )
         self._command("reassign", state.enrolment, key=key, reason=f"{owner} has left")
-        self._decide("enrolled", answer.owner)
+        self.decide("enrolled", answer.owner)
 
     # Saying it
 
-    def _decide(self, decision: Decision, why: str = "") -> None:
+    def decide(self, decision: Decision, why: str = "") -> None:
+        """Note a decision, and since when it stands."""
         state = self.state
-        if (state.decision, state.why) != (decision, why):
-            state.decision, state.why, state.since = decision, why, self.now
+        if state.decision != decision or (decision != "waiting" and state.why != why):
+            state.since = self.now
+        state.decision, state.why = decision, why
+
+    def stand(self, standing: tuple[str, ...], at: int, sequence: int) -> bool:
+        """Take in which gates hold, unless something newer is known; whether it was taken."""
+        state = self.state
+        if (at, sequence) < (state.standing_at, state.standing_sequence):
+            return False
+        state.standing, state.standing_at, state.standing_sequence = standing, at, sequence
+        return True
 
     def _command(
         self,

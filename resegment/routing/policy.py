@@ -109,6 +109,11 @@ class Policy:
         said = render_play(play, account=account, segment=target.segment, values=target.values, evidence=())
         return msgspec.json.encode(said.play)
 
+    def cites(self, play: str | None) -> bool:
+        """Whether a play's texts speak of evidence, which only the change carries."""
+        compiled = self._plays.get(play or "")
+        return compiled is None or compiled.asks_evidence
+
     def look_again_at(self, now: int) -> int:
         """When an account that waits asks again."""
         return min(now + WAITING_IS_LOOKED_AT, next_day(now))

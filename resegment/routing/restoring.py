@@ -35,15 +35,27 @@ class SaidEvent(msgspec.Struct, frozen=True):
     data: Said
 
 
-def restore(change: ChangeEvent, said: Sequence[Said], policy: Policy, now: int) -> RoutedState:
+def restore(
+    change: ChangeEvent | None,
+    said: Sequence[Said],
+    policy: Policy,
+    now: int,
+    standing: tuple[str, ...] | None = None,
+) -> RoutedState:
     """The state after the latest change and the commands of its account, in their order; each once by key.
 
-    What is told by no command is not known any more: an account that was not enrolled is quiet, until its next
-    change or until somebody asks for it. A command that should have been accepted by `now` is not escalated.
+    `change` is None where it is not kept any more, `standing` has the gates that hold now. What is told by no
+    command is not known any more: an account that was not enrolled is quiet, until its next change or until
+    somebody asks for it. A command that should have been accepted by `now` (ms) is not escalated.
     """
-    state = RoutedState(target=target_of(change), decision="quiet", why="restored", since=now)
-    if change.data.standing is not None:
-        state.standing, state.standing_at = change.data.standing, parse_instant(change.data.effective_at)
+    # no decision before had a number like that: no key is used twice
+    state = RoutedState(decision="quiet", why="restored", since=now, attempt=now)
+    if change is not None:
+        state.target = target_of(change)
+        told = standing if standing is not None else change.data.standing
+        if told is not None:
+            state.standing, state.standing_at = told, state.target.effective_at
+            state.standing_sequence = state.target.sequence
     seen: set[str] = set()
     for one in said:
         if one.idempotency_key not in seen:
@@ -76,10 +88,14 @@ def _apply(state: RoutedState, said: Said, policy: Policy, now: int) -> None:
             play=said.play,
             accept_by=accept_by,
             answer="escalated" if accept_by is not None and accept_by <= now else None,
+            keys=(said.idempotency_key,),
         )
     elif said.action == "reassign" and state.enrolment is not None:
         state.enrolment = msgspec.structs.replace(
-            state.enrolment, owner=said.owner, assignment=said.idempotency_key
+            state.enrolment,
+            owner=said.owner,
+            assignment=said.idempotency_key,
+            keys=(said.idempotency_key,),
         )
     elif said.action in ("stop", "finish", "pause"):
         state.left[said.workflow] = at

@@ -198,10 +198,12 @@ def _judged(team: Any) -> dict[str, Any]:
     """What the segmenter goes by of a team: territories, and whose values changes carry."""
     team = team if isinstance(team, dict) else {}
     members = [one for one in team.get("members") or () if isinstance(one, dict) and "territory" in one]
-    found: dict[str, Any] = {one["name"]: one["territory"] for one in members}
-    if isinstance(team.get("order"), dict):
-        found["order"] = team["order"]
-    return found
+    territories = {one["name"]: one["territory"] for one in members}
+    order = team.get("order")
+    return {
+        **({"territories": territories} if territories else {}),
+        **({"order": order} if isinstance(order, dict) else {}),
+    }
 
 
 def _read_traits(raw: Any, grammar: Grammar, problems: Problems) -> dict[str, Trait | None]:

@@ -140,7 +140,11 @@ class Engine:
         if segment.name == standing.segment:
             if moved:
                 news = StandingChange(
-                    account=account.name, effective_at=t, decided_at=decided_at, standing=state.standing
+                    account=account.name,
+                    effective_at=t,
+                    decided_at=decided_at,
+                    standing=state.standing,
+                    sequence=state.sequence,
                 )
                 account.tell(news)
             return None
@@ -183,6 +187,8 @@ class Engine:
         told: dict[str, Any] = {}
         for name, measure in self.program.told[new]:
             value = measure.value(account, t)
+            if isinstance(value, int) and abs(value) >= 1 << 63:
+                value = float(value)  # JSON and MessagePack have no greater ones
             if value is not None:
                 told[name] = sorted(value, key=str) if isinstance(value, set) else value
         return told

@@ -68,6 +68,11 @@ def prefix_key(prefix: str) -> str:
     return f"rs:{{{prefix}}}:prefix"
 
 
+def lists_key(prefix: str) -> str:
+    """The hash of suppressions that are lists: by name, the accounts that each had last."""
+    return f"rs:{{{prefix}}}:lists"
+
+
 def workers_key(prefix: str) -> str:
     """The hash of live workers: who owns what."""
     return f"rs:{{{prefix}}}:workers"

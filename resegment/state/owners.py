@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -60,11 +60,11 @@ class OwnerStore(Protocol):
         """Undo `leave`."""
         ...
 
-    async def recount(self, open_: Mapping[str, tuple[str, str]]) -> None:
-        """Take these for all that is assigned: team and owner by key.
+    async def recount(self, open_: Mapping[str, tuple[str, str]], waiting: Collection[str]) -> None:
+        """Take these for all that is assigned, team and owner by key, and for the keys of all that wait.
 
-        Loads are then exactly what these keys come to, and other keys that are assigned are forgotten; those that
-        wait still wait. No ask may be settled between the moment at which the keys were gathered and this one.
-        A queue that the store does not know as one counts as a member.
+        Loads are then exactly what these keys come to, and other keys are forgotten; a key of `waiting` that the
+        store does not know is not made to wait. No ask may be settled between the moment at which the keys were
+        gathered and this one. A queue that the store does not know as one counts as a member.
         """
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from resegment.schemas.assignment import Answer, Ask, Assign, Assigned, Candidate, Release, Throttle, Waiting
@@ -59,15 +59,18 @@ class OwnerStore:
     async def come_back(self, member: str) -> None:
         self.owners.gone.discard(member)
 
-    async def recount(self, open_: Mapping[str, tuple[str, str]]) -> None:
+    async def recount(self, open_: Mapping[str, tuple[str, str]], waiting: Collection[str]) -> None:
         owners = self.owners
-        before = owners.held
-        owners.held = {key: held for key, held in before.items() if isinstance(held.answer, Waiting)}
+        before, kept = owners.held, set(waiting) - open_.keys()
+        owners.held = {
+            key: held for key, held in before.items() if key in kept and isinstance(held.answer, Waiting)
+        }
+        for ranks in owners.waiting.values():
+            for key in ranks.keys() - kept:
+                del ranks[key]
         owners.open.clear()
         for key, (team, owner) in open_.items():
             was = before.get(key)
-            if was is not None and isinstance(was.answer, Waiting):
-                del owners.waiting[was.team][key]
             is_queue = was is not None and was.answer == Assigned(owner, is_queue=True)
             owners.held[key] = _Held(team, Assigned(owner, is_queue))
             if not is_queue:

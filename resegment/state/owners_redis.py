@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from hashlib import sha1
@@ -83,13 +83,12 @@ class OwnerStore:
         with _answering("mark a member as back"):
             await _wait(self._client.srem(self.keys.gone, member))
 
-    async def recount(self, open_: Mapping[str, tuple[str, str]]) -> None:
+    async def recount(self, open_: Mapping[str, tuple[str, str]], waiting: Collection[str]) -> None:
         keys = self.keys
         flat = [part for key, owned in open_.items() for part in (key, *owned)]
+        wanted = msgspec.msgpack.encode((flat, list(waiting)))
         with _answering("recount owners"):
-            await self._run(
-                "recount", 2, keys.held, keys.open, keys.waiting(""), msgspec.msgpack.encode(flat)
-            )
+            await self._run("recount", 3, keys.held, keys.open, keys.turns, keys.waiting(""), wanted)
 
     async def _run(self, name: str, keys: int, *parts: Any) -> Any:
         text, digest = _script(name)

@@ -1,29 +1,43 @@
--- Sets what is assigned, and the loads that it comes to. All is decided first, and written last.
--- KEYS: held, open
--- ARGV: what the name of a team's waiting set begins with; {key, team, owner} of all that is assigned, flat
-local HELD, OPEN, WAITING = KEYS[1], KEYS[2], ARGV[1]
+-- Sets what is assigned, the loads that it comes to, and what waits. All is decided first, and written last.
+-- KEYS: held, open, turns
+-- ARGV: what the name of a team's waiting set begins with; {key, team, owner} of all that is assigned, flat, and the
+--       keys of all that waits
+local HELD, OPEN, TURNS, WAITING = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 local OWNED, QUEUED, WAITS = 'o', 'q', 'w'
-local wanted = cmsgpack.unpack(ARGV[2])
-local fields = redis.call('HGETALL', HELD)
+local wanted, waiting = unpack(cmsgpack.unpack(ARGV[2]))
+local fields, turns = redis.call('HGETALL', HELD), redis.call('HGETALL', TURNS)
 redis.call('HGET', OPEN, '')
-local before, is_wanted, loads, set, gone, waited = {}, {}, {}, {}, {}, {}
-for i = 1, #fields, 2 do before[fields[i]] = cmsgpack.unpack(fields[i + 1]) end
+local before, waits, loads, set, gone, teams, left = {}, {}, {}, {}, {}, {}, {}
+for i = 1, #turns, 2 do teams[turns[i]] = true end
+for i = 1, #fields, 2 do
+  local was = cmsgpack.unpack(fields[i + 1])
+  before[fields[i]] = was
+  teams[was[2]] = true
+end
+for _, key in ipairs(waiting) do
+  if before[key] and before[key][1] == WAITS then waits[key] = before[key][2] end
+end
+local is_open = {}
 for i = 1, #wanted, 3 do
   local key, team, owner = wanted[i], wanted[i + 1], wanted[i + 2]
   local was = before[key]
   local kind = was and was[1] == QUEUED and was[3] == owner and QUEUED or OWNED
-  is_wanted[key] = true
+  is_open[key], waits[key] = true, nil
   if kind == OWNED then loads[owner] = (loads[owner] or 0) + 1 end
-  if was and was[1] == WAITS then waited[key] = was[2] end
   if not was or was[1] ~= kind or was[2] ~= team or was[3] ~= owner then
     set[key] = cmsgpack.pack({kind, team, owner, false})
   end
 end
-for key, was in pairs(before) do
-  if not is_wanted[key] and was[1] ~= WAITS then gone[#gone + 1] = key end
+for key in pairs(before) do
+  if not is_open[key] and not waits[key] then gone[#gone + 1] = key end
+end
+for team in pairs(teams) do
+  for _, key in ipairs(redis.call('ZRANGE', WAITING .. team, 0, -1)) do
+    if waits[key] ~= team then left[#left + 1] = {WAITING .. team, key} end
+  end
 end
 for key, packed in pairs(set) do redis.call('HSET', HELD, key, packed) end
 for _, key in ipairs(gone) do redis.call('HDEL', HELD, key) end
-for key, team in pairs(waited) do redis.call('ZREM', WAITING .. team, key) end
+for _, place in ipairs(left) do redis.call('ZREM', place[1], place[2]) end
 redis.call('DEL', OPEN)
 for name, load in pairs(loads) do redis.call('HSET', OPEN, name, string.format('%.0f', load)) end

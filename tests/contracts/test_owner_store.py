@@ -296,7 +296,7 @@ async def test_a_recount_sets_loads_to_what_is_open(store: OwnerStore) -> None:
     await store.settle([assign("a", ANN), assign("b", ANN), assign("c", BOB), assign("q"), assign("r")])
     await store.settle([throttled("full", 1), throttled("w", 1)])
     kept = {"a": ("sales", "ann"), "q": ("sales", "queue"), "new": ("sales", "cat"), "c": ("sales", "cat")}
-    await store.recount(kept)
+    await store.recount(kept, ["w"])
     look = await store.look()
     assert {name: one.open for name, one in look.members.items() if one.open} == {"ann": 1, "cat": 2}
     assert look.teams["sales"].waiting == 1
@@ -309,15 +309,32 @@ async def test_a_recount_sets_loads_to_what_is_open(store: OwnerStore) -> None:
 
 async def test_a_recount_takes_what_it_counts_out_of_waiting(store: OwnerStore) -> None:
     await store.settle([throttled("full", 1), throttled("w", 1)])
-    await store.recount({"w": ("sales", "bob")})
+    await store.recount({"w": ("sales", "bob")}, ["w"])
     assert await waiting(store) == 0
     assert await settle(store, throttled("w", 1)) == Assigned("bob")
 
 
+async def test_a_recount_lets_nobody_wait_whom_no_account_knows(store: OwnerStore) -> None:
+    await store.settle([throttled("full", 1), *(throttled(key, 1, n) for n, key in enumerate("abc"))])
+    await store.settle([throttled("a", 1, team="partners"), throttled("b", 1, team="partners")])
+    await store.recount({"full": ("sales", "ann")}, ["c", "unknown", "full"])
+    assert (await waiting(store), await waiting(store, "partners")) == (1, 0)
+    assert await settle(store, throttled("c", 1, 2.0)) == Waiting(0)
+    assert await store.settle([assign("full", BOB), assign("a", BOB)]) == [Assigned("ann"), Assigned("bob")]
+    assert await settle(store, throttled("c", 2, 2.0)) == Assigned("ann")
+
+
+async def test_a_recount_keeps_who_waits_in_their_place(store: OwnerStore) -> None:
+    await store.settle([throttled("full", 1), *(throttled(key, 1, n) for n, key in enumerate("abc"))])
+    await store.recount({}, ["c", "a"])
+    assert await store.settle([throttled("c", 1, 2.0), throttled("a", 1, 0.0)]) == [Waiting(1), Waiting(0)]
+
+
 async def test_a_recount_of_nothing_forgets_all(store: OwnerStore) -> None:
-    await store.settle([assign("a", ANN)])
-    await store.recount({})
+    await store.settle([assign("a", ANN), throttled("full", 1), throttled("w", 1)])
+    await store.recount({}, ())
     assert await opened(store) == {"ann": 0}
+    assert await waiting(store) == 0
     assert await settle(store, assign("a", BOB)) == Assigned("bob")
 
 
@@ -474,12 +491,35 @@ async def _contents(client: Redis, tag: str) -> dict[bytes, bytes | None]:
     return {key: await client.dump(key) async for key in client.scan_iter(f"{tag}:*")}
 
 
+async def test_a_recount_takes_out_a_place_in_the_queue_that_no_record_has(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        store = owners_redis.OwnerStore(client, uuid.uuid4().hex)
+        await store.settle([throttled("full", 1), throttled("w", 1, 2.0)])
+        await client.zadd(store.keys.waiting("sales"), {"phantom": 1.0})
+        assert await settle(store, throttled("w", 1, 2.0)) == Waiting(1)
+        await store.recount({}, ["w"])
+        assert await settle(store, throttled("w", 1, 2.0)) == Waiting(0)
+
+
+@pytest.mark.parametrize("broken", ["open", "turns", "held"])
+async def test_a_recount_that_cannot_be_made_changes_nothing(redis_url: str, broken: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        store = owners_redis.OwnerStore(client, uuid.uuid4().hex)
+        await store.settle([assign("a", ANN), throttled("full", 1), throttled("w", 1)])
+        await client.delete(getattr(store.keys, broken))
+        await client.set(getattr(store.keys, broken), "no hash")
+        before = await _contents(client, store.keys.tag)
+        with pytest.raises(StoreUnavailable):
+            await store.recount({"b": ("sales", "bob")}, ())
+        assert await _contents(client, store.keys.tag) == before
+
+
 async def test_a_server_that_is_away_is_said_to_be(unused_tcp_port: int) -> None:
     async with Redis(port=unused_tcp_port, retry=Retry(NoBackoff(), 0)) as client:
         store = owners_redis.OwnerStore(client, "away")
         asked: Sequence[Any] = (
             store.settle([Release(key="a")]), store.look(), store.leave("a"), store.come_back("a"),
-            store.recount({}),
+            store.recount({}, ()),
         )  # fmt: skip
         for one in asked:
             with pytest.raises(StoreUnavailable):

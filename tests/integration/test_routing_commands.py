@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,11 +81,19 @@ class Running:
     """A prefix with a worker, and a shell beside it: `looker` may only read, `worker_user` is a worker's user."""
 
     worker: Worker
+    work: AsyncExitStack
+    make_worker: Callable[[], Worker]
     publisher: KafkaPublisher
     environment: dict[str, str]
     looker: str
     worker_user: str
     folder: Path
+
+    async def stop(self) -> None:
+        await self.work.aclose()
+
+    async def start(self) -> None:
+        self.worker = await self.work.enter_async_context(self.make_worker().running())
 
     async def run(self, *arguments: str, as_worker: bool = False) -> tuple[int | None, str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("RESEGMENT_")}
@@ -165,9 +174,16 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
     (folder / "partners.txt").write_text("friend.com  # since 2020\n")
     async with embedded(folder / "servers") as servers:
         settings = Settings(prefix=PREFIX, partitions=2, segments=segments)
-        worker = Worker(
-            settings, load_definition(str(segments)), bootstrap=servers.bootstrap, redis_url=servers.redis_url
-        )
+
+        def make_worker() -> Worker:
+            return Worker(
+                settings,
+                load_definition(str(segments)),
+                bootstrap=servers.bootstrap,
+                redis_url=servers.redis_url,
+                log_identity="log",
+            )
+
         client = Redis.from_url(servers.redis_url)
         try:
             for line in ACL.read_text("utf-8").replace("{resegment", f"{{{PREFIX}").splitlines():
@@ -182,8 +198,11 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
         }
         looker = servers.redis_url.replace("redis://", "redis://resegment-look:LOOK_PASSWORD@")
         worker_user = servers.redis_url.replace("redis://", "redis://resegment-worker:WORKER_PASSWORD@")
-        async with worker.running(), KafkaPublisher(servers.bootstrap) as publisher:
-            here = Running(worker, publisher, environment, looker, worker_user, folder)
+        async with AsyncExitStack() as work, KafkaPublisher(servers.bootstrap) as publisher:
+            worker = await work.enter_async_context(make_worker().running())
+            here = Running(
+                worker, work, make_worker, publisher, environment, looker, worker_user, folder
+            )
             crowd = [event("firmographic", f"crowd{number}.com", employees=2000) for number in range(CROWD)]
             small = [
                 event("firmographic", name, employees=120) for name in ("one.com", "two.com", "friend.com")
@@ -294,6 +313,25 @@ async def test_who_is_taken_off_the_list_is_enrolled_again(running: Running) -> 
     (running.folder / "partners.txt").write_text("friend.com\n")
     rows = await running.until(lambda rows: rows["mover.com"]["decision"] == "enrolled", "mover.com")
     assert rows["mover.com"]["owner"] == "ann"
+
+
+async def test_who_is_taken_off_while_no_worker_runs_is_enrolled_after_the_start(running: Running) -> None:
+    (running.folder / "partners.txt").write_text("friend.com\nmover.com\n")
+    await running.until(lambda rows: rows["mover.com"]["decision"] == "suppressed", "mover.com")
+    await running.stop()
+    (running.folder / "partners.txt").write_text("friend.com\n")
+    await running.start()
+    rows = await running.until(lambda rows: rows["mover.com"]["decision"] == "enrolled", "mover.com")
+    assert rows["mover.com"]["owner"] == "ann"
+
+
+async def test_a_list_that_the_file_has_no_more_holds_nobody_after_the_start(running: Running) -> None:
+    assert (await running.rows("friend.com"))["friend.com"]["decision"] == "suppressed"
+    await running.stop()
+    segments = running.folder / "segments.yaml"
+    segments.write_text(segments.read_text().partition("suppression:")[0])
+    await running.start()
+    await running.until(lambda rows: rows["friend.com"]["decision"] == "quiet", "friend.com")
 
 
 async def test_with_the_mode_none_nobody_more_is_enrolled(running: Running) -> None:

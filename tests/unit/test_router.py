@@ -13,6 +13,7 @@ from resegment.agents.router import hear, route, route_due
 from resegment.schemas.outgoing import WorkflowCommandData
 from resegment.schemas.routing import Outcome, Reassign, Review, RoutingEvent, Standing
 from resegment.schemas.times import format_instant
+from resegment.state.port import StoreUnavailable
 from resegment.streams.publisher import PublishFailed
 from tests.builders import Rig, Routing, definition_of, facts_of, run, signals
 from tests.oracle.cases import day, event, funding, hiring, segments
@@ -306,8 +307,8 @@ async def test_no_one_gets_more_than_fits_and_room_is_free_again_after_exit_win_
     names = [Account(f"a{n}.com") for n in range(6)]
     assert owners(await routing.follow(*(one.moves("hot") for one in names[:3]))) == ["ann", "ann", "pool"]
     await routing.follow(names[0].moves("out", None))
-    await routing.tell(Outcome(account="a1.com", at=NOON, action="won"))
-    await routing.tell(Outcome(account="a1.com", at=NOON, action="won"))
+    await routing.tell(Outcome(account="a1.com", at=NOON + 1, action="won"))
+    await routing.tell(Outcome(account="a1.com", at=NOON + 1, action="won"))
     assert owners(await routing.follow(*(one.moves("hot") for one in names[3:]))) == ["ann", "ann", "pool"]
     assert (await routing.owners.look()).members["ann"].open == 2
 
@@ -438,6 +439,7 @@ async def test_a_dead_letter_that_is_not_published_holds_the_batch_back() -> Non
     with pytest.raises(PublishFailed):
         await route(batch, routing.owned, routing.router)
     assert routing.memory.accounts == {}
+    await routing.take()
     await routing._done(route(batch, routing.owned, routing.router))
     assert len(routing.published.to("workflow-commands")) == 1
 
@@ -467,6 +469,217 @@ async def test_what_the_segmenter_announces_the_router_follows() -> None:
     assert [one["action"] for one in commands] == ["enroll", "stop", "enroll", "stop", "enroll"]
 
 
+# What a fresh look found
+
+
+async def test_what_was_asked_for_waits_for_its_team_and_is_not_forgotten() -> None:
+    routing = await taken("none", teams={"sales": {"members": ["ann"], "per_day": 1}})
+    names = [f"a{n}.com" for n in range(3)]
+    await routing.follow(*(Account(name).moves("hot") for name in names))
+    asked = [Review(account=name, at=NOON, forced=True) for name in names]
+    assert len(await routing.tell(*asked)) == 1
+    assert await routing.wait_until(NOON + HOUR) == []
+    assert len(await routing.wait_until(day(1))) == 1
+    assert len(await routing.wait_until(day(2))) == 1
+
+
+async def test_who_waits_is_not_forgotten_when_first_sights_are_no_longer_routed() -> None:
+    routing = await taken("all", teams={"sales": {"members": ["ann"], "per_day": 1}})
+    await routing.follow(*(Account(f"a{n}.com").moves("hot") for n in range(2)))
+    routing.policy.mode = "changed"
+    assert len(await routing.wait_until(day(1))) == 1
+
+
+async def test_a_try_that_was_not_committed_leaves_nobody_in_the_queue() -> None:
+    routing = await taken(**SUPPRESSED, teams={"sales": {"members": ["ann"], "per_day": 1}})
+    await routing.follow(Account("first.com").moves("hot"))
+    lost, batch = Account("lost.com"), None
+    batch = routing.batch("segment-changes", [lost.moves("hot", at=NOON - 5)])
+    commit = routing.owned.store.commit
+
+    async def failing(_: Any) -> Any:
+        raise StoreUnavailable("away")
+
+    routing.owned.store.commit = failing  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailable):
+        await route(batch, routing.owned, routing.router)
+    routing.owned.store.commit = commit  # type: ignore[method-assign]
+    await routing.take()
+    await routing.tell(Standing(account="lost.com", at=NOON, standing=("suppress:customers",)))
+    await routing._done(route(batch, routing.owned, routing.router))
+    assert routing.state("lost.com").decision == "suppressed"
+    await routing.follow(Account("next.com").moves("hot", at=NOON + 1))
+    assert [one["account"] for one in await routing.wait_until(day(1))] == ["next.com"]
+
+
+@pytest.mark.parametrize("moved_first", [True, False])
+async def test_a_deal_frees_the_room_of_its_own_enrolment_alone(moved_first: bool) -> None:
+    routing = await taken(teams={"sales": {"members": [{"name": "ann", "capacity": 1}], "fallback": "pool"}})
+    acme = Account()
+    await routing.follow(acme.moves("cold"))
+    routing.now = NOON + HOUR
+    won = Outcome(account="acme.com", at=NOON + HOUR - 1, action="won")
+    move = acme.moves("hot", at=NOON + HOUR)
+    if moved_first:
+        await routing.follow(move)
+        await routing.tell(won)
+    else:
+        await routing.tell(won)
+        await routing.follow(move)
+    await routing.tell(won)
+    assert (await routing.owners.look()).members["ann"].open == 1
+
+
+async def test_within_one_workflow_the_owner_and_the_promise_stay() -> None:
+    team = {"members": [{"name": "ann", "days": ["mon"]}, {"name": "bob", "days": ["tue"]}], "sticky": False}
+    routing = await taken(teams={"sales": team}, qualifications={"fast": {"sla": "4h"}})
+    acme, way = Account(), to("hot-flow", qualification="fast")
+    (first,) = await routing.follow(acme.moves("cold", way))
+    assert first["owner"] == "ann"
+    routing.now = NOON + 3 * HOUR
+    (again,) = await routing.follow(acme.moves("hot", way, at=NOON + 3 * HOUR))
+    assert (again["owner"], again["accept_by"]) == ("ann", first["accept_by"])
+    assert again["idempotency_key"] != first["idempotency_key"]
+    assert (await routing.owners.look()).members["ann"].open == 1
+    assert [one["action"] for one in await routing.wait_until(NOON + 4 * HOUR)] == ["escalate"]
+    routing.now = NOON + DAY
+    (later,) = await routing.follow(acme.moves("cold", way, at=NOON + DAY))
+    assert later["owner"] == "ann"
+    await routing.follow(acme.moves("out", None, at=NOON + DAY + 1))
+    assert (await routing.owners.look()).members["ann"].open == 0
+
+
+async def test_the_key_of_the_enrolment_before_within_one_workflow_still_acknowledges() -> None:
+    routing, acme = await taken(**QUALIFIED), Account()
+    way = to("hot-flow", qualification="fast")
+    (first,) = await routing.follow(acme.moves("cold", way))
+    await routing.follow(acme.moves("hot", way, at=NOON + 1))
+    await routing.tell(Outcome(account="acme.com", at=NOON, action="accepted", key=first["idempotency_key"]))
+    assert await routing.wait_until(NOON + DAY) == []
+
+
+async def test_time_that_was_slept_through_enrols_at_the_present() -> None:
+    routing, acme = await taken(**QUALIFIED), Account()
+    cooled = to("hot-flow", cooldown="1h", qualification="fast")
+    for segment, way in (("hot", cooled), ("cold", ...), ("hot", cooled)):
+        await routing.follow(acme.moves(segment, way))
+    (enroll,) = await routing.wait_until(NOON + 9 * HOUR)
+    assert enroll["accept_by"] == format_instant(NOON + 13 * HOUR)
+
+
+async def test_a_move_that_comes_to_nothing_leaves_a_quiet_account_quiet() -> None:
+    routing, acme = await taken("changed"), Account()
+    await routing.follow(acme.moves("cold"))
+    await routing.follow(acme.moves("warm", at=NOON + 1))
+    void = {"supersedes": "acme.com-2", "supersedes_to": "warm", "from": "cold"}
+    assert said(await routing.follow(acme.moves("cold", **void))) == [("stop", "warm-flow", "warm")]
+    assert routing.state("acme.com").decision == "quiet"
+
+
+async def test_a_void_move_costs_no_workflow_though_nothing_is_routed_any_more() -> None:
+    routing, acme = await taken(), Account()
+    await routing.follow(acme.moves("cold"))
+    routing.policy.mode = "none"
+    await routing.follow(acme.moves("warm", at=NOON + 1))
+    void = {"supersedes": "acme.com-2", "supersedes_to": "warm", "from": "cold"}
+    assert said(await routing.follow(acme.moves("cold", **void))) == [("enroll", "cold-flow", "cold")]
+
+
+async def test_a_void_move_within_a_workflow_does_not_change_how_it_is_left() -> None:
+    routing, acme = await taken(), Account()
+    await routing.follow(acme.moves("cold", to("x", on_exit="finish")))
+    await routing.follow(acme.moves("warm", to("x"), at=NOON + 1))
+    void = {"supersedes": "acme.com-2", "supersedes_to": "warm", "from": "cold"}
+    made = said(await routing.follow(acme.moves("hot", **void)))
+    assert [one[:2] for one in made] == [("finish", "x"), ("enroll", "hot-flow")]
+
+
+async def test_of_one_instant_the_later_standing_counts_whichever_comes_first() -> None:
+    routing, acme = await taken(**SUPPRESSED), Account()
+    await routing.follow(acme.moves("hot", standing=["suppress:customers"]))
+    assert await routing.tell(Standing(account="acme.com", at=NOON, standing=(), sequence=0)) == []
+    assert len(await routing.tell(Standing(account="acme.com", at=NOON, standing=(), sequence=1))) == 1
+
+
+async def test_who_gets_an_account_of_somebody_else_has_the_whole_time_to_accept_it() -> None:
+    routing, acme = await taken(**QUALIFIED), Account()
+    (made,) = await routing.follow(acme.moves("hot", to("hot-flow", qualification="fast")))
+    await routing.wait_until(NOON + 5 * HOUR)
+    await routing.owners.leave(made["owner"])
+    (given_on,) = await routing.tell(Reassign(account="acme.com", at=NOON, owner=made["owner"]))
+    assert given_on["accept_by"] == format_instant(NOON + 9 * HOUR)
+    late = Outcome(account="acme.com", at=NOON, action="rejected", key=made["idempotency_key"])
+    await routing.tell(late)
+    assert routing.state("acme.com").decision == "enrolled"
+    assert [one["action"] for one in await routing.wait_until(NOON + 9 * HOUR)] == ["escalate"]
+
+
+async def test_a_deal_that_is_won_takes_no_room_of_the_next_owner() -> None:
+    routing, acme = await taken(teams=TEAM), Account()
+    (made,) = await routing.follow(acme.moves("hot"))
+    await routing.tell(Outcome(account="acme.com", at=NOON + 1, action="won"))
+    await routing.owners.leave(made["owner"])
+    (given_on,) = await routing.tell(Reassign(account="acme.com", at=NOON, owner=made["owner"]))
+    look = await routing.owners.look()
+    assert look.members[given_on["owner"]].open == 0
+
+
+async def test_who_rejects_an_account_does_not_get_it_back() -> None:
+    routing, acme = await taken(teams=TEAM), Account()
+    (made,) = await routing.follow(acme.moves("hot"))
+    answer = Outcome(account="acme.com", at=NOON, action="rejected", key=made["idempotency_key"])
+    await routing.tell(answer)
+    await routing.tell(Standing(account="acme.com", at=NOON + 1, standing=("suppress:x",)))
+    (again,) = await routing.follow(acme.moves("cold", at=NOON + 2))
+    assert again["owner"] != made["owner"]
+
+
+async def test_an_account_that_cannot_be_routed_is_set_aside_and_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    routing = await taken()
+    cited = routing.policy.suppressed_by
+
+    def broken(account: str, standing: Any) -> str | None:
+        if account == "bad.com":
+            raise ZeroDivisionError("a bug")
+        return cited(account, standing)
+
+    monkeypatch.setattr(routing.policy, "suppressed_by", broken)
+    made = await routing.follow(Account("bad.com").moves("hot"), Account().moves("hot"))
+    assert [one["account"] for one in made] == ["acme.com"]
+    (letter,) = routing.published.to("dead-letters")
+    assert dict(letter.headers)["dl_reason"] == b"routing-failed"
+    assert "bad.com" not in routing.memory.accounts
+    monkeypatch.undo()
+    assert said(await routing.follow(letter.value or b"")) == [ENROLL]
+
+
+async def test_a_number_too_great_for_the_store_is_set_aside_too() -> None:
+    routing = await taken()
+    big = orjson.loads(Account("bad.com").moves("hot"))
+    text = orjson.dumps(big).replace(b'"values":{}', b"")
+    value = text[:-2] + b',"values":{"x":36893488147419103232}}}'
+    made = await routing.follow(value, Account().moves("hot"))
+    assert [one["account"] for one in made] == ["acme.com"]
+    assert len(routing.published.to("dead-letters")) == 1
+
+
+async def test_an_account_that_is_not_known_any_more_leaves_what_its_change_says_it_was_in() -> None:
+    routing, acme = await taken(), Account()
+    acme.number, acme.segment = 4, "cold"  # type: ignore[assignment]
+    moved = acme.moves("hot", from_route=to("cold-flow", on_exit="pause"))
+    assert said(await routing.follow(moved)) == [("pause", "cold-flow", "cold"), ENROLL]
+
+
+async def test_a_quiet_account_is_small_unless_its_play_cites_evidence() -> None:
+    routing = await taken("none")
+    await routing.follow(Account().moves("hot"))
+    assert len(routing.memory.accounts["acme.com"]) < 300
+    (made,) = await routing.tell(Review(account="acme.com", at=NOON, forced=True))
+    assert made["message"] == PLAY
+
+
 # Laws
 
 
@@ -494,6 +707,10 @@ steps = st.lists(
             st.none(),
         ),
         st.tuples(st.just("pass"), st.just(""), st.sampled_from([1, HOUR, 5 * HOUR, DAY]), st.none()),
+        st.tuples(st.just("review"), st.sampled_from(ACCOUNTS), st.booleans(), st.none()),
+        st.tuples(st.just("mode"), st.just(""), st.sampled_from(["all", "changed", "none"]), st.none()),
+        st.tuples(st.just("leave"), st.just(""), st.sampled_from(["ann", "bob"]), st.none()),
+        st.tuples(st.just("fail"), st.just(""), st.none(), st.none()),
     ),
     max_size=40,
 )
@@ -507,6 +724,27 @@ class Play:
         self.accounts = {name: Account(name) for name in ACCOUNTS}
         self.running: dict[str, dict[str, str]] = {name: {} for name in ACCOUNTS}
         self.keys: list[str] = []
+        self.newest: dict[str, str] = {}
+        """By account: the key of the command that is to be acknowledged."""
+        self.failing = False
+
+    async def follow(self, change: bytes) -> list[Json]:
+        """Route a change; where a failure was asked for, the first try is not committed."""
+        routing = self.routing
+        batch = routing.batch("segment-changes", [change])
+        if self.failing:
+            self.failing = False
+            commit = routing.owned.store.commit
+
+            async def away(_: Any) -> Any:
+                raise StoreUnavailable("away")
+
+            routing.owned.store.commit = away  # type: ignore[method-assign]
+            with pytest.raises(StoreUnavailable):
+                await route(batch, routing.owned, routing.router)
+            routing.owned.store.commit = commit  # type: ignore[method-assign]
+            await routing.take()
+        return await routing._done(route(batch, routing.owned, routing.router))
 
     async def take(self, step: tuple[str, str, Any, Any]) -> None:
         kind, name, what, more = step
@@ -514,6 +752,21 @@ class Play:
         assert routing.now is not None
         if kind == "pass":
             self.apply(await routing.wait_until(routing.now + what))
+            return
+        if kind == "mode":
+            routing.policy.mode = what
+            return
+        if kind == "leave":
+            await routing.owners.leave(what)
+            told = [Reassign(account=one, at=routing.now, owner=what) for one in ACCOUNTS]
+            self.apply(await routing.tell(*told))
+            await routing.owners.come_back(what)
+            return
+        if kind == "fail":
+            self.failing = True
+            return
+        if kind == "review":
+            self.apply(await self.tell(Review(account=name, at=routing.now, forced=what)))
             return
         account = self.accounts[name]
         if kind == "move":
@@ -523,14 +776,13 @@ class Play:
             else:
                 routing.now += 1
             at = account.at if void else routing.now
-            self.apply(await routing.follow(account.moves(f"s{what}", WAYS[what], at=at, **void)))
+            self.apply(await self.follow(account.moves(f"s{what}", WAYS[what], at=at, **void)))
         elif kind == "stand":
             routing.now += 1
             held = ("suppress:customers",) if what else ()
             self.apply(await self.tell(Standing(account=name, at=routing.now, standing=held)))
         else:
-            running = self.running[name]
-            key = next(iter(running.values()), None)
+            running, key = self.running[name], self.newest.get(name)
             self.apply(await self.tell(Outcome(account=name, at=routing.now, action=what, key=key)))
             if what == "rejected":
                 running.clear()
@@ -543,6 +795,8 @@ class Play:
             WorkflowCommandData.model_validate(one)
             self.keys.append(one["idempotency_key"])
             running = self.running[one["account"]]
+            if one["action"] in ("enroll", "reassign"):
+                self.newest[one["account"]] = one["idempotency_key"]
             if one["action"] == "enroll":
                 running[one["workflow"]] = one["idempotency_key"]
             elif one["action"] in ("stop", "finish", "pause"):
