@@ -160,7 +160,7 @@ def leave(
         else:
             print_note(f"{name} gets no new account; {told:,} of theirs go to others")
         if works and left:
-            print_note(f"{left:,} accounts are still theirs: run it again")
+            print_note(f"{left:,} of theirs are not given away yet: run it again")
             raise typer.Exit(1)
 
     _with_store(run, segments=segments, folder=folder, kafka=kafka, redis=redis, prefix=prefix)

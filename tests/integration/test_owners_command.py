@@ -11,23 +11,26 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
 from resegment.embedded.servers import embedded
-from resegment.schemas.assignment import Assign, Candidate, Throttle
+from resegment.schemas.assignment import Assign, Candidate, Release, Throttle
 from resegment.schemas.decoding import read_event
-from resegment.schemas.routing import decode_routed
+from resegment.schemas.partitioning import partition_of
+from resegment.schemas.routing import RoutedState, decode_routed, encode_routed
 from resegment.schemas.times import parse_instant
 from resegment.settings import Settings
 from resegment.sources.segments import load_definition
 from resegment.state.keys import PartitionKeys
 from resegment.state.owners_redis import OwnerStore
 from resegment.streams.ingest import send_replay
-from resegment.streams.prefix import set_routing
+from resegment.streams.prefix import agree, set_routing
 from resegment.streams.publisher import KafkaPublisher
+from resegment.streams.topics import Topics, create
 from resegment.streams.worker import Worker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -73,11 +76,11 @@ class Running:
     store: OwnerStore
     environment: dict[str, str]
 
-    async def run(self, *arguments: str) -> tuple[int | None, str, str]:
+    async def run(self, *arguments: str, **environment: str) -> tuple[int | None, str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("RESEGMENT_")}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", "from resegment.cli import main; main()", "owners", *arguments),
-            env=inherited | self.environment,
+            env=inherited | self.environment | environment,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -99,8 +102,32 @@ class Running:
             counts.update(one.owner for one in enrolments if one is not None and one.owner is not None)
         return counts
 
+    async def state(self, account: str, prefix: str = PREFIX) -> RoutedState | None:
+        answer: Any = self.client.hget(_accounts(account, prefix), account)
+        value = await answer
+        return None if value is None else decode_routed(value)
+
+    async def put(self, account: str, state: RoutedState, prefix: str = PREFIX) -> None:
+        """Keep a state, as a worker does that commits."""
+        answer: Any = self.client.hset(_accounts(account, prefix), account, encode_routed(state))
+        await answer
+
+    async def owned_by(self, owner: str) -> RoutedState:
+        """A state of an account that somebody owns, with keys of its own."""
+        for number in range(12):
+            state = await self.state(f"company{number}.com")
+            if state is not None and state.enrolment is not None and state.target is not None:
+                state.enrolment = msgspec.structs.replace(state.enrolment, owner=owner, assignment="put")
+                state.target = msgspec.structs.replace(state.target, change="put")
+                return state
+        raise AssertionError("nobody is enrolled")
+
     async def open(self) -> dict[str, int]:
         return {name: one.open for name, one in (await self.store.look()).members.items() if one.open}
+
+
+def _accounts(account: str, prefix: str) -> str:
+    return PartitionKeys.of(prefix, partition_of(account.encode(), PARTITIONS), "router").accounts
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -155,12 +182,10 @@ async def test_who_leaves_owns_nothing_in_the_end_and_who_returns_may_again(runn
     had = (await running.owned())["ann"]
     assert had
     code, _, error = await running.run("leave", "ann")
-    assert code == 0
+    assert code == 0, error
     assert f"{had} of theirs" in error
-    async with asyncio.timeout(PATIENCE):
-        while (await running.owned())["ann"]:
-            await asyncio.sleep(0.05)
-    assert (await running.owned()).total() == 12
+    owned = await running.owned()
+    assert (owned["ann"], owned.total()) == (0, 12)
     (sales,) = await running.rows()
     assert sales["members"][0]["name"] == "ann"
     assert (sales["members"][0]["open"], sales["members"][0]["gone"]) == (0, True)
@@ -185,8 +210,21 @@ async def test_a_recount_takes_loads_that_no_account_has(running: Running) -> No
     assert await running.open() != await running.owned()
     code, output, error = await running.run("recount", "--json")
     assert code == 0, error
-    assert json.loads(output) == {"open": 12}
+    assert json.loads(output) == {"open": 12, "waiting": 0}
     assert await running.open() == await running.owned()
+
+
+async def test_a_recount_takes_those_out_of_the_queue_whom_no_account_has(running: Running) -> None:
+    throttle = Throttle(1, "2026-03-03", 0)
+    asks = [
+        Assign(key=f"phantom{number}", account="lost.com", team="resale", fallback="q", throttle=throttle)
+        for number in range(3)
+    ]
+    await running.store.settle([*asks, Release(key="phantom0")])
+    assert (await running.store.look()).teams["resale"].waiting == 2
+    code, _, error = await running.run("recount")
+    assert code == 0, error
+    assert (await running.store.look()).teams["resale"].waiting == 0
 
 
 async def test_accounts_that_wait_are_counted_by_team(running: Running) -> None:
@@ -203,3 +241,33 @@ async def test_accounts_that_wait_are_counted_by_team(running: Running) -> None:
     await running.store.settle(asks)
     partners = next(row for row in await running.rows() if row["team"] == "partners")
     assert partners["waiting"] == 3
+
+
+async def test_without_a_worker_the_router_is_told_and_nobody_waited_for(running: Running) -> None:
+    bootstrap = running.environment["RESEGMENT_KAFKA"]
+    await agree(running.client, "idle", partitions=PARTITIONS, clock="wall", definition="any")
+    await asyncio.to_thread(create, bootstrap, Topics("idle"), partitions=PARTITIONS)
+    await running.put("idle.com", await running.owned_by("cat"), "idle")
+    code, output, error = await running.run("leave", "cat", "--json", RESEGMENT_PREFIX="idle")
+    assert code == 0, error
+    assert json.loads(output) == {"member": "cat", "reassigned": 1, "left": 1}
+
+
+async def test_an_account_kept_after_the_look_is_given_away_and_what_stays_is_said(running: Running) -> None:
+    """The first account is none that the router can give away: the command looks until its patience ends."""
+    state = await running.owned_by("bob")
+    await running.put("stays.com", msgspec.structs.replace(state, target=None))
+    had = (await running.owned())["bob"]
+    leaving = asyncio.create_task(running.run("leave", "bob", "--json"))
+    async with asyncio.timeout(PATIENCE):
+        while (await running.owned())["bob"] != 1:
+            await asyncio.sleep(0.05)
+    await running.put("late.com", state)
+    code, output, error = await leaving
+    assert code == 1
+    assert json.loads(output) == {"member": "bob", "reassigned": had + 1, "left": 1}
+    assert "1 of theirs are not given away yet: run it again" in error
+    late = await running.state("late.com")
+    assert late is not None
+    assert late.enrolment is not None
+    assert late.enrolment.owner != "bob"

@@ -181,7 +181,6 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
                 load_definition(str(segments)),
                 bootstrap=servers.bootstrap,
                 redis_url=servers.redis_url,
-                log_identity="log",
             )
 
         client = Redis.from_url(servers.redis_url)
@@ -200,9 +199,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
         worker_user = servers.redis_url.replace("redis://", "redis://resegment-worker:WORKER_PASSWORD@")
         async with AsyncExitStack() as work, KafkaPublisher(servers.bootstrap) as publisher:
             worker = await work.enter_async_context(make_worker().running())
-            here = Running(
-                worker, work, make_worker, publisher, environment, looker, worker_user, folder
-            )
+            here = Running(worker, work, make_worker, publisher, environment, looker, worker_user, folder)
             crowd = [event("firmographic", f"crowd{number}.com", employees=2000) for number in range(CROWD)]
             small = [
                 event("firmographic", name, employees=120) for name in ("one.com", "two.com", "friend.com")
