@@ -13,8 +13,10 @@ from resegment.agents.batch import Batch, Message
 from resegment.agents.ownership import OwnedPartition
 from resegment.agents.segmenter import Owned, decide_due, segment
 from resegment.errors import ResegmentError
+from resegment.schemas.change import SegmentChange
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.state import AccountState, decode_state
+from resegment.schemas.times import NEVER, parse_instant
 from resegment.segmentation.engine import Engine
 from resegment.state.memory import Memory
 from resegment.state.memory import PartitionStore as MemoryStore
@@ -69,6 +71,23 @@ class Difference:
     in_log: object
 
 
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What was announced before Redis was lost.
+
+    `floors` are the greatest sequence numbers by account. `until` is, by partition, when (ms) the last change
+    there was decided: what was decided before and is not there has been taken by retention, not lost.
+    """
+
+    floors: Mapping[str, int]
+    until: Mapping[int, int]
+
+    def lacks(self, change: SegmentChange, partition: int) -> bool:
+        """Whether the change was decided and never announced: it lay in the outbox that was lost."""
+        number = self.floors.get(change.account, 0)
+        return change.sequence_number > number and change.decided_at >= self.until.get(partition, 0)
+
+
 class _Nowhere:
     """A replay publishes nothing: it was published the first time."""
 
@@ -82,24 +101,31 @@ async def rebuild_partition(
     source: Source,
     *,
     log: str,
-    floors: Mapping[str, int],
+    announced: Announced,
     partitions: int,
     progress: Progress | None = None,
-) -> int:
-    """Fill an empty partition of Redis from its log; nothing is routed. Returns the number of records.
+) -> tuple[int, list[SegmentChange]]:
+    """Fill an empty partition of Redis from its log; nothing is published.
 
-    `floors` are the greatest sequence numbers that were ever announced, by account: none goes below.
+    Returns the number of records, and the changes that were decided and never announced, in their order.
+    No sequence number goes below those that were announced.
     Raises HistoryIncomplete, TopicUnreadable, StoreUnavailable.
     """
     await owned.take(log)
-    records = await _replay(owned, engine, source, None, progress)
+    lacking: list[SegmentChange] = []
+
+    def look(changes: Sequence[SegmentChange]) -> None:
+        lacking.extend(one for one in changes if announced.lacks(one, owned.number))
+
+    records = await _replay(owned, engine, source, None, progress, look)
+    floors = announced.floors
     mine = [name for name in floors if partition_of(name.encode(), partitions) == owned.number]
     for names in _chunks(mine):
         accounts = await owned.accounts(names)
         for name, account in accounts.items():
             account.state.sequence = max(account.state.sequence, floors[name])
         await owned.commit(owned.position, accounts.values())
-    return records
+    return records, lacking
 
 
 async def verify_partition(
@@ -158,9 +184,10 @@ async def check_complete(source: Source) -> dict[int, int]:
         return await reader.ends()
 
 
-async def read_floors(source: Source) -> dict[str, int]:
-    """The greatest sequence number announced of each account. Raises TopicUnreadable."""
+async def read_announced(source: Source) -> Announced:
+    """What was announced, as far as it is kept. Raises TopicUnreadable."""
     floors: dict[str, int] = {}
+    until: dict[int, int] = {}
     async with reading(
         source.bootstrap, source.topics.segment_changes.name, security=source.security
     ) as reader:
@@ -168,11 +195,21 @@ async def read_floors(source: Source) -> dict[str, int]:
             for record in records:
                 data = orjson.loads(record.value)["data"]
                 floors[data["account"]] = max(floors.get(data["account"], 0), data["sequence_number"])
-    return floors
+                decided = parse_instant(data["decided_at"])
+                until[record.partition] = max(until.get(record.partition, 0), decided)
+        if reader.newest_beginning > 0:
+            # retention has taken records: a partition that has none left says nothing of what is missing
+            until |= dict.fromkeys((await reader.ends()).keys() - until.keys(), NEVER)
+    return Announced(floors, until)
 
 
 async def _replay(
-    owned: Owned, engine: Engine, source: Source, upto: int | None, progress: Progress | None
+    owned: Owned,
+    engine: Engine,
+    source: Source,
+    upto: int | None,
+    progress: Progress | None,
+    look: Callable[[Sequence[SegmentChange]], None] = lambda _: None,
 ) -> int:
     topic = source.topics.signals.name
     total = 0
@@ -182,7 +219,7 @@ async def _replay(
         async for records in reader.to_end():
             wanted = [record for record in records if upto is None or record.offset < upto]
             for chunk in _chunks(wanted):
-                await _learn(owned, engine, topic, chunk, source.topics.dead_letters.name)
+                await _learn(owned, engine, topic, chunk, source.topics.dead_letters.name, look)
                 total += len(chunk)
                 if progress is not None:
                     progress(len(chunk))
@@ -190,12 +227,18 @@ async def _replay(
 
 
 async def _learn(
-    owned: Owned, engine: Engine, topic: str, records: Sequence[ConsumerRecord], dead_letters: str
+    owned: Owned,
+    engine: Engine,
+    topic: str,
+    records: Sequence[ConsumerRecord],
+    dead_letters: str,
+    look: Callable[[Sequence[SegmentChange]], None],
 ) -> None:
     batch = Batch(topic, owned.number, records)
-    await segment(batch, owned, engine, publisher=_Nowhere(), announce=None, dead_letters=dead_letters)
+    done = await segment(batch, owned, engine, publisher=_Nowhere(), announce=None, dead_letters=dead_letters)
+    look(done.changes)
     while owned.due:
-        await decide_due(owned, engine, announce=None)
+        look(await decide_due(owned, engine, announce=None))
 
 
 def _chunks(items: Sequence[_T]) -> list[Sequence[_T]]:

@@ -14,7 +14,9 @@ from resegment.cli.options import AsJson, SomeSegments
 from resegment.errors import ResegmentError
 
 if TYPE_CHECKING:
+    from resegment.schemas.change import SegmentChange
     from resegment.segmentation.definition import Definition
+    from resegment.settings import Settings
     from resegment.streams.replaying import Difference, Source
 
 REBUILD_EXAMPLES: Final = """
@@ -143,7 +145,7 @@ async def _rebuild(**given: Any) -> int:
         await check_access(connection.bootstrap, security)
         log = await asyncio.to_thread(identify, connection.bootstrap, topics.signals.name, **security)
         source = replaying.Source(connection.bootstrap, topics, security)
-        floors = await replaying.read_floors(source)
+        announced = await replaying.read_announced(source)
         ends = await replaying.check_complete(source)
         await agree(
             client,
@@ -154,19 +156,49 @@ async def _rebuild(**given: Any) -> int:
         )
         await set_rebuilding(client, connection.prefix, begun=True)
         total = 0
+        lost: list[SegmentChange] = []
         with show_progress() as bars:
             for number in range(partitions):
                 store = PartitionStore(client, connection.prefix, number)
                 owned = OwnedPartition(number, store, engine)
                 advance = bars.count(f"partition {number}", ends[number])
-                total += await replaying.rebuild_partition(
-                    owned, engine, source, log=log, floors=floors, partitions=partitions, progress=advance
+                records, lacking = await replaying.rebuild_partition(
+                    owned,
+                    engine,
+                    source,
+                    log=log,
+                    announced=announced,
+                    partitions=partitions,
+                    progress=advance,
                 )
+                total += records
+                lost += lacking
+        await _announce(engine.program.definition, source, settings, lost)
         await _restore_routing(client, connection.prefix, engine.program.definition, source, partitions)
         await set_rebuilding(client, connection.prefix, begun=False)
         return total
     finally:
         await client.aclose()
+
+
+async def _announce(
+    definition: Definition, source: Source, settings: Settings, changes: list[SegmentChange]
+) -> None:
+    """Publish what was decided before the loss and lay unpublished in the outbox that was lost."""
+    from resegment.streams.announcing import Announcer
+    from resegment.streams.publisher import KafkaPublisher
+
+    if not changes:
+        return
+    announcer = Announcer(definition, source.topics)
+    publisher = KafkaPublisher(
+        source.bootstrap,
+        client_id="resegment-rebuild",
+        idempotent=settings.kafka is not None,
+        security=source.security,
+    )
+    async with publisher:
+        await publisher.publish([announcer.change(one) for one in changes])
 
 
 async def _restore_routing(
