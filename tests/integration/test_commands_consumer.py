@@ -24,7 +24,7 @@ from resegment.schemas.times import format_instant, parse_instant
 from resegment.settings import Settings
 from resegment.state.keys import PartitionKeys
 from resegment.state.owners_redis import OwnerStore
-from resegment.streams.portfolios import reassign
+from resegment.streams.portfolios import Portfolio
 from resegment.streams.publisher import KafkaPublisher
 from resegment.streams.reading import reading
 from resegment.streams.worker import Worker, wall_clock
@@ -202,10 +202,10 @@ async def test_a_consumer_that_is_killed_and_fed_doubles_knows_what_the_router_k
             await publisher.publish([Message(worker.topics.accounts.name, None, one) for one in values])
             if number == ROUNDS // 2:
                 await OwnerStore(client, settings.prefix).leave("ann")
-                await reassign(
-                    "ann", client, settings.prefix, PARTITIONS, publisher,
-                    worker.topics.routing_events.name, wall_clock(),
-                )  # fmt: skip
+                portfolio = Portfolio(
+                    "ann", client, settings.prefix, PARTITIONS, publisher, worker.topics.routing_events.name
+                )
+                await portfolio.hand_over(wall_clock())
             await consumer.applies_more_than(applied)
             if number % 3 == 2:
                 await consumer.kill()
