@@ -15,7 +15,7 @@ test: $(STAMP) ## the tests; `make faults` runs the rest
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest
 
 faults: $(STAMP) ## every fault on real servers, with a table: SEEDS=5 FAULTS_SEED=1 SOAK=2 (minutes)
-	PYTHONSAFEPATH=1 SEEDS=$(or $(SEEDS),5) $(BIN)/python -m pytest -q -m "faults or not faults" tests/faults
+	PYTHONSAFEPATH=1 SEEDS=$(or $(SEEDS),5) $(BIN)/python -m pytest -q -m "faults or not faults" tests/faults tests/integration/test_webhooks.py
 
 check: $(STAMP) ## what CI runs: style, types, layers, tests
 	$(BIN)/ruff check .
