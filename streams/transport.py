@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar
 
 from aiokafka import ConsumerRecord
@@ -41,6 +41,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._idle = asyncio.Event()
         self._idle.set()
         self._drained_by: float | None = None
+        self._gave_up = False
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -269,6 +270,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 await self.commit()
         except TimeoutError:
             self.log.warning("Stopping with work left over: the next owner of the partitions does it again")
+            if not self._gave_up:
+                self._gave_up = True
+                with suppress(TimeoutError):  # what is done is not to be done again, where the broker answers
+                    async with asyncio.timeout(0.5):
+                        await self.commit()
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _watch_membership(self) -> None:
