@@ -70,14 +70,12 @@ class Outgoing:
     def __init__(self) -> None:
         self.entries: deque[OutboxEntry] = deque()
         self.closed = False
-        self._count = self._gone = 0
+        self._gone = 0
         self._added = asyncio.Event()
         self._removed = asyncio.Event()
 
     def add(self, entries: Iterable[OutboxEntry]) -> None:
-        before = len(self.entries)
         self.entries.extend(entries)
-        self._count += len(self.entries) - before
         if self.entries:
             self._added.set()
 
@@ -103,8 +101,8 @@ class Outgoing:
 
     async def settled(self) -> None:
         """Wait until all that waits now is published, or `close`."""
-        count = self._count
-        while self._gone < count and not self.closed:
+        until = self._gone + len(self.entries)
+        while self._gone < until and not self.closed:
             self._removed.clear()
             await self._removed.wait()
 

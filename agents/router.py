@@ -57,9 +57,9 @@ class Router:
     dead_letters: str
     now: Callable[[], int] | None
 
-    def clock(self, owned: Owned, told: int = 0) -> int:
+    def clock(self, owned: Owned) -> int:
         """The partition's time, ms: it never goes back."""
-        return max(owned.position.clock, told, 0 if self.now is None else self.now())
+        return max(owned.position.clock, 0 if self.now is None else self.now())
 
 
 async def route(batch: Batch, owned: Owned, router: Router) -> Routed:

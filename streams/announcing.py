@@ -64,10 +64,11 @@ class Announcer:
         return said.play
 
     def standing(self, news: StandingChange) -> Message:
-        return self._tell(
+        return tell(
+            self._routing,
             Standing(
                 account=news.account, at=news.effective_at, standing=news.standing, sequence=news.sequence
-            )
+            ),
         )
 
     def outcome(self, fact: Fact) -> Message | None:
@@ -75,17 +76,20 @@ class Announcer:
         action, key = data.get("action"), data.get("idempotency_key")
         if action not in ROUTED_OUTCOMES or fact.op == "retract":
             return None
-        return self._tell(
+        return tell(
+            self._routing,
             Outcome(
                 account=fact.account,
                 at=fact.time,
                 action=action,
                 key=key if isinstance(key, str) else None,
-            )
+            ),
         )
 
-    def _tell(self, event: RoutingEvent) -> Message:
-        return Message(self._routing, event.account.encode(), encode_routing_event(event))
+
+def tell(topic: str, event: RoutingEvent) -> Message:
+    """The message of an event for the router."""
+    return Message(topic, event.account.encode(), encode_routing_event(event))
 
 
 def is_held_out(account: str, share: float, salt: str) -> bool:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resegment.routing.words import advise
 from resegment.schemas.times import format_instant
-from resegment.state.failures import FAILURES, unavailable
-from resegment.state.reader import PartitionLook, PrefixReader
+from resegment.state.failures import answering
+from resegment.state.reader import PartitionLook, PrefixReader, add_sizes
 from resegment.streams.letters import LetterCount
 from resegment.streams.registry import read_workers
 from resegment.streams.routing import RoutingLook, describe_routing_look, look_at_routing
@@ -58,8 +58,7 @@ class Overview:
     @property
     def sizes(self) -> dict[str, int]:
         """Accounts by segment, the greatest first."""
-        sizes = _sum(one.sizes for one in self.partitions)
-        return dict(sorted(sizes.items(), key=lambda pair: (-pair[1], pair[0])))
+        return add_sizes(self.partitions)
 
 
 async def look(
@@ -67,10 +66,8 @@ async def look(
 ) -> Overview:
     """Look at a prefix; `held` is its record. Raises StoreUnavailable."""
     now = await reader.now()
-    try:
+    with answering("read the workers"):
         workers = await read_workers(client, reader.prefix)
-    except FAILURES as error:
-        raise unavailable("read the workers", error) from error
     clock = held.get("clock", "wall")
     here, told = time.time(), now if clock == "wall" else None
     return Overview(

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
-from resegment.agents.batch import Message, Publisher
-from resegment.schemas.routing import Reassign, RoutedState, decode_routed, encode_routing_event
-from resegment.state.failures import FAILURES, unavailable
-from resegment.state.keys import PartitionKeys
-from resegment.state.reader import BrokenState
+from resegment.agents.batch import Publisher
+from resegment.schemas.routing import Reassign
+from resegment.state.reader import PrefixReader
+from resegment.streams.announcing import tell
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
-
-SCANNED: Final = 1_000
-"""Accounts asked for, and messages sent, at once."""
 
 
 class Assignments(NamedTuple):
@@ -30,7 +23,7 @@ class Assignments(NamedTuple):
 async def read_assignments(client: Redis, prefix: str, partitions: int) -> Assignments:
     """All that the accounts hold of the store of owners. Raises BrokenState and StoreUnavailable."""
     found = Assignments({}, set())
-    async for batch in _read_states(client, prefix, partitions):
+    async for batch in PrefixReader(client, prefix, partitions).routings():
         for _, state in batch:
             one = state.enrolment
             if one is not None and None not in (one.assignment, one.team, one.owner):
@@ -59,7 +52,7 @@ class Portfolio:
         Raises BrokenState, StoreUnavailable and PublishFailed.
         """
         theirs: set[str] = set()
-        async for batch in _read_states(self._client, self._prefix, self._partitions):
+        async for batch in PrefixReader(self._client, self._prefix, self._partitions).routings():
             found = {
                 (name, one.key, one.assignment)
                 for name, state in batch
@@ -68,34 +61,7 @@ class Portfolio:
             theirs |= {name for name, _, _ in found}
             names = sorted({name for name, _, _ in found - self._events})
             events = [Reassign(account=name, at=at, owner=self.member) for name in names]
-            await self._publisher.publish(
-                [Message(self._topic, one.account.encode(), encode_routing_event(one)) for one in events]
-            )
+            await self._publisher.publish([tell(self._topic, one) for one in events])
             self._events |= found
             self.told.update(names)
         return len(theirs)
-
-
-async def _read_states(
-    client: Redis, prefix: str, partitions: int
-) -> AsyncIterator[list[tuple[str, RoutedState]]]:
-    """Every account of the router, a batch at a time; one may come twice."""
-    for number in range(partitions):
-        key = PartitionKeys.of(prefix, number, "router").accounts
-        cursor = 0
-        while True:
-            try:
-                answer: Any = client.hscan(key, cursor, count=SCANNED)
-                cursor, found = await answer
-            except FAILURES as error:
-                raise unavailable("scan accounts", error) from error
-            yield [(name.decode(), _decode(name.decode(), value)) for name, value in found.items()]
-            if not cursor:
-                break
-
-
-def _decode(account: str, value: bytes) -> RoutedState:
-    try:
-        return decode_routed(value)
-    except msgspec.DecodeError as error:
-        raise BrokenState(account, str(error)) from error

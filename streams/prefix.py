@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from resegment.errors import ResegmentError
-from resegment.state.failures import FAILURES, unavailable
+from resegment.state.failures import answering
 from resegment.state.keys import lists_key, prefix_key
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+
+ROUTING: Final = "routing"
+"""The field that holds which changes are routed."""
 
 
 class PrefixDiffers(ResegmentError):
@@ -63,31 +67,27 @@ def check_definition(held: Mapping[str, str], version: str) -> None:
 
 async def set_rebuilding(client: Redis, prefix: str, *, begun: bool) -> None:
     """Keep workers away while a rebuild runs. Raises StoreUnavailable."""
-    try:
+    with answering("mark the rebuild"):
         answer: Any = (
             client.hset(prefix_key(prefix), "rebuilding", "1")
             if begun
             else client.hdel(prefix_key(prefix), "rebuilding")
         )
         await answer
-    except FAILURES as error:
-        raise unavailable("mark the rebuild", error) from error
 
 
 async def set_routing(client: Redis, prefix: str, mode: str) -> None:
     """Choose which changes are routed. Raises StoreUnavailable."""
-    try:
-        answer: Any = client.hset(prefix_key(prefix), "routing", mode)
+    with answering("set the mode of routing"):
+        answer: Any = client.hset(prefix_key(prefix), ROUTING, mode)
         await answer
-    except FAILURES as error:
-        raise unavailable("set the mode of routing", error) from error
 
 
 async def agree(client: Redis, prefix: str, *, partitions: int, clock: str, definition: str) -> None:
     """Set what the prefix has not yet, and refuse what differs. Raises PrefixDiffers or StoreUnavailable."""
     key = prefix_key(prefix)
     wanted = {"partitions": str(partitions), "clock": clock, "definition": definition}
-    try:
+    with answering("set up the prefix"):
         for name, given in wanted.items():
             answer: Any = client.hsetnx(key, name, given)
             await answer
@@ -95,26 +95,20 @@ async def agree(client: Redis, prefix: str, *, partitions: int, clock: str, defi
             found = (await held).decode()
             if found != given:
                 raise PrefixDiffers(name, found, given, _REMEDIES[name])
-    except FAILURES as error:
-        raise unavailable("set up the prefix", error) from error
 
 
 async def forget_prefix(client: Redis, prefix: str) -> None:
     """Take back what `agree` set. Raises StoreUnavailable."""
-    try:
+    with answering("forget the prefix"):
         answer: Any = client.delete(prefix_key(prefix))
         await answer
-    except FAILURES as error:
-        raise unavailable("forget the prefix", error) from error
 
 
 async def read_prefix(client: Redis, prefix: str) -> dict[str, str]:
     """What the prefix has, empty where it does not exist."""
-    try:
+    with answering("read the prefix"):
         answer: Any = client.hgetall(prefix_key(prefix))
         return {name.decode(): value.decode() for name, value in (await answer).items()}
-    except FAILURES as error:
-        raise unavailable("read the prefix", error) from error
 
 
 class KeptList(msgspec.Struct, array_like=True, frozen=True):
@@ -126,11 +120,9 @@ class KeptList(msgspec.Struct, array_like=True, frozen=True):
 
 async def read_lists(client: Redis, prefix: str) -> dict[str, KeptList]:
     """What `keep_lists` kept, by the list's name. Raises StoreUnavailable."""
-    try:
+    with answering("read the lists"):
         answer: Any = client.hgetall(lists_key(prefix))
         kept = await answer
-    except FAILURES as error:
-        raise unavailable("read the lists", error) from error
     return {name.decode(): msgspec.msgpack.decode(value, type=KeptList) for name, value in kept.items()}
 
 
@@ -139,8 +131,6 @@ async def keep_lists(client: Redis, prefix: str, lists: Mapping[str, KeptList]) 
     if not lists:
         return
     fields: Any = {name: msgspec.msgpack.encode(one, order="sorted") for name, one in lists.items()}
-    try:
+    with answering("keep the lists"):
         answer: Any = client.hset(lists_key(prefix), mapping=fields)
         await answer
-    except FAILURES as error:
-        raise unavailable("keep the lists", error) from error

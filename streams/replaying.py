@@ -120,7 +120,7 @@ async def rebuild_partition(
     records = await _replay(owned, engine, source, None, progress, look)
     floors = announced.floors
     mine = [name for name in floors if partition_of(name.encode(), partitions) == owned.number]
-    for names in _chunks(mine):
+    for names in chunks(mine):
         accounts = await owned.accounts(names)
         for name, account in accounts.items():
             account.state.sequence = max(account.state.sequence, floors[name])
@@ -218,7 +218,7 @@ async def _replay(
             raise HistoryIncomplete(topic, reader.newest_beginning)
         async for records in reader.to_end():
             wanted = [record for record in records if upto is None or record.offset < upto]
-            for chunk in _chunks(wanted):
+            for chunk in chunks(wanted):
                 await _learn(owned, engine, topic, chunk, source.topics.dead_letters.name, look)
                 total += len(chunk)
                 if progress is not None:
@@ -241,5 +241,6 @@ async def _learn(
         look(await decide_due(owned, engine, announce=None))
 
 
-def _chunks(items: Sequence[_T]) -> list[Sequence[_T]]:
+def chunks(items: Sequence[_T]) -> list[Sequence[_T]]:
+    """The items in their order, so many at a time as one commit of a replay takes."""
     return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Final
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -17,10 +17,9 @@ from resegment.schemas.routing import ChangeEvent, decode_change
 from resegment.schemas.state import AccountState
 from resegment.schemas.times import parse_instant
 from resegment.streams.reading import reading
-from resegment.streams.replaying import Source
+from resegment.streams.replaying import Source, chunks
 
-_CHUNK = 1000
-_T = TypeVar("_T")
+_said: Final = msgspec.json.Decoder(SaidEvent)
 
 Taken = dict[str, tuple[str, str]]
 """The keys under which owners have room taken, each with team and owner."""
@@ -45,7 +44,7 @@ async def restore_partition(
     clock = max((decided for _, decided in changes.values()), default=0)
     await owned.take(log)
     taken: Taken = {}
-    for names in _chunks(sorted(changes.keys() | said.keys())):
+    for names in chunks(sorted(changes.keys() | said.keys())):
         accounts = await owned.accounts(names)
         sizes: dict[str, int] = {}
         found = await states(names)
@@ -106,9 +105,8 @@ async def _read_said(
 ) -> dict[str, list[Said]]:
     """The commands of each account but those that follow from a change which is still to be routed."""
     said: dict[str, list[Said]] = {}
-    decoder = msgspec.json.Decoder(SaidEvent)
     async for record in _records(source, source.topics.workflow_commands.name, number):
-        one = decoder.decode(record.value).data
+        one = _said.decode(record.value).data
         change = changes.get(one.account)
         if change is None or one.cause["sequence_number"] <= change[0].data.sequence_number:
             said.setdefault(one.account, []).append(one)
@@ -120,7 +118,3 @@ async def _records(source: Source, topic: str, number: int) -> Any:
         async for records in reader.to_end():
             for record in records:
                 yield record
-
-
-def _chunks(items: list[_T]) -> list[list[_T]]:
-    return [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]

@@ -10,8 +10,9 @@ from resegment.routing.teams import day_of
 from resegment.schemas.routing import Mode
 from resegment.schemas.times import format_instant
 from resegment.state.owners_redis import OwnerStore
-from resegment.state.reader import PartitionLook, PrefixReader
-from resegment.streams.steering import FIRST_MODE, ROUTING, mode_of
+from resegment.state.reader import PartitionLook, PrefixReader, add_sizes
+from resegment.streams.prefix import ROUTING
+from resegment.streams.steering import FIRST_MODE, mode_of
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -36,15 +37,7 @@ class RoutingLook:
     @property
     def decisions(self) -> dict[str, int]:
         """Accounts by decision, the most frequent first."""
-        total: dict[str, int] = {}
-        for one in self.partitions:
-            for name, size in one.sizes.items():
-                total[name] = total.get(name, 0) + size
-        return dict(
-            sorted(
-                ((name, size) for name, size in total.items() if size), key=lambda pair: (-pair[1], pair[0])
-            )
-        )
+        return {name: size for name, size in add_sizes(self.partitions).items() if size}
 
 
 async def look_at_routing(

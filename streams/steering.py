@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final, get_args
 
 import structlog
 
-from resegment.agents.batch import Message, Publisher
+from resegment.agents.batch import Publisher
 from resegment.errors import ResegmentError
 from resegment.routing.policy import Lists, Policy
-from resegment.schemas.routing import Mode, Review, RoutingEvent, encode_routing_event
+from resegment.schemas.routing import Mode, Review
 from resegment.state.port import StoreUnavailable
-from resegment.streams.prefix import KeptList, keep_lists, read_lists, read_prefix, set_routing
+from resegment.streams.announcing import tell
+from resegment.streams.prefix import ROUTING, KeptList, keep_lists, read_lists, read_prefix, set_routing
 from resegment.streams.publisher import PublishFailed
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ log = structlog.get_logger(__name__)
 
 LOOKED_AT: Final = 2.0
 """Seconds between two looks at the mode and the lists."""
-ROUTING: Final = "routing"
-"""The field of the prefix that holds the mode."""
 FIRST_MODE: Final[Mode] = "none"
 """The mode of a prefix that nobody has chosen one for: a first load enrols nobody."""
 
@@ -113,8 +112,3 @@ class Steering:
 def mode_of(text: str | None) -> Mode:
     """The mode as the prefix holds it."""
     return next((one for one in MODES if one == text), FIRST_MODE)
-
-
-def tell(topic: str, event: RoutingEvent) -> Message:
-    """The message of an event for the router."""
-    return Message(topic, event.account.encode(), encode_routing_event(event))

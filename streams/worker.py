@@ -31,7 +31,7 @@ from resegment.segmentation.engine import Engine
 from resegment.segmentation.program import Limits, Program
 from resegment.settings import Settings
 from resegment.sources.suppressions import ListFiles
-from resegment.state.failures import FAILURES, unavailable
+from resegment.state.failures import answering
 from resegment.state.owners_redis import OwnerStore
 from resegment.state.port import StoreUnavailable
 from resegment.state.redis import PartitionStore
@@ -481,10 +481,8 @@ class Worker:
         self._die(await self.app.crashed())
 
     async def _redis_memory(self) -> int:
-        try:
+        with answering("tell its memory"):
             return await read_memory(self._redis)
-        except FAILURES as error:
-            raise unavailable("tell its memory", error) from error
 
     # Counting
 

@@ -15,7 +15,6 @@ from resegment.cli.connection import Folder, Kafka, Prefix, Redis
 from resegment.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from resegment.cli.view import View
     from resegment.state.reader import Place, PrefixReader
 
 EXAMPLES: Final = """
@@ -80,7 +79,7 @@ def accounts(
                 known = [place async for batch in view.reader.places() for place in batch]
             chosen = [place for place in known if segment in (None, place.segment)]
             shown = arrange(chosen, sort, limit)
-            _write(shown, await _now(view), as_json=as_json)
+            _write(shown, await view.now(), as_json=as_json)
             missing = set(wanted) - {place.account for place in known}
         if missing:
             print_note(f"nothing is known about {', '.join(sorted(missing))}")
@@ -113,13 +112,6 @@ async def _find(reader: PrefixReader, names: Sequence[str]) -> list[Place]:
         for name, member in zip(names, members, strict=True)
         if member is not None and member.segment is not None
     ]
-
-
-async def _now(view: View) -> int:
-    """The prefix's own time, ms."""
-    if not view.on_facts:
-        return await view.reader.now()
-    return max([await view.reader.clock(number) for number in range(view.reader.partitions)])
 
 
 def _write(places: Sequence[Place], now: int, *, as_json: bool) -> None:

@@ -112,7 +112,7 @@ def list_owners(
 
     async def run(view: View, store: OwnerStore) -> None:
         definition = load_definition(view.segments)
-        rows = describe_owners(definition.teams, await store.look(), await _now(view))
+        rows = describe_owners(definition.teams, await store.look(), await view.now())
         if as_json:
             write_json_lines(sys.stdout.buffer, (to_builtins(row) for row in rows))
         elif rows:
@@ -150,7 +150,7 @@ def leave(
         ) as publisher:
             topic, partitions = view.topics.routing_events.name, view.reader.partitions
             portfolio = Portfolio(name, view.client, view.prefix, partitions, publisher, topic)
-            left = await portfolio.hand_over(await _now(view))
+            left = await portfolio.hand_over(await view.now())
             works = bool(await read_workers(view.client, view.prefix))
             if works:
                 left = await _see_off(portfolio, view)
@@ -217,14 +217,10 @@ def recount(
 
 
 def _with_store(run: Any, **given: Any) -> None:
-    from resegment.cli.view import viewing
+    from resegment.cli.view import run_viewing
     from resegment.state.owners_redis import OwnerStore
 
-    async def look() -> None:
-        async with viewing(**given) as view:
-            await run(view, OwnerStore(view.client, view.prefix))
-
-    asyncio.run(look())
+    run_viewing(lambda view: run(view, OwnerStore(view.client, view.prefix)), **given)
 
 
 async def _see_off(portfolio: Portfolio, view: View) -> int:
@@ -233,7 +229,7 @@ async def _see_off(portfolio: Portfolio, view: View) -> int:
     end = loop.time() + PATIENCE
     while True:
         await asyncio.sleep(PAUSE)
-        left = await portfolio.hand_over(await _now(view))
+        left = await portfolio.hand_over(await view.now())
         if not left or loop.time() >= end:
             return left
 
@@ -246,10 +242,3 @@ def _check_known(name: str, segments: str, look: OwnersLook) -> None:
     listed = {one.name for team in load_definition(segments).teams.values() for one in members(team)}
     if name not in listed | look.members.keys():
         raise NoSuchMember(name, listed | look.members.keys())
-
-
-async def _now(view: View) -> int:
-    """The prefix's own time, ms."""
-    if not view.on_facts:
-        return await view.reader.now()
-    return max([await view.reader.clock(number) for number in range(view.reader.partitions)])

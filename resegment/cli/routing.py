@@ -3,12 +3,11 @@
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -97,6 +96,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Print which changes are routed, accounts by what was decided on them, and how many wait for each team."""
+    from resegment.cli.view import run_viewing
     from resegment.console.routing import render
     from resegment.console.terminal import screen, write_json
     from resegment.streams.routing import describe_routing_look, look_at_routing
@@ -109,7 +109,7 @@ def show(
         else:
             screen().print(render(look))
 
-    _view(run, folder=folder, kafka=kafka, redis=redis, prefix=prefix)
+    run_viewing(run, folder=folder, kafka=kafka, redis=redis, prefix=prefix)
 
 
 def set_mode(
@@ -126,10 +126,11 @@ def set_mode(
 
     Workers see it within seconds. Who was left out before stays so: `resegment routing enroll` takes them in.
     """
+    from resegment.cli.view import run_viewing
     from resegment.console.terminal import print_note, write_json
     from resegment.routing.words import MODES
-    from resegment.streams.prefix import set_routing
-    from resegment.streams.steering import ROUTING, mode_of
+    from resegment.streams.prefix import ROUTING, set_routing
+    from resegment.streams.steering import mode_of
 
     async def run(view: View) -> None:
         before = mode_of(view.held.get(ROUTING))
@@ -141,10 +142,10 @@ def set_mode(
         quiet = (await view.reader.decisions()).get("quiet", 0)
         if quiet and mode is not RouteMode.none:
             print_note(
-                f"{_count(quiet)} stay as quiet as before: `resegment routing enroll --all` enrols them"
+                f"{_count(quiet)} {'stays' if quiet == 1 else 'stay'} as quiet as before: `resegment routing enroll --all` enrols them"
             )
 
-    _view(run, folder=folder, kafka=kafka, redis=redis, prefix=prefix)
+    run_viewing(run, folder=folder, kafka=kafka, redis=redis, prefix=prefix)
 
 
 def enroll(
@@ -169,7 +170,7 @@ def enroll(
 
     Suppressions, holdouts, cooldowns and the limits of teams hold for them as for all others.
     """
-    from resegment.cli.view import read_account
+    from resegment.cli.view import read_account, run_viewing
     from resegment.console.terminal import print_note, write_json
     from resegment.routing.words import words_of
 
@@ -194,7 +195,7 @@ def enroll(
                 print_note(f"{name} is not quiet: {words_of(state)}")
         return _tell_missing(wanted, rows)
 
-    if not _view(run, folder=folder, kafka=kafka, redis=redis, prefix=prefix):
+    if not run_viewing(run, folder=folder, kafka=kafka, redis=redis, prefix=prefix):
         raise typer.Exit(1)
 
 
@@ -223,7 +224,7 @@ def list_accounts(
 
     With --json there is one line for each account.
     """
-    from resegment.cli.view import read_account
+    from resegment.cli.view import read_account, run_viewing
     from resegment.console.routing import render_accounts
     from resegment.console.terminal import print_note, screen, write_json_lines
     from resegment.routing.words import describe_routing
@@ -252,7 +253,7 @@ def list_accounts(
             print_note(_tell_none(rows, " or ".join(sorted(decisions)) if decision else None))
         return _tell_missing(wanted, rows)
 
-    if not _view(run, folder=folder, kafka=kafka, redis=redis, prefix=prefix):
+    if not run_viewing(run, folder=folder, kafka=kafka, redis=redis, prefix=prefix):
         raise typer.Exit(1)
 
 
@@ -279,12 +280,12 @@ async def _find(view: View, names: Sequence[str]) -> list[Row]:
 async def _force(view: View, names: Sequence[str]) -> None:
     """Have the router decide those again, whatever the mode was."""
     from resegment.schemas.routing import Review
+    from resegment.streams.announcing import tell
     from resegment.streams.publisher import KafkaPublisher
-    from resegment.streams.steering import tell
 
     if not names:
         return
-    topic, at = view.topics.routing_events.name, await _now(view)
+    topic, at = view.topics.routing_events.name, await view.now()
     async with KafkaPublisher(
         view.bootstrap, client_id="resegment-routing", security=view.security
     ) as publisher:
@@ -321,20 +322,3 @@ def _tell_missing(wanted: Sequence[str], rows: Sequence[Row]) -> bool:
 
 def _count(number: int) -> str:
     return f"{number:,} {'account' if number == 1 else 'accounts'}"
-
-
-def _view(run: Any, **given: Any) -> Any:
-    from resegment.cli.view import viewing
-
-    async def look() -> Any:
-        async with viewing(**given) as view:
-            return await run(view)
-
-    return asyncio.run(look())
-
-
-async def _now(view: View) -> int:
-    """The prefix's own time, ms."""
-    if not view.on_facts:
-        return await view.reader.now()
-    return max([await view.reader.clock(number) for number in range(view.reader.partitions)])

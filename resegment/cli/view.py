@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import typer
 from redis.asyncio import Redis
@@ -21,6 +22,8 @@ from resegment.state.reader import PrefixReader
 from resegment.streams.prefix import read_prefix
 from resegment.streams.security import connect_redis, secure_kafka
 from resegment.streams.topics import Topics
+
+T = TypeVar("T")
 
 
 class NoSuchPrefix(ResegmentError):
@@ -54,6 +57,12 @@ class View(NamedTuple):
         """Whether the clock is that of the facts, not the wall's."""
         return self.held.get("clock") == "facts"
 
+    async def now(self) -> int:
+        """The prefix's own time, ms. Raises StoreUnavailable."""
+        if not self.on_facts:
+            return await self.reader.now()
+        return max([await self.reader.clock(number) for number in range(self.reader.partitions)])
+
 
 @asynccontextmanager
 async def viewing(**given: Any) -> AsyncIterator[View]:
@@ -81,6 +90,16 @@ async def viewing(**given: Any) -> AsyncIterator[View]:
         )
     finally:
         await client.aclose()
+
+
+def run_viewing(run: Callable[[View], Awaitable[T]], **given: Any) -> T:
+    """Run with the prefix that settings and the options given name. Raises as `viewing` does."""
+
+    async def looking() -> T:
+        async with viewing(**given) as view:
+            return await run(view)
+
+    return asyncio.run(looking())
 
 
 def load_engine(segments: str, settings: Settings) -> Engine:

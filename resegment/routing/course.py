@@ -244,7 +244,7 @@ class _Step:
 
     # Into a workflow
 
-    def enter(self, *, stays: Enrolment | None = None, was_in: bool = False, forced: bool = False) -> _Asking:
+    def enter(self, *, stays: Enrolment | None = None, was_in: bool = False) -> _Asking:
         """Decide on the latest change.
 
         `stays` is the enrolment of the same workflow that is still running, `was_in` whether the account was in
@@ -252,7 +252,6 @@ class _Step:
         """
         state, target = self.state, self.state.target
         assert target is not None
-        state.forced = state.forced or forced
         refusal = self._refusal(target, is_in=stays is not None or was_in)
         if refusal is None and stays is None and not was_in:
             state.admitted = True
@@ -267,8 +266,9 @@ class _Step:
             return
         route = target.route
         assert route is not None
-        if stays is not None and stays.team == route.team:
-            self._go_on(target, route, stays)
+        if stays is not None and stays.team == route.team:  # the owner stays, and what was promised of it
+            key = identify_command(target.change, "enroll", route.workflow, state.attempt)
+            self._enroll(target, route, key, stays.owner, stays.assignment, stays)
             return
         if stays is not None:
             yield from self._give_back(stays)
@@ -302,13 +302,8 @@ class _Step:
         state.assignment = None
         state.attempt += 1  # a key that was given back is never granted again
 
-    def _go_on(self, target: Target, route: Way, before: Enrolment) -> None:
-        """Enrol anew in the workflow that the account is in: the owner stays, and what was promised of it."""
-        key = identify_command(target.change, "enroll", route.workflow, self.state.attempt)
-        self._enroll(target, route, key, before.owner, before.assignment, before)
-
     def _refusal(self, target: Target, *, is_in: bool) -> tuple[Decision, str] | None:
-        """Why the account is not to be in the target's workflow; `is_in`: it is, or is told to be."""
+        """Why the account is not to be in the target's workflow; `is_in`: it is."""
         if target.route is None:
             return "no-route", ""
         suppression = self.policy.suppressed_by(self.account.name, self.state.standing)
@@ -388,7 +383,8 @@ class _Step:
                 self.decide("suppressed", suppression)
         elif state.decision == "suppressed" or (forced and state.decision == "quiet"):
             state.attempt += 1
-            yield from self.enter(forced=forced)
+            state.forced = state.forced or forced
+            yield from self.enter()
 
     def answer(self, outcome: Outcome) -> _Asking:
         """An acknowledgement of the enrolment's command; a deal that is won or lost frees its owner."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisClusterException, RedisError
@@ -12,6 +13,15 @@ from resegment.state.port import StoreUnavailable
 
 FAILURES: Final = (RedisError, RedisClusterException, OSError)
 """All that a command to Redis or to Redis Cluster may raise: the cluster's own is no RedisError."""
+
+
+@contextmanager
+def answering(what: str) -> Iterator[None]:
+    """Within, what the client raises comes out as StoreUnavailable: that Redis could not do `what`."""
+    try:
+        yield
+    except FAILURES as error:
+        raise unavailable(what, error) from error
 
 
 def unavailable(what: str, error: Exception) -> StoreUnavailable:

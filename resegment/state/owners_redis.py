@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -13,7 +12,7 @@ import msgspec
 from redis.exceptions import NoScriptError
 
 from resegment.schemas.assignment import Answer, Ask, Assign, Assigned, Release, Waiting
-from resegment.state.failures import FAILURES, unavailable
+from resegment.state.failures import answering
 from resegment.state.keys import OwnersKeys
 from resegment.state.owners import DAYS_KEPT, MemberLook, OwnersLook, TeamLook
 from resegment.state.turns import FORGOTTEN
@@ -45,7 +44,7 @@ class OwnerStore:
                 *(keys.waiting(""), keys.released("")),
                 *(RELEASED_KEPT, DAYS_KEPT, FORGOTTEN, _encode(some)),
             )
-            with _answering("settle owners"):
+            with answering("settle owners"):
                 answer = await self._run("owners", 6, *arguments)
             answers += map(_read_answer, msgspec.msgpack.decode(answer))
         return answers
@@ -56,7 +55,7 @@ class OwnerStore:
         for key in (keys.open, keys.drawn, keys.granted, keys.turns):
             pipe.hgetall(key)
         pipe.smembers(keys.gone)
-        with _answering("read owners"):
+        with answering("read owners"):
             open_, drawn, granted, turns, gone = await pipe.execute()
         teams = {name.decode(): dict[str, int]() for name in turns}
         for field, count in granted.items():
@@ -65,7 +64,7 @@ class OwnerStore:
         pipe = self._client.pipeline(transaction=False)
         for team in teams:
             pipe.zcard(keys.waiting(team))
-        with _answering("count the accounts that wait"):
+        with answering("count the accounts that wait"):
             waiting = await pipe.execute()
         return OwnersLook(
             {
@@ -76,18 +75,18 @@ class OwnerStore:
         )
 
     async def leave(self, member: str) -> None:
-        with _answering("mark a member as gone"):
+        with answering("mark a member as gone"):
             await _wait(self._client.sadd(self.keys.gone, member))
 
     async def come_back(self, member: str) -> None:
-        with _answering("mark a member as back"):
+        with answering("mark a member as back"):
             await _wait(self._client.srem(self.keys.gone, member))
 
     async def recount(self, open_: Mapping[str, tuple[str, str]], waiting: Collection[str]) -> None:
         keys = self.keys
         flat = [part for key, owned in open_.items() for part in (key, *owned)]
         wanted = msgspec.msgpack.encode((flat, list(waiting)))
-        with _answering("recount owners"):
+        with answering("recount owners"):
             await self._run("recount", 3, keys.held, keys.open, keys.turns, keys.waiting(""), wanted)
 
     async def _run(self, name: str, keys: int, *parts: Any) -> Any:
@@ -135,11 +134,3 @@ def _read_answer(row: Any) -> Answer:
 async def _wait(answer: Awaitable[Any] | Any) -> Any:
     """redis-py types its asyncio commands as either; they are awaitable."""
     return await answer
-
-
-@contextmanager
-def _answering(what: str) -> Iterator[None]:
-    try:
-        yield
-    except FAILURES as error:
-        raise unavailable(what, error) from error

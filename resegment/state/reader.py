@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +13,7 @@ from resegment.errors import ResegmentError
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.routing import RoutedState, decode_routed
 from resegment.schemas.state import AccountState, Membership, decode_state
-from resegment.state.failures import FAILURES, unavailable
+from resegment.state.failures import answering
 from resegment.state.keys import PartitionKeys
 from resegment.state.port import Position
 
@@ -78,6 +77,14 @@ class _Placed(msgspec.Struct, array_like=True):
 _placed: Final = msgspec.msgpack.Decoder(_Placed)
 
 
+def add_sizes(partitions: Iterable[PartitionLook]) -> dict[str, int]:
+    """The sizes of all partitions together, the greatest first; ties by name."""
+    total: Counter[str] = Counter()
+    for one in partitions:
+        total.update(one.sizes)
+    return dict(sorted(total.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
 class PrefixReader:
     """Reads one prefix; the client must not decode responses. Every method raises `StoreUnavailable`."""
 
@@ -93,7 +100,7 @@ class PrefixReader:
 
     async def now(self) -> int:
         """The clock of Redis, ms."""
-        with _answering("tell the time"):
+        with answering("tell the time"):
             answer: Any = await self._client.time()
         # each node of a cluster tells its own
         seconds, micros = max(answer.values()) if isinstance(answer, dict) else answer
@@ -119,13 +126,13 @@ class PrefixReader:
         pipe = self._client.pipeline(transaction=False)
         for name in accounts:
             pipe.hget(keys[self.partition_of(name)].accounts, name)
-        with _answering("read accounts"):
+        with answering("read accounts"):
             values: list[bytes | None] = await pipe.execute()
         return values
 
     async def clock(self, partition: int) -> int:
         """The partition's time, ms; 0 where nothing was ever written."""
-        with _answering("read the clock"):
+        with answering("read the clock"):
             answer: Any = self._client.hget(self._keys[partition].meta, "clock")
             return int(await answer or 0)
 
@@ -150,7 +157,7 @@ class PrefixReader:
             seen: set[bytes] = set()
             cursor = 0
             while True:
-                with _answering("scan accounts"):
+                with answering("scan accounts"):
                     answer: Any = self._client.hscan(keys.accounts, cursor, count=SCAN_BATCH)
                     cursor, found = await answer
                 yield {name: value for name, value in found.items() if name not in seen}
@@ -160,7 +167,7 @@ class PrefixReader:
 
     async def position(self, partition: int) -> Position | None:
         """Where a partition stands, None where nothing was ever written."""
-        with _answering("read the position"):
+        with answering("read the position"):
             answer: Any = self._client.hmget(self._keys[partition].meta, list(_POSITION))
             return _position(await answer)
 
@@ -168,7 +175,7 @@ class PrefixReader:
         """Every account of a partition with its encoded state; one may come twice."""
         cursor = 0
         while True:
-            with _answering("scan accounts"):
+            with answering("scan accounts"):
                 answer: Any = self._client.hscan(self._keys[partition].accounts, cursor, count=SCAN_BATCH)
                 cursor, found = await answer
             for name, value in found.items():
@@ -189,7 +196,7 @@ class PrefixReader:
         pipe = self._client.pipeline(transaction=False)
         for keys in self._routed:
             pipe.hgetall(keys.sizes)
-        with _answering("count decisions"):
+        with answering("count decisions"):
             answers = await pipe.execute()
         total: Counter[str] = Counter()
         for sizes in answers:
@@ -206,7 +213,7 @@ class PrefixReader:
             pipe.xrange(keys.outbox, count=1)
             pipe.zcard(keys.deadlines)
             pipe.zrange(keys.deadlines, 0, 0, withscores=True)
-        with _answering("read the partitions"):
+        with answering("read the partitions"):
             answers = await pipe.execute()
         rows = [answers[start : start + 7] for start in range(0, len(answers), 7)]
         positions = [_position(row[0]) for row in rows]
@@ -214,7 +221,7 @@ class PrefixReader:
         for keys, position in zip(partitions, positions, strict=True):
             clock = 0 if position is None else position.clock
             pipe.zcount(keys.deadlines, "-inf", clock if now is None else now)
-        with _answering("count deadlines"):
+        with answering("count deadlines"):
             due = await pipe.execute()
         return [
             PartitionLook(
@@ -259,11 +266,3 @@ def _place(account: str, value: bytes) -> Place | None:
     except msgspec.DecodeError as error:
         raise BrokenState(account, str(error)) from error
     return None if member.segment is None else Place(member.entered, account, member.segment)
-
-
-@contextmanager
-def _answering(what: str) -> Iterator[None]:
-    try:
-        yield
-    except FAILURES as error:
-        raise unavailable(what, error) from error

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
 
 from redis.exceptions import NoScriptError
 
-from resegment.state.failures import FAILURES, unavailable
+from resegment.state.failures import answering
 from resegment.state.keys import PartitionKeys, Stage
 from resegment.state.port import (
     Claim,
@@ -53,7 +53,7 @@ class PartitionStore:
         self._sha: str | None = None
 
     async def claim(self) -> Claim:
-        async with _answering("claim the partition"):
+        with answering("claim the partition"):
             fence = await _wait(self._client.eval(_script("claim"), 1, self.keys.meta))
             return Claim(int(fence), await self._position())
 
@@ -76,15 +76,14 @@ class PartitionStore:
     async def read(self, accounts: Sequence[str]) -> list[bytes | None]:
         if not accounts:
             return []
-        async with _answering("read accounts"):
+        with answering("read accounts"):
             return cast(
                 "list[bytes | None]", await _wait(self._client.hmget(self.keys.accounts, list(accounts)))
             )
 
     async def commit(self, commit: Commit) -> Committed:
-        async with _answering("commit"):
-            with self._timed():
-                answer = await self._run(_arguments(commit))
+        with answering("commit"), self._timed():
+            answer = await self._run(_arguments(commit))
         verdict = answer[0]
         if verdict == b"FENCED":
             raise Fenced(self.partition)
@@ -105,7 +104,7 @@ class PartitionStore:
             return await _wait(self._client.eval(_script("commit"), *parts))
 
     async def check(self, fence: int, commit: int) -> None:
-        async with _answering("check the fence"):
+        with answering("check the fence"):
             held, last = await _wait(self._client.hmget(self.keys.meta, ["fence", "commit"]))
         if held is None or int(held) != fence:
             raise Fenced(self.partition) if held is not None else RolledBack(self.partition)
@@ -114,19 +113,19 @@ class PartitionStore:
 
     async def outbox(self, after: str | None, limit: int) -> list[OutboxEntry]:
         start = "-" if after is None else f"({after}"
-        async with _answering("read the outbox"):
+        with answering("read the outbox"):
             entries = await _wait(self._client.xrange(self.keys.outbox, min=start, count=limit))
         return [OutboxEntry(entry_id.decode(), fields[b"p"]) for entry_id, fields in entries]
 
     async def sizes(self) -> dict[str, int]:
-        async with _answering("read segment sizes"):
+        with answering("read segment sizes"):
             return {
                 k.decode(): int(v) for k, v in (await _wait(self._client.hgetall(self.keys.sizes))).items()
             }
 
     async def acknowledge(self, ids: Sequence[str]) -> None:
         if ids:
-            async with _answering("clear the outbox"):
+            with answering("clear the outbox"):
                 await _wait(self._client.xdel(self.keys.outbox, *ids))
 
 
@@ -165,11 +164,3 @@ def _arguments(commit: Commit) -> list[Any]:
 async def _wait(answer: Awaitable[Any] | Any) -> Any:
     """redis-py types its asyncio commands as either; they are awaitable."""
     return await answer
-
-
-@asynccontextmanager
-async def _answering(what: str) -> AsyncIterator[None]:
-    try:
-        yield
-    except FAILURES as error:
-        raise unavailable(what, error) from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from resegment.state.failures import FAILURES, unavailable
+from resegment.state.failures import answering
 from resegment.state.keys import webhooks_key
 
 if TYPE_CHECKING:
@@ -92,7 +92,5 @@ class WebhookStates:
 
 
 async def _answer(what: str, asked: Any) -> Any:
-    try:
+    with answering(what):
         return await asked
-    except FAILURES as error:
-        raise unavailable(what, error) from error

@@ -493,8 +493,7 @@ async def test_who_waits_is_not_forgotten_when_first_sights_are_no_longer_routed
 async def test_a_try_that_was_not_committed_leaves_nobody_in_the_queue() -> None:
     routing = await taken(**SUPPRESSED, teams={"sales": {"members": ["ann"], "per_day": 1}})
     await routing.follow(Account("first.com").moves("hot"))
-    lost, batch = Account("lost.com"), None
-    batch = routing.batch("segment-changes", [lost.moves("hot", at=NOON - 5)])
+    batch = routing.batch("segment-changes", [Account("lost.com").moves("hot", at=NOON - 5)])
     commit = routing.owned.store.commit
 
     async def failing(_: Any) -> Any:
