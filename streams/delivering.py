@@ -24,6 +24,7 @@ from resegment.sinks.endpoints import Target
 from resegment.sinks.webhook import Webhook
 from resegment.state.webhooks import WebhookStates
 from resegment.streams.outlet import NUMBERS, Outlet, Source
+from resegment.streams.pace import pace_of
 from resegment.streams.publisher import KafkaPublisher
 from resegment.streams.reaching import check_access
 from resegment.streams.security import connect_redis, secure_kafka
@@ -171,9 +172,7 @@ async def delivering(
                     topics.workflow_commands.name,
                     group_of(settings.prefix, name),
                     security,
-                    session_timeout=6.0 if embedded else settings.session_timeout,
-                    heartbeat_interval=2.0 if embedded else min(3.0, settings.session_timeout / 3),
-                    fetch_wait=0.04 if embedded else 0.1,
+                    pace_of(settings),
                 ),
                 partial(
                     _courier,

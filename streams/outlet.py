@@ -20,6 +20,7 @@ from resegment.errors import RefusedEvent, ResegmentError
 from resegment.metrics import Metrics
 from resegment.sinks.endpoints import Endpoint
 from resegment.sinks.port import Answer
+from resegment.streams.pace import Pace
 from resegment.streams.placing import leave, place
 from resegment.streams.window import Window
 
@@ -56,9 +57,7 @@ class Source:
     topic: str
     group: str
     security: Mapping[str, Any]
-    session_timeout: float
-    heartbeat_interval: float
-    fetch_wait: float
+    pace: Pace
 
 
 class Outlet:
@@ -195,9 +194,9 @@ class Outlet:
             client_id=source.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",  # what is gone is gone, what is left is still to be delivered
-            session_timeout_ms=int(source.session_timeout * 1000),
-            heartbeat_interval_ms=int(source.heartbeat_interval * 1000),
-            fetch_max_wait_ms=int(source.fetch_wait * 1000),
+            session_timeout_ms=int(source.pace.session_timeout * 1000),
+            heartbeat_interval_ms=int(source.pace.heartbeat_interval * 1000),
+            fetch_max_wait_ms=int(source.pace.fetch_wait * 1000),
             **source.security,
         )
         try:

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from resegment.agents.batch import Batch
 from resegment.agents.deadlines import tick
 from resegment.agents.intake import take_in
-from resegment.agents.ownership import OwnedPartition
+from resegment.agents.ownership import A, Keeper, OwnedPartition
 from resegment.agents.router import Owned as RoutedPartition
 from resegment.agents.router import Routed, Router, hear, pass_time, route, route_due
 from resegment.agents.segmenter import Owned as SegmentedPartition
@@ -32,6 +32,7 @@ from resegment.segmentation.program import Limits, Program
 from resegment.settings import Settings
 from resegment.sources.suppressions import ListFiles
 from resegment.state.failures import answering
+from resegment.state.keys import Stage
 from resegment.state.owners_redis import OwnerStore
 from resegment.state.port import StoreUnavailable
 from resegment.state.redis import PartitionStore
@@ -42,6 +43,7 @@ from resegment.streams.binding import bind
 from resegment.streams.feed import Feed, Standing
 from resegment.streams.holdings import LOST, Holdings, cancel
 from resegment.streams.identity import NO_TOPIC, LogReplaced, identify, join_logs
+from resegment.streams.pace import pace_of
 from resegment.streams.prefix import Rebuilding, StateLost, agree, forget_prefix, read_prefix
 from resegment.streams.publisher import KafkaPublisher, PublishFailed
 from resegment.streams.reaching import check_access
@@ -177,14 +179,14 @@ class Worker:
             await forget_prefix(self._redis, settings.prefix)
             raise StateLost(settings.prefix)
         if self._topic_id is None:
-            self._topic_id = await asyncio.to_thread(identify, self._bootstrap, signals, **kafka)
-            both = [self.topics.segment_changes.name, self.topics.routing_events.name]
-            ids = [await asyncio.to_thread(identify, self._bootstrap, one, **kafka) for one in both]
-            self._changes_id = join_logs(*ids)
+            names = signals, self.topics.segment_changes.name, self.topics.routing_events.name
+            identities = (asyncio.to_thread(identify, self._bootstrap, name, **kafka) for name in names)
+            self._topic_id, *inputs = await asyncio.gather(*identities)
+            self._changes_id = join_logs(*inputs)
 
     def _compose(self, security: KafkaSecurity) -> None:
         settings, topics = self.settings, self.topics
-        embedded = settings.kafka is None
+        embedded, pace = settings.kafka is None, pace_of(settings)
         self._publisher = self.Publisher(
             self._bootstrap,
             client_id=f"{settings.prefix}-publisher",
@@ -195,12 +197,12 @@ class Worker:
             settings.prefix,
             self._bootstrap,
             credentials=security.credentials(),
-            feed=Feed(chunk_size=settings.chunk, fetch_wait=0.04 if embedded else 0.1),
-            session_timeout=6.0 if embedded else settings.session_timeout,
-            heartbeat_interval=2.0 if embedded else min(3.0, settings.session_timeout / 3),
+            feed=Feed(chunk_size=settings.chunk, fetch_wait=pace.fetch_wait),
+            session_timeout=pace.session_timeout,
+            heartbeat_interval=pace.heartbeat_interval,
         )
         self.owned = Holdings(
-            own=self._own,
+            own=lambda number: self._own(number, "segmenter", self.engine),
             decide=self._decide,
             publisher=self._publisher,
             metrics=self.metrics,
@@ -252,7 +254,7 @@ class Worker:
             self._now if self.settings.clock == "wall" else None,
         )
         self.routed = Holdings(
-            own=self._own_routing,
+            own=lambda number: self._own(number, "router", self._router.courses),
             decide=self._decide_routing,
             publisher=self._publisher,
             metrics=self.metrics,
@@ -263,21 +265,10 @@ class Worker:
             due="router-deadlines",
         )
 
-    def _own(self, number: int) -> SegmentedPartition:
-        store = self.Store(self._redis, self.settings.prefix, number, timed=self.metrics.commit_seconds.time)
-        return OwnedPartition(number, store, self.engine, cached_accounts=self.settings.cached_accounts)
-
-    def _own_routing(self, number: int) -> RoutedPartition:
-        store = self.Store(
-            self._redis,
-            self.settings.prefix,
-            number,
-            stage="router",
-            timed=self.metrics.commit_seconds.time,
-        )
-        return OwnedPartition(
-            number, store, self._router.courses, cached_accounts=self.settings.cached_accounts
-        )
+    def _own(self, number: int, stage: Stage, keeper: Keeper[A]) -> OwnedPartition[A]:
+        timed, cached = self.metrics.commit_seconds.time, self.settings.cached_accounts
+        store = self.Store(self._redis, self.settings.prefix, number, stage=stage, timed=timed)
+        return OwnedPartition(number, store, keeper, cached_accounts=cached)
 
     async def _restart_routing(self, number: int) -> None:
         await self.app.restart(self.topics.segment_changes.name, number)
