@@ -58,22 +58,8 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     standing: tuple[str, ...] = ()
 
 
-class _Rest(msgspec.Struct, array_like=True):
-    """An AccountState without its entries."""
-
-    membership: Membership
-    sequence: int
-    at: int
-    before: Membership | None
-    change: str | None
-    deadline: int | None
-    pruned: int
-    dropped: int
-    standing: tuple[str, ...]
-
-
-_FIELDS: Final = 0x90 | 10
-"""How MessagePack begins an array of ten: the entries and the nine fields of `_Rest`."""
+_FIELDS: Final = 0x90 | len(AccountState.__struct_fields__)
+"""How MessagePack begins an array of the state's fields, of which the entries are the first."""
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(AccountState)
@@ -84,33 +70,28 @@ def encode_state(state: AccountState) -> bytes:
     return _encoder.encode(state)
 
 
-def encode_entry(entry: Entry) -> bytes:
-    """One of the entries, as `encode_with` takes them one after the other."""
-    return _encoder.encode(entry)
+def append_entry(body: bytearray, entry: Entry) -> int:
+    """Append one of the entries to those that `encode_with` takes; how many bytes that were."""
+    size = len(body)
+    _encoder.encode_into(entry, body, -1)
+    return len(body) - size
 
 
-def encode_with(state: AccountState, body: bytes | bytearray) -> bytes:
+def encode_with(state: AccountState, body: bytearray) -> bytes:
     """The same bytes as `encode_state`, with the entries' own taken from `body`."""
-    count = len(state.entries)
+    entries, state.entries = state.entries, []
+    try:
+        rest = _encoder.encode(state)[2:]  # past the number of fields and the empty array of entries
+    finally:
+        state.entries = entries
+    count = len(entries)
     if count < 16:
         head = bytes((_FIELDS, 0x90 | count))
     elif count < 1 << 16:
         head = bytes((_FIELDS, 0xDC)) + count.to_bytes(2, "big")
     else:
         head = bytes((_FIELDS, 0xDD)) + count.to_bytes(4, "big")
-    rest = _Rest(
-        state.membership,
-        state.sequence,
-        state.at,
-        state.before,
-        state.change,
-        state.deadline,
-        state.pruned,
-        state.dropped,
-        state.standing,
-    )
-    # Past its own first byte, which says how many fields it has: _FIELDS says that for both parts.
-    return b"".join((head, body, _encoder.encode(rest)[1:]))
+    return b"".join((head, body, rest))
 
 
 def decode_state(value: bytes) -> AccountState:

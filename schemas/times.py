@@ -9,6 +9,7 @@ from typing import Final
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH: Final = EPOCH.replace(tzinfo=None)
+_MINUTES: Final = tuple(f"{hour:02d}:{minute:02d}" for hour in range(24) for minute in range(60))
 NEVER: Final = 1 << 62
 """Later than every instant."""
 
@@ -44,12 +45,18 @@ def parse_instant(text: str) -> int:
     return (whole - EPOCH) // _MILLISECOND + int(millis)
 
 
-@lru_cache(maxsize=4096)  # one instant stands in many places of many changes
 def format_instant(ms: int) -> str:
     """RFC 3339 in UTC; milliseconds only where there are any."""
-    text = (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="seconds")
-    millis = ms % 1000
+    day, rest = divmod(ms, 86_400_000)
+    minute, rest = divmod(rest, 60_000)
+    second, millis = divmod(rest, 1000)
+    text = f"{_format_day(day)}T{_MINUTES[minute]}:{second:02d}"
     return f"{text}.{millis:03d}Z" if millis else f"{text}Z"
+
+
+@lru_cache(maxsize=4096)
+def _format_day(day: int) -> str:
+    return (_EPOCH + timedelta(days=day)).date().isoformat()
 
 
 def parse_duration(text: object) -> int:

@@ -11,16 +11,13 @@ from typing import Any, Final
 import msgspec
 
 from resegment.schemas.change import StandingChange
-from resegment.schemas.state import AccountState, Entry, encode_entry, encode_state, encode_with
+from resegment.schemas.state import AccountState, Entry, append_entry, encode_state, encode_with
 from resegment.schemas.times import NEVER
 
 TECHNOLOGIES: Final = "technologies"
 
 CHUNK: Final = 32
 """How many facts in a row of a series are summed up as one, so that a window of many is not gone through."""
-
-FEW: Final = 8
-"""So few facts are encoded anew each time: an account that seldom comes back need not hold their bytes."""
 
 Summary = Any
 """What a measure makes of some facts in a row; each measure has its own."""
@@ -110,9 +107,22 @@ class Series(msgspec.Struct, eq=False, gc=False):
 
 
 class History(Series, eq=False, gc=False, kw_only=True):
-    """The snapshots that carry one attribute."""
+    """The snapshots that carry one attribute. Those that begin with one snapshot share its lists until they grow."""
 
     field: str
+    shared: bool = False
+
+    def add(self, entry: Entry) -> None:
+        self._part()
+        super().add(entry)
+
+    def remove(self, entry: Entry) -> None:
+        self._part()
+        super().remove(entry)
+
+    def _part(self) -> None:
+        if self.shared:
+            self.times, self.entries, self.shared = self.times.copy(), self.entries.copy(), False
 
     def newest(self) -> Any:
         """The value of the newest of all; None where there is none, or it is gone."""
@@ -204,6 +214,8 @@ class Account(msgspec.Struct, eq=False, gc=False):
     attributes: dict[str, History | Inventory] = {}
     news: list[StandingChange] = msgspec.field(default_factory=lambda: _NO_NEWS)
     """Changes of the gates that hold, not handed on yet."""
+    _kept: bool = False
+    """Whether it was encoded before: an account that seldom comes back need not hold the bytes of its facts."""
     _body: bytearray | None = None
     _sizes: array[int] | None = None
 
@@ -220,9 +232,7 @@ class Account(msgspec.Struct, eq=False, gc=False):
         """Remember a fact."""
         self.state.entries.append(entry)
         if self._body is not None and self._sizes is not None:
-            encoded = encode_entry(entry)
-            self._body += encoded
-            self._sizes.append(len(encoded))
+            self._sizes.append(append_entry(self._body, entry))
 
     def remove(self, entry: Entry) -> None:
         """Forget a fact."""
@@ -242,16 +252,14 @@ class Account(msgspec.Struct, eq=False, gc=False):
         self._body = self._sizes = None
 
     def encode(self) -> bytes:
-        """The state as it is kept; of many facts, each is encoded once."""
+        """The state as it is kept; each fact is encoded once, of an account that comes a second time."""
         state = self.state
         if self._body is None:
-            if len(state.entries) <= FEW:
+            if not self._kept:
+                self._kept = True
                 return encode_state(state)
-            encoded = [encode_entry(entry) for entry in state.entries]
-            self._body = bytearray()
-            for one in encoded:
-                self._body += one  # so that there is room for more
-            self._sizes = array("L", map(len, encoded))
+            body = self._body = bytearray()
+            self._sizes = array("L", [append_entry(body, entry) for entry in state.entries])
         return encode_with(state, self._body)
 
     def attribute_at(self, field: str, t: int) -> Any:

@@ -31,6 +31,7 @@ OPERATORS: Final = (
 ORDERINGS: Final = frozenset({"gt", "gte", "lt", "lte", "between"})
 ON_COLLECTIONS: Final = frozenset({"has_any", "has_all", "has_none"})
 ON_TEXT: Final = frozenset({"contains", "matches"})
+_NUMBERS: Final = (int, float)
 EQUALITIES: Final = frozenset({"eq", "ne", "in", "not_in"})
 
 
@@ -49,8 +50,7 @@ def type_of(value: Any) -> str:
 
 def is_number(value: Any) -> bool:
     """Whether the value is a number; a bool is none."""
-    kind = type(value)
-    return kind is int or kind is float
+    return type(value) in _NUMBERS
 
 
 def compile_checks(checks: Checks) -> Predicate:
@@ -133,24 +133,24 @@ def _not_in(operand: Collection[Scalar]) -> Predicate:
 
 
 def _greater(operand: Any) -> Predicate:
-    return lambda value: value > operand if is_number(value) else None
+    return lambda value: value > operand if type(value) in _NUMBERS else None
 
 
 def _at_least(operand: Any) -> Predicate:
-    return lambda value: value >= operand if is_number(value) else None
+    return lambda value: value >= operand if type(value) in _NUMBERS else None
 
 
 def _less(operand: Any) -> Predicate:
-    return lambda value: value < operand if is_number(value) else None
+    return lambda value: value < operand if type(value) in _NUMBERS else None
 
 
 def _at_most(operand: Any) -> Predicate:
-    return lambda value: value <= operand if is_number(value) else None
+    return lambda value: value <= operand if type(value) in _NUMBERS else None
 
 
 def _between(operand: Any) -> Predicate:
     low, high = operand
-    return lambda value: low <= value <= high if is_number(value) else None
+    return lambda value: low <= value <= high if type(value) in _NUMBERS else None
 
 
 def _contains(operand: Any) -> Predicate:

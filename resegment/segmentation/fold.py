@@ -75,8 +75,9 @@ class Fold:
             latest = max(old.time, old.latest)
             self._remove(account, old, touched)
         kind = KIND_NUMBERS[fact.kind]
-        kept = self.program.kept[kind]
-        data = {field: value for field, value in fact.data.items() if field in kept} if kept else None
+        kept, data = self.program.kept[kind], fact.data
+        if not kept.issuperset(data):
+            data = {field: value for field, value in data.items() if field in kept}
         retracted = fact.op == "retract"
         entry = Entry(
             kind, fact.time, fact.recorded, now, source, name, record, data or None, retracted, older, latest
@@ -125,14 +126,18 @@ class Fold:
                 series.add(entry)
             touched.update(watcher.leaves)
         if kind == FIRMOGRAPHIC:
+            attributes, leaves = account.attributes, program.attribute_leaves
+            times, entries = [entry.time], [entry]
             for name in data:
-                history = account.attributes.get(name)
-                if history is None:
-                    account.attributes[name] = _begin(name, entry)
-                else:
+                history = attributes.get(name)
+                if history is not None:
                     history.add(entry)
-                if name in program.attribute_leaves:
-                    touched.update(program.attribute_leaves[name])
+                elif name == TECHNOLOGIES:
+                    attributes[name] = Inventory([entry.time], [entry])
+                else:
+                    attributes[name] = History(times, entries, field=name, shared=True)
+                if name in leaves:
+                    touched.update(leaves[name])
         elif kind == TECH and (technology := self._technology(data)) is not None:
             inventory = account.attributes.get(TECHNOLOGIES)
             if inventory is None:
@@ -208,10 +213,3 @@ class Fold:
         matching = recogniser.watchers if entry.retracted or entry.older else recogniser.find(data)
         closes = max((one.closes for one in matching), default=0)
         return closes != NEVER and max(entry.time, entry.latest) + max(closes, program.memory) <= now
-
-
-def _begin(name: str, entry: Entry) -> History | Inventory:
-    """An attribute's history of one snapshot."""
-    if name == TECHNOLOGIES:
-        return Inventory([entry.time], [entry])
-    return History([entry.time], [entry], field=name)
