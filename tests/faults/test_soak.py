@@ -36,6 +36,10 @@ QUICK = 1.0
 """Seconds of p99 that are always good enough."""
 RECOVERED = 30.0
 """Seconds after a fault within which p99 must be back."""
+LONG = 10.0
+"""Minutes from which on a soak tells how memory moves: a shorter one is all warm-up."""
+LEAK = 40.0
+"""MB an hour; a hundred bytes kept of each fact would be 20."""
 CACHED = 500
 """Accounts in memory, of each partition: so few that the cache is full after the warm-up."""
 FROZEN = 4.0
@@ -165,6 +169,7 @@ async def test_a_soak_under_random_faults_stays_quick_and_ends_where_its_log_doe
         f"memory {max(slopes.values(), default=math.nan):+.1f} MB/h at most"
     )
     assert slowest < RECOVERED
+    assert MINUTES < LONG or max(slopes.values()) < LEAK
 
 
 async def _back(run: Scenario, probes: Probes, since: float, limit: float) -> float:

@@ -58,7 +58,7 @@ async def test_sigterm_while_servers_do_not_answer_stops_a_worker_in_time_and_lo
         await run.start()
         return 1
 
-    row = await arena.play(f"SIGTERM while {away} hang", harm, worker=COMMAND)
+    row = await arena.play(f"SIGTERM, {away} not answering", harm, worker=COMMAND)
     row.remark = f"stopped in {took:.1f} s"
     assert took < STOPPED_WITHIN
 
@@ -89,6 +89,6 @@ async def test_sigterm_while_servers_are_gone_stops_a_worker_in_time_and_loses_n
         await run.start()
         return 1
 
-    row = await arena.play(f"SIGTERM while {away} gone", harm, worker=COMMAND)
+    row = await arena.play(f"SIGTERM, {away} gone", harm, worker=COMMAND)
     row.remark = f"stopped in {took:.1f} s"
     assert took < STOPPED_WITHIN
