@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -52,12 +52,20 @@ class Segmented:
     clock: int = 0
 
 
+class _Known(NamedTuple):
+    """Facts of one account that become known at one instant (ms), each with its record."""
+
+    at: int
+    facts: list[Fact]
+    records: list[Record]
+
+
 @dataclass(slots=True)
 class _Learning:
-    """The facts of a batch by account, each account's by the instant at which they become known."""
+    """The facts of a batch by account, in the order in which they become known."""
 
     clock: int
-    known: dict[str, list[tuple[int, list[tuple[Fact, Record]]]]] = field(default_factory=dict)
+    known: dict[str, list[_Known]] = field(default_factory=dict)
     facts: int = 0
     ticks: int = 0
     letters: list[Message] = field(default_factory=list)
@@ -163,23 +171,22 @@ def _read(batch: Batch, records: Sequence[Record], clock: int, dead_letters: str
             learning.outcomes.append(fact)
         groups = known.get(fact.account)
         if groups is None:
-            known[fact.account] = [(clock, [(fact, record)])]
-        elif groups[-1][0] == clock:
-            groups[-1][1].append((fact, record))
+            known[fact.account] = [_Known(clock, [fact], [record])]
+        elif groups[-1].at == clock:
+            groups[-1].facts.append(fact)
+            groups[-1].records.append(record)
         else:
-            groups.append((clock, [(fact, record)]))
+            groups.append(_Known(clock, [fact], [record]))
     learning.clock = clock
     return learning
 
 
-def _learn(
-    engine: Engine, account: Account, groups: Sequence[tuple[int, list[tuple[Fact, Record]]]], clock: int
-) -> list[SegmentChange]:
+def _learn(engine: Engine, account: Account, groups: Sequence[_Known], clock: int) -> list[SegmentChange]:
     changes: list[SegmentChange] = []
-    for known, together in groups:
-        if account.deadline < known:
-            changes += engine.advance(account, known - 1, clock)
-        change = engine.learn(account, [fact for fact, _ in together], known, clock)
+    for at, facts, _ in groups:
+        if account.deadline < at:
+            changes += engine.advance(account, at - 1, clock)
+        change = engine.learn(account, facts, at, clock)
         if change is not None:
             changes.append(change)
     if account.deadline <= clock:
@@ -199,10 +206,10 @@ async def _learn_apart(
 ) -> Account:
     """Learn an account's facts one at a time, from its stored state, and set aside those that fail."""
     owned.drop(name)
-    good: list[tuple[int, list[tuple[Fact, Record]]]] = []
-    for known, together in learning.known[name]:
-        for fact, record in together:
-            tried = [*good, (known, [(fact, record)])]
+    good: list[_Known] = []
+    for at, facts, records in learning.known[name]:
+        for fact, record in zip(facts, records, strict=True):
+            tried = [*good, _Known(at, [fact], [record])]
             account = (await owned.accounts([name]))[name]
             try:
                 _learn(engine, account, tried, learning.clock)

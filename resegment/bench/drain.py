@@ -36,7 +36,7 @@ async def run(task: Task) -> Report:
     async with worker.running():
         ended = asyncio.create_task(worker.ended())
         settle()
-        await _until(lambda: _owned(worker) > 0 and _owned(worker) >= _share(task), ended)
+        await _until(lambda: _owned(worker) == (task.share or task.partitions), ended)
         watch, begun = Stopwatch(), _done(worker)
         say_ready()
         if task.events is None:
@@ -55,10 +55,6 @@ async def _until(condition: object, ended: asyncio.Task[BaseException]) -> None:
         if ended.done():
             raise ended.result()
         await asyncio.sleep(_LOOK)
-
-
-def _share(task: Task) -> int:
-    return task.partitions if task.events is not None else 1
 
 
 def _owned(worker: Worker) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
@@ -15,6 +15,7 @@ from resegment.agents.batch import Message
 from resegment.agents.segmenter import TICK
 from resegment.bench.events import Event
 from resegment.schemas.fact import Fact, encode_fact
+from resegment.schemas.partitioning import partition_of
 from resegment.streams.prefix import agree
 from resegment.streams.publisher import KafkaPublisher
 from resegment.streams.topics import Topics, create
@@ -43,24 +44,31 @@ async def load_events(bootstrap: str, topic: str, events: Iterable[Event], parti
     """Write events as sources do, and behind them a tick to `end` (ms) in each partition."""
     messages = (Message(topic, event.account.encode(), event.value) for event in events)
     ticks = [Message(topic, None, None, [(TICK, str(end).encode())], number) for number in range(partitions)]
-    await _publish(bootstrap, messages, ticks)
+    await publish_all(bootstrap, chain(messages, ticks))
 
 
 async def load_signals(bootstrap: str, topic: str, facts: Iterable[Fact], partitions: int, end: int) -> None:
     """Write facts as intake does, and behind them a tick to `end` (ms) in each partition."""
-    messages = (
-        Message(topic, fact.account.encode(), encode_fact(fact), timestamp=fact.recorded) for fact in facts
-    )
-    ticks = [Message(topic, None, None, [(TICK, b"")], number, end) for number in range(partitions)]
-    await _publish(bootstrap, messages, ticks)
+    await publish_all(bootstrap, make_signals(topic, facts, partitions, end))
 
 
-async def _publish(bootstrap: str, messages: Iterable[Message], ticks: Sequence[Message]) -> None:
+def make_signals(topic: str, facts: Iterable[Fact], partitions: int, end: int) -> Iterator[Message]:
+    """The messages that `load_signals` writes."""
+    for fact in facts:
+        key = fact.account.encode()
+        yield Message(
+            topic, key, encode_fact(fact), partition=partition_of(key, partitions), timestamp=fact.recorded
+        )
+    for number in range(partitions):
+        yield Message(topic, None, None, [(TICK, b"")], number, end)
+
+
+async def publish_all(bootstrap: str, messages: Iterable[Message]) -> None:
+    """Write them all, in order."""
     left = iter(messages)
     async with KafkaPublisher(bootstrap, client_id="resegment-bench") as publisher:
         while some := list(islice(left, _TOGETHER)):
             await publisher.publish(some)
-        await publisher.publish(ticks)
 
 
 async def clear(bootstrap: str, redis: Redis, prefix: str) -> None:

@@ -20,6 +20,8 @@ class Task(msgspec.Struct, frozen=True):
     """The topic to read."""
     events: int | None
     partitions: int = 4
+    share: int | None = None
+    """Of how many partitions it has to be the owner before it is ready; None: of all."""
     core: int | None = None
     segments: str = ""
     agents: tuple[str, ...] = ()

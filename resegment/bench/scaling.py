@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from resegment.bench.events import make_events
-from resegment.bench.loading import clear, load_signals, make_prefix
+from resegment.bench.loading import clear, make_prefix, make_signals, publish_all
 from resegment.bench.participant import Report
 from resegment.bench.run import END, PARTITIONS, SEGMENTS, Bench, ParticipantFailed, replace_task, started
 from resegment.schemas.decoding import decode_event
@@ -48,18 +48,19 @@ async def scale(bench: Bench) -> Scaled:
 
 
 async def _with(workers: int, bench: Bench, facts: list[Fact]) -> Run:
-    """The workers take their partitions first; the signals come while they wait for them."""
+    """The workers take their partitions, then the signals come, and time counts from when all are there."""
     bench.say(f"{workers} at once")
     prefix, servers = f"{bench.prefix}-scale-{workers}", bench.servers
     version = load_definition(SEGMENTS).version
     topics = await make_prefix(
         servers.bootstrap, bench.redis, prefix, partitions=PARTITIONS, definition=version, clock="facts"
     )
-    task = bench.task(prefix, topics.signals.name, None, agents=("segmenter",))
+    share = PARTITIONS // workers
+    task = bench.task(prefix, topics.signals.name, None, agents=("segmenter",), share=share)
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
     total = len(facts) + PARTITIONS
     try:
-        await load_signals(servers.bootstrap, topics.signals.name, facts, PARTITIONS, END)
+        signals = list(make_signals(topics.signals.name, facts, PARTITIONS, END))
         async with AsyncExitStack() as stack:
             tasks = [replace_task(task, core=cores[number % len(cores)]) for number in range(workers)]
             both = [await stack.enter_async_context(started("worker", "drain", one)) for one in tasks]
@@ -68,6 +69,7 @@ async def _with(workers: int, bench: Bench, facts: list[Fact]) -> Run:
                 if not await one.stdout.readline():
                     assert one.stderr is not None
                     raise ParticipantFailed("worker", 1, (await one.stderr.read()).decode())
+            await publish_all(servers.bootstrap, signals)
             begun, begin = await _done(bench, prefix), time.perf_counter()
             while await _done(bench, prefix) < total:  # noqa: ASYNC110  # Redis has no event for it
                 await asyncio.sleep(0.02)

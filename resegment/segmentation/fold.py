@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from sys import intern
 from typing import Any, Final
 
 from resegment.schemas.fact import Fact
@@ -40,7 +41,7 @@ class Fold:
             account.deadline = state.deadline
         touched: set[int] = set()
         for entry in state.entries:
-            source = entry.source
+            source = entry.source = intern(entry.source)
             account.ids[source, entry.id] = entry
             if entry.older:
                 account.ids.update(((source, one), entry) for one in entry.older)
@@ -56,7 +57,7 @@ class Fold:
 
     def take(self, account: Account, fact: Fact, now: int, touched: set[int]) -> bool:
         """Take one fact in; False where it changes nothing that is known."""
-        source, name = fact.source, fact.id
+        source, name = intern(fact.source), fact.id
         key = (source, name)
         ids = account.ids
         if key in ids:

@@ -51,6 +51,7 @@ async def at_end(reader: PrefixReader, group: Workers) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(240)
 async def test_a_worker_killed_three_times_in_a_replay_ends_where_a_backtest_does(tmp_path: Path) -> None:
     async with embedded(tmp_path / "servers") as servers:

@@ -33,7 +33,7 @@ POINTS = [
     "after-route-script",
     "before-route-ack",
 ]
-QUICK = {"after-script", "intake-in-flight", "before-ack", "router-after-send", "after-route-script"}
+QUICK = {"after-script", "intake-in-flight", "after-route-script"}
 
 
 def every(points: list[str], quick: set[str]) -> list[object]:

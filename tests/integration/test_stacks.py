@@ -237,6 +237,7 @@ async def reached(run: Run, mark: int) -> bool:
     return await run.done() >= mark
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(600)
 async def test_servers_that_are_killed_and_come_back_change_nothing(tmp_path: Path) -> None:
     require_apache()
