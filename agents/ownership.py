@@ -231,6 +231,7 @@ class OwnedPartition(Generic[A]):
     async def accounts(self, names: Iterable[str]) -> dict[str, A]:
         """The accounts by name, from memory or from the store."""
         cache = self._accounts
+        crowded = 2 * len(cache) > self._cached  # which were used last is of interest only then
         found: dict[str, A] = {}
         missing: list[str] = []
         for name in names:
@@ -238,8 +239,9 @@ class OwnedPartition(Generic[A]):
             if account is None:
                 missing.append(name)
             else:
-                cache.move_to_end(name)
                 found[name] = account
+                if crowded:
+                    cache.move_to_end(name)
         for name, value in zip(missing, await self.store.read(missing), strict=True):
             found[name] = self._admit(name, value)
         return found

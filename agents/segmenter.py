@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -52,12 +52,8 @@ class Segmented:
     clock: int = 0
 
 
-class _Known(NamedTuple):
-    """Facts of one account that become known at one instant (ms), each with its record."""
-
-    at: int
-    facts: list[Fact]
-    records: list[Record]
+_Known = tuple[int, list[Fact], list[Record]]
+"""Facts of one account that become known at one instant (ms), each with its record."""
 
 
 @dataclass(slots=True)
@@ -171,12 +167,12 @@ def _read(batch: Batch, records: Sequence[Record], clock: int, dead_letters: str
             learning.outcomes.append(fact)
         groups = known.get(fact.account)
         if groups is None:
-            known[fact.account] = [_Known(clock, [fact], [record])]
-        elif groups[-1].at == clock:
-            groups[-1].facts.append(fact)
-            groups[-1].records.append(record)
+            known[fact.account] = [(clock, [fact], [record])]
+        elif groups[-1][0] == clock:
+            groups[-1][1].append(fact)
+            groups[-1][2].append(record)
         else:
-            groups.append(_Known(clock, [fact], [record]))
+            groups.append((clock, [fact], [record]))
     learning.clock = clock
     return learning
 
@@ -209,7 +205,7 @@ async def _learn_apart(
     good: list[_Known] = []
     for at, facts, records in learning.known[name]:
         for fact, record in zip(facts, records, strict=True):
-            tried = [*good, _Known(at, [fact], [record])]
+            tried = [*good, (at, [fact], [record])]
             account = (await owned.accounts([name]))[name]
             try:
                 _learn(engine, account, tried, learning.clock)

@@ -80,9 +80,9 @@ class Fold:
         if not kept.issuperset(data):
             data = {field: value for field, value in data.items() if field in kept}
         retracted = fact.op == "retract"
-        entry = Entry(
-            kind, fact.time, fact.recorded, now, source, name, record, data or None, retracted, older, latest
-        )
+        entry = Entry(kind, fact.time, fact.recorded, now, source, name, record, data or None, retracted)
+        if older is not None:
+            entry.older, entry.latest = older, latest
         account.add(entry)
         ids[key] = entry
         if older is not None:
