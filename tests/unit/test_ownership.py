@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from resegment.agents.batch import RecordedMessage
 from resegment.agents.ownership import OutOfStep, tally
 from resegment.schemas.change import Cause, SegmentChange
+from resegment.state.memory import PartitionStore
 from tests.builders import Rig, facts_of, run, signals, ticking
 from tests.oracle.cases import day, funding, hiring, only
 
@@ -154,6 +157,21 @@ async def test_an_account_beyond_the_memory_of_the_worker_is_read_again() -> Non
     small = await run(Rig(WEEK, cached_accounts=1), [[one] for one in signals(facts_of(events))])
     large = await run(Rig(WEEK), [[one] for one in signals(facts_of(events))])
     assert small.memory == large.memory
+
+
+async def test_a_worker_forgets_the_account_first_that_was_not_used_for_longest() -> None:
+    rig, read = Rig(WEEK, cached_accounts=2), list[str]()
+
+    class Watched(PartitionStore):
+        async def read(self, accounts: Sequence[str]) -> list[bytes | None]:
+            read.extend(accounts)
+            return await super().read(accounts)
+
+    rig.owned.store = Watched(rig.memory, 0)
+    names = ["a.com", "b.com", "a.com", "c.com", "a.com", "b.com"]
+    events = [funding(day(number), account=name, id=f"i{number}") for number, name in enumerate(names)]
+    await run(rig, [[one] for one in signals(facts_of(events))])
+    assert read == ["a.com", "b.com", "c.com", "b.com"]
 
 
 def test_sizes_follow_the_net_of_superseded_changes() -> None:
