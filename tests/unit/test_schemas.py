@@ -15,7 +15,7 @@ from resegment.schemas.events import DATA, ROUNDS
 from resegment.schemas.fact import KINDS, Fact, Kind, decode_fact, encode_fact
 from resegment.schemas.outgoing import SegmentChangeData, WorkflowCommandData
 from resegment.schemas.state import AccountState, Entry, Membership, decode_state, encode_state
-from resegment.schemas.times import format_duration, format_instant, parse_duration, parse_instant
+from resegment.schemas.times import parse_instant
 from tests.builders import EVENT, Rig, Routing, definition_of, facts_of, raw_event, run, signals, ticking
 from tests.oracle.cases import day, funding, hiring, segments
 from tests.oracle.generate import generate
@@ -203,15 +203,3 @@ async def test_every_change_and_command_keeps_its_contract() -> None:
     for one in made:
         assert WorkflowCommandData.model_validate(one).model_dump(exclude_defaults=True).keys() <= one.keys()
         assert set(one) == set(WorkflowCommandData.model_fields)
-
-
-@given(ms=st.integers(0, 4_102_444_800_000))
-def test_instants_are_written_as_they_are_read(ms: int) -> None:
-    assert parse_instant(format_instant(ms)) == ms
-
-
-@given(number=st.integers(1, 10**9), unit=st.sampled_from("smhdw"))
-def test_durations_are_written_as_they_are_read(number: int, unit: str) -> None:
-    assert parse_duration(format_duration(parse_duration(f"{number}{unit}"))) == parse_duration(
-        f"{number}{unit}"
-    )

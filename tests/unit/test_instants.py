@@ -1,0 +1,47 @@
+"""Instants and durations: as milliseconds, and as they are written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from resegment.schemas.times import (
+    EPOCH,
+    HORIZON,
+    format_duration,
+    format_instant,
+    parse_duration,
+    parse_instant,
+)
+
+FIRST = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
+
+
+@given(st.integers(FIRST, HORIZON))
+@example(FIRST)
+@example(HORIZON)
+@example(-1)
+@example(0)
+@example(1_709_164_800_000)  # 29 February
+def test_an_instant_is_written_as_the_calendar_says_and_read_back(ms: int) -> None:
+    text = format_instant(ms)
+    assert datetime.fromisoformat(text) == EPOCH + timedelta(milliseconds=ms)
+    assert parse_instant(text) == ms
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [(1_769_850_000_000, "2026-01-31T09:00:00Z"), (1_769_850_000_007, "2026-01-31T09:00:00.007Z")],
+)
+def test_milliseconds_are_written_only_where_there_are_any(ms: int, text: str) -> None:
+    assert format_instant(ms) == text
+
+
+@given(number=st.integers(1, 10**9), unit=st.sampled_from("smhdw"))
+def test_durations_are_written_as_they_are_read(number: int, unit: str) -> None:
+    assert parse_duration(format_duration(parse_duration(f"{number}{unit}"))) == parse_duration(
+        f"{number}{unit}"
+    )
