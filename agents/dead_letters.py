@@ -8,10 +8,14 @@ from typing import Any
 from resegment.agents.batch import Batch, Headers, Message, Record
 from resegment.errors import RefusedEvent
 from resegment.schemas.fact import EARLIEST, LATEST
-from resegment.schemas.times import format_instant
+from resegment.schemas.times import format_instant, parse_instant
 
 PREFIX = "dl_"
 """What the names of a dead letter's own headers begin with; the others are the original's."""
+MAX_BYTES = 800_000
+"""Of key, value and headers together: with the reason's own they stay below the MB that a broker takes."""
+KEPT_BYTES = 100_000
+"""So much is kept of each part of what is larger: enough to see what it was."""
 ONLY = "endpoint"
 """The header of a command that is meant for one webhook endpoint, whose name it holds."""
 
@@ -21,7 +25,8 @@ def bury(
 ) -> Message:
     """The dead letter of one record: key, value and headers as they were, the reason in headers of its own.
 
-    `endpoint`: the one that the record could not be delivered to.
+    `endpoint`: the one that the record could not be delivered to. Of a record that would not fit into a message
+    as a broker takes it, the value is cut off, and what it measured is told.
     """
     about = {
         "reason": refused.reason,
@@ -34,23 +39,35 @@ def bury(
     }
     if endpoint is not None:
         about["endpoint"] = endpoint
-    own = [(PREFIX + name, value.encode()) for name, value in about.items()]
     kept = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
-    return Message(topic, record.key, record.value, [*own, *kept], timestamp=None)
+    key, value = record.key or b"", record.value or b""
+    if len(key) + len(value) + sum(len(name) + len(one) for name, one in kept) > MAX_BYTES:
+        about["truncated"] = str(len(value))
+        value, key, kept = value[:KEPT_BYTES], key[:KEPT_BYTES], []
+    own = [(PREFIX + name, text.encode()) for name, text in about.items()]
+    return Message(
+        topic,
+        None if record.key is None else key,
+        None if record.value is None else value,
+        [*own, *kept],
+        timestamp=None,
+    )
 
 
-def revive(record: Record) -> Message:
+def revive(record: Record, signals: str) -> Message:
     """What was refused, as it was: to be sent again to the topic that it came from. Raises KeyError.
 
-    What one endpoint did not get is for that endpoint only: a header says so.
+    What one endpoint did not get is for that endpoint only: a header says so. A record of the topic `signals`
+    keeps its time, which moves the clock.
     """
     about = {name: value for name, value in record.headers if name.startswith(PREFIX)}
     kept = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
     if (endpoint := about.get(PREFIX + "endpoint")) is not None:
         kept = [*((name, value) for name, value in kept if name != ONLY), (ONLY, endpoint)]
     # The same partition: in `signals` it is the one of the account, whatever the key.
-    partition = int(about[PREFIX + "partition"])
-    return Message(about[PREFIX + "topic"].decode(), record.key, record.value, kept, partition)
+    partition, topic = int(about[PREFIX + "partition"]), about[PREFIX + "topic"].decode()
+    timestamp = parse_instant(about[PREFIX + "timestamp"].decode()) if topic == signals else None
+    return Message(topic, record.key, record.value, kept, partition, timestamp)
 
 
 def mark_retried(topic: str, record: Record, at: int) -> Message:

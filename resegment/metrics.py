@@ -46,7 +46,7 @@ class Metrics:
         )
         self.log_gaps = Counter(
             "resegment_log_gaps",
-            "Times that records of `signals` were gone before they were read",
+            "Times that records of a topic were gone before they were read",
             registry=registry,
         )
         self.ticks = Counter("resegment_ticks", "Ticks appended to let time pass", registry=registry)

@@ -25,11 +25,15 @@ OnFatal = Callable[[BaseException], Awaitable[None] | None]
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How a failed batch is tried again, in seconds: the delay doubles from `first` to `longest`."""
+    """How a failed batch is tried again, in seconds: the delay doubles from `first` to `longest`.
+
+    A try that takes longer than `deadline` has failed: a rebalance, which waits for it, has but a minute.
+    """
 
     first: float = 0.1
     longest: float = 5.0
     give_up_after: float = 300.0
+    deadline: float = 45.0
 
 
 def bind(
@@ -91,7 +95,8 @@ async def _try(consumer: Consumer, chunk: Chunk, handle: Handle, retry: Retry) -
     give_up, delay = clock() + retry.give_up_after, retry.first
     while consumer.is_live(chunk) and consumer.flow_active:
         try:
-            await handle(chunk.batch)
+            async with asyncio.timeout(retry.deadline):
+                await handle(chunk.batch)
         except Exception as error:  # an agent's border: whatever it is, the batch is not done
             if clock() >= give_up:
                 return error

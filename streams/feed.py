@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 Positions = Callable[[str, int], Awaitable[int | None]]
+Lost = Callable[[str, int, int], None]
+"""Told of a topic's partition how many records retention took that were not read."""
 Released = Callable[[str, int], Awaitable[None]]
 
 
@@ -33,6 +35,7 @@ class Feed:
     """How long a stop waits for the chunks in work, and for the commit of their offsets, before it cancels them."""
     placement_timeout: float = 300.0
     """How long the position of a partition may stay unknown before the worker gives up."""
+    lost: Lost | None = None
     hooks: dict[str, Hooks] = field(default_factory=dict)
     """By topic."""
 

@@ -93,14 +93,23 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         for tp in offsets.keys() & consumer.assignment():
             consumer.seek(TopicPartition(*tp), offsets[tp])
 
-    async def starts(self, tps: Iterable[TP]) -> dict[TP, int]:
-        """Return the committed offset of each partition, the earliest where nothing was committed."""
+    async def starts(self, tps: Iterable[TP]) -> tuple[dict[TP, int], dict[TP, int]]:
+        """Return the committed offset of each partition, the earliest where nothing was committed.
+
+        And of each where retention took records that were not read: how many.
+        """
         consumer = self._ensure_consumer()
         partitions = [TopicPartition(*tp) for tp in tps]
         committed = await consumer._coordinator.fetch_committed_offsets(partitions)
-        fresh = [tp for tp in partitions if tp not in committed]
-        earliest = await consumer.beginning_offsets(fresh) if fresh else {}
-        return {TP(*tp): committed[tp].offset if tp in committed else earliest[tp] for tp in partitions}
+        earliest = await consumer.beginning_offsets(partitions)
+        starts: dict[TP, int] = {}
+        lost: dict[TP, int] = {}
+        for tp in partitions:
+            begin = earliest[tp]
+            offset = starts[TP(*tp)] = committed[tp].offset if tp in committed else begin
+            if offset < begin:
+                starts[TP(*tp)], lost[TP(*tp)] = begin, begin - offset
+        return starts, lost
 
     async def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
         """Return the end of each partition that is still assigned, asked from the broker."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,17 +32,32 @@ A = TypeVar("A", bound=Kept)
 class _Held(Generic[A]):
     partition: OwnedPartition[A]
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    failing: tuple[int, float] | None = None
+    """The offset at which batches fail, and since when."""
 
 
 UNPUBLISHED: Final = 16
-"""How many batches of changes may wait for the relay before no more of those that time brings are decided."""
+"""How many batches of changes may wait for the relay before no more are decided: Redis and memory have an end."""
+ROOM_WITHIN: Final = 20.0
+"""Seconds that a batch waits for the relay before it counts as failed."""
+
+
+class Unpublished(ResegmentError):
+    """Too many changes of a partition wait to be published for more to be decided."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(
+            f"{UNPUBLISHED} batches of changes of partition {partition} are not published yet",
+            remedy="Check that the brokers take messages to `segment-changes`; nothing is lost meanwhile.",
+        )
+        self.partition = partition
 
 
 class Holdings(Generic[A]):
     """What a worker owns for one stage. `own` makes a partition, `decide` decides a slice of what is due in it.
 
     `relay` and `due` name the two in metrics, `restart` reads a partition anew from its position, and `failed`
-    is told of an error that no retry mends.
+    is told of an error that no retry mends, or none within `patience` seconds.
     """
 
     def __init__(
@@ -56,11 +72,12 @@ class Holdings(Generic[A]):
         new_logs_are_expected: bool,
         relay: str = "relay",
         due: str = "deadlines",
+        patience: float = 300.0,
     ) -> None:
         self._own, self._decide_due, self._publisher = own, decide, publisher
         self._metrics, self._restart, self._failed = metrics, restart, failed
         self._quiet = new_logs_are_expected
-        self._relayed, self._due = relay, due
+        self._relayed, self._due, self._patience = relay, due, patience
         self._held: dict[int, _Held[A]] = {}
         self._taken = asyncio.Event()
         # One is decided while another's commit is under way: more at a time would only keep live events waiting.
@@ -114,6 +131,31 @@ class Holdings(Generic[A]):
         log.warning("taking a partition anew", partition=owned.number, reason=error.message)
         self._metrics.retakes.labels(type(error).__name__).inc()
         await self._restart(owned.number)
+
+    async def room(self, owned: OwnedPartition[A]) -> None:
+        """Wait until the relay has nearly caught up. Raises Unpublished where it does not."""
+        try:
+            async with asyncio.timeout(ROOM_WITHIN):
+                await owned.outgoing.fewer_than(UNPUBLISHED)
+        except TimeoutError:
+            raise Unpublished(owned.number) from None
+
+    def done(self, owned: OwnedPartition[A]) -> None:
+        """Note that a batch was done."""
+        if (held := self._held.get(owned.number)) is not None:
+            held.failing = None
+        self.tell(owned)
+
+    def fail(self, owned: OwnedPartition[A], error: BaseException) -> None:
+        """Note that a batch failed: to take the partition anew begins the tries anew, but not the patience with it."""
+        held = self._held.get(owned.number)
+        if held is None:
+            return
+        place, now = owned.position.offset, time.monotonic()
+        if held.failing is None or held.failing[0] != place:
+            held.failing = place, now
+        elif now - held.failing[1] >= self._patience:
+            self._failed(error)
 
     async def check(self, owned: OwnedPartition[A]) -> None:
         """Notice, in an idle partition too, that it was fenced off or rolled back."""

@@ -10,6 +10,7 @@ from resegment.agents.batch import Publisher, Record
 from resegment.agents.dead_letters import mark_retried, read_letter, revive
 from resegment.schemas.times import format_instant
 from resegment.streams.reading import TopicUnreadable, reading
+from resegment.streams.topics import Topics
 
 COUNTED: Final = 2_000
 """How many dead letters of one partition, the newest, are looked at to count them."""
@@ -30,6 +31,11 @@ class DeadLetter:
     record: Record
     times: int = 1
     retried: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it can be sent again: all is there, and where it came from is known."""
+        return "topic" in self.about and "truncated" not in self.about
 
     def describe(self) -> dict[str, Any]:
         """The letter as plain JSON data."""
@@ -95,11 +101,11 @@ async def count_letters(
     return LetterCount(dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))), older)
 
 
-async def retry_letters(letters: Sequence[DeadLetter], topic: str, publisher: Publisher, now: int) -> int:
+async def retry_letters(letters: Sequence[DeadLetter], topics: Topics, publisher: Publisher, now: int) -> int:
     """Send what was refused to where it came from, and say so in the letters' topic; return how many.
 
     What is refused again gets a letter of its own. Raises PublishFailed.
     """
-    await publisher.publish([revive(one.record) for one in letters])
-    await publisher.publish([mark_retried(topic, one.record, now) for one in letters])
+    await publisher.publish([revive(one.record, topics.signals.name) for one in letters])
+    await publisher.publish([mark_retried(topics.dead_letters.name, one.record, now) for one in letters])
     return len(letters)

@@ -97,13 +97,6 @@ async def agree(client: Redis, prefix: str, *, partitions: int, clock: str, defi
                 raise PrefixDiffers(name, found, given, _REMEDIES[name])
 
 
-async def forget_prefix(client: Redis, prefix: str) -> None:
-    """Take back what `agree` set. Raises StoreUnavailable."""
-    with answering("forget the prefix"):
-        answer: Any = client.delete(prefix_key(prefix))
-        await answer
-
-
 async def read_prefix(client: Redis, prefix: str) -> dict[str, str]:
     """What the prefix has, empty where it does not exist."""
     with answering("read the prefix"):

@@ -106,7 +106,10 @@ async def _read_said(
     """The commands of each account but those that follow from a change which is still to be routed."""
     said: dict[str, list[Said]] = {}
     async for record in _records(source, source.topics.workflow_commands.name, number):
-        one = _said.decode(record.value).data
+        try:
+            one = _said.decode(record.value or b"").data
+        except ValueError:  # no command
+            continue
         change = changes.get(one.account)
         if change is None or one.cause["sequence_number"] <= change[0].data.sequence_number:
             said.setdefault(one.account, []).append(one)

@@ -210,7 +210,14 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 if offset is not None:
                     hooked[tp] = offset
         rest = [tp for tp in tps if tp not in hooked]
-        return hooked | (await self._thread.run(self._thread.starts(rest)) if rest else {})
+        if not rest:
+            return hooked
+        starts, lost = await self._thread.run(self._thread.starts(rest))
+        for tp, count in lost.items():
+            self.log.error("%d records of %s/%d are not there any more", count, tp.topic, tp.partition)
+            if self.feed.lost is not None:
+                self.feed.lost(tp.topic, tp.partition, count)
+        return hooked | starts
 
     def _hooks(self, tp: TP) -> Hooks:
         return self.feed.hooks.get(tp.topic, Hooks())

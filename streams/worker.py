@@ -20,7 +20,7 @@ from resegment.agents.router import Owned as RoutedPartition
 from resegment.agents.router import Routed, Router, hear, pass_time, route, route_due
 from resegment.agents.segmenter import Owned as SegmentedPartition
 from resegment.agents.segmenter import decide_due, segment
-from resegment.errors import RefusedEvent, ResegmentError
+from resegment.errors import RefusedEvent
 from resegment.metrics import Metrics
 from resegment.routing.course import Courses, RoutedAccount
 from resegment.routing.policy import Policy, list_files
@@ -44,7 +44,7 @@ from resegment.streams.feed import Feed, Standing
 from resegment.streams.holdings import LOST, Holdings, cancel
 from resegment.streams.identity import NO_TOPIC, LogReplaced, identify, join_logs
 from resegment.streams.pace import pace_of
-from resegment.streams.prefix import Rebuilding, StateLost, agree, forget_prefix, read_prefix
+from resegment.streams.prefix import Rebuilding, StateLost, agree, read_prefix
 from resegment.streams.publisher import KafkaPublisher, PublishFailed
 from resegment.streams.reaching import check_access
 from resegment.streams.reading import has_records
@@ -104,8 +104,11 @@ class Worker:
         self.engine = Engine(self.program)
         self.changes_decided = 0
         self._bootstrap, self._redis_url = bootstrap, redis_url
-        self._topic_id = log_identity
-        self._changes_id = log_identity
+        self._routed_topics = self.topics.segment_changes.name, self.topics.routing_events.name
+        self._logs: dict[str, str] = {}
+        """Which incarnation of a topic is read."""
+        if log_identity is not None:
+            self._logs = dict.fromkeys((self.topics.signals.name, *self._routed_topics), log_identity)
         self.policy = Policy(definition)
         self._aliases = aliases
         self._now = now
@@ -144,7 +147,7 @@ class Worker:
             if settings.clock == "wall":
                 loops.append(self._tick())
             if settings.kafka is not None:
-                loops.append(self._watch_log(security.clients()))
+                loops.append(self._watch_logs(security.clients()))
             tasks = [asyncio.create_task(self._guard(one)) for one in loops]
             stack.push_async_callback(stop, "the watch", 0.5, lambda: cancel(tasks))
             stack.push_async_callback(stop, "the relay", 2.0, self._finish)
@@ -153,18 +156,11 @@ class Worker:
     async def _prepare(self, security: KafkaSecurity) -> None:
         """Agree on the prefix, make the topics, and refuse to go on where state was lost."""
         settings, kafka = self.settings, security.clients()
-        held = await read_prefix(self._redis, settings.prefix)
-        if "rebuilding" in held:
-            raise Rebuilding(settings.prefix)
+        held = await self._read_held()
         if settings.kafka is not None:
             await check_access(self._bootstrap, kafka)
-        await agree(
-            self._redis,
-            settings.prefix,
-            partitions=settings.partitions,
-            clock=settings.clock,
-            definition=self.definition.version,
-        )
+        if held:
+            await self._agree()  # who differs is refused before any topic is made
         await asyncio.to_thread(
             topics_module.create,
             self._bootstrap,
@@ -174,15 +170,32 @@ class Worker:
             retention={one.name: settings.retention for one in self.topics if one.retention is not None},
             **kafka,
         )
-        signals = self.topics.signals.name
-        if not held and await has_records(self._bootstrap, signals, security=kafka):
-            await forget_prefix(self._redis, settings.prefix)
-            raise StateLost(settings.prefix)
-        if self._topic_id is None:
-            names = signals, self.topics.segment_changes.name, self.topics.routing_events.name
+        if not held:
+            # Nothing is written before it is sure that nothing was lost: the next start would take it for state.
+            signals = self.topics.signals.name
+            if await has_records(self._bootstrap, signals, security=kafka) and not await self._read_held():
+                raise StateLost(settings.prefix)
+            await self._agree()
+        if not self._logs:
+            names = [self.topics.signals.name, *self._routed_topics]
             identities = (asyncio.to_thread(identify, self._bootstrap, name, **kafka) for name in names)
-            self._topic_id, *inputs = await asyncio.gather(*identities)
-            self._changes_id = join_logs(*inputs)
+            self._logs = dict(zip(names, await asyncio.gather(*identities), strict=True))
+
+    async def _read_held(self) -> dict[str, str]:
+        held = await read_prefix(self._redis, self.settings.prefix)
+        if "rebuilding" in held:
+            raise Rebuilding(self.settings.prefix)
+        return held
+
+    async def _agree(self) -> None:
+        settings, version = self.settings, self.definition.version
+        await agree(
+            self._redis,
+            settings.prefix,
+            partitions=settings.partitions,
+            clock=settings.clock,
+            definition=version,
+        )
 
     def _compose(self, security: KafkaSecurity) -> None:
         settings, topics = self.settings, self.topics
@@ -197,7 +210,11 @@ class Worker:
             settings.prefix,
             self._bootstrap,
             credentials=security.credentials(),
-            feed=Feed(chunk_size=settings.chunk, fetch_wait=pace.fetch_wait),
+            feed=Feed(
+                chunk_size=settings.chunk,
+                fetch_wait=pace.fetch_wait,
+                lost=lambda *_: self.metrics.log_gaps.inc(),
+            ),
             session_timeout=pace.session_timeout,
             heartbeat_interval=pace.heartbeat_interval,
         )
@@ -356,7 +373,7 @@ class Worker:
                     now=self._now,
                     aliases=self._aliases,
                 )
-        except ResegmentError as error:
+        except Exception as error:
             self.metrics.failures.labels("intake", type(error).__name__).inc()
             raise
         self._count("intake", batch, taken.accepted, taken.refused)
@@ -366,6 +383,7 @@ class Worker:
         if owned is None:
             return
         try:
+            await self.owned.room(owned)
             with self.metrics.batch_seconds.labels("segmenter").time():
                 done = await segment(
                     batch,
@@ -378,12 +396,13 @@ class Worker:
         except LOST as error:
             await self.owned.retake(owned, error)
             return
-        except ResegmentError as error:
+        except Exception as error:
             self.metrics.failures.labels("segmenter", type(error).__name__).inc()
+            self.owned.fail(owned, error)
             raise
         self._count("segmenter", batch, len(done.changes), done.refused)
         self._tally(done.changes)
-        self.owned.tell(owned)
+        self.owned.done(owned)
 
     async def _route(self, batch: Batch) -> None:
         await self.owned.decided(ROUTER_PATIENCE)
@@ -404,14 +423,15 @@ class Worker:
         except LOST as error:
             await self.routed.retake(owned, error)
             return
-        except ResegmentError as error:
+        except Exception as error:
             self.metrics.failures.labels("router", type(error).__name__).inc()
+            self.routed.fail(owned, error)
             raise
         # the offset that Kafka keeps is that of what was commanded: from there on a rebuilt prefix goes on
         await owned.outgoing.settled()
         self._count("router", batch, len(routed.actions), routed.refused)
         self._routed(routed)
-        self.routed.tell(owned)
+        self.routed.done(owned)
 
     def _routed(self, routed: Routed) -> None:
         for decision, count in routed.decisions:
@@ -427,7 +447,7 @@ class Worker:
         self._watch.progress += 1
 
     async def _assigned_changes(self, _: str, partition: int) -> int | None:
-        return await self.routed.take(partition, self._changes_id or "")
+        return await self.routed.take(partition, join_logs(*[self._logs[one] for one in self._routed_topics]))
 
     async def _assigned_events(self, _: str, partition: int) -> int | None:
         return (await self.routed.taken(partition)).position.side
@@ -436,7 +456,7 @@ class Worker:
         if not await read_prefix(self._redis, self.settings.prefix):
             self._die(StateLost(self.settings.prefix))
             await asyncio.Event().wait()  # nothing may be taken any more: the worker ends
-        return await self.owned.take(partition, self._topic_id or "")
+        return await self.owned.take(partition, self._logs[self.topics.signals.name])
 
     async def _tick(self) -> None:
         while True:
@@ -457,16 +477,18 @@ class Worker:
         except (*LOST, StoreUnavailable) as error:
             await self.routed.retake(owned, error)
 
-    async def _watch_log(self, kafka: Mapping[str, Any]) -> None:
-        """End where `signals` was made anew: if the new log is long enough, no reader would ever see it."""
-        signals = self.topics.signals.name
+    async def _watch_logs(self, kafka: Mapping[str, Any]) -> None:
+        """End where an input was made anew: if the new log is long enough, no reader would ever see it."""
         while True:
             await asyncio.sleep(LOG_LOOKED_AT)
-            with suppress(TopicsUnavailable):
-                found = await asyncio.to_thread(identify, self._bootstrap, signals, **kafka)
-                if found not in {self._topic_id, NO_TOPIC}:
-                    self._die(LogReplaced(signals))
-                    return
+            for topic, held in self._logs.items():
+                with suppress(TopicsUnavailable):
+                    if await asyncio.to_thread(identify, self._bootstrap, topic, **kafka) not in {
+                        held,
+                        NO_TOPIC,
+                    }:
+                        self._die(LogReplaced(topic))
+                        return
 
     async def _crash(self) -> None:
         self._die(await self.app.crashed())

@@ -58,6 +58,17 @@ class NoSuchLetter(ResegmentError):
         self.letter = letter
 
 
+class CutOff(ResegmentError):
+    """Only the beginning of a record was kept, so it cannot be sent again."""
+
+    def __init__(self, letter: str) -> None:
+        super().__init__(
+            f"of {letter} only the beginning was kept: it was too large for a message",
+            remedy="Let its source send it again, in smaller events.",
+        )
+        self.letter = letter
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(no_args_is_help=True, help="What was refused, and why.", epilog=EXAMPLE)
@@ -172,10 +183,12 @@ async def _retry(letters: list[str], reason: str | None, **given: Any) -> int:
         for letter in letters:
             if letter not in held:
                 raise NoSuchLetter(letter)
+            if not held[letter].is_whole:
+                raise CutOff(letter)
         chosen = [
             one
             for one in held.values()
-            if "topic" in one.about
+            if one.is_whole
             and (
                 one.id in letters
                 or (reason is not None and one.about.get("reason") == reason and one.retried is None)
@@ -184,7 +197,7 @@ async def _retry(letters: list[str], reason: str | None, **given: Any) -> int:
         async with KafkaPublisher(
             view.bootstrap, client_id="resegment-retry", security=view.security
         ) as publisher:
-            return await retry_letters(chosen, topic, publisher, time.time_ns() // 1_000_000)
+            return await retry_letters(chosen, view.topics, publisher, time.time_ns() // 1_000_000)
 
 
 def _read(**given: Any) -> dict[str, DeadLetter]:

@@ -243,6 +243,7 @@ async def _verify(**given: Any) -> tuple[int, list[Difference]]:
                 for _ in range(TRIES):
                     position = await view.reader.position(number)
                     stored = {name: value async for name, value in view.reader.raw_states(number)}
+                    timers = await view.reader.timers(number)
                     if await view.reader.position(number) == position:
                         break
                 else:
@@ -251,6 +252,6 @@ async def _verify(**given: Any) -> tuple[int, list[Difference]]:
                 if position is not None:
                     advance = bars.count(f"partition {number}", position.offset)
                     found += await replaying.verify_partition(
-                        number, engine, stored, position.offset, source, progress=advance
+                        number, engine, stored, timers, position.offset, source, progress=advance
                     )
     return accounts, found

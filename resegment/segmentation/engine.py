@@ -12,7 +12,7 @@ from resegment.schemas.fact import Fact
 from resegment.schemas.state import AccountState, Membership, decode_state
 from resegment.schemas.times import HORIZON, NEVER, format_instant
 from resegment.segmentation.account import Account
-from resegment.segmentation.evidence import give_reason
+from resegment.segmentation.evidence import give_reason, tell_value
 from resegment.segmentation.fold import Fold
 from resegment.segmentation.program import Program
 
@@ -187,10 +187,8 @@ class Engine:
         told: dict[str, Any] = {}
         for name, measure in self.program.told[new]:
             value = measure.value(account, t)
-            if isinstance(value, int) and abs(value) >= 1 << 63:
-                value = float(value)  # JSON and MessagePack have no greater ones
             if value is not None:
-                told[name] = sorted(value, key=str) if isinstance(value, set) else value
+                told[name] = tell_value(value)
         return told
 
     def _also(self, account: Account, new: int) -> tuple[str, ...]:

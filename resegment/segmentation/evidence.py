@@ -14,6 +14,8 @@ from resegment.segmentation.program import Ground, Program, SegmentTest
 
 MAX_EVIDENCE: Final = 3
 """How many facts a reason names for one test: the newest."""
+MAX_TEXT: Final = 1_000
+"""So many characters of a text an event carries at the most: a broker refuses an event that is too large."""
 
 
 def give_reason(program: Program, account: Account, t: int, old: int, new: int) -> dict[str, Any]:
@@ -51,8 +53,7 @@ def _holding(
                 entry["facts"] = len(facts)
                 entry["evidence"] = [cite(fact) for fact in facts[: -MAX_EVIDENCE - 1 : -1]]
             elif isinstance(leaf, MeasureLeaf | DecayLeaf):
-                value = leaf.measure.value(account, t)
-                entry["value"] = sorted(value, key=str) if isinstance(value, set) else value
+                entry["value"] = tell_value(leaf.measure.value(account, t))
         found.append(entry)
     return found
 
@@ -64,5 +65,20 @@ def cite(entry: Entry) -> dict[str, Any]:
         "kind": KINDS[entry.kind],
         "time": format_instant(entry.time),
         "source": entry.source,
-        **({"data": entry.data} if entry.data else {}),
+        **({"data": {name: _cut(value) for name, value in entry.data.items()}} if entry.data else {}),
     }
+
+
+def tell_value(value: Any) -> Any:
+    """A measured value as an event can carry it: sets in order, whole numbers beyond 64 bits as fractions, no endless text."""
+    if isinstance(value, set):
+        return sorted(map(_cut, value), key=str)
+    if isinstance(value, int) and abs(value) >= 1 << 63:
+        return float(value)  # JSON and MessagePack have no greater ones
+    return _cut(value)
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        return value[: MAX_TEXT - 1] + "…"
+    return value

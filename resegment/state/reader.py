@@ -183,6 +183,12 @@ class PrefixReader:
             if not cursor:
                 return
 
+    async def timers(self, partition: int) -> dict[str, int]:
+        """When each account of a partition is due (ms), as far as there is an instant."""
+        with answering("read the deadlines"):
+            answer: Any = self._client.zrange(self._keys[partition].deadlines, 0, -1, withscores=True)
+            return {name.decode(): int(score) for name, score in await answer}
+
     async def look(self, now: int | None = None) -> list[PartitionLook]:
         """Every partition. What is due is due by `now` (ms), or by each partition's own clock."""
         return await self._look(self._keys, now)

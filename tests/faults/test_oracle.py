@@ -29,10 +29,17 @@ async def test_the_oracle_sees_what_is_lost_made_up_and_doubled(arena: Arena) ->
     async with KafkaPublisher(run.kafka) as publisher:
         again = {**event, "data": {**event["data"], "to": "elsewhere"}}
         beyond = {**event, "id": "made-up", "data": {**event["data"], "sequence_number": 99}}
+        swapped = [
+            {
+                "id": f"late-{number}",
+                "data": {**event["data"], "account": "late.example", "sequence_number": number},
+            }
+            for number in (2, 1)
+        ]
         await publisher.publish(
             [
                 Message(run.topics.segment_changes.name, first.key, orjson.dumps(one))
-                for one in (again, beyond)
+                for one in (again, beyond, *swapped)
             ]
         )
     keys = PartitionKeys.of(run.prefix, partition_of(account.encode(), PARTITIONS))
@@ -41,3 +48,4 @@ async def test_the_oracle_sees_what_is_lost_made_up_and_doubled(arena: Arena) ->
     found = await run.judge()
     await run.client.aclose()
     assert all(found.counts), found
+    assert found.gaps == 2, "one number left out, and one that came too late"

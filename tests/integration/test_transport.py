@@ -246,6 +246,27 @@ async def test_a_batch_that_fails_for_too_long_ends_in_the_fatal_call_and_is_not
     assert seen.offsets() == list(range(20))
 
 
+async def test_a_batch_that_takes_too_long_is_broken_off_and_given_again(
+    bootstrap: str, publisher: KafkaPublisher, topics: declared.Topics
+) -> None:
+    name, group = topics.signals.name, f"{topics.prefix}-hanging"
+    await publisher.publish(numbered(name, 5))
+    seen, broken_off = Seen(), 0
+
+    async def hang_once(batch: Batch) -> None:
+        nonlocal broken_off
+        if not broken_off:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                broken_off += 1
+        await seen(batch)
+
+    async with reading(bootstrap, group, [name], hang_once, retry=Retry(first=0.01, deadline=0.2)):
+        await seen.records(5)
+    assert (seen.offsets(), broken_off) == (list(range(5)), 1)
+
+
 async def test_reading_begins_where_the_position_hook_says_even_before_the_committed_offset(
     bootstrap: str, publisher: KafkaPublisher, topics: declared.Topics
 ) -> None:

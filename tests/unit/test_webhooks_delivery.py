@@ -422,7 +422,7 @@ async def test_a_dead_letter_comes_back_for_its_endpoint_only_even_the_second_ti
     await setting.work([record(5)])
     for _ in range(2):
         (letter,) = setting.letters.messages
-        again = revive(RecordedMessage(0, 0, letter.key, letter.value, letter.headers))
+        again = revive(RecordedMessage(0, 0, letter.key, letter.value, letter.headers), "signals")
         assert (again.topic, again.partition, again.key) == ("commands", 3, b"acme.com")
         assert [one for one in again.headers if one[0] == "endpoint"] == [("endpoint", b"crm")]
         setting.letters.messages.clear()
