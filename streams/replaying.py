@@ -155,7 +155,7 @@ async def verify_partition(
         if in_log is None:
             differences.append(Difference(name, "account", state.membership.segment, None))
         else:
-            latest = _look_again(engine, name, in_log, owned.position.clock)
+            latest = look_again(engine, name, in_log, owned.position.clock)
             differences += compare_states(name, state, latest)
     for name, value in expected.items():
         differences.append(Difference(name, "account", None, decode_state(value).membership.segment))
@@ -185,7 +185,7 @@ def compare_states(name: str, in_redis: AccountState, in_log: AccountState) -> l
     return found
 
 
-def _look_again(engine: Engine, name: str, value: bytes, clock: int) -> AccountState:
+def look_again(engine: Engine, name: str, value: bytes, clock: int) -> AccountState:
     """The state with the latest deadline that is right at the clock: judged as late as can be."""
     account = engine.load(name, value)
     engine.learn(account, (), clock)

@@ -1,15 +1,19 @@
-"""What a change says of the segment that was left."""
+"""What a change says of the segment that was left, and of what holds."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from resegment.schemas.fact import Fact
 from resegment.segmentation.definition import read_definition
 from resegment.segmentation.engine import Engine
+from resegment.segmentation.evidence import MAX_TEXT
 from resegment.segmentation.program import Program
+from tests.builders import Rig, facts_of, run, signals
+from tests.oracle.cases import day, funding, hiring, only
 
 DAY = 86_400_000
 FILE = """
@@ -93,3 +97,18 @@ def test_only_tests_that_keep_the_segment_left_from_being_true_are_named(
     when: str, before: dict[str, Any], after: dict[str, Any], expected: list[str]
 ) -> None:
     assert no_longer(when, before, after) == expected
+
+
+async def test_no_value_of_a_change_is_too_great_for_json_nor_too_long_for_a_broker() -> None:
+    file = only(
+        {"raised": {"gt": 0}, "all": [{"event": "hiring", "where": {"title": {"contains": "s"}}}]},
+        {"raised": {"sum": "funding", "field": "amount_usd"}},
+    )
+    events = [funding(day(0), amount_usd=18 * 10**18, id=f"f{number}") for number in range(3)]
+    events += [hiring(day(0), title="s" * 5_000, id=f"h{number}") for number in range(3)]
+    rig = await run(Rig(file), [signals(facts_of(events))])
+    await rig.deliver()
+    (message,) = rig.published.messages
+    raised, hired = orjson.loads(message.value or b"")["data"]["reason"]["holds"]
+    assert raised["value"] == 3 * 18e18
+    assert [len(one["data"]["title"]) for one in hired["evidence"]] == [MAX_TEXT] * 3

@@ -1,0 +1,54 @@
+"""Dead letters: what is kept of a record, and what is sent again."""
+
+from __future__ import annotations
+
+import pytest
+
+from resegment.agents.batch import Batch, RecordedMessage
+from resegment.agents.dead_letters import MAX_BYTES, bury, read_letter, revive
+from resegment.errors import RefusedEvent
+
+REFUSED = RefusedEvent("decision-failed", "a rule raised")
+TIME = 1_769_850_000_007
+
+
+def letter_of(record: RecordedMessage, topic: str = "signals") -> RecordedMessage:
+    made = bury("dead-letters", Batch(topic, 3, [record]), record, REFUSED)
+    return RecordedMessage(0, 0, made.key, made.value, made.headers)
+
+
+def size(record: RecordedMessage) -> int:
+    return sum(
+        map(len, (record.key or b"", record.value or b"", *(part for one in record.headers for part in one)))
+    )
+
+
+@pytest.mark.parametrize("place", ["key", "value", "headers"])
+def test_a_record_as_large_as_a_broker_takes_fits_into_its_letter_and_is_told_to_be_cut_off(
+    place: str,
+) -> None:
+    big = b"x" * 1_040_000
+    record = RecordedMessage(
+        7, TIME, big if place == "key" else b"k", big if place == "value" else b"v",
+        [("h", big)] if place == "headers" else [],
+    )  # fmt: skip
+    letter = letter_of(record)
+    assert size(letter) < 1_000_000
+    assert read_letter(letter.headers, letter.key, letter.value)["truncated"] == str(len(record.value or b""))
+
+
+def test_what_fits_is_kept_to_the_byte() -> None:
+    record = RecordedMessage(7, TIME, b"k", b"v" * (MAX_BYTES - 10), [("h", b"1")])
+    again = revive(letter_of(record), "signals")
+    assert (again.key, again.value, list(again.headers)) == (record.key, record.value, [("h", b"1")])
+
+
+def test_a_signal_is_sent_again_with_its_own_time_for_that_moves_the_clock() -> None:
+    record = RecordedMessage(7, TIME, b"k", b"v")
+    again = revive(letter_of(record), "signals")
+    assert (again.topic, again.partition, again.timestamp) == ("signals", 3, TIME)
+
+
+def test_a_trigger_is_sent_again_as_one_of_now_for_old_ones_would_be_deleted() -> None:
+    record = RecordedMessage(7, TIME, b"k", b"v")
+    assert revive(letter_of(record, "triggers.funding"), "signals").timestamp is None
