@@ -41,7 +41,7 @@ def bury(
         about["endpoint"] = endpoint
     kept = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
     key, value = record.key or b"", record.value or b""
-    if len(key) + len(value) + sum(len(name) + len(one) for name, one in kept) > MAX_BYTES:
+    if len(key) + len(value) + sum(len(name) + len(one or b"") for name, one in kept) > MAX_BYTES:
         about["truncated"] = str(len(value))
         value, key, kept = value[:KEPT_BYTES], key[:KEPT_BYTES], []
     own = [(PREFIX + name, text.encode()) for name, text in about.items()]

@@ -93,6 +93,7 @@ class Arena:
                 one.kill()
                 await one.wait()
             await scenario.client.aclose()
+            await scenario.clear()
         row.runs += 1
         row.fired += harm.result()
         row.seconds += time.monotonic() - began

@@ -309,6 +309,16 @@ class Scenario:
             code = await self.stop(worker)
             assert code == 0, f"a clean stop ended with {code}"
 
+    async def clear(self) -> None:
+        """Delete the topics: a broker with thousands of partitions takes a minute to come back."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka, request_timeout_ms=5_000)
+        with suppress(KafkaError):
+            try:
+                await admin.start()
+                await admin.delete_topics([one.name for one in self.topics])
+            finally:
+                await admin.close()
+
     # The oracle
 
     async def judge(self, *, oracle: str = "backtest") -> Figures:
