@@ -59,7 +59,9 @@ class Evidence(BaseModel):
     kind: Kind = Field(json_schema_extra={OPEN: True})
     time: Instant
     source: str
-    data: dict[str, Any] | None = Field(None, description="The fields that the segments file uses")
+    data: dict[str, Any] | None = Field(
+        None, description="The fields that the segments file uses; texts of over 1,000 characters are cut"
+    )
 
 
 class Holding(BaseModel):
@@ -123,7 +125,10 @@ class SegmentChangeData(BaseModel):
     standing: list[str] = Field(
         [], description="Suppressions (suppress:NAME) and territories (territory:TEAM/MEMBER) that hold"
     )
-    values: dict[str, Any] = Field({}, description="Attributes and traits that the play's texts use")
+    values: dict[str, Any] = Field(
+        {},
+        description="Attributes and traits that the play's texts use; texts of over 1,000 characters are cut",
+    )
 
 
 class WorkflowCommandData(BaseModel):
