@@ -40,6 +40,9 @@ class Announce(Protocol):
 
 Owned = OwnedPartition[Account]
 
+Said = tuple[SegmentChange, Message | None]
+"""A change, and its message where it is announced."""
+
 
 @dataclass(frozen=True, slots=True)
 class Segmented:
@@ -88,20 +91,20 @@ async def segment(
         if not records:
             return Segmented(clock=owned.position.clock)
         learning = _read(batch, records, owned.position.clock, dead_letters)
-        changes: list[SegmentChange] = []
+        said: list[Said] = []
         with owned.all_or_nothing():
             accounts = await owned.accounts(learning.known)
             for name, account in list(accounts.items()):
                 try:
-                    changes += _learn(engine, account, learning.known[name], learning.clock)
+                    said += _say(_learn(engine, account, learning.known[name], learning.clock), announce)
                 except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
                     accounts[name] = await _learn_apart(
-                        batch, owned, engine, name, learning, changes, dead_letters, error
+                        batch, owned, engine, name, learning, said, announce, dead_letters, error
                     )
             if learning.letters:
                 await publisher.publish(learning.letters)
             position = position_after(owned.position, records[-1], learning.clock)
-            await _commit(owned, position, accounts.values(), changes, learning.outcomes, announce)
+            changes = await _commit(owned, position, accounts.values(), said, learning.outcomes, announce)
         return Segmented(learning.facts, learning.ticks, changes, learning.refused, learning.clock)
 
 
@@ -111,33 +114,36 @@ async def decide_due(owned: Owned, engine: Engine, *, announce: Announce | None)
         if not owned.due or owned.fence is None:
             return ()
         clock = owned.position.clock
-        changes: list[SegmentChange] = []
+        said: list[Said] = []
         with owned.all_or_nothing():
             accounts: list[Account] = []
             for name, state in owned.due:
                 account = owned.account(name, state)
                 try:
-                    changes += engine.advance(account, clock, clock)
+                    said += _say(engine.advance(account, clock, clock), announce)
                 except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
                     account = owned.suspend(name, state, error)
                 accounts.append(account)
-            await _commit(owned, owned.position, accounts, changes, (), announce)
-        return changes
+            return await _commit(owned, owned.position, accounts, said, (), announce)
+
+
+def _say(changes: Sequence[SegmentChange], announce: Announce | None) -> list[Said]:
+    return [(one, None if announce is None else announce.change(one)) for one in changes]
 
 
 async def _commit(
     owned: Owned,
     position: Position,
     accounts: Iterable[Account],
-    changes: list[SegmentChange],
+    said: list[Said],
     outcomes: Sequence[Fact],
     announce: Announce | None,
-) -> None:
+) -> list[SegmentChange]:
     """Commit, with the messages of changes, then with those that only the router reads."""
-    changes.sort(key=lambda change: change.effective_at)
-    messages: list[Message] = []
+    said.sort(key=lambda one: one[0].effective_at)
+    changes = [change for change, _ in said]
+    messages = [message for _, message in said if message is not None]
     if announce is not None:
-        messages += [announce.change(one) for one in changes]
         messages += [message for one in outcomes if (message := announce.outcome(one)) is not None]
     for account in accounts:
         if account.news:
@@ -145,6 +151,7 @@ async def _commit(
                 messages += [announce.standing(one) for one in account.news]
             account.news.clear()
     await owned.commit(position, accounts, messages, sizes=tally(changes), decided=len(changes))
+    return changes
 
 
 def _read(batch: Batch, records: Sequence[Record], clock: int, dead_letters: str) -> _Learning:
@@ -196,7 +203,8 @@ async def _learn_apart(
     engine: Engine,
     name: str,
     learning: _Learning,
-    changes: list[SegmentChange],
+    said: list[Said],
+    announce: Announce | None,
     dead_letters: str,
     error: Exception,
 ) -> Account:
@@ -208,7 +216,7 @@ async def _learn_apart(
             tried = [*good, (at, [fact], [record])]
             account = (await owned.accounts([name]))[name]
             try:
-                _learn(engine, account, tried, learning.clock)
+                _say(_learn(engine, account, tried, learning.clock), announce)
                 good = tried
             except Exception as cause:  # noqa: BLE001  # the same border, for one fact
                 refused = RefusedEvent("decision-failed", f"{type(cause).__name__}: {cause}")
@@ -217,7 +225,7 @@ async def _learn_apart(
             owned.drop(name)
     account = (await owned.accounts([name]))[name]
     if good:
-        changes += _learn(engine, account, good, learning.clock)
+        said += _say(_learn(engine, account, good, learning.clock), announce)
     elif not learning.refused:
         raise error
     return account

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resegment.agents.batch import RecordedMessage
+from resegment.agents.batch import Message, RecordedMessage
 from resegment.agents.ownership import OutOfStep
+from resegment.schemas.change import SegmentChange
 from resegment.segmentation.backtest import backtest
 from resegment.segmentation.engine import Engine
 from resegment.state.port import Commit, Committed, Fenced, RolledBack, StoreUnavailable
+from resegment.streams.announcing import Announcer
 from resegment.streams.publisher import PublishFailed
 from tests.builders import Rig, facts_of, moves, run, signal, signals, ticking
 from tests.oracle.cases import BRIEF, FUNDED, day, event, funding, hiring, only, segments, snapshot
@@ -176,6 +178,25 @@ async def test_a_rule_that_raises_sets_its_fact_aside_and_the_others_go_on(
     assert (headers["dl_topic"], headers["dl_offset"]) == (b"signals", b"2")
     assert b"ZeroDivisionError" in headers["dl_message"]
     assert rig.owned.position.offset == 4
+
+
+async def test_a_change_that_cannot_be_put_into_words_sets_its_fact_aside_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    change = Announcer.change
+
+    def fail(announcer: Announcer, one: SegmentChange) -> Message:
+        if one.account == "company-2.com":
+            raise TypeError("Integer exceeds 64-bit range")
+        return change(announcer, one)
+
+    monkeypatch.setattr(Announcer, "change", fail)
+    events = [company(1, day(0), id="good"), company(2, day(0), id="poison"), company(3, day(0), id="behind")]
+    rig = await run(Rig(WEEK), [signals(facts_of(events))])
+    assert [move[0] for move in rig.net] == ["company-1.com", "company-3.com"]
+    (letter,) = rig.published.to("dead-letters")
+    assert dict(letter.headers)["dl_message"] == b"TypeError: Integer exceeds 64-bit range"
+    assert rig.owned.position.offset == 3
 
 
 async def test_an_account_that_cannot_be_decided_at_its_deadline_holds_up_no_other(
