@@ -12,8 +12,8 @@ from resegment.schemas.times import format_instant, parse_instant
 
 PREFIX = "dl_"
 """What the names of a dead letter's own headers begin with; the others are the original's."""
-MAX_BYTES = 800_000
-"""Of key, value and headers together: with the reason's own they stay below the MB that a broker takes."""
+MAX_BYTES = 1_000_000
+"""Of key, value and headers together: with the reason's own they stay below the 1,048,588 that a broker takes."""
 KEPT_BYTES = 100_000
 """So much is kept of each part of what is larger: enough to see what it was."""
 ONLY = "endpoint"
@@ -41,7 +41,7 @@ def bury(
         about["endpoint"] = endpoint
     kept = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
     key, value = record.key or b"", record.value or b""
-    if len(key) + len(value) + sum(len(name) + len(one or b"") for name, one in kept) > MAX_BYTES:
+    if len(key) + len(value) + sum(len(name) + len(one or b"") + 8 for name, one in kept) > MAX_BYTES:
         about["truncated"] = str(len(value))
         value, key, kept = value[:KEPT_BYTES], key[:KEPT_BYTES], []
     own = [(PREFIX + name, text.encode()) for name, text in about.items()]

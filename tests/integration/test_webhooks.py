@@ -352,7 +352,7 @@ async def test_a_dead_letter_that_is_retried_goes_to_its_endpoint_only(
         assert letter.about["endpoint"] == "refusing"
         assert letter.id.endswith(":refusing")
         refusing.answer = 200
-        await retry_letters([letter], topics.dead_letters.name, publisher, 1)
+        await retry_letters([letter], topics, publisher, 1)
         await refusing.until(lambda: len(refusing.taken) == 1)
         await publisher.publish([command(topics, 2, "acme.com")])
         await other.until(lambda: len(other.received) >= 2)
