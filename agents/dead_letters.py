@@ -26,7 +26,7 @@ def bury(
     """The dead letter of one record: key, value and headers as they were, the reason in headers of its own.
 
     `endpoint`: the one that the record could not be delivered to. Of a record that would not fit into a message
-    as a broker takes it, the value is cut off, and what it measured is told.
+    as a broker takes it, key and value are cut off, its headers left out, and what the value measured is told.
     """
     about = {
         "reason": refused.reason,

@@ -14,7 +14,7 @@ import faust
 from resegment.agents.batch import Batch
 from resegment.streams.application import Application
 from resegment.streams.chunks import Chunk
-from resegment.streams.feed import Hooks, Positions, Released
+from resegment.streams.feed import GIVE_UP_AFTER, Hooks, Positions, Released
 from resegment.streams.transport import Consumer
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Retry:
 
     first: float = 0.1
     longest: float = 5.0
-    give_up_after: float = 300.0
+    give_up_after: float = GIVE_UP_AFTER
     deadline: float = 45.0
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+GIVE_UP_AFTER: Final = 300.0
+"""Seconds for which a worker tries on, at one place, before it ends for its supervisor to start it anew."""
 
 Positions = Callable[[str, int], Awaitable[int | None]]
 Lost = Callable[[str, int, int], None]
@@ -33,7 +36,7 @@ class Feed:
     """How long a broker may hold an empty fetch. One that polls (Tansu) answers after half of it."""
     drain_timeout: float = 3.0
     """How long a stop waits for the chunks in work, and for the commit of their offsets, before it cancels them."""
-    placement_timeout: float = 300.0
+    placement_timeout: float = GIVE_UP_AFTER
     """How long the position of a partition may stay unknown before the worker gives up."""
     lost: Lost | None = None
     hooks: dict[str, Hooks] = field(default_factory=dict)

@@ -106,9 +106,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         lost: dict[TP, int] = {}
         for tp in partitions:
             begin = earliest[tp]
-            offset = starts[TP(*tp)] = committed[tp].offset if tp in committed else begin
+            offset = committed[tp].offset if tp in committed else begin
+            starts[TP(*tp)] = max(offset, begin)
             if offset < begin:
-                starts[TP(*tp)], lost[TP(*tp)] = begin, begin - offset
+                lost[TP(*tp)] = begin - offset
         return starts, lost
 
     async def ends(self, tps: Iterable[TP]) -> dict[TP, int]:

@@ -17,6 +17,7 @@ from resegment.agents.relay import relay
 from resegment.errors import ResegmentError
 from resegment.metrics import Metrics
 from resegment.state.port import Fenced, RolledBack, StoreUnavailable
+from resegment.streams.feed import GIVE_UP_AFTER
 from resegment.streams.publisher import PublishFailed
 
 log = structlog.get_logger(__name__)
@@ -72,7 +73,7 @@ class Holdings(Generic[A]):
         new_logs_are_expected: bool,
         relay: str = "relay",
         due: str = "deadlines",
-        patience: float = 300.0,
+        patience: float = GIVE_UP_AFTER,
     ) -> None:
         self._own, self._decide_due, self._publisher = own, decide, publisher
         self._metrics, self._restart, self._failed = metrics, restart, failed

@@ -34,8 +34,8 @@ class DeadLetter:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it can be sent again: all is there, and where it came from is known."""
-        return "topic" in self.about and "truncated" not in self.about
+        """Whether all of the record was kept."""
+        return "truncated" not in self.about
 
     def describe(self) -> dict[str, Any]:
         """The letter as plain JSON data."""

@@ -188,7 +188,8 @@ async def _retry(letters: list[str], reason: str | None, **given: Any) -> int:
         chosen = [
             one
             for one in held.values()
-            if one.is_whole
+            if "topic" in one.about
+            and one.is_whole
             and (
                 one.id in letters
                 or (reason is not None and one.about.get("reason") == reason and one.retried is None)

@@ -29,7 +29,12 @@ class Worker:
     def __init__(self, *, patience: float) -> None:
         self.rig, self.publisher, self.ended = Rig(FILE), Published(), list[BaseException]()
         self.publisher.failures = 1_000
-        self.holdings: Holdings[Account] = Holdings(
+        self.patience = patience
+        self.holdings = self.make_holdings()
+
+    def make_holdings(self) -> Holdings[Account]:
+        """What it owns for one stage: nothing yet."""
+        return Holdings(
             own=lambda _: self.rig.owned,
             decide=self.never,
             publisher=self.publisher,
@@ -37,7 +42,7 @@ class Worker:
             restart=self.never,
             failed=self.ended.append,
             new_logs_are_expected=False,
-            patience=patience,
+            patience=self.patience,
         )
 
     async def never(self, what: object) -> None:
@@ -103,15 +108,7 @@ async def test_a_worker_with_lag_that_gets_nothing_done_ends_by_itself(worker: W
 
     watch = Watch(
         holdings=worker.holdings,
-        routed=Holdings[Account](
-            own=lambda _: worker.owned,
-            decide=worker.never,
-            publisher=worker.publisher,
-            metrics=Metrics(),
-            restart=worker.never,
-            failed=worker.ended.append,
-            new_logs_are_expected=False,
-        ),  # type: ignore[arg-type]
+        routed=worker.make_holdings(),
         metrics=Metrics(),
         registry=Silent(),
         segments=[],
