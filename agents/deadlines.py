@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from resegment.agents.batch import Message, Publisher
-from resegment.agents.ownership import OwnedPartition
+from resegment.agents.partition import OwnedPartition
 from resegment.agents.segmenter import TICK
 
 

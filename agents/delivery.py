@@ -9,11 +9,11 @@ from typing import Any, Final, Literal, Self
 import orjson
 
 from resegment.agents.batch import Batch, Publisher, Record
-from resegment.agents.breaker import Breaker
+from resegment.agents.circuit_breaker import Breaker
 from resegment.agents.dead_letters import ONLY, bury
 from resegment.errors import RefusedEvent, ResegmentError
-from resegment.sinks.endpoints import Endpoint
-from resegment.sinks.port import Answer, Webhook
+from resegment.sinks.webhook.endpoints import Endpoint
+from resegment.sinks.webhook.port import Answer, Webhook
 
 GRACE: Final = 600.0
 """Seconds for which an old command is tried where its endpoint has only just begun to fail."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from resegment.agents.batch import Publisher
-from resegment.agents.ownership import OwnedPartition, decode_outbox
+from resegment.agents.partition import OwnedPartition, decode_outbox
 
 
 async def relay(owned: OwnedPartition[Any], *, publisher: Publisher, most: int = 32) -> int:

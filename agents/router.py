@@ -11,15 +11,15 @@ import msgspec
 
 from resegment.agents.batch import Batch, Message, Publisher, Record
 from resegment.agents.dead_letters import bury
-from resegment.agents.ownership import OwnedPartition, position_after
+from resegment.agents.partition import OwnedPartition, position_after
 from resegment.errors import RefusedEvent
-from resegment.routing.course import Courses, RoutedAccount, Steps
+from resegment.routing.enrollment import Courses, RoutedAccount, Steps
 from resegment.schemas.assignment import Answer, Ask
 from resegment.schemas.outgoing import CONTENT_TYPE, WorkflowCommand, encode_command
 from resegment.schemas.routing import Decision, decode_change, decode_routing_event, encode_routed
 from resegment.schemas.times import parse_duration, parse_instant
-from resegment.state.owners import OwnerStore
-from resegment.state.port import Position
+from resegment.state.owner_store import OwnerStore
+from resegment.state.partition_store import Position
 
 Owned = OwnedPartition[RoutedAccount]
 

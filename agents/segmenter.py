@@ -10,13 +10,13 @@ import msgspec
 
 from resegment.agents.batch import Batch, Message, Publisher, Record
 from resegment.agents.dead_letters import bury
-from resegment.agents.ownership import OwnedPartition, position_after, tally
+from resegment.agents.partition import OwnedPartition, position_after, tally
 from resegment.errors import RefusedEvent
 from resegment.schemas.change import SegmentChange, StandingChange
 from resegment.schemas.fact import Fact, decode_fact
-from resegment.segmentation.account import Account
-from resegment.segmentation.engine import Engine
-from resegment.state.port import Position
+from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.engine import Engine
+from resegment.state.partition_store import Position
 
 TICK: Final = "tick"
 """The header of a record of `signals` that carries no fact, only time."""

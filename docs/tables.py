@@ -1,6 +1,6 @@
 """Writes the tables of topics and metrics into docs/operations.md, from the code that declares them.
 
-`python docs/tables.py` writes them anew.
+`python docs/tables.py` writes them again.
 """
 
 # ruff: noqa: INP001 -- a script
@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from resegment.metrics import Metrics
-from resegment.streams.topics import Topics
+from resegment.streams.kafka.topics import Topics
 
 PAGE = Path(__file__).with_name("operations.md")
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from resegment.schemas.domains import registrable_domain
-from resegment.sources.yc import Event, read_files
+from resegment.identity.domains import registrable_domain
+from resegment.sources.providers.yc import Event, read_files
 
 HERE = Path(__file__).parent
 SEED = 20211202

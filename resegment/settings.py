@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from resegment.errors import ResegmentError
 from resegment.schemas.times import parse_duration
 
 ENV_PREFIX: Final = "RESEGMENT_"
@@ -108,3 +109,17 @@ class Settings(BaseSettings):
         "info", description="What is logged at the least"
     )
     log_format: Literal["console", "json"] = Field("console", description="How: for people, or as JSON lines")
+
+
+class InsecureSettings(ResegmentError):
+    """Settings that would send a password in plain text, or that contradict each other."""
+
+
+def read_secret(name: str, given: Any, file: Path | None) -> str | None:
+    """Return the secret in the file, or the given one. Raises InsecureSettings if the file cannot be read."""
+    if file is not None:
+        try:
+            return file.read_text("utf-8").strip()
+        except OSError as error:
+            raise InsecureSettings(f"the file of {name} cannot be read: {error}") from error
+    return None if given is None else str(given.get_secret_value())

@@ -9,7 +9,7 @@ import orjson
 from pydantic import ValidationError
 
 from resegment.errors import RefusedEvent
-from resegment.schemas.domains import registrable_domain
+from resegment.identity.domains import registrable_domain
 from resegment.schemas.events import DATA, Envelope, plain_fields
 from resegment.schemas.fact import EARLIEST, LATEST, Fact
 from resegment.schemas.times import format_instant, parse_instant

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from resegment.errors import ResegmentError
-from resegment.state.failures import answering
-from resegment.state.keys import lists_key, prefix_key
+from resegment.state.redis.errors import answering
+from resegment.state.redis.keys import lists_key, prefix_key
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -9,11 +9,11 @@ import msgspec
 import orjson
 
 from resegment.agents.batch import Batch, Headers, Message, RecordedMessage
-from resegment.agents.ownership import OwnedPartition
+from resegment.agents.partition import OwnedPartition
 from resegment.agents.relay import relay
 from resegment.agents.router import Routed, Router, hear, pass_time, route, route_due
 from resegment.agents.segmenter import TICK, Segmented, decide_due, segment
-from resegment.routing.course import Courses
+from resegment.routing.enrollment import Courses
 from resegment.routing.policy import Policy
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.decoding import read_event
@@ -22,13 +22,13 @@ from resegment.schemas.routing import Mode, RoutedState, RoutingEvent, decode_ro
 from resegment.schemas.state import AccountState, decode_state
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.definition import Definition, read_definition
-from resegment.segmentation.engine import Engine, net_changes
-from resegment.segmentation.program import Program
-from resegment.state.memory import Memory, PartitionStore
-from resegment.state.owners_memory import OwnerStore
-from resegment.streams.announcing import Announcer
-from resegment.streams.publisher import PublishFailed
-from resegment.streams.topics import Topics
+from resegment.segmentation.evaluation.engine import Engine, net_changes
+from resegment.segmentation.evaluation.program import Program
+from resegment.state.memory.owners import OwnerStore
+from resegment.state.memory.partition import Memory, PartitionStore
+from resegment.streams.kafka.publisher import PublishFailed
+from resegment.streams.kafka.topics import Topics
+from resegment.streams.message_factory import Announcer
 
 Json = Any
 Move = tuple[str, str | None, str, int]

@@ -10,10 +10,10 @@ import orjson
 from resegment.schemas.decoding import read_event
 from resegment.schemas.fact import Fact
 from resegment.schemas.times import parse_instant
-from resegment.segmentation.backtest import backtest
 from resegment.segmentation.definition import Definition, read_definition
-from resegment.segmentation.program import Program
-from resegment.sources.yc import read_files
+from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.inspection.backtest import backtest
+from resegment.sources.providers.yc import read_files
 from tests.builders import Move, moves
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -12,27 +12,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from resegment.cli import (
+from resegment.cli.definition import backtest, explain, play, schema, segments
+from resegment.cli.operations import (
     accounts,
-    backtest,
-    bench,
     changes,
     dead_letters,
-    deliver,
-    demo,
-    explain,
-    ingest,
     owners,
-    play,
     recovery,
     routing,
-    schema,
-    segments,
     status,
-    up,
     webhooks,
-    worker,
 )
+from resegment.cli.runtime import bench, deliver, demo, ingest, up, worker
 from resegment.errors import ResegmentError
 
 COMMANDS = (
@@ -116,12 +107,12 @@ def _root(
 
 def _is_wrong_input(error: ResegmentError) -> bool:
     from resegment.cli.connection import WrongUse
-    from resegment.segmentation.diagnostics import InvalidSegments
-    from resegment.sinks.endpoints import InvalidWebhooks
-    from resegment.sources.aliases import WrongAliases
-    from resegment.sources.located import WrongFile
+    from resegment.documents.diagnostics import InvalidSegments
+    from resegment.identity.aliases import WrongAliases
+    from resegment.sinks.webhook.endpoints import InvalidWebhooks
+    from resegment.sources.files.located import WrongFile
+    from resegment.sources.providers.yc import MalformedRow
     from resegment.sources.segments import NoSegmentsFile
-    from resegment.sources.yc import MalformedRow
 
     return isinstance(
         error,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 
@@ -14,14 +14,22 @@ from resegment.schemas.routing import Mode, RoutedState, Target
 from resegment.schemas.segments import OnExit, Qualification, Suppression, Team
 from resegment.schemas.times import parse_duration
 from resegment.segmentation.definition import Definition
-from resegment.segmentation.gates import suppression_gate
-from resegment.segmentation.plays import compile_play, render_play
+from resegment.segmentation.language.gates import suppression_gate
+from resegment.segmentation.plays.rendering import compile_play, render_play
 
 WAITING_IS_LOOKED_AT: Final = 15 * 60_000
 """How often, ms, an account that waits asks whether its turn has come: others may have left the queue."""
 
+FIRST_MODE: Final[Mode] = "none"
+"""The mode of a prefix for which no mode is set: a first load enrolls no account."""
+
 Lists = Mapping[str, Collection[str]]
 """The accounts of each suppression that is a list, by its name."""
+
+
+def mode_of(text: str | None) -> Mode:
+    """Return the mode that a prefix keeps as text."""
+    return next((one for one in get_args(Mode) if one == text), FIRST_MODE)
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 
 from resegment.schemas.assignment import Candidate
 from resegment.schemas.segments import Member, Order, Team, Weekday
-from resegment.segmentation.gates import territory_gate
+from resegment.segmentation.language.gates import territory_gate
 
 _DAY: Final = 86_400_000
 _EPOCH: Final = dt.date(1970, 1, 1)

@@ -11,6 +11,8 @@ from typing import Any, Final
 import orjson
 from pydantic import ValidationError
 
+from resegment.documents.diagnostics import Diagnostic, InvalidSegments, Path, Problems
+from resegment.documents.yaml import Document, merge_documents, parse_document
 from resegment.schemas.events import Firmographic
 from resegment.schemas.segments import (
     FallbackEntry,
@@ -27,7 +29,7 @@ from resegment.schemas.segments import (
     TestEntry,
 )
 from resegment.schemas.times import parse_duration
-from resegment.segmentation.conditions import (
+from resegment.segmentation.language.conditions import (
     Compare,
     Condition,
     Decay,
@@ -36,13 +38,11 @@ from resegment.segmentation.conditions import (
     Some,
     Trait,
 )
-from resegment.segmentation.diagnostics import Diagnostic, InvalidSegments, Path, Problems
-from resegment.segmentation.document import Document, merge_documents, parse_document
-from resegment.segmentation.gates import Gate, read_gates
-from resegment.segmentation.grammar import WORDS, Grammar, trait_type
-from resegment.segmentation.references import check_actionable, check_names, check_traits
-from resegment.segmentation.shape import check_durations, report_shape
-from resegment.segmentation.template_checks import check_templates
+from resegment.segmentation.language.gates import Gate, read_gates
+from resegment.segmentation.language.parser import WORDS, Grammar, trait_type
+from resegment.segmentation.language.references import check_actionable, check_names, check_traits
+from resegment.segmentation.language.schema_errors import check_durations, report_shape
+from resegment.segmentation.plays.validation import check_templates
 
 _UNKNOWN_ANYWHERE: Final = frozenset({"unknown-key", "unknown-kind", "unknown-operator"})
 """Words that no other part of the file could make known."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from resegment.errors import RefusedEvent, ResegmentError
-from resegment.schemas.domains import registrable_domain
+from resegment.identity.domains import registrable_domain
 
 
 class WrongList(ResegmentError):

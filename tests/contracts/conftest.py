@@ -12,8 +12,9 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from resegment.embedded.servers import RedisServer
-from resegment.state import memory, redis
-from resegment.state.port import PartitionStore
+from resegment.state.memory import partition as memory
+from resegment.state.partition_store import PartitionStore
+from resegment.state.redis import partition as redis
 
 Open = Callable[[int], PartitionStore]
 """Opens a partition, once more if need be, as another worker does."""

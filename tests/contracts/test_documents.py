@@ -22,13 +22,13 @@ from typer.testing import CliRunner
 
 from resegment.agents.dead_letters import bury
 from resegment.cli import build
-from resegment.console.contracts import NAMES, asyncapi, documents, schema
-from resegment.console.reference import describe_settings
+from resegment.console.definition.contracts import NAMES, asyncapi, documents, schema
+from resegment.console.definition.settings_reference import describe_settings
 from resegment.errors import RefusedEvent
+from resegment.schemas.contracts.jsonschema import event_schema, header_schema
 from resegment.schemas.decoding import read_event
 from resegment.schemas.events import DATA
 from resegment.schemas.fact import KINDS
-from resegment.schemas.jsonschema import event_schema, header_schema
 from resegment.settings import Settings
 from tests.builders import Rig, Routing, definition_of, facts_of, run, signals, ticking, trigger
 from tests.contracts.examples import BY_KIND, CONTRACTS, EVENTS

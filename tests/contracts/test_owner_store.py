@@ -24,9 +24,10 @@ from resegment.schemas.assignment import (
     Throttle,
     Waiting,
 )
-from resegment.state import owners_memory, owners_redis
-from resegment.state.owners import DAYS_KEPT, MemberLook, OwnerStore
-from resegment.state.port import StoreUnavailable
+from resegment.state.memory import owners as owners_memory
+from resegment.state.owner_store import DAYS_KEPT, MemberLook, OwnerStore
+from resegment.state.partition_store import StoreUnavailable
+from resegment.state.redis import owners as owners_redis
 
 TODAY, TOMORROW = "2026-03-01", "2026-03-02"
 ANN, BOB, CAT = Candidate("ann"), Candidate("bob"), Candidate("cat")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from resegment.state.port import Commit, Fenced, OutboxEntry, PartitionStore, Position, RolledBack
+from resegment.state.partition_store import Commit, Fenced, OutboxEntry, PartitionStore, Position, RolledBack
 from tests.contracts.conftest import Open, Server
 
 HERE = Position(

@@ -7,8 +7,8 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from resegment.state.port import Commit, Fenced, Position, RolledBack, StoreUnavailable
-from resegment.state.redis import PartitionStore
+from resegment.state.partition_store import Commit, Fenced, Position, RolledBack, StoreUnavailable
+from resegment.state.redis.partition import PartitionStore
 
 
 async def test_a_server_that_forgot_the_script_takes_commits_as_before(redis_url: str) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from resegment.console.contracts import asyncapi, documents
-from resegment.schemas.compatibility import Direction, breaking_changes
+from resegment.console.definition.contracts import asyncapi, documents
+from resegment.schemas.contracts.compatibility import Direction, breaking_changes
 from tests.contracts.examples import CONTRACTS
 
 RELEASED = CONTRACTS / "v1"

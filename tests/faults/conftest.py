@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from resegment.benchmarks.servers import apache, debian
 from tests.faults.scenario import WORKER, Figures, Scenario
 from tests.integration.conftest import require_apache
-from tests.servers import apache, debian
 
 HEADS = ["lost", "wrong state", "missing", "unexpected", "doubled", "gaps", "outbox", "lag"]
 SEED = int(os.environ.get("FAULTS_SEED", "1"))

@@ -16,9 +16,9 @@ from aiokafka.errors import KafkaError
 
 from resegment.schemas.decoding import read_event
 from resegment.schemas.times import format_instant
-from resegment.streams.ingest import send_live
-from resegment.streams.publisher import KafkaPublisher, PublishFailed
-from resegment.streams.worker import wall_clock
+from resegment.streams.kafka.publisher import KafkaPublisher, PublishFailed
+from resegment.streams.operations.ingest import send_live
+from resegment.streams.worker.worker import wall_clock
 from tests.faults.scenario import PARTITIONS, Scenario
 
 RATE = 20.0

@@ -25,24 +25,24 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from resegment.agents.batch import Batch, Message, RecordedMessage
-from resegment.agents.ownership import OwnedPartition
+from resegment.agents.partition import OwnedPartition
 from resegment.agents.segmenter import decide_due, segment
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.state import AccountState, decode_state
-from resegment.segmentation.engine import Engine, net_changes
-from resegment.segmentation.program import Program
+from resegment.segmentation.evaluation.engine import Engine, net_changes
+from resegment.segmentation.evaluation.program import Program
 from resegment.settings import Settings
-from resegment.state.keys import PartitionKeys
-from resegment.state.memory import Memory
-from resegment.state.memory import PartitionStore as MemoryStore
-from resegment.state.port import StoreUnavailable
-from resegment.state.reader import PrefixReader
-from resegment.streams.ingest import in_order, send_live, send_replay
-from resegment.streams.publisher import KafkaPublisher, PublishFailed
-from resegment.streams.reading import TopicUnreadable, reading
-from resegment.streams.security import connect_redis
-from resegment.streams.topics import Topics
+from resegment.state.memory.partition import Memory
+from resegment.state.memory.partition import PartitionStore as MemoryStore
+from resegment.state.partition_store import StoreUnavailable
+from resegment.state.redis.client import connect_redis
+from resegment.state.redis.keys import PartitionKeys
+from resegment.state.redis.reader import PrefixReader
+from resegment.streams.kafka.publisher import KafkaPublisher, PublishFailed
+from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
+from resegment.streams.kafka.topics import Topics
+from resegment.streams.operations.ingest import in_order, send_live, send_replay
 from tests import companies
 from tests.builders import Move, Published, Routing, moves, net_moves, ticking
 from tests.builders import signal as signal_record

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from resegment.state.keys import PartitionKeys, prefix_key
+from resegment.benchmarks.servers import apache
+from resegment.state.redis.keys import PartitionKeys, prefix_key
 from tests.faults.conftest import Arena
 from tests.faults.scenario import PARTITIONS, Scenario
-from tests.servers import apache
 from tests.servers.clustered import Cluster, cluster
 
 ACL = Path(__file__).parents[2] / "docs" / "operations" / "redis.acl"

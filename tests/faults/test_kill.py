@@ -11,11 +11,11 @@ import pytest
 from redis.asyncio import Redis
 
 from resegment.embedded.servers import embedded
-from resegment.state.reader import PrefixReader
-from resegment.streams.ingest import send_replay
-from resegment.streams.publisher import KafkaPublisher
-from resegment.streams.reading import reading
-from resegment.streams.topics import Topics
+from resegment.state.redis.reader import PrefixReader
+from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.kafka.topic_reader import reading
+from resegment.streams.kafka.topics import Topics
+from resegment.streams.operations.ingest import send_replay
 from tests import companies
 from tests.builders import net_moves
 from tests.servers.workers import Workers, workers

@@ -7,8 +7,8 @@ import pytest
 
 from resegment.agents.batch import Message
 from resegment.schemas.partitioning import partition_of
-from resegment.state.keys import PartitionKeys
-from resegment.streams.publisher import KafkaPublisher
+from resegment.state.redis.keys import PartitionKeys
+from resegment.streams.kafka.publisher import KafkaPublisher
 from tests.faults.conftest import Arena
 from tests.faults.scenario import PARTITIONS, Scenario
 

@@ -20,10 +20,10 @@ from resegment.agents.batch import Message
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.routing import decode_routed
 from resegment.schemas.times import format_instant
-from resegment.state.keys import PartitionKeys
-from resegment.state.owners_redis import OwnerStore
-from resegment.streams.publisher import KafkaPublisher
-from resegment.streams.topics import create
+from resegment.state.redis.keys import PartitionKeys
+from resegment.state.redis.owners import OwnerStore
+from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.kafka.topics import create
 from tests.builders import Routing, definition_of
 from tests.faults.conftest import DETAILS, SEED, TABLE, Arena
 from tests.faults.scenario import PARTITIONS, Figures, Scenario

@@ -16,16 +16,16 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from redis.asyncio import Redis
 
 from resegment.agents.batch import Message
-from resegment.streams.ingest import in_order, send_replay
-from resegment.streams.publisher import KafkaPublisher
+from resegment.benchmarks.servers import apache
+from resegment.benchmarks.servers.debian import SystemRedis
+from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.operations.ingest import in_order, send_replay
 from tests import companies
 from tests.faults.conftest import SEED, Arena
 from tests.faults.proxy import proxied
 from tests.faults.scenario import PARTITIONS, POISONED, Scenario, send_wall
 from tests.integration.conftest import require_apache
 from tests.malformed import BAD
-from tests.servers import apache
-from tests.servers.debian import SystemRedis
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 OUTAGE = 60.0

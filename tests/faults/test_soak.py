@@ -18,14 +18,14 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from resegment.streams.ingest import send_live
+from resegment.benchmarks.servers import apache
+from resegment.benchmarks.servers.debian import SystemRedis
+from resegment.streams.operations.ingest import send_live
 from tests import companies
 from tests.faults.conftest import DETAILS, SEED, Arena
 from tests.faults.probes import RATE as PROBES
 from tests.faults.probes import WINDOW, Probes, Recovery
 from tests.faults.scenario import Scenario
-from tests.servers import apache
-from tests.servers.debian import SystemRedis
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.faults, pytest.mark.timeout(7200)]
 MINUTES = float(os.environ.get("SOAK", "2"))

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
+from resegment.benchmarks.servers import apache
+from resegment.benchmarks.servers.debian import SystemRedis
 from tests.faults.conftest import Arena
 from tests.faults.scenario import COMMAND, Scenario
-from tests.servers import apache
-from tests.servers.debian import SystemRedis
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 STOPPED_WITHIN = 10.0

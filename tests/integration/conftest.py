@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
+from resegment.benchmarks.servers import apache, debian
 from resegment.embedded.servers import embedded
-from tests.servers import apache, debian
 
 QUICK = {
     "test_a_new_endpoint_begins_at_the_end_unless_it_asks_for_all": {"embedded"},

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from redis.asyncio import Redis
 
-from resegment.bench.run import Bench, Plan, Servers
-from resegment.state.keys import prefix_key
+from resegment.benchmarks.run import Bench, Plan, Servers
+from resegment.state.redis.keys import prefix_key
 from tests.integration.conftest import Stack
 
 

@@ -22,12 +22,12 @@ from resegment.agents.batch import Message
 from resegment.schemas.routing import decode_routed
 from resegment.schemas.times import format_instant, parse_instant
 from resegment.settings import Settings
-from resegment.state.keys import PartitionKeys
-from resegment.state.owners_redis import OwnerStore
-from resegment.streams.portfolios import Portfolio
-from resegment.streams.publisher import KafkaPublisher
-from resegment.streams.reading import reading
-from resegment.streams.worker import Worker, wall_clock
+from resegment.state.redis.keys import PartitionKeys
+from resegment.state.redis.owners import OwnerStore
+from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.kafka.topic_reader import reading
+from resegment.streams.operations.owner_transfer import Portfolio
+from resegment.streams.worker.worker import Worker, wall_clock
 from tests.builders import definition_of, raw_event
 from tests.integration.conftest import Stack
 from tests.oracle.cases import segments

@@ -31,11 +31,11 @@ from resegment.schemas.state import AccountState, Membership
 from resegment.schemas.times import parse_instant
 from resegment.settings import Settings
 from resegment.sources.segments import load_definition
-from resegment.streams.ingest import send_replay
+from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.operations.ingest import send_replay
 from resegment.streams.prefix import agree
-from resegment.streams.publisher import KafkaPublisher
-from resegment.streams.rewind import HistoryLost, rewind
-from resegment.streams.worker import Worker
+from resegment.streams.recovery.point_in_time import HistoryLost, rewind
+from resegment.streams.worker.worker import Worker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -25,13 +25,13 @@ from resegment.schemas.routing import RoutedState, decode_routed, encode_routed
 from resegment.schemas.times import parse_instant
 from resegment.settings import Settings
 from resegment.sources.segments import load_definition
-from resegment.state.keys import PartitionKeys
-from resegment.state.owners_redis import OwnerStore
-from resegment.streams.ingest import send_replay
+from resegment.state.redis.keys import PartitionKeys
+from resegment.state.redis.owners import OwnerStore
+from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.kafka.topics import Topics, create
+from resegment.streams.operations.ingest import send_replay
 from resegment.streams.prefix import agree, set_routing
-from resegment.streams.publisher import KafkaPublisher
-from resegment.streams.topics import Topics, create
-from resegment.streams.worker import Worker
+from resegment.streams.worker.worker import Worker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

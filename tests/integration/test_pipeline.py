@@ -24,11 +24,11 @@ from resegment.schemas.state import decode_state
 from resegment.schemas.times import format_instant, parse_instant
 from resegment.segmentation.definition import Definition
 from resegment.settings import Settings
-from resegment.state.redis import PartitionStore
-from resegment.streams.ingest import send_replay
-from resegment.streams.publisher import KafkaPublisher
-from resegment.streams.reading import reading
-from resegment.streams.worker import Worker
+from resegment.state.redis.partition import PartitionStore
+from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.kafka.topic_reader import reading
+from resegment.streams.operations.ingest import send_replay
+from resegment.streams.worker.worker import Worker
 from tests import companies
 from tests.builders import definition_of, net_moves, raw_event
 from tests.malformed import BAD

@@ -13,10 +13,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from resegment.streams.reading import reading
-from resegment.streams.topics import Topics
+from resegment.benchmarks.servers import apache
+from resegment.streams.kafka.topic_reader import reading
+from resegment.streams.kafka.topics import Topics
 from tests.integration.conftest import Stack, require_apache
-from tests.servers import apache
 from tests.servers.workers import Workers, workers
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "contracts" / "examples"

@@ -15,14 +15,14 @@ from redis.asyncio import Redis
 from resegment.agents.batch import Message
 from resegment.schemas.state import decode_state, encode_state
 from resegment.settings import Settings
-from resegment.state.keys import PartitionKeys
-from resegment.streams import topics as declared
-from resegment.streams.ingest import send_replay
+from resegment.state.redis.keys import PartitionKeys
+from resegment.streams.kafka import topics as declared
+from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.kafka.topic_reader import reading
+from resegment.streams.kafka.topics import TopicsUnavailable
+from resegment.streams.operations.ingest import send_replay
 from resegment.streams.prefix import StateLost
-from resegment.streams.publisher import KafkaPublisher
-from resegment.streams.reading import reading
-from resegment.streams.topics import TopicsUnavailable
-from resegment.streams.worker import Worker
+from resegment.streams.worker.worker import Worker
 from tests import companies
 from tests.integration.conftest import Stack
 

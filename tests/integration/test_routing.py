@@ -16,13 +16,13 @@ from standardwebhooks import Webhook as Verifier
 from resegment.agents.batch import Message
 from resegment.schemas.routing import RoutedState
 from resegment.settings import Settings
-from resegment.sinks.addresses import Guard
-from resegment.sinks.endpoints import Endpoint, Target
-from resegment.sinks.signing import Secret
-from resegment.state.reader import PrefixReader
-from resegment.streams.delivering import delivering
-from resegment.streams.publisher import KafkaPublisher
-from resegment.streams.worker import Worker
+from resegment.sinks.webhook.addresses import Guard
+from resegment.sinks.webhook.endpoints import Endpoint, Target
+from resegment.sinks.webhook.signing import Secret
+from resegment.state.redis.reader import PrefixReader
+from resegment.streams.delivery.service import delivering
+from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.worker.worker import Worker
 from tests.builders import definition_of
 from tests.integration.conftest import Stack
 from tests.oracle.cases import event

@@ -25,9 +25,9 @@ from resegment.agents.batch import Message
 from resegment.embedded.servers import embedded
 from resegment.settings import Settings
 from resegment.sources.segments import load_definition
-from resegment.streams.publisher import KafkaPublisher
-from resegment.streams.reading import reading
-from resegment.streams.worker import Worker
+from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.kafka.topic_reader import reading
+from resegment.streams.worker.worker import Worker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

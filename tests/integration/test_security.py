@@ -25,8 +25,10 @@ from redis.exceptions import NoPermissionError
 from resegment.cli.connection import INSTANCE_FILE
 from resegment.schemas.times import format_instant
 from resegment.settings import Settings
-from resegment.streams.security import connect_redis, secure_kafka
-from resegment.streams.worker import wall_clock
+from resegment.state.redis.client import connect_redis
+from resegment.streams.consumer.credentials import credentials_of
+from resegment.streams.kafka.security import secure_kafka
+from resegment.streams.worker.worker import wall_clock
 from tests.integration.conftest import require_apache
 from tests.servers import acls, apache
 from tests.servers.certificates import Authority
@@ -482,7 +484,7 @@ def test_what_holds_a_secret_does_not_show_it(place: Place) -> None:
         **{**place.user("worker"), "kafka_password": SECRETS[0], "redis_password": REDIS_PASSWORDS["worker"]}
     )
     client = connect_redis(settings, place.redis.tls_url)
-    shown = [settings, secure_kafka(settings), secure_kafka(settings).credentials()]
+    shown = [settings, secure_kafka(settings), credentials_of(secure_kafka(settings))]
     tell_no_secret(" ".join(repr(one) for one in shown))
     tell_no_secret(settings.model_dump_json())
     del client

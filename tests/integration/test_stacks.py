@@ -21,23 +21,23 @@ import pytest
 from redis.asyncio import Redis
 
 from resegment.agents.batch import Message
+from resegment.benchmarks.servers import apache
+from resegment.benchmarks.servers.debian import SystemRedis
 from resegment.schemas.decoding import read_event
 from resegment.schemas.fact import Fact
 from resegment.schemas.times import parse_instant
-from resegment.segmentation.backtest import backtest
 from resegment.segmentation.definition import read_definition
-from resegment.segmentation.program import Program
-from resegment.sources.yc import read_files
-from resegment.state.port import StoreUnavailable
-from resegment.state.reader import PrefixReader
-from resegment.streams.ingest import send_replay
-from resegment.streams.publisher import KafkaPublisher
-from resegment.streams.reading import reading
-from resegment.streams.registry import read_workers
-from resegment.streams.topics import Topic, Topics, create
+from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.inspection.backtest import backtest
+from resegment.sources.providers.yc import read_files
+from resegment.state.partition_store import StoreUnavailable
+from resegment.state.redis.reader import PrefixReader
+from resegment.streams.heartbeat import read_workers
+from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.kafka.topic_reader import reading
+from resegment.streams.kafka.topics import Topic, Topics, create
+from resegment.streams.operations.ingest import send_replay
 from tests.integration.conftest import Stack, require_apache
-from tests.servers import apache
-from tests.servers.debian import SystemRedis
 from tests.servers.workers import Workers, workers
 
 ROOT = Path(__file__).parents[2]

@@ -19,11 +19,11 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from resegment.agents.batch import Batch, Message
 from resegment.embedded.servers import embedded
 from resegment.schemas.partitioning import partition_of
-from resegment.streams import topics as declared
-from resegment.streams.application import Application, create_app, running
-from resegment.streams.binding import Retry, bind
-from resegment.streams.feed import Feed
-from resegment.streams.publisher import KafkaPublisher, PublishFailed
+from resegment.streams.consumer.application import Application, create_app, running
+from resegment.streams.consumer.binding import Retry, bind
+from resegment.streams.consumer.config import Feed
+from resegment.streams.kafka import topics as declared
+from resegment.streams.kafka.publisher import KafkaPublisher, PublishFailed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

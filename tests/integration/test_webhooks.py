@@ -26,16 +26,16 @@ from standardwebhooks import Webhook as Verifier
 from resegment.agents.batch import Message
 from resegment.metrics import Metrics
 from resegment.settings import Settings
-from resegment.sinks.addresses import Guard
-from resegment.sinks.endpoints import Endpoint, Target
-from resegment.sinks.signing import Secret
-from resegment.sinks.webhook import Webhook
-from resegment.state.webhooks import WebhookStates
-from resegment.streams.delivering import Deliveries, delivering, group_of
-from resegment.streams.letters import DeadLetter, read_letters, retry_letters
-from resegment.streams.placing import place
-from resegment.streams.publisher import KafkaPublisher
-from resegment.streams.topics import Topics, create
+from resegment.sinks.webhook.addresses import Guard
+from resegment.sinks.webhook.client import Webhook
+from resegment.sinks.webhook.endpoints import Endpoint, Target
+from resegment.sinks.webhook.signing import Secret
+from resegment.state.redis.webhooks import WebhookStates
+from resegment.streams.delivery.service import Deliveries, delivering, group_of
+from resegment.streams.kafka.group_offsets import place
+from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.kafka.topics import Topics, create
+from resegment.streams.operations.dead_letters import DeadLetter, read_letters, retry_letters
 from tests.integration.conftest import Stack
 from tests.servers.certificates import Authority
 from tests.servers.receiver import HANG, RESET, Receiver, receiving

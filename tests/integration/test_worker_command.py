@@ -17,9 +17,9 @@ import pytest
 from resegment.embedded.servers import Embedded, embedded
 from resegment.settings import Settings
 from resegment.sources.segments import load_definition
-from resegment.streams import topics
-from resegment.streams.topics import Topics, TopicsUnavailable
-from resegment.streams.worker import Worker
+from resegment.streams.kafka import topics
+from resegment.streams.kafka.topics import Topics, TopicsUnavailable
+from resegment.streams.worker.worker import Worker
 
 DEADLINE = 60.0
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.yaml"

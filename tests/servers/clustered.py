@@ -11,9 +11,9 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from resegment.benchmarks.servers.apache import free_port
+from resegment.benchmarks.servers.debian import SystemRedis
 from resegment.embedded.server import HOST
-from tests.servers.apache import free_port
-from tests.servers.debian import SystemRedis
 
 SLOTS = 16_384
 PATIENCE = 60.0

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from kafka.admin import KafkaAdminClient, ScramMechanism, UserScramCredentialUpsertion
 
+from resegment.benchmarks.servers.apache import Kafka, free_port
+from resegment.benchmarks.servers.debian import SystemRedis
 from resegment.embedded.server import HOST
-from tests.servers.apache import Kafka, free_port
 from tests.servers.certificates import Authority, Certificate
-from tests.servers.debian import SystemRedis
 
 LISTENERS = ("tls", "expired", "sasl", "plain", "mutual")
 

@@ -1,0 +1,370 @@
+"""One partition of a topic in the hands of its owner: fence, position, clock and the accounts in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from resegment.agents.batch import Batch, Message, Record
+from resegment.errors import ResegmentError
+from resegment.schemas.change import SegmentChange
+from resegment.schemas.times import NEVER
+from resegment.state.partition_store import Commit, Committed, OutboxEntry, PartitionStore, Position
+
+DUE_SLICE = 250
+"""How many due accounts one commit decides at the most, so that live events wait for no more than that."""
+
+
+class OutOfStep(ResegmentError):
+    """What was read does not follow what was committed: the partition has to be taken anew."""
+
+
+class Kept(Protocol):
+    """What is kept of an account. `deadline` (ms) is the next instant at which something is to be decided, or NEVER."""
+
+    name: str
+    deadline: int
+
+    @property
+    def kept_deadline(self) -> int | None:
+        """The deadline as it stands in the store."""
+        ...
+
+
+A = TypeVar("A", bound=Kept)
+
+
+class Keeper(Protocol[A]):
+    """Makes accounts of what is kept, and back."""
+
+    def load(self, name: str, value: bytes | None) -> A:
+        """The account of that state, a new one without. Raises msgspec.DecodeError."""
+        ...
+
+    def encode(self, account: A) -> bytes:
+        """The bytes to keep; from now on `kept_deadline` is the account's deadline."""
+        ...
+
+
+@dataclass(slots=True)
+class Notices:
+    """What befell the partition that nobody may overlook; the worker logs and counts them."""
+
+    new_logs: int = 0
+    gaps: int = 0
+    dropped_facts: int = 0
+    messages: list[str] = field(default_factory=list)
+
+
+class Outgoing:
+    """What waits to be published, oldest first; the relay removes what was."""
+
+    def __init__(self) -> None:
+        self.entries: deque[OutboxEntry] = deque()
+        self.closed = False
+        self._gone = 0
+        self._added = asyncio.Event()
+        self._removed = asyncio.Event()
+
+    def add(self, entries: Iterable[OutboxEntry]) -> None:
+        self.entries.extend(entries)
+        if self.entries:
+            self._added.set()
+
+    def close(self) -> None:
+        """The partition was lost: whoever waits goes away empty-handed."""
+        self.closed = True
+        self._added.set()
+        self._removed.set()
+
+    async def first(self, most: int) -> list[OutboxEntry]:
+        """The oldest entries, once there are any; none after `close`."""
+        if not self.entries:
+            self._added.clear()
+        await self._added.wait()
+        return [] if self.closed else list(islice(self.entries, most))
+
+    def remove(self, count: int) -> None:
+        """The oldest were published."""
+        for _ in range(count):
+            self.entries.popleft()
+        self._gone += count
+        self._removed.set()
+
+    async def settled(self) -> None:
+        """Wait until all that waits now is published, or `close`."""
+        until = self._gone + len(self.entries)
+        while self._gone < until and not self.closed:
+            self._removed.clear()
+            await self._removed.wait()
+
+    async def fewer_than(self, count: int) -> None:
+        """Wait until fewer wait to be published, or `close`."""
+        while len(self.entries) >= count and not self.closed:
+            self._removed.clear()
+            await self._removed.wait()
+
+
+class OwnedPartition(Generic[A]):
+    """The owner's view of one partition. `lock` is held while its state changes."""
+
+    def __init__(
+        self, number: int, store: PartitionStore, keeper: Keeper[A], *, cached_accounts: int = 50_000
+    ) -> None:
+        self.number = number
+        self.store = store
+        self.keeper = keeper
+        self.lock = asyncio.Lock()
+        self.notices = Notices()
+        self.position = Position()
+        self.fence: int | None = None
+        self.next_deadline: int | None = None
+        self.due: Sequence[tuple[str, bytes]] = ()
+        self.outgoing = Outgoing()
+        self.decided = 0
+        self._accounts: OrderedDict[str, A] = OrderedDict()
+        self._cached = cached_accounts
+        self._log = ""
+        self._distrusted = False
+        self._woken = asyncio.Event()
+
+    # Taking and losing
+
+    async def take(self, log: str) -> int:
+        """Take the fence and the position; the offset to read from is returned.
+
+        That is one before the position, so that the record there can be held against what was committed.
+        `log` names this incarnation of the topic: where it is another than the one committed, the topic is
+        new and is read from its beginning, with the clock kept.
+        """
+        async with self.lock:
+            self.forget()
+            claim = await self.store.claim()
+            self._log = log
+            position = claim.position or Position(log=log)
+            if position.log != log:
+                self._start_over(position, f"the topic is a new one ({log} after {position.log})")
+            elif self._distrusted:
+                self._start_over(position, "its last record is not the one that was committed")
+            else:
+                self.position = position
+            self._distrusted = False
+            after: str | None = None
+            while entries := await self.store.outbox(after, 100):
+                self.outgoing.add(entries)
+                after = entries[-1].id
+            self.fence = claim.fence
+            committed = await self.store.commit(
+                Commit(claim.fence, replace(self.position, commit=position.commit + 1), due_limit=DUE_SLICE)
+            )
+            self.position = replace(self.position, commit=position.commit + 1)
+            self._note(committed)
+            return max(0, self.position.offset - 1)
+
+    def _start_over(self, position: Position, why: str) -> None:
+        self.notices.new_logs += 1
+        self.notices.messages.append(f"partition {self.number}: {why}; it is read from its beginning")
+        self.position = replace(position, offset=0, timestamp=-1, digest="", log=self._log, side=0)
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Within, accounts change in memory: after an error they are worth nothing, and all is dropped."""
+        try:
+            yield
+        except BaseException:
+            self.forget()
+            raise
+
+    def forget(self) -> None:
+        """Drop all that is in memory: the store has the truth."""
+        self.fence = None
+        self.due = ()
+        self._accounts.clear()
+        self.outgoing.close()
+        self.outgoing = Outgoing()
+
+    # Reading
+
+    def expect_held(self) -> None:
+        """Raises OutOfStep where the partition is not held."""
+        if self.fence is None:
+            raise OutOfStep(f"partition {self.number} is not held")
+
+    def unseen(self, batch: Batch) -> Sequence[Record]:
+        """The batch's records that are not committed yet.
+
+        Raises OutOfStep where the partition is not held, or the batch does not follow what is committed.
+        """
+        self.expect_held()
+        records, expected = batch.records, self.position.offset
+        if records[0].offset < expected:
+            records = self._after_committed(records, expected)
+        if records and records[0].offset > expected:
+            self.notices.gaps += 1
+            self.notices.messages.append(
+                f"partition {self.number}: offsets {expected} to {records[0].offset - 1} are not there any more"
+            )
+        return records
+
+    def _after_committed(self, records: Sequence[Record], expected: int) -> Sequence[Record]:
+        """What follows the record before the position, which must be the one that was committed.
+
+        Where it is another, or not among them, the client has started over by itself: the log is not the one it was.
+        """
+        committed = (expected - 1, self.position.timestamp, self.position.digest)
+        for number, record in enumerate(records):
+            if record.offset >= expected:
+                break
+            if (record.offset, record.timestamp, digest_of(record)) == committed:
+                return records[number + 1 :]
+        self._distrusted = True
+        raise OutOfStep(f"partition {self.number}: the topic is a new one")
+
+    async def accounts(self, names: Iterable[str]) -> dict[str, A]:
+        """The accounts by name, from memory or from the store."""
+        cache = self._accounts
+        crowded = 2 * len(cache) > self._cached  # which were used last is of interest only then
+        found: dict[str, A] = {}
+        missing: list[str] = []
+        for name in names:
+            account = cache.get(name)
+            if account is None:
+                missing.append(name)
+            else:
+                found[name] = account
+                if crowded:
+                    cache.move_to_end(name)
+        for name, value in zip(missing, await self.store.read(missing), strict=True):
+            found[name] = self._admit(name, value)
+        return found
+
+    def account(self, name: str, value: bytes) -> A:
+        """The account in memory, or the one of that state."""
+        return self._accounts.get(name) or self._admit(name, value)
+
+    def _admit(self, name: str, value: bytes | None) -> A:
+        account = self.keeper.load(name, value)
+        self._accounts[name] = account
+        return account
+
+    def suspend(self, name: str, value: bytes, error: Exception) -> A:
+        """The account as it was, without its deadline, at which it could not be decided: its next fact mends that."""
+        self.drop(name)
+        account = self._admit(name, value)
+        account.deadline = NEVER
+        self.notices.messages.append(
+            f"partition {self.number}: {name} could not be decided at its deadline ({type(error).__name__}: {error}); "
+            "it stays where it is until its next fact"
+        )
+        return account
+
+    def drop(self, name: str) -> None:
+        """Forget one account that may be half changed."""
+        self._accounts.pop(name, None)
+
+    # Writing
+
+    async def commit(
+        self,
+        position: Position,
+        accounts: Iterable[A],
+        messages: Sequence[Message] = (),
+        *,
+        sizes: Sequence[tuple[str, int]] = (),
+        decided: int = 0,
+    ) -> None:
+        """Write what one batch or slice came to, and hand its messages to the relay.
+
+        `sizes` is how the numbers of accounts move, `decided` how many decisions that were.
+        """
+        if self.fence is None:
+            raise OutOfStep(f"partition {self.number} is not held")
+        states: list[tuple[str, bytes]] = []
+        deadlines: list[tuple[str, int | None]] = []
+        for account in accounts:
+            before = account.kept_deadline
+            states.append((account.name, self.keeper.encode(account)))
+            if account.kept_deadline != before:
+                deadlines.append((account.name, account.kept_deadline))
+        payload = encode_outbox(messages) if messages else None
+        position = replace(position, commit=self.position.commit + 1, log=self._log)
+        commit = Commit(self.fence, position, states, deadlines, payload, decided, sizes, DUE_SLICE)
+        committed = await self.store.commit(commit)
+        self.position = position
+        self.decided += decided
+        self._note(committed)
+        if payload is not None and committed.outbox_id is not None:
+            self.outgoing.add([OutboxEntry(committed.outbox_id, payload)])
+        while len(self._accounts) > self._cached:
+            self._accounts.popitem(last=False)
+
+    def _note(self, committed: Committed) -> None:
+        self.due = committed.due
+        if self.due:
+            self._woken.set()
+        self.next_deadline = committed.next_deadline
+
+    async def wait_due(self) -> None:
+        """Wait until the clock has reached a deadline."""
+        while not self.due:
+            self._woken.clear()
+            await self._woken.wait()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is left to decide at this clock, nor to publish."""
+        return not self.due and not self.outgoing.entries
+
+
+def digest_of(record: Record) -> str:
+    """A short hash of a record's value."""
+    return hashlib.blake2b(record.value or b"", digest_size=8).hexdigest()
+
+
+def position_after(position: Position, record: Record, clock: int) -> Position:
+    """The position once everything up to the record is committed."""
+    return replace(
+        position, offset=record.offset + 1, timestamp=record.timestamp, digest=digest_of(record), clock=clock
+    )
+
+
+def tally(changes: Sequence[SegmentChange]) -> list[tuple[str, int]]:
+    """How the number of accounts by segment moves."""
+    sizes: dict[str, int] = {}
+    for change in changes:
+        left = change.supersedes_to if change.supersedes is not None else change.from_
+        if left is not None:
+            sizes[left] = sizes.get(left, 0) - 1
+        sizes[change.to] = sizes.get(change.to, 0) + 1
+    return [(segment, more) for segment, more in sizes.items() if more]
+
+
+_outbox_encoder = msgspec.msgpack.Encoder()
+_outbox_decoder = msgspec.msgpack.Decoder(
+    list[tuple[str, bytes | None, bytes | None, list[tuple[str, bytes]]]]
+)
+
+
+def encode_outbox(messages: Sequence[Message]) -> bytes:
+    """Messages as they wait in the outbox."""
+    return _outbox_encoder.encode([(m.topic, m.key, m.value, list(m.headers)) for m in messages])
+
+
+def decode_outbox(payload: bytes) -> list[Message]:
+    """Raises msgspec.DecodeError."""
+    return [
+        Message(topic, key, value, headers) for topic, key, value, headers in _outbox_decoder.decode(payload)
+    ]
+
+
+def earliest(partitions: Iterable[OwnedPartition[A]]) -> int:
+    """The next deadline of them all, ms, or NEVER."""
+    return min((one.next_deadline for one in partitions if one.next_deadline is not None), default=NEVER)

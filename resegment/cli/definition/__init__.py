@@ -1,0 +1,1 @@
+"""Commands about segments files and recorded events."""

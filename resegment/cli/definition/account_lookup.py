@@ -1,0 +1,151 @@
+"""One account as a running prefix has it, or as recorded events make it, at any time: for the commands that tell of it."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import typer
+
+from resegment.errors import ResegmentError
+
+if TYPE_CHECKING:
+    from resegment.cli.options import Format
+    from resegment.schemas.fact import Fact
+    from resegment.schemas.routing import RoutedState
+    from resegment.segmentation.evaluation.account import Account
+    from resegment.segmentation.evaluation.engine import Engine
+
+
+class UnknownAccount(ResegmentError):
+    """Nothing is known about the account at that time."""
+
+    def __init__(self, account: str, at: int, remedy: str) -> None:
+        from resegment.schemas.times import format_instant
+
+        super().__init__(f"nothing is known about {account} at {format_instant(at)}", remedy=remedy)
+        self.account = account
+        self.at = at
+
+
+class OtherDefinition(ResegmentError):
+    """The segments file is not the one by which the prefix decides."""
+
+    def __init__(self, path: str, given: str, held: str) -> None:
+        super().__init__(
+            f"{path} has the version {given}, and the prefix decides by {held}",
+            remedy="Name the segments file that the workers run with --segments.",
+        )
+        self.given, self.held = given, held
+
+
+class Judged(NamedTuple):
+    """An account that has been placed and advanced to `at` (ms), and what judged it.
+
+    `routing` is what the prefix has decided on it up to now; None where another time or no prefix was asked for.
+    """
+
+    engine: Engine
+    account: Account
+    at: int
+    routing: RoutedState | None = None
+
+
+def judge_account(
+    account: str,
+    at: int | None,
+    *,
+    segments: str | None,
+    events: list[str] | None,
+    form: Format | None,
+    **where: Any,
+) -> Judged:
+    """The account of that domain, from the events if there are any, else from the prefix that `where` names.
+
+    `at` is now by default, or the time of the last event, whoever's it is. Raises UnknownAccount, OtherDefinition,
+    typer.BadParameter and what reading the files or the prefix raises.
+    """
+    from resegment.cli.operations.session import read_account
+
+    name = read_account(account)
+    if events:
+        if segments is None:
+            raise typer.BadParameter("--events need --segments, the file to judge them by")
+        return _judge_from_files(name, segments, events, at, form)
+    if form is not None:
+        raise typer.BadParameter("--format is that of --events: give both or neither")
+    return asyncio.run(_judge_live(name, at, segments=segments, **where))
+
+
+async def _judge_live(name: str, at: int | None, **where: Any) -> Judged:
+    from resegment.cli.operations.session import load_engine, viewing
+    from resegment.console.terminal import print_note
+    from resegment.streams.recovery.point_in_time import last_touched, rewind
+
+    async with viewing(**where) as view:
+        engine = load_engine(view.segments, view.settings)
+        if engine.program.version != view.held.get("definition"):
+            raise OtherDefinition(
+                view.segments, engine.program.version, view.held.get("definition", "no file")
+            )
+        partition = view.reader.partition_of(name)
+        (state,) = await view.reader.states([name])
+        now = await (view.reader.clock(partition) if view.on_facts else view.reader.now())
+        routing = (await view.reader.routed([name]))[0] if at is None else None
+        at = now if at is None else at
+        if state is None:
+            raise UnknownAccount(
+                name, at, "Check the spelling; `resegment accounts` lists those that are known."
+            )
+        if at >= last_touched(state):
+            account = engine.open(name, state)
+            held = state.membership.segment
+            engine.advance(account, at)
+            if at <= now and account.state.membership.segment != held:
+                print_note(f"The prefix still has it in {held}: its partition is yet to decide.")
+        else:
+            account = await rewind(
+                engine,
+                name,
+                state,
+                at,
+                bootstrap=view.bootstrap,
+                topic=view.topics.signals.name,
+                partition=partition,
+                security=view.security,
+            )
+    if account.state.membership.segment is None:
+        raise UnknownAccount(
+            name, at, "Its first event came later; `resegment changes --account` tells when."
+        )
+    if at > now:
+        print_note("That is yet to come: it will be so if nothing more becomes known until then.")
+    return Judged(engine, account, at, routing)
+
+
+def _judge_from_files(
+    name: str, segments: str, events: list[str], at: int | None, form: Format | None
+) -> Judged:
+    from resegment.cli.definition.facts import take_facts
+    from resegment.segmentation.evaluation.engine import Engine
+    from resegment.segmentation.evaluation.program import Program
+    from resegment.segmentation.inspection.backtest import order_of_delivery, replay_account
+    from resegment.sources.segments import load_definition
+
+    engine = Engine(Program(load_definition(segments)))
+    last = 0
+
+    def keep(fact: Fact) -> bool:
+        nonlocal last
+        last = max(last, fact.recorded)
+        return fact.account == name
+
+    facts = take_facts(events, form, keep)
+    at = last if at is None else at
+    account, _ = replay_account(engine, name, order_of_delivery(facts), at)
+    if account.state.membership.segment is None:
+        raise UnknownAccount(
+            name, at, "Check the spelling; `resegment backtest --accounts` lists the accounts of the events."
+        )
+    return Judged(engine, account, at)

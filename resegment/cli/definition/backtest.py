@@ -1,0 +1,237 @@
+"""`resegment backtest`: what a segments file would have done, on recorded events."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
+
+import typer
+
+from resegment.cli.connection import WrongUse
+from resegment.cli.options import TIME_METAVAR, EventFormat, Events, Segments, parse_time
+
+if TYPE_CHECKING:
+    from resegment.console.progress import Bars
+    from resegment.schemas.change import SegmentChange
+    from resegment.schemas.fact import Fact
+    from resegment.segmentation.evaluation.account import Account
+    from resegment.segmentation.evaluation.program import Program
+    from resegment.segmentation.inspection.summary import Move
+
+EXAMPLES = """
+[bold]Examples[/bold]
+
+resegment backtest --segments segments.yaml --events history.jsonl.gz
+
+resegment backtest --segments segments.yaml --events examples/yc --summary
+
+resegment backtest --segments segments.yaml --events history.csv --at 2026-01-31
+"""
+
+FIRST = ("account", "from", "to", "effective_at", "sequence_number", "cause", "reason")
+"""The keys of a change that a person looks for come first."""
+
+
+class NotWritable(WrongUse):
+    """The file that was named for the output cannot be written."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"{path} cannot be written: {problem}",
+            remedy="Name a file in a folder that is there and that you may write to, or leave --output out.",
+        )
+        self.path = path
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EXAMPLES)(backtest)
+
+
+def backtest(
+    segments: Segments,
+    events: Events,
+    *,
+    more: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE]...", help="More events, so that --events *.csv works."),
+    ] = None,
+    until: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_time,
+            metavar=TIME_METAVAR,
+            help="Let time pass up to here, itself included; without it, until time alone changes nothing more.",
+        ),
+    ] = None,
+    at: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_time,
+            metavar=TIME_METAVAR,
+            help="Print where every account was at this time instead.",
+        ),
+    ] = None,
+    accounts: Annotated[
+        bool, typer.Option("--accounts", help="Print where every account is in the end instead.")
+    ] = False,
+    summary: Annotated[
+        bool,
+        typer.Option("--summary", help="Print tables for people: sizes, stays, moves, restless accounts."),
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if any event is refused.")] = False,
+    form: EventFormat = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            dir_okay=False,
+            allow_dash=True,
+            help="Write the JSON lines to this file.",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: the summary too. All else is JSON lines anyway.")
+    ] = False,
+) -> None:
+    """Print the history of changes that recorded events give, as JSON lines.
+
+    Needs no Kafka and no Redis. Events that break the contract are left out and counted on standard error.
+    """
+    from resegment.cli.definition.facts import read_facts, report
+    from resegment.console.progress import show_progress
+    from resegment.segmentation.evaluation.program import Program
+    from resegment.sources.segments import load_definition
+
+    if at is not None and (until is not None or accounts):
+        raise typer.BadParameter("--at stands for --accounts --until: give it alone")
+    program = Program(load_definition(segments))
+    if output is not None:
+        _check_writable(output)
+    history = _History(
+        places=accounts or at is not None,
+        lines=None if summary and output is None else [],
+        moves=[] if summary else None,
+    )
+    end = at if at is not None else until
+    with show_progress() as bars:
+        facts, refusals = read_facts([*events, *(more or ())], form, bars)
+        # The facts stay to the end: the garbage collector need not look at them again and again.
+        gc.freeze()
+        last = max((fact.recorded for fact in facts), default=0)
+        for account, changes in _replay(program, facts, end, bars):
+            history.take(account, changes)
+    if output is not None:
+        with _writing(output) as lines:
+            history.write(lines)
+    elif not summary:
+        history.write(sys.stdout.buffer)
+    if summary:
+        _print_summary(program, history.moves or [], last if end is None else end, as_json=as_json)
+    report(refusals, len(facts))
+    if strict and refusals.total:
+        raise typer.Exit(1)
+
+
+def _check_writable(path: Path) -> None:
+    """Find out before a long replay, not after it. Raises NotWritable."""
+    if path.is_file() or not path.exists():
+        with _writing(path, "ab"):
+            pass
+
+
+@contextmanager
+def _writing(path: Path, mode: Literal["ab", "wb"] = "wb") -> Iterator[BinaryIO]:
+    if str(path) == "-":
+        yield sys.stdout.buffer
+        return
+    try:
+        with path.open(mode) as file:
+            yield file
+    except OSError as error:
+        raise NotWritable(path, error.strerror or str(error)) from error
+
+
+@dataclass(slots=True)
+class _History:
+    """What is kept of a replay: lines ready to be written, in order of time (or of name), and moves to sum up."""
+
+    places: bool
+    lines: list[tuple[int, str, int, bytes]] | None
+    moves: list[Move] | None
+
+    def take(self, account: Account, changes: Sequence[SegmentChange]) -> None:
+        from resegment.segmentation.inspection.summary import Move
+
+        if self.moves is not None:
+            self.moves.extend(Move.of(change) for change in changes)
+        if self.lines is None:
+            return
+        if not self.places:
+            self.lines.extend(
+                (one.effective_at, one.account, one.sequence_number, _encode(_describe(one)))
+                for one in changes
+            )
+        elif (place := _place(account)) is not None:
+            self.lines.append((0, account.name, 0, _encode(place)))
+
+    def write(self, output: BinaryIO) -> None:
+        self.lines = sorted(self.lines or ())
+        output.writelines(line for _, _, _, line in self.lines)
+        output.flush()
+
+
+def _replay(
+    program: Program, facts: list[Fact], end: int | None, bars: Bars
+) -> Iterator[tuple[Account, list[SegmentChange]]]:
+    from resegment.segmentation.evaluation.engine import net_changes
+    from resegment.segmentation.inspection.backtest import backtest as replay
+
+    advance = bars.count("replaying", len(facts))
+    for account, changes in replay(program, facts, end, advance):
+        yield account, net_changes(changes)
+
+
+def _describe(change: SegmentChange) -> dict[str, Any]:
+    from resegment.segmentation.evaluation.engine import describe
+
+    plain = describe(change)
+    return {**{key: plain[key] for key in FIRST}, **plain}
+
+
+def _place(account: Account) -> dict[str, Any] | None:
+    """Where the account is, and since when; None before anything is known of it."""
+    from resegment.schemas.times import format_instant
+
+    member = account.state.membership
+    if member.segment is None:
+        return None
+    return {"account": account.name, "segment": member.segment, "since": format_instant(member.entered)}
+
+
+def _encode(row: dict[str, Any]) -> bytes:
+    import orjson
+
+    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _print_summary(program: Program, moves: list[Move], end: int, *, as_json: bool) -> None:
+    from resegment.console.definition.summary import chart_width, render
+    from resegment.console.terminal import screen, write_json
+    from resegment.segmentation.inspection.summary import describe_summary, summarise
+
+    console = screen()
+    names = [segment.name for segment in program.segments]
+    made = summarise(moves, names, end=end, buckets=60 if as_json else chart_width(console.width, names))
+    if as_json:
+        write_json(sys.stdout.buffer, describe_summary(made))
+    else:
+        console.print(render(made))

@@ -1,0 +1,56 @@
+"""Facts from the files that a command is given, and a word on those that were refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from resegment.cli.options import Format
+from resegment.console.progress import Bars, show_progress
+from resegment.console.terminal import print_note
+from resegment.schemas.fact import Fact
+from resegment.sources.files.reader import Refusals, decode_events, read_events
+
+
+def read_facts(
+    paths: Sequence[str], form: Format | None, bars: Bars, keep: Callable[[Fact], bool] | None = None
+) -> tuple[list[Fact], Refusals]:
+    """The facts of all the files, in the order given; `keep` says which. Raises WrongFile."""
+    refusals = Refusals()
+    name = None if form is None else form.value
+    files = [read_events(path, name, bars.watch) for path in paths]
+    facts: list[Fact] = []
+    for events in files:
+        decoded = decode_events(events, refusals)
+        facts.extend(decoded if keep is None else filter(keep, decoded))
+    return facts, refusals
+
+
+def take_facts(paths: Sequence[str], form: Format | None, keep: Callable[[Fact], bool]) -> list[Fact]:
+    """The facts of all the files that `keep` chooses, with a bar meanwhile and a word on refused events after.
+
+    Raises WrongFile.
+    """
+    used = 0
+
+    def count(fact: Fact) -> bool:
+        nonlocal used
+        used += 1
+        return keep(fact)
+
+    with show_progress() as bars:
+        facts, refusals = read_facts(paths, form, bars, count)
+    report(refusals, used)
+    return facts
+
+
+def report(refusals: Refusals, used: int) -> None:
+    """The first refused events and how many there are of each reason, on standard error; nothing without any."""
+    if not refusals.total:
+        return
+    for example in refusals.examples:
+        print_note(str(example))
+    hidden = refusals.total - len(refusals.examples)
+    if hidden:
+        print_note(f"... and {hidden:,} more")
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in refusals.counts.most_common())
+    print_note(f"{refusals.total:,} of {refusals.total + used:,} events refused: {reasons}")

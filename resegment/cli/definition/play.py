@@ -1,0 +1,87 @@
+"""`resegment play`: what to say to an account, to whom, and why now."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from resegment.cli.connection import Folder, Kafka, Prefix, Redis
+from resegment.cli.options import (
+    TIME_METAVAR,
+    AsJson,
+    EventFormat,
+    SomeEvents,
+    SomeSegments,
+    parse_time,
+)
+from resegment.errors import ResegmentError
+
+EXAMPLES = """
+[bold]Examples[/bold]
+
+resegment play acme.com
+
+resegment play acme.com --json
+
+resegment play acme.com --segments segments.yaml --events history.jsonl.gz --at 2026-01-31
+"""
+
+
+class GoneSegment(ResegmentError):
+    """The account is still in a segment that the file does not have any more."""
+
+    def __init__(self, account: str, segment: str) -> None:
+        super().__init__(
+            f"{account} is in {segment}, a segment that the file does not have any more",
+            remedy="It moves with its next event or deadline; `resegment explain` says where to.",
+        )
+        self.account, self.segment = account, segment
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EXAMPLES)(play)
+
+
+def play(
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its domain, in any spelling.")],
+    *,
+    segments: SomeSegments = None,
+    events: SomeEvents = None,
+    at: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_time,
+            metavar=TIME_METAVAR,
+            help="The play of this time; by default now, or that of the last of the --events, whoever's it is.",
+        ),
+    ] = None,
+    form: EventFormat = None,
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """Brief somebody on an account: why now, what to say to whom, where, and what comes next.
+
+    It is told as the running prefix has the account, or, with --events, from recorded events alone.
+    """
+    from resegment.cli.definition.account_lookup import judge_account
+    from resegment.console.definition.brief import render
+    from resegment.console.terminal import screen, write_json
+    from resegment.segmentation.inspection.briefs import describe_brief, write_brief
+
+    where = {"folder": folder, "kafka": kafka, "redis": redis, "prefix": prefix}
+    engine, judged, at, _ = judge_account(account, at, segments=segments, events=events, form=form, **where)
+    held = judged.state.membership.segment or ""
+    if held not in engine.program.numbers:
+        raise GoneSegment(judged.name, held)
+    brief = write_brief(engine, judged, at)
+    if as_json:
+        write_json(sys.stdout.buffer, describe_brief(brief))
+    else:
+        screen().print(render(brief))

@@ -1,0 +1,122 @@
+"""`resegment lint` and `resegment test`: whether a segments file is right, before it is used."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from resegment.cli.options import AsJson, EventFormat, SegmentsArgument, SomeEvents
+
+if TYPE_CHECKING:
+    from resegment.documents.diagnostics import Diagnostic
+    from resegment.schemas.fact import Fact
+
+LINT_EXAMPLES = """
+[bold]Examples[/bold]
+
+resegment lint segments.yaml
+
+resegment lint segments.yaml --events history.jsonl.gz --strict
+"""
+TEST_EXAMPLES = """
+[bold]Example[/bold]
+
+resegment test segments.yaml
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(epilog=LINT_EXAMPLES)(lint)
+    app.command("test", epilog=TEST_EXAMPLES)(run_cases)
+
+
+def lint(
+    segments: SegmentsArgument,
+    events: SomeEvents = None,
+    form: EventFormat = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print every error and warning in a segments file, each with its place.
+
+    Given events, it also warns of tests on attributes that no account in them has. Errors end it with 2.
+    """
+    from resegment.console.definition.diagnostics import count, render
+    from resegment.console.terminal import print_note, screen, write_json_lines
+    from resegment.documents.diagnostics import InvalidSegments
+    from resegment.segmentation.analysis.lint import lint as find
+    from resegment.segmentation.analysis.lint import lint_broken
+    from resegment.sources.segments import load_definition
+
+    found: tuple[Diagnostic, ...]
+    try:
+        definition = load_definition(segments)
+    except InvalidSegments as error:
+        found = lint_broken(error)
+    else:
+        found = find(definition, _attributes(events, form) if events else None)
+    if as_json:
+        write_json_lines(sys.stdout.buffer, (_describe(one) for one in found))
+    else:
+        console = screen()
+        for one in found:
+            console.print(render(one), soft_wrap=True)
+    print_note(count(found))
+    if any(one.severity == "error" for one in found):
+        raise typer.Exit(2)
+    if strict and found:
+        raise typer.Exit(1)
+
+
+def run_cases(segments: SegmentsArgument, as_json: AsJson = False) -> None:
+    """Run the tests in a segments file: each account that is made up must be in the segment it expects."""
+    from resegment.console.definition.file_tests import render
+    from resegment.console.terminal import screen, write_json_lines
+    from resegment.segmentation.evaluation.program import Program
+    from resegment.segmentation.inspection.file_tests import run_tests
+    from resegment.sources.segments import load_definition
+
+    results = run_tests(Program(load_definition(segments)))
+    if as_json:
+        write_json_lines(sys.stdout.buffer, results)
+    else:
+        screen().print(render(results), soft_wrap=True)
+    if not all(result.passed for result in results):
+        raise typer.Exit(1)
+
+
+def _attributes(events: list[str], form: Any) -> frozenset[str]:
+    """The attributes that some account in the events has."""
+    from resegment.cli.definition.facts import take_facts
+    from resegment.segmentation.evaluation.account import TECHNOLOGIES
+
+    names: set[str] = set()
+
+    def note(fact: Fact) -> bool:
+        if fact.kind == "firmographic":
+            names.update(name for name, value in fact.data.items() if value is not None)
+        elif fact.kind == "tech" and fact.data.get("technology") is not None:
+            names.add(TECHNOLOGIES)
+        return False
+
+    take_facts(events, form, note)
+    return frozenset(names)
+
+
+def _describe(one: Diagnostic) -> dict[str, Any]:
+    from resegment.documents.diagnostics import format_path
+
+    return {
+        "file": one.place.file,
+        "line": one.place.line,
+        "column": one.place.column,
+        "severity": one.severity,
+        "code": one.code,
+        "path": format_path(one.path),
+        "message": one.message,
+        "remedy": one.remedy,
+    }

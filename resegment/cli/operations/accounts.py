@@ -1,0 +1,137 @@
+"""`resegment accounts`: who is where, since when."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from resegment.cli.connection import Folder, Kafka, Prefix, Redis
+from resegment.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from resegment.state.redis.reader import Place, PrefixReader
+
+EXAMPLES: Final = """
+[bold]Examples[/bold]
+
+resegment accounts --segment in-market
+
+resegment accounts acme.com https://www.example.org/about
+
+resegment accounts --json > accounts.jsonl
+"""
+
+SHOWN: Final = 50
+"""Accounts in a table where --limit is not given."""
+
+
+class Order(StrEnum):
+    """By when the segment was entered, the newest first, or by name."""
+
+    entered = "entered"
+    name = "name"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EXAMPLES)(accounts)
+
+
+def accounts(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="ACCOUNT", help="Only these: domains, in any spelling.")
+    ] = None,
+    segment: Annotated[
+        str | None, typer.Option("--segment", metavar="NAME", help="Only those in this segment.")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, metavar="N", help=f"At the most so many. [{SHOWN}; all with --json]"),
+    ] = None,
+    sort: Annotated[Order, typer.Option("--sort", help="The newest in their segment first, or by name.")] = (
+        Order.entered
+    ),
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print in which segment each account is, and since when."""
+    from resegment.cli.operations.session import read_account, viewing
+    from resegment.console.terminal import print_note
+
+    wanted = list(dict.fromkeys(read_account(name) for name in names or ()))
+    if limit is None and not as_json and not wanted:
+        limit = SHOWN
+
+    async def run() -> bool:
+        async with viewing(folder=folder, kafka=kafka, redis=redis, prefix=prefix) as view:
+            if wanted:
+                known = await _find(view.reader, wanted)
+            else:
+                known = [place async for batch in view.reader.places() for place in batch]
+            chosen = [place for place in known if segment in (None, place.segment)]
+            shown = arrange(chosen, sort, limit)
+            _write(shown, await view.now(), as_json=as_json)
+            missing = set(wanted) - {place.account for place in known}
+        if missing:
+            print_note(f"nothing is known about {', '.join(sorted(missing))}")
+        elif len(shown) < len(chosen):
+            print_note(f"{len(shown):,} of {len(chosen):,} accounts; --limit shows more")
+        elif not chosen:
+            print_note(_tell_none(known, segment))
+        return not missing
+
+    if not asyncio.run(run()):
+        raise typer.Exit(1)
+
+
+def arrange(places: Iterable[Place], sort: Order, limit: int | None) -> list[Place]:
+    """The first places in that order; ties by name."""
+    from heapq import nsmallest
+
+    def key(place: Place) -> tuple[int, str]:
+        return (-place.entered if sort is Order.entered else 0, place.account)
+
+    return sorted(places, key=key) if limit is None else nsmallest(limit, places, key)
+
+
+async def _find(reader: PrefixReader, names: Sequence[str]) -> list[Place]:
+    from resegment.state.redis.reader import Place
+
+    members = [None if state is None else state.membership for state in await reader.states(names)]
+    return [
+        Place(member.entered, name, member.segment)
+        for name, member in zip(names, members, strict=True)
+        if member is not None and member.segment is not None
+    ]
+
+
+def _write(places: Sequence[Place], now: int, *, as_json: bool) -> None:
+    from resegment.console.operations.accounts import render
+    from resegment.console.terminal import screen, write_json_lines
+
+    if as_json:
+        write_json_lines(sys.stdout.buffer, (_describe(place) for place in places))
+    elif places:
+        screen().print(render(places, now))
+
+
+def _describe(place: Place) -> dict[str, Any]:
+    from resegment.schemas.times import format_instant
+
+    return {"account": place.account, "segment": place.segment, "since": format_instant(place.entered)}
+
+
+def _tell_none(known: Sequence[Place], segment: str | None) -> str:
+    if segment is None or not known:
+        return "no account is known yet"
+    there = ", ".join(sorted({place.segment for place in known}))
+    return f"no account is in {segment}; there are accounts in {there}"

@@ -1,0 +1,184 @@
+"""`resegment changes`: the feed of segment changes."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from resegment.cli.connection import Folder, Kafka, Prefix, Redis
+from resegment.cli.options import TIME_METAVAR, AsJson, parse_time
+
+if TYPE_CHECKING:
+    from resegment.cli.operations.session import View
+
+EXAMPLES: Final = """
+[bold]Examples[/bold]
+
+resegment changes --follow
+
+resegment changes --account acme.com --since 2026-01-01
+
+resegment changes --segment in-market --json
+"""
+
+SHOWN: Final = 20
+"""Changes on a terminal where neither --last nor --since is given."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EXAMPLES)(changes)
+
+
+def changes(
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
+    ] = False,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="ACCOUNT", help="Only its: a domain, in any spelling.")
+    ] = None,
+    segment: Annotated[
+        str | None, typer.Option("--segment", metavar="NAME", help="Only into or out of this segment.")
+    ] = None,
+    since: Annotated[
+        int | None,
+        typer.Option(parser=parse_time, metavar=TIME_METAVAR, help="Those that took effect from then on."),
+    ] = None,
+    last: Annotated[
+        int | None,
+        typer.Option(
+            "--last", min=0, metavar="N", help=f"The newest so many. [{SHOWN}; all with --since or --json]"
+        ),
+    ] = None,
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print who moved, from where to where, when and why; the newest at the end.
+
+    A change that a later one of the same instant made void is marked.
+    """
+    from resegment.cli.operations.session import read_account, viewing
+    from resegment.console.terminal import print_note
+
+    name = None if account is None else read_account(account)
+    if last is None and since is None and not as_json:
+        last = SHOWN
+    feed = Feed(account=name, segment=segment, since=since, last=last)
+
+    async def run() -> None:
+        async with viewing(folder=folder, kafka=kafka, redis=redis, prefix=prefix) as view:
+            await _read(view, feed, _writer(as_json=as_json), follow=follow)
+        if not feed.shown:
+            print_note("no change is there" + (" that fits" if name or segment or since else ""))
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(run())
+
+
+@dataclass(slots=True)
+class Feed:
+    """Which changes are wanted, and what was read of them: each once, though it may have been published twice."""
+
+    account: str | None = None
+    segment: str | None = None
+    since: int | None = None
+    last: int | None = None
+    shown: int = 0
+    _void: set[str] = field(default_factory=set)
+    _seen: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether nothing is filtered."""
+        return self.account is None and self.segment is None and self.since is None
+
+    def take(self, values: Iterable[bytes | None]) -> list[dict[str, Any]]:
+        """The changes among these records' values that are wanted and new, as plain data with their `id`."""
+        import orjson
+
+        from resegment.schemas.times import parse_instant
+
+        found: list[dict[str, Any]] = []
+        for value in values:
+            try:
+                event = orjson.loads(value or b"")
+                change = {"id": event["id"], **event["data"]}
+            except (orjson.JSONDecodeError, KeyError, TypeError):  # no change: the router sets it aside
+                continue
+            if change["sequence_number"] <= self._seen.get(change["account"], 0):
+                continue
+            self._seen[change["account"]] = change["sequence_number"]
+            if change["supersedes"] is not None:
+                self._void.add(change["supersedes"])
+            if (
+                self.account in (None, change["account"])
+                and self.segment in (None, change["from"], change["to"])
+                and (self.since is None or parse_instant(change["effective_at"]) >= self.since)
+            ):
+                found.append(change)
+        return found
+
+    def arrange(self, found: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+        """In the order in which they took effect, the last of them; each says whether it is `void`."""
+        from resegment.schemas.times import parse_instant
+
+        def key(change: dict[str, Any]) -> tuple[int, str, int]:
+            return parse_instant(change["effective_at"]), change["account"], change["sequence_number"]
+
+        ordered = sorted(found, key=key)
+        kept = ordered if self.last is None else deque(ordered, self.last)
+        for change in kept:
+            self.shown += 1
+            yield {**change, "void": change["id"] in self._void}
+
+
+Write = Callable[[Iterable[dict[str, Any]]], None]
+
+
+async def _read(view: View, feed: Feed, write: Write, *, follow: bool) -> None:
+    from resegment.streams.kafka.topic_reader import reading
+
+    one = None if feed.account is None else [view.reader.partition_of(feed.account)]
+    newest = feed.last if feed.takes_all else None
+    found: list[dict[str, Any]] = []
+    async with reading(
+        view.bootstrap, view.topics.segment_changes.name, one, security=view.security
+    ) as reader:
+        async for records in reader.to_end(newest):
+            found += feed.take(record.value for record in records)
+        write(feed.arrange(found))
+        found.clear()
+        if follow:
+            feed.last = None
+            async for records in reader.follow():
+                write(feed.arrange(feed.take(record.value for record in records)))
+
+
+def _writer(*, as_json: bool) -> Write:
+    from resegment.console.operations.changes import render
+    from resegment.console.terminal import screen, write_json_lines
+
+    if as_json:
+        return lambda changes: write_json_lines(sys.stdout.buffer, changes)
+    console = screen()
+
+    def write(changes: Iterable[dict[str, Any]]) -> None:
+        for change in changes:
+            line = render(change, void=change["void"])
+            if console.is_terminal:
+                console.print(line, no_wrap=True, overflow="ellipsis")
+            else:
+                console.print(line, soft_wrap=True)
+
+    return write

@@ -1,0 +1,244 @@
+"""`resegment owners`: who owns how many accounts, who leaves and who comes back."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from resegment.cli.connection import Folder, Kafka, Prefix, Redis
+from resegment.cli.options import AsJson, SomeSegments
+from resegment.errors import ResegmentError
+
+if TYPE_CHECKING:
+    from resegment.cli.operations.session import View
+    from resegment.state.owner_store import OwnersLook
+    from resegment.state.redis.owners import OwnerStore
+    from resegment.streams.operations.owner_transfer import Portfolio
+
+LIST_EXAMPLES: Final = """
+[bold]Examples[/bold]
+
+resegment owners list
+
+resegment owners list --json | jq 'select(.waiting > 0)'
+"""
+LEAVE_EXAMPLE: Final = """
+[bold]Example[/bold]
+
+resegment owners leave "Ann Lee"
+"""
+RETURN_EXAMPLE: Final = """
+[bold]Example[/bold]
+
+resegment owners return "Ann Lee"
+"""
+RECOUNT_EXAMPLE: Final = """
+[bold]Example[/bold]
+
+resegment owners recount
+"""
+EXAMPLE: Final = """
+[bold]Example[/bold]
+
+resegment owners list
+"""
+
+PATIENCE: Final = 10.0
+"""Seconds for which a member's last accounts are waited for."""
+PAUSE: Final = 0.5
+"""Seconds between two looks at whether there are any."""
+TRIES: Final = 5
+"""How often accounts that moved while they were counted are counted again."""
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The member, as the segments file names them.")]
+
+
+class NoSuchMember(ResegmentError):
+    """No team has a member of that name, and nobody of that name ever owned an account."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, known, 1)
+        super().__init__(
+            f"there is no member {name!r}",
+            remedy=f"Did you mean {close[0]!r}?" if close else "`resegment owners list` has all members.",
+        )
+        self.name = name
+
+
+class AccountsMove(ResegmentError):
+    """Accounts were routed whenever what is owned was counted."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "accounts are being routed: what is owned cannot be counted meanwhile",
+            remedy="Try again when there are fewer changes, or stop the workers for the while.",
+        )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(no_args_is_help=True, help="Who owns how many accounts.", epilog=EXAMPLE)
+    group.command("list", epilog=LIST_EXAMPLES)(list_owners)
+    group.command("leave", epilog=LEAVE_EXAMPLE)(leave)
+    group.command("return", epilog=RETURN_EXAMPLE)(come_back)
+    group.command("recount", epilog=RECOUNT_EXAMPLE)(recount)
+    app.add_typer(group, name="owners")
+
+
+def list_owners(
+    segments: SomeSegments = None,
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print each team's members: how many accounts they own, who is away; and how many accounts wait.
+
+    With --json there is one line for each team.
+    """
+    from msgspec import to_builtins
+
+    from resegment.console.operations.owners import describe_owners, render_owners
+    from resegment.console.terminal import print_note, screen, write_json_lines
+    from resegment.sources.segments import load_definition
+
+    async def run(view: View, store: OwnerStore) -> None:
+        definition = load_definition(view.segments)
+        rows = describe_owners(definition.teams, await store.look(), await view.now())
+        if as_json:
+            write_json_lines(sys.stdout.buffer, (to_builtins(row) for row in rows))
+        elif rows:
+            screen().print(render_owners(rows))
+        else:
+            print_note(f"no team of {view.segments} has members")
+
+    _with_store(run, segments=segments, folder=folder, kafka=kafka, redis=redis, prefix=prefix)
+
+
+def leave(
+    name: Name,
+    segments: SomeSegments = None,
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a member no new account, and what they own to others of their teams.
+
+    While workers run it waits, at most 10 s, until nothing is theirs; exit code 1: something still is. Again, it
+    goes on with that.
+    """
+    from resegment.console.terminal import print_note, write_json
+    from resegment.streams.heartbeat import read_workers
+    from resegment.streams.kafka.publisher import KafkaPublisher
+    from resegment.streams.operations.owner_transfer import Portfolio
+
+    async def run(view: View, store: OwnerStore) -> None:
+        _check_known(name, view.segments, await store.look())
+        await store.leave(name)
+        async with KafkaPublisher(
+            view.bootstrap, client_id="resegment-owners", security=view.security
+        ) as publisher:
+            topic, partitions = view.topics.routing_events.name, view.reader.partitions
+            portfolio = Portfolio(name, view.client, view.prefix, partitions, publisher, topic)
+            left = await portfolio.hand_over(await view.now())
+            works = bool(await read_workers(view.client, view.prefix))
+            if works:
+                left = await _see_off(portfolio, view)
+        told = len(portfolio.told)
+        if as_json:
+            write_json(sys.stdout.buffer, {"member": name, "reassigned": told, "left": left})
+        else:
+            print_note(f"{name} gets no new account; {told:,} of theirs go to others")
+        if works and left:
+            print_note(f"{left:,} of theirs are not given away yet: run it again")
+            raise typer.Exit(1)
+
+    _with_store(run, segments=segments, folder=folder, kafka=kafka, redis=redis, prefix=prefix)
+
+
+def come_back(
+    name: Name,
+    segments: SomeSegments = None,
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+) -> None:
+    """Give a member who left new accounts again."""
+    from resegment.console.terminal import print_note
+
+    async def run(view: View, store: OwnerStore) -> None:
+        _check_known(name, view.segments, await store.look())
+        await store.come_back(name)
+        print_note(f"{name} gets new accounts again")
+
+    _with_store(run, segments=segments, folder=folder, kafka=kafka, redis=redis, prefix=prefix)
+
+
+def recount(
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set what each member owns, and who waits, to what the accounts say, after Redis has lost some of it.
+
+    What is routed at the same moment may be counted wrongly: best stop the workers, or see that no change comes in.
+    """
+    from resegment.console.terminal import print_note, write_json
+    from resegment.streams.operations.owner_transfer import read_assignments
+
+    async def run(view: View, store: OwnerStore) -> None:
+        found = await read_assignments(view.client, view.prefix, view.reader.partitions)
+        for _ in range(TRIES):
+            before, found = found, await read_assignments(view.client, view.prefix, view.reader.partitions)
+            if found == before:
+                break
+        else:
+            raise AccountsMove
+        await store.recount(found.open, found.waiting)
+        if as_json:
+            write_json(sys.stdout.buffer, {"open": len(found.open), "waiting": len(found.waiting)})
+        else:
+            print_note(f"{len(found.open):,} accounts are owned, {len(found.waiting):,} wait")
+
+    _with_store(run, folder=folder, kafka=kafka, redis=redis, prefix=prefix)
+
+
+def _with_store(run: Any, **given: Any) -> None:
+    from resegment.cli.operations.session import run_viewing
+    from resegment.state.redis.owners import OwnerStore
+
+    run_viewing(lambda view: run(view, OwnerStore(view.client, view.prefix)), **given)
+
+
+async def _see_off(portfolio: Portfolio, view: View) -> int:
+    """Look again until nothing is theirs: an account may have got its owner before and be kept after a look."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + PATIENCE
+    while True:
+        await asyncio.sleep(PAUSE)
+        left = await portfolio.hand_over(await view.now())
+        if not left or loop.time() >= end:
+            return left
+
+
+def _check_known(name: str, segments: str, look: OwnersLook) -> None:
+    """Raise NoSuchMember, so that a slip in a name does not pass for somebody who has left."""
+    from resegment.routing.teams import members
+    from resegment.sources.segments import load_definition
+
+    listed = {one.name for team in load_definition(segments).teams.values() for one in members(team)}
+    if name not in listed | look.members.keys():
+        raise NoSuchMember(name, listed | look.members.keys())

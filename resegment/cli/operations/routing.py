@@ -1,0 +1,324 @@
+"""`resegment routing`: which changes enrol accounts, whom it left out, and who is enrolled after all."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from resegment.cli.connection import Folder, Kafka, Prefix, Redis
+from resegment.cli.options import AsJson, RouteMode
+
+if TYPE_CHECKING:
+    from resegment.cli.operations.session import View
+    from resegment.schemas.routing import RoutedState
+
+    Row = tuple[str, RoutedState]
+
+EXAMPLE: Final = """
+[bold]Example[/bold]
+
+resegment routing show
+"""
+SHOW_EXAMPLES: Final = """
+[bold]Examples[/bold]
+
+resegment routing show
+
+resegment routing show --json | jq .accounts
+"""
+SET_EXAMPLE: Final = """
+[bold]Example[/bold]
+
+resegment routing set changed
+"""
+ENROLL_EXAMPLES: Final = """
+[bold]Examples[/bold]
+
+resegment routing enroll acme.com https://www.example.org/about
+
+resegment routing enroll --segment in-market
+
+resegment routing enroll --all --yes
+"""
+LIST_EXAMPLES: Final = """
+[bold]Examples[/bold]
+
+resegment routing list --decision waiting
+
+resegment routing list --decision suppressed --decision holdout --json
+"""
+
+SHOWN: Final = 50
+"""Accounts in a table where --limit is not given."""
+ASKED_ABOUT: Final = 100
+"""More accounts than this are enrolled only by somebody who has said yes."""
+SENT: Final = 1_000
+"""Messages that are sent at once."""
+
+
+class Decision(StrEnum):
+    """What the router may have decided on an account."""
+
+    no_route = "no-route"
+    suppressed = "suppressed"
+    holdout = "holdout"
+    quiet = "quiet"
+    never_again = "never-again"
+    cooldown = "cooldown"
+    waiting = "waiting"
+    enrolled = "enrolled"
+    rejected = "rejected"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(
+        no_args_is_help=True, help="Which accounts are enrolled in workflows, and why not.", epilog=EXAMPLE
+    )
+    group.command("show", epilog=SHOW_EXAMPLES)(show)
+    group.command("set", epilog=SET_EXAMPLE)(set_mode)
+    group.command("enroll", epilog=ENROLL_EXAMPLES)(enroll)
+    group.command("list", epilog=LIST_EXAMPLES)(list_accounts)
+    app.add_typer(group, name="routing")
+
+
+def show(
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print which changes are routed, accounts by what was decided on them, and how many wait for each team."""
+    from resegment.cli.operations.session import run_viewing
+    from resegment.console.operations.routing import render
+    from resegment.console.terminal import screen, write_json
+    from resegment.streams.operations.routing_status import describe_routing_look, look_at_routing
+
+    async def run(view: View) -> None:
+        now = None if view.on_facts else await view.reader.now()
+        look = await look_at_routing(view.client, view.reader, view.held, now)
+        if as_json:
+            write_json(sys.stdout.buffer, describe_routing_look(look))
+        else:
+            screen().print(render(look))
+
+    run_viewing(run, folder=folder, kafka=kafka, redis=redis, prefix=prefix)
+
+
+def set_mode(
+    mode: Annotated[
+        RouteMode, typer.Argument(metavar="all|changed|none", help="Which changes enrol accounts.")
+    ],
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """Choose which changes enrol accounts, from now on: all, those from one segment to another, or none.
+
+    Workers see it within seconds. Who was left out before stays so: `resegment routing enroll` takes them in.
+    """
+    from resegment.cli.operations.session import run_viewing
+    from resegment.console.terminal import print_note, write_json
+    from resegment.routing.describe import MODES
+    from resegment.routing.policy import mode_of
+    from resegment.streams.prefix import ROUTING, set_routing
+
+    async def run(view: View) -> None:
+        before = mode_of(view.held.get(ROUTING))
+        await set_routing(view.client, view.prefix, mode.value)
+        if as_json:
+            write_json(sys.stdout.buffer, {"mode": mode.value, "before": before})
+            return
+        print_note(f"routing is {mode.value}: {MODES[mode.value]}")
+        quiet = (await view.reader.decisions()).get("quiet", 0)
+        if quiet and mode is not RouteMode.none:
+            print_note(
+                f"{_count(quiet)} {'stays' if quiet == 1 else 'stay'} as quiet as before: `resegment routing enroll --all` enrols them"
+            )
+
+    run_viewing(run, folder=folder, kafka=kafka, redis=redis, prefix=prefix)
+
+
+def enroll(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="ACCOUNT", help="Only these: domains, in any spelling.")
+    ] = None,
+    segment: Annotated[
+        str | None, typer.Option("--segment", metavar="NAME", help="All those of this segment.")
+    ] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="All of every segment.")] = False,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", "-y", help=f"Don't ask, even for more than {ASKED_ABOUT} accounts."),
+    ] = False,
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """Enrol accounts whose change was not routed: those that `resegment routing list --decision quiet` has.
+
+    Suppressions, holdouts, cooldowns and the limits of teams hold for them as for all others.
+    """
+    from resegment.cli.operations.session import read_account, run_viewing
+    from resegment.console.terminal import print_note, write_json
+    from resegment.routing.describe import words_of
+
+    wanted = list(dict.fromkeys(read_account(name) for name in names or ()))
+    if sum((bool(wanted), segment is not None, everybody)) != 1:
+        raise typer.BadParameter("say whom to enrol: accounts, --segment or --all")
+
+    async def run(view: View) -> bool:
+        rows = await _find(view, wanted)
+        quiet = sorted(name for name, state in rows if _is_quiet(state, segment))
+        if len(quiet) > ASKED_ABOUT and not yes:
+            typer.confirm(f"Enrol {len(quiet):,} accounts?", abort=True, err=True)
+        await _force(view, quiet)
+        if as_json:
+            write_json(sys.stdout.buffer, {"told": len(quiet)})
+        else:
+            print_note(f"the router is told to enrol {_count(len(quiet))}")
+        if not wanted and not quiet:
+            print_note(_tell_none(rows, "quiet"))
+        for name, state in rows if wanted else ():
+            if not _is_quiet(state, segment):
+                print_note(f"{name} is not quiet: {words_of(state)}")
+        return _tell_missing(wanted, rows)
+
+    if not run_viewing(run, folder=folder, kafka=kafka, redis=redis, prefix=prefix):
+        raise typer.Exit(1)
+
+
+def list_accounts(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="ACCOUNT", help="Only these: domains, in any spelling.")
+    ] = None,
+    decision: Annotated[
+        list[Decision] | None,
+        typer.Option("--decision", help="Only those that this was decided on. May be repeated."),
+    ] = None,
+    segment: Annotated[
+        str | None, typer.Option("--segment", metavar="NAME", help="Only those in this segment.")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, metavar="N", help=f"At the most so many. [{SHOWN}; all with --json]"),
+    ] = None,
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print what was decided on each account, why and since when, the newest first; its workflow and its owner.
+
+    With --json there is one line for each account.
+    """
+    from resegment.cli.operations.session import read_account, run_viewing
+    from resegment.console.operations.routing import render_accounts
+    from resegment.console.terminal import print_note, screen, write_json_lines
+    from resegment.routing.describe import describe_routing
+
+    wanted = list(dict.fromkeys(read_account(name) for name in names or ()))
+    decisions = {one.value for one in decision or Decision}
+    if limit is None and not as_json and not wanted:
+        limit = SHOWN
+
+    async def run(view: View) -> bool:
+        rows = await _find(view, wanted)
+        chosen = [
+            (name, state)
+            for name, state in rows
+            if state.decision in decisions and segment in (None, _segment_of(state))
+        ]
+        shown = arrange(chosen, limit)
+        if as_json:
+            described = ({"account": name, **describe_routing(state)} for name, state in shown)
+            write_json_lines(sys.stdout.buffer, described)
+        elif shown:
+            screen().print(render_accounts(shown))
+        if len(shown) < len(chosen):
+            print_note(f"{len(shown):,} of {len(chosen):,} accounts; --limit shows more")
+        elif not chosen and not wanted:
+            print_note(_tell_none(rows, " or ".join(sorted(decisions)) if decision else None))
+        return _tell_missing(wanted, rows)
+
+    if not run_viewing(run, folder=folder, kafka=kafka, redis=redis, prefix=prefix):
+        raise typer.Exit(1)
+
+
+def arrange(rows: Iterable[Row], limit: int | None) -> list[Row]:
+    """The first of the accounts, with the newest decisions first; ties by name."""
+    from heapq import nsmallest
+
+    from resegment.routing.describe import since_of
+
+    def key(row: Row) -> tuple[int, str]:
+        return -(since_of(row[1]) or 0), row[0]
+
+    return sorted(rows, key=key) if limit is None else nsmallest(limit, rows, key)
+
+
+async def _find(view: View, names: Sequence[str]) -> list[Row]:
+    """What the router has of those accounts, or of all."""
+    if not names:
+        return [row for batch in [one async for one in view.reader.routings()] for row in batch]
+    states = await view.reader.routed(names)
+    return [(name, state) for name, state in zip(names, states, strict=True) if state is not None]
+
+
+async def _force(view: View, names: Sequence[str]) -> None:
+    """Have the router decide those again, whatever the mode was."""
+    from resegment.schemas.routing import Review
+    from resegment.streams.kafka.publisher import KafkaPublisher
+    from resegment.streams.message_factory import tell
+
+    if not names:
+        return
+    topic, at = view.topics.routing_events.name, await view.now()
+    async with KafkaPublisher(
+        view.bootstrap, client_id="resegment-routing", security=view.security
+    ) as publisher:
+        for start in range(0, len(names), SENT):
+            some = names[start : start + SENT]
+            await publisher.publish([tell(topic, Review(account=name, at=at, forced=True)) for name in some])
+
+
+def _is_quiet(state: RoutedState, segment: str | None) -> bool:
+    return state.decision == "quiet" and segment in (None, _segment_of(state))
+
+
+def _segment_of(state: RoutedState) -> str | None:
+    return None if state.target is None else state.target.segment
+
+
+def _tell_none(rows: Sequence[Row], decision: str | None) -> str:
+    counts = Counter(state.decision for _, state in rows if state.decision != "none")
+    if not counts:
+        return "nothing was decided on any account yet"
+    there = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
+    return f"no account is {decision or 'there'} in what was asked for; all in all there are: {there}"
+
+
+def _tell_missing(wanted: Sequence[str], rows: Sequence[Row]) -> bool:
+    """Say which accounts the router does not know; whether it knows all."""
+    from resegment.console.terminal import print_note
+
+    missing = set(wanted) - {name for name, _ in rows}
+    if missing:
+        print_note(f"nothing was decided on {', '.join(sorted(missing))}")
+    return not missing
+
+
+def _count(number: int) -> str:
+    return f"{number:,} {'account' if number == 1 else 'accounts'}"

@@ -1,0 +1,116 @@
+"""A running prefix to look at: what the commands that only read are given."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, TypeVar
+
+import typer
+from redis.asyncio import Redis
+
+from resegment.cli.connection import load_settings, resolve
+from resegment.errors import RefusedEvent, ResegmentError
+from resegment.identity.domains import registrable_domain
+from resegment.segmentation.evaluation.engine import Engine
+from resegment.segmentation.evaluation.program import Limits, Program
+from resegment.settings import Settings
+from resegment.sources.segments import load_definition
+from resegment.state.redis.client import connect_redis
+from resegment.state.redis.reader import PrefixReader
+from resegment.streams.kafka.security import secure_kafka
+from resegment.streams.kafka.topics import Topics
+from resegment.streams.prefix import read_prefix
+
+T = TypeVar("T")
+
+
+class NoSuchPrefix(ResegmentError):
+    """No worker has ever run with that prefix on that Redis."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(
+            f"there is no prefix {prefix}: no worker has ever run with it here",
+            remedy="Start one with `resegment up` or `resegment worker`, or say another --prefix.",
+        )
+        self.prefix = prefix
+
+
+class View(NamedTuple):
+    """A prefix and the ways to read it; `held` is its record: partitions, clock, definition."""
+
+    settings: Settings
+    prefix: str
+    bootstrap: str
+    held: Mapping[str, str]
+    client: Redis
+    reader: PrefixReader
+    topics: Topics
+    segments: str
+    """Path of the segments file."""
+    security: Mapping[str, Any]
+    """What Kafka clients take."""
+
+    @property
+    def on_facts(self) -> bool:
+        """Whether the clock is that of the facts, not the wall's."""
+        return self.held.get("clock") == "facts"
+
+    async def now(self) -> int:
+        """The prefix's own time, ms. Raises StoreUnavailable."""
+        if not self.on_facts:
+            return await self.reader.now()
+        return max([await self.reader.clock(number) for number in range(self.reader.partitions)])
+
+
+@asynccontextmanager
+async def viewing(**given: Any) -> AsyncIterator[View]:
+    """The prefix that settings and the options given name. Raises NoSuchPrefix, StoreUnavailable, NotRunning."""
+    # what goes wrong with Kafka is told by typed errors
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    settings = load_settings(**given)
+    connection = resolve(settings)
+    security = secure_kafka(settings).clients()
+    client = connect_redis(settings, connection.redis_url)
+    try:
+        held = await read_prefix(client, connection.prefix)
+        if "partitions" not in held:
+            raise NoSuchPrefix(connection.prefix)
+        yield View(
+            settings,
+            connection.prefix,
+            connection.bootstrap,
+            held,
+            client,
+            PrefixReader(client, connection.prefix, int(held["partitions"])),
+            Topics(connection.prefix),
+            connection.segments,
+            security,
+        )
+    finally:
+        await client.aclose()
+
+
+def run_viewing(run: Callable[[View], Awaitable[T]], **given: Any) -> T:
+    """Run with the prefix that settings and the options given name. Raises as `viewing` does."""
+
+    async def looking() -> T:
+        async with viewing(**given) as view:
+            return await run(view)
+
+    return asyncio.run(looking())
+
+
+def load_engine(segments: str, settings: Settings) -> Engine:
+    """What judges accounts as a worker does. Raises NoSegmentsFile or InvalidSegments."""
+    return Engine(Program(load_definition(segments), Limits(facts=settings.facts_per_kind)))
+
+
+def read_account(text: str) -> str:
+    """The account that a domain in any spelling means. Raises typer.BadParameter for what is no company's."""
+    try:
+        return registrable_domain(text)
+    except RefusedEvent as error:
+        raise typer.BadParameter(error.message, param_hint="ACCOUNT") from error

@@ -1,0 +1,135 @@
+"""`resegment status`: whether a prefix is well, at one look."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from resegment.cli.connection import Folder, Kafka, Prefix, Redis
+from resegment.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from resegment.streams.operations.overview import Overview
+
+EXAMPLES: Final = """
+[bold]Examples[/bold]
+
+resegment status
+
+resegment status --watch
+
+resegment status --json | jq .problems
+"""
+
+PACE: Final = 2.0
+"""Seconds between two looks of --watch."""
+
+RECOUNT: Final = 15
+"""Dead letters are counted again with every so many looks."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EXAMPLES)(status)
+
+
+def status(
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help=f"Look again every {PACE:.0f} seconds, until Ctrl-C.")
+    ] = False,
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print how the workers, partitions and segments are, and what is wrong; exit with 1 if anything is.
+
+    With --watch and --json, each look is one line.
+    """
+    from resegment.streams.operations.overview import find_problems
+
+    problems: list[str] = []
+
+    async def run() -> None:
+        with _output(as_json=as_json, watch=watch) as write:
+            async for overview in _look(watch=watch, folder=folder, kafka=kafka, redis=redis, prefix=prefix):
+                write(overview)
+                problems[:] = find_problems(overview)
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(run())
+    if problems:
+        raise typer.Exit(1)
+
+
+async def _look(*, watch: bool, **given: Any) -> AsyncIterator[Overview]:
+    from resegment.cli.operations.session import viewing
+    from resegment.streams.operations.dead_letters import LetterCount, count_letters
+    from resegment.streams.operations.overview import look
+    from resegment.streams.prefix import read_prefix
+
+    async with viewing(**given) as view:
+        letters, turn = LetterCount(), 0
+        while True:
+            if turn % RECOUNT == 0 or letters.problem is not None:
+                letters = await count_letters(
+                    view.bootstrap, view.topics.dead_letters.name, security=view.security
+                )
+            turn += 1
+            held = await read_prefix(view.client, view.prefix)  # the mode of routing may have changed
+            yield await look(view.client, view.reader, held, letters)
+            if not watch:
+                return
+            await asyncio.sleep(PACE)
+
+
+def _output(*, as_json: bool, watch: bool) -> AbstractContextManager[Callable[[Overview], None]]:
+    from resegment.console.terminal import screen
+
+    if as_json:
+        return _json(lines=watch)
+    console = screen()
+    return _live() if watch and console.is_terminal else _plain()
+
+
+@contextmanager
+def _json(*, lines: bool) -> Iterator[Callable[[Overview], None]]:
+    from resegment.console.terminal import write_json, write_json_lines
+    from resegment.streams.operations.overview import describe_overview
+
+    def write(overview: Overview) -> None:
+        described = describe_overview(overview)
+        if lines:
+            write_json_lines(sys.stdout.buffer, [described])
+        else:
+            write_json(sys.stdout.buffer, described)
+
+    yield write
+
+
+@contextmanager
+def _plain() -> Iterator[Callable[[Overview], None]]:
+    from resegment.console.operations.status import render
+    from resegment.console.terminal import screen
+
+    yield lambda overview: screen().print(render(overview))
+
+
+@contextmanager
+def _live() -> Iterator[Callable[[Overview], None]]:
+    from rich.live import Live
+
+    from resegment.console.operations.status import render
+    from resegment.console.terminal import screen
+
+    with Live(console=screen(), auto_refresh=False, vertical_overflow="crop") as live:
+        yield lambda overview: live.update(render(overview), refresh=True)

@@ -1,0 +1,186 @@
+"""`resegment webhooks`: the endpoints, how they are, and a word to each."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from resegment.cli.connection import Folder, Kafka, Prefix, Redis, WrongUse, load_settings
+from resegment.cli.options import AsJson
+from resegment.cli.runtime.deliver import WebhooksFile, WebhooksMissing, read_targets
+from resegment.errors import ResegmentError
+
+if TYPE_CHECKING:
+    from resegment.sinks.webhook.endpoints import Target, Webhooks
+    from resegment.sinks.webhook.port import Answer
+    from resegment.state.redis.webhooks import WebhookStates
+
+EXAMPLES: Final = """
+[bold]Examples[/bold]
+
+resegment webhooks list --webhooks webhooks.yaml
+
+resegment webhooks test crm
+
+resegment webhooks enable crm
+"""
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The endpoint, as the file names it.")]
+
+
+class NoSuchEndpoint(WrongUse):
+    """The file has no endpoint of that name."""
+
+    def __init__(self, name: str, there: Collection[str]) -> None:
+        super().__init__(f"there is no endpoint {name}", remedy=f"There is: {', '.join(sorted(there))}.")
+        self.name = name
+
+
+class NotTaken(ResegmentError):
+    """An endpoint did not take a test event: `answer` is what came."""
+
+    def __init__(self, name: str, answer: Answer) -> None:
+        super().__init__(
+            f"the endpoint {name} did not take the test event: {answer}",
+            remedy="An endpoint answers an event with a status from 200 to 299, within its timeout.",
+        )
+        self.name, self.answer = name, answer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(
+        no_args_is_help=True, help="The webhooks that get workflow commands.", epilog=EXAMPLES
+    )
+    group.command("list", epilog=EXAMPLES)(list_webhooks)
+    group.command("enable", epilog=EXAMPLES)(enable)
+    group.command("disable", epilog=EXAMPLES)(disable)
+    group.command("test", epilog=EXAMPLES)(send_test)
+    app.add_typer(group, name="webhooks")
+
+
+def list_webhooks(
+    webhooks: WebhooksFile = None,
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the endpoints of the file and how they are."""
+    from resegment.console.operations.webhooks import describe, render_list
+    from resegment.console.terminal import screen, write_json_lines
+
+    given = {"webhooks": webhooks, "folder": folder, "kafka": kafka, "redis": redis, "prefix": prefix}
+    file = _read(given)
+    held = _ask(given, lambda states: states.read())
+    rows = [describe(name, one, held.get(name)) for name, one in file.endpoints.items()]
+    if as_json:
+        write_json_lines(sys.stdout.buffer, rows)
+    else:
+        screen().print(render_list(rows))
+
+
+def enable(
+    name: Name,
+    webhooks: WebhooksFile = None,
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+) -> None:
+    """Send to an endpoint again that was disabled, beginning with what has waited."""
+    from resegment.console.terminal import print_note
+
+    given = {"webhooks": webhooks, "folder": folder, "kafka": kafka, "redis": redis, "prefix": prefix}
+    _check(name, _read(given).endpoints)
+    was = _ask(given, lambda states: states.enable(name))
+    print_note(f"{name} is enabled: it goes on where it was" if was else f"{name} was not disabled")
+
+
+def disable(
+    name: Name,
+    webhooks: WebhooksFile = None,
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+) -> None:
+    """Send nothing to an endpoint; its commands wait in Kafka, as long as the topic keeps them."""
+    import time
+
+    from resegment.console.terminal import print_note
+    from resegment.schemas.times import format_instant
+
+    given = {"webhooks": webhooks, "folder": folder, "kafka": kafka, "redis": redis, "prefix": prefix}
+    _check(name, _read(given).endpoints)
+    at = format_instant(time.time_ns() // 1_000_000_000 * 1000)
+    _ask(given, lambda states: states.disable(name, at, "disabled by hand"))
+    print_note(f"{name} is disabled; `resegment webhooks enable {name}` goes on")
+
+
+def send_test(name: Name, webhooks: WebhooksFile = None, as_json: AsJson = False) -> None:
+    """Send one signed event, gtm.ping.v1, and tell what came of it. Neither Kafka nor Redis is asked."""
+    from resegment.console.terminal import print_note, write_json
+
+    targets = read_targets(load_settings(webhooks=webhooks))
+    _check(name, targets)
+    answer = asyncio.run(_ping(targets[name]))
+    if as_json:
+        found = {"status": answer.status, "problem": answer.problem, "seconds": round(answer.took, 3)}
+        write_json(sys.stdout.buffer, {"endpoint": name, **found})
+    if answer.status is None or not 200 <= answer.status < 300:
+        raise NotTaken(name, answer)
+    if not as_json:
+        print_note(f"{name} took it: {answer}, {answer.took * 1000:.0f} ms")
+
+
+async def _ping(target: Target) -> Answer:
+    from resegment.sinks.webhook.client import Webhook
+    from resegment.sinks.webhook.ping import make_ping
+
+    async with Webhook(target.endpoint, target.secrets, target.guard) as webhook:
+        return await webhook.send(*make_ping(target.name))
+
+
+def _read(given: dict[str, Any]) -> Webhooks:
+    from resegment.sinks.webhook.endpoints import load_webhooks
+
+    settings = load_settings(**given)
+    if settings.webhooks is None:
+        raise WebhooksMissing
+    return load_webhooks(settings.webhooks)
+
+
+def _check(name: str, there: Collection[str]) -> None:
+    if name not in there:
+        raise NoSuchEndpoint(name, there)
+
+
+def _ask(given: dict[str, Any], question: Callable[[WebhookStates], Coroutine[Any, Any, Any]]) -> Any:
+    async def run() -> Any:
+        async with _states(given) as states:
+            return await question(states)
+
+    return asyncio.run(run())
+
+
+@asynccontextmanager
+async def _states(given: dict[str, Any]) -> AsyncIterator[WebhookStates]:
+    from resegment.cli.connection import resolve
+    from resegment.state.redis.client import connect_redis
+    from resegment.state.redis.webhooks import WebhookStates
+
+    settings = load_settings(**given)
+    connection = resolve(settings)
+    client = connect_redis(settings, connection.redis_url)
+    try:
+        yield WebhookStates(client, connection.prefix)
+    finally:
+        await client.aclose()

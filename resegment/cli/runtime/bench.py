@@ -1,0 +1,189 @@
+"""`resegment bench`: how fast it is, beside the same job by hand and on stock faust."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from resegment.cli.connection import Kafka, Redis, WrongUse
+from resegment.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from resegment.benchmarks.run import Plan, Results, Servers
+
+EXAMPLES: Final = """
+[bold]Examples[/bold]
+
+resegment bench --kafka localhost:9092 --redis redis://localhost:6379/15
+
+resegment bench --full --json
+
+resegment bench --latency --no-drain
+
+resegment bench --profile flame.svg
+"""
+
+FULL: Final = (50_000, 500_000)
+
+
+class NoServers(WrongUse):
+    """The benchmark has no Kafka and Redis to run on; `problem` says why it cannot start them."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"the benchmark has no servers: {problem}",
+            remedy="Give --kafka HOST:PORT and --redis URL: an Apache Kafka and a Redis that do nothing else.",
+        )
+        self.problem = problem
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EXAMPLES)(bench)
+
+
+def bench(
+    kafka: Kafka = None,
+    redis: Redis = None,
+    accounts: Annotated[
+        int, typer.Option("--accounts", min=1, help="Accounts, each with a snapshot.")
+    ] = 10_000,
+    events: Annotated[int, typer.Option("--events", min=1, help="Triggers, after the snapshots.")] = 100_000,
+    *,
+    full: Annotated[
+        bool, typer.Option("--full", help="50,000 accounts, 500,000 triggers: what figures are quoted of.")
+    ] = False,
+    drain: Annotated[bool, typer.Option("--drain/--no-drain", help="Drain preloaded topics.")] = True,
+    latency: Annotated[
+        bool, typer.Option("--latency", help="Also measure latency at 100, 1,000 and 5,000 events/s.")
+    ] = False,
+    scaling: Annotated[
+        bool, typer.Option("--scaling", help="Also compare two workers with one, each on a core of its own.")
+    ] = False,
+    repeat: Annotated[
+        int, typer.Option("--repeat", min=1, help="So many turns of by hand and segmenter.")
+    ] = 1,
+    core: Annotated[
+        int | None, typer.Option("--core", min=0, help="Pin the worker to this core. [the last]")
+    ] = None,
+    stock: Annotated[
+        int, typer.Option("--stock", min=0, help="Events for stock faust, which is slow; 0: leave it out.")
+    ] = 10_000,
+    check: Annotated[bool, typer.Option("--check/--no-check", help="Compare with a backtest.")] = True,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            "--profile", metavar="FILE", help="Write flame graphs (py-spy), else cProfile's figures."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure throughput, CPU time, memory and latency on a real Kafka and Redis.
+
+    CPU time is the figure that counts: compare within one run, and repeat. Without servers given, a checkout
+    starts Apache Kafka (Java 17, Maven) and Redis for the run.
+    """
+    import os
+
+    from resegment.benchmarks.run import Plan
+
+    if full:
+        accounts, events = FULL
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    plan = Plan(
+        accounts=accounts,
+        triggers=events,
+        stock_events=stock,
+        core=core if core is not None else (cores[-1] if len(cores) > 1 else None),
+        repeat=repeat,
+        check=check,
+        flame=profile,
+    )
+    wrong = asyncio.run(
+        _run(plan, kafka, redis, drain=drain, latency=latency, scaling=scaling, as_json=as_json)
+    )
+    if wrong:
+        raise typer.Exit(1)
+
+
+async def _run(
+    plan: Plan,
+    kafka: str | None,
+    redis: str | None,
+    *,
+    drain: bool,
+    latency: bool,
+    scaling: bool,
+    as_json: bool,
+) -> bool:
+    from redis.asyncio import Redis as Client
+
+    from resegment.benchmarks.latency import measure
+    from resegment.benchmarks.report import render, render_latency, render_scaling
+    from resegment.benchmarks.run import Bench
+    from resegment.benchmarks.scaling import scale
+    from resegment.console.terminal import print_note, screen, write_json
+
+    results: Results | None = None
+    described: dict[str, Any] = {}
+    async with _servers(kafka, redis) as servers, Client.from_url(servers.redis_url) as client:
+        bench = Bench(servers, plan, client, print_note)
+        if drain:
+            results = await bench.run()
+            described["drain"] = asdict(results)
+            if not as_json:
+                screen().print(render(results))
+        if latency:
+            points = await measure(bench)
+            described["latency"] = [asdict(point) for point in points]
+            if not as_json:
+                screen().print(render_latency(points))
+        if scaling:
+            scaled = await scale(bench)
+            described["scaling"] = asdict(scaled)
+            if not as_json:
+                screen().print(render_scaling(scaled))
+    if as_json:
+        write_json(sys.stdout.buffer, described)
+    return results is not None and any(one.verdict and not one.verdict.is_right for one in results.rows)
+
+
+@asynccontextmanager
+async def _servers(kafka: str | None, redis: str | None) -> AsyncIterator[Servers]:
+    from resegment.benchmarks.run import Servers
+
+    if kafka is not None and redis is not None:
+        yield Servers(kafka, redis)
+        return
+    if kafka is not None or redis is not None:
+        raise NoServers("--kafka and --redis go together")
+    import tempfile
+
+    apache, debian = _launchers()
+    if not apache.is_possible():
+        raise NoServers("Apache Kafka needs Java 17 and Maven, which are not on this machine")
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="resegment-bench-")))
+        (broker,) = await stack.enter_async_context(apache.cluster(folder))
+        store = debian.SystemRedis(folder)
+        await store.start()
+        stack.push_async_callback(store.stop)
+        yield Servers(broker.bootstrap, store.url, broker.pid)
+
+
+def _launchers() -> tuple[Any, Any]:
+    """Return the modules of a checkout that start Apache Kafka and Redis. Raises NoServers."""
+    import resegment
+    from resegment.benchmarks.servers import apache, debian
+
+    if not (Path(resegment.__file__).resolve().parents[1] / "pyproject.toml").is_file():
+        raise NoServers("only a checkout can start them itself")
+    return apache, debian

@@ -1,0 +1,109 @@
+"""`resegment deliver`: workflow commands to webhooks, as a process of its own."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from resegment.cli.connection import Folder, Kafka, Prefix, Redis, WrongUse
+from resegment.cli.runtime.up import HttpPort
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from resegment.settings import Settings
+    from resegment.sinks.webhook.endpoints import Target
+
+EXAMPLES: Final = """
+[bold]Example[/bold]
+
+RESEGMENT_KAFKA=kafka:9092 RESEGMENT_REDIS=redis://redis:6379/0 resegment deliver --webhooks webhooks.yaml
+"""
+
+WebhooksFile = Annotated[
+    Path | None,
+    typer.Option("--webhooks", "-w", metavar="FILE", help="The file of endpoints. [RESEGMENT_WEBHOOKS]"),
+]
+
+
+class WebhooksMissing(WrongUse):
+    """There is no file of endpoints."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no endpoints are given: RESEGMENT_WEBHOOKS must be set",
+            remedy="Give a file of endpoints with --webhooks; docs/webhooks.md tells what is in it.",
+        )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EXAMPLES)(deliver)
+
+
+def deliver(
+    webhooks: WebhooksFile = None,
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+    http_port: HttpPort = None,
+) -> None:
+    """Deliver workflow commands to webhooks. Start as many as you like: they share the partitions.
+
+    SIGTERM and Ctrl-C stop it cleanly, within 10 seconds; what is not delivered then is delivered by the next.
+    """
+    from resegment.cli.connection import load_settings
+    from resegment.cli.logging import set_up_logging
+    from resegment.streams.runtime import loop_factory
+
+    settings = load_settings(
+        webhooks=webhooks, folder=folder, kafka=kafka, redis=redis, prefix=prefix, http_port=http_port
+    )
+    targets = read_targets(settings)
+    set_up_logging(settings)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(_run(settings, targets))
+
+
+def read_targets(settings: Settings) -> dict[str, Target]:
+    """The endpoints that the settings name, with their secrets. Raises WebhooksMissing or InvalidWebhooks."""
+    import os
+
+    from resegment.sinks.webhook.endpoints import load_targets
+
+    if settings.webhooks is None:
+        raise WebhooksMissing
+    return load_targets(settings.webhooks, os.environ)
+
+
+async def _run(settings: Settings, targets: Mapping[str, Target]) -> None:
+    from resegment.cli.connection import resolve
+    from resegment.cli.runtime.signals import listening
+    from resegment.console.terminal import print_note
+    from resegment.http.delivery import build
+    from resegment.http.server import serving
+    from resegment.streams.delivery.service import delivering
+
+    connection = resolve(settings)
+    settings = settings.model_copy(update={"prefix": connection.prefix})
+    with listening(lambda: None) as stop:
+        try:
+            async with delivering(
+                settings, targets, bootstrap=connection.bootstrap, redis_url=connection.redis_url
+            ) as deliveries:
+                app = build(deliveries)
+                async with serving(app, settings.http_host, settings.http_port) as url:
+                    stop.ready()
+                    print_note(
+                        f"Delivery runs: prefix {settings.prefix}, {len(targets)} endpoints, {url}/healthz and /metrics"
+                    )
+                    await stop.asked.wait()
+        except asyncio.CancelledError:  # a stop was asked for during the start
+            if not stop.asked.is_set():
+                raise
+    print_note("Stopped.")

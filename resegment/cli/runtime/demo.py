@@ -1,0 +1,376 @@
+"""`resegment demo`: years of real companies through Kafka, faust and Redis, in a minute."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import orjson
+import typer
+
+from resegment.cli.options import AsJson
+from resegment.errors import ResegmentError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from resegment.cli.runtime.serving import Serving
+    from resegment.console.runtime.demo import Companies
+    from resegment.console.runtime.steps import Step
+    from resegment.schemas.fact import Fact
+    from resegment.segmentation.definition import Definition
+    from resegment.segmentation.inspection.summary import Summary
+    from resegment.settings import Settings
+
+UNTIL: Final = "2025-04-01T00:00:00Z"
+"""Where the replay ends: the directory's last change was seen in March 2025."""
+
+DRAIN_PATIENCE: Final = 60.0
+JOURNEYS: Final = 3
+STOPPED: Final = 130
+
+EXAMPLES: Final = """
+[bold]Example[/bold]
+
+resegment demo
+"""
+
+NEXT: Final = """
+Next, with segments of your own:
+
+  cp {quickstart} segments.yaml
+  resegment lint segments.yaml
+  resegment backtest -s segments.yaml -e {directory} --summary
+  resegment up
+
+This one account by account:
+
+  resegment explain {account} -s {segments} -e {directory} -e {synthetic}
+"""
+
+
+class DemoFailed(ResegmentError):
+    """The demo did not come to its end, or not to the one that was expected."""
+
+
+class Differs(DemoFailed):
+    """The pipeline and the backtest do not agree: `changes` and `places` count how often."""
+
+    def __init__(self, changes: int, places: int, examples: Sequence[str]) -> None:
+        super().__init__(
+            f"the pipeline and the backtest differ in {changes:,} changes and the place of {places:,} accounts:\n"
+            + "\n".join(examples),
+            remedy="This is a bug of Resegment, and a serious one. Please report it with these lines.",
+        )
+        self.changes = changes
+        self.places = places
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """The events of the demo, each with its bytes, and what is known about them."""
+
+    definition: Definition
+    events: list[tuple[Fact, bytes]]
+    companies: Companies
+    names: dict[str, str]
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What came out: net changes in order, commands by workflow and action, the segment of each account and since when."""
+
+    changes: list[dict[str, Any]]
+    commands: Counter[tuple[str, str]]
+    places: dict[str, tuple[str, int]]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EXAMPLES)(demo)
+
+
+def demo(
+    folder: Annotated[
+        Path,
+        typer.Option("--folder", metavar="DIR", help="Where its servers keep their data, always begun anew."),
+    ] = Path(".resegment/demo"),
+    as_json: AsJson = False,
+) -> None:
+    """Replay years of real companies through everything, look at what came out, and check it.
+
+    Brings its own broker and Redis, and its own data: nothing to set up, nothing is left running.
+    """
+    from resegment.cli.logging import set_up_logging
+    from resegment.console.terminal import screen
+
+    settings = _settings(folder)
+    set_up_logging(settings, quiet=True)
+    if not asyncio.run(_run(settings, screen(error=as_json), as_json=as_json)):
+        raise typer.Exit(STOPPED)
+
+
+def _settings(folder: Path) -> Settings:
+    """Return settings of its own: the environment's servers are none of the demo's business."""
+    from resegment.settings import Settings
+
+    return Settings.model_construct(folder=folder, prefix="demo", clock="facts", http_port=0, route="all")
+
+
+async def _run(settings: Settings, console: Console, *, as_json: bool) -> bool:
+    """Return whether it came to its end; a stop that was asked for keeps it from that."""
+    from resegment.cli.runtime.signals import listening
+
+    with listening(lambda: None) as stop:
+        try:
+            await _play(settings, console, as_json=as_json)
+        except asyncio.CancelledError:
+            if not stop.asked.is_set():
+                raise
+            return False
+    return True
+
+
+async def _play(settings: Settings, console: Console, *, as_json: bool) -> None:
+    from resegment.cli.runtime.serving import running
+    from resegment.cli.runtime.stack import stack
+    from resegment.console.runtime.steps import step
+    from resegment.schemas.times import parse_instant
+
+    until = parse_instant(UNTIL)
+    with step(console, "reading what became known of the companies") as current:
+        data = await asyncio.to_thread(_read)
+        current.text = f"{len(data.events):,} events of {data.companies.accounts:,} accounts read"
+    async with AsyncExitStack() as exits:
+        with step(console, "starting a broker and a Redis") as current:
+            servers = await exits.enter_async_context(stack(settings, fresh=True))
+            current.text = f"a broker started at {servers.bootstrap}, Redis at {servers.redis_url}"
+        with step(console, "starting a worker") as current:
+            serving = await exits.enter_async_context(running(settings, data.definition, servers))
+            await serving.joined()
+            current.text = f"a worker started, with all {settings.partitions} partitions"
+        with step(console, "replaying through Kafka, faust and Redis", len(data.events)) as current:
+            seconds = await serving.during(_replay(serving, data, until, current))
+        with step(console, "reading back what came out") as current:
+            outcome = await serving.during(_collect(settings, serving))
+            current.text = (
+                f"{len(outcome.changes):,} changes, {outcome.commands.total():,} commands and "
+                f"{len(outcome.places):,} accounts read back from Kafka and Redis"
+            )
+    with step(console, "comparing with a backtest") as current:
+        await asyncio.to_thread(_compare, data, outcome, until)
+        current.text = (
+            "a backtest of the same events agrees: "
+            f"0 differences in {len(outcome.changes):,} changes and {len(outcome.places):,} accounts"
+        )
+    if as_json:
+        _write(data, outcome, until, seconds)
+    else:
+        _show(console, data, outcome, until)
+
+
+def _read() -> _Data:
+    """Return the events that ship with the package. Raises WrongFile or NoSegmentsFile where they are not there."""
+    from resegment.cli.runtime.examples import FOLDER
+    from resegment.console.runtime.demo import Companies
+    from resegment.schemas.decoding import decode_event
+    from resegment.sources.files.reader import read_events
+    from resegment.sources.providers.yc import read_files
+    from resegment.sources.segments import load_definition
+
+    definition = load_definition(str(FOLDER / "segments.yaml"))
+    synthetic = read_events(str(FOLDER / "synthetic.jsonl.gz"))
+    directory, counts = read_files(
+        FOLDER / "yc" / "snapshot-2021-12-02.jsonl.gz", FOLDER / "yc" / "changes-2022-2025.jsonl.gz"
+    )
+    values = [orjson.dumps(event) for event in directory]
+    values += [event.value for event in synthetic]
+    events = [(decode_event(value), value) for value in values]
+    names = {fact.account: fact.data["name"] for fact, _ in events if fact.data.get("name") is not None}
+    companies = Companies(
+        counts.companies, counts.accounts, counts.companies - counts.placed, counts.moved, counts.events
+    )
+    return _Data(definition, events, companies, names)
+
+
+async def _replay(serving: Serving, data: _Data, until: int, current: Step) -> float:
+    """Return the seconds that it took."""
+    from resegment.streams.kafka.publisher import KafkaPublisher
+    from resegment.streams.operations.ingest import send_replay
+
+    worker = serving.worker
+    begun = time.monotonic()
+
+    async def watch() -> None:
+        while True:
+            done = worker.metrics.registry.get_sample_value(
+                "resegment_events_in_total", {"stage": "segmenter"}
+            )
+            current.reach(int(done or 0))
+            await asyncio.sleep(0.1)
+
+    watching = asyncio.create_task(watch())
+    try:
+        async with KafkaPublisher(serving.servers.bootstrap, client_id="resegment-demo") as publisher:
+            await send_replay(
+                data.events, publisher, worker.topics, partitions=worker.settings.partitions, until=until
+            )
+        if not await worker.drain(DRAIN_PATIENCE):
+            raise DemoFailed(f"not everything came out at the end within {DRAIN_PATIENCE:.0f} s")
+    finally:
+        watching.cancel()
+    seconds = time.monotonic() - begun
+    current.text = (
+        f"{len(data.events):,} events replayed through Kafka, faust and Redis: "
+        f"{len(data.events) / seconds:,.0f} a second"
+    )
+    return seconds
+
+
+async def _collect(settings: Settings, serving: Serving) -> _Outcome:
+    from resegment.state.redis.client import connect_redis
+    from resegment.state.redis.reader import PrefixReader
+
+    topics, bootstrap = serving.worker.topics, serving.servers.bootstrap
+    changes = await _read_topic(bootstrap, topics.segment_changes.name)
+    commands = await _read_topic(bootstrap, topics.workflow_commands.name)
+    client = connect_redis(settings, serving.servers.redis_url)
+    try:
+        reader = PrefixReader(client, settings.prefix, settings.partitions)
+        places = {one.account: (one.segment, one.entered) async for batch in reader.places() for one in batch}
+    finally:
+        await client.aclose()
+    void = {one["data"]["supersedes"] for one in changes.values()}
+    return _Outcome(
+        [
+            one["data"]
+            for key, one in changes.items()
+            if key not in void and one["data"]["from"] != one["data"]["to"]
+        ],
+        Counter((one["data"]["workflow"], one["data"]["action"]) for one in commands.values()),
+        places,
+    )
+
+
+async def _read_topic(bootstrap: str, topic: str) -> dict[str, dict[str, Any]]:
+    """Return the topic's events by their ids: one that was sent again is the same event."""
+    from resegment.streams.kafka.topic_reader import reading
+
+    events: dict[str, dict[str, Any]] = {}
+    async with reading(bootstrap, topic) as reader:
+        async for records in reader.to_end():
+            for record in records:
+                event = orjson.loads(record.value)
+                events[event["id"]] = event
+    return events
+
+
+def _compare(data: _Data, outcome: _Outcome, until: int) -> None:
+    """Raise Differs where a backtest of the same events gives other changes or other places."""
+    from resegment.schemas.times import parse_instant
+    from resegment.segmentation.evaluation.engine import net_changes
+    from resegment.segmentation.evaluation.program import Program
+    from resegment.segmentation.inspection.backtest import backtest
+
+    expected: Counter[tuple[str, str, str, int]] = Counter()
+    places: dict[str, tuple[str, int]] = {}
+    for account, changes in backtest(Program(data.definition), [fact for fact, _ in data.events], until):
+        expected.update(
+            (one.account, one.from_ or "", one.to, one.effective_at) for one in net_changes(changes)
+        )
+        member = account.state.membership
+        if member.segment is not None:
+            places[account.name] = (member.segment, member.entered)
+    found = Counter(
+        (one["account"], one["from"] or "", one["to"], parse_instant(one["effective_at"]))
+        for one in outcome.changes
+    )
+    wrong = [*(expected - found), *(found - expected)]
+    misplaced = [
+        name for name in places.keys() | outcome.places.keys() if places.get(name) != outcome.places.get(name)
+    ]
+    if wrong or misplaced:
+        raise Differs(len(wrong), len(misplaced), [str(one) for one in [*wrong, *misplaced][:5]])
+
+
+def _summarise(data: _Data, outcome: _Outcome, until: int, buckets: int) -> Summary:
+    from resegment.schemas.times import parse_instant
+    from resegment.segmentation.inspection.summary import Move, summarise
+
+    names = [segment.name for segment in data.definition.segments]
+    moves = [
+        Move(
+            parse_instant(one["effective_at"]), one["account"], one["sequence_number"], one["from"], one["to"]
+        )
+        for one in outcome.changes
+    ]
+    return summarise(moves, names, end=until, buckets=buckets)
+
+
+def _write(data: _Data, outcome: _Outcome, until: int, seconds: float) -> None:
+    """The figures as JSON: in the end the pipeline and the backtest have no differences, or nothing is written."""
+    from resegment.console.runtime.demo import choose_journeys
+    from resegment.console.terminal import write_json
+    from resegment.segmentation.inspection.summary import describe_summary
+
+    commands: dict[str, dict[str, int]] = {}
+    for (workflow, action), count in sorted(outcome.commands.items()):
+        commands.setdefault(workflow, {})[action] = count
+    write_json(
+        sys.stdout.buffer,
+        {
+            "events": len(data.events),
+            "seconds": round(seconds, 3),
+            "accounts": len(outcome.places),
+            "changes": len(outcome.changes),
+            "commands": commands,
+            "differences": 0,
+            "directory": asdict(data.companies),
+            "summary": describe_summary(_summarise(data, outcome, until, 60)),
+            "journeys": [
+                {
+                    "account": way[0]["account"],
+                    "name": data.names.get(way[0]["account"]),
+                    "changes": [
+                        {"effective_at": one["effective_at"], "from": one["from"], "to": one["to"]}
+                        for one in way
+                    ],
+                }
+                for way in choose_journeys(outcome.changes, JOURNEYS)
+            ],
+        },
+    )
+
+
+def _show(console: Console, data: _Data, outcome: _Outcome, until: int) -> None:
+    from resegment.cli.runtime.examples import show_path
+    from resegment.console.definition.summary import chart_width
+    from resegment.console.runtime.demo import Journey, choose_journeys, render
+
+    names = [segment.name for segment in data.definition.segments]
+    summary = _summarise(data, outcome, until, chart_width(console.width, names))
+    journeys = [
+        Journey(way[0]["account"], data.names.get(way[0]["account"]), way)
+        for way in choose_journeys(outcome.changes, JOURNEYS)
+    ]
+    routes = [(one.name, one.route.workflow) for one in data.definition.segments if one.route is not None]
+    console.print(render(data.companies, summary, journeys, outcome.commands, routes))
+    console.print(
+        NEXT.format(
+            quickstart=show_path("quickstart.yaml"),
+            segments=show_path("segments.yaml"),
+            directory=show_path("yc"),
+            synthetic=show_path("synthetic.jsonl.gz"),
+            account=journeys[0].account,
+        ),
+        soft_wrap=True,
+    )

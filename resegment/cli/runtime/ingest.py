@@ -1,0 +1,208 @@
+"""`resegment ingest`: events from files to the topics."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from resegment.cli.connection import Folder, Kafka, Prefix, Redis, WrongUse
+from resegment.cli.options import TIME_METAVAR, AsJson, EventFormat, parse_time
+from resegment.errors import RefusedEvent
+
+if TYPE_CHECKING:
+    from resegment.cli.connection import Connection
+    from resegment.console.progress import Bars
+    from resegment.schemas.fact import Fact
+    from resegment.settings import Settings
+    from resegment.sources.files.located import Located
+    from resegment.sources.files.reader import Refusals
+    from resegment.streams.kafka.topics import Topics
+
+EXAMPLES: Final = """
+[bold]Examples[/bold]
+
+resegment ingest events.jsonl.gz
+
+my-scraper | resegment ingest -
+
+resegment ingest history.csv --replay --until 2026-01-31
+"""
+
+
+class WrongClock(WrongUse):
+    """What was asked for does not go with the prefix's clock."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EXAMPLES)(ingest)
+
+
+def ingest(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...",
+            help="Events: .jsonl, .csv or .parquet, a folder, or - for JSON lines on standard input.",
+        ),
+    ],
+    form: EventFormat = None,
+    until: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_time,
+            metavar=TIME_METAVAR,
+            help="Of a replay: let time pass up to here; by default up to the last event.",
+        ),
+    ] = None,
+    replay: Annotated[
+        bool,
+        typer.Option(
+            "--replay", help="Insist on a replay: fail where the prefix has not the facts' own clock."
+        ),
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if any event is refused.")] = False,
+    folder: Folder = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send events to the topics of their kinds, those that break the contract left out.
+
+    Into a prefix on the facts' own clock (RESEGMENT_CLOCK=facts), events are sorted and replayed as history.
+    """
+    import asyncio
+
+    from resegment.cli.connection import load_settings, resolve
+    from resegment.cli.definition.facts import report
+    from resegment.cli.logging import set_up_logging
+    from resegment.console.progress import show_progress
+    from resegment.console.terminal import print_note, write_json
+    from resegment.identity.aliases import load_aliases
+    from resegment.sources.files.reader import Refusals, read_events
+
+    settings = load_settings(folder=folder, kafka=kafka, redis=redis, prefix=prefix)
+    set_up_logging(settings, quiet=True)
+    connection = resolve(settings)
+    aliases = None if settings.aliases is None else load_aliases(settings.aliases)
+    refusals = Refusals()
+    with show_progress() as bars:
+        sources = [read_events(path, None if form is None else form.value, bars.watch) for path in files]
+        events = (pair for source in sources for pair in decode_with_bytes(source, refusals, aliases))
+        topics, seconds = asyncio.run(_send(settings, connection, events, bars, replay=replay, until=until))
+    sent = topics.total()
+    rate = f", {sent / seconds:,.0f}/s" if sent >= 100 else ""
+    print_note(
+        f"{sent:,} {'event' if sent == 1 else 'events'} sent to {connection.bootstrap} in {seconds:.1f} s{rate}"
+    )
+    report(refusals, sent)
+    if as_json:
+        write_json(
+            sys.stdout.buffer,
+            {
+                "sent": sent,
+                "topics": dict(sorted(topics.items())),
+                "refused": refusals.total,
+                "reasons": dict(refusals.counts.most_common()),
+                "seconds": round(seconds, 3),
+            },
+        )
+    if strict and refusals.total:
+        raise typer.Exit(1)
+
+
+def decode_with_bytes(
+    events: Iterator[Located], refusals: Refusals, aliases: Mapping[str, str] | None = None
+) -> Iterator[tuple[Fact, bytes]]:
+    """Each fact with the bytes of its event; those that break the contract are added to `refusals`."""
+    from resegment.schemas.decoding import decode_event
+    from resegment.sources.files.reader import Refused
+
+    for event in events:
+        try:
+            if event.refused is not None:
+                raise event.refused
+            fact = decode_event(event.value, aliases=aliases)
+        except RefusedEvent as error:
+            refusals.add(Refused(event.file, event.line, error.reason, error.message, error.field))
+        else:
+            yield fact, event.value
+
+
+async def _send(
+    settings: Settings,
+    connection: Connection,
+    events: Iterator[tuple[Fact, bytes]],
+    bars: Bars,
+    *,
+    replay: bool,
+    until: int | None,
+) -> tuple[Counter[str], float]:
+    """Send them the way the prefix takes them; return how many to each topic, and the seconds that it took."""
+    from resegment.state.redis.client import connect_redis
+    from resegment.streams.kafka.connectivity import check_access
+    from resegment.streams.kafka.publisher import KafkaPublisher
+    from resegment.streams.kafka.security import secure_kafka
+    from resegment.streams.kafka.topics import Topics
+    from resegment.streams.operations.ingest import send_live, send_replay
+    from resegment.streams.prefix import read_prefix
+
+    client = connect_redis(settings, connection.redis_url)
+    try:
+        known = await read_prefix(client, connection.prefix)
+    finally:
+        await client.aclose()
+    on_facts = _is_replay(known, connection.prefix, replay=replay, until=until)
+    topics = Topics(connection.prefix)
+    security = secure_kafka(settings).clients()
+    await check_access(connection.bootstrap, security)
+    async with KafkaPublisher(
+        connection.bootstrap, client_id="resegment-ingest", security=security
+    ) as publisher:
+        begun = time.monotonic()
+        if not on_facts:
+            sent: Counter[str] = Counter()
+            await send_live(_count(events, topics, sent), publisher, topics)
+        else:
+            facts: Sequence[tuple[Fact, bytes]] = list(events)
+            total = await send_replay(
+                facts,
+                publisher,
+                topics,
+                partitions=int(known["partitions"]),
+                until=until,
+                progress=bars.count("sending", len(facts)),
+            )
+            sent = Counter({topics.replay.name: total})
+        return sent, time.monotonic() - begun
+
+
+def _count(
+    events: Iterable[tuple[Fact, bytes]], topics: Topics, sent: Counter[str]
+) -> Iterator[tuple[Fact, bytes]]:
+    """The same events, counted by their topics on the way."""
+    for fact, value in events:
+        sent[topics.of_kind(fact.kind).name] += 1
+        yield fact, value
+
+
+def _is_replay(known: Mapping[str, str], prefix: str, *, replay: bool, until: int | None) -> bool:
+    if not known:
+        raise WrongClock(
+            f"no worker has ever run with the prefix {prefix}",
+            remedy="Start `resegment up` or `resegment worker` first, or say another --prefix.",
+        )
+    on_facts = known["clock"] == "facts"
+    if (replay or until is not None) and not on_facts:
+        raise WrongClock(
+            f"the prefix {prefix} has the wall clock, and replays nothing",
+            remedy="Leave --replay and --until out, or replay into a new prefix with RESEGMENT_CLOCK=facts.",
+        )
+    return on_facts

@@ -1,0 +1,110 @@
+"""Runs a worker with its HTTP until a stop is asked for or something ends: what `up` and `worker` share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from resegment.cli.runtime.signals import Stop, first_of
+from resegment.cli.runtime.stack import Stack
+from resegment.errors import ResegmentError
+from resegment.http.server import build, health_of, serving
+from resegment.identity.aliases import load_aliases
+from resegment.segmentation.definition import Definition
+from resegment.settings import Settings
+from resegment.streams.shutdown import Stopping
+from resegment.streams.worker.worker import Worker
+
+T = TypeVar("T")
+
+JOIN_PATIENCE = 30.0
+"""Seconds that a lone worker may need to get all partitions."""
+
+
+class WorkerEnded(ResegmentError):
+    """The worker ended by itself; `cause` is why."""
+
+    def __init__(self, cause: BaseException) -> None:
+        known = isinstance(cause, ResegmentError)
+        what = cause.message if isinstance(cause, ResegmentError) else repr(cause)
+        remedy = cause.remedy if isinstance(cause, ResegmentError) else None
+        super().__init__(
+            f"the worker ended by itself: {what}",
+            remedy=remedy or ("Start it again." if known else "See the log above, and start it again."),
+        )
+        self.cause = cause
+
+
+class NotJoined(ResegmentError):
+    """The broker did not give the worker all partitions in time."""
+
+    def __init__(self, taken: int, wanted: int) -> None:
+        super().__init__(
+            f"only {taken} of {wanted} partitions were taken within {JOIN_PATIENCE:.0f} s",
+            remedy="The machine may be too busy: try again. The log above may say more.",
+        )
+        self.taken = taken
+        self.wanted = wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A worker that runs, and where it is served."""
+
+    worker: Worker
+    servers: Stack
+    http_url: str
+
+    async def joined(self) -> None:
+        """Wait until every partition is taken, as long as that may take a lone worker.
+
+        Raises as `during`, and NotJoined.
+        """
+        try:
+            await self.during(asyncio.wait_for(self._all_taken(), JOIN_PATIENCE))
+        except TimeoutError:
+            raise NotJoined(len(self.worker.owned), self.worker.settings.partitions) from None
+
+    async def until_stopped(self, stop: Stop) -> None:
+        """Wait until a stop is asked for. Raises as `during`."""
+        await self.during(stop.asked.wait())
+
+    async def during(self, work: Awaitable[T]) -> T:
+        """Do the work unless the worker or an embedded server ends first. Raises WorkerEnded or ServerDied then."""
+        worker, failed = self.worker, self.servers.failed
+        task = asyncio.ensure_future(work)
+        await first_of(task, worker.ended(), asyncio.shield(failed))
+        if failed.done():
+            raise failed.result()
+        if worker.failure is not None:
+            raise WorkerEnded(worker.failure) from worker.failure
+        return task.result()
+
+    async def _all_taken(self) -> None:
+        worker = self.worker
+        wanted = worker.settings.partitions
+        while sum(one.fence is not None for one in worker.owned) < wanted:  # noqa: ASYNC110  # they tell nobody
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, definition: Definition, servers: Stack, *, stopping: Stopping | None = None
+) -> AsyncIterator[Serving]:
+    """Run a worker against the servers, with HTTP; both are stopped cleanly at the end of the block, by one deadline."""
+    stopping = stopping or Stopping()
+    worker = Worker(
+        settings,
+        definition,
+        bootstrap=servers.bootstrap,
+        redis_url=servers.redis_url,
+        aliases=None if settings.aliases is None else load_aliases(settings.aliases),
+        stopping=stopping,
+    )
+    app = build(lambda: health_of(worker), worker.metrics.registry)
+    http = serving(app, settings.http_host, settings.http_port, stopping=stopping)
+    async with http as url, worker.running():
+        yield Serving(worker, servers, url)

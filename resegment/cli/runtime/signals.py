@@ -1,0 +1,86 @@
+"""Ctrl-C and SIGTERM: the first asks for a clean stop, the second ends the process at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+from resegment.streams.shutdown import Stopping
+
+log = logging.getLogger(__name__)
+
+STOPPED_AT_ONCE = 130
+OVERTIME = 1.25
+"""Seconds that threads and the interpreter may need to end after all steps of a stop."""
+
+
+class Stop:
+    """Whether a stop was asked for. Until `ready`, asking cancels the start; from then on it only sets `asked`."""
+
+    def __init__(
+        self, task: asyncio.Task[None], at_once: Callable[[], None], stopping: Stopping | None
+    ) -> None:
+        self.asked = asyncio.Event()
+        self._task: asyncio.Task[None] | None = task
+        self._at_once = at_once
+        self._stopping = stopping
+
+    def ready(self) -> None:
+        """From here on whoever runs waits for `asked`."""
+        self._task = None
+
+    def take(self) -> None:
+        """Note one signal."""
+        if self.asked.is_set():
+            self._at_once()
+            os._exit(STOPPED_AT_ONCE)  # the servers end with this process
+        self.asked.set()
+        if self._stopping is not None:
+            self._stopping.begin()
+            threading.Thread(target=end_process, args=[self._stopping.left + OVERTIME], daemon=True).start()
+        if self._task is not None:
+            self._task.cancel()
+
+
+def end_process(after: float) -> None:
+    """Wait so many seconds, then end the process: a thread that waits for an answer would keep it for minutes."""
+    time.sleep(after)
+    log.warning("Stopped in mid-work; what was left is done again by the next worker")
+    os._exit(0)
+
+
+@contextmanager
+def listening(at_once: Callable[[], None], stopping: Stopping | None = None) -> Iterator[Stop]:
+    """Take the signals while the block runs; `at_once` is the last that is called before the second ends it all.
+
+    With `stopping`, its deadline begins with the first, and soon after it the process ends, whatever still waits.
+    """
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+    stop = Stop(task, at_once, stopping)
+    for one in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(one, stop.take)
+    try:
+        yield stop
+    finally:
+        for one in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(one)
+
+
+async def first_of(*waits: Awaitable[object]) -> None:
+    """Wait until one of them is done; the others are given up. Raises what it raised."""
+    tasks = [asyncio.ensure_future(one) for one in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -1,0 +1,216 @@
+"""`resegment up`: everything on this machine."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from resegment.cli.connection import Folder, Prefix, WrongUse
+from resegment.cli.options import Route
+from resegment.cli.runtime.examples import show_path
+
+if TYPE_CHECKING:
+    from resegment.cli.runtime.serving import Serving
+    from resegment.cli.runtime.signals import Stop
+    from resegment.console.runtime.instance import Kept
+    from resegment.segmentation.definition import Definition
+    from resegment.settings import Settings
+    from resegment.streams.delivery.service import Deliveries
+
+EXAMPLES: Final = """
+[bold]Examples[/bold]
+
+resegment up --segments examples/quickstart.yaml
+
+resegment up --segments segments.yaml --folder /var/lib/resegment --http-port 0
+"""
+
+SegmentsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--segments", "-s", metavar="FILE", help="The segments file, or a folder. [default: segments.yaml]"
+    ),
+]
+HttpPort = Annotated[
+    int | None,
+    typer.Option(
+        "--http-port", metavar="PORT", help="For /healthz, /readyz and /metrics; 0: a free one. [8300]"
+    ),
+]
+
+
+class NoSegmentsYet(WrongUse):
+    """The default segments file is not there."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"there is no segments file: {path} does not exist",
+            remedy=f"Give one with --segments. To begin with: --segments {show_path('quickstart.yaml')}",
+        )
+        self.path = path
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EXAMPLES)(up)
+
+
+def up(
+    segments: SegmentsFile = None,
+    folder: Folder = None,
+    prefix: Prefix = None,
+    http_port: HttpPort = None,
+    route: Route = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget what the folder's embedded servers keep, and begin anew.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --fresh: don't ask.")] = False,
+) -> None:
+    """Run everything on this machine: broker, Redis, worker and HTTP. Ctrl-C stops it cleanly.
+
+    The broker and Redis are embedded, unless RESEGMENT_KAFKA or RESEGMENT_REDIS name others.
+    """
+    import asyncio
+
+    from resegment.cli.connection import load_settings
+    from resegment.cli.logging import set_up_logging
+
+    settings = load_settings(
+        segments=segments, folder=folder, prefix=prefix, http_port=http_port, route=route
+    )
+    definition = read_segments(settings)
+    if fresh:
+        _confirm(settings, yes=yes)
+    set_up_logging(settings)
+    asyncio.run(_run(settings, definition, fresh=fresh))
+
+
+def read_segments(settings: Settings) -> Definition:
+    """The definition that the settings name. Raises NoSegmentsYet, NoSegmentsFile or InvalidSegments."""
+    from resegment.sources.segments import load_definition
+
+    if "segments" not in settings.model_fields_set and not settings.segments.exists():
+        raise NoSegmentsYet(settings.segments)
+    return load_definition(str(settings.segments))
+
+
+def _confirm(settings: Settings, *, yes: bool) -> None:
+    from resegment.cli.runtime.stack import has_data
+
+    if settings.redis is not None:
+        raise typer.BadParameter(
+            "--fresh forgets embedded servers only, and RESEGMENT_REDIS names another: take a new --prefix"
+        )
+    if not yes and has_data(settings.folder):
+        typer.confirm(f"Forget all accounts in {settings.folder}?", abort=True, err=True)
+
+
+async def _run(settings: Settings, definition: Definition, *, fresh: bool) -> None:
+    from asyncio import CancelledError
+
+    from resegment.cli.connection import INSTANCE_FILE
+    from resegment.cli.runtime.signals import listening
+
+    with listening(lambda: (settings.folder / INSTANCE_FILE).unlink(missing_ok=True)) as stop:
+        try:
+            await _serve(settings, definition, stop, fresh=fresh)
+        except CancelledError:  # a stop was asked for during the start: nothing was taken in yet
+            if not stop.asked.is_set():
+                raise
+
+
+async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fresh: bool) -> None:
+    from contextlib import AsyncExitStack
+
+    from resegment.cli.connection import Instance, announced
+    from resegment.cli.runtime.deliver import read_targets
+    from resegment.cli.runtime.serving import running
+    from resegment.cli.runtime.stack import stack
+    from resegment.console.runtime.instance import render_up
+    from resegment.console.terminal import print_note, screen
+    from resegment.state.redis.client import without_password
+    from resegment.streams.delivery.service import delivering
+    from resegment.streams.runtime import settle
+
+    print_note("Starting ...")
+    targets = {} if settings.webhooks is None else read_targets(settings)
+    async with stack(settings, fresh=fresh) as servers:
+        kept = await _look(settings, servers.redis_url)
+        async with AsyncExitStack() as parts:
+            serving = await parts.enter_async_context(running(settings, definition, servers))
+            if settings.kafka is None:
+                await serving.joined()
+            webhooks = delivering(
+                settings,
+                targets,
+                bootstrap=servers.bootstrap,
+                redis_url=servers.redis_url,
+                metrics=serving.worker.metrics,
+            )
+            deliveries = await parts.enter_async_context(webhooks) if targets else None
+            instance = Instance(
+                os.getpid(),
+                servers.bootstrap,
+                without_password(servers.redis_url),
+                settings.prefix,
+                settings.partitions,
+                serving.http_url,
+                str(settings.segments.absolute()),
+            )
+            settle()
+            with announced(settings.folder, instance):
+                stop.ready()
+                mode = serving.worker.policy.mode
+                rendered = render_up(settings, definition, instance, kept, mode, list(targets))
+                screen().print(rendered, soft_wrap=False, crop=False)
+                await serving.until_stopped(stop)
+            if settings.kafka is None:
+                await _drain(serving, deliveries)
+    print_note("Stopped.")
+
+
+async def _look(settings: Settings, redis_url: str) -> Kept:
+    """What an earlier run left in Redis."""
+    from resegment.console.runtime.instance import Kept
+    from resegment.state.redis.client import connect_redis
+    from resegment.state.redis.reader import PrefixReader
+    from resegment.streams.prefix import read_prefix
+
+    client = connect_redis(settings, redis_url)
+    try:
+        known = bool(await read_prefix(client, settings.prefix))
+        partitions = await PrefixReader(client, settings.prefix, settings.partitions).look()
+        return Kept(known, sum(one.accounts for one in partitions))
+    finally:
+        await client.aclose()
+
+
+async def _drain(serving: Serving, deliveries: Deliveries | None) -> None:
+    """What is in the embedded broker is gone with it: let it come out at the other end first."""
+    from resegment.console.terminal import print_note
+    from resegment.streams.kafka.topic_reader import reading
+
+    worker = serving.worker
+    timeout = worker.settings.drain_timeout
+    before, lag, since = worker.changes_decided, worker.lag, time.monotonic()
+    print_note(f"Stopping: draining, for {timeout:g} s at most; Ctrl-C again stops at once.")
+    drained = await worker.drain(timeout)
+    if deliveries is not None:
+        async with reading(serving.servers.bootstrap, worker.topics.workflow_commands.name) as reader:
+            ends = await reader.ends()
+        drained = await deliveries.caught_up(ends, timeout - (time.monotonic() - since)) and drained
+    took = time.monotonic() - since
+    if drained:
+        print_note(
+            f"Drained in {took:.1f} s: {worker.changes_decided - before:,} changes more, nothing is lost."
+        )
+    else:
+        print_note(
+            f"Not drained after {took:.0f} s: of {worker.lag or lag:,} records what was not done yet is lost "
+            "with the embedded broker. Ingest those events again: duplicates do no harm."
+        )

@@ -1,0 +1,94 @@
+"""`resegment worker`: one worker against Kafka and Redis that run elsewhere."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from resegment.cli.connection import Kafka, Prefix, Redis, WrongUse
+from resegment.cli.options import Route
+from resegment.cli.runtime.up import HttpPort, SegmentsFile, read_segments
+
+if TYPE_CHECKING:
+    from resegment.segmentation.definition import Definition
+    from resegment.settings import Settings
+
+EXAMPLES: Final = """
+[bold]Example[/bold]
+
+RESEGMENT_KAFKA=kafka:9092 RESEGMENT_REDIS=redis://redis:6379/0 resegment worker --segments segments.yaml
+"""
+
+
+class ServersMissing(WrongUse):
+    """A worker was started without the servers that it needs: `names` are the variables."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(
+            f"{' and '.join(names)} must be set",
+            remedy="A worker works with a Kafka and a Redis that run elsewhere; `resegment up` brings its own.",
+        )
+        self.names = names
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EXAMPLES)(worker)
+
+
+def worker(
+    segments: SegmentsFile = None,
+    kafka: Kafka = None,
+    redis: Redis = None,
+    prefix: Prefix = None,
+    http_port: HttpPort = None,
+    route: Route = None,
+) -> None:
+    """Run one worker. Start as many as you like, anywhere: they share the partitions.
+
+    SIGTERM and Ctrl-C stop it cleanly; it exits with 1 when it ended by itself, to be started anew.
+    """
+    from resegment.cli.connection import load_settings
+    from resegment.cli.logging import set_up_logging
+    from resegment.streams.runtime import loop_factory
+
+    settings = load_settings(
+        segments=segments, kafka=kafka, redis=redis, prefix=prefix, http_port=http_port, route=route
+    )
+    servers = {"RESEGMENT_KAFKA": settings.kafka, "RESEGMENT_REDIS": settings.redis}
+    if missing := [name for name, value in servers.items() if value is None]:
+        raise ServersMissing(missing)
+    definition = read_segments(settings)
+    set_up_logging(settings)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(_run(settings, definition))
+
+
+async def _run(settings: Settings, definition: Definition) -> None:
+    from resegment.cli.runtime.serving import running
+    from resegment.cli.runtime.signals import listening
+    from resegment.cli.runtime.stack import stack
+    from resegment.console.terminal import print_note
+    from resegment.streams.runtime import settle
+    from resegment.streams.shutdown import Stopping
+
+    stopping = Stopping()
+    with listening(lambda: None, stopping) as stop:
+        try:
+            async with (
+                stack(settings) as servers,
+                running(settings, definition, servers, stopping=stopping) as serving,
+            ):
+                stop.ready()
+                settle()
+                print_note(
+                    f"The worker runs: prefix {settings.prefix}, {serving.http_url}/healthz and /metrics"
+                )
+                await serving.until_stopped(stop)
+        except asyncio.CancelledError:  # a stop was asked for during the start
+            if not stop.asked.is_set():
+                raise
+    print_note("Stopped.")

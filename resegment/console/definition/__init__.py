@@ -1,0 +1,1 @@
+"""Views of segments files and what they decide."""

@@ -1,0 +1,74 @@
+"""Every document of docs/contracts that is made from the models, by its path there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import yaml
+
+from resegment.schemas.contracts.asyncapi import CHANGE, COMMAND, LETTER, Address, asyncapi_document
+from resegment.schemas.contracts.jsonschema import change_schema, command_schema, event_schema, letter_schema
+from resegment.schemas.fact import KINDS
+from resegment.segmentation.language.jsonschema import segments_schema
+from resegment.settings import Settings
+from resegment.streams.kafka.topics import Topics
+
+NAMES: Final = (*KINDS, "change", "command", "dead-letter", "segments", "asyncapi")
+"""What can be asked for."""
+
+WRITTEN: Final = {"change": CHANGE, "command": COMMAND}
+"""Names of files that are longer than what one types."""
+
+
+def document(name: str) -> str:
+    """One of `NAMES` as text: JSON, or YAML for `asyncapi`. Raises KeyError."""
+    if name == "asyncapi":
+        return yaml.safe_dump(asyncapi(), sort_keys=False, width=110, allow_unicode=True)
+    return _to_json(schema(name))
+
+
+def schema(name: str) -> dict[str, Any]:
+    """The JSON Schema that a name of `NAMES` stands for. Raises KeyError."""
+    others = {
+        "change": change_schema,
+        "command": command_schema,
+        "dead-letter": letter_schema,
+        "segments": segments_schema,
+    }
+    return others[name]() if name in others else event_schema(name)
+
+
+def asyncapi() -> dict[str, Any]:
+    """The AsyncAPI document of the topics that other programs may write to or read from."""
+    topics = Topics("{prefix}")
+    sent = {CHANGE: topics.segment_changes, COMMAND: topics.workflow_commands, LETTER: topics.dead_letters}
+    carried = {**{kind: topics.of_kind(kind) for kind in KINDS}, **sent}
+    addresses = [Address(carries, one.name, one.carries, one.configs) for carries, one in carried.items()]
+    return asyncapi_document(addresses, prefix=Settings.model_fields["prefix"].default)
+
+
+def documents() -> Mapping[Path, str]:
+    """All of them, by the path below docs/contracts."""
+    return {
+        Path("asyncapi.yaml")
+        if name == "asyncapi"
+        else Path(f"{WRITTEN.get(name, name)}.schema.json"): document(name)
+        for name in NAMES
+    }
+
+
+def write_documents(folder: Path) -> list[Path]:
+    """Write all of them below a folder and return their paths. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, text in documents().items():
+        (folder / name).write_text(text, encoding="utf-8")
+        paths.append(folder / name)
+    return paths
+
+
+def _to_json(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()

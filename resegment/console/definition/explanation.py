@@ -1,0 +1,103 @@
+"""An explanation on a terminal: the account's segment as a tree, what others lack, what comes next."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from rich.text import Text
+from rich.tree import Tree
+
+from resegment.segmentation.inspection.explain import Explanation, Miss, Node, Standing, show_value
+
+_SIGNS: Final = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
+_SHOWN: Final = 3
+"""How many facts are shown for one test."""
+
+
+def render(explanation: Explanation, routing: str | None = None) -> Tree:
+    """The whole explanation, and how the account is routed; signs say what colours say too."""
+    tree = Tree(Text(explanation.account, style="bold").append(f" at {explanation.at}", style="dim"))
+    for standing in explanation.segments:
+        if standing.role == "current":
+            _add_current(tree.add(_sign(True, explanation.summary, style="bold")), standing)
+    if not any(standing.role == "current" for standing in explanation.segments):
+        tree.add(_sign(None, explanation.summary, style="bold"))
+    higher = [one for one in explanation.segments if one.role == "higher"]
+    if higher:
+        above = tree.add(Text("above it", style="dim"))
+        for standing in higher:
+            _add_higher(above, standing)
+    if explanation.also_qualified:
+        tree.add(
+            Text("it qualifies for ", style="dim")
+            .append(", ".join(explanation.also_qualified))
+            .append(", below")
+        )
+    tree.add(Text("next: ", style="dim").append(explanation.outlook))
+    if routing is not None:
+        tree.add(Text("routing: ", style="dim").append(routing, style="not dim"))
+    return tree
+
+
+def _add_current(branch: Tree, standing: Standing) -> None:
+    for held in standing.holds:
+        branch.add(_line("⏸", "cyan", held.text))
+    if standing.condition is not None:
+        _add(branch, standing.condition)
+    if standing.exit_when is not None:
+        _add(branch.add(Text("exit_when", style="dim")), standing.exit_when)
+
+
+def _add_higher(above: Tree, standing: Standing) -> None:
+    branch = above.add(_sign(standing.value, standing.name))
+    for miss in standing.misses:
+        branch.add(_sign(miss.value if miss.must else True, _tell(miss)))
+    for held in standing.holds:
+        branch.add(_line("⏸", "cyan", held.text))
+
+
+def _tell(miss: Miss) -> Text:
+    return Text("needs ", style="dim").append(str(miss), style="not dim")
+
+
+def _add(tree: Tree, node: Node) -> None:
+    branch = tree.add(_sign(node.value, _describe(node)))
+    for part in node.parts:
+        _add(branch, part)
+    if node.kind in ("event", "sequence"):
+        for fact in node.evidence[:_SHOWN]:
+            branch.add(_name(fact))
+        more = (node.measured or 0) - len(node.evidence[:_SHOWN])
+        if more > 0:
+            branch.add(Text(f"and {more} more", style="dim"))
+        if node.last is not None:
+            branch.add(Text("does not count: ", style="dim").append_text(_name(node.last)))
+
+
+def _describe(node: Node) -> Text:
+    text = Text(node.text)
+    if node.kind == "value":
+        told = ", ".join(node.unknown) + " unknown" if node.unknown else f"is {show_value(node.measured)}"
+        text.append(f"  {told}", style="dim")
+        if node.made_of is not None:
+            text.append(f"  ({node.made_of})", style="dim")
+    if node.kind not in ("all", "any", "not", "segment") and node.until is not None:
+        text.append(f"  until {node.until}", style="dim")
+    return text
+
+
+def _name(fact: dict[str, Any]) -> Text:
+    data = ", ".join(f"{name} = {show_value(value)}" for name, value in (fact.get("data") or {}).items())
+    shown = f" ({data})" if data else ""
+    return Text(f"{fact['time']} {fact['kind']}{shown} from {fact['source']}, id {fact['id']}", style="dim")
+
+
+def _sign(value: bool | None, text: str | Text, *, style: str = "") -> Text:
+    sign, colour = _SIGNS[value]
+    return _line(sign, colour, text if isinstance(text, Text) else Text(text, style=style))
+
+
+def _line(sign: str, colour: str, text: str | Text) -> Text:
+    return Text(f"{sign} ", style=colour).append_text(
+        text if isinstance(text, Text) else Text(text, style="default")
+    )

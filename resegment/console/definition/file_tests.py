@@ -1,0 +1,29 @@
+"""What the tests of a segments file came to, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from resegment.schemas.times import format_duration
+from resegment.segmentation.inspection.file_tests import CaseResult
+
+
+def render(results: Sequence[CaseResult]) -> Text:
+    """A line for each expectation, below a failed one what came instead and why; at the end the counts."""
+    text = Text()
+    for one in results:
+        text.append("✓ " if one.passed else "✗ ", style="green" if one.passed else "bold red")
+        text.append(one.name)
+        if one.after:
+            text.append(f", {format_duration(one.after)} later", style="dim")
+        text.append(f"  {one.expected}\n", style="dim")
+        if not one.passed:
+            text.append(f"    expected {one.expected}, got {one.got}: {one.why}\n", style="red")
+    if not results:
+        return text.append("The file has no tests.")
+    failed = sum(not one.passed for one in results)
+    return text.append(
+        f"{len(results) - failed} passed, {failed} failed", style="bold red" if failed else "bold green"
+    )

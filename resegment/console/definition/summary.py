@@ -1,0 +1,149 @@
+"""A summary of a history of changes, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from resegment.schemas.times import format_instant
+from resegment.segmentation.inspection.summary import Flow, Restless, SegmentHistory, Summary
+
+MAX_FLOWS = 12
+"""How many flows are shown: the strongest."""
+
+_MAX_NAME = 30
+_BARS = "▁▂▃▄▅▆▇█"
+_UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"))
+_FIRST_SEEN = "first seen"
+
+
+def chart_width(columns: int, names: Iterable[str]) -> int:
+    """How many buckets a summary of these segments may have to fit into a terminal of so many columns."""
+    longest = min(_MAX_NAME, max(map(len, names), default=0))
+    return max(21, min(60, columns - longest - 24))
+
+
+def render(summary: Summary) -> RenderableType:
+    """Tables: sizes over time, how long accounts stay, flows between segments, and the most restless accounts."""
+    if not summary.accounts:
+        return Text("No account was placed: no event could be used.")
+    begin, end = format_instant(summary.begin)[:10], format_instant(summary.end)[:10]
+    head = Text.assemble(
+        (f"{summary.accounts:,}", "bold"),
+        f" {_plural(summary.accounts, 'account')}, ",
+        (f"{summary.moves:,}", "bold"),
+        f" {_plural(summary.moves, 'move')} from {begin} to {end}",
+    )
+    parts: list[RenderableType] = [head, Text()]
+    parts += [
+        render_sizes(summary.segments, begin, end),
+        Text(),
+        _dwell(summary.segments),
+        Text(),
+        render_flows(summary.flows),
+    ]
+    if summary.flapping:
+        parts += [Text(), _flapping(summary.flapping)]
+    if summary.later:
+        parts += [
+            Text(),
+            Text(
+                f"After {end}, as windows close with no more news, {summary.later:,} "
+                f"{_plural(summary.later, 'move')} would follow; --until shows them.",
+                style="dim",
+            ),
+        ]
+    return Group(*parts)
+
+
+def sparkline(sizes: Sequence[int]) -> Text:
+    """A chart one line high, scaled to the greatest size; a dot where there is nobody."""
+    top = max(sizes, default=0)
+    text = Text(no_wrap=True)
+    for size in sizes:
+        if size == 0:
+            text.append("·", style="dim")
+        else:
+            text.append(_BARS[min(len(_BARS) - 1, size * len(_BARS) // (top + 1))], style="cyan")
+    return text
+
+
+def show_length(ms: int | None) -> str:
+    """A length in the greatest unit of which it holds two: `45d`, `36h`."""
+    if ms is None:
+        return "–"
+    for unit, name in _UNITS:
+        if ms >= 2 * unit:
+            return f"{ms / unit:.0f}{name}"
+    return f"{ms / 1000:g}s"
+
+
+def render_sizes(segments: Sequence[SegmentHistory], begin: str, end: str) -> Table:
+    """How many accounts each segment has, over time."""
+    table = _table("Accounts in each segment", "each chart has its own scale")
+    table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
+    width = max((len(one.sizes) for one in segments), default=0)
+    label = f"{begin}{end:>{max(width - len(begin), len(end) + 1)}}"
+    table.add_column(Text(label, style="not bold dim"), no_wrap=True)
+    table.add_column("peak", justify="right")
+    table.add_column("at end", justify="right")
+    for one in segments:
+        table.add_row(one.name, sparkline(one.sizes), f"{one.peak:,}", Text(f"{one.size:,}", style="bold"))
+    return table
+
+
+def _dwell(segments: Sequence[SegmentHistory]) -> Table:
+    table = _table("How long accounts stay", "stays that ended")
+    table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
+    for name in ("entries", "stays ended", "median", "p90"):
+        table.add_column(name, justify="right")
+    for one in segments:
+        table.add_row(
+            one.name, f"{one.entries:,}", f"{one.stays:,}", show_length(one.median), show_length(one.p90)
+        )
+    return table
+
+
+def render_flows(flows: Sequence[Flow]) -> Table:
+    """How many accounts moved from where to where."""
+    shown, hidden = flows[:MAX_FLOWS], flows[MAX_FLOWS:]
+    note = f"the strongest {len(shown)} of {len(flows)}" if hidden else ""
+    table = _table("Moves between segments", note)
+    for name in ("from", "to"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
+    table.add_column("moves", justify="right")
+    table.add_column("", no_wrap=True)
+    top = max((flow.count for flow in shown if flow.from_ is not None), default=0)
+    for flow in shown:
+        first = flow.from_ is None
+        bar = "" if first else "█" * max(1, round(24 * flow.count / top))
+        start = Text(_FIRST_SEEN, style="dim italic") if first else Text(flow.from_ or "")
+        table.add_row(start, flow.to, f"{flow.count:,}", Text(bar, style="cyan"))
+    return table
+
+
+def _flapping(accounts: Sequence[Restless]) -> Table:
+    table = _table("Accounts that move most", "what they enter, and how often; hold keeps them from flapping")
+    table.add_column("account", no_wrap=True, overflow="ellipsis", max_width=28)
+    table.add_column("moves", justify="right")
+    table.add_column("now in", no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
+    table.add_column("entered", overflow="fold")
+    for one in accounts:
+        visited = ", ".join(f"{name} {times}×" if times > 1 else name for name, times in one.visited)
+        table.add_row(one.account, str(one.moves), one.segment, Text(visited, style="dim"))
+    return table
+
+
+def _table(title: str, note: str) -> Table:
+    text = Text(title, style="bold")
+    if note:
+        text.append(f"  {note}", style="not bold dim")
+    return Table(title=text, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+
+
+def _plural(number: int, noun: str) -> str:
+    return noun if number == 1 else f"{noun}s"

@@ -1,0 +1,26 @@
+"""Who is where since when, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from resegment.schemas.times import format_instant
+from resegment.state.redis.reader import Place
+from resegment.streams.operations.overview import spell_length
+
+
+def render(places: Iterable[Place], now: int) -> Table:
+    """A table; `now` (ms) tells for how long each account is where it is."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("account", no_wrap=True, overflow="ellipsis")
+    table.add_column("segment", no_wrap=True, overflow="ellipsis")
+    table.add_column("since", no_wrap=True, min_width=20)
+    table.add_column("for", no_wrap=True, justify="right")
+    for place in places:
+        length = Text(spell_length(max(0, now - place.entered)), style="dim")
+        table.add_row(place.account, place.segment, format_instant(place.entered), length)
+    return table

@@ -1,0 +1,67 @@
+"""Segment changes on a terminal, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from rich.text import Text
+
+from resegment.segmentation.inspection.explain import show_value
+
+SHOWN: Final = 2
+"""How many tests a reason names."""
+
+Change = Mapping[str, Any]
+"""The data of a change's event."""
+
+
+def render(change: Change, *, void: bool = False) -> Text:
+    """Time, account, from → to, why; one that a later change made void is struck through and says so."""
+    line = Text(f"{change['effective_at']}  ", style="dim")
+    line.append(change["account"], style="bold not dim").append("  ", style="not dim")
+    before = change["from"] or "first seen"
+    line.append(before, style="not dim").append(" → ", style="dim").append(change["to"], style="cyan not dim")
+    if void:
+        line.stylize("strike")
+        line.append("  void", style="yellow not dim")
+    elif change["supersedes"] is not None:
+        line.append(f"  instead of {change['supersedes_to']}", style="yellow not dim")
+    if reason := give_reason(change):
+        line.append(f"  {reason}")
+    return line
+
+
+def give_reason(change: Change) -> str:
+    """The tests that made the account move, with their evidence: those of the events that caused it come first.
+
+    Where time alone moved it, the tests of the old segment that hold no longer do.
+    """
+    reason, cause = change["reason"], change["cause"]
+    events = set(cause.get("events") or ())
+    holds = sorted(reason.get("holds") or (), key=lambda one: _weight(one, events))
+    told = [f"no longer {test}" for test in reason.get("no_longer") or ()] if "deadline" in cause else []
+    told = [*told[:1], *map(_tell, holds), *told[1:]]
+    if not told:
+        told = [f"no longer {test}" for test in reason.get("no_longer") or ()]
+    more = len(told) - SHOWN
+    return "; ".join(told[:SHOWN]) + (f" (+{more})" if more > 0 else "")
+
+
+def _weight(held: Mapping[str, Any], events: set[str]) -> int:
+    evidence = {fact["id"] for fact in held.get("evidence") or ()}
+    return 0 if evidence & events else 1 if evidence else 2
+
+
+def _tell(held: Mapping[str, Any]) -> str:
+    grounds = next(_grounds(held), "")
+    return f"{held['test']}{grounds}"
+
+
+def _grounds(held: Mapping[str, Any]) -> Iterator[str]:
+    for fact in held.get("evidence") or ():
+        data = ", ".join(show_value(value) for value in (fact.get("data") or {}).values())
+        more = f" and {held['facts'] - 1} more" if held.get("facts", 1) > 1 else ""
+        yield f": {data + ' ' if data else ''}on {fact['time'][:10]}{more}"
+    if "value" in held:
+        yield f": {show_value(held['value'])}"

@@ -1,0 +1,106 @@
+"""Who is in which team, what they own, and how many accounts wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from resegment.routing.teams import day_of, is_away, members
+from resegment.schemas.segments import Team
+from resegment.state.owner_store import MemberLook, OwnersLook, TeamLook
+
+
+class MemberRow(msgspec.Struct, frozen=True):
+    """One member; `open` counts the accounts of all teams."""
+
+    name: str
+    weight: int | None
+    open: int
+    capacity: int | None
+    away_today: bool
+    gone: bool
+
+
+class TeamRow(msgspec.Struct, frozen=True):
+    """One team; `team` is None for those who are in none and own something, or are gone."""
+
+    team: str | None
+    members: Sequence[MemberRow]
+    waiting: int = 0
+    granted_today: int = 0
+    per_day: int | None = None
+
+
+def describe_owners(teams: Mapping[str, Team], look: OwnersLook, at: int) -> list[TeamRow]:
+    """A row for each team of the segments file that has members, a limit or accounts that wait; `at`: now, ms."""
+    rows = []
+    for name, team in teams.items():
+        known = look.teams.get(name, TeamLook({}))
+        if team.members or team.per_day is not None or known.waiting:
+            rows.append(
+                TeamRow(
+                    name,
+                    [
+                        _describe(look, one.name, one.weight, one.capacity, away=is_away(one, at))
+                        for one in members(team)
+                    ],
+                    known.waiting,
+                    known.granted.get(day_of(at), 0),
+                    team.per_day,
+                )
+            )
+    rows += [
+        TeamRow(name, [], known.waiting)
+        for name, known in look.teams.items()
+        if known.waiting and name not in teams
+    ]
+    listed = {one.name for row in rows for one in row.members}
+    others = [
+        _describe(look, name, None, None, away=False)
+        for name, one in sorted(look.members.items())
+        if name not in listed and (one.open or one.gone)
+    ]
+    return [*rows, TeamRow(None, others)] if others else rows
+
+
+def _describe(
+    look: OwnersLook, name: str, weight: int | None, capacity: int | None, *, away: bool
+) -> MemberRow:
+    known = look.members.get(name, MemberLook())
+    return MemberRow(name, weight, known.open, capacity, away, known.gone)
+
+
+def render_owners(rows: Sequence[TeamRow]) -> Table:
+    """A table with a line for each member of each team, and below them what waits."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in ("team", "member"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    for name in ("weight", "open", "capacity"):
+        table.add_column(name, no_wrap=True, justify="right")
+    table.add_column("", no_wrap=True)
+    for row in rows:
+        title = Text("in no team", style="dim") if row.team is None else Text(row.team)
+        for number, one in enumerate(row.members):
+            table.add_row(
+                title if number == 0 else "",
+                one.name,
+                "" if one.weight is None else str(one.weight),
+                f"{one.open:,}",
+                "" if one.capacity is None else f"{one.capacity:,}",
+                _spell_absence(one),
+            )
+        if row.per_day is not None or row.waiting or not row.members:
+            limit = "" if row.per_day is None else f"{row.granted_today:,} of {row.per_day:,} today, "
+            note = Text(f"{limit}{row.waiting:,} wait", style="dim")
+            table.add_row("" if row.members else title, note)
+    return table
+
+
+def _spell_absence(one: MemberRow) -> Text:
+    if one.gone:
+        return Text("gone", style="red")
+    return Text("away today" if one.away_today else "", style="yellow")

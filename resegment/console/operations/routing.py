@@ -1,0 +1,88 @@
+"""How routing stands, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, get_args
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from resegment.routing.describe import MEANINGS, MODES, advise, since_of, workflow_of
+from resegment.schemas.routing import Decision, RoutedState
+from resegment.schemas.times import format_instant
+from resegment.streams.operations.routing_status import RoutingLook
+
+_MEANINGS: Final[dict[str, str]] = {name: MEANINGS[name] for name in get_args(Decision)}
+
+
+def render(look: RoutingLook) -> RenderableType:
+    """The mode, accounts by decision and teams, and what to do where nobody is enrolled."""
+    parts: list[RenderableType] = [render_mode(look)]
+    advice = advise(look.mode, look.decisions.get("enrolled", 0))
+    if advice is not None:
+        parts.append(Text("! ", style="bold yellow").append(advice, style="not bold"))
+    for table in (render_decisions(look), render_teams(look)):
+        if table is not None:
+            parts += [Text(), table]
+    return Group(*parts)
+
+
+def render_mode(look: RoutingLook) -> Text:
+    """The mode in words."""
+    return Text("Routing ", style="bold").append(f"{look.mode}: {MODES[look.mode]}", style="not bold")
+
+
+def render_decisions(look: RoutingLook) -> Table | None:
+    """Accounts by what was decided, and what that means."""
+    if not look.decisions:
+        return None
+    table = _table("Accounts by decision")
+    table.add_column("decision", no_wrap=True)
+    table.add_column("accounts", justify="right", no_wrap=True)
+    table.add_column("", style="dim")
+    for name, count in look.decisions.items():
+        table.add_row(name, f"{count:,}", _MEANINGS.get(name, ""))
+    return table
+
+
+def render_teams(look: RoutingLook) -> Table | None:
+    """How many accounts wait for each team, and how many it was granted today."""
+    if not look.teams:
+        return None
+    table = _table("Teams")
+    table.add_column("team", no_wrap=True, overflow="ellipsis")
+    table.add_column("wait", justify="right", no_wrap=True)
+    table.add_column("granted today", justify="right", no_wrap=True)
+    for name, team in look.teams.items():
+        table.add_row(name, f"{team.waiting:,}", f"{team.granted_today:,}")
+    return table
+
+
+def render_accounts(rows: Sequence[tuple[str, RoutedState]]) -> Table:
+    """A line for each account: what was decided and why, since when, the workflow and the owner."""
+    table = _table()
+    table.add_column("account", no_wrap=True, overflow="ellipsis")
+    table.add_column("decision", no_wrap=True)
+    table.add_column("since", no_wrap=True, min_width=20)
+    table.add_column("workflow", no_wrap=True, overflow="ellipsis")
+    table.add_column("owner", no_wrap=True, overflow="ellipsis")
+    table.add_column("why", overflow="fold")
+    for name, state in rows:
+        enrolment, since = state.enrolment, since_of(state)
+        table.add_row(
+            name,
+            state.decision,
+            "" if since is None else format_instant(since // 1000 * 1000),
+            workflow_of(state) or "",
+            "" if enrolment is None else enrolment.owner or "",
+            "" if state.decision == "enrolled" else state.why,
+        )
+    return table
+
+
+def _table(title: str | None = None) -> Table:
+    text = None if title is None else Text(title, style="bold")
+    return Table(title=text, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)

@@ -1,0 +1,170 @@
+"""The health of a prefix at one look, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from resegment.console.operations.routing import render_decisions, render_mode, render_teams
+from resegment.schemas.times import format_instant
+from resegment.state.redis.reader import PartitionLook
+from resegment.streams.operations.overview import Overview, find_notes, find_problems, spell_length
+
+LISTED: Final = 16
+"""With more partitions than this, only those with something to tell are listed."""
+
+
+def render(overview: Overview) -> RenderableType:
+    """What is wrong first, then workers, topics with lag, partitions, segments and dead letters."""
+    head = Text(overview.prefix, style="bold")
+    head.append(
+        f"  {format_instant(overview.now // 1000 * 1000)}, {_CLOCKS.get(overview.clock, overview.clock)}, "
+        f"segments file {overview.definition}",
+        style="not bold dim",
+    )
+    parts: list[RenderableType] = [head, _health(overview)]
+    parts += [Text("! ", style="bold yellow").append(one, style="not bold") for one in find_notes(overview)]
+    routing = overview.routing
+    tables = (
+        _workers(overview),
+        _lag(overview),
+        _partitions(overview),
+        _segments(overview),
+        render_mode(routing),
+        render_decisions(routing),
+        render_teams(routing),
+    )
+    for table in tables:
+        if table is not None:
+            parts += [Text(), table]
+    return Group(*parts, Text(), _letters(overview))
+
+
+_CLOCKS: Final = {"wall": "wall clock", "facts": "the facts' own clock"}
+
+
+def _health(overview: Overview) -> Text:
+    problems = find_problems(overview)
+    if not problems:
+        return Text("✓ healthy", style="green")
+    return Text("\n").join(Text("✗ ", style="bold red").append(one, style="not bold red") for one in problems)
+
+
+def _workers(overview: Overview) -> Table | None:
+    if not overview.workers:
+        return None
+    table = _table("Workers")
+    table.add_column("worker", no_wrap=True, overflow="ellipsis")
+    table.add_column("partitions", overflow="fold")
+    table.add_column("lag", justify="right")
+    table.add_column("heard of", justify="right")
+    for one in overview.workers:
+        silent = f"{spell_length(one.silent)} ago"
+        table.add_row(one.name, spell_ranges(one.partitions) or "none", f"{sum(one.lag.values()):,}", silent)
+    return table
+
+
+def _lag(overview: Overview) -> Table | Text | None:
+    behind = {topic: lag for topic, lag in overview.lag.items() if lag}
+    if not overview.workers:
+        return None
+    if not behind:
+        return Text(f"No lag in any of {len(overview.lag)} topics.", style="dim")
+    table = _table("Lag")
+    table.add_column("topic", no_wrap=True)
+    table.add_column("records", justify="right")
+    for topic, lag in sorted(behind.items()):
+        table.add_row(topic, f"{lag:,}")
+    return table
+
+
+def _partitions(overview: Overview) -> Table:
+    owners = overview.owners
+    shown = [
+        one
+        for one in overview.partitions
+        if len(overview.partitions) <= LISTED or one.outbox or one.due or one.number not in owners
+    ]
+    hidden = len(overview.partitions) - len(shown)
+    table = _table("Partitions", f"{hidden} more have nothing waiting" if hidden else "")
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("owner", no_wrap=True, overflow="ellipsis", max_width=20)
+    table.add_column("clock", justify="right", no_wrap=True, min_width=8)
+    for name in ("accounts", "outbox", "due"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("next due", justify="right", no_wrap=True)
+    for one in shown:
+        owner = owners.get(one.number)
+        table.add_row(
+            str(one.number),
+            Text("none", style="bold red") if owner is None else Text(owner),
+            _tell_clock(one, overview),
+            f"{one.accounts:,}",
+            f"{one.outbox:,}",
+            f"{one.due:,}",
+            _tell_next(one, overview),
+        )
+    return table
+
+
+def _tell_next(one: PartitionLook, overview: Overview) -> str:
+    if one.next_deadline is None or one.position is None:
+        return "–"
+    ahead = one.next_deadline - (overview.now if overview.clock == "wall" else one.position.clock)
+    return f"in {spell_length(ahead)}" if ahead >= 0 else f"{spell_length(-ahead)} ago"
+
+
+def _tell_clock(one: PartitionLook, overview: Overview) -> str:
+    if one.position is None or not one.position.clock:
+        return "–"
+    if overview.clock == "wall":
+        return f"{spell_length(max(0, overview.now - one.position.clock))} ago"
+    return format_instant(one.position.clock)[:16].replace("T", " ")
+
+
+def _segments(overview: Overview) -> Table | None:
+    sizes = overview.sizes
+    if not sizes:
+        return None
+    total = sum(one.accounts for one in overview.partitions)
+    table = _table("Accounts by segment", f"{total:,} in all")
+    table.add_column("segment", no_wrap=True, overflow="ellipsis")
+    table.add_column("accounts", justify="right")
+    for name, size in sizes.items():
+        table.add_row(name, f"{size:,}")
+    return table
+
+
+def _letters(overview: Overview) -> Text:
+    letters = overview.letters
+    total = sum(letters.reasons.values())
+    if letters.problem is not None:
+        return Text("Dead letters: not counted", style="dim")
+    if not total:
+        return Text("No dead letters.", style="dim")
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in letters.reasons.items())
+    older = f", and {letters.older:,} older ones that were not looked at" if letters.older else ""
+    return Text(f"Dead letters: {total:,} ({reasons}){older}", style="yellow")
+
+
+def spell_ranges(numbers: Iterable[int]) -> str:
+    """`0-3, 7`."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+
+
+def _table(title: str, note: str = "") -> Table:
+    text = Text(title, style="bold")
+    if note:
+        text.append(f"  {note}", style="not bold dim")
+    return Table(title=text, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)

@@ -1,0 +1,55 @@
+"""Webhook endpoints on a terminal, and as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from resegment.schemas.times import format_instant
+from resegment.sinks.webhook.endpoints import Endpoint
+from resegment.state.redis.webhooks import Kept
+
+_STYLES = {"delivering": "green", "disabled": "red", "left alone": "yellow", "probing": "yellow"}
+_WORST_FIRST = ("left alone", "probing", "starting", "delivering")
+
+
+def describe(name: str, endpoint: Endpoint, kept: Kept | None) -> dict[str, Any]:
+    """An endpoint and how it is, as plain JSON data; of several processes the one that fares worst."""
+    reports = [] if kept is None else list(kept.reports.values())
+    reports.sort(key=lambda one: _WORST_FIRST.index(one["state"]) if one["state"] in _WORST_FIRST else 0)
+    worst: Mapping[str, Any] = reports[0] if reports else {}
+    disabled = None if kept is None else kept.disabled
+    state = "disabled" if disabled else worst.get("state", "nobody delivers")
+    since = worst.get("failing_since")
+    return {
+        "endpoint": name,
+        "to": endpoint.origin,
+        "workflows": None if endpoint.workflows is None else sorted(endpoint.workflows),
+        "actions": None if endpoint.actions is None else sorted(endpoint.actions),
+        "state": state,
+        "lag": sum(one.get("lag", 0) for one in reports) if reports else None,
+        "failing_since": None if since is None else format_instant(int(since) * 1000),
+        "problem": disabled["why"] if disabled else worst.get("problem"),
+        "disabled_at": disabled["at"] if disabled else None,
+    }
+
+
+def render_list(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A table: which, where to, how it is."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("endpoint", no_wrap=True)
+    table.add_column("to", overflow="fold")
+    table.add_column("workflows", overflow="fold")
+    table.add_column("state", no_wrap=True)
+    table.add_column("lag", justify="right")
+    table.add_column("what is wrong", overflow="fold", ratio=1)
+    for row in rows:
+        workflows = "all" if row["workflows"] is None else ", ".join(row["workflows"])
+        lag = "" if row["lag"] is None else f"{row['lag']:,}"
+        state = Text(str(row["state"]), style=_STYLES.get(str(row["state"]), "dim"))
+        table.add_row(row["endpoint"], row["to"], workflows, state, lag, Text(str(row["problem"] or "")))
+    return table

@@ -1,0 +1,1 @@
+"""Views of processes: what `up` and `demo` print."""

@@ -1,0 +1,166 @@
+"""What the demo says in the end: where accounts were, whose way was the longest and why, what was commanded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from resegment.console.definition.summary import render_flows, render_sizes
+from resegment.schemas.outgoing import Action
+from resegment.schemas.times import format_instant
+from resegment.segmentation.inspection.explain import show_value
+from resegment.segmentation.inspection.summary import Summary
+
+_TESTS_SHOWN = 2
+_HONESTY = (
+    "{:,} of the events are real: what companies are and whether they hire, from the Y Combinator directory. "
+    "Rounds, leaders, tools and research are invented, as no free data on them is to be had."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """One account's way: the data of its net changes, in order."""
+
+    account: str
+    name: str | None
+    changes: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Companies:
+    """How the companies of the directory were told apart."""
+
+    companies: int
+    accounts: int
+    without_account: int
+    moved: int
+    events: int
+
+
+def render(
+    companies: Companies,
+    summary: Summary,
+    journeys: Sequence[Journey],
+    commands: Mapping[tuple[str, str], int],
+    routes: Sequence[tuple[str, str]],
+) -> RenderableType:
+    """All of it. `commands` counts by workflow and action; `routes` are segment and workflow, in order."""
+    begin, end = format_instant(summary.begin)[:10], format_instant(summary.end)[:10]
+    head = Text.assemble(
+        (f"{companies.companies:,} companies", "bold"),
+        f" were told apart by {companies.accounts:,} domains: one took another domain {companies.moved:,} times, ",
+        f"and {companies.without_account:,} have none of their own.\n",
+        (f"{summary.moves:,} moves", "bold"),
+        f" between segments from {begin} to {end}, and {sum(commands.values()):,} commands to workflows.\n",
+        (_HONESTY.format(companies.events), "dim"),
+    )
+    return Group(
+        Text(),
+        head,
+        Text(),
+        render_sizes(summary.segments, begin, end),
+        Text(),
+        render_flows([flow for flow in summary.flows if flow.from_ is not None]),
+        Text(),
+        Text("The longest journeys", style="bold"),
+        *(_journey(one) for one in journeys),
+        Text(),
+        _commands(commands, routes),
+    )
+
+
+def choose_journeys(changes: Iterable[Mapping[str, Any]], count: int) -> list[list[Mapping[str, Any]]]:
+    """The accounts that saw most segments; of those that tie, with the fewest moves, so that each tells something."""
+    ways: dict[str, list[Mapping[str, Any]]] = {}
+    for change in changes:
+        ways.setdefault(change["account"], []).append(change)
+    chosen = sorted(ways.items(), key=lambda one: (-len({c["to"] for c in one[1]}), len(one[1]), one[0]))
+    return [sorted(way, key=lambda one: int(one["sequence_number"])) for _, way in chosen[:count]]
+
+
+def _journey(journey: Journey) -> RenderableType:
+    title = Text(f"\n  {journey.account}", style="bold cyan")
+    if journey.name:
+        title.append(f"  {journey.name}", style="not bold default")
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", width=10)
+    grid.add_column(width=max(len(one["to"]) for one in journey.changes))
+    grid.add_column(style="dim")
+    before: Mapping[str, Any] | None = None
+    for change in journey.changes:
+        grid.add_row(change["effective_at"][:10], change["to"], explain_move(change, before))
+        before = change
+    return Group(title, Padding(grid, (0, 0, 0, 2)))
+
+
+def explain_move(change: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
+    """Why, in a few words: what holds of the new segment, or what had held of the old one and does no longer."""
+    holds = [one for one in change["reason"]["holds"] if not one["test"].startswith(("status ", "not: "))]
+    told = [_tell(one) for one in sorted(holds, key=_weight)[:_TESTS_SHOWN]]
+    if not told and before is not None:
+        held = {one["test"] for one in before["reason"]["holds"]}
+        gone = [one for one in change["reason"].get("no_longer", ()) if one in held]
+        told = [_tell_gone(test) for test in gone[:1]]
+    if not told:
+        return "first seen" if before is None else ""
+    return "; ".join(told)
+
+
+def _weight(hold: Mapping[str, Any]) -> int:
+    """What somebody did says more than a number, and that more than a property."""
+    if hold.get("evidence"):
+        return 0
+    return 1 if isinstance(hold.get("value"), float) else 2
+
+
+def _tell(hold: Mapping[str, Any]) -> str:
+    text = str(hold["test"])
+    if evidence := hold.get("evidence"):
+        kind, _, rest = text.partition(" (")
+        data = ", ".join(show_value(value) for value in evidence[0].get("data", {}).values())
+        return f"{kind}: {data}" if data else f"{kind} {rest}"
+    value = hold.get("value")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return text
+    return f"{text}, is {_show_number(value)}"
+
+
+def _show_number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+
+
+def _tell_gone(test: str) -> str:
+    event = re.fullmatch(r"(\w+) \(.*\) within (\w+)(, count .*)?", test)
+    if event is None:
+        return f"no longer {test}"
+    return f"{'too little' if event[3] else 'no'} such {event[1]} for {event[2]} now"
+
+
+def _commands(commands: Mapping[tuple[str, str], int], routes: Sequence[tuple[str, str]]) -> Table:
+    table = Table(
+        title=Text("Commands to workflows", style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+    )
+    actions = [one for one in get_args(Action) if any(one == action for _, action in commands)]
+    table.add_column("segment", no_wrap=True)
+    table.add_column("workflow", no_wrap=True)
+    for action in actions:
+        table.add_column(action, justify="right")
+    for segment, workflow in routes:
+        numbers = [commands.get((workflow, action), 0) for action in actions]
+        table.add_row(
+            segment, workflow, *(f"{number:,}" if number else Text("·", style="dim") for number in numbers)
+        )
+    return table

@@ -1,0 +1,123 @@
+"""What `resegment up` says when all runs: where everything is, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from resegment.routing.describe import MODES
+from resegment.schemas.routing import Mode
+from resegment.segmentation.definition import Definition
+from resegment.settings import Settings
+from resegment.streams.kafka.topics import Topics
+
+EVENT = (
+    '{"specversion":"1.0","id":"1","source":"/try","type":"gtm.hiring.v1","subject":"acme.com",'
+    '"time":"2026-01-31T09:00:00Z","data":{"change":"opened","title":"Account Executive","function":"sales"}}'
+)
+"""An event to try."""
+
+
+class Kept(NamedTuple):
+    """What an earlier run left in Redis: whether it knows the prefix, and how many accounts it holds."""
+
+    prefix: bool
+    accounts: int
+
+
+class Place(Protocol):
+    """Where a running instance is."""
+
+    @property
+    def bootstrap(self) -> str: ...
+    @property
+    def redis_url(self) -> str: ...
+    @property
+    def http_url(self) -> str | None: ...
+
+
+def render_up(
+    settings: Settings,
+    definition: Definition,
+    place: Place,
+    kept: Kept,
+    mode: Mode,
+    endpoints: Sequence[str] = (),
+) -> RenderableType:
+    """Where the parts are, the topics, which changes are routed, what an earlier run left, and an event to try."""
+    topics = Topics(settings.prefix)
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(style="dim")
+    grid.add_row(
+        "  Kafka", place.bootstrap, "" if settings.kafka else "embedded: in memory, empty at each start"
+    )
+    grid.add_row(
+        "  Redis",
+        place.redis_url,
+        "" if settings.redis else f"embedded: kept in {settings.folder / 'redis'}",
+    )
+    grid.add_row("  HTTP", place.http_url or "", "/healthz, /readyz, /metrics")
+    if endpoints:
+        grid.add_row("  Webhooks", ", ".join(endpoints), f"of {settings.webhooks}")
+    head = Text("Resegment is up: ", style="bold green")
+    count = len(definition.segments)
+    head.append(
+        f"{count} segments of {settings.segments}, {settings.partitions} partitions, prefix {settings.prefix}",
+        style="not bold default",
+    )
+    parts: list[RenderableType] = [Text(), head, Text(), grid, Text(), _topics(topics), Text()]
+    parts += [*_routing(mode, _folder_option(settings.folder)), Text()]
+    if kept.accounts and settings.kafka is None:
+        parts += [
+            Text(
+                f"  Accounts kept in Redis from before: {kept.accounts:,}. The broker began empty: what was in "
+                "its topics is gone."
+            ),
+            Text(),
+        ]
+    option = _folder_option(settings.folder)
+    parts += [
+        Text("  Send an event, from another shell:", style="bold"),
+        Text(f"  echo '{EVENT}' | resegment ingest{option} -", no_wrap=True, overflow="ignore"),
+        Text(),
+        Text("  Ctrl-C stops it.", style="dim"),
+    ]
+    return Group(*parts)
+
+
+def _routing(mode: Mode, option: str) -> list[RenderableType]:
+    """Which changes are routed, and how to change that."""
+    head = Text("  Routing ", style="bold").append(f"{mode}: {MODES[mode]}.", style="not bold")
+    other = "Once your accounts are loaded: " if mode == "none" else "To change it: "
+    return [
+        head,
+        Text(f"  {other}resegment routing set{option} {'changed' if mode == 'none' else 'all|changed|none'}"),
+    ]
+
+
+def _topics(topics: Topics) -> Table:
+    prefix = f"{topics.prefix}." if topics.prefix else ""
+    names = [one.name.removeprefix(prefix) for one in topics.triggers if one is not topics.replay]
+    kinds = [name.removeprefix("triggers.") for name in names if name.startswith("triggers.")]
+    others = [prefix + name for name in names if not name.startswith("triggers.")]
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column()
+    grid.add_row("  Events in", f"{prefix}triggers.KIND with KIND one of {', '.join(kinds)}")
+    grid.add_row("", ", ".join(others))
+    grid.add_row("  Out", f"{topics.segment_changes.name}, {topics.workflow_commands.name}")
+    grid.add_row("  Refused", topics.dead_letters.name)
+    return grid
+
+
+def _folder_option(folder: Path) -> str:
+    default = Settings.model_fields["folder"].default
+    return "" if folder == default else f" --folder {shlex.quote(str(folder))}"

@@ -1,0 +1,1 @@
+"""What processes serve over HTTP."""

@@ -1,0 +1,133 @@
+"""What a worker says of itself over HTTP: /healthz and /metrics, in the worker's own loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Literal
+
+import uvicorn
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from pydantic import BaseModel
+
+from resegment.errors import ResegmentError
+from resegment.streams.shutdown import Stopping
+from resegment.streams.worker.worker import Worker
+
+STALLED_AFTER = 30.0
+"""Seconds with lag and no progress after which a worker says that it is stalled."""
+
+
+class AddressTaken(ResegmentError):
+    """Nothing can be served at the address that was asked for."""
+
+    def __init__(self, host: str, port: int, cause: OSError) -> None:
+        super().__init__(
+            f"HTTP cannot be served at {host}:{port}: {cause.strerror or cause}",
+            remedy="Choose another port with --http-port; 0 takes a free one.",
+        )
+        self.host = host
+        self.port = port
+        self.cause = cause
+
+
+class Health(BaseModel):
+    """How a worker is; `lag` counts the records of its partitions that it has not done yet.
+
+    A worker whose servers are away is well, and not ready: it goes on by itself when they are back.
+    """
+
+    status: Literal["ok", "stalled", "ended"]
+    partitions: list[int]
+    lag: int
+    reachable: bool
+    reason: str | None = None
+
+
+def health_of(worker: Worker) -> Health:
+    """Look at the worker."""
+    failure = worker.failure
+    stalled = worker.stalled_for
+    status: Literal["ok", "stalled", "ended"] = "ok"
+    reason = None
+    if failure is not None:
+        status, reason = "ended", str(failure) or type(failure).__name__
+    elif stalled >= min(STALLED_AFTER, worker.settings.stalled_after):
+        status, reason = "stalled", f"there is lag, and nothing was done for {stalled:.0f} s"
+    elif not worker.reachable:
+        reason = "Kafka or Redis does not answer; the worker waits for them"
+    return Health(
+        status=status,
+        partitions=worker.owned.numbers,
+        lag=worker.lag,
+        reachable=worker.reachable,
+        reason=reason,
+    )
+
+
+def build(health: Callable[[], Health], registry: CollectorRegistry) -> FastAPI:
+    """Make the application: what it says comes from `health` and `registry`."""
+    app = FastAPI(title="Resegment", docs_url=None, redoc_url=None)
+
+    @app.get("/healthz", responses={503: {"model": Health}})
+    async def healthz(response: Response) -> Health:
+        """Whether the worker works: 200, or 503 and why not."""
+        found = health()
+        response.status_code = 200 if found.status == "ok" else 503
+        return found
+
+    @app.get("/readyz", responses={503: {"model": Health}})
+    async def readyz(response: Response) -> Health:
+        """Whether the worker has joined and keeps up: no lag, or progress. 200, or 503 and why not."""
+        found = health()
+        ready = found.status == "ok" and found.reachable and bool(found.partitions)
+        response.status_code = 200 if ready else 503
+        return found
+
+    @app.get("/metrics", response_class=Response)
+    async def metrics() -> Response:
+        """All metrics, as Prometheus reads them."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    app: FastAPI, host: str, port: int, *, stopping: Stopping | None = None
+) -> AsyncIterator[str]:
+    """Serve the application while the block runs; yields its URL. Port 0 takes a free one. Raises AddressTaken.
+
+    To stop it is a step of `stopping`.
+    """
+    with _listen(host, port) as listener:
+        server = _Server(
+            uvicorn.Config(
+                app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
+            )
+        )
+        task = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+        try:
+            shown = f"[{host}]" if ":" in host else host
+            yield f"http://{shown}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await (stopping or Stopping()).step("HTTP", 1.5, lambda: task)
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to whoever runs the loop."""
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise AddressTaken(host, port, error) from error

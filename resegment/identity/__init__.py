@@ -1,0 +1,1 @@
+"""Which account a subject belongs to."""

@@ -1,0 +1,38 @@
+"""The table of alternative domains: which belong to an account that has another one of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from resegment.errors import RefusedEvent, ResegmentError
+from resegment.identity.domains import registrable_domain
+
+
+class WrongAliases(ResegmentError):
+    """A file that is no table of aliases."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"{path}: {problem}",
+            remedy='It is JSON that maps alternative domains to own ones: {"acme.io": "acme.com"}.',
+        )
+        self.path = path
+
+
+def load_aliases(path: Path) -> dict[str, str]:
+    """Read alternative domain by domain, each the registrable one. Raises WrongAliases."""
+    try:
+        table: Any = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise WrongAliases(path, error.strerror or str(error)) from error
+    except orjson.JSONDecodeError as error:
+        raise WrongAliases(path, f"not JSON: {error}") from error
+    if not isinstance(table, dict) or not all(isinstance(own, str) for own in table.values()):
+        raise WrongAliases(path, "not an object of strings")
+    try:
+        return {registrable_domain(other): registrable_domain(own) for other, own in table.items()}
+    except RefusedEvent as error:
+        raise WrongAliases(path, error.message) from error

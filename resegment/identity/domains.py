@@ -1,0 +1,117 @@
+"""Whose event is it: from any spelling of a company's address to the one name of its account.
+
+An account is a registrable domain by the Public Suffix List that is pinned beside this module (private section
+included), so `https://www.Acme.com/x`, `careers.acme.com` and `jo@acme.com` are all `acme.com`. Nothing is looked up.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from importlib import resources
+
+import idna
+from publicsuffixlist import PublicSuffixList
+
+from resegment.errors import RefusedEvent
+
+LONGEST_SUBJECT = 2_048
+LONGEST_DOMAIN = 253
+REMEMBERED_SUBJECTS = 65_536
+
+_SCHEME = re.compile(r"(?:[a-z][a-z0-9+.\-]*:)?//", re.IGNORECASE)
+_END_OF_HOST = re.compile(r"[/?#\\]")
+_PORT = re.compile(r":\d*\Z")
+_LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
+_HOST = re.compile(rf"(?:(?:[a-z0-9_-]{{1,63}})\.)*{_LABEL}\.{_LABEL}")
+_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
+_NUMERIC = re.compile(r"\d+|0x[0-9a-f]*")
+
+
+class SharedHost(RefusedEvent):
+    """The subject is a page on a host that many companies share, so it names no company. `host` is that host."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            "not-a-company",
+            f"{host} is a host that many companies share: send the company's own domain as the subject",
+            field="subject",
+        )
+        self.host = host
+
+
+def registrable_domain(subject: str) -> str:
+    """Return the account that a subject means: its registrable domain, lower-case, in ASCII (IDNA) form.
+
+    `subject` is a domain, host, URL or e-mail address in any spelling. Applied to its own result it changes nothing.
+
+    Raises `RefusedEvent` (reason `not-a-company`, field `subject`) for what is no domain name, for IP addresses,
+    single labels and public suffixes, and its subclass `SharedHost` for hosts that many companies share.
+    """
+    if len(subject) > LONGEST_SUBJECT:
+        raise _refusal(subject, f"it is longer than {LONGEST_SUBJECT} characters")
+    return _resolve(subject)
+
+
+@lru_cache(maxsize=REMEMBERED_SUBJECTS)
+def _resolve(subject: str) -> str:
+    host = _host(subject)
+    if len(host) > LONGEST_DOMAIN:
+        raise _refusal(subject, f"its host is longer than {LONGEST_DOMAIN} characters")
+    if _NUMERIC.fullmatch(host.rpartition(".")[2]):
+        raise _refusal(subject, "it is an IP address or a number")
+    if "." not in host:
+        raise _refusal(subject, "it is a single label" if host else "it has no host")
+    if not _HOST.fullmatch(host):
+        raise _refusal(subject, "its host has characters that no domain name has")
+    _refuse_shared(host)
+    domain: str | None = _suffixes().privatesuffix(host)
+    if domain is None:
+        raise _refusal(subject, "it is a public suffix, under which companies register their names")
+    if not _DOMAIN.fullmatch(domain):
+        raise _refusal(subject, "its domain has characters that no registered name has")
+    return domain
+
+
+def _host(subject: str) -> str:
+    rest = subject.strip()
+    scheme = _SCHEME.match(rest)
+    if scheme:
+        rest = rest[scheme.end() :]
+    authority = _END_OF_HOST.split(rest, maxsplit=1)[0].rpartition("@")[2]
+    host = _PORT.sub("", authority).removesuffix(".").lower()
+    if host.isascii() and "xn--" not in host:
+        return host
+    try:
+        return idna.encode(host, uts46=True).decode("ascii").removesuffix(".").lower()
+    except (idna.IDNAError, UnicodeError) as error:
+        raise _refusal(subject, f"its host is no international domain name ({error})") from error
+
+
+def _refuse_shared(host: str) -> None:
+    shared = _shared_hosts()
+    while host:
+        if host in shared:
+            raise SharedHost(host)
+        host = host.partition(".")[2]
+
+
+def _refusal(subject: str, why: str) -> RefusedEvent:
+    shown = subject if len(subject) <= 80 else subject[:79] + "…"
+    return RefusedEvent("not-a-company", f"the subject {shown!r} names no company: {why}", field="subject")
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> PublicSuffixList:
+    # A pinned copy: with the one inside the package, an upgrade would silently move facts to other accounts.
+    text = (
+        resources.files("resegment.identity").joinpath("public_suffix_list.dat").read_text(encoding="utf-8")
+    )
+    return PublicSuffixList(text)
+
+
+@lru_cache(maxsize=1)
+def _shared_hosts() -> frozenset[str]:
+    text = resources.files("resegment.identity").joinpath("shared_hosts.txt").read_text(encoding="utf-8")
+    entries = (line.partition("#")[0].strip() for line in text.splitlines())
+    return frozenset(entry for entry in entries if entry)

@@ -1,0 +1,1 @@
+"""Proofs about a segments file, without any events."""

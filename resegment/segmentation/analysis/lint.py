@@ -1,0 +1,390 @@
+"""Warnings about a definition that is free of errors: what cannot work, and what nobody will understand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from resegment.documents.diagnostics import Diagnostic, InvalidSegments, Path, Problems
+from resegment.schemas.events import DATA
+from resegment.segmentation.analysis.implication import Reasoner
+from resegment.segmentation.definition import Definition, Segment, names_tested, walk
+from resegment.segmentation.language.conditions import (
+    Aggregate,
+    Compare,
+    Condition,
+    Growth,
+    InSegment,
+    Ratio,
+    Trait,
+)
+from resegment.segmentation.language.fields import attribute_types
+from resegment.segmentation.language.parser import WORDS
+from resegment.segmentation.language.raw_document import Written, conditions, entries, tests
+from resegment.segmentation.plays.templates import names_of
+
+MANY_SEGMENTS: Final = 8
+MAX_COMPARED: Final = 300
+"""Among more segments than that, none is compared with the others: it would take too long."""
+
+_SPELT_OPERATORS: Final = ("eq", "ne", "in", "not_in", "has_any", "has_all", "has_none")
+_NOT_IN_TERMS: Final = re.compile(r"[^0-9a-z_]")
+
+
+def lint(definition: Definition, known_attributes: Collection[str] | None = None) -> tuple[Diagnostic, ...]:
+    """Every warning, in the order of the file; those that reading the file gave are among them.
+
+    `known_attributes` are the attributes that any account has; without it, none is reported as not measurable.
+    """
+    problems = Problems(definition.document.places, list(definition.warnings))
+    _check_reach(definition, problems)
+    _check_texts(definition.document.data, problems)
+    _check_traits(definition, problems)
+    _check_tested(definition, problems)
+    _check_names(definition.document.data, definition.traits, problems, known_attributes)
+    _check_trait_sources(definition, problems, known_attributes)
+    return problems.in_order()
+
+
+def lint_broken(refused: InvalidSegments) -> tuple[Diagnostic, ...]:
+    """Every error of a file, and those warnings that hold whatever becomes of the errors, in the order of the file."""
+    document = refused.document
+    if document is None or not isinstance(document.data, dict):
+        return refused.diagnostics
+    problems = Problems(document.places, [*refused.diagnostics, *refused.warnings])
+    _check_texts(document.data, problems)
+    traits = document.data.get("traits")
+    # what a trait is made of may be among the errors: texts that it is compared with are not looked at
+    _check_names(document.data, dict.fromkeys(traits) if isinstance(traits, dict) else {}, problems, None)
+    return problems.in_order()
+
+
+def _check_names(
+    data: dict[str, Any],
+    traits: Mapping[str, Trait | None],
+    problems: Problems,
+    known: Collection[str] | None,
+) -> None:
+    for raw, path in conditions(data):
+        for test in tests(raw, path):
+            if test.test == "value":
+                _check_name(test, traits, problems, known)
+            _check_spelling(test, traits, problems)
+
+
+# Segments against each other
+
+
+def _check_reach(definition: Definition, problems: Problems) -> None:
+    segments = [one for one in definition.segments if one.when is not None]
+    reasoner = Reasoner(definition)
+    lost: set[str] = set()
+    for segment in segments:
+        path = (*segment.path, "when")
+        if reasoner.is_never(InSegment(segment.name)):
+            lost.add(segment.name)
+            problems.warn(
+                "never-true",
+                f"{segment.name!r} takes no account: its tests contradict each other",
+                path,
+                "take one of them out",
+            )
+        elif segment.hold.exit_when is not None and reasoner.implies(
+            InSegment(segment.name), segment.hold.exit_when
+        ):
+            lost.add(segment.name)
+            problems.warn(
+                "never-true",
+                f"{segment.name!r} takes no account: wherever when is true, exit_when is true as well",
+                (*segment.path, "hold", "exit_when"),
+                "let exit_when ask for less than when",
+            )
+    if len(segments) > MAX_COMPARED:
+        return
+    for number, lower in enumerate(segments):
+        if lower.name in lost:
+            continue
+        # While a cooldown or an exit_when keeps a higher segment from taking an account, the lower one may.
+        higher = [
+            one
+            for one in segments[:number]
+            if one.name not in lost and not one.hold.cooldown and one.hold.exit_when is None
+        ]
+        covering = _find_covering(reasoner, lower, higher)
+        if covering:
+            names = " and ".join(repr(one.name) for one in covering)
+            problems.warn(
+                "unreachable",
+                f"{lower.name!r} takes no account: {names} above it always {'take' if len(covering) > 1 else 'takes'} it first",
+                (*lower.path, "when"),
+                "move it up, or narrow what stands above it",
+            )
+            lost.add(lower.name)
+    _check_order([one for one in segments if one.name not in lost], definition, reasoner, problems)
+
+
+def _find_covering(reasoner: Reasoner, lower: Segment, higher: list[Segment]) -> list[Segment]:
+    """The higher segments that together leave the lower one nothing: one alone if possible."""
+    when = InSegment(lower.name)
+    for one in higher:
+        if reasoner.implies(when, InSegment(one.name)):
+            return [one]
+    if not reasoner.implies(when, *(InSegment(one.name) for one in higher)):
+        return []
+    needed = list(higher)
+    for one in higher:
+        rest = [other for other in needed if other is not one]
+        if reasoner.implies(when, *(InSegment(other.name) for other in rest)):
+            needed = rest
+    return needed
+
+
+def _check_order(
+    segments: list[Segment], definition: Definition, reasoner: Reasoner, problems: Problems
+) -> None:
+    """What a company is should not come before what it does or needs."""
+    for number, upper in enumerate(segments):
+        if upper.layer not in (None, "firmographic") or not _is_firmographic(upper.when, definition):
+            continue
+        hidden = [
+            lower.name
+            for lower in segments[number + 1 :]
+            if _is_live(lower, definition)
+            and not reasoner.excludes(InSegment(upper.name), InSegment(lower.name))
+        ]
+        if hidden:
+            problems.warn(
+                "firmographic-first",
+                f"{upper.name!r} tests only what a company is, and takes accounts from {', '.join(hidden)} below it",
+                upper.path,
+                "move it below them",
+            )
+
+
+def _is_firmographic(when: Condition | None, definition: Definition) -> bool:
+    """Whether every test is of an attribute, or of what follows from attributes alone."""
+    for part in _parts(when, definition):
+        if not isinstance(part, Compare) or "technologies" in _sources(part.name, definition):
+            return False
+        if any(
+            isinstance(definition.traits.get(name), Aggregate) for name in _sources(part.name, definition)
+        ):
+            return False
+    return True
+
+
+def _is_live(segment: Segment, definition: Definition) -> bool:
+    """Whether the segment is about what accounts do or need."""
+    if segment.layer is not None:
+        return segment.layer in ("behavioral", "needs")
+    return not _is_firmographic(segment.when, definition)
+
+
+def _parts(when: Condition | None, definition: Definition) -> Iterator[Condition]:
+    """The tests of a condition and of the segments that it refers to."""
+    todo, seen = [when], set[str]()
+    while todo:
+        for part in walk(todo.pop()):
+            name = getattr(part, "name", "")
+            if isinstance(part, Compare) or hasattr(part, "matcher") or hasattr(part, "steps"):
+                yield part
+            elif name and name not in seen:
+                seen.add(name)
+                todo.append(definition.segment(name).when)
+
+
+def _sources(name: str, definition: Definition) -> set[str]:
+    """The name, and what its value is made of: attributes and traits."""
+    found: set[str] = set()
+    todo = [name]
+    while todo:
+        one = todo.pop()
+        if one in found:
+            continue
+        found.add(one)
+        match definition.traits.get(one):
+            case Ratio(over, under):
+                todo += [over, under]
+            case Growth(attribute, _):
+                found.add(attribute)
+    return found
+
+
+# The file as people read it
+
+
+def _check_texts(data: dict[str, Any], problems: Problems) -> None:
+    segments = [(entry, path) for entry, path in entries(data) if path != ("fallback",)]
+    if len(segments) > MANY_SEGMENTS:
+        problems.warn(
+            "many-segments",
+            f"{len(segments)} segments: with more than {MANY_SEGMENTS} nobody keeps them apart",
+            segments[MANY_SEGMENTS][1],
+            "merge segments whose plays hardly differ",
+        )
+    for entry, path in segments:
+        if entry.get("hypothesis") is None:
+            problems.warn(
+                "no-hypothesis",
+                f"{entry.get('name', 'it')!r} does not say why its accounts should buy",
+                path,
+                "give it a hypothesis: one sentence that outcomes can prove wrong",
+            )
+
+
+def _check_traits(definition: Definition, problems: Problems) -> None:
+    said = {name for play in definition.plays.values() for name in names_of(play, definition.personas)}
+    used = {source for name in (*names_tested(definition), *said) for source in _sources(name, definition)}
+    for name in definition.traits:
+        if name not in used:
+            problems.warn(
+                "unused-trait",
+                f"no condition and no play uses the trait {name!r}",
+                ("traits", name),
+                "take it out",
+            )
+
+
+def _check_tested(definition: Definition, problems: Problems) -> None:
+    expected: set[str] = set()
+    for test in definition.tests:
+        later = test.until if isinstance(test.until, list) else [test.until] if test.until else []
+        expected.update((test.expect, *(one.expect for one in later)))
+    for segment in definition.segments:
+        if segment.when is None:
+            continue
+        if segment.name not in expected:
+            lacks = "that expects it" if expected else "at all"
+            problems.warn(
+                "untested",
+                f"{segment.name!r} has no test {lacks}",
+                segment.path,
+                "add one account that it takes and one that it just does not take to tests",
+            )
+        elif expected == {segment.name}:
+            problems.warn(
+                "untested",
+                f"{segment.name!r} has no test of an account that it does not take",
+                segment.path,
+                "add one to tests",
+            )
+
+
+# Names and spellings
+
+
+def _check_name(
+    test: Written, traits: Mapping[str, Trait | None], problems: Problems, known: Collection[str] | None
+) -> None:
+    if test.name in traits:
+        return
+    close = get_close_matches(test.name, WORDS, 1, 0.75) if test.beside_events else []
+    if close and test.name not in attribute_types() and test.name not in (known or ()):
+        problems.warn(
+            "misspelt-word",
+            f"{test.name!r} is read as the name of an attribute",
+            test.path,
+            f"write {close[0]!r}, if that is meant",
+        )
+        return
+    _check_measurable(test.name, test.path, problems, known)
+
+
+def _check_measurable(name: str, path: Path, problems: Problems, known: Collection[str] | None) -> None:
+    if known is None or name in known:
+        return
+    close = get_close_matches(name, known, 1, 0.75)
+    problems.warn(
+        "not-measurable",
+        f"no known account has the attribute {name!r}",
+        path,
+        f"did you mean {close[0]!r}?" if close else "let a source deliver it, or take the test out",
+    )
+
+
+def _check_trait_sources(definition: Definition, problems: Problems, known: Collection[str] | None) -> None:
+    for name, trait in definition.traits.items():
+        path: Path = ("traits", name)
+        match trait:
+            case Ratio(over, under):
+                for index, part in enumerate((over, under)):
+                    if part not in definition.traits:
+                        _check_measurable(part, (*path, "ratio", index), problems, known)
+            case Growth(attribute, _):
+                _check_measurable(attribute, (*path, "growth"), problems, known)
+            case _:
+                raw = definition.document.data["traits"][name]
+                test = Written("event", trait.matcher.kind, raw, path)
+                _check_spelling(test, definition.traits, problems)
+
+
+def _check_spelling(test: Written, traits: Mapping[str, Trait | None], problems: Problems) -> None:
+    """Texts that no event can carry, as the contract spells them in another way or refuses them."""
+    if test.test == "event" and test.name in DATA:
+        where = test.operand.get("where")
+        for field, raw in where.items() if isinstance(where, dict) else ():
+            for operator, text, path in _texts(raw, (*test.path, "where", field)):
+                _check_text(test.name, field, operator, text, path=path, problems=problems)
+    elif test.test == "value":
+        trait = traits.get(test.name)
+        if isinstance(trait, Aggregate) and trait.function in ("latest", "earliest") and trait.field:
+            kind, field = trait.matcher.kind, trait.field
+        elif test.name not in traits:
+            kind, field = "firmographic", test.name
+        else:
+            return
+        for operator, text, path in _texts(test.operand, test.path):
+            _check_text(kind, field, operator, text, path=path, problems=problems)
+
+
+def _texts(raw: Any, path: Path) -> Iterator[tuple[str, str, Path]]:
+    """Operator, text and place of every text that a test compares with."""
+    checks = raw if isinstance(raw, dict) else {"in" if isinstance(raw, list) else "eq": raw}
+    for operator, operand in checks.items():
+        here = (*path, operator) if isinstance(raw, dict) else path
+        if isinstance(operand, list):
+            found = [(one, (*here, index)) for index, one in enumerate(operand)]
+        else:
+            found = [(operand, here)]
+        yield from ((operator, one, place) for one, place in found if isinstance(one, str))
+
+
+def _check_text(kind: str, field: str, operator: str, text: str, *, path: Path, problems: Problems) -> None:
+    if operator == "contains" and field in DATA[kind].terms and _NOT_IN_TERMS.search(text.casefold()):
+        problems.warn(
+            "never-met",
+            f"{field} is spelt with a to z, 0 to 9 and _ alone: {text!r} is never in it",
+            path,
+            "spell it like series_a",
+        )
+    if operator not in _SPELT_OPERATORS:
+        return
+    try:
+        read = _as_read(kind, field, text)
+    except ValidationError:
+        problems.warn(
+            "never-met",
+            f"the contract refuses a {kind} event whose {field} is {text!r}",
+            path,
+            "use a word of the contract",
+        )
+        return
+    if read != text:
+        problems.warn(
+            "never-met", f"{text!r} is never met: events say {read!r} for it", path, f"write {read!r}"
+        )
+
+
+def _as_read(kind: str, field: str, text: str) -> Any:
+    """The text as an event's field has it once it is read. Raises pydantic's ValidationError."""
+    model = DATA[kind]
+    try:
+        return getattr(model.model_validate({field: text}), field, text)
+    except ValidationError:
+        if field in model.model_fields:
+            return getattr(model.model_validate({field: [text]}), field)[0]
+        raise

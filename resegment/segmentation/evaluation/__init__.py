@@ -1,0 +1,1 @@
+"""The hot path: fold facts into accounts and decide their segments."""

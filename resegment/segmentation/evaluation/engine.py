@@ -1,0 +1,268 @@
+"""Folding facts into an account and deciding its segment: `(account, facts, now) -> change or none`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from resegment.schemas.change import Cause, SegmentChange, StandingChange, identify_change
+from resegment.schemas.fact import Fact
+from resegment.schemas.state import AccountState, Membership, decode_state
+from resegment.schemas.times import HORIZON, NEVER, format_instant
+from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.evidence import give_reason, tell_value
+from resegment.segmentation.evaluation.fold import Fold
+from resegment.segmentation.evaluation.program import Program
+
+MAX_CAUSES: Final = 20
+"""How many event ids a change names as its cause."""
+
+
+class Engine:
+    """Judges accounts by one program."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._fold = Fold(program)
+
+    @property
+    def dropped(self) -> int:
+        """How many facts were dropped so far because an account had too many of one kind."""
+        return self._fold.dropped
+
+    # From state to account and back
+
+    def open(self, name: str, state: AccountState | None = None) -> Account:
+        """The account of that state, indexed; a new one without."""
+        return self._fold.open(name, state or AccountState())
+
+    def load(self, name: str, value: bytes | None) -> Account:
+        """The account of what is kept, a new one without. Raises msgspec.DecodeError."""
+        return self.open(name, None if value is None else decode_state(value))
+
+    def close(self, account: Account) -> AccountState:
+        """The state to keep."""
+        state = account.state
+        state.deadline = None if account.deadline == NEVER else account.deadline
+        return state
+
+    def encode(self, account: Account) -> bytes:
+        """The bytes to keep: `encode_state` of what `close` gives, without encoding each fact again."""
+        self.close(account)
+        return account.encode()
+
+    # Facts and time
+
+    def learn(
+        self, account: Account, facts: Sequence[Fact], now: int, decided_at: int | None = None
+    ) -> SegmentChange | None:
+        """Take in facts that become known at `now`, all at once, and decide.
+
+        The account must have been advanced to every deadline before `now`.
+        """
+        touched: set[int] = set()
+        take = self._fold.take
+        events = [fact.id for fact in facts if take(account, fact, now, touched)]
+        if account.state.membership.segment is None and facts:
+            events = events or [facts[0].id]
+        if not self._refresh(account, now, touched) and account.state.membership.segment is not None:
+            return None
+        cause = Cause(events=tuple(events[:MAX_CAUSES]))
+        return self._decide(account, now, cause, now if decided_at is None else decided_at)
+
+    def advance(self, account: Account, until: int, decided_at: int | None = None) -> list[SegmentChange]:
+        """Decide every deadline up to `until`, itself included, each at its own instant."""
+        changes: list[SegmentChange] = []
+        while (at := account.deadline) <= until:
+            self._refresh(account, at, ())
+            cause = Cause(deadline=format_instant(at))
+            change = self._decide(account, at, cause, at if decided_at is None else decided_at)
+            if change is not None:
+                changes.append(change)
+            if account.deadline <= at:
+                raise AssertionError(f"{account.name}: the deadline at {at} does not move on")
+        return changes
+
+    # Judging
+
+    def judge(self, account: Account, t: int) -> None:
+        """Let every test say what it says at t, which no deadline before t may separate from the account."""
+        self._refresh(account, t, ())
+
+    def _refresh(self, account: Account, t: int, touched: Sequence[int] | set[int]) -> bool:
+        """Judge the tests that the facts or time may have changed; False where all stands as it was."""
+        program, values, untils = self.program, account.values, account.untils
+        leaves = program.leaves
+        moved = False
+        if account.next_leaf <= t:
+            moved = True
+            plain = program.plain
+            for index in range(plain):
+                if untils[index] <= t or index in touched:
+                    values[index], untils[index] = leaves[index].judge(account, t)
+        else:
+            for index in touched:
+                value, until = leaves[index].judge(account, t)
+                if value is not values[index] or until != untils[index]:
+                    values[index], untils[index] = value, until
+                    moved = True
+        if moved:
+            for index, logic in program.derived:
+                values[index], untils[index] = logic.judge(values, untils)
+            account.next_leaf = min(untils, default=NEVER)
+        return moved
+
+    def _decide(self, account: Account, t: int, cause: Cause, decided_at: int) -> SegmentChange | None:
+        """Decide the segment at t from what the tests say, and the next deadline."""
+        program, state = self.program, account.state
+        standing = state.membership
+        again = state.at == t and state.before is not None
+        base = state.before if again and state.before is not None else standing
+        old = -1 if base.segment is None else program.numbers.get(base.segment, -1)
+        new = self._assign(account, base, old, t) if program.holds else program.first(account.values)
+        segment = program.segments[new]
+        if new == old:
+            member = base
+        else:
+            left = base.left
+            if old >= 0 and program.segments[old].hold.cooldown:
+                left = {**left, program.segments[old].name: t}
+            member = Membership(segment.name, t, left)
+        state.membership = member
+        deadline = self._deadline(account, member, new, t)
+        moved = False
+        if program.gates:
+            moved, until = self._judge_gates(account)
+            deadline = min(deadline, until)
+        account.deadline = deadline if deadline <= HORIZON else NEVER
+        if segment.name == standing.segment:
+            if moved:
+                news = StandingChange(
+                    account=account.name,
+                    effective_at=t,
+                    decided_at=decided_at,
+                    standing=state.standing,
+                    sequence=state.sequence,
+                )
+                account.tell(news)
+            return None
+        change = SegmentChange(
+            id=identify_change(account.name, t, base.segment, segment.name, cause, program.version),
+            account=account.name,
+            sequence_number=state.sequence + 1,
+            from_=base.segment,
+            to=segment.name,
+            effective_at=t,
+            decided_at=decided_at,
+            cause=cause,
+            reason=give_reason(program, account, t, old, new),
+            also_qualified=self._also(account, new),
+            definition_version=program.version,
+            supersedes=state.change if again else None,
+            supersedes_to=standing.segment if again else None,
+            standing=state.standing,
+            values=self._tell(account, new, t),
+        )
+        state.sequence += 1
+        state.at, state.before, state.change = t, base, change.id
+        return change
+
+    def _judge_gates(self, account: Account) -> tuple[bool, int]:
+        """Note which gates hold: whether those are others than before, and until when they stay."""
+        values, untils = account.values, account.untils
+        deadline, holding = NEVER, []
+        for name, logic in self.program.gates:
+            if logic.is_true(values):
+                holding.append(name)
+                deadline = min(deadline, logic.true_until(values, untils))
+            else:
+                deadline = min(deadline, logic.not_true_until(values, untils))
+        before, account.state.standing = account.state.standing, tuple(holding)
+        return before != account.state.standing, deadline
+
+    def _tell(self, account: Account, new: int, t: int) -> dict[str, Any]:
+        """The values that a change to this segment carries; what is not known is left out."""
+        told: dict[str, Any] = {}
+        for name, measure in self.program.told[new]:
+            value = measure.value(account, t)
+            if value is not None:
+                told[name] = tell_value(value)
+        return told
+
+    def _also(self, account: Account, new: int) -> tuple[str, ...]:
+        segments = self.program.segments
+        return tuple([segments[one].name for one in self.program.qualifying(account.values) if one != new])
+
+    def _assign(self, account: Account, base: Membership, old: int, t: int) -> int:
+        """The first segment that keeps or takes the account, with hold."""
+        program, values = self.program, account.values
+        for number, when in enumerate(program.whens):
+            hold, leave = program.segments[number].hold, program.exits[number]
+            if number == old:
+                if t < base.entered + hold.min_dwell:
+                    return number
+                if leave is None and when.is_true(values):
+                    return number
+                if leave is not None and not leave.is_true(values):
+                    return number
+            elif (
+                when.is_true(values)
+                and not (leave is not None and leave.is_true(values))
+                and t >= self._free_again(base, number)
+            ):
+                return number
+        return program.fallback
+
+    def _free_again(self, member: Membership, number: int) -> int:
+        """When the cooldown of a segment ends."""
+        segment = self.program.segments[number]
+        left = member.left.get(segment.name)
+        return 0 if left is None else left + segment.hold.cooldown
+
+    def _deadline(self, account: Account, member: Membership, taken: int, t: int) -> int:
+        """The first instant after t at which the account's segment may be another by time alone."""
+        program, values, untils = self.program, account.values, account.untils
+        if not program.holds:
+            return NEVER if account.next_leaf == NEVER else program.deadline(values, untils, taken)
+        deadline = NEVER
+        for number in range(min(taken, len(program.whens))):
+            when, leave = program.whens[number], program.exits[number]
+            blocked = 0
+            if not when.is_true(values):
+                blocked = when.not_true_until(values, untils)
+            if leave is not None and leave.is_true(values):
+                blocked = max(blocked, leave.true_until(values, untils))
+            free = self._free_again(member, number)
+            if free > t:
+                blocked = max(blocked, free)
+            deadline = min(deadline, blocked)
+        if taken < len(program.whens):
+            deadline = min(deadline, self._kept_until(account, member, taken, t))
+        return deadline
+
+    def _kept_until(self, account: Account, member: Membership, taken: int, t: int) -> int:
+        program, values, untils = self.program, account.values, account.untils
+        when, leave = program.whens[taken], program.exits[taken]
+        kept = 0
+        if leave is None and when.is_true(values):
+            kept = when.true_until(values, untils)
+        elif leave is not None and not leave.is_true(values):
+            kept = leave.not_true_until(values, untils)
+        dwell = member.entered + program.segments[taken].hold.min_dwell
+        return max(kept, dwell) if dwell > t else kept
+
+
+def net_changes(changes: Sequence[SegmentChange]) -> list[SegmentChange]:
+    """Without those that a later one of the same instant made void, and without what came to nothing."""
+    void = {one.supersedes for one in changes if one.supersedes is not None}
+    return [one for one in changes if one.id not in void and one.from_ != one.to]
+
+
+def describe(change: SegmentChange) -> dict[str, Any]:
+    """A change as the command line prints it: JSON with instants as RFC 3339."""
+    plain: dict[str, Any] = msgspec.to_builtins(change)
+    plain["effective_at"] = format_instant(change.effective_at)
+    plain["decided_at"] = format_instant(change.decided_at)
+    return plain

@@ -1,0 +1,216 @@
+"""Folding facts into what is known of an account: revisions, retractions, duplicates, and what is forgotten."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from sys import intern
+from typing import Any, Final
+
+from resegment.schemas.fact import Fact
+from resegment.schemas.state import KIND_NUMBERS, AccountState, Entry
+from resegment.schemas.times import NEVER
+from resegment.segmentation.evaluation.account import TECHNOLOGIES, Account, History, Inventory, Series
+from resegment.segmentation.evaluation.program import Program
+
+FIRMOGRAPHIC: Final = KIND_NUMBERS["firmographic"]
+TECH: Final = KIND_NUMBERS["tech"]
+MAX_OLDER: Final = 100
+"""How many ids of replaced revisions a fact remembers; an older one would lose against it anyway."""
+FEW: Final = 32
+"""So many facts of an account are kept in any case."""
+MARGIN: Final = 64
+"""An account that has too many facts of a kind loses one more for each so many that it may have."""
+CHANGES_OF_TECH: Final = ("added", "removed")
+
+
+class Fold:
+    """Takes facts into accounts. What a fact can change is added to `touched`, the numbers of leaves."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._few = min(FEW, program.limits.facts)
+        self.dropped = 0
+        """How many facts were dropped because an account had too many of a kind."""
+
+    def open(self, name: str, state: AccountState) -> Account:
+        """The account of that state, with its indexes; tests that can read any of its facts are still to be judged."""
+        program = self.program
+        account = Account(name, state, program.blank.copy(), program.never.copy())
+        if state.deadline is not None:
+            account.deadline = state.deadline
+        touched: set[int] = set()
+        for entry in state.entries:
+            source = entry.source = intern(entry.source)
+            account.ids[source, entry.id] = entry
+            if entry.older:
+                account.ids.update(((source, one), entry) for one in entry.older)
+            if entry.record is not None:
+                account.records[source, entry.record] = entry
+            if not entry.retracted:
+                self._enter(account, entry, touched)
+        if state.entries:
+            account.next_leaf = -1
+        for leaf in touched:
+            account.untils[leaf] = -1
+        return account
+
+    def take(self, account: Account, fact: Fact, now: int, touched: set[int]) -> bool:
+        """Take one fact in; False where it changes nothing that is known."""
+        source, name = intern(fact.source), fact.id
+        key = (source, name)
+        ids = account.ids
+        if key in ids:
+            return False
+        record = None if fact.record == name else fact.record
+        old = account.records.get(key) if record is None else self._revised(account, source, record)
+        older: list[str] | None = None
+        latest = 0
+        if old is not None:
+            if (fact.recorded, name) < (old.recorded, old.id):
+                old.older = [*(old.older or ()), name][-MAX_OLDER:]
+                ids[key] = old
+                account.outdate()
+                return False
+            older = [*(old.older or ()), old.id][-MAX_OLDER:]
+            latest = max(old.time, old.latest)
+            self._remove(account, old, touched)
+        kind = KIND_NUMBERS[fact.kind]
+        kept, data = self.program.kept[kind], fact.data
+        if not kept.issuperset(data):
+            data = {field: value for field, value in data.items() if field in kept}
+        retracted = fact.op == "retract"
+        entry = Entry(kind, fact.time, fact.recorded, now, source, name, record, data or None, retracted)
+        if older is not None:
+            entry.older, entry.latest = older, latest
+        account.add(entry)
+        ids[key] = entry
+        if older is not None:
+            ids.update(((source, one), entry) for one in older)
+        if record is not None:
+            account.records[source, record] = entry
+        if not retracted:
+            self._enter(account, entry, touched)
+        if len(account.state.entries) > self._few:
+            self._bound(account, now, kind, touched)
+        return True
+
+    def _revised(self, account: Account, source: str, record: str) -> Entry | None:
+        """The fact of that record, which is not the id; the first revision may have had the record for its id."""
+        found = account.records.get((source, record))
+        if found is None:
+            found = account.ids.get((source, record))
+            if found is not None and (found.record is not None or found.id != record):
+                return None
+        return found
+
+    def _remove(self, account: Account, entry: Entry, touched: set[int]) -> None:
+        if not entry.retracted:
+            self._leave(account, entry, touched)
+        account.remove(entry)
+        source = entry.source
+        for one in (entry.id, *(entry.older or ())):
+            account.ids.pop((source, one), None)
+        if entry.record is not None:
+            account.records.pop((source, entry.record), None)
+
+    # The indexes
+
+    def _enter(self, account: Account, entry: Entry, touched: set[int]) -> None:
+        """Put a fact into the series and histories that it belongs to."""
+        program, kind, data = self.program, entry.kind, entry.data or {}
+        for watcher in program.recognisers[kind].find(data):
+            series = account.series.get(watcher.number)
+            if series is None:
+                account.series[watcher.number] = Series([entry.time], [entry])
+            else:
+                series.add(entry)
+            touched.update(watcher.leaves)
+        if kind == FIRMOGRAPHIC:
+            attributes, leaves = account.attributes, program.attribute_leaves
+            times, entries = [entry.time], [entry]
+            for name in data:
+                history = attributes.get(name)
+                if history is not None:
+                    history.add(entry)
+                elif name == TECHNOLOGIES:
+                    attributes[name] = Inventory([entry.time], [entry])
+                else:
+                    attributes[name] = History(times, entries, field=name, shared=True)
+                if name in leaves:
+                    touched.update(leaves[name])
+        elif kind == TECH and (technology := self._technology(data)) is not None:
+            inventory = account.attributes.get(TECHNOLOGIES)
+            if inventory is None:
+                inventory = account.attributes[TECHNOLOGIES] = Inventory()
+            # The first may make the set known: that changes tests of any name.
+            first = not inventory.times or inventory.times[0] > entry.known
+            inventory.add(entry)
+            if first:
+                touched.update(program.attribute_leaves.get(TECHNOLOGIES, ()))
+            else:
+                touched.update(program.technology_leaves.get(technology, ()))
+
+    def _leave(self, account: Account, entry: Entry, touched: set[int]) -> None:
+        """Take a fact out of them."""
+        program, kind, data = self.program, entry.kind, entry.data or {}
+        for watcher in program.recognisers[kind].find(data):
+            account.series[watcher.number].remove(entry)
+            touched.update(watcher.leaves)
+        names: Iterable[str] = ()
+        if kind == FIRMOGRAPHIC:
+            names = data
+        elif kind == TECH and self._technology(data) is not None:
+            names = (TECHNOLOGIES,)
+        for name in names:
+            account.attributes[name].remove(entry)
+            touched.update(program.attribute_leaves.get(name, ()))
+
+    def _technology(self, data: dict[str, Any]) -> Any:
+        """What a tech fact adds to the technologies or takes from them; None where it does neither."""
+        if self.program.uses_technologies and data.get("change") in CHANGES_OF_TECH:
+            return data.get("technology")
+        return None
+
+    # Keeping state bounded
+
+    def _bound(self, account: Account, now: int, kind: int, touched: set[int]) -> None:
+        state, program = account.state, self.program
+        entries = state.entries
+        if now - state.pruned > program.memory // 8:
+            state.pruned = now
+            for entry in [one for one in entries if self._is_spent(one, now)]:
+                self._remove(account, entry, set())  # no test counts it any more
+        limit = program.limits.facts
+        if len(entries) <= max(limit, account.room):
+            return
+        counts = Counter(one.kind for one in entries)
+        account.room = len(entries) + limit - max(counts.values())
+        if counts[kind] > limit:
+            same = sorted((one for one in entries if one.kind == kind), key=lambda one: (one.time, one.id))
+            spare = [one for one in same if self._is_overwritten(account, one, now)]
+            # Some more than need be, so that a full account does not pay for it with each fact.
+            for entry in (spare or same)[: 1 + limit // MARGIN]:
+                self._remove(account, entry, touched)
+                state.dropped += 1
+                self.dropped += 1
+
+    def _is_overwritten(self, account: Account, entry: Entry, now: int) -> bool:
+        """Whether the account's attributes stay what they are without the fact; so of every other kind."""
+        if entry.kind != FIRMOGRAPHIC or entry.retracted:
+            return True
+        return all(account.attributes[name].newest_at(now) is not entry for name in entry.data or ())
+
+    def _is_spent(self, entry: Entry, now: int) -> bool:
+        """Whether no test can ever count the fact again, and no redelivery of what it replaced can either."""
+        program = self.program
+        if entry.known + program.memory > now:
+            return False
+        kind, data = entry.kind, entry.data or {}
+        if kind == FIRMOGRAPHIC or (kind == TECH and program.uses_technologies):
+            return False
+        recogniser = program.recognisers[kind]
+        # What a fact replaced may match anything of its kind.
+        matching = recogniser.watchers if entry.retracted or entry.older else recogniser.find(data)
+        closes = max((one.closes for one in matching), default=0)
+        return closes != NEVER and max(entry.time, entry.latest) + max(closes, program.memory) <= now

@@ -1,0 +1,288 @@
+"""Attributes and traits: their value at an instant, and the next instant at which it may be another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
+from typing import Any, Final, Protocol
+
+from resegment.schemas.state import Entry
+from resegment.schemas.times import NEVER
+from resegment.segmentation.evaluation.account import Account, Series, Summary
+from resegment.segmentation.language.conditions import Aggregation, Window
+from resegment.segmentation.language.operators import is_number, type_of
+
+
+class Measure(Protocol):
+    """A value in time."""
+
+    def value(self, account: Account, t: int) -> Any:
+        """The value at t; None where it is unknown."""
+        ...
+
+    def boundary(self, account: Account, t: int) -> int:
+        """No later than the next instant after t at which the value is another by time alone, or NEVER."""
+        ...
+
+    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+        """The value at t, then at each boundary after it, for as long as there is one."""
+        ...
+
+
+def follow(measure: Measure, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+    """The course of any measure."""
+    while t != NEVER:
+        yield t, measure.value(account, t)
+        t = measure.boundary(account, t)
+
+
+class Attribute:
+    """The newest value that snapshots give."""
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+
+    def value(self, account: Account, t: int) -> Any:
+        history = account.attributes.get(self.field)
+        return None if history is None else history.value_at(t)
+
+    def boundary(self, account: Account, t: int) -> int:
+        history = account.attributes.get(self.field)
+        return NEVER if history is None else history.next_after(t)
+
+    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+        return follow(self, account, t)
+
+
+class AggregateOf:
+    """A value over the facts in a window."""
+
+    def __init__(self, function: Aggregation, series: int, window: Window, field: str | None) -> None:
+        self.function, self.series, self.field = function, series, field
+        self.opens, self.closes = window.opens, window.closes
+        self._key = (function, field)
+        summarise, self._unite = _AGGREGATES[function]
+        self._summary = partial(summarise, field or "")
+
+    def value(self, account: Account, t: int) -> Any:
+        series = account.series.get(self.series)
+        if series is None:
+            return self._unite([self._summary([])])
+        low, high = series.span(self.opens, self.closes, t)
+        return self._unite(series.summarise(self._key, low, high, self._summary))
+
+    def boundary(self, account: Account, t: int) -> int:
+        return account.boundary(self.series, self.opens, self.closes, t)
+
+    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+        value = self.value(account, t)
+        series = account.series.get(self.series)
+        only_leaving = series is None or series.next_after(t - self.opens) == NEVER
+        if self.function not in ("count", "sum") or type(value) is not int or not only_leaving:
+            return follow(self, account, t)
+        return self._fall(series, value, t)
+
+    def _fall(self, series: Series | None, value: int, t: int) -> Iterator[tuple[int, int]]:
+        """The course of a sum of whole numbers that facts leave, one after the other, and none joins."""
+        yield t, value
+        if series is None or self.closes == NEVER:
+            return
+        times, entries, closes, field = series.times, series.entries, self.closes, self.field
+        low, high = series.span(self.opens, closes, t)
+        while low < high:
+            time = times[low]
+            while low < high and times[low] == time:
+                number = 1 if field is None else (entries[low].data or {}).get(field)
+                if type(number) is int:
+                    value -= number
+                low += 1
+            yield time + closes, value
+
+
+class DecayOf:
+    """sum of field * 2^(-(t - time) / half_life) over the facts in a window."""
+
+    def __init__(self, series: int, window: Window, field: str | None, half_life: int) -> None:
+        self.series, self.field, self.half_life = series, field, half_life
+        self.opens, self.closes = window.opens, window.closes
+        self._key = ("decay", field, half_life)
+
+    def value(self, account: Account, t: int) -> float:
+        return self.decay(self.total(account, t), t)
+
+    def total(self, account: Account, t: int) -> tuple[int, float]:
+        """The time of the newest fact that counts at t, and what the sum was then (of those same facts)."""
+        series = account.series.get(self.series)
+        if series is None:
+            return 0, 0.0
+        low, high = series.span(self.opens, self.closes, t)
+        summaries = series.summarise(self._key, low, high, self._summarise)
+        parts: list[tuple[int, float]] = [part for part in summaries if part is not None]
+        if not parts:
+            return 0, 0.0
+        if len(parts) == 1:
+            return parts[0]
+        latest = parts[-1][0]
+        return latest, math.fsum(part * math.exp2((time - latest) / self.half_life) for time, part in parts)
+
+    def decay(self, total: tuple[int, float], t: int) -> float:
+        """What is left of a total at t."""
+        latest, value = total
+        scaled = value * math.exp2((latest - t) / self.half_life)
+        # A sum that has decayed below the least float keeps its sign.
+        return scaled if scaled or not value else math.copysign(math.ulp(0.0), value)
+
+    def _summarise(self, entries: list[Entry]) -> tuple[int, float] | None:
+        weights = [(entry.time, weight) for entry in entries if (weight := self._weight(entry))]
+        if not weights:
+            return None
+        latest = weights[-1][0]
+        return latest, math.fsum(w * math.exp2((time - latest) / self.half_life) for time, w in weights)
+
+    def boundary(self, account: Account, t: int) -> int:
+        return account.boundary(self.series, self.opens, self.closes, t)
+
+    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+        return follow(self, account, t)
+
+    def _weight(self, entry: Entry) -> float:
+        value = None if self.field is None else (entry.data or {}).get(self.field)
+        if value is None:
+            return 1
+        return value if is_number(value) else 0
+
+
+class RatioOf:
+    """One value divided by another; unknown where either is, or the second is 0."""
+
+    def __init__(self, over: Measure, under: Measure) -> None:
+        self.over, self.under = over, under
+
+    def value(self, account: Account, t: int) -> Any:
+        over, under = self.over.value(account, t), self.under.value(account, t)
+        if not is_number(over) or not is_number(under) or under == 0:
+            return None
+        return _divide(over, under)
+
+    def boundary(self, account: Account, t: int) -> int:
+        return min(self.over.boundary(account, t), self.under.boundary(account, t))
+
+    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+        return follow(self, account, t)
+
+
+class GrowthOf:
+    """(v(t) - v(t - over)) / abs(v(t - over)) of an attribute."""
+
+    def __init__(self, field: str, over: int) -> None:
+        self.field, self.over = field, over
+
+    def value(self, account: Account, t: int) -> Any:
+        now, then = account.attribute_at(self.field, t), account.attribute_at(self.field, t - self.over)
+        if not is_number(now) or not is_number(then) or then == 0:
+            return None
+        return _divide(now - then, abs(then))
+
+    def boundary(self, account: Account, t: int) -> int:
+        history = account.attributes.get(self.field)
+        if history is None:
+            return NEVER
+        past = history.next_after(t - self.over)
+        return min(history.next_after(t), past + self.over if past != NEVER else NEVER)
+
+    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+        return follow(self, account, t)
+
+
+def _divide(over: Any, under: Any) -> float | None:
+    try:
+        result = over / under
+    except OverflowError:
+        return None
+    return result if math.isfinite(result) else None
+
+
+def _present(entries: list[Entry], field: str) -> list[Any]:
+    return [value for entry in entries if entry.data and (value := entry.data.get(field)) is not None]
+
+
+def _numbers(entries: list[Entry], field: str) -> list[Any]:
+    return [value for value in _present(entries, field) if type(value) is int or type(value) is float]
+
+
+# What each aggregation makes of some facts in a row, and how it unites what it made of several such rows.
+
+
+def _count(_: str, entries: list[Entry]) -> int:
+    return len(entries)
+
+
+def _add(field: str, entries: list[Entry]) -> tuple[list[Any], int | None]:
+    """The numbers, and their sum where all are whole."""
+    numbers = _numbers(entries, field)
+    total = sum(numbers)
+    # One float among them makes a float of the sum.
+    return numbers, total if type(total) is int else None
+
+
+def _total(parts: list[tuple[list[Any], int | None]]) -> Any:
+    totals = [total for _, total in parts if total is not None]
+    if len(totals) == len(parts):
+        return sum(totals)
+    try:
+        return math.fsum(chain.from_iterable(numbers for numbers, _ in parts))
+    except OverflowError:
+        return None
+
+
+def _average(parts: list[tuple[list[Any], int | None]]) -> Any:
+    total, count = _total(parts), sum(len(numbers) for numbers, _ in parts)
+    return _divide(total, count) if count and total is not None else None
+
+
+def _least(field: str, entries: list[Entry]) -> Any:
+    return min(_numbers(entries, field), default=None)
+
+
+def _greatest(field: str, entries: list[Entry]) -> Any:
+    return max(_numbers(entries, field), default=None)
+
+
+def _different(field: str, entries: list[Entry]) -> frozenset[Any]:
+    return frozenset((type_of(value), _hashable(value)) for value in _present(entries, field))
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple((type_of(one), _hashable(one)) for one in value)
+    if isinstance(value, dict):
+        return tuple(sorted((key, type_of(one), _hashable(one)) for key, one in value.items()))
+    return value
+
+
+def _last(field: str, entries: list[Entry]) -> Any:
+    return next((v for e in reversed(entries) if (v := (e.data or {}).get(field)) is not None), None)
+
+
+def _first(field: str, entries: list[Entry]) -> Any:
+    return next((v for e in entries if (v := (e.data or {}).get(field)) is not None), None)
+
+
+def _known(parts: list[Any]) -> Iterator[Any]:
+    return (part for part in parts if part is not None)
+
+
+_AGGREGATES: Final[
+    dict[Aggregation, tuple[Callable[[str, list[Entry]], Summary], Callable[[list[Any]], Any]]]
+] = {
+    "count": (_count, sum),
+    "sum": (_add, _total),
+    "avg": (_add, _average),
+    "min": (_least, lambda parts: min(_known(parts), default=None)),
+    "max": (_greatest, lambda parts: max(_known(parts), default=None)),
+    "distinct": (_different, lambda parts: len(frozenset().union(*parts))),
+    "latest": (_last, lambda parts: next(_known(parts[::-1]), None)),
+    "earliest": (_first, lambda parts: next(_known(parts), None)),
+}

@@ -1,0 +1,1 @@
+"""Answers for people: why, what next, what if."""

@@ -1,0 +1,71 @@
+"""The history of changes that a set of facts gives, with no Kafka and no Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from operator import attrgetter
+
+from resegment.schemas.change import SegmentChange
+from resegment.schemas.fact import Fact
+from resegment.schemas.times import NEVER
+from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.engine import Engine
+from resegment.segmentation.evaluation.program import Program
+
+
+def order_of_delivery(facts: Iterable[Fact]) -> list[Fact]:
+    """By when they became known; of those that tie, as they were given. Each (account, source, id) once."""
+    unique: list[Fact] = []
+    seen: set[tuple[str, str, str]] = set()
+    for fact in sorted(facts, key=attrgetter("recorded")):
+        key = (fact.account, fact.source, fact.id)
+        if key not in seen:
+            seen.add(key)
+            unique.append(fact)
+    return unique
+
+
+def by_account(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
+    """Facts grouped by account, in the order given."""
+    grouped: dict[str, list[Fact]] = {}
+    for fact in facts:
+        grouped.setdefault(fact.account, []).append(fact)
+    return grouped
+
+
+def replay_account(
+    engine: Engine, name: str, facts: Iterable[Fact], until: int | None = None
+) -> tuple[Account, list[SegmentChange]]:
+    """One account's changes; its facts in the order in which they became known.
+
+    Without `until`, until time alone changes nothing more; with it, up to that instant, itself included.
+    """
+    account = engine.open(name)
+    changes: list[SegmentChange] = []
+    end = NEVER - 1 if until is None else until
+    for known, together in groupby(facts, key=attrgetter("recorded")):
+        if known > end:
+            break
+        changes.extend(engine.advance(account, known - 1))
+        change = engine.learn(account, list(together), known)
+        if change is not None:
+            changes.append(change)
+    if account.state.membership.segment is not None:
+        changes.extend(engine.advance(account, end))
+    return account, changes
+
+
+def backtest(
+    program: Program,
+    facts: Iterable[Fact],
+    until: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[tuple[Account, list[SegmentChange]]]:
+    """Every account with its changes, in the order of their names."""
+    engine = Engine(program)
+    grouped = by_account(order_of_delivery(facts))
+    for name in sorted(grouped):
+        yield replay_account(engine, name, grouped[name], until)
+        if progress is not None:
+            progress(len(grouped[name]))

@@ -1,0 +1,437 @@
+"""Why an account is where it is: every test with its value and its evidence, what is missing, what comes next."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Any, Final, Literal
+
+import msgspec
+
+from resegment.schemas.state import Entry
+from resegment.schemas.times import NEVER, format_duration, format_instant
+from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.engine import Engine
+from resegment.segmentation.evaluation.evidence import cite
+from resegment.segmentation.evaluation.leaves import SequenceLeaf
+from resegment.segmentation.evaluation.measures import (
+    AggregateOf,
+    Attribute,
+    DecayOf,
+    GrowthOf,
+    Measure,
+    RatioOf,
+)
+from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.inspection.next_change import (
+    HORIZON,
+    Next,
+    copy_account,
+    find_next,
+    spell_duration,
+    spell_window,
+)
+from resegment.segmentation.language.conditions import (
+    Aggregate,
+    Compare,
+    Condition,
+    Decay,
+    Every,
+    Growth,
+    InSegment,
+    Not,
+    Occurs,
+    Ratio,
+    Sequence,
+    Some,
+    Trait,
+    Window,
+)
+
+MAX_EVIDENCE: Final = 5
+"""How many facts are named for one test: the newest."""
+
+NO_CHANGE: Final = "time alone changes nothing"
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One part of a condition: what it says (None: unknown) and, where it is a test, on what grounds.
+
+    `measured` is the value tested or the number of facts, `evidence` the newest facts behind it, `last` the newest
+    fact that matches and does not count, `unknown` what is not known, `until` the instant before which time alone
+    does not change the test (None: never).
+    """
+
+    kind: Literal["all", "any", "not", "event", "sequence", "value", "segment"]
+    text: str
+    value: bool | None
+    parts: tuple[Node, ...] = ()
+    measured: Any = None
+    made_of: str | None = None
+    window: str | None = None
+    evidence: tuple[dict[str, Any], ...] = ()
+    last: dict[str, Any] | None = None
+    unknown: tuple[str, ...] = ()
+    until: str | None = None
+
+
+class Miss(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One test that would have to say something else; with `facts`, `measured` is how many there are."""
+
+    test: str
+    value: bool | None
+    must: bool
+    facts: bool = False
+    measured: Any = None
+    last: dict[str, Any] | None = None
+    unknown: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        wanted = self.test if self.must else f"not: {self.test}"
+        if self.unknown:
+            return f"{wanted} ({', '.join(self.unknown)} unknown)"
+        if self.facts:
+            last = f", the last is of {self.last['time']}" if self.last else ""
+            return f"{wanted} ({self.measured or 'none'} there{last})"
+        return f"{wanted} (is {show_value(self.measured)})"
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What `hold` does at that instant; `until` in RFC 3339 where it is a matter of time."""
+
+    by: Literal["min_dwell", "cooldown", "exit_when"]
+    text: str
+    until: str | None = None
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One segment as it stands to the account; the fallback has no condition.
+
+    `misses` is the least that would have to change for its `when` to be true.
+    """
+
+    name: str
+    role: Literal["current", "higher", "lower"]
+    value: bool | None
+    condition: Node | None = None
+    exit_when: Node | None = None
+    misses: tuple[Miss, ...] = ()
+    holds: tuple[Held, ...] = ()
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """An account's segment at an instant, and why; instants in RFC 3339.
+
+    `also_qualified` are the lower segments whose `when` is true as well. `next` is None where time alone changes
+    nothing, or where it was not asked for; `outlook` says it in words.
+    """
+
+    account: str
+    at: str
+    segment: str | None
+    since: str | None
+    summary: str
+    segments: tuple[Standing, ...]
+    also_qualified: tuple[str, ...]
+    next: Next | None
+    outlook: str
+    definition_version: str
+
+
+def explain(engine: Engine, account: Account, t: int, *, ahead: bool = True) -> Explanation:
+    """Explain an account that has been advanced to t; it stays as it is. `ahead` looks for its next change too."""
+    program = engine.program
+    account = copy_account(engine, account)
+    engine.judge(account, t)
+    member = account.state.membership
+    current = program.numbers.get(member.segment or "", -1)
+    reader = _Reader(program, account, t)
+    standings = tuple(reader.stand(number, current) for number in range(len(program.segments)))
+    coming = find_next(engine, account) if ahead and member.segment is not None else None
+    return Explanation(
+        account=account.name,
+        at=format_instant(t),
+        segment=member.segment,
+        since=None if member.segment is None else format_instant(member.entered),
+        summary=_summarise(account, current, standings),
+        segments=standings,
+        also_qualified=tuple(
+            one.name
+            for number, one in enumerate(standings)
+            if number > current >= 0 and one.condition is not None and one.value
+        ),
+        next=coming,
+        outlook=NO_CHANGE if coming is None else coming.text,
+        definition_version=program.version,
+    )
+
+
+def describe_explanation(explanation: Explanation) -> dict[str, Any]:
+    """The explanation as plain JSON data."""
+    plain: dict[str, Any] = msgspec.to_builtins(explanation)
+    return plain
+
+
+def explain_absence(explanation: Explanation, name: str) -> str:
+    """In one line, why the account is not in that segment. Raises KeyError for a name that no segment has."""
+    standing = next((one for one in explanation.segments if one.name == name), None)
+    if standing is None:
+        raise KeyError(name)
+    if standing.misses:
+        return f"{name} needs {' and '.join(str(one) for one in standing.misses)}"
+    if standing.holds and standing.role == "higher":
+        return f"{name}: {standing.holds[0].text}"
+    return f"{name} stands below {explanation.segment}"
+
+
+def _summarise(account: Account, current: int, standings: tuple[Standing, ...]) -> str:
+    member = account.state.membership
+    if member.segment is None:
+        return "nothing is known of it yet: it is in no segment"
+    text = f"in {member.segment} since {format_instant(member.entered)}"
+    if current < 0:
+        return f"{text}, a segment that the file does not have any more"
+    standing = standings[current]
+    if standing.condition is None:
+        return f"{text}: no segment above takes it"
+    if standing.value is True:
+        return text
+    keeping = next((one.text for one in standing.holds if one.by != "cooldown"), None)
+    return f"{text}: {keeping}" if keeping else text
+
+
+class _Reader:
+    """Reads one account at one instant."""
+
+    def __init__(self, program: Program, account: Account, t: int) -> None:
+        self.program, self.account, self.t = program, account, t
+        self._needs: dict[tuple[str, bool], dict[Condition, bool]] = {}
+
+    def stand(self, number: int, current: int) -> Standing:
+        segment = self.program.segments[number]
+        role: Literal["current", "higher", "lower"] = (
+            "current" if number == current else "higher" if number < current else "lower"
+        )
+        if segment.when is None:
+            return Standing(name=segment.name, role=role, value=True)
+        condition = self.read(segment.when)
+        leave = None if segment.hold.exit_when is None else self.read(segment.hold.exit_when)
+        return Standing(
+            name=segment.name,
+            role=role,
+            value=condition.value,
+            condition=condition,
+            exit_when=leave,
+            misses=tuple(self._miss(part, must) for part, must in self._need(segment.when, True).items()),
+            holds=self._holds(number, role, condition.value, None if leave is None else leave.value),
+        )
+
+    # Conditions
+
+    def read(self, condition: Condition) -> Node:
+        match condition:
+            case Not(part):
+                inner = self.read(part)
+                return Node(
+                    kind="not",
+                    text=str(condition),
+                    value=None if inner.value is None else not inner.value,
+                    parts=(inner,),
+                )
+            case Every(parts) | Some(parts):
+                nodes = tuple(self.read(part) for part in parts)
+                every = isinstance(condition, Every)
+                values = {node.value for node in nodes}
+                value = (not every) if (not every) in values else None if None in values else every
+                return Node(kind="all" if every else "any", text=str(condition), value=value, parts=nodes)
+            case InSegment():
+                return Node(kind="segment", text=str(condition), value=self._value(condition))
+            case Compare(name, _):
+                return self._read_value(condition, name)
+            case Occurs(matcher, window, _):
+                return self._read_facts(condition, (self.program.series(matcher),), window)
+            case Sequence(steps, within, _):
+                numbers = tuple(self.program.series(step) for step in steps)
+                return self._read_facts(condition, numbers, Window(0, within))
+
+    def _value(self, part: Condition) -> bool | None:
+        return self.account.values[self.program.conditions[part]]
+
+    def _until(self, part: Condition) -> str | None:
+        instant = self.account.untils[self.program.conditions[part]]
+        return None if instant >= min(NEVER, HORIZON) else format_instant(instant)
+
+    def _read_value(self, part: Condition, name: str) -> Node:
+        measure = self.program.measure(name)
+        trait = self.program.definition.traits.get(name)
+        value = self._value(part)
+        window = trait.window if isinstance(trait, Aggregate | Decay) else Window()
+        return Node(
+            kind="value",
+            text=str(part),
+            value=value,
+            measured=_plain(measure.value(self.account, self.t)),
+            made_of=None if trait is None else _describe_trait(trait),
+            window=spell_window(window),
+            evidence=_cite_newest(self._evidence(measure)),
+            unknown=tuple(self._unknown(name)) if value is None else (),
+            until=self._until(part),
+        )
+
+    def _read_facts(self, part: Condition, numbers: tuple[int, ...], window: Window) -> Node:
+        account, t = self.account, self.t
+        if isinstance(part, Sequence):
+            leaf = self.program.leaves[self.program.conditions[part]]
+            found = leaf.evidence(account, t) if isinstance(leaf, SequenceLeaf) else []
+        else:
+            found = account.window(numbers[0], window.opens, window.closes, t)
+        last: Entry | None = None
+        if not found:
+            seen = [
+                one
+                for number in numbers
+                if number in account.series
+                for one in account.series[number].entries
+            ]
+            last = max(seen, key=lambda one: (one.time, one.id), default=None)
+        return Node(
+            kind="sequence" if isinstance(part, Sequence) else "event",
+            text=str(part),
+            value=self._value(part),
+            measured=len(found),
+            window=spell_window(window),
+            evidence=_cite_newest(found),
+            last=None if last is None else cite(last),
+            until=self._until(part),
+        )
+
+    # Grounds
+
+    def _evidence(self, measure: Measure) -> list[Entry]:
+        account, t = self.account, self.t
+        match measure:
+            case AggregateOf() | DecayOf():
+                return account.window(measure.series, measure.opens, measure.closes, t)
+            case Attribute():
+                return self._snapshot(measure.field, t)
+            case GrowthOf():
+                return [*self._snapshot(measure.field, t - measure.over), *self._snapshot(measure.field, t)]
+            case RatioOf():
+                return [*self._evidence(measure.over), *self._evidence(measure.under)]
+            case _:
+                return []
+
+    def _snapshot(self, field: str, t: int) -> list[Entry]:
+        history = self.account.attributes.get(field)
+        place = 0 if history is None else bisect_right(history.times, t)
+        return [] if history is None or not place else [history.entries[place - 1]]
+
+    def _unknown(self, name: str) -> list[str]:
+        """What is missing for the value, down to attributes; the name itself where its value is of another type."""
+        account, t = self.account, self.t
+        match self.program.definition.traits.get(name):
+            case Ratio(over, under):
+                lacking = [
+                    one for one in (over, under) if self.program.measure(one).value(account, t) is None
+                ]
+                return [found for one in lacking for found in self._unknown(one)] or [name]
+            case Growth(attribute, over):
+                lacking = [] if account.attribute_at(attribute, t) is not None else [attribute]
+                if account.attribute_at(attribute, t - over) is None:
+                    lacking.append(f"{attribute} {spell_duration(over)} ago")
+                return lacking or [name]
+            case _:
+                return [name]
+
+    # What is missing
+
+    def _need(self, condition: Condition, wanted: bool) -> dict[Condition, bool]:
+        """The fewest tests that would have to change, and to what."""
+        match condition:
+            case Not(part):
+                return self._need(part, not wanted)
+            case Every(parts) | Some(parts):
+                needs = [self._need(part, wanted) for part in parts]
+                if isinstance(condition, Every) is wanted:
+                    return {part: must for need in needs for part, must in need.items()}
+                return min(needs, key=len)
+            case InSegment(name):
+                if (name, wanted) not in self._needs:
+                    when = self.program.segments[self.program.numbers[name]].when
+                    self._needs[name, wanted] = {} if when is None else self._need(when, wanted)
+                return self._needs[name, wanted]
+            case _:
+                return {} if self._value(condition) is wanted else {condition: wanted}
+
+    def _miss(self, part: Condition, must: bool) -> Miss:
+        node = self.read(part)
+        return Miss(
+            test=node.text,
+            value=node.value,
+            must=must,
+            facts=node.kind != "value",
+            measured=node.measured,
+            last=node.last,
+            unknown=node.unknown,
+        )
+
+    # Hold
+
+    def _holds(self, number: int, role: str, value: bool | None, leaving: bool | None) -> tuple[Held, ...]:
+        segment, member, t = self.program.segments[number], self.account.state.membership, self.t
+        hold = segment.hold
+        found: list[Held] = []
+        if role == "current":
+            goes = leaving is True if hold.exit_when is not None else value is not True
+            dwell = member.entered + hold.min_dwell
+            if t < dwell:
+                until = format_instant(dwell)
+                what = "kept by min_dwell" if goes else "not left for a lower segment, by min_dwell,"
+                found.append(Held(by="min_dwell", text=f"{what} until {until}", until=until))
+            if hold.exit_when is not None and leaving is not True and value is not True:
+                found.append(Held(by="exit_when", text="kept until exit_when is true"))
+            return tuple(found)
+        left = member.left.get(segment.name)
+        if left is not None and t < left + hold.cooldown:
+            until = format_instant(left + hold.cooldown)
+            found.append(
+                Held(by="cooldown", text=f"does not take the account again until {until}", until=until)
+            )
+        if leaving is True:
+            found.append(Held(by="exit_when", text="takes no account while exit_when is true"))
+        return tuple(found)
+
+
+def _cite_newest(entries: list[Entry]) -> tuple[dict[str, Any], ...]:
+    unique = {id(entry): entry for entry in entries}.values()
+    newest = sorted(unique, key=lambda one: (one.time, one.id), reverse=True)
+    return tuple(cite(entry) for entry in newest[:MAX_EVIDENCE])
+
+
+def _plain(value: Any) -> Any:
+    return sorted(value, key=str) if isinstance(value, set | frozenset) else value
+
+
+def show_value(value: Any) -> str:
+    """A value as people read it."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return f"[{', '.join(show_value(one) for one in value)}]"
+    return str(value)
+
+
+def _describe_trait(trait: Trait) -> str:
+    match trait:
+        case Aggregate(function, matcher, window, field):
+            return f"{function} of {f'{field} of ' if field else ''}{matcher}{window}"
+        case Decay(matcher, window, half_life, field):
+            what = f"{field} of {matcher}" if field else str(matcher)
+            return f"{what}{window}, halved every {format_duration(half_life)}"
+        case Ratio(over, under):
+            return f"{over} / {under}"
+        case Growth(attribute, over):
+            return f"growth of {attribute} over {format_duration(over)}"

@@ -1,0 +1,350 @@
+"""The JSON Schema of the segments file, for editors: the models of its parts, and the grammar of conditions and traits.
+
+It knows what can be said without looking elsewhere in the file. Names (plays, teams, traits, segments), cycles and regular
+expressions are checked when the file is read.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from resegment.schemas.fact import KINDS
+from resegment.schemas.segments import SegmentsFile
+from resegment.segmentation.language.fields import attribute_types, field_types
+from resegment.segmentation.language.operators import OPERATORS
+from resegment.segmentation.language.parser import MAX_LIST, MAX_PATTERN, WORDS
+
+Schema = dict[str, Any]
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_AGGREGATES: Final = {
+    "sum": "The sum of a field over the matching facts; 0 without any.",
+    "distinct": "How many different values a field has among the matching facts.",
+    "min": "The least value of a field among the matching facts.",
+    "max": "The greatest value of a field among the matching facts.",
+    "avg": "The mean of a field over the matching facts that have it.",
+    "latest": "A field of the newest matching fact that has it.",
+    "earliest": "A field of the oldest matching fact that has it.",
+}
+_OPERATORS: Final = {
+    "eq": "Is this value.",
+    "ne": "Is known and not this value.",
+    "in": "Is one of these.",
+    "not_in": "Is known and none of these.",
+    "gt": "Is greater.",
+    "gte": "Is at least this.",
+    "lt": "Is less.",
+    "lte": "Is at most this.",
+    "between": "Lies between two numbers, both included.",
+    "contains": "Contains this text, in whatever case.",
+    "matches": "A regular expression (RE2) is found anywhere in the text; anchor with ^ and $.",
+    "has_any": "The set has at least one of these.",
+    "has_all": "The set has all of these.",
+    "has_none": "The set is known and has none of these.",
+    "exists": "Whether a value is known at all.",
+}
+_APPLIES: Final = {
+    "text": ("eq", "ne", "in", "not_in", "contains", "matches", "exists"),
+    "number": ("eq", "ne", "in", "not_in", "gt", "gte", "lt", "lte", "between", "exists"),
+    "bool": ("eq", "ne", "in", "not_in", "exists"),
+    "collection": ("has_any", "has_all", "has_none", "exists"),
+    "any": OPERATORS,
+}
+_JSON_TYPES: Final = {"text": "string", "number": "number", "bool": "boolean"}
+_DESCRIPTIONS: Final = {
+    "SegmentsFile.version": "The version of the language.",
+    "SegmentsFile.retain": "How long facts are remembered at the least, like 730d.",
+    "SegmentsFile.traits": "Named values derived from what is known about an account.",
+    "SegmentsFile.segments": "In the order of priority: the first whose `when` is true takes the account.",
+    "SegmentsFile.fallback": "The segment of every account that no other takes.",
+    "SegmentsFile.plays": "What is said to the accounts of a segment, by name.",
+    "SegmentsFile.personas": "Whom plays address, by name.",
+    "SegmentsFile.teams": "Who owns the accounts of a route, by name.",
+    "SegmentsFile.tests": "Accounts that are made up, and the segments they must be in; `resegment test` runs them.",
+    "SegmentEntry.name": "The name that changes and commands carry.",
+    "SegmentEntry.layer": "What the segment rests on: what a company is, uses, does or needs.",
+    "SegmentEntry.hypothesis": "Why accounts of this segment should want to hear from you.",
+    "SegmentEntry.hold": "Keeps an account from flapping in and out.",
+    "SegmentEntry.play": "The name of a play.",
+    "SegmentEntry.route": "Where an account of the segment goes.",
+    "SegmentEntry.holdout": "A stable random share that is marked and not enrolled, like 10%, so that lift can be measured.",
+    "SegmentsFile.qualifications": "How accounts are qualified, by name, and how soon somebody must have accepted one.",
+    "Member.name": "Who commands name as the owner.",
+    "Member.weight": "The share of new accounts, beside the weights of the others.",
+    "Member.absences": "When the member takes no new account.",
+    "Suppression.name": "What an account that is not enrolled is said to be suppressed by.",
+    "HoldTimes.min_dwell": "Once entered, the segment is kept for this long.",
+    "HoldTimes.cooldown": "Once left, the segment does not take the account again for this long.",
+    "Route.workflow": "The workflow that an account is enrolled in.",
+    "Route.team": "The name of a team.",
+    "Route.qualification": "How an account is qualified, like fast-track.",
+    "PlayMessage.value_prop": "What they get.",
+    "PlayMessage.proof_points": "Why they should believe it.",
+    "PlayMessage.objections": "What a buyer may hold against it, and the answers.",
+    "Channels.primary": "Where they are reached first, like email.",
+    "Channels.secondary": "Where else.",
+    "Channels.touches": "How many touches the cadence has.",
+    "TestEntry.given": "What is known about the account of the test.",
+    "TestEntry.expect": "The segment that it must be in.",
+    "TestEntry.until": "Where it must be once time has passed with no news.",
+    "TestGiven.attributes": "The account's attributes.",
+    "TestUntil.after": "How much time has passed.",
+    "TestUntil.expect": "The segment that it must be in then.",
+}
+
+
+def segments_schema() -> Schema:
+    """The JSON Schema (draft 2020-12) of a segments file."""
+    schema = SegmentsFile.model_json_schema()
+    definitions: dict[str, Schema] = schema.pop("$defs")
+    root = {"SegmentsFile": schema, **definitions}
+    for key, text in _DESCRIPTIONS.items():
+        model, field = key.split(".")
+        root[model]["properties"][field].setdefault("description", text)
+    definitions["SegmentEntry"]["properties"]["when"] = _described(
+        "condition", "Takes the account while true."
+    )
+    definitions["HoldTimes"]["properties"]["exit_when"] = _described(
+        "condition", "Once entered, the segment is kept until this is true."
+    )
+    definitions["Suppression"]["properties"]["when"] = _described("condition", "Suppressed while true.")
+    definitions["Suppression"]["oneOf"] = [{"required": ["when"]}, {"required": ["file"]}]
+    definitions["Member"]["properties"]["territory"] = _described(
+        "condition", "Takes an account only while this is true."
+    )
+    schema["properties"]["traits"].update(
+        additionalProperties=_ref("trait"),
+        propertyNames={"not": {"enum": sorted({*WORDS, *attribute_types()})}},
+    )
+    schema["properties"]["segments"]["minItems"] = 1
+    definitions["TestGiven"]["properties"]["events"] = _test_events()
+    definitions.update(_grammar())
+    return {
+        "$schema": DIALECT,
+        "title": "Resegment segments file",
+        **{key: value for key, value in schema.items() if key != "title"},
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def _grammar() -> dict[str, Schema]:
+    found: dict[str, Schema] = {
+        "duration": _pattern("A whole number with s, m, h, d or w, like 90d.", "^[0-9]{1,12}[smhdw]$"),
+        "window": _pattern("A length greater than zero, like 90d.", "^(?!0+[smhdw]$)[0-9]{1,12}[smhdw]$"),
+        "ago": {
+            "description": "Between so long ago and so long ago, the shorter first, like [30d, 90d].",
+            "type": "array",
+            "prefixItems": [_ref("duration"), _ref("window")],
+            "minItems": 2,
+            "maxItems": 2,
+        },
+        "kind": {"description": "A kind of event.", "enum": list(KINDS)},
+        "condition": _condition(),
+        "step": _step(),
+        "trait": {
+            "description": "A value derived from what is known about an account.",
+            "oneOf": [_ref(f"trait_{name}") for name in ("count", *_AGGREGATES, "decay", "ratio", "growth")],
+        },
+        **{f"test_{kind}": _test(kind) for kind in _APPLIES},
+        **{f"where_{kind}": _where(kind) for kind in KINDS},
+        "trait_count": _fact_trait("count", "How many facts match; 0 without any.", {}, ()),
+        **{
+            f"trait_{name}": _fact_trait(name, text, {"field": _ref("field")}, ("field",))
+            for name, text in _AGGREGATES.items()
+        },
+        "trait_decay": _fact_trait(
+            "decay",
+            "The sum of a field (without `field`: of ones), each fact's part halved every half-life.",
+            {"field": _ref("field"), "half_life": _ref("window")},
+            ("half_life",),
+        ),
+        "trait_ratio": _closed(
+            "One number divided by another: attributes or traits.",
+            {"ratio": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}},
+            ("ratio",),
+        ),
+        "trait_growth": _closed(
+            "The relative growth of an attribute: 0.2 is a fifth more.",
+            {
+                "growth": {"description": "A numeric attribute.", **_growing()},
+                "over": _ref("window"),
+            },
+            ("growth", "over"),
+        ),
+        "field": {"description": "A field of the event's data.", "type": "string", "minLength": 1},
+    }
+    return found
+
+
+def _condition() -> Schema:
+    group = {"type": "array", "items": _ref("condition"), "minItems": 1}
+    attributes = {name: _ref(f"test_{_testable(kind)}") for name, kind in attribute_types().items()}
+    return {
+        "description": (
+            "True, false or unknown of an account. Several tests in one map must all hold. Names that are no words of the "
+            "language are attributes or traits."
+        ),
+        "type": "object",
+        "minProperties": 1,
+        "properties": {
+            "all": {"description": "Every one of these.", **group},
+            "any": {"description": "At least one of these.", **group},
+            "not": _described("condition", "Not this; unknown stays unknown."),
+            "segment": {"description": "Whether another segment's `when` is true.", "type": "string"},
+            "event": {"description": "How many facts of this kind count.", "enum": list(KINDS)},
+            "where": {"description": "Tests on the fact's own data.", "type": "object"},
+            "within": _described("window", "The fact happened no longer ago than this."),
+            "ago": _ref("ago"),
+            "count": _described("test_number", "How many facts must match; at least 1 by default."),
+            "sequence": {
+                "description": "Facts that followed one another, all inside `within`.",
+                "type": "array",
+                "items": _ref("step"),
+                "minItems": 1,
+                "maxItems": 20,
+            },
+            "gap": _described("window", "How far apart neighbours of a sequence may be."),
+            **attributes,
+        },
+        "additionalProperties": _ref("test_any"),
+        "dependentRequired": {
+            "where": ["event"],
+            "ago": ["event"],
+            "count": ["event"],
+            "gap": ["sequence"],
+            "sequence": ["within"],
+        },
+        "dependentSchemas": {
+            "within": {"anyOf": [{"required": ["event"]}, {"required": ["sequence"]}]},
+            "sequence": {"not": {"required": ["event"]}},
+        },
+        "allOf": _where_by_kind("event"),
+    }
+
+
+def _step() -> Schema:
+    step = _closed(
+        "One event of a sequence.",
+        {"event": _ref("kind"), "where": {"description": "Tests on the fact's own data.", "type": "object"}},
+        ("event",),
+    )
+    return {**step, "allOf": _where_by_kind("event")}
+
+
+def _fact_trait(name: str, text: str, more: dict[str, Schema], required: tuple[str, ...]) -> Schema:
+    properties = {
+        name: _ref("kind"),
+        **more,
+        "where": {"description": "Tests on the fact's own data.", "type": "object"},
+        "within": _described("window", "The fact happened no longer ago than this."),
+        "ago": _ref("ago"),
+    }
+    return {**_closed(text, properties, (name, *required)), "allOf": _where_by_kind(name)}
+
+
+def _where_by_kind(key: str) -> list[Schema]:
+    """`where` tests the fields of the kind that stands under `key`."""
+    return [
+        {
+            "if": {"properties": {key: {"const": kind}}, "required": [key]},
+            "then": {"properties": {"where": _ref(f"where_{kind}")}},
+        }
+        for kind in KINDS
+    ]
+
+
+def _where(kind: str) -> Schema:
+    return {
+        "description": f"Tests on the data of a {kind} event.",
+        "type": "object",
+        "properties": {name: _ref(f"test_{_testable(one)}") for name, one in field_types(kind).items()},
+        "additionalProperties": _ref("test_any"),
+    }
+
+
+def _test(kind: str) -> Schema:
+    """A scalar, a list or a map of operators, that can match a value of the kind."""
+    operators = {
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": False,
+        "properties": {
+            name: {"description": _OPERATORS[name], **_operand(name, kind)} for name in _APPLIES[kind]
+        },
+    }
+    plain = [] if kind == "collection" else [_scalar(kind), _list(kind)]
+    names = {"any": "a value", "bool": "a yes or no", "collection": "a list or set"}
+    return {"description": f"A test of {names.get(kind, f'a {kind}')}.", "anyOf": [*plain, operators]}
+
+
+def _operand(name: str, kind: str) -> Schema:
+    if name == "exists":
+        return {"type": "boolean"}
+    if name in ("eq", "ne"):
+        return _scalar(kind)
+    if name in ("in", "not_in"):
+        return _list(kind)
+    if name in ("has_any", "has_all", "has_none"):
+        return _list("any")
+    if name == "between":
+        return {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+    if name in ("contains", "matches"):
+        return {"type": "string", **({"maxLength": MAX_PATTERN} if name == "matches" else {})}
+    return {"type": "number"}
+
+
+def _scalar(kind: str) -> Schema:
+    return {"type": _JSON_TYPES.get(kind, list(_JSON_TYPES.values()))}
+
+
+def _list(kind: str) -> Schema:
+    """A list of scalars of which at least one can match."""
+    some = {"contains": _scalar(kind)} if kind in _JSON_TYPES else {}
+    return {"type": "array", "items": _scalar("any"), "minItems": 1, "maxItems": MAX_LIST, **some}
+
+
+def _test_events() -> Schema:
+    return {
+        "description": "Facts about the account: the kind, how long ago it happened, and the fields of its data.",
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {"event": _ref("kind"), "ago": _described("duration", "How long ago it happened.")},
+            "required": ["event"],
+        },
+    }
+
+
+def _growing() -> Schema:
+    """Attributes that are no number cannot grow; custom ones may."""
+    return {
+        "type": "string",
+        "minLength": 1,
+        "not": {"enum": [name for name, kind in attribute_types().items() if kind != "number"]},
+    }
+
+
+def _testable(kind: str) -> str:
+    return kind if kind in _APPLIES else "any"
+
+
+def _closed(text: str, properties: dict[str, Schema], required: tuple[str, ...]) -> Schema:
+    return {
+        "description": text,
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def _pattern(text: str, pattern: str) -> Schema:
+    return {"description": text, "type": "string", "pattern": pattern}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _described(name: str, text: str) -> Schema:
+    return {"description": text, **_ref(name)}

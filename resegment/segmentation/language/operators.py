@@ -1,0 +1,227 @@
+"""Operators on one value: what each takes, and what it says (true, false, or None for unknown)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, Final
+
+import re2
+
+from resegment.segmentation.language.conditions import Check, Checks, Scalar
+
+Predicate = Callable[[Any], bool | None]
+
+OPERATORS: Final = (
+    "eq",
+    "ne",
+    "in",
+    "not_in",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "between",
+    "contains",
+    "matches",
+    "has_any",
+    "has_all",
+    "has_none",
+    "exists",
+)
+ORDERINGS: Final = frozenset({"gt", "gte", "lt", "lte", "between"})
+ON_COLLECTIONS: Final = frozenset({"has_any", "has_all", "has_none"})
+ON_TEXT: Final = frozenset({"contains", "matches"})
+_NUMBERS: Final = (int, float)
+EQUALITIES: Final = frozenset({"eq", "ne", "in", "not_in"})
+
+
+def type_of(value: Any) -> str:
+    """`text`, `number`, `bool`, `collection`, or `other`: a bool is no number."""
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, list | tuple | set | frozenset):
+        return "collection"
+    return "other"
+
+
+def is_number(value: Any) -> bool:
+    """Whether the value is a number; a bool is none."""
+    return type(value) in _NUMBERS
+
+
+def compile_checks(checks: Checks) -> Predicate:
+    """A predicate that says whether a value passes all the checks, by Kleene's `and`."""
+    predicates = [compile_check(check) for check in checks]
+    if len(predicates) == 1:
+        return predicates[0]
+
+    def test(value: Any) -> bool | None:
+        result: bool | None = True
+        for predicate in predicates:
+            passed = predicate(value)
+            if passed is False:
+                return False
+            if passed is None:
+                result = None
+        return result
+
+    return test
+
+
+def compile_check(check: Check) -> Predicate:
+    """A predicate for one check. Raises re2.error for a regular expression that does not compile."""
+    return _COMPILERS[check.operator](check.operand)
+
+
+def compile_regex(pattern: str) -> Any:
+    """A linear-time regular expression, RE2 syntax, with bounded memory. Raises re2.error."""
+    options = re2.Options()
+    options.max_mem = 1 << 20
+    options.log_errors = False
+    return re2.compile(pattern, options)
+
+
+def _exists(operand: Any) -> Predicate:
+    return lambda value: (value is not None) is operand
+
+
+def _equal(operand: Any) -> Predicate:
+    kind = type_of(operand)
+    if kind == "text":
+        return lambda value: value == operand if type(value) is str else None
+    return lambda value: value == operand if type_of(value) == kind else None
+
+
+def _unequal(operand: Any) -> Predicate:
+    equal = _equal(operand)
+
+    def test(value: Any) -> bool | None:
+        result = equal(value)
+        return None if result is None else not result
+
+    return test
+
+
+def _in(operand: Collection[Scalar]) -> Predicate:
+    by_type: dict[str, frozenset[Scalar]] = {
+        kind: frozenset(one for one in operand if type_of(one) == kind)
+        for kind in {type_of(one) for one in operand}
+    }
+    if set(by_type) == {"text"}:
+        words = by_type["text"]
+        return lambda value: value in words if type(value) is str else None
+
+    def test(value: Any) -> bool | None:
+        allowed = by_type.get(type_of(value))
+        return None if allowed is None else value in allowed
+
+    return test
+
+
+def _not_in(operand: Collection[Scalar]) -> Predicate:
+    member = _in(operand)
+
+    def test(value: Any) -> bool | None:
+        result = member(value)
+        return None if result is None else not result
+
+    return test
+
+
+def _greater(operand: Any) -> Predicate:
+    return lambda value: value > operand if type(value) in _NUMBERS else None
+
+
+def _at_least(operand: Any) -> Predicate:
+    return lambda value: value >= operand if type(value) in _NUMBERS else None
+
+
+def _less(operand: Any) -> Predicate:
+    return lambda value: value < operand if type(value) in _NUMBERS else None
+
+
+def _at_most(operand: Any) -> Predicate:
+    return lambda value: value <= operand if type(value) in _NUMBERS else None
+
+
+def _between(operand: Any) -> Predicate:
+    low, high = operand
+    return lambda value: low <= value <= high if type(value) in _NUMBERS else None
+
+
+def _contains(operand: Any) -> Predicate:
+    part = operand.casefold()
+    return lambda value: part in value.casefold() if type(value) is str else None
+
+
+def _matches(operand: Any) -> Predicate:
+    search = compile_regex(operand).search
+    return lambda value: search(value) is not None if type(value) is str else None
+
+
+def _members(value: Any) -> Collection[Any] | None:
+    """The elements with their types, so that true is not 1; None for what is no list or set."""
+    if type_of(value) != "collection":
+        return None
+    return {(type_of(one), one) for one in value if isinstance(one, str | int | float | bool)}
+
+
+def _on_members(
+    operand: Collection[Scalar], test: Callable[[frozenset[Any], Collection[Any]], bool]
+) -> Predicate:
+    if all(type(one) is str for one in operand):
+        words = frozenset(operand)
+        # Text equals nothing but text, so a set needs no types.
+        return lambda value: (
+            test(words, value if type(value) is set else _texts(value)) if _is_many(value) else None
+        )
+    wanted = frozenset(_members(operand) or ())
+
+    def typed(value: Any) -> bool | None:
+        members = _members(value)
+        return None if members is None else test(wanted, members)
+
+    return typed
+
+
+def _is_many(value: Any) -> bool:
+    return isinstance(value, set | list | tuple | frozenset)
+
+
+def _texts(value: Collection[Any]) -> set[str]:
+    return {one for one in value if type(one) is str}
+
+
+def _has_any(operand: Collection[Scalar]) -> Predicate:
+    return _on_members(operand, lambda wanted, members: not wanted.isdisjoint(members))
+
+
+def _has_all(operand: Collection[Scalar]) -> Predicate:
+    return _on_members(operand, lambda wanted, members: wanted.issubset(members))
+
+
+def _has_none(operand: Collection[Scalar]) -> Predicate:
+    return _on_members(operand, lambda wanted, members: wanted.isdisjoint(members))
+
+
+_COMPILERS: Final[dict[str, Callable[[Any], Predicate]]] = {
+    "eq": _equal,
+    "ne": _unequal,
+    "in": _in,
+    "not_in": _not_in,
+    "gt": _greater,
+    "gte": _at_least,
+    "lt": _less,
+    "lte": _at_most,
+    "between": _between,
+    "contains": _contains,
+    "matches": _matches,
+    "has_any": _has_any,
+    "has_all": _has_all,
+    "has_none": _has_none,
+    "exists": _exists,
+}

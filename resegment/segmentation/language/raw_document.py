@@ -1,0 +1,91 @@
+"""The file's plain data part by part, each with its path; parts that are broken are passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from resegment.documents.diagnostics import Path
+
+_OF_EVENTS = ("event", "where", "within", "ago", "count")
+_OF_SEQUENCES = ("sequence", "within", "gap")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One test as the file has it: of events (`name` is the kind), of a value, or of another segment."""
+
+    test: Literal["event", "value", "segment"]
+    name: str
+    operand: Any
+    path: Path
+    beside_events: bool = False
+    """Whether it stands in one map with an event test or a sequence."""
+
+
+def entries(data: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Path]]:
+    """Every segment and, last, the fallback."""
+    segments = data.get("segments")
+    for index, entry in enumerate(segments if isinstance(segments, list) else ()):
+        if isinstance(entry, dict):
+            yield entry, ("segments", index)
+    if isinstance(data.get("fallback"), dict):
+        yield data["fallback"], ("fallback",)
+
+
+def conditions(data: dict[str, Any]) -> Iterator[tuple[Any, Path]]:
+    """Every condition: `when` and `exit_when`, suppressions, territories."""
+    for entry, path in entries(data):
+        if "when" in entry:
+            yield entry["when"], (*path, "when")
+        hold = entry.get("hold")
+        if isinstance(hold, dict) and "exit_when" in hold:
+            yield hold["exit_when"], (*path, "hold", "exit_when")
+    yield from gates(data)
+
+
+def gates(data: dict[str, Any]) -> Iterator[tuple[Any, Path]]:
+    """The conditions of suppressions and territories."""
+    listed = data.get("suppression")
+    for index, entry in enumerate(listed if isinstance(listed, list) else ()):
+        if isinstance(entry, dict) and "when" in entry:
+            yield entry["when"], ("suppression", index, "when")
+    teams = data.get("teams")
+    for team, entry in teams.items() if isinstance(teams, dict) else ():
+        members = entry.get("members") if isinstance(entry, dict) else None
+        for index, member in enumerate(members if isinstance(members, list) else ()):
+            if isinstance(member, dict) and member.get("territory") is not None:
+                yield member["territory"], ("teams", team, "members", index, "territory")
+
+
+def tests(raw: Any, path: Path) -> Iterator[Written]:
+    """Every test of a condition; each step of a sequence is a test of events."""
+    if not isinstance(raw, dict):
+        return
+    own: tuple[str, ...] = ()
+    if "event" in raw:
+        own = _OF_EVENTS
+        yield Written("event", str(raw["event"]), raw, path)
+    elif "sequence" in raw:
+        own = _OF_SEQUENCES
+        steps = raw["sequence"]
+        for index, step in enumerate(steps if isinstance(steps, list) else ()):
+            if isinstance(step, dict):
+                yield Written("event", str(step.get("event")), step, (*path, "sequence", index))
+    for key, value in raw.items():
+        if key not in own:
+            yield from _tests_under(key, value, (*path, key), bool(own))
+
+
+def _tests_under(key: str, value: Any, path: Path, beside: bool) -> Iterator[Written]:
+    if key in ("all", "any"):
+        for index, part in enumerate(value if isinstance(value, list) else ()):
+            yield from tests(part, (*path, index))
+    elif key == "not":
+        yield from tests(value, path)
+    elif key == "segment":
+        if isinstance(value, str):
+            yield Written("segment", value, value, path)
+    else:
+        yield Written("value", key, value, path, beside)

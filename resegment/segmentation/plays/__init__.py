@@ -1,0 +1,1 @@
+"""What a play says to one account."""

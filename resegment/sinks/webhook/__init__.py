@@ -1,0 +1,1 @@
+"""Webhooks: endpoints, signatures, guarded addresses and the HTTP client."""

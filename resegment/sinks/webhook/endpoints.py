@@ -1,0 +1,332 @@
+"""The file of webhook endpoints: who gets which commands, and how. It names secrets and never holds them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import httpx
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from resegment.documents.diagnostics import Diagnostic, InvalidSegments, Place
+from resegment.documents.yaml import Document, parse_document
+from resegment.errors import ResegmentError
+from resegment.schemas.times import parse_duration
+from resegment.sinks.webhook.addresses import Guard, Network
+from resegment.sinks.webhook.signing import Secret
+
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+LONGEST: Final = 6 * 86_400.0
+"""Seconds after which to give up at the latest: the topic keeps its commands for seven days."""
+
+Places = dict[tuple[str | int, ...], Place]
+
+
+class InvalidWebhooks(ResegmentError):
+    """A file of endpoints that has errors; `diagnostics` has all of them, in the order of the file."""
+
+    def __init__(self, diagnostics: list[Diagnostic]) -> None:
+        self.diagnostics = tuple(sorted(diagnostics, key=lambda one: (one.place.line, one.place.column)))
+        super().__init__(
+            "\n".join(str(one) for one in self.diagnostics),
+            remedy="Mend the file that RESEGMENT_WEBHOOKS names.",
+        )
+
+
+def _read_seconds(given: object) -> float:
+    if isinstance(given, str) and (match := re.fullmatch(r"([0-9]{1,9})ms", given)):
+        return int(match[1]) / 1000
+    try:
+        return parse_duration(given) / 1000
+    except ValueError:
+        raise ValueError("a duration is a whole number with ms, s, m, h, d or w, like 30s") from None
+
+
+def _read_names(given: object) -> object:
+    return None if given == "all" else given
+
+
+def _read_url(given: object) -> str:
+    # No message tells the URL itself: many receivers take a secret in it.
+    if not isinstance(given, str):
+        raise ValueError("a URL is text")  # noqa: TRY004  # pydantic takes no TypeError
+    try:
+        url = httpx.URL(given)
+    except httpx.InvalidURL:
+        raise ValueError("this is no URL") from None
+    if url.scheme not in {"https", "http"} or not url.host:
+        raise ValueError("a URL begins with https:// and a host")
+    if url.userinfo or "@" in given.split("/", 3)[2]:
+        raise ValueError("no user or password may stand in the URL")
+    if "#" in given:
+        raise ValueError("a URL that is sent to has no fragment")
+    if url.port == 0:
+        raise ValueError("port 0 cannot be connected to")
+    return given
+
+
+def _read_network(given: object) -> Network:
+    try:
+        return ip_network(str(given))
+    except ValueError:
+        raise ValueError("a network is an address and the length of its prefix, like 10.1.0.0/16") from None
+
+
+Seconds = Annotated[float, BeforeValidator(_read_seconds), Field(gt=0)]
+Names = Annotated[frozenset[str] | None, BeforeValidator(_read_names)]
+
+
+class SecretSource(BaseModel):
+    """Where a secret is read from, when the process starts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    env: str | None = Field(None, min_length=1, description="The name of an environment variable")
+    file: Path | None = Field(None, description="A file; relative to the file of endpoints")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> SecretSource:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("give env or file, one of them")
+        return self
+
+
+class Endpoint(BaseModel):
+    """One receiver."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: Annotated[str, BeforeValidator(_read_url)] = Field(repr=False, description="Where to send to")
+    workflows: Names = Field(None, description="Commands of these workflows only; `all` by default")
+    actions: Names = Field(None, description="These actions only; `all` by default")
+    secrets: tuple[SecretSource, ...] = Field(
+        min_length=1, max_length=2, description="One, or two while they are changed"
+    )
+    timeout: Seconds = Field(10.0, le=300, description="For one request as a whole")
+    concurrency: int = Field(8, ge=1, le=256, description="Requests at once")
+    give_up_after: Seconds = Field(
+        86_400.0, le=LONGEST, description="How old a command may get before it goes to the dead letters"
+    )
+    first_wait: Seconds = Field(1.0, le=3600, description="Before the second try, at the most")
+    longest_wait: Seconds = Field(300.0, le=3600, description="Before any try, at the most")
+    open_after: int = Field(5, ge=1, le=1000, description="Failures in a row after which it is left alone")
+    pause: Seconds = Field(30.0, le=3600, description="For how long, the first time")
+    start: Literal["latest", "earliest"] = Field(
+        "latest", description="Where a new endpoint begins: with the next command, or with all that are kept"
+    )
+    allow_hosts: frozenset[str] = Field(
+        frozenset(), description="Internal hosts, by name, that the URL may lead to; http is allowed then"
+    )
+    ca: Path | None = Field(None, description="Authorities to trust in place of the system's")
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port: what may be shown of the URL."""
+        url = httpx.URL(self.url)
+        host = f"[{url.host}]" if ":" in url.host else url.host
+        return f"{url.scheme}://{host}" + ("" if url.port is None else f":{url.port}")
+
+
+class Webhooks(BaseModel):
+    """The file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    endpoints: dict[str, Endpoint] = Field(min_length=1)
+    allow_networks: tuple[Annotated[Network, BeforeValidator(_read_network)], ...] = Field(
+        (), description="Internal networks that any endpoint may be in; http is allowed there"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An endpoint with all that it takes to send to it."""
+
+    name: str
+    endpoint: Endpoint
+    secrets: tuple[Secret, ...]
+    guard: Guard
+
+
+def load_webhooks(path: Path) -> Webhooks:
+    """Read the file, but no secret. Raises InvalidWebhooks with every error in it."""
+    reading = _Reading(path)
+    webhooks = reading.read()
+    if reading.problems or webhooks is None:
+        raise InvalidWebhooks(reading.problems)
+    return webhooks
+
+
+def load_targets(path: Path, environment: Mapping[str, str]) -> dict[str, Target]:
+    """Read the file and the secrets that it names. Raises InvalidWebhooks with every error in both."""
+    reading = _Reading(path)
+    webhooks = reading.read()
+    secrets = {
+        name: tuple(
+            reading.read_secret(source, environment, ("endpoints", name, "secrets", number))
+            for number, source in enumerate(endpoint.secrets)
+        )
+        for name, endpoint in reading.endpoints.items()
+    }
+    if reading.problems or webhooks is None:
+        raise InvalidWebhooks(reading.problems)
+    return {
+        name: Target(
+            name,
+            endpoint,
+            tuple(one for one in secrets[name] if one is not None),
+            Guard(webhooks.allow_networks, endpoint.allow_hosts),
+        )
+        for name, endpoint in webhooks.endpoints.items()
+    }
+
+
+_REMEDIES: Final = {
+    "url": "Give https://host/path; http only for hosts in allow_hosts or networks in allow_networks.",
+    "secrets": "A secret never stands in the file: name one or two as {env: VARIABLE} or {file: PATH}.",
+    "endpoints": "Name endpoints in lower case letters, digits and hyphens: `endpoints: {crm: {url: ...}}`.",
+    "workflows": "Give a list of names, or all.",
+    "actions": "Give a list of names, or all.",
+}
+_ABOUT_KEYS: Final = frozenset({"wrong-name", "extra-forbidden"})
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Reads one file and collects all that is wrong with it."""
+
+    path: Path
+    problems: list[Diagnostic] = field(default_factory=list)
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    _places: Places = field(default_factory=dict)
+    _keys: Places = field(default_factory=dict)
+
+    def read(self) -> Webhooks | None:
+        document = self._parse()
+        if document is None:
+            return None
+        self._places, self._keys = document.places, document.keys
+        data = document.data
+        if not isinstance(data, dict):
+            self._note("wrong-type", "the file is a map with `endpoints`", ())
+            return None
+        given = data.get("endpoints")
+        top: Webhooks | None = None
+        try:
+            # each endpoint by itself, so that what is wrong with one hides nothing of another
+            top = Webhooks.model_construct(
+                endpoints={}, allow_networks=_Top.model_validate(data).allow_networks
+            )
+        except ValidationError as error:
+            self._take(error, ())
+        if isinstance(given, dict):
+            for name, value in given.items():
+                self._read_endpoint(name, value, top)
+        if self.problems or top is None:
+            return None
+        return top.model_copy(update={"endpoints": self.endpoints})
+
+    def _read_endpoint(self, name: str, value: object, top: Webhooks | None) -> None:
+        path = ("endpoints", name)
+        if not NAME.fullmatch(name):
+            self._note("wrong-name", "this cannot be an endpoint's name", path)
+        try:
+            endpoint = Endpoint.model_validate(value)
+        except ValidationError as error:
+            self._take(error, path)
+            return
+        ca = None if endpoint.ca is None else self.path.parent / endpoint.ca
+        hosts = frozenset(host.lower().strip("[]") for host in endpoint.allow_hosts)
+        self.endpoints[name] = endpoint.model_copy(update={"ca": ca, "allow_hosts": hosts})
+        if top is not None:
+            self._check_address(self.endpoints[name], top.allow_networks, (*path, "url"))
+
+    def _check_address(
+        self, endpoint: Endpoint, networks: tuple[Network, ...], path: tuple[str, ...]
+    ) -> None:
+        url = httpx.URL(endpoint.url)
+        plain = url.scheme == "http"
+        try:
+            ip_address(url.host)
+        except ValueError:
+            if plain and not networks and url.host not in endpoint.allow_hosts:
+                self._note("not-https", "http is allowed for internal hosts only", path)
+            return
+        if (
+            fault := Guard(networks, endpoint.allow_hosts).judge(url.host, url.host, plain=plain)
+        ) is not None:
+            self._note("wrong-address", f"the address is {fault}", path)
+
+    def read_secret(
+        self, source: SecretSource, environment: Mapping[str, str], path: tuple[str | int, ...]
+    ) -> Secret | None:
+        """The secret that a source names, None where there is a problem with it."""
+        if source.env is not None:
+            place, text = f"the variable {source.env}", environment.get(source.env)
+            if text is None:
+                self._note("no-secret", f"{place} is not set", path, "Set it where the process is started.")
+                return None
+        else:
+            file = self.path.parent / (source.file or "")
+            place = f"the file {file}"
+            try:
+                text = file.read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                why = error.strerror if isinstance(error, OSError) else "not text"
+                self._note(
+                    "no-secret", f"{place} cannot be read: {why}", path, "Check the path and its rights."
+                )
+                return None
+        try:
+            return Secret.parse(text.strip())
+        except ValueError as error:
+            self._note(
+                "wrong-secret",
+                f"{place}: {error}",
+                path,
+                "Make one: echo whsec_$(head -c 32 /dev/urandom | base64 -w0)",
+            )
+            return None
+
+    def _parse(self) -> Document | None:
+        try:
+            document = parse_document(self.path.read_bytes(), str(self.path))
+        except OSError as error:
+            self._note(
+                "no-file", error.strerror or str(error), (), "Check the path that RESEGMENT_WEBHOOKS gives."
+            )
+            return None
+        except InvalidSegments as error:
+            self.problems += error.diagnostics
+            return None
+        self.problems += document.errors
+        return document
+
+    def _take(self, error: ValidationError, path: tuple[str, ...]) -> None:
+        for one in error.errors(include_url=False, include_context=False, include_input=False):
+            inner = tuple(part for part in one["loc"] if part != "[key]")
+            self._note(
+                one["type"].replace("_", "-"), one["msg"].removeprefix("Value error, "), (*path, *inner)
+            )
+
+    def _note(self, code: str, message: str, path: tuple[str | int, ...], remedy: str | None = None) -> None:
+        known = self._places
+        if code in _ABOUT_KEYS:
+            known = {**self._places, **self._keys}
+        place = next(
+            (known[path[:end]] for end in range(len(path), -1, -1) if path[:end] in known),
+            Place(str(self.path), 1, 1),
+        )
+        if remedy is None:
+            remedy = next((_REMEDIES[one] for one in reversed(path) if one in _REMEDIES), None)
+        self.problems.append(Diagnostic("error", code, message, path, place, remedy))
+
+
+class _Top(Webhooks):
+    """The file without looking into its endpoints."""
+
+    endpoints: dict[str, Any] = Field(min_length=1)

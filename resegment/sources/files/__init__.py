@@ -1,0 +1,1 @@
+"""Events from JSON lines, CSV and Parquet files."""

@@ -1,0 +1,1 @@
+"""Adapters of data providers: one provider's rows become trigger events."""

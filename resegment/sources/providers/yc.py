@@ -1,0 +1,404 @@
+"""The public directory of Y Combinator companies: one snapshot and the changes observed since, as trigger events.
+
+What the adapter makes of the directory:
+
+- The directory is looked at now and then; a change shows on the day of the next look. That day is the fact's `time`
+  and its `recordedtime` alike: an upper bound, so a replay never knows a thing before it was seen. When the look
+  before was is kept in the data as `observed_since`. Dates are whole days and stand for their first instant in UTC.
+- An account is what the directory says of the company that holds its domain. Each fact carries only what differs from
+  what was said before, so a directory that words the same thing anew says nothing.
+- The directory says that a company hires, not for what: a turn of that flag is a hiring fact with the function
+  `unspecified` and no title. A company that hires when first seen has the attribute `hiring`, and opened nothing.
+- A domain belongs to the first company that claims it, until that company leaves it. A company whose new website is
+  no domain of its own (blank, on a shared host, another company's) keeps its last domain. One that moves leaves
+  `status: moved` and `moved_to` behind; one that is dropped from the directory leaves `status: delisted`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+from resegment.errors import RefusedEvent, ResegmentError
+from resegment.identity.domains import SharedHost, registrable_domain
+from resegment.schemas.events import normalise_term
+
+Event = dict[str, Any]
+Row = Mapping[str, Any]
+NoAccount = Literal["without_website", "unusable_website", "shared_host", "shared_with_another"]
+
+SOURCE: Final = "/yc/directory"
+SNAPSHOT_DAY: Final = "2021-12-02"
+
+# The directory renamed these in one day, for thousands of companies; the others only need their spelling settled.
+_INDUSTRIES: Final = {
+    "B2B": "b2b_software",
+    "B2B Software and Services": "b2b_software",
+    "Financial Technology": "fintech",
+    "Real Estate and Construction": "real_estate",
+}
+_FIELDS: Final[dict[str, tuple[type, ...]]] = {
+    "name": (str,),
+    "website": (str, type(None)),
+    "industry": (str,),
+    "subindustry": (str, type(None)),
+    "team_size": (int, type(None)),
+    "stage": (str, type(None)),
+    "status": (str,),
+    "isHiring": (bool,),
+    "batch": (str, type(None)),
+    "top_company": (bool, type(None)),
+}
+_MAY_BE_ABSENT: Final = frozenset({"stage"})
+
+
+class MalformedRow(ResegmentError):
+    """A row that is not of the directory's shape: `file` is snapshot or changes, `row` counts from 1."""
+
+    def __init__(self, file: str, row: int, field: str, problem: str) -> None:
+        super().__init__(
+            f"{file}, row {row}, {field}: {problem}",
+            remedy="Correct the row or leave it out; examples/yc/README.md describes the fields.",
+        )
+        self.file = file
+        self.row = row
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the directory.
+
+    Every company of it either `placed` (it had an account at some time) or is counted under the reason why it never
+    had one; every event is either firmographic or hiring.
+    """
+
+    companies: int
+    placed: int
+    without_website: int
+    unusable_website: int
+    shared_host: int
+    shared_with_another: int
+    accounts: int
+    moved: int
+    """Times that a company took another domain."""
+    kept_domain: int
+    """Times that a company's new website was no domain of its own, so that it kept the last one."""
+    relabelled: int
+    """Changes of an industry's or subindustry's wording that change nothing."""
+    events: int
+    firmographic: int
+    hiring: int
+
+
+class _Observation(NamedTuple):
+    row: int
+    company: int
+    since: str | None
+    fields: Row | None
+    """What the row says of the company; None: it is no longer in the directory."""
+    whole: bool
+
+
+class _Site(NamedTuple):
+    domain: str
+    website: str
+
+
+def read(snapshot: Iterable[Row], changes: Iterable[Row]) -> Generator[Event, None, Counts]:
+    """Yield the events in the order in which they became known; the generator's return value is the counts.
+
+    `changes` are in the order of their days. Raises `MalformedRow`.
+    """
+    directory = _Directory()
+    first = [_whole_company("snapshot", number, row, None) for number, row in enumerate(snapshot, 1)]
+    yield from directory.observe(SNAPSHOT_DAY, first)
+    for day, rows in groupby(_dated(changes), key=lambda dated: dated[0]):
+        yield from directory.observe(day, [_observation(number, row) for _, number, row in rows])
+    return directory.counts()
+
+
+def read_files(snapshot: Path, changes: Path) -> tuple[list[Event], Counts]:
+    """Read both gzipped JSON-lines files whole. Raises `MalformedRow`; OSError where a file cannot be read."""
+    reading = read(_lines("snapshot", snapshot), _lines("changes", changes))
+    events: list[Event] = []
+    while True:
+        try:
+            events.append(next(reading))
+        except StopIteration as end:
+            counts: Counts = end.value
+            return events, counts
+
+
+class _Directory:
+    """What the directory has said so far: of companies, and through them of accounts."""
+
+    def __init__(self) -> None:
+        self._companies: dict[int, dict[str, Any]] = {}
+        self._seen: set[int] = set()
+        self._sites: dict[int, _Site] = {}
+        self._holders: dict[str, int] = {}
+        self._placed: set[int] = set()
+        self._refused: dict[int, NoAccount] = {}
+        self._published: dict[str, dict[str, Any]] = {}
+        self._tally: Counter[str] = Counter()
+
+    def observe(self, day: str, observations: list[_Observation]) -> Iterator[Event]:
+        """Take in one look at the directory as a whole, so that an account has one snapshot a day."""
+        since = {seen.company: seen.since for seen in observations}
+        hired = {
+            company: self._companies[company]["isHiring"] for company in since if company in self._companies
+        }
+        for seen in observations:
+            self._apply(seen)
+        left = self._settle(since)
+        for old, company, notice in left:
+            if old.domain not in self._holders:
+                yield from self._firmographic(day, old, notice, since[company])
+        for company, looked_before in since.items():
+            site = self._sites.get(company)
+            if site is None:
+                continue
+            attributes = self._attributes(company)
+            yield from self._firmographic(day, site, attributes, looked_before)
+            if attributes["hiring"] != hired.get(company, attributes["hiring"]):
+                data = {"change": "opened" if attributes["hiring"] else "closed", "function": "unspecified"}
+                yield self._event(day, site, "hiring", data, looked_before)
+
+    def counts(self) -> Counts:
+        never = Counter(self._refused[company] for company in self._seen - self._placed)
+        return Counts(
+            companies=len(self._seen),
+            placed=len(self._placed),
+            without_website=never["without_website"],
+            unusable_website=never["unusable_website"],
+            shared_host=never["shared_host"],
+            shared_with_another=never["shared_with_another"],
+            accounts=len(self._published),
+            moved=self._tally["moved"],
+            kept_domain=self._tally["kept_domain"],
+            relabelled=self._tally["relabelled"],
+            events=self._tally["firmographic"] + self._tally["hiring"],
+            firmographic=self._tally["firmographic"],
+            hiring=self._tally["hiring"],
+        )
+
+    def _apply(self, seen: _Observation) -> None:
+        if seen.whole:
+            self._seen.add(seen.company)
+            self._companies[seen.company] = dict(seen.fields or {})
+            return
+        if seen.company not in self._companies:
+            raise MalformedRow(
+                "changes", seen.row, "id", f"company {seen.company} is not in the directory then"
+            )
+        if seen.fields is None:
+            del self._companies[seen.company]
+            return
+        before = self._companies[seen.company]
+        after = {**before, **seen.fields}
+        if "industry" in seen.fields and _industry(after) == _industry(before):
+            self._tally["relabelled"] += 1
+        if "subindustry" in seen.fields and _subindustry(after) == _subindustry(before):
+            self._tally["relabelled"] += 1
+        self._companies[seen.company] = after
+
+    def _settle(self, companies: Iterable[int]) -> list[tuple[_Site, int, dict[str, Any]]]:
+        """Decide who holds which domain; return the sites that were left, by whom, and what to say there."""
+        left: list[tuple[_Site, int, dict[str, Any]]] = []
+        waiting: dict[int, _Site] = {}
+        for company in companies:
+            if company not in self._companies:
+                site = self._sites.pop(company, None)
+                if site is not None:
+                    del self._holders[site.domain]
+                    left.append((site, company, {"status": "delisted"}))
+                continue
+            wanted = _site(self._companies[company]["website"])
+            if isinstance(wanted, _Site):
+                waiting[company] = wanted
+            else:
+                self._refuse(company, wanted)
+        # Whoever moves out frees a domain for the next one: go round until nobody can move.
+        moved = True
+        while moved:
+            moved = False
+            for company, wanted in list(waiting.items()):
+                if self._holders.get(wanted.domain, company) != company:
+                    continue
+                del waiting[company]
+                old = self._sites.get(company)
+                self._sites[company] = wanted
+                self._holders[wanted.domain] = company
+                self._placed.add(company)
+                self._refused.pop(company, None)
+                if old is not None and old.domain != wanted.domain:
+                    moved = True
+                    self._tally["moved"] += 1
+                    del self._holders[old.domain]
+                    left.append((old, company, {"status": "moved", "moved_to": wanted.domain}))
+        for company in waiting:
+            self._refuse(company, "shared_with_another")
+        return left
+
+    def _refuse(self, company: int, reason: NoAccount) -> None:
+        if company in self._sites and self._refused.get(company) != reason:
+            self._tally["kept_domain"] += 1
+        self._refused[company] = reason
+
+    def _attributes(self, company: int) -> dict[str, Any]:
+        row = self._companies[company]
+        stage = row.get("stage")
+        return {
+            "name": row["name"],
+            "industry": _industry(row),
+            "industry_raw": row["industry"],
+            "subindustry": _subindustry(row),
+            "employees": row["team_size"],
+            "growth_stage": normalise_term(stage) if stage else None,
+            "status": normalise_term(row["status"]),
+            "hiring": row["isHiring"],
+            "batch": row["batch"],
+            "top_company": row["top_company"],
+            "moved_to": None,
+        }
+
+    def _firmographic(
+        self, day: str, site: _Site, attributes: dict[str, Any], since: str | None
+    ) -> Iterator[Event]:
+        published = self._published.setdefault(site.domain, {})
+        news = {name: value for name, value in attributes.items() if published.get(name) != value}
+        if "industry" not in news:
+            news.pop("industry_raw", None)
+        if news:
+            published.update(news)
+            yield self._event(day, site, "firmographic", news, since)
+
+    def _event(
+        self, day: str, site: _Site, kind: Literal["firmographic", "hiring"], data: Event, since: str | None
+    ) -> Event:
+        self._tally[kind] += 1
+        observed = {} if since is None else {"observed_since": since}
+        return {
+            "specversion": "1.0",
+            "id": f"{site.domain}:{day}:{kind}",
+            "source": SOURCE,
+            "type": f"gtm.{kind}.v1",
+            "subject": site.website,
+            "time": f"{day}T00:00:00Z",
+            "recordedtime": f"{day}T00:00:00Z",
+            "datacontenttype": "application/json",
+            "data": {**data, **observed},
+        }
+
+
+def _site(website: str | None) -> _Site | NoAccount:
+    address = re.split(r"[,\s]", (website or "").strip(), maxsplit=1)[0]
+    if not re.sub(r"^\w+:/*", "", address):
+        return "without_website"
+    try:
+        return _Site(registrable_domain(address), address)
+    except SharedHost:
+        return "shared_host"
+    except RefusedEvent:
+        return "unusable_website"
+
+
+def _industry(row: Row) -> str:
+    label = row["industry"]
+    return _INDUSTRIES.get(label, normalise_term(label))
+
+
+def _subindustry(row: Row) -> str | None:
+    """`B2B -> Marketing` is `marketing`; the industry alone says nothing more."""
+    return normalise_term((row["subindustry"] or "").partition("->")[2]) or None
+
+
+def _dated(changes: Iterable[Row]) -> Iterator[tuple[str, int, Row]]:
+    latest = SNAPSHOT_DAY
+    for number, row in enumerate(changes, 1):
+        day = _day(number, row, "observed_on")
+        if day < latest:
+            raise MalformedRow(
+                "changes", number, "observed_on", f"{day} is earlier than {latest}, seen before"
+            )
+        latest = day
+        yield day, number, row
+
+
+def _day(number: int, row: Row, field: str) -> str:
+    value = row.get(field)
+    try:
+        return date.fromisoformat(value or "").isoformat()
+    except (TypeError, ValueError) as error:
+        raise MalformedRow("changes", number, field, f"{value!r} is no date like 2022-04-02") from error
+
+
+def _observation(number: int, row: Row) -> _Observation:
+    since = _day(number, row, "since")
+    kind = row.get("kind")
+    if kind == "appeared":
+        after = row.get("after")
+        if not isinstance(after, Mapping):
+            raise MalformedRow("changes", number, "after", "expected the company as it appeared")
+        return _whole_company("changes", number, after, since)
+    if kind == "disappeared":
+        return _Observation(number, _id("changes", number, row), since, None, whole=False)
+    if kind != "changed":
+        raise MalformedRow("changes", number, "kind", f"{kind!r} is none of appeared, changed, disappeared")
+    changed = row.get("changes")
+    if not isinstance(changed, Mapping):
+        raise MalformedRow("changes", number, "changes", "expected {field: [old, new]}")
+    fields: dict[str, Any] = {}
+    for field, pair in changed.items():
+        if not (isinstance(pair, list) and len(pair) == 2):
+            raise MalformedRow("changes", number, f"changes.{field}", "expected [old, new]")
+        if field in _FIELDS:
+            fields[field] = _checked("changes", number, field, pair[1])
+    return _Observation(number, _id("changes", number, row), since, fields, whole=False)
+
+
+def _whole_company(file: str, number: int, row: Row, since: str | None) -> _Observation:
+    fields = {
+        field: _checked(file, number, field, row.get(field))
+        for field in _FIELDS
+        if field in row or field not in _MAY_BE_ABSENT
+    }
+    return _Observation(number, _id(file, number, row), since, fields, whole=True)
+
+
+def _id(file: str, number: int, row: Row) -> int:
+    value = row.get("id")
+    if type(value) is not int:
+        raise MalformedRow(file, number, "id", f"{value!r} is no whole number")
+    return value
+
+
+def _checked(file: str, number: int, field: str, value: Any) -> Any:
+    expected = _FIELDS[field]
+    if type(value) not in expected:
+        names = " or ".join("null" if kind is type(None) else kind.__name__ for kind in expected)
+        raise MalformedRow(file, number, field, f"expected {names}, not {value!r}")
+    if type(value) is int and value < 0:
+        raise MalformedRow(file, number, field, f"{value} is less than 0")
+    return value
+
+
+def _lines(file: str, path: Path) -> Iterator[Row]:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise MalformedRow(file, number, "line", f"not JSON ({error})") from error
+            if not isinstance(row, dict):
+                raise MalformedRow(file, number, "line", "expected a JSON object")
+            yield row

@@ -1,0 +1,1 @@
+"""State in memory: the twin of Redis for tests and for replays without a server."""

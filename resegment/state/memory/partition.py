@@ -1,0 +1,97 @@
+"""The state of a partition in memory: the twin of the one in Redis, for tests and for replays without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from resegment.state.partition_store import (
+    Claim,
+    Commit,
+    Committed,
+    Fenced,
+    OutboxEntry,
+    Position,
+    RolledBack,
+)
+
+
+@dataclass
+class Memory:
+    """What is kept of one partition; several stores may share it, as workers share a server."""
+
+    fence: int = 0
+    position: Position | None = None
+    accounts: dict[str, bytes] = field(default_factory=dict)
+    deadlines: dict[str, int] = field(default_factory=dict)
+    outbox: dict[str, bytes] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    last_outbox: str | None = None
+    clock: Iterator[int] = field(default_factory=lambda: count(1), compare=False)
+    """Stands for the server's clock, which goes on where all else is rolled back."""
+
+
+class PartitionStore:
+    """See `resegment.state.partition_store.PartitionStore`."""
+
+    def __init__(self, memory: Memory, partition: int) -> None:
+        self.memory, self.partition = memory, partition
+
+    async def claim(self) -> Claim:
+        self.memory.fence = max(self.memory.fence + 1, next(self.memory.clock))
+        return Claim(self.memory.fence, self.memory.position)
+
+    async def read(self, accounts: Sequence[str]) -> list[bytes | None]:
+        return [self.memory.accounts.get(name) for name in accounts]
+
+    async def commit(self, commit: Commit) -> Committed:
+        memory, number = self.memory, commit.position.commit
+        last = memory.position.commit if memory.position else 0
+        if memory.fence != commit.fence:
+            raise Fenced(self.partition)
+        if last not in (number, number - 1):
+            raise RolledBack(self.partition)
+        if last == number - 1:
+            self._apply(commit)
+        due = sorted((at, name) for name, at in memory.deadlines.items() if at <= commit.position.clock)
+        pairs = [(name, memory.accounts[name]) for _, name in due[: commit.due_limit]]
+        return Committed(memory.last_outbox, pairs, min(memory.deadlines.values(), default=None))
+
+    def _apply(self, commit: Commit) -> None:
+        memory = self.memory
+        memory.accounts.update(commit.states)
+        for name, at in commit.deadlines:
+            if at is None:
+                memory.deadlines.pop(name, None)
+            else:
+                memory.deadlines[name] = at
+        for name, more in commit.sizes:
+            memory.sizes[name] = memory.sizes.get(name, 0) + more
+        memory.last_outbox = None
+        if commit.outbox is not None:
+            memory.last_outbox = f"{commit.position.commit}-0"
+            memory.outbox[memory.last_outbox] = commit.outbox
+        memory.position = commit.position
+
+    async def check(self, fence: int, commit: int) -> None:
+        if self.memory.fence != fence:
+            raise Fenced(self.partition)
+        if (self.memory.position.commit if self.memory.position else 0) != commit:
+            raise RolledBack(self.partition)
+
+    async def outbox(self, after: str | None, limit: int) -> list[OutboxEntry]:
+        entries = [OutboxEntry(entry_id, payload) for entry_id, payload in self.memory.outbox.items()]
+        start = -1 if after is None else _number(after)
+        return [entry for entry in entries if _number(entry.id) > start][:limit]
+
+    async def sizes(self) -> dict[str, int]:
+        return dict(self.memory.sizes)
+
+    async def acknowledge(self, ids: Sequence[str]) -> None:
+        for entry_id in ids:
+            self.memory.outbox.pop(entry_id, None)
+
+
+def _number(entry_id: str) -> int:
+    return int(entry_id.partition("-")[0])

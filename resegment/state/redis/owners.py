@@ -1,0 +1,136 @@
+"""Owners in Redis, all of a prefix in one slot."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from redis.exceptions import NoScriptError
+
+from resegment.schemas.assignment import Answer, Ask, Assign, Assigned, Release, Waiting
+from resegment.state.owner_store import DAYS_KEPT, MemberLook, OwnersLook, TeamLook
+from resegment.state.redis.errors import answering
+from resegment.state.redis.keys import OwnersKeys
+from resegment.state.weighted_round_robin import FORGOTTEN
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+BATCH: Final = 500
+"""Asks that one run of the script settles; meanwhile the server does nothing else."""
+
+RELEASED_KEPT: Final = 30 * 86_400
+"""Seconds for which a released key keeps its answer."""
+
+
+class OwnerStore:
+    """See `resegment.state.owner_store.OwnerStore`. The client must not decode responses."""
+
+    def __init__(self, client: Redis, prefix: str) -> None:
+        self.keys = OwnersKeys.of(prefix)
+        self._client = client
+
+    async def settle(self, asks: Sequence[Ask]) -> list[Answer]:
+        answers: list[Answer] = []
+        for start in range(0, len(asks), BATCH):
+            some = asks[start : start + BATCH]
+            keys = self.keys
+            arguments = (
+                *(keys.held, keys.open, keys.drawn, keys.gone, keys.turns, keys.granted),
+                *(keys.waiting(""), keys.released("")),
+                *(RELEASED_KEPT, DAYS_KEPT, FORGOTTEN, _encode(some)),
+            )
+            with answering("settle owners"):
+                answer = await self._run("owners", 6, *arguments)
+            answers += map(_read_answer, msgspec.msgpack.decode(answer))
+        return answers
+
+    async def look(self) -> OwnersLook:
+        keys = self.keys
+        pipe = self._client.pipeline(transaction=False)
+        for key in (keys.open, keys.drawn, keys.granted, keys.turns):
+            pipe.hgetall(key)
+        pipe.smembers(keys.gone)
+        with answering("read owners"):
+            open_, drawn, granted, turns, gone = await pipe.execute()
+        teams = {name.decode(): dict[str, int]() for name in turns}
+        for field, count in granted.items():
+            day, _, team = field.decode().partition(" ")
+            teams.setdefault(team, {})[day] = int(count)
+        pipe = self._client.pipeline(transaction=False)
+        for team in teams:
+            pipe.zcard(keys.waiting(team))
+        with answering("count the accounts that wait"):
+            waiting = await pipe.execute()
+        return OwnersLook(
+            {
+                name.decode(): MemberLook(int(open_.get(name, 0)), int(drawn.get(name, 0)), name in gone)
+                for name in {*(name for name, count in open_.items() if int(count)), *drawn, *gone}
+            },
+            {team: TeamLook(days, waits) for (team, days), waits in zip(teams.items(), waiting, strict=True)},
+        )
+
+    async def leave(self, member: str) -> None:
+        with answering("mark a member as gone"):
+            await _wait(self._client.sadd(self.keys.gone, member))
+
+    async def come_back(self, member: str) -> None:
+        with answering("mark a member as back"):
+            await _wait(self._client.srem(self.keys.gone, member))
+
+    async def recount(self, open_: Mapping[str, tuple[str, str]], waiting: Collection[str]) -> None:
+        keys = self.keys
+        flat = [part for key, owned in open_.items() for part in (key, *owned)]
+        wanted = msgspec.msgpack.encode((flat, list(waiting)))
+        with answering("recount owners"):
+            await self._run("recount", 3, keys.held, keys.open, keys.turns, keys.waiting(""), wanted)
+
+    async def _run(self, name: str, keys: int, *parts: Any) -> Any:
+        text, digest = _script(name)
+        try:
+            return await _wait(self._client.evalsha(digest, keys, *parts))
+        except NoScriptError:
+            return await _wait(self._client.eval(text, keys, *parts))
+
+
+@cache
+def _script(name: str) -> tuple[str, str]:
+    text = files("resegment.state.redis").joinpath(f"{name}.lua").read_text("utf-8")
+    return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _encode(asks: Sequence[Ask]) -> bytes:
+    """The groups of candidates, each once however many ask for one of them, and the asks."""
+    groups: dict[Any, int] = {}
+    rows: list[Any] = []
+    for ask in asks:
+        if isinstance(ask, Release):
+            rows.append((ask.key,))
+        else:
+            rows.append(_encode_assign(ask, groups.setdefault(ask.candidates, len(groups) + 1)))
+    listed = [[(one.name, one.weight, one.capacity or False) for one in group] for group in groups]
+    return msgspec.msgpack.encode((listed, rows))
+
+
+def _encode_assign(ask: Assign, group: int) -> tuple[Any, ...]:
+    throttle: Any = False
+    if ask.throttle is not None:
+        # as text, since the script would round it
+        throttle = (ask.throttle.per_day, ask.throttle.day, repr(float(ask.throttle.rank)))
+    least_loaded = ask.strategy == "least-loaded"
+    return (ask.key, ask.team, least_loaded, group, ask.preferred, ask.fallback, throttle)
+
+
+def _read_answer(row: Any) -> Answer:
+    if not row:
+        return None
+    return Waiting(*row) if len(row) == 1 else Assigned(*row)
+
+
+async def _wait(answer: Awaitable[Any] | Any) -> Any:
+    """redis-py types its asyncio commands as either; they are awaitable."""
+    return await answer

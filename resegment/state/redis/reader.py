@@ -1,0 +1,274 @@
+"""What a prefix keeps in Redis, to look at: nothing here writes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from resegment.errors import ResegmentError
+from resegment.schemas.partitioning import partition_of
+from resegment.schemas.routing import RoutedState, decode_routed
+from resegment.schemas.state import AccountState, Membership, decode_state
+from resegment.state.partition_store import Position
+from resegment.state.redis.errors import answering
+from resegment.state.redis.keys import PartitionKeys
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+SCAN_BATCH: Final = 1_000
+"""Accounts asked for at once in a scan."""
+
+_POSITION = ("commit", "offset", "timestamp", "digest", "log", "clock")
+
+
+class BrokenState(ResegmentError):
+    """What Redis has of an account is no state: something else wrote it, or another version of the project."""
+
+    def __init__(self, account: str, problem: str) -> None:
+        super().__init__(
+            f"the state of {account} cannot be read: {problem}",
+            remedy="Use the version of resegment that the workers run.",
+        )
+        self.account = account
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where an account is, and since when (ms)."""
+
+    entered: int
+    account: str
+    segment: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionLook:
+    """One partition of the segmenter, or of the router, at one moment; instants in ms.
+
+    `sizes` counts accounts by segment, those of the router by decision.
+    `position` is None where nothing was ever written. `outbox` counts commits that wait to be published, and
+    `waiting_since` is when the oldest of them was written, by the clock of Redis. `due` counts the accounts
+    whose deadline has come, `next_deadline` is the earliest of all.
+    """
+
+    number: int
+    position: Position | None
+    accounts: int
+    sizes: Mapping[str, int]
+    outbox: int
+    waiting_since: int | None
+    deadlines: int
+    due: int
+    next_deadline: int | None
+
+
+class _Placed(msgspec.Struct, array_like=True):
+    """The part of a state that says where the account is; its facts are left undecoded."""
+
+    entries: msgspec.Raw = msgspec.Raw()
+    membership: Membership = Membership()
+
+
+_placed: Final = msgspec.msgpack.Decoder(_Placed)
+
+
+def add_sizes(partitions: Iterable[PartitionLook]) -> dict[str, int]:
+    """The sizes of all partitions together, the greatest first; ties by name."""
+    total: Counter[str] = Counter()
+    for one in partitions:
+        total.update(one.sizes)
+    return dict(sorted(total.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+class PrefixReader:
+    """Reads one prefix; the client must not decode responses. Every method raises `StoreUnavailable`."""
+
+    def __init__(self, client: Redis, prefix: str, partitions: int) -> None:
+        self.prefix, self.partitions = prefix, partitions
+        self._client = client
+        self._keys = [PartitionKeys.of(prefix, number) for number in range(partitions)]
+        self._routed = [PartitionKeys.of(prefix, number, "router") for number in range(partitions)]
+
+    def partition_of(self, account: str) -> int:
+        """The partition whose owner decides on the account."""
+        return partition_of(account.encode(), self.partitions)
+
+    async def now(self) -> int:
+        """The clock of Redis, ms."""
+        with answering("tell the time"):
+            answer: Any = await self._client.time()
+        # each node of a cluster tells its own
+        seconds, micros = max(answer.values()) if isinstance(answer, dict) else answer
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    async def states(self, accounts: Sequence[str]) -> list[AccountState | None]:
+        """The state of each account, None where there is none. Raises `BrokenState`."""
+        values = await self._values(self._keys, accounts)
+        return [
+            None if value is None else _decode(name, value)
+            for name, value in zip(accounts, values, strict=True)
+        ]
+
+    async def routed(self, accounts: Sequence[str]) -> list[RoutedState | None]:
+        """What the router has of each account, None where it has nothing. Raises `BrokenState`."""
+        values = await self._values(self._routed, accounts)
+        return [
+            None if value is None else _decode_routed(name, value)
+            for name, value in zip(accounts, values, strict=True)
+        ]
+
+    async def _values(self, keys: Sequence[PartitionKeys], accounts: Sequence[str]) -> list[bytes | None]:
+        pipe = self._client.pipeline(transaction=False)
+        for name in accounts:
+            pipe.hget(keys[self.partition_of(name)].accounts, name)
+        with answering("read accounts"):
+            values: list[bytes | None] = await pipe.execute()
+        return values
+
+    async def clock(self, partition: int) -> int:
+        """The partition's time, ms; 0 where nothing was ever written."""
+        with answering("read the clock"):
+            answer: Any = self._client.hget(self._keys[partition].meta, "clock")
+            return int(await answer or 0)
+
+    async def places(self) -> AsyncIterator[list[Place]]:
+        """Every account that has a segment, in no order, a batch at a time. Raises `BrokenState`.
+
+        One that changes during the scan is told as it was or as it is, and never twice.
+        """
+        async for found in self._scan(self._keys):
+            yield [
+                place for name, value in found.items() if (place := _place(name.decode(), value)) is not None
+            ]
+
+    async def routings(self) -> AsyncIterator[list[tuple[str, RoutedState]]]:
+        """Every account that the router knows, as `places` does."""
+        async for found in self._scan(self._routed):
+            yield [(name.decode(), _decode_routed(name.decode(), value)) for name, value in found.items()]
+
+    async def _scan(self, partitions: Sequence[PartitionKeys]) -> AsyncIterator[dict[bytes, bytes]]:
+        """What is kept of every account, a batch at a time and none twice."""
+        for keys in partitions:
+            seen: set[bytes] = set()
+            cursor = 0
+            while True:
+                with answering("scan accounts"):
+                    answer: Any = self._client.hscan(keys.accounts, cursor, count=SCAN_BATCH)
+                    cursor, found = await answer
+                yield {name: value for name, value in found.items() if name not in seen}
+                if not cursor:
+                    break
+                seen.update(found)
+
+    async def position(self, partition: int) -> Position | None:
+        """Where a partition stands, None where nothing was ever written."""
+        with answering("read the position"):
+            answer: Any = self._client.hmget(self._keys[partition].meta, list(_POSITION))
+            return _position(await answer)
+
+    async def raw_states(self, partition: int) -> AsyncIterator[tuple[str, bytes]]:
+        """Every account of a partition with its encoded state; one may come twice."""
+        cursor = 0
+        while True:
+            with answering("scan accounts"):
+                answer: Any = self._client.hscan(self._keys[partition].accounts, cursor, count=SCAN_BATCH)
+                cursor, found = await answer
+            for name, value in found.items():
+                yield name.decode(), value
+            if not cursor:
+                return
+
+    async def timers(self, partition: int) -> dict[str, int]:
+        """When each account of a partition is due (ms), as far as there is an instant."""
+        with answering("read the deadlines"):
+            answer: Any = self._client.zrange(self._keys[partition].deadlines, 0, -1, withscores=True)
+            return {name.decode(): int(score) for name, score in await answer}
+
+    async def look(self, now: int | None = None) -> list[PartitionLook]:
+        """Every partition. What is due is due by `now` (ms), or by each partition's own clock."""
+        return await self._look(self._keys, now)
+
+    async def look_at_routing(self, now: int | None = None) -> list[PartitionLook]:
+        """The same of the router."""
+        return await self._look(self._routed, now)
+
+    async def decisions(self) -> dict[str, int]:
+        """Accounts by what the router decided on them."""
+        pipe = self._client.pipeline(transaction=False)
+        for keys in self._routed:
+            pipe.hgetall(keys.sizes)
+        with answering("count decisions"):
+            answers = await pipe.execute()
+        total: Counter[str] = Counter()
+        for sizes in answers:
+            total.update({name.decode(): int(size) for name, size in sizes.items()})
+        return dict(total)
+
+    async def _look(self, partitions: Sequence[PartitionKeys], now: int | None) -> list[PartitionLook]:
+        pipe = self._client.pipeline(transaction=False)
+        for keys in partitions:
+            pipe.hmget(keys.meta, list(_POSITION))
+            pipe.hlen(keys.accounts)
+            pipe.hgetall(keys.sizes)
+            pipe.xlen(keys.outbox)
+            pipe.xrange(keys.outbox, count=1)
+            pipe.zcard(keys.deadlines)
+            pipe.zrange(keys.deadlines, 0, 0, withscores=True)
+        with answering("read the partitions"):
+            answers = await pipe.execute()
+        rows = [answers[start : start + 7] for start in range(0, len(answers), 7)]
+        positions = [_position(row[0]) for row in rows]
+        pipe = self._client.pipeline(transaction=False)
+        for keys, position in zip(partitions, positions, strict=True):
+            clock = 0 if position is None else position.clock
+            pipe.zcount(keys.deadlines, "-inf", clock if now is None else now)
+        with answering("count deadlines"):
+            due = await pipe.execute()
+        return [
+            PartitionLook(
+                number=number,
+                position=positions[number],
+                accounts=accounts,
+                sizes={name.decode(): int(size) for name, size in sizes.items()},
+                outbox=outbox,
+                waiting_since=int(oldest[0][0].partition(b"-")[0]) if oldest else None,
+                deadlines=deadlines,
+                due=due[number],
+                next_deadline=int(first[0][1]) if first else None,
+            )
+            for number, (_, accounts, sizes, outbox, oldest, deadlines, first) in enumerate(rows)
+        ]
+
+
+def _position(values: Sequence[bytes | None]) -> Position | None:
+    commit, offset, timestamp, digest, log, clock = (value or b"" for value in values)
+    if not commit:
+        return None
+    return Position(int(offset), int(timestamp), digest.decode(), log.decode(), int(clock), int(commit))
+
+
+def _decode(account: str, value: bytes) -> AccountState:
+    try:
+        return decode_state(value)
+    except msgspec.DecodeError as error:
+        raise BrokenState(account, str(error)) from error
+
+
+def _decode_routed(account: str, value: bytes) -> RoutedState:
+    try:
+        return decode_routed(value)
+    except msgspec.DecodeError as error:
+        raise BrokenState(account, str(error)) from error
+
+
+def _place(account: str, value: bytes) -> Place | None:
+    try:
+        member = _placed.decode(value).membership
+    except msgspec.DecodeError as error:
+        raise BrokenState(account, str(error)) from error
+    return None if member.segment is None else Place(member.entered, account, member.segment)

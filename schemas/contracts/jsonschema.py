@@ -1,0 +1,126 @@
+"""The JSON Schemas (draft 2020-12) of what comes in and goes out, made from the models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from resegment.schemas.dead_letter import LetterHeaders
+from resegment.schemas.events import DATA, Envelope
+from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE, SegmentChangeData, Sent, WorkflowCommandData
+
+Schema = dict[str, Any]
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+_NAMED: Final = ("properties", "$defs")
+"""Keywords whose keys are names, not keywords."""
+
+
+def event_schema(kind: str) -> Schema:
+    """The schema of a kind's events: the CloudEvents envelope and its data. Raises KeyError.
+
+    Fields with a vocabulary are given in their normalised spelling; other spellings are normalised on arrival.
+    """
+    model = DATA[kind]
+    event = _about(f"gtm.{kind}.v1", Envelope, model)
+    return {
+        **event,
+        "anyOf": [
+            {"required": ["data"], "properties": {"data": {"type": "object"}}},
+            {"required": ["op"], "properties": {"op": {"const": "retract"}}},
+        ],
+    }
+
+
+def header_schema(kind: str) -> Schema:
+    """The schema of the headers of a kind's events in binary mode, each UTF-8 text. Raises KeyError."""
+    whole = event_schema(kind)
+    names = [name for name in whole["properties"] if name not in ("data", "datacontenttype")]
+    headers = {f"ce_{name}": _without_null(whole["properties"][name]) for name in names}
+    content_type = {"type": "string", "const": "application/json"}
+    return {
+        "type": "object",
+        "properties": {"content-type": content_type, **headers},
+        "required": [f"ce_{name}" for name in whole["required"]],
+    }
+
+
+def change_schema() -> Schema:
+    """The schema of a segment change."""
+    return _open(_about(CHANGE_TYPE, Sent, SegmentChangeData))
+
+
+def command_schema() -> Schema:
+    """The schema of a workflow command."""
+    return _open(_about(COMMAND_TYPE, Sent, WorkflowCommandData))
+
+
+def letter_schema() -> Schema:
+    """The schema of a dead letter's own headers."""
+    return {"$schema": DIALECT, **_schema_of(LetterHeaders)}
+
+
+def schemas_within(schema: Any) -> Iterator[Schema]:
+    """The schema and every one inside it, where they stand: a change to one is a change to the whole."""
+    if isinstance(schema, list):
+        for one in schema:
+            yield from schemas_within(one)
+    if isinstance(schema, dict):
+        yield schema
+        for keyword, value in schema.items():
+            if keyword not in ("default", "const", "enum", "examples", "required"):
+                yield from schemas_within(list(value.values()) if keyword in _NAMED else value)
+
+
+def _about(type_: str, envelope: type[BaseModel], model: type[BaseModel]) -> Schema:
+    data, whole = _schema_of(model), _schema_of(envelope)
+    definitions = {**whole.pop("$defs", {}), **data.pop("$defs", {}), "Data": data}
+    given: Schema = {"$ref": "#/$defs/Data"}
+    if "data" in whole["properties"]:
+        given = {"anyOf": [given, {"type": "null"}]}  # a retraction needs none
+    else:
+        whole["required"].append("data")
+    whole["properties"] |= {"type": {"type": "string", "const": type_}, "data": given}
+    return {
+        "$schema": DIALECT,
+        **whole,
+        "title": type_,
+        "description": data["description"],
+        "$defs": definitions,
+    }
+
+
+def _schema_of(model: type[BaseModel]) -> Schema:
+    schema = model.model_json_schema()
+    for one in schemas_within(schema):
+        for inner in one.get("properties", {}).values():
+            inner.pop("title", None)  # the name again
+            if inner.get("default", ...) is None:
+                del inner["default"]  # what is not required may be missing
+        _shorten(one)
+    return schema
+
+
+def _shorten(schema: Schema) -> None:
+    """Write a union of bare types, like a number that may be null, as one list of types."""
+    union = schema.get("anyOf", [])
+    if union and all(one.keys() == {"type"} for one in union):
+        types = [one["type"] for one in union if one["type"] != "integer" or {"type": "number"} not in union]
+        del schema["anyOf"]
+        schema["type"] = types
+
+
+def _without_null(schema: Schema) -> Schema:
+    union = [one for one in schema.get("anyOf", []) if one != {"type": "null"}]
+    return {**{key: value for key, value in schema.items() if key != "anyOf"}, **(union[0] if union else {})}
+
+
+def _open(schema: Schema) -> Schema:
+    """What goes out may gain fields: one who checks it against an older schema must still take it."""
+    for one in schemas_within(schema):
+        if one.get("additionalProperties") is False:
+            del one["additionalProperties"]
+    return schema

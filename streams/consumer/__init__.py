@@ -1,0 +1,1 @@
+"""Everything that touches faust or private parts of Kafka clients, and nothing else."""

@@ -1,0 +1,127 @@
+"""Binds a plain batch handler to topics: acknowledge after it returned, retry, never skip."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import faust
+
+from resegment.agents.batch import Batch
+from resegment.streams.consumer.application import Application
+from resegment.streams.consumer.config import GIVE_UP_AFTER, Hooks, Positions, Released
+from resegment.streams.consumer.offset_tracker import Chunk
+from resegment.streams.consumer.transport import Consumer
+
+log = logging.getLogger(__name__)
+
+Handle = Callable[[Batch], Awaitable[None]]
+OnFatal = Callable[[BaseException], Awaitable[None] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How a failed batch is tried again, in seconds: the delay doubles from `first` to `longest`.
+
+    A try that takes longer than `deadline` has failed: a rebalance, which waits for it, has but a minute.
+    """
+
+    first: float = 0.1
+    longest: float = 5.0
+    give_up_after: float = GIVE_UP_AFTER
+    deadline: float = 45.0
+
+
+def bind(
+    app: Application,
+    topics: Sequence[str],
+    handle: Handle,
+    *,
+    name: str,
+    on_fatal: OnFatal,
+    retry: Retry = Retry(),
+    positions: Positions | None = None,
+    released: Released | None = None,
+) -> None:
+    """Have `handle` called with each batch of the topics, before the application starts.
+
+    Those of one partition come one at a time and in order, those of several side by side: no partition waits
+    for another's acknowledgements. A batch is acknowledged when `handle` returned. If it raises, the same batch
+    is given to it again, until `retry.give_up_after` seconds have passed; then `on_fatal` is called with the
+    error and its partition stands still, the batch unacknowledged. A batch whose partition was revoked or
+    restarted is dropped.
+    """
+    for topic in topics:
+        app.feed.hooks[topic] = Hooks(positions, released)
+
+    async def run(stream: AsyncIterator[Chunk]) -> None:
+        latest: dict[tuple[str, int], asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            async for chunk in stream:
+                partition = chunk.batch.topic, chunk.batch.partition
+                work = _work(app.consumer, chunk, handle, retry, on_fatal)
+                latest[partition] = group.create_task(_after(latest.get(partition), work))
+
+    # acks=False: faust keeps no books of its own, the lanes do
+    app.agent(app.topic(*topics, schema=_AsIs(), acks=False), name=name, concurrency=1)(run)
+
+
+async def _after(before: asyncio.Task[None] | None, work: Coroutine[Any, Any, None]) -> None:
+    try:
+        if before is not None and not before.done():
+            await asyncio.wait([before])
+    except BaseException:
+        work.close()
+        raise
+    await work
+
+
+async def _work(consumer: Consumer, chunk: Chunk, handle: Handle, retry: Retry, on_fatal: OnFatal) -> None:
+    async with consumer.handling():
+        failure = await _try(consumer, chunk, handle, retry)
+    if failure is not None:
+        called = on_fatal(failure)
+        if called is not None:
+            await called
+        await asyncio.Event().wait()  # to go on would skip the batch
+
+
+async def _try(consumer: Consumer, chunk: Chunk, handle: Handle, retry: Retry) -> BaseException | None:
+    clock = asyncio.get_running_loop().time
+    give_up, delay = clock() + retry.give_up_after, retry.first
+    while consumer.is_live(chunk) and consumer.flow_active:
+        try:
+            async with asyncio.timeout(retry.deadline):
+                await handle(chunk.batch)
+        except Exception as error:  # an agent's border: whatever it is, the batch is not done
+            if clock() >= give_up:
+                return error
+            batch = chunk.batch
+            log.warning(
+                "Batch of %s/%d at %d failed, tried again in %.1f s: %r",
+                *(batch.topic, batch.partition, batch.records[0].offset, delay, error),
+                exc_info=log.isEnabledFor(logging.DEBUG),
+            )
+            with suppress(TimeoutError):  # a rebalance or a stop ends the wait: the next owner tries again
+                await asyncio.wait_for(consumer.suspend_flow.wait(), delay)
+            delay = min(2 * delay, retry.longest)
+        else:
+            if consumer.is_live(chunk):
+                consumer.settle(chunk)
+            return None
+    return None
+
+
+class _AsIs(faust.Schema):  # type: ignore[misc]
+    """Hands a message's value to the agent untouched."""
+
+    def loads_key(self, *_: Any, **__: Any) -> None:
+        return None
+
+    def loads_value(self, _: Any, message: Any, **__: Any) -> Chunk:
+        chunk: Chunk = message.value
+        return chunk

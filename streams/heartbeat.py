@@ -1,0 +1,53 @@
+"""Who is at work: each worker says what it owns, in Redis, and is forgotten when it is silent."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from resegment.state.redis.errors import FAILURES, unavailable
+from resegment.state.redis.keys import workers_key
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+SILENT_AFTER = 10.0
+"""Seconds after which a worker that says nothing is taken for gone."""
+
+
+class Registry:
+    """This worker's entry."""
+
+    def __init__(self, client: Redis, prefix: str) -> None:
+        self._client, self._key = client, workers_key(prefix)
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+
+    async def report(self, partitions: Sequence[int], lag: Mapping[str, int]) -> None:
+        """Say what is owned and how far behind it is. Raises StoreUnavailable."""
+        entry = {"at": time.time(), "partitions": partitions, "lag": lag}
+        try:
+            answer: Any = self._client.hset(self._key, self.name, orjson.dumps(entry))
+            await answer
+        except FAILURES as error:
+            raise unavailable("report", error) from error
+
+    async def leave(self) -> None:
+        """Take the entry back; where Redis is away, silence says the same."""
+        try:
+            answer: Any = self._client.hdel(self._key, self.name)
+            await answer
+        except FAILURES:
+            return
+
+
+async def read_workers(client: Redis, prefix: str) -> dict[str, dict[str, Any]]:
+    """The workers that were heard of lately, by name."""
+    answer: Any = client.hgetall(workers_key(prefix))
+    entries = {name.decode(): orjson.loads(value) for name, value in (await answer).items()}
+    return {name: one for name, one in entries.items() if time.time() - one["at"] < SILENT_AFTER}

@@ -1,0 +1,1 @@
+"""Plain Kafka clients that know nothing of faust."""

@@ -1,0 +1,164 @@
+"""Reads a topic as people look at it: from somewhere to its end, then on; it commits nothing and joins no group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from resegment.errors import ResegmentError
+from resegment.streams.kafka.connectivity import find_refusal
+
+POLL_MS = 200
+"""How long one question for records may wait."""
+
+
+class TopicUnreadable(ResegmentError):
+    """The topic does not exist, or its brokers do not answer: `problem` says which."""
+
+    def __init__(self, topic: str, bootstrap: str, problem: str) -> None:
+        super().__init__(
+            f"topic {topic} cannot be read from {bootstrap}: {problem}",
+            remedy="Is a worker of this prefix running, or has one ever run? Check the prefix and the address.",
+        )
+        self.topic, self.bootstrap, self.problem = topic, bootstrap, problem
+
+
+class TopicReader:
+    """Some partitions of one topic, read once to the end and then followed. Raises `TopicUnreadable`."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, topic: str, bootstrap: str, patience: float) -> None:
+        self._consumer, self._topic = consumer, topic
+        self._bootstrap, self._patience = bootstrap, patience
+        self._tps: list[TopicPartition] = []
+        self._begins: dict[TopicPartition, int] = {}
+        self.skipped = 0
+        """Older records that `to_end` left out."""
+
+    async def begin(self, partitions: Collection[int] | None) -> None:
+        """Find the topic's partitions and their beginnings."""
+        # all topics: to ask for one that does not exist may create it
+        if self._topic not in await self._consumer.topics():
+            raise TopicUnreadable(self._topic, self._bootstrap, "there is no such topic")
+        first = TopicPartition(self._topic, 0)
+        self._consumer.assign([first])
+        await self._consumer.beginning_offsets(
+            [first]
+        )  # only then does the client know the topic's partitions
+        existing = self._consumer.partitions_for_topic(self._topic)
+        wanted = existing if partitions is None else existing & set(partitions)
+        self._tps = [TopicPartition(self._topic, number) for number in sorted(wanted)]
+        self._consumer.assign(self._tps)
+        self._begins = await self._consumer.beginning_offsets(self._tps)
+
+    @property
+    def oldest(self) -> int:
+        """The least offset that is still there, of all partitions."""
+        return min(self._begins.values(), default=0)
+
+    @property
+    def newest_beginning(self) -> int:
+        """The greatest offset at which a partition begins: 0 where nothing was ever removed."""
+        return max(self._begins.values(), default=0)
+
+    async def to_end(self, last: int | None = None) -> AsyncIterator[Sequence[ConsumerRecord]]:
+        """The records of each partition in order, up to where it ended when asked.
+
+        `last` leaves out all but so many of each partition.
+        """
+        ends = await self._find_ends()
+        left = {}
+        for tp in self._tps:
+            begin = self._begins[tp]
+            start = begin if last is None else max(begin, ends[tp] - last)
+            self.skipped += start - begin
+            self._consumer.seek(tp, start)
+            if start < ends[tp]:
+                left[tp] = ends[tp]
+        since = time.monotonic()
+        while left:
+            fetched = await self._consumer.getmany(*left, timeout_ms=POLL_MS)
+            for tp, records in fetched.items():
+                since = time.monotonic()
+                inside = [record for record in records if record.offset < left[tp]]
+                if inside:
+                    yield inside
+                if len(inside) < len(records):  # what came later is left to `follow`
+                    self._consumer.seek(tp, left[tp])
+            for tp, end in list(left.items()):
+                if await self._consumer.position(tp) >= end:
+                    del left[tp]
+            self._check_patience(since)
+
+    async def follow(self) -> AsyncIterator[Sequence[ConsumerRecord]]:
+        """What comes after that, as it comes; never ends."""
+        while True:
+            fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
+            for records in fetched.values():
+                yield records
+
+    async def ends(self) -> dict[int, int]:
+        """Where each partition ends: the offset of the record that comes next."""
+        return {tp.partition: end for tp, end in (await self._find_ends()).items()}
+
+    async def _find_ends(self) -> dict[TopicPartition, int]:
+        """Where each partition ends: fetch responses tell it rightly.
+
+        ListOffsets of the embedded broker tells one more than the base of the last batch.
+        """
+        told = await self._consumer.end_offsets(self._tps)
+        for tp in self._tps:
+            self._consumer.seek(tp, max(self._begins[tp], told[tp] - 1))
+        since = time.monotonic()
+        while any(self._consumer.highwater(tp) is None for tp in self._tps):
+            await self._consumer.getmany(timeout_ms=POLL_MS, max_records=1)
+            self._check_patience(since)
+        return {tp: max(told[tp], self._consumer.highwater(tp)) for tp in self._tps}
+
+    def _check_patience(self, since: float) -> None:
+        if time.monotonic() - since > self._patience:
+            problem = f"nothing came for {self._patience:.0f} s"
+            raise TopicUnreadable(self._topic, self._bootstrap, problem)
+
+
+async def has_records(bootstrap: str, topic: str, *, security: Mapping[str, Any] | None = None) -> bool:
+    """Whether anything was ever written to the topic. Raises TopicUnreadable."""
+    async with reading(bootstrap, topic, security=security) as reader:
+        return any((await reader.ends()).values())
+
+
+@asynccontextmanager
+async def reading(
+    bootstrap: str,
+    topic: str,
+    partitions: Collection[int] | None = None,
+    *,
+    patience: float = 20.0,
+    security: Mapping[str, Any] | None = None,
+) -> AsyncIterator[TopicReader]:
+    """A reader of the topic, of all its partitions or some; `patience`: seconds that a broker may be silent."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        client_id="resegment-look",
+        fetch_max_wait_ms=POLL_MS,
+        request_timeout_ms=int(patience * 1000),
+        **(security or {}),
+    )
+    reader = TopicReader(consumer, topic, bootstrap, patience)
+    try:
+        await consumer.start()
+        await reader.begin(partitions)
+        yield reader
+    except KafkaError as error:
+        refusal = await find_refusal(bootstrap, security or {})
+        raise TopicUnreadable(topic, bootstrap, refusal or str(error) or repr(error)) from error
+    finally:
+        with suppress(KafkaError, TimeoutError):
+            await consumer.stop()

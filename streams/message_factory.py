@@ -1,0 +1,103 @@
+"""Makes the messages of what the segmenter decides: segment changes, and what the router has to know beside them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+
+from resegment.agents.batch import Message
+from resegment.schemas.change import SegmentChange, StandingChange
+from resegment.schemas.fact import Fact
+from resegment.schemas.outgoing import CONTENT_TYPE, encode_change
+from resegment.schemas.routing import ROUTED_OUTCOMES, Outcome, RoutingEvent, Standing, encode_routing_event
+from resegment.schemas.segments import Holdout, read_share
+from resegment.segmentation.definition import Definition, Segment
+from resegment.segmentation.plays.rendering import cited_in, compile_play, render_play
+from resegment.streams.kafka.topics import Topics
+
+log = structlog.get_logger(__name__)
+
+_DRAWS: Final = 1 << 32
+
+
+class Announcer:
+    """See `resegment.agents.segmenter.Announce`."""
+
+    def __init__(self, definition: Definition, topics: Topics) -> None:
+        self._changes, self._routing = topics.segment_changes.name, topics.routing_events.name
+        self._plays = {name: compile_play(play) for name, play in definition.plays.items()}
+        self._routes = {
+            one.name: one.route.model_dump() if one.route else None for one in definition.segments
+        }
+        self._play_of = {one.name: one.play for one in definition.segments}
+        self._holdouts = {one.name: _salted(one) for one in definition.segments}
+        self._headers = [("content-type", CONTENT_TYPE)]
+
+    def change(self, change: SegmentChange) -> Message:
+        play, holdout = self._play_of.get(change.to), self._holdouts.get(change.to)
+        value = encode_change(
+            change,
+            play,
+            None if play is None else self._message(change, play),
+            self._routes,
+            holdout=holdout is not None and is_held_out(change.account, *holdout),
+        )
+        return Message(self._changes, change.account.encode(), value, self._headers)
+
+    def _message(self, change: SegmentChange, play: str) -> Mapping[str, Any]:
+        """The play as it is said to this account."""
+        compiled = self._plays[play]
+        if compiled.constant:
+            return compiled.plain
+        said = render_play(
+            compiled,
+            account=change.account,
+            segment=change.to,
+            values=change.values,
+            evidence=cited_in(change.reason) if compiled.asks_evidence else (),
+        )
+        if said.problems:
+            log.warning("texts left out", account=change.account, play=play, problems=said.problems)
+        return said.play
+
+    def standing(self, news: StandingChange) -> Message:
+        return tell(
+            self._routing,
+            Standing(
+                account=news.account, at=news.effective_at, standing=news.standing, sequence=news.sequence
+            ),
+        )
+
+    def outcome(self, fact: Fact) -> Message | None:
+        data = fact.data or {}
+        action, key = data.get("action"), data.get("idempotency_key")
+        if action not in ROUTED_OUTCOMES or fact.op == "retract":
+            return None
+        return tell(
+            self._routing,
+            Outcome(
+                account=fact.account,
+                at=fact.time,
+                action=action,
+                key=key if isinstance(key, str) else None,
+            ),
+        )
+
+
+def tell(topic: str, event: RoutingEvent) -> Message:
+    """The message of an event for the router."""
+    return Message(topic, event.account.encode(), encode_routing_event(event))
+
+
+def is_held_out(account: str, share: float, salt: str) -> bool:
+    """Whether an account is of the share that is not enrolled: the same always, for one salt."""
+    drawn = hashlib.blake2b(f"{salt}\0{account}".encode(), digest_size=4).digest()
+    return int.from_bytes(drawn, "big") < share * _DRAWS
+
+
+def _salted(segment: Segment) -> tuple[float, str] | None:
+    holdout: Holdout | None = segment.holdout
+    return None if holdout is None else (read_share(holdout.share), holdout.salt or segment.name)

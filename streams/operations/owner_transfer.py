@@ -1,0 +1,67 @@
+"""What each member owns, as the router's accounts say: for those who leave, and to set the store of owners right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from resegment.agents.batch import Publisher
+from resegment.schemas.routing import Reassign
+from resegment.state.redis.reader import PrefixReader
+from resegment.streams.message_factory import tell
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+
+class Assignments(NamedTuple):
+    """Keys of assignments: `open` ones with team and owner, and those under which accounts are `waiting`."""
+
+    open: dict[str, tuple[str, str]]
+    waiting: set[str]
+
+
+async def read_assignments(client: Redis, prefix: str, partitions: int) -> Assignments:
+    """All that the accounts hold of the store of owners. Raises BrokenState and StoreUnavailable."""
+    found = Assignments({}, set())
+    async for batch in PrefixReader(client, prefix, partitions).routings():
+        for _, state in batch:
+            one = state.enrolment
+            if one is not None and None not in (one.assignment, one.team, one.owner):
+                found.open[one.assignment or ""] = one.team or "", one.owner or ""
+            if state.decision == "waiting" and state.assignment is not None:
+                found.waiting.add(state.assignment)
+    return found
+
+
+class Portfolio:
+    """What a member owns; `topic` is where the router is told of it."""
+
+    def __init__(
+        self, member: str, client: Redis, prefix: str, partitions: int, publisher: Publisher, topic: str
+    ) -> None:
+        self.member = member
+        self.told: set[str] = set()
+        """The accounts that the router was told to give to others."""
+        self._client, self._prefix, self._partitions = client, prefix, partitions
+        self._publisher, self._topic = publisher, topic
+        self._events: set[tuple[str, str, str | None]] = set()
+
+    async def hand_over(self, at: int) -> int:
+        """Tell the router, at `at` (ms), to give to others what it was not told of yet; how many are still theirs.
+
+        Raises BrokenState, StoreUnavailable and PublishFailed.
+        """
+        theirs: set[str] = set()
+        async for batch in PrefixReader(self._client, self._prefix, self._partitions).routings():
+            found = {
+                (name, one.key, one.assignment)
+                for name, state in batch
+                if (one := state.enrolment) is not None and one.owner == self.member and one.team is not None
+            }
+            theirs |= {name for name, _, _ in found}
+            names = sorted({name for name, _, _ in found - self._events})
+            events = [Reassign(account=name, at=at, owner=self.member) for name in names]
+            await self._publisher.publish([tell(self._topic, one) for one in events])
+            self._events |= found
+            self.told.update(names)
+        return len(theirs)

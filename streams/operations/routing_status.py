@@ -1,0 +1,85 @@
+"""How routing stands at one look: its mode, the router's partitions, and the teams for which accounts wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from resegment.routing.policy import FIRST_MODE, mode_of
+from resegment.routing.teams import day_of
+from resegment.schemas.routing import Mode
+from resegment.schemas.times import format_instant
+from resegment.state.redis.owners import OwnerStore
+from resegment.state.redis.reader import PartitionLook, PrefixReader, add_sizes
+from resegment.streams.prefix import ROUTING
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+
+@dataclass(frozen=True, slots=True)
+class TeamLook:
+    """A team at one moment: how many accounts wait for it, and how many it was granted on that day (UTC)."""
+
+    waiting: int
+    granted_today: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingLook:
+    """Routing at one moment. `teams` are those with an account that waits, or was granted today, by name."""
+
+    mode: Mode = FIRST_MODE
+    partitions: Sequence[PartitionLook] = ()
+    teams: Mapping[str, TeamLook] = field(default_factory=dict)
+
+    @property
+    def decisions(self) -> dict[str, int]:
+        """Accounts by decision, the most frequent first."""
+        return {name: size for name, size in add_sizes(self.partitions).items() if size}
+
+
+async def look_at_routing(
+    client: Redis, reader: PrefixReader, held: Mapping[str, str], now: int | None
+) -> RoutingLook:
+    """Look at it; `held` is the record of the prefix, `now` (ms) the wall clock, None where time is that of the facts.
+
+    Raises StoreUnavailable.
+    """
+    partitions = await reader.look_at_routing(now)
+    clocks = [one.position.clock for one in partitions if one.position is not None]
+    today = day_of(max(clocks, default=0) if now is None else now)
+    owners = await OwnerStore(client, reader.prefix).look()
+    teams = {
+        name: TeamLook(team.waiting, team.granted.get(today, 0))
+        for name, team in sorted(owners.teams.items())
+    }
+    return RoutingLook(
+        mode_of(held.get(ROUTING)),
+        partitions,
+        {name: team for name, team in teams.items() if team.waiting or team.granted_today},
+    )
+
+
+def describe_routing_look(look: RoutingLook) -> dict[str, Any]:
+    """The look as plain JSON data, instants in RFC 3339."""
+    return {
+        "mode": look.mode,
+        "accounts": look.decisions,
+        "teams": [
+            {"team": name, "waiting": team.waiting, "granted_today": team.granted_today}
+            for name, team in look.teams.items()
+        ],
+        "partitions": [
+            {
+                "partition": one.number,
+                "clock": None if one.position is None else format_instant(one.position.clock),
+                "outbox": one.outbox,
+                "deadlines": one.deadlines,
+                "due": one.due,
+                "next_deadline": None if one.next_deadline is None else format_instant(one.next_deadline),
+            }
+            for one in look.partitions
+        ],
+    }

@@ -1,0 +1,1 @@
+"""Rebuild Redis from the log, and verify it against the log."""

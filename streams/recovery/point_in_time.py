@@ -1,0 +1,92 @@
+"""An account as it was: its facts in the log of `signals`, learned again up to an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+
+from resegment.errors import ResegmentError
+from resegment.schemas.fact import Fact, decode_fact
+from resegment.schemas.state import AccountState
+from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.engine import Engine
+from resegment.streams.kafka.topic_reader import reading
+
+Known = tuple[int, Fact]
+"""A fact and the instant (ms) from which on it was known: the partition's clock at its record."""
+
+
+class HistoryLost(ResegmentError):
+    """The log of `signals` does not give the account's present state: a part of its history is not there."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(
+            f"the log does not have the whole history of {account}",
+            remedy="Only now and later can be explained: leave --at out, or give recorded events with --events.",
+        )
+        self.account = account
+
+
+async def rewind(
+    engine: Engine,
+    name: str,
+    state: AccountState,
+    until: int,
+    *,
+    bootstrap: str,
+    topic: str,
+    partition: int,
+    security: Mapping[str, Any] | None = None,
+) -> Account:
+    """The account at `until` (ms), from the records of its partition of `signals`.
+
+    Raises HistoryLost where they do not lead to its present `state`, and TopicUnreadable.
+    """
+    known = await _read_known(name, bootstrap, topic, partition, security)
+    now = relearn(engine, name, known, last_touched(state))
+    if now.state.membership != state.membership:
+        raise HistoryLost(name)
+    return relearn(engine, name, known, until)
+
+
+def relearn(engine: Engine, name: str, known: Iterable[Known], until: int) -> Account:
+    """The account after what was known up to `until` (ms), itself included; facts in the order of the log."""
+    account = engine.open(name)
+    for at, together in groupby(known, key=itemgetter(0)):
+        if at > until:
+            break
+        engine.advance(account, at - 1)
+        engine.learn(account, [fact for _, fact in together], at)
+    if account.state.membership.segment is not None:
+        engine.advance(account, until)
+    return account
+
+
+def last_touched(state: AccountState) -> int:
+    """The instant (ms) of the latest fact or change of a state: from there on it can be judged as it is."""
+    return max([state.at, *(entry.known for entry in state.entries)])
+
+
+async def _read_known(
+    name: str, bootstrap: str, topic: str, partition: int, security: Mapping[str, Any] | None
+) -> list[Known]:
+    key, clock = name.encode(), 0
+    known: list[Known] = []
+    async with reading(bootstrap, topic, [partition], security=security) as reader:
+        async for records in reader.to_end():
+            for record in records:
+                clock = max(clock, record.timestamp)
+                if record.key == key and (fact := _decode(record.value)) is not None:
+                    known.append((clock, fact))
+    return known
+
+
+def _decode(value: bytes | None) -> Fact | None:
+    try:
+        return None if value is None else decode_fact(value)
+    except msgspec.DecodeError:  # a dead letter: the segmenter set it aside too
+        return None

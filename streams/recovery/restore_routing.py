@@ -1,0 +1,123 @@
+"""Gives the router of a rebuilt prefix its state back: from the changes and commands that are still in Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from resegment.agents.partition import digest_of
+from resegment.agents.router import Owned
+from resegment.routing.policy import Policy
+from resegment.routing.restore import Said, SaidEvent, restore
+from resegment.schemas.routing import ChangeEvent, decode_change
+from resegment.schemas.state import AccountState
+from resegment.schemas.times import parse_instant
+from resegment.streams.kafka.topic_reader import reading
+from resegment.streams.recovery.replay import Source, chunks
+
+_said: Final = msgspec.json.Decoder(SaidEvent)
+
+Taken = dict[str, tuple[str, str]]
+"""The keys under which owners have room taken, each with team and owner."""
+
+
+States = Callable[[Sequence[str]], Awaitable[Sequence[AccountState | None]]]
+"""Reads what the segmenter keeps of accounts."""
+
+
+async def restore_partition(
+    owned: Owned, policy: Policy, source: Source, group: str, states: States, *, log: str
+) -> Taken:
+    """Fill an empty partition of the router; nothing is commanded. Returns who owns what.
+
+    It stands where the group's committed offsets are: what was not routed before the loss is routed after it,
+    as the mode says. `log` names this incarnation of the topic of changes. Raises TopicUnreadable, StoreUnavailable.
+    """
+    number = owned.number
+    upto, side = await _committed(source, group, number)
+    changes, last = await _read_changes(source, number, upto)
+    said = await _read_said(source, number, changes)
+    clock = max((decided for _, decided in changes.values()), default=0)
+    await owned.take(log)
+    taken: Taken = {}
+    for names in chunks(sorted(changes.keys() | said.keys())):
+        accounts = await owned.accounts(names)
+        sizes: dict[str, int] = {}
+        found = await states(names)
+        for (name, account), state in zip(accounts.items(), found, strict=True):
+            change = changes[name][0] if name in changes else None
+            standing = None if state is None else state.standing
+            account.state = restore(change, said.get(name, ()), policy, clock, standing)
+            account.deadline = account.state.deadline or account.deadline
+            sizes[account.state.decision] = sizes.get(account.state.decision, 0) + 1
+            one = account.state.enrolment
+            if one is not None and one.assignment is not None:
+                taken[one.assignment] = one.team or "", one.owner or ""
+        await owned.commit(owned.position, accounts.values(), sizes=sorted(sizes.items()))
+    position = replace(owned.position, clock=clock, side=side)
+    if last is not None:
+        position = replace(position, offset=last.offset + 1, timestamp=last.timestamp, digest=digest_of(last))
+    await owned.commit(position, ())
+    return taken
+
+
+async def _committed(source: Source, group: str, number: int) -> tuple[int, int]:
+    """How far the group has come with a partition of changes, and of the events beside them."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=source.bootstrap, group_id=group, enable_auto_commit=False, **source.security
+    )
+    await consumer.start()
+    try:
+        topics = source.topics.segment_changes.name, source.topics.routing_events.name
+        first, second = [await consumer.committed(TopicPartition(topic, number)) for topic in topics]
+        return first or 0, second or 0
+    finally:
+        await consumer.stop()
+
+
+async def _read_changes(
+    source: Source, number: int, upto: int
+) -> tuple[dict[str, tuple[ChangeEvent, int]], ConsumerRecord | None]:
+    """The latest change of each account before an offset, when it was decided (ms), and the last record."""
+    latest: dict[str, tuple[ChangeEvent, int]] = {}
+    last: ConsumerRecord | None = None
+    async for record in _records(source, source.topics.segment_changes.name, number):
+        if record.offset >= upto:
+            break
+        last = record
+        try:
+            event = decode_change(record.value or b"")
+            decided = parse_instant(event.data.decided_at or event.data.effective_at)
+        except ValueError:  # a dead letter: the router set it aside too
+            continue
+        before = latest.get(event.data.account)
+        if before is None or before[0].data.sequence_number < event.data.sequence_number:
+            latest[event.data.account] = event, decided
+    return latest, last
+
+
+async def _read_said(
+    source: Source, number: int, changes: Mapping[str, tuple[ChangeEvent, int]]
+) -> dict[str, list[Said]]:
+    """The commands of each account but those that follow from a change which is still to be routed."""
+    said: dict[str, list[Said]] = {}
+    async for record in _records(source, source.topics.workflow_commands.name, number):
+        try:
+            one = _said.decode(record.value or b"").data
+        except ValueError:  # no command
+            continue
+        change = changes.get(one.account)
+        if change is None or one.cause["sequence_number"] <= change[0].data.sequence_number:
+            said.setdefault(one.account, []).append(one)
+    return said
+
+
+async def _records(source: Source, topic: str, number: int) -> Any:
+    async with reading(source.bootstrap, topic, [number], security=source.security) as reader:
+        async for records in reader.to_end():
+            for record in records:
+                yield record

@@ -1,0 +1,105 @@
+"""What people change about routing while workers run: its mode, and the lists of accounts never enrolled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from resegment.agents.batch import Publisher
+from resegment.errors import ResegmentError
+from resegment.routing.policy import Lists, Policy, mode_of
+from resegment.schemas.routing import Mode, Review
+from resegment.state.partition_store import StoreUnavailable
+from resegment.streams.kafka.publisher import PublishFailed
+from resegment.streams.message_factory import tell
+from resegment.streams.prefix import ROUTING, KeptList, keep_lists, read_lists, read_prefix, set_routing
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+log = structlog.get_logger(__name__)
+
+LOOKED_AT: Final = 2.0
+"""Seconds between two looks at the mode and the lists."""
+
+
+class Steering:
+    """Keeps a policy as people want it. `load` reads the lists; whom one comes to name, or no more, is reviewed."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        client: Redis,
+        prefix: str,
+        publisher: Publisher,
+        topic: str,
+        load: Callable[[], Lists],
+        now: Callable[[], int],
+    ) -> None:
+        self._policy, self._client, self._prefix = policy, client, prefix
+        self._publisher, self._topic, self._load, self._now = publisher, topic, load, now
+        self._moved: set[str] = set()
+        self._unkept = True
+
+    async def begin(self, mode: Mode | None) -> None:
+        """Set what is asked for, take what is there. Raises StoreUnavailable, and what `load` raises."""
+        if mode is not None:
+            await set_routing(self._client, self._prefix, mode)
+        self._policy.lists = await asyncio.to_thread(self._load)
+        await self._read_mode()
+
+    async def run(self) -> None:
+        """Look at both, again and again; what fails is done at the next look."""
+        while True:
+            with suppress(StoreUnavailable, PublishFailed):
+                await self.look()
+            await asyncio.sleep(LOOKED_AT)
+
+    async def look(self) -> None:
+        """Look once; the first time the lists may have changed while nobody looked.
+
+        Raises StoreUnavailable and PublishFailed.
+        """
+        await self._read_mode()
+        await self._reload()
+        if self._unkept:
+            await self._review()
+
+    async def _read_mode(self) -> None:
+        self._policy.mode = mode_of((await read_prefix(self._client, self._prefix)).get(ROUTING))
+
+    async def _reload(self) -> None:
+        """Read the lists again, and note whom they came to name, or no more."""
+        try:
+            lists = await asyncio.to_thread(self._load)
+        except ResegmentError as error:  # half written, or gone: the list that is known goes on
+            log.warning("a list cannot be read, the last one stays", reason=error.message)
+            return
+        before, self._policy.lists = self._policy.lists, lists
+        for name, accounts in lists.items():
+            self._moved |= set(accounts) ^ set(before.get(name, ()))
+        self._unkept |= bool(self._moved)
+
+    async def _review(self) -> None:
+        """Have reviewed who moved here, and since what is kept, and keep what is now.
+
+        Another worker may have kept it already, and an account's own worker may have decided by the old lists after
+        that. So each tells whom it saw move itself, and at its start who moved in the last change that is kept.
+        """
+        kept = await read_lists(self._client, self._prefix)
+        changed: dict[str, KeptList] = {}
+        moved = set(self._moved)
+        for name in {*kept, *self._policy.lists}:
+            now, was = frozenset(self._policy.lists.get(name, ())), kept.get(name, KeptList())
+            moved |= now ^ was.accounts | now ^ was.before
+            if now != was.accounts:
+                changed[name] = KeptList(now, was.accounts)
+        reviews = [Review(account=account, at=self._now()) for account in sorted(moved)]
+        await self._publisher.publish([tell(self._topic, one) for one in reviews])
+        await keep_lists(self._client, self._prefix, changed)
+        self._moved.clear()
+        self._unkept = False

@@ -1,0 +1,196 @@
+"""What the commands that look at a prefix judge and say, without one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from resegment.cli.operations.accounts import Order, arrange
+from resegment.cli.operations.changes import Feed
+from resegment.console.operations.changes import give_reason, render
+from resegment.console.operations.status import render as render_status
+from resegment.console.operations.status import spell_ranges
+from resegment.console.terminal import screen
+from resegment.state.partition_store import Position
+from resegment.state.redis.reader import PartitionLook, Place
+from resegment.streams.operations.dead_letters import LetterCount
+from resegment.streams.operations.overview import (
+    Overview,
+    WorkerLook,
+    describe_overview,
+    find_problems,
+    spell_length,
+)
+
+NOW = 1_800_000_000_000
+SECOND = 1_000
+
+
+def partition(number: int, **given: Any) -> PartitionLook:
+    plain = {
+        "position": Position(offset=5, clock=NOW - 60 * SECOND, commit=3),
+        "accounts": 10,
+        "sizes": {"hot": 4, "cold": 6},
+        "outbox": 0,
+        "waiting_since": None,
+        "deadlines": 2,
+        "due": 0,
+        "next_deadline": NOW + 60 * SECOND,
+    }
+    return PartitionLook(number=number, **{**plain, **given})
+
+
+def overview(*partitions: PartitionLook, owned: tuple[int, ...] | None = (0, 1), **given: Any) -> Overview:
+    workers = [] if owned is None else [WorkerLook("w1", owned, {"signals": 3}, SECOND)]
+    plain: dict[str, Any] = {"prefix": "p", "clock": "wall", "definition": "abc", "letters": LetterCount()}
+    return Overview(now=NOW, workers=workers, partitions=partitions, **{**plain, **given})
+
+
+def test_a_prefix_whose_partitions_are_owned_and_up_to_date_is_healthy() -> None:
+    assert find_problems(overview(partition(0), partition(1))) == []
+
+
+@pytest.mark.parametrize(
+    ("owned", "problem"),
+    [
+        (None, "no worker is running: events wait, and nobody is moved"),
+        ((0, 2), "partition 1 has no owner: events wait there"),
+        ((0,), "partitions 1 and 2 have no owner: events wait there"),
+        ((), "partitions 0, 1 and 2 have no owner: events wait there"),
+    ],
+)
+def test_partitions_without_an_owner_are_named(owned: tuple[int, ...] | None, problem: str) -> None:
+    assert find_problems(overview(partition(0), partition(1), partition(2), owned=owned)) == [problem]
+
+
+def test_an_outbox_is_stuck_when_its_oldest_commit_has_waited_for_long() -> None:
+    stuck = partition(1, outbox=12, waiting_since=NOW - 42 * SECOND)
+    busy = partition(0, outbox=900, waiting_since=NOW - 2 * SECOND)
+    assert find_problems(overview(busy, stuck)) == [
+        "the outbox of partition 1 is not emptying: 12 commits wait to be published, the oldest for 42 s"
+    ]
+
+
+def test_due_accounts_are_late_by_the_wall_clock_only() -> None:
+    late = partition(0, due=1, next_deadline=NOW - 180 * SECOND)
+    just = partition(1, due=1, next_deadline=NOW - SECOND)
+    assert find_problems(overview(late, just)) == [
+        "partition 0 decides late: 1 account is due, the first for 3 min"
+    ]
+    assert find_problems(overview(late, just, clock="facts")) == []
+
+
+def test_dead_letters_that_cannot_be_counted_are_a_problem_and_counted_ones_are_none() -> None:
+    assert find_problems(overview(partition(0), letters=LetterCount({"not-json": 3}))) == []
+    assert find_problems(overview(partition(0), letters=LetterCount(problem="no broker"))) == [
+        "the dead letters could not be counted: no broker"
+    ]
+
+
+def test_a_description_sums_segments_and_lag_and_gives_instants_as_text() -> None:
+    described = describe_overview(overview(partition(0), partition(1, position=None), owned=(0,)))
+    assert described["segments"] == {"cold": 12, "hot": 8}
+    assert described["lag"] == {"signals": 3}
+    assert described["healthy"] is False
+    assert [one["owner"] for one in described["partitions"]] == ["w1", None]
+    assert [one["clock"] for one in described["partitions"]] == ["2027-01-15T07:59:00Z", None]
+    orjson.dumps(described)
+
+
+@pytest.mark.parametrize("count", [1, 64])
+def test_what_is_wrong_stands_on_the_screen_however_many_partitions_there_are(count: int) -> None:
+    seen = overview(*(partition(number) for number in range(count)), owned=tuple(range(1, count)))
+    console = screen()
+    with console.capture() as captured:
+        console.print(render_status(seen))
+    assert "✗ partition 0 has no owner" in captured.get()
+    assert ("63 more have nothing waiting" in captured.get()) is (count == 64)
+
+
+@pytest.mark.parametrize(
+    ("ms", "spelt"),
+    [(0, "0 s"), (119_000, "119 s"), (120_000, "2 min"), (7_300_000, "2 h"), (5 * 86_400_000, "5 d")],
+)
+def test_lengths_are_spelt_in_the_greatest_unit_that_fits_twice(ms: int, spelt: str) -> None:
+    assert spell_length(ms) == spelt
+
+
+def test_ranges_are_spelt_short() -> None:
+    assert spell_ranges([7, 0, 1, 2]) == "0-2, 7"
+    assert spell_ranges([]) == ""
+
+
+def test_places_are_arranged_by_the_newest_or_by_name_up_to_a_limit() -> None:
+    places = [Place(1, "c", "s"), Place(3, "b", "s"), Place(3, "a", "s"), Place(2, "d", "s")]
+    assert [one.account for one in arrange(places, Order.entered, None)] == ["a", "b", "d", "c"]
+    assert [one.account for one in arrange(places, Order.entered, 2)] == ["a", "b"]
+    assert [one.account for one in arrange(places, Order.name, 3)] == ["a", "b", "c"]
+
+
+def change(number: int, account: str = "acme.com", **given: Any) -> dict[str, Any]:
+    return {
+        "account": account,
+        "sequence_number": number,
+        "from": "cold",
+        "to": "hot",
+        "effective_at": f"2026-01-{number:02}T00:00:00Z",
+        "cause": {"events": ["e1"]},
+        "reason": {"holds": []},
+        "supersedes": None,
+        "supersedes_to": None,
+        **given,
+    }
+
+
+def record(number: int, account: str = "acme.com", **given: Any) -> bytes:
+    return orjson.dumps({"id": f"{account}-{number}", "data": change(number, account, **given)})
+
+
+def test_a_change_that_was_published_twice_is_read_once_and_what_is_none_is_left_out() -> None:
+    feed = Feed()
+    found = feed.take([record(1), record(2), record(1), record(2), b"broken", None, b"7", b"{}", record(3)])
+    assert [one["sequence_number"] for one in found] == [1, 2, 3]
+
+
+def test_a_change_is_void_once_another_supersedes_it_even_where_that_one_is_filtered_out() -> None:
+    feed = Feed(segment="hot")
+    found = feed.take(
+        [record(1), record(2, to="warm", supersedes="acme.com-1", effective_at="2026-01-01T00:00:00Z")]
+    )
+    assert [(one["to"], one["void"]) for one in feed.arrange(found)] == [("hot", True)]
+
+
+def test_the_last_changes_are_those_that_took_effect_last() -> None:
+    feed = Feed(last=2)
+    found = feed.take([record(5, "b.com"), record(1, "a.com"), record(3, "c.com")])
+    assert [one["account"] for one in feed.arrange(found)] == ["c.com", "b.com"]
+
+
+def holding(test: str, *ids: str) -> dict[str, Any]:
+    evidence = [
+        {"id": name, "kind": "hiring", "time": "2026-01-01T00:00:00Z", "data": {"change": "opened"}}
+        for name in ids
+    ]
+    return {"test": test, "facts": len(ids), "evidence": evidence}
+
+
+def test_a_reason_begins_with_the_test_that_the_causing_event_made_true() -> None:
+    holds = [{"test": "employees >= 20", "value": 30}, holding("old", "e0"), holding("new", "e1", "e0")]
+    assert give_reason(change(1, reason={"holds": holds})) == (
+        "new: opened on 2026-01-01 and 1 more; old: opened on 2026-01-01 (+1)"
+    )
+
+
+def test_where_time_moved_an_account_the_reason_begins_with_what_ended() -> None:
+    reason = {"holds": [{"test": "employees >= 20", "value": 30}], "no_longer": ["hiring within 90d"]}
+    moved = change(1, cause={"deadline": "2026-01-01T00:00:00Z"}, reason=reason)
+    assert give_reason(moved) == "no longer hiring within 90d; employees >= 20: 30"
+
+
+def test_a_change_is_told_on_one_line_that_says_what_is_void_and_instead_of_what() -> None:
+    assert "cold → hot" in render(change(1)).plain
+    assert "void" in render(change(1), void=True).plain
+    assert "instead of warm" in render(change(1, supersedes="x", supersedes_to="warm")).plain
+    assert "first seen → hot" in render({**change(1), "from": None}).plain

@@ -1,0 +1,259 @@
+"""What people are told of routing: of one account, and of all."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import orjson
+import pytest
+from rich.console import RenderableType
+
+from resegment.cli.operations.routing import Decision as DecisionOption
+from resegment.cli.operations.routing import arrange
+from resegment.cli.options import RouteMode
+from resegment.console.operations.routing import render, render_accounts
+from resegment.console.operations.status import render as render_status
+from resegment.console.terminal import screen
+from resegment.routing.describe import DECISIONS, MEANINGS, MODES, advise, describe_routing, words_of
+from resegment.schemas.routing import Decision, Enrolment, Mode, RoutedState, Target, Way
+from resegment.schemas.times import parse_instant
+from resegment.state.partition_store import Position
+from resegment.state.redis.reader import PartitionLook
+from resegment.streams.operations.dead_letters import LetterCount
+from resegment.streams.operations.overview import (
+    Overview,
+    WorkerLook,
+    describe_overview,
+    find_notes,
+    find_problems,
+)
+from resegment.streams.operations.routing_status import RoutingLook, TeamLook
+
+SINCE = parse_instant("2026-03-02T08:00:00.123Z")
+NOON = parse_instant("2026-03-02T12:00:00Z")
+SECOND = 1_000
+
+
+def target(segment: str = "hot", workflow: str | None = "calls", *, is_first: bool = True) -> Target:
+    way = None if workflow is None else Way(workflow, team="sales")
+    return Target(
+        change="c1",
+        sequence=1,
+        effective_at=SINCE,
+        segment=segment,
+        is_first=is_first,
+        route=way,
+        play=None,
+        holdout=False,
+    )
+
+
+def state(decision: Decision, why: str = "", **given: Any) -> RoutedState:
+    return RoutedState(**{"target": target(), "decision": decision, "why": why, "since": SINCE, **given})
+
+
+def enrolment(**given: Any) -> Enrolment:
+    plain: dict[str, Any] = {"team": "sales", "owner": "ann"}
+    return Enrolment("k1", "calls", "hot", 1, SINCE, "stop", **{**plain, **given})
+
+
+@pytest.mark.parametrize(
+    ("routed", "words"),
+    [
+        (RoutedState(), "not enrolled: it has entered no segment yet"),
+        (
+            state("no-route", target=target("cold", None)),
+            "not enrolled: cold has no route, since 2026-03-02T08:00:00Z",
+        ),
+        (
+            state("suppressed", "customers"),
+            "not enrolled: suppressed (customers) since 2026-03-02T08:00:00Z",
+        ),
+        (state("holdout"), "not enrolled: held out of hot, to compare with, since 2026-03-02T08:00:00Z"),
+        (
+            state("quiet", "routing is none"),
+            "not enrolled: routing was none when it entered hot, since 2026-03-02T08:00:00Z",
+        ),
+        (
+            state("quiet", "routing is changed"),
+            "not enrolled: hot is its first segment and routing was changed, since 2026-03-02T08:00:00Z",
+        ),
+        (
+            state("never-again", "it has been in calls"),
+            "not enrolled: it has been in calls, which takes nobody twice, since 2026-03-02T08:00:00Z",
+        ),
+        (
+            state("cooldown", "until 2026-04-01T08:00:00Z"),
+            (
+                "not enrolled: it left calls too lately, until 2026-04-01T08:00:00Z it cools down, "
+                "since 2026-03-02T08:00:00Z"
+            ),
+        ),
+        (
+            state("waiting", "sales takes no more today; 3 come before"),
+            (
+                "not enrolled yet: waiting for calls since 2026-03-02T08:00:00Z "
+                "(sales takes no more today; 3 come before)"
+            ),
+        ),
+        (state("rejected", "ann"), "not enrolled: rejected by ann since 2026-03-02T08:00:00Z"),
+        (
+            state("enrolled", "ann", enrolment=enrolment()),
+            "enrolled in calls since 2026-03-02T08:00:00Z, owner ann of sales",
+        ),
+        (
+            state("enrolled", "ann", enrolment=enrolment(accept_by=NOON)),
+            "enrolled in calls since 2026-03-02T08:00:00Z, owner ann of sales, accept by 2026-03-02T12:00:00Z",
+        ),
+        (
+            state("enrolled", "ann", enrolment=enrolment(accept_by=NOON, answer="accepted")),
+            "enrolled in calls since 2026-03-02T08:00:00Z, owner ann of sales, accepted",
+        ),
+        (
+            state("enrolled", "ann", enrolment=enrolment(accept_by=NOON, answer="escalated")),
+            (
+                "enrolled in calls since 2026-03-02T08:00:00Z, owner ann of sales, "
+                "not accepted by 2026-03-02T12:00:00Z: escalated"
+            ),
+        ),
+        (
+            state("enrolled", "sales", enrolment=enrolment(owner="sales")),
+            "enrolled in calls since 2026-03-02T08:00:00Z, owner sales",
+        ),
+        (
+            state("enrolled", enrolment=enrolment(owner=None, team=None)),
+            "enrolled in calls since 2026-03-02T08:00:00Z",
+        ),
+    ],
+)
+def test_how_an_account_is_routed_is_one_sentence(routed: RoutedState, words: str) -> None:
+    assert words_of(routed) == words
+    assert describe_routing(routed)["text"] == words
+
+
+def test_every_decision_and_mode_has_words_and_can_be_asked_for() -> None:
+    assert set(MEANINGS) == set(get_args(Decision))
+    assert set(MODES) == {one.value for one in RouteMode} == set(get_args(Mode))
+    assert {one.value for one in DecisionOption} == set(DECISIONS)
+    for decision in DECISIONS:
+        assert "since 2026-03-02" in words_of(state(decision))
+
+
+def test_an_account_is_described_by_where_it_is_or_else_by_where_it_is_to_go() -> None:
+    described = describe_routing(state("enrolled", "ann", enrolment=enrolment(accept_by=NOON)))
+    described.pop("text")
+    assert described == {
+        "decision": "enrolled",
+        "why": "ann",
+        "since": "2026-03-02T08:00:00.123Z",
+        "segment": "hot",
+        "workflow": "calls",
+        "team": "sales",
+        "owner": "ann",
+        "accept_by": "2026-03-02T12:00:00Z",
+        "answer": None,
+    }
+    waits = describe_routing(state("waiting"))
+    assert (waits["workflow"], waits["team"], waits["owner"]) == ("calls", "sales", None)
+    assert describe_routing(RoutedState())["since"] is None
+
+
+def test_accounts_are_listed_with_the_newest_decision_first() -> None:
+    old, new = state("quiet", since=SINCE - SECOND), state("quiet")
+    rows = [("b.com", old), ("c.com", new), ("a.com", old)]
+    assert [name for name, _ in arrange(rows, None)] == ["c.com", "a.com", "b.com"]
+    assert [name for name, _ in arrange(rows, 2)] == ["c.com", "a.com"]
+
+
+def shown(renderable: RenderableType) -> str:
+    console = screen()
+    console.width = 150
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get()
+
+
+def test_a_listed_account_has_its_workflow_and_owner_or_why_it_has_none() -> None:
+    rows = [
+        ("a.com", state("enrolled", "ann", enrolment=enrolment())),
+        ("b.com", state("suppressed", "[customers]")),
+    ]
+    _, _, first, second = shown(render_accounts(rows)).splitlines()
+    assert first.split() == ["a.com", "enrolled", "2026-03-02T08:00:00Z", "calls", "ann"]
+    assert second.split() == ["b.com", "suppressed", "2026-03-02T08:00:00Z", "calls", "[customers]"]
+
+
+def router(number: int, **given: Any) -> PartitionLook:
+    plain = {
+        "position": Position(offset=5, clock=NOON, commit=3),
+        "accounts": 10,
+        "sizes": {"quiet": 4, "enrolled": 6, "waiting": 0},
+        "outbox": 0,
+        "waiting_since": None,
+        "deadlines": 0,
+        "due": 0,
+        "next_deadline": None,
+    }
+    return PartitionLook(number=number, **{**plain, **given})
+
+
+def overview(*partitions: PartitionLook, mode: Mode = "changed", clock: str = "wall") -> Overview:
+    return Overview(
+        prefix="p",
+        clock=clock,
+        definition="abc",
+        now=NOON,
+        workers=[WorkerLook("w1", (0, 1), {}, SECOND)],
+        partitions=[],
+        letters=LetterCount(),
+        routing=RoutingLook(mode, partitions, {"sales": TeamLook(1_234, 50)}),
+    )
+
+
+def test_accounts_by_decision_are_those_of_all_partitions() -> None:
+    assert overview(router(0), router(1)).routing.decisions == {"enrolled": 12, "quiet": 8}
+
+
+def test_where_nobody_is_enrolled_by_the_mode_it_is_said_how_that_ends() -> None:
+    assert advise("changed", 0) is None
+    assert advise("none", 0) == (
+        "nothing is enrolled yet: once your accounts are loaded, `resegment routing set changed`"
+    )
+    assert advise("none", 5) == "nobody more is enrolled: `resegment routing set changed` goes on"
+
+
+def test_a_mode_of_none_is_a_note_and_no_problem() -> None:
+    quiet = overview(router(0), mode="none")
+    assert find_problems(quiet) == []
+    assert len(find_notes(quiet)) == 1
+    assert find_notes(overview(router(0))) == []
+    assert "! nobody more is enrolled" in shown(render_status(quiet))
+
+
+def test_the_routers_outbox_and_lateness_are_problems_as_the_segmenters_are() -> None:
+    stuck = router(0, outbox=1, waiting_since=NOON - 42 * SECOND)
+    late = router(1, due=2, next_deadline=NOON - 180 * SECOND)
+    assert find_problems(overview(stuck, late)) == [
+        "the router's outbox of partition 0 is not emptying: 1 commit waits to be published, the oldest for 42 s",
+        "the router of partition 1 decides late: 2 accounts are due, the first for 3 min",
+    ]
+    assert find_problems(overview(late, clock="facts")) == []
+
+
+def test_status_has_the_mode_the_decisions_and_what_waits() -> None:
+    one = overview(router(0), router(1))
+    output = shown(render_status(one))
+    for part in ("Routing changed: accounts are enrolled when they move", "enrolled", "sales", "1,234"):
+        assert part in output
+    described = orjson.loads(orjson.dumps(describe_overview(one)))
+    assert described["notes"] == []
+    routing = described["routing"]
+    assert (routing["mode"], routing["accounts"]) == ("changed", {"enrolled": 12, "quiet": 8})
+    assert routing["teams"] == [{"team": "sales", "waiting": 1_234, "granted_today": 50}]
+    assert [one["partition"] for one in routing["partitions"]] == [0, 1]
+
+
+def test_what_is_shown_of_routing_says_what_each_decision_means() -> None:
+    output = shown(render(overview(router(0), mode="none").routing))
+    assert "Routing none: nobody is enrolled" in output
+    assert MEANINGS["quiet"] in output

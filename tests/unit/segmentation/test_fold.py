@@ -1,0 +1,97 @@
+"""What an account forgets, and what it must not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from resegment.schemas.fact import Fact
+from resegment.schemas.state import decode_state
+from resegment.segmentation.definition import read_definition
+from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.engine import Engine
+from resegment.segmentation.evaluation.program import Limits, Program
+
+DAY = 86_400_000
+FILE = """
+version: 1
+segments:
+  - name: taken
+    when: {WHEN}
+    play: p
+    route: {workflow: a}
+fallback: {name: rest, play: p, route: {workflow: b}}
+plays:
+  p: {message: {pain: x, value_prop: x, proof_points: [x]}, channels: {primary: email}}
+"""
+
+
+def engine(when: str, facts: int = 2_000) -> Engine:
+    definition = read_definition([("segments.yaml", FILE.replace("{WHEN}", when))])
+    return Engine(Program(definition, Limits(facts=facts)))
+
+
+def fact(fact_id: str, day: int, kind: Any = "funding", op: Any = "assert", **given: Any) -> Fact:
+    record = given.pop("record", fact_id)
+    return Fact(
+        account="acme.com", kind=kind, id=fact_id, source="/s", record=record, op=op,
+        time=day * DAY, recorded=day * DAY, data=given,
+    )  # fmt: skip
+
+
+def learn(judge: Engine, account: Account, day: int, *facts: Fact) -> str | None:
+    judge.advance(account, day * DAY - 1)
+    judge.learn(account, facts, day * DAY)
+    return account.state.membership.segment
+
+
+@pytest.mark.parametrize(
+    ("when", "kind", "data"),
+    [
+        ("{event: funding, where: {round: seed}}", "funding", {"round": "seed"}),
+        ("{employees: {gte: 50}}", "firmographic", {"employees": 60}),
+        ("{technologies: {has_any: [crm]}}", "tech", {"change": "added", "technology": "crm"}),
+    ],
+)
+@pytest.mark.parametrize("revision", ["retracted", "corrected"])
+def test_a_redelivery_brings_nothing_back_however_late(
+    when: str, kind: str, data: dict[str, Any], revision: str
+) -> None:
+    judge = engine(when)
+    account = judge.open("acme.com")
+    original = fact("a", 0, kind, **data)
+    assert learn(judge, account, 0, original) == "taken"
+    op = "retract" if revision == "retracted" else "assert"
+    other: dict[str, Any] = {"round": "grant"} if kind == "funding" else {}
+    assert learn(judge, account, 1, fact("b", 1, kind, op, record="a", **other)) == "rest"
+    for day in range(2, 202):
+        learn(judge, account, day, fact(f"n{day}", day, "strategy", theme="x"))
+    assert learn(judge, account, 300, original) == "rest"
+
+
+def test_what_can_count_no_more_is_forgotten() -> None:
+    judge = engine("{event: funding, within: 30d}")
+    account = judge.open("acme.com")
+    for day in range(400):
+        learn(judge, account, day, fact(f"f{day}", day, round="seed"))
+    assert len(account.state.entries) < 80
+
+
+def test_a_fact_that_the_cap_drops_counts_no_more_at_once() -> None:
+    judge = engine("{event: funding, count: {gte: 4}}", facts=3)
+    account = judge.open("acme.com")
+    for day in range(6):
+        learn(judge, account, day, fact(f"f{day}", day, round="seed"))
+    again = judge.open("acme.com", decode_state(judge.encode(account)))
+    assert learn(judge, again, 7, fact("x", 7, "strategy")) == account.state.membership.segment == "rest"
+    assert judge.dropped == account.state.dropped == 3
+
+
+def test_the_cap_spares_the_snapshot_that_gives_an_attribute_its_value() -> None:
+    judge = engine("{employees: {gte: 50}}", facts=3)
+    account = judge.open("acme.com")
+    learn(judge, account, 0, fact("first", 0, "firmographic", employees=60))
+    for day in range(1, 8):
+        segment = learn(judge, account, day, fact(f"n{day}", day, "firmographic", name=f"Name {day}"))
+    assert segment == "taken"

@@ -1,0 +1,103 @@
+"""The engine against the oracle, and the live path against the engine: not one difference is allowed.
+
+`RESEGMENT_SEEDS` sets how many generated pairs of a segments file and a stream are tried.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from functools import lru_cache
+from typing import Any
+
+import pytest
+
+from resegment.identity.domains import registrable_domain
+from resegment.schemas.fact import Fact
+from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.inspection.backtest import backtest, order_of_delivery
+from tests.builders import Json, Move, Rig, definition_of, facts_of, moves, run, signals, ticking
+from tests.oracle import generate as generator
+from tests.oracle.cases import CASES, Case
+from tests.oracle.naive import history
+
+SEEDS = int(os.environ.get("RESEGMENT_SEEDS", "150"))
+CHUNK = 25
+MONTHS = 100 * 86_400_000
+
+generate = lru_cache(maxsize=None)(
+    generator.generate
+)  # it takes most of the time, and gives every test the same
+chunks = pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+
+
+def judged(file: Json, facts: list[Fact], until: int | None = None) -> list[Move]:
+    program = Program(definition_of(file))
+    return moves(change for _, changes in backtest(program, facts, until) for change in changes)
+
+
+def by_definition(file: Json, events: list[dict[str, Any]], until: int | None = None) -> list[Move]:
+    changes = history(file, events, until)
+    named = [(registrable_domain(one.account), one.from_, one.to, one.effective_at) for one in changes]
+    return sorted(named, key=lambda move: (move[3], move[0]))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_engine_agrees_that(case: Case) -> None:
+    assert judged(case.file, facts_of(case.events), case.until) == [tuple(one) for one in case.expected]
+
+
+@chunks
+def test_the_engine_finds_the_changes_that_the_definition_of_the_language_gives(first: int) -> None:
+    for seed in range(first, first + CHUNK):
+        file, events = generate(seed)
+        assert judged(file, facts_of(events)) == by_definition(file, events), seed
+
+
+@chunks
+async def test_the_live_path_finds_the_changes_that_a_backtest_gives(first: int) -> None:
+    for seed in range(first, first + CHUNK):
+        file, events = generate(seed)
+        facts, draw = facts_of(events), random.Random(seed)
+        until = max(fact.recorded for fact in facts) + MONTHS
+        records = signals(order_of_delivery(facts))
+        batches = []
+        while records:
+            taken = draw.randint(1, 8)
+            batches.append(records[:taken])
+            records = records[taken:]
+        offset = batches[-1][-1].offset
+        batches.append([ticking(offset + 1, until - draw.randint(0, MONTHS)), ticking(offset + 2, until)])
+        rig = await run(Rig(file, cached_accounts=draw.choice([0, 1, 50])), batches)
+        assert rig.net == judged(file, facts, until), seed
+        numbers = [(one.account, one.sequence_number) for one in rig.changes]
+        assert len(set(numbers)) == len(numbers), seed
+
+
+def without_hold(file: Json) -> Json:
+    return {**file, "segments": [{k: v for k, v in one.items() if k != "hold"} for one in file["segments"]]}
+
+
+def standing(net: list[Move], accounts: set[str]) -> dict[str, tuple[str, int]]:
+    """Where each account is in the end."""
+    last = {account: to for account, _, to, _ in net}
+    assert set(last) == accounts
+    return last  # type: ignore[return-value]
+
+
+@chunks
+async def test_the_order_and_number_of_deliveries_make_no_difference_to_where_accounts_end(
+    first: int,
+) -> None:
+    for seed in range(first, first + CHUNK):
+        file, events = generate(seed)
+        file, draw = without_hold(file), random.Random(seed)
+        facts = order_of_delivery(facts_of(events))
+        until = max(fact.recorded for fact in facts) + draw.choice([0, 1, MONTHS])
+        doubled = draw.sample([*facts, *facts], k=2 * len(facts))
+        records = signals(doubled)
+        cut = draw.randint(0, len(records))
+        batches = [part for part in (records[:cut], records[cut:], [ticking(len(records), until)]) if part]
+        rig = await run(Rig(file), batches)
+        accounts = {fact.account for fact in facts}
+        assert standing(rig.net, accounts) == standing(judged(file, facts, until), accounts), seed

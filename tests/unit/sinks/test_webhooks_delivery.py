@@ -1,0 +1,429 @@
+"""How commands are brought to an endpoint: in order, again and again, and not for ever. The clock is a made-up one."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resegment.agents.batch import Batch, Message, RecordedMessage
+from resegment.agents.circuit_breaker import PEEK, Breaker
+from resegment.agents.dead_letters import read_letter, revive
+from resegment.agents.delivery import (
+    BURIAL_WAIT,
+    GRACE,
+    MOST_ASKED,
+    Answer,
+    Courier,
+    EndpointGone,
+    Job,
+    backoff,
+    judge,
+    read_command,
+    wants,
+)
+from resegment.agents.keyed_queue import Lanes
+from resegment.errors import RefusedEvent
+from resegment.sinks.webhook.endpoints import Endpoint
+from resegment.streams.consumer.window import Window
+from resegment.streams.kafka.publisher import PublishFailed
+
+START = 1_700_000_000.0
+HOUR = 3600.0
+
+
+class Clock:
+    """Time that passes only where somebody sleeps, and nobody has anything else to do."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.slept: list[float] = []
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._number = count()
+
+    def time(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self.now + seconds, next(self._number), wake))
+        await wake
+
+    async def run(self, holds: Callable[[], bool]) -> None:
+        """Let time pass until it holds."""
+        for _ in range(20_000):
+            for _ in range(20):
+                await asyncio.sleep(0)
+            if holds():
+                return
+            assert self._sleepers, "nobody sleeps, and nothing happens"
+            at, _, wake = heapq.heappop(self._sleepers)
+            self.now = max(self.now, at)
+            if not wake.done():
+                wake.set_result(None)
+        raise AssertionError("it never holds")
+
+
+class Sink:
+    """An endpoint in memory: `answer` says what it answers to the n-th request for an id."""
+
+    def __init__(self, answer: Callable[[str, int], Answer]) -> None:
+        self.answer = answer
+        self.asked: dict[str, int] = defaultdict(int)
+        self.taken: list[str] = []
+        self.at_once = self.most_at_once = 0
+
+    async def send(self, message: str, body: bytes) -> Answer:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(0)
+        self.at_once -= 1
+        self.asked[message] += 1
+        answer = self.answer(message, self.asked[message])
+        if answer.status == 200:
+            self.taken.append(message)
+        return answer
+
+
+class Letters:
+    """A publisher in memory that fails as often as it is told."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.messages: list[Message] = []
+        self.failures = failures
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise PublishFailed(["dead-letters"], TimeoutError())
+        self.messages += messages
+
+
+def record(
+    offset: int = 0, account: str = "acme.com", *, only: str | None = None, age: float = 0.0, **data: Any
+) -> RecordedMessage:
+    message = f"{account}-{offset}"
+    told = {"workflow": "crm", "action": "enroll", **data}
+    value = orjson.dumps({"id": message, "subject": account, "data": told})
+    headers = [] if only is None else [("endpoint", only.encode())]
+    return RecordedMessage(offset, int((START - age) * 1000), account.encode(), value, headers)
+
+
+def job(one: RecordedMessage, entered: float = START) -> Job:
+    return Job(read_command(one), Batch("commands", 3, [one]), one, entered)
+
+
+def endpoint(**given: Any) -> Endpoint:
+    return Endpoint.model_validate({"url": "https://example.com/", "secrets": [{"env": "A"}], **given})
+
+
+class Setting:
+    """A courier and what is around it."""
+
+    def __init__(self, answer: Callable[[str, int], Answer], *, failures: int = 0, **given: Any) -> None:
+        self.clock, self.sink, self.letters = Clock(), Sink(answer), Letters(failures)
+        self.endpoint = endpoint(**given)
+        self.outcomes: list[str] = []
+        self.courier = Courier(
+            "crm",
+            self.endpoint,
+            self.sink,
+            publisher=self.letters,
+            dead_letters="dead-letters",
+            told=lambda _job, outcome, _answer: self.outcomes.append(outcome),
+            now=self.clock.time,
+            sleep=self.clock.sleep,
+            chance=lambda: 1.0,
+        )
+
+    async def work(self, records: Sequence[RecordedMessage]) -> list[Job]:
+        """Have all of them settled, and return them as they were."""
+        settled: list[Job] = []
+        lanes = Lanes(
+            self.courier.attempt,
+            settled.append,
+            concurrency=self.endpoint.concurrency,
+            sleep=self.clock.sleep,
+        )
+        for one in records:
+            lanes.put(job(one, self.clock.now))
+        await self.clock.run(lambda: lanes.failure is not None or len(settled) == len(records))
+        await lanes.close(0)
+        if lanes.failure is not None:
+            raise lanes.failure
+        return settled
+
+    def letter(self) -> dict[str, Any]:
+        (message,) = self.letters.messages
+        return dict(read_letter(message.headers, message.key, message.value))
+
+
+def always(status: int | None, retry_after: float | None = None) -> Callable[[str, int], Answer]:
+    return lambda _message, _number: Answer(status, None if status else "it hung up", retry_after)
+
+
+# What an answer means
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        *((status, "delivered") for status in (200, 201, 202, 204, 299)),
+        *((status, "retry") for status in (None, 408, 425, 429, 500, 502, 503, 504, 599)),
+        *((status, "refused") for status in (301, 302, 307, 308, 400, 401, 403, 404, 413, 422)),
+        (410, "gone"),
+    ],
+)
+def test_an_answer_means(status: int | None, verdict: str) -> None:
+    assert judge(Answer(status)) == verdict
+
+
+def test_the_wait_doubles_up_to_the_longest_and_chance_has_a_say() -> None:
+    one = endpoint(first_wait="2s", longest_wait="1m")
+    assert [backoff(attempt, one, lambda: 1.0) for attempt in (1, 2, 3, 6, 7, 10_000)] == [
+        2,
+        4,
+        8,
+        60,
+        60,
+        60,
+    ]
+    assert backoff(5, one, lambda: 0.25) == 8
+    assert backoff(5, one, lambda: 0.0) == 0
+
+
+# One command
+
+
+async def test_a_command_is_tried_until_it_is_taken() -> None:
+    setting = Setting(lambda _, number: Answer(200 if number == 4 else 500))
+    await setting.work([record()])
+    assert setting.outcomes == ["retried", "retried", "retried", "delivered"]
+    assert setting.clock.now - START == 1 + 2 + 4
+    assert not setting.letters.messages
+
+
+@pytest.mark.parametrize("status", [400, 302])
+async def test_a_refusal_is_a_dead_letter_at_once(status: int) -> None:
+    setting = Setting(always(status))
+    await setting.work([record(17)])
+    letter = setting.letter()
+    assert (letter["reason"], letter["endpoint"], letter["id"]) == (
+        "undeliverable",
+        "crm",
+        "commands:3:17:crm",
+    )
+    assert f"status {status}" in letter["message"]
+    assert setting.clock.now == START
+
+
+async def test_what_cannot_be_delivered_in_time_is_a_dead_letter() -> None:
+    setting = Setting(always(None), give_up_after="2h", open_after=1000)
+    await setting.work([record()])
+    assert setting.clock.now - START == 2 * HOUR
+    assert "it hung up" in setting.letter()["message"]
+
+
+async def test_an_old_command_is_tried_for_a_while_where_the_endpoint_fails_only_now() -> None:
+    setting = Setting(always(500))
+    await setting.work([record(age=72 * HOUR)])
+    assert setting.clock.now - START == GRACE
+    assert setting.sink.asked["acme.com-0"] > 3
+
+
+async def test_the_backlog_of_an_endpoint_that_has_long_been_failing_is_buried_quickly() -> None:
+    setting = Setting(always(500), concurrency=1)
+    await setting.work([record(number, f"a{number}.com", age=72 * HOUR) for number in range(50)])
+    assert len(setting.letters.messages) == 50
+    assert setting.clock.now - START < 2 * GRACE
+
+
+async def test_a_dead_letter_that_cannot_be_published_is_published_later_and_nothing_is_sent_again() -> None:
+    setting = Setting(always(404), failures=3)
+    await setting.work([record()])
+    assert setting.sink.asked["acme.com-0"] == 1
+    assert setting.clock.slept == [BURIAL_WAIT] * 3
+    assert len(setting.letters.messages) == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_an_endpoint_gets_the_time_it_asks_for(status: int) -> None:
+    setting = Setting(lambda _, number: Answer(200) if number > 1 else Answer(status, retry_after=90.0))
+    await setting.work([record()])
+    assert setting.clock.now - START == 90
+
+
+async def test_while_an_endpoint_asks_for_patience_nothing_is_sent_to_it() -> None:
+    setting = Setting(
+        lambda message, number: (
+            Answer(429, retry_after=60.0) if message == "a.com-0" and number == 1 else Answer(200)
+        ),
+        concurrency=1,
+    )
+    await setting.work([record(0, "a.com"), record(1, "b.com")])
+    assert setting.clock.now - START == 60
+    assert setting.sink.taken == ["b.com-1", "a.com-0"]
+
+
+async def test_it_does_not_get_any_time_it_asks_for() -> None:
+    setting = Setting(lambda _, number: Answer(200) if number > 1 else Answer(429, retry_after=1e9))
+    await setting.work([record()])
+    assert setting.clock.now - START == MOST_ASKED
+
+
+async def test_an_endpoint_that_is_gone_ends_it_and_nothing_is_buried() -> None:
+    setting = Setting(always(410))
+    with pytest.raises(EndpointGone, match="crm"):
+        await setting.work([record()])
+    assert not setting.letters.messages
+
+
+# Order
+
+
+@given(
+    st.lists(st.integers(0, 4), min_size=1, max_size=40),
+    st.integers(1, 6),
+    st.integers(0, 2**32),
+)
+async def test_commands_of_an_account_are_taken_in_their_order_whatever_fails(
+    accounts: list[int], concurrency: int, seed: int
+) -> None:
+    def answer(message: str, number: int) -> Answer:
+        fate = hash((message, number, seed)) % 5
+        return Answer((200, 200, 500, 404, None)[fate], problem="it hung up")
+
+    setting = Setting(answer, concurrency=concurrency)
+    records = [record(number, f"a{account}.com") for number, account in enumerate(accounts)]
+    settled = await setting.work(records)
+    for account in set(accounts):
+        name = f"a{account}.com"
+        assert [one.record.offset for one in settled if one.command.account == name] == [
+            number for number, other in enumerate(accounts) if other == account
+        ]
+    assert setting.sink.most_at_once <= concurrency
+    assert len(setting.sink.taken) + len(setting.letters.messages) == len(records)
+    assert len(setting.sink.taken) == len(set(setting.sink.taken))
+
+
+async def test_a_command_that_fails_keeps_those_of_its_account_waiting_and_no_others() -> None:
+    setting = Setting(
+        lambda message, number: Answer(500 if message == "a.com-0" and number < 4 else 200), concurrency=1
+    )
+    await setting.work([record(0, "a.com"), record(1, "a.com"), record(2, "b.com"), record(3, "c.com")])
+    assert setting.sink.taken == ["b.com-2", "c.com-3", "a.com-0", "a.com-1"]
+
+
+@given(st.permutations(range(12)))
+def test_only_what_is_settled_without_a_gap_may_be_committed(order: list[int]) -> None:
+    window = Window(0)
+    for offset in range(12):
+        window.add(offset)
+    done: set[int] = set()
+    for offset in order:
+        window.settle(offset)
+        done.add(offset)
+        assert window.position == next(number for number in range(13) if number not in done)
+    assert window.held == 0
+
+
+# The breaker
+
+
+def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_probe_through() -> None:
+    breaker = Breaker(3, pause=30, longest=100)
+    breaker.fail(0)
+    breaker.fail(1)
+    breaker.succeed()
+    breaker.fail(2)
+    breaker.fail(3)
+    assert breaker.ask(3) == 0
+    breaker.fail(4)
+    assert (breaker.state, breaker.ask(4), breaker.ask(24)) == ("open", 30, 10)
+    assert breaker.ask(34) == 0
+    assert breaker.state == "half-open"
+    assert breaker.ask(34) == PEEK, "one probe at a time"
+    breaker.succeed()
+    assert (breaker.state, breaker.ask(35)) == ("closed", 0)
+
+
+def test_a_breaker_whose_probes_fail_waits_ever_longer_up_to_a_limit() -> None:
+    breaker = Breaker(1, pause=30, longest=100)
+    breaker.fail(0)
+    now, pauses = 0.0, []
+    for _ in range(4):
+        pauses.append(breaker.ask(now))
+        now += pauses[-1]
+        assert breaker.ask(now) == 0
+        breaker.fail(now)
+    assert pauses == [30, 60, 100, 100]
+
+
+def test_a_probe_that_is_broken_off_leaves_room_for_another() -> None:
+    breaker = Breaker(1, pause=30, longest=100)
+    breaker.fail(0)
+    assert breaker.ask(30) == 0
+    breaker.abandon()
+    assert breaker.ask(30) == 0
+
+
+async def test_an_endpoint_that_is_down_is_asked_by_one_probe_at_a_time() -> None:
+    down_until = START + 600
+    setting = Setting(lambda *_: Answer(500 if setting.clock.now < down_until else 200), concurrency=8)
+    records = [record(number, f"a{number}.com") for number in range(100)]
+    await setting.work(records)
+    assert len(setting.sink.taken) == 100
+    assert setting.outcomes.count("retried") < 5 + 8 + 10
+
+
+# Which commands
+
+
+def test_an_endpoint_wants_its_workflows_and_actions() -> None:
+    picky = endpoint(workflows=["crm"], actions=["stop"])
+    assert wants("a", picky, read_command(record(workflow="crm", action="stop")))
+    assert not wants("a", picky, read_command(record(workflow="crm", action="enroll")))
+    assert not wants("a", picky, read_command(record(workflow="ads", action="stop")))
+    assert wants("a", endpoint(), read_command(record(workflow="new", action="escalate")))
+
+
+def test_a_command_for_one_endpoint_is_for_no_other() -> None:
+    assert wants("crm", endpoint(), read_command(record(only="crm")))
+    assert not wants("ads", endpoint(), read_command(record(only="crm")))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(None, b"", b"[]", b"1", b"{}", b'{"id": "1", "subject": "a", "data": 1}'),
+        *(
+            orjson.dumps({"id": message, "subject": "a", "data": {"workflow": "w", "action": "a"}})
+            for message in (1, "", "a b", "a\r\nx: y", "ü", "x" * 300)
+        ),
+    ],
+)
+def test_what_is_no_command_is_refused(value: bytes | None) -> None:
+    with pytest.raises(RefusedEvent) as caught:
+        read_command(RecordedMessage(0, 0, b"a", value))
+    assert caught.value.reason == "not-a-command"
+
+
+async def test_a_dead_letter_comes_back_for_its_endpoint_only_even_the_second_time() -> None:
+    setting = Setting(always(404))
+    await setting.work([record(5)])
+    for _ in range(2):
+        (letter,) = setting.letters.messages
+        again = revive(RecordedMessage(0, 0, letter.key, letter.value, letter.headers), "signals")
+        assert (again.topic, again.partition, again.key) == ("commands", 3, b"acme.com")
+        assert [one for one in again.headers if one[0] == "endpoint"] == [("endpoint", b"crm")]
+        setting.letters.messages.clear()
+        await setting.work([RecordedMessage(9, int(START * 1000), again.key, again.value, again.headers)])

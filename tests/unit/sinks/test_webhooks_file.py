@@ -1,0 +1,174 @@
+"""The file of webhook endpoints: what it says, and what is told of one that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from resegment.sinks.webhook.endpoints import InvalidWebhooks, load_targets, load_webhooks
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="  # noqa: S105  # of tests
+FULL = """
+allow_networks: [10.1.0.0/16]
+endpoints:
+  crm:
+    url: https://crm.example.com:8443/hooks/1?key=2
+    workflows: [crm, ads]
+    actions: [enroll]
+    secrets:
+      - env: CRM_SECRET
+      - file: old-secret
+    timeout: 5s
+    concurrency: 4
+    give_up_after: 2d
+    start: earliest
+  internal:
+    url: http://hooks.internal/
+    workflows: all
+    secrets: [{env: CRM_SECRET}]
+    allow_hosts: [Hooks.Internal]
+"""
+WRONG = """
+allow_networks: [10.1.0.0/99]
+endpoints:
+  Crm:
+    url: https://example.com/
+    secrets: [{env: A}]
+  plain:
+    url: http://example.com/
+    secrets: [{env: A}]
+  user:
+    url: https://bob:hunter2@example.com/
+    secrets: [{env: A}]
+  fragment:
+    url: https://example.com/#hunter2
+    secrets: [{env: A}]
+  inline:
+    url: https://example.com/
+    secrets: [whsec_hunter2]
+  none:
+    url: https://example.com/
+    secrets: []
+  three:
+    url: https://example.com/
+    secrets: [{env: A}, {env: A}, {env: A}]
+  both:
+    url: https://example.com/
+    secrets: [{env: A, file: b}]
+  loopback:
+    url: https://127.0.0.1/
+    secrets: [{env: A}]
+  odd:
+    url: https://example.com/
+    secrets: [{env: UNSET}]
+    timeout: 10
+    concurrency: 0
+    give_up_after: 30d
+    colour: red
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "webhooks.yaml"
+    path.write_text(text)
+    return path
+
+
+def problems(folder: Path, text: str, **environment: str) -> str:
+    with pytest.raises(InvalidWebhooks) as caught:
+        load_targets(write(folder, text), environment)
+    return str(caught.value)
+
+
+def test_a_file_says_who_gets_what(tmp_path: Path) -> None:
+    (tmp_path / "old-secret").write_text(SECRET)
+    targets = load_targets(write(tmp_path, FULL), {"CRM_SECRET": SECRET})
+    crm = targets["crm"].endpoint
+    assert (crm.timeout, crm.concurrency, crm.give_up_after, crm.start) == (5.0, 4, 172_800.0, "earliest")
+    assert crm.workflows == {"crm", "ads"}
+    assert crm.origin == "https://crm.example.com:8443"
+    assert len(targets["crm"].secrets) == 2
+    assert targets["internal"].endpoint.workflows is None
+    assert targets["internal"].guard.hosts == {"hooks.internal"}
+
+
+def test_every_error_is_told_at_once_with_its_place_and_no_secret(tmp_path: Path) -> None:
+    told = problems(tmp_path, WRONG, A=SECRET)
+    file = tmp_path / "webhooks.yaml"
+    for line, path, what in (
+        (2, "allow_networks[0]", "a network is an address"),
+        (4, "endpoints.Crm", "cannot be an endpoint's name"),
+        (11, "endpoints.user.url", "no user or password may stand in the URL"),
+        (14, "endpoints.fragment.url", "no fragment"),
+        (18, "endpoints.inline.secrets[0]", "A secret never stands in the file"),
+        (21, "endpoints.none.secrets", "at least 1 item"),
+        (24, "endpoints.three.secrets", "at most 2 items"),
+        (27, "endpoints.both.secrets[0]", "give env or file, one of them"),
+        (34, "endpoints.odd.timeout", "a duration is a whole number with"),
+        (35, "endpoints.odd.concurrency", "greater than or equal to 1"),
+        (36, "endpoints.odd.give_up_after", "less than or equal to 518400"),
+        (37, "endpoints.odd.colour", "Extra inputs are not permitted"),
+    ):
+        found = [one for one in told.splitlines() if f" {path}: " in one]
+        assert found, f"{path} is not told of in:\n{told}"
+        assert what in found[0]
+        assert found[0].startswith(f"{file}:{line}:")
+    assert "hunter2" not in told
+
+
+def test_an_address_that_would_be_refused_is_told_at_once(tmp_path: Path) -> None:
+    text = WRONG.replace("/99", "/16")
+    assert "endpoints.loopback.url: the address is loopback" in problems(tmp_path, text, A=SECRET)
+    text = text.replace("allow_networks: [10.1.0.0/16]", "")
+    assert "endpoints.plain.url: http is allowed for internal hosts only" in problems(
+        tmp_path, text, A=SECRET
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({}, "the variable A is not set"),
+        ({"A": "hunter2hunter2"}, "does not begin with whsec_"),
+        ({"A": "whsec_hunter2!"}, "is not base64"),
+        ({"A": "whsec_aHVudGVyMg=="}, "has 7 bytes, not 24 to 64"),
+    ],
+)
+def test_a_secret_that_is_none_is_told_without_telling_it(
+    tmp_path: Path, given: dict[str, str], what: str
+) -> None:
+    told = problems(tmp_path, "endpoints: {a: {url: https://example.com/, secrets: [{env: A}]}}", **given)
+    assert what in told
+    assert "hunter2" not in told
+    assert "aHVudGVyMg" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("endpoints: {", "not-yaml"),
+        ("[]", "the file is a map"),
+        ("{}", "Field required"),
+        ("endpoints: {}", "at least 1 item"),
+        ("endpoints: [a]", "valid dictionary"),
+        ("endpoints: {a: 1}", "valid dictionary"),
+        ("endpoints: !!python/object:os.system {}", "error"),
+    ],
+)
+def test_a_file_that_is_none_is_told(tmp_path: Path, text: str, what: str) -> None:
+    with pytest.raises(InvalidWebhooks, match=what):
+        load_webhooks(write(tmp_path, text))
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidWebhooks, match="No such file"):
+        load_webhooks(tmp_path / "nothing.yaml")
+
+
+def test_neither_url_nor_secret_is_shown_by_what_holds_them(tmp_path: Path) -> None:
+    text = "endpoints: {a: {url: https://example.com/hunter2, secrets: [{env: A}]}}"
+    shown = repr(load_targets(write(tmp_path, text), {"A": SECRET})["a"])
+    assert "hunter2" not in shown
+    assert "MfKQ9r8" not in shown
+    assert repr(b"1\xf2\x90")[2:-1] not in shown

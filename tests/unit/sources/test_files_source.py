@@ -1,0 +1,247 @@
+"""What is read from files of events, and how what cannot be used is told."""
+
+import gzip
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from resegment.schemas.fact import Fact
+from resegment.sources.files.located import MissingFile, WrongFile
+from resegment.sources.files.reader import Refusals, UnknownFormat, decode_events, read_events
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+def event(number: int = 1, kind: str = "hiring", **data: Any) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": f"e{number}",
+        "source": "/test",
+        "type": f"gtm.{kind}.v1",
+        "subject": "https://www.Acme.com/about",
+        "time": "2026-01-02T00:00:00Z",
+        "data": data or {"function": "sales"},
+    }
+
+
+def lines(*events: Any) -> bytes:
+    return b"".join(json.dumps(one).encode() + b"\n" for one in events)
+
+
+def facts(path: Path | str, form: str | None = None) -> tuple[list[Fact], Refusals]:
+    refusals = Refusals()
+    return list(decode_events(read_events(str(path), form), refusals)), refusals
+
+
+def write(path: Path, content: bytes | str) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.ndjson", "a.json", "A.JSONL"])
+def test_json_lines_are_known_by_their_suffix(tmp_path: Path, name: str) -> None:
+    found, refusals = facts(write(tmp_path / name, lines(event(1), event(2))))
+    assert [(one.id, one.account) for one in found] == [("e1", "acme.com"), ("e2", "acme.com")]
+    assert not refusals.total
+
+
+def test_gzipped_lines_give_the_same_facts_as_plain_ones(tmp_path: Path) -> None:
+    plain = lines(event(1), event(2))
+    packed = write(tmp_path / "a.jsonl.gz", gzip.compress(plain))
+    assert facts(packed)[0] == facts(write(tmp_path / "a.jsonl", plain))[0]
+
+
+def test_standard_input_is_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines(event(1)))))
+    assert [one.id for one in facts("-")[0]] == ["e1"]
+
+
+def test_a_byte_order_mark_and_blank_lines_are_no_events(tmp_path: Path) -> None:
+    content = b"\xef\xbb\xbf" + lines(event(1)) + b"\n  \n" + lines(event(2))
+    found, refusals = facts(write(tmp_path / "a.jsonl", content))
+    assert len(found) == 2
+    assert not refusals.total
+
+
+def test_a_refused_event_is_told_with_file_line_and_reason(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.jsonl", lines(event(1)) + b"\n{broken\n" + lines(event(3, remote="yes")))
+    found, refusals = facts(file)
+    assert [one.id for one in found] == ["e1"]
+    assert dict(refusals.counts) == {"not-json": 1, "wrong-type": 1}
+    first, second = map(str, refusals.examples)
+    assert first.startswith(f"{file}:3: not-json: ")
+    assert second.startswith(f"{file}:4: wrong-type: data.remote: ")
+
+
+def test_many_refused_events_are_all_counted_and_few_are_kept(tmp_path: Path) -> None:
+    _, refusals = facts(write(tmp_path / "a.jsonl", b"no json\n" * 500))
+    assert refusals.total == 500
+    assert len(refusals.examples) == 10
+
+
+def test_a_csv_row_is_an_event_whose_cells_take_the_types_of_the_contract(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "a.csv",
+        "id,source,type,subject,time,data.employees,data.industry,data.technologies,data.active,data.zip\n"
+        '1,/crm,gtm.firmographic.v1,acme.com,2026-01-02T00:00:00Z,250,12,"hubspot; snowflake",true,01234\n'
+        "2,/crm,gtm.firmographic.v1,acme.com,2026-01-03T00:00:00Z,,,,,\n"
+        '3,/crm,gtm.firmographic.v1,acme.com,2026-01-04T00:00:00Z,1.5,,"[""dbt""]",,\n',
+    )
+    found, refusals = facts(file)
+    assert found[0].data == {
+        "employees": 250,
+        "industry": "12",
+        "technologies": ["hubspot", "snowflake"],
+        "active": True,
+        "zip": "01234",
+    }
+    assert found[1].data == {"employees": 1.5, "technologies": ["dbt"]}
+    assert [str(one) for one in refusals.examples] == [
+        f"{file}:3: wrong-type: data: an event that asserts a fact needs data"
+    ]
+
+
+def test_a_csv_column_of_json_holds_the_whole_data(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "a.csv",
+        "id,source,type,subject,time,op,recordedtime,data\n"
+        '1,/crm,gtm.firmographic.v1,acme.com,2026-01-02T00:00:00Z,,2026-01-05T00:00:00Z,"{""industry"": null}"\n'
+        "1b,/crm,gtm.firmographic.v1,acme.com,2026-01-02T00:00:00Z,retract,,\n"
+        "2,/crm,gtm.firmographic.v1,acme.com,2026-01-02T00:00:00Z,,,{broken\n",
+    )
+    found, refusals = facts(file)
+    assert found[0].data == {"industry": None}
+    assert found[0].recorded - found[0].time == 3 * 86_400_000
+    assert found[1].op == "retract"
+    assert [(one.line, one.field) for one in refusals.examples] == [(4, "data")]
+
+
+def test_a_csv_row_is_told_by_the_line_on_which_it_begins(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "a.csv",
+        "id,source,type,subject,time,data.statement\n"
+        '1,/x,gtm.strategy.v1,acme.com,2026-01-02T00:00:00Z,"two\nlines"\n'
+        "2,/x,gtm.strategy.v1,acme.com,yesterday,words\n"
+        "3,/x,gtm.strategy.v1,acme.com,2026-01-02T00:00:00Z,words,more\n",
+    )
+    found, refusals = facts(file)
+    assert found[0].data == {"statement": "two\nlines"}
+    assert [(one.line, one.reason) for one in refusals.examples] == [(4, "wrong-envelope"), (5, "wrong-row")]
+
+
+def test_a_number_that_is_none_is_refused_and_not_guessed(tmp_path: Path) -> None:
+    head = "id,source,type,subject,time,data.employees\n"
+    row = "1,/x,gtm.firmographic.v1,acme.com,2026-01-02T00:00:00Z,{}\n"
+    for cell in ("nan", "about 50", "0x10", "1_000"):
+        _, refusals = facts(write(tmp_path / "a.csv", head + row.format(cell)))
+        assert dict(refusals.counts) == {"wrong-type": 1}
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {
+            "data": [
+                {"employees": 250, "technologies": ["dbt"], "change": None, "function": None},
+                {"employees": None, "technologies": None, "change": "opened", "function": "sales"},
+            ]
+        },
+        {
+            "data.employees": [250, None],
+            "data.technologies": [["dbt"], None],
+            "data.change": [None, "opened"],
+            "data.function": [None, "sales"],
+        },
+        {
+            "data": [
+                '{"employees": 250, "technologies": ["dbt"]}',
+                '{"change": "opened", "function": "sales"}',
+            ]
+        },
+    ],
+    ids=["struct", "flat", "json"],
+)
+def test_parquet_gives_the_same_facts_from_structs_flat_columns_and_json(
+    tmp_path: Path, columns: dict[str, Any]
+) -> None:
+    file = tmp_path / "a.parquet"
+    table = {
+        "id": ["1", "2"],
+        "source": ["/x", "/x"],
+        "type": ["gtm.firmographic.v1", "gtm.hiring.v1"],
+        "subject": ["acme.com", "acme.com"],
+        "time": [datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 3, 4, 5, 6, 789_000, tzinfo=UTC)],
+        **columns,
+    }
+    pl.DataFrame(table).write_parquet(file)
+    found, refusals = facts(file)
+    assert not refusals.total
+    assert [one.data for one in found] == [
+        {"employees": 250, "technologies": ["dbt"]},
+        {"change": "opened", "function": "sales"},
+    ]
+    assert found[1].time == 1_767_413_106_789
+
+
+def test_a_table_without_a_column_that_events_need_is_told_at_its_header(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.csv", "id,source,type,time\n1,2,3,4\n")
+    with pytest.raises(WrongFile, match=r"a\.csv:1: no column subject"):
+        facts(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("a.jsonl.gz", b"this is not gzip", "broken|cannot be read"),
+        ("a.jsonl.gz", gzip.compress(lines(event()) * 9)[:-12], "broken gzip"),
+        ("a.json", b'[\n{"id": 1}\n]\n', "a list of events"),
+        ("a.parquet", b"this is not parquet", "no Parquet"),
+        ("a.csv", b"id,source,type,subject,time\n\xff\xfe,1\n", "not UTF-8"),
+        ("a.csv", b'id,source,type,subject,time\n"open', "no CSV"),
+        ("a.csv", b"id,id,source,type,subject,time\n", "two columns id"),
+        ("a.csv", b"", "no column"),
+    ],
+)
+def test_a_broken_file_is_an_error_that_names_it(
+    tmp_path: Path, name: str, content: bytes, problem: str
+) -> None:
+    file = write(tmp_path / name, content)
+    with pytest.raises(WrongFile, match=problem) as caught:
+        facts(file)
+    assert caught.value.file == str(file)
+
+
+def test_a_path_that_cannot_be_used_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(MissingFile):
+        read_events(str(tmp_path / "nothing.jsonl"))
+    with pytest.raises(UnknownFormat):
+        read_events(str(write(tmp_path / "a.xlsx", b"")))
+    with pytest.raises(UnknownFormat):
+        read_events(str(write(tmp_path / "a.parquet.gz", b"")))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(WrongFile, match="no file in the folder"):
+        read_events(str(tmp_path / "empty"))
+    with pytest.raises(WrongFile, match="one of a folder"):
+        read_events(str(write(tmp_path / "a.jsonl", b"")), "yc")
+
+
+def test_a_named_format_wins_over_the_suffix(tmp_path: Path) -> None:
+    assert len(facts(write(tmp_path / "feed.txt", lines(event())), "jsonl")[0]) == 1
+
+
+def test_a_folder_gives_the_events_of_its_files_in_the_order_of_their_names(tmp_path: Path) -> None:
+    write(tmp_path / "b.jsonl", lines(event(2)))
+    write(tmp_path / "a.jsonl.gz", gzip.compress(lines(event(1))))
+    write(tmp_path / "README.md", "not an event")
+    assert [one.id for one in facts(tmp_path)[0]] == ["e1", "e2"]
+
+
+def test_the_folder_of_the_directory_is_read_by_its_adapter() -> None:
+    found, refusals = facts(EXAMPLES / "yc")
+    assert len(found) == 19_966
+    assert not refusals.total

@@ -1,0 +1,122 @@
+"""What a worker does with a partition that gets nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from resegment.agents.batch import Message
+from resegment.agents.partition import OwnedPartition, encode_outbox
+from resegment.metrics import Metrics
+from resegment.segmentation.evaluation.account import Account
+from resegment.state.partition_store import OutboxEntry
+from resegment.streams.consumer.config import Standing
+from resegment.streams.heartbeat import Registry
+from resegment.streams.worker import partitions as module
+from resegment.streams.worker.monitor import Stalled, Watch
+from resegment.streams.worker.partitions import UNPUBLISHED, Holdings, Unpublished
+from tests.builders import Published, Rig
+from tests.oracle.cases import only
+
+FILE = only({"event": "funding", "within": "7d"})
+
+
+class Worker:
+    """One partition in the hands of a worker whose publisher reaches no broker."""
+
+    def __init__(self, *, patience: float) -> None:
+        self.rig, self.publisher, self.ended = Rig(FILE), Published(), list[BaseException]()
+        self.publisher.failures = 1_000
+        self.patience = patience
+        self.holdings = self.make_holdings()
+
+    def make_holdings(self) -> Holdings[Account]:
+        """What it owns for one stage: nothing yet."""
+        return Holdings(
+            own=lambda _: self.rig.owned,
+            decide=self.never,
+            publisher=self.publisher,
+            metrics=Metrics(),
+            restart=self.never,
+            failed=self.ended.append,
+            new_logs_are_expected=False,
+            patience=self.patience,
+        )
+
+    async def never(self, what: object) -> None:
+        raise AssertionError(f"not expected: {what}")
+
+    @property
+    def owned(self) -> OwnedPartition[Account]:
+        return self.rig.owned
+
+
+@pytest_asyncio.fixture
+async def worker() -> AsyncIterator[Worker]:
+    worker = Worker(patience=0.0)
+    await worker.holdings.take(0, "log")
+    yield worker
+    await worker.holdings.release(0)
+
+
+async def test_a_partition_that_fails_for_too_long_at_one_place_ends_the_worker_though_it_was_taken_anew(
+    worker: Worker,
+) -> None:
+    worker.holdings.fail(worker.owned, TypeError("a bug"))
+    assert not worker.ended
+    await worker.holdings.take(0, "log")
+    worker.holdings.fail(worker.owned, TypeError("the same bug"))
+    assert list(map(str, worker.ended)) == ["the same bug"]
+
+
+async def test_a_batch_that_is_done_gives_the_next_one_all_the_patience(worker: Worker) -> None:
+    worker.holdings.fail(worker.owned, TypeError("a bug"))
+    worker.holdings.done(worker.owned)
+    worker.holdings.fail(worker.owned, TypeError("another"))
+    assert not worker.ended
+
+
+async def test_nothing_more_is_decided_while_too_much_waits_for_the_broker(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ROOM_WITHIN", 0.01)
+    await worker.holdings.room(worker.owned)
+    change = encode_outbox([Message("segment-changes", b"acme.com", b"{}")])
+    worker.owned.outgoing.add([OutboxEntry(f"{number}-0", change) for number in range(UNPUBLISHED)])
+    with pytest.raises(Unpublished):
+        await worker.holdings.room(worker.owned)
+
+
+class Silent(Registry):
+    """A registry that keeps nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def report(self, *_: object) -> None:
+        pass
+
+
+async def test_a_worker_with_lag_that_gets_nothing_done_ends_by_itself(worker: Worker) -> None:
+    async def standings() -> list[Standing]:
+        return [Standing("signals", 0, 0, 10)]
+
+    async def memory() -> int:
+        return 0
+
+    watch = Watch(
+        holdings=worker.holdings,
+        routed=worker.make_holdings(),
+        metrics=Metrics(),
+        registry=Silent(),
+        segments=[],
+        standings=standings,
+        redis_memory=memory,
+        dropped=lambda: 0,
+        now=lambda: 0,
+        stalled_after=0.0,
+    )
+    with pytest.raises(Stalled):
+        await watch.run()

@@ -1,0 +1,151 @@
+"""Who is reviewed where a list has changed: while a worker looks, and while none did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as Away
+
+from resegment.routing.policy import Policy
+from resegment.schemas.routing import decode_routing_event
+from resegment.sources.suppressions import WrongList
+from resegment.state.partition_store import StoreUnavailable
+from resegment.streams.kafka.publisher import PublishFailed
+from resegment.streams.worker.policy_reloader import Steering
+from tests.builders import Published, definition_of
+from tests.oracle.cases import only
+
+
+class Server:
+    """The hashes of a Redis; it is away as often as it is told to be."""
+
+    def __init__(self) -> None:
+        self.hashes: dict[str, dict[bytes, bytes]] = {}
+        self.away = 0
+
+    async def hgetall(self, key: str) -> dict[bytes, bytes]:
+        return dict(self.hashes.get(key, {}))
+
+    async def hset(self, key: str, mapping: dict[str, bytes]) -> None:
+        if self.away:
+            self.away -= 1
+            raise Away
+        self.hashes.setdefault(key, {}).update({name.encode(): value for name, value in mapping.items()})
+
+
+class Desk:
+    """A worker's steering, over a server that several may share; `lists` are its files."""
+
+    def __init__(self, server: Server, **lists: str) -> None:
+        self.lists = lists
+        self.unreadable = False
+        self.published = Published()
+        self.policy = Policy(definition_of(only({"event": "funding"})))
+        client = cast("Redis", server)
+        self.steering = Steering(
+            self.policy, client, "p", self.published, "routing-events", self.load, lambda: 7
+        )
+
+    def load(self) -> dict[str, frozenset[str]]:
+        if self.unreadable:
+            raise WrongList(Path("partners.txt"), ["it is away"])
+        return {name: frozenset(accounts.split()) for name, accounts in self.lists.items()}
+
+    async def begin(self) -> list[str]:
+        await self.steering.begin(None)
+        return await self.look()
+
+    async def look(self) -> list[str]:
+        """Who is reviewed at the next look."""
+        self.published.messages.clear()
+        await self.steering.look()
+        assert all(message.topic == "routing-events" for message in self.published.messages)
+        return [decode_routing_event(message.value or b"").account for message in self.published.messages]
+
+
+async def test_with_nothing_kept_whoever_is_listed_is_reviewed() -> None:
+    desk = Desk(Server(), partners="b.com a.com", board="c.com")
+    assert await desk.begin() == ["a.com", "b.com", "c.com"]
+    assert await desk.look() == []
+
+
+async def test_while_a_worker_looks_those_are_reviewed_who_come_or_go() -> None:
+    desk = Desk(Server(), partners="a.com b.com c.com")
+    await desk.begin()
+    desk.lists = {"partners": "a.com b.com d.com"}
+    assert {"c.com", "d.com"} <= set(await desk.look())
+    assert await desk.look() == []
+    assert desk.policy.lists == {"partners": {"a.com", "b.com", "d.com"}}
+
+
+async def test_who_was_taken_off_while_no_worker_ran_is_reviewed_at_the_next_start() -> None:
+    server = Server()
+    await Desk(server, partners="a.com b.com").begin()
+    assert "b.com" in await Desk(server, partners="a.com").begin()
+
+
+async def test_who_was_on_a_list_that_is_declared_no_more_is_reviewed_at_the_next_start() -> None:
+    server = Server()
+    await Desk(server, partners="a.com", board="b.com").begin()
+    assert "b.com" in await Desk(server, partners="a.com").begin()
+
+
+async def test_who_moves_from_a_list_to_another_is_reviewed() -> None:
+    server = Server()
+    await Desk(server, partners="a.com", board="").begin()
+    assert "a.com" in await Desk(server, partners="", board="a.com").begin()
+
+
+async def test_of_a_list_that_changed_long_ago_only_what_the_last_change_moved_is_reviewed() -> None:
+    server = Server()
+    for listed in ("a.com b.com", "a.com b.com c.com", "a.com c.com"):
+        await Desk(server, partners=listed).begin()
+    assert await Desk(server, partners="a.com c.com").begin() == ["b.com"]
+
+
+async def test_each_worker_has_those_reviewed_whom_it_saw_move_though_another_kept_that() -> None:
+    server = Server()
+    first, second = Desk(server, partners="a.com b.com"), Desk(server, partners="a.com b.com")
+    await first.begin()
+    await second.begin()
+    for one in (first, second):
+        one.lists = {"partners": "a.com"}
+        assert "b.com" in await one.look()
+
+
+async def test_a_worker_that_starts_after_another_with_the_same_change_reviews_it_too() -> None:
+    server = Server()
+    await Desk(server, partners="a.com b.com").begin()
+    assert "b.com" in await Desk(server, partners="a.com").begin()
+    assert "b.com" in await Desk(server, partners="a.com").begin()
+
+
+async def test_what_could_not_be_published_is_at_the_next_look() -> None:
+    desk = Desk(Server(), partners="a.com")
+    await desk.steering.begin(None)
+    desk.published.failures = 1
+    with pytest.raises(PublishFailed):
+        await desk.look()
+    assert await desk.look() == ["a.com"]
+
+
+async def test_what_could_not_be_kept_is_reviewed_again() -> None:
+    server = Server()
+    desk = Desk(server, partners="a.com")
+    await desk.steering.begin(None)
+    server.away = 1
+    with pytest.raises(StoreUnavailable):
+        await desk.look()
+    assert await desk.look() == ["a.com"]
+    assert await desk.look() == []
+
+
+async def test_a_list_that_cannot_be_read_stays_as_it_was() -> None:
+    desk = Desk(Server(), partners="a.com")
+    await desk.begin()
+    desk.lists, desk.unreadable = {"partners": ""}, True
+    assert await desk.look() == []
+    assert desk.policy.lists == {"partners": {"a.com"}}

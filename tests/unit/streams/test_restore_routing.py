@@ -1,0 +1,102 @@
+"""The router's accounts from what was said of them, where their store was lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import orjson
+
+from resegment.routing.policy import Policy
+from resegment.routing.restore import SaidEvent, restore
+from resegment.schemas.routing import Review, RoutedState, Standing, decode_change, encode_routed
+from tests.builders import Routing, definition_of
+from tests.unit.agents.test_router import DAY, HOUR, NOON, QUALIFIED, SUPPRESSED, TEAM, Account, file, rig, to
+
+SAID = msgspec.json.Decoder(SaidEvent)
+
+
+def restored(
+    routing: Routing, change: bytes, *, now: int = NOON, standing: tuple[str, ...] | None = None
+) -> RoutedState:
+    """What comes back of the account, of all that the router has published."""
+    said = [SAID.decode(one.value or b"").data for one in routing.published.to("workflow-commands")]
+    return restore(decode_change(change), said, Policy(routing.policy.definition), now, standing)
+
+
+async def after(state: RoutedState, **given: Any) -> Routing:
+    """A router that has the account as it came back."""
+    routing = rig(**given)
+    routing.memory.accounts["acme.com"] = encode_routed(state)
+    if state.deadline is not None:
+        routing.memory.deadlines["acme.com"] = state.deadline
+    await routing.take()
+    return routing
+
+
+async def test_an_enrolment_comes_back_with_owner_keys_and_promise_and_goes_on() -> None:
+    routing, acme = rig(**QUALIFIED), Account()
+    await routing.take()
+    await routing.follow(acme.moves("cold"))
+    change = acme.moves("hot", to("hot-flow", qualification="fast", on_exit="finish"))
+    await routing.follow(change)
+    before, state = routing.state("acme.com"), restored(routing, change)
+    assert before.enrolment is not None
+    assert state.enrolment is not None
+    assert state.enrolment == msgspec.structs.replace(before.enrolment, on_exit=state.enrolment.on_exit)
+    assert (state.decision, state.deadline, state.owners) == ("enrolled", before.deadline, before.owners)
+    assert state.left.keys() == before.left.keys() == {"cold-flow"}
+    again = await after(state, **QUALIFIED)
+    assert [one["action"] for one in await again.wait_until(NOON + 4 * HOUR)] == ["escalate"]
+
+
+async def test_what_should_have_been_accepted_by_now_is_not_escalated_by_a_rebuild() -> None:
+    routing, acme = rig(**QUALIFIED), Account()
+    await routing.take()
+    change = acme.moves("hot", to("hot-flow", qualification="fast"))
+    await routing.follow(change)
+    again = await after(restored(routing, change, now=NOON + DAY), **QUALIFIED)
+    assert await again.wait_until(NOON + 2 * DAY) == []
+
+
+async def test_no_key_is_used_twice_after_a_rebuild() -> None:
+    routing, acme = rig(**SUPPRESSED), Account()
+    await routing.take()
+    change = acme.moves("hot")
+    made = await routing.follow(change)
+    for n in (1, 2):
+        held = ("suppress:customers",) if n == 1 else ()
+        made += await routing.tell(Standing(account="acme.com", at=NOON + n, standing=held))
+    again = await after(restored(routing, change), **SUPPRESSED)
+    more = await again.tell(
+        Standing(account="acme.com", at=NOON + 3, standing=("suppress:customers",), sequence=1)
+    )
+    assert [one["action"] for one in more] == ["stop"]
+    assert not {one["idempotency_key"] for one in more} & {one["idempotency_key"] for one in made}
+
+
+async def test_who_is_suppressed_now_is_not_enrolled_on_request_after_a_rebuild() -> None:
+    routing, acme = rig(**SUPPRESSED), Account()
+    await routing.take()
+    change = acme.moves("hot")
+    await routing.follow(change)
+    await routing.tell(Standing(account="acme.com", at=NOON + 1, standing=("suppress:customers",)))
+    state = restored(routing, change, standing=("suppress:customers",))
+    assert (state.decision, state.enrolment) == ("quiet", None)
+    again = await after(state, **SUPPRESSED)
+    assert await again.tell(Review(account="acme.com", at=NOON, forced=True)) == []
+
+
+async def test_a_command_whose_change_is_not_kept_any_more_is_left_with_the_next_change() -> None:
+    routing, acme = rig(teams=TEAM), Account()
+    await routing.take()
+    await routing.follow(acme.moves("cold"))
+    said = [SAID.decode(one.value or b"").data for one in routing.published.to("workflow-commands")]
+    state = restore(None, said, Policy(definition_of(file(teams=TEAM))), NOON)
+    again = await after(state, teams=TEAM)
+    made = await again.follow(acme.moves("hot", at=NOON + 1))
+    assert [(one["action"], one["workflow"]) for one in made] == [
+        ("stop", "cold-flow"),
+        ("enroll", "hot-flow"),
+    ]
+    assert orjson.loads(again.published.messages[0].value or b"")["data"]["account"] == "acme.com"
