@@ -132,7 +132,7 @@ class Bench:
                     await self._by_hand(turn, whole.replay.name, total, results)
                 results.rows.append(await self._segmenter(turn, facts, definition.version, expected))
             task = self.task(source, whole.replay.name, total + PARTITIONS, agents=("intake", "segmenter"))
-            figures = await self._drain("whole way", "drain", task)
+            figures = await self._drain("whole pipeline", "drain", task)
             if expected is not None:
                 verdict = await compare(self.servers.bootstrap, self.redis, whole, PARTITIONS, expected)
                 figures = replace(figures, verdict=verdict)

@@ -329,7 +329,7 @@ async def test_a_topic_made_anew_is_noticed(arena: Arena, running: bool) -> None
             await send_replay(rest, source, run.topics, partitions=PARTITIONS, until=companies.UNTIL)
         return run.said("it is read from its beginning")
 
-    name = f"signals made anew, worker {'running' if running else 'stopped'}"
+    name = f"signals recreated, worker {'running' if running else 'stopped'}"
     await arena.play(name, harm, send=nothing)
 
 

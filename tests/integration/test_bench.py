@@ -14,7 +14,7 @@ async def test_a_drained_topic_comes_to_what_a_backtest_says(stack: Stack) -> No
     async with Redis.from_url(stack.redis_url) as client:
         bench = Bench(Servers(stack.bootstrap, stack.redis_url), plan, client, lambda _: None)
         workers = [one for one in (await bench.run()).rows if one.verdict is not None]
-        assert [one.name for one in workers] == ["segmenter", "whole way"]
+        assert [one.name for one in workers] == ["segmenter", "whole pipeline"]
         assert all(one.verdict and one.verdict.is_right and one.verdict.changes > 200 for one in workers)
         assert not [key async for key in client.scan_iter(match=f"*{bench.prefix}*")]
         assert not await client.exists(prefix_key(f"{bench.prefix}-whole"))
