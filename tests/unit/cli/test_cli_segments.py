@@ -67,7 +67,9 @@ def test_warnings_fail_only_when_strict(tmp_path: Path) -> None:
     file = tmp_path / "segments.yaml"
     text = (EXAMPLES / "quickstart.yaml").read_text()
     file.write_text(
-        text.replace("    hypothesis: Whoever has just opened hiring has a plan and a budget for it.\n", "")
+        text.replace(
+            "    hypothesis: A company that just started hiring has a plan and a budget for it.\n", ""
+        )
     )
     assert run("lint", str(file))[0] == 0
     assert run("lint", str(file), "--strict")[0] == 1
@@ -77,7 +79,9 @@ def test_errors_hide_no_warnings_and_strict_makes_them_no_milder(tmp_path: Path)
     file = tmp_path / "segments.yaml"
     text = (EXAMPLES / "quickstart.yaml").read_text().replace("{gte: 50}", "{contains: x}")
     file.write_text(
-        text.replace("    hypothesis: Whoever has just opened hiring has a plan and a budget for it.\n", "")
+        text.replace(
+            "    hypothesis: A company that just started hiring has a plan and a budget for it.\n", ""
+        )
     )
     code, _, error = run("lint", str(file), "--strict")
     assert (code, error) == (2, "1 error, 1 warning\n")

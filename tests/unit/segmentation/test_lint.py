@@ -278,7 +278,7 @@ def test_warnings_have_line_column_and_remedy() -> None:
     text = (
         (EXAMPLES / "quickstart.yaml")
         .read_text()
-        .replace("    hypothesis: From 50", "    description: From 50")
+        .replace("    hypothesis: In a company", "    description: In a company")
     )
 
     (found,) = lint(read_definition([("segments.yaml", text)]))
