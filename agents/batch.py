@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from resegment.errors import TransientError
+
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -45,6 +47,18 @@ class Message(NamedTuple):
     headers: Headers = ()
     partition: int | None = None
     timestamp: int | None = None
+
+
+class PublishFailed(TransientError):
+    """Some of the messages were not acknowledged by all replicas in time; `cause` says why."""
+
+    def __init__(self, topics: Sequence[str], cause: BaseException) -> None:
+        super().__init__(
+            f"not all messages to {', '.join(topics)} were acknowledged: {cause!r}",
+            remedy="Nothing is lost: they are published again. Check that the brokers answer and have room.",
+        )
+        self.topics = topics
+        self.cause = cause
 
 
 class Publisher(Protocol):

@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from resegment.agents.batch import Batch, Message, Record
-from resegment.errors import ResegmentError
+from resegment.errors import PartitionLost
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.times import NEVER
 from resegment.state.partition_store import Commit, Committed, OutboxEntry, PartitionStore, Position
@@ -23,7 +23,7 @@ DUE_SLICE = 250
 """How many due accounts one commit decides at the most, so that live events wait for no more than that."""
 
 
-class OutOfStep(ResegmentError):
+class OutOfStep(PartitionLost):
     """What was read does not follow what was committed: the partition has to be taken anew."""
 
 

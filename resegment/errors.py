@@ -1,4 +1,8 @@
-"""The errors of the project: one root, typed, with fields that say what, where and how to mend it."""
+"""The errors of the project: one root, and one category for each way to react.
+
+Each error says what failed, where, and how to fix it. A port owns the errors that it promises: they are declared
+next to the protocol, and every implementation raises them.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,25 @@ class ResegmentError(Exception):
         super().__init__(message)
         self.message = message
         self.remedy = remedy
+
+
+class UserError(ResegmentError):
+    """The user asked for something that cannot work: a command, a setting or a file is wrong.
+
+    The command line exits with 2. Trying again does not help.
+    """
+
+
+class TransientError(ResegmentError):
+    """A server does not answer, or has no room: the same call may succeed later. Nothing is lost."""
+
+
+class PartitionLost(ResegmentError):
+    """What a worker knows of a partition is out of date: it must drop its memory and take the partition again."""
+
+
+class FatalError(ResegmentError):
+    """Retrying cannot fix this. A worker or command that meets it ends and says what a person has to do."""
 
 
 class RefusedEvent(ResegmentError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from resegment.errors import ResegmentError
+from resegment.errors import FatalError
 from resegment.state.redis.errors import answering
 from resegment.state.redis.keys import lists_key, prefix_key
 
@@ -19,7 +19,7 @@ ROUTING: Final = "routing"
 """The field that holds which changes are routed."""
 
 
-class PrefixDiffers(ResegmentError):
+class PrefixDiffers(FatalError):
     """The prefix was created with another setting: `name` differs, `held` is what it has, `given` what was asked."""
 
     def __init__(self, name: str, held: str, given: str, remedy: str) -> None:
@@ -35,7 +35,7 @@ _REMEDIES = {
 }
 
 
-class StateLost(ResegmentError):
+class StateLost(FatalError):
     """Redis holds nothing of a prefix whose `signals` has records: to go on would route every account anew."""
 
     def __init__(self, prefix: str) -> None:
@@ -46,7 +46,7 @@ class StateLost(ResegmentError):
         self.prefix = prefix
 
 
-class Rebuilding(ResegmentError):
+class Rebuilding(FatalError):
     """The prefix is being rebuilt: signals wait until that is done."""
 
     def __init__(self, prefix: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from resegment.agents.batch import Batch, Headers, Message, RecordedMessage
+from resegment.agents.batch import Batch, Headers, Message, PublishFailed, RecordedMessage
 from resegment.agents.partition import OwnedPartition
 from resegment.agents.relay import relay
 from resegment.agents.router import Routed, Router, hear, pass_time, route, route_due
@@ -26,7 +26,6 @@ from resegment.segmentation.evaluation.engine import Engine, net_changes
 from resegment.segmentation.evaluation.program import Program
 from resegment.state.memory.owners import OwnerStore
 from resegment.state.memory.partition import Memory, PartitionStore
-from resegment.streams.kafka.publisher import PublishFailed
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.message_factory import Announcer
 

@@ -24,7 +24,7 @@ from resegment.cli.operations import (
     webhooks,
 )
 from resegment.cli.runtime import bench, deliver, demo, ingest, up, worker
-from resegment.errors import ResegmentError
+from resegment.errors import ResegmentError, UserError
 
 COMMANDS = (
     demo,
@@ -64,7 +64,7 @@ class Commands(TyperGroup):
             from resegment.console.terminal import print_error
 
             print_error(error)
-            raise typer.Exit(WRONG_INPUT if _is_wrong_input(error) else FAILED) from error
+            raise typer.Exit(WRONG_INPUT if isinstance(error, UserError) else FAILED) from error
 
 
 def build() -> typer.Typer:
@@ -103,24 +103,3 @@ def _root(
     ] = False,
 ) -> None:
     """Keeps every account in its right segment as the market moves."""
-
-
-def _is_wrong_input(error: ResegmentError) -> bool:
-    from resegment.cli.connection import WrongUse
-    from resegment.documents.diagnostics import InvalidSegments
-    from resegment.identity.aliases import WrongAliases
-    from resegment.sinks.webhook.endpoints import InvalidWebhooks
-    from resegment.sources.files.located import WrongFile
-    from resegment.sources.providers.yc import MalformedRow
-    from resegment.sources.segments import NoSegmentsFile
-
-    return isinstance(
-        error,
-        InvalidSegments
-        | InvalidWebhooks
-        | WrongFile
-        | NoSegmentsFile
-        | MalformedRow
-        | WrongUse
-        | WrongAliases,
-    )

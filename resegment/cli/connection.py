@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import msgspec
 import typer
 
-from resegment.errors import ResegmentError
+from resegment.errors import ResegmentError, UserError
 
 if TYPE_CHECKING:
     from resegment.settings import Settings
@@ -35,7 +35,7 @@ Prefix = Annotated[
 ]
 
 
-class WrongUse(ResegmentError):
+class WrongUse(UserError):
     """What was asked for cannot be, whatever the servers say: the exit code is 2."""
 
 

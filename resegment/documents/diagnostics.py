@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from resegment.errors import ResegmentError
+from resegment.errors import UserError
 
 if TYPE_CHECKING:
     from resegment.documents.yaml import Document
@@ -53,7 +53,7 @@ def format_path(path: Path) -> str:
     return text or "file"
 
 
-class InvalidSegments(ResegmentError):
+class InvalidSegments(UserError):
     """A segments file that has errors; `diagnostics` has all of them, in the order of the file.
 
     `warnings` are those that came up beside them, `document` is what could be read, if anything.

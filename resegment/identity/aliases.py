@@ -7,11 +7,11 @@ from typing import Any
 
 import orjson
 
-from resegment.errors import RefusedEvent, ResegmentError
+from resegment.errors import RefusedEvent, UserError
 from resegment.identity.domains import registrable_domain
 
 
-class WrongAliases(ResegmentError):
+class WrongAliases(UserError):
     """A file that is no table of aliases."""
 
     def __init__(self, path: Path, problem: str) -> None:

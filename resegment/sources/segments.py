@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from resegment.errors import ResegmentError
+from resegment.errors import UserError
 from resegment.segmentation.definition import Definition, read_definition
 
 SUFFIXES = frozenset({".yaml", ".yml"})
 
 
-class NoSegmentsFile(ResegmentError):
+class NoSegmentsFile(UserError):
     """A path that holds no segments file that could be read."""
 
     def __init__(self, path: str, problem: str) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from resegment.errors import ResegmentError
+from resegment.errors import PartitionLost, TransientError
 
 
-class Fenced(ResegmentError):
+class Fenced(PartitionLost):
     """Another worker has taken the partition: what this one knows of it is worth nothing any more."""
 
     def __init__(self, partition: int) -> None:
@@ -17,7 +17,7 @@ class Fenced(ResegmentError):
         self.partition = partition
 
 
-class RolledBack(ResegmentError):
+class RolledBack(PartitionLost):
     """The store is not as this worker left it (a failover, a restore): read it anew."""
 
     def __init__(self, partition: int) -> None:
@@ -25,7 +25,7 @@ class RolledBack(ResegmentError):
         self.partition = partition
 
 
-class StoreUnavailable(ResegmentError):
+class StoreUnavailable(TransientError):
     """The store does not answer, or refuses to write."""
 
 

@@ -13,13 +13,13 @@ from faust.app.base import BootStrategy
 from faust.tables.manager import TableManager
 from faust.types.auth import CredentialsT
 
-from resegment.errors import ResegmentError
+from resegment.errors import FatalError
 from resegment.streams.consumer.config import Feed, Standing
 from resegment.streams.consumer.transport import Consumer, Transport
 from resegment.streams.shutdown import STOPPED_WITHIN, Stopping
 
 
-class WorkerCrashed(ResegmentError):
+class WorkerCrashed(FatalError):
     """A part of the stream processing ended by itself; `cause` is its error."""
 
     def __init__(self, cause: BaseException | None) -> None:

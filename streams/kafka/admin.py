@@ -8,14 +8,14 @@ from uuid import UUID
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from resegment.errors import ResegmentError
+from resegment.errors import FatalError
 from resegment.streams.kafka.topics import TopicsUnavailable
 
 NO_TOPIC: Final = str(UUID(int=0))
 """What a broker says of a topic that is not there."""
 
 
-class LogReplaced(ResegmentError):
+class LogReplaced(FatalError):
     """The topic was deleted and made anew while a worker read it."""
 
     def __init__(self, topic: str) -> None:

@@ -15,13 +15,13 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
-from resegment.errors import ResegmentError
+from resegment.errors import FatalError
 
 PATIENCE: Final = 5.0
 """Seconds that a broker may take to greet."""
 
 
-class KafkaRefused(ResegmentError):
+class KafkaRefused(FatalError):
     """Brokers were reached, and none of them lets this client in: `problem` says why."""
 
     def __init__(self, broker: str, problem: str, remedy: str) -> None:

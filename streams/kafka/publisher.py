@@ -14,23 +14,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from resegment.agents.batch import Message
-from resegment.errors import ResegmentError
+from resegment.agents.batch import Message, PublishFailed
 from resegment.schemas.partitioning import partition_of
 
 log = logging.getLogger(__name__)
-
-
-class PublishFailed(ResegmentError):
-    """Some of the messages were not acknowledged by all replicas in time; `cause` says why."""
-
-    def __init__(self, topics: Sequence[str], cause: BaseException) -> None:
-        super().__init__(
-            f"not all messages to {', '.join(topics)} were acknowledged: {cause!r}",
-            remedy="Nothing is lost: they are published again. Check that the brokers answer and have room.",
-        )
-        self.topics = topics
-        self.cause = cause
 
 
 class KafkaPublisher:

@@ -10,14 +10,14 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from resegment.errors import ResegmentError
+from resegment.errors import TransientError
 from resegment.streams.kafka.connectivity import find_refusal
 
 POLL_MS = 200
 """How long one question for records may wait."""
 
 
-class TopicUnreadable(ResegmentError):
+class TopicUnreadable(TransientError):
     """The topic does not exist, or its brokers do not answer: `problem` says which."""
 
     def __init__(self, topic: str, bootstrap: str, problem: str) -> None:

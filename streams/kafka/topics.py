@@ -10,12 +10,12 @@ from typing import Any, Literal
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from resegment.errors import ResegmentError
+from resegment.errors import FatalError, TransientError
 
 WEEK = timedelta(days=7)
 
 
-class TopicsUnavailable(ResegmentError):
+class TopicsUnavailable(TransientError):
     """The brokers could not be asked about topics or refused to create one; `cause` says why."""
 
     def __init__(self, bootstrap: str, cause: BaseException) -> None:
@@ -27,7 +27,7 @@ class TopicsUnavailable(ResegmentError):
         self.cause = cause
 
 
-class PartitionsDiffer(ResegmentError):
+class PartitionsDiffer(FatalError):
     """A topic exists with another number of partitions: accounts would lie in other partitions than their state."""
 
     def __init__(self, topic: str, found: int, wanted: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from resegment.errors import ResegmentError
+from resegment.errors import FatalError
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.state import AccountState
 from resegment.segmentation.evaluation.account import Account
@@ -20,7 +20,7 @@ Known = tuple[int, Fact]
 """A fact and the instant (ms) from which on it was known: the partition's clock at its record."""
 
 
-class HistoryLost(ResegmentError):
+class HistoryLost(FatalError):
     """The log of `signals` does not give the account's present state: a part of its history is not there."""
 
     def __init__(self, account: str) -> None:

@@ -11,7 +11,7 @@ from aiokafka import ConsumerRecord
 from resegment.agents.batch import Batch, Message
 from resegment.agents.partition import OwnedPartition
 from resegment.agents.segmenter import Owned, decide_due, segment
-from resegment.errors import ResegmentError
+from resegment.errors import FatalError
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.routing import decode_change
@@ -30,7 +30,7 @@ Progress = Callable[[int], None]
 _T = TypeVar("_T")
 
 
-class HistoryIncomplete(ResegmentError):
+class HistoryIncomplete(FatalError):
     """The log does not begin at its beginning: what it gives would not be what was."""
 
     def __init__(self, topic: str, oldest: int) -> None:
@@ -41,7 +41,7 @@ class HistoryIncomplete(ResegmentError):
         self.topic, self.oldest = topic, oldest
 
 
-class NotEmpty(ResegmentError):
+class NotEmpty(FatalError):
     """Redis holds state of the partition, so there is nothing to rebuild."""
 
     def __init__(self, partition: int) -> None:

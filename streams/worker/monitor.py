@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from aiokafka.errors import KafkaError
 
-from resegment.errors import ResegmentError
+from resegment.errors import FatalError
 from resegment.metrics import Metrics
 from resegment.routing.enrollment import RoutedAccount
 from resegment.segmentation.evaluation.account import Account
@@ -22,7 +22,7 @@ UNREACHABLE = (StoreUnavailable, KafkaError, ConnectionError, TimeoutError)
 """Errors of servers that are away: what is to be said has to wait."""
 
 
-class Stalled(ResegmentError):
+class Stalled(FatalError):
     """There was lag and no progress for too long: better to end and be started anew than to stand still."""
 
 

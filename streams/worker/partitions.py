@@ -11,14 +11,13 @@ from typing import Final, Generic, TypeVar
 
 import structlog
 
-from resegment.agents.batch import Publisher
+from resegment.agents.batch import Publisher, PublishFailed
 from resegment.agents.partition import Kept, OutOfStep, OwnedPartition
 from resegment.agents.relay import relay
-from resegment.errors import ResegmentError
+from resegment.errors import ResegmentError, TransientError
 from resegment.metrics import Metrics
 from resegment.state.partition_store import Fenced, RolledBack, StoreUnavailable
 from resegment.streams.consumer.config import GIVE_UP_AFTER
-from resegment.streams.kafka.publisher import PublishFailed
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +42,7 @@ ROOM_WITHIN: Final = 20.0
 """Seconds that a batch waits for the relay before it counts as failed."""
 
 
-class Unpublished(ResegmentError):
+class Unpublished(TransientError):
     """Too many changes of a partition wait to be published for more to be decided."""
 
     def __init__(self, partition: int) -> None:

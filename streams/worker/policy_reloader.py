@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from resegment.agents.batch import Publisher
+from resegment.agents.batch import Publisher, PublishFailed
 from resegment.errors import ResegmentError
 from resegment.routing.policy import Lists, Policy, mode_of
 from resegment.schemas.routing import Mode, Review
 from resegment.state.partition_store import StoreUnavailable
-from resegment.streams.kafka.publisher import PublishFailed
 from resegment.streams.message_factory import tell
 from resegment.streams.prefix import ROUTING, KeptList, keep_lists, read_lists, read_prefix, set_routing
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import structlog
 from redis.asyncio import Redis
 
-from resegment.agents.batch import Batch
+from resegment.agents.batch import Batch, PublishFailed
 from resegment.agents.deadlines import tick
 from resegment.agents.intake import take_in
 from resegment.agents.partition import A, Keeper, OwnedPartition
@@ -45,7 +45,7 @@ from resegment.streams.heartbeat import Registry
 from resegment.streams.kafka import topics as topics_module
 from resegment.streams.kafka.admin import NO_TOPIC, LogReplaced, identify, join_logs
 from resegment.streams.kafka.connectivity import check_access
-from resegment.streams.kafka.publisher import KafkaPublisher, PublishFailed
+from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import KafkaSecurity, secure_kafka
 from resegment.streams.kafka.timeouts import pace_of
 from resegment.streams.kafka.topic_reader import has_records

@@ -14,14 +14,14 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
-from resegment.agents.batch import Batch, Message
+from resegment.agents.batch import Batch, Message, PublishFailed
 from resegment.cli.connection import load_settings
 from resegment.cli.logging import set_up_logging
 from resegment.cli.runtime.signals import first_of, listening
 from resegment.cli.runtime.up import read_segments
 from resegment.state.partition_store import Commit, Committed, StoreUnavailable
 from resegment.state.redis.partition import PartitionStore
-from resegment.streams.kafka.publisher import KafkaPublisher, PublishFailed
+from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.worker.worker import Worker
 
 STAGES = {"signals": "intake", "segment-changes": "relay", "workflow-commands": "router"}

@@ -14,9 +14,10 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from resegment.agents.batch import PublishFailed
 from resegment.schemas.decoding import read_event
 from resegment.schemas.times import format_instant
-from resegment.streams.kafka.publisher import KafkaPublisher, PublishFailed
+from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.operations.ingest import send_live
 from resegment.streams.worker.worker import wall_clock
 from tests.faults.scenario import PARTITIONS, Scenario

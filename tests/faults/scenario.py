@@ -24,7 +24,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from resegment.agents.batch import Batch, Message, RecordedMessage
+from resegment.agents.batch import Batch, Message, PublishFailed, RecordedMessage
 from resegment.agents.partition import OwnedPartition
 from resegment.agents.segmenter import decide_due, segment
 from resegment.schemas.change import SegmentChange
@@ -39,7 +39,7 @@ from resegment.state.partition_store import StoreUnavailable
 from resegment.state.redis.client import connect_redis
 from resegment.state.redis.keys import PartitionKeys
 from resegment.state.redis.reader import PrefixReader
-from resegment.streams.kafka.publisher import KafkaPublisher, PublishFailed
+from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.operations.ingest import in_order, send_live, send_replay

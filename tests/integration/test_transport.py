@@ -16,14 +16,14 @@ import pytest
 import pytest_asyncio
 from aiokafka.errors import TopicAuthorizationFailedError
 
-from resegment.agents.batch import Batch, Message
+from resegment.agents.batch import Batch, Message, PublishFailed
 from resegment.embedded.servers import embedded
 from resegment.schemas.partitioning import partition_of
 from resegment.streams.consumer.application import Application, create_app, running
 from resegment.streams.consumer.binding import Retry, bind
 from resegment.streams.consumer.config import Feed
 from resegment.streams.kafka import topics as declared
-from resegment.streams.kafka.publisher import KafkaPublisher, PublishFailed
+from resegment.streams.kafka.publisher import KafkaPublisher
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

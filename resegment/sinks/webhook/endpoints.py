@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from resegment.documents.diagnostics import Diagnostic, InvalidSegments, Place
 from resegment.documents.yaml import Document, parse_document
-from resegment.errors import ResegmentError
+from resegment.errors import UserError
 from resegment.schemas.times import parse_duration
 from resegment.sinks.webhook.addresses import Guard, Network
 from resegment.sinks.webhook.signing import Secret
@@ -26,7 +26,7 @@ LONGEST: Final = 6 * 86_400.0
 Places = dict[tuple[str | int, ...], Place]
 
 
-class InvalidWebhooks(ResegmentError):
+class InvalidWebhooks(UserError):
     """A file of endpoints that has errors; `diagnostics` has all of them, in the order of the file."""
 
     def __init__(self, diagnostics: list[Diagnostic]) -> None:

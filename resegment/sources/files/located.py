@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from resegment.errors import RefusedEvent, ResegmentError
+from resegment.errors import RefusedEvent, UserError
 
 
-class WrongFile(ResegmentError):
+class WrongFile(UserError):
     """A file of events that cannot be used: `file` says which, `line` where, if it is known."""
 
     def __init__(

@@ -27,7 +27,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from resegment.errors import RefusedEvent, ResegmentError
+from resegment.errors import RefusedEvent, UserError
 from resegment.identity.domains import SharedHost, registrable_domain
 from resegment.schemas.events import normalise_term
 
@@ -60,7 +60,7 @@ _FIELDS: Final[dict[str, tuple[type, ...]]] = {
 _MAY_BE_ABSENT: Final = frozenset({"stage"})
 
 
-class MalformedRow(ResegmentError):
+class MalformedRow(UserError):
     """A row that is not of the directory's shape: `file` is snapshot or changes, `row` counts from 1."""
 
     def __init__(self, file: str, row: int, field: str, problem: str) -> None:

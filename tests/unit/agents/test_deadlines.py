@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from resegment.agents import partition as ownership
+from resegment.agents.batch import PublishFailed
 from resegment.agents.deadlines import tick
 from resegment.agents.partition import earliest
 from resegment.agents.segmenter import TICK
 from resegment.schemas.times import NEVER, format_instant
-from resegment.streams.kafka.publisher import PublishFailed
 from tests.builders import Published, Rig, facts_of, run, signals, ticking
 from tests.oracle.cases import day, funding, only
 

@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resegment.agents.batch import Batch, RecordedMessage
+from resegment.agents.batch import Batch, PublishFailed, RecordedMessage
 from resegment.agents.dead_letters import read_letter
 from resegment.agents.intake import TakenIn, take_in
 from resegment.agents.segmenter import TICK
 from resegment.schemas.fact import LATEST, decode_fact
 from resegment.schemas.times import parse_instant
-from resegment.streams.kafka.publisher import PublishFailed
 from tests.builders import EVENT, Published, raw_event, trigger
 from tests.malformed import BAD
 

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
+from resegment.agents.batch import PublishFailed
 from resegment.agents.relay import relay
 from resegment.schemas.outgoing import SegmentChangeData
 from resegment.state.partition_store import StoreUnavailable
-from resegment.streams.kafka.publisher import PublishFailed
 from tests.builders import Rig, data_of, facts_of, run, signals
 from tests.oracle.cases import day, funding, only
 

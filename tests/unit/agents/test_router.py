@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from resegment.agents.batch import PublishFailed
 from resegment.agents.router import hear, route, route_due
 from resegment.schemas.outgoing import WorkflowCommandData
 from resegment.schemas.routing import Outcome, Reassign, Review, RoutingEvent, Standing
 from resegment.schemas.times import format_instant
 from resegment.state.partition_store import StoreUnavailable
-from resegment.streams.kafka.publisher import PublishFailed
 from tests.builders import Rig, Routing, definition_of, facts_of, run, signals
 from tests.oracle.cases import day, event, funding, hiring, segments
 

@@ -10,13 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resegment.agents.batch import Message, RecordedMessage
+from resegment.agents.batch import Message, PublishFailed, RecordedMessage
 from resegment.agents.partition import OutOfStep
 from resegment.schemas.change import SegmentChange
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.inspection.backtest import backtest
 from resegment.state.partition_store import Commit, Committed, Fenced, RolledBack, StoreUnavailable
-from resegment.streams.kafka.publisher import PublishFailed
 from resegment.streams.message_factory import Announcer
 from tests.builders import Rig, facts_of, moves, run, signal, signals, ticking
 from tests.oracle.cases import BRIEF, FUNDED, day, event, funding, hiring, only, segments, snapshot

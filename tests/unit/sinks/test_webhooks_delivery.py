@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resegment.agents.batch import Batch, Message, RecordedMessage
+from resegment.agents.batch import Batch, Message, PublishFailed, RecordedMessage
 from resegment.agents.circuit_breaker import PEEK, Breaker
 from resegment.agents.dead_letters import read_letter, revive
 from resegment.agents.delivery import (
@@ -34,7 +34,6 @@ from resegment.agents.keyed_queue import Lanes
 from resegment.errors import RefusedEvent
 from resegment.sinks.webhook.endpoints import Endpoint
 from resegment.streams.consumer.window import Window
-from resegment.streams.kafka.publisher import PublishFailed
 
 START = 1_700_000_000.0
 HOUR = 3600.0

@@ -9,11 +9,11 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as Away
 
+from resegment.agents.batch import PublishFailed
 from resegment.routing.policy import Policy
 from resegment.schemas.routing import decode_routing_event
 from resegment.sources.suppressions import WrongList
 from resegment.state.partition_store import StoreUnavailable
-from resegment.streams.kafka.publisher import PublishFailed
 from resegment.streams.worker.policy_reloader import Steering
 from tests.builders import Published, definition_of
 from tests.oracle.cases import only
