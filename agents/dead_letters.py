@@ -20,7 +20,7 @@ ONLY = "endpoint"
 """The header of a command that is meant for one webhook endpoint, whose name it holds."""
 
 
-def bury(
+def to_dead_letter(
     topic: str, batch: Batch, record: Record, refused: RefusedEvent, *, endpoint: str | None = None
 ) -> Message:
     """The dead letter of one record: key, value and headers as they were, the reason in headers of its own.
@@ -54,7 +54,7 @@ def bury(
     )
 
 
-def revive(record: Record, signals: str) -> Message:
+def to_retry(record: Record, signals: str) -> Message:
     """What was refused, as it was: to be sent again to the topic that it came from. Raises KeyError.
 
     What one endpoint did not get is for that endpoint only: a header says so. A record of the topic `signals`
@@ -76,7 +76,7 @@ def mark_retried(topic: str, record: Record, at: int) -> Message:
     return Message(topic, record.key, record.value, [*record.headers, mark])
 
 
-def read_letter(headers: Headers, key: bytes | None, value: bytes | None) -> Mapping[str, Any]:
+def read_dead_letter(headers: Headers, key: bytes | None, value: bytes | None) -> Mapping[str, Any]:
     """A dead letter as people read it: the reason and place, and the original bytes."""
     about = {
         name.removeprefix(PREFIX): text.decode("utf-8", "replace")

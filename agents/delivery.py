@@ -10,7 +10,7 @@ import orjson
 
 from resegment.agents.batch import Batch, Publisher, Record
 from resegment.agents.circuit_breaker import Breaker
-from resegment.agents.dead_letters import ONLY, bury
+from resegment.agents.dead_letters import ONLY, to_dead_letter
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.sinks.webhook.endpoints import Endpoint
 from resegment.sinks.webhook.port import Answer, Webhook
@@ -224,7 +224,7 @@ class Courier:
 
     async def _bury(self, job: Job, answer: Answer | None) -> float | None:
         assert job.refused is not None
-        letter = bury(self._dead_letters, job.batch, job.record, job.refused, endpoint=self._name)
+        letter = to_dead_letter(self._dead_letters, job.batch, job.record, job.refused, endpoint=self._name)
         try:
             await self._publisher.publish([letter])
         except ResegmentError:  # Kafka is away: the command stays, and so does what was decided of it

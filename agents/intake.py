@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from resegment.agents.batch import Batch, Message, Publisher, Record
-from resegment.agents.dead_letters import bury
+from resegment.agents.dead_letters import to_dead_letter
 from resegment.agents.segmenter import TICK
 from resegment.errors import RefusedEvent
 from resegment.schemas.decoding import decode_record
@@ -65,7 +65,7 @@ async def take_in(
             fact = decode_record(record.value, record.headers, received=received, aliases=aliases)
         except RefusedEvent as reason:
             refused.append(reason)
-            messages.append(bury(dead_letters, batch, record, reason))
+            messages.append(to_dead_letter(dead_letters, batch, record, reason))
             continue
         accepted += 1
         at = fact.recorded if replayed else now()

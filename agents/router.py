@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from resegment.agents.batch import Batch, Message, Publisher, Record
-from resegment.agents.dead_letters import bury
+from resegment.agents.dead_letters import to_dead_letter
 from resegment.agents.partition import OwnedPartition, position_after
 from resegment.errors import RefusedEvent
 from resegment.routing.enrollment import Courses, RoutedAccount, Steps
@@ -154,7 +154,7 @@ class _Reading:
     def refuse(self, record: Record, reason: RefusedEvent) -> None:
         """Set a record aside."""
         self.refused.append(reason)
-        self.letters.append(bury(self._dead_letters, self._batch, record, reason))
+        self.letters.append(to_dead_letter(self._dead_letters, self._batch, record, reason))
 
 
 async def _follow(owned: Owned, router: Router, reading: _Reading, position: Position) -> Routed:

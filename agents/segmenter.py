@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import msgspec
 
 from resegment.agents.batch import Batch, Message, Publisher, Record
-from resegment.agents.dead_letters import bury
+from resegment.agents.dead_letters import to_dead_letter
 from resegment.agents.partition import OwnedPartition, position_after, tally
 from resegment.errors import RefusedEvent
 from resegment.schemas.change import SegmentChange, StandingChange
@@ -167,7 +167,7 @@ def _read(batch: Batch, records: Sequence[Record], clock: int, dead_letters: str
         except msgspec.DecodeError as error:
             refused = RefusedEvent("not-a-signal", str(error))
             learning.refused.append(refused)
-            learning.letters.append(bury(dead_letters, batch, record, refused))
+            learning.letters.append(to_dead_letter(dead_letters, batch, record, refused))
             continue
         learning.facts += 1
         if fact.kind == "outcome":
@@ -221,7 +221,7 @@ async def _learn_apart(
             except Exception as cause:  # noqa: BLE001  # the same border, for one fact
                 refused = RefusedEvent("decision-failed", f"{type(cause).__name__}: {cause}")
                 learning.refused.append(refused)
-                learning.letters.append(bury(dead_letters, batch, record, refused))
+                learning.letters.append(to_dead_letter(dead_letters, batch, record, refused))
             owned.drop(name)
     account = (await owned.accounts([name]))[name]
     if good:

@@ -21,7 +21,7 @@ _NOISE: Final = 1e-9
 
 
 @dataclass(slots=True)
-class Turns:
+class WeightedRoundRobin:
     """A team's: how many draws there were, and for each member what they are due and their last draw.
 
     What one is due is their share of all draws that they took part in, less those that fell on them.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from resegment.agents.batch import Publisher, Record
-from resegment.agents.dead_letters import mark_retried, read_letter, revive
+from resegment.agents.dead_letters import mark_retried, read_dead_letter, to_retry
 from resegment.schemas.times import format_instant
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
 from resegment.streams.kafka.topics import Topics
@@ -18,7 +18,7 @@ COUNTED: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One record that was refused: `about` is what `read_letter` gives, `original` its bytes as they were.
+    """One record that was refused: `about` is what `read_dead_letter` gives, `original` its bytes as they were.
 
     `refused_at` (ms) is when that was, the last time where it was refused several `times`; `retried` is when
     it was sent again, as RFC 3339. `record` is the letter itself.
@@ -49,7 +49,7 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class LetterCount:
+class DeadLetterCount:
     """Dead letters by reason. `older` were left uncounted; `problem` says why nothing could be counted."""
 
     reasons: Mapping[str, int] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class LetterCount:
     problem: str | None = None
 
 
-async def read_letters(
+async def read_dead_letters(
     bootstrap: str, topic: str, *, security: Mapping[str, Any] | None = None
 ) -> dict[str, DeadLetter]:
     """Every dead letter by id, the one that was refused last at the end. Raises TopicUnreadable."""
@@ -65,7 +65,7 @@ async def read_letters(
     async with reading(bootstrap, topic, security=security) as reader:
         async for records in reader.to_end():
             for record in records:
-                about = read_letter(record.headers, record.key, record.value)
+                about = read_dead_letter(record.headers, record.key, record.value)
                 before = letters.get(about["id"])
                 if before is not None and "retried" in about:
                     letters[about["id"]] = replace(before, retried=about["retried"])
@@ -81,31 +81,33 @@ async def read_letters(
     return {one.id: one for one in sorted(letters.values(), key=lambda one: one.refused_at)}
 
 
-async def count_letters(
+async def count_dead_letters(
     bootstrap: str, topic: str, *, patience: float = 5.0, security: Mapping[str, Any] | None = None
-) -> LetterCount:
+) -> DeadLetterCount:
     """The newest dead letters by reason, each once. A topic that cannot be read is told in `problem`."""
     reasons: dict[str, str] = {}
     try:
         async with reading(bootstrap, topic, patience=patience, security=security) as reader:
             async for records in reader.to_end(COUNTED):
                 for record in records:
-                    about = read_letter(record.headers, None, None)
+                    about = read_dead_letter(record.headers, None, None)
                     reasons[about["id"]] = about.get("reason", "")
             older = reader.skipped
     except TopicUnreadable as error:
-        return LetterCount(problem=error.problem)
+        return DeadLetterCount(problem=error.problem)
     counts: dict[str, int] = {}
     for reason in reasons.values():
         counts[reason] = counts.get(reason, 0) + 1
-    return LetterCount(dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))), older)
+    return DeadLetterCount(dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))), older)
 
 
-async def retry_letters(letters: Sequence[DeadLetter], topics: Topics, publisher: Publisher, now: int) -> int:
+async def retry_dead_letters(
+    letters: Sequence[DeadLetter], topics: Topics, publisher: Publisher, now: int
+) -> int:
     """Send what was refused to where it came from, and say so in the letters' topic; return how many.
 
     What is refused again gets a letter of its own. Raises PublishFailed.
     """
-    await publisher.publish([revive(one.record, topics.signals.name) for one in letters])
+    await publisher.publish([to_retry(one.record, topics.signals.name) for one in letters])
     await publisher.publish([mark_retried(topics.dead_letters.name, one.record, now) for one in letters])
     return len(letters)

@@ -12,7 +12,7 @@ from resegment.schemas.times import format_instant
 from resegment.state.redis.errors import answering
 from resegment.state.redis.reader import PartitionLook, PrefixReader, add_sizes
 from resegment.streams.heartbeat import read_workers
-from resegment.streams.operations.dead_letters import LetterCount
+from resegment.streams.operations.dead_letters import DeadLetterCount
 from resegment.streams.operations.routing_status import RoutingLook, describe_routing_look, look_at_routing
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Overview:
     now: int
     workers: Sequence[WorkerLook]
     partitions: Sequence[PartitionLook]
-    letters: LetterCount
+    letters: DeadLetterCount
     routing: RoutingLook = field(default_factory=RoutingLook)
 
     @property
@@ -62,7 +62,7 @@ class Overview:
 
 
 async def look(
-    client: Redis, reader: PrefixReader, held: Mapping[str, str], letters: LetterCount
+    client: Redis, reader: PrefixReader, held: Mapping[str, str], letters: DeadLetterCount
 ) -> Overview:
     """Look at a prefix; `held` is its record. Raises StoreUnavailable."""
     now = await reader.now()

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
-from resegment.agents.dead_letters import bury
+from resegment.agents.dead_letters import to_dead_letter
 from resegment.cli import build
 from resegment.console.definition.contracts import NAMES, asyncapi, documents, schema
 from resegment.console.definition.settings_reference import describe_settings
@@ -230,7 +230,7 @@ async def test_real_commands_keep_their_schema() -> None:
 
 def test_the_headers_of_a_dead_letter_are_those_of_its_schema() -> None:
     batch = trigger(b"?", headers=[("trace", b"1")])
-    letter = bury("dead", batch, batch.records[0], RefusedEvent("not-json", "it is none"))
+    letter = to_dead_letter("dead", batch, batch.records[0], RefusedEvent("not-json", "it is none"))
     own = {name: value.decode() for name, value in letter.headers if name.startswith("dl_")}
     assert not errors(schema("dead-letter"), own)
     assert {*own, "dl_endpoint"} == set(schema("dead-letter")["properties"])

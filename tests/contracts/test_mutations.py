@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from resegment.agents.batch import Batch, RecordedMessage
-from resegment.agents.dead_letters import read_letter
+from resegment.agents.dead_letters import read_dead_letter
 from resegment.agents.intake import take_in
 from resegment.agents.segmenter import segment
 from resegment.errors import RefusedEvent
@@ -193,7 +193,7 @@ async def test_each_broken_event_gives_a_signal_or_a_dead_letter_and_the_segment
     assert len(made) + len(letters) == len(published.messages) == COUNT
 
     for letter in letters:
-        offset = int(read_letter(letter.headers, letter.key, letter.value)["offset"])
+        offset = int(read_dead_letter(letter.headers, letter.key, letter.value)["offset"])
         assert letter.value == raw[offset][0]
     facts = [decode_fact(one.value) for one in made if one.value is not None]
     assert [fact.account for fact in facts] == [

@@ -22,7 +22,7 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from resegment.agents.batch import Batch, Message, RecordedMessage
-from resegment.agents.dead_letters import bury
+from resegment.agents.dead_letters import to_dead_letter
 from resegment.embedded.servers import embedded
 from resegment.errors import RefusedEvent
 from resegment.schemas.decoding import read_event
@@ -251,7 +251,7 @@ async def test_a_dead_letter_is_listed_once_and_shown_as_it_came(stack: Stack) -
     record = RecordedMessage(7, 0, b"key", b'{"broken', [])
     batch = Batch("look.triggers.funding", 1, [record])
     topic = stack.worker.topics.dead_letters.name
-    letter = bury(topic, batch, record, RefusedEvent("not-json", "it is [broken]"))
+    letter = to_dead_letter(topic, batch, record, RefusedEvent("not-json", "it is [broken]"))
     await stack.publisher.publish([letter, letter, Message(topic, b"k", b"x", [("dl_reason", b"other")])])
 
     (row,) = await stack.rows("dead-letters", "list", "--reason", "not-json")

@@ -15,7 +15,7 @@ from aiokafka import ConsumerRecord
 from redis.asyncio import Redis
 
 from resegment.agents.batch import Message
-from resegment.agents.dead_letters import read_letter
+from resegment.agents.dead_letters import read_dead_letter
 from resegment.embedded.servers import Embedded, embedded
 from resegment.schemas.fact import decode_fact
 from resegment.schemas.outgoing import SegmentChangeData
@@ -183,7 +183,7 @@ async def test_ten_thousand_bad_messages_among_good_ones_are_set_aside_once_each
         letters = await read(servers, worker.topics.dead_letters.name)
         signals = await read(servers, worker.topics.signals.name)
         changes = await read(servers, worker.topics.segment_changes.name)
-    told = [read_letter(one.headers, one.key, one.value) for one in letters]
+    told = [read_dead_letter(one.headers, one.key, one.value) for one in letters]
     assert len({one["id"] for one in told}) == len(told) == 10_000
     expected = {name: (value, reason) for name, (value, reason, _) in sorts}
     for letter, about in zip(letters, told, strict=True):

@@ -35,7 +35,7 @@ from resegment.streams.delivery.service import Deliveries, delivering, group_of
 from resegment.streams.kafka.group_offsets import place
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topics import Topics, create
-from resegment.streams.operations.dead_letters import DeadLetter, read_letters, retry_letters
+from resegment.streams.operations.dead_letters import DeadLetter, read_dead_letters, retry_dead_letters
 from tests.integration.conftest import Stack
 from tests.servers.certificates import Authority
 from tests.servers.receiver import HANG, RESET, Receiver, receiving
@@ -127,7 +127,7 @@ async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:
 
 
 async def letters_of(stack: Stack, topics: Topics) -> list[DeadLetter]:
-    return list((await read_letters(stack.bootstrap, topics.dead_letters.name)).values())
+    return list((await read_dead_letters(stack.bootstrap, topics.dead_letters.name)).values())
 
 
 async def buried(stack: Stack, topics: Topics, number: int) -> list[DeadLetter]:
@@ -352,7 +352,7 @@ async def test_a_dead_letter_that_is_retried_goes_to_its_endpoint_only(
         assert letter.about["endpoint"] == "refusing"
         assert letter.id.endswith(":refusing")
         refusing.answer = 200
-        await retry_letters([letter], topics, publisher, 1)
+        await retry_dead_letters([letter], topics, publisher, 1)
         await refusing.until(lambda: len(refusing.taken) == 1)
         await publisher.publish([command(topics, 2, "acme.com")])
         await other.until(lambda: len(other.received) >= 2)

@@ -47,7 +47,7 @@ SHOWN: Final = 20
 """Dead letters in a table where --limit is not given."""
 
 
-class NoSuchLetter(ResegmentError):
+class NoSuchDeadLetter(ResegmentError):
     """No dead letter has that id."""
 
     def __init__(self, letter: str) -> None:
@@ -72,13 +72,13 @@ class CutOff(ResegmentError):
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(no_args_is_help=True, help="What was refused, and why.", epilog=EXAMPLE)
-    group.command("list", epilog=LIST_EXAMPLES)(list_letters)
+    group.command("list", epilog=LIST_EXAMPLES)(list_dead_letters)
     group.command("show", epilog=SHOW_EXAMPLES)(show)
     group.command("retry", epilog=RETRY_EXAMPLES)(retry)
     app.add_typer(group, name="dead-letters")
 
 
-def list_letters(
+def list_dead_letters(
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="REASON", help="Only those of this reason.")
     ] = None,
@@ -134,7 +134,7 @@ def show(
         raise typer.BadParameter("--raw prints the bytes as they were: leave --json out")
     found = _read(folder=folder, kafka=kafka, redis=redis, prefix=prefix).get(letter)
     if found is None:
-        raise NoSuchLetter(letter)
+        raise NoSuchDeadLetter(letter)
     if raw:
         sys.stdout.buffer.write(found.original or b"")
         sys.stdout.buffer.flush()
@@ -175,14 +175,14 @@ async def _retry(letters: list[str], reason: str | None, **given: Any) -> int:
 
     from resegment.cli.operations.session import viewing
     from resegment.streams.kafka.publisher import KafkaPublisher
-    from resegment.streams.operations.dead_letters import read_letters, retry_letters
+    from resegment.streams.operations.dead_letters import read_dead_letters, retry_dead_letters
 
     async with viewing(**given) as view:
         topic = view.topics.dead_letters.name
-        held = await read_letters(view.bootstrap, topic, security=view.security)
+        held = await read_dead_letters(view.bootstrap, topic, security=view.security)
         for letter in letters:
             if letter not in held:
-                raise NoSuchLetter(letter)
+                raise NoSuchDeadLetter(letter)
             if not held[letter].is_whole:
                 raise CutOff(letter)
         chosen = [
@@ -198,15 +198,17 @@ async def _retry(letters: list[str], reason: str | None, **given: Any) -> int:
         async with KafkaPublisher(
             view.bootstrap, client_id="resegment-retry", security=view.security
         ) as publisher:
-            return await retry_letters(chosen, view.topics, publisher, time.time_ns() // 1_000_000)
+            return await retry_dead_letters(chosen, view.topics, publisher, time.time_ns() // 1_000_000)
 
 
 def _read(**given: Any) -> dict[str, DeadLetter]:
     from resegment.cli.operations.session import viewing
-    from resegment.streams.operations.dead_letters import read_letters
+    from resegment.streams.operations.dead_letters import read_dead_letters
 
     async def run() -> dict[str, DeadLetter]:
         async with viewing(**given) as view:
-            return await read_letters(view.bootstrap, view.topics.dead_letters.name, security=view.security)
+            return await read_dead_letters(
+                view.bootstrap, view.topics.dead_letters.name, security=view.security
+            )
 
     return asyncio.run(run())

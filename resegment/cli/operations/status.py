@@ -73,15 +73,15 @@ def status(
 
 async def _look(*, watch: bool, **given: Any) -> AsyncIterator[Overview]:
     from resegment.cli.operations.session import viewing
-    from resegment.streams.operations.dead_letters import LetterCount, count_letters
+    from resegment.streams.operations.dead_letters import DeadLetterCount, count_dead_letters
     from resegment.streams.operations.overview import look
     from resegment.streams.prefix import read_prefix
 
     async with viewing(**given) as view:
-        letters, turn = LetterCount(), 0
+        letters, turn = DeadLetterCount(), 0
         while True:
             if turn % RECOUNT == 0 or letters.problem is not None:
-                letters = await count_letters(
+                letters = await count_dead_letters(
                     view.bootstrap, view.topics.dead_letters.name, security=view.security
                 )
             turn += 1

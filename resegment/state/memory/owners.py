@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from resegment.schemas.assignment import Answer, Ask, Assign, Assigned, Candidate, Release, Throttle, Waiting
 from resegment.state.owner_store import DAYS_KEPT, MemberLook, OwnersLook, TeamLook
-from resegment.state.weighted_round_robin import Turns
+from resegment.state.weighted_round_robin import WeightedRoundRobin
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,9 @@ class Owners:
     open: Counter[str] = field(default_factory=Counter)
     drawn: Counter[str] = field(default_factory=Counter)
     gone: set[str] = field(default_factory=set)
-    turns: defaultdict[str, Turns] = field(default_factory=lambda: defaultdict(Turns))
+    turns: defaultdict[str, WeightedRoundRobin] = field(
+        default_factory=lambda: defaultdict(WeightedRoundRobin)
+    )
     granted: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
 
@@ -118,7 +120,7 @@ class OwnerStore:
         self.owners.held[ask.key] = _Held(ask.team, Waiting())
         return Waiting(ahead)
 
-    def _choose(self, ask: Assign, turns: Turns) -> str | None:
+    def _choose(self, ask: Assign, turns: WeightedRoundRobin) -> str | None:
         room = [one for one in ask.candidates if self._has_room(one)]
         names = {one.name for one in room}
         for name in ask.preferred:

@@ -47,7 +47,7 @@ local function stand(key, record)
   end
 end
 
--- See turns.py: it has the same.
+-- Does the same as weighted_round_robin.py.
 local function draw(team, room)
   local turn = turns[team]
   local dues, total, excess = turn[2], 0, -1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from resegment.agents.batch import Batch, RecordedMessage
-from resegment.agents.dead_letters import MAX_BYTES, bury, read_letter, revive
+from resegment.agents.dead_letters import MAX_BYTES, read_dead_letter, to_dead_letter, to_retry
 from resegment.errors import RefusedEvent
 
 REFUSED = RefusedEvent("decision-failed", "a rule raised")
@@ -13,7 +13,7 @@ TIME = 1_769_850_000_007
 
 
 def letter_of(record: RecordedMessage, topic: str = "signals") -> RecordedMessage:
-    made = bury("dead-letters", Batch(topic, 3, [record]), record, REFUSED)
+    made = to_dead_letter("dead-letters", Batch(topic, 3, [record]), record, REFUSED)
     return RecordedMessage(0, 0, made.key, made.value, made.headers)
 
 
@@ -34,21 +34,23 @@ def test_a_record_as_large_as_a_broker_takes_fits_into_its_letter_and_is_told_to
     )  # fmt: skip
     letter = letter_of(record)
     assert size(letter) < 1_030_000
-    assert read_letter(letter.headers, letter.key, letter.value)["truncated"] == str(len(record.value or b""))
+    assert read_dead_letter(letter.headers, letter.key, letter.value)["truncated"] == str(
+        len(record.value or b"")
+    )
 
 
 def test_what_fits_is_kept_to_the_byte() -> None:
     record = RecordedMessage(7, TIME, b"k", b"v" * (MAX_BYTES - 20), [("h", b"1")])
-    again = revive(letter_of(record), "signals")
+    again = to_retry(letter_of(record), "signals")
     assert (again.key, again.value, list(again.headers)) == (record.key, record.value, [("h", b"1")])
 
 
 def test_a_signal_is_sent_again_with_its_own_time_for_that_moves_the_clock() -> None:
     record = RecordedMessage(7, TIME, b"k", b"v")
-    again = revive(letter_of(record), "signals")
+    again = to_retry(letter_of(record), "signals")
     assert (again.topic, again.partition, again.timestamp) == ("signals", 3, TIME)
 
 
 def test_a_trigger_is_sent_again_as_one_of_now_for_old_ones_would_be_deleted() -> None:
     record = RecordedMessage(7, TIME, b"k", b"v")
-    assert revive(letter_of(record, "triggers.funding"), "signals").timestamp is None
+    assert to_retry(letter_of(record, "triggers.funding"), "signals").timestamp is None

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resegment.agents.batch import Batch, PublishFailed, RecordedMessage
-from resegment.agents.dead_letters import read_letter
+from resegment.agents.dead_letters import read_dead_letter
 from resegment.agents.intake import TakenIn, take_in
 from resegment.agents.segmenter import TICK
 from resegment.schemas.fact import LATEST, decode_fact
@@ -45,7 +45,7 @@ async def test_a_bad_event_becomes_a_dead_letter_that_says_why(
     (letter,) = published.messages
     assert (letter.topic, letter.key, letter.value) == ("dead-letters", b"\xffkey", value)
     assert ("content-type", b"text/plain") in letter.headers
-    about = read_letter(letter.headers, letter.key, letter.value)
+    about = read_dead_letter(letter.headers, letter.key, letter.value)
     assert about["reason"] == reason == taken.refused[0].reason
     assert about["field"] == field
     assert (about["topic"], about["partition"], about["offset"]) == ("triggers.funding", 3, 42)

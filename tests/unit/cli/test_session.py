@@ -15,7 +15,7 @@ from resegment.console.operations.status import spell_ranges
 from resegment.console.terminal import screen
 from resegment.state.partition_store import Position
 from resegment.state.redis.reader import PartitionLook, Place
-from resegment.streams.operations.dead_letters import LetterCount
+from resegment.streams.operations.dead_letters import DeadLetterCount
 from resegment.streams.operations.overview import (
     Overview,
     WorkerLook,
@@ -44,7 +44,12 @@ def partition(number: int, **given: Any) -> PartitionLook:
 
 def overview(*partitions: PartitionLook, owned: tuple[int, ...] | None = (0, 1), **given: Any) -> Overview:
     workers = [] if owned is None else [WorkerLook("w1", owned, {"signals": 3}, SECOND)]
-    plain: dict[str, Any] = {"prefix": "p", "clock": "wall", "definition": "abc", "letters": LetterCount()}
+    plain: dict[str, Any] = {
+        "prefix": "p",
+        "clock": "wall",
+        "definition": "abc",
+        "letters": DeadLetterCount(),
+    }
     return Overview(now=NOW, workers=workers, partitions=partitions, **{**plain, **given})
 
 
@@ -83,8 +88,8 @@ def test_due_accounts_are_late_by_the_wall_clock_only() -> None:
 
 
 def test_dead_letters_that_cannot_be_counted_are_a_problem_and_counted_ones_are_none() -> None:
-    assert find_problems(overview(partition(0), letters=LetterCount({"not-json": 3}))) == []
-    assert find_problems(overview(partition(0), letters=LetterCount(problem="no broker"))) == [
+    assert find_problems(overview(partition(0), letters=DeadLetterCount({"not-json": 3}))) == []
+    assert find_problems(overview(partition(0), letters=DeadLetterCount(problem="no broker"))) == [
         "the dead letters could not be counted: no broker"
     ]
 

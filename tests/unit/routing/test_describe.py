@@ -19,7 +19,7 @@ from resegment.schemas.routing import Decision, Enrolment, Mode, RoutedState, Ta
 from resegment.schemas.times import parse_instant
 from resegment.state.partition_store import Position
 from resegment.state.redis.reader import PartitionLook
-from resegment.streams.operations.dead_letters import LetterCount
+from resegment.streams.operations.dead_letters import DeadLetterCount
 from resegment.streams.operations.overview import (
     Overview,
     WorkerLook,
@@ -205,7 +205,7 @@ def overview(*partitions: PartitionLook, mode: Mode = "changed", clock: str = "w
         now=NOON,
         workers=[WorkerLook("w1", (0, 1), {}, SECOND)],
         partitions=[],
-        letters=LetterCount(),
+        letters=DeadLetterCount(),
         routing=RoutingLook(mode, partitions, {"sales": TeamLook(1_234, 50)}),
     )
 

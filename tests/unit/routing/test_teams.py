@@ -22,7 +22,7 @@ from resegment.schemas.times import parse_instant
 from resegment.segmentation.language.gates import territory_gate
 from resegment.state.memory.owners import OwnerStore
 from resegment.state.owner_store import MemberLook, OwnersLook, TeamLook
-from resegment.state.weighted_round_robin import FORGOTTEN, Turns
+from resegment.state.weighted_round_robin import FORGOTTEN, WeightedRoundRobin
 
 MONDAY = parse_instant("2026-03-02T00:00:00Z")
 DAY = 86_400_000
@@ -145,7 +145,7 @@ def test_the_next_day_is_the_first_instant_of_another_date(ms: int) -> None:
     assert day_of(ms) == dt.datetime.fromtimestamp(ms // 1000, dt.UTC).strftime("%Y-%m-%d")
 
 
-# Turns
+# Weighted round robin
 
 
 @settings(deadline=None, max_examples=60)
@@ -176,7 +176,7 @@ def test_everybodys_count_stays_within_one_of_their_exact_share(weights: list[in
 def test_whoever_is_there_when_nobody_is_left_far_behind(
     weights: list[int], spells: list[tuple[int, int]]
 ) -> None:
-    turns, counts, shares = Turns(), Counter[str](), Counter[str]()
+    turns, counts, shares = WeightedRoundRobin(), Counter[str](), Counter[str]()
     for mask, draws in spells:
         there = [(f"m{n}", weight) for n, weight in enumerate(weights) if mask >> n & 1]
         total = sum(weight for _, weight in there)
@@ -188,7 +188,7 @@ def test_whoever_is_there_when_nobody_is_left_far_behind(
 
 
 def test_members_who_are_there_no_more_are_forgotten_and_their_dues_are_the_others() -> None:
-    turns = Turns()
+    turns = WeightedRoundRobin()
     for _ in range(5):
         turns.draw([("ann", 1), ("bob", 2), ("cat", 4)])
     for _ in range(FORGOTTEN + 1):
@@ -199,7 +199,7 @@ def test_members_who_are_there_no_more_are_forgotten_and_their_dues_are_the_othe
 
 
 def test_equal_weights_take_turns() -> None:
-    turns = Turns()
+    turns = WeightedRoundRobin()
     drawn = [turns.draw([(name, 5) for name in ("ann", "bob", "cat")]) for _ in range(9)]
     rounds = [drawn[start : start + 3] for start in range(0, 9, 3)]
     assert all(sorted(one) == ["ann", "bob", "cat"] for one in rounds)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from resegment.agents.batch import Batch, Message, PublishFailed, RecordedMessage
 from resegment.agents.circuit_breaker import PEEK, Breaker
-from resegment.agents.dead_letters import read_letter, revive
+from resegment.agents.dead_letters import read_dead_letter, to_retry
 from resegment.agents.delivery import (
     BURIAL_WAIT,
     GRACE,
@@ -163,7 +163,7 @@ class Setting:
 
     def letter(self) -> dict[str, Any]:
         (message,) = self.letters.messages
-        return dict(read_letter(message.headers, message.key, message.value))
+        return dict(read_dead_letter(message.headers, message.key, message.value))
 
 
 def always(status: int | None, retry_after: float | None = None) -> Callable[[str, int], Answer]:
@@ -421,7 +421,7 @@ async def test_a_dead_letter_comes_back_for_its_endpoint_only_even_the_second_ti
     await setting.work([record(5)])
     for _ in range(2):
         (letter,) = setting.letters.messages
-        again = revive(RecordedMessage(0, 0, letter.key, letter.value, letter.headers), "signals")
+        again = to_retry(RecordedMessage(0, 0, letter.key, letter.value, letter.headers), "signals")
         assert (again.topic, again.partition, again.key) == ("commands", 3, b"acme.com")
         assert [one for one in again.headers if one[0] == "endpoint"] == [("endpoint", b"crm")]
         setting.letters.messages.clear()
