@@ -1,8 +1,8 @@
 # ruff: noqa: INP001 - a script, not a package
 """Write examples/synthetic.jsonl.gz: invented signals for real accounts, so that every layer has something to show.
 
-Nothing in that file happened. Each event has a `source` that begins with /synthetic/ and `synthetic: true` in its data;
-technologies, people and statements are made up. The same seed gives the same events.
+Nothing in that file happened. Each event has a `source` that begins with /synthetic/, and `synthetic: true` in its data.
+Technologies, people, and statements are made up. The same seed gives the same events.
 
     python examples/make_synthetic.py
 """
@@ -41,7 +41,7 @@ PERSONAS = ["sales_leader", "founder", "revenue_operations"]
 
 
 class Profile(NamedTuple):
-    """What was known of an account from a day on."""
+    """What was known about an account from one day on."""
 
     day: str
     active: bool
@@ -49,7 +49,7 @@ class Profile(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """An invented event before it has an id; `late` is how long nobody knew of it."""
+    """An invented event before it has an id; `late` is the delay until it became known."""
 
     account: str
     kind: str
@@ -59,7 +59,7 @@ class Draft(NamedTuple):
 
 
 class World:
-    """The accounts of the directory over time, and the dice."""
+    """The accounts of the directory over time, and the random generator."""
 
     def __init__(self, events: list[Event]) -> None:
         self.random = Random(SEED)  # noqa: S311 - repeatable on purpose
@@ -76,7 +76,7 @@ class World:
         known.append(Profile(day, active, data.get("employees", before.employees) or 0))
 
     def at(self, account: str, moment: datetime) -> Profile | None:
-        """Return what was known of an account at a moment, if it was in business then."""
+        """Return what was known about an account at a moment, if it was in business then."""
         known = self.profiles[account]
         place = bisect_right([profile.day for profile in known], f"{moment:%Y-%m-%d}")
         profile = known[place - 1] if place else None
@@ -128,7 +128,7 @@ def switch_tool(world: World, account: str, start: datetime, _: int) -> list[Dra
 
 
 def research(world: World, account: str, start: datetime, _: int) -> list[Draft]:
-    """Read up on a topic for some weeks, with rising scores, and maybe come by."""
+    """Research a topic for some weeks, with rising scores, and maybe visit us."""
     topic = world.random.choice(TOPICS)
     weeks = world.random.randrange(2, 7)
     score = world.random.randrange(35, 65)
@@ -181,7 +181,7 @@ EPISODES = [
 
 
 def invent(world: World) -> list[Draft]:
-    """Give some accounts a few episodes each, at moments at which they were in business."""
+    """Give some accounts a few episodes each, at moments when they were in business."""
     candidates = [
         account
         for account, known in sorted(world.profiles.items())
@@ -202,7 +202,7 @@ def invent(world: World) -> list[Draft]:
 
 
 def write_down(world: World, drafts: list[Draft]) -> list[Event]:
-    """Give each draft its envelope; a few are amended or taken back later, as real feeds do."""
+    """Give each draft its envelope; amend or retract a few later, as real feeds do."""
     events: list[Event] = []
     drafts.sort(key=lambda draft: (draft.time + draft.late, draft.account, draft.kind))
     for number, draft in enumerate(drafts, 1):
@@ -247,7 +247,7 @@ def main() -> None:
     world = World(facts)
     events = write_down(world, invent(world))
     lines = "".join(f"{json.dumps(event, separators=(',', ':'))}\n" for event in events)
-    # No time of writing in the archive: the same events are the same bytes.
+    # Leave the time of writing out of the archive, so that the same events give the same bytes.
     (HERE / "synthetic.jsonl.gz").write_bytes(gzip.compress(lines.encode(), mtime=0))
 
 
