@@ -12,10 +12,10 @@ from resegment.agents.batch import Batch, Message, Publisher, Record
 from resegment.agents.dead_letters import to_dead_letter
 from resegment.agents.partition import OwnedPartition, position_after, tally
 from resegment.errors import RefusedEvent
-from resegment.schemas.change import SegmentChange, StandingChange
+from resegment.schemas.change import GateChange, SegmentChange
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.segmentation.evaluation.account import Account
-from resegment.segmentation.evaluation.engine import Engine
+from resegment.segmentation.evaluation.engine import Decision, Engine
 from resegment.state.partition_store import Position
 
 TICK: Final = "tick"
@@ -29,8 +29,8 @@ class Announce(Protocol):
         """The event of a segment change."""
         ...
 
-    def standing(self, news: StandingChange) -> Message:
-        """What the router has to know: other gates hold."""
+    def gate_change(self, gate_change: GateChange) -> Message:
+        """Return the event that tells the router which gates hold now."""
         ...
 
     def outcome(self, fact: Fact) -> Message | None:
@@ -39,9 +39,6 @@ class Announce(Protocol):
 
 
 Owned = OwnedPartition[Account]
-
-Said = tuple[SegmentChange, Message | None]
-"""A change, and its message where it is announced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +88,20 @@ async def segment(
         if not records:
             return Segmented(clock=owned.position.clock)
         learning = _read(batch, records, owned.position.clock, dead_letters)
-        said: list[Said] = []
+        decided = _Decided(announce)
         with owned.all_or_nothing():
             accounts = await owned.accounts(learning.known)
             for name, account in list(accounts.items()):
                 try:
-                    said += _say(_learn(engine, account, learning.known[name], learning.clock), announce)
+                    decided.add(_learn(engine, account, learning.known[name], learning.clock))
                 except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
                     accounts[name] = await _learn_apart(
-                        batch, owned, engine, name, learning, said, announce, dead_letters, error
+                        batch, owned, engine, name, learning, decided, dead_letters, error
                     )
             if learning.letters:
                 await publisher.publish(learning.letters)
             position = position_after(owned.position, records[-1], learning.clock)
-            changes = await _commit(owned, position, accounts.values(), said, learning.outcomes, announce)
+            changes = await _commit(owned, position, accounts.values(), decided, learning.outcomes)
         return Segmented(learning.facts, learning.ticks, changes, learning.refused, learning.clock)
 
 
@@ -114,42 +111,61 @@ async def decide_due(owned: Owned, engine: Engine, *, announce: Announce | None)
         if not owned.due or owned.fence is None:
             return ()
         clock = owned.position.clock
-        said: list[Said] = []
+        decided = _Decided(announce)
         with owned.all_or_nothing():
             accounts: list[Account] = []
             for name, state in owned.due:
                 account = owned.account(name, state)
                 try:
-                    said += _say(engine.advance(account, clock, clock), announce)
+                    decided.add(engine.advance(account, clock, clock))
                 except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
                     account = owned.suspend(name, state, error)
                 accounts.append(account)
-            return await _commit(owned, owned.position, accounts, said, (), announce)
+            return await _commit(owned, owned.position, accounts, decided, ())
 
 
-def _say(changes: Sequence[SegmentChange], announce: Announce | None) -> list[Said]:
-    return [(one, None if announce is None else announce.change(one)) for one in changes]
+class _Decided:
+    """What the engine decided in a batch, and the messages that announce it."""
+
+    def __init__(self, announce: Announce | None) -> None:
+        self.announce = announce
+        self._changes: list[tuple[SegmentChange, Message | None]] = []
+        self._gate_changes: list[GateChange] = []
+
+    def add(self, decisions: Sequence[Decision]) -> None:
+        """Add one account's decisions: all of them, or none where a message cannot be made."""
+        changes = self.announced(decisions)
+        self._changes += changes
+        self._gate_changes += [one.gate_change for one in decisions if one.gate_change is not None]
+
+    def announced(self, decisions: Sequence[Decision]) -> list[tuple[SegmentChange, Message | None]]:
+        """Return the changes among the decisions, each with its message where changes are announced."""
+        announce = self.announce
+        return [
+            (one.change, None if announce is None else announce.change(one.change))
+            for one in decisions
+            if one.change is not None
+        ]
+
+    def settle(self, outcomes: Sequence[Fact]) -> tuple[list[SegmentChange], list[Message]]:
+        """Return the changes in the order of their instants, and the messages: of changes, then for the router."""
+        self._changes.sort(key=lambda one: one[0].effective_at)
+        messages = [message for _, message in self._changes if message is not None]
+        if (announce := self.announce) is not None:
+            messages += [message for one in outcomes if (message := announce.outcome(one)) is not None]
+            messages += [announce.gate_change(one) for one in self._gate_changes]
+        return [change for change, _ in self._changes], messages
 
 
 async def _commit(
     owned: Owned,
     position: Position,
     accounts: Iterable[Account],
-    said: list[Said],
+    decided: _Decided,
     outcomes: Sequence[Fact],
-    announce: Announce | None,
 ) -> list[SegmentChange]:
-    """Commit, with the messages of changes, then with those that only the router reads."""
-    said.sort(key=lambda one: one[0].effective_at)
-    changes = [change for change, _ in said]
-    messages = [message for _, message in said if message is not None]
-    if announce is not None:
-        messages += [message for one in outcomes if (message := announce.outcome(one)) is not None]
-    for account in accounts:
-        if account.news:
-            if announce is not None:
-                messages += [announce.standing(one) for one in account.news]
-            account.news.clear()
+    """Commit the accounts with all that was decided about them."""
+    changes, messages = decided.settle(outcomes)
     await owned.commit(position, accounts, messages, sizes=tally(changes), decided=len(changes))
     return changes
 
@@ -184,17 +200,15 @@ def _read(batch: Batch, records: Sequence[Record], clock: int, dead_letters: str
     return learning
 
 
-def _learn(engine: Engine, account: Account, groups: Sequence[_Known], clock: int) -> list[SegmentChange]:
-    changes: list[SegmentChange] = []
+def _learn(engine: Engine, account: Account, groups: Sequence[_Known], clock: int) -> list[Decision]:
+    decisions: list[Decision] = []
     for at, facts, _ in groups:
         if account.deadline < at:
-            changes += engine.advance(account, at - 1, clock)
-        change = engine.learn(account, facts, at, clock)
-        if change is not None:
-            changes.append(change)
+            decisions += engine.advance(account, at - 1, clock)
+        decisions.append(engine.apply_facts(account, facts, at, clock))
     if account.deadline <= clock:
-        changes += engine.advance(account, clock, clock)
-    return changes
+        decisions += engine.advance(account, clock, clock)
+    return decisions
 
 
 async def _learn_apart(
@@ -203,8 +217,7 @@ async def _learn_apart(
     engine: Engine,
     name: str,
     learning: _Learning,
-    said: list[Said],
-    announce: Announce | None,
+    decided: _Decided,
     dead_letters: str,
     error: Exception,
 ) -> Account:
@@ -216,7 +229,7 @@ async def _learn_apart(
             tried = [*good, (at, [fact], [record])]
             account = (await owned.accounts([name]))[name]
             try:
-                _say(_learn(engine, account, tried, learning.clock), announce)
+                decided.announced(_learn(engine, account, tried, learning.clock))
                 good = tried
             except Exception as cause:  # noqa: BLE001  # the same border, for one fact
                 refused = RefusedEvent("decision-failed", f"{type(cause).__name__}: {cause}")
@@ -225,7 +238,7 @@ async def _learn_apart(
             owned.drop(name)
     account = (await owned.accounts([name]))[name]
     if good:
-        said += _say(_learn(engine, account, good, learning.clock), announce)
+        decided.add(_learn(engine, account, good, learning.clock))
     elif not learning.refused:
         raise error
     return account

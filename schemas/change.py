@@ -40,8 +40,8 @@ class SegmentChange(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": 
     values: dict[str, Any] = {}
 
 
-class StandingChange(msgspec.Struct, frozen=True, kw_only=True):
-    """Which gates hold has changed, and the segment has not; instants in ms.
+class GateChange(msgspec.Struct, frozen=True, kw_only=True):
+    """Other gates hold, and the segment stays; instants in ms.
 
     `sequence` is the number of the account's latest change.
     """

@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 
 from resegment.agents.batch import Message
-from resegment.schemas.change import SegmentChange, StandingChange
+from resegment.schemas.change import GateChange, SegmentChange
 from resegment.schemas.fact import Fact
 from resegment.schemas.outgoing import CONTENT_TYPE, encode_change
 from resegment.schemas.routing import ROUTED_OUTCOMES, Outcome, RoutingEvent, Standing, encode_routing_event
@@ -63,13 +63,14 @@ class Announcer:
             log.warning("texts left out", account=change.account, play=play, problems=said.problems)
         return said.play
 
-    def standing(self, news: StandingChange) -> Message:
-        return tell(
-            self._routing,
-            Standing(
-                account=news.account, at=news.effective_at, standing=news.standing, sequence=news.sequence
-            ),
+    def gate_change(self, gate_change: GateChange) -> Message:
+        event = Standing(
+            account=gate_change.account,
+            at=gate_change.effective_at,
+            standing=gate_change.standing,
+            sequence=gate_change.sequence,
         )
+        return tell(self._routing, event)
 
     def outcome(self, fact: Fact) -> Message | None:
         data = fact.data or {}

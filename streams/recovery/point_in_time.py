@@ -60,7 +60,7 @@ def relearn(engine: Engine, name: str, known: Iterable[Known], until: int) -> Ac
         if at > until:
             break
         engine.advance(account, at - 1)
-        engine.learn(account, [fact for _, fact in together], at)
+        engine.apply_facts(account, [fact for _, fact in together], at)
     if account.state.membership.segment is not None:
         engine.advance(account, until)
     return account

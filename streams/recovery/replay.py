@@ -188,7 +188,7 @@ def compare_states(name: str, in_redis: AccountState, in_log: AccountState) -> l
 def look_again(engine: Engine, name: str, value: bytes, clock: int) -> AccountState:
     """The state with the latest deadline that is right at the clock: judged as late as can be."""
     account = engine.load(name, value)
-    engine.learn(account, (), clock)
+    engine.apply_facts(account, (), clock)
     return engine.close(account)
 
 

@@ -176,14 +176,14 @@ def make_accounts(engine: Engine, count: int, facts: int) -> list[Account]:
             recorded=START - 26 * DAY,
             data=profile,
         )
-        engine.learn(account, [first], first.recorded)
+        engine.apply_facts(account, [first], first.recorded)
         for one in range(facts - 1):
             at = START - 25 * DAY + one * 25 * DAY // facts
             engine.advance(account, at - 1)
-            engine.learn(account, [make_fact(draw, name, one, at, (*EVENTS, "firmographic"))], at)
+            engine.apply_facts(account, [make_fact(draw, name, one, at, (*EVENTS, "firmographic"))], at)
         engine.advance(account, START)
         fresh = engine.open(name, decode_state(encode_state(engine.close(account))))
-        engine.judge(fresh, START)
+        engine.evaluate(fresh, START)
         engine.encode(fresh)
         accounts.append(fresh)
     return accounts
@@ -208,7 +208,7 @@ def measure(count: int, facts: int, kinds: Sequence[str], rounds: int) -> tuple[
         for account, fact in turn:
             if account.deadline < fact.recorded:
                 engine.advance(account, fact.recorded - 1)
-            engine.learn(account, [fact], fact.recorded)
+            engine.apply_facts(account, [fact], fact.recorded)
         learned = time.process_time_ns()
         for account, _ in turn:
             engine.encode(account)

@@ -23,7 +23,7 @@ from resegment.schemas.decoding import decode_event
 from resegment.schemas.fact import Fact
 from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.account import Account
-from resegment.segmentation.evaluation.engine import Engine
+from resegment.segmentation.evaluation.engine import Engine, changes_in
 from resegment.segmentation.evaluation.program import Program
 from resegment.sources.segments import load_definition
 from resegment.streams.kafka.topics import Topics
@@ -82,11 +82,11 @@ class Run:
             kept = [self._learn(snapshot, None) for snapshot, _ in pairs]
         warm = [engine.load(one.account, value) for (one, _), value in zip(pairs, kept, strict=True)]
         for account, (_, trigger) in zip(warm, pairs, strict=True):
-            engine.judge(account, trigger.recorded - 1)
+            engine.evaluate(account, trigger.recorded - 1)
             engine.encode(account)
         with watch.on(CACHED_ONE, len(pairs)):
             for account, (_, trigger) in zip(warm, pairs, strict=True):
-                engine.learn(account, [trigger], trigger.recorded)
+                engine.apply_facts(account, [trigger], trigger.recorded)
                 engine.encode(account)
         self.changes.clear()
         with watch.on(MISSED, len(pairs)):
@@ -106,13 +106,13 @@ class Run:
     def _learn(self, fact: Fact, value: bytes | None) -> bytes:
         engine = self.engine
         account = self._admit(fact.account, value)
-        if (change := engine.learn(account, [fact], fact.recorded)) is not None:
+        if (change := engine.apply_facts(account, [fact], fact.recorded).change) is not None:
             self.changes.append(change)
         return engine.encode(account)
 
     def _advance(self, name: str, value: bytes, at: int) -> None:
         account = self._admit(name, value)
-        self.changes += self.engine.advance(account, at)
+        self.changes += changes_in(self.engine.advance(account, at))
         self.engine.encode(account)
 
     def _admit(self, name: str, value: bytes | None) -> Account:

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import msgspec
 
-from resegment.schemas.change import StandingChange
 from resegment.schemas.state import AccountState, Entry, append_entry, encode_state, encode_with
 from resegment.schemas.times import NEVER
 
@@ -190,10 +189,6 @@ def _apply(names: set[Any] | None, data: dict[str, Any]) -> set[Any]:
     return names
 
 
-_NO_NEWS: Final[list[StandingChange]] = []
-"""Never added to: see `Account.tell`."""
-
-
 class Account(msgspec.Struct, eq=False, gc=False):
     """An account's state with its indexes; `values` and `untils` hold what each test says and until when."""
 
@@ -212,8 +207,6 @@ class Account(msgspec.Struct, eq=False, gc=False):
     """With no more facts than that, none can be too many of a kind."""
     series: dict[int, Series] = {}
     attributes: dict[str, History | Inventory] = {}
-    news: list[StandingChange] = msgspec.field(default_factory=lambda: _NO_NEWS)
-    """Changes of the gates that hold, not handed on yet."""
     _kept: bool = False
     """Whether it was encoded before: an account that seldom comes back need not hold the bytes of its facts."""
     _body: bytearray | None = None
@@ -223,10 +216,6 @@ class Account(msgspec.Struct, eq=False, gc=False):
     def kept_deadline(self) -> int | None:
         """The deadline as it was kept last."""
         return self.state.deadline
-
-    def tell(self, news: StandingChange) -> None:
-        """Note that other gates hold."""
-        self.news = [*self.news, news]
 
     def add(self, entry: Entry) -> None:
         """Remember a fact."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from resegment.schemas.change import Cause, SegmentChange, StandingChange, identify_change
+from resegment.schemas.change import Cause, GateChange, SegmentChange, identify_change
 from resegment.schemas.fact import Fact
 from resegment.schemas.state import AccountState, Membership, decode_state
 from resegment.schemas.times import HORIZON, NEVER, format_instant
@@ -18,6 +18,20 @@ from resegment.segmentation.evaluation.program import Program
 
 MAX_CAUSES: Final = 20
 """How many event ids a change names as its cause."""
+
+
+class Decision(msgspec.Struct, frozen=True, gc=False):
+    """What one evaluation decided: a move to another segment, or other gates that hold, or neither.
+
+    A segment change carries the gates that hold, so a gate change comes only without one.
+    """
+
+    change: SegmentChange | None = None
+    gate_change: GateChange | None = None
+
+
+UNCHANGED: Final = Decision()
+"""The decision that the account stays as it is."""
 
 
 class Engine:
@@ -55,9 +69,9 @@ class Engine:
 
     # Facts and time
 
-    def learn(
+    def apply_facts(
         self, account: Account, facts: Sequence[Fact], now: int, decided_at: int | None = None
-    ) -> SegmentChange | None:
+    ) -> Decision:
         """Take in facts that become known at `now`, all at once, and decide.
 
         The account must have been advanced to every deadline before `now`.
@@ -68,26 +82,29 @@ class Engine:
         if account.state.membership.segment is None and facts:
             events = events or [facts[0].id]
         if not self._refresh(account, now, touched) and account.state.membership.segment is not None:
-            return None
+            return UNCHANGED
         cause = Cause(events=tuple(events[:MAX_CAUSES]))
         return self._decide(account, now, cause, now if decided_at is None else decided_at)
 
-    def advance(self, account: Account, until: int, decided_at: int | None = None) -> list[SegmentChange]:
-        """Decide every deadline up to `until`, itself included, each at its own instant."""
-        changes: list[SegmentChange] = []
+    def advance(self, account: Account, until: int, decided_at: int | None = None) -> list[Decision]:
+        """Decide every deadline up to `until`, itself included, each at its own instant.
+
+        Decisions that change nothing are left out.
+        """
+        decisions: list[Decision] = []
         while (at := account.deadline) <= until:
             self._refresh(account, at, ())
             cause = Cause(deadline=format_instant(at))
-            change = self._decide(account, at, cause, at if decided_at is None else decided_at)
-            if change is not None:
-                changes.append(change)
+            decision = self._decide(account, at, cause, at if decided_at is None else decided_at)
+            if decision is not UNCHANGED:
+                decisions.append(decision)
             if account.deadline <= at:
                 raise AssertionError(f"{account.name}: the deadline at {at} does not move on")
-        return changes
+        return decisions
 
     # Judging
 
-    def judge(self, account: Account, t: int) -> None:
+    def evaluate(self, account: Account, t: int) -> None:
         """Let every test say what it says at t, which no deadline before t may separate from the account."""
         self._refresh(account, t, ())
 
@@ -114,7 +131,7 @@ class Engine:
             account.next_leaf = min(untils, default=NEVER)
         return moved
 
-    def _decide(self, account: Account, t: int, cause: Cause, decided_at: int) -> SegmentChange | None:
+    def _decide(self, account: Account, t: int, cause: Cause, decided_at: int) -> Decision:
         """Decide the segment at t from what the tests say, and the next deadline."""
         program, state = self.program, account.state
         standing = state.membership
@@ -138,16 +155,16 @@ class Engine:
             deadline = min(deadline, until)
         account.deadline = deadline if deadline <= HORIZON else NEVER
         if segment.name == standing.segment:
-            if moved:
-                news = StandingChange(
-                    account=account.name,
-                    effective_at=t,
-                    decided_at=decided_at,
-                    standing=state.standing,
-                    sequence=state.sequence,
-                )
-                account.tell(news)
-            return None
+            if not moved:
+                return UNCHANGED
+            gate_change = GateChange(
+                account=account.name,
+                effective_at=t,
+                decided_at=decided_at,
+                standing=state.standing,
+                sequence=state.sequence,
+            )
+            return Decision(None, gate_change)
         change = SegmentChange(
             id=identify_change(account.name, t, base.segment, segment.name, cause, program.version),
             account=account.name,
@@ -167,7 +184,7 @@ class Engine:
         )
         state.sequence += 1
         state.at, state.before, state.change = t, base, change.id
-        return change
+        return Decision(change)
 
     def _judge_gates(self, account: Account) -> tuple[bool, int]:
         """Note which gates hold: whether those are others than before, and until when they stay."""
@@ -252,6 +269,11 @@ class Engine:
             kept = leave.not_true_until(values, untils)
         dwell = member.entered + program.segments[taken].hold.min_dwell
         return max(kept, dwell) if dwell > t else kept
+
+
+def changes_in(decisions: Iterable[Decision]) -> list[SegmentChange]:
+    """Return the segment changes among decisions."""
+    return [one.change for one in decisions if one.change is not None]
 
 
 def net_changes(changes: Sequence[SegmentChange]) -> list[SegmentChange]:

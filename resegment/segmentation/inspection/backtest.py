@@ -10,7 +10,7 @@ from resegment.schemas.change import SegmentChange
 from resegment.schemas.fact import Fact
 from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.account import Account
-from resegment.segmentation.evaluation.engine import Engine
+from resegment.segmentation.evaluation.engine import Decision, Engine, changes_in
 from resegment.segmentation.evaluation.program import Program
 
 
@@ -42,18 +42,16 @@ def replay_account(
     Without `until`, until time alone changes nothing more; with it, up to that instant, itself included.
     """
     account = engine.open(name)
-    changes: list[SegmentChange] = []
+    decisions: list[Decision] = []
     end = NEVER - 1 if until is None else until
     for known, together in groupby(facts, key=attrgetter("recorded")):
         if known > end:
             break
-        changes.extend(engine.advance(account, known - 1))
-        change = engine.learn(account, list(together), known)
-        if change is not None:
-            changes.append(change)
+        decisions += engine.advance(account, known - 1)
+        decisions.append(engine.apply_facts(account, list(together), known))
     if account.state.membership.segment is not None:
-        changes.extend(engine.advance(account, end))
-    return account, changes
+        decisions += engine.advance(account, end)
+    return account, changes_in(decisions)
 
 
 def backtest(

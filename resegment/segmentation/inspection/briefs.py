@@ -133,7 +133,7 @@ def write_brief(engine: Engine, account: Account, t: int) -> Brief:
     """
     program = engine.program
     account = copy_account(engine, account)
-    engine.judge(account, t)
+    engine.evaluate(account, t)
     member = account.state.membership
     segment = program.segments[program.numbers[member.segment or ""]]
     coming = find_next(engine, account)

@@ -141,7 +141,7 @@ def explain(engine: Engine, account: Account, t: int, *, ahead: bool = True) -> 
     """Explain an account that has been advanced to t; it stays as it is. `ahead` looks for its next change too."""
     program = engine.program
     account = copy_account(engine, account)
-    engine.judge(account, t)
+    engine.evaluate(account, t)
     member = account.state.membership
     current = program.numbers.get(member.segment or "", -1)
     reader = _Reader(program, account, t)

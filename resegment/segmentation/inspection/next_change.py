@@ -11,7 +11,7 @@ from resegment.schemas.state import Entry, decode_state, encode_state
 from resegment.schemas.times import NEVER, format_duration, format_instant
 from resegment.segmentation.definition import walk
 from resegment.segmentation.evaluation.account import Account
-from resegment.segmentation.evaluation.engine import Engine
+from resegment.segmentation.evaluation.engine import Engine, changes_in
 from resegment.segmentation.evaluation.evidence import cite
 from resegment.segmentation.evaluation.measures import (
     AggregateOf,
@@ -60,13 +60,13 @@ def find_next(engine: Engine, account: Account) -> Next | None:
     ahead = copy_account(engine, account)
     while ahead.deadline < HORIZON:
         at = ahead.deadline
-        changes = engine.advance(ahead, at)
+        changes = changes_in(engine.advance(ahead, at))
         if changes:
             change = changes[-1]
             before = copy_account(engine, account)
             engine.advance(before, at - 1)
-            engine.judge(before, at - 1)
-            engine.judge(ahead, at)
+            engine.evaluate(before, at - 1)
+            engine.evaluate(ahead, at)
             return _describe(engine.program, before, ahead, at=at, old=change.from_, new=change.to)
     return None
 

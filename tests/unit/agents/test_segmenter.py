@@ -151,15 +151,15 @@ async def test_how_records_fall_into_batches_makes_no_difference(seed: int, cach
 async def test_a_rule_that_raises_sets_its_fact_aside_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    learn = Engine.learn
+    apply_facts = Engine.apply_facts
 
     def fail(engine: Engine, account: Any, facts: Any, *given: Any) -> Any:
-        learnt = learn(engine, account, facts, *given)
+        decision = apply_facts(engine, account, facts, *given)
         if any(fact.id == "poison" for fact in facts):
             raise ZeroDivisionError("a rule")  # when the account is half changed
-        return learnt
+        return decision
 
-    monkeypatch.setattr(Engine, "learn", fail)
+    monkeypatch.setattr(Engine, "apply_facts", fail)
     events = [
         company(1, day(0), id="good"),
         company(2, day(0), id="before"),
@@ -311,7 +311,7 @@ async def test_a_store_that_is_away_while_a_poison_is_sought_is_no_poison(
         raise ZeroDivisionError
 
     monkeypatch.setattr(rig.store, "read", read)
-    monkeypatch.setattr(Engine, "learn", fail)
+    monkeypatch.setattr(Engine, "apply_facts", fail)
     with pytest.raises(StoreUnavailable):
         await rig.feed(*signals(facts_of([funding(day(0))])))
     assert not rig.published.messages

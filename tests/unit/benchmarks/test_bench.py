@@ -35,7 +35,7 @@ def test_by_hand_and_by_the_engine_accounts_go_the_same_way() -> None:
         fact = decode_event(event.value)
         account = accounts.setdefault(fact.account, engine.open(fact.account))
         engine.advance(account, fact.recorded - 1)
-        engine.learn(account, [fact], fact.recorded)
+        engine.apply_facts(account, [fact], fact.recorded)
         state, _ = apply(states.get(fact.account), orjson.loads(event.value))
         states[fact.account] = state
         # by hand each window is looked at when an event comes, as both do at this instant

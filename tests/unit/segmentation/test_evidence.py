@@ -40,9 +40,9 @@ def no_longer(when: str, before: dict[str, Any], after: dict[str, Any]) -> list[
     """What the change says that two snapshots, a day apart, give."""
     engine = Engine(Program(read_definition([("segments.yaml", FILE.replace("{WHEN}", when))])))
     account = engine.open("acme.com")
-    engine.learn(account, [snapshot("e1", **before)], DAY)
+    engine.apply_facts(account, [snapshot("e1", **before)], DAY)
     assert account.state.membership.segment == "left"
-    change = engine.learn(account, [snapshot("e2", **after)], 2 * DAY)
+    change = engine.apply_facts(account, [snapshot("e2", **after)], 2 * DAY).change
     assert change is not None
     found: list[str] = change.reason["no_longer"]
     return found

@@ -13,7 +13,7 @@ from resegment.schemas.state import encode_state
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.definition import read_definition
 from resegment.segmentation.evaluation.account import Account
-from resegment.segmentation.evaluation.engine import Engine
+from resegment.segmentation.evaluation.engine import Engine, changes_in
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.backtest import order_of_delivery, replay_account
 from resegment.segmentation.inspection.explain import (
@@ -195,7 +195,9 @@ def test_the_change_foretold_is_the_one_that_comes() -> None:
     at = parse_instant(coming.at)
 
     assert engine.advance(account, at - 1) == []
-    assert [(one.to, one.effective_at) for one in engine.advance(account, at)] == [(coming.to, at)]
+    assert [(one.to, one.effective_at) for one in changes_in(engine.advance(account, at))] == [
+        (coming.to, at)
+    ]
 
 
 def test_time_alone_may_change_nothing() -> None:

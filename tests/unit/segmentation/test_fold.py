@@ -42,7 +42,7 @@ def fact(fact_id: str, day: int, kind: Any = "funding", op: Any = "assert", **gi
 
 def learn(judge: Engine, account: Account, day: int, *facts: Fact) -> str | None:
     judge.advance(account, day * DAY - 1)
-    judge.learn(account, facts, day * DAY)
+    judge.apply_facts(account, facts, day * DAY)
     return account.state.membership.segment
 
 

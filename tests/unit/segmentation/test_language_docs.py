@@ -189,7 +189,7 @@ def says(part: Json, facts: list[Fact], at: int) -> str:
         outcome = "not placed" if place is None else place
         return "unknown" if outcome == "out" and "when" in part and "hold" not in part else outcome
     account, _ = replay_account(engine, "acme.com", order_of_delivery(facts), at)
-    engine.judge(account, at)
+    engine.evaluate(account, at)
     value = engine.program.measure(list(part["traits"])[-1]).value(account, at)
     if isinstance(value, float):
         value = round(value, 6)

@@ -383,7 +383,7 @@ def judge(engine: Engine, snapshot: Any, happenings: Any) -> list[bool]:
         for number, (kind, age, data) in enumerate(events)
     ]
     account, _ = replay_account(engine, "acme.com", order_of_delivery(facts), NOW)
-    engine.judge(account, NOW)
+    engine.evaluate(account, NOW)
     return [when.is_true(account.values) for when in engine.program.whens]
 
 
