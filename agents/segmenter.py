@@ -22,7 +22,7 @@ TICK: Final = "tick"
 """The header of a record of `signals` that carries no fact, only time."""
 
 
-class Announce(Protocol):
+class MessageFactory(Protocol):
     """Makes the messages of what was decided."""
 
     def change(self, change: SegmentChange) -> Message:
@@ -75,12 +75,12 @@ async def segment(
     engine: Engine,
     *,
     publisher: Publisher,
-    announce: Announce | None,
+    factory: MessageFactory | None,
     dead_letters: str,
 ) -> Segmented:
     """Commit what a batch comes to: states, deadlines, changes, clock and position, all or nothing.
 
-    Without `announce` nothing is published, as in a replay of what was published once. Raises `Fenced`, `RolledBack` or `OutOfStep` where the partition has to be taken anew, and
+    Without `factory` nothing is published, as in a replay of what was published once. Raises `Fenced`, `RolledBack` or `OutOfStep` where the partition has to be taken anew, and
     `StoreUnavailable` or `PublishFailed` where the batch has to be tried again.
     """
     async with owned.lock:
@@ -88,7 +88,7 @@ async def segment(
         if not records:
             return Segmented(clock=owned.position.clock)
         learning = _read(batch, records, owned.position.clock, dead_letters)
-        decided = _Decided(announce)
+        decided = _Decided(factory)
         with owned.all_or_nothing():
             accounts = await owned.accounts(learning.known)
             for name, account in list(accounts.items()):
@@ -105,13 +105,13 @@ async def segment(
         return Segmented(learning.facts, learning.ticks, changes, learning.refused, learning.clock)
 
 
-async def decide_due(owned: Owned, engine: Engine, *, announce: Announce | None) -> Sequence[SegmentChange]:
+async def decide_due(owned: Owned, engine: Engine, *, factory: MessageFactory | None) -> Sequence[SegmentChange]:
     """Decide one slice of the accounts whose deadline the partition's clock has reached."""
     async with owned.lock:
         if not owned.due or owned.fence is None:
             return ()
         clock = owned.position.clock
-        decided = _Decided(announce)
+        decided = _Decided(factory)
         with owned.all_or_nothing():
             accounts: list[Account] = []
             for name, state in owned.due:
@@ -125,10 +125,10 @@ async def decide_due(owned: Owned, engine: Engine, *, announce: Announce | None)
 
 
 class _Decided:
-    """What the engine decided in a batch, and the messages that announce it."""
+    """What the engine decided in a batch, and the messages that factory it."""
 
-    def __init__(self, announce: Announce | None) -> None:
-        self.announce = announce
+    def __init__(self, factory: MessageFactory | None) -> None:
+        self.factory = announce
         self._changes: list[tuple[SegmentChange, Message | None]] = []
         self._gate_changes: list[GateChange] = []
 
@@ -140,9 +140,9 @@ class _Decided:
 
     def announced(self, decisions: Sequence[Decision]) -> list[tuple[SegmentChange, Message | None]]:
         """Return the changes among the decisions, each with its message where changes are announced."""
-        announce = self.announce
+        factory = self.announce
         return [
-            (one.change, None if announce is None else announce.change(one.change))
+            (one.change, None if factory is None else factory.change(one.change))
             for one in decisions
             if one.change is not None
         ]
@@ -151,9 +151,9 @@ class _Decided:
         """Return the changes in the order of their instants, and the messages: of changes, then for the router."""
         self._changes.sort(key=lambda one: one[0].effective_at)
         messages = [message for _, message in self._changes if message is not None]
-        if (announce := self.announce) is not None:
-            messages += [message for one in outcomes if (message := announce.outcome(one)) is not None]
-            messages += [announce.gate_change(one) for one in self._gate_changes]
+        if (factory := self.factory) is not None:
+            messages += [message for one in outcomes if (message := factory.outcome(one)) is not None]
+            messages += [factory.gate_change(one) for one in self._gate_changes]
         return [change for change, _ in self._changes], messages
 
 

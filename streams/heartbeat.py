@@ -1,4 +1,4 @@
-"""Who is at work: each worker says what it owns, in Redis, and is forgotten when it is silent."""
+"""Report each worker's partitions and lag to Redis, so that commands can see which workers run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SILENT_AFTER = 10.0
 """Seconds after which a worker that says nothing is taken for gone."""
 
 
-class Registry:
+class Heartbeat:
     """This worker's entry."""
 
     def __init__(self, client: Redis, prefix: str) -> None:

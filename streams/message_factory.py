@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 _DRAWS: Final = 1 << 32
 
 
-class Announcer:
+class MessageFactory:
     """See `resegment.agents.segmenter.Announce`."""
 
     def __init__(self, definition: Definition, topics: Topics) -> None:

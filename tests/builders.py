@@ -27,7 +27,7 @@ from resegment.segmentation.evaluation.program import Program
 from resegment.state.memory.owners import OwnerStore
 from resegment.state.memory.partition import Memory, PartitionStore
 from resegment.streams.kafka.topics import Topics
-from resegment.streams.message_factory import Announcer
+from resegment.streams.message_factory import MessageFactory
 
 Json = Any
 Move = tuple[str, str | None, str, int]
@@ -138,7 +138,7 @@ class Rig:
         self.memory = memory or Memory()
         self.store = PartitionStore(self.memory, 0)
         self.owned = OwnedPartition(0, self.store, self.engine, cached_accounts=cached_accounts)
-        self.announce = Announcer(definition, Topics())
+        self.factory = MessageFactory(definition, Topics())
         self.published = Published()
         self.log = log
         self.changes: list[SegmentChange] = []
@@ -154,7 +154,7 @@ class Rig:
             self.owned,
             self.engine,
             publisher=self.published,
-            announce=self.announce,
+            factory=self.factory,
             dead_letters="dead-letters",
         )
         self.changes += done.changes
@@ -165,7 +165,7 @@ class Rig:
         """Decide whatever is due; return in how many slices."""
         slices = 0
         while self.owned.due:
-            self.changes += await decide_due(self.owned, self.engine, announce=self.announce)
+            self.changes += await decide_due(self.owned, self.engine, factory=self.factory)
             slices += 1
         return slices
 

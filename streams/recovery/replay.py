@@ -259,10 +259,10 @@ async def _learn(
     look: Callable[[Sequence[SegmentChange]], None],
 ) -> None:
     batch = Batch(topic, owned.number, records)
-    done = await segment(batch, owned, engine, publisher=_Nowhere(), announce=None, dead_letters=dead_letters)
+    done = await segment(batch, owned, engine, publisher=_Nowhere(), factory=None, dead_letters=dead_letters)
     look(done.changes)
     while owned.due:
-        look(await decide_due(owned, engine, announce=None))
+        look(await decide_due(owned, engine, factory=None))
 
 
 def chunks(items: Sequence[_T]) -> list[Sequence[_T]]:

@@ -15,8 +15,8 @@ from resegment.routing.enrollment import RoutedAccount
 from resegment.segmentation.evaluation.account import Account
 from resegment.state.partition_store import StoreUnavailable
 from resegment.streams.consumer.config import Standing
-from resegment.streams.heartbeat import Registry
-from resegment.streams.worker.partitions import Holdings
+from resegment.streams.heartbeat import Heartbeat
+from resegment.streams.worker.partitions import PartitionManager
 
 UNREACHABLE = (StoreUnavailable, KafkaError, ConnectionError, TimeoutError)
 """Errors of servers that are away: what is to be said has to wait."""
@@ -26,16 +26,16 @@ class Stalled(FatalError):
     """There was lag and no progress for too long: better to end and be started anew than to stand still."""
 
 
-class Watch:
+class Monitor:
     """Looks at a worker each second. `progress` counts whatever the worker gets done."""
 
     def __init__(
         self,
         *,
-        holdings: Holdings[Account],
-        routed: Holdings[RoutedAccount],
+        manager: PartitionManager[Account],
+        routed: PartitionManager[RoutedAccount],
         metrics: Metrics,
-        registry: Registry,
+        heartbeat: Heartbeat,
         segments: Sequence[str],
         standings: Callable[[], Awaitable[Sequence[Standing]]],
         redis_memory: Callable[[], Awaitable[int]],
@@ -43,7 +43,7 @@ class Watch:
         now: Callable[[], int],
         stalled_after: float,
     ) -> None:
-        self._holdings, self._routed, self._metrics, self._registry = holdings, routed, metrics, registry
+        self._manager, self._routed, self._metrics, self._heartbeat = manager, routed, metrics, heartbeat
         self._segments, self._standings, self._redis_memory = segments, standings, redis_memory
         self._dropped, self._now, self._stalled_after = dropped, now, stalled_after
         self._told_dropped = 0
@@ -87,9 +87,9 @@ class Watch:
             gauge.clear()  # of partitions that went to another worker nothing is known here
         for one in standings:
             metrics.lag.labels(one.topic, str(one.partition)).set(one.lag or 0)
-        metrics.owned.set(len(self._holdings))
+        metrics.owned.set(len(self._manager))
         sizes = dict.fromkeys(self._segments, 0)
-        for owned in self._holdings:
+        for owned in self._manager:
             number, position = str(owned.number), owned.position
             metrics.clock.labels(number).set(position.clock / 1000)
             if position.timestamp >= 0:
@@ -97,7 +97,7 @@ class Watch:
             metrics.outbox.labels(number).set(len(owned.outgoing.entries))
             for name, size in (await owned.store.sizes()).items():
                 sizes[name] = sizes.get(name, 0) + size
-            await self._holdings.check(owned)
+            await self._manager.check(owned)
         await self._look_at_routes()
         for name, size in sizes.items():
             metrics.segment_size.labels(name).set(size)
@@ -106,7 +106,7 @@ class Watch:
         self._told_dropped = dropped
         metrics.redis_memory.set(await self._redis_memory())
         lag = {f"{one.topic}:{one.partition}": one.lag or 0 for one in standings}
-        await self._registry.report(self._holdings.numbers, lag)
+        await self._heartbeat.report(self._manager.numbers, lag)
 
     async def _look_at_routes(self) -> None:
         decided: dict[str, int] = {}

@@ -53,7 +53,7 @@ class Unpublished(TransientError):
         self.partition = partition
 
 
-class Holdings(Generic[A]):
+class PartitionManager(Generic[A]):
     """What a worker owns for one stage. `own` makes a partition, `decide` decides a slice of what is due in it.
 
     `relay` and `due` name the two in metrics, `restart` reads a partition anew from its position, and `failed`

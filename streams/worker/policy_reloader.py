@@ -26,7 +26,7 @@ LOOKED_AT: Final = 2.0
 """Seconds between two looks at the mode and the lists."""
 
 
-class Steering:
+class PolicyReloader:
     """Keeps a policy as people want it. `load` reads the lists; whom one comes to name, or no more, is reviewed."""
 
     def __init__(

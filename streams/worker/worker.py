@@ -41,7 +41,7 @@ from resegment.streams.consumer.application import Application, create_app, runn
 from resegment.streams.consumer.binding import bind
 from resegment.streams.consumer.config import Feed, Standing
 from resegment.streams.consumer.credentials import credentials_of
-from resegment.streams.heartbeat import Registry
+from resegment.streams.heartbeat import Heartbeat
 from resegment.streams.kafka import topics as topics_module
 from resegment.streams.kafka.admin import NO_TOPIC, LogReplaced, identify, join_logs
 from resegment.streams.kafka.connectivity import check_access
@@ -50,12 +50,12 @@ from resegment.streams.kafka.security import KafkaSecurity, secure_kafka
 from resegment.streams.kafka.timeouts import pace_of
 from resegment.streams.kafka.topic_reader import has_records
 from resegment.streams.kafka.topics import Topics, TopicsUnavailable
-from resegment.streams.message_factory import Announcer
+from resegment.streams.message_factory import MessageFactory
 from resegment.streams.prefix import Rebuilding, StateLost, agree, read_prefix
 from resegment.streams.shutdown import Stopping
-from resegment.streams.worker.monitor import Stalled, Watch
-from resegment.streams.worker.partitions import LOST, Holdings, cancel
-from resegment.streams.worker.policy_reloader import Steering
+from resegment.streams.worker.monitor import Monitor, Stalled
+from resegment.streams.worker.partitions import LOST, PartitionManager, cancel
+from resegment.streams.worker.policy_reloader import PolicyReloader
 
 __all__ = ["Stalled", "Worker", "wall_clock"]
 
@@ -116,13 +116,13 @@ class Worker:
         self._now = now
         self._agents = agents
         self._stopping = stopping or Stopping()
-        self._announce = Announcer(definition, self.topics)
+        self._factory = MessageFactory(definition, self.topics)
         self._fatal: asyncio.Future[BaseException] | None = None
         self.app: Application
-        self.owned: Holdings[Account]
-        self.routed: Holdings[RoutedAccount]
+        self.owned: PartitionManager[Account]
+        self.routed: PartitionManager[RoutedAccount]
         self._router: Router
-        self._watch: Watch
+        self._watch: Monitor
         self._publisher: KafkaPublisher
         self._redis: Redis
 
@@ -141,9 +141,9 @@ class Worker:
             stack.push_async_callback(stop, "the publisher", 1.5, self._publisher.stop)
             steering = self._make_steering()
             await steering.begin(settings.route)
-            registry = Registry(self._redis, settings.prefix)
-            stack.push_async_callback(stop, "the registry", 0.5, registry.leave)
-            self._watch = self._make_watch(registry)
+            heartbeat = Heartbeat(self._redis, settings.prefix)
+            stack.push_async_callback(stop, "the heartbeat", 0.5, heartbeat.leave)
+            self._watch = self._make_watch(heartbeat)
             await stack.enter_async_context(running(self.app, stopping=self._stopping))
             loops: list[Coroutine[Any, Any, None]] = [self._watch.run(), self._crash(), steering.run()]
             if settings.clock == "wall":
@@ -220,7 +220,7 @@ class Worker:
             session_timeout=pace.session_timeout,
             heartbeat_interval=pace.heartbeat_interval,
         )
-        self.owned = Holdings(
+        self.owned = PartitionManager(
             own=lambda number: self._own(number, "segmenter", self.engine),
             decide=self._decide,
             publisher=self._publisher,
@@ -272,7 +272,7 @@ class Worker:
             self.topics.dead_letters.name,
             self._now if self.settings.clock == "wall" else None,
         )
-        self.routed = Holdings(
+        self.routed = PartitionManager(
             own=lambda number: self._own(number, "router", self._router.courses),
             decide=self._decide_routing,
             publisher=self._publisher,
@@ -293,9 +293,9 @@ class Worker:
         await self.app.restart(self.topics.segment_changes.name, number)
         await self.app.restart(self.topics.routing_events.name, number)
 
-    def _make_steering(self) -> Steering:
+    def _make_steering(self) -> PolicyReloader:
         lists = ListFiles(list_files(self.definition), self.settings.segments)
-        return Steering(
+        return PolicyReloader(
             self.policy,
             self._redis,
             self.settings.prefix,
@@ -305,11 +305,11 @@ class Worker:
             self._now,
         )
 
-    def _make_watch(self, registry: Registry) -> Watch:
-        return Watch(
-            holdings=self.owned,
+    def _make_watch(self, heartbeat: Heartbeat) -> Monitor:
+        return Monitor(
+            manager=self.owned,
             metrics=self.metrics,
-            registry=registry,
+            heartbeat=heartbeat,
             routed=self.routed,
             segments=[segment.name for segment in self.program.segments],
             standings=self.standings,
@@ -392,7 +392,7 @@ class Worker:
                     owned,
                     self.engine,
                     publisher=self._publisher,
-                    announce=self._announce,
+                    factory=self._factory,
                     dead_letters=self.topics.dead_letters.name,
                 )
         except LOST as error:
@@ -442,7 +442,7 @@ class Worker:
             self.metrics.commands.labels(action).inc(count)
 
     async def _decide(self, owned: SegmentedPartition) -> None:
-        self._decided(await decide_due(owned, self.engine, announce=self._announce))
+        self._decided(await decide_due(owned, self.engine, factory=self._factory))
 
     async def _decide_routing(self, owned: RoutedPartition) -> None:
         self._routed(await route_due(owned, self._router))

@@ -27,7 +27,7 @@ from resegment.segmentation.evaluation.engine import Engine, changes_in
 from resegment.segmentation.evaluation.program import Program
 from resegment.sources.segments import load_definition
 from resegment.streams.kafka.topics import Topics
-from resegment.streams.message_factory import Announcer
+from resegment.streams.message_factory import MessageFactory
 from resegment.streams.runtime import settle
 
 CHUNK: Final = 1_000
@@ -69,8 +69,8 @@ def make_pairs(count: int) -> list[tuple[Fact, Fact]]:
 class Run:
     """One go over all accounts, with a cache that forgets."""
 
-    def __init__(self, engine: Engine, announcer: Announcer) -> None:
-        self.engine, self.announcer = engine, announcer
+    def __init__(self, engine: Engine, factory: MessageFactory) -> None:
+        self.engine, self.factory = engine, factory
         self.watch = Stopwatch()
         self.changes: list[SegmentChange] = []
         self._cache: OrderedDict[str, Account] = OrderedDict()
@@ -101,7 +101,7 @@ class Run:
                 self._advance(name, value, at)
         with watch.on(ANNOUNCED, len(self.changes)):
             for change in self.changes:
-                self.announcer.change(change)
+                self.factory.change(change)
 
     def _learn(self, fact: Fact, value: bytes | None) -> bytes:
         engine = self.engine
@@ -141,10 +141,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="each figure is the median of so many")
     options = parser.parse_args()
     definition = load_definition(SEGMENTS)
-    engine, announcer = Engine(Program(definition)), Announcer(definition, Topics("bench"))
+    engine, factory = Engine(Program(definition)), MessageFactory(definition, Topics("bench"))
     pairs = make_pairs(options.accounts)
     settle()
-    rounds = [measure(pairs, lambda: Run(engine, announcer)) for _ in range(options.rounds)]
+    rounds = [measure(pairs, lambda: Run(engine, factory)) for _ in range(options.rounds)]
     typer.echo("| what | CPU µs |\n| --- | --- |")
     for what in (NEW, MISSED, CACHED_ONE, DUE, ANNOUNCED):
         typer.echo(f"| {what} | {median(one[what] for one in rounds):.1f} |")

@@ -459,11 +459,11 @@ async def _replayed(records: Sequence[Any]) -> tuple[list[SegmentChange], dict[s
     for start in range(0, len(records), 500):
         batch = Batch("signals", 0, records[start : start + 500])
         done = await segment(
-            batch, owned, engine, publisher=Published(), announce=None, dead_letters="dead-letters"
+            batch, owned, engine, publisher=Published(), factory=None, dead_letters="dead-letters"
         )
         changes += done.changes
         while owned.due:
-            changes += await decide_due(owned, engine, announce=None)
+            changes += await decide_due(owned, engine, factory=None)
     return changes, {name: decode_state(value) for name, value in memory.accounts.items()}
 
 

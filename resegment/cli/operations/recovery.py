@@ -187,11 +187,11 @@ async def _announce(
 ) -> None:
     """Publish what was decided before the loss and lay unpublished in the outbox that was lost."""
     from resegment.streams.kafka.publisher import KafkaPublisher
-    from resegment.streams.message_factory import Announcer
+    from resegment.streams.message_factory import MessageFactory
 
     if not changes:
         return
-    announcer = Announcer(definition, source.topics)
+    factory = MessageFactory(definition, source.topics)
     publisher = KafkaPublisher(
         source.bootstrap,
         client_id="resegment-rebuild",
@@ -199,7 +199,7 @@ async def _announce(
         security=source.security,
     )
     async with publisher:
-        await publisher.publish([announcer.change(one) for one in changes])
+        await publisher.publish([factory.change(one) for one in changes])
 
 
 async def _restore_routing(

@@ -16,7 +16,7 @@ from resegment.schemas.change import SegmentChange
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.inspection.backtest import backtest
 from resegment.state.partition_store import Commit, Committed, Fenced, RolledBack, StoreUnavailable
-from resegment.streams.message_factory import Announcer
+from resegment.streams.message_factory import MessageFactory
 from tests.builders import Rig, facts_of, moves, run, signal, signals, ticking
 from tests.oracle.cases import BRIEF, FUNDED, day, event, funding, hiring, only, segments, snapshot
 
@@ -182,14 +182,14 @@ async def test_a_rule_that_raises_sets_its_fact_aside_and_the_others_go_on(
 async def test_a_change_that_cannot_be_put_into_words_sets_its_fact_aside_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    change = Announcer.change
+    change = MessageFactory.change
 
-    def fail(announcer: Announcer, one: SegmentChange) -> Message:
+    def fail(factory: MessageFactory, one: SegmentChange) -> Message:
         if one.account == "company-2.com":
             raise TypeError("Integer exceeds 64-bit range")
-        return change(announcer, one)
+        return change(factory, one)
 
-    monkeypatch.setattr(Announcer, "change", fail)
+    monkeypatch.setattr(MessageFactory, "change", fail)
     events = [company(1, day(0), id="good"), company(2, day(0), id="poison"), company(3, day(0), id="behind")]
     rig = await run(Rig(WEEK), [signals(facts_of(events))])
     assert [move[0] for move in rig.net] == ["company-1.com", "company-3.com"]

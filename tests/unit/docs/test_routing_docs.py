@@ -18,7 +18,7 @@ from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.backtest import order_of_delivery, replay_account
 from resegment.segmentation.language.gates import BUILT_IN, suppression_gate
 from resegment.streams.kafka.topics import Topics
-from resegment.streams.message_factory import Announcer
+from resegment.streams.message_factory import MessageFactory
 from tests.builders import Routing, definition_of
 from tests.unit.segmentation.test_language_docs import (
     DOCS,
@@ -98,7 +98,7 @@ async def test_the_answer_of_the_page_accepts_its_command() -> None:
     (command,) = await routing.follow(orjson.dumps({"id": "c", "data": change}))
     assert ANSWER["data"]["idempotency_key"] == COMMAND["id"]
     answer = {**ANSWER, "data": {**ANSWER["data"], "idempotency_key": command["idempotency_key"]}}
-    told = Announcer(definition, Topics()).outcome(read_event(answer))
+    told = MessageFactory(definition, Topics()).outcome(read_event(answer))
     assert told is not None
     assert told.value is not None
     before = routing.state("acme.com").enrolment

@@ -24,7 +24,7 @@ from resegment.segmentation.plays.filters import FILTERS, MAX_TEXT
 from resegment.segmentation.plays.rendering import Rendered, compile_play, render_play
 from resegment.segmentation.plays.templates import EvidenceField, evidence_of, names_of
 from resegment.streams.kafka.topics import Topics
-from resegment.streams.message_factory import Announcer
+from resegment.streams.message_factory import MessageFactory
 
 DOCS = Path(__file__).parents[3] / "docs" / "plays.md"
 TRAITS = {
@@ -534,7 +534,7 @@ def test_a_change_carries_the_play_as_it_is_said_to_its_account() -> None:
         trigger("funding", "2026-03-03", round="series_a"),
     ]
     _, changes = replay_account(engine, "acme.com", order_of_delivery(facts), facts[-1].recorded)
-    event = orjson.loads(Announcer(definition, Topics("t")).change(changes[-1]).value or b"")
+    event = orjson.loads(MessageFactory(definition, Topics("t")).change(changes[-1]).value or b"")
     message = event["data"]["message"]
     assert event["data"]["to"] == "s"
     assert message["message"]["pain"] == "60 people at acme.com"

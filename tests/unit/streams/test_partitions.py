@@ -13,10 +13,10 @@ from resegment.metrics import Metrics
 from resegment.segmentation.evaluation.account import Account
 from resegment.state.partition_store import OutboxEntry
 from resegment.streams.consumer.config import Standing
-from resegment.streams.heartbeat import Registry
+from resegment.streams.heartbeat import Heartbeat
 from resegment.streams.worker import partitions as module
-from resegment.streams.worker.monitor import Stalled, Watch
-from resegment.streams.worker.partitions import UNPUBLISHED, Holdings, Unpublished
+from resegment.streams.worker.monitor import Monitor, Stalled
+from resegment.streams.worker.partitions import UNPUBLISHED, PartitionManager, Unpublished
 from tests.builders import Published, Rig
 from tests.oracle.cases import only
 
@@ -30,11 +30,11 @@ class Worker:
         self.rig, self.publisher, self.ended = Rig(FILE), Published(), list[BaseException]()
         self.publisher.failures = 1_000
         self.patience = patience
-        self.holdings = self.make_holdings()
+        self.manager = self.make_manager()
 
-    def make_holdings(self) -> Holdings[Account]:
+    def make_manager(self) -> PartitionManager[Account]:
         """What it owns for one stage: nothing yet."""
-        return Holdings(
+        return PartitionManager(
             own=lambda _: self.rig.owned,
             decide=self.never,
             publisher=self.publisher,
@@ -56,25 +56,25 @@ class Worker:
 @pytest_asyncio.fixture
 async def worker() -> AsyncIterator[Worker]:
     worker = Worker(patience=0.0)
-    await worker.holdings.take(0, "log")
+    await worker.manager.take(0, "log")
     yield worker
-    await worker.holdings.release(0)
+    await worker.manager.release(0)
 
 
 async def test_a_partition_that_fails_for_too_long_at_one_place_ends_the_worker_though_it_was_taken_anew(
     worker: Worker,
 ) -> None:
-    worker.holdings.fail(worker.owned, TypeError("a bug"))
+    worker.manager.fail(worker.owned, TypeError("a bug"))
     assert not worker.ended
-    await worker.holdings.take(0, "log")
-    worker.holdings.fail(worker.owned, TypeError("the same bug"))
+    await worker.manager.take(0, "log")
+    worker.manager.fail(worker.owned, TypeError("the same bug"))
     assert list(map(str, worker.ended)) == ["the same bug"]
 
 
 async def test_a_batch_that_is_done_gives_the_next_one_all_the_patience(worker: Worker) -> None:
-    worker.holdings.fail(worker.owned, TypeError("a bug"))
-    worker.holdings.done(worker.owned)
-    worker.holdings.fail(worker.owned, TypeError("another"))
+    worker.manager.fail(worker.owned, TypeError("a bug"))
+    worker.manager.done(worker.owned)
+    worker.manager.fail(worker.owned, TypeError("another"))
     assert not worker.ended
 
 
@@ -82,15 +82,15 @@ async def test_nothing_more_is_decided_while_too_much_waits_for_the_broker(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ROOM_WITHIN", 0.01)
-    await worker.holdings.room(worker.owned)
+    await worker.manager.room(worker.owned)
     change = encode_outbox([Message("segment-changes", b"acme.com", b"{}")])
     worker.owned.outgoing.add([OutboxEntry(f"{number}-0", change) for number in range(UNPUBLISHED)])
     with pytest.raises(Unpublished):
-        await worker.holdings.room(worker.owned)
+        await worker.manager.room(worker.owned)
 
 
-class Silent(Registry):
-    """A registry that keeps nothing."""
+class Silent(Heartbeat):
+    """A heartbeat that keeps nothing."""
 
     def __init__(self) -> None:
         pass
@@ -106,11 +106,11 @@ async def test_a_worker_with_lag_that_gets_nothing_done_ends_by_itself(worker: W
     async def memory() -> int:
         return 0
 
-    watch = Watch(
-        holdings=worker.holdings,
-        routed=worker.make_holdings(),
+    monitor = Monitor(
+        manager=worker.manager,
+        routed=worker.make_manager(),
         metrics=Metrics(),
-        registry=Silent(),
+        heartbeat=Silent(),
         segments=[],
         standings=standings,
         redis_memory=memory,
@@ -119,4 +119,4 @@ async def test_a_worker_with_lag_that_gets_nothing_done_ends_by_itself(worker: W
         stalled_after=0.0,
     )
     with pytest.raises(Stalled):
-        await watch.run()
+        await monitor.run()

@@ -14,7 +14,7 @@ from resegment.routing.policy import Policy
 from resegment.schemas.routing import decode_routing_event
 from resegment.sources.suppressions import WrongList
 from resegment.state.partition_store import StoreUnavailable
-from resegment.streams.worker.policy_reloader import Steering
+from resegment.streams.worker.policy_reloader import PolicyReloader
 from tests.builders import Published, definition_of
 from tests.oracle.cases import only
 
@@ -37,7 +37,7 @@ class Server:
 
 
 class Desk:
-    """A worker's steering, over a server that several may share; `lists` are its files."""
+    """A worker's policy reloader, over a server that several may share; `lists` are its files."""
 
     def __init__(self, server: Server, **lists: str) -> None:
         self.lists = lists
@@ -45,7 +45,7 @@ class Desk:
         self.published = Published()
         self.policy = Policy(definition_of(only({"event": "funding"})))
         client = cast("Redis", server)
-        self.steering = Steering(
+        self.reloader = PolicyReloader(
             self.policy, client, "p", self.published, "routing-events", self.load, lambda: 7
         )
 
@@ -55,13 +55,13 @@ class Desk:
         return {name: frozenset(accounts.split()) for name, accounts in self.lists.items()}
 
     async def begin(self) -> list[str]:
-        await self.steering.begin(None)
+        await self.reloader.begin(None)
         return await self.look()
 
     async def look(self) -> list[str]:
         """Who is reviewed at the next look."""
         self.published.messages.clear()
-        await self.steering.look()
+        await self.reloader.look()
         assert all(message.topic == "routing-events" for message in self.published.messages)
         return [decode_routing_event(message.value or b"").account for message in self.published.messages]
 
@@ -125,7 +125,7 @@ async def test_a_worker_that_starts_after_another_with_the_same_change_reviews_i
 
 async def test_what_could_not_be_published_is_at_the_next_look() -> None:
     desk = Desk(Server(), partners="a.com")
-    await desk.steering.begin(None)
+    await desk.reloader.begin(None)
     desk.published.failures = 1
     with pytest.raises(PublishFailed):
         await desk.look()
@@ -135,7 +135,7 @@ async def test_what_could_not_be_published_is_at_the_next_look() -> None:
 async def test_what_could_not_be_kept_is_reviewed_again() -> None:
     server = Server()
     desk = Desk(server, partners="a.com")
-    await desk.steering.begin(None)
+    await desk.reloader.begin(None)
     server.away = 1
     with pytest.raises(StoreUnavailable):
         await desk.look()
