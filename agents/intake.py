@@ -28,14 +28,14 @@ def tick_instant(record: Record) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class TakenIn:
+class Ingested:
     """What became of a batch, for metrics."""
 
     accepted: int
     refused: Sequence[RefusedEvent]
 
 
-async def take_in(
+async def ingest(
     batch: Batch,
     *,
     publisher: Publisher,
@@ -44,7 +44,7 @@ async def take_in(
     clock: Clock,
     now: Callable[[], int],
     aliases: Mapping[str, str] | None = None,
-) -> TakenIn:
+) -> Ingested:
     """Publish a signal for each good event and a dead letter for each bad one, and await them all.
 
     A trigger that comes twice gives a signal twice: the segmenter knows it by its id.
@@ -71,7 +71,7 @@ async def take_in(
         at = fact.recorded if replayed else now()
         messages.append(Message(signals, fact.account.encode(), encode_fact(fact), timestamp=at))
     await publisher.publish(messages)
-    return TakenIn(accepted, refused)
+    return Ingested(accepted, refused)
 
 
 def _receipt(record: Record, now: Callable[[], int]) -> int:

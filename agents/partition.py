@@ -27,7 +27,7 @@ class OutOfStep(PartitionLost):
     """What was read does not follow what was committed: the partition has to be taken anew."""
 
 
-class Kept(Protocol):
+class StoredAccount(Protocol):
     """What is kept of an account. `deadline` (ms) is the next instant at which something is to be decided, or NEVER."""
 
     name: str
@@ -39,10 +39,10 @@ class Kept(Protocol):
         ...
 
 
-A = TypeVar("A", bound=Kept)
+A = TypeVar("A", bound=StoredAccount)
 
 
-class Keeper(Protocol[A]):
+class AccountCodec(Protocol[A]):
     """Makes accounts of what is kept, and back."""
 
     def load(self, name: str, value: bytes | None) -> A:
@@ -117,11 +117,11 @@ class OwnedPartition(Generic[A]):
     """The owner's view of one partition. `lock` is held while its state changes."""
 
     def __init__(
-        self, number: int, store: PartitionStore, keeper: Keeper[A], *, cached_accounts: int = 50_000
+        self, number: int, store: PartitionStore, codec: AccountCodec[A], *, cached_accounts: int = 50_000
     ) -> None:
         self.number = number
         self.store = store
-        self.keeper = keeper
+        self.codec = codec
         self.lock = asyncio.Lock()
         self.notices = Notices()
         self.position = Position()
@@ -251,7 +251,7 @@ class OwnedPartition(Generic[A]):
         return self._accounts.get(name) or self._admit(name, value)
 
     def _admit(self, name: str, value: bytes | None) -> A:
-        account = self.keeper.load(name, value)
+        account = self.codec.load(name, value)
         self._accounts[name] = account
         return account
 
@@ -291,7 +291,7 @@ class OwnedPartition(Generic[A]):
         deadlines: list[tuple[str, int | None]] = []
         for account in accounts:
             before = account.kept_deadline
-            states.append((account.name, self.keeper.encode(account)))
+            states.append((account.name, self.codec.encode(account)))
             if account.kept_deadline != before:
                 deadlines.append((account.name, account.kept_deadline))
         payload = encode_outbox(messages) if messages else None

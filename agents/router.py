@@ -79,7 +79,7 @@ async def route(batch: Batch, owned: Owned, router: Router) -> Routed:
         return await _follow(owned, router, reading, position_after(owned.position, records[-1], clock))
 
 
-async def hear(batch: Batch, owned: Owned, router: Router) -> Routed:
+async def handle_events(batch: Batch, owned: Owned, router: Router) -> Routed:
     """Commit what a batch of `routing-events` comes to. Raises as `route` does."""
     async with owned.lock:
         owned.expect_held()

@@ -125,10 +125,10 @@ async def decide_due(owned: Owned, engine: Engine, *, factory: MessageFactory | 
 
 
 class _Decided:
-    """What the engine decided in a batch, and the messages that factory it."""
+    """What the engine decided in a batch, and the messages that announce it."""
 
     def __init__(self, factory: MessageFactory | None) -> None:
-        self.factory = announce
+        self.factory = factory
         self._changes: list[tuple[SegmentChange, Message | None]] = []
         self._gate_changes: list[GateChange] = []
 
@@ -140,7 +140,7 @@ class _Decided:
 
     def announced(self, decisions: Sequence[Decision]) -> list[tuple[SegmentChange, Message | None]]:
         """Return the changes among the decisions, each with its message where changes are announced."""
-        factory = self.announce
+        factory = self.factory
         return [
             (one.change, None if factory is None else factory.change(one.change))
             for one in decisions

@@ -11,7 +11,7 @@ import orjson
 from resegment.agents.batch import Batch, Headers, Message, PublishFailed, RecordedMessage
 from resegment.agents.partition import OwnedPartition
 from resegment.agents.relay import relay
-from resegment.agents.router import Routed, Router, hear, pass_time, route, route_due
+from resegment.agents.router import Routed, Router, handle_events, pass_time, route, route_due
 from resegment.agents.segmenter import TICK, Segmented, decide_due, segment
 from resegment.routing.enrollment import Courses
 from resegment.routing.policy import Policy
@@ -205,7 +205,7 @@ class Routing:
         )
         clock = None if now is None else (lambda: self.now or 0)
         self.router = Router(
-            self.owned.keeper,
+            self.owned.codec,
             self.owners,
             self.published,
             "workflow-commands",
@@ -231,7 +231,7 @@ class Routing:
     async def tell(self, *events: RoutingEvent) -> list[Json]:
         """Tell the router of events beside changes."""
         values = [encode_routing_event(one) for one in events]
-        return await self._done(hear(self.batch("routing-events", values), self.owned, self.router))
+        return await self._done(handle_events(self.batch("routing-events", values), self.owned, self.router))
 
     async def wait_until(self, now: int) -> list[Json]:
         """Let time pass, and decide what is due."""

@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar
 import structlog
 
 from resegment.agents.batch import Publisher, PublishFailed
-from resegment.agents.partition import Kept, OutOfStep, OwnedPartition
+from resegment.agents.partition import OutOfStep, OwnedPartition, StoredAccount
 from resegment.agents.relay import relay
 from resegment.errors import ResegmentError, TransientError
 from resegment.metrics import Metrics
@@ -25,7 +25,7 @@ LOST = (Fenced, RolledBack, OutOfStep)
 """Errors after which a partition is taken anew."""
 
 
-A = TypeVar("A", bound=Kept)
+A = TypeVar("A", bound=StoredAccount)
 
 
 @dataclass(slots=True)

@@ -14,10 +14,10 @@ from redis.asyncio import Redis
 
 from resegment.agents.batch import Batch, PublishFailed
 from resegment.agents.deadlines import tick
-from resegment.agents.intake import take_in
-from resegment.agents.partition import A, Keeper, OwnedPartition
+from resegment.agents.intake import ingest
+from resegment.agents.partition import A, AccountCodec, OwnedPartition
 from resegment.agents.router import Owned as RoutedPartition
-from resegment.agents.router import Routed, Router, hear, pass_time, route, route_due
+from resegment.agents.router import Routed, Router, handle_events, pass_time, route, route_due
 from resegment.agents.segmenter import Owned as SegmentedPartition
 from resegment.agents.segmenter import decide_due, segment
 from resegment.errors import RefusedEvent
@@ -284,10 +284,10 @@ class Worker:
             due="router-deadlines",
         )
 
-    def _own(self, number: int, stage: Stage, keeper: Keeper[A]) -> OwnedPartition[A]:
+    def _own(self, number: int, stage: Stage, codec: AccountCodec[A]) -> OwnedPartition[A]:
         timed, cached = self.metrics.commit_seconds.time, self.settings.cached_accounts
         store = self.Store(self._redis, self.settings.prefix, number, stage=stage, timed=timed)
-        return OwnedPartition(number, store, keeper, cached_accounts=cached)
+        return OwnedPartition(number, store, codec, cached_accounts=cached)
 
     async def _restart_routing(self, number: int) -> None:
         await self.app.restart(self.topics.segment_changes.name, number)
@@ -366,7 +366,7 @@ class Worker:
     async def _take_in(self, batch: Batch) -> None:
         try:
             with self.metrics.batch_seconds.labels("intake").time():
-                taken = await take_in(
+                taken = await ingest(
                     batch,
                     publisher=self._publisher,
                     signals=self.topics.signals.name,
@@ -411,7 +411,7 @@ class Worker:
         await self._follow(batch, route)
 
     async def _hear(self, batch: Batch) -> None:
-        await self._follow(batch, hear)
+        await self._follow(batch, handle_events)
 
     async def _follow(
         self, batch: Batch, work: Callable[[Batch, RoutedPartition, Router], Awaitable[Routed]]

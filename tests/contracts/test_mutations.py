@@ -13,7 +13,7 @@ import pytest
 
 from resegment.agents.batch import Batch, RecordedMessage
 from resegment.agents.dead_letters import read_dead_letter
-from resegment.agents.intake import take_in
+from resegment.agents.intake import ingest
 from resegment.agents.segmenter import segment
 from resegment.errors import RefusedEvent
 from resegment.schemas.decoding import MAX_BYTES, MAX_DEPTH, decode_record
@@ -178,7 +178,7 @@ async def test_each_broken_event_gives_a_signal_or_a_dead_letter_and_the_segment
         RecordedMessage(offset, NOW, None, value, headers) for offset, (value, headers) in enumerate(raw)
     ]
     published = Published()
-    taken = await take_in(
+    taken = await ingest(
         Batch(f"triggers.{kind}", 0, records),
         publisher=published,
         signals="signals",

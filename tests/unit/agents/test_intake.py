@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from resegment.agents.batch import Batch, PublishFailed, RecordedMessage
 from resegment.agents.dead_letters import read_dead_letter
-from resegment.agents.intake import TakenIn, take_in
+from resegment.agents.intake import Ingested, ingest
 from resegment.agents.segmenter import TICK
 from resegment.schemas.fact import LATEST, decode_fact
 from resegment.schemas.times import parse_instant
@@ -22,9 +22,9 @@ NOW = 1_750_000_000_000
 SENT = 1_740_000_000_000
 
 
-async def take(batch: Batch, published: Published, clock: Any = "wall", **given: Any) -> TakenIn:
+async def take(batch: Batch, published: Published, clock: Any = "wall", **given: Any) -> Ingested:
     now: Callable[[], int] = lambda: NOW  # noqa: E731
-    return await take_in(
+    return await ingest(
         batch,
         publisher=published,
         signals="signals",
@@ -115,7 +115,7 @@ async def test_a_tick_of_a_replay_moves_its_own_partition(header: bytes, instant
     (tick,) = published.messages
     assert (tick.topic, tick.partition, tick.timestamp, tick.value) == ("signals", 3, instant, None)
     assert [name for name, _ in tick.headers] == [TICK]
-    assert taken == TakenIn(0, [])
+    assert taken == Ingested(0, [])
 
 
 async def test_no_one_can_tick_the_wall_clock() -> None:

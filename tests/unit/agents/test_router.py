@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resegment.agents.batch import PublishFailed
-from resegment.agents.router import hear, route, route_due
+from resegment.agents.router import handle_events, route, route_due
 from resegment.schemas.outgoing import WorkflowCommandData
 from resegment.schemas.routing import Outcome, Reassign, Review, RoutingEvent, Standing
 from resegment.schemas.times import format_instant
@@ -425,7 +425,7 @@ async def test_what_is_no_change_is_a_dead_letter_and_the_next_goes_on(value: by
 async def test_what_is_no_routing_event_is_a_dead_letter() -> None:
     routing = await taken()
     batch = routing.batch("routing-events", [b"x", b'{"type":"review"}', b'{"type":"no","account":"a"}'])
-    done = await routing._done(hear(batch, routing.owned, routing.router))
+    done = await routing._done(handle_events(batch, routing.owned, routing.router))
     assert done == []
     assert [dict(one.headers)["dl_reason"] for one in routing.published.to("dead-letters")] == [
         b"not-a-routing-event"

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import orjson
 import pytest
 
-from resegment.agents.router import hear
+from resegment.agents.router import handle_events
 from resegment.routing.describe import DECISIONS, MODES
 from resegment.schemas.decoding import read_event
 from resegment.schemas.outgoing import Action, WorkflowCommandData
@@ -105,7 +105,7 @@ async def test_the_answer_of_the_page_accepts_its_command() -> None:
     assert before is not None
     assert before.answer is None
 
-    await hear(routing.batch("routing-events", [told.value]), routing.owned, routing.router)
+    await handle_events(routing.batch("routing-events", [told.value]), routing.owned, routing.router)
 
     after = routing.state("acme.com").enrolment
     assert after is not None
