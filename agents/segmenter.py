@@ -105,7 +105,9 @@ async def segment(
         return Segmented(learning.facts, learning.ticks, changes, learning.refused, learning.clock)
 
 
-async def decide_due(owned: Owned, engine: Engine, *, factory: MessageFactory | None) -> Sequence[SegmentChange]:
+async def decide_due(
+    owned: Owned, engine: Engine, *, factory: MessageFactory | None
+) -> Sequence[SegmentChange]:
     """Decide one slice of the accounts whose deadline the partition's clock has reached."""
     async with owned.lock:
         if not owned.due or owned.fence is None:

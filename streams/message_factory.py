@@ -24,7 +24,7 @@ _DRAWS: Final = 1 << 32
 
 
 class MessageFactory:
-    """See `resegment.agents.segmenter.Announce`."""
+    """See `resegment.agents.segmenter.MessageFactory`."""
 
     def __init__(self, definition: Definition, topics: Topics) -> None:
         self._changes, self._routing = topics.segment_changes.name, topics.routing_events.name
