@@ -7,32 +7,19 @@ import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-import typer
 
 from resegment.errors import ResegmentError, UserError
 
 if TYPE_CHECKING:
+    from resegment.cli.servers import ServerOptions
     from resegment.settings import Settings
 
 INSTANCE_FILE = "instance.json"
 _NO_SETTINGS = ("RESEGMENT_BENCH_", "RESEGMENT_REQUIRE_")
 """Variables that benchmarks and tests read."""
-
-Folder = Annotated[
-    Path | None,
-    typer.Option("--folder", metavar="DIR", help="Where `resegment up` keeps what it keeps. [.resegment]"),
-]
-Kafka = Annotated[
-    str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Kafka brokers. [RESEGMENT_KAFKA]")
-]
-Redis = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Redis. [RESEGMENT_REDIS]")]
-Prefix = Annotated[
-    str | None,
-    typer.Option("--prefix", metavar="NAME", help="Begins the names of topics and keys. [resegment]"),
-]
 
 
 class WrongUse(UserError):
@@ -88,7 +75,7 @@ class Connection(NamedTuple):
     http_url: str | None = None
 
 
-def load_settings(**given: Any) -> Settings:
+def load_settings(servers: ServerOptions | None = None, **given: Any) -> Settings:
     """Read the settings: from the environment and, before it, the options that are not None. Raises WrongSetting.
 
     `given` holds all options of the command. Variables that name no setting are told on standard error.
@@ -97,6 +84,8 @@ def load_settings(**given: Any) -> Settings:
 
     from resegment.settings import ENV_PREFIX, Settings
 
+    if servers is not None:
+        given |= servers.given()
     _warn_of_unknown(ENV_PREFIX, Settings.model_fields)
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})

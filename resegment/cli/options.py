@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -59,6 +60,18 @@ Route = Annotated[
         "--route",
         help="From now on enrol accounts by every change (all), by moves from one segment to another (changed) or "
         "not at all (none). Not given: as before, and not at all in a new prefix.",
+    ),
+]
+SegmentsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--segments", "-s", metavar="FILE", help="The segments file, or a folder. [default: segments.yaml]"
+    ),
+]
+HttpPort = Annotated[
+    int | None,
+    typer.Option(
+        "--http-port", metavar="PORT", help="For /healthz, /readyz and /metrics; 0: a free one. [8300]"
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

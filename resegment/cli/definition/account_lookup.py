@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
@@ -12,6 +12,7 @@ from resegment.errors import ResegmentError
 
 if TYPE_CHECKING:
     from resegment.cli.options import Format
+    from resegment.cli.servers import ServerOptions
     from resegment.schemas.fact import Fact
     from resegment.schemas.routing import RoutedState
     from resegment.segmentation.evaluation.account import Account
@@ -40,7 +41,7 @@ class OtherDefinition(ResegmentError):
         self.given, self.held = given, held
 
 
-class Judged(NamedTuple):
+class AccountLookup(NamedTuple):
     """An account that has been placed and advanced to `at` (ms), and what judged it.
 
     `routing` is what the prefix has decided on it up to now; None where another time or no prefix was asked for.
@@ -52,16 +53,16 @@ class Judged(NamedTuple):
     routing: RoutedState | None = None
 
 
-def judge_account(
+def look_up_account(
     account: str,
     at: int | None,
     *,
     segments: str | None,
     events: list[str] | None,
     form: Format | None,
-    **where: Any,
-) -> Judged:
-    """The account of that domain, from the events if there are any, else from the prefix that `where` names.
+    servers: ServerOptions,
+) -> AccountLookup:
+    """The account of that domain, from the events if there are any, else from the prefix that `servers` names.
 
     `at` is now by default, or the time of the last event, whoever's it is. Raises UnknownAccount, OtherDefinition,
     typer.BadParameter and what reading the files or the prefix raises.
@@ -72,27 +73,29 @@ def judge_account(
     if events:
         if segments is None:
             raise typer.BadParameter("--events need --segments, the file to judge them by")
-        return _judge_from_files(name, segments, events, at, form)
+        return _look_up_in_files(name, segments, events, at, form)
     if form is not None:
         raise typer.BadParameter("--format is that of --events: give both or neither")
-    return asyncio.run(_judge_live(name, at, segments=segments, **where))
+    return asyncio.run(_look_up_live(name, at, servers, segments))
 
 
-async def _judge_live(name: str, at: int | None, **where: Any) -> Judged:
-    from resegment.cli.operations.session import load_engine, viewing
+async def _look_up_live(
+    name: str, at: int | None, servers: ServerOptions, segments: str | None
+) -> AccountLookup:
+    from resegment.cli.operations.session import load_engine, open_session
     from resegment.console.terminal import print_note
     from resegment.streams.recovery.point_in_time import last_touched, rewind
 
-    async with viewing(**where) as view:
-        engine = load_engine(view.segments, view.settings)
-        if engine.program.version != view.held.get("definition"):
+    async with open_session(servers, segments=segments) as session:
+        engine = load_engine(session.segments, session.settings)
+        if engine.program.version != session.held.get("definition"):
             raise OtherDefinition(
-                view.segments, engine.program.version, view.held.get("definition", "no file")
+                session.segments, engine.program.version, session.held.get("definition", "no file")
             )
-        partition = view.reader.partition_of(name)
-        (state,) = await view.reader.states([name])
-        now = await (view.reader.clock(partition) if view.on_facts else view.reader.now())
-        routing = (await view.reader.routed([name]))[0] if at is None else None
+        partition = session.reader.partition_of(name)
+        (state,) = await session.reader.states([name])
+        now = await (session.reader.clock(partition) if session.on_facts else session.reader.now())
+        routing = (await session.reader.routed([name]))[0] if at is None else None
         at = now if at is None else at
         if state is None:
             raise UnknownAccount(
@@ -110,10 +113,10 @@ async def _judge_live(name: str, at: int | None, **where: Any) -> Judged:
                 name,
                 state,
                 at,
-                bootstrap=view.bootstrap,
-                topic=view.topics.signals.name,
+                bootstrap=session.bootstrap,
+                topic=session.topics.signals.name,
                 partition=partition,
-                security=view.security,
+                security=session.security,
             )
     if account.state.membership.segment is None:
         raise UnknownAccount(
@@ -121,12 +124,12 @@ async def _judge_live(name: str, at: int | None, **where: Any) -> Judged:
         )
     if at > now:
         print_note("That is yet to come: it will be so if nothing more becomes known until then.")
-    return Judged(engine, account, at, routing)
+    return AccountLookup(engine, account, at, routing)
 
 
-def _judge_from_files(
+def _look_up_in_files(
     name: str, segments: str, events: list[str], at: int | None, form: Format | None
-) -> Judged:
+) -> AccountLookup:
     from resegment.cli.definition.facts import take_facts
     from resegment.segmentation.evaluation.engine import Engine
     from resegment.segmentation.evaluation.program import Program
@@ -148,4 +151,4 @@ def _judge_from_files(
         raise UnknownAccount(
             name, at, "Check the spelling; `resegment backtest --accounts` lists the accounts of the events."
         )
-    return Judged(engine, account, at)
+    return AccountLookup(engine, account, at)

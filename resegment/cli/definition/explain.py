@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from resegment.cli.connection import Folder, Kafka, Prefix, Redis
 from resegment.cli.options import (
     TIME_METAVAR,
     AsJson,
@@ -17,6 +16,7 @@ from resegment.cli.options import (
     SomeSegments,
     parse_time,
 )
+from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 EXAMPLES = """
 [bold]Examples[/bold]
@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=EXAMPLES)(explain)
 
 
+@takes_servers
 def explain(
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its domain, in any spelling.")],
     *,
@@ -48,10 +49,7 @@ def explain(
         ),
     ] = None,
     form: EventFormat = None,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Explain an account's segment: what each condition says and why, what is missing for others, what comes next.
@@ -59,15 +57,14 @@ def explain(
     It is explained as the running prefix has it, or, with --events, from recorded events alone. Where neither those nor
     --at are given, it is told how the account is routed, too.
     """
-    from resegment.cli.definition.account_lookup import judge_account
+    from resegment.cli.definition.account_lookup import look_up_account
     from resegment.console.definition.explanation import render
     from resegment.console.terminal import screen, write_json
     from resegment.routing.describe import describe_routing, words_of
     from resegment.segmentation.inspection.explain import describe_explanation
     from resegment.segmentation.inspection.explain import explain as find_reasons
 
-    where = {"folder": folder, "kafka": kafka, "redis": redis, "prefix": prefix}
-    one = judge_account(account, at, segments=segments, events=events, form=form, **where)
+    one = look_up_account(account, at, segments=segments, events=events, form=form, servers=servers)
     explanation, routing = find_reasons(one.engine, one.account, one.at), one.routing
     if as_json:
         described = None if routing is None else describe_routing(routing)

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from resegment.cli.connection import Folder, Kafka, Prefix, Redis
 from resegment.cli.options import (
     TIME_METAVAR,
     AsJson,
@@ -17,6 +16,7 @@ from resegment.cli.options import (
     SomeSegments,
     parse_time,
 )
+from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 from resegment.errors import ResegmentError
 
 EXAMPLES = """
@@ -46,6 +46,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=EXAMPLES)(play)
 
 
+@takes_servers
 def play(
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its domain, in any spelling.")],
     *,
@@ -60,23 +61,21 @@ def play(
         ),
     ] = None,
     form: EventFormat = None,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Brief somebody on an account: why now, what to say to whom, where, and what comes next.
 
     It is told as the running prefix has the account, or, with --events, from recorded events alone.
     """
-    from resegment.cli.definition.account_lookup import judge_account
+    from resegment.cli.definition.account_lookup import look_up_account
     from resegment.console.definition.brief import render
     from resegment.console.terminal import screen, write_json
     from resegment.segmentation.inspection.briefs import describe_brief, write_brief
 
-    where = {"folder": folder, "kafka": kafka, "redis": redis, "prefix": prefix}
-    engine, judged, at, _ = judge_account(account, at, segments=segments, events=events, form=form, **where)
+    engine, judged, at, _ = look_up_account(
+        account, at, segments=segments, events=events, form=form, servers=servers
+    )
     held = judged.state.membership.segment or ""
     if held not in engine.program.numbers:
         raise GoneSegment(judged.name, held)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from resegment.cli.connection import Folder, Kafka, Prefix, Redis
 from resegment.cli.options import AsJson
+from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
     from resegment.state.redis.reader import Place, PrefixReader
@@ -43,6 +43,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=EXAMPLES)(accounts)
 
 
+@takes_servers
 def accounts(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="ACCOUNT", help="Only these: domains, in any spelling.")
@@ -57,14 +58,11 @@ def accounts(
     sort: Annotated[Order, typer.Option("--sort", help="The newest in their segment first, or by name.")] = (
         Order.entered
     ),
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Print in which segment each account is, and since when."""
-    from resegment.cli.operations.session import read_account, viewing
+    from resegment.cli.operations.session import open_session, read_account
     from resegment.console.terminal import print_note
 
     wanted = list(dict.fromkeys(read_account(name) for name in names or ()))
@@ -72,14 +70,14 @@ def accounts(
         limit = SHOWN
 
     async def run() -> bool:
-        async with viewing(folder=folder, kafka=kafka, redis=redis, prefix=prefix) as view:
+        async with open_session(servers) as session:
             if wanted:
-                known = await _find(view.reader, wanted)
+                known = await _find(session.reader, wanted)
             else:
-                known = [place async for batch in view.reader.places() for place in batch]
+                known = [place async for batch in session.reader.places() for place in batch]
             chosen = [place for place in known if segment in (None, place.segment)]
             shown = arrange(chosen, sort, limit)
-            _write(shown, await view.now(), as_json=as_json)
+            _write(shown, await session.now(), as_json=as_json)
             missing = set(wanted) - {place.account for place in known}
         if missing:
             print_note(f"nothing is known about {', '.join(sorted(missing))}")

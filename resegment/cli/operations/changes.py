@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from resegment.cli.connection import Folder, Kafka, Prefix, Redis
 from resegment.cli.options import TIME_METAVAR, AsJson, parse_time
+from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
-    from resegment.cli.operations.session import View
+    from resegment.cli.operations.session import Session
 
 EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -38,6 +38,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=EXAMPLES)(changes)
 
 
+@takes_servers
 def changes(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
@@ -58,28 +59,25 @@ def changes(
             "--last", min=0, metavar="N", help=f"The newest so many. [{SHOWN}; all with --since or --json]"
         ),
     ] = None,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Print who moved, from where to where, when and why; the newest at the end.
 
     A change that a later one of the same instant made void is marked.
     """
-    from resegment.cli.operations.session import read_account, viewing
+    from resegment.cli.operations.session import open_session, read_account
     from resegment.console.terminal import print_note
 
     name = None if account is None else read_account(account)
     if last is None and since is None and not as_json:
         last = SHOWN
-    feed = Feed(account=name, segment=segment, since=since, last=last)
+    wanted = ChangeFilter(account=name, segment=segment, since=since, last=last)
 
     async def run() -> None:
-        async with viewing(folder=folder, kafka=kafka, redis=redis, prefix=prefix) as view:
-            await _read(view, feed, _writer(as_json=as_json), follow=follow)
-        if not feed.shown:
+        async with open_session(servers) as session:
+            await _read(session, wanted, _writer(as_json=as_json), follow=follow)
+        if not wanted.shown:
             print_note("no change is there" + (" that fits" if name or segment or since else ""))
 
     with suppress(KeyboardInterrupt):
@@ -87,7 +85,7 @@ def changes(
 
 
 @dataclass(slots=True)
-class Feed:
+class ChangeFilter:
     """Which changes are wanted, and what was read of them: each once, though it may have been published twice."""
 
     account: str | None = None
@@ -146,23 +144,23 @@ class Feed:
 Write = Callable[[Iterable[dict[str, Any]]], None]
 
 
-async def _read(view: View, feed: Feed, write: Write, *, follow: bool) -> None:
+async def _read(session: Session, wanted: ChangeFilter, write: Write, *, follow: bool) -> None:
     from resegment.streams.kafka.topic_reader import reading
 
-    one = None if feed.account is None else [view.reader.partition_of(feed.account)]
-    newest = feed.last if feed.takes_all else None
+    one = None if wanted.account is None else [session.reader.partition_of(wanted.account)]
+    newest = wanted.last if wanted.takes_all else None
     found: list[dict[str, Any]] = []
     async with reading(
-        view.bootstrap, view.topics.segment_changes.name, one, security=view.security
+        session.bootstrap, session.topics.segment_changes.name, one, security=session.security
     ) as reader:
         async for records in reader.to_end(newest):
-            found += feed.take(record.value for record in records)
-        write(feed.arrange(found))
+            found += wanted.take(record.value for record in records)
+        write(wanted.arrange(found))
         found.clear()
         if follow:
-            feed.last = None
+            wanted.last = None
             async for records in reader.follow():
-                write(feed.arrange(feed.take(record.value for record in records)))
+                write(wanted.arrange(wanted.take(record.value for record in records)))
 
 
 def _writer(*, as_json: bool) -> Write:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from resegment.cli.connection import Folder, Kafka, Prefix, Redis
 from resegment.cli.options import AsJson
+from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 from resegment.errors import ResegmentError
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="dead-letters")
 
 
+@takes_servers
 def list_dead_letters(
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="REASON", help="Only those of this reason.")
@@ -86,17 +87,14 @@ def list_dead_letters(
         int | None,
         typer.Option("--limit", min=1, metavar="N", help=f"The newest so many. [{SHOWN}; all with --json]"),
     ] = None,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """List what was refused, each once, the newest at the end."""
     from resegment.console.operations.dead_letters import render_list
     from resegment.console.terminal import print_note, screen, write_json_lines
 
-    letters = list(_read(folder=folder, kafka=kafka, redis=redis, prefix=prefix).values())
+    letters = list(_read(servers).values())
     chosen = [one for one in letters if reason in (None, one.about.get("reason"))]
     if limit is None and not as_json:
         limit = SHOWN
@@ -114,16 +112,14 @@ def list_dead_letters(
         print_note(f"the newest {len(shown):,} of {len(chosen):,}; --limit shows more")
 
 
+@takes_servers
 def show(
     letter: Annotated[
         str,
         typer.Argument(metavar="ID", help="topic:partition:offset of what was refused, as `list` has it."),
     ],
     raw: Annotated[bool, typer.Option("--raw", help="Print the original bytes, and nothing else.")] = False,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Show one dead letter: where it came from, why it was refused, and the original."""
@@ -132,7 +128,7 @@ def show(
 
     if raw and as_json:
         raise typer.BadParameter("--raw prints the bytes as they were: leave --json out")
-    found = _read(folder=folder, kafka=kafka, redis=redis, prefix=prefix).get(letter)
+    found = _read(servers).get(letter)
     if found is None:
         raise NoSuchDeadLetter(letter)
     if raw:
@@ -144,6 +140,7 @@ def show(
         screen().print(render(found))
 
 
+@takes_servers
 def retry(
     letters: Annotated[
         list[str] | None, typer.Argument(metavar="[ID]...", help="Which, as `list` has them.")
@@ -152,10 +149,7 @@ def retry(
         str | None,
         typer.Option("--reason", metavar="REASON", help="All of this reason that were not sent again yet."),
     ] = None,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Send what was refused to the topic that it came from once more, as it was: after what was wrong is mended."""
@@ -163,23 +157,23 @@ def retry(
 
     if bool(letters) == (reason is not None):
         raise typer.BadParameter("name the letters, or a --reason")
-    sent = asyncio.run(_retry(letters or [], reason, folder=folder, kafka=kafka, redis=redis, prefix=prefix))
+    sent = asyncio.run(_retry(letters or [], reason, servers))
     if as_json:
         write_json(sys.stdout.buffer, {"retried": sent})
     else:
         print_note(f"{sent:,} sent again; what is refused again gets a dead letter of its own")
 
 
-async def _retry(letters: list[str], reason: str | None, **given: Any) -> int:
+async def _retry(letters: list[str], reason: str | None, servers: ServerOptions) -> int:
     import time
 
-    from resegment.cli.operations.session import viewing
+    from resegment.cli.operations.session import open_session
     from resegment.streams.kafka.publisher import KafkaPublisher
     from resegment.streams.operations.dead_letters import read_dead_letters, retry_dead_letters
 
-    async with viewing(**given) as view:
-        topic = view.topics.dead_letters.name
-        held = await read_dead_letters(view.bootstrap, topic, security=view.security)
+    async with open_session(servers) as session:
+        topic = session.topics.dead_letters.name
+        held = await read_dead_letters(session.bootstrap, topic, security=session.security)
         for letter in letters:
             if letter not in held:
                 raise NoSuchDeadLetter(letter)
@@ -196,19 +190,19 @@ async def _retry(letters: list[str], reason: str | None, **given: Any) -> int:
             )
         ]
         async with KafkaPublisher(
-            view.bootstrap, client_id="resegment-retry", security=view.security
+            session.bootstrap, client_id="resegment-retry", security=session.security
         ) as publisher:
-            return await retry_dead_letters(chosen, view.topics, publisher, time.time_ns() // 1_000_000)
+            return await retry_dead_letters(chosen, session.topics, publisher, time.time_ns() // 1_000_000)
 
 
-def _read(**given: Any) -> dict[str, DeadLetter]:
-    from resegment.cli.operations.session import viewing
+def _read(servers: ServerOptions) -> dict[str, DeadLetter]:
+    from resegment.cli.operations.session import open_session
     from resegment.streams.operations.dead_letters import read_dead_letters
 
     async def run() -> dict[str, DeadLetter]:
-        async with viewing(**given) as view:
+        async with open_session(servers) as session:
             return await read_dead_letters(
-                view.bootstrap, view.topics.dead_letters.name, security=view.security
+                session.bootstrap, session.topics.dead_letters.name, security=session.security
             )
 
     return asyncio.run(run())

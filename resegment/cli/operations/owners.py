@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from resegment.cli.connection import Folder, Kafka, Prefix, Redis
 from resegment.cli.options import AsJson, SomeSegments
+from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 from resegment.errors import ResegmentError
 
 if TYPE_CHECKING:
-    from resegment.cli.operations.session import View
+    from resegment.cli.operations.session import Session
     from resegment.state.owner_store import OwnersLook
     from resegment.state.redis.owners import OwnerStore
     from resegment.streams.operations.owner_transfer import Portfolio
@@ -92,12 +92,10 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="owners")
 
 
+@takes_servers
 def list_owners(
     segments: SomeSegments = None,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Print each team's members: how many accounts they own, who is away; and how many accounts wait.
@@ -110,26 +108,24 @@ def list_owners(
     from resegment.console.terminal import print_note, screen, write_json_lines
     from resegment.sources.segments import load_definition
 
-    async def run(view: View, store: OwnerStore) -> None:
-        definition = load_definition(view.segments)
-        rows = describe_owners(definition.teams, await store.look(), await view.now())
+    async def run(session: Session, store: OwnerStore) -> None:
+        definition = load_definition(session.segments)
+        rows = describe_owners(definition.teams, await store.look(), await session.now())
         if as_json:
             write_json_lines(sys.stdout.buffer, (to_builtins(row) for row in rows))
         elif rows:
             screen().print(render_owners(rows))
         else:
-            print_note(f"no team of {view.segments} has members")
+            print_note(f"no team of {session.segments} has members")
 
-    _with_store(run, segments=segments, folder=folder, kafka=kafka, redis=redis, prefix=prefix)
+    _with_store(run, servers, segments=segments)
 
 
+@takes_servers
 def leave(
     name: Name,
     segments: SomeSegments = None,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Give a member no new account, and what they own to others of their teams.
@@ -142,18 +138,18 @@ def leave(
     from resegment.streams.kafka.publisher import KafkaPublisher
     from resegment.streams.operations.owner_transfer import Portfolio
 
-    async def run(view: View, store: OwnerStore) -> None:
-        _check_known(name, view.segments, await store.look())
+    async def run(session: Session, store: OwnerStore) -> None:
+        _check_known(name, session.segments, await store.look())
         await store.leave(name)
         async with KafkaPublisher(
-            view.bootstrap, client_id="resegment-owners", security=view.security
+            session.bootstrap, client_id="resegment-owners", security=session.security
         ) as publisher:
-            topic, partitions = view.topics.routing_events.name, view.reader.partitions
-            portfolio = Portfolio(name, view.client, view.prefix, partitions, publisher, topic)
-            left = await portfolio.hand_over(await view.now())
-            works = bool(await read_workers(view.client, view.prefix))
+            topic, partitions = session.topics.routing_events.name, session.reader.partitions
+            portfolio = Portfolio(name, session.client, session.prefix, partitions, publisher, topic)
+            left = await portfolio.hand_over(await session.now())
+            works = bool(await read_workers(session.client, session.prefix))
             if works:
-                left = await _see_off(portfolio, view)
+                left = await _see_off(portfolio, session)
         told = len(portfolio.told)
         if as_json:
             write_json(sys.stdout.buffer, {"member": name, "reassigned": told, "left": left})
@@ -163,33 +159,29 @@ def leave(
             print_note(f"{left:,} of theirs are not given away yet: run it again")
             raise typer.Exit(1)
 
-    _with_store(run, segments=segments, folder=folder, kafka=kafka, redis=redis, prefix=prefix)
+    _with_store(run, servers, segments=segments)
 
 
+@takes_servers
 def come_back(
     name: Name,
     segments: SomeSegments = None,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
 ) -> None:
     """Give a member who left new accounts again."""
     from resegment.console.terminal import print_note
 
-    async def run(view: View, store: OwnerStore) -> None:
-        _check_known(name, view.segments, await store.look())
+    async def run(session: Session, store: OwnerStore) -> None:
+        _check_known(name, session.segments, await store.look())
         await store.come_back(name)
         print_note(f"{name} gets new accounts again")
 
-    _with_store(run, segments=segments, folder=folder, kafka=kafka, redis=redis, prefix=prefix)
+    _with_store(run, servers, segments=segments)
 
 
+@takes_servers
 def recount(
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Set what each member owns, and who waits, to what the accounts say, after Redis has lost some of it.
@@ -199,10 +191,13 @@ def recount(
     from resegment.console.terminal import print_note, write_json
     from resegment.streams.operations.owner_transfer import read_assignments
 
-    async def run(view: View, store: OwnerStore) -> None:
-        found = await read_assignments(view.client, view.prefix, view.reader.partitions)
+    async def run(session: Session, store: OwnerStore) -> None:
+        found = await read_assignments(session.client, session.prefix, session.reader.partitions)
         for _ in range(TRIES):
-            before, found = found, await read_assignments(view.client, view.prefix, view.reader.partitions)
+            before, found = (
+                found,
+                await read_assignments(session.client, session.prefix, session.reader.partitions),
+            )
             if found == before:
                 break
         else:
@@ -213,23 +208,23 @@ def recount(
         else:
             print_note(f"{len(found.open):,} accounts are owned, {len(found.waiting):,} wait")
 
-    _with_store(run, folder=folder, kafka=kafka, redis=redis, prefix=prefix)
+    _with_store(run, servers)
 
 
-def _with_store(run: Any, **given: Any) -> None:
-    from resegment.cli.operations.session import run_viewing
+def _with_store(run: Any, servers: ServerOptions, **given: Any) -> None:
+    from resegment.cli.operations.session import run_in_session
     from resegment.state.redis.owners import OwnerStore
 
-    run_viewing(lambda view: run(view, OwnerStore(view.client, view.prefix)), **given)
+    run_in_session(lambda session: run(session, OwnerStore(session.client, session.prefix)), servers, **given)
 
 
-async def _see_off(portfolio: Portfolio, view: View) -> int:
+async def _see_off(portfolio: Portfolio, session: Session) -> int:
     """Look again until nothing is theirs: an account may have got its owner before and be kept after a look."""
     loop = asyncio.get_running_loop()
     end = loop.time() + PATIENCE
     while True:
         await asyncio.sleep(PAUSE)
-        left = await portfolio.hand_over(await view.now())
+        left = await portfolio.hand_over(await session.now())
         if not left or loop.time() >= end:
             return left
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from resegment.cli.connection import Folder, Kafka, Prefix, Redis, WrongUse
+from resegment.cli.connection import WrongUse
 from resegment.cli.options import AsJson, SomeSegments
+from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 from resegment.errors import ResegmentError
 
 if TYPE_CHECKING:
@@ -63,12 +64,10 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=VERIFY_EXAMPLES)(verify)
 
 
+@takes_servers
 def rebuild(
     segments: SomeSegments = None,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Fill an empty Redis from the log of `signals`; nothing is routed, and no sequence number goes down.
@@ -77,27 +76,23 @@ def rebuild(
     """
     from resegment.console.terminal import print_note, write_json
 
-    where = {"folder": folder, "kafka": kafka, "redis": redis, "prefix": prefix, "segments": segments}
-    records = asyncio.run(_rebuild(**where))
+    records = asyncio.run(_rebuild(servers, segments))
     if as_json:
         write_json(sys.stdout.buffer, {"records": records})
     else:
         print_note(f"Rebuilt from {records:,} records. Workers may start again.")
 
 
+@takes_servers
 def verify(
     segments: SomeSegments = None,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Compare Redis with a replay of the log and print every difference; exit with 1 if there is any."""
     from resegment.console.terminal import print_note, write_json_lines
 
-    where = {"folder": folder, "kafka": kafka, "redis": redis, "prefix": prefix, "segments": segments}
-    accounts, found = asyncio.run(_verify(**where))
+    accounts, found = asyncio.run(_verify(servers, segments))
     described = [
         {"account": one.account, "what": one.what, "in_redis": repr(one.in_redis), "in_log": repr(one.in_log)}
         for one in found
@@ -114,7 +109,7 @@ def verify(
         raise typer.Exit(1)
 
 
-async def _rebuild(**given: Any) -> int:
+async def _rebuild(servers: ServerOptions, segments: str | None) -> int:
     from resegment.agents.partition import OwnedPartition
     from resegment.cli.connection import load_settings, resolve
     from resegment.cli.operations.session import load_engine
@@ -130,7 +125,7 @@ async def _rebuild(**given: Any) -> int:
     from resegment.streams.prefix import agree, set_rebuilding
     from resegment.streams.recovery import replay as replaying
 
-    settings = load_settings(**given)
+    settings = load_settings(servers, segments=segments)
     connection = resolve(settings)
     engine = load_engine(connection.segments, settings)
     security = secure_kafka(settings).clients()
@@ -227,25 +222,25 @@ async def _restore_routing(
     await OwnerStore(client, prefix).recount(taken, ())
 
 
-async def _verify(**given: Any) -> tuple[int, list[Difference]]:
-    from resegment.cli.operations.session import load_engine, viewing
+async def _verify(servers: ServerOptions, segments: str | None) -> tuple[int, list[Difference]]:
+    from resegment.cli.operations.session import load_engine, open_session
     from resegment.console.progress import show_progress
     from resegment.streams.prefix import check_definition
     from resegment.streams.recovery import replay as replaying
 
     found: list[Difference] = []
     accounts = 0
-    async with viewing(**given) as view:
-        engine = load_engine(view.segments, view.settings)
-        check_definition(view.held, engine.program.version)
-        source = replaying.Source(view.bootstrap, view.topics, view.security)
+    async with open_session(servers, segments=segments) as session:
+        engine = load_engine(session.segments, session.settings)
+        check_definition(session.held, engine.program.version)
+        source = replaying.Source(session.bootstrap, session.topics, session.security)
         with show_progress() as bars:
-            for number in range(view.reader.partitions):
+            for number in range(session.reader.partitions):
                 for _ in range(TRIES):
-                    position = await view.reader.position(number)
-                    stored = {name: value async for name, value in view.reader.raw_states(number)}
-                    timers = await view.reader.timers(number)
-                    if await view.reader.position(number) == position:
+                    position = await session.reader.position(number)
+                    stored = {name: value async for name, value in session.reader.raw_states(number)}
+                    timers = await session.reader.timers(number)
+                    if await session.reader.position(number) == position:
                         break
                 else:
                     raise StillMoving(number)

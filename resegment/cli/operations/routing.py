@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from resegment.cli.connection import Folder, Kafka, Prefix, Redis
 from resegment.cli.options import AsJson, RouteMode
+from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
-    from resegment.cli.operations.session import View
+    from resegment.cli.operations.session import Session
     from resegment.schemas.routing import RoutedState
 
     Row = tuple[str, RoutedState]
@@ -88,66 +88,63 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="routing")
 
 
+@takes_servers
 def show(
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Print which changes are routed, accounts by what was decided on them, and how many wait for each team."""
-    from resegment.cli.operations.session import run_viewing
+    from resegment.cli.operations.session import run_in_session
     from resegment.console.operations.routing import render
     from resegment.console.terminal import screen, write_json
     from resegment.streams.operations.routing_status import describe_routing_look, look_at_routing
 
-    async def run(view: View) -> None:
-        now = None if view.on_facts else await view.reader.now()
-        look = await look_at_routing(view.client, view.reader, view.held, now)
+    async def run(session: Session) -> None:
+        now = None if session.on_facts else await session.reader.now()
+        look = await look_at_routing(session.client, session.reader, session.held, now)
         if as_json:
             write_json(sys.stdout.buffer, describe_routing_look(look))
         else:
             screen().print(render(look))
 
-    run_viewing(run, folder=folder, kafka=kafka, redis=redis, prefix=prefix)
+    run_in_session(run, servers)
 
 
+@takes_servers
 def set_mode(
     mode: Annotated[
         RouteMode, typer.Argument(metavar="all|changed|none", help="Which changes enrol accounts.")
     ],
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Choose which changes enrol accounts, from now on: all, those from one segment to another, or none.
 
     Workers see it within seconds. Who was left out before stays so: `resegment routing enroll` takes them in.
     """
-    from resegment.cli.operations.session import run_viewing
+    from resegment.cli.operations.session import run_in_session
     from resegment.console.terminal import print_note, write_json
     from resegment.routing.describe import MODES
     from resegment.routing.policy import mode_of
     from resegment.streams.prefix import ROUTING, set_routing
 
-    async def run(view: View) -> None:
-        before = mode_of(view.held.get(ROUTING))
-        await set_routing(view.client, view.prefix, mode.value)
+    async def run(session: Session) -> None:
+        before = mode_of(session.held.get(ROUTING))
+        await set_routing(session.client, session.prefix, mode.value)
         if as_json:
             write_json(sys.stdout.buffer, {"mode": mode.value, "before": before})
             return
         print_note(f"routing is {mode.value}: {MODES[mode.value]}")
-        quiet = (await view.reader.decisions()).get("quiet", 0)
+        quiet = (await session.reader.decisions()).get("quiet", 0)
         if quiet and mode is not RouteMode.none:
             print_note(
                 f"{_count(quiet)} {'stays' if quiet == 1 else 'stay'} as quiet as before: `resegment routing enroll --all` enrols them"
             )
 
-    run_viewing(run, folder=folder, kafka=kafka, redis=redis, prefix=prefix)
+    run_in_session(run, servers)
 
 
+@takes_servers
 def enroll(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="ACCOUNT", help="Only these: domains, in any spelling.")
@@ -160,17 +157,14 @@ def enroll(
         bool,
         typer.Option("--yes", "-y", help=f"Don't ask, even for more than {ASKED_ABOUT} accounts."),
     ] = False,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Enrol accounts whose change was not routed: those that `resegment routing list --decision quiet` has.
 
     Suppressions, holdouts, cooldowns and the limits of teams hold for them as for all others.
     """
-    from resegment.cli.operations.session import read_account, run_viewing
+    from resegment.cli.operations.session import read_account, run_in_session
     from resegment.console.terminal import print_note, write_json
     from resegment.routing.describe import words_of
 
@@ -178,12 +172,12 @@ def enroll(
     if sum((bool(wanted), segment is not None, everybody)) != 1:
         raise typer.BadParameter("say whom to enrol: accounts, --segment or --all")
 
-    async def run(view: View) -> bool:
-        rows = await _find(view, wanted)
+    async def run(session: Session) -> bool:
+        rows = await _find(session, wanted)
         quiet = sorted(name for name, state in rows if _is_quiet(state, segment))
         if len(quiet) > ASKED_ABOUT and not yes:
             typer.confirm(f"Enrol {len(quiet):,} accounts?", abort=True, err=True)
-        await _force(view, quiet)
+        await _force(session, quiet)
         if as_json:
             write_json(sys.stdout.buffer, {"told": len(quiet)})
         else:
@@ -195,10 +189,11 @@ def enroll(
                 print_note(f"{name} is not quiet: {words_of(state)}")
         return _tell_missing(wanted, rows)
 
-    if not run_viewing(run, folder=folder, kafka=kafka, redis=redis, prefix=prefix):
+    if not run_in_session(run, servers):
         raise typer.Exit(1)
 
 
+@takes_servers
 def list_accounts(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="ACCOUNT", help="Only these: domains, in any spelling.")
@@ -214,17 +209,14 @@ def list_accounts(
         int | None,
         typer.Option("--limit", min=1, metavar="N", help=f"At the most so many. [{SHOWN}; all with --json]"),
     ] = None,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Print what was decided on each account, why and since when, the newest first; its workflow and its owner.
 
     With --json there is one line for each account.
     """
-    from resegment.cli.operations.session import read_account, run_viewing
+    from resegment.cli.operations.session import read_account, run_in_session
     from resegment.console.operations.routing import render_accounts
     from resegment.console.terminal import print_note, screen, write_json_lines
     from resegment.routing.describe import describe_routing
@@ -234,8 +226,8 @@ def list_accounts(
     if limit is None and not as_json and not wanted:
         limit = SHOWN
 
-    async def run(view: View) -> bool:
-        rows = await _find(view, wanted)
+    async def run(session: Session) -> bool:
+        rows = await _find(session, wanted)
         chosen = [
             (name, state)
             for name, state in rows
@@ -253,7 +245,7 @@ def list_accounts(
             print_note(_tell_none(rows, " or ".join(sorted(decisions)) if decision else None))
         return _tell_missing(wanted, rows)
 
-    if not run_viewing(run, folder=folder, kafka=kafka, redis=redis, prefix=prefix):
+    if not run_in_session(run, servers):
         raise typer.Exit(1)
 
 
@@ -269,15 +261,15 @@ def arrange(rows: Iterable[Row], limit: int | None) -> list[Row]:
     return sorted(rows, key=key) if limit is None else nsmallest(limit, rows, key)
 
 
-async def _find(view: View, names: Sequence[str]) -> list[Row]:
+async def _find(session: Session, names: Sequence[str]) -> list[Row]:
     """What the router has of those accounts, or of all."""
     if not names:
-        return [row for batch in [one async for one in view.reader.routings()] for row in batch]
-    states = await view.reader.routed(names)
+        return [row for batch in [one async for one in session.reader.routings()] for row in batch]
+    states = await session.reader.routed(names)
     return [(name, state) for name, state in zip(names, states, strict=True) if state is not None]
 
 
-async def _force(view: View, names: Sequence[str]) -> None:
+async def _force(session: Session, names: Sequence[str]) -> None:
     """Have the router decide those again, whatever the mode was."""
     from resegment.schemas.routing import Review
     from resegment.streams.kafka.publisher import KafkaPublisher
@@ -285,9 +277,9 @@ async def _force(view: View, names: Sequence[str]) -> None:
 
     if not names:
         return
-    topic, at = view.topics.routing_events.name, await view.now()
+    topic, at = session.topics.routing_events.name, await session.now()
     async with KafkaPublisher(
-        view.bootstrap, client_id="resegment-routing", security=view.security
+        session.bootstrap, client_id="resegment-routing", security=session.security
     ) as publisher:
         for start in range(0, len(names), SENT):
             some = names[start : start + SENT]

@@ -12,6 +12,7 @@ import typer
 from redis.asyncio import Redis
 
 from resegment.cli.connection import load_settings, resolve
+from resegment.cli.servers import ServerOptions
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.identity.domains import registrable_domain
 from resegment.segmentation.evaluation.engine import Engine
@@ -38,7 +39,7 @@ class NoSuchPrefix(ResegmentError):
         self.prefix = prefix
 
 
-class View(NamedTuple):
+class Session(NamedTuple):
     """A prefix and the ways to read it; `held` is its record: partitions, clock, definition."""
 
     settings: Settings
@@ -66,11 +67,11 @@ class View(NamedTuple):
 
 
 @asynccontextmanager
-async def viewing(**given: Any) -> AsyncIterator[View]:
+async def open_session(servers: ServerOptions, **given: Any) -> AsyncIterator[Session]:
     """The prefix that settings and the options given name. Raises NoSuchPrefix, StoreUnavailable, NotRunning."""
     # what goes wrong with Kafka is told by typed errors
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    settings = load_settings(**given)
+    settings = load_settings(servers, **given)
     connection = resolve(settings)
     security = secure_kafka(settings).clients()
     client = connect_redis(settings, connection.redis_url)
@@ -78,7 +79,7 @@ async def viewing(**given: Any) -> AsyncIterator[View]:
         held = await read_prefix(client, connection.prefix)
         if "partitions" not in held:
             raise NoSuchPrefix(connection.prefix)
-        yield View(
+        yield Session(
             settings,
             connection.prefix,
             connection.bootstrap,
@@ -93,12 +94,12 @@ async def viewing(**given: Any) -> AsyncIterator[View]:
         await client.aclose()
 
 
-def run_viewing(run: Callable[[View], Awaitable[T]], **given: Any) -> T:
-    """Run with the prefix that settings and the options given name. Raises as `viewing` does."""
+def run_in_session(run: Callable[[Session], Awaitable[T]], servers: ServerOptions, **given: Any) -> T:
+    """Run with the prefix that settings and the options given name. Raises as `open_session` does."""
 
     async def looking() -> T:
-        async with viewing(**given) as view:
-            return await run(view)
+        async with open_session(servers, **given) as session:
+            return await run(session)
 
     return asyncio.run(looking())
 

@@ -7,12 +7,12 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from resegment.cli.connection import Folder, Kafka, Prefix, Redis
 from resegment.cli.options import AsJson
+from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,14 +41,12 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=EXAMPLES)(status)
 
 
+@takes_servers
 def status(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help=f"Look again every {PACE:.0f} seconds, until Ctrl-C.")
     ] = False,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Print how the workers, partitions and segments are, and what is wrong; exit with 1 if anything is.
@@ -61,7 +59,7 @@ def status(
 
     async def run() -> None:
         with _output(as_json=as_json, watch=watch) as write:
-            async for overview in _look(watch=watch, folder=folder, kafka=kafka, redis=redis, prefix=prefix):
+            async for overview in _look(servers, watch=watch):
                 write(overview)
                 problems[:] = find_problems(overview)
 
@@ -71,22 +69,22 @@ def status(
         raise typer.Exit(1)
 
 
-async def _look(*, watch: bool, **given: Any) -> AsyncIterator[Overview]:
-    from resegment.cli.operations.session import viewing
+async def _look(servers: ServerOptions, *, watch: bool) -> AsyncIterator[Overview]:
+    from resegment.cli.operations.session import open_session
     from resegment.streams.operations.dead_letters import DeadLetterCount, count_dead_letters
     from resegment.streams.operations.overview import look
     from resegment.streams.prefix import read_prefix
 
-    async with viewing(**given) as view:
+    async with open_session(servers) as session:
         letters, turn = DeadLetterCount(), 0
         while True:
             if turn % RECOUNT == 0 or letters.problem is not None:
                 letters = await count_dead_letters(
-                    view.bootstrap, view.topics.dead_letters.name, security=view.security
+                    session.bootstrap, session.topics.dead_letters.name, security=session.security
                 )
             turn += 1
-            held = await read_prefix(view.client, view.prefix)  # the mode of routing may have changed
-            yield await look(view.client, view.reader, held, letters)
+            held = await read_prefix(session.client, session.prefix)  # the mode of routing may have changed
+            yield await look(session.client, session.reader, held, letters)
             if not watch:
                 return
             await asyncio.sleep(PACE)

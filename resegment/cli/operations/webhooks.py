@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from resegment.cli.connection import Folder, Kafka, Prefix, Redis, WrongUse, load_settings
+from resegment.cli.connection import WrongUse, load_settings
+from resegment.cli.endpoints import WebhooksFile, read_targets, read_webhooks
 from resegment.cli.options import AsJson
-from resegment.cli.runtime.deliver import WebhooksFile, WebhooksMissing, read_targets
+from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 from resegment.errors import ResegmentError
 
 if TYPE_CHECKING:
-    from resegment.sinks.webhook.endpoints import Target, Webhooks
+    from resegment.settings import Settings
+    from resegment.sinks.webhook.endpoints import Target
     from resegment.sinks.webhook.port import Answer
     from resegment.state.redis.webhooks import WebhookStates
 
@@ -65,21 +67,19 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="webhooks")
 
 
+@takes_servers
 def list_webhooks(
     webhooks: WebhooksFile = None,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """List the endpoints of the file and how they are."""
     from resegment.console.operations.webhooks import describe, render_list
     from resegment.console.terminal import screen, write_json_lines
 
-    given = {"webhooks": webhooks, "folder": folder, "kafka": kafka, "redis": redis, "prefix": prefix}
-    file = _read(given)
-    held = _ask(given, lambda states: states.read())
+    settings = load_settings(servers, webhooks=webhooks)
+    file = read_webhooks(settings)
+    held = _ask(settings, lambda states: states.read())
     rows = [describe(name, one, held.get(name)) for name, one in file.endpoints.items()]
     if as_json:
         write_json_lines(sys.stdout.buffer, rows)
@@ -87,30 +87,26 @@ def list_webhooks(
         screen().print(render_list(rows))
 
 
+@takes_servers
 def enable(
     name: Name,
     webhooks: WebhooksFile = None,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
 ) -> None:
     """Send to an endpoint again that was disabled, beginning with what has waited."""
     from resegment.console.terminal import print_note
 
-    given = {"webhooks": webhooks, "folder": folder, "kafka": kafka, "redis": redis, "prefix": prefix}
-    _check(name, _read(given).endpoints)
-    was = _ask(given, lambda states: states.enable(name))
+    settings = load_settings(servers, webhooks=webhooks)
+    _check(name, read_webhooks(settings).endpoints)
+    was = _ask(settings, lambda states: states.enable(name))
     print_note(f"{name} is enabled: it goes on where it was" if was else f"{name} was not disabled")
 
 
+@takes_servers
 def disable(
     name: Name,
     webhooks: WebhooksFile = None,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
 ) -> None:
     """Send nothing to an endpoint; its commands wait in Kafka, as long as the topic keeps them."""
     import time
@@ -118,10 +114,10 @@ def disable(
     from resegment.console.terminal import print_note
     from resegment.schemas.times import format_instant
 
-    given = {"webhooks": webhooks, "folder": folder, "kafka": kafka, "redis": redis, "prefix": prefix}
-    _check(name, _read(given).endpoints)
+    settings = load_settings(servers, webhooks=webhooks)
+    _check(name, read_webhooks(settings).endpoints)
     at = format_instant(time.time_ns() // 1_000_000_000 * 1000)
-    _ask(given, lambda states: states.disable(name, at, "disabled by hand"))
+    _ask(settings, lambda states: states.disable(name, at, "disabled by hand"))
     print_note(f"{name} is disabled; `resegment webhooks enable {name}` goes on")
 
 
@@ -149,35 +145,25 @@ async def _ping(target: Target) -> Answer:
         return await webhook.send(*make_ping(target.name))
 
 
-def _read(given: dict[str, Any]) -> Webhooks:
-    from resegment.sinks.webhook.endpoints import load_webhooks
-
-    settings = load_settings(**given)
-    if settings.webhooks is None:
-        raise WebhooksMissing
-    return load_webhooks(settings.webhooks)
-
-
 def _check(name: str, there: Collection[str]) -> None:
     if name not in there:
         raise NoSuchEndpoint(name, there)
 
 
-def _ask(given: dict[str, Any], question: Callable[[WebhookStates], Coroutine[Any, Any, Any]]) -> Any:
+def _ask(settings: Settings, question: Callable[[WebhookStates], Coroutine[Any, Any, Any]]) -> Any:
     async def run() -> Any:
-        async with _states(given) as states:
+        async with _states(settings) as states:
             return await question(states)
 
     return asyncio.run(run())
 
 
 @asynccontextmanager
-async def _states(given: dict[str, Any]) -> AsyncIterator[WebhookStates]:
+async def _states(settings: Settings) -> AsyncIterator[WebhookStates]:
     from resegment.cli.connection import resolve
     from resegment.state.redis.client import connect_redis
     from resegment.state.redis.webhooks import WebhookStates
 
-    settings = load_settings(**given)
     connection = resolve(settings)
     client = connect_redis(settings, connection.redis_url)
     try:

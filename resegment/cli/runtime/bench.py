@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from resegment.cli.connection import Kafka, Redis, WrongUse
+from resegment.cli.connection import WrongUse
 from resegment.cli.options import AsJson
+from resegment.cli.servers import Kafka, Redis
 
 if TYPE_CHECKING:
     from resegment.benchmarks.run import Plan, Results, Servers

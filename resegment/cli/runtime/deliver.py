@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
-from resegment.cli.connection import Folder, Kafka, Prefix, Redis, WrongUse
-from resegment.cli.runtime.up import HttpPort
+from resegment.cli.endpoints import WebhooksFile, read_targets
+from resegment.cli.options import HttpPort
+from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,33 +24,16 @@ EXAMPLES: Final = """
 RESEGMENT_KAFKA=kafka:9092 RESEGMENT_REDIS=redis://redis:6379/0 resegment deliver --webhooks webhooks.yaml
 """
 
-WebhooksFile = Annotated[
-    Path | None,
-    typer.Option("--webhooks", "-w", metavar="FILE", help="The file of endpoints. [RESEGMENT_WEBHOOKS]"),
-]
-
-
-class WebhooksMissing(WrongUse):
-    """There is no file of endpoints."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "no endpoints are given: RESEGMENT_WEBHOOKS must be set",
-            remedy="Give a file of endpoints with --webhooks; docs/webhooks.md tells what is in it.",
-        )
-
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(epilog=EXAMPLES)(deliver)
 
 
+@takes_servers
 def deliver(
     webhooks: WebhooksFile = None,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     http_port: HttpPort = None,
 ) -> None:
     """Deliver workflow commands to webhooks. Start as many as you like: they share the partitions.
@@ -61,24 +44,11 @@ def deliver(
     from resegment.cli.logging import set_up_logging
     from resegment.streams.runtime import loop_factory
 
-    settings = load_settings(
-        webhooks=webhooks, folder=folder, kafka=kafka, redis=redis, prefix=prefix, http_port=http_port
-    )
+    settings = load_settings(servers, webhooks=webhooks, http_port=http_port)
     targets = read_targets(settings)
     set_up_logging(settings)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_run(settings, targets))
-
-
-def read_targets(settings: Settings) -> dict[str, Target]:
-    """The endpoints that the settings name, with their secrets. Raises WebhooksMissing or InvalidWebhooks."""
-    import os
-
-    from resegment.sinks.webhook.endpoints import load_targets
-
-    if settings.webhooks is None:
-        raise WebhooksMissing
-    return load_targets(settings.webhooks, os.environ)
 
 
 async def _run(settings: Settings, targets: Mapping[str, Target]) -> None:

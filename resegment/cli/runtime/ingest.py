@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from resegment.cli.connection import Folder, Kafka, Prefix, Redis, WrongUse
+from resegment.cli.connection import WrongUse
 from resegment.cli.options import TIME_METAVAR, AsJson, EventFormat, parse_time
+from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 from resegment.errors import RefusedEvent
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=EXAMPLES)(ingest)
 
 
+@takes_servers
 def ingest(
     files: Annotated[
         list[str],
@@ -68,10 +70,7 @@ def ingest(
         ),
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if any event is refused.")] = False,
-    folder: Folder = None,
-    kafka: Kafka = None,
-    redis: Redis = None,
-    prefix: Prefix = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Send events to the topics of their kinds, those that break the contract left out.
@@ -88,7 +87,7 @@ def ingest(
     from resegment.identity.aliases import load_aliases
     from resegment.sources.files.reader import Refusals, read_events
 
-    settings = load_settings(folder=folder, kafka=kafka, redis=redis, prefix=prefix)
+    settings = load_settings(servers)
     set_up_logging(settings, quiet=True)
     connection = resolve(settings)
     aliases = None if settings.aliases is None else load_aliases(settings.aliases)

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from resegment.cli.connection import Folder, Prefix, WrongUse
-from resegment.cli.options import Route
+from resegment.cli.connection import WrongUse
+from resegment.cli.options import HttpPort, Route, SegmentsFile
 from resegment.cli.runtime.examples import show_path
+from resegment.cli.servers import Folder, Prefix
 
 if TYPE_CHECKING:
     from resegment.cli.runtime.serving import Serving
     from resegment.cli.runtime.signals import Stop
-    from resegment.console.runtime.instance import Kept
+    from resegment.console.runtime.instance import EarlierRun
     from resegment.segmentation.definition import Definition
     from resegment.settings import Settings
     from resegment.streams.delivery.service import Deliveries
@@ -29,19 +30,6 @@ resegment up --segments examples/quickstart.yaml
 
 resegment up --segments segments.yaml --folder /var/lib/resegment --http-port 0
 """
-
-SegmentsFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--segments", "-s", metavar="FILE", help="The segments file, or a folder. [default: segments.yaml]"
-    ),
-]
-HttpPort = Annotated[
-    int | None,
-    typer.Option(
-        "--http-port", metavar="PORT", help="For /healthz, /readyz and /metrics; 0: a free one. [8300]"
-    ),
-]
 
 
 class NoSegmentsYet(WrongUse):
@@ -128,7 +116,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
     from contextlib import AsyncExitStack
 
     from resegment.cli.connection import Instance, announced
-    from resegment.cli.runtime.deliver import read_targets
+    from resegment.cli.endpoints import read_targets
     from resegment.cli.runtime.serving import running
     from resegment.cli.runtime.stack import stack
     from resegment.console.runtime.instance import render_up
@@ -140,7 +128,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
     print_note("Starting ...")
     targets = {} if settings.webhooks is None else read_targets(settings)
     async with stack(settings, fresh=fresh) as servers:
-        kept = await _look(settings, servers.redis_url)
+        earlier = await _look(settings, servers.redis_url)
         async with AsyncExitStack() as parts:
             serving = await parts.enter_async_context(running(settings, definition, servers))
             if settings.kafka is None:
@@ -166,7 +154,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
             with announced(settings.folder, instance):
                 stop.ready()
                 mode = serving.worker.policy.mode
-                rendered = render_up(settings, definition, instance, kept, mode, list(targets))
+                rendered = render_up(settings, definition, instance, earlier, mode, list(targets))
                 screen().print(rendered, soft_wrap=False, crop=False)
                 await serving.until_stopped(stop)
             if settings.kafka is None:
@@ -174,9 +162,9 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
     print_note("Stopped.")
 
 
-async def _look(settings: Settings, redis_url: str) -> Kept:
+async def _look(settings: Settings, redis_url: str) -> EarlierRun:
     """What an earlier run left in Redis."""
-    from resegment.console.runtime.instance import Kept
+    from resegment.console.runtime.instance import EarlierRun
     from resegment.state.redis.client import connect_redis
     from resegment.state.redis.reader import PrefixReader
     from resegment.streams.prefix import read_prefix
@@ -185,7 +173,7 @@ async def _look(settings: Settings, redis_url: str) -> Kept:
     try:
         known = bool(await read_prefix(client, settings.prefix))
         partitions = await PrefixReader(client, settings.prefix, settings.partitions).look()
-        return Kept(known, sum(one.accounts for one in partitions))
+        return EarlierRun(known, sum(one.accounts for one in partitions))
     finally:
         await client.aclose()
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from resegment.cli.connection import Kafka, Prefix, Redis, WrongUse
-from resegment.cli.options import Route
-from resegment.cli.runtime.up import HttpPort, SegmentsFile, read_segments
+from resegment.cli.connection import WrongUse
+from resegment.cli.options import HttpPort, Route, SegmentsFile
+from resegment.cli.runtime.up import read_segments
+from resegment.cli.servers import Kafka, Prefix, Redis
 
 if TYPE_CHECKING:
     from resegment.segmentation.definition import Definition

@@ -24,14 +24,14 @@ EVENT = (
 """An event to try."""
 
 
-class Kept(NamedTuple):
+class EarlierRun(NamedTuple):
     """What an earlier run left in Redis: whether it knows the prefix, and how many accounts it holds."""
 
     prefix: bool
     accounts: int
 
 
-class Place(Protocol):
+class Addresses(Protocol):
     """Where a running instance is."""
 
     @property
@@ -45,8 +45,8 @@ class Place(Protocol):
 def render_up(
     settings: Settings,
     definition: Definition,
-    place: Place,
-    kept: Kept,
+    addresses: Addresses,
+    earlier: EarlierRun,
     mode: Mode,
     endpoints: Sequence[str] = (),
 ) -> RenderableType:
@@ -57,14 +57,14 @@ def render_up(
     grid.add_column(no_wrap=True)
     grid.add_column(style="dim")
     grid.add_row(
-        "  Kafka", place.bootstrap, "" if settings.kafka else "embedded: in memory, empty at each start"
+        "  Kafka", addresses.bootstrap, "" if settings.kafka else "embedded: in memory, empty at each start"
     )
     grid.add_row(
         "  Redis",
-        place.redis_url,
-        "" if settings.redis else f"embedded: kept in {settings.folder / 'redis'}",
+        addresses.redis_url,
+        "" if settings.redis else f"embedded: data in {settings.folder / 'redis'}",
     )
-    grid.add_row("  HTTP", place.http_url or "", "/healthz, /readyz, /metrics")
+    grid.add_row("  HTTP", addresses.http_url or "", "/healthz, /readyz, /metrics")
     if endpoints:
         grid.add_row("  Webhooks", ", ".join(endpoints), f"of {settings.webhooks}")
     head = Text("Resegment is up: ", style="bold green")
@@ -75,10 +75,10 @@ def render_up(
     )
     parts: list[RenderableType] = [Text(), head, Text(), grid, Text(), _topics(topics), Text()]
     parts += [*_routing(mode, _folder_option(settings.folder)), Text()]
-    if kept.accounts and settings.kafka is None:
+    if earlier.accounts and settings.kafka is None:
         parts += [
             Text(
-                f"  Accounts kept in Redis from before: {kept.accounts:,}. The broker began empty: what was in "
+                f"  Accounts that an earlier run left in Redis: {earlier.accounts:,}. The broker starts empty: what was in "
                 "its topics is gone."
             ),
             Text(),

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from resegment.cli.operations.accounts import Order, arrange
-from resegment.cli.operations.changes import Feed
+from resegment.cli.operations.changes import ChangeFilter
 from resegment.console.operations.changes import give_reason, render
 from resegment.console.operations.status import render as render_status
 from resegment.console.operations.status import spell_ranges
@@ -154,23 +154,23 @@ def record(number: int, account: str = "acme.com", **given: Any) -> bytes:
 
 
 def test_a_change_that_was_published_twice_is_read_once_and_what_is_none_is_left_out() -> None:
-    feed = Feed()
-    found = feed.take([record(1), record(2), record(1), record(2), b"broken", None, b"7", b"{}", record(3)])
+    wanted = ChangeFilter()
+    found = wanted.take([record(1), record(2), record(1), record(2), b"broken", None, b"7", b"{}", record(3)])
     assert [one["sequence_number"] for one in found] == [1, 2, 3]
 
 
 def test_a_change_is_void_once_another_supersedes_it_even_where_that_one_is_filtered_out() -> None:
-    feed = Feed(segment="hot")
-    found = feed.take(
+    wanted = ChangeFilter(segment="hot")
+    found = wanted.take(
         [record(1), record(2, to="warm", supersedes="acme.com-1", effective_at="2026-01-01T00:00:00Z")]
     )
-    assert [(one["to"], one["void"]) for one in feed.arrange(found)] == [("hot", True)]
+    assert [(one["to"], one["void"]) for one in wanted.arrange(found)] == [("hot", True)]
 
 
 def test_the_last_changes_are_those_that_took_effect_last() -> None:
-    feed = Feed(last=2)
-    found = feed.take([record(5, "b.com"), record(1, "a.com"), record(3, "c.com")])
-    assert [one["account"] for one in feed.arrange(found)] == ["c.com", "b.com"]
+    wanted = ChangeFilter(last=2)
+    found = wanted.take([record(5, "b.com"), record(1, "a.com"), record(3, "c.com")])
+    assert [one["account"] for one in wanted.arrange(found)] == ["c.com", "b.com"]
 
 
 def holding(test: str, *ids: str) -> dict[str, Any]:
