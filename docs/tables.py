@@ -1,6 +1,6 @@
-"""Writes the tables of topics and metrics into docs/operations.md, from the code that declares them.
+"""Write the tables of topics and metrics into docs/operations.md, from the code that declares them.
 
-`python docs/tables.py` writes them again.
+Run `python docs/tables.py` to update them.
 """
 
 # ruff: noqa: INP001 -- a script
@@ -17,7 +17,7 @@ PAGE = Path(__file__).with_name("operations.md")
 
 
 def render(page: str) -> str:
-    """The page with both tables as they are now."""
+    """Return the page with both tables updated."""
     for name, rows in {"topics": _topics(), "metrics": _metrics()}.items():
         table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
         page = re.sub(
@@ -31,7 +31,7 @@ def render(page: str) -> str:
 
 def _topics() -> list[list[str]]:
     kept = [
-        [f"`{one.name}`", one.carries, "for ever" if one.retention is None else f"{one.retention.days} days"]
+        [f"`{one.name}`", one.carries, "forever" if one.retention is None else f"{one.retention.days} days"]
         for one in Topics()
     ]
     return [["topic", "carries", "kept"], ["---"] * 3, *kept]

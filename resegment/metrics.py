@@ -8,50 +8,50 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class Metrics:
-    """The metrics of one worker, in a registry of its own."""
+    """The metrics of one worker, in their own registry."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
         self.events_in = Counter(
-            "resegment_events_in", "Records that a stage has read", ["stage"], registry=registry
+            "resegment_events_in", "Records that a stage read", ["stage"], registry=registry
         )
         self.events_out = Counter(
             "resegment_events_out",
-            "Messages that a stage has published or made",
+            "Messages that a stage published or created",
             ["stage"],
             registry=registry,
         )
         self.refused = Counter(
             "resegment_refused",
-            "Records that went to the dead letters",
+            "Records that were sent to the dead letters",
             ["stage", "reason"],
             registry=registry,
         )
         self.batch_seconds = Histogram(
-            "resegment_batch_seconds", "Time that a stage took for one batch", ["stage"],
+            "resegment_batch_seconds", "Time to process one batch", ["stage"],
             buckets=_SECONDS, registry=registry,
         )  # fmt: skip
         self.failures = Counter(
             "resegment_failures",
-            "Batches that failed and are tried again",
+            "Batches that failed and are retried",
             ["stage", "error"],
             registry=registry,
         )
         self.retakes = Counter(
-            "resegment_retakes", "Partitions taken anew: fenced, rolled back or out of step", ["error"],
+            "resegment_retakes", "Partitions taken over again: fenced, rolled back or out of step", ["error"],
             registry=registry,
         )  # fmt: skip
         self.new_logs = Counter(
-            "resegment_new_logs", "Partitions whose topic turned out to be a new one", registry=registry
+            "resegment_new_logs", "Partitions whose topic was found to be recreated", registry=registry
         )
         self.log_gaps = Counter(
             "resegment_log_gaps",
-            "Times that records of a topic were gone before they were read",
+            "Times that records were deleted before they were read",
             registry=registry,
         )
-        self.ticks = Counter("resegment_ticks", "Ticks appended to let time pass", registry=registry)
+        self.ticks = Counter("resegment_ticks", "Ticks appended to advance time", registry=registry)
         self.deadline_lateness = Histogram(
-            "resegment_deadline_lateness_seconds", "From a deadline's instant to its decision, live clock only",
+            "resegment_deadline_lateness_seconds", "Delay from a deadline to its decision, live clock only",
             buckets=(*_SECONDS, 30.0, 120.0, 600.0), registry=registry,
         )  # fmt: skip
         self.flows = Counter(
@@ -61,11 +61,11 @@ class Metrics:
             registry=registry,
         )
         self.segment_size = Gauge(
-            "resegment_segment_accounts", "Accounts in a segment, of the partitions owned", ["segment"],
+            "resegment_segment_accounts", "Accounts in a segment, in the partitions owned", ["segment"],
             registry=registry,
         )  # fmt: skip
         self.lag = Gauge(
-            "resegment_lag", "Records of a partition that are not acknowledged yet", ["topic", "partition"],
+            "resegment_lag", "Records of a partition that are not yet acknowledged", ["topic", "partition"],
             registry=registry,
         )  # fmt: skip
         self.clock = Gauge(
@@ -73,16 +73,16 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self.outbox = Gauge(
-            "resegment_outbox_entries", "Commits whose messages are not published yet", ["partition"],
+            "resegment_outbox_entries", "Commits whose messages are not yet published", ["partition"],
             registry=registry,
         )  # fmt: skip
         self.freshness = Gauge(
-            "resegment_freshness_seconds", "How long ago the newest record that is decided was written", ["partition"],
+            "resegment_freshness_seconds", "Age of the newest record that was decided", ["partition"],
             registry=registry,
         )  # fmt: skip
         self.commit_seconds = Histogram(
             "resegment_commit_seconds",
-            "Time that one atomic write to Redis took",
+            "Duration of one atomic write to Redis",
             buckets=_SECONDS,
             registry=registry,
         )
@@ -92,37 +92,37 @@ class Metrics:
             registry=registry,
         )
         self.routed = Counter(
-            "resegment_routed", "Accounts that the router decided on, by what it decided", ["decision"],
+            "resegment_routed", "Routing decisions, by decision", ["decision"],
             registry=registry,
         )  # fmt: skip
         self.commands = Counter(
             "resegment_commands", "Workflow commands by action", ["action"], registry=registry
         )
         self.routed_size = Gauge(
-            "resegment_routed_accounts", "Accounts by the router's last decision, of the partitions owned",
+            "resegment_routed_accounts", "Accounts by their last routing decision, in the partitions owned",
             ["decision"], registry=registry,
         )  # fmt: skip
-        self.redis_memory = Gauge("resegment_redis_memory_bytes", "Memory that Redis uses", registry=registry)
+        self.redis_memory = Gauge("resegment_redis_memory_bytes", "Memory used by Redis", registry=registry)
         self.owned = Gauge("resegment_partitions_owned", "Partitions of `signals` owned", registry=registry)
         self.deliveries = Counter(
             "resegment_webhook_deliveries",
-            "Requests to webhook endpoints by what came of them: delivered, retried, buried, gone",
+            "Requests to webhook endpoints by outcome: delivered, retried, buried (dead-lettered), gone",
             ["endpoint", "outcome"],
             registry=registry,
         )
         self.delivery_seconds = Histogram(
-            "resegment_webhook_seconds", "Time that a request to a webhook endpoint took", ["endpoint"],
+            "resegment_webhook_seconds", "Duration of a request to a webhook endpoint", ["endpoint"],
             buckets=(*_SECONDS, 30.0, 60.0), registry=registry,
         )  # fmt: skip
         self.delivery_delay = Histogram(
-            "resegment_webhook_delay_seconds", "From a command's writing to its delivery", ["endpoint"],
+            "resegment_webhook_delay_seconds", "Delay from when a command was written to its delivery", ["endpoint"],
             buckets=(*_SECONDS, 60.0, 600.0, 3600.0, 86400.0), registry=registry,
         )  # fmt: skip
         self.webhook_state = Gauge(
-            "resegment_webhook_state", "Of an endpoint: 0 delivering, 1 probing, 2 left alone, 3 disabled",
+            "resegment_webhook_state", "State of an endpoint: 0 delivering, 1 probing, 2 paused, 3 disabled",
             ["endpoint"], registry=registry,
         )  # fmt: skip
         self.webhook_lag = Gauge(
-            "resegment_webhook_lag", "Records of workflow-commands that are not settled with an endpoint yet",
+            "resegment_webhook_lag", "Records of workflow-commands that an endpoint has not settled yet",
             ["endpoint"], registry=registry,
         )  # fmt: skip
