@@ -70,7 +70,7 @@ BANNED = {
 """Patterns of whole words, each with what to write instead."""
 
 PATTERN = re.compile(
-    r"(?<![\w/.-])(?:" + "|".join(f"(?:{one})" for one in BANNED).replace(" ", r"\s+") + r")(?!\w)",
+    r"(?<![\w/.-])(?:" + "|".join(f"(?:{one})" for one in BANNED).replace(" ", r"\s+") + r")(?![\w-])",
     re.IGNORECASE,
 )
 
