@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from resegment.state.redis.errors import FAILURES, unavailable
+from resegment.state.redis.errors import FAILURES, answering
 from resegment.state.redis.keys import workers_key
 
 if TYPE_CHECKING:
@@ -31,11 +31,9 @@ class Heartbeat:
     async def report(self, partitions: Sequence[int], lag: Mapping[str, int]) -> None:
         """Say what is owned and how far behind it is. Raises StoreUnavailable."""
         entry = {"at": time.time(), "partitions": partitions, "lag": lag}
-        try:
+        with answering("report"):
             answer: Any = self._client.hset(self._key, self.name, orjson.dumps(entry))
             await answer
-        except FAILURES as error:
-            raise unavailable("report", error) from error
 
     async def leave(self) -> None:
         """Take the entry back; where Redis is away, silence says the same."""
@@ -47,7 +45,8 @@ class Heartbeat:
 
 
 async def read_workers(client: Redis, prefix: str) -> dict[str, dict[str, Any]]:
-    """The workers that were heard of lately, by name."""
-    answer: Any = client.hgetall(workers_key(prefix))
-    entries = {name.decode(): orjson.loads(value) for name, value in (await answer).items()}
+    """Return the workers that reported within SILENT_AFTER, by name. Raises StoreUnavailable."""
+    with answering("read the workers"):
+        answer: Any = client.hgetall(workers_key(prefix))
+        entries = {name.decode(): orjson.loads(value) for name, value in (await answer).items()}
     return {name: one for name, one in entries.items() if time.time() - one["at"] < SILENT_AFTER}

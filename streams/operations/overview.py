@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resegment.routing.describe import advise
 from resegment.schemas.times import format_instant
-from resegment.state.redis.errors import answering
 from resegment.state.redis.reader import PartitionLook, PrefixReader, add_sizes
 from resegment.streams.heartbeat import read_workers
 from resegment.streams.operations.dead_letters import DeadLetterCount
@@ -66,8 +65,7 @@ async def look(
 ) -> Overview:
     """Look at a prefix; `held` is its record. Raises StoreUnavailable."""
     now = await reader.now()
-    with answering("read the workers"):
-        workers = await read_workers(client, reader.prefix)
+    workers = await read_workers(client, reader.prefix)
     clock = held.get("clock", "wall")
     here, told = time.time(), now if clock == "wall" else None
     return Overview(

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection, Mapping, Sequence
-from functools import cache
-from hashlib import sha1
-from importlib.resources import files
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from redis.exceptions import NoScriptError
 
 from resegment.schemas.assignment import Answer, Ask, Assign, Assigned, Release, Waiting
 from resegment.state.owner_store import DAYS_KEPT, MemberLook, OwnersLook, TeamLook
 from resegment.state.redis.errors import answering
 from resegment.state.redis.keys import OwnersKeys
+from resegment.state.redis.scripts import load_script
 from resegment.state.weighted_round_robin import FORGOTTEN
 
 if TYPE_CHECKING:
@@ -45,7 +42,7 @@ class OwnerStore:
                 *(RELEASED_KEPT, DAYS_KEPT, FORGOTTEN, _encode(some)),
             )
             with answering("settle owners"):
-                answer = await self._run("owners", 6, *arguments)
+                answer = await load_script("owners").run(self._client, 6, *arguments)
             answers += map(_read_answer, msgspec.msgpack.decode(answer))
         return answers
 
@@ -76,31 +73,22 @@ class OwnerStore:
 
     async def leave(self, member: str) -> None:
         with answering("mark a member as gone"):
-            await _wait(self._client.sadd(self.keys.gone, member))
+            answer: Any = self._client.sadd(self.keys.gone, member)
+            await answer
 
     async def come_back(self, member: str) -> None:
         with answering("mark a member as back"):
-            await _wait(self._client.srem(self.keys.gone, member))
+            answer: Any = self._client.srem(self.keys.gone, member)
+            await answer
 
     async def recount(self, open_: Mapping[str, tuple[str, str]], waiting: Collection[str]) -> None:
         keys = self.keys
         flat = [part for key, owned in open_.items() for part in (key, *owned)]
         wanted = msgspec.msgpack.encode((flat, list(waiting)))
         with answering("recount owners"):
-            await self._run("recount", 3, keys.held, keys.open, keys.turns, keys.waiting(""), wanted)
-
-    async def _run(self, name: str, keys: int, *parts: Any) -> Any:
-        text, digest = _script(name)
-        try:
-            return await _wait(self._client.evalsha(digest, keys, *parts))
-        except NoScriptError:
-            return await _wait(self._client.eval(text, keys, *parts))
-
-
-@cache
-def _script(name: str) -> tuple[str, str]:
-    text = files("resegment.state.redis").joinpath(f"{name}.lua").read_text("utf-8")
-    return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
+            await load_script("recount").run(
+                self._client, 3, keys.held, keys.open, keys.turns, keys.waiting(""), wanted
+            )
 
 
 def _encode(asks: Sequence[Ask]) -> bytes:
@@ -129,8 +117,3 @@ def _read_answer(row: Any) -> Answer:
     if not row:
         return None
     return Waiting(*row) if len(row) == 1 else Assigned(*row)
-
-
-async def _wait(answer: Awaitable[Any] | Any) -> Any:
-    """redis-py types its asyncio commands as either; they are awaitable."""
-    return await answer

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any, cast
-
-from redis.exceptions import NoScriptError
+from typing import TYPE_CHECKING, Any
 
 from resegment.state.partition_store import (
     Claim,
@@ -16,19 +12,15 @@ from resegment.state.partition_store import (
     Committed,
     Fenced,
     OutboxEntry,
-    Position,
     RolledBack,
 )
 from resegment.state.redis.errors import answering
 from resegment.state.redis.keys import PartitionKeys, Stage
+from resegment.state.redis.positions import POSITION_FIELDS, decode_position
+from resegment.state.redis.scripts import load_script
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
-
-
-@cache
-def _script(name: str) -> str:
-    return files("resegment.state.redis").joinpath(f"{name}.lua").read_text("utf-8")
 
 
 class PartitionStore:
@@ -50,40 +42,26 @@ class PartitionStore:
         self.keys = PartitionKeys.of(prefix, partition, stage)
         self._client = client
         self._timed = timed
-        self._sha: str | None = None
 
     async def claim(self) -> Claim:
         with answering("claim the partition"):
-            fence = await _wait(self._client.eval(_script("claim"), 1, self.keys.meta))
-            return Claim(int(fence), await self._position())
-
-    async def _position(self) -> Position | None:
-        fields = ("commit", "offset", "timestamp", "digest", "log", "clock", "side")
-        values = await _wait(self._client.hmget(self.keys.meta, list(fields)))
-        if values[0] is None:
-            return None
-        commit, offset, timestamp, digest, log, clock, side = values
-        return Position(
-            int(offset),
-            int(timestamp),
-            digest.decode(),
-            log.decode(),
-            int(clock),
-            int(commit),
-            int(side or 0),
-        )
+            fence = await load_script("claim").run(self._client, 1, self.keys.meta)
+            answer: Any = self._client.hmget(self.keys.meta, list(POSITION_FIELDS))
+            return Claim(int(fence), decode_position(await answer))
 
     async def read(self, accounts: Sequence[str]) -> list[bytes | None]:
         if not accounts:
             return []
         with answering("read accounts"):
-            return cast(
-                "list[bytes | None]", await _wait(self._client.hmget(self.keys.accounts, list(accounts)))
-            )
+            answer: Any = self._client.hmget(self.keys.accounts, list(accounts))
+            found: list[bytes | None] = await answer
+            return found
 
     async def commit(self, commit: Commit) -> Committed:
         with answering("commit"), self._timed():
-            answer = await self._run(_arguments(commit))
+            keys = self.keys
+            names = (keys.meta, keys.accounts, keys.deadlines, keys.outbox, keys.sizes)
+            answer = await load_script("commit").run(self._client, 5, *names, *_arguments(commit))
         verdict = answer[0]
         if verdict == b"FENCED":
             raise Fenced(self.partition)
@@ -93,19 +71,10 @@ class PartitionStore:
         pairs = [(name.decode(), state) for name, state in zip(due, states, strict=True) if state is not None]
         return Committed(outbox_id.decode() or None, pairs, int(float(first)) if first else None)
 
-    async def _run(self, arguments: list[Any]) -> Any:
-        keys = self.keys
-        parts = (5, keys.meta, keys.accounts, keys.deadlines, keys.outbox, keys.sizes, *arguments)
-        if self._sha is None:
-            self._sha = await _wait(self._client.script_load(_script("commit")))
-        try:
-            return await _wait(self._client.evalsha(self._sha, *parts))
-        except NoScriptError:
-            return await _wait(self._client.eval(_script("commit"), *parts))
-
     async def check(self, fence: int, commit: int) -> None:
         with answering("check the fence"):
-            held, last = await _wait(self._client.hmget(self.keys.meta, ["fence", "commit"]))
+            answer: Any = self._client.hmget(self.keys.meta, ["fence", "commit"])
+            held, last = await answer
         if held is None or int(held) != fence:
             raise Fenced(self.partition) if held is not None else RolledBack(self.partition)
         if int(last or 0) != commit:
@@ -114,19 +83,18 @@ class PartitionStore:
     async def outbox(self, after: str | None, limit: int) -> list[OutboxEntry]:
         start = "-" if after is None else f"({after}"
         with answering("read the outbox"):
-            entries = await _wait(self._client.xrange(self.keys.outbox, min=start, count=limit))
-        return [OutboxEntry(entry_id.decode(), fields[b"p"]) for entry_id, fields in entries]
+            answer: Any = self._client.xrange(self.keys.outbox, min=start, count=limit)
+            return [OutboxEntry(entry_id.decode(), fields[b"p"]) for entry_id, fields in await answer]
 
     async def sizes(self) -> dict[str, int]:
         with answering("read segment sizes"):
-            return {
-                k.decode(): int(v) for k, v in (await _wait(self._client.hgetall(self.keys.sizes))).items()
-            }
+            answer: Any = self._client.hgetall(self.keys.sizes)
+            return {name.decode(): int(size) for name, size in (await answer).items()}
 
     async def acknowledge(self, ids: Sequence[str]) -> None:
         if ids:
             with answering("clear the outbox"):
-                await _wait(self._client.xdel(self.keys.outbox, *ids))
+                await self._client.xdel(self.keys.outbox, *ids)
 
 
 def _arguments(commit: Commit) -> list[Any]:
@@ -159,8 +127,3 @@ def _arguments(commit: Commit) -> list[Any]:
         *gone,
         *sizes,
     ]
-
-
-async def _wait(answer: Awaitable[Any] | Any) -> Any:
-    """redis-py types its asyncio commands as either; they are awaitable."""
-    return await answer

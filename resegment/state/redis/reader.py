@@ -16,14 +16,13 @@ from resegment.schemas.state import AccountState, Membership, decode_state
 from resegment.state.partition_store import Position
 from resegment.state.redis.errors import answering
 from resegment.state.redis.keys import PartitionKeys
+from resegment.state.redis.positions import POSITION_FIELDS, decode_position
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 SCAN_BATCH: Final = 1_000
 """Accounts asked for at once in a scan."""
-
-_POSITION = ("commit", "offset", "timestamp", "digest", "log", "clock")
 
 
 class BrokenState(ResegmentError):
@@ -152,7 +151,7 @@ class PrefixReader:
             yield [(name.decode(), _decode_routed(name.decode(), value)) for name, value in found.items()]
 
     async def _scan(self, partitions: Sequence[PartitionKeys]) -> AsyncIterator[dict[bytes, bytes]]:
-        """What is kept of every account, a batch at a time and none twice."""
+        """Yield what is kept of every account, a batch at a time and none twice."""
         for keys in partitions:
             seen: set[bytes] = set()
             cursor = 0
@@ -168,20 +167,14 @@ class PrefixReader:
     async def position(self, partition: int) -> Position | None:
         """Where a partition stands, None where nothing was ever written."""
         with answering("read the position"):
-            answer: Any = self._client.hmget(self._keys[partition].meta, list(_POSITION))
-            return _position(await answer)
+            answer: Any = self._client.hmget(self._keys[partition].meta, list(POSITION_FIELDS))
+            return decode_position(await answer)
 
     async def raw_states(self, partition: int) -> AsyncIterator[tuple[str, bytes]]:
-        """Every account of a partition with its encoded state; one may come twice."""
-        cursor = 0
-        while True:
-            with answering("scan accounts"):
-                answer: Any = self._client.hscan(self._keys[partition].accounts, cursor, count=SCAN_BATCH)
-                cursor, found = await answer
+        """Yield every account of a partition with its encoded state, each once."""
+        async for found in self._scan([self._keys[partition]]):
             for name, value in found.items():
                 yield name.decode(), value
-            if not cursor:
-                return
 
     async def timers(self, partition: int) -> dict[str, int]:
         """When each account of a partition is due (ms), as far as there is an instant."""
@@ -212,7 +205,7 @@ class PrefixReader:
     async def _look(self, partitions: Sequence[PartitionKeys], now: int | None) -> list[PartitionLook]:
         pipe = self._client.pipeline(transaction=False)
         for keys in partitions:
-            pipe.hmget(keys.meta, list(_POSITION))
+            pipe.hmget(keys.meta, list(POSITION_FIELDS))
             pipe.hlen(keys.accounts)
             pipe.hgetall(keys.sizes)
             pipe.xlen(keys.outbox)
@@ -222,7 +215,7 @@ class PrefixReader:
         with answering("read the partitions"):
             answers = await pipe.execute()
         rows = [answers[start : start + 7] for start in range(0, len(answers), 7)]
-        positions = [_position(row[0]) for row in rows]
+        positions = [decode_position(row[0]) for row in rows]
         pipe = self._client.pipeline(transaction=False)
         for keys, position in zip(partitions, positions, strict=True):
             clock = 0 if position is None else position.clock
@@ -243,13 +236,6 @@ class PrefixReader:
             )
             for number, (_, accounts, sizes, outbox, oldest, deadlines, first) in enumerate(rows)
         ]
-
-
-def _position(values: Sequence[bytes | None]) -> Position | None:
-    commit, offset, timestamp, digest, log, clock = (value or b"" for value in values)
-    if not commit:
-        return None
-    return Position(int(offset), int(timestamp), digest.decode(), log.decode(), int(clock), int(commit))
 
 
 def _decode(account: str, value: bytes) -> AccountState:
