@@ -1,5 +1,5 @@
-# A worker, and every other command of `resegment`. What is installed was checked against the hashes of
-# requirements.lock, and nothing that only tests need is in it.
+# Runs the worker, or any other `resegment` command. Every package is checked against the hashes in
+# requirements.lock; packages that only tests need are not installed.
 FROM python:3.11.11-slim-bookworm AS build
 WORKDIR /src
 COPY requirements.lock ./

@@ -25,7 +25,7 @@ check: $(STAMP) ## what CI runs: style, types, layers, tests
 	$(BIN)/lint-imports
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest
 
-contracts: $(STAMP) ## write docs/contracts and docs/settings.md anew from the models
+contracts: $(STAMP) ## regenerate docs/contracts and docs/settings.md from the models
 	$(BIN)/resegment schema --write docs/contracts
 	$(BIN)/resegment schema settings > docs/settings.md
 

@@ -1,12 +1,12 @@
-"""Follows `workflow-commands` and keeps which workflow each account runs: each command takes effect once.
+"""Follow `workflow-commands` and track the workflow of every account, applying each command once.
 
     python docs/contracts/commands_consumer.py localhost:9092 resegment.workflow-commands commands.db
 
-Needs kafka-python. Keys, offsets and what runs change in one transaction, so it may be killed at any moment, and a
-command that comes again changes nothing. What you do elsewhere is in no transaction of yours: pass the key on there.
+Needs kafka-python. Keys, offsets and workflows change in one transaction, so you can kill this program at any time, and
+a repeated command changes nothing. Calls to other systems are outside the transaction: pass the key on to them.
 """
 
-# ruff: noqa: INP001, T201 -- an example, which says what it sees
+# ruff: noqa: INP001, T201 -- an example that prints what it sees
 import json
 import sqlite3
 import sys
@@ -21,25 +21,25 @@ CREATE TABLE IF NOT EXISTS running (account TEXT PRIMARY KEY, workflow TEXT, seg
 
 
 def apply(store: sqlite3.Connection, command: dict) -> None:
-    """Take one command into `running`, unless its key was applied before."""
+    """Apply one command to `running`, unless its key was already applied."""
     key, account, workflow = (command[name] for name in ("idempotency_key", "account", "workflow"))
     if not store.execute("INSERT OR IGNORE INTO applied VALUES (?)", (key,)).rowcount:
         return
     match command["action"]:
-        case "enroll":  # it may be in this workflow already: then it goes on in it, with what is said now
+        case "enroll":  # if it is already in this workflow, it stays there with the new values
             row = (account, workflow, command["segment"], command["owner"], key)
             store.execute("INSERT OR REPLACE INTO running VALUES (?, ?, ?, ?, ?)", row)
-        case "stop" | "finish" | "pause":  # here is where the three would differ
+        case "stop" | "finish" | "pause":  # a real consumer handles these three differently
             store.execute("DELETE FROM running WHERE account = ? AND workflow = ?", (account, workflow))
         case "reassign":
             row = (command["owner"], account, workflow)
             store.execute("UPDATE running SET owner = ? WHERE account = ? AND workflow = ?", row)
-        case _:  # `escalate` is for people, and later versions may know more words
+        case _:  # `escalate` is for people, and later versions may add actions
             pass
 
 
 def take(store: sqlite3.Connection, number: int, records: list) -> None:
-    """Apply records of one partition and move on behind them: all of it, or nothing."""
+    """Apply records of one partition and store the next offset: all or nothing."""
     with store:
         for record in records:
             apply(store, json.loads(record.value)["data"])

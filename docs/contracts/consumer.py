@@ -1,13 +1,13 @@
-"""Follows `segment-changes` and keeps who is where: applying a change twice does what applying it once does.
+"""Follow `segment-changes` and track the segment of every account, applying each change once.
 
     python docs/contracts/consumer.py localhost:9092 resegment.segment-changes
 
-Needs kafka-python. A change that comes again (a worker died before it noted the first delivery) has a
-`sequence_number` that is not greater than the last seen. One that `supersedes` another makes that one void:
-whatever was done because of it is to be undone.
+Needs kafka-python. A repeated change (a worker died before it recorded the first delivery) has a
+`sequence_number` that is not greater than the last one seen. A change that `supersedes` another voids it:
+undo everything that the other one caused.
 """
 
-# ruff: noqa: INP001, T201 -- an example, which says what it sees
+# ruff: noqa: INP001, T201 -- an example that prints what it sees
 import json
 import sys
 
@@ -15,14 +15,14 @@ from kafka import KafkaConsumer, TopicPartition
 
 
 def apply(table: dict, moves: dict, event: dict) -> None:
-    """Take one change into `table` (account: segment, last number) and `moves` (id: what stands of history)."""
+    """Apply one change to `table` (account: segment, last number) and `moves` (id: a move that was not voided)."""
     change = event["data"]
     _, last = table.get(change["account"], (None, 0))
     if change["sequence_number"] <= last:
         return  # seen before
     table[change["account"]] = (change["to"], change["sequence_number"])
     moves.pop(change["supersedes"], None)
-    if change["from"] != change["to"]:  # equal: it only takes back the one that it supersedes
+    if change["from"] != change["to"]:  # if equal, it only voids the change that it supersedes
         moves[event["id"]] = (change["account"], change["from"], change["to"], change["effective_at"])
 
 

@@ -12,7 +12,7 @@ import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.StringSerializer;
 
-/** Sends a financing round in structured mode and a job opening in binary mode: Produce BROKERS [PREFIX]. */
+/** Send a funding round in structured mode and a job opening in binary mode: Produce BROKERS [PREFIX]. */
 public class Produce {
     public static void main(String[] arguments) throws Exception {
         String prefix = arguments.length > 1 ? arguments[1] : "resegment";
@@ -20,13 +20,13 @@ public class Produce {
         Map<String, Object> settings = Map.of("bootstrap.servers", arguments[0], "acks", "all");
         try (Producer<String, String> producer =
                 new KafkaProducer<>(settings, new StringSerializer(), new StringSerializer())) {
-            // get() waits for the broker and throws what it refused
+            // get() waits for the broker and throws if it refused the record
             producer.send(structured(prefix + ".triggers.funding", now)).get();
             producer.send(binary(prefix + ".triggers.hiring", now)).get();
         }
     }
 
-    /** The whole event is the value; the content type says so. */
+    /** The whole event is the value; as the content type says. */
     private static ProducerRecord<String, String> structured(String topic, String now) {
         String event = """
             {"specversion": "1.0", "id": "round-815", "source": "/java/rounds", "type": "gtm.funding.v1",

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sends a financing round in structured mode and a job opening in binary mode:
+# Send a funding round in structured mode and a job opening in binary mode:
 #   produce.sh localhost:9092 [PREFIX]
 set -euo pipefail
 brokers=$1
@@ -7,7 +7,7 @@ prefix=${2:-resegment}
 now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 send=(kcat -P -b "$brokers" -X acks=all -X enable.idempotence=true)
 
-# Structured: the whole event is the value, on one line; the content type says so.
+# Structured: the whole event is the value, on one line, as the content type says.
 "${send[@]}" -t "$prefix.triggers.funding" -k acme.com -H content-type=application/cloudevents+json <<EVENT
 {"specversion":"1.0","id":"round-4711","source":"/shell/rounds","type":"gtm.funding.v1","subject":"acme.com","time":"$now","datacontenttype":"application/json","data":{"round":"series_a","amount_usd":12000000}}
 EVENT

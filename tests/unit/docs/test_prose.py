@@ -26,6 +26,7 @@ UNREAD_COMMANDS = frozenset(
 )
 """Commands whose help is not reworded yet."""
 READ_FOLDERS = (
+    "docs",
     "resegment/embedded",
     "resegment/identity",
     "resegment/state/redis",
