@@ -13,10 +13,11 @@ from resegment.agents.batch import Batch, Message, Publisher, Record
 from resegment.agents.dead_letters import to_dead_letter
 from resegment.agents.partition import OwnedPartition, position_after
 from resegment.errors import RefusedEvent
-from resegment.routing.enrollment import Courses, RoutedAccount, Steps
+from resegment.routing.account import RoutedAccount
+from resegment.routing.enrollment import EnrollmentMachine, Steps
 from resegment.schemas.assignment import Answer, Ask
 from resegment.schemas.outgoing import CONTENT_TYPE, WorkflowCommand, encode_command
-from resegment.schemas.routing import Decision, decode_change, decode_routing_event, encode_routed
+from resegment.schemas.routing import RoutingDecision, decode_change, decode_routing_event, encode_routed
 from resegment.schemas.times import parse_duration, parse_instant
 from resegment.state.owner_store import OwnerStore
 from resegment.state.partition_store import Position
@@ -27,7 +28,7 @@ Begin = Callable[[RoutedAccount, int], Steps]
 """Begins the steps of one event for its account, at an instant (ms)."""
 
 
-class Step(NamedTuple):
+class RoutingTask(NamedTuple):
     """One event for its account, and when it comes (ms); its record, where it came with one."""
 
     account: str
@@ -50,7 +51,7 @@ class Routed:
 class Router:
     """What the router works with. `now` is the wall clock, ms; None: time passes with the changes alone."""
 
-    courses: Courses
+    machine: EnrollmentMachine
     owners: OwnerStore
     publisher: Publisher
     commands: str
@@ -75,7 +76,7 @@ async def route(batch: Batch, owned: Owned, router: Router) -> Routed:
         reading = _Reading(batch, router.dead_letters)
         clock = router.clock(owned)
         for record in records:
-            clock = reading.change(record, router.courses, clock)
+            clock = reading.change(record, router.machine, clock)
         return await _follow(owned, router, reading, position_after(owned.position, records[-1], clock))
 
 
@@ -89,7 +90,7 @@ async def handle_events(batch: Batch, owned: Owned, router: Router) -> Routed:
         reading = _Reading(batch, router.dead_letters)
         clock = router.clock(owned)
         for record in records:
-            reading.told(record, router.courses, clock)
+            reading.told(record, router.machine, clock)
         position = replace(owned.position, clock=clock, side=records[-1].offset + 1)
         return await _follow(owned, router, reading, position)
 
@@ -107,7 +108,7 @@ async def route_due(owned: Owned, router: Router) -> Routed:
         if not owned.due or owned.fence is None:
             return Routed()
         clock = router.clock(owned)
-        steps = [Step(name, clock, router.courses.advance) for name, _ in owned.due]
+        steps = [RoutingTask(name, clock, router.machine.advance) for name, _ in owned.due]
         with owned.all_or_nothing():
             due = dict(owned.due)
             accounts = {name: owned.account(name, value) for name, value in due.items()}
@@ -123,11 +124,11 @@ class _Reading:
 
     def __init__(self, batch: Batch, dead_letters: str) -> None:
         self._batch, self._dead_letters = batch, dead_letters
-        self.steps: list[Step] = []
+        self.steps: list[RoutingTask] = []
         self.letters: list[Message] = []
         self.refused: list[RefusedEvent] = []
 
-    def change(self, record: Record, courses: Courses, clock: int) -> int:
+    def change(self, record: Record, machine: EnrollmentMachine, clock: int) -> int:
         """Read a segment change; return the clock (ms) then: it goes on to when that was decided."""
         try:
             event = decode_change(record.value or b"")
@@ -140,16 +141,20 @@ class _Reading:
             self.refuse(record, RefusedEvent("not-a-change", f"{type(error).__name__}: {error}"))
             return clock
         clock = max(clock, decided)
-        self.steps.append(Step(data.account, clock, lambda one, now: courses.change(one, event, now), record))
+        self.steps.append(
+            RoutingTask(data.account, clock, lambda one, now: machine.handle_change(one, event, now), record)
+        )
         return clock
 
-    def told(self, record: Record, courses: Courses, clock: int) -> None:
+    def told(self, record: Record, machine: EnrollmentMachine, clock: int) -> None:
         try:
             event = decode_routing_event(record.value or b"")
         except msgspec.DecodeError as error:
             self.refuse(record, RefusedEvent("not-a-routing-event", str(error)))
             return
-        self.steps.append(Step(event.account, clock, lambda one, now: courses.hear(one, event, now), record))
+        self.steps.append(
+            RoutingTask(event.account, clock, lambda one, now: machine.handle_event(one, event, now), record)
+        )
 
     def refuse(self, record: Record, reason: RefusedEvent) -> None:
         """Set a record aside."""
@@ -178,7 +183,7 @@ class _Walk:
     """What steps have come to: the accounts as they are now, what was decided before, messages, and who failed."""
 
     accounts: dict[str, RoutedAccount]
-    before: Counter[Decision]
+    before: Counter[RoutingDecision]
     commands: list[WorkflowCommand] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     failed: dict[str, Exception] = field(default_factory=dict)
@@ -193,21 +198,21 @@ async def _commit(
         for name in sorted(before.keys() | after.keys())
         if name != "none" and after[name] != before[name]
     ]
-    # whoever is only asked about leaves no trace; a standing may come before the first change
+    # whoever is only asked about leaves no trace; the gates may come before the first change
     known = [
         one
         for one in walk.accounts.values()
-        if one.state.target is not None or one.state.enrolment is not None or one.state.standing_at >= 0
+        if one.state.target is not None or one.state.enrollment is not None or one.state.gates_at >= 0
     ]
     await owned.commit(position, known, walk.messages, sizes=sizes, decided=len(walk.commands))
     return Routed(events, [one.action for one in walk.commands], sorted(after.items()), refused)
 
 
-async def _walk(accounts: dict[str, RoutedAccount], steps: Iterable[Step], router: Router) -> _Walk:
+async def _walk(accounts: dict[str, RoutedAccount], steps: Iterable[RoutingTask], router: Router) -> _Walk:
     """Take the steps: of one account one after the other, of all together asking for owners at once."""
     walk = _Walk(accounts, Counter())
     decided = {name: one.state.decision for name, one in accounts.items()}
-    waiting: dict[str, list[Step]] = {}
+    waiting: dict[str, list[RoutingTask]] = {}
     for step in steps:
         waiting.setdefault(step.account, []).append(step)
     commands: dict[str, list[WorkflowCommand]] = {name: [] for name in waiting}
@@ -246,7 +251,7 @@ async def _walk(accounts: dict[str, RoutedAccount], steps: Iterable[Step], route
 def _step(
     name: str,
     account: RoutedAccount,
-    waiting: list[Step],
+    waiting: list[RoutingTask],
     running: dict[str, Steps],
     answers: dict[str, Answer],
     commands: list[WorkflowCommand],

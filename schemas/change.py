@@ -15,11 +15,13 @@ class Cause(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     deadline: str | None = None
 
 
-class SegmentChange(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}, gc=False):
+class SegmentChange(
+    msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from", "active_gates": "standing"}, gc=False
+):
     """One move of one account; instants in ms. `from_` is None at first sight.
 
     `supersedes` is the id of an earlier change with the same `effective_at` that this one makes void, and
-    `supersedes_to` where that one had sent the account. `standing` names the suppressions and territories
+    `supersedes_to` where that one had sent the account. `active_gates` names the suppressions and territories
     that hold, `values` has what the play's texts and the order of those that wait use.
     """
 
@@ -36,7 +38,7 @@ class SegmentChange(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": 
     definition_version: str
     supersedes: str | None = None
     supersedes_to: str | None = None
-    standing: tuple[str, ...] = ()
+    active_gates: tuple[str, ...] = ()
     values: dict[str, Any] = {}
 
 
@@ -49,7 +51,7 @@ class GateChange(msgspec.Struct, frozen=True, kw_only=True):
     account: str
     effective_at: int
     decided_at: int
-    standing: tuple[str, ...]
+    active_gates: tuple[str, ...]
     sequence: int
 
 

@@ -212,7 +212,7 @@ def encode_change(
         "from_route": None if change.from_ is None else routes.get(change.from_),
         "superseded_route": None if change.supersedes_to is None else routes.get(change.supersedes_to),
         "holdout": holdout,
-        "standing": change.standing,
+        "standing": change.active_gates,
         "values": change.values,
     }
     return orjson.dumps(

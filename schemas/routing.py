@@ -8,7 +8,7 @@ import msgspec
 
 from resegment.schemas.segments import OnExit
 
-Decision = Literal[
+RoutingDecision = Literal[
     "none",
     "no-route",
     "suppressed",
@@ -26,7 +26,7 @@ Mode = Literal["all", "changed", "none"]
 """Which changes are routed: all; those from one segment to another; none."""
 
 
-class Enrolment(msgspec.Struct, array_like=True, frozen=True):
+class Enrollment(msgspec.Struct, array_like=True, frozen=True):
     """A workflow that an account is in. `key` is the command's; times in ms.
 
     `assignment` is the key under which an owner has room taken, None where none has. `accept_by` is when it must
@@ -52,7 +52,7 @@ class Enrolment(msgspec.Struct, array_like=True, frozen=True):
 _NOTHING: Final = msgspec.Raw(b"null")
 
 
-class Way(msgspec.Struct, frozen=True, omit_defaults=True):
+class RouteSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     """The route of a segment, as a change carries it."""
 
     workflow: str
@@ -63,7 +63,7 @@ class Way(msgspec.Struct, frozen=True, omit_defaults=True):
     cooldown: str | None = None
 
 
-class Change(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+class Change(msgspec.Struct, frozen=True, rename={"from_": "from", "active_gates": "standing"}):
     """What the router reads of the data of a segment change; what was added later has defaults."""
 
     account: str
@@ -72,13 +72,13 @@ class Change(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     to: str
     effective_at: str
     play: str | None
-    route: Way | None
+    route: RouteSnapshot | None
     decided_at: str | None = None
     supersedes: str | None = None
-    from_route: Way | None = None
+    from_route: RouteSnapshot | None = None
     message: msgspec.Raw = _NOTHING
     holdout: bool = False
-    standing: tuple[str, ...] | None = None
+    active_gates: tuple[str, ...] | None = None
     values: dict[str, Any] = {}
 
 
@@ -97,20 +97,20 @@ class Target(msgspec.Struct, array_like=True, frozen=True):
     effective_at: int
     segment: str
     is_first: bool
-    route: Way | None
+    route: RouteSnapshot | None
     play: str | None
     holdout: bool
     values: dict[str, Any] = {}
     message: bytes | None = None
 
 
-class Before(msgspec.Struct, array_like=True, frozen=True):
+class PriorState(msgspec.Struct, array_like=True, frozen=True):
     """How an account stood before the instant `at` of its latest change, for a change that makes that one void."""
 
     at: int
-    enrolment: Enrolment | None
+    enrollment: Enrollment | None
     left: dict[str, int]
-    decision: Decision = "none"
+    decision: RoutingDecision = "none"
     why: str = ""
 
 
@@ -123,19 +123,19 @@ class RoutedState(msgspec.Struct, array_like=True):
     """
 
     target: Target | None = None
-    enrolment: Enrolment | None = None
-    decision: Decision = "none"
+    enrollment: Enrollment | None = None
+    decision: RoutingDecision = "none"
     why: str = ""
     since: int = 0
     attempt: int = 0
-    standing: tuple[str, ...] = ()
-    standing_at: int = -1
+    active_gates: tuple[str, ...] = ()
+    gates_at: int = -1
     left: dict[str, int] = {}
     owners: dict[str, str] = {}
-    before: Before | None = None
+    before: PriorState | None = None
     assignment: str | None = None
     deadline: int | None = None
-    standing_sequence: int = 0
+    gates_sequence: int = 0
     admitted: bool = False
     forced: bool = False
 
@@ -157,7 +157,9 @@ def decode_routed(value: bytes) -> RoutedState:
 # What the router is told beside segment changes: the topic `routing-events`, keyed by account
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True, tag="standing"):
+class GatesChanged(
+    msgspec.Struct, frozen=True, kw_only=True, tag="standing", rename={"active_gates": "standing"}
+):
     """Other suppressions or territories hold, and the segment is the same; ms.
 
     `sequence` is the number of the account's latest change before that.
@@ -165,12 +167,12 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, tag="standing"):
 
     account: str
     at: int
-    standing: tuple[str, ...]
+    active_gates: tuple[str, ...]
     sequence: int = 0
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag="outcome"):
-    """An outcome that concerns an enrolment, and when (ms) it happened; `key` is the command that it answers."""
+    """An outcome that concerns an enrollment, and when (ms) it happened; `key` is the command that it answers."""
 
     account: str
     at: int
@@ -194,7 +196,7 @@ class Reassign(msgspec.Struct, frozen=True, kw_only=True, tag="reassign"):
     owner: str
 
 
-RoutingEvent = Standing | Outcome | Review | Reassign
+RoutingEvent = GatesChanged | Outcome | Review | Reassign
 
 ROUTED_OUTCOMES: Final = frozenset({"accepted", "rejected", "won", "lost"})
 

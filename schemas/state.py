@@ -55,7 +55,7 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     deadline: int | None = None
     pruned: int = 0
     dropped: int = 0
-    standing: tuple[str, ...] = ()
+    active_gates: tuple[str, ...] = ()
 
 
 _FIELDS: Final = 0x90 | len(AccountState.__struct_fields__)

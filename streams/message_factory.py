@@ -12,7 +12,13 @@ from resegment.agents.batch import Message
 from resegment.schemas.change import GateChange, SegmentChange
 from resegment.schemas.fact import Fact
 from resegment.schemas.outgoing import CONTENT_TYPE, encode_change
-from resegment.schemas.routing import ROUTED_OUTCOMES, Outcome, RoutingEvent, Standing, encode_routing_event
+from resegment.schemas.routing import (
+    ROUTED_OUTCOMES,
+    GatesChanged,
+    Outcome,
+    RoutingEvent,
+    encode_routing_event,
+)
 from resegment.schemas.segments import Holdout, read_share
 from resegment.segmentation.definition import Definition, Segment
 from resegment.segmentation.plays.rendering import cited_in, compile_play, render_play
@@ -64,10 +70,10 @@ class MessageFactory:
         return said.play
 
     def gate_change(self, gate_change: GateChange) -> Message:
-        event = Standing(
+        event = GatesChanged(
             account=gate_change.account,
             at=gate_change.effective_at,
-            standing=gate_change.standing,
+            active_gates=gate_change.active_gates,
             sequence=gate_change.sequence,
         )
         return tell(self._routing, event)

@@ -13,7 +13,7 @@ from resegment.agents.partition import OwnedPartition
 from resegment.agents.relay import relay
 from resegment.agents.router import Routed, Router, handle_events, pass_time, route, route_due
 from resegment.agents.segmenter import TICK, Segmented, decide_due, segment
-from resegment.routing.enrollment import Courses
+from resegment.routing.enrollment import EnrollmentMachine
 from resegment.routing.policy import Policy
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.decoding import read_event
@@ -201,7 +201,7 @@ class Routing:
         self.now = now
         """The wall clock, ms; None: time passes with the changes."""
         self.owned = OwnedPartition(
-            0, PartitionStore(self.memory, 0), Courses(self.policy, live=now is not None)
+            0, PartitionStore(self.memory, 0), EnrollmentMachine(self.policy, live=now is not None)
         )
         clock = None if now is None else (lambda: self.now or 0)
         self.router = Router(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
-from resegment.schemas.routing import Decision, Enrolment, Mode, RoutedState
+from resegment.schemas.routing import Enrollment, Mode, RoutedState, RoutingDecision
 from resegment.schemas.times import format_instant
 
-DECISIONS: Final[tuple[Decision, ...]] = tuple(one for one in get_args(Decision) if one != "none")
+DECISIONS: Final[tuple[RoutingDecision, ...]] = tuple(
+    one for one in get_args(RoutingDecision) if one != "none"
+)
 """What may be decided of an account that has had a change."""
 
-MEANINGS: Final[dict[Decision, str]] = {
+MEANINGS: Final[dict[RoutingDecision, str]] = {
     "none": "nothing decided yet",
     "no-route": "in a segment that has no route",
     "suppressed": "never enrolled while a suppression holds",
@@ -45,8 +47,8 @@ def words_of(state: RoutedState) -> str:
     """In which workflow the account is, since when and with whom; or why it is in none."""
     if state.decision == "none":
         return "not enrolled: it has entered no segment yet"
-    if state.decision == "enrolled" and state.enrolment is not None:
-        return _tell_enrolment(state.enrolment)
+    if state.decision == "enrolled" and state.enrollment is not None:
+        return _tell_enrollment(state.enrollment)
     since = f"since {_moment(state.since)}"
     if state.decision == "waiting":
         return f"not enrolled yet: waiting for {workflow_of(state)} {since} ({state.why})"
@@ -55,48 +57,48 @@ def words_of(state: RoutedState) -> str:
 
 def describe_routing(state: RoutedState) -> dict[str, Any]:
     """The same as plain JSON data. `workflow` and `team` are where the account is to go, where it is in none."""
-    enrolment, target = state.enrolment, state.target
+    enrollment, target = state.enrollment, state.target
     route = None if target is None else target.route
-    since, accept_by = since_of(state), None if enrolment is None else enrolment.accept_by
+    since, accept_by = since_of(state), None if enrollment is None else enrollment.accept_by
     return {
         "decision": state.decision,
         "why": state.why or None,
         "since": None if since is None else format_instant(since),
         "segment": None if target is None else target.segment,
         "workflow": workflow_of(state),
-        "team": enrolment.team if enrolment is not None else None if route is None else route.team,
-        "owner": None if enrolment is None else enrolment.owner,
+        "team": enrollment.team if enrollment is not None else None if route is None else route.team,
+        "owner": None if enrollment is None else enrollment.owner,
         "accept_by": None if accept_by is None else format_instant(accept_by),
-        "answer": None if enrolment is None else enrolment.answer,
+        "answer": None if enrollment is None else enrollment.answer,
         "text": words_of(state),
     }
 
 
 def workflow_of(state: RoutedState) -> str | None:
     """The workflow that the account is in, or else the one that its segment leads to."""
-    if state.enrolment is not None:
-        return state.enrolment.workflow
+    if state.enrollment is not None:
+        return state.enrollment.workflow
     return None if state.target is None or state.target.route is None else state.target.route.workflow
 
 
 def since_of(state: RoutedState) -> int | None:
     """Since when (ms) it is as decided; None where nothing was."""
-    if state.decision == "enrolled" and state.enrolment is not None:
-        return state.enrolment.at
+    if state.decision == "enrolled" and state.enrollment is not None:
+        return state.enrollment.at
     return None if state.decision == "none" else state.since
 
 
-def _tell_enrolment(enrolment: Enrolment) -> str:
-    parts = [f"enrolled in {enrolment.workflow} since {_moment(enrolment.at)}"]
-    team = f" of {enrolment.team}" if enrolment.team not in (None, enrolment.owner) else ""
-    if enrolment.owner is not None:
-        parts.append(f"owner {enrolment.owner}{team}")
-    if enrolment.answer == "accepted":
+def _tell_enrollment(enrollment: Enrollment) -> str:
+    parts = [f"enrolled in {enrollment.workflow} since {_moment(enrollment.at)}"]
+    team = f" of {enrollment.team}" if enrollment.team not in (None, enrollment.owner) else ""
+    if enrollment.owner is not None:
+        parts.append(f"owner {enrollment.owner}{team}")
+    if enrollment.answer == "accepted":
         parts.append("accepted")
-    elif enrolment.accept_by is not None:
-        by = _moment(enrolment.accept_by)
+    elif enrollment.accept_by is not None:
+        by = _moment(enrollment.accept_by)
         parts.append(
-            f"not accepted by {by}: escalated" if enrolment.answer == "escalated" else f"accept by {by}"
+            f"not accepted by {by}: escalated" if enrollment.answer == "escalated" else f"accept by {by}"
         )
     return ", ".join(parts)
 

@@ -1,4 +1,4 @@
-"""What a segments file says of routing, ready to be asked."""
+"""Answers what a segments file says about routing."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from resegment.segmentation.language.gates import suppression_gate
 from resegment.segmentation.plays.rendering import compile_play, render_play
 
 WAITING_IS_LOOKED_AT: Final = 15 * 60_000
-"""How often, ms, an account that waits asks whether its turn has come: others may have left the queue."""
+"""How often (ms) a waiting account asks again: others may have left the queue."""
 
 FIRST_MODE: Final[Mode] = "none"
-"""The mode of a prefix for which no mode is set: a first load enrolls no account."""
+"""The mode of a prefix that has none set: a first load enrolls no account."""
 
 Lists = Mapping[str, Collection[str]]
 """The accounts of each suppression that is a list, by its name."""
@@ -34,7 +34,7 @@ def mode_of(text: str | None) -> Mode:
 
 @dataclass
 class Policy:
-    """`lists` and `mode` may change while a worker runs; all else is the definition's."""
+    """The routing rules of a definition. `lists` and `mode` may change while a worker runs."""
 
     definition: Definition
     lists: Lists = field(default_factory=dict)
@@ -50,43 +50,46 @@ class Policy:
             for one in self.definition.suppression
         ]
 
-    def suppressed_by(self, account: str, standing: Collection[str]) -> str | None:
-        """The first suppression of the file that holds for the account."""
+    def suppressed_by(self, account: str, active_gates: Collection[str]) -> str | None:
+        """Return the first suppression of the file that holds for the account."""
         for name, gate in self._suppressions:
-            if gate in standing if gate is not None else account in self.lists.get(name, ()):
+            if gate in active_gates if gate is not None else account in self.lists.get(name, ()):
                 return name
         return None
 
     def team(self, name: str | None) -> Team | None:
-        """The team, where it has members or a limit: else there is nothing to share out."""
+        """Return the team if it has members or a limit; otherwise there is nothing to assign."""
         team = self.definition.teams.get(name or "")
         return team if team is not None and (team.members or team.per_day is not None) else None
 
     def members(self, team: str | None) -> frozenset[str]:
-        """The names of a team's members."""
+        """Return the names of a team's members."""
         found = self.definition.teams.get(team or "")
         return frozenset() if found is None else frozenset(one.name for one in members(found))
 
     def on_exit(self, segment: str) -> OnExit:
-        """What becomes of the segment's workflow when an account leaves it."""
+        """Return what to do with the segment's workflow when an account leaves it."""
         for one in self.definition.segments:
             if one.name == segment and one.route is not None:
                 return one.route.on_exit
         return "stop"
 
     def sla(self, qualification: str | None) -> int | None:
-        """The time, ms, in which a command must be acknowledged."""
+        """Return the time (ms) within which a command must be acknowledged."""
         treatment = self.qualification(qualification)
         return None if treatment is None or treatment.sla is None else parse_duration(treatment.sla)
 
     def qualification(self, name: str | None) -> Qualification | None:
-        """How accounts are qualified; None where the file does not say."""
+        """Return a qualification by its name; None if the file does not define it."""
         return self.definition.qualifications.get(name or "")
 
     def ask(
         self, key: str, account: str, state: RoutedState, now: int, *, again: bool = False
     ) -> Assign | None:
-        """What to ask the store of owners for the target of the account; `again`: it was enrolled already."""
+        """Return the question for the store of owners; None if the target's team assigns no owners.
+
+        `again` says that the account is enrolled already, so that the daily limit does not apply.
+        """
         target = state.target
         name = None if target is None or target.route is None else target.route.team
         team = self.team(name)
@@ -103,14 +106,14 @@ class Policy:
             account=account,
             team=name,
             strategy=team.strategy,
-            candidates=candidates(name, team, state.standing, now),
+            candidates=candidates(name, team, state.active_gates, now),
             preferred=preferred(team, account, state.owners.get(name)),
             fallback=team.fallback or name,
             throttle=throttle,
         )
 
     def message(self, account: str, target: Target) -> bytes | None:
-        """The play as JSON, as it is said to the account: as its change had it, or with what is kept of that."""
+        """Return the play as JSON for the account: as its change had it, or rendered from the stored values."""
         play = self._plays.get(target.play or "")
         if target.message is not None or play is None:
             return target.message
@@ -118,16 +121,16 @@ class Policy:
         return msgspec.json.encode(said.play)
 
     def cites(self, play: str | None) -> bool:
-        """Whether a play's texts speak of evidence, which only the change carries."""
+        """Whether a play's texts use evidence, which only the change carries."""
         compiled = self._plays.get(play or "")
         return compiled is None or compiled.asks_evidence
 
     def look_again_at(self, now: int) -> int:
-        """When an account that waits asks again."""
+        """Return when a waiting account asks again."""
         return min(now + WAITING_IS_LOOKED_AT, next_day(now))
 
     def cooled_down(self, state: RoutedState, target: Target) -> int:
-        """When (ms) the account may enter the target's workflow again; 0: it never left it, or at once."""
+        """Return when (ms) the account's cooldown in the target's workflow ends; 0 if there is none."""
         route = target.route
         left = None if route is None else state.left.get(route.workflow)
         if left is None or route is None or route.cooldown is None:
@@ -136,7 +139,7 @@ class Policy:
 
 
 def list_files(definition: Definition) -> dict[str, str]:
-    """The suppressions that are lists: name to path, as the file gives it."""
+    """Return the suppressions that are lists: name to path, as the file gives it."""
     return {
         one.name: one.file
         for one in definition.suppression

@@ -1,4 +1,4 @@
-"""An account's state of routing from what was said of it: for a store that was lost."""
+"""Rebuilds an account's state of routing from published changes and commands, after the store was lost."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import msgspec
 
 from resegment.routing.enrollment import target_of
 from resegment.routing.policy import Policy
-from resegment.schemas.routing import ChangeEvent, Enrolment, RoutedState
+from resegment.routing.transition import NOT_ROUTED
+from resegment.schemas.routing import ChangeEvent, Enrollment, RoutedState
 from resegment.schemas.times import parse_instant
 
 
-class Said(msgspec.Struct, frozen=True):
-    """What is read of a command that was published."""
+class PublishedCommand(msgspec.Struct, frozen=True):
+    """What a restore reads of a published command."""
 
     action: str
     account: str
@@ -29,77 +30,77 @@ class Said(msgspec.Struct, frozen=True):
     accept_by: str | None = None
 
 
-class SaidEvent(msgspec.Struct, frozen=True):
-    """The event of a command."""
+class PublishedCommandEvent(msgspec.Struct, frozen=True):
+    """The event of a published command."""
 
-    data: Said
+    data: PublishedCommand
 
 
 def restore(
     change: ChangeEvent | None,
-    said: Sequence[Said],
+    commands: Sequence[PublishedCommand],
     policy: Policy,
     now: int,
-    standing: tuple[str, ...] | None = None,
+    active_gates: tuple[str, ...] | None = None,
 ) -> RoutedState:
-    """The state after the latest change and the commands of its account, in their order; each once by key.
+    """Return the state after an account's latest change and its commands, in their order; repeated keys count once.
 
-    `change` is None where it is not kept any more, `standing` has the gates that hold now. What is told by no
-    command is not known any more: an account that was not enrolled is quiet, until its next change or until
-    somebody asks for it. A command that should have been accepted by `now` (ms) is not escalated.
+    `change` is None if Kafka no longer has it. `active_gates` are the gates that hold now. What no command says is
+    lost: an account that was not enrolled stays not routed until its next change, or until somebody asks for it. A
+    command whose acknowledgement was due by `now` (ms) is not escalated.
     """
-    # no decision before had a number like that: no key is used twice
-    state = RoutedState(decision="quiet", why="restored", since=now, attempt=now)
+    # Earlier decisions counted attempts from 0, so `now` makes keys that were never used.
+    state = RoutedState(decision=NOT_ROUTED, why="restored", since=now, attempt=now)
     if change is not None:
         state.target = target_of(change)
-        told = standing if standing is not None else change.data.standing
+        told = active_gates if active_gates is not None else change.data.active_gates
         if told is not None:
-            state.standing, state.standing_at = told, state.target.effective_at
-            state.standing_sequence = state.target.sequence
+            state.active_gates, state.gates_at = told, state.target.effective_at
+            state.gates_sequence = state.target.sequence
     seen: set[str] = set()
-    for one in said:
+    for one in commands:
         if one.idempotency_key not in seen:
             seen.add(one.idempotency_key)
             _apply(state, one, policy, now)
-    if state.enrolment is not None:
-        state.decision, state.why = "enrolled", state.enrolment.owner or ""
+    if state.enrollment is not None:
+        state.decision, state.why = "enrolled", state.enrollment.owner or ""
     state.deadline = None
-    if state.enrolment is not None and state.enrolment.answer is None:
-        state.deadline = state.enrolment.accept_by
+    if state.enrollment is not None and state.enrollment.answer is None:
+        state.deadline = state.enrollment.accept_by
     return state
 
 
-def _apply(state: RoutedState, said: Said, policy: Policy, now: int) -> None:
-    at = parse_instant(said.cause["effective_at"])
-    team = policy.team(said.team)
-    if said.action == "enroll":
-        accept_by = None if said.accept_by is None else parse_instant(said.accept_by)
-        state.enrolment = Enrolment(
-            key=said.idempotency_key,
-            workflow=said.workflow,
-            segment=said.segment,
-            sequence=int(said.cause["sequence_number"]),
+def _apply(state: RoutedState, command: PublishedCommand, policy: Policy, now: int) -> None:
+    at = parse_instant(command.cause["effective_at"])
+    team = policy.team(command.team)
+    if command.action == "enroll":
+        accept_by = None if command.accept_by is None else parse_instant(command.accept_by)
+        state.enrollment = Enrollment(
+            key=command.idempotency_key,
+            workflow=command.workflow,
+            segment=command.segment,
+            sequence=int(command.cause["sequence_number"]),
             at=at,
-            on_exit=policy.on_exit(said.segment),
-            team=said.team,
-            owner=said.owner,
-            assignment=None if team is None else said.idempotency_key,
-            qualification=said.qualification,
-            play=said.play,
+            on_exit=policy.on_exit(command.segment),
+            team=command.team,
+            owner=command.owner,
+            assignment=None if team is None else command.idempotency_key,
+            qualification=command.qualification,
+            play=command.play,
             accept_by=accept_by,
             answer="escalated" if accept_by is not None and accept_by <= now else None,
-            keys=(said.idempotency_key,),
+            keys=(command.idempotency_key,),
         )
-    elif said.action == "reassign" and state.enrolment is not None:
-        state.enrolment = msgspec.structs.replace(
-            state.enrolment,
-            owner=said.owner,
-            assignment=said.idempotency_key,
-            keys=(said.idempotency_key,),
+    elif command.action == "reassign" and state.enrollment is not None:
+        state.enrollment = msgspec.structs.replace(
+            state.enrollment,
+            owner=command.owner,
+            assignment=command.idempotency_key,
+            keys=(command.idempotency_key,),
         )
-    elif said.action in ("stop", "finish", "pause"):
-        state.left[said.workflow] = at
-        if state.enrolment is not None and state.enrolment.workflow == said.workflow:
-            state.enrolment = None
-    if said.action in ("enroll", "reassign") and said.owner in policy.members(said.team):
-        state.owners[said.team or ""] = said.owner or ""
+    elif command.action in ("stop", "finish", "pause"):
+        state.left[command.workflow] = at
+        if state.enrollment is not None and state.enrollment.workflow == command.workflow:
+            state.enrollment = None
+    if command.action in ("enroll", "reassign") and command.owner in policy.members(command.team):
+        state.owners[command.team or ""] = command.owner or ""

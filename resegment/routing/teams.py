@@ -1,4 +1,4 @@
-"""What a team of the segments file comes to for one account at one instant."""
+"""Evaluates a team of the segments file for one account at one instant."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _INSTANTS: Final = 1 << 42
 
 
 def members(team: Team) -> tuple[Member, ...]:
-    """Everybody in the team, in the order of the file."""
+    """Return the members of the team, in the order of the file."""
     return tuple(Member(name=one) if isinstance(one, str) else one for one in team.members)
 
 
@@ -33,27 +33,27 @@ def is_away(member: Member, at: int) -> bool:
     )
 
 
-def candidates(team_name: str, team: Team, standing: Collection[str], at: int) -> tuple[Candidate, ...]:
-    """Who may take an account at `at` (ms), in the order of the file; `standing` are the gates that it meets."""
+def candidates(team_name: str, team: Team, active_gates: Collection[str], at: int) -> tuple[Candidate, ...]:
+    """Return the members who may take an account at `at` (ms), in the order of the file."""
     return tuple(
         Candidate(member.name, member.weight, member.capacity)
         for member in members(team)
         if not is_away(member, at)
-        and (member.territory is None or territory_gate(team_name, member.name) in standing)
+        and (member.territory is None or territory_gate(team_name, member.name) in active_gates)
     )
 
 
 def preferred(team: Team, account: str, last_owner: str | None) -> tuple[str, ...]:
-    """Who comes before all others: whom the account is named for, then, in a sticky team, who had it last."""
+    """Return the owners to try first: the one named for the account, then, in a sticky team, its last owner."""
     named, last = team.accounts.get(account), last_owner if team.sticky else None
     return tuple(dict.fromkeys(name for name in (named, last) if name is not None))
 
 
 def rank(team: Team, segment_index: int, effective_at: int, values: Mapping[str, Any]) -> float:
-    """Where an account stands among those that wait: the least comes first.
+    """Return an account's place among those that wait: the lowest comes first.
 
     `segment_index` counts from the first segment of the file, `effective_at` (ms) is when it was entered, `values` are
-    attributes and traits by name. What is no number comes last.
+    attributes and traits by name. A value that is not a number comes last.
     """
     match team.order:
         case "oldest":
@@ -79,12 +79,12 @@ def _number(value: Any, *, otherwise: float) -> float:
 
 
 def day_of(ms: int) -> str:
-    """The UTC day of an instant, YYYY-MM-DD."""
+    """Return the UTC day of an instant, YYYY-MM-DD."""
     return _date_of(ms).isoformat()
 
 
 def next_day(ms: int) -> int:
-    """The instant (ms) at which the UTC day after that of `ms` begins."""
+    """Return the instant (ms) at which the next UTC day begins."""
     return (ms // _DAY + 1) * _DAY
 
 

@@ -25,7 +25,7 @@ async def read_assignments(client: Redis, prefix: str, partitions: int) -> Assig
     found = Assignments({}, set())
     async for batch in PrefixReader(client, prefix, partitions).routings():
         for _, state in batch:
-            one = state.enrolment
+            one = state.enrollment
             if one is not None and None not in (one.assignment, one.team, one.owner):
                 found.open[one.assignment or ""] = one.team or "", one.owner or ""
             if state.decision == "waiting" and state.assignment is not None:
@@ -56,7 +56,7 @@ class Portfolio:
             found = {
                 (name, one.key, one.assignment)
                 for name, state in batch
-                if (one := state.enrolment) is not None and one.owner == self.member and one.team is not None
+                if (one := state.enrollment) is not None and one.owner == self.member and one.team is not None
             }
             theirs |= {name for name, _, _ in found}
             names = sorted({name for name, _, _ in found - self._events})

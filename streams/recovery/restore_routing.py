@@ -12,14 +12,14 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from resegment.agents.partition import digest_of
 from resegment.agents.router import Owned
 from resegment.routing.policy import Policy
-from resegment.routing.restore import Said, SaidEvent, restore
+from resegment.routing.restore import PublishedCommand, PublishedCommandEvent, restore
 from resegment.schemas.routing import ChangeEvent, decode_change
 from resegment.schemas.state import AccountState
 from resegment.schemas.times import parse_instant
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.recovery.replay import Source, chunks
 
-_said: Final = msgspec.json.Decoder(SaidEvent)
+_said: Final = msgspec.json.Decoder(PublishedCommandEvent)
 
 Taken = dict[str, tuple[str, str]]
 """The keys under which owners have room taken, each with team and owner."""
@@ -50,11 +50,11 @@ async def restore_partition(
         found = await states(names)
         for (name, account), state in zip(accounts.items(), found, strict=True):
             change = changes[name][0] if name in changes else None
-            standing = None if state is None else state.standing
-            account.state = restore(change, said.get(name, ()), policy, clock, standing)
+            active_gates = None if state is None else state.active_gates
+            account.state = restore(change, said.get(name, ()), policy, clock, active_gates)
             account.deadline = account.state.deadline or account.deadline
             sizes[account.state.decision] = sizes.get(account.state.decision, 0) + 1
-            one = account.state.enrolment
+            one = account.state.enrollment
             if one is not None and one.assignment is not None:
                 taken[one.assignment] = one.team or "", one.owner or ""
         await owned.commit(owned.position, accounts.values(), sizes=sorted(sizes.items()))
@@ -102,9 +102,9 @@ async def _read_changes(
 
 async def _read_said(
     source: Source, number: int, changes: Mapping[str, tuple[ChangeEvent, int]]
-) -> dict[str, list[Said]]:
+) -> dict[str, list[PublishedCommand]]:
     """The commands of each account but those that follow from a change which is still to be routed."""
-    said: dict[str, list[Said]] = {}
+    said: dict[str, list[PublishedCommand]] = {}
     async for record in _records(source, source.topics.workflow_commands.name, number):
         try:
             one = _said.decode(record.value or b"").data

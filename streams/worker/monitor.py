@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from resegment.errors import FatalError
 from resegment.metrics import Metrics
-from resegment.routing.enrollment import RoutedAccount
+from resegment.routing.account import RoutedAccount
 from resegment.segmentation.evaluation.account import Account
 from resegment.state.partition_store import StoreUnavailable
 from resegment.streams.consumer.config import Standing

@@ -22,7 +22,8 @@ from resegment.agents.segmenter import Owned as SegmentedPartition
 from resegment.agents.segmenter import decide_due, segment
 from resegment.errors import RefusedEvent
 from resegment.metrics import Metrics
-from resegment.routing.enrollment import Courses, RoutedAccount
+from resegment.routing.account import RoutedAccount
+from resegment.routing.enrollment import EnrollmentMachine
 from resegment.routing.policy import Policy, list_files
 from resegment.schemas.change import SegmentChange
 from resegment.segmentation.definition import Definition
@@ -265,7 +266,7 @@ class Worker:
 
     def _compose_router(self, *, embedded: bool) -> None:
         self._router = Router(
-            Courses(self.policy, live=self.settings.clock == "wall"),
+            EnrollmentMachine(self.policy, live=self.settings.clock == "wall"),
             OwnerStore(self._redis, self.settings.prefix),
             self._publisher,
             self.topics.workflow_commands.name,
@@ -273,7 +274,7 @@ class Worker:
             self._now if self.settings.clock == "wall" else None,
         )
         self.routed = PartitionManager(
-            own=lambda number: self._own(number, "router", self._router.courses),
+            own=lambda number: self._own(number, "router", self._router.machine),
             decide=self._decide_routing,
             publisher=self._publisher,
             metrics=self.metrics,

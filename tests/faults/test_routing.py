@@ -259,18 +259,18 @@ async def judge(run: Scenario, receiver: Receiver, wanted: dict[str, list[str]],
 
 
 async def judge_owners(run: Scenario, owners: OwnerStore, most: Counter[str], figures: Figures) -> None:
-    """The owners' room against the enrolments, and their turns against their weights."""
+    """The owners' room against the enrollments, and their turns against their weights."""
     look = await owners.look()
     held = Counter[str]()
     for number in range(PARTITIONS):
         accounts = PartitionKeys.of(run.prefix, number, "router").accounts
         for value in (await run.client.hgetall(accounts)).values():  # type: ignore[misc]
-            enrolment = decode_routed(value).enrolment
-            if enrolment is not None and enrolment.assignment is not None and enrolment.owner != "pool":
-                held[enrolment.owner or ""] += 1
+            enrollment = decode_routed(value).enrollment
+            if enrollment is not None and enrollment.assignment is not None and enrollment.owner != "pool":
+                held[enrollment.owner or ""] += 1
     opened = {name: one.open for name, one in look.members.items() if one.open}
     if opened != held:
-        figures.note("wrong_state", [("room taken, and enrolments", opened, dict(held))])
+        figures.note("wrong_state", [("room taken, and enrollments", opened, dict(held))])
     figures.note(
         "wrong_state",
         [(name, count) for name, count in most.items() if name in ("kim", "lou") and count > ROOM],

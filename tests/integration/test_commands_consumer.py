@@ -175,7 +175,7 @@ async def routed(client: Redis, prefix: str) -> set[Row]:
     for number in range(PARTITIONS):
         answer: Any = client.hgetall(PartitionKeys.of(prefix, number, "router").accounts)
         for account, value in (await answer).items():
-            one = decode_routed(value).enrolment
+            one = decode_routed(value).enrollment
             if one is not None:
                 found.add((account.decode(), one.workflow, one.segment, one.owner, one.key))
     return found

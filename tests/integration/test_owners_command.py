@@ -98,8 +98,8 @@ class Running:
         for number in range(PARTITIONS):
             key = PartitionKeys.of(PREFIX, number, "router").accounts
             answer: Any = self.client.hvals(key)
-            enrolments = [decode_routed(value).enrolment for value in await answer]
-            counts.update(one.owner for one in enrolments if one is not None and one.owner is not None)
+            enrollments = [decode_routed(value).enrollment for value in await answer]
+            counts.update(one.owner for one in enrollments if one is not None and one.owner is not None)
         return counts
 
     async def state(self, account: str, prefix: str = PREFIX) -> RoutedState | None:
@@ -116,8 +116,8 @@ class Running:
         """A state of an account that somebody owns, with keys of its own."""
         for number in range(12):
             state = await self.state(f"company{number}.com")
-            if state is not None and state.enrolment is not None and state.target is not None:
-                state.enrolment = msgspec.structs.replace(state.enrolment, owner=owner, assignment="put")
+            if state is not None and state.enrollment is not None and state.target is not None:
+                state.enrollment = msgspec.structs.replace(state.enrollment, owner=owner, assignment="put")
                 state.target = msgspec.structs.replace(state.target, change="put")
                 return state
         raise AssertionError("nobody is enrolled")
@@ -269,5 +269,5 @@ async def test_an_account_kept_after_the_look_is_given_away_and_what_stays_is_sa
     assert "1 of theirs are not given away yet: run it again" in error
     late = await running.state("late.com")
     assert late is not None
-    assert late.enrolment is not None
-    assert late.enrolment.owner != "bob"
+    assert late.enrollment is not None
+    assert late.enrollment.owner != "bob"

@@ -202,7 +202,7 @@ async def _restore_routing(
 ) -> None:
     """The router's accounts, and the store of owners, from what is still in Kafka."""
     from resegment.agents.partition import OwnedPartition
-    from resegment.routing.enrollment import Courses
+    from resegment.routing.enrollment import EnrollmentMachine
     from resegment.routing.policy import Policy
     from resegment.state.redis.owners import OwnerStore
     from resegment.state.redis.partition import PartitionStore
@@ -217,7 +217,7 @@ async def _restore_routing(
     taken: Taken = {}
     for number in range(partitions):
         store = PartitionStore(client, prefix, number, stage="router")
-        owned = OwnedPartition(number, store, Courses(policy))
+        owned = OwnedPartition(number, store, EnrollmentMachine(policy))
         taken |= await restore_partition(owned, policy, source, prefix, reader.states, log=join_logs(*ids))
     await OwnerStore(client, prefix).recount(taken, ())
 

@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from resegment.routing.describe import MEANINGS, MODES, advise, since_of, workflow_of
-from resegment.schemas.routing import Decision, RoutedState
+from resegment.schemas.routing import RoutedState, RoutingDecision
 from resegment.schemas.times import format_instant
 from resegment.streams.operations.routing_status import RoutingLook
 
-_MEANINGS: Final[dict[str, str]] = {name: MEANINGS[name] for name in get_args(Decision)}
+_MEANINGS: Final[dict[str, str]] = {name: MEANINGS[name] for name in get_args(RoutingDecision)}
 
 
 def render(look: RoutingLook) -> RenderableType:
@@ -71,13 +71,13 @@ def render_accounts(rows: Sequence[tuple[str, RoutedState]]) -> Table:
     table.add_column("owner", no_wrap=True, overflow="ellipsis")
     table.add_column("why", overflow="fold")
     for name, state in rows:
-        enrolment, since = state.enrolment, since_of(state)
+        enrollment, since = state.enrollment, since_of(state)
         table.add_row(
             name,
             state.decision,
             "" if since is None else format_instant(since // 1000 * 1000),
             workflow_of(state) or "",
-            "" if enrolment is None else enrolment.owner or "",
+            "" if enrollment is None else enrollment.owner or "",
             "" if state.decision == "enrolled" else state.why,
         )
     return table

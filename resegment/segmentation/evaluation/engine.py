@@ -161,7 +161,7 @@ class Engine:
                 account=account.name,
                 effective_at=t,
                 decided_at=decided_at,
-                standing=state.standing,
+                active_gates=state.active_gates,
                 sequence=state.sequence,
             )
             return Decision(None, gate_change)
@@ -179,7 +179,7 @@ class Engine:
             definition_version=program.version,
             supersedes=state.change if again else None,
             supersedes_to=standing.segment if again else None,
-            standing=state.standing,
+            active_gates=state.active_gates,
             values=self._tell(account, new, t),
         )
         state.sequence += 1
@@ -196,8 +196,8 @@ class Engine:
                 deadline = min(deadline, logic.true_until(values, untils))
             else:
                 deadline = min(deadline, logic.not_true_until(values, untils))
-        before, account.state.standing = account.state.standing, tuple(holding)
-        return before != account.state.standing, deadline
+        before, account.state.active_gates = account.state.active_gates, tuple(holding)
+        return before != account.state.active_gates, deadline
 
     def _tell(self, account: Account, new: int, t: int) -> dict[str, Any]:
         """The values that a change to this segment carries; what is not known is left out."""

@@ -152,7 +152,9 @@ def write_brief(engine: Engine, account: Account, t: int) -> Brief:
         team=None if segment.route is None else segment.route.team,
         qualification=None if segment.route is None else segment.route.qualification,
         suppressed_by=tuple(
-            gate.removeprefix(_SUPPRESSES) for gate in account.state.standing if gate.startswith(_SUPPRESSES)
+            gate.removeprefix(_SUPPRESSES)
+            for gate in account.state.active_gates
+            if gate.startswith(_SUPPRESSES)
         ),
         next=None if coming is None else Coming(at=coming.at, to=coming.to, text=coming.text),
         definition_version=program.version,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from resegment.agents.batch import PublishFailed
 from resegment.agents.router import handle_events, route, route_due
 from resegment.schemas.outgoing import WorkflowCommandData
-from resegment.schemas.routing import Outcome, Reassign, Review, RoutingEvent, Standing
+from resegment.schemas.routing import GatesChanged, Outcome, Reassign, Review, RoutingEvent
 from resegment.schemas.times import format_instant
 from resegment.state.partition_store import StoreUnavailable
 from tests.builders import Rig, Routing, definition_of, facts_of, run, signals
@@ -204,13 +204,13 @@ SUPPRESSED: Json = {"suppression": ["customers", {"name": "board", "file": "boar
 async def test_suppression_wins_stops_what_runs_and_ends_where_it_no_longer_holds() -> None:
     routing, acme = await taken(**SUPPRESSED), Account()
     await routing.follow(acme.moves("hot"))
-    told = Standing(account="acme.com", at=NOON + 1, standing=("suppress:customers",))
+    told = GatesChanged(account="acme.com", at=NOON + 1, active_gates=("suppress:customers",))
     (stop,) = await routing.tell(told)
     assert (stop["action"], stop["reason"]) == ("stop", "suppressed: customers")
     assert (routing.state("acme.com").decision, routing.state("acme.com").why) == ("suppressed", "customers")
     assert await routing.tell(told) == []
     assert await routing.follow(acme.moves("cold", at=NOON + 2, standing=["suppress:customers"])) == []
-    (enroll,) = await routing.tell(Standing(account="acme.com", at=NOON + 3, standing=()))
+    (enroll,) = await routing.tell(GatesChanged(account="acme.com", at=NOON + 3, active_gates=()))
     assert (enroll["action"], enroll["workflow"]) == ("enroll", "cold-flow")
     assert enroll["idempotency_key"] != stop["idempotency_key"]
 
@@ -220,7 +220,7 @@ async def test_the_same_suppression_again_and_again_gives_commands_of_other_keys
     made = await routing.follow(acme.moves("hot"))
     for n in range(1, 6):
         held = ("suppress:customers",) if n % 2 else ()
-        made += await routing.tell(Standing(account="acme.com", at=NOON + n, standing=held))
+        made += await routing.tell(GatesChanged(account="acme.com", at=NOON + n, active_gates=held))
     keys = [one["idempotency_key"] for one in made]
     assert [one["action"] for one in made] == ["enroll", "stop"] * 3
     assert len(set(keys)) == len(keys)
@@ -230,9 +230,12 @@ async def test_the_same_suppression_again_and_again_gives_commands_of_other_keys
 async def test_an_older_standing_does_not_undo_a_newer_one() -> None:
     routing, acme = await taken(**SUPPRESSED), Account()
     await routing.follow(acme.moves("hot"))
-    await routing.tell(Standing(account="acme.com", at=NOON + 9, standing=()))
+    await routing.tell(GatesChanged(account="acme.com", at=NOON + 9, active_gates=()))
     assert (
-        await routing.tell(Standing(account="acme.com", at=NOON + 5, standing=("suppress:customers",))) == []
+        await routing.tell(
+            GatesChanged(account="acme.com", at=NOON + 5, active_gates=("suppress:customers",))
+        )
+        == []
     )
 
 
@@ -504,7 +507,7 @@ async def test_a_try_that_was_not_committed_leaves_nobody_in_the_queue() -> None
         await route(batch, routing.owned, routing.router)
     routing.owned.store.commit = commit  # type: ignore[method-assign]
     await routing.take()
-    await routing.tell(Standing(account="lost.com", at=NOON, standing=("suppress:customers",)))
+    await routing.tell(GatesChanged(account="lost.com", at=NOON, active_gates=("suppress:customers",)))
     await routing._done(route(batch, routing.owned, routing.router))
     assert routing.state("lost.com").decision == "suppressed"
     await routing.follow(Account("next.com").moves("hot", at=NOON + 1))
@@ -512,7 +515,7 @@ async def test_a_try_that_was_not_committed_leaves_nobody_in_the_queue() -> None
 
 
 @pytest.mark.parametrize("moved_first", [True, False])
-async def test_a_deal_frees_the_room_of_its_own_enrolment_alone(moved_first: bool) -> None:
+async def test_a_deal_frees_the_room_of_its_own_enrollment_alone(moved_first: bool) -> None:
     routing = await taken(teams={"sales": {"members": [{"name": "ann", "capacity": 1}], "fallback": "pool"}})
     acme = Account()
     await routing.follow(acme.moves("cold"))
@@ -548,7 +551,7 @@ async def test_within_one_workflow_the_owner_and_the_promise_stay() -> None:
     assert (await routing.owners.look()).members["ann"].open == 0
 
 
-async def test_the_key_of_the_enrolment_before_within_one_workflow_still_acknowledges() -> None:
+async def test_the_key_of_the_enrollment_before_within_one_workflow_still_acknowledges() -> None:
     routing, acme = await taken(**QUALIFIED), Account()
     way = to("hot-flow", qualification="fast")
     (first,) = await routing.follow(acme.moves("cold", way))
@@ -596,8 +599,10 @@ async def test_a_void_move_within_a_workflow_does_not_change_how_it_is_left() ->
 async def test_of_one_instant_the_later_standing_counts_whichever_comes_first() -> None:
     routing, acme = await taken(**SUPPRESSED), Account()
     await routing.follow(acme.moves("hot", standing=["suppress:customers"]))
-    assert await routing.tell(Standing(account="acme.com", at=NOON, standing=(), sequence=0)) == []
-    assert len(await routing.tell(Standing(account="acme.com", at=NOON, standing=(), sequence=1))) == 1
+    assert await routing.tell(GatesChanged(account="acme.com", at=NOON, active_gates=(), sequence=0)) == []
+    assert (
+        len(await routing.tell(GatesChanged(account="acme.com", at=NOON, active_gates=(), sequence=1))) == 1
+    )
 
 
 async def test_who_gets_an_account_of_somebody_else_has_the_whole_time_to_accept_it() -> None:
@@ -628,7 +633,7 @@ async def test_who_rejects_an_account_does_not_get_it_back() -> None:
     (made,) = await routing.follow(acme.moves("hot"))
     answer = Outcome(account="acme.com", at=NOON, action="rejected", key=made["idempotency_key"])
     await routing.tell(answer)
-    await routing.tell(Standing(account="acme.com", at=NOON + 1, standing=("suppress:x",)))
+    await routing.tell(GatesChanged(account="acme.com", at=NOON + 1, active_gates=("suppress:x",)))
     (again,) = await routing.follow(acme.moves("cold", at=NOON + 2))
     assert again["owner"] != made["owner"]
 
@@ -779,7 +784,7 @@ class Play:
         elif kind == "stand":
             routing.now += 1
             held = ("suppress:customers",) if what else ()
-            self.apply(await self.tell(Standing(account=name, at=routing.now, standing=held)))
+            self.apply(await self.tell(GatesChanged(account=name, at=routing.now, active_gates=held)))
         else:
             running, key = self.running[name], self.newest.get(name)
             self.apply(await self.tell(Outcome(account=name, at=routing.now, action=what, key=key)))
@@ -809,12 +814,12 @@ class Play:
                 assert running == {}
                 continue
             state = self.routing.state(name)
-            enrolment = state.enrolment
-            assert running == ({} if enrolment is None else {enrolment.workflow: enrolment.key})
-            if "suppress:customers" in state.standing:
-                assert enrolment is None
-            if enrolment is not None and enrolment.assignment is not None and enrolment.owner != "sales":
-                held[enrolment.owner or ""] = held.get(enrolment.owner or "", 0) + 1
+            enrollment = state.enrollment
+            assert running == ({} if enrollment is None else {enrollment.workflow: enrollment.key})
+            if "suppress:customers" in state.active_gates:
+                assert enrollment is None
+            if enrollment is not None and enrollment.assignment is not None and enrollment.owner != "sales":
+                held[enrollment.owner or ""] = held.get(enrollment.owner or "", 0) + 1
         look = await self.routing.owners.look()
         assert {name: one.open for name, one in look.members.items() if one.open} == held
         assert held.get("ann", 0) <= 1

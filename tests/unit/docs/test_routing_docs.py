@@ -57,7 +57,7 @@ def test_a_built_in_suppression_holds_where_the_page_says(name: str, given: str,
     facts = facts_of(given)
     engine = Engine(Program(define({"suppression": [suppression]})))
     account, _ = replay_account(engine, "acme.com", order_of_delivery(facts), instants("Value", facts))
-    assert account.state.standing == ((suppression_gate(suppression),) if holds == "yes" else ())
+    assert account.state.active_gates == ((suppression_gate(suppression),) if holds == "yes" else ())
 
 
 def test_the_page_has_every_built_in_suppression() -> None:
@@ -101,12 +101,12 @@ async def test_the_answer_of_the_page_accepts_its_command() -> None:
     told = MessageFactory(definition, Topics()).outcome(read_event(answer))
     assert told is not None
     assert told.value is not None
-    before = routing.state("acme.com").enrolment
+    before = routing.state("acme.com").enrollment
     assert before is not None
     assert before.answer is None
 
     await handle_events(routing.batch("routing-events", [told.value]), routing.owned, routing.router)
 
-    after = routing.state("acme.com").enrolment
+    after = routing.state("acme.com").enrollment
     assert after is not None
     assert after.answer == "accepted"

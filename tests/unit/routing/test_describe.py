@@ -15,7 +15,7 @@ from resegment.console.operations.routing import render, render_accounts
 from resegment.console.operations.status import render as render_status
 from resegment.console.terminal import screen
 from resegment.routing.describe import DECISIONS, MEANINGS, MODES, advise, describe_routing, words_of
-from resegment.schemas.routing import Decision, Enrolment, Mode, RoutedState, Target, Way
+from resegment.schemas.routing import Enrollment, Mode, RoutedState, RouteSnapshot, RoutingDecision, Target
 from resegment.schemas.times import parse_instant
 from resegment.state.partition_store import Position
 from resegment.state.redis.reader import PartitionLook
@@ -35,7 +35,7 @@ SECOND = 1_000
 
 
 def target(segment: str = "hot", workflow: str | None = "calls", *, is_first: bool = True) -> Target:
-    way = None if workflow is None else Way(workflow, team="sales")
+    way = None if workflow is None else RouteSnapshot(workflow, team="sales")
     return Target(
         change="c1",
         sequence=1,
@@ -48,13 +48,13 @@ def target(segment: str = "hot", workflow: str | None = "calls", *, is_first: bo
     )
 
 
-def state(decision: Decision, why: str = "", **given: Any) -> RoutedState:
+def state(decision: RoutingDecision, why: str = "", **given: Any) -> RoutedState:
     return RoutedState(**{"target": target(), "decision": decision, "why": why, "since": SINCE, **given})
 
 
-def enrolment(**given: Any) -> Enrolment:
+def enrollment(**given: Any) -> Enrollment:
     plain: dict[str, Any] = {"team": "sales", "owner": "ann"}
-    return Enrolment("k1", "calls", "hot", 1, SINCE, "stop", **{**plain, **given})
+    return Enrollment("k1", "calls", "hot", 1, SINCE, "stop", **{**plain, **given})
 
 
 @pytest.mark.parametrize(
@@ -98,30 +98,30 @@ def enrolment(**given: Any) -> Enrolment:
         ),
         (state("rejected", "ann"), "not enrolled: rejected by ann since 2026-03-02T08:00:00Z"),
         (
-            state("enrolled", "ann", enrolment=enrolment()),
+            state("enrolled", "ann", enrollment=enrollment()),
             "enrolled in calls since 2026-03-02T08:00:00Z, owner ann of sales",
         ),
         (
-            state("enrolled", "ann", enrolment=enrolment(accept_by=NOON)),
+            state("enrolled", "ann", enrollment=enrollment(accept_by=NOON)),
             "enrolled in calls since 2026-03-02T08:00:00Z, owner ann of sales, accept by 2026-03-02T12:00:00Z",
         ),
         (
-            state("enrolled", "ann", enrolment=enrolment(accept_by=NOON, answer="accepted")),
+            state("enrolled", "ann", enrollment=enrollment(accept_by=NOON, answer="accepted")),
             "enrolled in calls since 2026-03-02T08:00:00Z, owner ann of sales, accepted",
         ),
         (
-            state("enrolled", "ann", enrolment=enrolment(accept_by=NOON, answer="escalated")),
+            state("enrolled", "ann", enrollment=enrollment(accept_by=NOON, answer="escalated")),
             (
                 "enrolled in calls since 2026-03-02T08:00:00Z, owner ann of sales, "
                 "not accepted by 2026-03-02T12:00:00Z: escalated"
             ),
         ),
         (
-            state("enrolled", "sales", enrolment=enrolment(owner="sales")),
+            state("enrolled", "sales", enrollment=enrollment(owner="sales")),
             "enrolled in calls since 2026-03-02T08:00:00Z, owner sales",
         ),
         (
-            state("enrolled", enrolment=enrolment(owner=None, team=None)),
+            state("enrolled", enrollment=enrollment(owner=None, team=None)),
             "enrolled in calls since 2026-03-02T08:00:00Z",
         ),
     ],
@@ -132,7 +132,7 @@ def test_how_an_account_is_routed_is_one_sentence(routed: RoutedState, words: st
 
 
 def test_every_decision_and_mode_has_words_and_can_be_asked_for() -> None:
-    assert set(MEANINGS) == set(get_args(Decision))
+    assert set(MEANINGS) == set(get_args(RoutingDecision))
     assert set(MODES) == {one.value for one in RouteMode} == set(get_args(Mode))
     assert {one.value for one in DecisionOption} == set(DECISIONS)
     for decision in DECISIONS:
@@ -140,7 +140,7 @@ def test_every_decision_and_mode_has_words_and_can_be_asked_for() -> None:
 
 
 def test_an_account_is_described_by_where_it_is_or_else_by_where_it_is_to_go() -> None:
-    described = describe_routing(state("enrolled", "ann", enrolment=enrolment(accept_by=NOON)))
+    described = describe_routing(state("enrolled", "ann", enrollment=enrollment(accept_by=NOON)))
     described.pop("text")
     assert described == {
         "decision": "enrolled",
@@ -175,7 +175,7 @@ def shown(renderable: RenderableType) -> str:
 
 def test_a_listed_account_has_its_workflow_and_owner_or_why_it_has_none() -> None:
     rows = [
-        ("a.com", state("enrolled", "ann", enrolment=enrolment())),
+        ("a.com", state("enrolled", "ann", enrollment=enrollment())),
         ("b.com", state("suppressed", "[customers]")),
     ]
     _, _, first, second = shown(render_accounts(rows)).splitlines()

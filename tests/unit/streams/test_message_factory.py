@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from resegment.schemas.routing import Outcome, Standing, decode_routing_event
+from resegment.schemas.routing import GatesChanged, Outcome, decode_routing_event
 from resegment.streams.message_factory import is_held_out
 from tests.builders import Rig, data_of, facts_of, run, signals
 from tests.oracle.cases import day, event, hiring, segments
@@ -65,12 +65,12 @@ async def test_a_change_carries_the_gates_that_hold() -> None:
 async def test_where_only_gates_move_the_router_is_told_by_events_and_by_time_at_the_exact_instant() -> None:
     _, beside = await told(hiring(day(1)), event("funding", day(2), round="seed"), until=day(9))
     assert beside == [
-        Standing(account="acme.com", at=day(2), standing=("suppress:quiet",), sequence=1),
-        Standing(account="acme.com", at=day(5), standing=(), sequence=1),
+        GatesChanged(account="acme.com", at=day(2), active_gates=("suppress:quiet",), sequence=1),
+        GatesChanged(account="acme.com", at=day(5), active_gates=(), sequence=1),
     ]
 
 
-async def test_outcomes_that_concern_an_enrolment_are_passed_on_with_their_time_and_key() -> None:
+async def test_outcomes_that_concern_an_enrollment_are_passed_on_with_their_time_and_key() -> None:
     _, beside = await told(
         hiring(day(1)),
         event("outcome", day(2), action="accepted", idempotency_key="k", id="a"),

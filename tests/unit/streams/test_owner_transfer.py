@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 from redis.asyncio import Redis
 
-from resegment.schemas.routing import Enrolment, Reassign, RoutedState, decode_routing_event, encode_routed
+from resegment.schemas.routing import Enrollment, Reassign, RoutedState, decode_routing_event, encode_routed
 from resegment.state.redis.reader import BrokenState
 from resegment.streams.operations.owner_transfer import Assignments, Portfolio, read_assignments
 from tests.builders import Published
@@ -30,7 +30,7 @@ def owned(
     owner: str | None, assignment: str | None, *, key: str = "k", team: str | None = "t"
 ) -> RoutedState:
     return RoutedState(
-        enrolment=Enrolment(key, "calls", "s", 1, 0, "stop", team, owner, assignment), decision="enrolled"
+        enrollment=Enrollment(key, "calls", "s", 1, 0, "stop", team, owner, assignment), decision="enrolled"
     )
 
 
@@ -45,7 +45,7 @@ def take(published: Published) -> list[str]:
     return [one.account for one in events]
 
 
-async def test_keys_are_those_of_enrolments_that_take_room_and_of_accounts_that_wait() -> None:
+async def test_keys_are_those_of_enrollments_that_take_room_and_of_accounts_that_wait() -> None:
     server = Server(
         {
             "open.com": owned("ann", "a1"),

@@ -8,12 +8,12 @@ import msgspec
 import orjson
 
 from resegment.routing.policy import Policy
-from resegment.routing.restore import SaidEvent, restore
-from resegment.schemas.routing import Review, RoutedState, Standing, decode_change, encode_routed
+from resegment.routing.restore import PublishedCommandEvent, restore
+from resegment.schemas.routing import GatesChanged, Review, RoutedState, decode_change, encode_routed
 from tests.builders import Routing, definition_of
 from tests.unit.agents.test_router import DAY, HOUR, NOON, QUALIFIED, SUPPRESSED, TEAM, Account, file, rig, to
 
-SAID = msgspec.json.Decoder(SaidEvent)
+SAID = msgspec.json.Decoder(PublishedCommandEvent)
 
 
 def restored(
@@ -34,16 +34,16 @@ async def after(state: RoutedState, **given: Any) -> Routing:
     return routing
 
 
-async def test_an_enrolment_comes_back_with_owner_keys_and_promise_and_goes_on() -> None:
+async def test_an_enrollment_comes_back_with_owner_keys_and_promise_and_goes_on() -> None:
     routing, acme = rig(**QUALIFIED), Account()
     await routing.take()
     await routing.follow(acme.moves("cold"))
     change = acme.moves("hot", to("hot-flow", qualification="fast", on_exit="finish"))
     await routing.follow(change)
     before, state = routing.state("acme.com"), restored(routing, change)
-    assert before.enrolment is not None
-    assert state.enrolment is not None
-    assert state.enrolment == msgspec.structs.replace(before.enrolment, on_exit=state.enrolment.on_exit)
+    assert before.enrollment is not None
+    assert state.enrollment is not None
+    assert state.enrollment == msgspec.structs.replace(before.enrollment, on_exit=state.enrollment.on_exit)
     assert (state.decision, state.deadline, state.owners) == ("enrolled", before.deadline, before.owners)
     assert state.left.keys() == before.left.keys() == {"cold-flow"}
     again = await after(state, **QUALIFIED)
@@ -66,10 +66,10 @@ async def test_no_key_is_used_twice_after_a_rebuild() -> None:
     made = await routing.follow(change)
     for n in (1, 2):
         held = ("suppress:customers",) if n == 1 else ()
-        made += await routing.tell(Standing(account="acme.com", at=NOON + n, standing=held))
+        made += await routing.tell(GatesChanged(account="acme.com", at=NOON + n, active_gates=held))
     again = await after(restored(routing, change), **SUPPRESSED)
     more = await again.tell(
-        Standing(account="acme.com", at=NOON + 3, standing=("suppress:customers",), sequence=1)
+        GatesChanged(account="acme.com", at=NOON + 3, active_gates=("suppress:customers",), sequence=1)
     )
     assert [one["action"] for one in more] == ["stop"]
     assert not {one["idempotency_key"] for one in more} & {one["idempotency_key"] for one in made}
@@ -80,9 +80,9 @@ async def test_who_is_suppressed_now_is_not_enrolled_on_request_after_a_rebuild(
     await routing.take()
     change = acme.moves("hot")
     await routing.follow(change)
-    await routing.tell(Standing(account="acme.com", at=NOON + 1, standing=("suppress:customers",)))
+    await routing.tell(GatesChanged(account="acme.com", at=NOON + 1, active_gates=("suppress:customers",)))
     state = restored(routing, change, standing=("suppress:customers",))
-    assert (state.decision, state.enrolment) == ("quiet", None)
+    assert (state.decision, state.enrollment) == ("quiet", None)
     again = await after(state, **SUPPRESSED)
     assert await again.tell(Review(account="acme.com", at=NOON, forced=True)) == []
 

@@ -1,0 +1,383 @@
+"""What one event does to one account: leave a workflow, enter another, escalate, reassign.
+
+A transition is a generator. It yields each question for the store of owners, receives the answer, and goes on. So it
+does no IO, and the router can ask for a whole batch of accounts at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Final
+
+import msgspec
+
+from resegment.routing.account import RoutedAccount
+from resegment.routing.policy import Policy
+from resegment.schemas.assignment import Answer, Ask, Assigned, Release, Waiting
+from resegment.schemas.outgoing import Action, WorkflowCommand, identify_command
+from resegment.schemas.routing import (
+    Enrollment,
+    Outcome,
+    PriorState,
+    RouteSnapshot,
+    RoutingDecision,
+    Target,
+)
+from resegment.schemas.times import NEVER, format_instant
+
+_Asking = Generator[Ask, Answer, None]
+_Leaving = Generator[Ask, Answer, Enrollment | None]
+
+NOT_ROUTED: Final = "quiet"
+"""The decision that the mode did not let the change through. State and wire call it `quiet`."""
+
+DEFERRED: Final = frozenset({"suppressed", NOT_ROUTED, "cooldown", "waiting"})
+"""Decisions after which the same change may still enroll the account."""
+
+_TIMED: Final = ("cooldown", "waiting")
+"""Decisions that end at an instant."""
+
+
+class Transition:
+    """Apply one event to one account, and collect the commands that follow."""
+
+    def __init__(self, account: RoutedAccount, policy: Policy, now: int) -> None:
+        self.account, self.state, self.policy, self.now = account, account.state, policy, now
+        self.commands: list[WorkflowCommand] = []
+        route = None if account.state.target is None else account.state.target.route
+        self.workflow: str | None = None if route is None else route.workflow
+        self.retry_at = account.deadline if account.state.decision in _TIMED else NEVER
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the cooldown or the wait of the account has ended."""
+        return self.state.decision in _TIMED and self.retry_at <= self.now
+
+    def done(self) -> list[WorkflowCommand]:
+        """Set the account's next deadline and return the commands."""
+        state = self.state
+        enrollment, deadline = state.enrollment, NEVER
+        if enrollment is not None and enrollment.accept_by is not None and enrollment.answer is None:
+            deadline = enrollment.accept_by
+        if state.decision in _TIMED:
+            deadline = min(deadline, self.retry_at)
+        self.account.deadline = deadline
+        target = state.target
+        if target is not None and target.message is not None:
+            if state.decision not in DEFERRED or not self.policy.cites(target.play):
+                state.target = msgspec.structs.replace(target, message=None)
+        return self.commands
+
+    # Out of a workflow
+
+    def leave(self) -> _Leaving:
+        """Leave the workflow that the account is in or waits for.
+
+        Return the enrollment if the latest change leads to the same workflow, so that it continues.
+        """
+        state = self.state
+        yield from self._stop_waiting()
+        old, state.enrollment = state.enrollment, None
+        if old is None or old.workflow == self.workflow:
+            return old
+        yield from self._give_back(old)
+        self._command(old.on_exit, old)
+        state.left[old.workflow] = self.now
+        return None
+
+    def cancel(self, before: PriorState) -> _Leaving:
+        """Undo what a superseded change began.
+
+        Return its enrollment if that is in the workflow of the latest change, so that it continues.
+        """
+        state = self.state
+        yield from self._stop_waiting()
+        mine, state.enrollment = state.enrollment, None
+        state.left = dict(before.left)
+        old = before.enrollment
+        if old is not None and old.workflow != self.workflow:
+            state.left[old.workflow] = self.now
+        if mine is None or mine.workflow == self.workflow:
+            return mine
+        yield from self._give_back(mine)
+        if old is not None and old.workflow == mine.workflow:
+            self._command(old.on_exit, mine)
+        else:
+            self._command("stop", mine, reason="the change that led here is void")
+        return None
+
+    def _stop_waiting(self) -> _Asking:
+        if self.state.assignment is not None:
+            yield Release(key=self.state.assignment)
+            self.state.assignment = None
+
+    def _give_back(self, enrollment: Enrollment) -> _Asking:
+        if enrollment.assignment is not None:
+            yield Release(key=enrollment.assignment)
+
+    # Into a workflow
+
+    def enter(self, *, stays: Enrollment | None = None, was_in: bool = False) -> _Asking:
+        """Decide on the latest change.
+
+        `stays` is a running enrollment in the same workflow. `was_in` says that the account was in this workflow
+        before the change, so that re-entry rules do not apply.
+        """
+        state, target = self.state, self.state.target
+        assert target is not None
+        refusal = self._refusal(target, is_in=stays is not None or was_in)
+        if refusal is None and stays is None and not was_in:
+            state.admitted = True
+            refusal = self._too_soon(target)
+        if refusal is not None:
+            yield from self._renounce(target)
+            if stays is not None:
+                yield from self._give_back(stays)
+                self._command("stop", stays, reason=": ".join(filter(None, refusal)))
+                state.left[stays.workflow] = self.now
+            self.decide(*refusal)
+            return
+        route = target.route
+        assert route is not None
+        if stays is not None and stays.team == route.team:  # keep the owner and its promise
+            key = identify_command(target.change, "enroll", route.workflow, state.attempt)
+            self._enroll(target, route, key, stays.owner, stays.assignment, stays)
+            return
+        if stays is not None:
+            yield from self._give_back(stays)
+        key = state.assignment or identify_command(target.change, "enroll", route.workflow, state.attempt)
+        ask = self.policy.ask(key, self.account.name, state, self.now, again=stays is not None)
+        owner = route.team
+        if ask is not None:
+            answer = yield ask
+            if isinstance(answer, Waiting):
+                state.assignment, self.retry_at = key, self.policy.look_again_at(self.now)
+                self.decide("waiting", f"{ask.team} takes no more today; {answer.ahead} come before")
+                return
+            assert isinstance(answer, Assigned)
+            owner = answer.owner
+            if not answer.is_queue:
+                state.owners[ask.team] = owner
+        elif state.assignment is not None:
+            yield Release(key=state.assignment)
+        state.assignment = None
+        self._enroll(target, route, key, owner, None if ask is None else key)
+
+    def _renounce(self, target: Target) -> _Asking:
+        """Release what this change may have asked for, including by an attempt that was not committed."""
+        state = self.state
+        if state.assignment is None and (target.route is None or self.policy.team(target.route.team) is None):
+            return
+        workflow = "" if target.route is None else target.route.workflow
+        yield Release(
+            key=state.assignment or identify_command(target.change, "enroll", workflow, state.attempt)
+        )
+        state.assignment = None
+        state.attempt += 1  # a released key is never granted again
+
+    def _refusal(self, target: Target, *, is_in: bool) -> tuple[RoutingDecision, str] | None:
+        """Return the decision and reason against the target's workflow; None if there is none.
+
+        `is_in` says that the account is in the workflow already.
+        """
+        if target.route is None:
+            return "no-route", ""
+        suppression = self.policy.suppressed_by(self.account.name, self.state.active_gates)
+        if suppression is not None:
+            return "suppressed", suppression
+        if target.holdout:
+            return "holdout", ""
+        mode, state = self.policy.mode, self.state
+        passes = mode == "all" or (mode == "changed" and (state.admitted or not target.is_first))
+        if not (passes or is_in or state.forced):
+            return NOT_ROUTED, f"routing is {mode}"
+        return None
+
+    def _too_soon(self, target: Target) -> tuple[RoutingDecision, str] | None:
+        """Return the re-entry rule that keeps the account out of the workflow now."""
+        if self.workflow in self.state.left and target.route is not None and target.route.reentry == "never":
+            return "never-again", f"it has been in {self.workflow}"
+        until = self.policy.cooled_down(self.state, target)
+        if until > self.now:
+            self.retry_at = until
+            return "cooldown", f"until {format_instant(until)}"
+        return None
+
+    def _enroll(
+        self,
+        target: Target,
+        route: RouteSnapshot,
+        key: str,
+        owner: str | None,
+        assignment: str | None,
+        before: Enrollment | None = None,
+    ) -> None:
+        sla = self.policy.sla(route.qualification)
+        enrollment = Enrollment(
+            key=key,
+            workflow=route.workflow,
+            segment=target.segment,
+            sequence=target.sequence,
+            at=self.now,
+            on_exit=route.on_exit,
+            team=route.team,
+            owner=owner,
+            assignment=assignment,
+            qualification=route.qualification,
+            play=target.play,
+            accept_by=None if sla is None else self.now + sla,
+            keys=(key,),
+        )
+        if before is not None and before.qualification == route.qualification:
+            enrollment = msgspec.structs.replace(
+                enrollment, accept_by=before.accept_by, answer=before.answer, keys=(*before.keys[-4:], key)
+            )
+        self.state.enrollment = enrollment
+        self._command("enroll", enrollment, key=key)
+        self.decide("enrolled", owner or "")
+
+    # What happens meanwhile
+
+    def review(self, *, forced: bool = False) -> _Asking:
+        """Decide again: suppressions have changed, or somebody asked for it (`forced`)."""
+        state, target = self.state, self.state.target
+        if target is None:
+            return
+        suppression = self.policy.suppressed_by(self.account.name, state.active_gates)
+        if suppression is not None:
+            if state.decision == "suppressed" and state.enrollment is None:
+                self.decide("suppressed", suppression)
+                return
+            yield from self._stop_waiting()
+            state.attempt += 1
+            if state.enrollment is not None:
+                yield from self._give_back(state.enrollment)
+                self._command("stop", state.enrollment, reason=f"suppressed: {suppression}")
+                state.left[state.enrollment.workflow] = self.now
+                state.enrollment = None
+            if state.decision not in ("no-route", "holdout", "never-again", "rejected"):
+                self.decide("suppressed", suppression)
+        elif state.decision == "suppressed" or (forced and state.decision == NOT_ROUTED):
+            state.attempt += 1
+            state.forced = state.forced or forced
+            yield from self.enter()
+
+    def answer(self, outcome: Outcome) -> _Asking:
+        """Apply an acknowledgement of a command, or a won or lost deal, which frees its owner."""
+        state, enrollment = self.state, self.state.enrollment
+        if enrollment is None:
+            return
+        mine = outcome.key in enrollment.keys
+        if outcome.action in ("won", "lost"):
+            if mine or enrollment.at < outcome.at:  # an older deal belongs to an earlier enrollment
+                yield from self._give_back(enrollment)
+                answer = enrollment.answer or "accepted"
+                state.enrollment = msgspec.structs.replace(enrollment, assignment=None, answer=answer)
+        elif mine and outcome.action == "accepted":
+            state.enrollment = msgspec.structs.replace(enrollment, answer="accepted")
+        elif mine:
+            yield from self._give_back(enrollment)
+            state.left[enrollment.workflow] = self.now
+            state.enrollment = None
+            state.owners.pop(
+                enrollment.team or "", None
+            )  # a sticky team does not offer it to this owner again
+            self.decide("rejected", enrollment.owner or "")
+
+    def escalate(self) -> None:
+        """Escalate an enrollment that nobody accepted in time."""
+        enrollment = self.state.enrollment
+        if enrollment is None or enrollment.accept_by is None or enrollment.answer is not None:
+            return
+        if enrollment.accept_by <= self.now:
+            qualification = self.policy.qualification(enrollment.qualification)
+            told = None if qualification is None else qualification.escalate_to
+            self._command(
+                "escalate",
+                enrollment,
+                owner=told or enrollment.team,
+                reason=f"not accepted by {format_instant(enrollment.accept_by)}; owner: {enrollment.owner}",
+            )
+            self.state.enrollment = msgspec.structs.replace(enrollment, answer="escalated")
+
+    def reassign(self, owner: str) -> _Asking:
+        """Give the account of an owner who left to another owner."""
+        state, enrollment = self.state, self.state.enrollment
+        if enrollment is None or enrollment.owner != owner or enrollment.team is None or state.target is None:
+            return
+        state.attempt += 1
+        key = identify_command(state.target.change, "reassign", enrollment.workflow, state.attempt)
+        ask = self.policy.ask(key, self.account.name, state, self.now, again=True)
+        if ask is None:
+            return
+        yield from self._give_back(enrollment)
+        answer = yield ask
+        assert isinstance(answer, Assigned)
+        if not answer.is_queue:
+            state.owners[enrollment.team] = answer.owner
+        won = enrollment.assignment is None
+        if won:
+            yield Release(key=key)
+        sla = self.policy.sla(enrollment.qualification)
+        state.enrollment = msgspec.structs.replace(
+            enrollment,
+            owner=answer.owner,
+            assignment=None if won else key,
+            accept_by=None if sla is None else self.now + sla,
+            answer=enrollment.answer if won else None,
+            keys=(key,),
+        )
+        self._command("reassign", state.enrollment, key=key, reason=f"{owner} has left")
+        self.decide("enrolled", answer.owner)
+
+    # Noting it
+
+    def decide(self, decision: RoutingDecision, why: str = "") -> None:
+        """Record a decision, its reason, and since when it applies."""
+        state = self.state
+        if state.decision != decision or (decision != "waiting" and state.why != why):
+            state.since = self.now
+        state.decision, state.why = decision, why
+
+    def set_gates(self, active_gates: tuple[str, ...], at: int, sequence: int) -> bool:
+        """Record which gates hold; return False if the account already has newer ones."""
+        state = self.state
+        if (at, sequence) < (state.gates_at, state.gates_sequence):
+            return False
+        state.active_gates, state.gates_at, state.gates_sequence = active_gates, at, sequence
+        return True
+
+    def _command(
+        self,
+        action: Action,
+        enrollment: Enrollment,
+        *,
+        key: str | None = None,
+        owner: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        cause = self.state.target
+        assert cause is not None
+        message = self.policy.message(self.account.name, cause) if action == "enroll" else None
+        self.commands.append(
+            WorkflowCommand(
+                action=action,
+                account=self.account.name,
+                workflow=enrollment.workflow,
+                owner=owner or enrollment.owner,
+                qualification=enrollment.qualification,
+                play=enrollment.play if action in ("enroll", "reassign") else None,
+                segment=enrollment.segment,
+                idempotency_key=key
+                or identify_command(cause.change, action, enrollment.workflow, self.state.attempt),
+                cause={
+                    "change": cause.change,
+                    "sequence_number": cause.sequence,
+                    "effective_at": format_instant(cause.effective_at),
+                },
+                team=enrollment.team,
+                accept_by=None if enrollment.accept_by is None else format_instant(enrollment.accept_by),
+                reason=reason,
+                message=None if message is None else msgspec.Raw(message),
+            )
+        )
