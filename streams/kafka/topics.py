@@ -28,7 +28,7 @@ class TopicsUnavailable(TransientError):
 
 
 class PartitionsDiffer(FatalError):
-    """A topic exists with another number of partitions: accounts would lie in other partitions than their state."""
+    """A topic exists with another number of partitions: accounts would no longer be in the same partitions as their state."""
 
     def __init__(self, topic: str, found: int, wanted: int) -> None:
         super().__init__(
@@ -42,7 +42,7 @@ class PartitionsDiffer(FatalError):
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic. `name` is the full name; `retention` None keeps records for ever."""
+    """One topic. `name` is the full name; `retention` None keeps records forever."""
 
     name: str
     carries: str
@@ -125,20 +125,22 @@ _DECLARED: Mapping[str, Topic] = {
     "hiring": Topic("triggers.hiring", "jobs opened and closed"),
     "leadership": Topic("triggers.leadership", "leaders who joined, left or were promoted"),
     "tech": Topic("triggers.tech", "technologies added and removed"),
-    "intent": Topic("triggers.intent", "what accounts research"),
+    "intent": Topic("triggers.intent", "topics that accounts research"),
     "strategy": Topic("triggers.strategy", "public statements of a strategic priority"),
-    "engagement": Topic("triggers.engagement", "what people of an account did with us"),
+    "engagement": Topic("triggers.engagement", "how people at an account engaged with you"),
     "accounts": Topic("accounts", "firmographic facts of accounts"),
-    "outcomes": Topic("outcomes", "what became of outreach: replies, meetings, deals"),
-    "replay": Topic("triggers.replay", "sorted history of all kinds, on the clock of its facts"),
-    "signals": Topic("signals", "every accepted fact and tick, by account: the truth", retention=None),
-    "segment_changes": Topic("segment-changes", "accounts that entered another segment"),
+    "outcomes": Topic("outcomes", "results of outreach: replies, meetings, deals"),
+    "replay": Topic("triggers.replay", "sorted history of all kinds, on the facts' own clock"),
+    "signals": Topic(
+        "signals", "every accepted fact and tick, by account: the source of truth", retention=None
+    ),
+    "segment_changes": Topic("segment-changes", "moves of accounts between segments"),
     "routing_events": Topic(
         "routing-events",
-        "what the router has to know beside segment changes: suppressions, outcomes, requests",
+        "other input of the router: suppressions, outcomes, requests",
     ),
-    "workflow_commands": Topic("workflow-commands", "what sequencers and CRMs are to do"),
-    "dead_letters": Topic("dead-letters", "what was refused, and why"),
+    "workflow_commands": Topic("workflow-commands", "instructions for sequencers and CRMs"),
+    "dead_letters": Topic("dead-letters", "rejected records, with the reason"),
 }
 _KINDS = {
     "funding",
