@@ -21,7 +21,7 @@ from resegment.schemas.routing import (
 )
 from resegment.schemas.segments import Holdout, read_share
 from resegment.segmentation.definition import Definition, Segment
-from resegment.segmentation.plays.rendering import cited_in, compile_play, render_play
+from resegment.segmentation.plays.rendering import cited_in, render_play
 from resegment.streams.kafka.topics import Topics
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ class MessageFactory:
 
     def __init__(self, definition: Definition, topics: Topics) -> None:
         self._changes, self._routing = topics.segment_changes.name, topics.routing_events.name
-        self._plays = {name: compile_play(play) for name, play in definition.plays.items()}
+        self._plays = definition.compiled_plays
         self._routes = {
             one.name: one.route.model_dump() if one.route else None for one in definition.segments
         }

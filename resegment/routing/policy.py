@@ -15,7 +15,7 @@ from resegment.schemas.segments import OnExit, Qualification, Suppression, Team
 from resegment.schemas.times import parse_duration
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.language.gates import suppression_gate
-from resegment.segmentation.plays.rendering import compile_play, render_play
+from resegment.segmentation.plays.rendering import render_play
 
 WAITING_IS_LOOKED_AT: Final = 15 * 60_000
 """How often (ms) a waiting account asks again: others may have left the queue."""
@@ -41,13 +41,19 @@ class Policy:
     mode: Mode = "none"
 
     def __post_init__(self) -> None:
-        self._plays = {name: compile_play(play) for name, play in self.definition.plays.items()}
-        self._order = {one.name: number for number, one in enumerate(self.definition.segments)}
+        definition = self.definition
+        self._plays = definition.compiled_plays
+        self._exits = {one.name: one.route.on_exit for one in definition.segments if one.route is not None}
+        self._slas = {
+            name: None if one.sla is None else parse_duration(one.sla)
+            for name, one in definition.qualifications.items()
+        }
+        self._order = {one.name: number for number, one in enumerate(definition.segments)}
         self._suppressions: list[tuple[str, str | None]] = [
             (one, suppression_gate(one))
             if isinstance(one, str)
             else (one.name, suppression_gate(one.name) if one.when is not None else None)
-            for one in self.definition.suppression
+            for one in definition.suppression
         ]
 
     def suppressed_by(self, account: str, active_gates: Collection[str]) -> str | None:
@@ -69,15 +75,11 @@ class Policy:
 
     def on_exit(self, segment: str) -> OnExit:
         """Return what to do with the segment's workflow when an account leaves it."""
-        for one in self.definition.segments:
-            if one.name == segment and one.route is not None:
-                return one.route.on_exit
-        return "stop"
+        return self._exits.get(segment, "stop")
 
     def sla(self, qualification: str | None) -> int | None:
         """Return the time (ms) within which a command must be acknowledged."""
-        treatment = self.qualification(qualification)
-        return None if treatment is None or treatment.sla is None else parse_duration(treatment.sla)
+        return self._slas.get(qualification or "")
 
     def qualification(self, name: str | None) -> Qualification | None:
         """Return a qualification by its name; None if the file does not define it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -42,6 +42,7 @@ from resegment.segmentation.language.gates import Gate, read_gates
 from resegment.segmentation.language.parser import WORDS, Grammar, trait_type
 from resegment.segmentation.language.references import check_actionable, check_names, check_traits
 from resegment.segmentation.language.schema_errors import check_durations, report_shape
+from resegment.segmentation.plays.rendering import CompiledPlay, compile_play
 from resegment.segmentation.plays.validation import check_templates
 
 _UNKNOWN_ANYWHERE: Final = frozenset({"unknown-key", "unknown-kind", "unknown-operator"})
@@ -89,6 +90,8 @@ class Definition:
     retain: int
     warnings: tuple[Diagnostic, ...]
     document: Document
+    compiled_plays: Mapping[str, CompiledPlay] = field(compare=False, repr=False)
+    """The plays as they are rendered. Segmenter and router share them, so each play is compiled once."""
 
     @property
     def fallback(self) -> Segment:
@@ -175,6 +178,7 @@ def _read(document: Document, problems: Problems) -> Definition | None:
         retain=parse_duration(file.retain) if file.retain else 0,
         warnings=problems.in_order(),
         document=document,
+        compiled_plays=MappingProxyType({name: compile_play(play) for name, play in file.plays.items()}),
     )
 
 
