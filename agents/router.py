@@ -18,7 +18,6 @@ from resegment.routing.enrollment import EnrollmentMachine, Steps
 from resegment.schemas.assignment import Answer, Ask
 from resegment.schemas.outgoing import CONTENT_TYPE, WorkflowCommand, encode_command
 from resegment.schemas.routing import RoutingDecision, decode_change, decode_routing_event, encode_routed
-from resegment.schemas.times import parse_duration, parse_instant
 from resegment.state.owner_store import OwnerStore
 from resegment.state.partition_store import Position
 
@@ -131,18 +130,15 @@ class _Reading:
     def change(self, record: Record, machine: EnrollmentMachine, clock: int) -> int:
         """Read a segment change; return the clock (ms) then: it goes on to when that was decided."""
         try:
-            event = decode_change(record.value or b"")
-            data = event.data
-            decided = parse_instant(data.decided_at or data.effective_at)
-            parse_instant(data.effective_at)
-            if data.route is not None and data.route.cooldown is not None:
-                parse_duration(data.route.cooldown)
+            change = decode_change(record.value or b"")
         except ValueError as error:  # msgspec's own errors are such
             self.refuse(record, RefusedEvent("not-a-change", f"{type(error).__name__}: {error}"))
             return clock
-        clock = max(clock, decided)
+        clock = max(clock, change.decided_at)
         self.steps.append(
-            RoutingTask(data.account, clock, lambda one, now: machine.handle_change(one, event, now), record)
+            RoutingTask(
+                change.account, clock, lambda one, now: machine.handle_change(one, change, now), record
+            )
         )
         return clock
 

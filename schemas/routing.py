@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from resegment.schemas.segments import OnExit
+from resegment.schemas.times import parse_duration, parse_instant
 
 RoutingDecision = Literal[
     "none",
@@ -63,7 +64,7 @@ class RouteSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     cooldown: str | None = None
 
 
-class Change(msgspec.Struct, frozen=True, rename={"from_": "from", "active_gates": "standing"}):
+class _ChangeData(msgspec.Struct, frozen=True, rename={"from_": "from", "active_gates": "standing"}):
     """What the router reads of the data of a segment change; what was added later has defaults."""
 
     account: str
@@ -82,11 +83,26 @@ class Change(msgspec.Struct, frozen=True, rename={"from_": "from", "active_gates
     values: dict[str, Any] = {}
 
 
-class ChangeEvent(msgspec.Struct, frozen=True):
+class _ChangeEvent(msgspec.Struct, frozen=True):
     """The event of a segment change."""
 
     id: str
-    data: Change
+    data: _ChangeData
+
+
+class RoutedChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A segment change as the router reads it; instants in ms.
+
+    `active_gates` is None in changes that were written before they carried the gates.
+    """
+
+    account: str
+    target: Target
+    decided_at: int
+    from_: str | None
+    from_route: RouteSnapshot | None
+    supersedes: str | None
+    active_gates: tuple[str, ...] | None
 
 
 class Target(msgspec.Struct, array_like=True, frozen=True):
@@ -200,12 +216,37 @@ RoutingEvent = GatesChanged | Outcome | Review | Reassign
 
 ROUTED_OUTCOMES: Final = frozenset({"accepted", "rejected", "won", "lost"})
 
-_change_decoder: Final = msgspec.json.Decoder(ChangeEvent)
+_change_decoder: Final = msgspec.json.Decoder(_ChangeEvent)
 
 
-def decode_change(value: bytes) -> ChangeEvent:
-    """Raises msgspec.DecodeError for what is no segment change."""
-    return _change_decoder.decode(value)
+def decode_change(value: bytes) -> RoutedChange:
+    """Decode a segment change. Raises ValueError (msgspec's errors are such) for anything else."""
+    event = _change_decoder.decode(value)
+    data = event.data
+    decided_at = parse_instant(data.decided_at or data.effective_at)
+    target = Target(
+        change=event.id,
+        sequence=data.sequence_number,
+        effective_at=parse_instant(data.effective_at),
+        segment=data.to,
+        is_first=data.from_ is None,
+        route=data.route,
+        play=data.play,
+        holdout=data.holdout,
+        values=data.values,
+        message=None if data.message == b"null" else bytes(data.message),
+    )
+    if data.route is not None and data.route.cooldown is not None:
+        parse_duration(data.route.cooldown)  # the state keeps the text, so refuse a bad one here
+    return RoutedChange(
+        account=data.account,
+        target=target,
+        decided_at=decided_at,
+        from_=data.from_,
+        from_route=data.from_route,
+        supersedes=data.supersedes,
+        active_gates=data.active_gates,
+    )
 
 
 _event_decoder: Final[msgspec.json.Decoder[RoutingEvent]] = msgspec.json.Decoder(RoutingEvent)

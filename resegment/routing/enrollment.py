@@ -11,21 +11,20 @@ from resegment.routing.transition import NOT_ROUTED, Transition
 from resegment.schemas.assignment import Answer, Ask
 from resegment.schemas.outgoing import WorkflowCommand
 from resegment.schemas.routing import (
-    Change,
-    ChangeEvent,
     Enrollment,
     GatesChanged,
     Outcome,
     PriorState,
     Reassign,
     Review,
+    RoutedChange,
     RoutedState,
+    RouteSnapshot,
     RoutingEvent,
-    Target,
     decode_routed,
     encode_routed,
 )
-from resegment.schemas.times import NEVER, parse_instant
+from resegment.schemas.times import NEVER
 
 Steps = Generator[Ask, Answer, list[WorkflowCommand]]
 """Yields questions for the store of owners, receives their answers, returns commands in their order."""
@@ -55,27 +54,27 @@ class EnrollmentMachine:
         account.kept_deadline = account.state.deadline
         return encode_routed(account.state)
 
-    def handle_change(self, account: RoutedAccount, event: ChangeEvent, now: int) -> Steps:
+    def handle_change(self, account: RoutedAccount, change: RoutedChange, now: int) -> Steps:
         """Apply a segment change.
 
         A change that is not newer than the latest one does nothing. A change that supersedes one of the same
         instant undoes what that one began.
         """
         passed = yield from self.advance(account, now)
-        state, data, target = account.state, event.data, target_of(event)
+        state, target = account.state, change.target
         if state.target is not None and target.sequence <= state.target.sequence:
             return passed
-        if state.target is None and state.enrollment is None and data.from_route is not None:
-            state.enrollment = _enrollment_before(data)
+        if state.target is None and state.enrollment is None and change.from_route is not None:
+            state.enrollment = _enrollment_before(change, change.from_route)
         state.target, state.attempt = target, 0
         state.admitted = state.forced = False
         transition = Transition(account, self.policy, now)
-        if data.active_gates is not None:
-            transition.set_gates(data.active_gates, target.effective_at, target.sequence)
+        if change.active_gates is not None:
+            transition.set_gates(change.active_gates, target.effective_at, target.sequence)
         before = state.before
-        if data.supersedes is not None and before is not None and before.at == target.effective_at:
+        if change.supersedes is not None and before is not None and before.at == target.effective_at:
             stays = yield from transition.cancel(before)
-            if data.from_ == data.to and before.enrollment is None and before.decision in _KEPT:
+            if change.from_ == target.segment and before.enrollment is None and before.decision in _KEPT:
                 transition.decide(before.decision, before.why)
                 return [*passed, *transition.done()]
         else:
@@ -120,31 +119,12 @@ class EnrollmentMachine:
         return commands
 
 
-def target_of(event: ChangeEvent) -> Target:
-    """Return where a segment change leads."""
-    data = event.data
-    return Target(
-        change=event.id,
-        sequence=data.sequence_number,
-        effective_at=parse_instant(data.effective_at),
-        segment=data.to,
-        is_first=data.from_ is None,
-        route=data.route,
-        play=data.play,
-        holdout=data.holdout,
-        values=data.values,
-        message=None if data.message == b"null" else bytes(data.message),
-    )
-
-
-def _enrollment_before(data: Change) -> Enrollment:
+def _enrollment_before(change: RoutedChange, route: RouteSnapshot) -> Enrollment:
     """Return the enrollment that a change implies for an account without state: it has to leave that workflow too."""
-    route = data.from_route
-    assert route is not None
     return Enrollment(
         key="",
         workflow=route.workflow,
-        segment=data.from_ or "",
+        segment=change.from_ or "",
         sequence=0,
         at=0,
         on_exit=route.on_exit,

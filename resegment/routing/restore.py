@@ -7,10 +7,9 @@ from typing import Any
 
 import msgspec
 
-from resegment.routing.enrollment import target_of
 from resegment.routing.policy import Policy
 from resegment.routing.transition import NOT_ROUTED
-from resegment.schemas.routing import ChangeEvent, Enrollment, RoutedState
+from resegment.schemas.routing import Enrollment, RoutedChange, RoutedState
 from resegment.schemas.times import parse_instant
 
 
@@ -37,7 +36,7 @@ class PublishedCommandEvent(msgspec.Struct, frozen=True):
 
 
 def restore(
-    change: ChangeEvent | None,
+    change: RoutedChange | None,
     commands: Sequence[PublishedCommand],
     policy: Policy,
     now: int,
@@ -52,8 +51,8 @@ def restore(
     # Earlier decisions counted attempts from 0, so `now` makes keys that were never used.
     state = RoutedState(decision=NOT_ROUTED, why="restored", since=now, attempt=now)
     if change is not None:
-        state.target = target_of(change)
-        told = active_gates if active_gates is not None else change.data.active_gates
+        state.target = change.target
+        told = active_gates if active_gates is not None else change.active_gates
         if told is not None:
             state.active_gates, state.gates_at = told, state.target.effective_at
             state.gates_sequence = state.target.sequence

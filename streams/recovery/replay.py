@@ -16,7 +16,7 @@ from resegment.schemas.change import SegmentChange
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.routing import decode_change
 from resegment.schemas.state import AccountState, decode_state
-from resegment.schemas.times import NEVER, parse_instant
+from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.state.memory.partition import Memory
 from resegment.state.memory.partition import PartitionStore as MemoryStore
@@ -215,12 +215,11 @@ async def read_announced(source: Source) -> Announced:
         async for records in reader.to_end():
             for record in records:
                 try:
-                    data = decode_change(record.value or b"").data
-                    decided = parse_instant(data.decided_at or data.effective_at)
+                    change = decode_change(record.value or b"")
                 except ValueError:  # no change: the router set it aside
                     continue
-                floors[data.account] = max(floors.get(data.account, 0), data.sequence_number)
-                until[record.partition] = max(until.get(record.partition, 0), decided)
+                floors[change.account] = max(floors.get(change.account, 0), change.target.sequence)
+                until[record.partition] = max(until.get(record.partition, 0), change.decided_at)
         if reader.newest_beginning > 0:
             # retention has taken records: a partition that has none left says nothing of what is missing
             until |= dict.fromkeys((await reader.ends()).keys() - until.keys(), NEVER)

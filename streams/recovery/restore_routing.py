@@ -13,9 +13,8 @@ from resegment.agents.partition import digest_of
 from resegment.agents.router import Owned
 from resegment.routing.policy import Policy
 from resegment.routing.restore import PublishedCommand, PublishedCommandEvent, restore
-from resegment.schemas.routing import ChangeEvent, decode_change
+from resegment.schemas.routing import RoutedChange, decode_change
 from resegment.schemas.state import AccountState
-from resegment.schemas.times import parse_instant
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.recovery.replay import Source, chunks
 
@@ -41,7 +40,7 @@ async def restore_partition(
     upto, side = await _committed(source, group, number)
     changes, last = await _read_changes(source, number, upto)
     said = await _read_said(source, number, changes)
-    clock = max((decided for _, decided in changes.values()), default=0)
+    clock = max((one.decided_at for one in changes.values()), default=0)
     await owned.take(log)
     taken: Taken = {}
     for names in chunks(sorted(changes.keys() | said.keys())):
@@ -49,7 +48,7 @@ async def restore_partition(
         sizes: dict[str, int] = {}
         found = await states(names)
         for (name, account), state in zip(accounts.items(), found, strict=True):
-            change = changes[name][0] if name in changes else None
+            change = changes.get(name)
             active_gates = None if state is None else state.active_gates
             account.state = restore(change, said.get(name, ()), policy, clock, active_gates)
             account.deadline = account.state.deadline or account.deadline
@@ -81,27 +80,26 @@ async def _committed(source: Source, group: str, number: int) -> tuple[int, int]
 
 async def _read_changes(
     source: Source, number: int, upto: int
-) -> tuple[dict[str, tuple[ChangeEvent, int]], ConsumerRecord | None]:
-    """The latest change of each account before an offset, when it was decided (ms), and the last record."""
-    latest: dict[str, tuple[ChangeEvent, int]] = {}
+) -> tuple[dict[str, RoutedChange], ConsumerRecord | None]:
+    """Return the latest change of each account before an offset, and the last record."""
+    latest: dict[str, RoutedChange] = {}
     last: ConsumerRecord | None = None
     async for record in _records(source, source.topics.segment_changes.name, number):
         if record.offset >= upto:
             break
         last = record
         try:
-            event = decode_change(record.value or b"")
-            decided = parse_instant(event.data.decided_at or event.data.effective_at)
+            change = decode_change(record.value or b"")
         except ValueError:  # a dead letter: the router set it aside too
             continue
-        before = latest.get(event.data.account)
-        if before is None or before[0].data.sequence_number < event.data.sequence_number:
-            latest[event.data.account] = event, decided
+        before = latest.get(change.account)
+        if before is None or before.target.sequence < change.target.sequence:
+            latest[change.account] = change
     return latest, last
 
 
 async def _read_said(
-    source: Source, number: int, changes: Mapping[str, tuple[ChangeEvent, int]]
+    source: Source, number: int, changes: Mapping[str, RoutedChange]
 ) -> dict[str, list[PublishedCommand]]:
     """The commands of each account but those that follow from a change which is still to be routed."""
     said: dict[str, list[PublishedCommand]] = {}
@@ -111,7 +109,7 @@ async def _read_said(
         except ValueError:  # no command
             continue
         change = changes.get(one.account)
-        if change is None or one.cause["sequence_number"] <= change[0].data.sequence_number:
+        if change is None or one.cause["sequence_number"] <= change.target.sequence:
             said.setdefault(one.account, []).append(one)
     return said
 
