@@ -1,4 +1,4 @@
-"""The faust application, with the settings that lose nothing, run inside a loop that others own."""
+"""The faust application: the settings under which nothing is lost, run inside the caller's loop."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from faust.tables.manager import TableManager
 from faust.types.auth import CredentialsT
 
 from resegment.errors import FatalError
-from resegment.streams.consumer.config import Feed, Standing
+from resegment.streams.consumer.config import ConsumerConfig, PartitionProgress
 from resegment.streams.consumer.transport import Consumer, Transport
 from resegment.streams.shutdown import STOPPED_WITHIN, Stopping
 
 
 class WorkerCrashed(FatalError):
-    """A part of the stream processing ended by itself; `cause` is its error."""
+    """A part of stream processing ended by itself; `cause` is its error."""
 
     def __init__(self, cause: BaseException | None) -> None:
         super().__init__(
-            f"stream processing ended: {cause!r}", remedy="See the log, then start the worker again."
+            f"stream processing ended: {cause!r}",
+            remedy="See the log for what went wrong. If the worker ends the same way after a restart, report it with the log.",
         )
         self.cause = cause
 
 
 class _Boot(BootStrategy):  # type: ignore[misc]
-    enable_kafka_producer = False  # what is published goes through KafkaPublisher, which awaits every ack
+    enable_kafka_producer = False  # messages go through KafkaPublisher, which awaits every acknowledgment
     enable_web = False
 
 
 class _NoTables(TableManager):  # type: ignore[misc]
     async def on_start(self) -> None:
-        """Start as faust does, without the second that it waits for agents to make tables."""
+        """Start as faust does, but without the second that it waits for agents to create tables."""
         await self._update_channels()
         await self.recovery.start()
 
@@ -47,34 +48,34 @@ class Application(faust.App):  # type: ignore[misc]
     BootStrategy = _Boot
     consumer: Consumer
 
-    def __init__(self, *args: Any, feed: Feed, **options: Any) -> None:
-        self.feed = feed
+    def __init__(self, *args: Any, consumer_config: ConsumerConfig, **options: Any) -> None:
+        self.consumer_config = consumer_config
         super().__init__(*args, **options)
 
     def _new_transport(self) -> Transport:
-        # not by the URL's scheme: that would work only where the package's entry points are installed
+        # not looked up by the URL's scheme: that needs the package's entry points to be installed
         return Transport(self.conf.broker_consumer, self)
 
     def _new_producer_transport(self) -> Transport:
         return self._new_transport()
 
     def _create_directories(self) -> None:
-        """Make none: no table is kept on disk."""
+        """Create none: no table is kept on disk."""
 
     async def restart(self, topic: str, partition: int) -> None:
-        """Drop what was handed out of one partition and read it again from its position hook's offset.
+        """Drop what was handed out of one partition, and read it again from the offset that its hook returns.
 
-        Returns when the new position is taken; a partition that is not owned is left alone.
+        Return when reading begins at the new position. A partition that is not owned is left alone.
         """
         await self.consumer.restart(topic, partition)
 
     def owned(self) -> list[tuple[str, int]]:
-        """Return topic and partition of what this worker owns now."""
+        """Return topic and partition of everything that this worker owns now."""
         return self.consumer.owned()
 
-    async def standings(self) -> list[Standing]:
-        """Return offset, end and lag of each owned partition; the ends are asked from the broker."""
-        return await self.consumer.standings()
+    async def partition_progress(self) -> list[PartitionProgress]:
+        """Return offset, end and lag of each owned partition; the broker is asked for the ends."""
+        return await self.consumer.partition_progress()
 
     async def crashed(self) -> WorkerCrashed:
         """Wait until a part of the application ends by itself, and return why."""
@@ -86,7 +87,7 @@ def create_app(
     group: str,
     bootstrap: str | Sequence[str],
     *,
-    feed: Feed | None = None,
+    config: ConsumerConfig | None = None,
     credentials: CredentialsT | None = None,
     client_id: str = "resegment",
     session_timeout: float = 10.0,
@@ -94,16 +95,15 @@ def create_app(
     rebalance_timeout: float = 60.0,
     commit_interval: float = 1.0,
 ) -> Application:
-    """Make an application that consumes as `group` from `bootstrap` (host:port, one or several).
+    """Create an application that consumes as `group` from `bootstrap` (host:port, one or several).
 
-    Times are seconds. Call it inside the running loop, `bind` the agents, then enter `running`.
-    The embedded broker wants a session timeout of 6 s and a heartbeat of 2 s: it answers the first join
-    after half the session timeout.
+    Times are in seconds. Call it inside the running loop, `bind` the agents, then enter `running`.
+    The embedded broker answers the first join after half the session timeout: give it 6 s, and a heartbeat of 2 s.
     """
     hosts = bootstrap.split(",") if isinstance(bootstrap, str) else bootstrap
     return Application(
         group,
-        feed=feed or Feed(),
+        consumer_config=config or ConsumerConfig(),
         broker=";".join(f"aiokafka-batched://{host.strip()}" for host in hosts),
         broker_client_id=client_id,
         broker_credentials=credentials,
@@ -113,11 +113,11 @@ def create_app(
         # a join waits for the whole rebalance, so a request may take longer than that
         broker_request_timeout=rebalance_timeout + 30.0,
         broker_commit_interval=commit_interval,
-        # a worker that waits for Redis fetches nothing; it must not be thrown out of the group for it
+        # a worker that waits for Redis fetches nothing, and must not be removed from the group for it
         broker_max_poll_interval=1_000_000.0,
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=True,
-        # the lanes hold back; faust's own pressure mechanism must not
+        # the offset trackers hold back; faust's own back-pressure must not
         stream_buffer_maxsize=1_000_000,
         stream_recovery_delay=0.0,
         table_standby_replicas=0,
@@ -136,9 +136,9 @@ def create_app(
 
 @asynccontextmanager
 async def running(app: Application, *, stopping: Stopping | None = None) -> AsyncIterator[Application]:
-    """Run the application in the current loop; leaving stops it, as a step of `stopping`.
+    """Run the application in the current loop; leaving the block stops it, as a step of `stopping`.
 
-    A stop takes no new batch, waits for the ones in work, commits and leaves the group.
+    A stop takes no new batch, waits for those in progress, commits, and leaves the group.
     """
     try:
         await app.start()

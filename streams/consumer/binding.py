@@ -1,4 +1,4 @@
-"""Binds a plain batch handler to topics: acknowledge after it returned, retry, never skip."""
+"""Bind a plain batch handler to topics: acknowledge after it returned, retry, never skip."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import faust
 
 from resegment.agents.batch import Batch
 from resegment.streams.consumer.application import Application
+from resegment.streams.consumer.chunk import Chunk
 from resegment.streams.consumer.config import GIVE_UP_AFTER, Hooks, Positions, Released
-from resegment.streams.consumer.offset_tracker import Chunk
 from resegment.streams.consumer.transport import Consumer
 
 log = logging.getLogger(__name__)
@@ -25,9 +25,9 @@ OnFatal = Callable[[BaseException], Awaitable[None] | None]
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How a failed batch is tried again, in seconds: the delay doubles from `first` to `longest`.
+    """How a failed batch is retried, in seconds: the delay doubles from `first` to `longest`.
 
-    A try that takes longer than `deadline` has failed: a rebalance, which waits for it, has but a minute.
+    An attempt that takes longer than `deadline` has failed: a rebalance waits for it, and has one minute.
     """
 
     first: float = 0.1
@@ -47,16 +47,15 @@ def bind(
     positions: Positions | None = None,
     released: Released | None = None,
 ) -> None:
-    """Have `handle` called with each batch of the topics, before the application starts.
+    """Have `handle` called with each batch of the topics; call it before the application starts.
 
-    Those of one partition come one at a time and in order, those of several side by side: no partition waits
-    for another's acknowledgements. A batch is acknowledged when `handle` returned. If it raises, the same batch
-    is given to it again, until `retry.give_up_after` seconds have passed; then `on_fatal` is called with the
-    error and its partition stands still, the batch unacknowledged. A batch whose partition was revoked or
-    restarted is dropped.
+    Batches of one partition come one at a time and in order; partitions do not wait for each other. A batch is
+    acknowledged when `handle` returned. If it raises, it is called again with the same batch until
+    `retry.give_up_after` seconds have passed. Then `on_fatal` is called with the error, and the partition stops
+    with the batch unacknowledged. A batch whose partition was revoked or restarted is dropped.
     """
     for topic in topics:
-        app.feed.hooks[topic] = Hooks(positions, released)
+        app.consumer_config.hooks[topic] = Hooks(positions, released)
 
     async def run(stream: AsyncIterator[Chunk]) -> None:
         latest: dict[tuple[str, int], asyncio.Task[None]] = {}
@@ -66,7 +65,7 @@ def bind(
                 work = _work(app.consumer, chunk, handle, retry, on_fatal)
                 latest[partition] = group.create_task(_after(latest.get(partition), work))
 
-    # acks=False: faust keeps no books of its own, the lanes do
+    # acks=False: the offset trackers keep account, not faust
     app.agent(app.topic(*topics, schema=_AsIs(), acks=False), name=name, concurrency=1)(run)
 
 
@@ -87,7 +86,7 @@ async def _work(consumer: Consumer, chunk: Chunk, handle: Handle, retry: Retry, 
         called = on_fatal(failure)
         if called is not None:
             await called
-        await asyncio.Event().wait()  # to go on would skip the batch
+        await asyncio.Event().wait()  # continuing would skip the batch
 
 
 async def _try(consumer: Consumer, chunk: Chunk, handle: Handle, retry: Retry) -> BaseException | None:
@@ -97,27 +96,27 @@ async def _try(consumer: Consumer, chunk: Chunk, handle: Handle, retry: Retry) -
         try:
             async with asyncio.timeout(retry.deadline):
                 await handle(chunk.batch)
-        except Exception as error:  # an agent's border: whatever it is, the batch is not done
+        except Exception as error:  # an agent's border: whatever went wrong, the batch is not done
             if clock() >= give_up:
                 return error
             batch = chunk.batch
             log.warning(
-                "Batch of %s/%d at %d failed, tried again in %.1f s: %r",
+                "Batch of %s/%d at offset %d failed, retrying in %.1f s: %r",
                 *(batch.topic, batch.partition, batch.records[0].offset, delay, error),
                 exc_info=log.isEnabledFor(logging.DEBUG),
             )
-            with suppress(TimeoutError):  # a rebalance or a stop ends the wait: the next owner tries again
+            with suppress(TimeoutError):  # a rebalance or a stop ends the wait: the next owner retries
                 await asyncio.wait_for(consumer.suspend_flow.wait(), delay)
             delay = min(2 * delay, retry.longest)
         else:
             if consumer.is_live(chunk):
-                consumer.settle(chunk)
+                consumer.acknowledge(chunk)
             return None
     return None
 
 
 class _AsIs(faust.Schema):  # type: ignore[misc]
-    """Hands a message's value to the agent untouched."""
+    """Hand a message's value to the agent untouched."""
 
     def loads_key(self, *_: Any, **__: Any) -> None:
         return None

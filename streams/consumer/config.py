@@ -1,4 +1,4 @@
-"""How records are handed to agents, and what is asked of and told to the owner of a topic."""
+"""How the consumer hands records to agents, and the hooks through which a topic's owner takes part."""
 
 from __future__ import annotations
 
@@ -7,59 +7,59 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 GIVE_UP_AFTER: Final = 300.0
-"""Seconds for which a worker tries on, at one place, before it ends for its supervisor to start it anew."""
+"""Seconds for which a worker retries at one place before it exits, so that its supervisor restarts it."""
 
 Positions = Callable[[str, int], Awaitable[int | None]]
 Lost = Callable[[str, int, int], None]
-"""Told of a topic's partition how many records retention took that were not read."""
+"""Called with topic, partition, and the number of records that retention deleted before they were read."""
 Released = Callable[[str, int], Awaitable[None]]
 
 
 class Hooks(NamedTuple):
-    """What a topic's owner wants to be asked and told about its partitions."""
+    """Callbacks of a topic's owner, for each of its partitions."""
 
     positions: Positions | None = None
-    """Offset at which reading begins; None: the committed one, else the earliest."""
+    """Return the offset at which reading begins; None: at the committed one, else at the earliest."""
     released: Released | None = None
-    """Called after a partition was revoked, lost or given back at the end."""
+    """Called after a partition was revoked, lost, or given back at the end."""
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
-    """How records are handed to agents. Times are seconds."""
+class ConsumerConfig:
+    """How the consumer hands records to agents. Times are in seconds."""
 
     chunk_size: int = 1000
-    """Most records in a chunk."""
+    """The largest number of records in a chunk."""
     chunks_ahead: int = 2
-    """Most chunks of one partition that are handed out and not yet acknowledged."""
+    """How many chunks of one partition may be handed out and not yet acknowledged."""
     fetch_wait: float = 0.1
-    """How long a broker may hold an empty fetch. One that polls (Tansu) answers after half of it."""
+    """How long a broker may hold an empty fetch. The embedded broker polls, and answers after half of it."""
     drain_timeout: float = 3.0
-    """How long a stop waits for the chunks in work, and for the commit of their offsets, before it cancels them."""
+    """How long a stop waits for the chunks in progress and for the commit of their offsets before it cancels them."""
     placement_timeout: float = GIVE_UP_AFTER
-    """How long the position of a partition may stay unknown before the worker gives up."""
+    """How long the position of a partition may stay unknown before the worker exits."""
     lost: Lost | None = None
     hooks: dict[str, Hooks] = field(default_factory=dict)
-    """By topic."""
+    """The hooks of each topic, by its name."""
 
 
-class Standing(NamedTuple):
-    """How far an owned partition is."""
+class PartitionProgress(NamedTuple):
+    """How far this worker is in a partition that it owns."""
 
     topic: str
     partition: int
     offset: int | None
-    """Up to here all is acknowledged; None: it is not yet known where reading begins."""
+    """Everything before this offset is done; None: where reading begins is not known yet."""
     end: int
-    """Offset of the next record that will be appended, as far as the broker told."""
+    """The offset of the next record to be appended, as the broker last said."""
 
     @property
     def lag(self) -> int | None:
-        """Records not yet acknowledged; None while `offset` is unknown."""
+        """Offsets that are not done yet; None while `offset` is unknown."""
         return None if self.offset is None else max(0, self.end - self.offset)
 
 
-def feed_of(app: Any) -> Feed:
-    """Return the application's own `feed`, or the defaults if it has none."""
-    feed = getattr(app, "feed", None)
-    return feed if isinstance(feed, Feed) else Feed()
+def config_of(app: Any) -> ConsumerConfig:
+    """Return the application's own `consumer_config`, or the defaults where it has none."""
+    config = getattr(app, "consumer_config", None)
+    return config if isinstance(config, ConsumerConfig) else ConsumerConfig()

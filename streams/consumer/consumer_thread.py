@@ -1,4 +1,4 @@
-"""The thread of the Kafka client: takes fetched records out of it, and moves and commits its offsets."""
+"""The thread of the Kafka client: take fetched records out of it, seek, and commit."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from resegment.streams.consumer.config import feed_of
+from resegment.streams.consumer.config import config_of
 
 _T = TypeVar("_T")
 
 LEFT_WITHIN = 1.5
-"""Seconds that leaving the group may take: a broker that is away would be waited for as long as for any request."""
+"""Seconds that leaving the group may take; without it, the client waits for a broker that is away."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """The Kafka client in a thread of its own: heartbeats go on while an agent computes.
+    """The Kafka client in its own thread, so that heartbeats continue while an agent computes.
 
-    All but `run` and `wake` is to be run in the thread.
+    Run everything except `run` and `wake` in the thread.
     """
 
     _waiter: asyncio.Future[None] | None = None
@@ -33,33 +33,35 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
-        # faust fixes it at 1,500 ms: for so long a partition that has room again may go unfetched
-        consumer._fetch_max_wait_ms = int(feed_of(self.app).fetch_wait * 1000)
+        # faust fixes it at 1,500 ms, and a partition that has room again would wait that long
+        consumer._fetch_max_wait_ms = int(config_of(self.app).fetch_wait * 1000)
         return consumer
 
     async def on_thread_stop(self) -> None:
         """Leave the group and close the client."""
         coordinator = self._consumer and self._consumer._coordinator
         if coordinator and coordinator.generation == 0:
-            # Tansu counts generations from 0, where aiokafka takes it that there is nothing to leave: the next
+            # Tansu counts generations from 0, where aiokafka believes that there is nothing to leave; the next
             # worker would then wait until this one's session is over
             coordinator.generation = 1
         try:
-            # its own cancelled fetches come out where the broker is gone
+            # the client's own canceled fetches surface here when the broker is gone
             with suppress(asyncio.CancelledError):
                 async with asyncio.timeout(LEFT_WITHIN):
                     await super().on_thread_stop()
         except TimeoutError:
-            self.log.warning("The broker did not answer to the farewell: it will note the silence")
+            self.log.warning(
+                "The broker did not answer when leaving the group: it will notice when the session ends"
+            )
             if self._consumer is not None:
                 await self._consumer._client.close()
 
     async def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
-        """Run in this thread, called from the main one; cancelling the call cancels it there."""
+        """Run a coroutine in this thread, called from the main one; canceling the call cancels it there."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.thread_loop))
 
     def wake(self) -> None:
-        """Let the running or the next `fetch` return at once."""
+        """Make the current or the next `fetch` return at once."""
         if not self.thread_loop.is_closed():
             self.thread_loop.call_soon_threadsafe(self._wake)
 
@@ -69,9 +71,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             self._waiter.set_result(None)
 
     async def fetch(self, wanted: Collection[TP], limit: int) -> Mapping[TP, list[ConsumerRecord]]:
-        """Take up to `limit` records of each wanted partition that has some; wait until one has, or `wake`.
+        """Take up to `limit` records of each wanted partition; wait until one has some, or for `wake`.
 
-        Raises the client's error. What was taken with it is not acknowledged, so it is read again later.
+        Raises the client's error. Records taken with it are not acknowledged, so they are read again later.
         """
         consumer = self._ensure_consumer()
         fetcher, subscription = consumer._fetcher, consumer._subscription
@@ -88,15 +90,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                     return taken
 
     async def seek_all(self, offsets: Mapping[TP, int]) -> None:
-        """Read on at these offsets; partitions that are no longer assigned are left out."""
+        """Continue at these offsets; partitions that are no longer assigned are left out."""
         consumer = self._ensure_consumer()
         for tp in offsets.keys() & consumer.assignment():
             consumer.seek(TopicPartition(*tp), offsets[tp])
 
     async def starts(self, tps: Iterable[TP]) -> tuple[dict[TP, int], dict[TP, int]]:
-        """Return the committed offset of each partition, the earliest where nothing was committed.
+        """Return the committed offset of each partition, or the earliest where nothing was committed.
 
-        And of each where retention took records that were not read: how many.
+        Also return how many unread records retention deleted, for each partition where it did.
         """
         consumer = self._ensure_consumer()
         partitions = [TopicPartition(*tp) for tp in tps]
@@ -113,16 +115,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return starts, lost
 
     async def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
-        """Return the end of each partition that is still assigned, asked from the broker."""
+        """Ask the broker for the end of each partition that is still assigned."""
         consumer = self._ensure_consumer()
         asked = [TopicPartition(*tp) for tp in tps if consumer._subscription.is_assigned(TopicPartition(*tp))]
         ends = await consumer.end_offsets(asked) if asked else {}
         assigned = consumer.assignment()
-        # Tansu tells the base of the last batch for the end; its fetch responses are right
+        # Tansu returns the base of the last batch as the end; its fetch responses are right
         return {TP(*tp): max(end, consumer.highwater(tp) or 0) for tp, end in ends.items() if tp in assigned}
 
     async def check(self) -> None:
-        """Raise what ended the membership in the group (a missing permission, for one): faust never asks."""
+        """Raise the error that ended the membership in the group, such as a missing permission: faust never asks."""
         self._ensure_consumer()._coordinator.check_errors()
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
@@ -134,7 +136,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         except CommitFailedError:
             return False  # the group has moved on
         except KafkaError as error:
-            # a commit is a hint: the next one carries the same offsets or later ones
+            # a commit is a hint: the next one has the same offsets or later ones
             self.log.warning("Offsets not committed: %r", error)
             return False
         return True
@@ -143,7 +145,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 def _take(fetcher: Any, wanted: Collection[TP], limit: int) -> dict[TP, list[ConsumerRecord]]:
     buffered = fetcher._records
     taken: dict[TP, list[ConsumerRecord]] = {}
-    budget = 4 * limit  # a lone event of another topic must not wait for the decoding of a whole backlog
+    budget = 4 * limit  # a single event of another topic must not wait while a whole backlog is decoded
     for tp in list(buffered):
         if tp not in wanted:
             continue

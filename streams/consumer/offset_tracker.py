@@ -1,41 +1,28 @@
-"""What was handed out of one partition and not yet acknowledged: the base of every commit."""
+"""Which offset of a partition may be committed: the one before which everything is done."""
 
 from __future__ import annotations
 
 from collections import deque
 
-from resegment.agents.batch import Batch
 
+class OffsetTracker:
+    """Follow the records of one partition, handed out in offset order and completed in any order.
 
-class Chunk:
-    """One batch on its way through an agent. `end` is the offset after its last record."""
-
-    __slots__ = ("__weakref__", "acked", "batch", "end", "lane")
-
-    def __init__(self, batch: Batch, lane: Lane) -> None:
-        self.batch = batch
-        self.lane = lane
-        self.end = batch.records[-1].offset + 1
-        self.acked = False
-
-
-class Lane:
-    """The chunks of one partition during one ownership of it, in offset order.
-
-    A partition that is revoked or restarted gets a new lane, so a chunk whose lane is no longer the
-    partition's is stale.
+    What is handed out together (one record, or a whole chunk) is named by its `end`: the offset after its last
+    record. Offsets may have gaps. A partition that is revoked or restarted gets a new tracker.
     """
 
-    __slots__ = ("_chunks", "committed", "done", "position")
+    __slots__ = ("_completed", "_pending", "committed", "done", "position")
 
-    def __init__(self) -> None:
-        self._chunks: deque[Chunk] = deque()
-        self.done: int | None = None
-        """Offset up to which everything is acknowledged: what may be committed. None: not yet placed."""
-        self.committed: int | None = None
-        """Offset that the group is known to have committed, or where reading began."""
-        self.position: int | None = None
-        """Offset of the next record to be handed out."""
+    def __init__(self, offset: int | None = None) -> None:
+        self._pending: deque[int] = deque()
+        self._completed: set[int] = set()
+        self.done: int | None = offset
+        """Everything before this offset is done. None: where reading begins is not known yet."""
+        self.committed: int | None = offset
+        """The offset that the group has committed, or where reading began."""
+        self.position: int | None = offset
+        """The next offset to hand out."""
 
     @property
     def placed(self) -> bool:
@@ -43,28 +30,27 @@ class Lane:
         return self.position is not None
 
     @property
-    def unacked(self) -> int:
-        """Number of chunks that still hold back the commit."""
-        return len(self._chunks)
+    def pending(self) -> int:
+        """How many of what was handed out still hold back the commit, completed ones behind an open one included."""
+        return len(self._pending)
 
     @property
     def committable(self) -> int | None:
-        """Offset to commit: the end of the longest acknowledged prefix; None if it is committed already."""
+        """The offset to commit; None where it is committed already."""
         return None if self.done == self.committed else self.done
 
     def place(self, offset: int) -> None:
         """Begin at `offset`."""
         self.done = self.committed = self.position = offset
 
-    def push(self, batch: Batch) -> Chunk:
-        """Hand out the batch that follows the last one."""
-        chunk = Chunk(batch, self)
-        self._chunks.append(chunk)
-        self.position = chunk.end
-        return chunk
+    def hand_out(self, end: int) -> None:
+        """Note that the records up to `end` are being worked on."""
+        self._pending.append(end)
+        self.position = end
 
-    def ack(self, chunk: Chunk) -> None:
-        """Count a chunk as done; `done` moves only when no earlier one is still open."""
-        chunk.acked = True
-        while self._chunks and self._chunks[0].acked:
-            self.done = self._chunks.popleft().end
+    def complete(self, end: int) -> None:
+        """Note that what was handed out up to `end` is done; `done` moves when nothing before it is open."""
+        self._completed.add(end)
+        while self._pending and self._pending[0] in self._completed:
+            self.done = self._pending.popleft()
+            self._completed.remove(self.done)

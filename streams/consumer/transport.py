@@ -1,9 +1,9 @@
 """A faust transport that hands over whole chunks of a partition instead of single messages.
 
-faust's own consumer spends four tasks on each message and can commit past one that is still being worked
-on. Here a fetch of one partition travels as one faust message whose value is a `Chunk`, and an offset is
-committed only when every chunk before it was acknowledged. Group membership, rebalances and the order of
-start and stop stay faust's.
+faust's own consumer spends four tasks on each message and can commit past one that is still in progress.
+Here a fetch of one partition travels as one faust message whose value is a `Chunk`, and an offset is
+committed only when every chunk before it was acknowledged. faust still handles group membership, rebalances,
+and the order of start and stop.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from faust.types import TP, ConsumerMessage
 from mode import Service
 
 from resegment.agents.batch import Batch
-from resegment.streams.consumer.config import Hooks, Standing, feed_of
+from resegment.streams.consumer.chunk import Chunk
+from resegment.streams.consumer.config import Hooks, PartitionProgress, config_of
 from resegment.streams.consumer.consumer_thread import ConsumerThread
-from resegment.streams.consumer.offset_tracker import Chunk, Lane
+from resegment.streams.consumer.offset_tracker import OffsetTracker
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
-    """Reads chunks, keeps a lane for each owned partition, commits what is acknowledged."""
+    """Read chunks, track the offsets of each owned partition, and commit what is acknowledged."""
 
     _thread: ConsumerThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.feed = feed_of(self.app)
-        self._lanes: dict[TP, Lane] = {}
-        self._placements: dict[Lane, asyncio.Task[None]] = {}
+        self.config = config_of(self.app)
+        self._trackers: dict[TP, OffsetTracker] = {}
+        self._placements: dict[OffsetTracker, asyncio.Task[None]] = {}
         self._fetching = asyncio.Lock()
         self._changed = asyncio.Event()
         self._handling = 0
@@ -46,22 +47,20 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
-    # --- for those who handle chunks
-
     def is_live(self, chunk: Chunk) -> bool:
-        """Whether the chunk's partition is still owned and was not restarted since."""
-        return self._lanes.get(TP(chunk.batch.topic, chunk.batch.partition)) is chunk.lane
+        """Return whether the chunk's partition is still owned and was not restarted since."""
+        return self._trackers.get(TP(chunk.batch.topic, chunk.batch.partition)) is chunk.tracker
 
-    def settle(self, chunk: Chunk) -> None:
+    def acknowledge(self, chunk: Chunk) -> None:
         """Acknowledge a chunk: all its effects are durable."""
-        had_room = self._has_room(chunk.lane)
-        chunk.lane.ack(chunk)
-        if not had_room and self._has_room(chunk.lane):
+        had_room = self._has_room(chunk.tracker)
+        chunk.complete()
+        if not had_room and self._has_room(chunk.tracker):
             self._wake()
 
     @asynccontextmanager
     async def handling(self) -> AsyncIterator[None]:
-        """Mark that a chunk is in work: a rebalance or a stop waits for it."""
+        """Mark that a chunk is in progress: a rebalance or a stop waits for it."""
         self._handling += 1
         self._idle.clear()
         try:
@@ -72,24 +71,24 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 self._idle.set()
 
     async def restart(self, topic: str, partition: int) -> None:
-        """Drop what was handed out of one partition and read it again from its position hook's offset."""
+        """Drop what was handed out of one partition, and read it again from the offset that its hook returns."""
         tp = TP(topic, partition)
-        if tp in self._lanes:
+        if tp in self._trackers:
             placement = self._begin([tp])
-            # a rebalance or a stop need not wait until the position is known, and must not cancel the caller
+            # a rebalance or a stop does not wait until the position is known, and must not cancel the caller
             suspended = asyncio.ensure_future(self.suspend_flow.wait())
             await asyncio.wait([placement, suspended], return_when=asyncio.FIRST_COMPLETED)
             suspended.cancel()
 
     def owned(self) -> list[tuple[str, int]]:
-        """Return topic and partition of what this worker owns now."""
-        return [(tp.topic, tp.partition) for tp in sorted(self._lanes)]
+        """Return topic and partition of everything that this worker owns now."""
+        return [(tp.topic, tp.partition) for tp in sorted(self._trackers)]
 
-    async def standings(self) -> list[Standing]:
-        """Return how far each owned partition is, asking the broker for the ends."""
-        lanes = dict(self._lanes)
-        ends = await self._thread.run(self._thread.ends(lanes)) if lanes else {}
-        return [Standing(tp.topic, tp.partition, lanes[tp].done, ends[tp]) for tp in sorted(ends)]
+    async def partition_progress(self) -> list[PartitionProgress]:
+        """Return how far each owned partition is; the broker is asked for the ends."""
+        trackers = dict(self._trackers)
+        ends = await self._thread.run(self._thread.ends(trackers)) if trackers else {}
+        return [PartitionProgress(tp.topic, tp.partition, trackers[tp].done, ends[tp]) for tp in sorted(ends)]
 
     # --- reading
 
@@ -106,19 +105,23 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def _pump(self) -> None:
         while True:
-            wanted = {tp: lane for tp, lane in self._lanes.items() if lane.placed and self._has_room(lane)}
+            wanted = {
+                tp: tracker
+                for tp, tracker in self._trackers.items()
+                if tracker.placed and self._has_room(tracker)
+            }
             if not wanted:
                 self._changed.clear()
                 await self._changed.wait()
                 continue
             async with self._fetching:
-                taken = await self._thread.run(self._thread.fetch(wanted.keys(), self.feed.chunk_size))
+                taken = await self._thread.run(self._thread.fetch(wanted.keys(), self.config.chunk_size))
             for tp, records in taken.items():
-                if self._lanes.get(tp) is wanted[tp]:
+                if self._trackers.get(tp) is wanted[tp]:
                     await self._hand_over(tp, wanted[tp], records)
 
-    async def _hand_over(self, tp: TP, lane: Lane, records: list[ConsumerRecord]) -> None:
-        chunk = lane.push(Batch(tp.topic, tp.partition, records))
+    async def _hand_over(self, tp: TP, tracker: OffsetTracker, records: list[ConsumerRecord]) -> None:
+        chunk = Chunk(Batch(tp.topic, tp.partition, records), tracker)
         last = records[-1]
         message = ConsumerMessage(
             tp.topic,
@@ -135,8 +138,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         )
         await self.callback(message)
 
-    def _has_room(self, lane: Lane) -> bool:
-        return lane.unacked < self.feed.chunks_ahead
+    def _has_room(self, tracker: OffsetTracker) -> bool:
+        return tracker.pending < self.config.chunks_ahead
 
     def _wake(self) -> None:
         self._changed.set()
@@ -145,10 +148,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     # --- owning
 
     async def perform_seek(self) -> None:
-        """Begin each assigned partition anew; faust calls it after each rebalance, before reading goes on.
+        """Restart each assigned partition; faust calls this after each rebalance, before reading continues.
 
-        It only starts the search for the positions: if it took longer than a request may, faust would end
-        its own recovery for good without a word.
+        Only start to look for the positions here: if it took longer than a request may, faust would silently end
+        its own recovery for good.
         """
         assigned = [TP(*tp) for tp in self.assignment()]
         if plain := [tp for tp in assigned if not self._hooks(tp).positions]:
@@ -160,37 +163,37 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def _begin(self, tps: Collection[TP]) -> asyncio.Task[None]:
         for tp in tps:
             self._close(tp)
-        lanes = {tp: Lane() for tp in tps}
-        self._lanes.update(lanes)
-        task = asyncio.get_running_loop().create_task(self._place(lanes))
-        self._placements.update(dict.fromkeys(lanes.values(), task))
+        trackers = {tp: OffsetTracker() for tp in tps}
+        self._trackers.update(trackers)
+        task = asyncio.get_running_loop().create_task(self._place(trackers))
+        self._placements.update(dict.fromkeys(trackers.values(), task))
         return task
 
-    def _close(self, tp: TP) -> Lane | None:
+    def _close(self, tp: TP) -> OffsetTracker | None:
         """Make the chunks of a partition stale."""
-        lane = self._lanes.pop(tp, None)
-        placement = self._placements.pop(lane, None) if lane else None
+        tracker = self._trackers.pop(tp, None)
+        placement = self._placements.pop(tracker, None) if tracker else None
         if placement is not None and not any(other is placement for other in self._placements.values()):
             placement.cancel()
-        return lane
+        return tracker
 
-    async def _place(self, lanes: Mapping[TP, Lane]) -> None:
-        starts = await self._find_starts(lanes)
+    async def _place(self, trackers: Mapping[TP, OffsetTracker]) -> None:
+        starts = await self._find_starts(trackers)
         if starts is None:
             return
-        # no fetch may run during the seek: it could take records from after it, and they would be dropped
+        # no fetch may run during the seek: it could take records of the new position, and they would be dropped
         self._thread.wake()
         async with self._fetching:
-            current = {tp: lane for tp, lane in lanes.items() if self._lanes.get(tp) is lane}
+            current = {tp: tracker for tp, tracker in trackers.items() if self._trackers.get(tp) is tracker}
             await self._thread.run(self._thread.seek_all({tp: starts[tp] for tp in current}))
-            for tp, lane in current.items():
-                lane.place(starts[tp])
-                self._placements.pop(lane, None)
+            for tp, tracker in current.items():
+                tracker.place(starts[tp])
+                self._placements.pop(tracker, None)
         self._wake()
 
     async def _find_starts(self, tps: Collection[TP]) -> Mapping[TP, int] | None:
         clock = asyncio.get_running_loop().time
-        give_up, delay = clock() + self.feed.placement_timeout, 0.1
+        give_up, delay = clock() + self.config.placement_timeout, 0.1
         while True:
             try:
                 return await self._starts(tps)
@@ -198,7 +201,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 if clock() >= give_up:
                     await self.app.crash(error)
                     return None
-                self.log.warning("Where to read %s is not known yet: %r", sorted(tps), error)
+                self.log.warning("The position of %s is not known yet: %r", sorted(tps), error)
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, 5.0)
 
@@ -214,23 +217,25 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             return hooked
         starts, lost = await self._thread.run(self._thread.starts(rest))
         for tp, count in lost.items():
-            self.log.error("%d records of %s/%d are not there any more", count, tp.topic, tp.partition)
-            if self.feed.lost is not None:
-                self.feed.lost(tp.topic, tp.partition, count)
+            self.log.error(
+                "Retention deleted %d records of %s/%d before they were read", count, tp.topic, tp.partition
+            )
+            if self.config.lost is not None:
+                self.config.lost(tp.topic, tp.partition, count)
         return hooked | starts
 
     def _hooks(self, tp: TP) -> Hooks:
-        return self.feed.hooks.get(tp.topic, Hooks())
+        return self.config.hooks.get(tp.topic, Hooks())
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Wait for the chunk in work, commit, then let the partitions go."""
+        """Wait for the chunks in progress, commit, then release the partitions."""
         await super().on_partitions_revoked(revoked)
         await self._release(revoked)
 
     async def on_stop(self) -> None:
-        """Wait for the chunk in work, commit, let all partitions go."""
+        """Wait for the chunks in progress, commit, and release all partitions."""
         await super().on_stop()
-        await self._release(list(self._lanes))
+        await self._release(list(self._trackers))
 
     async def _release(self, tps: Iterable[TP]) -> None:
         for tp in tps:
@@ -238,28 +243,28 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             if released:
                 try:
                     await released(tp.topic, tp.partition)
-                except Exception:  # the partition is gone, whatever its owner's farewell met
+                except Exception:  # the partition is gone, whatever its owner's hook met
                     self.log.exception("Releasing %s failed", tp)
 
     # --- committing and stopping
 
     async def force_commit(self, topics: Any = None, **_: Any) -> bool:
-        """Commit the end of each lane's longest acknowledged prefix."""
+        """Commit, for each partition, the offset before which everything is acknowledged."""
         offsets: dict[TP, int] = {}
-        lanes = dict(self._lanes)
-        for tp, lane in lanes.items():
-            if lane.committable is not None and (topics is None or tp in topics or tp.topic in topics):
-                offsets[tp] = lane.committable
+        trackers = dict(self._trackers)
+        for tp, tracker in trackers.items():
+            if tracker.committable is not None and (topics is None or tp in topics or tp.topic in topics):
+                offsets[tp] = tracker.committable
         if not offsets or not await self._commit(offsets):
             return False
         for tp, offset in offsets.items():
-            lanes[tp].committed = offset
+            trackers[tp].committed = offset
         return True
 
     async def maybe_wait_for_commit_to_finish(self) -> bool:
-        """Wait for the commit that is under way, if any; tell whether it came to an end.
+        """Wait for the commit that is under way, if any; return whether it came to an end.
 
-        faust's own takes a cancelled wait for a cancelled commit, and begins another that nobody limits.
+        faust's own version takes a canceled wait for a canceled commit, and begins another without a limit.
         """
         under_way = self._commit_fut
         if under_way is None:
@@ -268,18 +273,20 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         return not under_way.cancelled()
 
     async def wait_empty(self) -> None:
-        """Wait until no chunk is in work, then commit. A stop waits `drain_timeout` seconds at most, over all calls."""
+        """Wait until no chunk is in progress, then commit. A stop waits up to `drain_timeout` seconds, over all calls."""
         if self.app.should_stop and self._drained_by is None:
-            self._drained_by = asyncio.get_running_loop().time() + self.feed.drain_timeout
+            self._drained_by = asyncio.get_running_loop().time() + self.config.drain_timeout
         try:
             async with asyncio.timeout_at(self._drained_by):
                 await self._idle.wait()
                 await self.commit()
         except TimeoutError:
-            self.log.warning("Stopping with work left over: the next owner of the partitions does it again")
+            self.log.warning(
+                "Stopping with unfinished batches: the next owner of the partitions repeats them"
+            )
             if not self._gave_up:
                 self._gave_up = True
-                with suppress(TimeoutError):  # what is done is not to be done again, where the broker answers
+                with suppress(TimeoutError):  # do not repeat what is done, where the broker answers
                     async with asyncio.timeout(0.5):
                         await self.commit()
 
@@ -291,10 +298,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 await self._thread.run(self._thread.check())
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Do nothing: faust's own check for standstill counts messages, which are chunks here."""
+        """Do nothing: faust's own check for stalls counts messages, which are chunks here."""
 
 
 class Transport(driver.Transport):  # type: ignore[misc]
-    """Kafka by aiokafka, in chunks. Broker URLs: `aiokafka-batched://host:port`."""
+    """Kafka by aiokafka, in chunks. Broker URLs are `aiokafka-batched://host:port`."""
 
     Consumer: ClassVar[type[Consumer]] = Consumer

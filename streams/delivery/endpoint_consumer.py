@@ -20,7 +20,7 @@ from resegment.errors import RefusedEvent, ResegmentError
 from resegment.metrics import Metrics
 from resegment.sinks.webhook.endpoints import Endpoint
 from resegment.sinks.webhook.port import Answer
-from resegment.streams.consumer.window import Window
+from resegment.streams.consumer.offset_tracker import OffsetTracker
 from resegment.streams.kafka.group_offsets import leave, place
 from resegment.streams.kafka.timeouts import Pace
 
@@ -89,7 +89,7 @@ class Outlet:
         self._gone, self._begun, self._sleep = gone, begun, sleep
         self._enabled, self._disabled = asyncio.Event(), asyncio.Event()
         self._enabled.set()
-        self._windows: dict[TopicPartition, Window] = {}
+        self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._lanes: Lanes | None = None
         self._consumer: AIOKafkaConsumer | None = None
 
@@ -110,8 +110,8 @@ class Outlet:
 
     def is_past(self, ends: Mapping[int, int]) -> bool:
         """Whether all before these offsets is settled, of a topic of which nothing was settled before this run."""
-        positions = {tp.partition: window.position for tp, window in self._windows.items()}
-        return all(positions.get(partition, 0) >= end for partition, end in ends.items())
+        done = {tp.partition: tracker.done or 0 for tp, tracker in self._trackers.items()}
+        return all(done.get(partition, 0) >= end for partition, end in ends.items())
 
     def describe(self) -> dict[str, Any]:
         """How it is, as plain JSON data."""
@@ -223,44 +223,44 @@ class Outlet:
         if lanes is not None:
             await lanes.close(SENDING)
         await self._commit()
-        self._windows.clear()
+        self._trackers.clear()
 
     def _hand_out(self, tp: TopicPartition, records: Sequence[ConsumerRecord]) -> None:
         self.take()
         assert self._lanes is not None
-        window = self._windows.get(tp)
-        if window is None:
-            window = self._windows[tp] = Window(records[0].offset)
+        tracker = self._trackers.get(tp)
+        if tracker is None:
+            tracker = self._trackers[tp] = OffsetTracker(records[0].offset)
         batch = Batch(tp.topic, tp.partition, records)
         now = time.time()
         for record in records:
-            window.add(record.offset)
+            tracker.hand_out(record.offset + 1)
             try:
                 command = read_command(record)
             except RefusedEvent as refused:
                 job = Job.of_no_command(batch, record, now, refused)
             else:
                 if not wants(self.name, self.endpoint, command):
-                    window.settle(record.offset)
+                    tracker.complete(record.offset + 1)
                     continue
                 job = Job(command, batch, record, now)
             self._lanes.put(job)
 
     def _settled(self, job: Job) -> None:
-        window = self._windows.get(TopicPartition(job.batch.topic, job.batch.partition))
-        if window is not None:
-            window.settle(job.record.offset)
+        tracker = self._trackers.get(TopicPartition(job.batch.topic, job.batch.partition))
+        if tracker is not None:
+            tracker.complete(job.record.offset + 1)
 
     def _throttle(self, consumer: AIOKafkaConsumer) -> None:
         paused = consumer.paused()
-        for tp, window in self._windows.items():
-            if tp not in paused and window.held >= MOST_HELD:
+        for tp, tracker in self._trackers.items():
+            if tp not in paused and tracker.pending >= MOST_HELD:
                 consumer.pause(tp)
-            elif tp in paused and window.held < MOST_HELD // 2:
+            elif tp in paused and tracker.pending < MOST_HELD // 2:
                 consumer.resume(tp)
 
     async def _commit(self) -> None:
-        due = {tp: one.position for tp, one in self._windows.items() if one.position != one.committed}
+        due = {tp: one.committable for tp, one in self._trackers.items() if one.committable is not None}
         if not due or self._consumer is None:
             return
         try:
@@ -269,16 +269,16 @@ class Outlet:
         except (KafkaError, TimeoutError) as error:
             log.info("offsets not committed", endpoint=self.name, error=repr(error))
             return
-        for tp, position in due.items():
-            if tp in self._windows:
-                self._windows[tp].committed = position
+        for tp, offset in due.items():
+            if tp in self._trackers:
+                self._trackers[tp].committed = offset
 
     # How it is
 
     def _measure(self, consumer: AIOKafkaConsumer) -> None:
-        ends = {tp: consumer.highwater(tp) for tp in self._windows if tp in consumer.assignment()}
+        ends = {tp: consumer.highwater(tp) for tp in self._trackers if tp in consumer.assignment()}
         self.lag = sum(
-            max(0, end - self._windows[tp].position) for tp, end in ends.items() if end is not None
+            max(0, end - (self._trackers[tp].done or 0)) for tp, end in ends.items() if end is not None
         )
         self._metrics.webhook_lag.labels(self.name).set(self.lag)
 

@@ -14,7 +14,7 @@ from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
 from resegment.segmentation.evaluation.account import Account
 from resegment.state.partition_store import StoreUnavailable
-from resegment.streams.consumer.config import Standing
+from resegment.streams.consumer.config import PartitionProgress
 from resegment.streams.heartbeat import Heartbeat
 from resegment.streams.worker.partitions import PartitionManager
 
@@ -37,14 +37,18 @@ class Monitor:
         metrics: Metrics,
         heartbeat: Heartbeat,
         segments: Sequence[str],
-        standings: Callable[[], Awaitable[Sequence[Standing]]],
+        partition_progress: Callable[[], Awaitable[Sequence[PartitionProgress]]],
         redis_memory: Callable[[], Awaitable[int]],
         dropped: Callable[[], int],
         now: Callable[[], int],
         stalled_after: float,
     ) -> None:
         self._manager, self._routed, self._metrics, self._heartbeat = manager, routed, metrics, heartbeat
-        self._segments, self._standings, self._redis_memory = segments, standings, redis_memory
+        self._segments, self._partition_progress, self._redis_memory = (
+            segments,
+            partition_progress,
+            redis_memory,
+        )
         self._dropped, self._now, self._stalled_after = dropped, now, stalled_after
         self._told_dropped = 0
         self._still_since: float | None = None
@@ -81,11 +85,11 @@ class Monitor:
 
     async def _look(self) -> None:
         metrics = self._metrics
-        standings = await self._standings()
-        self.lag = sum(one.lag or 0 for one in standings)
+        partitions = await self._partition_progress()
+        self.lag = sum(one.lag or 0 for one in partitions)
         for gauge in (metrics.lag, metrics.clock, metrics.outbox, metrics.freshness):
             gauge.clear()  # of partitions that went to another worker nothing is known here
-        for one in standings:
+        for one in partitions:
             metrics.lag.labels(one.topic, str(one.partition)).set(one.lag or 0)
         metrics.owned.set(len(self._manager))
         sizes = dict.fromkeys(self._segments, 0)
@@ -105,7 +109,7 @@ class Monitor:
         metrics.facts_dropped.inc(dropped - self._told_dropped)
         self._told_dropped = dropped
         metrics.redis_memory.set(await self._redis_memory())
-        lag = {f"{one.topic}:{one.partition}": one.lag or 0 for one in standings}
+        lag = {f"{one.topic}:{one.partition}": one.lag or 0 for one in partitions}
         await self._heartbeat.report(self._manager.numbers, lag)
 
     async def _look_at_routes(self) -> None:

@@ -40,7 +40,7 @@ from resegment.state.redis.owners import OwnerStore
 from resegment.state.redis.partition import PartitionStore
 from resegment.streams.consumer.application import Application, create_app, running
 from resegment.streams.consumer.binding import bind
-from resegment.streams.consumer.config import Feed, Standing
+from resegment.streams.consumer.config import ConsumerConfig, PartitionProgress
 from resegment.streams.consumer.credentials import credentials_of
 from resegment.streams.heartbeat import Heartbeat
 from resegment.streams.kafka import topics as topics_module
@@ -213,7 +213,7 @@ class Worker:
             settings.prefix,
             self._bootstrap,
             credentials=credentials_of(security),
-            feed=Feed(
+            config=ConsumerConfig(
                 chunk_size=settings.chunk,
                 fetch_wait=pace.fetch_wait,
                 lost=lambda *_: self.metrics.log_gaps.inc(),
@@ -313,7 +313,7 @@ class Worker:
             heartbeat=heartbeat,
             routed=self.routed,
             segments=[segment.name for segment in self.program.segments],
-            standings=self.standings,
+            partition_progress=self.partition_progress,
             redis_memory=self._redis_memory,
             dropped=lambda: self.engine.dropped,
             now=self._now,
@@ -347,9 +347,9 @@ class Worker:
         """Seconds for which there has been lag and no progress; 0 while things move."""
         return self._watch.stalled_for
 
-    async def standings(self) -> list[Standing]:
+    async def partition_progress(self) -> list[PartitionProgress]:
         """How far each owned partition of each topic is."""
-        return await self.app.standings()
+        return await self.app.partition_progress()
 
     def _die(self, error: BaseException) -> None:
         if self._fatal is not None and not self._fatal.done():
@@ -537,10 +537,10 @@ class Worker:
             return None
         if len(self.owned) < self.settings.partitions:
             return None
-        standings = await self.app.standings()
-        if any(one.lag != 0 for one in standings):
+        partitions = await self.app.partition_progress()
+        if any(one.lag != 0 for one in partitions):
             return None
-        return tuple((one.topic, one.partition, one.offset) for one in standings)
+        return tuple((one.topic, one.partition, one.offset) for one in partitions)
 
     async def drain(self, limit: float | None = None) -> bool:
         """Wait until all is drained; False where that takes longer than `limit` seconds."""

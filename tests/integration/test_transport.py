@@ -21,7 +21,7 @@ from resegment.embedded.servers import embedded
 from resegment.schemas.partitioning import partition_of
 from resegment.streams.consumer.application import Application, create_app, running
 from resegment.streams.consumer.binding import Retry, bind
-from resegment.streams.consumer.config import Feed
+from resegment.streams.consumer.config import ConsumerConfig
 from resegment.streams.kafka import topics as declared
 from resegment.streams.kafka.publisher import KafkaPublisher
 
@@ -87,9 +87,13 @@ def never(error: BaseException) -> None:
     raise AssertionError("not expected to be fatal") from error
 
 
-def worker(bootstrap: str, group: str, **feed: Any) -> Application:
+def worker(bootstrap: str, group: str, **config: Any) -> Application:
     return create_app(
-        group, bootstrap, feed=Feed(fetch_wait=0.02, **feed), session_timeout=2.0, heartbeat_interval=0.5
+        group,
+        bootstrap,
+        config=ConsumerConfig(fetch_wait=0.02, **config),
+        session_timeout=2.0,
+        heartbeat_interval=0.5,
     )
 
 
@@ -100,10 +104,10 @@ async def reading(
     names: list[str],
     handle: Callable[[Batch], Awaitable[None]],
     *,
-    feed: dict[str, Any] | None = None,
+    config: dict[str, Any] | None = None,
     **binding: Any,
 ) -> AsyncIterator[Application]:
-    app = worker(bootstrap, group, **(feed or {}))
+    app = worker(bootstrap, group, **(config or {}))
     bind(app, names, handle, name="reader", **{"on_fatal": never, **binding})
     async with running(app):
         yield app
@@ -126,10 +130,10 @@ async def committed(app: Application, where: Where) -> int:
     """Wait until all is acknowledged, commit, and return the offset."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            standing = {(s.topic, s.partition): s for s in await app.standings()}.get(where)
-            if standing is not None and standing.lag == 0 and standing.offset is not None:
+            progress = {(s.topic, s.partition): s for s in await app.partition_progress()}.get(where)
+            if progress is not None and progress.lag == 0 and progress.offset is not None:
                 await app.consumer.commit()
-                return standing.offset
+                return progress.offset
             await asyncio.sleep(0.01)
 
 
@@ -146,7 +150,7 @@ async def test_all_records_of_all_topics_arrive_once_in_order_with_headers_and_t
         sent[name, partition_of(key, PARTITIONS)].append(value)
     await publisher.publish(messages)
     seen = Seen()
-    async with reading(bootstrap, "all", names, seen, feed={"chunk_size": 300}):
+    async with reading(bootstrap, "all", names, seen, config={"chunk_size": 300}):
         await seen.records(6000)
     assert seen.values() == sent
     assert max(len(batch.records) for batch in seen.batches) == 300
@@ -171,7 +175,7 @@ async def test_a_batch_that_was_not_finished_is_seen_again_by_the_next_worker(
             await asyncio.Event().wait()
 
     async with reading(
-        bootstrap, group, [name], hang_in_the_second, feed={"chunk_size": 10, "drain_timeout": 0.2}
+        bootstrap, group, [name], hang_in_the_second, config={"chunk_size": 10, "drain_timeout": 0.2}
     ):
         await asyncio.wait_for(stuck.wait(), PATIENCE)
     seen = Seen()
@@ -216,7 +220,7 @@ async def test_a_batch_that_fails_is_given_again_and_nothing_is_lost(
         await seen(batch)
 
     retry = Retry(first=0.01, longest=0.01)
-    async with reading(bootstrap, "fails", [name], fail_twice, retry=retry, feed={"chunk_size": 20}):
+    async with reading(bootstrap, "fails", [name], fail_twice, retry=retry, config={"chunk_size": 20}):
         await seen.records(200)
     assert set(tries.values()) == {3}
     assert seen.values() == {(name, p): [b"%d" % i for i in range(50)] for p in range(PARTITIONS)}
@@ -236,7 +240,7 @@ async def test_a_batch_that_fails_for_too_long_ends_in_the_fatal_call_and_is_not
 
     retry = Retry(first=0.01, longest=0.01, give_up_after=0.05)
     async with reading(
-        bootstrap, group, [name], fail, retry=retry, on_fatal=fatal.set_result, feed={"chunk_size": 10}
+        bootstrap, group, [name], fail, retry=retry, on_fatal=fatal.set_result, config={"chunk_size": 10}
     ):
         assert str(await asyncio.wait_for(fatal, PATIENCE)) == "for ever"
     assert tried == {0}
@@ -326,7 +330,7 @@ async def test_a_restarted_partition_is_read_again_from_its_position_and_its_old
         await seen(batch)
 
     async with reading(
-        bootstrap, "restart", [name], roll_back_once, positions=position, feed={"chunk_size": 10}
+        bootstrap, "restart", [name], roll_back_once, positions=position, config={"chunk_size": 10}
     ) as app:
         await seen.records(60 + 20 + 55)
         assert await committed(app, (name, 0)) == 60
@@ -352,7 +356,7 @@ async def test_records_that_arrive_during_restarts_are_not_lost(
         if batch.partition == 0:
             position = batch.records[-1].offset + 1
 
-    async with reading(bootstrap, "busy", [name], fold, positions=where, feed={"chunk_size": 7}) as app:
+    async with reading(bootstrap, "busy", [name], fold, positions=where, config={"chunk_size": 7}) as app:
         for start in range(0, 600, 5):
             await publisher.publish(numbered(name, 5, 0, start))
             await app.restart(name, 0)
@@ -457,8 +461,8 @@ async def test_a_topic_whose_agent_stands_still_does_not_hold_up_the_others(
         for i in range(20):
             await publisher.publish(numbered(quick, 1, i % PARTITIONS))
             await seen.records(i + 1)
-        standings = [s for s in await app.standings() if s.topic == slow]
-        assert [s.lag for s in standings] == [5000] * PARTITIONS
+        partitions = [s for s in await app.partition_progress() if s.topic == slow]
+        assert [s.lag for s in partitions] == [5000] * PARTITIONS
         go_on.set()
 
 

@@ -33,7 +33,6 @@ from resegment.agents.delivery import (
 from resegment.agents.keyed_queue import Lanes
 from resegment.errors import RefusedEvent
 from resegment.sinks.webhook.endpoints import Endpoint
-from resegment.streams.consumer.window import Window
 
 START = 1_700_000_000.0
 HOUR = 3600.0
@@ -320,19 +319,6 @@ async def test_a_command_that_fails_keeps_those_of_its_account_waiting_and_no_ot
     )
     await setting.work([record(0, "a.com"), record(1, "a.com"), record(2, "b.com"), record(3, "c.com")])
     assert setting.sink.taken == ["b.com-2", "c.com-3", "a.com-0", "a.com-1"]
-
-
-@given(st.permutations(range(12)))
-def test_only_what_is_settled_without_a_gap_may_be_committed(order: list[int]) -> None:
-    window = Window(0)
-    for offset in range(12):
-        window.add(offset)
-    done: set[int] = set()
-    for offset in order:
-        window.settle(offset)
-        done.add(offset)
-        assert window.position == next(number for number in range(13) if number not in done)
-    assert window.held == 0
 
 
 # The breaker

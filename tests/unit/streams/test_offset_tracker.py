@@ -3,67 +3,76 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resegment.agents.batch import Batch, RecordedMessage
-from resegment.streams.consumer.offset_tracker import Chunk, Lane
+from resegment.streams.consumer.offset_tracker import OffsetTracker
 
 
-def batch(*offsets: int) -> Batch:
-    return Batch("signals", 0, [RecordedMessage(offset, 0, None, b"") for offset in offsets])
+def handed_out(*ends: int, start: int = 0) -> OffsetTracker:
+    tracker = OffsetTracker(start)
+    for end in ends:
+        tracker.hand_out(end)
+    return tracker
 
 
-def lane_at(offset: int) -> Lane:
-    lane = Lane()
-    lane.place(offset)
-    return lane
-
-
-def test_nothing_is_committed_before_the_first_chunk_is_acknowledged() -> None:
-    lane = lane_at(10)
-    lane.push(batch(10, 11))
-    assert lane.committable is None
-    assert lane.unacked == 1
+def test_nothing_is_committed_before_the_first_chunk_is_complete() -> None:
+    tracker = handed_out(12, start=10)
+    assert tracker.committable is None
+    assert tracker.pending == 1
 
 
 def test_a_later_chunk_waits_for_the_one_before_it() -> None:
-    lane = lane_at(0)
-    first, second = lane.push(batch(0, 1)), lane.push(batch(2, 3))
-    lane.ack(second)
-    assert lane.committable is None
-    lane.ack(first)
-    assert lane.committable == 4
-    assert lane.unacked == 0
+    tracker = handed_out(2, 4)
+    tracker.complete(4)
+    assert tracker.committable is None
+    tracker.complete(2)
+    assert tracker.committable == 4
+    assert tracker.pending == 0
 
 
 def test_gaps_between_offsets_do_not_hold_the_commit_back() -> None:
-    lane = lane_at(0)
-    first, second = lane.push(batch(5)), lane.push(batch(90, 95))
-    lane.ack(first)
-    lane.ack(second)
-    assert lane.committable == 96
+    tracker = handed_out(6, 96)
+    tracker.complete(6)
+    tracker.complete(96)
+    assert tracker.committable == 96
 
 
 def test_what_is_committed_is_not_committed_again() -> None:
-    lane = lane_at(0)
-    lane.ack(lane.push(batch(0)))
-    lane.committed = lane.committable
-    assert lane.committable is None
+    tracker = handed_out(1)
+    tracker.complete(1)
+    tracker.committed = tracker.committable
+    assert tracker.committable is None
+
+
+def test_a_tracker_without_an_offset_is_placed_later() -> None:
+    tracker = OffsetTracker()
+    assert not tracker.placed
+    tracker.place(7)
+    assert (tracker.placed, tracker.done, tracker.position, tracker.committable) == (True, 7, 7, None)
+
+
+@given(st.permutations(range(12)))
+def test_only_what_is_complete_without_a_gap_may_be_committed(order: list[int]) -> None:
+    tracker = handed_out(*range(1, 13))
+    done: set[int] = set()
+    for offset in order:
+        tracker.complete(offset + 1)
+        done.add(offset)
+        assert tracker.done == next(number for number in range(13) if number not in done)
+    assert tracker.pending == 0
 
 
 @given(st.data(), st.lists(st.integers(1, 5), min_size=1, max_size=12))
-def test_the_commit_is_always_the_end_of_the_longest_acknowledged_prefix(
+def test_the_commit_is_always_the_end_of_the_longest_complete_prefix(
     data: st.DataObject, sizes: list[int]
 ) -> None:
-    lane = lane_at(100)
-    chunks: list[Chunk] = []
-    offset = 100
-    for size in sizes:
-        chunks.append(lane.push(batch(*range(offset, offset + size))))
-        offset += size
-    for index in data.draw(st.permutations(range(len(chunks)))):
-        lane.ack(chunks[index])
+    ends = [100 + sum(sizes[: index + 1]) for index in range(len(sizes))]
+    tracker = handed_out(*ends, start=100)
+    complete: set[int] = set()
+    for index in data.draw(st.permutations(range(len(ends)))):
+        tracker.complete(ends[index])
+        complete.add(ends[index])
         prefix = 100
-        for chunk in chunks:
-            if not chunk.acked:
+        for end in ends:
+            if end not in complete:
                 break
-            prefix = chunk.end
-        assert lane.done == prefix
+            prefix = end
+        assert tracker.done == prefix

@@ -12,7 +12,7 @@ from resegment.agents.partition import OwnedPartition, encode_outbox
 from resegment.metrics import Metrics
 from resegment.segmentation.evaluation.account import Account
 from resegment.state.partition_store import OutboxEntry
-from resegment.streams.consumer.config import Standing
+from resegment.streams.consumer.config import PartitionProgress
 from resegment.streams.heartbeat import Heartbeat
 from resegment.streams.worker import partitions as module
 from resegment.streams.worker.monitor import Monitor, Stalled
@@ -100,8 +100,8 @@ class Silent(Heartbeat):
 
 
 async def test_a_worker_with_lag_that_gets_nothing_done_ends_by_itself(worker: Worker) -> None:
-    async def standings() -> list[Standing]:
-        return [Standing("signals", 0, 0, 10)]
+    async def progress() -> list[PartitionProgress]:
+        return [PartitionProgress("signals", 0, 0, 10)]
 
     async def memory() -> int:
         return 0
@@ -112,7 +112,7 @@ async def test_a_worker_with_lag_that_gets_nothing_done_ends_by_itself(worker: W
         metrics=Metrics(),
         heartbeat=Silent(),
         segments=[],
-        standings=standings,
+        partition_progress=progress,
         redis_memory=memory,
         dropped=lambda: 0,
         now=lambda: 0,
