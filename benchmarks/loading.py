@@ -16,8 +16,9 @@ from resegment.agents.segmenter import TICK
 from resegment.benchmarks.events import Event
 from resegment.schemas.fact import Fact, encode_fact
 from resegment.schemas.partitioning import partition_of
+from resegment.streams.kafka.admin import create_topics
 from resegment.streams.kafka.publisher import KafkaPublisher
-from resegment.streams.kafka.topics import Topics, create
+from resegment.streams.kafka.topics import Topics
 from resegment.streams.prefix import agree
 
 _TOGETHER = 5_000
@@ -30,14 +31,14 @@ async def make_prefix(
     await agree(redis, prefix, partitions=partitions, clock=clock, definition=definition)
     topics = Topics(prefix)
     retention = dict.fromkeys(one.name for one in topics)
-    await asyncio.to_thread(create, bootstrap, topics, partitions=partitions, retention=retention)
+    await asyncio.to_thread(create_topics, bootstrap, topics, partitions=partitions, retention=retention)
     return topics
 
 
 async def make_changes(bootstrap: str, prefix: str) -> None:
     """Create the one topic that participants without a worker write to."""
     topics = Topics(prefix)
-    await asyncio.to_thread(create, bootstrap, [topics.segment_changes], partitions=4)
+    await asyncio.to_thread(create_topics, bootstrap, [topics.segment_changes], partitions=4)
 
 
 async def load_events(bootstrap: str, topic: str, events: Iterable[Event], partitions: int, end: int) -> None:

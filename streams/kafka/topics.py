@@ -1,43 +1,13 @@
-"""Every topic, declared once: its name, what it carries, how long it is kept."""
+"""Declare every topic once: its name, what it carries, how long it is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
-
-from kafka import KafkaAdminClient
-from kafka.errors import KafkaError, TopicAlreadyExistsError
-
-from resegment.errors import FatalError, TransientError
+from typing import Literal
 
 WEEK = timedelta(days=7)
-
-
-class TopicsUnavailable(TransientError):
-    """The brokers could not be asked about topics or refused to create one; `cause` says why."""
-
-    def __init__(self, bootstrap: str, cause: BaseException) -> None:
-        super().__init__(
-            f"topics cannot be set up at {bootstrap}: {cause}",
-            remedy="Check the address, the credentials, and the right to create topics.",
-        )
-        self.bootstrap = bootstrap
-        self.cause = cause
-
-
-class PartitionsDiffer(FatalError):
-    """A topic exists with another number of partitions: accounts would no longer be in the same partitions as their state."""
-
-    def __init__(self, topic: str, found: int, wanted: int) -> None:
-        super().__init__(
-            f"topic {topic} has {found} partitions, not {wanted}",
-            remedy=f"Set the number of partitions to {found}, or replay into a new prefix to change it.",
-        )
-        self.topic = topic
-        self.found = found
-        self.wanted = wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +23,7 @@ class Topic:
     def configs(self) -> dict[str, str]:
         """Return the broker's settings of the topic."""
         if self.retention is None:
-            return {"cleanup.policy": self.cleanup, **_FOR_EVER}
+            return {"cleanup.policy": self.cleanup, **_FOREVER}
         return {
             "cleanup.policy": self.cleanup,
             "retention.ms": str(int(self.retention / timedelta(milliseconds=1))),
@@ -62,7 +32,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Topics:
-    """The topics of one prefix: `{prefix}.{name}`, or the bare name without a prefix."""
+    """The topics of one prefix, named `{prefix}.{name}`, or `{name}` without a prefix."""
 
     prefix: str = ""
     funding: Topic = field(init=False)
@@ -111,10 +81,10 @@ class Topics:
 
 
 _ANY_AGE = str(2**63 - 1)
-_FOR_EVER = {
+_FOREVER = {
     "retention.ms": "-1",
     "retention.bytes": "-1",
-    # its records bear the time of their facts in a replay, of any age or in the future: brokers refuse the latter
+    # in a replay, records have the time of their facts, past or future: brokers refuse the latter by default
     "message.timestamp.type": "CreateTime",
     "message.timestamp.before.max.ms": _ANY_AGE,
     "message.timestamp.after.max.ms": _ANY_AGE,
@@ -153,65 +123,3 @@ _KINDS = {
     "accounts",
     "outcomes",
 }
-
-
-def create(
-    bootstrap: str,
-    topics: Iterable[Topic],
-    *,
-    partitions: int = 8,
-    replication: int = 1,
-    retention: Mapping[str, timedelta | None] | None = None,
-    **security: Any,
-) -> list[str]:
-    """Create the topics that do not exist yet and return their names; existing ones are left as they are.
-
-    `retention` overrides it by full topic name; `security` is what kafka-python takes (`security_protocol`,
-    `ssl_context`, `sasl_*`). Raises `PartitionsDiffer` if a topic exists with another number of partitions,
-    `TopicsUnavailable` if the brokers do not answer or refuse. Blocks: call it in a thread from a loop.
-    """
-    wanted = {topic.name: topic for topic in topics}
-    try:
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap, client_id="resegment-admin", **security)
-    except (KafkaError, OSError) as error:
-        raise TopicsUnavailable(bootstrap, error) from error
-    try:
-        return _create_missing(admin, wanted, partitions, replication, retention or {})
-    except KafkaError as error:
-        raise TopicsUnavailable(bootstrap, error) from error
-    finally:
-        admin.close()
-
-
-def _create_missing(
-    admin: KafkaAdminClient,
-    wanted: Mapping[str, Topic],
-    partitions: int,
-    replication: int,
-    retention: Mapping[str, timedelta | None],
-) -> list[str]:
-    found = _counts(admin, wanted)
-    for name, number in found.items():
-        if number != partitions:
-            raise PartitionsDiffer(name, number, partitions)
-    created = []
-    for name in wanted.keys() - found.keys():
-        topic = wanted[name]
-        kept = Topic(name, topic.carries, retention.get(name, topic.retention), topic.cleanup)
-        request = {"num_partitions": partitions, "replication_factor": replication, "configs": kept.configs}
-        try:
-            admin.create_topics({name: request}, wait_for_metadata=True)
-        except TopicAlreadyExistsError:  # another worker was faster
-            number = _counts(admin, [name]).get(name, partitions)
-            if number != partitions:
-                raise PartitionsDiffer(name, number, partitions) from None
-        else:
-            created.append(name)
-    return sorted(created)
-
-
-def _counts(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
-    existing = set(admin.list_topics())
-    asked = [name for name in names if name in existing]
-    described = admin.describe_topics(asked) if asked else []
-    return {topic["name"]: len(topic["partitions"]) for topic in described}

@@ -43,14 +43,20 @@ from resegment.streams.consumer.binding import bind
 from resegment.streams.consumer.config import ConsumerConfig, PartitionProgress
 from resegment.streams.consumer.credentials import credentials_of
 from resegment.streams.heartbeat import Heartbeat
-from resegment.streams.kafka import topics as topics_module
-from resegment.streams.kafka.admin import NO_TOPIC, LogReplaced, identify, join_logs
+from resegment.streams.kafka import admin
+from resegment.streams.kafka.admin import (
+    NO_TOPIC,
+    LogReplaced,
+    TopicsUnavailable,
+    join_topic_ids,
+    read_topic_id,
+)
 from resegment.streams.kafka.connectivity import check_access
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import KafkaSecurity, secure_kafka
 from resegment.streams.kafka.timeouts import pace_of
 from resegment.streams.kafka.topic_reader import has_records
-from resegment.streams.kafka.topics import Topics, TopicsUnavailable
+from resegment.streams.kafka.topics import Topics
 from resegment.streams.message_factory import MessageFactory
 from resegment.streams.prefix import Rebuilding, StateLost, agree, read_prefix
 from resegment.streams.shutdown import Stopping
@@ -165,7 +171,7 @@ class Worker:
         if held:
             await self._agree()  # who differs is refused before any topic is made
         await asyncio.to_thread(
-            topics_module.create,
+            admin.create_topics,
             self._bootstrap,
             self.topics,
             partitions=settings.partitions,
@@ -181,7 +187,7 @@ class Worker:
             await self._agree()
         if not self._logs:
             names = [self.topics.signals.name, *self._routed_topics]
-            identities = (asyncio.to_thread(identify, self._bootstrap, name, **kafka) for name in names)
+            identities = (asyncio.to_thread(read_topic_id, self._bootstrap, name, **kafka) for name in names)
             self._logs = dict(zip(names, await asyncio.gather(*identities), strict=True))
 
     async def _read_held(self) -> dict[str, str]:
@@ -450,7 +456,9 @@ class Worker:
         self._watch.progress += 1
 
     async def _assigned_changes(self, _: str, partition: int) -> int | None:
-        return await self.routed.take(partition, join_logs(*[self._logs[one] for one in self._routed_topics]))
+        return await self.routed.take(
+            partition, join_topic_ids(*[self._logs[one] for one in self._routed_topics])
+        )
 
     async def _assigned_events(self, _: str, partition: int) -> int | None:
         return (await self.routed.taken(partition)).position.side
@@ -486,7 +494,7 @@ class Worker:
             await asyncio.sleep(LOG_LOOKED_AT)
             for topic, held in self._logs.items():
                 with suppress(TopicsUnavailable):
-                    if await asyncio.to_thread(identify, self._bootstrap, topic, **kafka) not in {
+                    if await asyncio.to_thread(read_topic_id, self._bootstrap, topic, **kafka) not in {
                         held,
                         NO_TOPIC,
                     }:

@@ -22,8 +22,8 @@ from resegment.schemas.routing import decode_routed
 from resegment.schemas.times import format_instant
 from resegment.state.redis.keys import PartitionKeys
 from resegment.state.redis.owners import OwnerStore
+from resegment.streams.kafka.admin import create_topics
 from resegment.streams.kafka.publisher import KafkaPublisher
-from resegment.streams.kafka.topics import create
 from tests.builders import Routing, definition_of
 from tests.faults.conftest import DETAILS, SEED, TABLE, Arena
 from tests.faults.scenario import PARTITIONS, Figures, Scenario
@@ -148,7 +148,7 @@ async def test_changes_through_killed_routers_and_sinks_come_out_once_in_order_a
         arena.folder,
         {"segments": segments_file, "chunk": 200, "session_timeout": 6},
     )
-    await asyncio.to_thread(create, run.kafka, run.topics, partitions=PARTITIONS)
+    await asyncio.to_thread(create_topics, run.kafka, run.topics, partitions=PARTITIONS)
     figures, draw, most = Figures(), random.Random(SEED), Counter[str]()
     owners = OwnerStore(run.client, run.prefix)
     watching: asyncio.Task[None] | None = None

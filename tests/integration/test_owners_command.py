@@ -27,8 +27,9 @@ from resegment.settings import Settings
 from resegment.sources.segments import load_definition
 from resegment.state.redis.keys import PartitionKeys
 from resegment.state.redis.owners import OwnerStore
+from resegment.streams.kafka.admin import create_topics
 from resegment.streams.kafka.publisher import KafkaPublisher
-from resegment.streams.kafka.topics import Topics, create
+from resegment.streams.kafka.topics import Topics
 from resegment.streams.operations.ingest import send_replay
 from resegment.streams.prefix import agree, set_routing
 from resegment.streams.worker.worker import Worker
@@ -246,7 +247,7 @@ async def test_accounts_that_wait_are_counted_by_team(running: Running) -> None:
 async def test_without_a_worker_the_router_is_told_and_nobody_waited_for(running: Running) -> None:
     bootstrap = running.environment["RESEGMENT_KAFKA"]
     await agree(running.client, "idle", partitions=PARTITIONS, clock="wall", definition="any")
-    await asyncio.to_thread(create, bootstrap, Topics("idle"), partitions=PARTITIONS)
+    await asyncio.to_thread(create_topics, bootstrap, Topics("idle"), partitions=PARTITIONS)
     await running.put("idle.com", await running.owned_by("cat"), "idle")
     code, output, error = await running.run("leave", "cat", "--json", RESEGMENT_PREFIX="idle")
     assert code == 0, error

@@ -16,10 +16,10 @@ from resegment.agents.batch import Message
 from resegment.schemas.state import decode_state, encode_state
 from resegment.settings import Settings
 from resegment.state.redis.keys import PartitionKeys
-from resegment.streams.kafka import topics as declared
+from resegment.streams.kafka import admin
+from resegment.streams.kafka.admin import TopicsUnavailable
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topic_reader import reading
-from resegment.streams.kafka.topics import TopicsUnavailable
 from resegment.streams.operations.ingest import send_replay
 from resegment.streams.prefix import StateLost
 from resegment.streams.worker.worker import Worker
@@ -108,7 +108,7 @@ async def test_a_lost_redis_is_noticed_and_rebuilt_from_the_log_without_routing_
         raise TopicsUnavailable(bootstrap, TimeoutError())
 
     with monkeypatch.context() as away:
-        away.setattr(declared, "create", refuse)
+        away.setattr(admin, "create_topics", refuse)
         with pytest.raises(TopicsUnavailable):
             async with worker(stack).running():
                 pass

@@ -33,9 +33,10 @@ from resegment.sources.providers.yc import read_files
 from resegment.state.partition_store import StoreUnavailable
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.heartbeat import read_workers
+from resegment.streams.kafka.admin import create_topics
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topic_reader import reading
-from resegment.streams.kafka.topics import Topic, Topics, create
+from resegment.streams.kafka.topics import Topic, Topics
 from resegment.streams.operations.ingest import send_replay
 from tests.integration.conftest import Stack, require_apache
 from tests.servers.workers import Workers, workers
@@ -264,7 +265,7 @@ async def test_servers_that_are_killed_and_come_back_change_nothing(tmp_path: Pa
 async def test_signals_take_and_keep_records_of_any_age(stack: Stack) -> None:
     topics = Topics(f"t{uuid.uuid4().hex[:8]}")
     forgetful = Topic(f"{topics.prefix}.forgetful", "what a retention of a week takes away")
-    await asyncio.to_thread(create, stack.bootstrap, [topics.signals, forgetful], partitions=1)
+    await asyncio.to_thread(create_topics, stack.bootstrap, [topics.signals, forgetful], partitions=1)
     instants = [parse_instant(text) for text in ("1990-01-01T00:00:00Z", "2045-01-01T00:00:00Z")]
     async with KafkaPublisher(stack.bootstrap) as publisher:
         await publisher.publish(

@@ -22,8 +22,9 @@ from resegment.schemas.partitioning import partition_of
 from resegment.streams.consumer.application import Application, create_app, running
 from resegment.streams.consumer.binding import Retry, bind
 from resegment.streams.consumer.config import ConsumerConfig
-from resegment.streams.kafka import topics as declared
+from resegment.streams.kafka import admin
 from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.kafka.topics import Topics
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -47,10 +48,10 @@ async def publisher(bootstrap: str) -> AsyncIterator[KafkaPublisher]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def topics(bootstrap: str) -> declared.Topics:
+async def topics(bootstrap: str) -> Topics:
     """Topics of a prefix of the test's own."""
-    topics = declared.Topics(f"t{next(NAMES)}")
-    await asyncio.to_thread(declared.create, bootstrap, topics, partitions=PARTITIONS)
+    topics = Topics(f"t{next(NAMES)}")
+    await asyncio.to_thread(admin.create_topics, bootstrap, topics, partitions=PARTITIONS)
     return topics
 
 
@@ -138,7 +139,7 @@ async def committed(app: Application, where: Where) -> int:
 
 
 async def test_all_records_of_all_topics_arrive_once_in_order_with_headers_and_times(
-    bootstrap: str, publisher: KafkaPublisher, topics: declared.Topics
+    bootstrap: str, publisher: KafkaPublisher, topics: Topics
 ) -> None:
     names = [topics.funding.name, topics.hiring.name, topics.signals.name]
     headers = (("ce_type", b"gtm.funding.v1"), ("ce_id", b"1"))
@@ -163,7 +164,7 @@ async def test_all_records_of_all_topics_arrive_once_in_order_with_headers_and_t
 
 
 async def test_a_batch_that_was_not_finished_is_seen_again_by_the_next_worker(
-    bootstrap: str, publisher: KafkaPublisher, topics: declared.Topics
+    bootstrap: str, publisher: KafkaPublisher, topics: Topics
 ) -> None:
     name, group = topics.signals.name, f"{topics.prefix}-again"
     await publisher.publish(numbered(name, 20))
@@ -185,7 +186,7 @@ async def test_a_batch_that_was_not_finished_is_seen_again_by_the_next_worker(
 
 
 async def test_a_batch_in_work_is_finished_and_committed_before_a_stop(
-    bootstrap: str, publisher: KafkaPublisher, topics: declared.Topics
+    bootstrap: str, publisher: KafkaPublisher, topics: Topics
 ) -> None:
     name, group = topics.signals.name, f"{topics.prefix}-finish"
     await publisher.publish(numbered(name, 5))
@@ -206,7 +207,7 @@ async def test_a_batch_in_work_is_finished_and_committed_before_a_stop(
 
 
 async def test_a_batch_that_fails_is_given_again_and_nothing_is_lost(
-    bootstrap: str, publisher: KafkaPublisher, topics: declared.Topics
+    bootstrap: str, publisher: KafkaPublisher, topics: Topics
 ) -> None:
     name = topics.signals.name
     await publisher.publish([m for p in range(PARTITIONS) for m in numbered(name, 50, p)])
@@ -227,7 +228,7 @@ async def test_a_batch_that_fails_is_given_again_and_nothing_is_lost(
 
 
 async def test_a_batch_that_fails_for_too_long_ends_in_the_fatal_call_and_is_not_skipped(
-    bootstrap: str, publisher: KafkaPublisher, topics: declared.Topics
+    bootstrap: str, publisher: KafkaPublisher, topics: Topics
 ) -> None:
     name, group = topics.signals.name, f"{topics.prefix}-fatal"
     await publisher.publish(numbered(name, 20))
@@ -251,7 +252,7 @@ async def test_a_batch_that_fails_for_too_long_ends_in_the_fatal_call_and_is_not
 
 
 async def test_a_batch_that_takes_too_long_is_broken_off_and_given_again(
-    bootstrap: str, publisher: KafkaPublisher, topics: declared.Topics
+    bootstrap: str, publisher: KafkaPublisher, topics: Topics
 ) -> None:
     name, group = topics.signals.name, f"{topics.prefix}-hanging"
     await publisher.publish(numbered(name, 5))
@@ -272,7 +273,7 @@ async def test_a_batch_that_takes_too_long_is_broken_off_and_given_again(
 
 
 async def test_reading_begins_where_the_position_hook_says_even_before_the_committed_offset(
-    bootstrap: str, publisher: KafkaPublisher, topics: declared.Topics
+    bootstrap: str, publisher: KafkaPublisher, topics: Topics
 ) -> None:
     name, group = topics.signals.name, f"{topics.prefix}-position"
     await publisher.publish(numbered(name, 30))
@@ -291,7 +292,7 @@ async def test_reading_begins_where_the_position_hook_says_even_before_the_commi
 
 
 async def test_without_an_offset_from_the_hook_reading_goes_on_where_it_was_committed(
-    bootstrap: str, publisher: KafkaPublisher, topics: declared.Topics
+    bootstrap: str, publisher: KafkaPublisher, topics: Topics
 ) -> None:
     name, group = topics.signals.name, f"{topics.prefix}-committed"
 
@@ -309,7 +310,7 @@ async def test_without_an_offset_from_the_hook_reading_goes_on_where_it_was_comm
 
 
 async def test_a_restarted_partition_is_read_again_from_its_position_and_its_old_batches_are_dropped(
-    bootstrap: str, publisher: KafkaPublisher, topics: declared.Topics
+    bootstrap: str, publisher: KafkaPublisher, topics: Topics
 ) -> None:
     name = topics.signals.name
     await publisher.publish([m for p in (0, 1) for m in numbered(name, 60, p)])
@@ -340,7 +341,7 @@ async def test_a_restarted_partition_is_read_again_from_its_position_and_its_old
 
 
 async def test_records_that_arrive_during_restarts_are_not_lost(
-    bootstrap: str, publisher: KafkaPublisher, topics: declared.Topics
+    bootstrap: str, publisher: KafkaPublisher, topics: Topics
 ) -> None:
     name = topics.signals.name
     seen = Seen()
@@ -365,7 +366,7 @@ async def test_records_that_arrive_during_restarts_are_not_lost(
 
 
 async def test_two_workers_share_the_partitions_and_one_takes_over_when_the_other_leaves(
-    bootstrap: str, publisher: KafkaPublisher, topics: declared.Topics
+    bootstrap: str, publisher: KafkaPublisher, topics: Topics
 ) -> None:
     name, group = topics.signals.name, f"{topics.prefix}-share"
     one, two = Seen(), Seen()
@@ -403,7 +404,7 @@ async def test_two_workers_share_the_partitions_and_one_takes_over_when_the_othe
 
 
 async def test_each_owned_partition_is_released_at_the_end(
-    bootstrap: str, publisher: KafkaPublisher, topics: declared.Topics
+    bootstrap: str, publisher: KafkaPublisher, topics: Topics
 ) -> None:
     name, released = topics.signals.name, list[Where]()
 
@@ -420,7 +421,7 @@ async def test_each_owned_partition_is_released_at_the_end(
 
 
 async def test_a_position_that_cannot_be_told_is_asked_again_and_holds_up_only_its_own_partition(
-    bootstrap: str, publisher: KafkaPublisher, topics: declared.Topics
+    bootstrap: str, publisher: KafkaPublisher, topics: Topics
 ) -> None:
     held, free = topics.signals.name, topics.outcomes.name
     await publisher.publish([*numbered(held, 3), *numbered(free, 3)])
@@ -443,7 +444,7 @@ async def test_a_position_that_cannot_be_told_is_asked_again_and_holds_up_only_i
 
 
 async def test_a_topic_whose_agent_stands_still_does_not_hold_up_the_others(
-    bootstrap: str, publisher: KafkaPublisher, topics: declared.Topics
+    bootstrap: str, publisher: KafkaPublisher, topics: Topics
 ) -> None:
     slow, quick = topics.workflow_commands.name, topics.signals.name
     await publisher.publish([m for p in range(PARTITIONS) for m in numbered(slow, 5000, p)])
@@ -467,7 +468,7 @@ async def test_a_topic_whose_agent_stands_still_does_not_hold_up_the_others(
 
 
 async def test_an_error_of_the_kafka_client_ends_the_application_visibly(
-    bootstrap: str, topics: declared.Topics, monkeypatch: pytest.MonkeyPatch
+    bootstrap: str, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with reading(bootstrap, f"{topics.prefix}-crash", [topics.signals.name], Seen()) as app:
 
@@ -480,7 +481,7 @@ async def test_an_error_of_the_kafka_client_ends_the_application_visibly(
 
 
 async def test_what_is_published_without_a_key_is_spread(
-    bootstrap: str, publisher: KafkaPublisher, topics: declared.Topics
+    bootstrap: str, publisher: KafkaPublisher, topics: Topics
 ) -> None:
     name, seen = topics.dead_letters.name, Seen()
     await publisher.publish([Message(name, None, b"x") for _ in range(8)])
@@ -491,9 +492,7 @@ async def test_what_is_published_without_a_key_is_spread(
     }
 
 
-async def test_more_than_fits_in_one_kafka_batch_keeps_its_order(
-    bootstrap: str, topics: declared.Topics
-) -> None:
+async def test_more_than_fits_in_one_kafka_batch_keeps_its_order(bootstrap: str, topics: Topics) -> None:
     name, seen = topics.signals.name, Seen()
     async with KafkaPublisher(bootstrap, idempotent=False, batch_bytes=2000) as publisher:
         await publisher.publish(numbered(name, 1000))
@@ -503,7 +502,7 @@ async def test_more_than_fits_in_one_kafka_batch_keeps_its_order(
 
 
 async def test_a_broker_that_gives_no_producer_ids_is_published_to_without_them(
-    bootstrap: str, topics: declared.Topics
+    bootstrap: str, topics: Topics
 ) -> None:
     name, seen = topics.signals.name, Seen()
     async with KafkaPublisher(bootstrap, idempotent=True) as publisher:
@@ -520,30 +519,28 @@ async def test_publishing_to_a_broker_that_is_away_fails_by_name(unused_tcp_port
 
 
 async def test_topics_are_made_once_with_their_retention_and_left_alone_after(bootstrap: str) -> None:
-    topics = declared.Topics(f"made{next(NAMES)}")
+    topics = Topics(f"made{next(NAMES)}")
     override = {topics.intent.name: timedelta(days=30)}
-    made = await asyncio.to_thread(declared.create, bootstrap, topics, partitions=3, retention=override)
-    again = await asyncio.to_thread(declared.create, bootstrap, topics, partitions=3)
+    made = await asyncio.to_thread(admin.create_topics, bootstrap, topics, partitions=3, retention=override)
+    again = await asyncio.to_thread(admin.create_topics, bootstrap, topics, partitions=3)
     assert made == sorted(topic.name for topic in topics)
     assert again == []
 
 
-async def test_a_topic_with_another_number_of_partitions_is_refused(
-    bootstrap: str, topics: declared.Topics
-) -> None:
-    with pytest.raises(declared.PartitionsDiffer, match="has 4 partitions, not 5"):
-        await asyncio.to_thread(declared.create, bootstrap, topics, partitions=5)
+async def test_a_topic_with_another_number_of_partitions_is_refused(bootstrap: str, topics: Topics) -> None:
+    with pytest.raises(admin.PartitionsDiffer, match="has 4 partitions, not 5"):
+        await asyncio.to_thread(admin.create_topics, bootstrap, topics, partitions=5)
 
 
 async def test_topics_of_a_broker_that_is_away_fail_by_name(unused_tcp_port: int) -> None:
-    with pytest.raises(declared.TopicsUnavailable):
+    with pytest.raises(admin.TopicsUnavailable):
         await asyncio.to_thread(
-            declared.create, f"127.0.0.1:{unused_tcp_port}", declared.Topics(), bootstrap_timeout_ms=500
+            admin.create_topics, f"127.0.0.1:{unused_tcp_port}", Topics(), bootstrap_timeout_ms=500
         )
 
 
 async def test_a_lone_event_is_handed_over_soon(
-    bootstrap: str, publisher: KafkaPublisher, topics: declared.Topics, capsys: pytest.CaptureFixture[str]
+    bootstrap: str, publisher: KafkaPublisher, topics: Topics, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name, seen, waits = topics.signals.name, Seen(), list[float]()
     async with reading(bootstrap, "lone", [name], seen) as app:

@@ -32,9 +32,10 @@ from resegment.sinks.webhook.endpoints import Endpoint, Target
 from resegment.sinks.webhook.signing import Secret
 from resegment.state.redis.webhooks import WebhookStates
 from resegment.streams.delivery.service import Deliveries, delivering, group_of
+from resegment.streams.kafka.admin import create_topics
 from resegment.streams.kafka.group_offsets import place
 from resegment.streams.kafka.publisher import KafkaPublisher
-from resegment.streams.kafka.topics import Topics, create
+from resegment.streams.kafka.topics import Topics
 from resegment.streams.operations.dead_letters import DeadLetter, read_dead_letters, retry_dead_letters
 from tests.integration.conftest import Stack
 from tests.servers.certificates import Authority
@@ -58,7 +59,7 @@ async def publisher(stack: Stack) -> AsyncIterator[KafkaPublisher]:
 def topics(stack: Stack) -> Topics:
     """Those of a prefix of the test's own."""
     topics = Topics(f"webhooks{next(NAMES)}")
-    create(stack.bootstrap, [topics.workflow_commands, topics.dead_letters], partitions=PARTITIONS)
+    create_topics(stack.bootstrap, [topics.workflow_commands, topics.dead_letters], partitions=PARTITIONS)
     return topics
 
 

@@ -17,8 +17,9 @@ import pytest
 from resegment.embedded.servers import Embedded, embedded
 from resegment.settings import Settings
 from resegment.sources.segments import load_definition
-from resegment.streams.kafka import topics
-from resegment.streams.kafka.topics import Topics, TopicsUnavailable
+from resegment.streams.kafka import admin
+from resegment.streams.kafka.admin import TopicsUnavailable
+from resegment.streams.kafka.topics import Topics
 from resegment.streams.worker.worker import Worker
 
 DEADLINE = 60.0
@@ -67,7 +68,7 @@ async def test_a_worker_makes_topics_that_keep_records_as_long_as_is_set(
         kept.update(retention)
         raise TopicsUnavailable(bootstrap, OSError("that is all"))
 
-    monkeypatch.setattr(topics, "create", create)
+    monkeypatch.setattr(admin, "create_topics", create)
     async with embedded(tmp_path) as servers:
         worker = Worker(
             Settings(prefix="kept", retention=timedelta(days=30)),

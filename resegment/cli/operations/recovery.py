@@ -118,7 +118,7 @@ async def _rebuild(servers: ServerOptions, segments: str | None) -> int:
     from resegment.state.redis.partition import PartitionStore
     from resegment.state.redis.reader import PrefixReader
     from resegment.streams.heartbeat import read_workers
-    from resegment.streams.kafka.admin import identify
+    from resegment.streams.kafka.admin import read_topic_id
     from resegment.streams.kafka.connectivity import check_access
     from resegment.streams.kafka.security import secure_kafka
     from resegment.streams.kafka.topics import Topics
@@ -139,7 +139,7 @@ async def _rebuild(servers: ServerOptions, segments: str | None) -> int:
             if await reader.position(number) is not None:
                 raise replaying.NotEmpty(number)
         await check_access(connection.bootstrap, security)
-        log = await asyncio.to_thread(identify, connection.bootstrap, topics.signals.name, **security)
+        log = await asyncio.to_thread(read_topic_id, connection.bootstrap, topics.signals.name, **security)
         source = replaying.Source(connection.bootstrap, topics, security)
         announced = await replaying.read_announced(source)
         ends = await replaying.check_complete(source)
@@ -207,18 +207,20 @@ async def _restore_routing(
     from resegment.state.redis.owners import OwnerStore
     from resegment.state.redis.partition import PartitionStore
     from resegment.state.redis.reader import PrefixReader
-    from resegment.streams.kafka.admin import identify, join_logs
+    from resegment.streams.kafka.admin import join_topic_ids, read_topic_id
     from resegment.streams.recovery.restore_routing import Taken, restore_partition
 
     policy = Policy(definition)
     both = source.topics.segment_changes.name, source.topics.routing_events.name
-    ids = [await asyncio.to_thread(identify, source.bootstrap, one, **source.security) for one in both]
+    ids = [await asyncio.to_thread(read_topic_id, source.bootstrap, one, **source.security) for one in both]
     reader = PrefixReader(client, prefix, partitions)
     taken: Taken = {}
     for number in range(partitions):
         store = PartitionStore(client, prefix, number, stage="router")
         owned = OwnedPartition(number, store, EnrollmentMachine(policy))
-        taken |= await restore_partition(owned, policy, source, prefix, reader.states, log=join_logs(*ids))
+        taken |= await restore_partition(
+            owned, policy, source, prefix, reader.states, log=join_topic_ids(*ids)
+        )
     await OwnerStore(client, prefix).recount(taken, ())
 
 
