@@ -1,4 +1,4 @@
-"""Why Kafka turns a client away: clients retry without a word where a certificate or password is wrong."""
+"""Find out why Kafka rejects a client: with a wrong certificate or password, clients retry silently."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from aiokafka.errors import (
 from resegment.errors import FatalError
 
 PATIENCE: Final = 5.0
-"""Seconds that a broker may take to greet."""
+"""Seconds that a broker may take to answer."""
 
 
 class KafkaRefused(FatalError):
-    """Brokers were reached, and none of them lets this client in: `problem` says why."""
+    """Brokers were reached, and none of them accepts this client; `problem` says why."""
 
     def __init__(self, broker: str, problem: str, remedy: str) -> None:
         super().__init__(f"Kafka at {broker}: {problem}", remedy=remedy)
@@ -30,7 +30,7 @@ class KafkaRefused(FatalError):
 
 
 async def check_access(bootstrap: str, security: Mapping[str, Any]) -> None:
-    """Raise KafkaRefused where brokers answer and none lets the client in; one that is away is no refusal.
+    """Raise KafkaRefused if brokers answer and none accepts the client; a broker that is down does not count.
 
     `security` is what aiokafka takes.
     """
@@ -51,7 +51,7 @@ async def check_access(bootstrap: str, security: Mapping[str, Any]) -> None:
 
 
 async def find_refusal(bootstrap: str, security: Mapping[str, Any]) -> str | None:
-    """Why no broker lets the client in, in words; None where that is not what is wrong."""
+    """Return why no broker accepts the client; None if that is not the problem."""
     try:
         await check_access(bootstrap, security)
     except KafkaRefused as refusal:
@@ -65,7 +65,7 @@ def _explain(broker: str, error: Exception, security: Mapping[str, Any]) -> Kafk
         return KafkaRefused(
             broker,
             f"the broker's certificate is not accepted: {error.verify_message}",
-            "Check RESEGMENT_KAFKA_CA, and that the certificate is valid and bears the name in RESEGMENT_KAFKA.",
+            "Check RESEGMENT_KAFKA_CA, and that the certificate is valid and has the host name in RESEGMENT_KAFKA.",
         )
     if isinstance(error, ssl.SSLError):
         return KafkaRefused(
@@ -74,7 +74,7 @@ def _explain(broker: str, error: Exception, security: Mapping[str, Any]) -> Kafk
     if isinstance(error, UnsupportedSaslMechanismError | IllegalSaslStateError):
         return KafkaRefused(
             broker,
-            f"this listener takes no users by {security.get('sasl_mechanism')}",
+            f"this listener does not support SASL {security.get('sasl_mechanism')}",
             "Check the port in RESEGMENT_KAFKA, and RESEGMENT_KAFKA_SASL.",
         )
     if isinstance(error, AuthenticationFailedError | SaslAuthenticationFailed):
@@ -84,12 +84,12 @@ def _explain(broker: str, error: Exception, security: Mapping[str, Any]) -> Kafk
             "Check RESEGMENT_KAFKA_USERNAME and RESEGMENT_KAFKA_PASSWORD_FILE.",
         )
     if isinstance(error, ConnectionResetError | EOFError) or (
-        # an OSError of its own: nobody listens, or the name is unknown
+        # a plain OSError means that nothing listens there, or that the name is unknown
         isinstance(error, KafkaError) and not isinstance(error, OSError)
     ):
         return KafkaRefused(
             broker,
-            f"the broker ended the connection at once, which this client opened with {protocol}",
-            "Does this listener speak that? Does it ask for a client certificate (RESEGMENT_KAFKA_CERT and _KEY)?",
+            f"the broker closed the connection at once; this client opened it with {protocol}",
+            "Does this listener speak that protocol? Does it require a client certificate (RESEGMENT_KAFKA_CERT and _KEY)?",
         )
     return None

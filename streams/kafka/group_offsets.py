@@ -1,4 +1,4 @@
-"""How a consumer group gets its place in a topic, committed before anything is read, and how a member leaves it."""
+"""Commit where a consumer group begins in a topic before it reads anything, and let a member leave the group."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ LEAVING = 1.0
 async def place(
     bootstrap: str, topic: str, group: str, *, earliest: bool, security: Mapping[str, Any]
 ) -> bool:
-    """Let a group that has no place yet begin at the end of each partition, or where it begins; False: no topic yet.
+    """Commit a start for a group that has none: the end of each partition, or its beginning if `earliest`.
 
-    The place is committed at once: what is written from now on is the group's, come what may.
-    Raises TopicUnreadable, KafkaError or TimeoutError.
+    The group receives everything that is written from now on, whatever happens next. Return False if the topic does
+    not exist yet. Raises TopicUnreadable, KafkaError or TimeoutError.
     """
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
@@ -35,16 +35,16 @@ async def place(
     )
     try:
         await consumer.start()
-        if topic not in await consumer.topics():  # to ask for one that does not exist may create it
+        if topic not in await consumer.topics():  # asking for a topic that does not exist may create it
             return False
         async with reading(bootstrap, topic, security=security) as reader:
             ends = await reader.ends()
-        # once only: the client's coordinator takes a second assignment ill while it looks for the group's broker
+        # only once: the client's coordinator fails on a second assignment while it looks for the group's broker
         consumer.assign([TopicPartition(topic, number) for number in sorted(ends)])
         fresh = [tp for tp in consumer.assignment() if await consumer.committed(tp) is None]
         if fresh:
             begins = await consumer.beginning_offsets(fresh) if earliest else {}
-            with suppress(CommitFailedError):  # another process was faster, and is at work by now
+            with suppress(CommitFailedError):  # another process was faster, and already reads
                 async with asyncio.timeout(PATIENCE):
                     await consumer.commit({tp: begins.get(tp, ends[tp.partition]) for tp in fresh})
         return True
@@ -53,16 +53,14 @@ async def place(
 
 
 async def leave(consumer: AIOKafkaConsumer) -> None:
-    """Leave the group and let go of the connections, within LEAVING seconds and some, whatever the broker does."""
+    """Leave the group and close the connections, within about LEAVING seconds, whatever the broker does."""
     coordinator = consumer._coordinator
     if getattr(coordinator, "generation", None) == 0:
-        # Tansu counts generations from 0, where aiokafka takes it that there is nothing to leave
+        # Tansu counts generations from 0, where aiokafka believes that there is nothing to leave
         coordinator.generation = 1
-    # Not cancelled and awaited: the client may swallow that, and then wait for its broker after all.
+    # Not canceled and awaited: the client may swallow that and keep waiting for its broker.
     stopping = asyncio.create_task(consumer.stop())
-    stopping.add_done_callback(
-        lambda task: task.cancelled() or task.exception()
-    )  # its failure matters to nobody
+    stopping.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody needs its error
     await asyncio.wait({stopping}, timeout=LEAVING)
     if stopping.done():
         return

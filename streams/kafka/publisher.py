@@ -1,4 +1,4 @@
-"""Publishes messages to Kafka in batches and knows which were acknowledged."""
+"""Publish messages to Kafka in batches, and wait until all are acknowledged."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 
 
 class KafkaPublisher:
-    """A `Publisher` by its own producer: `acks=all`, idempotent where the broker can.
+    """A `Publisher` with its own producer: `acks=all`, and idempotent where the broker supports it.
 
     `timeout` bounds a whole `publish`, in seconds; `security` is what aiokafka takes (`security_protocol`,
-    `ssl_context`, `sasl_*`). After a failure the next `publish` begins with a new producer, so no sequence
-    number of the failed one stands in the way.
+    `ssl_context`, `sasl_*`). After a failure the next `publish` begins with a new producer, so that sequence
+    numbers of the failed one cannot get in the way.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class KafkaPublisher:
             raise PublishFailed((), error) from error
 
     async def stop(self) -> None:
-        """Let go of the connections; what `publish` returned for is already acknowledged."""
+        """Close the connections. Everything for which `publish` returned is already acknowledged."""
         producer, self._producer = self._producer, None
         if producer is not None:
             await _discard(producer)
@@ -121,7 +121,7 @@ class KafkaPublisher:
                 batch.append(timestamp=timestamp, key=key, value=value, headers=given)
                 built.append((target, batch))
         for _, batch in built:
-            batch.close()  # else messages of another sender could slip in
+            batch.close()  # otherwise messages of another caller could slip in
         return built
 
     async def _ready(self) -> AIOKafkaProducer:
@@ -149,7 +149,7 @@ class KafkaPublisher:
 
 
 async def _discard(producer: AIOKafkaProducer) -> None:
-    # stop() first waits for all batches, which never ends while the broker is away
+    # stop() first waits for all batches, which never ends while the broker is down
     with suppress(KafkaError, TimeoutError):
         await asyncio.wait_for(producer.stop(), 1.0)
     await producer.client.close()

@@ -1,4 +1,4 @@
-"""TLS and SASL for Kafka, from settings to what each client takes."""
+"""Turn settings for TLS and SASL into the arguments that Kafka clients take."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from resegment.settings import InsecureSettings, Settings, read_secret
 
 @dataclass(frozen=True)
 class KafkaSecurity:
-    """How to reach Kafka; plain text by default."""
+    """How to connect to Kafka: plain text by default."""
 
     ssl_context: ssl.SSLContext | None = None
     mechanism: str | None = None
@@ -21,12 +21,12 @@ class KafkaSecurity:
 
     @property
     def protocol(self) -> str:
-        """As Kafka names it."""
+        """The security protocol, as Kafka names it."""
         transport = "PLAINTEXT" if self.ssl_context is None else "SSL"
         return transport if self.mechanism is None else f"SASL_{transport}"
 
     def clients(self) -> dict[str, Any]:
-        """What aiokafka and kafka-python take alike."""
+        """Return the arguments that aiokafka and kafka-python share."""
         given: dict[str, Any] = {"security_protocol": self.protocol}
         if self.ssl_context is not None:
             given["ssl_context"] = self.ssl_context
@@ -40,14 +40,14 @@ class KafkaSecurity:
 
 
 def secure_kafka(settings: Settings) -> KafkaSecurity:
-    """Raises InsecureSettings, also for SASL without TLS unless `kafka_allow_plaintext_sasl` asks for it."""
+    """Read the settings. Raises InsecureSettings, also for SASL without TLS unless `kafka_allow_plaintext_sasl` is on."""
     password = read_secret("kafka_password", settings.kafka_password, settings.kafka_password_file)
     context = None
     if settings.kafka_tls:
         context = _context("kafka", settings.kafka_ca, settings.kafka_cert, settings.kafka_key)
     elif settings.kafka_ca or settings.kafka_cert:
         raise InsecureSettings(
-            "kafka_ca or kafka_cert is given without kafka_tls", remedy="Set RESEGMENT_KAFKA_TLS=true."
+            "kafka_ca or kafka_cert is set without kafka_tls", remedy="Set RESEGMENT_KAFKA_TLS=true."
         )
     if settings.kafka_sasl is None:
         return KafkaSecurity(context)
@@ -59,7 +59,7 @@ def secure_kafka(settings: Settings) -> KafkaSecurity:
     if context is None and not settings.kafka_allow_plaintext_sasl:
         raise InsecureSettings(
             "SASL without TLS would send the password in plain text",
-            remedy="Set RESEGMENT_KAFKA_TLS=true, or RESEGMENT_KAFKA_ALLOW_PLAINTEXT_SASL=true where the network is yours.",
+            remedy="Set RESEGMENT_KAFKA_TLS=true, or RESEGMENT_KAFKA_ALLOW_PLAINTEXT_SASL=true on a network that you trust.",
         )
     return KafkaSecurity(context, settings.kafka_sasl, settings.kafka_username, password)
 

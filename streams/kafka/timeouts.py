@@ -1,4 +1,4 @@
-"""How fast a member of a consumer group is missed, and how long it waits for records: by the broker that it is on."""
+"""Timeouts of a consumer group's members, which depend on the broker: the embedded one behaves differently."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Pace(NamedTuple):
 
 
 def pace_of(settings: Settings) -> Pace:
-    """The embedded broker answers the first join after half the session timeout, and polls for records itself."""
+    """Return the timeouts: the embedded broker answers the first join after half the session timeout, and polls."""
     if settings.kafka is None:
         return Pace(6.0, 2.0, 0.04)
     return Pace(settings.session_timeout, min(3.0, settings.session_timeout / 3), 0.1)

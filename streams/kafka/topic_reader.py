@@ -1,4 +1,4 @@
-"""Reads a topic as people look at it: from somewhere to its end, then on; it commits nothing and joins no group."""
+"""Read a topic from some offset to its end, and then follow it, without joining a group or committing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from resegment.errors import TransientError
 from resegment.streams.kafka.connectivity import find_refusal
 
 POLL_MS = 200
-"""How long one question for records may wait."""
+"""How long one request for records may wait, in milliseconds."""
 
 
 class TopicUnreadable(TransientError):
-    """The topic does not exist, or its brokers do not answer: `problem` says which."""
+    """The topic does not exist, or its brokers do not answer; `problem` says which."""
 
     def __init__(self, topic: str, bootstrap: str, problem: str) -> None:
         super().__init__(
@@ -29,7 +29,7 @@ class TopicUnreadable(TransientError):
 
 
 class TopicReader:
-    """Some partitions of one topic, read once to the end and then followed. Raises `TopicUnreadable`."""
+    """Some partitions of one topic, read once to the end and then followed. Raises TopicUnreadable."""
 
     def __init__(self, consumer: AIOKafkaConsumer, topic: str, bootstrap: str, patience: float) -> None:
         self._consumer, self._topic = consumer, topic
@@ -37,11 +37,11 @@ class TopicReader:
         self._tps: list[TopicPartition] = []
         self._begins: dict[TopicPartition, int] = {}
         self.skipped = 0
-        """Older records that `to_end` left out."""
+        """The number of older records that `to_end` left out."""
 
     async def begin(self, partitions: Collection[int] | None) -> None:
         """Find the topic's partitions and their beginnings."""
-        # all topics: to ask for one that does not exist may create it
+        # list all topics: asking for one that does not exist may create it
         if self._topic not in await self._consumer.topics():
             raise TopicUnreadable(self._topic, self._bootstrap, "there is no such topic")
         first = TopicPartition(self._topic, 0)
@@ -57,18 +57,18 @@ class TopicReader:
 
     @property
     def oldest(self) -> int:
-        """The least offset that is still there, of all partitions."""
+        """The smallest offset that still exists, over all partitions."""
         return min(self._begins.values(), default=0)
 
     @property
     def newest_beginning(self) -> int:
-        """The greatest offset at which a partition begins: 0 where nothing was ever removed."""
+        """The largest offset at which a partition begins: 0 if nothing was ever removed."""
         return max(self._begins.values(), default=0)
 
     async def to_end(self, last: int | None = None) -> AsyncIterator[Sequence[ConsumerRecord]]:
-        """The records of each partition in order, up to where it ended when asked.
+        """Yield the records of each partition in order, up to its end at the time of the call.
 
-        `last` leaves out all but so many of each partition.
+        `last` leaves out all but that many of each partition.
         """
         ends = await self._find_ends()
         left = {}
@@ -87,7 +87,7 @@ class TopicReader:
                 inside = [record for record in records if record.offset < left[tp]]
                 if inside:
                     yield inside
-                if len(inside) < len(records):  # what came later is left to `follow`
+                if len(inside) < len(records):  # `follow` reads what came later
                     self._consumer.seek(tp, left[tp])
             for tp, end in list(left.items()):
                 if await self._consumer.position(tp) >= end:
@@ -95,20 +95,20 @@ class TopicReader:
             self._check_patience(since)
 
     async def follow(self) -> AsyncIterator[Sequence[ConsumerRecord]]:
-        """What comes after that, as it comes; never ends."""
+        """Yield what comes after that, as it comes; never end."""
         while True:
             fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
             for records in fetched.values():
                 yield records
 
     async def ends(self) -> dict[int, int]:
-        """Where each partition ends: the offset of the record that comes next."""
+        """Return where each partition ends: the offset of the next record."""
         return {tp.partition: end for tp, end in (await self._find_ends()).items()}
 
     async def _find_ends(self) -> dict[TopicPartition, int]:
-        """Where each partition ends: fetch responses tell it rightly.
+        """Return where each partition ends, as fetch responses say.
 
-        ListOffsets of the embedded broker tells one more than the base of the last batch.
+        The embedded broker's answer to ListOffsets is only the base of the last batch plus one.
         """
         told = await self._consumer.end_offsets(self._tps)
         for tp in self._tps:
@@ -121,12 +121,12 @@ class TopicReader:
 
     def _check_patience(self, since: float) -> None:
         if time.monotonic() - since > self._patience:
-            problem = f"nothing came for {self._patience:.0f} s"
+            problem = f"no answer for {self._patience:.0f} s"
             raise TopicUnreadable(self._topic, self._bootstrap, problem)
 
 
 async def has_records(bootstrap: str, topic: str, *, security: Mapping[str, Any] | None = None) -> bool:
-    """Whether anything was ever written to the topic. Raises TopicUnreadable."""
+    """Return whether anything was ever written to the topic. Raises TopicUnreadable."""
     async with reading(bootstrap, topic, security=security) as reader:
         return any((await reader.ends()).values())
 
@@ -140,7 +140,7 @@ async def reading(
     patience: float = 20.0,
     security: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[TopicReader]:
-    """A reader of the topic, of all its partitions or some; `patience`: seconds that a broker may be silent."""
+    """Open a reader of all or some partitions of a topic; `patience`: how many seconds a broker may be silent."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         group_id=None,

@@ -337,9 +337,9 @@ def refusals(place: Place) -> dict[str, tuple[Given, str]]:
         "no client certificate": ({**place.tls, "kafka": place.kafka.at("mutual")}, "RESEGMENT_KAFKA_CERT"),
         "a mechanism that is off": (
             {**user, "kafka_sasl": "SCRAM-SHA-256"},
-            "takes no users by SCRAM-SHA-256",
+            "does not support SASL SCRAM-SHA-256",
         ),
-        "users where nobody is asked": ({**user, "kafka": place.kafka.at("tls")}, "takes no users by"),
+        "users where nobody is asked": ({**user, "kafka": place.kafka.at("tls")}, "does not support SASL"),
         "no TLS where it is spoken": (
             {"kafka": place.kafka.at("tls"), "redis": place.redis.url},
             "which this client opened with PLAINTEXT",
