@@ -17,7 +17,14 @@ from resegment.agents.batch import Batch, Message, Record
 from resegment.errors import PartitionLost
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.times import NEVER
-from resegment.state.partition_store import Commit, Committed, OutboxEntry, PartitionStore, Position
+from resegment.state.partition_store import (
+    Commit,
+    Committed,
+    OutboxEntry,
+    PartitionStore,
+    Position,
+    StateMissing,
+)
 
 DUE_SLICE = 250
 """How many due accounts one commit decides at the most, so that live events wait for no more than that."""
@@ -138,16 +145,19 @@ class OwnedPartition(Generic[A]):
 
     # Taking and losing
 
-    async def take(self, log: str) -> int:
+    async def take(self, log: str, *, known: bool = False) -> int:
         """Take the fence and the position; the offset to read from is returned.
 
         That is one before the position, so that the record there can be held against what was committed.
         `log` names this incarnation of the topic: where it is another than the one committed, the topic is
-        new and is read from its beginning, with the clock kept.
+        new and is read from its beginning, with the clock kept. `known`: the partition has committed before.
+        Raises StateMissing where what it committed is gone, StoreUnavailable.
         """
         async with self.lock:
             self.forget()
             claim = await self.store.claim()
+            if claim.missing or (known and claim.position is None):
+                raise StateMissing(self.number, claim.missing)
             self._log = log
             position = claim.position or Position(log=log)
             if position.log != log:

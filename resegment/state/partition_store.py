@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from resegment.errors import PartitionLost, TransientError
+from resegment.errors import FatalError, PartitionLost, TransientError
 
 
 class Fenced(PartitionLost):
@@ -23,6 +23,18 @@ class RolledBack(PartitionLost):
     def __init__(self, partition: int) -> None:
         super().__init__(f"the state of partition {partition} is not the one that was written last")
         self.partition = partition
+
+
+class StateMissing(FatalError):
+    """The store has lost all or a part of what a partition committed. To continue would decide everything again."""
+
+    def __init__(self, partition: int, missing: Sequence[str] = ()) -> None:
+        what = f" ({', '.join(missing)})" if missing else ""
+        super().__init__(
+            f"Redis has lost the state of partition {partition}{what}",
+            remedy=f"Run `resegment rebuild --partition {partition}`. Workers may keep running: the partition waits.",
+        )
+        self.partition, self.missing = partition, tuple(missing)
 
 
 class StoreUnavailable(TransientError):
@@ -49,10 +61,14 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the taker of a partition gets: its fence, and where to go on (None: nothing was ever written)."""
+    """What the taker of a partition gets: its fence, and where to continue (None: nothing is there).
+
+    `missing` names the parts of the partition that were written and are gone.
+    """
 
     fence: int
     position: Position | None
+    missing: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from resegment.embedded.servers import RedisServer
 from resegment.state.memory import partition as memory
 from resegment.state.partition_store import PartitionStore
 from resegment.state.redis import partition as redis
+from resegment.state.redis.keys import PartitionKeys
 
 Open = Callable[[int], PartitionStore]
 """Opens a partition, once more if need be, as another worker does."""
@@ -40,6 +41,14 @@ class InMemory:
 
     async def keep(self) -> None:
         self._kept = {number: _copied(one) for number, one in self._partitions.items()}
+
+    async def lose(self, partition: int, part: str) -> None:
+        one = self._partitions[partition]
+        if part == "meta":
+            one.position = None
+        else:
+            getattr(one, part).clear()
+            one.has_outbox = one.has_outbox and part != "outbox"
 
     async def roll_back(self) -> None:
         for number, kept in self._kept.items():
@@ -69,6 +78,9 @@ class InRedis:
             await self._client.delete(*keys)
         for key, value in self._kept.items():
             await self._client.restore(key, 0, value)
+
+    async def lose(self, partition: int, part: str) -> None:
+        await self._client.delete(getattr(PartitionKeys.of(self._prefix, partition), part))
 
     async def _keys(self) -> list[bytes]:
         return [key async for key in self._client.scan_iter(f"*{self._prefix}*")]

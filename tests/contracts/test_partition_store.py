@@ -258,3 +258,34 @@ async def test_partitions_share_nothing(store: PartitionStore, open_store: Open)
     other = open_store(1)
     assert await everything(other) == ([None, None, None], [], {})
     assert (await other.claim()).position is None
+
+
+PARTS = ("accounts", "deadlines", "outbox", "sizes")
+
+
+@pytest.mark.parametrize("part", [*PARTS, "meta"])
+async def test_a_claim_names_the_part_of_a_partition_that_is_gone(
+    store: PartitionStore, open_store: Open, server: Server, part: str
+) -> None:
+    await store.commit(await take(store))
+    assert (await open_store(0).claim()).missing == []
+    await server.lose(0, part)
+    assert (await open_store(0).claim()).missing == [part]
+
+
+@pytest.mark.parametrize("part", PARTS)
+async def test_no_commit_is_written_over_a_part_that_is_gone(
+    store: PartitionStore, open_store: Open, server: Server, part: str
+) -> None:
+    whole = await take(store)
+    await store.commit(whole)
+    await server.lose(0, part)
+    with pytest.raises(RolledBack):
+        await store.commit(after(whole, states=[("acme.com", b"from nothing")]))
+    assert await open_store(0).read(["acme.com"]) == [None if part == "accounts" else b"\x00\xff"]
+
+
+async def test_published_entries_are_no_part_that_is_gone(store: PartitionStore, open_store: Open) -> None:
+    committed = await store.commit(await take(store))
+    await store.acknowledge([str(committed.outbox_id)])
+    assert (await open_store(0).claim()).missing == []

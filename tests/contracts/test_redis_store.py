@@ -68,3 +68,16 @@ async def test_a_server_without_memory_left_refuses_the_whole_commit(redis_url: 
         assert await store.read(["acme.com"]) == [None]
         assert await store.outbox(None, 1) == []
         await store.check(fence, 0)
+
+
+async def test_commits_of_a_version_that_keeps_no_counts_are_not_taken_for_a_loss(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        store = PartitionStore(client, "older", 0)
+        fence = (await store.claim()).fence
+        await store.commit(Commit(fence, Position(commit=1), [("acme.com", b"one")]))
+        await client.hset(store.keys.accounts, "other.com", b"two")  # type: ignore[misc]
+        await client.hset(store.keys.meta, "commit", 2)  # type: ignore[misc]
+        claim = await store.claim()
+        assert (claim.missing, claim.position and claim.position.commit) == ([], 2)
+        await store.commit(Commit(claim.fence, Position(commit=3), [("third.com", b"three")]))
+        assert (await store.claim()).missing == []

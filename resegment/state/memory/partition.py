@@ -27,7 +27,11 @@ class Memory:
     deadlines: dict[str, int] = field(default_factory=dict)
     outbox: dict[str, bytes] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
+    has_outbox: bool = False
+    """Whether anything was ever put into the outbox."""
     last_outbox: str | None = None
+    kept: dict[str, int] = field(default_factory=dict)
+    """How much each part held after the last commit."""
     clock: Iterator[int] = field(default_factory=lambda: count(1), compare=False)
     """Stands for the server's clock, which goes on where all else is rolled back."""
 
@@ -40,7 +44,22 @@ class PartitionStore:
 
     async def claim(self) -> Claim:
         self.memory.fence = max(self.memory.fence + 1, next(self.memory.clock))
-        return Claim(self.memory.fence, self.memory.position)
+        return Claim(self.memory.fence, self.memory.position, self._missing())
+
+    def _missing(self) -> list[str]:
+        there = self._count()
+        if self.memory.position is None:
+            return ["meta"] if any(there.values()) else []
+        return [name for name, count in self.memory.kept.items() if there[name] != count]
+
+    def _count(self) -> dict[str, int]:
+        memory = self.memory
+        return {
+            "accounts": len(memory.accounts),
+            "deadlines": len(memory.deadlines),
+            "outbox": int(memory.has_outbox),
+            "sizes": len(memory.sizes),
+        }
 
     async def read(self, accounts: Sequence[str]) -> list[bytes | None]:
         return [self.memory.accounts.get(name) for name in accounts]
@@ -50,7 +69,7 @@ class PartitionStore:
         last = memory.position.commit if memory.position else 0
         if memory.fence != commit.fence:
             raise Fenced(self.partition)
-        if last not in (number, number - 1):
+        if last not in (number, number - 1) or (last == number - 1 and memory.position and self._missing()):
             raise RolledBack(self.partition)
         if last == number - 1:
             self._apply(commit)
@@ -72,7 +91,9 @@ class PartitionStore:
         if commit.outbox is not None:
             memory.last_outbox = f"{commit.position.commit}-0"
             memory.outbox[memory.last_outbox] = commit.outbox
+            memory.has_outbox = True
         memory.position = commit.position
+        memory.kept = self._count()
 
     async def check(self, fence: int, commit: int) -> None:
         if self.memory.fence != fence:

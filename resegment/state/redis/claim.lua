@@ -1,8 +1,23 @@
 -- A fence that is greater than the last one, and greater than one that a lost or later state of the server gave out:
--- the clock goes on where the state is rolled back.
--- KEYS: meta
+-- the clock continues where the state is rolled back. Returns it, and the names of the keys whose content is gone.
+-- KEYS: meta, accounts, deadlines, outbox, sizes
+local meta = redis.call('HMGET', KEYS[1], 'fence', 'commit', 'kept')
 local now = redis.call('TIME')
-local last = tonumber(redis.call('HGET', KEYS[1], 'fence') or '0')
-local fence = string.format('%.0f', math.max(last + 1, now[1] * 1000000 + now[2]))
+local fence = string.format('%.0f', math.max(tonumber(meta[1] or '0') + 1, now[1] * 1000000 + now[2]))
+local there = {redis.call('HLEN', KEYS[2]), redis.call('ZCARD', KEYS[3]), redis.call('EXISTS', KEYS[4]),
+  redis.call('HLEN', KEYS[5])}
+local names, missing = {'accounts', 'deadlines', 'outbox', 'sizes'}, {}
+if not meta[2] then
+  for i = 1, 4 do
+    if there[i] > 0 then missing = {'meta'} end
+  end
+elseif meta[3] then
+  -- a version of the project that keeps no such record may have committed since
+  local kept = {}
+  for number in meta[3]:gmatch('%d+') do kept[#kept + 1] = tonumber(number) end
+  for i = 1, 4 do
+    if kept[1] == tonumber(meta[2]) and kept[i + 1] ~= there[i] then missing[#missing + 1] = names[i] end
+  end
+end
 redis.call('HSET', KEYS[1], 'fence', fence)
-return fence
+return {fence, missing}

@@ -1,15 +1,20 @@
--- One batch of one partition, as one. All that can fail is checked before anything is written.
+-- One batch of one partition, as one. All that can fail is checked before anything is written. `kept` says how much
+-- the other keys hold after the commit: where they hold another amount before the next one, something else emptied them.
 -- KEYS: meta, accounts, deadlines, outbox, sizes
 -- ARGV: fence, commit, offset, timestamp, digest, log, clock, due_limit, changes, outbox ('' for none),
 --       number of states, number of deadlines set, of deadlines removed, of sizes, side offset, then these flat
-local meta = redis.call('HMGET', KEYS[1], 'fence', 'commit', 'outbox_id')
+local meta = redis.call('HMGET', KEYS[1], 'fence', 'commit', 'outbox_id', 'kept')
 local fence, number = ARGV[1], tonumber(ARGV[2])
 if meta[1] ~= fence then return {'FENCED'} end
+local function kept(commit)
+  return table.concat({commit, redis.call('HLEN', KEYS[2]), redis.call('ZCARD', KEYS[3]),
+    redis.call('EXISTS', KEYS[4]), redis.call('HLEN', KEYS[5])}, ' ')
+end
 local last = tonumber(meta[2] or '0')
 local outbox_id = ''
 if last == number then
   outbox_id = meta[3] or ''
-elseif last ~= number - 1 then
+elseif last ~= number - 1 or (meta[4] and meta[4]:match('^%d+') == meta[2] and meta[4] ~= kept(meta[2])) then
   return {'ROLLED BACK'}
 else
   local from = 16
@@ -32,7 +37,7 @@ else
     outbox_id = redis.call('XADD', KEYS[4], '*', 'p', ARGV[10], 'n', ARGV[9])
   end
   redis.call('HSET', KEYS[1], 'commit', ARGV[2], 'offset', ARGV[3], 'timestamp', ARGV[4], 'digest', ARGV[5],
-    'log', ARGV[6], 'clock', ARGV[7], 'outbox_id', outbox_id, 'side', ARGV[15])
+    'log', ARGV[6], 'clock', ARGV[7], 'outbox_id', outbox_id, 'side', ARGV[15], 'kept', kept(ARGV[2]))
 end
 local first = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
 local due, states = {}, {}

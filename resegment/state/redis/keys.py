@@ -19,6 +19,11 @@ class PartitionKeys:
     outbox: str
     sizes: str
 
+    @property
+    def all(self) -> tuple[str, str, str, str, str]:
+        """Every key, in the order in which the scripts take them."""
+        return self.meta, self.accounts, self.deadlines, self.outbox, self.sizes
+
     @classmethod
     def of(cls, prefix: str, partition: int, stage: Stage = "segmenter") -> PartitionKeys:
         tag = f"rs:{{{prefix}.{partition}}}{':route' if stage == 'router' else ''}"

@@ -45,9 +45,10 @@ class PartitionStore:
 
     async def claim(self) -> Claim:
         with answering("claim the partition"):
-            fence = await load_script("claim").run(self._client, 1, self.keys.meta)
+            fence, missing = await load_script("claim").run(self._client, 5, *self.keys.all)
             answer: Any = self._client.hmget(self.keys.meta, list(POSITION_FIELDS))
-            return Claim(int(fence), decode_position(await answer))
+            names = [name.decode() for name in missing]
+            return Claim(int(fence), decode_position(await answer), names)
 
     async def read(self, accounts: Sequence[str]) -> list[bytes | None]:
         if not accounts:
@@ -59,9 +60,7 @@ class PartitionStore:
 
     async def commit(self, commit: Commit) -> Committed:
         with answering("commit"), self._timed():
-            keys = self.keys
-            names = (keys.meta, keys.accounts, keys.deadlines, keys.outbox, keys.sizes)
-            answer = await load_script("commit").run(self._client, 5, *names, *_arguments(commit))
+            answer = await load_script("commit").run(self._client, 5, *self.keys.all, *_arguments(commit))
         verdict = answer[0]
         if verdict == b"FENCED":
             raise Fenced(self.partition)
@@ -90,6 +89,11 @@ class PartitionStore:
         with answering("read segment sizes"):
             answer: Any = self._client.hgetall(self.keys.sizes)
             return {name.decode(): int(size) for name, size in (await answer).items()}
+
+    async def clear(self) -> None:
+        """Delete all that is kept of the partition. Raises StoreUnavailable."""
+        with answering("clear the partition"):
+            await self._client.delete(*self.keys.all)
 
     async def acknowledge(self, ids: Sequence[str]) -> None:
         if ids:

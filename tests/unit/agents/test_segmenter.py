@@ -15,6 +15,7 @@ from resegment.agents.partition import OutOfStep
 from resegment.schemas.change import SegmentChange
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.inspection.backtest import backtest
+from resegment.state.memory.partition import Memory
 from resegment.state.partition_store import Commit, Committed, Fenced, RolledBack, StoreUnavailable
 from resegment.streams.message_factory import MessageFactory
 from tests.builders import Rig, facts_of, moves, run, signal, signals, ticking
@@ -252,7 +253,8 @@ async def test_who_was_fenced_off_or_rolled_back_writes_nothing_and_keeps_nothin
     if breaks is Fenced:
         rig.memory.fence += 1
     else:
-        rig.memory.position = None
+        empty = Memory(fence=rig.memory.fence, clock=rig.memory.clock)
+        vars(rig.memory).update(vars(empty))
     before = dict(rig.memory.accounts)
     with pytest.raises(breaks):
         await rig.feed(two)

@@ -10,6 +10,7 @@ import orjson
 from resegment.routing.policy import Policy
 from resegment.routing.restore import PublishedCommandEvent, restore
 from resegment.schemas.routing import GatesChanged, Review, RoutedState, decode_change, encode_routed
+from resegment.state.partition_store import Position
 from tests.builders import Routing, definition_of
 from tests.unit.agents.test_router import DAY, HOUR, NOON, QUALIFIED, SUPPRESSED, TEAM, Account, file, rig, to
 
@@ -30,6 +31,7 @@ async def after(state: RoutedState, **given: Any) -> Routing:
     routing.memory.accounts["acme.com"] = encode_routed(state)
     if state.deadline is not None:
         routing.memory.deadlines["acme.com"] = state.deadline
+    routing.memory.position = Position(log="log")
     await routing.take()
     return routing
 
