@@ -22,6 +22,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 from redis.exceptions import NoPermissionError
 
+from resegment.benchmarks.servers import apache
 from resegment.cli.connection import INSTANCE_FILE
 from resegment.schemas.times import format_instant
 from resegment.settings import Settings
@@ -30,7 +31,7 @@ from resegment.streams.consumer.credentials import credentials_of
 from resegment.streams.kafka.security import secure_kafka
 from resegment.streams.worker.worker import wall_clock
 from tests.integration.conftest import require_apache
-from tests.servers import acls, apache
+from tests.servers import acls
 from tests.servers.certificates import Authority
 from tests.servers.secured import SecuredKafka, SecuredRedis
 from tests.servers.workers import PROGRAM, workers
