@@ -1,4 +1,4 @@
-"""Every setting, declared once. Read in one place: where a command is composed."""
+"""Every setting, declared once. Commands read them in one place, when they start."""
 
 from __future__ import annotations
 
@@ -22,93 +22,109 @@ def _read_duration(value: Any) -> Any:
         return value
     milliseconds = parse_duration(value)
     if milliseconds > _LONGEST:
-        raise ValueError("more than a hundred years")
+        raise ValueError("it is longer than a hundred years")
     return timedelta(milliseconds=milliseconds)
 
 
 Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
-"""A whole number with `s m h d w`."""
+"""A whole number with s, m, h, d or w."""
 
 
 class Settings(BaseSettings):
-    """What may be set by an environment variable (`RESEGMENT_<NAME>`) or an option of the command line."""
+    """The settings: each is an environment variable (`RESEGMENT_<NAME>`), and some are options too."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
 
     kafka: str | None = Field(
-        None, description="Kafka brokers, host:port[,host:port]; none: an embedded broker"
+        None, description="Kafka brokers, host:port[,host:port]. Without it, `up` starts an embedded broker"
     )
     redis: str | None = Field(
         None,
         description="URL of Redis 7 or later, redis(s)://host:port, or of a cluster, "
-        "redis(s)+cluster://host:port[,host:port]; none: an embedded server",
+        "redis(s)+cluster://host:port[,host:port]. Without it, `up` starts an embedded server",
     )
-    kafka_tls: bool = Field(False, description="Speak TLS to Kafka")
+    kafka_tls: bool = Field(False, description="Use TLS for Kafka")
     kafka_ca: Path | None = Field(
-        None, description="Certificates of authorities to trust; none: the system's"
+        None, description="Trusted CA certificates for Kafka. Default: those of the system"
     )
-    kafka_cert: Path | None = Field(None, description="Client certificate, for mutual TLS")
-    kafka_key: Path | None = Field(None, description="Key of the client certificate")
+    kafka_cert: Path | None = Field(None, description="Client certificate for mutual TLS with Kafka")
+    kafka_key: Path | None = Field(None, description="Private key of that certificate")
     kafka_sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
-        None, description="SASL mechanism"
+        None, description="SASL mechanism of Kafka"
     )
-    kafka_username: str | None = Field(None, description="SASL user")
-    kafka_password: SecretStr | None = Field(None, description="SASL password; better given as a file")
-    kafka_password_file: Path | None = Field(None, description="A file that holds the SASL password")
-    kafka_allow_plaintext_sasl: bool = Field(False, description="Allow SASL without TLS")
-    redis_username: str | None = Field(None, description="ACL user of Redis")
-    redis_password: SecretStr | None = Field(None, description="Password of Redis; better given as a file")
-    redis_password_file: Path | None = Field(None, description="A file that holds the password of Redis")
-    redis_ca: Path | None = Field(None, description="Authorities to trust for rediss://; none: the system's")
+    kafka_username: str | None = Field(None, description="SASL user name")
+    kafka_password: SecretStr | None = Field(
+        None, description="SASL password. Prefer RESEGMENT_KAFKA_PASSWORD_FILE"
+    )
+    kafka_password_file: Path | None = Field(None, description="File with the SASL password")
+    kafka_allow_plaintext_sasl: bool = Field(
+        False, description="Allow SASL without TLS, which sends the password in plain text"
+    )
+    redis_username: str | None = Field(None, description="ACL user name for Redis")
+    redis_password: SecretStr | None = Field(
+        None, description="Password for Redis. Prefer RESEGMENT_REDIS_PASSWORD_FILE"
+    )
+    redis_password_file: Path | None = Field(None, description="File with the password for Redis")
+    redis_ca: Path | None = Field(
+        None, description="Trusted CA certificates for rediss://. Default: those of the system"
+    )
     redis_cert: Path | None = Field(None, description="Client certificate for rediss://")
-    redis_key: Path | None = Field(None, description="Key of that certificate")
+    redis_key: Path | None = Field(None, description="Private key of that certificate")
     prefix: str = Field(
         "resegment",
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
-        description="Begins the names of topics, keys and the group",
+        description="Prefix of the names of topics, keys and the consumer group",
     )
     partitions: int = Field(
-        8, ge=1, le=1024, description="Partitions of each topic; fixed once a prefix exists"
+        8, ge=1, le=1024, description="Partitions of each topic. Fixed once the prefix exists"
     )
-    replication: int = Field(1, ge=1, le=9, description="Replicas of each topic that is created")
+    replication: int = Field(1, ge=1, le=9, description="Replicas of each new topic")
     retention: Duration = Field(
         timedelta(days=7),
         ge=timedelta(minutes=1),
-        description="How long each topic that is created keeps records, but for `signals`, which keeps all",
+        description="How long each new topic keeps its records. `signals` keeps them forever",
     )
     clock: Literal["wall", "facts"] = Field(
         "wall",
-        description="wall: a fact is known from its receipt on; facts: from its recordedtime on (replays)",
+        description="When a fact becomes known. wall: when it is received; facts: at its recordedtime, for replays",
     )
     segments: Path = Field(Path("segments.yaml"), description="The segments file, or a folder of them")
     route: Literal["all", "changed", "none"] | None = Field(
         None,
-        description="Which changes are routed from now on: all, those from one segment to another, or none; "
-        "not given: as before, none for a new prefix",
+        description="Which changes enroll accounts from now on: all, only moves from one segment to another (changed), or "
+        "none. Default: as before; none for a new prefix",
     )
-    aliases: Path | None = Field(None, description="JSON map of alternative domains to an account's own")
+    aliases: Path | None = Field(
+        None, description="JSON file that maps alternative domains to the domain of the account"
+    )
     webhooks: Path | None = Field(
-        None, description="The file of webhook endpoints; none: workflow commands are delivered to none"
+        None, description="File of webhook endpoints. Without it, workflow commands stay in Kafka"
     )
-    folder: Path = Field(Path(".resegment"), description="Where the embedded servers keep what they keep")
-    http_host: str = Field("127.0.0.1", description="Where /healthz, /readyz and /metrics are served")
-    http_port: int = Field(8300, ge=0, le=65535, description="The same; 0: a free port")
-    chunk: int = Field(1000, ge=1, le=100_000, description="Records of one partition in a batch at the most")
+    folder: Path = Field(Path(".resegment"), description="Data folder of the embedded servers")
+    http_host: str = Field("127.0.0.1", description="Address of /healthz, /readyz and /metrics")
+    http_port: int = Field(
+        8300, ge=0, le=65535, description="Port of /healthz, /readyz and /metrics; 0 picks a free one"
+    )
+    chunk: int = Field(1000, ge=1, le=100_000, description="Maximum records of one partition in a batch")
     cached_accounts: int = Field(
-        20_000, ge=0, description="Decoded accounts that a worker keeps in memory, of each partition it owns"
+        20_000, ge=0, description="Accounts that a worker keeps decoded in memory for each of its partitions"
     )
-    facts_per_kind: int = Field(2_000, ge=10, description="Facts of one kind kept of one account at the most")
+    facts_per_kind: int = Field(2_000, ge=10, description="Maximum facts of one kind to keep for one account")
     session_timeout: float = Field(
-        10.0, ge=1, description="Seconds until Kafka takes a silent worker for dead"
+        10.0, ge=1, description="Seconds until Kafka considers a silent worker dead"
     )
     stalled_after: float = Field(
-        120.0, ge=1, description="Seconds with lag and no progress after which a worker ends itself"
+        120.0, ge=1, description="Seconds with lag and without progress after which a worker exits"
     )
-    drain_timeout: float = Field(30.0, ge=0, description="Seconds that a clean stop of `up` may drain for")
+    drain_timeout: float = Field(
+        30.0, ge=0, description="Seconds that a clean stop of `up` may take to finish the remaining events"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="What is logged at the least"
+        "info", description="Lowest level that is logged"
     )
-    log_format: Literal["console", "json"] = Field("console", description="How: for people, or as JSON lines")
+    log_format: Literal["console", "json"] = Field(
+        "console", description="console for people, or json for one JSON object on each line"
+    )
 
 
 class InsecureSettings(ResegmentError):
@@ -121,5 +137,5 @@ def read_secret(name: str, given: Any, file: Path | None) -> str | None:
         try:
             return file.read_text("utf-8").strip()
         except OSError as error:
-            raise InsecureSettings(f"the file of {name} cannot be read: {error}") from error
+            raise InsecureSettings(f"cannot read the file of {name}: {error}") from error
     return None if given is None else str(given.get_secret_value())

@@ -1,7 +1,7 @@
-"""The command line, `resegment`: one module for each group of commands, which registers what it offers.
+"""The command line, `resegment`: one module for each group of commands, which registers its commands.
 
-Exit codes: 0 fine, 1 failed, 2 wrong usage or file. Modules of commands import what is heavy inside their functions, so that
-`resegment --help` is there at once.
+Exit codes: 0 success, 1 failure, 2 wrong usage or a wrong file. Modules of commands import heavy packages inside their
+functions, so that `resegment --help` answers at once.
 """
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
@@ -47,14 +47,14 @@ COMMANDS = (
     deliver,
     bench,
 )
-"""Each has `register(app)`. Their order is that of the help."""
+"""Each has `register(app)`. The help lists them in this order."""
 
 FAILED = 1
 WRONG_INPUT = 2
 
 
 class Commands(TyperGroup):
-    """Prints the project's errors as a message and a remedy, and ends with the exit code they mean."""
+    """Prints the project's errors as a message and a remedy, and exits with the code for their kind."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that the arguments name."""
@@ -68,11 +68,11 @@ class Commands(TyperGroup):
 
 
 def build() -> typer.Typer:
-    """The application with every command."""
+    """Return the application with every command."""
     app = typer.Typer(
         name="resegment",
         cls=Commands,
-        help="Keeps every account in its right segment as the market moves.",
+        help="Keep every account in the right segment as the market moves.",
         no_args_is_help=True,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
@@ -85,7 +85,7 @@ def build() -> typer.Typer:
 
 
 def main() -> None:
-    """What the script `resegment` runs."""
+    """Run the command line; the script `resegment` calls this."""
     build()()
 
 
@@ -102,4 +102,4 @@ def _root(
         bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Keeps every account in its right segment as the market moves."""
+    """Keep every account in the right segment as the market moves."""

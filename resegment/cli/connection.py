@@ -1,4 +1,4 @@
-"""Where the servers are: from settings and options, or from the instance that `resegment up` runs on this machine."""
+"""Find the servers: from settings and options, or from the instance that `resegment up` runs on this machine."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -27,31 +27,28 @@ class WrongUse(UserError):
 
 
 class WrongSetting(WrongUse):
-    """An environment variable or option has a value that cannot be: `name` is that of the setting.
-
-    `place` is what it was given as.
-    """
+    """An environment variable or option has an invalid value: `name` is the setting, `place` where it was given."""
 
     def __init__(self, name: str, given: Any, problem: str, place: str) -> None:
-        super().__init__(f"the setting {name} cannot be {given!r}: {problem}", remedy=f"Mend {place}.")
+        super().__init__(f"invalid value {given!r} for the setting {name}: {problem}", remedy=f"Fix {place}.")
         self.name = name
         self.given = given
 
 
 class NotRunning(ResegmentError):
-    """No servers are named, and no instance runs in `folder`."""
+    """No servers are configured, and no instance runs in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
-            f"no instance runs in {folder}",
-            remedy="Start one with `resegment up`, say where it is with --folder, or set RESEGMENT_KAFKA and "
+            f"no instance is running in {folder}",
+            remedy="Start one with `resegment up`, pass its folder with --folder, or set RESEGMENT_KAFKA and "
             "RESEGMENT_REDIS.",
         )
         self.folder = folder
 
 
 class Instance(msgspec.Struct, frozen=True):
-    """What a running `resegment up` says of itself to other commands."""
+    """What a running `resegment up` publishes about itself for other commands."""
 
     pid: int
     bootstrap: str
@@ -60,25 +57,25 @@ class Instance(msgspec.Struct, frozen=True):
     partitions: int
     http_url: str | None = None
     segments: str | None = None
-    """Absolute path of the segments file; earlier versions did not tell."""
+    """Absolute path of the segments file; earlier versions did not publish it."""
 
 
 class Connection(NamedTuple):
-    """Where to connect to. `partitions` is what settings or the instance say; the prefix record in Redis rules."""
+    """Where to connect. `partitions` comes from settings or the instance; the prefix record in Redis overrides it."""
 
     bootstrap: str
     redis_url: str
     prefix: str
     partitions: int
     segments: str
-    """The segments file: as set, or that of the instance, or the default."""
+    """The segments file: the configured one, else that of the instance, else the default."""
     http_url: str | None = None
 
 
 def load_settings(servers: ServerOptions | None = None, **given: Any) -> Settings:
-    """Read the settings: from the environment and, before it, the options that are not None. Raises WrongSetting.
+    """Read the settings from the environment; options that are not None override it. Raises WrongSetting.
 
-    `given` holds all options of the command. Variables that name no setting are told on standard error.
+    `given` holds all options of the command. Unknown RESEGMENT_ variables are reported on standard error.
     """
     from pydantic import ValidationError
 
@@ -97,13 +94,14 @@ def load_settings(servers: ServerOptions | None = None, **given: Any) -> Setting
         if given.get(name) is not None:
             place = f"the option {option}"
         elif name in given:
-            place += f", or give the option {option}"
+            place += f", or pass the option {option}"
         problem = first["msg"].removeprefix("Value error, ")
-        raise WrongSetting(name, first["input"] if first["loc"] else "as they are", problem, place) from None
+        was = given.get(name) or os.environ.get(variable, first["input"])
+        raise WrongSetting(name, was if first["loc"] else "as they are", problem, place) from None
 
 
 def _warn_of_unknown(prefix: str, known: Collection[str]) -> None:
-    """Say which variables look like settings and are none, each with the nearest that is one."""
+    """Report variables that look like settings but are not, each with the closest real one."""
     from difflib import get_close_matches
 
     from resegment.console.terminal import print_note
@@ -113,12 +111,16 @@ def _warn_of_unknown(prefix: str, known: Collection[str]) -> None:
         if not variable.upper().startswith(prefix) or variable.startswith(_NO_SETTINGS) or name in known:
             continue
         close = get_close_matches(name, known, 1)
-        hint = f": did you mean {prefix}{close[0].upper()}?" if close else "; docs/settings.md lists all"
-        print_note(f"warning: {variable} is no setting{hint}")
+        hint = (
+            f": did you mean {prefix}{close[0].upper()}?"
+            if close
+            else "; docs/settings.md lists every setting"
+        )
+        print_note(f"warning: unknown setting {variable}{hint}")
 
 
 def resolve(settings: Settings) -> Connection:
-    """Find out where to connect to: what settings name, the rest from the instance of their folder. Raises NotRunning."""
+    """Find where to connect: the configured servers, the rest from the instance in the folder. Raises NotRunning."""
     instance = read_instance(settings.folder)
     segments = str(settings.segments)
     if settings.kafka is not None and settings.redis is not None:
@@ -141,19 +143,19 @@ def resolve(settings: Settings) -> Connection:
 
 
 def _find_segments(settings: Settings, instance: Instance) -> str:
-    """The segments file that is set; where none is, that of the instance."""
+    """Return the configured segments file, or else that of the instance."""
     if "segments" in settings.model_fields_set or instance.segments is None:
         return str(settings.segments)
     return instance.segments
 
 
 def read_instance(folder: Path) -> Instance | None:
-    """Return the instance that runs in the folder, None without one; what a killed one left behind is no instance."""
+    """Return the instance that runs in the folder, or None; ignore what a killed one left behind."""
     try:
         instance = msgspec.json.decode((folder / INSTANCE_FILE).read_bytes(), type=Instance)
     except (OSError, msgspec.DecodeError):
         return None
-    with suppress(PermissionError):  # it runs as somebody else
+    with suppress(PermissionError):  # it runs as another user
         try:
             os.kill(instance.pid, 0)
         except ProcessLookupError:
@@ -163,7 +165,7 @@ def read_instance(folder: Path) -> Instance | None:
 
 @contextmanager
 def announced(folder: Path, instance: Instance) -> Iterator[None]:
-    """Let other commands find the instance while it runs."""
+    """Publish the instance for other commands while it runs."""
     place = folder / INSTANCE_FILE
     folder.mkdir(parents=True, exist_ok=True)
     draft = place.with_suffix(".new")

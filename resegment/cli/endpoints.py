@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 WebhooksFile = Annotated[
     Path | None,
-    typer.Option("--webhooks", "-w", metavar="FILE", help="The file of endpoints. [RESEGMENT_WEBHOOKS]"),
+    typer.Option(
+        "--webhooks", "-w", metavar="FILE", help="The file of endpoints. Default: RESEGMENT_WEBHOOKS."
+    ),
 ]
 
 

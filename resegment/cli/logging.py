@@ -1,4 +1,4 @@
-"""Logs of all parts on standard error, in one format, and never so many that they bury what matters."""
+"""Logs of all parts on standard error, in one format, rate-limited so that floods do not bury what matters."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ HARMLESS: Final = frozenset(
         ("aiokafka.producer.sender", "Unexpected error during InitProducerIdRequest"),
     }
 )
-"""Lines that say nothing anybody could act on: a logger, and how the message begins."""
+"""Lines that nobody can act on: a logger, and the start of the message."""
 
 _OWN: Final = ("resegment",)
 _FOREIGN: Final = ("aiokafka", "kafka", "faust", "mode", "asyncio", "uvicorn", "redis")
 
 
 def set_up_logging(settings: Settings, *, quiet: bool = False) -> None:
-    """Send the project's logs from the level of the settings on, others' from warnings on, to standard error.
+    """Log to standard error: the project at the configured level, other libraries from warnings up.
 
-    `quiet` is for commands that end by themselves: they log warnings only, unless a level was asked for.
+    `quiet` is for commands that end by themselves: they log only warnings, unless a level is configured.
     """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -89,7 +89,7 @@ def _rendering(form: str) -> list[Any]:
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
-    """Writes to what standard error is now: a progress display puts itself in its place for a while."""
+    """Writes to the current standard error, which a progress display replaces for a while."""
 
     @property
     def stream(self) -> TextIO:
@@ -107,7 +107,7 @@ class _Window:
 
 
 class RateLimit(logging.Filter):
-    """Lets the same line through `same` times in `window` seconds; the next one says how many were left out."""
+    """Lets the same line through `same` times in `window` seconds; the next one says how many were dropped."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class RateLimit(logging.Filter):
         self._windows: dict[tuple[str, str], _Window] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether the line is to be written."""
+        """Tell whether to write the line."""
         now = self._clock()
         key = (record.name, _template(record))
         window = self._windows.get(key)

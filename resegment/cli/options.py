@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their values are read."""
+"""Options that several commands share, and how to read their values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Format(StrEnum):
 
 
 class RouteMode(StrEnum):
-    """Which changes enrol accounts."""
+    """Which changes enroll accounts."""
 
     all = "all"
     changed = "changed"
@@ -37,41 +37,45 @@ def parse_time(text: str) -> int:
         raise typer.BadParameter(f"{error}, nor a day like 2026-01-31") from error
 
 
-SEGMENTS_HELP = "The segments file, or a folder of *.yaml files that are merged."
-EVENTS_HELP = "Events: a .jsonl, .csv or .parquet file, a folder, or - for JSON lines on standard input. May be repeated."
+SEGMENTS_HELP = "The segments file, or a folder whose *.yaml files are merged."
+EVENTS_HELP = (
+    "Events: a .jsonl, .csv or .parquet file, a folder, or - for JSON Lines on standard input. Repeatable."
+)
 TIME_METAVAR = "TIME"
 
 Segments = Annotated[str, typer.Option("--segments", "-s", metavar="FILE", help=SEGMENTS_HELP)]
 SomeSegments = Annotated[
     str | None,
     typer.Option(
-        "--segments", "-s", metavar="FILE", help=f"{SEGMENTS_HELP} [default: that of the running instance]"
+        "--segments", "-s", metavar="FILE", help=f"{SEGMENTS_HELP} Default: the file of the running instance."
     ),
 ]
 SegmentsArgument = Annotated[str, typer.Argument(metavar="SEGMENTS", help=SEGMENTS_HELP)]
 Events = Annotated[list[str], typer.Option("--events", "-e", metavar="FILE", help=EVENTS_HELP)]
 SomeEvents = Annotated[list[str] | None, typer.Option("--events", "-e", metavar="FILE", help=EVENTS_HELP)]
 EventFormat = Annotated[
-    Format | None, typer.Option("--format", help="The format of the events; by default the suffix tells.")
+    Format | None, typer.Option("--format", help="The format of the events. Default: by the file suffix.")
 ]
 Route = Annotated[
     RouteMode | None,
     typer.Option(
         "--route",
-        help="From now on enrol accounts by every change (all), by moves from one segment to another (changed) or "
-        "not at all (none). Not given: as before, and not at all in a new prefix.",
+        help="Which changes enroll accounts from now on: every change (all), only moves from one segment to another "
+        "(changed), or no change (none). Default: as before; none for a new prefix.",
     ),
 ]
 SegmentsFile = Annotated[
     Path | None,
     typer.Option(
-        "--segments", "-s", metavar="FILE", help="The segments file, or a folder. [default: segments.yaml]"
+        "--segments", "-s", metavar="FILE", help="The segments file, or a folder. Default: segments.yaml."
     ),
 ]
 HttpPort = Annotated[
     int | None,
     typer.Option(
-        "--http-port", metavar="PORT", help="For /healthz, /readyz and /metrics; 0: a free one. [8300]"
+        "--http-port",
+        metavar="PORT",
+        help="The port of /healthz, /readyz and /metrics; 0 picks a free one. Default: 8300.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

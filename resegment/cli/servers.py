@@ -14,16 +14,16 @@ import typer
 Folder = Annotated[
     Path | None,
     typer.Option(
-        "--folder", metavar="DIR", help="The folder where `resegment up` keeps its data. [.resegment]"
+        "--folder", metavar="DIR", help="The folder where `resegment up` keeps its data. Default: .resegment."
     ),
 ]
 Kafka = Annotated[
-    str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Kafka brokers. [RESEGMENT_KAFKA]")
+    str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Kafka brokers. Default: RESEGMENT_KAFKA.")
 ]
-Redis = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Redis. [RESEGMENT_REDIS]")]
+Redis = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Redis. Default: RESEGMENT_REDIS.")]
 Prefix = Annotated[
     str | None,
-    typer.Option("--prefix", metavar="NAME", help="The prefix of the names of topics and keys. [resegment]"),
+    typer.Option("--prefix", metavar="NAME", help="The prefix of topic and key names. Default: resegment."),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Progress bars on standard error, where that is a terminal; nothing elsewhere."""
+"""Progress bars on standard error if it is a terminal."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Advance = Callable[[int], None]
 
 
 class Bars(Protocol):
-    """What long work reports to."""
+    """Receives the progress of long work."""
 
     def watch(self, file: BinaryIO, size: int) -> BinaryIO:
-        """The file, with a bar that follows how far it is read; `size` in bytes."""
+        """Return the file with a bar that shows how far it is read; `size` in bytes."""
         ...
 
     def count(self, label: str, total: int) -> Advance:
-        """A bar over `total` things; call the result with how many are done more."""
+        """Show a bar over `total` things; call the result with the number of newly finished ones."""
         ...
 
 
@@ -35,7 +35,7 @@ class _Silent:
 
 @contextmanager
 def show_progress() -> Iterator[Bars]:
-    """Bars that go away when the work is done."""
+    """Show bars that disappear when the work is done."""
     console = screen(error=True)
     if not console.is_terminal:
         yield _Silent()

@@ -1,4 +1,4 @@
-"""Writing to people's terminals and to other programs' pipes."""
+"""Write to people's terminals and to other programs' pipes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from resegment.errors import ResegmentError
 
 
 def screen(*, error: bool = False) -> Console:
-    """Standard output, or standard error; markup in what is printed means nothing."""
+    """Return a console on standard output or standard error; it prints markup as it is."""
     return Console(stderr=error, markup=False, highlight=False, emoji=False)
 
 
 def print_error(error: ResegmentError) -> None:
-    """The message and below it the remedy, on standard error."""
+    """Print the message, and the remedy below it, on standard error."""
     console = screen(error=True)
     console.print(
         Text("error: ", style="bold red").append(error.message, style="not bold default"), soft_wrap=True
@@ -28,17 +28,17 @@ def print_error(error: ResegmentError) -> None:
 
 
 def print_note(text: str) -> None:
-    """One line on standard error, beside the output."""
+    """Print one line on standard error, next to the output."""
     screen(error=True).print(Text(text), soft_wrap=True)
 
 
 def write_json_lines(output: BinaryIO, rows: Iterable[Any]) -> None:
-    """One JSON value a line."""
+    """Write one JSON value on each line."""
     output.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
     output.flush()
 
 
 def write_json(output: BinaryIO, value: Any) -> None:
-    """One JSON value, indented to be read."""
+    """Write one indented JSON value."""
     output.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     output.flush()

@@ -68,7 +68,7 @@ class InvalidSegments(UserError):
         self.diagnostics = tuple(diagnostics)
         self.warnings = tuple(warnings)
         self.document = document
-        super().__init__("\n".join(str(one) for one in self.diagnostics), remedy="Mend the segments file.")
+        super().__init__("\n".join(str(one) for one in self.diagnostics), remedy="Fix the segments file.")
 
 
 @dataclass(slots=True)

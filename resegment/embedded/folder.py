@@ -1,4 +1,4 @@
-"""The data folder of one instance: held by one process at a time."""
+"""The data folder of one instance, locked by one process at a time."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class FolderInUse(ResegmentError):
     """Another instance holds the folder. `pid` is its process, or None if that is gone and only a server of it is left."""
 
     def __init__(self, folder: Path, pid: int | None) -> None:
-        who = f"process {pid}" if pid is not None else "a server whose parent has ended"
-        remedy = f"stop it (kill {pid})" if pid is not None else f"end the server that works in {folder}"
+        who = f"process {pid}" if pid is not None else "a server whose parent process is gone"
+        remedy = f"Stop it (kill {pid})" if pid is not None else f"Stop the server that works in {folder}"
         super().__init__(
-            f"The folder {folder} is in use by {who}.", remedy=f"{remedy}, or choose another folder."
+            f"the folder {folder} is in use by {who}", remedy=f"{remedy}, or choose another folder."
         )
         self.folder = folder
         self.pid = pid

@@ -28,8 +28,8 @@ class ServerDied(ResegmentError):
 
     def __init__(self, server: str, exit_code: int, log: Path, log_tail: str) -> None:
         super().__init__(
-            f"The embedded {server} ended unexpectedly, exit code {exit_code}. Its last lines:\n{log_tail}",
-            remedy=f"read {log}, then start again.",
+            f"the embedded {server} stopped unexpectedly with exit code {exit_code}. Its last lines:\n{log_tail}",
+            remedy=f"Read {log}, then start again.",
         )
         self.server = server
         self.exit_code = exit_code
@@ -42,8 +42,8 @@ class ServerNotReady(ResegmentError):
 
     def __init__(self, server: str, seconds: float, log: Path, log_tail: str) -> None:
         super().__init__(
-            f"The embedded {server} did not answer within {seconds:g} s. Its last lines:\n{log_tail}",
-            remedy=f"read {log}; if the machine is slow or the data large, allow more time.",
+            f"the embedded {server} did not answer within {seconds:g} s. Its last lines:\n{log_tail}",
+            remedy=f"Read {log}. If the machine is slow or the data is large, try again.",
         )
         self.server = server
         self.seconds = seconds
@@ -56,8 +56,8 @@ class PortTaken(ResegmentError):
 
     def __init__(self, server: str, port: int) -> None:
         super().__init__(
-            f"Port {port} on {HOST}, asked for the embedded {server}, is in use.",
-            remedy="choose another port, or none to take a free one.",
+            f"port {port} on {HOST} for the embedded {server} is in use",
+            remedy="Choose another port, or none to use a free one.",
         )
         self.server = server
         self.port = port

@@ -31,8 +31,8 @@ class ServerMissing(ResegmentError):
 
     def __init__(self, server: str, package: str) -> None:
         super().__init__(
-            f"The package {package} has no {server} for this platform.",
-            remedy="start Kafka and Redis by other means and name them in RESEGMENT_KAFKA and RESEGMENT_REDIS.",
+            f"the package {package} has no {server} for this platform",
+            remedy="Start Kafka and Redis yourself and set RESEGMENT_KAFKA and RESEGMENT_REDIS.",
         )
         self.server = server
         self.package = package

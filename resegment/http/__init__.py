@@ -1,1 +1,1 @@
-"""What processes serve over HTTP."""
+"""The HTTP servers of workers and delivery processes."""

@@ -144,7 +144,7 @@ async def main() -> int:
     with listening(lambda: None) as stop:
         async with worker.running():
             stop.ready()
-            print("The worker runs", file=sys.stderr, flush=True)
+            print("The worker is running", file=sys.stderr, flush=True)
             await first_of(stop.asked.wait(), worker.ended())
     if worker.failure is not None:
         print(f"The worker ended: {worker.failure!r}", file=sys.stderr, flush=True)

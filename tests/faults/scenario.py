@@ -166,7 +166,7 @@ class Scenario:
         self.live.append(worker)
         if wait:
             async with asyncio.timeout(PATIENCE):
-                while "The worker runs" not in log.read_text() and worker.returncode is None:
+                while "The worker is running" not in log.read_text() and worker.returncode is None:
                     await asyncio.sleep(0.05)
         return worker
 

@@ -176,14 +176,14 @@ async def test_an_account_is_found_in_any_spelling_of_its_domain(stack: Stack) -
 
 async def test_an_account_that_nobody_knows_is_said_and_fails(stack: Stack) -> None:
     code, output, error = await stack.run("accounts", "acme.com", "unknown.com", "--json")
-    assert (code, error) == (1, "nothing is known about unknown.com\n")
+    assert (code, error) == (1, "no such account: unknown.com\n")
     assert json.loads(output)["account"] == "acme.com"
 
 
 async def test_a_segment_without_accounts_is_answered_with_those_that_have_some(stack: Stack) -> None:
     _, output, error = await stack.run("accounts", "--segment", "hiring")
     assert not output
-    assert error == "no account is in hiring; there are accounts in hiring-now, not-now\n"
+    assert error == "no account is in hiring; segments with accounts: hiring-now, not-now\n"
 
 
 # changes
@@ -241,7 +241,7 @@ async def test_a_prefix_that_never_was_is_refused_with_a_remedy(stack: Stack) ->
     code, output, error = await stack.run("status", "--prefix", "typo")
     assert code == 1
     assert not output
-    assert error.startswith("error: there is no prefix typo")
+    assert error.startswith("error: Redis has no prefix typo")
 
 
 # dead letters

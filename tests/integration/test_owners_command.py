@@ -184,7 +184,7 @@ async def test_who_leaves_owns_nothing_in_the_end_and_who_returns_may_again(runn
     assert had
     code, _, error = await running.run("leave", "ann")
     assert code == 0, error
-    assert f"{had} of theirs" in error
+    assert f"{had} of their accounts" in error
     owned = await running.owned()
     assert (owned["ann"], owned.total()) == (0, 12)
     (sales,) = await running.rows()
@@ -267,7 +267,7 @@ async def test_an_account_kept_after_the_look_is_given_away_and_what_stays_is_sa
     code, output, error = await leaving
     assert code == 1
     assert json.loads(output) == {"member": "bob", "reassigned": had + 1, "left": 1}
-    assert "1 of theirs are not given away yet: run it again" in error
+    assert "1 account is not reassigned yet: run the command again" in error
     late = await running.state("late.com")
     assert late is not None
     assert late.enrollment is not None

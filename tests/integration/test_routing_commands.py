@@ -227,7 +227,7 @@ async def test_a_first_load_enrols_nobody_and_it_is_said_what_to_do(running: Run
 async def test_with_the_mode_changed_a_move_is_enrolled_and_the_others_stay_quiet(running: Running) -> None:
     said = await running.does("set", "changed")
     assert "routing is changed" in said
-    assert f"{CROWD + 3} accounts stay as quiet as before" in said
+    assert f"{CROWD + 3} accounts left out before stay out" in said
     await running.mode_is("changed")
     await running.send(
         event("hiring", "mover.com", change="opened"), event("firmographic", "new.com", employees=1)
@@ -270,14 +270,14 @@ async def test_accounts_that_are_not_quiet_or_not_known_are_said(running: Runnin
     )
     assert code == 1
     assert json.loads(output) == {"told": 0}
-    assert "friend.com is not quiet: not enrolled: suppressed (partners) since " in error
-    assert "nothing was decided on nobody.com" in error
+    assert "friend.com was not left out: not enrolled: suppressed (partners) since " in error
+    assert "the router has no decision on nobody.com" in error
 
 
 async def test_more_than_a_hundred_accounts_are_asked_about_first(running: Running) -> None:
     code, _, error = await running.run("routing", "enroll", "--all")
     assert code == 1
-    assert f"Enrol {CROWD} accounts?" in error
+    assert f"Enroll {CROWD} accounts?" in error
     assert len(await running.rows("--decision", "quiet")) == CROWD
     await running.does("enroll", "--all", "--yes")
     rows = await running.until(

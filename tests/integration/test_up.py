@@ -154,7 +154,7 @@ async def test_accounts_outlive_a_restart_and_fresh_forgets_them(tmp_path: Path)
         assert "acme.com" in listed
         process.send_signal(signal.SIGTERM)
         output, error = (text.decode() for text in await asyncio.wait_for(process.communicate(), DEADLINE))
-        assert "Accounts kept in Redis from before: 1." in output
+        assert "Accounts that an earlier run left in Redis: 1." in output
         assert "the topic is a new one" not in error
         assert "Routing changed: " in output
     async with instance(folder, "--fresh", "--yes"):
@@ -172,7 +172,7 @@ async def test_a_killed_instance_leaves_no_server_behind_and_is_not_found_any_mo
     assert read_instance(folder) is None
     code, _, error = await run("ingest", "-", "--folder", str(folder), given=json.dumps(FIRST))
     assert code == 1
-    assert "no instance runs" in error
+    assert "no instance is running" in error
     assert "Traceback" not in error
 
 
@@ -182,7 +182,7 @@ async def test_an_embedded_server_that_dies_ends_the_instance_with_1_and_says_so
         os.kill(first, signal.SIGKILL)
         _, error = await asyncio.wait_for(process.communicate(), DEADLINE)
         assert process.returncode == 1
-        assert "ended unexpectedly" in error.decode()
+        assert "stopped unexpectedly" in error.decode()
         assert "Traceback" not in error.decode()
         assert not runs(second)
 

@@ -41,7 +41,7 @@ class Workers:
         self._logs[worker] = log
         self.live.append(worker)
         async with asyncio.timeout(PATIENCE):
-            while "The worker runs" not in log.read_text():
+            while "The worker is running" not in log.read_text():
                 self.check()
                 await asyncio.sleep(0.05)
         return worker

@@ -1,4 +1,4 @@
-"""One account as a running prefix has it, or as recorded events make it, at any time: for the commands that tell of it."""
+"""Look up one account at any time: in a running prefix, or by replaying recorded events."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -31,20 +31,20 @@ class UnknownAccount(ResegmentError):
 
 
 class OtherDefinition(ResegmentError):
-    """The segments file is not the one by which the prefix decides."""
+    """The segments file is not the one that the workers of the prefix use."""
 
     def __init__(self, path: str, given: str, held: str) -> None:
         super().__init__(
-            f"{path} has the version {given}, and the prefix decides by {held}",
-            remedy="Name the segments file that the workers run with --segments.",
+            f"{path} has version {given}, but the workers of this prefix use {held}",
+            remedy="Pass the segments file that the workers use with --segments.",
         )
         self.given, self.held = given, held
 
 
 class AccountLookup(NamedTuple):
-    """An account that has been placed and advanced to `at` (ms), and what judged it.
+    """An account advanced to `at` (ms), and the engine that evaluated it.
 
-    `routing` is what the prefix has decided on it up to now; None where another time or no prefix was asked for.
+    `routing` is the current routing decision of the prefix; None for another time, or without a prefix.
     """
 
     engine: Engine
@@ -62,9 +62,9 @@ def look_up_account(
     form: Format | None,
     servers: ServerOptions,
 ) -> AccountLookup:
-    """The account of that domain, from the events if there are any, else from the prefix that `servers` names.
+    """Look the account up in the events if there are any, else in the prefix that `servers` names.
 
-    `at` is now by default, or the time of the last event, whoever's it is. Raises UnknownAccount, OtherDefinition,
+    `at` defaults to now, or to the time of the last event of any account. Raises UnknownAccount, OtherDefinition,
     typer.BadParameter and what reading the files or the prefix raises.
     """
     from resegment.cli.operations.session import read_account
@@ -72,10 +72,12 @@ def look_up_account(
     name = read_account(account)
     if events:
         if segments is None:
-            raise typer.BadParameter("--events need --segments, the file to judge them by")
+            raise typer.BadParameter(
+                "--events requires --segments: the file that decides the segments of those events"
+            )
         return _look_up_in_files(name, segments, events, at, form)
     if form is not None:
-        raise typer.BadParameter("--format is that of --events: give both or neither")
+        raise typer.BadParameter("--format describes the files of --events: pass both or neither")
     return asyncio.run(_look_up_live(name, at, servers, segments))
 
 
@@ -99,14 +101,14 @@ async def _look_up_live(
         at = now if at is None else at
         if state is None:
             raise UnknownAccount(
-                name, at, "Check the spelling; `resegment accounts` lists those that are known."
+                name, at, "Check the spelling; `resegment accounts` lists the known accounts."
             )
         if at >= last_touched(state):
             account = engine.open(name, state)
             held = state.membership.segment
             engine.advance(account, at)
             if at <= now and account.state.membership.segment != held:
-                print_note(f"The prefix still has it in {held}: its partition is yet to decide.")
+                print_note(f"Its partition has not decided yet: the prefix still has the account in {held}.")
         else:
             account = await rewind(
                 engine,
@@ -120,10 +122,10 @@ async def _look_up_live(
             )
     if account.state.membership.segment is None:
         raise UnknownAccount(
-            name, at, "Its first event came later; `resegment changes --account` tells when."
+            name, at, "Its first event came later; `resegment changes --account` shows when."
         )
     if at > now:
-        print_note("That is yet to come: it will be so if nothing more becomes known until then.")
+        print_note("This time is in the future: the answer holds if no event arrives before it.")
     return AccountLookup(engine, account, at, routing)
 
 
@@ -149,6 +151,6 @@ def _look_up_in_files(
     account, _ = replay_account(engine, name, order_of_delivery(facts), at)
     if account.state.membership.segment is None:
         raise UnknownAccount(
-            name, at, "Check the spelling; `resegment backtest --accounts` lists the accounts of the events."
+            name, at, "Check the spelling; `resegment backtest --accounts` lists the accounts in the events."
         )
     return AccountLookup(engine, account, at)

@@ -1,4 +1,4 @@
-"""`resegment backtest`: what a segments file would have done, on recorded events."""
+"""`resegment backtest`: what a segments file would have done with recorded events."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -35,16 +35,16 @@ resegment backtest --segments segments.yaml --events history.csv --at 2026-01-31
 """
 
 FIRST = ("account", "from", "to", "effective_at", "sequence_number", "cause", "reason")
-"""The keys of a change that a person looks for come first."""
+"""The keys that people look for come first."""
 
 
 class NotWritable(WrongUse):
-    """The file that was named for the output cannot be written."""
+    """The output file cannot be written."""
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(
-            f"{path} cannot be written: {problem}",
-            remedy="Name a file in a folder that is there and that you may write to, or leave --output out.",
+            f"cannot write {path}: {problem}",
+            remedy="Choose a file in an existing folder that you can write to, or leave --output out.",
         )
         self.path = path
 
@@ -60,14 +60,14 @@ def backtest(
     *,
     more: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE]...", help="More events, so that --events *.csv works."),
+        typer.Argument(metavar="[FILE]...", help="More files of events, so that --events *.csv works."),
     ] = None,
     until: Annotated[
         int | None,
         typer.Option(
             parser=parse_time,
             metavar=TIME_METAVAR,
-            help="Let time pass up to here, itself included; without it, until time alone changes nothing more.",
+            help="Let time pass up to and including this instant. Default: until no more change is due.",
         ),
     ] = None,
     at: Annotated[
@@ -75,15 +75,18 @@ def backtest(
         typer.Option(
             parser=parse_time,
             metavar=TIME_METAVAR,
-            help="Print where every account was at this time instead.",
+            help="Print the segment of every account at this time instead.",
         ),
     ] = None,
     accounts: Annotated[
-        bool, typer.Option("--accounts", help="Print where every account is in the end instead.")
+        bool, typer.Option("--accounts", help="Print the segment of every account at the end instead.")
     ] = False,
     summary: Annotated[
         bool,
-        typer.Option("--summary", help="Print tables for people: sizes, stays, moves, restless accounts."),
+        typer.Option(
+            "--summary",
+            help="Print tables: segment sizes, lengths of stay, moves, and the accounts that move most.",
+        ),
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if any event is refused.")] = False,
     form: EventFormat = None,
@@ -95,16 +98,16 @@ def backtest(
             metavar="FILE",
             dir_okay=False,
             allow_dash=True,
-            help="Write the JSON lines to this file.",
+            help="Write the JSON Lines to this file.",
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON: the summary too. All else is JSON lines anyway.")
+        bool, typer.Option("--json", help="Print the summary as JSON. Everything else is JSON Lines already.")
     ] = False,
 ) -> None:
-    """Print the history of changes that recorded events give, as JSON lines.
+    """Replay recorded events and print the segment changes as JSON Lines.
 
-    Needs no Kafka and no Redis. Events that break the contract are left out and counted on standard error.
+    Needs neither Kafka nor Redis. Refused events are left out and counted on standard error.
     """
     from resegment.cli.definition.facts import read_facts, report
     from resegment.console.progress import show_progress
@@ -112,7 +115,7 @@ def backtest(
     from resegment.sources.segments import load_definition
 
     if at is not None and (until is not None or accounts):
-        raise typer.BadParameter("--at stands for --accounts --until: give it alone")
+        raise typer.BadParameter("--at already means --accounts --until TIME: do not combine it with either")
     program = Program(load_definition(segments))
     if output is not None:
         _check_writable(output)
@@ -124,7 +127,7 @@ def backtest(
     end = at if at is not None else until
     with show_progress() as bars:
         facts, refusals = read_facts([*events, *(more or ())], form, bars)
-        # The facts stay to the end: the garbage collector need not look at them again and again.
+        # The facts stay until the end: the garbage collector need not scan them again.
         gc.freeze()
         last = max((fact.recorded for fact in facts), default=0)
         for account, changes in _replay(program, facts, end, bars):
@@ -142,7 +145,7 @@ def backtest(
 
 
 def _check_writable(path: Path) -> None:
-    """Find out before a long replay, not after it. Raises NotWritable."""
+    """Fail before a long replay rather than after it. Raises NotWritable."""
     if path.is_file() or not path.exists():
         with _writing(path, "ab"):
             pass
@@ -162,7 +165,7 @@ def _writing(path: Path, mode: Literal["ab", "wb"] = "wb") -> Iterator[BinaryIO]
 
 @dataclass(slots=True)
 class _History:
-    """What is kept of a replay: lines ready to be written, in order of time (or of name), and moves to sum up."""
+    """What is kept of a replay: lines to write, in order of time (or of name), and moves to summarize."""
 
     places: bool
     lines: list[tuple[int, str, int, bytes]] | None
@@ -208,7 +211,7 @@ def _describe(change: SegmentChange) -> dict[str, Any]:
 
 
 def _place(account: Account) -> dict[str, Any] | None:
-    """Where the account is, and since when; None before anything is known of it."""
+    """Return the account's segment and since when; None before anything is known about it."""
     from resegment.schemas.times import format_instant
 
     member = account.state.membership

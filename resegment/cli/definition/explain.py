@@ -1,4 +1,4 @@
-"""`resegment explain`: why an account is where it is, and what comes next."""
+"""`resegment explain`: why an account is in its segment, and what comes next."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -36,7 +36,9 @@ def register(app: typer.Typer) -> None:
 
 @takes_servers
 def explain(
-    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its domain, in any spelling.")],
+    account: Annotated[
+        str, typer.Argument(metavar="ACCOUNT", help="A domain, URL or email address of the account.")
+    ],
     *,
     segments: SomeSegments = None,
     events: SomeEvents = None,
@@ -45,17 +47,17 @@ def explain(
         typer.Option(
             parser=parse_time,
             metavar=TIME_METAVAR,
-            help="Explain this time; by default now, or that of the last of the --events, whoever's it is.",
+            help="Explain the account at this time. Default: now, or the time of the last event in --events.",
         ),
     ] = None,
     form: EventFormat = None,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Explain an account's segment: what each condition says and why, what is missing for others, what comes next.
+    """Explain an account's segment: what each condition says and why, what other segments need, and what comes next.
 
-    It is explained as the running prefix has it, or, with --events, from recorded events alone. Where neither those nor
-    --at are given, it is told how the account is routed, too.
+    Reads the running prefix, or with --events only the recorded events. Without --events and --at it also shows how the
+    account is routed.
     """
     from resegment.cli.definition.account_lookup import look_up_account
     from resegment.console.definition.explanation import render

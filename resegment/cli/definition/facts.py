@@ -1,4 +1,4 @@
-"""Facts from the files that a command is given, and a word on those that were refused."""
+"""Read facts from the files of a command, and report the refused events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from resegment.sources.files.reader import Refusals, decode_events, read_events
 def read_facts(
     paths: Sequence[str], form: Format | None, bars: Bars, keep: Callable[[Fact], bool] | None = None
 ) -> tuple[list[Fact], Refusals]:
-    """The facts of all the files, in the order given; `keep` says which. Raises WrongFile."""
+    """Return the facts of all the files that `keep` chooses, in the order given. Raises WrongFile."""
     refusals = Refusals()
     name = None if form is None else form.value
     files = [read_events(path, name, bars.watch) for path in paths]
@@ -26,7 +26,7 @@ def read_facts(
 
 
 def take_facts(paths: Sequence[str], form: Format | None, keep: Callable[[Fact], bool]) -> list[Fact]:
-    """The facts of all the files that `keep` chooses, with a bar meanwhile and a word on refused events after.
+    """Return the facts of all the files that `keep` chooses; show progress, then report refused events.
 
     Raises WrongFile.
     """
@@ -44,7 +44,7 @@ def take_facts(paths: Sequence[str], form: Format | None, keep: Callable[[Fact],
 
 
 def report(refusals: Refusals, used: int) -> None:
-    """The first refused events and how many there are of each reason, on standard error; nothing without any."""
+    """Print the first refused events and the count of each reason on standard error, if there are any."""
     if not refusals.total:
         return
     for example in refusals.examples:

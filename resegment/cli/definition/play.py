@@ -1,4 +1,4 @@
-"""`resegment play`: what to say to an account, to whom, and why now."""
+"""`resegment play`: what to say to which people of an account, and why now."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -31,12 +31,12 @@ resegment play acme.com --segments segments.yaml --events history.jsonl.gz --at 
 
 
 class GoneSegment(ResegmentError):
-    """The account is still in a segment that the file does not have any more."""
+    """The account is still in a segment that is no longer in the file."""
 
     def __init__(self, account: str, segment: str) -> None:
         super().__init__(
-            f"{account} is in {segment}, a segment that the file does not have any more",
-            remedy="It moves with its next event or deadline; `resegment explain` says where to.",
+            f"{account} is in {segment}, which is no longer in the segments file",
+            remedy="Its next event or deadline moves it; `resegment explain` shows where to.",
         )
         self.account, self.segment = account, segment
 
@@ -48,7 +48,9 @@ def register(app: typer.Typer) -> None:
 
 @takes_servers
 def play(
-    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its domain, in any spelling.")],
+    account: Annotated[
+        str, typer.Argument(metavar="ACCOUNT", help="A domain, URL or email address of the account.")
+    ],
     *,
     segments: SomeSegments = None,
     events: SomeEvents = None,
@@ -57,16 +59,16 @@ def play(
         typer.Option(
             parser=parse_time,
             metavar=TIME_METAVAR,
-            help="The play of this time; by default now, or that of the last of the --events, whoever's it is.",
+            help="Show the play at this time. Default: now, or the time of the last event in --events.",
         ),
     ] = None,
     form: EventFormat = None,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Brief somebody on an account: why now, what to say to whom, where, and what comes next.
+    """Print a brief on an account: why now, what to say to which people, on which channels, and what comes next.
 
-    It is told as the running prefix has the account, or, with --events, from recorded events alone.
+    Reads the running prefix, or with --events only the recorded events.
     """
     from resegment.cli.definition.account_lookup import look_up_account
     from resegment.console.definition.brief import render

@@ -33,19 +33,19 @@ def schema(
         str | None,
         typer.Argument(
             metavar="[NAME]",
-            help="A kind of event (funding ...), change, command, dead-letter, segments, asyncapi or settings.",
+            help="An event kind (like funding), change, command, dead-letter, segments, asyncapi or settings.",
         ),
     ] = None,
     folder: Annotated[
         Path | None,
         typer.Option(
-            "--write", metavar="FOLDER", file_okay=False, help="Write every contract to a folder instead."
+            "--write", metavar="FOLDER", file_okay=False, help="Write every contract to this folder instead."
         ),
     ] = None,
 ) -> None:
-    """Print a contract: JSON Schema, AsyncAPI (YAML) or Markdown; without a name, list the names.
+    """Print a contract as JSON Schema, AsyncAPI (YAML) or Markdown; without a name, list the names.
 
-    An editor with a YAML language server completes a segments file that begins with
+    An editor with a YAML language server completes a segments file that starts with
 
     # yaml-language-server: $schema=segments.schema.json
     """
@@ -55,7 +55,9 @@ def schema(
 
     if folder is not None:
         if name is not None:
-            raise typer.BadParameter("--write writes every contract: give no name", param_hint="--write")
+            raise typer.BadParameter(
+                "--write writes every contract: leave the name out", param_hint="--write"
+            )
         for path in write_documents(folder):
             typer.echo(path)
     elif name is None:
@@ -65,4 +67,4 @@ def schema(
     elif name in NAMES:
         typer.echo(document(name), nl=False)
     else:
-        raise typer.BadParameter(f"{name!r} is none of {', '.join((*NAMES, SETTINGS))}", param_hint="NAME")
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join((*NAMES, SETTINGS))}", param_hint="NAME")

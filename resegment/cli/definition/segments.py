@@ -1,4 +1,4 @@
-"""`resegment lint` and `resegment test`: whether a segments file is right, before it is used."""
+"""`resegment lint` and `resegment test`: check a segments file before it is used."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -38,12 +38,12 @@ def lint(
     segments: SegmentsArgument,
     events: SomeEvents = None,
     form: EventFormat = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings too.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if there are warnings.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print every error and warning in a segments file, each with its place.
+    """Print every error and warning in a segments file, each with its line.
 
-    Given events, it also warns of tests on attributes that no account in them has. Errors end it with 2.
+    With --events, also warn about tests on attributes that no account in the events has. Exits with 2 if there are errors.
     """
     from resegment.console.definition.diagnostics import count, render
     from resegment.console.terminal import print_note, screen, write_json_lines
@@ -73,7 +73,7 @@ def lint(
 
 
 def run_cases(segments: SegmentsArgument, as_json: AsJson = False) -> None:
-    """Run the tests in a segments file: each account that is made up must be in the segment it expects."""
+    """Run the tests in a segments file: each made-up account must land in the segment that its test expects."""
     from resegment.console.definition.file_tests import render
     from resegment.console.terminal import screen, write_json_lines
     from resegment.segmentation.evaluation.program import Program
@@ -90,7 +90,7 @@ def run_cases(segments: SegmentsArgument, as_json: AsJson = False) -> None:
 
 
 def _attributes(events: list[str], form: Any) -> frozenset[str]:
-    """The attributes that some account in the events has."""
+    """Return the attributes that some account in the events has."""
     from resegment.cli.definition.facts import take_facts
     from resegment.segmentation.evaluation.account import TECHNOLOGIES
 

@@ -1,1 +1,1 @@
-"""Commands that look at or change a running prefix."""
+"""Commands that read or change a running prefix."""

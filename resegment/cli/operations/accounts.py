@@ -1,4 +1,4 @@
-"""`resegment accounts`: who is where, since when."""
+"""`resegment accounts`: the segment of each account, and since when."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -28,11 +28,11 @@ resegment accounts --json > accounts.jsonl
 """
 
 SHOWN: Final = 50
-"""Accounts in a table where --limit is not given."""
+"""Accounts in a table without --limit."""
 
 
 class Order(StrEnum):
-    """By when the segment was entered, the newest first, or by name."""
+    """By the time of entry into the segment, newest first, or by name."""
 
     entered = "entered"
     name = "name"
@@ -46,22 +46,25 @@ def register(app: typer.Typer) -> None:
 @takes_servers
 def accounts(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="ACCOUNT", help="Only these: domains, in any spelling.")
+        list[str] | None,
+        typer.Argument(metavar="ACCOUNT", help="Only these accounts: domains, URLs or email addresses."),
     ] = None,
     segment: Annotated[
-        str | None, typer.Option("--segment", metavar="NAME", help="Only those in this segment.")
+        str | None, typer.Option("--segment", metavar="NAME", help="Only accounts in this segment.")
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", min=1, metavar="N", help=f"At the most so many. [{SHOWN}; all with --json]"),
+        typer.Option(
+            "--limit", min=1, metavar="N", help=f"Show at most N. Default: {SHOWN}, or all with --json."
+        ),
     ] = None,
-    sort: Annotated[Order, typer.Option("--sort", help="The newest in their segment first, or by name.")] = (
+    sort: Annotated[Order, typer.Option("--sort", help="Newest entries first, or by name.")] = (
         Order.entered
     ),
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Print in which segment each account is, and since when."""
+    """Print the segment of each account, and since when it is there."""
     from resegment.cli.operations.session import open_session, read_account
     from resegment.console.terminal import print_note
 
@@ -80,9 +83,9 @@ def accounts(
             _write(shown, await session.now(), as_json=as_json)
             missing = set(wanted) - {place.account for place in known}
         if missing:
-            print_note(f"nothing is known about {', '.join(sorted(missing))}")
+            print_note(f"no such account: {', '.join(sorted(missing))}")
         elif len(shown) < len(chosen):
-            print_note(f"{len(shown):,} of {len(chosen):,} accounts; --limit shows more")
+            print_note(f"{len(shown):,} of {len(chosen):,} accounts shown; use --limit to see more")
         elif not chosen:
             print_note(_tell_none(known, segment))
         return not missing
@@ -92,7 +95,7 @@ def accounts(
 
 
 def arrange(places: Iterable[Place], sort: Order, limit: int | None) -> list[Place]:
-    """The first places in that order; ties by name."""
+    """Return the first accounts in that order; ties by name."""
     from heapq import nsmallest
 
     def key(place: Place) -> tuple[int, str]:
@@ -130,6 +133,6 @@ def _describe(place: Place) -> dict[str, Any]:
 
 def _tell_none(known: Sequence[Place], segment: str | None) -> str:
     if segment is None or not known:
-        return "no account is known yet"
+        return "there are no accounts yet"
     there = ", ".join(sorted({place.segment for place in known}))
-    return f"no account is in {segment}; there are accounts in {there}"
+    return f"no account is in {segment}; segments with accounts: {there}"

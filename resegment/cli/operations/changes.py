@@ -30,7 +30,7 @@ resegment changes --segment in-market --json
 """
 
 SHOWN: Final = 20
-"""Changes on a terminal where neither --last nor --since is given."""
+"""Changes shown without --last and --since."""
 
 
 def register(app: typer.Typer) -> None:
@@ -41,30 +41,43 @@ def register(app: typer.Typer) -> None:
 @takes_servers
 def changes(
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
+        bool, typer.Option("--follow", "-f", help="Keep printing new changes, until Ctrl-C.")
     ] = False,
     account: Annotated[
-        str | None, typer.Option("--account", metavar="ACCOUNT", help="Only its: a domain, in any spelling.")
+        str | None,
+        typer.Option(
+            "--account",
+            metavar="ACCOUNT",
+            help="Only changes of this account: a domain, URL or email address.",
+        ),
     ] = None,
     segment: Annotated[
-        str | None, typer.Option("--segment", metavar="NAME", help="Only into or out of this segment.")
+        str | None,
+        typer.Option("--segment", metavar="NAME", help="Only changes into or out of this segment."),
     ] = None,
     since: Annotated[
         int | None,
-        typer.Option(parser=parse_time, metavar=TIME_METAVAR, help="Those that took effect from then on."),
+        typer.Option(
+            parser=parse_time,
+            metavar=TIME_METAVAR,
+            help="Only changes that took effect at this time or later.",
+        ),
     ] = None,
     last: Annotated[
         int | None,
         typer.Option(
-            "--last", min=0, metavar="N", help=f"The newest so many. [{SHOWN}; all with --since or --json]"
+            "--last",
+            min=0,
+            metavar="N",
+            help=f"Only the newest N. Default: {SHOWN}, or all with --since or --json.",
         ),
     ] = None,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Print who moved, from where to where, when and why; the newest at the end.
+    """Print which accounts moved, from which segment to which, when and why; the newest last.
 
-    A change that a later one of the same instant made void is marked.
+    A change that a later one at the same instant replaced is marked as void.
     """
     from resegment.cli.operations.session import open_session, read_account
     from resegment.console.terminal import print_note
@@ -78,7 +91,7 @@ def changes(
         async with open_session(servers) as session:
             await _read(session, wanted, _writer(as_json=as_json), follow=follow)
         if not wanted.shown:
-            print_note("no change is there" + (" that fits" if name or segment or since else ""))
+            print_note("no matching changes" if name or segment or since else "there are no changes yet")
 
     with suppress(KeyboardInterrupt):
         asyncio.run(run())
@@ -86,7 +99,7 @@ def changes(
 
 @dataclass(slots=True)
 class ChangeFilter:
-    """Which changes are wanted, and what was read of them: each once, though it may have been published twice."""
+    """Which changes are wanted. Each is taken once, even if it was published twice."""
 
     account: str | None = None
     segment: str | None = None
@@ -98,11 +111,11 @@ class ChangeFilter:
 
     @property
     def takes_all(self) -> bool:
-        """Whether nothing is filtered."""
+        """Whether every change is wanted."""
         return self.account is None and self.segment is None and self.since is None
 
     def take(self, values: Iterable[bytes | None]) -> list[dict[str, Any]]:
-        """The changes among these records' values that are wanted and new, as plain data with their `id`."""
+        """Return the wanted, new changes among these record values, as plain data with their `id`."""
         import orjson
 
         from resegment.schemas.times import parse_instant
@@ -112,7 +125,7 @@ class ChangeFilter:
             try:
                 event = orjson.loads(value or b"")
                 change = {"id": event["id"], **event["data"]}
-            except (orjson.JSONDecodeError, KeyError, TypeError):  # no change: the router sets it aside
+            except (orjson.JSONDecodeError, KeyError, TypeError):  # not a change: the router sets it aside
                 continue
             if change["sequence_number"] <= self._seen.get(change["account"], 0):
                 continue
@@ -128,7 +141,7 @@ class ChangeFilter:
         return found
 
     def arrange(self, found: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-        """In the order in which they took effect, the last of them; each says whether it is `void`."""
+        """Yield the last changes in the order in which they took effect; each says whether it is `void`."""
         from resegment.schemas.times import parse_instant
 
         def key(change: dict[str, Any]) -> tuple[int, str, int]:

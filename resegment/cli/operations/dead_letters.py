@@ -1,4 +1,4 @@
-"""`resegment dead-letters`: what was refused, and why."""
+"""`resegment dead-letters`: the refused events, and why they were refused."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -44,7 +44,7 @@ resegment dead-letters list
 """
 
 SHOWN: Final = 20
-"""Dead letters in a table where --limit is not given."""
+"""Dead letters in a table without --limit."""
 
 
 class NoSuchDeadLetter(ResegmentError):
@@ -53,7 +53,7 @@ class NoSuchDeadLetter(ResegmentError):
     def __init__(self, letter: str) -> None:
         super().__init__(
             f"there is no dead letter {letter}",
-            remedy="An id is topic:partition:offset of what was refused; `resegment dead-letters list` has them.",
+            remedy="An id is the topic:partition:offset of the refused record; `resegment dead-letters list` shows the ids.",
         )
         self.letter = letter
 
@@ -63,15 +63,17 @@ class CutOff(ResegmentError):
 
     def __init__(self, letter: str) -> None:
         super().__init__(
-            f"of {letter} only the beginning was kept: it was too large for a message",
-            remedy="Let its source send it again, in smaller events.",
+            f"{letter} cannot be sent again: it was too large, and only its beginning was kept",
+            remedy="Send it again from its source, as smaller events.",
         )
         self.letter = letter
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(no_args_is_help=True, help="What was refused, and why.", epilog=EXAMPLE)
+    group = typer.Typer(
+        no_args_is_help=True, help="The refused events, and why they were refused.", epilog=EXAMPLE
+    )
     group.command("list", epilog=LIST_EXAMPLES)(list_dead_letters)
     group.command("show", epilog=SHOW_EXAMPLES)(show)
     group.command("retry", epilog=RETRY_EXAMPLES)(retry)
@@ -81,16 +83,18 @@ def register(app: typer.Typer) -> None:
 @takes_servers
 def list_dead_letters(
     reason: Annotated[
-        str | None, typer.Option("--reason", metavar="REASON", help="Only those of this reason.")
+        str | None, typer.Option("--reason", metavar="REASON", help="Only dead letters with this reason.")
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", min=1, metavar="N", help=f"The newest so many. [{SHOWN}; all with --json]"),
+        typer.Option(
+            "--limit", min=1, metavar="N", help=f"Only the newest N. Default: {SHOWN}, or all with --json."
+        ),
     ] = None,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """List what was refused, each once, the newest at the end."""
+    """List the refused events, each once, the newest last."""
     from resegment.console.operations.dead_letters import render_list
     from resegment.console.terminal import print_note, screen, write_json_lines
 
@@ -107,27 +111,29 @@ def list_dead_letters(
         print_note("there are no dead letters")
     elif not chosen:
         there = ", ".join(sorted({str(one.about.get("reason")) for one in letters}))
-        print_note(f"there are no dead letters of the reason {reason}; there are of {there}")
+        print_note(f"no dead letters have the reason {reason}; reasons in use: {there}")
     elif len(shown) < len(chosen):
-        print_note(f"the newest {len(shown):,} of {len(chosen):,}; --limit shows more")
+        print_note(f"the newest {len(shown):,} of {len(chosen):,} shown; use --limit to see more")
 
 
 @takes_servers
 def show(
     letter: Annotated[
         str,
-        typer.Argument(metavar="ID", help="topic:partition:offset of what was refused, as `list` has it."),
+        typer.Argument(
+            metavar="ID", help="topic:partition:offset of the refused record, as `list` shows it."
+        ),
     ],
-    raw: Annotated[bool, typer.Option("--raw", help="Print the original bytes, and nothing else.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Print only the original bytes.")] = False,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Show one dead letter: where it came from, why it was refused, and the original."""
+    """Show one dead letter: where it came from, why it was refused, and the original record."""
     from resegment.console.operations.dead_letters import render
     from resegment.console.terminal import screen, write_json
 
     if raw and as_json:
-        raise typer.BadParameter("--raw prints the bytes as they were: leave --json out")
+        raise typer.BadParameter("--raw prints the original bytes: do not combine it with --json")
     found = _read(servers).get(letter)
     if found is None:
         raise NoSuchDeadLetter(letter)
@@ -143,25 +149,29 @@ def show(
 @takes_servers
 def retry(
     letters: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="Which, as `list` has them.")
+        list[str] | None, typer.Argument(metavar="[ID]...", help="The ids, as `list` shows them.")
     ] = None,
     reason: Annotated[
         str | None,
-        typer.Option("--reason", metavar="REASON", help="All of this reason that were not sent again yet."),
+        typer.Option(
+            "--reason",
+            metavar="REASON",
+            help="All dead letters with this reason that were not sent again yet.",
+        ),
     ] = None,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Send what was refused to the topic that it came from once more, as it was: after what was wrong is mended."""
+    """Send refused records to their topics again, unchanged. Fix the cause of the refusal first."""
     from resegment.console.terminal import print_note, write_json
 
     if bool(letters) == (reason is not None):
-        raise typer.BadParameter("name the letters, or a --reason")
+        raise typer.BadParameter("pass the ids of dead letters, or a --reason")
     sent = asyncio.run(_retry(letters or [], reason, servers))
     if as_json:
         write_json(sys.stdout.buffer, {"retried": sent})
     else:
-        print_note(f"{sent:,} sent again; what is refused again gets a dead letter of its own")
+        print_note(f"{sent:,} sent again; records that are refused again become new dead letters")
 
 
 async def _retry(letters: list[str], reason: str | None, servers: ServerOptions) -> int:

@@ -1,4 +1,4 @@
-"""`resegment owners`: who owns how many accounts, who leaves and who comes back."""
+"""`resegment owners`: how many accounts each member owns; members who leave and return."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -49,42 +49,42 @@ resegment owners list
 """
 
 PATIENCE: Final = 10.0
-"""Seconds for which a member's last accounts are waited for."""
+"""Seconds to wait until a member's last accounts are reassigned."""
 PAUSE: Final = 0.5
-"""Seconds between two looks at whether there are any."""
+"""Seconds between two checks."""
 TRIES: Final = 5
-"""How often accounts that moved while they were counted are counted again."""
+"""How many counts to try while accounts move."""
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The member, as the segments file names them.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The member, as spelled in the segments file.")]
 
 
 class NoSuchMember(ResegmentError):
-    """No team has a member of that name, and nobody of that name ever owned an account."""
+    """No team has a member of that name, and no account ever had an owner of that name."""
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         from difflib import get_close_matches
 
         close = get_close_matches(name, known, 1)
         super().__init__(
-            f"there is no member {name!r}",
-            remedy=f"Did you mean {close[0]!r}?" if close else "`resegment owners list` has all members.",
+            f"no member is named {name!r}",
+            remedy=f"Did you mean {close[0]!r}?" if close else "`resegment owners list` shows all members.",
         )
         self.name = name
 
 
 class AccountsMove(ResegmentError):
-    """Accounts were routed whenever what is owned was counted."""
+    """Accounts were routed during every count."""
 
     def __init__(self) -> None:
         super().__init__(
-            "accounts are being routed: what is owned cannot be counted meanwhile",
-            remedy="Try again when there are fewer changes, or stop the workers for the while.",
+            "accounts are being routed right now, so the count keeps changing",
+            remedy="Try again when fewer changes come in, or stop the workers during the count.",
         )
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Who owns how many accounts.", epilog=EXAMPLE)
+    group = typer.Typer(no_args_is_help=True, help="Team members and the accounts they own.", epilog=EXAMPLE)
     group.command("list", epilog=LIST_EXAMPLES)(list_owners)
     group.command("leave", epilog=LEAVE_EXAMPLE)(leave)
     group.command("return", epilog=RETURN_EXAMPLE)(come_back)
@@ -98,9 +98,9 @@ def list_owners(
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Print each team's members: how many accounts they own, who is away; and how many accounts wait.
+    """Print the members of each team, how many accounts each owns, who is away, and how many accounts wait.
 
-    With --json there is one line for each team.
+    With --json, print one line for each team.
     """
     from msgspec import to_builtins
 
@@ -116,7 +116,7 @@ def list_owners(
         elif rows:
             screen().print(render_owners(rows))
         else:
-            print_note(f"no team of {session.segments} has members")
+            print_note(f"no team in {session.segments} has members")
 
     _with_store(run, servers, segments=segments)
 
@@ -128,11 +128,12 @@ def leave(
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Give a member no new account, and what they own to others of their teams.
+    """Give a member no new accounts, and reassign their accounts to the other members of their teams.
 
-    While workers run it waits, at most 10 s, until nothing is theirs; exit code 1: something still is. Again, it
-    goes on with that.
+    While workers run, wait up to 10 seconds until all are reassigned. Exits with 1 if some are left; run it again to
+    continue.
     """
+    from resegment.console.counts import count
     from resegment.console.terminal import print_note, write_json
     from resegment.streams.heartbeat import read_workers
     from resegment.streams.kafka.publisher import KafkaPublisher
@@ -154,9 +155,11 @@ def leave(
         if as_json:
             write_json(sys.stdout.buffer, {"member": name, "reassigned": told, "left": left})
         else:
-            print_note(f"{name} gets no new account; {told:,} of theirs go to others")
+            print_note(f"{name} gets no new accounts; {told:,} of their accounts are being reassigned")
         if works and left:
-            print_note(f"{left:,} of theirs are not given away yet: run it again")
+            print_note(
+                f"{count(left, 'account')} {'is' if left == 1 else 'are'} not reassigned yet: run the command again"
+            )
             raise typer.Exit(1)
 
     _with_store(run, servers, segments=segments)
@@ -168,7 +171,7 @@ def come_back(
     segments: SomeSegments = None,
     servers: ServerOptions = DEFAULT_SERVERS,
 ) -> None:
-    """Give a member who left new accounts again."""
+    """Give new accounts again to a member who had left."""
     from resegment.console.terminal import print_note
 
     async def run(session: Session, store: OwnerStore) -> None:
@@ -184,9 +187,9 @@ def recount(
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Set what each member owns, and who waits, to what the accounts say, after Redis has lost some of it.
+    """Count again which accounts each member owns and which wait. Use it after Redis lost data.
 
-    What is routed at the same moment may be counted wrongly: best stop the workers, or see that no change comes in.
+    Accounts that are routed during the count may be counted wrong: stop the workers first, or pause incoming events.
     """
     from resegment.console.terminal import print_note, write_json
     from resegment.streams.operations.owner_transfer import read_assignments
@@ -219,7 +222,10 @@ def _with_store(run: Any, servers: ServerOptions, **given: Any) -> None:
 
 
 async def _see_off(portfolio: Portfolio, session: Session) -> int:
-    """Look again until nothing is theirs: an account may have got its owner before and be kept after a look."""
+    """Check until the member owns nothing; return how many accounts are left.
+
+    An account may get this owner just before they leave, and be stored only after a check.
+    """
     loop = asyncio.get_running_loop()
     end = loop.time() + PATIENCE
     while True:
@@ -230,7 +236,7 @@ async def _see_off(portfolio: Portfolio, session: Session) -> int:
 
 
 def _check_known(name: str, segments: str, look: OwnersLook) -> None:
-    """Raise NoSuchMember, so that a slip in a name does not pass for somebody who has left."""
+    """Raise NoSuchMember, so that a typo does not pass for a member who left."""
     from resegment.routing.teams import members
     from resegment.sources.segments import load_definition
 

@@ -35,16 +35,16 @@ resegment verify --segments segments.yaml --json | jq .account
 """
 
 TRIES: Final = 5
-"""How often a partition that moved on while it was read is read again."""
+"""How many times to read a partition that changes during the reading."""
 
 
 class WorkersRunning(WrongUse):
-    """A rebuild needs the prefix for itself."""
+    """A rebuild needs all workers to be stopped."""
 
     def __init__(self, workers: int) -> None:
         super().__init__(
-            f"{workers} workers of this prefix are running",
-            remedy="Stop them first. New events wait in Kafka until they run again.",
+            f"{workers} {'worker' if workers == 1 else 'workers'} of this prefix still running",
+            remedy="Stop all workers first. New events wait in Kafka meanwhile.",
         )
 
 
@@ -53,8 +53,8 @@ class StillMoving(ResegmentError):
 
     def __init__(self, partition: int) -> None:
         super().__init__(
-            f"partition {partition} moved on each time that it was compared",
-            remedy="Run it when less comes in, or stop the workers meanwhile.",
+            f"partition {partition} changed during every comparison",
+            remedy="Run it when fewer events come in, or stop the workers meanwhile.",
         )
 
 
@@ -70,9 +70,9 @@ def rebuild(
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Fill an empty Redis from the log of `signals`; nothing is routed, and no sequence number goes down.
+    """Rebuild an empty Redis from the log of `signals`. Routes nothing, and continues the sequence numbers.
 
-    Workers must be stopped: new events wait in Kafka. Refused where the log does not begin at its beginning.
+    Stop all workers first: new events wait in Kafka. Refused if the beginning of the log is gone.
     """
     from resegment.console.terminal import print_note, write_json
 
@@ -80,7 +80,10 @@ def rebuild(
     if as_json:
         write_json(sys.stdout.buffer, {"records": records})
     else:
-        print_note(f"Rebuilt from {records:,} records. Workers may start again.")
+        print_note(
+            f"Rebuilt from {records:,} records. You can start the workers again. Routing is set to none: "
+            "`resegment routing set changed` turns it on."
+        )
 
 
 @takes_servers
@@ -89,7 +92,7 @@ def verify(
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Compare Redis with a replay of the log and print every difference; exit with 1 if there is any."""
+    """Compare Redis with a replay of the log and print every difference. Exits with 1 if there are any."""
     from resegment.console.terminal import print_note, write_json_lines
 
     accounts, found = asyncio.run(_verify(servers, segments))
@@ -104,7 +107,9 @@ def verify(
             typer.echo(
                 f"{one['account']}: {one['what']}: Redis has {one['in_redis']}, the log gives {one['in_log']}"
             )
-        print_note(f"{len(found):,} differences in {accounts:,} accounts.")
+        print_note(
+            f"{len(found):,} {'difference' if len(found) == 1 else 'differences'} in {accounts:,} accounts."
+        )
     if found:
         raise typer.Exit(1)
 
@@ -180,7 +185,7 @@ async def _rebuild(servers: ServerOptions, segments: str | None) -> int:
 async def _announce(
     definition: Definition, source: Source, settings: Settings, changes: list[SegmentChange]
 ) -> None:
-    """Publish what was decided before the loss and lay unpublished in the outbox that was lost."""
+    """Publish the changes that were decided before the loss and lost with the outbox."""
     from resegment.streams.kafka.publisher import KafkaPublisher
     from resegment.streams.message_factory import MessageFactory
 

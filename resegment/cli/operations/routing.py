@@ -1,4 +1,4 @@
-"""`resegment routing`: which changes enrol accounts, whom it left out, and who is enrolled after all."""
+"""`resegment routing`: which changes enroll accounts, and how to enroll those that were left out."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -55,15 +55,15 @@ resegment routing list --decision suppressed --decision holdout --json
 """
 
 SHOWN: Final = 50
-"""Accounts in a table where --limit is not given."""
+"""Accounts in a table without --limit."""
 ASKED_ABOUT: Final = 100
-"""More accounts than this are enrolled only by somebody who has said yes."""
+"""Enrolling more accounts than this asks for confirmation."""
 SENT: Final = 1_000
-"""Messages that are sent at once."""
+"""Messages published in one batch."""
 
 
 class Decision(StrEnum):
-    """What the router may have decided on an account."""
+    """The decisions of the router on an account."""
 
     no_route = "no-route"
     suppressed = "suppressed"
@@ -79,7 +79,9 @@ class Decision(StrEnum):
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        no_args_is_help=True, help="Which accounts are enrolled in workflows, and why not.", epilog=EXAMPLE
+        no_args_is_help=True,
+        help="Which accounts are enrolled in workflows, and why others are not.",
+        epilog=EXAMPLE,
     )
     group.command("show", epilog=SHOW_EXAMPLES)(show)
     group.command("set", epilog=SET_EXAMPLE)(set_mode)
@@ -93,7 +95,7 @@ def show(
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Print which changes are routed, accounts by what was decided on them, and how many wait for each team."""
+    """Print the routing mode, the number of accounts by decision, and how many wait for each team."""
     from resegment.cli.operations.session import run_in_session
     from resegment.console.operations.routing import render
     from resegment.console.terminal import screen, write_json
@@ -113,14 +115,14 @@ def show(
 @takes_servers
 def set_mode(
     mode: Annotated[
-        RouteMode, typer.Argument(metavar="all|changed|none", help="Which changes enrol accounts.")
+        RouteMode, typer.Argument(metavar="all|changed|none", help="Which changes enroll accounts.")
     ],
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Choose which changes enrol accounts, from now on: all, those from one segment to another, or none.
+    """Choose which changes enroll accounts from now on: all, only moves from one segment to another, or none.
 
-    Workers see it within seconds. Who was left out before stays so: `resegment routing enroll` takes them in.
+    Workers apply it within seconds. Accounts that were left out before stay out: `resegment routing enroll` enrolls them.
     """
     from resegment.cli.operations.session import run_in_session
     from resegment.console.terminal import print_note, write_json
@@ -138,7 +140,8 @@ def set_mode(
         quiet = (await session.reader.decisions()).get("quiet", 0)
         if quiet and mode is not RouteMode.none:
             print_note(
-                f"{_count(quiet)} {'stays' if quiet == 1 else 'stay'} as quiet as before: `resegment routing enroll --all` enrols them"
+                f"{_count(quiet)} left out before {'stays' if quiet == 1 else 'stay'} out: "
+                "`resegment routing enroll --all` enrolls them"
             )
 
     run_in_session(run, servers)
@@ -147,22 +150,25 @@ def set_mode(
 @takes_servers
 def enroll(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="ACCOUNT", help="Only these: domains, in any spelling.")
+        list[str] | None,
+        typer.Argument(metavar="ACCOUNT", help="Only these accounts: domains, URLs or email addresses."),
     ] = None,
     segment: Annotated[
-        str | None, typer.Option("--segment", metavar="NAME", help="All those of this segment.")
+        str | None, typer.Option("--segment", metavar="NAME", help="All accounts of this segment.")
     ] = None,
-    everybody: Annotated[bool, typer.Option("--all", help="All of every segment.")] = False,
+    everybody: Annotated[bool, typer.Option("--all", help="All accounts of all segments.")] = False,
     yes: Annotated[
         bool,
-        typer.Option("--yes", "-y", help=f"Don't ask, even for more than {ASKED_ABOUT} accounts."),
+        typer.Option(
+            "--yes", "-y", help=f"Do not ask for confirmation, even for more than {ASKED_ABOUT} accounts."
+        ),
     ] = False,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Enrol accounts whose change was not routed: those that `resegment routing list --decision quiet` has.
+    """Enroll accounts whose change was not routed: those that `resegment routing list --decision quiet` shows.
 
-    Suppressions, holdouts, cooldowns and the limits of teams hold for them as for all others.
+    Suppressions, holdouts, cooldowns and team limits apply to them as to all others.
     """
     from resegment.cli.operations.session import read_account, run_in_session
     from resegment.console.terminal import print_note, write_json
@@ -170,23 +176,23 @@ def enroll(
 
     wanted = list(dict.fromkeys(read_account(name) for name in names or ()))
     if sum((bool(wanted), segment is not None, everybody)) != 1:
-        raise typer.BadParameter("say whom to enrol: accounts, --segment or --all")
+        raise typer.BadParameter("choose what to enroll: accounts, --segment or --all")
 
     async def run(session: Session) -> bool:
         rows = await _find(session, wanted)
         quiet = sorted(name for name, state in rows if _is_quiet(state, segment))
         if len(quiet) > ASKED_ABOUT and not yes:
-            typer.confirm(f"Enrol {len(quiet):,} accounts?", abort=True, err=True)
+            typer.confirm(f"Enroll {len(quiet):,} accounts?", abort=True, err=True)
         await _force(session, quiet)
         if as_json:
             write_json(sys.stdout.buffer, {"told": len(quiet)})
         else:
-            print_note(f"the router is told to enrol {_count(len(quiet))}")
+            print_note(f"asked the router to enroll {_count(len(quiet))}")
         if not wanted and not quiet:
             print_note(_tell_none(rows, "quiet"))
         for name, state in rows if wanted else ():
             if not _is_quiet(state, segment):
-                print_note(f"{name} is not quiet: {words_of(state)}")
+                print_note(f"{name} was not left out: {words_of(state)}")
         return _tell_missing(wanted, rows)
 
     if not run_in_session(run, servers):
@@ -196,25 +202,28 @@ def enroll(
 @takes_servers
 def list_accounts(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="ACCOUNT", help="Only these: domains, in any spelling.")
+        list[str] | None,
+        typer.Argument(metavar="ACCOUNT", help="Only these accounts: domains, URLs or email addresses."),
     ] = None,
     decision: Annotated[
         list[Decision] | None,
-        typer.Option("--decision", help="Only those that this was decided on. May be repeated."),
+        typer.Option("--decision", help="Only accounts with this decision. Repeatable."),
     ] = None,
     segment: Annotated[
-        str | None, typer.Option("--segment", metavar="NAME", help="Only those in this segment.")
+        str | None, typer.Option("--segment", metavar="NAME", help="Only accounts in this segment.")
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", min=1, metavar="N", help=f"At the most so many. [{SHOWN}; all with --json]"),
+        typer.Option(
+            "--limit", min=1, metavar="N", help=f"Show at most N. Default: {SHOWN}, or all with --json."
+        ),
     ] = None,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Print what was decided on each account, why and since when, the newest first; its workflow and its owner.
+    """Print the routing decision on each account, why and since when, with workflow and owner; the newest first.
 
-    With --json there is one line for each account.
+    With --json, print one line for each account.
     """
     from resegment.cli.operations.session import read_account, run_in_session
     from resegment.console.operations.routing import render_accounts
@@ -240,7 +249,7 @@ def list_accounts(
         elif shown:
             screen().print(render_accounts(shown))
         if len(shown) < len(chosen):
-            print_note(f"{len(shown):,} of {len(chosen):,} accounts; --limit shows more")
+            print_note(f"{len(shown):,} of {len(chosen):,} accounts shown; use --limit to see more")
         elif not chosen and not wanted:
             print_note(_tell_none(rows, " or ".join(sorted(decisions)) if decision else None))
         return _tell_missing(wanted, rows)
@@ -250,7 +259,7 @@ def list_accounts(
 
 
 def arrange(rows: Iterable[Row], limit: int | None) -> list[Row]:
-    """The first of the accounts, with the newest decisions first; ties by name."""
+    """Return the first accounts, newest decisions first; ties by name."""
     from heapq import nsmallest
 
     from resegment.routing.describe import since_of
@@ -262,7 +271,7 @@ def arrange(rows: Iterable[Row], limit: int | None) -> list[Row]:
 
 
 async def _find(session: Session, names: Sequence[str]) -> list[Row]:
-    """What the router has of those accounts, or of all."""
+    """Return the router's state of those accounts, or of all."""
     if not names:
         return [row for batch in [one async for one in session.reader.routings()] for row in batch]
     states = await session.reader.routed(names)
@@ -270,7 +279,7 @@ async def _find(session: Session, names: Sequence[str]) -> list[Row]:
 
 
 async def _force(session: Session, names: Sequence[str]) -> None:
-    """Have the router decide those again, whatever the mode was."""
+    """Ask the router to decide on these accounts again, regardless of the mode."""
     from resegment.schemas.routing import Review
     from resegment.streams.kafka.publisher import KafkaPublisher
     from resegment.streams.message_factory import tell
@@ -297,18 +306,18 @@ def _segment_of(state: RoutedState) -> str | None:
 def _tell_none(rows: Sequence[Row], decision: str | None) -> str:
     counts = Counter(state.decision for _, state in rows if state.decision != "none")
     if not counts:
-        return "nothing was decided on any account yet"
+        return "the router has not decided on any account yet"
     there = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
-    return f"no account is {decision or 'there'} in what was asked for; all in all there are: {there}"
+    return f"no matching account{f' is {decision}' if decision else ''}; accounts by decision: {there}"
 
 
 def _tell_missing(wanted: Sequence[str], rows: Sequence[Row]) -> bool:
-    """Say which accounts the router does not know; whether it knows all."""
+    """Report the accounts that the router does not know; return whether it knows all."""
     from resegment.console.terminal import print_note
 
     missing = set(wanted) - {name for name, _ in rows}
     if missing:
-        print_note(f"nothing was decided on {', '.join(sorted(missing))}")
+        print_note(f"the router has no decision on {', '.join(sorted(missing))}")
     return not missing
 
 

@@ -1,4 +1,4 @@
-"""A running prefix to look at: what the commands that only read are given."""
+"""A session with a running prefix: its servers, topics and state, for one command."""
 
 from __future__ import annotations
 
@@ -29,18 +29,19 @@ T = TypeVar("T")
 
 
 class NoSuchPrefix(ResegmentError):
-    """No worker has ever run with that prefix on that Redis."""
+    """Redis has no record of the prefix: no worker ran with it, or its data was deleted."""
 
     def __init__(self, prefix: str) -> None:
         super().__init__(
-            f"there is no prefix {prefix}: no worker has ever run with it here",
-            remedy="Start one with `resegment up` or `resegment worker`, or say another --prefix.",
+            f"Redis has no prefix {prefix}",
+            remedy="Either no worker has run with it, or its data was deleted (FLUSHDB, an empty replica). Start a worker with "
+            "`resegment up` or `resegment worker`, pass another --prefix, or restore the data with `resegment rebuild`.",
         )
         self.prefix = prefix
 
 
 class Session(NamedTuple):
-    """A prefix and the ways to read it; `held` is its record: partitions, clock, definition."""
+    """A prefix and the clients that read it; `held` is its record: partitions, clock, definition."""
 
     settings: Settings
     prefix: str
@@ -52,15 +53,15 @@ class Session(NamedTuple):
     segments: str
     """Path of the segments file."""
     security: Mapping[str, Any]
-    """What Kafka clients take."""
+    """Security options for Kafka clients."""
 
     @property
     def on_facts(self) -> bool:
-        """Whether the clock is that of the facts, not the wall's."""
+        """Whether the prefix runs on the clock of the facts, not on the wall clock."""
         return self.held.get("clock") == "facts"
 
     async def now(self) -> int:
-        """The prefix's own time, ms. Raises StoreUnavailable."""
+        """Return the prefix's own time, ms. Raises StoreUnavailable."""
         if not self.on_facts:
             return await self.reader.now()
         return max([await self.reader.clock(number) for number in range(self.reader.partitions)])
@@ -68,8 +69,8 @@ class Session(NamedTuple):
 
 @asynccontextmanager
 async def open_session(servers: ServerOptions, **given: Any) -> AsyncIterator[Session]:
-    """The prefix that settings and the options given name. Raises NoSuchPrefix, StoreUnavailable, NotRunning."""
-    # what goes wrong with Kafka is told by typed errors
+    """Open a session with the prefix that settings and options name. Raises NoSuchPrefix, StoreUnavailable, NotRunning."""
+    # typed errors report what goes wrong with Kafka
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     settings = load_settings(servers, **given)
     connection = resolve(settings)
@@ -95,7 +96,7 @@ async def open_session(servers: ServerOptions, **given: Any) -> AsyncIterator[Se
 
 
 def run_in_session(run: Callable[[Session], Awaitable[T]], servers: ServerOptions, **given: Any) -> T:
-    """Run with the prefix that settings and the options given name. Raises as `open_session` does."""
+    """Run a function in a session. Raises as `open_session` does."""
 
     async def looking() -> T:
         async with open_session(servers, **given) as session:
@@ -105,12 +106,12 @@ def run_in_session(run: Callable[[Session], Awaitable[T]], servers: ServerOption
 
 
 def load_engine(segments: str, settings: Settings) -> Engine:
-    """What judges accounts as a worker does. Raises NoSegmentsFile or InvalidSegments."""
+    """Return an engine that evaluates accounts as a worker does. Raises NoSegmentsFile or InvalidSegments."""
     return Engine(Program(load_definition(segments), Limits(facts=settings.facts_per_kind)))
 
 
 def read_account(text: str) -> str:
-    """The account that a domain in any spelling means. Raises typer.BadParameter for what is no company's."""
+    """Return the account that a domain, URL or email address means. Raises typer.BadParameter if it is no company's."""
     try:
         return registrable_domain(text)
     except RefusedEvent as error:

@@ -1,4 +1,4 @@
-"""`resegment status`: whether a prefix is well, at one look."""
+"""`resegment status`: the health of a prefix at a glance."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -30,10 +30,10 @@ resegment status --json | jq .problems
 """
 
 PACE: Final = 2.0
-"""Seconds between two looks of --watch."""
+"""Seconds between two refreshes of --watch."""
 
 RECOUNT: Final = 15
-"""Dead letters are counted again with every so many looks."""
+"""How many refreshes pass between two counts of dead letters."""
 
 
 def register(app: typer.Typer) -> None:
@@ -44,14 +44,14 @@ def register(app: typer.Typer) -> None:
 @takes_servers
 def status(
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help=f"Look again every {PACE:.0f} seconds, until Ctrl-C.")
+        bool, typer.Option("--watch", "-w", help=f"Refresh every {PACE:.0f} seconds, until Ctrl-C.")
     ] = False,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Print how the workers, partitions and segments are, and what is wrong; exit with 1 if anything is.
+    """Print the state of workers, partitions and segments, and every problem. Exits with 1 if there is a problem.
 
-    With --watch and --json, each look is one line.
+    With --watch and --json, print one line for each refresh.
     """
     from resegment.streams.operations.overview import find_problems
 

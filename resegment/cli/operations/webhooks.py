@@ -1,4 +1,4 @@
-"""`resegment webhooks`: the endpoints, how they are, and a word to each."""
+"""`resegment webhooks`: list, test, enable and disable endpoints."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -33,24 +33,24 @@ resegment webhooks test crm
 resegment webhooks enable crm
 """
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The endpoint, as the file names it.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The endpoint, as named in the file of endpoints.")]
 
 
 class NoSuchEndpoint(WrongUse):
     """The file has no endpoint of that name."""
 
     def __init__(self, name: str, there: Collection[str]) -> None:
-        super().__init__(f"there is no endpoint {name}", remedy=f"There is: {', '.join(sorted(there))}.")
+        super().__init__(f"no endpoint is named {name}", remedy=f"The file has: {', '.join(sorted(there))}.")
         self.name = name
 
 
 class NotTaken(ResegmentError):
-    """An endpoint did not take a test event: `answer` is what came."""
+    """An endpoint did not accept a test event: `answer` is its response."""
 
     def __init__(self, name: str, answer: Answer) -> None:
         super().__init__(
-            f"the endpoint {name} did not take the test event: {answer}",
-            remedy="An endpoint answers an event with a status from 200 to 299, within its timeout.",
+            f"the endpoint {name} did not accept the test event: {answer}",
+            remedy="An endpoint must answer with a status from 200 to 299 within its timeout.",
         )
         self.name, self.answer = name, answer
 
@@ -58,7 +58,7 @@ class NotTaken(ResegmentError):
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        no_args_is_help=True, help="The webhooks that get workflow commands.", epilog=EXAMPLES
+        no_args_is_help=True, help="The webhook endpoints that receive workflow commands.", epilog=EXAMPLES
     )
     group.command("list", epilog=EXAMPLES)(list_webhooks)
     group.command("enable", epilog=EXAMPLES)(enable)
@@ -73,7 +73,7 @@ def list_webhooks(
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """List the endpoints of the file and how they are."""
+    """List the endpoints in the file, and the state of each."""
     from resegment.console.operations.webhooks import describe, render_list
     from resegment.console.terminal import screen, write_json_lines
 
@@ -93,13 +93,13 @@ def enable(
     webhooks: WebhooksFile = None,
     servers: ServerOptions = DEFAULT_SERVERS,
 ) -> None:
-    """Send to an endpoint again that was disabled, beginning with what has waited."""
+    """Send to a disabled endpoint again, starting with the commands that waited."""
     from resegment.console.terminal import print_note
 
     settings = load_settings(servers, webhooks=webhooks)
     _check(name, read_webhooks(settings).endpoints)
     was = _ask(settings, lambda states: states.enable(name))
-    print_note(f"{name} is enabled: it goes on where it was" if was else f"{name} was not disabled")
+    print_note(f"{name} is enabled and continues where it stopped" if was else f"{name} was not disabled")
 
 
 @takes_servers
@@ -108,7 +108,7 @@ def disable(
     webhooks: WebhooksFile = None,
     servers: ServerOptions = DEFAULT_SERVERS,
 ) -> None:
-    """Send nothing to an endpoint; its commands wait in Kafka, as long as the topic keeps them."""
+    """Stop sending to an endpoint. Its commands wait in Kafka, as long as the topic keeps them."""
     import time
 
     from resegment.console.terminal import print_note
@@ -118,11 +118,11 @@ def disable(
     _check(name, read_webhooks(settings).endpoints)
     at = format_instant(time.time_ns() // 1_000_000_000 * 1000)
     _ask(settings, lambda states: states.disable(name, at, "disabled by hand"))
-    print_note(f"{name} is disabled; `resegment webhooks enable {name}` goes on")
+    print_note(f"{name} is disabled; `resegment webhooks enable {name}` resumes it")
 
 
 def send_test(name: Name, webhooks: WebhooksFile = None, as_json: AsJson = False) -> None:
-    """Send one signed event, gtm.ping.v1, and tell what came of it. Neither Kafka nor Redis is asked."""
+    """Send one signed test event, gtm.ping.v1, and print the result. Needs neither Kafka nor Redis."""
     from resegment.console.terminal import print_note, write_json
 
     targets = read_targets(load_settings(webhooks=webhooks))
@@ -134,7 +134,7 @@ def send_test(name: Name, webhooks: WebhooksFile = None, as_json: AsJson = False
     if answer.status is None or not 200 <= answer.status < 300:
         raise NotTaken(name, answer)
     if not as_json:
-        print_note(f"{name} took it: {answer}, {answer.took * 1000:.0f} ms")
+        print_note(f"{name} accepted it: {answer}, {answer.took * 1000:.0f} ms")
 
 
 async def _ping(target: Target) -> Answer:

@@ -1,4 +1,4 @@
-"""`resegment bench`: how fast it is, beside the same job by hand and on stock faust."""
+"""`resegment bench`: throughput and latency, next to a hand-written loop and stock faust."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -40,8 +40,8 @@ class NoServers(WrongUse):
 
     def __init__(self, problem: str) -> None:
         super().__init__(
-            f"the benchmark has no servers: {problem}",
-            remedy="Give --kafka HOST:PORT and --redis URL: an Apache Kafka and a Redis that do nothing else.",
+            f"the benchmark has no servers to run on: {problem}",
+            remedy="Pass --kafka HOST:PORT and --redis URL: an Apache Kafka and a Redis that nothing else uses.",
         )
         self.problem = problem
 
@@ -55,42 +55,54 @@ def bench(
     kafka: Kafka = None,
     redis: Redis = None,
     accounts: Annotated[
-        int, typer.Option("--accounts", min=1, help="Accounts, each with a snapshot.")
+        int, typer.Option("--accounts", min=1, help="Number of accounts; each has one snapshot.")
     ] = 10_000,
-    events: Annotated[int, typer.Option("--events", min=1, help="Triggers, after the snapshots.")] = 100_000,
+    events: Annotated[
+        int, typer.Option("--events", min=1, help="Number of trigger events after the snapshots.")
+    ] = 100_000,
     *,
     full: Annotated[
-        bool, typer.Option("--full", help="50,000 accounts, 500,000 triggers: what figures are quoted of.")
+        bool,
+        typer.Option(
+            "--full", help="50,000 accounts and 500,000 triggers: the size of the published figures."
+        ),
     ] = False,
-    drain: Annotated[bool, typer.Option("--drain/--no-drain", help="Drain preloaded topics.")] = True,
+    drain: Annotated[
+        bool, typer.Option("--drain/--no-drain", help="Measure how fast preloaded topics drain.")
+    ] = True,
     latency: Annotated[
         bool, typer.Option("--latency", help="Also measure latency at 100, 1,000 and 5,000 events/s.")
     ] = False,
     scaling: Annotated[
-        bool, typer.Option("--scaling", help="Also compare two workers with one, each on a core of its own.")
+        bool, typer.Option("--scaling", help="Also compare two workers with one, each on its own core.")
     ] = False,
     repeat: Annotated[
-        int, typer.Option("--repeat", min=1, help="So many turns of by hand and segmenter.")
+        int, typer.Option("--repeat", min=1, help="How many times to run the loop and the segmenter.")
     ] = 1,
     core: Annotated[
-        int | None, typer.Option("--core", min=0, help="Pin the worker to this core. [the last]")
+        int | None, typer.Option("--core", min=0, help="Pin the worker to this core. Default: the last one.")
     ] = None,
     stock: Annotated[
-        int, typer.Option("--stock", min=0, help="Events for stock faust, which is slow; 0: leave it out.")
+        int,
+        typer.Option("--stock", min=0, help="Number of events for stock faust, which is slow; 0 skips it."),
     ] = 10_000,
-    check: Annotated[bool, typer.Option("--check/--no-check", help="Compare with a backtest.")] = True,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Compare the result with a backtest.")
+    ] = True,
     profile: Annotated[
         Path | None,
         typer.Option(
-            "--profile", metavar="FILE", help="Write flame graphs (py-spy), else cProfile's figures."
+            "--profile",
+            metavar="FILE",
+            help="Write flame graphs with py-spy, or cProfile figures without it.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure throughput, CPU time, memory and latency on a real Kafka and Redis.
 
-    CPU time is the figure that counts: compare within one run, and repeat. Without servers given, a checkout
-    starts Apache Kafka (Java 17, Maven) and Redis for the run.
+    CPU time matters most: compare within one run, and repeat. Without --kafka and --redis, a checkout starts
+    Apache Kafka (Java 17, Maven) and Redis for the run.
     """
     import os
 
@@ -165,7 +177,7 @@ async def _servers(kafka: str | None, redis: str | None) -> AsyncIterator[Server
         yield Servers(kafka, redis)
         return
     if kafka is not None or redis is not None:
-        raise NoServers("--kafka and --redis go together")
+        raise NoServers("--kafka and --redis must be given together")
     import tempfile
 
     apache, debian = _launchers()
@@ -186,5 +198,5 @@ def _launchers() -> tuple[Any, Any]:
     from resegment.benchmarks.servers import apache, debian
 
     if not (Path(resegment.__file__).resolve().parents[1] / "pyproject.toml").is_file():
-        raise NoServers("only a checkout can start them itself")
+        raise NoServers("only a checkout of the repository can start them")
     return apache, debian

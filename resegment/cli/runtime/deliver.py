@@ -1,4 +1,4 @@
-"""`resegment deliver`: workflow commands to webhooks, as a process of its own."""
+"""`resegment deliver`: send workflow commands to webhooks, in its own process."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -36,9 +36,9 @@ def deliver(
     servers: ServerOptions = DEFAULT_SERVERS,
     http_port: HttpPort = None,
 ) -> None:
-    """Deliver workflow commands to webhooks. Start as many as you like: they share the partitions.
+    """Send workflow commands to webhooks. Start as many processes as you like: they share the partitions.
 
-    SIGTERM and Ctrl-C stop it cleanly, within 10 seconds; what is not delivered then is delivered by the next.
+    SIGTERM and Ctrl-C stop it cleanly within 10 seconds; the next process sends the remaining commands.
     """
     from resegment.cli.connection import load_settings
     from resegment.cli.logging import set_up_logging
@@ -54,6 +54,7 @@ def deliver(
 async def _run(settings: Settings, targets: Mapping[str, Target]) -> None:
     from resegment.cli.connection import resolve
     from resegment.cli.runtime.signals import listening
+    from resegment.console.counts import count
     from resegment.console.terminal import print_note
     from resegment.http.delivery import build
     from resegment.http.server import serving
@@ -70,10 +71,10 @@ async def _run(settings: Settings, targets: Mapping[str, Target]) -> None:
                 async with serving(app, settings.http_host, settings.http_port) as url:
                     stop.ready()
                     print_note(
-                        f"Delivery runs: prefix {settings.prefix}, {len(targets)} endpoints, {url}/healthz and /metrics"
+                        f"Delivery is running: prefix {settings.prefix}, {count(len(targets), 'endpoint')}, {url}/healthz and /metrics"
                     )
                     await stop.asked.wait()
-        except asyncio.CancelledError:  # a stop was asked for during the start
+        except asyncio.CancelledError:  # asked to stop during the start
             if not stop.asked.is_set():
                 raise
     print_note("Stopped.")

@@ -1,4 +1,4 @@
-"""`resegment demo`: years of real companies through Kafka, faust and Redis, in a minute."""
+"""`resegment demo`: years of real companies through Kafka, faust and Redis in a minute."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from resegment.settings import Settings
 
 UNTIL: Final = "2025-04-01T00:00:00Z"
-"""Where the replay ends: the directory's last change was seen in March 2025."""
+"""The end of the replay: the last change in the directory is from March 2025."""
 
 DRAIN_PATIENCE: Final = 60.0
 JOURNEYS: Final = 3
@@ -45,31 +45,31 @@ resegment demo
 """
 
 NEXT: Final = """
-Next, with segments of your own:
+Next, with your own segments:
 
   cp {quickstart} segments.yaml
   resegment lint segments.yaml
   resegment backtest -s segments.yaml -e {directory} --summary
   resegment up
 
-This one account by account:
+To look at single accounts:
 
   resegment explain {account} -s {segments} -e {directory} -e {synthetic}
 """
 
 
 class DemoFailed(ResegmentError):
-    """The demo did not come to its end, or not to the one that was expected."""
+    """The demo did not finish, or its result is wrong."""
 
 
 class Differs(DemoFailed):
-    """The pipeline and the backtest do not agree: `changes` and `places` count how often."""
+    """The pipeline and the backtest disagree: `changes` and `places` count the differences."""
 
     def __init__(self, changes: int, places: int, examples: Sequence[str]) -> None:
         super().__init__(
-            f"the pipeline and the backtest differ in {changes:,} changes and the place of {places:,} accounts:\n"
+            f"the pipeline and the backtest differ in {changes:,} changes and in the segments of {places:,} accounts:\n"
             + "\n".join(examples),
-            remedy="This is a bug of Resegment, and a serious one. Please report it with these lines.",
+            remedy="This is a serious bug in Resegment. Please report it with these lines.",
         )
         self.changes = changes
         self.places = places
@@ -77,7 +77,7 @@ class Differs(DemoFailed):
 
 @dataclass(frozen=True, slots=True)
 class _Data:
-    """The events of the demo, each with its bytes, and what is known about them."""
+    """The events of the demo, each with its bytes, and figures about them."""
 
     definition: Definition
     events: list[tuple[Fact, bytes]]
@@ -87,7 +87,7 @@ class _Data:
 
 @dataclass(slots=True)
 class _Outcome:
-    """What came out: net changes in order, commands by workflow and action, the segment of each account and since when."""
+    """The result: net changes in order, commands by workflow and action, each account's segment and since when."""
 
     changes: list[dict[str, Any]]
     commands: Counter[tuple[str, str]]
@@ -102,13 +102,15 @@ def register(app: typer.Typer) -> None:
 def demo(
     folder: Annotated[
         Path,
-        typer.Option("--folder", metavar="DIR", help="Where its servers keep their data, always begun anew."),
+        typer.Option(
+            "--folder", metavar="DIR", help="The data folder of the demo's servers; cleared at each start."
+        ),
     ] = Path(".resegment/demo"),
     as_json: AsJson = False,
 ) -> None:
-    """Replay years of real companies through everything, look at what came out, and check it.
+    """Replay years of real companies through the whole pipeline, show the result, and check it against a backtest.
 
-    Brings its own broker and Redis, and its own data: nothing to set up, nothing is left running.
+    Brings its own broker, Redis and data: there is nothing to set up, and nothing keeps running.
     """
     from resegment.cli.logging import set_up_logging
     from resegment.console.terminal import screen
@@ -120,14 +122,14 @@ def demo(
 
 
 def _settings(folder: Path) -> Settings:
-    """Return settings of its own: the environment's servers are none of the demo's business."""
+    """Return the demo's own settings, which ignore the servers in the environment."""
     from resegment.settings import Settings
 
     return Settings.model_construct(folder=folder, prefix="demo", clock="facts", http_port=0, route="all")
 
 
 async def _run(settings: Settings, console: Console, *, as_json: bool) -> bool:
-    """Return whether it came to its end; a stop that was asked for keeps it from that."""
+    """Run the demo; return False if it was stopped."""
     from resegment.cli.runtime.signals import listening
 
     with listening(lambda: None) as stop:
@@ -147,7 +149,7 @@ async def _play(settings: Settings, console: Console, *, as_json: bool) -> None:
     from resegment.schemas.times import parse_instant
 
     until = parse_instant(UNTIL)
-    with step(console, "reading what became known of the companies") as current:
+    with step(console, "reading the events") as current:
         data = await asyncio.to_thread(_read)
         current.text = f"{len(data.events):,} events of {data.companies.accounts:,} accounts read"
     async with AsyncExitStack() as exits:
@@ -160,7 +162,7 @@ async def _play(settings: Settings, console: Console, *, as_json: bool) -> None:
             current.text = f"a worker started, with all {settings.partitions} partitions"
         with step(console, "replaying through Kafka, faust and Redis", len(data.events)) as current:
             seconds = await serving.during(_replay(serving, data, until, current))
-        with step(console, "reading back what came out") as current:
+        with step(console, "reading the results") as current:
             outcome = await serving.during(_collect(settings, serving))
             current.text = (
                 f"{len(outcome.changes):,} changes, {outcome.commands.total():,} commands and "
@@ -179,7 +181,7 @@ async def _play(settings: Settings, console: Console, *, as_json: bool) -> None:
 
 
 def _read() -> _Data:
-    """Return the events that ship with the package. Raises WrongFile or NoSegmentsFile where they are not there."""
+    """Return the events that ship with the package. Raises WrongFile or NoSegmentsFile if they are missing."""
     from resegment.cli.runtime.examples import FOLDER
     from resegment.console.runtime.demo import Companies
     from resegment.schemas.decoding import decode_event
@@ -225,7 +227,7 @@ async def _replay(serving: Serving, data: _Data, until: int, current: Step) -> f
                 data.events, publisher, worker.topics, partitions=worker.settings.partitions, until=until
             )
         if not await worker.drain(DRAIN_PATIENCE):
-            raise DemoFailed(f"not everything came out at the end within {DRAIN_PATIENCE:.0f} s")
+            raise DemoFailed(f"the pipeline did not finish within {DRAIN_PATIENCE:.0f} s")
     finally:
         watching.cancel()
     seconds = time.monotonic() - begun
@@ -262,7 +264,7 @@ async def _collect(settings: Settings, serving: Serving) -> _Outcome:
 
 
 async def _read_topic(bootstrap: str, topic: str) -> dict[str, dict[str, Any]]:
-    """Return the topic's events by their ids: one that was sent again is the same event."""
+    """Return the topic's events by id; an event that was published twice counts once."""
     from resegment.streams.kafka.topic_reader import reading
 
     events: dict[str, dict[str, Any]] = {}
@@ -275,7 +277,7 @@ async def _read_topic(bootstrap: str, topic: str) -> dict[str, dict[str, Any]]:
 
 
 def _compare(data: _Data, outcome: _Outcome, until: int) -> None:
-    """Raise Differs where a backtest of the same events gives other changes or other places."""
+    """Raise Differs if a backtest of the same events gives other changes or other segments."""
     from resegment.schemas.times import parse_instant
     from resegment.segmentation.evaluation.engine import net_changes
     from resegment.segmentation.evaluation.program import Program
@@ -317,7 +319,7 @@ def _summarise(data: _Data, outcome: _Outcome, until: int, buckets: int) -> Summ
 
 
 def _write(data: _Data, outcome: _Outcome, until: int, seconds: float) -> None:
-    """The figures as JSON: in the end the pipeline and the backtest have no differences, or nothing is written."""
+    """Write the figures as JSON; the comparison with the backtest has passed by now."""
     from resegment.console.runtime.demo import choose_journeys
     from resegment.console.terminal import write_json
     from resegment.segmentation.inspection.summary import describe_summary

@@ -9,7 +9,7 @@ FOLDER: Final = Path(__file__).parent.parent / "examples"
 
 
 def show_path(name: str) -> str:
-    """Return the path of an example as one would type it from here."""
+    """Return the path of an example as a user would type it in the current folder."""
     place = (FOLDER / name).resolve()
     try:
         return str(place.relative_to(Path.cwd()))

@@ -1,4 +1,4 @@
-"""`resegment ingest`: events from files to the topics."""
+"""`resegment ingest`: send events from files to the topics."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -37,7 +37,7 @@ resegment ingest history.csv --replay --until 2026-01-31
 
 
 class WrongClock(WrongUse):
-    """What was asked for does not go with the prefix's clock."""
+    """The options do not match the clock of the prefix."""
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +51,7 @@ def ingest(
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help="Events: .jsonl, .csv or .parquet, a folder, or - for JSON lines on standard input.",
+            help="Events: .jsonl, .csv or .parquet files, a folder, or - for JSON Lines on standard input.",
         ),
     ],
     form: EventFormat = None,
@@ -60,28 +60,28 @@ def ingest(
         typer.Option(
             parser=parse_time,
             metavar=TIME_METAVAR,
-            help="Of a replay: let time pass up to here; by default up to the last event.",
+            help="In a replay, let time pass up to this instant. Default: the last event.",
         ),
     ] = None,
     replay: Annotated[
         bool,
-        typer.Option(
-            "--replay", help="Insist on a replay: fail where the prefix has not the facts' own clock."
-        ),
+        typer.Option("--replay", help="Require a replay: fail if the prefix runs on the wall clock."),
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if any event is refused.")] = False,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Send events to the topics of their kinds, those that break the contract left out.
+    """Send events to the topics of their kinds. Refused events are left out and reported.
 
-    Into a prefix on the facts' own clock (RESEGMENT_CLOCK=facts), events are sorted and replayed as history.
+    If the prefix runs on the clock of the facts (RESEGMENT_CLOCK=facts), the events are sorted and replayed as history.
+    Exits with 1 if every event is refused.
     """
     import asyncio
 
     from resegment.cli.connection import load_settings, resolve
     from resegment.cli.definition.facts import report
     from resegment.cli.logging import set_up_logging
+    from resegment.console.counts import count
     from resegment.console.progress import show_progress
     from resegment.console.terminal import print_note, write_json
     from resegment.identity.aliases import load_aliases
@@ -98,9 +98,7 @@ def ingest(
         topics, seconds = asyncio.run(_send(settings, connection, events, bars, replay=replay, until=until))
     sent = topics.total()
     rate = f", {sent / seconds:,.0f}/s" if sent >= 100 else ""
-    print_note(
-        f"{sent:,} {'event' if sent == 1 else 'events'} sent to {connection.bootstrap} in {seconds:.1f} s{rate}"
-    )
+    print_note(f"{count(sent, 'event')} sent to {connection.bootstrap} in {seconds:.1f} s{rate}")
     report(refusals, sent)
     if as_json:
         write_json(
@@ -113,14 +111,14 @@ def ingest(
                 "seconds": round(seconds, 3),
             },
         )
-    if strict and refusals.total:
+    if refusals.total and (strict or not sent):
         raise typer.Exit(1)
 
 
 def decode_with_bytes(
     events: Iterator[Located], refusals: Refusals, aliases: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Fact, bytes]]:
-    """Each fact with the bytes of its event; those that break the contract are added to `refusals`."""
+    """Yield each fact with the bytes of its event; add those that break the contract to `refusals`."""
     from resegment.schemas.decoding import decode_event
     from resegment.sources.files.reader import Refused
 
@@ -144,7 +142,7 @@ async def _send(
     replay: bool,
     until: int | None,
 ) -> tuple[Counter[str], float]:
-    """Send them the way the prefix takes them; return how many to each topic, and the seconds that it took."""
+    """Send them live or as a replay, as the prefix requires; return how many to each topic, and the seconds."""
     from resegment.state.redis.client import connect_redis
     from resegment.streams.kafka.connectivity import check_access
     from resegment.streams.kafka.publisher import KafkaPublisher
@@ -186,7 +184,7 @@ async def _send(
 def _count(
     events: Iterable[tuple[Fact, bytes]], topics: Topics, sent: Counter[str]
 ) -> Iterator[tuple[Fact, bytes]]:
-    """The same events, counted by their topics on the way."""
+    """Pass the events through and count them by topic."""
     for fact, value in events:
         sent[topics.of_kind(fact.kind).name] += 1
         yield fact, value
@@ -195,13 +193,13 @@ def _count(
 def _is_replay(known: Mapping[str, str], prefix: str, *, replay: bool, until: int | None) -> bool:
     if not known:
         raise WrongClock(
-            f"no worker has ever run with the prefix {prefix}",
-            remedy="Start `resegment up` or `resegment worker` first, or say another --prefix.",
+            f"Redis has no prefix {prefix}",
+            remedy="Start `resegment up` or `resegment worker` first, or pass another --prefix.",
         )
     on_facts = known["clock"] == "facts"
     if (replay or until is not None) and not on_facts:
         raise WrongClock(
-            f"the prefix {prefix} has the wall clock, and replays nothing",
+            f"the prefix {prefix} runs on the wall clock and cannot replay history",
             remedy="Leave --replay and --until out, or replay into a new prefix with RESEGMENT_CLOCK=facts.",
         )
     return on_facts

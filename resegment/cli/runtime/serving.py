@@ -1,4 +1,4 @@
-"""Runs a worker with its HTTP until a stop is asked for or something ends: what `up` and `worker` share."""
+"""Run a worker and its HTTP server until a stop or a failure: shared by `up` and `worker`."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from resegment.streams.worker.worker import Worker
 T = TypeVar("T")
 
 JOIN_PATIENCE = 30.0
-"""Seconds that a lone worker may need to get all partitions."""
+"""Seconds that a single worker may need to get all partitions."""
 
 
 class WorkerEnded(ResegmentError):
-    """The worker ended by itself; `cause` is why."""
+    """The worker stopped because of an error; `cause` is the error."""
 
     def __init__(self, cause: BaseException) -> None:
         known = isinstance(cause, ResegmentError)
         what = cause.message if isinstance(cause, ResegmentError) else repr(cause)
         remedy = cause.remedy if isinstance(cause, ResegmentError) else None
         super().__init__(
-            f"the worker ended by itself: {what}",
-            remedy=remedy or ("Start it again." if known else "See the log above, and start it again."),
+            f"the worker stopped: {what}",
+            remedy=remedy or ("Start it again." if known else "See the log above, then start it again."),
         )
         self.cause = cause
 
@@ -43,8 +43,8 @@ class NotJoined(ResegmentError):
 
     def __init__(self, taken: int, wanted: int) -> None:
         super().__init__(
-            f"only {taken} of {wanted} partitions were taken within {JOIN_PATIENCE:.0f} s",
-            remedy="The machine may be too busy: try again. The log above may say more.",
+            f"the worker got only {taken} of {wanted} partitions within {JOIN_PATIENCE:.0f} s",
+            remedy="The machine may be too busy: try again. The log above may have details.",
         )
         self.taken = taken
         self.wanted = wanted
@@ -52,24 +52,21 @@ class NotJoined(ResegmentError):
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """A worker that runs, and where it is served."""
+    """A running worker, its servers and the URL of its HTTP server."""
 
     worker: Worker
     servers: Stack
     http_url: str
 
     async def joined(self) -> None:
-        """Wait until every partition is taken, as long as that may take a lone worker.
-
-        Raises as `during`, and NotJoined.
-        """
+        """Wait until the worker has every partition. Raises as `during`, and NotJoined."""
         try:
             await self.during(asyncio.wait_for(self._all_taken(), JOIN_PATIENCE))
         except TimeoutError:
             raise NotJoined(len(self.worker.owned), self.worker.settings.partitions) from None
 
     async def until_stopped(self, stop: Stop) -> None:
-        """Wait until a stop is asked for. Raises as `during`."""
+        """Wait for a stop. Raises as `during`."""
         await self.during(stop.asked.wait())
 
     async def during(self, work: Awaitable[T]) -> T:
@@ -86,7 +83,7 @@ class Serving:
     async def _all_taken(self) -> None:
         worker = self.worker
         wanted = worker.settings.partitions
-        while sum(one.fence is not None for one in worker.owned) < wanted:  # noqa: ASYNC110  # they tell nobody
+        while sum(one.fence is not None for one in worker.owned) < wanted:  # noqa: ASYNC110  # no event says so
             await asyncio.sleep(0.05)
 
 
@@ -94,7 +91,7 @@ class Serving:
 async def running(
     settings: Settings, definition: Definition, servers: Stack, *, stopping: Stopping | None = None
 ) -> AsyncIterator[Serving]:
-    """Run a worker against the servers, with HTTP; both are stopped cleanly at the end of the block, by one deadline."""
+    """Run a worker with its HTTP server; stop both cleanly at the end of the block, by one deadline."""
     stopping = stopping or Stopping()
     worker = Worker(
         settings,

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks for a clean stop, the second ends the process at once."""
+"""Ctrl-C and SIGTERM: the first starts a clean stop, the second ends the process at once."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ log = logging.getLogger(__name__)
 
 STOPPED_AT_ONCE = 130
 OVERTIME = 1.25
-"""Seconds that threads and the interpreter may need to end after all steps of a stop."""
+"""Seconds that threads and the interpreter may need to end after a stop."""
 
 
 class Stop:
-    """Whether a stop was asked for. Until `ready`, asking cancels the start; from then on it only sets `asked`."""
+    """A requested stop. Before `ready`, a request cancels the start; after it, the request only sets `asked`."""
 
     def __init__(
         self, task: asyncio.Task[None], at_once: Callable[[], None], stopping: Stopping | None
@@ -32,11 +32,11 @@ class Stop:
         self._stopping = stopping
 
     def ready(self) -> None:
-        """From here on whoever runs waits for `asked`."""
+        """Stop cancelling the task: from now on it waits for `asked`."""
         self._task = None
 
     def take(self) -> None:
-        """Note one signal."""
+        """Handle one signal."""
         if self.asked.is_set():
             self._at_once()
             os._exit(STOPPED_AT_ONCE)  # the servers end with this process
@@ -49,17 +49,17 @@ class Stop:
 
 
 def end_process(after: float) -> None:
-    """Wait so many seconds, then end the process: a thread that waits for an answer would keep it for minutes."""
+    """End the process after `after` seconds: a thread that waits for a response could keep it for minutes."""
     time.sleep(after)
-    log.warning("Stopped in mid-work; what was left is done again by the next worker")
+    log.warning("Stopped before all work was done; the next worker does the rest")
     os._exit(0)
 
 
 @contextmanager
 def listening(at_once: Callable[[], None], stopping: Stopping | None = None) -> Iterator[Stop]:
-    """Take the signals while the block runs; `at_once` is the last that is called before the second ends it all.
+    """Handle the signals while the block runs; call `at_once` right before the second signal ends the process.
 
-    With `stopping`, its deadline begins with the first, and soon after it the process ends, whatever still waits.
+    With `stopping`, the first signal starts its deadline; shortly after the deadline the process ends in any case.
     """
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
@@ -75,7 +75,7 @@ def listening(at_once: Callable[[], None], stopping: Stopping | None = None) -> 
 
 
 async def first_of(*waits: Awaitable[object]) -> None:
-    """Wait until one of them is done; the others are given up. Raises what it raised."""
+    """Wait for the first to finish and cancel the others. Raises what the first raised."""
     tasks = [asyncio.ensure_future(one) for one in waits]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""The servers that a command works with: those that are named, and embedded ones in place of the others."""
+"""The servers of a command: the configured ones, and embedded servers in place of the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from resegment.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Servers that answer. `failed` resolves when an embedded one ends by itself."""
+    """Servers that are ready. `failed` resolves when an embedded one ends by itself."""
 
     bootstrap: str
     redis_url: str
@@ -27,9 +27,9 @@ class Stack:
 
 @asynccontextmanager
 async def stack(settings: Settings, *, fresh: bool = False) -> AsyncIterator[Stack]:
-    """Start what is not named, in the settings' folder; stop it at the end. `fresh` forgets the folder's data first.
+    """Start the servers that are not configured; stop them at the end. `fresh` deletes the folder's data first.
 
-    Raises what `resegment.embedded` raises; nothing is left running then.
+    Raises what `resegment.embedded` raises, and then leaves nothing running.
     """
     failed: asyncio.Future[ServerDied] = asyncio.get_running_loop().create_future()
     async with AsyncExitStack() as exits:
@@ -48,19 +48,19 @@ async def stack(settings: Settings, *, fresh: bool = False) -> AsyncIterator[Sta
                 exits.push_async_callback(server.stop)
                 server.report_death(failed)
         yield Stack(
-            settings.kafka if broker is None else broker.bootstrap,  # type: ignore[arg-type]  # one of the two is there
+            settings.kafka if broker is None else broker.bootstrap,  # type: ignore[arg-type]  # one of the two is set
             settings.redis if redis is None else redis.url,  # type: ignore[arg-type]  # as above
             failed,
         )
 
 
 def forget(folder: Path) -> None:
-    """Remove what an instance keeps in its folder, and nothing else that may lie there."""
+    """Delete the data of an instance from its folder, and nothing else."""
     for name in ("redis", "logs"):
         shutil.rmtree(folder / name, ignore_errors=True)
     (folder / INSTANCE_FILE).unlink(missing_ok=True)
 
 
 def has_data(folder: Path) -> bool:
-    """Tell whether an instance has kept anything in the folder."""
+    """Tell whether an instance has data in the folder."""
     return any((folder / "redis").rglob("*")) if (folder / "redis").is_dir() else False

@@ -33,12 +33,12 @@ resegment up --segments segments.yaml --folder /var/lib/resegment --http-port 0
 
 
 class NoSegmentsYet(WrongUse):
-    """The default segments file is not there."""
+    """The default segments file does not exist."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"there is no segments file: {path} does not exist",
-            remedy=f"Give one with --segments. To begin with: --segments {show_path('quickstart.yaml')}",
+            f"no segments file: {path} does not exist",
+            remedy=f"Pass one with --segments. To try an example: --segments {show_path('quickstart.yaml')}",
         )
         self.path = path
 
@@ -55,13 +55,15 @@ def up(
     http_port: HttpPort = None,
     route: Route = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Forget what the folder's embedded servers keep, and begin anew.")
+        bool, typer.Option("--fresh", help="Delete the data of the embedded servers first.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --fresh: don't ask.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="With --fresh: do not ask for confirmation.")
+    ] = False,
 ) -> None:
     """Run everything on this machine: broker, Redis, worker and HTTP. Ctrl-C stops it cleanly.
 
-    The broker and Redis are embedded, unless RESEGMENT_KAFKA or RESEGMENT_REDIS name others.
+    The broker and Redis are embedded, unless RESEGMENT_KAFKA or RESEGMENT_REDIS is set.
     """
     import asyncio
 
@@ -79,7 +81,7 @@ def up(
 
 
 def read_segments(settings: Settings) -> Definition:
-    """The definition that the settings name. Raises NoSegmentsYet, NoSegmentsFile or InvalidSegments."""
+    """Return the definition that the settings name. Raises NoSegmentsYet, NoSegmentsFile or InvalidSegments."""
     from resegment.sources.segments import load_definition
 
     if "segments" not in settings.model_fields_set and not settings.segments.exists():
@@ -92,10 +94,10 @@ def _confirm(settings: Settings, *, yes: bool) -> None:
 
     if settings.redis is not None:
         raise typer.BadParameter(
-            "--fresh forgets embedded servers only, and RESEGMENT_REDIS names another: take a new --prefix"
+            "--fresh deletes only the data of embedded servers, and RESEGMENT_REDIS is set: use a new --prefix instead"
         )
     if not yes and has_data(settings.folder):
-        typer.confirm(f"Forget all accounts in {settings.folder}?", abort=True, err=True)
+        typer.confirm(f"Delete all accounts in {settings.folder}?", abort=True, err=True)
 
 
 async def _run(settings: Settings, definition: Definition, *, fresh: bool) -> None:
@@ -107,7 +109,7 @@ async def _run(settings: Settings, definition: Definition, *, fresh: bool) -> No
     with listening(lambda: (settings.folder / INSTANCE_FILE).unlink(missing_ok=True)) as stop:
         try:
             await _serve(settings, definition, stop, fresh=fresh)
-        except CancelledError:  # a stop was asked for during the start: nothing was taken in yet
+        except CancelledError:  # asked to stop during the start: nothing was taken in yet
             if not stop.asked.is_set():
                 raise
 
@@ -163,7 +165,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
 
 
 async def _look(settings: Settings, redis_url: str) -> EarlierRun:
-    """What an earlier run left in Redis."""
+    """Return what an earlier run left in Redis."""
     from resegment.console.runtime.instance import EarlierRun
     from resegment.state.redis.client import connect_redis
     from resegment.state.redis.reader import PrefixReader
@@ -179,14 +181,17 @@ async def _look(settings: Settings, redis_url: str) -> EarlierRun:
 
 
 async def _drain(serving: Serving, deliveries: Deliveries | None) -> None:
-    """What is in the embedded broker is gone with it: let it come out at the other end first."""
+    """Process what is in the embedded broker before it stops: its records are lost with it."""
+    from resegment.console.counts import count
     from resegment.console.terminal import print_note
     from resegment.streams.kafka.topic_reader import reading
 
     worker = serving.worker
     timeout = worker.settings.drain_timeout
     before, lag, since = worker.changes_decided, worker.lag, time.monotonic()
-    print_note(f"Stopping: draining, for {timeout:g} s at most; Ctrl-C again stops at once.")
+    print_note(
+        f"Stopping: finishing the remaining events, for up to {timeout:g} s. Ctrl-C again stops at once."
+    )
     drained = await worker.drain(timeout)
     if deliveries is not None:
         async with reading(serving.servers.bootstrap, worker.topics.workflow_commands.name) as reader:
@@ -195,10 +200,10 @@ async def _drain(serving: Serving, deliveries: Deliveries | None) -> None:
     took = time.monotonic() - since
     if drained:
         print_note(
-            f"Drained in {took:.1f} s: {worker.changes_decided - before:,} changes more, nothing is lost."
+            f"Finished in {took:.1f} s with {count(worker.changes_decided - before, 'more change')}. Nothing is lost."
         )
     else:
         print_note(
-            f"Not drained after {took:.0f} s: of {worker.lag or lag:,} records what was not done yet is lost "
-            "with the embedded broker. Ingest those events again: duplicates do no harm."
+            f"Not finished after {took:.0f} s: up to {count(worker.lag or lag, 'record')} are lost with the embedded broker. "
+            "Ingest those events again: duplicates do no harm."
         )

@@ -1,4 +1,4 @@
-"""`resegment worker`: one worker against Kafka and Redis that run elsewhere."""
+"""`resegment worker`: one worker that uses an external Kafka and Redis."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -25,12 +25,12 @@ RESEGMENT_KAFKA=kafka:9092 RESEGMENT_REDIS=redis://redis:6379/0 resegment worker
 
 
 class ServersMissing(WrongUse):
-    """A worker was started without the servers that it needs: `names` are the variables."""
+    """A worker was started without its servers: `names` are the missing variables."""
 
     def __init__(self, names: list[str]) -> None:
         super().__init__(
             f"{' and '.join(names)} must be set",
-            remedy="A worker works with a Kafka and a Redis that run elsewhere; `resegment up` brings its own.",
+            remedy="A worker needs an external Kafka and Redis; `resegment up` brings its own.",
         )
         self.names = names
 
@@ -48,9 +48,9 @@ def worker(
     http_port: HttpPort = None,
     route: Route = None,
 ) -> None:
-    """Run one worker. Start as many as you like, anywhere: they share the partitions.
+    """Run one worker. Start as many as you like, on any machine: they share the partitions.
 
-    SIGTERM and Ctrl-C stop it cleanly; it exits with 1 when it ended by itself, to be started anew.
+    SIGTERM and Ctrl-C stop it cleanly. It exits with 1 after an error; let your supervisor start it again.
     """
     from resegment.cli.connection import load_settings
     from resegment.cli.logging import set_up_logging
@@ -86,10 +86,10 @@ async def _run(settings: Settings, definition: Definition) -> None:
                 stop.ready()
                 settle()
                 print_note(
-                    f"The worker runs: prefix {settings.prefix}, {serving.http_url}/healthz and /metrics"
+                    f"The worker is running: prefix {settings.prefix}, {serving.http_url}/healthz and /metrics"
                 )
                 await serving.until_stopped(stop)
-        except asyncio.CancelledError:  # a stop was asked for during the start
+        except asyncio.CancelledError:  # asked to stop during the start
             if not stop.asked.is_set():
                 raise
     print_note("Stopped.")

@@ -1,1 +1,1 @@
-"""Views of segments files and what they decide."""
+"""Views of segments files and their decisions."""

@@ -1,4 +1,4 @@
-"""A brief on a terminal: what somebody reads before they write or call."""
+"""A brief on a terminal: what a rep reads before writing or calling."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from resegment.segmentation.plays.phrases import spell_day
 
 
 def render(brief: Brief) -> Group:
-    """The whole brief, in the order in which it is needed."""
+    """Render the brief, in the order in which a rep needs it."""
     return Group(*_parts(brief))
 
 
@@ -31,7 +31,7 @@ def _parts(brief: Brief) -> Iterator[RenderableType]:
         yield from _section("Why we think so", [brief.hypothesis])
     yield from _section("Why now", [one.text for one in brief.why_now])
     if brief.play is None:
-        yield Text("No play: nothing is said to accounts of this segment.", style="yellow")
+        yield Text("No play: the segment has none.", style="yellow")
         yield Text()
     else:
         yield from _message(brief)
@@ -71,7 +71,7 @@ def _section(title: str, lines: Sequence[str]) -> Iterator[RenderableType]:
 
 
 def _contact(contact: Contact) -> Text:
-    text = Text(", ".join(contact.titles) or contact.name or "somebody", style="bold")
+    text = Text(", ".join(contact.titles) or contact.name or "anyone", style="bold")
     if contact.cares_about:
         text.append(f"  cares about: {'; '.join(contact.cares_about)}", style="not bold default")
     return text
@@ -88,7 +88,7 @@ def _facts(brief: Brief) -> Table:
         "workflow": brief.workflow,
         "team": brief.team,
         "qualification": brief.qualification,
-        "next": brief.next.text if brief.next is not None else "time alone changes nothing",
+        "next": brief.next.text if brief.next is not None else "no change is due",
     }
     for name, value in rows.items():
         if value:

@@ -1,4 +1,4 @@
-"""Every document of docs/contracts that is made from the models, by its path there."""
+"""Every document of docs/contracts that is generated from the models, by its path there."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from resegment.settings import Settings
 from resegment.streams.kafka.topics import Topics
 
 NAMES: Final = (*KINDS, "change", "command", "dead-letter", "segments", "asyncapi")
-"""What can be asked for."""
+"""The names of the documents."""
 
 WRITTEN: Final = {"change": CHANGE, "command": COMMAND}
-"""Names of files that are longer than what one types."""
+"""Names of files that differ from the name to type."""
 
 
 def document(name: str) -> str:
-    """One of `NAMES` as text: JSON, or YAML for `asyncapi`. Raises KeyError."""
+    """Return the document of a name as text: JSON, or YAML for `asyncapi`. Raises KeyError."""
     if name == "asyncapi":
         return yaml.safe_dump(asyncapi(), sort_keys=False, width=110, allow_unicode=True)
     return _to_json(schema(name))
 
 
 def schema(name: str) -> dict[str, Any]:
-    """The JSON Schema that a name of `NAMES` stands for. Raises KeyError."""
+    """Return the JSON Schema of a name. Raises KeyError."""
     others = {
         "change": change_schema,
         "command": command_schema,
@@ -42,7 +42,7 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def asyncapi() -> dict[str, Any]:
-    """The AsyncAPI document of the topics that other programs may write to or read from."""
+    """Return the AsyncAPI document of the topics that other programs may write or read."""
     topics = Topics("{prefix}")
     sent = {CHANGE: topics.segment_changes, COMMAND: topics.workflow_commands, LETTER: topics.dead_letters}
     carried = {**{kind: topics.of_kind(kind) for kind in KINDS}, **sent}
@@ -51,7 +51,7 @@ def asyncapi() -> dict[str, Any]:
 
 
 def documents() -> Mapping[Path, str]:
-    """All of them, by the path below docs/contracts."""
+    """Return all documents, by their path below docs/contracts."""
     return {
         Path("asyncapi.yaml")
         if name == "asyncapi"

@@ -1,4 +1,4 @@
-"""What is wrong in a segments file, for people."""
+"""Errors and warnings in a segments file, for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STYLES = {"error": "bold red", "warning": "bold yellow"}
 
 
 def render(one: Diagnostic) -> Text:
-    """`file:line:column: severity: path: message (remedy) [code]`, on one line."""
+    """Render `file:line:column: severity: path: message (remedy) [code]` on one line."""
     text = Text(f"{one.place}: ")
     text.append(one.severity, style=_STYLES[one.severity])
     text.append(": ").append(format_path(one.path), style="bold").append(f": {one.message}")
@@ -22,7 +22,7 @@ def render(one: Diagnostic) -> Text:
 
 
 def count(found: Sequence[Diagnostic]) -> str:
-    """`1 error, 2 warnings`."""
+    """Return `1 error, 2 warnings`."""
     return ", ".join(
         f"{number} {severity}{'' if number == 1 else 's'}"
         for severity in ("error", "warning")

@@ -1,4 +1,4 @@
-"""An explanation on a terminal: the account's segment as a tree, what others lack, what comes next."""
+"""An explanation on a terminal: the account's segment as a tree, what other segments need, what comes next."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN: Final = 3
 
 
 def render(explanation: Explanation, routing: str | None = None) -> Tree:
-    """The whole explanation, and how the account is routed; signs say what colours say too."""
+    """Render the explanation and the routing of the account. Signs say the same as the colors."""
     tree = Tree(Text(explanation.account, style="bold").append(f" at {explanation.at}", style="dim"))
     for standing in explanation.segments:
         if standing.role == "current":
@@ -93,11 +93,11 @@ def _name(fact: dict[str, Any]) -> Text:
 
 
 def _sign(value: bool | None, text: str | Text, *, style: str = "") -> Text:
-    sign, colour = _SIGNS[value]
-    return _line(sign, colour, text if isinstance(text, Text) else Text(text, style=style))
+    sign, color = _SIGNS[value]
+    return _line(sign, color, text if isinstance(text, Text) else Text(text, style=style))
 
 
-def _line(sign: str, colour: str, text: str | Text) -> Text:
-    return Text(f"{sign} ", style=colour).append_text(
+def _line(sign: str, color: str, text: str | Text) -> Text:
+    return Text(f"{sign} ", style=color).append_text(
         text if isinstance(text, Text) else Text(text, style="default")
     )

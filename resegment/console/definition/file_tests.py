@@ -1,4 +1,4 @@
-"""What the tests of a segments file came to, for people."""
+"""The results of the tests in a segments file, for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from resegment.segmentation.inspection.file_tests import CaseResult
 
 
 def render(results: Sequence[CaseResult]) -> Text:
-    """A line for each expectation, below a failed one what came instead and why; at the end the counts."""
+    """Render one line for each expectation, what came instead below a failed one, and the counts at the end."""
     text = Text()
     for one in results:
         text.append("✓ " if one.passed else "✗ ", style="green" if one.passed else "bold red")

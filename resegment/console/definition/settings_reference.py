@@ -1,4 +1,4 @@
-"""The reference of settings, docs/settings.md, made from their model."""
+"""The reference of settings, docs/settings.md, generated from their model."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from resegment.schemas.times import format_duration
 _HEAD: Final = """\
 # Settings
 
-Every setting is an environment variable; options of the command line take precedence over it. This page is made
-from `resegment/settings.py`: `make contracts` writes it anew.
+Every setting is an environment variable. Options on the command line override it. This page is generated from
+`resegment/settings.py`: run `make contracts` to update it.
 
-| variable | takes | default | meaning |
+| variable | type | default | meaning |
 | --- | --- | --- | --- |
 """
 _TYPES: Final[dict[Any, str]] = {
@@ -41,7 +41,7 @@ _BOUNDS: Final = {
 
 
 def describe_settings(model: type[BaseSettings]) -> str:
-    """The page, as Markdown."""
+    """Return the page as Markdown."""
     prefix = model.model_config.get("env_prefix", "")
     rows = (
         [f"`{prefix}{name.upper()}`", _takes(field), _default(field), field.description or ""]

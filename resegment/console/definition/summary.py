@@ -9,11 +9,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from resegment.console.counts import count
 from resegment.schemas.times import format_instant
 from resegment.segmentation.inspection.summary import Flow, Restless, SegmentHistory, Summary
 
 MAX_FLOWS = 12
-"""How many flows are shown: the strongest."""
+"""How many flows to show, the largest first."""
 
 _MAX_NAME = 30
 _BARS = "▁▂▃▄▅▆▇█"
@@ -22,15 +23,15 @@ _FIRST_SEEN = "first seen"
 
 
 def chart_width(columns: int, names: Iterable[str]) -> int:
-    """How many buckets a summary of these segments may have to fit into a terminal of so many columns."""
+    """Return how many buckets of a chart fit into a terminal of that width."""
     longest = min(_MAX_NAME, max(map(len, names), default=0))
     return max(21, min(60, columns - longest - 24))
 
 
 def render(summary: Summary) -> RenderableType:
-    """Tables: sizes over time, how long accounts stay, flows between segments, and the most restless accounts."""
+    """Render tables: sizes over time, lengths of stay, moves between segments, and the accounts that move most."""
     if not summary.accounts:
-        return Text("No account was placed: no event could be used.")
+        return Text("No accounts: no event could be used.")
     begin, end = format_instant(summary.begin)[:10], format_instant(summary.end)[:10]
     head = Text.assemble(
         (f"{summary.accounts:,}", "bold"),
@@ -52,8 +53,8 @@ def render(summary: Summary) -> RenderableType:
         parts += [
             Text(),
             Text(
-                f"After {end}, as windows close with no more news, {summary.later:,} "
-                f"{_plural(summary.later, 'move')} would follow; --until shows them.",
+                f"{count(summary.later, 'more move')} would follow after {end} without new events, as windows close; "
+                "--until shows them.",
                 style="dim",
             ),
         ]
@@ -61,7 +62,7 @@ def render(summary: Summary) -> RenderableType:
 
 
 def sparkline(sizes: Sequence[int]) -> Text:
-    """A chart one line high, scaled to the greatest size; a dot where there is nobody."""
+    """Draw a chart of one line, scaled to the largest size; a dot means zero."""
     top = max(sizes, default=0)
     text = Text(no_wrap=True)
     for size in sizes:
@@ -83,7 +84,7 @@ def show_length(ms: int | None) -> str:
 
 
 def render_sizes(segments: Sequence[SegmentHistory], begin: str, end: str) -> Table:
-    """How many accounts each segment has, over time."""
+    """Render how many accounts each segment has over time."""
     table = _table("Accounts in each segment", "each chart has its own scale")
     table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
     width = max((len(one.sizes) for one in segments), default=0)
@@ -97,9 +98,9 @@ def render_sizes(segments: Sequence[SegmentHistory], begin: str, end: str) -> Ta
 
 
 def _dwell(segments: Sequence[SegmentHistory]) -> Table:
-    table = _table("How long accounts stay", "stays that ended")
+    table = _table("How long accounts stay", "finished stays only")
     table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
-    for name in ("entries", "stays ended", "median", "p90"):
+    for name in ("entries", "stays", "median", "p90"):
         table.add_column(name, justify="right")
     for one in segments:
         table.add_row(
@@ -109,9 +110,9 @@ def _dwell(segments: Sequence[SegmentHistory]) -> Table:
 
 
 def render_flows(flows: Sequence[Flow]) -> Table:
-    """How many accounts moved from where to where."""
+    """Render how many accounts moved from which segment to which."""
     shown, hidden = flows[:MAX_FLOWS], flows[MAX_FLOWS:]
-    note = f"the strongest {len(shown)} of {len(flows)}" if hidden else ""
+    note = f"the largest {len(shown)} of {len(flows)}" if hidden else ""
     table = _table("Moves between segments", note)
     for name in ("from", "to"):
         table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
@@ -127,7 +128,9 @@ def render_flows(flows: Sequence[Flow]) -> Table:
 
 
 def _flapping(accounts: Sequence[Restless]) -> Table:
-    table = _table("Accounts that move most", "what they enter, and how often; hold keeps them from flapping")
+    table = _table(
+        "Accounts that move most", "which segments they enter, and how often; `hold` keeps them from flapping"
+    )
     table.add_column("account", no_wrap=True, overflow="ellipsis", max_width=28)
     table.add_column("moves", justify="right")
     table.add_column("now in", no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)

@@ -1,4 +1,4 @@
-"""Who is where since when, for people."""
+"""The segment of each account, for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from resegment.streams.operations.overview import spell_length
 
 
 def render(places: Iterable[Place], now: int) -> Table:
-    """A table; `now` (ms) tells for how long each account is where it is."""
+    """Render a table; `now` (ms) gives how long each account has been there."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("account", no_wrap=True, overflow="ellipsis")
     table.add_column("segment", no_wrap=True, overflow="ellipsis")

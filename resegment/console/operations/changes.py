@@ -10,14 +10,14 @@ from rich.text import Text
 from resegment.segmentation.inspection.explain import show_value
 
 SHOWN: Final = 2
-"""How many tests a reason names."""
+"""How many tests a reason shows."""
 
 Change = Mapping[str, Any]
 """The data of a change's event."""
 
 
 def render(change: Change, *, void: bool = False) -> Text:
-    """Time, account, from → to, why; one that a later change made void is struck through and says so."""
+    """Render time, account, from → to and why. A void change is struck through and marked."""
     line = Text(f"{change['effective_at']}  ", style="dim")
     line.append(change["account"], style="bold not dim").append("  ", style="not dim")
     before = change["from"] or "first seen"
@@ -33,9 +33,9 @@ def render(change: Change, *, void: bool = False) -> Text:
 
 
 def give_reason(change: Change) -> str:
-    """The tests that made the account move, with their evidence: those of the events that caused it come first.
+    """Return the tests that moved the account, with evidence: tests of the causing events first.
 
-    Where time alone moved it, the tests of the old segment that hold no longer do.
+    If time moved it, start with the test of the old segment that is no longer true.
     """
     reason, cause = change["reason"], change["cause"]
     events = set(cause.get("events") or ())

@@ -18,12 +18,12 @@ _ABOUT: Final = ("reason", "field", "message", "topic", "partition", "offset", "
 
 
 def render_list(letters: Iterable[DeadLetter]) -> Table:
-    """A table: when, what, why."""
+    """Render a table: when, what and why."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("refused at", no_wrap=True)
     table.add_column("id", no_wrap=True, min_width=24)
     table.add_column("reason", no_wrap=True)
-    table.add_column("what is wrong", overflow="fold", ratio=1)
+    table.add_column("problem", overflow="fold", ratio=1)
     for letter in letters:
         about = letter.about
         wrong = Text(f"{about['field']}: " if about.get("field") else "", style="bold")
@@ -38,7 +38,7 @@ def render_list(letters: Iterable[DeadLetter]) -> Table:
 
 
 def render(letter: DeadLetter) -> RenderableType:
-    """One letter: why and where it was refused, and the bytes as they came."""
+    """Render one dead letter: why and where it was refused, and the original bytes."""
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
@@ -53,7 +53,7 @@ def render(letter: DeadLetter) -> RenderableType:
 
 
 def _show(letter: DeadLetter) -> str:
-    """The original, indented where it is JSON."""
+    """Return the original, indented if it is JSON."""
     if letter.original is None:
         return "(the record had no value)"
     try:

@@ -1,4 +1,4 @@
-"""Who is in which team, what they own, and how many accounts wait."""
+"""Team members, the accounts they own, and how many accounts wait."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MemberRow(msgspec.Struct, frozen=True):
 
 
 class TeamRow(msgspec.Struct, frozen=True):
-    """One team; `team` is None for those who are in none and own something, or are gone."""
+    """One team; `team` is None for people who are in no team and own accounts or have left."""
 
     team: str | None
     members: Sequence[MemberRow]
@@ -36,7 +36,7 @@ class TeamRow(msgspec.Struct, frozen=True):
 
 
 def describe_owners(teams: Mapping[str, Team], look: OwnersLook, at: int) -> list[TeamRow]:
-    """A row for each team of the segments file that has members, a limit or accounts that wait; `at`: now, ms."""
+    """Return a row for each team that has members, a limit or waiting accounts; `at` is now, ms."""
     rows = []
     for name, team in teams.items():
         known = look.teams.get(name, TeamLook({}))
@@ -75,7 +75,7 @@ def _describe(
 
 
 def render_owners(rows: Sequence[TeamRow]) -> Table:
-    """A table with a line for each member of each team, and below them what waits."""
+    """Render a table with a line for each member of each team, then its waiting accounts."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in ("team", "member"):
         table.add_column(name, no_wrap=True, overflow="ellipsis")
@@ -95,12 +95,12 @@ def render_owners(rows: Sequence[TeamRow]) -> Table:
             )
         if row.per_day is not None or row.waiting or not row.members:
             limit = "" if row.per_day is None else f"{row.granted_today:,} of {row.per_day:,} today, "
-            note = Text(f"{limit}{row.waiting:,} wait", style="dim")
+            note = Text(f"{limit}{row.waiting:,} waiting", style="dim")
             table.add_row("" if row.members else title, note)
     return table
 
 
 def _spell_absence(one: MemberRow) -> Text:
     if one.gone:
-        return Text("gone", style="red")
+        return Text("left", style="red")
     return Text("away today" if one.away_today else "", style="yellow")

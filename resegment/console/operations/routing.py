@@ -1,4 +1,4 @@
-"""How routing stands, for people."""
+"""The state of routing, for people."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MEANINGS: Final[dict[str, str]] = {name: MEANINGS[name] for name in get_args(Ro
 
 
 def render(look: RoutingLook) -> RenderableType:
-    """The mode, accounts by decision and teams, and what to do where nobody is enrolled."""
+    """Render the mode, accounts by decision, teams, and advice if no account is enrolled."""
     parts: list[RenderableType] = [render_mode(look)]
     advice = advise(look.mode, look.decisions.get("enrolled", 0))
     if advice is not None:
@@ -31,12 +31,12 @@ def render(look: RoutingLook) -> RenderableType:
 
 
 def render_mode(look: RoutingLook) -> Text:
-    """The mode in words."""
+    """Render the mode."""
     return Text("Routing ", style="bold").append(f"{look.mode}: {MODES[look.mode]}", style="not bold")
 
 
 def render_decisions(look: RoutingLook) -> Table | None:
-    """Accounts by what was decided, and what that means."""
+    """Render the number of accounts by decision, and what each decision means."""
     if not look.decisions:
         return None
     table = _table("Accounts by decision")
@@ -49,20 +49,20 @@ def render_decisions(look: RoutingLook) -> Table | None:
 
 
 def render_teams(look: RoutingLook) -> Table | None:
-    """How many accounts wait for each team, and how many it was granted today."""
+    """Render how many accounts wait for each team, and how many it got today."""
     if not look.teams:
         return None
     table = _table("Teams")
     table.add_column("team", no_wrap=True, overflow="ellipsis")
-    table.add_column("wait", justify="right", no_wrap=True)
-    table.add_column("granted today", justify="right", no_wrap=True)
+    table.add_column("waiting", justify="right", no_wrap=True)
+    table.add_column("assigned today", justify="right", no_wrap=True)
     for name, team in look.teams.items():
         table.add_row(name, f"{team.waiting:,}", f"{team.granted_today:,}")
     return table
 
 
 def render_accounts(rows: Sequence[tuple[str, RoutedState]]) -> Table:
-    """A line for each account: what was decided and why, since when, the workflow and the owner."""
+    """Render a line for each account: the decision, since when, workflow, owner and reason."""
     table = _table()
     table.add_column("account", no_wrap=True, overflow="ellipsis")
     table.add_column("decision", no_wrap=True)

@@ -1,4 +1,4 @@
-"""The health of a prefix at one look, for people."""
+"""The health of a prefix at a glance, for people."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from resegment.console.counts import count
 from resegment.console.operations.routing import render_decisions, render_mode, render_teams
 from resegment.schemas.times import format_instant
 from resegment.state.redis.reader import PartitionLook
 from resegment.streams.operations.overview import Overview, find_notes, find_problems, spell_length
 
 LISTED: Final = 16
-"""With more partitions than this, only those with something to tell are listed."""
+"""With more partitions than this, list only those that need attention."""
 
 
 def render(overview: Overview) -> RenderableType:
-    """What is wrong first, then workers, topics with lag, partitions, segments and dead letters."""
+    """Render problems first, then workers, lag, partitions, segments, routing and dead letters."""
     head = Text(overview.prefix, style="bold")
     head.append(
         f"  {format_instant(overview.now // 1000 * 1000)}, {_CLOCKS.get(overview.clock, overview.clock)}, "
@@ -45,7 +46,7 @@ def render(overview: Overview) -> RenderableType:
     return Group(*parts, Text(), _letters(overview))
 
 
-_CLOCKS: Final = {"wall": "wall clock", "facts": "the facts' own clock"}
+_CLOCKS: Final = {"wall": "wall clock", "facts": "clock of the facts"}
 
 
 def _health(overview: Overview) -> Text:
@@ -62,7 +63,7 @@ def _workers(overview: Overview) -> Table | None:
     table.add_column("worker", no_wrap=True, overflow="ellipsis")
     table.add_column("partitions", overflow="fold")
     table.add_column("lag", justify="right")
-    table.add_column("heard of", justify="right")
+    table.add_column("last seen", justify="right")
     for one in overview.workers:
         silent = f"{spell_length(one.silent)} ago"
         table.add_row(one.name, spell_ranges(one.partitions) or "none", f"{sum(one.lag.values()):,}", silent)
@@ -74,7 +75,7 @@ def _lag(overview: Overview) -> Table | Text | None:
     if not overview.workers:
         return None
     if not behind:
-        return Text(f"No lag in any of {len(overview.lag)} topics.", style="dim")
+        return Text(f"No lag in {count(len(overview.lag), 'topic')}.", style="dim")
     table = _table("Lag")
     table.add_column("topic", no_wrap=True)
     table.add_column("records", justify="right")
@@ -91,7 +92,7 @@ def _partitions(overview: Overview) -> Table:
         if len(overview.partitions) <= LISTED or one.outbox or one.due or one.number not in owners
     ]
     hidden = len(overview.partitions) - len(shown)
-    table = _table("Partitions", f"{hidden} more have nothing waiting" if hidden else "")
+    table = _table("Partitions", f"{hidden} more with nothing waiting" if hidden else "")
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("owner", no_wrap=True, overflow="ellipsis", max_width=20)
     table.add_column("clock", justify="right", no_wrap=True, min_width=8)
@@ -148,12 +149,12 @@ def _letters(overview: Overview) -> Text:
     if not total:
         return Text("No dead letters.", style="dim")
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in letters.reasons.items())
-    older = f", and {letters.older:,} older ones that were not looked at" if letters.older else ""
+    older = f", and {letters.older:,} older ones not counted by reason" if letters.older else ""
     return Text(f"Dead letters: {total:,} ({reasons}){older}", style="yellow")
 
 
 def spell_ranges(numbers: Iterable[int]) -> str:
-    """`0-3, 7`."""
+    """Return `0-3, 7`."""
     runs: list[list[int]] = []
     for number in sorted(numbers):
         if runs and runs[-1][1] == number - 1:

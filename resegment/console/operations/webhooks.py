@@ -14,11 +14,13 @@ from resegment.sinks.webhook.endpoints import Endpoint
 from resegment.state.redis.webhooks import Kept
 
 _STYLES = {"delivering": "green", "disabled": "red", "left alone": "yellow", "probing": "yellow"}
+_LABELS = {"left alone": "paused", "nobody delivers": "no process delivers"}
+"""What people read in place of a state; programs get the state."""
 _WORST_FIRST = ("left alone", "probing", "starting", "delivering")
 
 
 def describe(name: str, endpoint: Endpoint, kept: Kept | None) -> dict[str, Any]:
-    """An endpoint and how it is, as plain JSON data; of several processes the one that fares worst."""
+    """Return an endpoint and its state as plain JSON data; of several processes, the worst state."""
     reports = [] if kept is None else list(kept.reports.values())
     reports.sort(key=lambda one: _WORST_FIRST.index(one["state"]) if one["state"] in _WORST_FIRST else 0)
     worst: Mapping[str, Any] = reports[0] if reports else {}
@@ -39,17 +41,18 @@ def describe(name: str, endpoint: Endpoint, kept: Kept | None) -> dict[str, Any]
 
 
 def render_list(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A table: which, where to, how it is."""
+    """Render a table of the endpoints."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("endpoint", no_wrap=True)
     table.add_column("to", overflow="fold")
     table.add_column("workflows", overflow="fold")
     table.add_column("state", no_wrap=True)
     table.add_column("lag", justify="right")
-    table.add_column("what is wrong", overflow="fold", ratio=1)
+    table.add_column("problem", overflow="fold", ratio=1)
     for row in rows:
         workflows = "all" if row["workflows"] is None else ", ".join(row["workflows"])
         lag = "" if row["lag"] is None else f"{row['lag']:,}"
-        state = Text(str(row["state"]), style=_STYLES.get(str(row["state"]), "dim"))
+        name = str(row["state"])
+        state = Text(_LABELS.get(name, name), style=_STYLES.get(name, "dim"))
         table.add_row(row["endpoint"], row["to"], workflows, state, lag, Text(str(row["problem"] or "")))
     return table

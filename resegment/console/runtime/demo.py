@@ -1,4 +1,4 @@
-"""What the demo says in the end: where accounts were, whose way was the longest and why, what was commanded."""
+"""The result of the demo: segment sizes, moves, the longest journeys, and the commands to workflows."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from resegment.segmentation.inspection.summary import Summary
 
 _TESTS_SHOWN = 2
 _HONESTY = (
-    "{:,} of the events are real: what companies are and whether they hire, from the Y Combinator directory. "
-    "Rounds, leaders, tools and research are invented, as no free data on them is to be had."
+    "{:,} of the events are real: company profiles and hiring, from the Y Combinator directory. "
+    "Funding, leaders, tools and research are invented, because no free data on them exists."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """One account's way: the data of its net changes, in order."""
+    """One account's journey: the data of its net changes, in order."""
 
     account: str
     name: str | None
@@ -37,7 +37,7 @@ class Journey:
 
 @dataclass(frozen=True, slots=True)
 class Companies:
-    """How the companies of the directory were told apart."""
+    """How many companies of the directory became accounts."""
 
     companies: int
     accounts: int
@@ -53,12 +53,12 @@ def render(
     commands: Mapping[tuple[str, str], int],
     routes: Sequence[tuple[str, str]],
 ) -> RenderableType:
-    """All of it. `commands` counts by workflow and action; `routes` are segment and workflow, in order."""
+    """Render the result. `commands` counts by workflow and action; `routes` pairs segment and workflow, in order."""
     begin, end = format_instant(summary.begin)[:10], format_instant(summary.end)[:10]
     head = Text.assemble(
         (f"{companies.companies:,} companies", "bold"),
-        f" were told apart by {companies.accounts:,} domains: one took another domain {companies.moved:,} times, ",
-        f"and {companies.without_account:,} have none of their own.\n",
+        f" with {companies.accounts:,} domains: {companies.moved:,} changed their domain, ",
+        f"and {companies.without_account:,} have no domain of their own.\n",
         (f"{summary.moves:,} moves", "bold"),
         f" between segments from {begin} to {end}, and {sum(commands.values()):,} commands to workflows.\n",
         (_HONESTY.format(companies.events), "dim"),
@@ -79,7 +79,7 @@ def render(
 
 
 def choose_journeys(changes: Iterable[Mapping[str, Any]], count: int) -> list[list[Mapping[str, Any]]]:
-    """The accounts that saw most segments; of those that tie, with the fewest moves, so that each tells something."""
+    """Return the accounts that saw the most segments; among equals those with the fewest moves."""
     ways: dict[str, list[Mapping[str, Any]]] = {}
     for change in changes:
         ways.setdefault(change["account"], []).append(change)
@@ -103,7 +103,7 @@ def _journey(journey: Journey) -> RenderableType:
 
 
 def explain_move(change: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
-    """Why, in a few words: what holds of the new segment, or what had held of the old one and does no longer."""
+    """Say why in a few words: what the new segment requires, or what is no longer true of the old one."""
     holds = [one for one in change["reason"]["holds"] if not one["test"].startswith(("status ", "not: "))]
     told = [_tell(one) for one in sorted(holds, key=_weight)[:_TESTS_SHOWN]]
     if not told and before is not None:
@@ -116,7 +116,7 @@ def explain_move(change: Mapping[str, Any], before: Mapping[str, Any] | None) ->
 
 
 def _weight(hold: Mapping[str, Any]) -> int:
-    """What somebody did says more than a number, and that more than a property."""
+    """Rank a test: an event says more than a number, and a number more than a property."""
     if hold.get("evidence"):
         return 0
     return 1 if isinstance(hold.get("value"), float) else 2

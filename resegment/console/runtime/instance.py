@@ -1,4 +1,4 @@
-"""What `resegment up` says when all runs: where everything is, and what to do next."""
+"""What `resegment up` prints once everything runs: the addresses, and what to do next."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from resegment.console.counts import count
 from resegment.routing.describe import MODES
 from resegment.schemas.routing import Mode
 from resegment.segmentation.definition import Definition
@@ -32,7 +33,7 @@ class EarlierRun(NamedTuple):
 
 
 class Addresses(Protocol):
-    """Where a running instance is."""
+    """The addresses of a running instance."""
 
     @property
     def bootstrap(self) -> str: ...
@@ -50,7 +51,7 @@ def render_up(
     mode: Mode,
     endpoints: Sequence[str] = (),
 ) -> RenderableType:
-    """Where the parts are, the topics, which changes are routed, what an earlier run left, and an event to try."""
+    """Render the addresses, the topics, the routing mode, what an earlier run left, and an event to try."""
     topics = Topics(settings.prefix)
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
@@ -66,11 +67,11 @@ def render_up(
     )
     grid.add_row("  HTTP", addresses.http_url or "", "/healthz, /readyz, /metrics")
     if endpoints:
-        grid.add_row("  Webhooks", ", ".join(endpoints), f"of {settings.webhooks}")
+        grid.add_row("  Webhooks", ", ".join(endpoints), f"from {settings.webhooks}")
     head = Text("Resegment is up: ", style="bold green")
-    count = len(definition.segments)
     head.append(
-        f"{count} segments of {settings.segments}, {settings.partitions} partitions, prefix {settings.prefix}",
+        f"{count(len(definition.segments), 'segment')} from {settings.segments}, "
+        f"{count(settings.partitions, 'partition')}, prefix {settings.prefix}",
         style="not bold default",
     )
     parts: list[RenderableType] = [Text(), head, Text(), grid, Text(), _topics(topics), Text()]
@@ -85,16 +86,16 @@ def render_up(
         ]
     option = _folder_option(settings.folder)
     parts += [
-        Text("  Send an event, from another shell:", style="bold"),
+        Text("  To send an event, run in another shell:", style="bold"),
         Text(f"  echo '{EVENT}' | resegment ingest{option} -", no_wrap=True, overflow="ignore"),
         Text(),
-        Text("  Ctrl-C stops it.", style="dim"),
+        Text("  Press Ctrl-C to stop.", style="dim"),
     ]
     return Group(*parts)
 
 
 def _routing(mode: Mode, option: str) -> list[RenderableType]:
-    """Which changes are routed, and how to change that."""
+    """Render the routing mode, and how to change it."""
     head = Text("  Routing ", style="bold").append(f"{mode}: {MODES[mode]}.", style="not bold")
     other = "Once your accounts are loaded: " if mode == "none" else "To change it: "
     return [
@@ -111,7 +112,7 @@ def _topics(topics: Topics) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column()
-    grid.add_row("  Events in", f"{prefix}triggers.KIND with KIND one of {', '.join(kinds)}")
+    grid.add_row("  Events in", f"{prefix}triggers.KIND, where KIND is one of {', '.join(kinds)}")
     grid.add_row("", ", ".join(others))
     grid.add_row("  Out", f"{topics.segment_changes.name}, {topics.workflow_commands.name}")
     grid.add_row("  Refused", topics.dead_letters.name)

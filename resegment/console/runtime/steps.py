@@ -1,4 +1,4 @@
-"""Steps of a long command as they are done: bars where people look on, plain lines elsewhere."""
+"""Steps of a long command: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.text import Text
 
 
 class Step:
-    """One step in work. `text` is what stands there once it is done."""
+    """One running step. `text` is printed once it is done."""
 
     def __init__(self, label: str, progress: Progress | None, total: int | None) -> None:
         self.text = label
@@ -20,14 +20,14 @@ class Step:
         self._task = None if progress is None else progress.add_task(label, total=total)
 
     def reach(self, done: int) -> None:
-        """So many of the step's things are done."""
+        """Report that `done` things of the step are done."""
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=done)
 
 
 @contextmanager
 def step(console: Console, label: str, total: int | None = None) -> Iterator[Step]:
-    """Show the step while the block runs, and one line with its time when it is done."""
+    """Show the step while the block runs, then one line with its duration."""
     begun = time.monotonic()
     if console.is_terminal:
         bar = [BarColumn(bar_width=40), TaskProgressColumn()] if total else []

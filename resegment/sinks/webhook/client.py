@@ -35,7 +35,7 @@ class WrongAuthorities(ResegmentError):
     """The certificates that an endpoint is to be checked against cannot be read."""
 
     def __init__(self, path: str, cause: Exception) -> None:
-        super().__init__(f"{path}: no certificates can be read: {cause}", remedy="Mend `ca` of the endpoint.")
+        super().__init__(f"cannot read certificates from {path}: {cause}", remedy="Fix `ca` of the endpoint.")
         self.path, self.cause = path, cause
 
 

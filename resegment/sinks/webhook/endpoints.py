@@ -33,7 +33,7 @@ class InvalidWebhooks(UserError):
         self.diagnostics = tuple(sorted(diagnostics, key=lambda one: (one.place.line, one.place.column)))
         super().__init__(
             "\n".join(str(one) for one in self.diagnostics),
-            remedy="Mend the file that RESEGMENT_WEBHOOKS names.",
+            remedy="Fix the file that --webhooks or RESEGMENT_WEBHOOKS names.",
         )
 
 
@@ -111,9 +111,9 @@ class Endpoint(BaseModel):
     give_up_after: Seconds = Field(
         86_400.0, le=LONGEST, description="How old a command may get before it goes to the dead letters"
     )
-    first_wait: Seconds = Field(1.0, le=3600, description="Before the second try, at the most")
-    longest_wait: Seconds = Field(300.0, le=3600, description="Before any try, at the most")
-    open_after: int = Field(5, ge=1, le=1000, description="Failures in a row after which it is left alone")
+    first_wait: Seconds = Field(1.0, le=3600, description="Maximum wait before the second attempt")
+    longest_wait: Seconds = Field(300.0, le=3600, description="Maximum wait before any attempt")
+    open_after: int = Field(5, ge=1, le=1000, description="Failures in a row after which sending pauses")
     pause: Seconds = Field(30.0, le=3600, description="For how long, the first time")
     start: Literal["latest", "earliest"] = Field(
         "latest", description="Where a new endpoint begins: with the next command, or with all that are kept"

@@ -149,7 +149,7 @@ def test_an_output_that_cannot_be_written_is_told_with_a_remedy_before_the_repla
 ) -> None:
     code, output, error = run(folder, "-o", str(folder / name), "--events", str(folder / "more.jsonl"))
     assert (code, output) == (2, "")
-    assert f"{folder / name} cannot be written" in error
+    assert f"cannot write {folder / name}" in error
     assert "leave --output out" in error
     assert "refused" not in error
 
@@ -166,7 +166,7 @@ def test_the_summary_is_for_people_and_with_json_for_programs(folder: Path) -> N
     code, output, _ = run(folder, "--summary")
     assert code == 0
     assert "3 accounts, 0 moves" in output
-    assert "2 moves would follow" in output
+    assert "2 more moves would follow" in output
     found = json.loads(run(folder, "--summary", "--until", "2026-12-31", "--json")[1])
     assert (found["accounts"], found["moves"], found["later"]) == (3, 2, 0)
     assert [(one["name"], one["size"], one["peak"]) for one in found["segments"]] == [

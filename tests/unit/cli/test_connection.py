@@ -89,20 +89,20 @@ def test_a_wrong_variable_is_to_be_mended_where_it_stands_or_by_an_option_that_t
     monkeypatch.setenv("RESEGMENT_PARTITIONS", "x")
     with pytest.raises(WrongSetting) as caught:
         load_settings(prefix=None)
-    assert caught.value.remedy == "Mend the variable RESEGMENT_PARTITIONS."
+    assert caught.value.remedy == "Fix the variable RESEGMENT_PARTITIONS."
 
     monkeypatch.delenv("RESEGMENT_PARTITIONS")
     monkeypatch.setenv("RESEGMENT_HTTP_PORT", "x")
     with pytest.raises(WrongSetting) as caught:
         load_settings(http_port=None)
-    assert caught.value.remedy == "Mend the variable RESEGMENT_HTTP_PORT, or give the option --http-port."
+    assert caught.value.remedy == "Fix the variable RESEGMENT_HTTP_PORT, or pass the option --http-port."
 
 
 def test_a_wrong_option_is_to_be_mended_whatever_the_variable_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESEGMENT_PREFIX", "fine")
     with pytest.raises(WrongSetting) as caught:
         load_settings(prefix="no spaces")
-    assert caught.value.remedy == "Mend the option --prefix."
+    assert caught.value.remedy == "Fix the option --prefix."
 
 
 def test_variables_that_name_no_setting_are_told_with_the_nearest_that_does(
@@ -113,8 +113,8 @@ def test_variables_that_name_no_setting_are_told_with_the_nearest_that_does(
     monkeypatch.setenv("RESEGMENT_REPLICATION", "3")
     assert load_settings().partitions == 8
     assert capsys.readouterr().err.splitlines() == [
-        "warning: RESEGMENT_PARTITION is no setting: did you mean RESEGMENT_PARTITIONS?",
-        "warning: RESEGMENT_QQQ is no setting; docs/settings.md lists all",
+        "warning: unknown setting RESEGMENT_PARTITION: did you mean RESEGMENT_PARTITIONS?",
+        "warning: unknown setting RESEGMENT_QQQ; docs/settings.md lists every setting",
     ]
 
 
@@ -133,7 +133,7 @@ def test_retention_is_a_duration(given: str, read: timedelta, monkeypatch: pytes
 @pytest.mark.parametrize("given", ["week", "7", "-1d", "0d", "1s", "999999999999w", ""])
 def test_what_is_no_retention_is_refused(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESEGMENT_RETENTION", given)
-    with pytest.raises(WrongSetting, match="the setting retention cannot be"):
+    with pytest.raises(WrongSetting, match=r"invalid value .* for the setting retention"):
         load_settings()
 
 

@@ -111,7 +111,7 @@ def test_what_is_wrong_stands_on_the_screen_however_many_partitions_there_are(co
     with console.capture() as captured:
         console.print(render_status(seen))
     assert "✗ partition 0 has no owner" in captured.get()
-    assert ("63 more have nothing waiting" in captured.get()) is (count == 64)
+    assert ("63 more with nothing waiting" in captured.get()) is (count == 64)
 
 
 @pytest.mark.parametrize(

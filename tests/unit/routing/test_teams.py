@@ -239,7 +239,7 @@ def test_the_table_of_owners_has_every_name_and_figure() -> None:
         "ann",
         "1,200",
         "away today",
-        "gone",
+        "left",
         "4 of 5 today, 7 wait",
         "dropped",
         "in no team",
