@@ -10,6 +10,7 @@ from resegment.agents.batch import Batch, Message, Publisher, Record
 from resegment.agents.dead_letters import to_dead_letter
 from resegment.agents.segmenter import TICK
 from resegment.errors import RefusedEvent
+from resegment.identity.resolution import resolve_event
 from resegment.schemas.decoding import decode_record
 from resegment.schemas.fact import EARLIEST, LATEST, encode_fact
 
@@ -62,7 +63,8 @@ async def ingest(
             continue
         try:
             received = None if replayed else _receipt(record, now)
-            fact = decode_record(record.value, record.headers, received=received, aliases=aliases)
+            event = decode_record(record.value, record.headers)
+            fact = resolve_event(event, received=received, aliases=aliases)
         except RefusedEvent as reason:
             refused.append(reason)
             messages.append(to_dead_letter(dead_letters, batch, record, reason))

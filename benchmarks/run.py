@@ -23,6 +23,7 @@ from resegment.benchmarks.loading import clear, load_events, load_signals, make_
 from resegment.benchmarks.participant import Report, Task
 from resegment.benchmarks.usage import cpu_of
 from resegment.errors import ResegmentError
+from resegment.identity.resolution import resolve_event
 from resegment.schemas.decoding import decode_event
 from resegment.schemas.fact import Fact
 from resegment.sources.segments import load_definition
@@ -111,7 +112,7 @@ class Bench:
         results = Results(plan.accounts, total)
         self.say(f"making {total:,} events")
         events = list(make_events(plan.accounts, plan.triggers))
-        facts = [decode_event(event.value) for event in events]
+        facts = [resolve_event(decode_event(event.value)) for event in events]
         definition = load_definition(SEGMENTS)
         expected = expect(definition, facts, END) if plan.check else None
         try:

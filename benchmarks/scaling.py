@@ -23,6 +23,7 @@ from resegment.benchmarks.run import (
     replace_task,
     started,
 )
+from resegment.identity.resolution import resolve_event
 from resegment.schemas.decoding import decode_event
 from resegment.schemas.fact import Fact
 from resegment.sources.segments import load_definition
@@ -51,7 +52,10 @@ class Scaled:
 
 async def scale(bench: Bench) -> Scaled:
     """Drain the same signals with one worker, then with two. Raises ParticipantFailed."""
-    facts = [decode_event(event.value) for event in make_events(bench.plan.accounts, bench.plan.triggers)]
+    facts = [
+        resolve_event(decode_event(event.value))
+        for event in make_events(bench.plan.accounts, bench.plan.triggers)
+    ]
     return Scaled(await _with(1, bench, facts), await _with(2, bench, facts))
 
 

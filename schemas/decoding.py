@@ -1,4 +1,4 @@
-"""From the bytes of a trigger event to a fact, or to the reason why it is refused."""
+"""Decode the bytes of a trigger event to an `UnresolvedEvent`, or to the reason why it is refused."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import orjson
 from pydantic import ValidationError
 
 from resegment.errors import RefusedEvent
-from resegment.identity.domains import registrable_domain
 from resegment.schemas.events import DATA, Envelope, plain_fields
-from resegment.schemas.fact import EARLIEST, LATEST, Fact
+from resegment.schemas.fact import EARLIEST, LATEST, UnresolvedEvent
 from resegment.schemas.times import format_instant, parse_instant
 
 MAX_BYTES: Final = 256 * 1024
@@ -29,16 +28,11 @@ _PLAIN_DATA: Final = {kind: plain_fields(kind) for kind in DATA}
 _TYPES: Final = {f"gtm.{kind}.v1": kind for kind in DATA}
 
 
-def decode_event(
-    value: bytes | None, *, received: int | None = None, aliases: Mapping[str, str] | None = None
-) -> Fact:
+def decode_event(value: bytes | None) -> UnresolvedEvent:
     """Decode one structured-mode CloudEvent.
 
-    `received` (ms) is what `recorded` is where the event has no `recordedtime`; without it, the event's
-    `time` is. `aliases` maps alternative domains to an account's own.
-
-    Raises RefusedEvent: `too-large`, `not-json`, `too-deep`, `wrong-envelope`, `unknown-kind`, `wrong-type`,
-    `not-a-company` or `absurd-time`.
+    Raises RefusedEvent: `too-large`, `not-json`, `too-deep`, `wrong-envelope`, `unknown-kind`, `wrong-type`
+    or `absurd-time`.
     """
     if value is None:
         raise RefusedEvent("not-json", "the record has no value")
@@ -48,25 +42,19 @@ def decode_event(
         event = orjson.loads(value)
     except orjson.JSONDecodeError as error:
         raise RefusedEvent("not-json", str(error)) from None
-    return read_event(event, received=received, aliases=aliases)
+    return read_event(event)
 
 
-def decode_record(
-    value: bytes | None,
-    headers: Sequence[tuple[str, bytes]],
-    *,
-    received: int | None = None,
-    aliases: Mapping[str, str] | None = None,
-) -> Fact:
+def decode_record(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> UnresolvedEvent:
     """Decode one Kafka record, in structured or binary mode of the CloudEvents binding.
 
-    Binary mode has the attributes in headers `ce_<name>` and the data as the value. A content type of
-    CloudEvents says structured, whatever other headers there are; so does the lack of any `ce_` header.
-    Raises as `decode_event` does.
+    In binary mode, headers `ce_<name>` hold the attributes and the value holds the data. A content type of
+    CloudEvents means structured mode even if there are `ce_` headers. So does a record without such headers.
+    Raises the same errors as `decode_event`.
     """
     if _is_binary(headers):
-        return read_event(_read_binary(value, headers), received=received, aliases=aliases)
-    return decode_event(value, received=received, aliases=aliases)
+        return read_event(_read_binary(value, headers))
+    return decode_event(value)
 
 
 def _is_binary(headers: Sequence[tuple[str, bytes]]) -> bool:
@@ -96,11 +84,11 @@ def _read_binary(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> d
     return event
 
 
-def read_event(event: Any, *, received: int | None = None, aliases: Mapping[str, str] | None = None) -> Fact:
-    """The same for an event that is parsed already."""
+def read_event(event: Any) -> UnresolvedEvent:
+    """Read an event whose JSON is already parsed. Raises RefusedEvent."""
     plain = _read_plain(event)
     if plain is not None:
-        return _resolve(*plain, received, aliases)
+        return _unresolved(event, *plain)
     if not isinstance(event, dict):
         raise RefusedEvent("wrong-envelope", f"a CloudEvent is an object, not {type(event).__name__}")
     _check_depth(event)
@@ -121,13 +109,13 @@ def read_event(event: Any, *, received: int | None = None, aliases: Mapping[str,
     except ValidationError as error:
         field, message = _first(error)
         raise RefusedEvent("wrong-type", message, field=f"data.{field}") from None
-    return _resolve(envelope.model_dump(exclude={"data"}), kind, _given(data), received, aliases)
+    return _unresolved(event, kind, _given(data), envelope.time, envelope.recordedtime)
 
 
-def _read_plain(event: Any) -> tuple[dict[str, Any], str, dict[str, Any]] | None:
-    """The envelope, kind and data of an event that is plainly good and normalised already, else None.
+def _read_plain(event: Any) -> tuple[str, dict[str, Any], int, int | None] | None:
+    """Return kind, data, time and recordedtime of an event that is valid and normalized already, else None.
 
-    Most events are; the models have the last word on all others, and on what is wrong with them.
+    Most events are. The models judge all others, and find what is wrong with them.
     """
     if type(event) is not dict or event.get("specversion") != "1.0":
         return None
@@ -155,39 +143,36 @@ def _read_plain(event: Any) -> tuple[dict[str, Any], str, dict[str, Any]] | None
         good = allowed.get(name)
         if good is not None and not good(value):
             return None
-    return event, kind, data
+    recorded = event.get("recordedtime")
+    return (
+        kind,
+        data,
+        _instant("time", event["time"]),
+        None if recorded is None else _instant("recordedtime", recorded),
+    )
 
 
-def _resolve(
-    envelope: Mapping[str, Any],
-    kind: str,
-    data: dict[str, Any],
-    received: int | None,
-    aliases: Mapping[str, str] | None,
-) -> Fact:
-    happened, given = _instant("time", envelope["time"]), envelope.get("recordedtime")
-    recorded = None if given is None else _instant("recordedtime", given)
-    _check_sane("time", happened, envelope["time"])
+def _unresolved(
+    event: Mapping[str, Any], kind: str, data: dict[str, Any], time: int, recorded: int | None
+) -> UnresolvedEvent:
+    _check_sane("time", time, event)
     if recorded is not None:
-        _check_sane("recordedtime", recorded, given)
-    else:
-        recorded = happened if received is None else received
-    account = registrable_domain(envelope["subject"])
-    return Fact(
-        account=aliases.get(account, account) if aliases else account,
+        _check_sane("recordedtime", recorded, event)
+    return UnresolvedEvent(
+        subject=event["subject"],
         kind=kind,  # type: ignore[arg-type]  # a key of DATA is a Kind
-        id=envelope["id"],
-        source=envelope["source"],
-        record=envelope.get("record") or envelope["id"],
-        time=happened,
+        id=event["id"],
+        source=event["source"],
+        record=event.get("record") or event["id"],
+        time=time,
         recorded=recorded,
-        op=envelope.get("op", "assert"),
+        op=event.get("op", "assert"),
         data=data,
     )
 
 
 def _given(data: Any) -> dict[str, Any]:
-    """The fields that the event carries, nulls included, in their normalised spelling."""
+    """Return the fields that the event has, nulls included, in their normalized spelling."""
     fields: dict[str, Any] = {
         name: getattr(data, name) for name in type(data).model_fields if name in data.model_fields_set
     }
@@ -202,11 +187,11 @@ def _instant(field: str, text: str) -> int:
         raise RefusedEvent("wrong-envelope", str(error), field=field) from None
 
 
-def _check_sane(field: str, ms: int, text: Any) -> None:
+def _check_sane(field: str, ms: int, event: Mapping[str, Any]) -> None:
     if not EARLIEST <= ms < LATEST:
         raise RefusedEvent(
             "absurd-time",
-            f"{text} lies outside {format_instant(EARLIEST)} to {format_instant(LATEST)}",
+            f"{event[field]} lies outside {format_instant(EARLIEST)} to {format_instant(LATEST)}",
             field=field,
         )
 

@@ -17,13 +17,16 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainValidator,
     StrictBool,
     StrictFloat,
     StrictInt,
     StrictStr,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from resegment.schemas.times import parse_instant
 
@@ -249,15 +252,20 @@ def _check_instant(text: str) -> str:
     return text
 
 
+def _read_instant(text: object) -> int:
+    if not isinstance(text, str):
+        raise PydanticCustomError("string_type", "Input should be a valid string")
+    return parse_instant(text)
+
+
 _RFC3339: Final = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,18})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
 )
+_DATE_TIME: Final[dict[str, Any]] = {"format": "date-time", "pattern": _RFC3339}
 
-Instant = Annotated[
-    StrictStr,
-    AfterValidator(_check_instant),
-    Field(json_schema_extra={"format": "date-time", "pattern": _RFC3339}),
-]
+Instant = Annotated[StrictStr, AfterValidator(_check_instant), Field(json_schema_extra=_DATE_TIME)]
+Parsed = Annotated[int, PlainValidator(_read_instant), WithJsonSchema({"type": "string", **_DATE_TIME})]
+"""An instant that is read as milliseconds. Its JSON Schema is that of `Instant`."""
 Name = Annotated[StrictStr, Field(min_length=1, max_length=512)]
 
 
@@ -273,8 +281,8 @@ class Envelope(BaseModel):
     subject: Annotated[StrictStr, Field(min_length=1, max_length=2048)] = Field(
         description="The account's domain, in any spelling"
     )
-    time: Instant = Field(description="When it happened")
-    recordedtime: Instant | None = Field(None, description="When it became known")
+    time: Parsed = Field(description="When it happened")
+    recordedtime: Parsed | None = Field(None, description="When it became known")
     record: Name | None = Field(None, description="Identity of the fact; the event's id by default")
     op: Literal["assert", "retract"] = "assert"
     datacontenttype: StrictStr | None = None

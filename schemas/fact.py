@@ -28,6 +28,23 @@ LATEST: Final = 4_102_444_800_000
 """Times outside [1970, 2100) are absurd: milliseconds since the epoch, the second excluded."""
 
 
+class UnresolvedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A valid trigger event whose `subject` is still as the producer wrote it.
+
+    `recorded` is None where the event has no `recordedtime`. `resegment.identity.resolution` makes a `Fact` of it.
+    """
+
+    subject: str
+    kind: Kind
+    id: str
+    source: str
+    record: str
+    time: int
+    recorded: int | None
+    op: Literal["assert", "retract"]
+    data: dict[str, Any]
+
+
 class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One revision of one fact about one account.
 

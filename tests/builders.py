@@ -16,7 +16,6 @@ from resegment.agents.segmenter import TICK, Segmented, decide_due, segment
 from resegment.routing.enrollment import EnrollmentMachine
 from resegment.routing.policy import Policy
 from resegment.schemas.change import SegmentChange
-from resegment.schemas.decoding import read_event
 from resegment.schemas.fact import Fact, encode_fact
 from resegment.schemas.routing import Mode, RoutedState, RoutingEvent, decode_routed, encode_routing_event
 from resegment.schemas.state import AccountState, decode_state
@@ -28,6 +27,7 @@ from resegment.state.memory.owners import OwnerStore
 from resegment.state.memory.partition import Memory, PartitionStore
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.message_factory import MessageFactory
+from tests.events import read_fact
 
 Json = Any
 Move = tuple[str, str | None, str, int]
@@ -55,7 +55,7 @@ def definition_of(file: Json) -> Definition:
 
 
 def facts_of(events: Iterable[Json]) -> list[Fact]:
-    return [read_event(event) for event in events]
+    return [read_fact(event) for event in events]
 
 
 def signal(offset: int, fact: Fact, at: int | None = None) -> RecordedMessage:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import orjson
 
-from resegment.schemas.decoding import read_event
 from resegment.schemas.fact import Fact
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.definition import Definition, read_definition
@@ -15,6 +14,7 @@ from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.backtest import backtest
 from resegment.sources.providers.yc import read_files
 from tests.builders import Move, moves
+from tests.events import read_fact
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SEGMENTS = EXAMPLES / "segments.yaml"
@@ -31,7 +31,7 @@ def events(one_in: int = 1) -> list[tuple[Fact, bytes]]:
     """The facts with their events' bytes, of all companies or of one in so many."""
     folder = EXAMPLES / "yc"
     found, _ = read_files(folder / "snapshot-2021-12-02.jsonl.gz", folder / "changes-2022-2025.jsonl.gz")
-    pairs = [(read_event(event), orjson.dumps(event)) for event in found]
+    pairs = [(read_fact(event), orjson.dumps(event)) for event in found]
     chosen = set(sorted({fact.account for fact, _ in pairs})[::one_in])
     return [pair for pair in pairs if pair[0].account in chosen]
 

@@ -18,6 +18,7 @@ import typer
 
 from resegment.benchmarks.events import make_events
 from resegment.benchmarks.run import SEGMENTS
+from resegment.identity.resolution import resolve_event
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.decoding import decode_event
 from resegment.schemas.fact import Fact
@@ -59,7 +60,7 @@ class Stopwatch:
 
 def make_pairs(count: int) -> list[tuple[Fact, Fact]]:
     """Of each account its snapshot and one trigger."""
-    facts = [decode_event(event.value) for event in make_events(count, count)]
+    facts = [resolve_event(decode_event(event.value)) for event in make_events(count, count)]
     return [
         (snapshot, msgspec.structs.replace(trigger, account=snapshot.account))
         for snapshot, trigger in zip(facts[:count], facts[count:], strict=True)

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 from resegment.agents.batch import Message
 from resegment.errors import RefusedEvent
-from resegment.schemas.decoding import decode_record, read_event
 from resegment.schemas.fact import Fact
 from resegment.schemas.times import format_instant, parse_instant
 from tests.builders import Rig, Routing, definition_of, facts_of, run, signals, ticking
 from tests.contracts.examples import EVENTS
+from tests.events import fact_of_record, read_fact
 from tests.oracle.cases import day, funding, hiring, segments
 
 WRITERS = {"structured": to_structured_event, "binary": to_binary_event}
@@ -38,13 +38,13 @@ def written(mode: str, event: dict[str, Any]) -> KafkaMessage:
 
 
 def decoded(message: KafkaMessage, **more: bytes) -> Fact:
-    return decode_record(message.value, [*message.headers.items(), *more.items()])
+    return fact_of_record(message.value, [*message.headers.items(), *more.items()])
 
 
 @both_modes
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event["id"])
 def test_what_the_package_writes_is_read_as_the_same_fact(mode: str, event: dict[str, Any]) -> None:
-    assert decoded(written(mode, event)) == read_event(event)
+    assert decoded(written(mode, event)) == read_fact(event)
 
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=40)
@@ -75,17 +75,17 @@ def test_the_content_type_may_have_parameters_and_capitals(mode: str) -> None:
     message = written(mode, EVENTS[0])
     headers = {"Content-Type": message.headers["content-type"].upper() + b"; charset=UTF-8"}
     others = {name: value for name, value in message.headers.items() if name != "content-type"}
-    assert decode_record(message.value, [*headers.items(), *others.items()]) == read_event(EVENTS[0])
+    assert fact_of_record(message.value, [*headers.items(), *others.items()]) == read_fact(EVENTS[0])
 
 
 def test_a_structured_event_is_what_its_value_says_whatever_headers_repeat() -> None:
-    assert decoded(written("structured", EVENTS[0]), ce_id=b"another", ce_type=b"gtm.tech.v1") == read_event(
+    assert decoded(written("structured", EVENTS[0]), ce_id=b"another", ce_type=b"gtm.tech.v1") == read_fact(
         EVENTS[0]
     )
 
 
 def test_an_event_with_no_header_at_all_is_structured() -> None:
-    assert decode_record(orjson.dumps(EVENTS[0]), []) == read_event(EVENTS[0])
+    assert fact_of_record(orjson.dumps(EVENTS[0]), []) == read_fact(EVENTS[0])
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_an_event_with_no_header_at_all_is_structured() -> None:
 )
 def test_forms_that_are_not_taken_are_refused(value: bytes, headers: Any, reason: str) -> None:
     with pytest.raises(RefusedEvent) as refused:
-        decode_record(value, headers)
+        fact_of_record(value, headers)
     assert refused.value.reason == reason
 
 

@@ -26,12 +26,12 @@ from resegment.console.definition.contracts import NAMES, asyncapi, documents, s
 from resegment.console.definition.settings_reference import describe_settings
 from resegment.errors import RefusedEvent
 from resegment.schemas.contracts.jsonschema import event_schema, header_schema
-from resegment.schemas.decoding import read_event
 from resegment.schemas.events import DATA
 from resegment.schemas.fact import KINDS
 from resegment.settings import Settings
 from tests.builders import Rig, Routing, definition_of, facts_of, run, signals, ticking, trigger
 from tests.contracts.examples import BY_KIND, CONTRACTS, EVENTS
+from tests.events import read_fact
 from tests.oracle.cases import day, funding, hiring, segments
 
 ROOT = CONTRACTS.parents[1]
@@ -104,7 +104,7 @@ def test_the_examples_cover_every_field_of_every_kind() -> None:
 def test_an_example_is_good_by_the_schema_and_by_the_models(event: dict[str, Any]) -> None:
     kind = event["type"].split(".")[1]
     assert not errors(event_schema(kind), event)
-    assert read_event(event).account == "acme.com"
+    assert read_fact(event).account == "acme.com"
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event["id"])
@@ -160,7 +160,7 @@ def test_what_the_schema_takes_the_models_take(kind: str, draw: st.DataObject) -
             event["data"][name] = draw.draw(st.sampled_from(ODD))
     if not errors(event_schema(kind), event):
         try:
-            read_event(event)
+            read_fact(event)
         except RefusedEvent as refused:
             # what a schema cannot say: whether a domain is a company's, a time is on the calendar, how deep it nests
             assert refused.reason == "too-deep" or refused.field in ("subject", "time", "recordedtime")  # noqa: PT017
@@ -172,7 +172,7 @@ def test_what_every_event_needs_the_schema_asks_for(kind: str, name: str) -> Non
     event = {key: value for key, value in BY_KIND[kind].items() if key != name}
     assert errors(event_schema(kind), event)
     with pytest.raises(RefusedEvent):
-        read_event(event)
+        read_fact(event)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -181,7 +181,7 @@ def test_a_field_of_another_type_is_refused_by_both(kind: str) -> None:
         event = {**BY_KIND[kind], "data": {**BY_KIND[kind]["data"], name: {"no": "such"}}}
         assert errors(event_schema(kind), event)
         with pytest.raises(RefusedEvent) as refused:
-            read_event(event)
+            read_fact(event)
         assert (refused.value.field or "").startswith(f"data.{name}")
 
 

@@ -16,10 +16,11 @@ from resegment.agents.dead_letters import read_dead_letter
 from resegment.agents.intake import ingest
 from resegment.agents.segmenter import segment
 from resegment.errors import RefusedEvent
-from resegment.schemas.decoding import MAX_BYTES, MAX_DEPTH, decode_record
+from resegment.schemas.decoding import MAX_BYTES, MAX_DEPTH
 from resegment.schemas.fact import KINDS, decode_fact
 from tests.builders import Published, Rig
 from tests.contracts.examples import BY_KIND
+from tests.events import fact_of_record
 from tests.oracle.cases import segments
 
 COUNT = int(os.environ.get("RESEGMENT_MUTATIONS", "1000"))
@@ -151,7 +152,7 @@ def test_a_broken_event_is_refused_and_nothing_else(kind: str) -> None:
     reasons: Counter[str] = Counter()
     for value, headers in mutations(kind):
         try:
-            decode_record(value, headers)
+            fact_of_record(value, headers)
         except RefusedEvent as refused:
             reasons[refused.reason] += 1
         else:

@@ -15,11 +15,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from resegment.agents.batch import PublishFailed
-from resegment.schemas.decoding import read_event
 from resegment.schemas.times import format_instant
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.operations.ingest import send_live
 from resegment.streams.worker.worker import wall_clock
+from tests.events import read_fact
 from tests.faults.scenario import PARTITIONS, Scenario
 
 RATE = 20.0
@@ -80,7 +80,7 @@ class Probes:
             "time": format_instant(wall_clock()),
             "data": {"name": account, "status": "active", "employees": 60},
         }
-        fact = read_event(raw)
+        fact = read_fact(raw)
         probe = self._open[account] = Probe(time.monotonic())
         self._sent.append(probe)
         sent = 0

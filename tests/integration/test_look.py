@@ -25,7 +25,6 @@ from resegment.agents.batch import Batch, Message, RecordedMessage
 from resegment.agents.dead_letters import to_dead_letter
 from resegment.embedded.servers import embedded
 from resegment.errors import RefusedEvent
-from resegment.schemas.decoding import read_event
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.state import AccountState, Membership
 from resegment.schemas.times import parse_instant
@@ -36,6 +35,7 @@ from resegment.streams.operations.ingest import send_replay
 from resegment.streams.prefix import agree
 from resegment.streams.recovery.point_in_time import HistoryLost, rewind
 from resegment.streams.worker.worker import Worker
+from tests.events import read_fact
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -115,7 +115,7 @@ class Stack:
         return [json.loads(line) for line in output.splitlines()]
 
     async def send(self, events: Sequence[dict[str, Any]], until: int) -> None:
-        pairs = [(read_event(one), orjson.dumps(one)) for one in events]
+        pairs = [(read_fact(one), orjson.dumps(one)) for one in events]
         await send_replay(pairs, self.publisher, self.worker.topics, partitions=PARTITIONS, until=until)
         assert await self.worker.drain(PATIENCE)
 

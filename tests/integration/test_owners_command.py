@@ -19,7 +19,6 @@ from redis.asyncio import Redis
 
 from resegment.embedded.servers import embedded
 from resegment.schemas.assignment import Assign, Candidate, Release, Throttle
-from resegment.schemas.decoding import read_event
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.routing import RoutedState, decode_routed, encode_routed
 from resegment.schemas.times import parse_instant
@@ -33,6 +32,7 @@ from resegment.streams.kafka.topics import Topics
 from resegment.streams.operations.ingest import send_replay
 from resegment.streams.prefix import agree, set_routing
 from resegment.streams.worker.worker import Worker
+from tests.events import read_fact
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -150,7 +150,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
         try:
             await set_routing(client, PREFIX, "all")
             async with worker.running(), KafkaPublisher(servers.bootstrap) as publisher:
-                pairs = [(read_event(one), orjson.dumps(one)) for one in map(event, range(12))]
+                pairs = [(read_fact(one), orjson.dumps(one)) for one in map(event, range(12))]
                 await send_replay(pairs, publisher, worker.topics, partitions=PARTITIONS, until=END)
                 assert await worker.drain(PATIENCE)
                 here = Running(client, OwnerStore(client, PREFIX), environment)

@@ -23,7 +23,6 @@ from redis.asyncio import Redis
 from resegment.agents.batch import Message
 from resegment.benchmarks.servers import apache
 from resegment.benchmarks.servers.debian import SystemRedis
-from resegment.schemas.decoding import read_event
 from resegment.schemas.fact import Fact
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.definition import read_definition
@@ -38,6 +37,7 @@ from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.kafka.topics import Topic, Topics
 from resegment.streams.operations.ingest import send_replay
+from tests.events import read_fact
 from tests.integration.conftest import Stack, require_apache
 from tests.servers.workers import Workers, workers
 
@@ -59,7 +59,7 @@ apply_change: Callable[[dict[str, Any], dict[str, Any], Any], None] = runpy.run_
 def real_events() -> list[tuple[Fact, bytes]]:
     folder = ROOT / "examples" / "yc"
     events, _ = read_files(folder / "snapshot-2021-12-02.jsonl.gz", folder / "changes-2022-2025.jsonl.gz")
-    return [(read_event(event), orjson.dumps(event)) for event in events]
+    return [(read_fact(event), orjson.dumps(event)) for event in events]
 
 
 @cache

@@ -184,6 +184,7 @@ def _read() -> _Data:
     """Return the events that ship with the package. Raises WrongFile or NoSegmentsFile if they are missing."""
     from resegment.cli.runtime.examples import FOLDER
     from resegment.console.runtime.demo import Companies
+    from resegment.identity.resolution import resolve_event
     from resegment.schemas.decoding import decode_event
     from resegment.sources.files.reader import read_events
     from resegment.sources.providers.yc import read_files
@@ -196,7 +197,7 @@ def _read() -> _Data:
     )
     values = [orjson.dumps(event) for event in directory]
     values += [event.value for event in synthetic]
-    events = [(decode_event(value), value) for value in values]
+    events = [(resolve_event(decode_event(value)), value) for value in values]
     names = {fact.account: fact.data["name"] for fact, _ in events if fact.data.get("name") is not None}
     companies = Companies(
         counts.companies, counts.accounts, counts.companies - counts.placed, counts.moved, counts.events

@@ -119,6 +119,7 @@ def decode_with_bytes(
     events: Iterator[Located], refusals: Refusals, aliases: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Fact, bytes]]:
     """Yield each fact with the bytes of its event; add those that break the contract to `refusals`."""
+    from resegment.identity.resolution import resolve_event
     from resegment.schemas.decoding import decode_event
     from resegment.sources.files.reader import Refused
 
@@ -126,7 +127,7 @@ def decode_with_bytes(
         try:
             if event.refused is not None:
                 raise event.refused
-            fact = decode_event(event.value, aliases=aliases)
+            fact = resolve_event(decode_event(event.value), aliases=aliases)
         except RefusedEvent as error:
             refusals.add(Refused(event.file, event.line, error.reason, error.message, error.field))
         else:

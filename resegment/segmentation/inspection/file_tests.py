@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from resegment.documents.diagnostics import InvalidSegments, Path, Problems
 from resegment.errors import RefusedEvent
+from resegment.identity.resolution import resolve_event
 from resegment.schemas.decoding import read_event
 from resegment.schemas.fact import KINDS, Fact
 from resegment.schemas.segments import TestEntry
@@ -142,7 +143,7 @@ def _decode(
         "data": data,
     }
     try:
-        return read_event(event)
+        return resolve_event(read_event(event))
     except RefusedEvent as refused:
         field = (refused.field or "").removeprefix("data.").split(".")
         here = (*path, *(one for one in field[:1] if one in data))

@@ -18,6 +18,7 @@ import msgspec
 import orjson
 
 from resegment.errors import RefusedEvent
+from resegment.identity.resolution import resolve_event
 from resegment.schemas.decoding import decode_event
 from resegment.schemas.fact import Fact
 from resegment.sources.files.located import Located, MissingFile, WrongFile
@@ -116,7 +117,7 @@ def decode_events(events: Iterable[Located], refusals: Refusals) -> Iterator[Fac
         try:
             if event.refused is not None:
                 raise event.refused
-            fact = decode_event(event.value)
+            fact = resolve_event(decode_event(event.value))
         except RefusedEvent as error:
             refusals.add(Refused(event.file, event.line, error.reason, error.message, error.field))
         else:

@@ -11,6 +11,7 @@ from resegment.benchmarks.events import make_events
 from resegment.benchmarks.participant import Report
 from resegment.benchmarks.rules import apply
 from resegment.benchmarks.run import END, SEGMENTS
+from resegment.identity.resolution import resolve_event
 from resegment.schemas.decoding import decode_event
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.program import Program
@@ -32,7 +33,7 @@ def test_by_hand_and_by_the_engine_accounts_go_the_same_way() -> None:
     engine = Engine(Program(load_definition(SEGMENTS)))
     accounts, states, judged = {}, {}, 0
     for event in make_events(200, 3_000):
-        fact = decode_event(event.value)
+        fact = resolve_event(decode_event(event.value))
         account = accounts.setdefault(fact.account, engine.open(fact.account))
         engine.advance(account, fact.recorded - 1)
         engine.apply_facts(account, [fact], fact.recorded)
@@ -45,7 +46,7 @@ def test_by_hand_and_by_the_engine_accounts_go_the_same_way() -> None:
 
 
 def test_what_is_expected_names_every_account_once() -> None:
-    facts = [decode_event(event.value) for event in make_events(100, 1_000)]
+    facts = [resolve_event(decode_event(event.value)) for event in make_events(100, 1_000)]
     expected = expect(load_definition(SEGMENTS), facts, END)
     assert len(expected.places) == 100
     assert len({name for name, *_ in expected.changes}) == 100

@@ -10,7 +10,6 @@ import pytest
 
 from resegment.agents.router import handle_events
 from resegment.routing.describe import DECISIONS, MODES
-from resegment.schemas.decoding import read_event
 from resegment.schemas.outgoing import Action, WorkflowCommandData
 from resegment.schemas.routing import ROUTED_OUTCOMES
 from resegment.segmentation.evaluation.engine import Engine
@@ -20,6 +19,7 @@ from resegment.segmentation.language.gates import BUILT_IN, suppression_gate
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.message_factory import MessageFactory
 from tests.builders import Routing, definition_of
+from tests.events import read_fact
 from tests.unit.segmentation.test_language_docs import (
     DOCS,
     check_file,
@@ -98,7 +98,7 @@ async def test_the_answer_of_the_page_accepts_its_command() -> None:
     (command,) = await routing.follow(orjson.dumps({"id": "c", "data": change}))
     assert ANSWER["data"]["idempotency_key"] == COMMAND["id"]
     answer = {**ANSWER, "data": {**ANSWER["data"], "idempotency_key": command["idempotency_key"]}}
-    told = MessageFactory(definition, Topics()).outcome(read_event(answer))
+    told = MessageFactory(definition, Topics()).outcome(read_fact(answer))
     assert told is not None
     assert told.value is not None
     before = routing.state("acme.com").enrollment

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resegment.errors import RefusedEvent
-from resegment.schemas.decoding import decode_event, read_event
 from resegment.schemas.events import DATA, ROUNDS
 from resegment.schemas.fact import KINDS, Fact, Kind, decode_fact, encode_fact
 from resegment.schemas.outgoing import SegmentChangeData, WorkflowCommandData
 from resegment.schemas.state import AccountState, Entry, Membership, decode_state, encode_state
 from resegment.schemas.times import parse_instant
 from tests.builders import EVENT, Rig, Routing, definition_of, facts_of, raw_event, run, signals, ticking
+from tests.events import fact_of_bytes, read_fact
 from tests.oracle.cases import day, funding, hiring, segments
 from tests.oracle.generate import generate
 
@@ -44,7 +44,7 @@ ODD: list[Any] = ["Series A", "angel", "VP of Sales", "Google Analytics", ["Goog
 
 
 def data_of(kind: str, data: dict[str, Any]) -> dict[str, Any]:
-    return read_event({**EVENT, "type": f"gtm.{kind}.v1", "data": data}).data
+    return read_fact({**EVENT, "type": f"gtm.{kind}.v1", "data": data}).data
 
 
 def test_every_kind_has_its_model() -> None:
@@ -112,15 +112,15 @@ def test_other_rounds_are_one_of_the_vocabulary() -> None:
 
 
 def test_a_retraction_needs_no_data() -> None:
-    fact = decode_event(raw_event(op="retract", record="r", data=...))
+    fact = fact_of_bytes(raw_event(op="retract", record="r", data=...))
     assert (fact.op, fact.record, fact.data) == ("retract", "r", {})
 
 
 def test_a_fact_is_its_record_by_default_and_known_when_it_happened() -> None:
-    fact = decode_event(raw_event(time="2024-01-01T01:00:00.1239+01:00"))
+    fact = fact_of_bytes(raw_event(time="2024-01-01T01:00:00.1239+01:00"))
     assert (fact.record, fact.time, fact.recorded) == ("1", 1_704_067_200_123, 1_704_067_200_123)
-    assert decode_event(raw_event(), received=5).recorded == 5
-    assert decode_event(raw_event(recordedtime="1970-01-01T00:00:07Z"), received=5).recorded == 7_000
+    assert fact_of_bytes(raw_event(), received=5).recorded == 5
+    assert fact_of_bytes(raw_event(recordedtime="1970-01-01T00:00:07Z"), received=5).recorded == 7_000
 
 
 json = st.recursive(
@@ -153,7 +153,7 @@ def test_events_that_are_plainly_good_become_what_the_models_make_of_them(
 
     def outcome(given: dict[str, Any]) -> Fact | str:
         try:
-            return read_event(given)
+            return read_fact(given)
         except RefusedEvent as refused:
             return f"{refused.reason} {refused.field} {refused.message}"
 
@@ -163,8 +163,8 @@ def test_events_that_are_plainly_good_become_what_the_models_make_of_them(
 @pytest.mark.parametrize("seed", range(20))
 def test_generated_events_become_the_same_facts_whether_read_or_decoded(seed: int) -> None:
     for event in generate(seed)[1]:
-        fact = decode_event(orjson.dumps(event))
-        assert fact == read_event(event) == decode_fact(encode_fact(fact))
+        fact = fact_of_bytes(orjson.dumps(event))
+        assert fact == read_fact(event) == decode_fact(encode_fact(fact))
 
 
 def test_a_state_stays_the_same_on_its_way_through_the_store() -> None:

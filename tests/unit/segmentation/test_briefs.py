@@ -8,7 +8,6 @@ import pytest
 from rich.console import Console
 
 from resegment.console.definition.brief import render
-from resegment.schemas.decoding import read_event
 from resegment.schemas.state import encode_state
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.definition import read_definition
@@ -18,6 +17,7 @@ from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.backtest import order_of_delivery, replay_account
 from resegment.segmentation.inspection.briefs import Brief, Coming, Contact, describe_brief, write_brief
 from resegment.segmentation.plays.phrases import tell_fact
+from tests.events import read_fact
 
 FILE = """
 version: 1
@@ -63,7 +63,7 @@ personas:
 
 
 def fact(kind: str, day: str, **data: Any) -> Any:
-    return read_event(
+    return read_fact(
         {
             "specversion": "1.0",
             "id": f"{kind}-{day}",

@@ -8,7 +8,6 @@ import pytest
 from rich.console import Console
 
 from resegment.console.definition.explanation import render
-from resegment.schemas.decoding import read_event
 from resegment.schemas.state import encode_state
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.definition import read_definition
@@ -23,6 +22,7 @@ from resegment.segmentation.inspection.explain import (
     explain,
     explain_absence,
 )
+from tests.events import read_fact
 
 FILE = """
 version: 1
@@ -58,7 +58,7 @@ plays: {p: {message: {pain: a, value_prop: b, proof_points: [c]}, channels: {pri
 
 
 def fact(kind: str, day: str, **data: Any) -> Any:
-    return read_event(
+    return read_fact(
         {
             "specversion": "1.0",
             "id": f"{kind}-{day}",

@@ -20,7 +20,6 @@ from resegment.documents import yaml as document
 from resegment.documents.diagnostics import Diagnostic, InvalidSegments
 from resegment.documents.yaml import parse_document
 from resegment.schemas import decoding
-from resegment.schemas.decoding import read_event
 from resegment.schemas.events import DATA
 from resegment.schemas.fact import Fact
 from resegment.schemas.times import format_instant, parse_instant
@@ -34,6 +33,7 @@ from resegment.segmentation.language import parser as grammar
 from resegment.segmentation.language.fields import attribute_types, field_types
 from resegment.segmentation.language.operators import OPERATORS
 from resegment.segmentation.language.parser import WORDS
+from tests.events import read_fact
 
 Json = Any
 DOCS = Path(__file__).parents[3] / "docs"
@@ -128,7 +128,7 @@ def fact_of(given: Json, index: int) -> Fact:
         **({} if known is None else {"recordedtime": format_instant(instant(known))}),
         **{name: data.pop(name) for name in ENVELOPE if name in data},
     }
-    return read_event({**event, "data": data})
+    return read_fact({**event, "data": data})
 
 
 # Running an example

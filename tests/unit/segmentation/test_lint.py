@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resegment.documents.diagnostics import Diagnostic
-from resegment.schemas.decoding import read_event
 from resegment.schemas.times import format_instant, parse_instant
 from resegment.segmentation.analysis.implication import Reasoner
 from resegment.segmentation.analysis.lint import lint
@@ -18,6 +17,7 @@ from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.backtest import order_of_delivery, replay_account
 from resegment.segmentation.language.conditions import InSegment
+from tests.events import read_fact
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 PLAY = {
@@ -369,7 +369,7 @@ def judge(engine: Engine, snapshot: Any, happenings: Any) -> list[bool]:
     """Which conditions are true of the account, in the order of the segments."""
     events = [("firmographic", 5, snapshot)] + [(kind, age, {"note": note}) for kind, age, note in happenings]
     facts = [
-        read_event(
+        read_fact(
             {
                 "specversion": "1.0",
                 "id": str(number),

@@ -13,7 +13,6 @@ from jsonschema import Draft202012Validator
 
 from resegment.console.definition.contracts import schema
 from resegment.documents.diagnostics import InvalidSegments
-from resegment.schemas.decoding import read_event
 from resegment.schemas.segments import Play
 from resegment.segmentation.analysis.lint import lint
 from resegment.segmentation.definition import Definition, read_definition
@@ -25,6 +24,7 @@ from resegment.segmentation.plays.rendering import Rendered, compile_play, rende
 from resegment.segmentation.plays.templates import EvidenceField, evidence_of, names_of
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.message_factory import MessageFactory
+from tests.events import read_fact
 
 DOCS = Path(__file__).parents[3] / "docs" / "plays.md"
 TRAITS = {
@@ -504,7 +504,7 @@ def test_what_lint_takes_never_says_none_and_never_meets_what_is_missing(
 
 
 def trigger(kind: str, day: str, **data: Any) -> Any:
-    return read_event(
+    return read_fact(
         {
             "specversion": "1.0",
             "id": f"{kind}-{day}",
