@@ -1,4 +1,4 @@
-"""Decodes, validates and normalises trigger events, resolves each to one account, and passes it on."""
+"""Decodes, validates and normalizes trigger events, resolves each to one account, and passes it on."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The contract of trigger events: CloudEvents 1.0 whose `type` is `gtm.<kind>.v1`.
 
-Unknown data fields are kept. Fields with a vocabulary are normalised and the raw value, where it differs,
+Unknown data fields are kept. Fields with a vocabulary are normalized and the raw value, where it differs,
 is kept beside them as `<field>_raw`.
 """
 
@@ -35,13 +35,13 @@ Number = StrictInt | StrictFloat
 
 
 @lru_cache(maxsize=4096)
-def normalise_term(raw: str) -> str:
+def normalize_term(raw: str) -> str:
     """`Series A` -> `series_a`: the spelling of a vocabulary's words."""
     return _GAPS.sub("_", raw.strip().lower()).strip("_")
 
 
 @lru_cache(maxsize=4096)
-def normalise_technology(raw: str) -> str:
+def normalize_technology(raw: str) -> str:
     """`Google Analytics` -> `google-analytics`: the spelling of a technology's slug."""
     return "-".join(raw.strip().lower().split())
 
@@ -73,28 +73,28 @@ class Data(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     terms: ClassVar[tuple[str, ...]] = ()
-    """Fields with a vocabulary, normalised on the way in."""
+    """Fields with a vocabulary, normalized on the way in."""
 
     @model_validator(mode="before")
     @classmethod
-    def _normalise(cls, raw: Any) -> Any:
+    def _normalize(cls, raw: Any) -> Any:
         if not isinstance(raw, dict):
             return raw
         given = dict(raw)
         for field in cls.terms:
             value = given.get(field)
             if isinstance(value, str):
-                term = normalise_term(value)
+                term = normalize_term(value)
                 term = _SYNONYMS.get(field, {}).get(term, term)
                 if field == "round" and term not in ROUNDS:
                     term = "other"
                 if term != value:
                     given[field] = term
                     given.setdefault(f"{field}_raw", value)
-        return cls._normalise_more(given)
+        return cls._normalize_more(given)
 
     @classmethod
-    def _normalise_more(cls, given: dict[str, Any]) -> dict[str, Any]:
+    def _normalize_more(cls, given: dict[str, Any]) -> dict[str, Any]:
         return given
 
 
@@ -148,10 +148,10 @@ class Tech(Data):
     score: Number | None = None
 
     @classmethod
-    def _normalise_more(cls, given: dict[str, Any]) -> dict[str, Any]:
+    def _normalize_more(cls, given: dict[str, Any]) -> dict[str, Any]:
         value = given.get("technology")
         if isinstance(value, str):
-            slug = normalise_technology(value)
+            slug = normalize_technology(value)
             if slug != value:
                 given["technology"] = slug
                 given.setdefault("technology_raw", value)
@@ -208,10 +208,10 @@ class Firmographic(Data):
     technologies: list[StrictStr] | None = None
 
     @classmethod
-    def _normalise_more(cls, given: dict[str, Any]) -> dict[str, Any]:
+    def _normalize_more(cls, given: dict[str, Any]) -> dict[str, Any]:
         value = given.get("technologies")
         if isinstance(value, list) and all(isinstance(name, str) for name in value):
-            given["technologies"] = [normalise_technology(name) for name in value]
+            given["technologies"] = [normalize_technology(name) for name in value]
         return given
 
 
@@ -290,7 +290,7 @@ class Envelope(BaseModel):
 
 
 def plain_fields(kind: str) -> dict[str, Callable[[Any], bool]]:
-    """For each field of a kind, whether a value is good and normalised as it is.
+    """For each field of a kind, whether a value is good and normalized as it is.
 
     A field that is not in it takes any value; one that says no goes through the kind's model.
     """
@@ -308,11 +308,11 @@ def _plain_test(name: str, info: FieldInfo, model: type[Data]) -> Callable[[Any]
         return lambda value: type(value) is str and value in words
     if name in model.terms:
         synonyms = _SYNONYMS.get(name, {})
-        return lambda value: type(value) is str and normalise_term(value) == value and value not in synonyms
+        return lambda value: type(value) is str and normalize_term(value) == value and value not in synonyms
     if name == "technology":
-        return lambda value: type(value) is str and normalise_technology(value) == value
+        return lambda value: type(value) is str and normalize_technology(value) == value
     if name == "technologies" and model is Firmographic:
-        return lambda value: type(value) is list and all(normalise_technology(one) == one for one in value)
+        return lambda value: type(value) is list and all(normalize_technology(one) == one for one in value)
     exact = tuple(one for one in members if one is not type(None))
     return lambda value: type(value) in exact
 

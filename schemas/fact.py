@@ -1,4 +1,4 @@
-"""A trigger event once it is validated, normalised and resolved to one account."""
+"""A trigger event once it is validated, normalized and resolved to one account."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _NAMED: Final = ("properties", "$defs")
 def event_schema(kind: str) -> Schema:
     """The schema of a kind's events: the CloudEvents envelope and its data. Raises KeyError.
 
-    Fields with a vocabulary are given in their normalised spelling; other spellings are normalised on arrival.
+    Fields with a vocabulary are given in their normalized spelling; other spellings are normalized on arrival.
     """
     model = DATA[kind]
     event = _about(f"gtm.{kind}.v1", Envelope, model)

@@ -29,7 +29,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from resegment.errors import RefusedEvent, UserError
 from resegment.identity.domains import SharedHost, registrable_domain
-from resegment.schemas.events import normalise_term
+from resegment.schemas.events import normalize_term
 
 Event = dict[str, Any]
 Row = Mapping[str, Any]
@@ -263,8 +263,8 @@ class _Directory:
             "industry_raw": row["industry"],
             "subindustry": _subindustry(row),
             "employees": row["team_size"],
-            "growth_stage": normalise_term(stage) if stage else None,
-            "status": normalise_term(row["status"]),
+            "growth_stage": normalize_term(stage) if stage else None,
+            "status": normalize_term(row["status"]),
             "hiring": row["isHiring"],
             "batch": row["batch"],
             "top_company": row["top_company"],
@@ -314,12 +314,12 @@ def _site(website: str | None) -> _Site | NoAccount:
 
 def _industry(row: Row) -> str:
     label = row["industry"]
-    return _INDUSTRIES.get(label, normalise_term(label))
+    return _INDUSTRIES.get(label, normalize_term(label))
 
 
 def _subindustry(row: Row) -> str | None:
     """`B2B -> Marketing` is `marketing`; the industry alone says nothing more."""
-    return normalise_term((row["subindustry"] or "").partition("->")[2]) or None
+    return normalize_term((row["subindustry"] or "").partition("->")[2]) or None
 
 
 def _dated(changes: Iterable[Row]) -> Iterator[tuple[str, int, Row]]:

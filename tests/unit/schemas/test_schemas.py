@@ -93,7 +93,7 @@ def test_no_field_takes_a_value_of_another_type(kind: str) -> None:
         ("outcome", "action", "Positive Reply", "positive_reply"),
     ],
 )
-def test_words_are_normalised_with_the_raw_value_kept_beside(
+def test_words_are_normalized_with_the_raw_value_kept_beside(
     kind: str, field: str, raw: str, term: str
 ) -> None:
     assert data_of(kind, {field: raw}) == {field: term, f"{field}_raw": raw}

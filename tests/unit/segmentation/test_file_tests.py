@@ -108,7 +108,7 @@ def test_a_technology_joins_those_of_the_attributes() -> None:
     assert got({"technologies": ["a"]}, added) == "stacked"
 
 
-def test_events_are_normalised_as_those_that_arrive() -> None:
+def test_events_are_normalized_as_those_that_arrive() -> None:
     assert got({}, {"event": "funding", "round": "Series A", "ago": "3d"}) == "raised"
 
 
