@@ -15,7 +15,7 @@ from resegment.agents.partition import OwnedPartition, position_after
 from resegment.errors import RefusedEvent
 from resegment.routing.account import RoutedAccount
 from resegment.routing.enrollment import EnrollmentMachine, Steps
-from resegment.schemas.assignment import Answer, Ask
+from resegment.schemas.assignment import OwnerReply, OwnerRequest
 from resegment.schemas.outgoing import CONTENT_TYPE, WorkflowCommand, encode_command
 from resegment.schemas.routing import RoutingDecision, decode_change, decode_routing_event, encode_routed
 from resegment.state.owner_store import OwnerStore
@@ -213,7 +213,7 @@ async def _walk(accounts: dict[str, RoutedAccount], steps: Iterable[RoutingTask]
         waiting.setdefault(step.account, []).append(step)
     commands: dict[str, list[WorkflowCommand]] = {name: [] for name in waiting}
     running: dict[str, Steps] = {}
-    answers: dict[str, Answer] = dict.fromkeys(waiting)
+    answers: dict[str, OwnerReply] = dict.fromkeys(waiting)
     asking = list(waiting)
     while asking:
         asks = []
@@ -249,9 +249,9 @@ def _step(
     account: RoutedAccount,
     waiting: list[RoutingTask],
     running: dict[str, Steps],
-    answers: dict[str, Answer],
+    answers: dict[str, OwnerReply],
     commands: list[WorkflowCommand],
-) -> Ask | None:
+) -> OwnerRequest | None:
     """Go on with an account until it asks for something, or until nothing is left to do."""
     while name in running or waiting:
         if name not in running:

@@ -60,5 +60,5 @@ class Waiting(msgspec.Struct, frozen=True, tag=True):
     ahead: int = 0
 
 
-Ask = Assign | Release
-Answer = Assigned | Waiting | None
+OwnerRequest = Assign | Release
+OwnerReply = Assigned | Waiting | None

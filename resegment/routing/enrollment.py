@@ -8,7 +8,7 @@ from typing import Final
 from resegment.routing.account import RoutedAccount
 from resegment.routing.policy import Policy
 from resegment.routing.transition import NOT_ROUTED, Transition
-from resegment.schemas.assignment import Answer, Ask
+from resegment.schemas.assignment import OwnerReply, OwnerRequest
 from resegment.schemas.outgoing import WorkflowCommand
 from resegment.schemas.routing import (
     Enrollment,
@@ -26,7 +26,7 @@ from resegment.schemas.routing import (
 )
 from resegment.schemas.times import NEVER
 
-Steps = Generator[Ask, Answer, list[WorkflowCommand]]
+Steps = Generator[OwnerRequest, OwnerReply, list[WorkflowCommand]]
 """Yields questions for the store of owners, receives their answers, returns commands in their order."""
 
 _KEPT: Final = frozenset({NOT_ROUTED, "rejected", "never-again"})

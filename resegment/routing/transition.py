@@ -13,7 +13,7 @@ import msgspec
 
 from resegment.routing.account import RoutedAccount
 from resegment.routing.policy import Policy
-from resegment.schemas.assignment import Answer, Ask, Assigned, Release, Waiting
+from resegment.schemas.assignment import Assigned, OwnerReply, OwnerRequest, Release, Waiting
 from resegment.schemas.outgoing import Action, WorkflowCommand, identify_command
 from resegment.schemas.routing import (
     Enrollment,
@@ -25,8 +25,8 @@ from resegment.schemas.routing import (
 )
 from resegment.schemas.times import NEVER, format_instant
 
-_Asking = Generator[Ask, Answer, None]
-_Leaving = Generator[Ask, Answer, Enrollment | None]
+_Asking = Generator[OwnerRequest, OwnerReply, None]
+_Leaving = Generator[OwnerRequest, OwnerReply, Enrollment | None]
 
 NOT_ROUTED: Final = "quiet"
 """The decision that the mode did not let the change through. State and wire call it `quiet`."""

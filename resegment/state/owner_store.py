@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from resegment.schemas.assignment import Answer, Ask
+from resegment.schemas.assignment import OwnerReply, OwnerRequest
 
 DAYS_KEPT: Final = 100
 """Days for which a team's counters of accounts granted are kept: its newest."""
@@ -40,8 +40,8 @@ class OwnersLook:
 class OwnerStore(Protocol):
     """The owners of one prefix's accounts. Every method raises `StoreUnavailable` where it does not answer."""
 
-    async def settle(self, asks: Sequence[Ask]) -> list[Answer]:
-        """Answer each in its order; a `Release` is answered with None.
+    async def settle(self, asks: Sequence[OwnerRequest]) -> list[OwnerReply]:
+        """OwnerReply each in its order; a `Release` is answered with None.
 
         A key that was asked before has the answer that it had, but one that waits may be granted. A key that
         was released keeps its answer too, and takes no room for it (`Waiting` where it never had an owner).

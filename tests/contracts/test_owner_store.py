@@ -15,11 +15,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from resegment.schemas.assignment import (
-    Answer,
-    Ask,
     Assign,
     Assigned,
     Candidate,
+    OwnerReply,
+    OwnerRequest,
     Release,
     Throttle,
     Waiting,
@@ -52,7 +52,7 @@ def throttled(key: str, per_day: int, rank: float = 0.0, day: str = TODAY, **giv
     return assign(key, ANN, throttle=Throttle(per_day, day, rank), **given)
 
 
-async def settle(store: OwnerStore, ask: Ask) -> Answer:
+async def settle(store: OwnerStore, ask: OwnerRequest) -> OwnerReply:
     (answer,) = await store.settle([ask])
     return answer
 
@@ -185,7 +185,7 @@ async def test_each_team_has_its_own_turns(store: OwnerStore) -> None:
 
 
 async def test_members_and_weights_may_change_between_draws(store: OwnerStore) -> None:
-    def draws(name: str, *group: Candidate) -> list[Ask]:
+    def draws(name: str, *group: Candidate) -> list[OwnerRequest]:
         return [assign(f"{name}{number}", *group) for number in range(40)]
 
     await store.settle(draws("a", ANN, BOB))
@@ -359,7 +359,7 @@ async def test_a_long_list_is_answered_in_its_order(store: OwnerStore) -> None:
 # --- against a model that knows of room and the throttle only ---
 
 
-def random_asks(random: Random, count: int) -> Iterable[Ask]:
+def random_asks(random: Random, count: int) -> Iterable[OwnerRequest]:
     capacities = {"ann": 1, "bob": 3, "cat": 2, "dan": None}
     for _ in range(count):
         key = f"k{random.randrange(30)}"
@@ -386,10 +386,10 @@ class Room:
 
     def __init__(self) -> None:
         self.owned: dict[str, str] = {}
-        self.answered: dict[str, Answer] = {}
+        self.answered: dict[str, OwnerReply] = {}
         self.granted: Counter[tuple[str, str]] = Counter()
 
-    def check(self, ask: Ask, answer: Answer) -> None:
+    def check(self, ask: OwnerRequest, answer: OwnerReply) -> None:
         if isinstance(ask, Release):
             assert answer is None
             self.owned.pop(ask.key, None)

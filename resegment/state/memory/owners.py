@@ -6,7 +6,16 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from resegment.schemas.assignment import Answer, Ask, Assign, Assigned, Candidate, Release, Throttle, Waiting
+from resegment.schemas.assignment import (
+    Assign,
+    Assigned,
+    Candidate,
+    OwnerReply,
+    OwnerRequest,
+    Release,
+    Throttle,
+    Waiting,
+)
 from resegment.state.owner_store import DAYS_KEPT, MemberLook, OwnersLook, TeamLook
 from resegment.state.weighted_round_robin import WeightedRoundRobin
 
@@ -41,7 +50,7 @@ class OwnerStore:
     def __init__(self, owners: Owners | None = None) -> None:
         self.owners = owners or Owners()
 
-    async def settle(self, asks: Sequence[Ask]) -> list[Answer]:
+    async def settle(self, asks: Sequence[OwnerRequest]) -> list[OwnerReply]:
         return [self._settle(ask) for ask in asks]
 
     async def look(self) -> OwnersLook:
@@ -78,13 +87,13 @@ class OwnerStore:
             if not is_queue:
                 owners.open[owner] += 1
 
-    def _settle(self, ask: Ask) -> Answer:
+    def _settle(self, ask: OwnerRequest) -> OwnerReply:
         if isinstance(ask, Release):
             self._release(ask.key)
             return None
         return self._assign(ask)
 
-    def _assign(self, ask: Assign) -> Answer:
+    def _assign(self, ask: Assign) -> OwnerReply:
         owners = self.owners
         held = owners.held.get(ask.key)
         known = owners.released.get(ask.key) if held is None else held

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from resegment.schemas.assignment import Answer, Ask, Assign, Assigned, Release, Waiting
+from resegment.schemas.assignment import Assign, Assigned, OwnerReply, OwnerRequest, Release, Waiting
 from resegment.state.owner_store import DAYS_KEPT, MemberLook, OwnersLook, TeamLook
 from resegment.state.redis.errors import answering
 from resegment.state.redis.keys import OwnersKeys
@@ -31,8 +31,8 @@ class OwnerStore:
         self.keys = OwnersKeys.of(prefix)
         self._client = client
 
-    async def settle(self, asks: Sequence[Ask]) -> list[Answer]:
-        answers: list[Answer] = []
+    async def settle(self, asks: Sequence[OwnerRequest]) -> list[OwnerReply]:
+        answers: list[OwnerReply] = []
         for start in range(0, len(asks), BATCH):
             some = asks[start : start + BATCH]
             keys = self.keys
@@ -91,7 +91,7 @@ class OwnerStore:
             )
 
 
-def _encode(asks: Sequence[Ask]) -> bytes:
+def _encode(asks: Sequence[OwnerRequest]) -> bytes:
     """The groups of candidates, each once however many ask for one of them, and the asks."""
     groups: dict[Any, int] = {}
     rows: list[Any] = []
@@ -113,7 +113,7 @@ def _encode_assign(ask: Assign, group: int) -> tuple[Any, ...]:
     return (ask.key, ask.team, least_loaded, group, ask.preferred, ask.fallback, throttle)
 
 
-def _read_answer(row: Any) -> Answer:
+def _read_answer(row: Any) -> OwnerReply:
     if not row:
         return None
     return Waiting(*row) if len(row) == 1 else Assigned(*row)
