@@ -187,7 +187,7 @@ class GatesChanged(
     sequence: int = 0
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True, tag="outcome"):
+class RoutedOutcome(msgspec.Struct, frozen=True, kw_only=True, tag="outcome"):
     """An outcome that concerns an enrollment, and when (ms) it happened; `key` is the command that it answers."""
 
     account: str
@@ -212,7 +212,7 @@ class Reassign(msgspec.Struct, frozen=True, kw_only=True, tag="reassign"):
     owner: str
 
 
-RoutingEvent = GatesChanged | Outcome | Review | Reassign
+RoutingEvent = GatesChanged | RoutedOutcome | Review | Reassign
 
 ROUTED_OUTCOMES: Final = frozenset({"accepted", "rejected", "won", "lost"})
 

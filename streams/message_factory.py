@@ -15,7 +15,7 @@ from resegment.schemas.outgoing import CONTENT_TYPE, encode_change
 from resegment.schemas.routing import (
     ROUTED_OUTCOMES,
     GatesChanged,
-    Outcome,
+    RoutedOutcome,
     RoutingEvent,
     encode_routing_event,
 )
@@ -85,7 +85,7 @@ class MessageFactory:
             return None
         return tell(
             self._routing,
-            Outcome(
+            RoutedOutcome(
                 account=fact.account,
                 at=fact.time,
                 action=action,

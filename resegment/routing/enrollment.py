@@ -13,11 +13,11 @@ from resegment.schemas.outgoing import WorkflowCommand
 from resegment.schemas.routing import (
     Enrollment,
     GatesChanged,
-    Outcome,
     PriorState,
     Reassign,
     Review,
     RoutedChange,
+    RoutedOutcome,
     RoutedState,
     RouteSnapshot,
     RoutingEvent,
@@ -96,7 +96,7 @@ class EnrollmentMachine:
                     yield from transition.review()
             case Review():
                 yield from transition.review(forced=event.forced)
-            case Outcome():
+            case RoutedOutcome():
                 yield from transition.answer(event)
             case Reassign():
                 yield from transition.reassign(event.owner)

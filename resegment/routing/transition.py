@@ -17,8 +17,8 @@ from resegment.schemas.assignment import Assigned, OwnerReply, OwnerRequest, Rel
 from resegment.schemas.outgoing import Action, WorkflowCommand, identify_command
 from resegment.schemas.routing import (
     Enrollment,
-    Outcome,
     PriorState,
+    RoutedOutcome,
     RouteSnapshot,
     RoutingDecision,
     Target,
@@ -262,7 +262,7 @@ class Transition:
             state.forced = state.forced or forced
             yield from self.enter()
 
-    def answer(self, outcome: Outcome) -> _Asking:
+    def answer(self, outcome: RoutedOutcome) -> _Asking:
         """Apply an acknowledgement of a command, or a won or lost deal, which frees its owner."""
         state, enrollment = self.state, self.state.enrollment
         if enrollment is None:

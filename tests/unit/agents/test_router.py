@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from resegment.agents.batch import PublishFailed
 from resegment.agents.router import handle_events, route, route_due
 from resegment.schemas.outgoing import WorkflowCommandData
-from resegment.schemas.routing import GatesChanged, Outcome, Reassign, Review, RoutingEvent
+from resegment.schemas.routing import GatesChanged, Reassign, Review, RoutedOutcome, RoutingEvent
 from resegment.schemas.times import format_instant
 from resegment.state.partition_store import StoreUnavailable
 from tests.builders import Rig, Routing, definition_of, facts_of, run, signals
@@ -310,8 +310,8 @@ async def test_no_one_gets_more_than_fits_and_room_is_free_again_after_exit_win_
     names = [Account(f"a{n}.com") for n in range(6)]
     assert owners(await routing.follow(*(one.moves("hot") for one in names[:3]))) == ["ann", "ann", "pool"]
     await routing.follow(names[0].moves("out", None))
-    await routing.tell(Outcome(account="a1.com", at=NOON + 1, action="won"))
-    await routing.tell(Outcome(account="a1.com", at=NOON + 1, action="won"))
+    await routing.tell(RoutedOutcome(account="a1.com", at=NOON + 1, action="won"))
+    await routing.tell(RoutedOutcome(account="a1.com", at=NOON + 1, action="won"))
     assert owners(await routing.follow(*(one.moves("hot") for one in names[3:]))) == ["ann", "ann", "pool"]
     assert (await routing.owners.look()).members["ann"].open == 2
 
@@ -377,8 +377,8 @@ async def test_what_nobody_accepts_in_time_is_escalated_once() -> None:
 async def test_what_is_accepted_is_not_escalated() -> None:
     routing, acme = await taken(**QUALIFIED), Account()
     (made,) = await routing.follow(acme.moves("hot", to("hot-flow", qualification="fast")))
-    other = Outcome(account="acme.com", at=NOON, action="accepted", key="another")
-    mine = Outcome(account="acme.com", at=NOON, action="accepted", key=made["idempotency_key"])
+    other = RoutedOutcome(account="acme.com", at=NOON, action="accepted", key="another")
+    mine = RoutedOutcome(account="acme.com", at=NOON, action="accepted", key=made["idempotency_key"])
     await routing.tell(other)
     assert routing.state("acme.com").deadline == NOON + 4 * HOUR
     await routing.tell(mine, mine)
@@ -389,7 +389,7 @@ async def test_what_is_accepted_is_not_escalated() -> None:
 async def test_what_is_rejected_is_over_and_frees_its_owner() -> None:
     routing, acme = await taken(**QUALIFIED), Account()
     (made,) = await routing.follow(acme.moves("hot", to("hot-flow", qualification="fast")))
-    answer = Outcome(account="acme.com", at=NOON, action="rejected", key=made["idempotency_key"])
+    answer = RoutedOutcome(account="acme.com", at=NOON, action="rejected", key=made["idempotency_key"])
     assert await routing.tell(answer, answer) == []
     assert routing.state("acme.com").decision == "rejected"
     assert (await routing.owners.look()).members[made["owner"]].open == 0
@@ -520,7 +520,7 @@ async def test_a_deal_frees_the_room_of_its_own_enrollment_alone(moved_first: bo
     acme = Account()
     await routing.follow(acme.moves("cold"))
     routing.now = NOON + HOUR
-    won = Outcome(account="acme.com", at=NOON + HOUR - 1, action="won")
+    won = RoutedOutcome(account="acme.com", at=NOON + HOUR - 1, action="won")
     move = acme.moves("hot", at=NOON + HOUR)
     if moved_first:
         await routing.follow(move)
@@ -556,7 +556,9 @@ async def test_the_key_of_the_enrollment_before_within_one_workflow_still_acknow
     way = to("hot-flow", qualification="fast")
     (first,) = await routing.follow(acme.moves("cold", way))
     await routing.follow(acme.moves("hot", way, at=NOON + 1))
-    await routing.tell(Outcome(account="acme.com", at=NOON, action="accepted", key=first["idempotency_key"]))
+    await routing.tell(
+        RoutedOutcome(account="acme.com", at=NOON, action="accepted", key=first["idempotency_key"])
+    )
     assert await routing.wait_until(NOON + DAY) == []
 
 
@@ -612,7 +614,7 @@ async def test_who_gets_an_account_of_somebody_else_has_the_whole_time_to_accept
     await routing.owners.leave(made["owner"])
     (given_on,) = await routing.tell(Reassign(account="acme.com", at=NOON, owner=made["owner"]))
     assert given_on["accept_by"] == format_instant(NOON + 9 * HOUR)
-    late = Outcome(account="acme.com", at=NOON, action="rejected", key=made["idempotency_key"])
+    late = RoutedOutcome(account="acme.com", at=NOON, action="rejected", key=made["idempotency_key"])
     await routing.tell(late)
     assert routing.state("acme.com").decision == "enrolled"
     assert [one["action"] for one in await routing.wait_until(NOON + 9 * HOUR)] == ["escalate"]
@@ -621,7 +623,7 @@ async def test_who_gets_an_account_of_somebody_else_has_the_whole_time_to_accept
 async def test_a_deal_that_is_won_takes_no_room_of_the_next_owner() -> None:
     routing, acme = await taken(teams=TEAM), Account()
     (made,) = await routing.follow(acme.moves("hot"))
-    await routing.tell(Outcome(account="acme.com", at=NOON + 1, action="won"))
+    await routing.tell(RoutedOutcome(account="acme.com", at=NOON + 1, action="won"))
     await routing.owners.leave(made["owner"])
     (given_on,) = await routing.tell(Reassign(account="acme.com", at=NOON, owner=made["owner"]))
     look = await routing.owners.look()
@@ -631,7 +633,7 @@ async def test_a_deal_that_is_won_takes_no_room_of_the_next_owner() -> None:
 async def test_who_rejects_an_account_does_not_get_it_back() -> None:
     routing, acme = await taken(teams=TEAM), Account()
     (made,) = await routing.follow(acme.moves("hot"))
-    answer = Outcome(account="acme.com", at=NOON, action="rejected", key=made["idempotency_key"])
+    answer = RoutedOutcome(account="acme.com", at=NOON, action="rejected", key=made["idempotency_key"])
     await routing.tell(answer)
     await routing.tell(GatesChanged(account="acme.com", at=NOON + 1, active_gates=("suppress:x",)))
     (again,) = await routing.follow(acme.moves("cold", at=NOON + 2))
@@ -787,7 +789,7 @@ class Play:
             self.apply(await self.tell(GatesChanged(account=name, at=routing.now, active_gates=held)))
         else:
             running, key = self.running[name], self.newest.get(name)
-            self.apply(await self.tell(Outcome(account=name, at=routing.now, action=what, key=key)))
+            self.apply(await self.tell(RoutedOutcome(account=name, at=routing.now, action=what, key=key)))
             if what == "rejected":
                 running.clear()
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from resegment.schemas.routing import GatesChanged, Outcome, decode_routing_event
+from resegment.schemas.routing import GatesChanged, RoutedOutcome, decode_routing_event
 from resegment.streams.message_factory import is_held_out
 from tests.builders import Rig, data_of, facts_of, run, signals
 from tests.oracle.cases import day, event, hiring, segments
@@ -78,8 +78,8 @@ async def test_outcomes_that_concern_an_enrollment_are_passed_on_with_their_time
         event("outcome", day(4), action="lost", id="c"),
     )
     assert beside == [
-        Outcome(account="acme.com", at=day(2), action="accepted", key="k"),
-        Outcome(account="acme.com", at=day(4), action="lost"),
+        RoutedOutcome(account="acme.com", at=day(2), action="accepted", key="k"),
+        RoutedOutcome(account="acme.com", at=day(4), action="lost"),
     ]
 
 
