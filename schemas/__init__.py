@@ -1,1 +1,1 @@
-"""What crosses a border: trigger events, facts, account state, the segments file, changes and commands."""
+"""Everything that crosses a boundary: trigger events, facts, account state, the segments file, changes and commands."""

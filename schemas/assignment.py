@@ -1,4 +1,4 @@
-"""What the router asks of the store of owners, and what it answers."""
+"""What the router asks the owner store, and what the store answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """Somebody who may take an account now. `capacity` counts open accounts; None: without bound."""
+    """A member who may take an account now. `capacity` limits open accounts; None: no limit."""
 
     name: str
     weight: int = 1
@@ -16,7 +16,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Throttle(msgspec.Struct, frozen=True):
-    """At most `per_day` new accounts of a team on `day` (YYYY-MM-DD, UTC); the least `rank` comes first."""
+    """At most `per_day` new accounts of a team on `day` (YYYY-MM-DD, UTC); the lowest `rank` comes first."""
 
     per_day: int
     day: str
@@ -24,11 +24,11 @@ class Throttle(msgspec.Struct, frozen=True):
 
 
 class Assign(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """An owner is wanted for an account, under a key: asked again, the same answer.
+    """Asks for an owner of an account, under a key. The same key always gets the same answer.
 
-    `preferred` are names of candidates to be taken first, in this order, where they have room: whom the account
-    is named for, or who had it last. Where no candidate has room the account goes to the `fallback`,
-    which is a queue and has no bound. Without candidates the throttle alone counts.
+    `preferred` names the candidates to try first, in this order: the named owner of the account, then its
+    previous owner. If no candidate has room, the account goes to the `fallback`,
+    a queue without a limit. Without candidates, only the throttle applies.
     """
 
     key: str
@@ -42,20 +42,20 @@ class Assign(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What was assigned, or waits, under a key is over: its room is free again. Again changes nothing."""
+    """Frees the room that was assigned, or is waited for, under a key. Repeating it changes nothing."""
 
     key: str
 
 
 class Assigned(msgspec.Struct, frozen=True, tag=True):
-    """The owner; `is_queue` where it is the team's fallback."""
+    """The owner; `is_queue` is true for the team's fallback."""
 
     owner: str
     is_queue: bool = False
 
 
 class Waiting(msgspec.Struct, frozen=True, tag=True):
-    """The team has taken all that it takes today: `ahead` accounts come before this one."""
+    """The team has reached its limit for today: `ahead` accounts come before this one."""
 
     ahead: int = 0
 

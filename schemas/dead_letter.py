@@ -1,4 +1,4 @@
-"""The contract of dead letters: the original record as it was, and what was wrong with it in headers of their own."""
+"""The contract of dead letters: the original record, with the reason for its rejection in added headers."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class LetterHeaders(BaseModel):
-    """Each is UTF-8 text. The other headers, the key and the value are those of the record that was refused."""
+    """UTF-8 headers. All other headers, the key and the value are those of the rejected record."""
 
     model_config = ConfigDict(frozen=True)
 
     dl_reason: str = Field(
         description="A slug: not-json too-large too-deep wrong-envelope unknown-kind wrong-type not-a-company "
-        "absurd-time decision-failed not-a-change not-a-routing-event not-a-command undeliverable ...; more may come"
+        "absurd-time decision-failed not-a-change not-a-routing-event not-a-command undeliverable ...; more may be added"
     )
-    dl_field: str = Field(description="The path inside the event that is wrong; empty where there is none")
-    dl_message: str = Field(max_length=2000, description="What is wrong, for people")
-    dl_topic: str = Field(description="Where the record came from")
+    dl_field: str = Field(description="The path of the wrong field in the event; empty if there is none")
+    dl_message: str = Field(max_length=2000, description="What is wrong; for people")
+    dl_topic: str = Field(description="The topic of the record")
     dl_partition: str = Field(pattern="^[0-9]+$")
     dl_offset: str = Field(pattern="^[0-9]+$")
-    dl_endpoint: str | None = Field(
-        None, description="The webhook endpoint, of a command that it did not take"
-    )
-    dl_timestamp: str = Field(description="The record's", json_schema_extra={"format": "date-time"})
+    dl_endpoint: str | None = Field(None, description="The webhook endpoint that did not accept the command")
+    dl_timestamp: str = Field(description="The record's timestamp", json_schema_extra={"format": "date-time"})

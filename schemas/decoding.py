@@ -14,10 +14,10 @@ from resegment.schemas.fact import EARLIEST, LATEST, UnresolvedEvent
 from resegment.schemas.times import format_instant, parse_instant
 
 MAX_BYTES: Final = 256 * 1024
-"""The greatest size of an event's value."""
+"""The largest size of an event's value."""
 
 MAX_DEPTH: Final = 16
-"""How deep objects and lists may nest in an event."""
+"""How deep objects and lists may be nested in an event."""
 
 _BINARY: Final = "ce_"
 _STRUCTURED: Final = b"application/cloudevents"

@@ -36,13 +36,13 @@ Number = StrictInt | StrictFloat
 
 @lru_cache(maxsize=4096)
 def normalize_term(raw: str) -> str:
-    """`Series A` -> `series_a`: the spelling of a vocabulary's words."""
+    """Return the normal spelling of a vocabulary's word: `Series A` -> `series_a`."""
     return _GAPS.sub("_", raw.strip().lower()).strip("_")
 
 
 @lru_cache(maxsize=4096)
 def normalize_technology(raw: str) -> str:
-    """`Google Analytics` -> `google-analytics`: the spelling of a technology's slug."""
+    """Return the slug of a technology: `Google Analytics` -> `google-analytics`."""
     return "-".join(raw.strip().lower().split())
 
 
@@ -68,7 +68,7 @@ ROUNDS: Final = frozenset(
 
 
 class Data(BaseModel):
-    """The data of one kind of event; every field may be missing or null, none of another type."""
+    """The data of one kind of event. Every field may be missing or null, but has no other type."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -99,7 +99,7 @@ class Data(BaseModel):
 
 
 class Funding(Data):
-    """A financing round."""
+    """A funding round."""
 
     terms = ("round",)
     round: StrictStr | None = Field(
@@ -113,7 +113,7 @@ class Funding(Data):
 
 
 class Hiring(Data):
-    """A job opening that appeared or went."""
+    """A job that was opened or closed."""
 
     terms = ("change", "function", "seniority")
     change: Literal["opened", "closed"] | None = None
@@ -127,7 +127,7 @@ class Hiring(Data):
 
 
 class Leadership(Data):
-    """A leader who came, went or rose."""
+    """A leader who joined, left or was promoted."""
 
     terms = ("change", "role")
     change: Literal["joined", "left", "promoted"] | None = None
@@ -138,7 +138,7 @@ class Leadership(Data):
 
 
 class Tech(Data):
-    """A technology that was added to, or removed from, what the account uses."""
+    """A technology that the account started or stopped using."""
 
     terms = ("change",)
     change: Literal["added", "removed"] | None = None
@@ -159,12 +159,12 @@ class Tech(Data):
 
 
 class Intent(Data):
-    """Interest in a topic, as a provider measured it."""
+    """Interest in a topic, as measured by a provider."""
 
     terms = ("level", "trend", "stage")
     topic: StrictStr | None = None
     score: Number | None = None
-    score_scale: Number | None = Field(None, description="The greatest score that the provider gives")
+    score_scale: Number | None = Field(None, description="The highest score that the provider gives")
     level: StrictStr | None = None
     trend: StrictStr | None = None
     stage: StrictStr | None = None
@@ -181,7 +181,7 @@ class Strategy(Data):
 
 
 class Engagement(Data):
-    """Something that people of the account did with us."""
+    """How people at the account engaged with you."""
 
     terms = ("action",)
     action: StrictStr | None = Field(
@@ -194,7 +194,7 @@ class Engagement(Data):
 
 
 class Firmographic(Data):
-    """A partial snapshot of the account's attributes: null says that a value is gone."""
+    """A partial snapshot of the account's attributes. Null means that a value is gone."""
 
     name: StrictStr | None = None
     industry: StrictStr | None = None
@@ -216,7 +216,7 @@ class Firmographic(Data):
 
 
 class Outcome(Data):
-    """What came of a workflow."""
+    """The result of a workflow, or an answer to a command."""
 
     terms = ("action",)
     action: StrictStr | None = Field(
@@ -229,7 +229,7 @@ class Outcome(Data):
     amount_usd: Number | None = None
     opened_at: StrictStr | None = None
     idempotency_key: StrictStr | None = Field(
-        None, description="Of the workflow command that accepted or rejected answers"
+        None, description="For accepted and rejected: the key of the command that this answers"
     )
 
 
@@ -244,7 +244,7 @@ DATA: Final[dict[str, type[Data]]] = {
     "firmographic": Firmographic,
     "outcome": Outcome,
 }
-"""Kind -> the model of its data."""
+"""The model of each kind's data."""
 
 
 def _check_instant(text: str) -> str:
@@ -270,7 +270,7 @@ Name = Annotated[StrictStr, Field(min_length=1, max_length=512)]
 
 
 class Envelope(BaseModel):
-    """The CloudEvents attributes that every kind shares; other extensions are allowed and ignored."""
+    """The CloudEvents attributes that every kind shares. Other extensions are allowed and ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -283,7 +283,7 @@ class Envelope(BaseModel):
     )
     time: Parsed = Field(description="When it happened")
     recordedtime: Parsed | None = Field(None, description="When it became known")
-    record: Name | None = Field(None, description="Identity of the fact; the event's id by default")
+    record: Name | None = Field(None, description="The id of the fact; the event's id by default")
     op: Literal["assert", "retract"] = "assert"
     datacontenttype: StrictStr | None = None
     data: dict[str, Any] | None = None

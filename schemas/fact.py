@@ -17,7 +17,7 @@ KINDS: Final = (
     "firmographic",
     "outcome",
 )
-"""Every kind of fact. The order is part of the state format: append only."""
+"""Every kind of fact. The order is part of the state format, so only append."""
 
 Kind = Literal[
     "funding", "hiring", "leadership", "tech", "intent", "strategy", "engagement", "firmographic", "outcome"
@@ -25,7 +25,7 @@ Kind = Literal[
 
 EARLIEST: Final = 0
 LATEST: Final = 4_102_444_800_000
-"""Times outside [1970, 2100) are absurd: milliseconds since the epoch, the second excluded."""
+"""Times must be in [1970, 2100): milliseconds since the epoch, the end excluded."""
 
 
 class UnresolvedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -48,9 +48,9 @@ class UnresolvedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One revision of one fact about one account.
 
-    `(account, source, record)` is the fact's identity, `id` that of this revision. `time` is when it
-    happened and `recorded` when it became known, both in milliseconds since the epoch, UTC. This is also
-    the value of a record of the `signals` topic, as JSON.
+    `(account, source, record)` identifies the fact, and `id` identifies this revision. `time` is when it
+    happened and `recorded` is when it became known, both in milliseconds since the epoch, UTC. As JSON, this
+    is also the value of a record in the `signals` topic.
     """
 
     account: str
@@ -69,10 +69,10 @@ _decoder: Final = msgspec.json.Decoder(Fact)
 
 
 def encode_fact(fact: Fact) -> bytes:
-    """The JSON of a `signals` record."""
+    """Return the JSON of a `signals` record."""
     return _encoder.encode(fact)
 
 
 def decode_fact(value: bytes) -> Fact:
-    """The fact of a `signals` record. Raises msgspec.DecodeError (or its ValidationError)."""
+    """Return the fact of a `signals` record. Raises msgspec.DecodeError (or its ValidationError)."""
     return _decoder.decode(value)

@@ -1,4 +1,4 @@
-"""What goes out: segment changes and workflow commands, as CloudEvents 1.0 in structured mode."""
+"""Outgoing messages: segment changes and workflow commands, as CloudEvents 1.0 in structured mode."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ CONTENT_TYPE: Final = b"application/cloudevents+json"
 Action = Literal["enroll", "stop", "finish", "pause", "reassign", "escalate"]
 
 OPEN: Final = "x-open"
-"""Marks, in the contracts, a vocabulary that may gain words: a consumer skips one that it does not know."""
+"""Marks a vocabulary in the contracts that may gain words. A consumer skips words that it does not know."""
 
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class Sent(BaseModel):
-    """The CloudEvents attributes of what goes out. The same decision has the same `id`, always."""
+    """The CloudEvents attributes of outgoing messages. The same decision always has the same `id`."""
 
     model_config = ConfigDict(frozen=True)
 
     specversion: Literal["1.0"]
-    id: str = Field(description="What comes again under this id is the same event")
+    id: str = Field(description="A repeated event has the same id")
     source: str
     type: str
     subject: str = Field(description="The account")
@@ -42,16 +42,16 @@ class Sent(BaseModel):
 
 
 class ChangeCause(BaseModel):
-    """What made the account move: events, or an instant that came with none."""
+    """What made the account move: events, or a deadline."""
 
     model_config = ConfigDict(frozen=True)
 
     events: list[str] | None = Field(None, description="Ids of the events")
-    deadline: Instant | None = Field(None, description="The instant at which a window or a hold ended")
+    deadline: Instant | None = Field(None, description="When a window or a hold ended")
 
 
 class Evidence(BaseModel):
-    """A fact that a test rests on."""
+    """A fact that supports a test."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -60,7 +60,7 @@ class Evidence(BaseModel):
     time: Instant
     source: str
     data: dict[str, Any] | None = Field(
-        None, description="The fields that the segments file uses; texts of over 1,000 characters are cut"
+        None, description="The fields that the segments file uses; texts over 1,000 characters are cut"
     )
 
 
@@ -69,14 +69,14 @@ class Holding(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    test: str = Field(description="For people: its wording may change")
-    facts: int | None = Field(None, description="How many facts match, of a test on facts")
-    evidence: list[Evidence] | None = Field(None, description="The newest of them")
-    value: Any = Field(None, description="What was measured, of a test on a measure")
+    test: str = Field(description="For people; the wording may change")
+    facts: int | None = Field(None, description="For a test on facts: how many match")
+    evidence: list[Evidence] | None = Field(None, description="The newest of these facts")
+    value: Any = Field(None, description="For a test on a measure: its value")
 
 
 class Reason(BaseModel):
-    """Why: the tests of the new segment that hold, and those of the old one that do no longer."""
+    """Why: the tests of the new segment that hold, and the tests of the old one that stopped holding."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -89,85 +89,94 @@ class CommandCause(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    change: str = Field(description="The id of its event")
+    change: str = Field(description="The id of the change's event")
     sequence_number: int = Field(ge=1)
     effective_at: Instant
 
 
 class SegmentChangeData(BaseModel):
-    """One move of one account to another segment: never a pair of exit and entry.
+    """One move of one account to another segment, never a pair of exit and entry.
 
-    A consumer drops a change whose `sequence_number` is not greater than the last it saw of the account.
+    A consumer drops a change whose `sequence_number` is not greater than the last one it saw for the account.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 
     account: str
-    sequence_number: int = Field(ge=1, description="Counts an account's changes; a gap shows a loss")
-    from_: str | None = Field(alias="from", description="Null at first sight of the account")
+    sequence_number: int = Field(
+        ge=1, description="Counts the account's changes; a gap means that one was lost"
+    )
+    from_: str | None = Field(
+        alias="from", description="The segment left; null for the account's first change"
+    )
     to: str = Field(description="The segment entered")
     effective_at: Instant = Field(description="The exact instant, RFC 3339")
-    decided_at: Instant = Field(description="The partition's clock then")
+    decided_at: Instant = Field(description="The partition's clock at the decision")
     cause: ChangeCause
     reason: Reason
-    also_qualified: list[str] = Field(description="Segments whose condition holds as well")
+    also_qualified: list[str] = Field(description="Other segments whose condition holds")
     definition_version: str
-    supersedes: str | None = Field(description="Id of an earlier change with this effective_at, now void")
-    supersedes_to: str | None = Field(description="Where that change had sent the account")
-    play: str | None = Field(description="The play of the segment entered, by its name")
+    supersedes: str | None = Field(
+        description="The id of an earlier change with the same effective_at, which this change voids"
+    )
+    supersedes_to: str | None = Field(description="The segment that the voided change had entered")
+    play: str | None = Field(description="The name of the entered segment's play")
     message: Play | None = Field(
-        description="The play as it is said to this account: message, personas, channels, assets"
+        description="The play as rendered for this account: message, personas, channels, assets"
     )
     route: Route | None = Field(description="The route of the segment entered")
     from_route: Route | None = Field(description="The route of the segment left")
-    superseded_route: Route | None = Field(description="The route of the change made void")
-    holdout: bool = Field(False, description="Drawn not to be enrolled, so that lift can be measured")
+    superseded_route: Route | None = Field(description="The route of the voided change")
+    holdout: bool = Field(
+        False, description="Whether the account was drawn not to be enrolled, to measure lift"
+    )
     standing: list[str] = Field(
         [], description="Suppressions (suppress:NAME) and territories (territory:TEAM/MEMBER) that hold"
     )
     values: dict[str, Any] = Field(
         {},
-        description="Attributes and traits that the play's texts use; texts of over 1,000 characters are cut",
+        description="Attributes and traits that the play's texts use; texts over 1,000 characters are cut",
     )
 
 
 class WorkflowCommandData(BaseModel):
-    """What a sequencer or CRM is to do with an account; one `idempotency_key` takes effect once."""
+    """What a sequencer or CRM should do with an account. Apply each `idempotency_key` once."""
 
     model_config = ConfigDict(frozen=True)
 
     action: Action = Field(
-        description="enroll: put it into the workflow, or go on in it with what is said now; stop: take it out at "
-        "once; finish: let it run to its end; pause: halt it; reassign: another owner; escalate: tell the owner "
-        "that nobody has answered",
+        description="enroll: put the account into the workflow, or keep it there with these new values; stop: take it "
+        "out immediately; finish: let it run to its end; pause: halt it; reassign: another owner; escalate: tell "
+        "the owner that nobody has answered",
         examples=["enroll"],
         json_schema_extra={OPEN: True},
     )
     account: str = Field(description="The registrable domain", examples=["acme.com"])
     workflow: str = Field(
-        description="What it is about: of a stop, what is left", examples=["founder-led-sales"]
+        description="The workflow that the command is about; for a stop, the one to leave",
+        examples=["founder-led-sales"],
     )
     owner: str | None = Field(
-        description="Who owns the account now: a member of the team, or a queue; of an escalation, who is told"
+        description="The account's owner now: a member of the team, or a queue; for escalate, the one to notify"
     )
-    qualification: str | None = Field(description="How the account is qualified, by the name in the route")
-    play: str | None = Field(description="The play by its name, of an enroll and a reassign")
+    qualification: str | None = Field(description="The name of the route's qualification")
+    play: str | None = Field(description="The name of the play, for enroll and reassign")
     segment: str = Field(description="The segment that put the account into the workflow")
     idempotency_key: str = Field(
-        description="The id of the event, too: what comes again under it is the same command",
+        description="Also the id of the event; a repeated command has the same key",
         examples=["f2ce9a31d4b7480c9cb0a1d0f4b7a2c5"],
     )
     cause: CommandCause
-    team: str | None = Field(None, description="The team that the route names")
+    team: str | None = Field(None, description="The route's team")
     accept_by: Instant | None = Field(
-        None, description="Until when an outcome accepted or rejected with this key is awaited"
+        None, description="When an outcome accepted or rejected with this key is due"
     )
-    reason: str | None = Field(None, description="Why, where it is not the change itself; for people")
-    message: Play | None = Field(None, description="The play as it is for this account, of an enrolment")
+    reason: str | None = Field(None, description="The reason, if it is not the change itself; for people")
+    message: Play | None = Field(None, description="The play as rendered for this account, for enroll")
 
 
 class WorkflowCommand(msgspec.Struct, frozen=True, kw_only=True):
-    """The same on the hot path."""
+    """A workflow command on the hot path; same fields as WorkflowCommandData."""
 
     action: Action
     account: str
@@ -192,7 +201,7 @@ def encode_change(
     *,
     holdout: bool = False,
 ) -> bytes:
-    """The event of a change: with its play by name and as it is said, and the routes by segment name."""
+    """Return the event of a change. `message` is its rendered play; `routes` are by segment name."""
     data = {
         "account": change.account,
         "sequence_number": change.sequence_number,
@@ -221,12 +230,12 @@ def encode_change(
 
 
 def identify_command(change: str, action: Action, workflow: str, attempt: int = 0) -> str:
-    """The idempotency key: the same command has the same, always. `attempt` counts later decisions on a change."""
+    """Return the idempotency key: the same command always has the same. `attempt` counts later decisions on a change."""
     return _hash(change, action, workflow, *((attempt,) if attempt else ()))
 
 
 def encode_command(command: WorkflowCommand) -> bytes:
-    """The event of a command; its id is the idempotency key."""
+    """Return the event of a command; its id is the idempotency key."""
     at = command.cause["effective_at"]
     return msgspec.json.encode(
         _event(command.idempotency_key, COMMAND_TYPE, "/resegment/router", command.account, at, command)
@@ -234,7 +243,7 @@ def encode_command(command: WorkflowCommand) -> bytes:
 
 
 def describe_play(play: Play) -> dict[str, Any]:
-    """A play as a change carries it, without what is not given."""
+    """Return a play as a change carries it, without fields that are not set."""
     return play.model_dump(mode="json", exclude_defaults=True)
 
 

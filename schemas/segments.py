@@ -1,4 +1,4 @@
-"""The segments file as written: what each part may hold. Conditions and traits have their own grammar."""
+"""The segments file as written: what each part may contain. Conditions and traits have their own grammar."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PositiveDuration = Annotated[
 
 
 def read_share(text: str) -> float:
-    """`10%` as 0.1. Raises ValueError."""
+    """Return `10%` as 0.1. Raises ValueError."""
     number = float(text.removesuffix("%")) / 100 if text.endswith("%") else -1.0
     if not 0 < number < 1:
         raise ValueError("expected a share between 0% and 100%, like 10%")
@@ -78,7 +78,7 @@ class Part(BaseModel):
 
 
 class Objection(Part):
-    """What a buyer may hold against it, and the answer."""
+    """An objection that a buyer may raise, and the response."""
 
     objection: Text
     response: Text | None = None
@@ -94,7 +94,7 @@ class PlayMessage(Part):
 
 
 class Persona(Part):
-    """Somebody whom the play addresses."""
+    """A contact that the play addresses."""
 
     name: Word | None = None
     titles: list[Text] = []
@@ -112,7 +112,7 @@ class Channels(Part):
 
 
 class Play(Part):
-    """What is said to the accounts of a segment, to whom and where."""
+    """What to say to the accounts of a segment, to which contacts, on which channels."""
 
     description: Text | None = None
     message: PlayMessage
@@ -130,17 +130,17 @@ class Route(Part):
     workflow: Word
     team: Word | None = None
     qualification: Word | None = None
-    on_exit: OnExit = Field("stop", description="What becomes of the workflow left")
+    on_exit: OnExit = Field("stop", description="What happens to this workflow when the account leaves it")
     reentry: Literal["always", "never"] = Field(
-        "always", description="Whether an account that was in this workflow may be enrolled in it again"
+        "always", description="Whether an account that has been in this workflow may be enrolled in it again"
     )
     cooldown: PositiveDuration | None = Field(
-        None, description="How long after it left this workflow an account is not enrolled in it again"
+        None, description="How long after leaving this workflow an account can't be enrolled in it again"
     )
 
 
 class HoldTimes(Part):
-    """Keeps an account from flapping; `exit_when` is a condition."""
+    """Keeps an account from moving back and forth; `exit_when` is a condition."""
 
     min_dwell: Duration | None = None
     cooldown: Duration | None = None
@@ -148,11 +148,11 @@ class HoldTimes(Part):
 
 
 class Holdout(Part):
-    """A stable random share of the segment's accounts that is not enrolled, so that lift can be measured."""
+    """A stable random share of the segment's accounts that is not enrolled, to measure lift."""
 
     share: Share
     salt: Word | None = Field(
-        None, description="Another one draws other accounts; default: the segment's name"
+        None, description="Each salt draws different accounts; default: the segment's name"
     )
 
 
@@ -174,7 +174,7 @@ class SegmentEntry(Part):
 
 
 class FallbackEntry(Part):
-    """The segment of every account that no other takes."""
+    """The segment of every account that no other segment takes."""
 
     name: Word
     description: Text | None = None
@@ -187,7 +187,7 @@ Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 class Absence(Part):
-    """Days on which a member takes no new account, both ends included (UTC)."""
+    """Days when a member takes no new accounts, both ends included (UTC)."""
 
     first: Day = Field(alias="from")
     last: Day = Field(alias="to")
@@ -200,22 +200,23 @@ class Absence(Part):
 
 
 class Member(Part):
-    """Somebody who owns accounts; `territory` is a condition that the account must meet."""
+    """A person who owns accounts; `territory` is a condition that the account must meet."""
 
     name: Word
     weight: Annotated[StrictInt, Field(gt=0, le=1000)] = 1
     capacity: Annotated[StrictInt, Field(gt=0, le=1_000_000_000)] | None = Field(
-        None, description="Open accounts at the most, those of other teams included"
+        None, description="The most open accounts, including those of other teams"
     )
     territory: Any = None
     days: Annotated[list[Weekday], Field(min_length=1)] = Field(
-        ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], description="Days of new accounts (UTC)"
+        ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+        description="Days when this member takes new accounts (UTC)",
     )
     absences: list[Absence] = []
 
 
 class Order(Part):
-    """The accounts that wait, by the value of an attribute or trait when they entered the segment."""
+    """Orders waiting accounts by the value that an attribute or trait had when they entered the segment."""
 
     highest: Word | None = None
     lowest: Word | None = None
@@ -228,41 +229,41 @@ class Order(Part):
 
 
 class Team(Part):
-    """Who owns the accounts of a route, and how they are shared out."""
+    """The owners of a route's accounts, and how accounts are shared among them."""
 
     description: Text | None = None
     members: list[Word | Member] = []
     strategy: Literal["round-robin", "least-loaded"] = Field(
         "round-robin",
-        description="By weights in turn, or to whom has the fewest open accounts for the weight",
+        description="In rotation by weight, or to the member with the fewest open accounts relative to weight",
     )
-    sticky: StrictBool = Field(True, description="An account that comes back goes to who had it")
+    sticky: StrictBool = Field(True, description="A returning account goes to its previous owner")
     accounts: dict[Domain, Word] = Field({}, description="Named accounts: domain to member")
     fallback: Word | None = Field(
-        None, description="The queue where nobody has room; default: the team's name"
+        None, description="The queue for accounts when nobody has room; default: the team's name"
     )
     per_day: Annotated[StrictInt, Field(gt=0, le=1_000_000_000)] | None = Field(
-        None, description="New enrolments a day (UTC) at the most; the others wait"
+        None, description="The most new enrollments per day (UTC); the others wait"
     )
     order: Literal["priority", "oldest", "newest"] | Order = Field(
-        "priority", description="Which of those that wait comes first"
+        "priority", description="Which waiting account comes first"
     )
 
 
 class Qualification(Part):
-    """How accounts are qualified, and how soon somebody must have accepted one."""
+    """How accounts are qualified, and how soon someone must accept one."""
 
     description: Text | None = None
-    sla: PositiveDuration | None = Field(None, description="Time to an outcome accepted or rejected")
-    escalate_to: Word | None = Field(None, description="Who is told after that; default: the team")
+    sla: PositiveDuration | None = Field(None, description="How soon an outcome accepted or rejected is due")
+    escalate_to: Word | None = Field(None, description="Who is notified after that; default: the team")
 
 
 class Suppression(Part):
-    """Accounts that are never enrolled: by a condition, or listed in a file, a domain a line."""
+    """Accounts that are never enrolled: by a condition, or listed in a file with one domain per line."""
 
     name: Word
     when: Any = None
-    file: Text | None = Field(None, description="Path from the segments file; `#` begins a comment")
+    file: Text | None = Field(None, description="Path relative to the segments file; `#` starts a comment")
 
 
 BuiltIn = Literal["customers", "open-opportunities", "do-not-contact", "bounced"]
@@ -276,7 +277,7 @@ class TestGiven(Part):
 
 
 class TestUntil(Part):
-    """Where the account is once that time has passed with no news."""
+    """The segment of the account after that time has passed without events."""
 
     after: Duration
     expect: Word
@@ -297,7 +298,7 @@ class SegmentsFile(Part):
     """The whole file; `traits` have their own grammar."""
 
     version: Literal[1]
-    retain: PositiveDuration | None = Field(None, description="How long facts are remembered at the least")
+    retain: PositiveDuration | None = Field(None, description="The minimum time that facts are kept")
     traits: dict[str, Any] = {}
     segments: list[SegmentEntry]
     fallback: FallbackEntry
@@ -305,5 +306,7 @@ class SegmentsFile(Part):
     personas: dict[str, Persona] = {}
     teams: dict[str, Team | None] = {}
     qualifications: dict[str, Qualification] = {}
-    suppression: list[BuiltIn | Suppression] = Field([], description="Who is never enrolled, in this order")
+    suppression: list[BuiltIn | Suppression] = Field(
+        [], description="Accounts that are never enrolled; the first that holds is the reason reported"
+    )
     tests: list[TestEntry] = []

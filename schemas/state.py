@@ -1,4 +1,4 @@
-"""What is remembered of an account, as it is kept in Redis (MessagePack arrays: append fields, never reorder)."""
+"""The state of an account as stored in Redis (MessagePack arrays: append fields, never reorder)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ KIND_NUMBERS: Final = {kind: number for number, kind in enumerate(KINDS)}
 
 
 class Entry(msgspec.Struct, array_like=True, gc=False):
-    """The newest revision of one fact. Times in ms; `data` has the fields that the segments file uses.
+    """The newest revision of one fact. Times are in ms; `data` holds the fields that the segments file uses.
 
-    `record` is None where it is the id. `older` has the ids of the revisions that this one replaced, so that
-    a second delivery of one changes nothing, and `latest` the greatest time that any of them had.
+    `record` is None if it equals the id. `older` holds the ids of the revisions that this one replaced, so that
+    a second delivery of one changes nothing. `latest` is the latest time of any of them.
     """
 
     kind: int
@@ -32,7 +32,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
 
 
 class Membership(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """The segment of an account, since when, and when it left those that have a cooldown."""
+    """An account's segment, since when, and when it left the segments that have a cooldown."""
 
     segment: str | None = None
     entered: int = 0
@@ -42,8 +42,8 @@ class Membership(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class AccountState(msgspec.Struct, array_like=True, gc=False):
     """Everything that decides an account's segment, now and later.
 
-    `at` is the instant of the latest change, `before` the membership before that instant and `change` that
-    change's id: facts that become known at the same instant later are judged from `before` again.
+    `at` is the instant of the latest change, `before` is the membership before that instant, and `change` is that
+    change's id. Facts that become known at the same instant are evaluated from `before` again.
     """
 
     entries: list[Entry] = []
@@ -59,26 +59,26 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
 
 
 _FIELDS: Final = 0x90 | len(AccountState.__struct_fields__)
-"""How MessagePack begins an array of the state's fields, of which the entries are the first."""
+"""The first byte of a MessagePack array of the state's fields; the entries come first."""
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(AccountState)
 
 
 def encode_state(state: AccountState) -> bytes:
-    """The bytes kept in Redis."""
+    """Return the bytes to store in Redis."""
     return _encoder.encode(state)
 
 
 def append_entry(body: bytearray, entry: Entry) -> int:
-    """Append one of the entries to those that `encode_with` takes; how many bytes that were."""
+    """Append an entry to the body for `encode_with`, and return how many bytes it took."""
     size = len(body)
     _encoder.encode_into(entry, body, -1)
     return len(body) - size
 
 
 def encode_with(state: AccountState, body: bytearray) -> bytes:
-    """The same bytes as `encode_state`, with the entries' own taken from `body`."""
+    """Return the same bytes as `encode_state`, with the entries taken from `body`."""
     entries, state.entries = state.entries, []
     try:
         rest = _encoder.encode(state)[2:]  # past the number of fields and the empty array of entries
@@ -95,5 +95,5 @@ def encode_with(state: AccountState, body: bytearray) -> bytes:
 
 
 def decode_state(value: bytes) -> AccountState:
-    """Raises msgspec.DecodeError for bytes that are no state."""
+    """Return the state of stored bytes. Raises msgspec.DecodeError if they are not a state."""
     return _decoder.decode(value)

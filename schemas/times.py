@@ -14,7 +14,7 @@ NEVER: Final = 1 << 62
 """Later than every instant."""
 
 HORIZON: Final = 253_402_300_799_999
-"""The end of the year 9999, ms: what would change only later does not change."""
+"""The end of the year 9999, in ms. A change after it never happens."""
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _RFC3339: Final = re.compile(
@@ -26,13 +26,13 @@ _UNITS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 
 
 
 def parse_instant(text: str) -> int:
-    """Milliseconds since the epoch of an RFC 3339 time; finer digits are cut off.
+    """Return the milliseconds since the epoch of an RFC 3339 time; finer digits are cut off.
 
-    Raises ValueError where it is none, its offset is missing or it is no time of the calendar.
+    Raises ValueError if the text is not RFC 3339, has no offset, or is not a real date.
     """
     match = _UTC.fullmatch(text)
     if match is not None:
-        # The usual spelling, in UTC and to the second or millisecond, is read in one go.
+        # Fast path for the usual spelling: UTC, to the second or millisecond.
         seconds, millis = match.groups()
         return round(datetime.fromisoformat(seconds + "+00:00").timestamp()) * 1000 + int(millis or 0)
     match = _RFC3339.fullmatch(text)
@@ -46,7 +46,7 @@ def parse_instant(text: str) -> int:
 
 
 def format_instant(ms: int) -> str:
-    """RFC 3339 in UTC; milliseconds only where there are any."""
+    """Return an instant as RFC 3339 in UTC, with milliseconds only if there are any."""
     day, rest = divmod(ms, 86_400_000)
     minute, rest = divmod(rest, 60_000)
     second, millis = divmod(rest, 1000)
@@ -60,7 +60,7 @@ def _format_day(day: int) -> str:
 
 
 def parse_duration(text: object) -> int:
-    """Milliseconds of a whole number with `s m h d w`; a day is 86,400 seconds. Raises ValueError."""
+    """Return the milliseconds of a duration like `90d` (`s m h d w`); a day has 86,400 seconds. Raises ValueError."""
     match = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f"{text!r} is not a duration: a whole number with s, m, h, d or w, like 90d")
@@ -68,7 +68,7 @@ def parse_duration(text: object) -> int:
 
 
 def format_duration(ms: int) -> str:
-    """The shortest spelling in one unit, like `90d`; milliseconds that fit no unit are given as `ms`."""
+    """Return the shortest spelling in one unit, like `90d`, or in `ms` if no other unit fits."""
     if ms == 0:
         return "0s"
     for unit in ("d", "h", "m", "s"):

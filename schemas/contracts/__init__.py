@@ -1,1 +1,1 @@
-"""Documents that are generated from the models, and the rule of what may change in them."""
+"""Documents that are generated from the models, and the rule about what may change in them."""

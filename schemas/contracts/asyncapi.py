@@ -1,4 +1,4 @@
-"""The AsyncAPI 3.0 document: every topic that other programs write to or read from, and what it carries."""
+"""The AsyncAPI 3.0 document: every topic that other programs write or read, and its messages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COMMAND: Final = "workflow-command"
 LETTER: Final = "dead-letter"
 
 VERSION: Final = "1.0.0"
-"""Of the contracts: the first number changes when senders or readers must."""
+"""The version of the contracts. The first number changes when senders or readers must change."""
 
 _BINDING: Final = "0.5.0"
 _STRUCTURED: Final = "application/cloudevents+json"
@@ -34,14 +34,14 @@ _BY_ACCOUNT: Final = {
 }
 _ANY_KEY: Final = {
     "type": "string",
-    "description": "Any key, or none: events are put in order by account on arrival",
+    "description": "Any key, or none: events are ordered by account on arrival",
 }
-_ORIGINAL_KEY: Final = {"type": "string", "description": "The key of the record that was refused"}
+_ORIGINAL_KEY: Final = {"type": "string", "description": "The key of the rejected record"}
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A topic. `carries`: a kind of event, or what goes out; `topic` may contain `{prefix}`; `configs` are the broker's."""
+    """A topic. `carries` is a kind of event or an outgoing message; `topic` may contain `{prefix}`."""
 
     carries: str
     topic: str
@@ -50,7 +50,7 @@ class Address:
 
 
 def asyncapi_document(addresses: Iterable[Address], *, prefix: str) -> Schema:
-    """The document. `prefix` is the default of the parameter that begins each topic's name."""
+    """Return the document. `prefix` is the default of the parameter that starts each topic's name."""
     messages: Schema = {}
     schemas: Schema = {}
     channels: Schema = {}
@@ -76,7 +76,7 @@ def asyncapi_document(addresses: Iterable[Address], *, prefix: str) -> Schema:
         "info": {
             "title": "Resegment",
             "version": VERSION,
-            "description": "Keeps every account in its right segment: trigger events in, segment changes and workflow "
+            "description": "Keeps every account in the right segment: trigger events in, segment changes and workflow "
             "commands out. `receive`: Resegment reads what you send. `send`: it writes what you read.",
             "license": {"name": "MIT"},
         },
@@ -95,7 +95,7 @@ def _channel(address: Address, messages: Schema, prefix: str) -> Schema:
         "parameters": {
             "prefix": {
                 "default": prefix,
-                "description": "RESEGMENT_PREFIX: begins the names of an installation's topics",
+                "description": "RESEGMENT_PREFIX: starts the names of an installation's topics",
             }
         },
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
@@ -144,7 +144,7 @@ def _sent(carries: str, schemas: Schema) -> Schema:
             "summary": "A record that was refused: its key, value and headers as they were, and why in headers of ours.",
             "contentType": "application/octet-stream",
             "headers": _hoist(letter_schema(), "DeadLetterHeaders", schemas),
-            "payload": {"description": "The bytes as they came; often no JSON"},
+            "payload": {"description": "The original bytes; often not JSON"},
             "bindings": _keyed(_ORIGINAL_KEY),
         }
     else:
@@ -159,7 +159,7 @@ def _sent(carries: str, schemas: Schema) -> Schema:
             }
             headers["properties"]["endpoint"] = {
                 "type": "string",
-                "description": "Of a dead letter that is sent again to one webhook endpoint: others skip it",
+                "description": "Set if a dead letter is sent again to one webhook endpoint: others skip the command",
             }
             headers["required"] = [*headers["required"], "workflow"]
         message = {
@@ -175,7 +175,7 @@ def _sent(carries: str, schemas: Schema) -> Schema:
 
 
 def _hoist(schema: Schema, name: str, schemas: Schema) -> Schema:
-    """Put a schema and those that it defines among the components; give a reference to it."""
+    """Move a schema and its definitions to the components, and return a reference to it."""
     inner = schema.pop("$defs", {})
     schema.pop("$schema", None)
     names = {one: f"{name}Data" if one == "Data" else one for one in inner}

@@ -1,7 +1,8 @@
-"""What may change within a version of a contract: the rule of docs/contracts/compatibility.md, on JSON Schemas.
+"""What may change within a version of a contract: the rule of docs/contracts/compatibility.md, for JSON Schemas.
 
-Of two schemas, one must take all that the other allows. For what comes in, the new one takes what the old one
-allowed: senders go on. For what goes out, the old one takes what the new one allows: readers go on.
+One of the two schemas must accept everything that the other allows. For incoming messages, the new schema accepts
+what the old one allowed, so senders keep working. For outgoing messages, the old schema accepts what the new one
+allows, so readers keep working.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ _ANYTHING: Final = "anything"
 
 
 def breaking_changes(old: Schema, new: Schema, *, direction: Direction = "in") -> tuple[str, ...]:
-    """What in `new` breaks those who rely on `old`, each as `path: what`; empty if nothing does.
+    """Return what in `new` breaks programs that rely on `old`, each as `path: what`; empty if nothing does.
 
-    `direction` is that of the messages: `in` of what is read here, `out` of what is written here. What cannot
-    be judged must stay as it is.
+    `direction` is `in` for messages that Resegment reads, `out` for messages that it writes. Keywords that can't
+    be judged must stay the same.
     """
     return tuple(dict.fromkeys(_Comparison(old, new, outward=direction == "out").compare("", old, new)))
 
@@ -47,12 +48,12 @@ class _Comparison:
         self._known: dict[tuple[Any, Any], list[str]] = {}
 
     def compare(self, path: str, old: Any, new: Any) -> list[str]:
-        """Compare two schemas; what stands behind the same two references once."""
+        """Compare two schemas. The same pair of references is compared once."""
         pair = _reference(old), _reference(new)
         if pair == (None, None):
             return list(self._compare_unions(path, old, new))
         if pair not in self._known:
-            self._known[pair] = []  # what refers to itself breaks nothing by that
+            self._known[pair] = []  # a schema that refers to itself breaks nothing by that
             self._known[pair] = list(self._compare_unions(path, old, new))
         return self._known[pair]
 
@@ -125,7 +126,7 @@ class _Comparison:
 
 
 def _alternatives(schema: Any, root: Schema) -> Iterator[Schema]:
-    """What a schema is a union of, references and lists of types resolved; nothing fits `False`."""
+    """Yield the alternatives of a schema, with references and lists of types resolved; none for `False`."""
     if isinstance(schema, bool):
         yield from [{}] if schema else []
         return

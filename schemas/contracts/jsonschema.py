@@ -1,4 +1,4 @@
-"""The JSON Schemas (draft 2020-12) of what comes in and goes out, made from the models."""
+"""The JSON Schemas (draft 2020-12) of incoming and outgoing messages, generated from the models."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def event_schema(kind: str) -> Schema:
 
 
 def header_schema(kind: str) -> Schema:
-    """The schema of the headers of a kind's events in binary mode, each UTF-8 text. Raises KeyError."""
+    """Return the schema of the headers of a kind's events in binary mode, each UTF-8 text. Raises KeyError."""
     whole = event_schema(kind)
     names = [name for name in whole["properties"] if name not in ("data", "datacontenttype")]
     headers = {f"ce_{name}": _without_null(whole["properties"][name]) for name in names}
@@ -49,22 +49,22 @@ def header_schema(kind: str) -> Schema:
 
 
 def change_schema() -> Schema:
-    """The schema of a segment change."""
+    """Return the schema of a segment change."""
     return _open(_about(CHANGE_TYPE, Sent, SegmentChangeData))
 
 
 def command_schema() -> Schema:
-    """The schema of a workflow command."""
+    """Return the schema of a workflow command."""
     return _open(_about(COMMAND_TYPE, Sent, WorkflowCommandData))
 
 
 def letter_schema() -> Schema:
-    """The schema of a dead letter's own headers."""
+    """Return the schema of a dead letter's added headers."""
     return {"$schema": DIALECT, **_schema_of(LetterHeaders)}
 
 
 def schemas_within(schema: Any) -> Iterator[Schema]:
-    """The schema and every one inside it, where they stand: a change to one is a change to the whole."""
+    """Yield the schema and every schema inside it, in place: changing one changes the whole."""
     if isinstance(schema, list):
         for one in schema:
             yield from schemas_within(one)
@@ -97,9 +97,9 @@ def _schema_of(model: type[BaseModel]) -> Schema:
     schema = model.model_json_schema()
     for one in schemas_within(schema):
         for inner in one.get("properties", {}).values():
-            inner.pop("title", None)  # the name again
+            inner.pop("title", None)  # it only repeats the name
             if inner.get("default", ...) is None:
-                del inner["default"]  # what is not required may be missing
+                del inner["default"]  # a field that is not required may be missing
         _shorten(one)
     return schema
 
@@ -119,7 +119,7 @@ def _without_null(schema: Schema) -> Schema:
 
 
 def _open(schema: Schema) -> Schema:
-    """What goes out may gain fields: one who checks it against an older schema must still take it."""
+    """Allow additional fields: outgoing messages may gain some, and older schemas must still accept them."""
     for one in schemas_within(schema):
         if one.get("additionalProperties") is False:
             del one["additionalProperties"]
