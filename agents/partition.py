@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
-import msgspec
-
 from resegment.agents.batch import Batch, Message, Record
+from resegment.agents.outbox import Outbox, Unpublished, pack, unpack
 from resegment.errors import PartitionLost
-from resegment.schemas.change import SegmentChange
 from resegment.schemas.times import NEVER
 from resegment.state.partition_store import (
     Commit,
     Committed,
-    OutboxEntry,
     PartitionStore,
     Position,
     StateMissing,
@@ -71,55 +67,6 @@ class Notices:
     messages: list[str] = field(default_factory=list)
 
 
-class Outgoing:
-    """What waits to be published, oldest first; the relay removes what was."""
-
-    def __init__(self) -> None:
-        self.entries: deque[OutboxEntry] = deque()
-        self.closed = False
-        self._gone = 0
-        self._added = asyncio.Event()
-        self._removed = asyncio.Event()
-
-    def add(self, entries: Iterable[OutboxEntry]) -> None:
-        self.entries.extend(entries)
-        if self.entries:
-            self._added.set()
-
-    def close(self) -> None:
-        """The partition was lost: whoever waits goes away empty-handed."""
-        self.closed = True
-        self._added.set()
-        self._removed.set()
-
-    async def first(self, most: int) -> list[OutboxEntry]:
-        """The oldest entries, once there are any; none after `close`."""
-        if not self.entries:
-            self._added.clear()
-        await self._added.wait()
-        return [] if self.closed else list(islice(self.entries, most))
-
-    def remove(self, count: int) -> None:
-        """The oldest were published."""
-        for _ in range(count):
-            self.entries.popleft()
-        self._gone += count
-        self._removed.set()
-
-    async def settled(self) -> None:
-        """Wait until all that waits now is published, or `close`."""
-        until = self._gone + len(self.entries)
-        while self._gone < until and not self.closed:
-            self._removed.clear()
-            await self._removed.wait()
-
-    async def fewer_than(self, count: int) -> None:
-        """Wait until fewer wait to be published, or `close`."""
-        while len(self.entries) >= count and not self.closed:
-            self._removed.clear()
-            await self._removed.wait()
-
-
 class OwnedPartition(Generic[A]):
     """The owner's view of one partition. `lock` is held while its state changes."""
 
@@ -135,8 +82,7 @@ class OwnedPartition(Generic[A]):
         self.fence: int | None = None
         self.next_deadline: int | None = None
         self.due: Sequence[tuple[str, bytes]] = ()
-        self.outgoing = Outgoing()
-        self.decided = 0
+        self.outbox = Outbox()
         self._accounts: OrderedDict[str, A] = OrderedDict()
         self._cached = cached_accounts
         self._log = ""
@@ -169,7 +115,7 @@ class OwnedPartition(Generic[A]):
             self._distrusted = False
             after: str | None = None
             while entries := await self.store.outbox(after, 100):
-                self.outgoing.add(entries)
+                self.outbox.add([Unpublished(one.id, unpack(one.payload)) for one in entries])
                 after = entries[-1].id
             self.fence = claim.fence
             committed = await self.store.commit(
@@ -198,8 +144,8 @@ class OwnedPartition(Generic[A]):
         self.fence = None
         self.due = ()
         self._accounts.clear()
-        self.outgoing.close()
-        self.outgoing = Outgoing()
+        self.outbox.close()
+        self.outbox = Outbox()
 
     # Reading
 
@@ -304,15 +250,14 @@ class OwnedPartition(Generic[A]):
             states.append((account.name, self.codec.encode(account)))
             if account.kept_deadline != before:
                 deadlines.append((account.name, account.kept_deadline))
-        payload = encode_outbox(messages) if messages else None
+        payload = pack(messages) if messages else None
         position = replace(position, commit=self.position.commit + 1, log=self._log)
         commit = Commit(self.fence, position, states, deadlines, payload, decided, sizes, DUE_SLICE)
         committed = await self.store.commit(commit)
         self.position = position
-        self.decided += decided
         self._note(committed)
         if payload is not None and committed.outbox_id is not None:
-            self.outgoing.add([OutboxEntry(committed.outbox_id, payload)])
+            self.outbox.add([Unpublished(committed.outbox_id, messages)])
         while len(self._accounts) > self._cached:
             self._accounts.popitem(last=False)
 
@@ -331,7 +276,7 @@ class OwnedPartition(Generic[A]):
     @property
     def is_idle(self) -> bool:
         """Whether nothing is left to decide at this clock, nor to publish."""
-        return not self.due and not self.outgoing.entries
+        return not self.due and not self.outbox.entries
 
 
 def digest_of(record: Record) -> str:
@@ -344,35 +289,6 @@ def position_after(position: Position, record: Record, clock: int) -> Position:
     return replace(
         position, offset=record.offset + 1, timestamp=record.timestamp, digest=digest_of(record), clock=clock
     )
-
-
-def tally(changes: Sequence[SegmentChange]) -> list[tuple[str, int]]:
-    """How the number of accounts by segment moves."""
-    sizes: dict[str, int] = {}
-    for change in changes:
-        left = change.supersedes_to if change.supersedes is not None else change.from_
-        if left is not None:
-            sizes[left] = sizes.get(left, 0) - 1
-        sizes[change.to] = sizes.get(change.to, 0) + 1
-    return [(segment, more) for segment, more in sizes.items() if more]
-
-
-_outbox_encoder = msgspec.msgpack.Encoder()
-_outbox_decoder = msgspec.msgpack.Decoder(
-    list[tuple[str, bytes | None, bytes | None, list[tuple[str, bytes]]]]
-)
-
-
-def encode_outbox(messages: Sequence[Message]) -> bytes:
-    """Messages as they wait in the outbox."""
-    return _outbox_encoder.encode([(m.topic, m.key, m.value, list(m.headers)) for m in messages])
-
-
-def decode_outbox(payload: bytes) -> list[Message]:
-    """Raises msgspec.DecodeError."""
-    return [
-        Message(topic, key, value, headers) for topic, key, value, headers in _outbox_decoder.decode(payload)
-    ]
 
 
 def earliest(partitions: Iterable[OwnedPartition[A]]) -> int:

@@ -1,25 +1,25 @@
-"""Moves the outbox to Kafka: published, acknowledged, then removed."""
+"""Publish the outbox of a partition to Kafka: publish, wait for the acknowledgement, then remove."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from resegment.agents.batch import Publisher
-from resegment.agents.partition import OwnedPartition, decode_outbox
+from resegment.agents.partition import OwnedPartition
 
 
 async def relay(owned: OwnedPartition[Any], *, publisher: Publisher, most: int = 32) -> int:
-    """Publish what waits, `most` entries at a time; return how many messages that were.
+    """Publish up to `most` entries and return how many messages they held.
 
-    Waits for the first entry. A resend is the same message again. Raises `PublishFailed` or
-    `StoreUnavailable`; the entries then stay in the outbox and are published with the next try.
+    Waits for the first entry. Raises `PublishFailed` or `StoreUnavailable`; the entries then stay in the outbox
+    and the next call publishes the same messages again.
     """
-    outgoing = owned.outgoing
-    entries = await outgoing.first(most)
-    messages = [message for entry in entries for message in decode_outbox(entry.payload)]
+    outbox = owned.outbox
+    entries = await outbox.first(most)
+    messages = [message for entry in entries for message in entry.messages]
     if messages:
         await publisher.publish(messages)
     await owned.store.acknowledge([entry.id for entry in entries])
-    if not outgoing.closed:
-        outgoing.remove(len(entries))
+    if not outbox.closed:
+        outbox.remove(len(entries))
     return len(messages)

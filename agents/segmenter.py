@@ -10,7 +10,7 @@ import msgspec
 
 from resegment.agents.batch import Batch, Message, Publisher, Record
 from resegment.agents.dead_letters import to_dead_letter
-from resegment.agents.partition import OwnedPartition, position_after, tally
+from resegment.agents.partition import OwnedPartition, position_after
 from resegment.errors import RefusedEvent
 from resegment.schemas.change import GateChange, SegmentChange
 from resegment.schemas.fact import Fact, decode_fact
@@ -168,7 +168,7 @@ async def _commit(
 ) -> list[SegmentChange]:
     """Commit the accounts with all that was decided about them."""
     changes, messages = decided.settle(outcomes)
-    await owned.commit(position, accounts, messages, sizes=tally(changes), decided=len(changes))
+    await owned.commit(position, accounts, messages, sizes=count_moves(changes), decided=len(changes))
     return changes
 
 
@@ -244,3 +244,14 @@ async def _learn_apart(
     elif not learning.refused:
         raise error
     return account
+
+
+def count_moves(changes: Sequence[SegmentChange]) -> list[tuple[str, int]]:
+    """Return by how much each segment grows or shrinks."""
+    sizes: dict[str, int] = {}
+    for change in changes:
+        left = change.supersedes_to if change.supersedes is not None else change.from_
+        if left is not None:
+            sizes[left] = sizes.get(left, 0) - 1
+        sizes[change.to] = sizes.get(change.to, 0) + 1
+    return [(segment, more) for segment, more in sizes.items() if more]

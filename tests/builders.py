@@ -171,7 +171,7 @@ class Rig:
 
     async def deliver(self) -> None:
         """Publish all that waits."""
-        while self.owned.outgoing.entries:
+        while self.owned.outbox.entries:
             await relay(self.owned, publisher=self.published)
 
     @property
@@ -249,7 +249,7 @@ class Routing:
     async def _done(self, work: Awaitable[Routed]) -> list[Json]:
         before = len(self.published.messages)
         self.results.append(await work)
-        while self.owned.outgoing.entries:
+        while self.owned.outbox.entries:
             await relay(self.owned, publisher=self.published)
         return [data_of(one) for one in self.published.messages[before:] if one.topic == "workflow-commands"]
 

@@ -98,7 +98,7 @@ class Monitor:
             metrics.clock.labels(number).set(position.clock / 1000)
             if position.timestamp >= 0:
                 metrics.freshness.labels(number).set((self._now() - position.timestamp) / 1000)
-            metrics.outbox.labels(number).set(len(owned.outgoing.entries))
+            metrics.outbox.labels(number).set(len(owned.outbox.entries))
             for name, size in (await owned.store.sizes()).items():
                 sizes[name] = sizes.get(name, 0) + size
             await self._manager.check(owned)

@@ -42,7 +42,7 @@ ROOM_WITHIN: Final = 20.0
 """Seconds that a batch waits for the relay before it counts as failed."""
 
 
-class Unpublished(TransientError):
+class RelayBehind(TransientError):
     """Too many changes of a partition wait to be published for more to be decided."""
 
     def __init__(self, partition: int) -> None:
@@ -133,12 +133,12 @@ class PartitionManager(Generic[A]):
         await self._restart(owned.number)
 
     async def room(self, owned: OwnedPartition[A]) -> None:
-        """Wait until the relay has nearly caught up. Raises Unpublished where it does not."""
+        """Wait until the relay has nearly caught up. Raises RelayBehind where it does not."""
         try:
             async with asyncio.timeout(ROOM_WITHIN):
-                await owned.outgoing.fewer_than(UNPUBLISHED)
+                await owned.outbox.fewer_than(UNPUBLISHED)
         except TimeoutError:
-            raise Unpublished(owned.number) from None
+            raise RelayBehind(owned.number) from None
 
     def done(self, owned: OwnedPartition[A]) -> None:
         """Note that a batch was done."""
@@ -197,7 +197,7 @@ class PartitionManager(Generic[A]):
         delay = 0.1
         while True:
             try:
-                await owned.outgoing.first(1)  # so that what is measured is work
+                await owned.outbox.first(1)  # so that what is measured is work
                 with self._metrics.batch_seconds.labels(self._relayed).time():
                     sent = await relay(owned, publisher=self._publisher)
                 self._metrics.events_out.labels(self._relayed).inc(sent)
@@ -211,7 +211,7 @@ class PartitionManager(Generic[A]):
     async def _decide(self, owned: OwnedPartition[A]) -> None:
         while True:
             await owned.wait_due()
-            await owned.outgoing.fewer_than(UNPUBLISHED)
+            await owned.outbox.fewer_than(UNPUBLISHED)
             try:
                 async with self._turn:
                     with self._metrics.batch_seconds.labels(self._due).time():

@@ -437,7 +437,7 @@ class Worker:
             self.routed.fail(owned, error)
             raise
         # the offset that Kafka keeps is that of what was commanded: from there on a rebuilt prefix goes on
-        await owned.outgoing.settled()
+        await owned.outbox.flushed()
         self._count("router", batch, len(routed.actions), routed.refused)
         self._routed(routed)
         self.routed.done(owned)
@@ -561,5 +561,5 @@ class Worker:
 
     async def _finish(self) -> None:
         """Publish what waits in the outboxes before the producer goes."""
-        while any(one.outgoing.entries for one in (*self.owned, *self.routed)):  # noqa: ASYNC110  # the relays empty them
+        while any(one.outbox.entries for one in (*self.owned, *self.routed)):  # noqa: ASYNC110  # the relays empty them
             await asyncio.sleep(0.01)

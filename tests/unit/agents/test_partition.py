@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from resegment.agents.batch import RecordedMessage
-from resegment.agents.partition import OutOfStep, tally
+from resegment.agents.partition import OutOfStep
+from resegment.agents.segmenter import count_moves
 from resegment.schemas.change import Cause, SegmentChange
 from resegment.state.memory.partition import PartitionStore
 from tests.builders import Rig, facts_of, run, signals, ticking
@@ -182,6 +183,6 @@ def test_sizes_follow_the_net_of_superseded_changes() -> None:
             supersedes=void, supersedes_to=void,
         )  # fmt: skip
 
-    assert dict(tally([change(None, "a")])) == {"a": 1}
-    assert dict(tally([change("a", "b"), change("a", "c", void="b")])) == {"a": -1, "c": 1}
-    assert dict(tally([change("a", "b"), change("a", "a", void="b")])) == {}
+    assert dict(count_moves([change(None, "a")])) == {"a": 1}
+    assert dict(count_moves([change("a", "b"), change("a", "c", void="b")])) == {"a": -1, "c": 1}
+    assert dict(count_moves([change("a", "b"), change("a", "a", void="b")])) == {}

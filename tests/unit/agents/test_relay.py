@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from resegment.schemas.outgoing import SegmentChangeData
 
 from resegment.agents.batch import PublishFailed
 from resegment.agents.relay import relay
-from resegment.schemas.outgoing import SegmentChangeData
 from resegment.state.partition_store import StoreUnavailable
 from tests.builders import Rig, data_of, facts_of, run, signals
 from tests.oracle.cases import day, funding, only
@@ -27,7 +27,7 @@ def numbers(rig: Rig) -> list[int]:
 
 async def test_what_waits_is_published_in_order_and_then_gone() -> None:
     rig = await with_outbox()
-    while rig.owned.outgoing.entries:
+    while rig.owned.outbox.entries:
         await relay(rig.owned, publisher=rig.published, most=2)
     assert numbers(rig) == list(range(1, 10))
     assert rig.memory.outbox == {}

@@ -261,7 +261,7 @@ async def test_who_was_fenced_off_or_rolled_back_writes_nothing_and_keeps_nothin
     assert rig.memory.accounts == before
     with pytest.raises(OutOfStep):
         await rig.feed(two)
-    assert not rig.owned.outgoing.entries
+    assert not rig.owned.outbox.entries
 
     start = await rig.take()
     await rig.feed(*[one, two][start:])

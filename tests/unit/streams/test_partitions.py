@@ -8,15 +8,15 @@ import pytest
 import pytest_asyncio
 
 from resegment.agents.batch import Message
-from resegment.agents.partition import OwnedPartition, encode_outbox
+from resegment.agents.outbox import Unpublished
+from resegment.agents.partition import OwnedPartition
 from resegment.metrics import Metrics
 from resegment.segmentation.evaluation.account import Account
-from resegment.state.partition_store import OutboxEntry
 from resegment.streams.consumer.config import PartitionProgress
 from resegment.streams.heartbeat import Heartbeat
 from resegment.streams.worker import partitions as module
 from resegment.streams.worker.monitor import Monitor, Stalled
-from resegment.streams.worker.partitions import UNPUBLISHED, PartitionManager, Unpublished
+from resegment.streams.worker.partitions import UNPUBLISHED, PartitionManager, RelayBehind
 from tests.builders import Published, Rig
 from tests.oracle.cases import only
 
@@ -83,9 +83,9 @@ async def test_nothing_more_is_decided_while_too_much_waits_for_the_broker(
 ) -> None:
     monkeypatch.setattr(module, "ROOM_WITHIN", 0.01)
     await worker.manager.room(worker.owned)
-    change = encode_outbox([Message("segment-changes", b"acme.com", b"{}")])
-    worker.owned.outgoing.add([OutboxEntry(f"{number}-0", change) for number in range(UNPUBLISHED)])
-    with pytest.raises(Unpublished):
+    change = [Message("segment-changes", b"acme.com", b"{}")]
+    worker.owned.outbox.add([Unpublished(f"{number}-0", change) for number in range(UNPUBLISHED)])
+    with pytest.raises(RelayBehind):
         await worker.manager.room(worker.owned)
 
 
@@ -100,7 +100,7 @@ class Silent(Heartbeat):
 
 
 async def test_a_worker_with_lag_that_gets_nothing_done_ends_by_itself(worker: Worker) -> None:
-    async def progress() -> list[PartitionProgress]:
+    async def standings() -> list[PartitionProgress]:
         return [PartitionProgress("signals", 0, 0, 10)]
 
     async def memory() -> int:
@@ -112,7 +112,7 @@ async def test_a_worker_with_lag_that_gets_nothing_done_ends_by_itself(worker: W
         metrics=Metrics(),
         heartbeat=Silent(),
         segments=[],
-        partition_progress=progress,
+        standings=standings,
         redis_memory=memory,
         dropped=lambda: 0,
         now=lambda: 0,
