@@ -61,7 +61,7 @@ def health_of(worker: Worker) -> Health:
         reason = "Kafka or Redis does not answer; the worker waits for them"
     return Health(
         status=status,
-        partitions=worker.owned.numbers,
+        partitions=worker.partitions,
         lag=worker.lag,
         reachable=worker.reachable,
         reason=reason,

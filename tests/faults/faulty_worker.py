@@ -22,6 +22,8 @@ from resegment.cli.runtime.up import read_segments
 from resegment.state.partition_store import Commit, Committed, StoreUnavailable
 from resegment.state.redis.partition import PartitionStore
 from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.worker.stages import IntakeStage, RouterStage, SegmenterStage
+from resegment.streams.worker.wiring import PartClasses
 from resegment.streams.worker.worker import Worker
 
 STAGES = {"signals": "intake", "segment-changes": "relay", "workflow-commands": "router"}
@@ -115,24 +117,29 @@ class Store(PartitionStore):
         FAULTS.pass_by(f"after-{self.point}ack", away)
 
 
-class FaultyWorker(Worker):
-    Publisher = Publisher
-    Store = Store
-
-    async def _take_in(self, batch: Batch) -> None:
+class Intake(IntakeStage):
+    async def on_batch(self, batch: Batch) -> None:
         FAULTS.pass_by("intake-before", Bug("away"))
-        await super()._take_in(batch)
+        await super().on_batch(batch)
         FAULTS.pass_by("intake-after", Bug("away"))
 
-    async def _segment(self, batch: Batch) -> None:
+
+class Segmenter(SegmenterStage):
+    async def on_batch(self, batch: Batch) -> None:
         FAULTS.pass_by("segmenter-before", Bug("away"))
-        await super()._segment(batch)
+        await super().on_batch(batch)
         FAULTS.pass_by("segmenter-after", Bug("away"))
 
-    async def _route(self, batch: Batch) -> None:
+
+class Router(RouterStage):
+    async def on_batch(self, batch: Batch) -> None:
         FAULTS.pass_by("router-before", Bug("away"))
-        await super()._route(batch)
+        await super().on_batch(batch)
         FAULTS.pass_by("router-after", Bug("away"))
+
+
+class FaultyWorker(Worker):
+    classes = PartClasses(Publisher, Store, Intake, Segmenter, Router)
 
 
 async def main() -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from resegment.schemas.outgoing import SegmentChangeData
 
 from resegment.agents.batch import PublishFailed
 from resegment.agents.relay import relay
+from resegment.schemas.outgoing import SegmentChangeData
 from resegment.state.partition_store import StoreUnavailable
 from tests.builders import Rig, data_of, facts_of, run, signals
 from tests.oracle.cases import day, funding, only

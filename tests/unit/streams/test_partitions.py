@@ -15,8 +15,10 @@ from resegment.segmentation.evaluation.account import Account
 from resegment.streams.consumer.config import PartitionProgress
 from resegment.streams.heartbeat import Heartbeat
 from resegment.streams.worker import partitions as module
-from resegment.streams.worker.monitor import Monitor, Stalled
+from resegment.streams.worker.failure import Failure
+from resegment.streams.worker.monitor import Gauges, Monitor, Stalled
 from resegment.streams.worker.partitions import UNPUBLISHED, PartitionManager, RelayBehind
+from resegment.streams.worker.progress import Progress
 from tests.builders import Published, Rig
 from tests.oracle.cases import only
 
@@ -27,7 +29,7 @@ class Worker:
     """One partition in the hands of a worker whose publisher reaches no broker."""
 
     def __init__(self, *, patience: float) -> None:
-        self.rig, self.publisher, self.ended = Rig(FILE), Published(), list[BaseException]()
+        self.rig, self.publisher, self.failure = Rig(FILE), Published(), Failure()
         self.publisher.failures = 1_000
         self.patience = patience
         self.manager = self.make_manager()
@@ -35,13 +37,11 @@ class Worker:
     def make_manager(self) -> PartitionManager[Account]:
         """What it owns for one stage: nothing yet."""
         return PartitionManager(
-            own=lambda _: self.rig.owned,
-            decide=self.never,
+            lambda _: self.rig.owned,
+            self.never,
             publisher=self.publisher,
             metrics=Metrics(),
-            restart=self.never,
-            failed=self.ended.append,
-            new_logs_are_expected=False,
+            failure=self.failure,
             patience=self.patience,
         )
 
@@ -56,7 +56,7 @@ class Worker:
 @pytest_asyncio.fixture
 async def worker() -> AsyncIterator[Worker]:
     worker = Worker(patience=0.0)
-    await worker.manager.take(0, "log")
+    await worker.manager.take(0, "log", worker.never)
     yield worker
     await worker.manager.release(0)
 
@@ -64,29 +64,29 @@ async def worker() -> AsyncIterator[Worker]:
 async def test_a_partition_that_fails_for_too_long_at_one_place_ends_the_worker_though_it_was_taken_anew(
     worker: Worker,
 ) -> None:
-    worker.manager.fail(worker.owned, TypeError("a bug"))
-    assert not worker.ended
-    await worker.manager.take(0, "log")
-    worker.manager.fail(worker.owned, TypeError("the same bug"))
-    assert list(map(str, worker.ended)) == ["the same bug"]
+    worker.manager.note_failure(worker.owned, TypeError("a bug"))
+    assert worker.failure.error is None
+    await worker.manager.take(0, "log", worker.never)
+    worker.manager.note_failure(worker.owned, TypeError("the same bug"))
+    assert str(worker.failure.error) == "the same bug"
 
 
 async def test_a_batch_that_is_done_gives_the_next_one_all_the_patience(worker: Worker) -> None:
-    worker.manager.fail(worker.owned, TypeError("a bug"))
-    worker.manager.done(worker.owned)
-    worker.manager.fail(worker.owned, TypeError("another"))
-    assert not worker.ended
+    worker.manager.note_failure(worker.owned, TypeError("a bug"))
+    worker.manager.note_success(worker.owned)
+    worker.manager.note_failure(worker.owned, TypeError("another"))
+    assert worker.failure.error is None
 
 
 async def test_nothing_more_is_decided_while_too_much_waits_for_the_broker(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ROOM_WITHIN", 0.01)
-    await worker.manager.room(worker.owned)
+    await worker.manager.wait_for_room(worker.owned)
     change = [Message("segment-changes", b"acme.com", b"{}")]
     worker.owned.outbox.add([Unpublished(f"{number}-0", change) for number in range(UNPUBLISHED)])
     with pytest.raises(RelayBehind):
-        await worker.manager.room(worker.owned)
+        await worker.manager.wait_for_room(worker.owned)
 
 
 class Silent(Heartbeat):
@@ -100,23 +100,20 @@ class Silent(Heartbeat):
 
 
 async def test_a_worker_with_lag_that_gets_nothing_done_ends_by_itself(worker: Worker) -> None:
-    async def standings() -> list[PartitionProgress]:
+    async def partition_progress() -> list[PartitionProgress]:
         return [PartitionProgress("signals", 0, 0, 10)]
 
-    async def memory() -> int:
-        return 0
-
-    monitor = Monitor(
-        manager=worker.manager,
-        routed=worker.make_manager(),
-        metrics=Metrics(),
-        heartbeat=Silent(),
-        segments=[],
-        standings=standings,
-        redis_memory=memory,
-        dropped=lambda: 0,
+    metrics = Metrics()
+    gauges = Gauges(
+        metrics,
+        worker.rig.engine,
+        worker.manager,
+        worker.make_manager(),  # type: ignore[arg-type]
+        client=None,
         now=lambda: 0,
-        stalled_after=0.0,
+    )
+    monitor = Monitor(
+        gauges, Silent(), Progress(metrics, None), partition_progress=partition_progress, stalled_after=0.0
     )
     with pytest.raises(Stalled):
         await monitor.run()

@@ -1,0 +1,35 @@
+"""Everything that is compiled from one segments file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from resegment.routing.policy import Policy
+from resegment.segmentation.definition import Definition
+from resegment.segmentation.evaluation.engine import Engine
+from resegment.segmentation.evaluation.program import Limits, Program
+from resegment.streams.kafka.topics import Topics
+from resegment.streams.message_factory import MessageFactory
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionRuntime:
+    """A segments file, ready to evaluate and route by.
+
+    The stages get all of it as one value, so a worker can hold two definitions side by side.
+    """
+
+    definition: Definition
+    program: Program
+    engine: Engine
+    policy: Policy
+    factory: MessageFactory
+
+    @classmethod
+    def build(cls, definition: Definition, topics: Topics, *, facts_per_kind: int) -> Self:
+        """Compile the definition. `facts_per_kind` limits the facts that an account keeps of each kind."""
+        program = Program(definition, Limits(facts=facts_per_kind))
+        return cls(
+            definition, program, Engine(program), Policy(definition), MessageFactory(definition, topics)
+        )

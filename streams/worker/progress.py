@@ -1,0 +1,77 @@
+"""Count what the stages get done: for metrics, and for the monitor that looks for standstill."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+import structlog
+
+from resegment.agents.batch import Batch
+from resegment.agents.router import Routed
+from resegment.errors import RefusedEvent
+from resegment.metrics import Metrics
+from resegment.schemas.change import SegmentChange
+
+log = structlog.get_logger(__name__)
+
+
+class Progress:
+    """What a worker has done since its start.
+
+    `now` (ms) measures how late deadlines are decided. None on the clock of facts, where nothing is ever late.
+    """
+
+    def __init__(self, metrics: Metrics, now: Callable[[], int] | None) -> None:
+        self._metrics, self._now = metrics, now
+        self.steps = 0
+        """Batches and slices that were done. While there is lag, a number that stands still is a standstill."""
+        self.changes_decided = 0
+
+    def timed(self, stage: str) -> AbstractContextManager[object]:
+        """Measure how long a stage works on a batch."""
+        return self._metrics.batch_seconds.labels(stage).time()
+
+    def count_batch(self, stage: str, batch: Batch, made: int, refused: Sequence[RefusedEvent]) -> None:
+        """Count a batch that a stage has done, with the number of messages it made, and log what it refused."""
+        self.steps += 1
+        metrics = self._metrics
+        metrics.events_in.labels(stage).inc(len(batch.records))
+        metrics.events_out.labels(stage).inc(made)
+        for one in refused:
+            metrics.refused.labels(stage, one.reason).inc()
+            log.warning("refused", stage=stage, reason=one.reason, field=one.field, message=one.message[:200])
+
+    def count_due(self, changes: Sequence[SegmentChange]) -> None:
+        """Count a slice of deadlines that the segmenter has decided."""
+        self.steps += 1
+        self._metrics.events_out.labels("deadlines").inc(len(changes))
+        self.count_changes(changes)
+
+    def count_changes(self, changes: Sequence[SegmentChange]) -> None:
+        """Count segment changes by where they lead, and how late those of a deadline were decided."""
+        self.changes_decided += len(changes)
+        for (left, taken), count in Counter((change.from_ or "", change.to) for change in changes).items():
+            self._metrics.flows.labels(left, taken).inc(count)
+        if self._now is not None:
+            now = self._now()
+            for change in changes:
+                if change.cause.deadline is not None:
+                    self._metrics.deadline_lateness.observe((now - change.effective_at) / 1000)
+
+    def count_routed(self, routed: Routed) -> None:
+        """Count what the router decided and commanded."""
+        for decision, count in routed.decisions:
+            self._metrics.routed.labels(decision).inc(count)
+        for action, count in Counter(routed.actions).items():
+            self._metrics.commands.labels(action).inc(count)
+
+    def count_routed_due(self, routed: Routed) -> None:
+        """Count a slice of deadlines that the router has decided."""
+        self.steps += 1
+        self.count_routed(routed)
+
+    def count_failure(self, stage: str, error: BaseException) -> None:
+        """Count a try that failed."""
+        self._metrics.failures.labels(stage, type(error).__name__).inc()

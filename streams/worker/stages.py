@@ -1,0 +1,252 @@
+"""The stages of a worker: what each does with the partitions of its topics.
+
+A stage is told when a partition is assigned (it returns the offset to read from), when a batch has come, when a
+deadline is due, and when the partition is revoked. An exception of `on_batch` has the same batch delivered again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+from resegment.agents.batch import Batch, Publisher
+from resegment.agents.intake import Clock, ingest
+from resegment.agents.router import Owned as RoutedPartition
+from resegment.agents.router import Routed, Router, handle_events, route, route_due
+from resegment.agents.segmenter import Owned as SegmentedPartition
+from resegment.agents.segmenter import decide_due, segment
+from resegment.errors import PartitionLost
+from resegment.routing.account import RoutedAccount
+from resegment.segmentation.evaluation.account import Account
+from resegment.streams.kafka.topics import Topics
+from resegment.streams.prefix import StateLost, read_prefix
+from resegment.streams.worker.definition_runtime import DefinitionRuntime
+from resegment.streams.worker.failure import Failure
+from resegment.streams.worker.input_topics import InputTopics
+from resegment.streams.worker.partitions import PartitionManager
+from resegment.streams.worker.progress import Progress
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+ROUTER_PATIENCE: Final = 2.0
+"""Seconds that a batch of changes waits while deadlines are due: a late change is worse than late commands."""
+
+
+class StageHandler(Protocol):
+    """What the consumer drives. Batches of one partition come one at a time and in order."""
+
+    name: str
+    topics: Sequence[str]
+
+    async def on_assigned(self, topic: str, partition: int) -> int | None:
+        """Return the offset to read from; None means the committed one, else the earliest."""
+        ...
+
+    async def on_batch(self, batch: Batch) -> None:
+        """Do all that the batch asks for. When this returns, the batch is acknowledged."""
+        ...
+
+    async def on_revoked(self, topic: str, partition: int) -> None:
+        """Let go of the partition."""
+        ...
+
+
+class IntakeStage:
+    """Turns triggers into signals. It keeps no state, so the committed offsets of the group say where to read."""
+
+    name = "intake"
+
+    def __init__(
+        self,
+        topics: Topics,
+        *,
+        clock: Clock,
+        publisher: Publisher,
+        progress: Progress,
+        now: Callable[[], int],
+        aliases: Mapping[str, str] | None,
+    ) -> None:
+        live = [one.name for one in topics.triggers if one is not topics.replay]
+        self.topics: Sequence[str] = [topics.replay.name] if clock == "facts" else live
+        self._signals, self._dead_letters = topics.signals.name, topics.dead_letters.name
+        self._clock, self._now, self._aliases = clock, now, aliases
+        self._publisher, self._progress = publisher, progress
+
+    async def on_assigned(self, topic: str, partition: int) -> None:  # the port of a stage
+        """Read on from the committed offset."""
+
+    async def on_batch(self, batch: Batch) -> None:
+        """Publish a signal or a dead letter for each record."""
+        try:
+            with self._progress.timed(self.name):
+                done = await ingest(
+                    batch,
+                    publisher=self._publisher,
+                    signals=self._signals,
+                    dead_letters=self._dead_letters,
+                    clock=self._clock,
+                    now=self._now,
+                    aliases=self._aliases,
+                )
+        except Exception as error:
+            self._progress.count_failure(self.name, error)
+            raise
+        self._progress.count_batch(self.name, batch, done.accepted, done.refused)
+
+    async def on_revoked(self, topic: str, partition: int) -> None:
+        """Do nothing: no state is kept of the partition."""
+
+
+class SegmenterStage:
+    """Folds `signals` into accounts and decides their segments."""
+
+    name = "segmenter"
+
+    def __init__(
+        self,
+        topics: Topics,
+        runtime: DefinitionRuntime,
+        partitions: PartitionManager[Account],
+        *,
+        inputs: InputTopics,
+        client: Redis,
+        publisher: Publisher,
+        progress: Progress,
+        failure: Failure,
+    ) -> None:
+        self.topics: Sequence[str] = [topics.signals.name]
+        self._runtime, self._partitions, self._inputs, self._client = runtime, partitions, inputs, client
+        self._prefix, self._dead_letters = topics.prefix, topics.dead_letters.name
+        self._publisher, self._progress, self._failure = publisher, progress, failure
+
+    async def on_assigned(self, topic: str, partition: int) -> int | None:
+        """Take the partition, unless Redis has lost the prefix."""
+        if not await read_prefix(self._client, self._prefix):
+            self._failure.report(StateLost(self._prefix))
+            await asyncio.Event().wait()  # take nothing more: the worker ends
+        return await self._partitions.take(partition, self._inputs.log_of(topic), self.on_due)
+
+    async def on_batch(self, batch: Batch) -> None:
+        """Commit the accounts and changes of a batch of facts."""
+        partitions = self._partitions
+        owned = partitions.get(batch.partition)
+        if owned is None:
+            return
+        try:
+            await partitions.wait_for_room(owned)
+            with self._progress.timed(self.name):
+                done = await segment(
+                    batch,
+                    owned,
+                    self._runtime.engine,
+                    publisher=self._publisher,
+                    factory=self._runtime.factory,
+                    dead_letters=self._dead_letters,
+                )
+        except PartitionLost as error:
+            await partitions.retake(owned, error)
+            return
+        except Exception as error:
+            self._progress.count_failure(self.name, error)
+            partitions.note_failure(owned, error)
+            raise
+        self._progress.count_batch(self.name, batch, len(done.changes), done.refused)
+        self._progress.count_changes(done.changes)
+        partitions.note_success(owned)
+
+    async def on_due(self, owned: SegmentedPartition) -> None:
+        """Decide one slice of the accounts whose deadline has come."""
+        changes = await decide_due(owned, self._runtime.engine, factory=self._runtime.factory)
+        self._progress.count_due(changes)
+
+    async def on_revoked(self, topic: str, partition: int) -> None:  # noqa: ARG002  # the port of a stage
+        """Release the partition."""
+        await self._partitions.release(partition)
+
+
+class RouterStage:
+    """Routes `segment-changes`: decides which workflow each account is in."""
+
+    name = "router"
+
+    def __init__(
+        self,
+        topics: Topics,
+        router: Router,
+        partitions: PartitionManager[RoutedAccount],
+        *,
+        segmented: PartitionManager[Account],
+        inputs: InputTopics,
+        progress: Progress,
+    ) -> None:
+        self.topics: Sequence[str] = [topics.segment_changes.name]
+        self._read_with = topics.segment_changes.name, topics.routing_events.name
+        self._router, self._partitions, self._segmented = router, partitions, segmented
+        self._inputs, self._progress = inputs, progress
+
+    async def on_assigned(self, topic: str, partition: int) -> int | None:  # noqa: ARG002  # the port of a stage
+        """Take the partition."""
+        return await self._partitions.take(partition, self._inputs.log_of(*self._read_with), self.on_due)
+
+    async def on_batch(self, batch: Batch) -> None:
+        """Commit the commands that a batch of changes leads to."""
+        await self._segmented.wait_decided(ROUTER_PATIENCE)
+        await self.work(batch, route)
+
+    async def on_due(self, owned: RoutedPartition) -> None:
+        """Decide one slice of the accounts whose wait or acknowledgement has come due."""
+        self._progress.count_routed_due(await route_due(owned, self._router))
+
+    async def on_revoked(self, topic: str, partition: int) -> None:  # noqa: ARG002  # the port of a stage
+        """Release the partition."""
+        await self._partitions.release(partition)
+
+    async def position_beside(self, partition: int) -> int:
+        """Return the offset to read from in `routing-events`, once the partition is taken."""
+        return (await self._partitions.wait_taken(partition)).position.side
+
+    async def work(
+        self, batch: Batch, do: Callable[[Batch, RoutedPartition, Router], Awaitable[Routed]]
+    ) -> None:
+        """Do a batch of either topic of the router, and wait until its commands are published."""
+        owned = self._partitions.get(batch.partition)
+        if owned is None:
+            return
+        try:
+            with self._progress.timed(self.name):
+                routed = await do(batch, owned, self._router)
+        except PartitionLost as error:
+            await self._partitions.retake(owned, error)
+            return
+        except Exception as error:
+            self._progress.count_failure(self.name, error)
+            self._partitions.note_failure(owned, error)
+            raise
+        # Kafka's offset is that of the commands that are published: a rebuilt prefix starts from there
+        await owned.outbox.flushed()
+        self._progress.count_batch(self.name, batch, len(routed.actions), routed.refused)
+        self._progress.count_routed(routed)
+        self._partitions.note_success(owned)
+
+
+class RoutingEventStage:
+    """Feeds `routing-events` to the router, in the partitions that its stage has taken."""
+
+    name = "router-events"
+
+    def __init__(self, topics: Topics, router: RouterStage) -> None:
+        self.topics: Sequence[str] = [topics.routing_events.name]
+        self._router = router
+
+    async def on_assigned(self, topic: str, partition: int) -> int | None:  # noqa: ARG002  # the port of a stage
+        """Read on from the offset that the router's commits hold."""
+        return await self._router.position_beside(partition)
+
+    async def on_batch(self, batch: Batch) -> None:
+        """Commit what the events change."""
+        await self._router.work(batch, handle_events)
+
+    async def on_revoked(self, topic: str, partition: int) -> None:
+        """Do nothing: the partition is released with its changes."""

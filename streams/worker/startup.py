@@ -1,0 +1,71 @@
+"""What a worker checks and creates before it reads anything."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from resegment.settings import Settings
+from resegment.streams.kafka import admin
+from resegment.streams.kafka.connectivity import check_access
+from resegment.streams.kafka.security import KafkaSecurity
+from resegment.streams.kafka.topic_reader import has_records
+from resegment.streams.kafka.topics import Topics
+from resegment.streams.prefix import Rebuilding, StateLost, agree, read_prefix
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+
+async def prepare_prefix(
+    settings: Settings,
+    client: Redis,
+    topics: Topics,
+    *,
+    version: str,
+    bootstrap: str,
+    security: KafkaSecurity,
+) -> None:
+    """Agree with the other workers on the prefix, and create its topics. `version` is the definition's.
+
+    Raises PrefixDiffers, Rebuilding, StateLost, KafkaRefused, TopicsUnavailable, StoreUnavailable.
+    """
+    kafka = security.clients()
+
+    async def agree_on_prefix() -> None:
+        await agree(
+            client,
+            settings.prefix,
+            partitions=settings.partitions,
+            clock=settings.clock,
+            definition=version,
+        )
+
+    held = await read_held(client, settings.prefix)
+    if settings.kafka is not None:
+        await check_access(bootstrap, kafka)
+    if held:
+        await agree_on_prefix()  # a worker that differs is refused before any topic is created
+    await asyncio.to_thread(
+        admin.create_topics,
+        bootstrap,
+        topics,
+        partitions=settings.partitions,
+        replication=settings.replication,
+        retention={one.name: settings.retention for one in topics if one.retention is not None},
+        **kafka,
+    )
+    if not held:
+        # Write nothing before it is certain that nothing was lost: the next start would take it for state.
+        if await has_records(bootstrap, topics.signals.name, security=kafka):
+            if not await read_held(client, settings.prefix):
+                raise StateLost(settings.prefix)
+        await agree_on_prefix()
+
+
+async def read_held(client: Redis, prefix: str) -> dict[str, str]:
+    """Return what Redis has of the prefix. Raises Rebuilding while a rebuild fills it."""
+    held = await read_prefix(client, prefix)
+    if "rebuilding" in held:
+        raise Rebuilding(prefix)
+    return held

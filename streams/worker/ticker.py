@@ -1,0 +1,61 @@
+"""Let time pass: append ticks to `signals`, and move the router's clock, when a deadline has come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+from resegment.agents.batch import Publisher, PublishFailed
+from resegment.agents.deadlines import tick
+from resegment.agents.partition import OwnedPartition
+from resegment.agents.router import pass_time
+from resegment.errors import PartitionLost
+from resegment.metrics import Metrics
+from resegment.routing.account import RoutedAccount
+from resegment.segmentation.evaluation.account import Account
+from resegment.state.partition_store import StoreUnavailable
+from resegment.streams.worker.partitions import PartitionManager
+
+LOOKED_AT: Final = 0.1
+"""Seconds between two looks for deadlines."""
+AFTER_A_TICK: Final = 0.5
+"""Seconds until the next look after a tick: the tick itself has to come through `signals` first."""
+
+
+class Ticker:
+    """Moves the clocks of the owned partitions, on prefixes whose clock is the wall's. `now` is that clock, ms."""
+
+    def __init__(
+        self,
+        segmented: PartitionManager[Account],
+        routed: PartitionManager[RoutedAccount],
+        *,
+        publisher: Publisher,
+        signals: str,
+        metrics: Metrics,
+        now: Callable[[], int],
+    ) -> None:
+        self._segmented, self._routed = segmented, routed
+        self._publisher, self._signals, self._metrics, self._now = publisher, signals, metrics, now
+
+    async def run(self) -> None:
+        """Look for deadlines until cancelled."""
+        while True:
+            late: Sequence[int] = ()
+            for owned in list(self._routed):
+                if owned.next_deadline is not None and owned.next_deadline <= self._now():
+                    await self._pass_time(owned)
+            with suppress(PublishFailed):
+                late = await tick(
+                    self._segmented, publisher=self._publisher, signals=self._signals, now=self._now()
+                )
+            self._metrics.ticks.inc(len(late))
+            await asyncio.sleep(AFTER_A_TICK if late else LOOKED_AT)
+
+    async def _pass_time(self, owned: OwnedPartition[RoutedAccount]) -> None:
+        try:
+            await pass_time(owned, self._now())
+        except (PartitionLost, StoreUnavailable) as error:
+            await self._routed.retake(owned, error)

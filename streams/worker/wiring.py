@@ -1,0 +1,258 @@
+"""The composition root of a worker: which part gets what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from resegment.agents.partition import A, AccountCodec, OwnedPartition
+from resegment.agents.router import Router
+from resegment.metrics import Metrics
+from resegment.routing.account import RoutedAccount
+from resegment.routing.enrollment import EnrollmentMachine
+from resegment.routing.policy import list_files
+from resegment.segmentation.evaluation.account import Account
+from resegment.settings import Settings
+from resegment.sources.suppressions import ListFiles
+from resegment.state.redis.keys import Stage
+from resegment.state.redis.owners import OwnerStore
+from resegment.state.redis.partition import PartitionStore
+from resegment.streams.consumer.application import Application, create_app
+from resegment.streams.consumer.binding import bind
+from resegment.streams.consumer.config import ConsumerConfig
+from resegment.streams.consumer.credentials import credentials_of
+from resegment.streams.heartbeat import Heartbeat
+from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.kafka.security import KafkaSecurity
+from resegment.streams.kafka.timeouts import pace_of
+from resegment.streams.kafka.topics import Topics
+from resegment.streams.worker.definition_runtime import DefinitionRuntime
+from resegment.streams.worker.failure import Failure
+from resegment.streams.worker.input_topics import InputTopics
+from resegment.streams.worker.monitor import Gauges, Monitor
+from resegment.streams.worker.partitions import PartitionManager
+from resegment.streams.worker.policy_reloader import PolicyReloader
+from resegment.streams.worker.progress import Progress
+from resegment.streams.worker.stages import (
+    IntakeStage,
+    RouterStage,
+    RoutingEventStage,
+    SegmenterStage,
+    StageHandler,
+)
+from resegment.streams.worker.ticker import Ticker
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+AGENTS: Final = frozenset({"intake", "segmenter", "router"})
+"""What a worker runs. There is always a segmenter."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartClasses:
+    """The classes that a worker is made of. A test replaces some by subclasses that fail on purpose."""
+
+    publisher: type[KafkaPublisher] = KafkaPublisher
+    store: type[PartitionStore] = PartitionStore
+    intake: type[IntakeStage] = IntakeStage
+    segmenter: type[SegmenterStage] = SegmenterStage
+    router: type[RouterStage] = RouterStage
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a worker is made from. `agents`: which of AGENTS run. `now` is the wall clock, ms."""
+
+    settings: Settings
+    runtime: DefinitionRuntime
+    topics: Topics
+    bootstrap: str
+    redis_url: str
+    aliases: Mapping[str, str] | None
+    now: Callable[[], int]
+    agents: Collection[str] = AGENTS
+
+    @property
+    def live(self) -> bool:
+        """Return whether time is the wall's."""
+        return self.settings.clock == "wall"
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all parts share: connections, and where they count and report."""
+
+    client: Redis
+    security: KafkaSecurity
+    inputs: InputTopics
+    metrics: Metrics
+    progress: Progress
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of one running worker."""
+
+    publisher: KafkaPublisher
+    app: Application
+    segmented: PartitionManager[Account]
+    routed: PartitionManager[RoutedAccount]
+    monitor: Monitor
+    heartbeat: Heartbeat
+    reloader: PolicyReloader
+    ticker: Ticker
+
+
+def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
+    """Build all parts and bind the stages to their topics. Nothing is connected yet."""
+    settings, topics = plan.settings, plan.topics
+    publisher = classes.publisher(
+        plan.bootstrap,
+        client_id=f"{settings.prefix}-publisher",
+        idempotent=settings.kafka is not None,
+        security=shared.security.clients(),
+    )
+    app = _create_app(plan, shared)
+    segmented: PartitionManager[Account] = PartitionManager(
+        lambda number: _open(plan, shared, classes, number, "segmenter", plan.runtime.engine),
+        lambda number: app.restart(topics.signals.name, number),
+        publisher=publisher,
+        metrics=shared.metrics,
+        failure=shared.failure,
+        new_logs_are_expected=settings.kafka is None,  # an embedded broker is a new one at each start
+    )
+    router = Router(
+        EnrollmentMachine(plan.runtime.policy, live=plan.live),
+        OwnerStore(shared.client, settings.prefix),
+        publisher,
+        topics.workflow_commands.name,
+        topics.dead_letters.name,
+        plan.now if plan.live else None,
+    )
+
+    async def restart_routing(number: int) -> None:
+        await app.restart(topics.segment_changes.name, number)
+        await app.restart(topics.routing_events.name, number)
+
+    routed: PartitionManager[RoutedAccount] = PartitionManager(
+        lambda number: _open(plan, shared, classes, number, "router", router.machine),
+        restart_routing,
+        publisher=publisher,
+        metrics=shared.metrics,
+        failure=shared.failure,
+        label="router-",
+        new_logs_are_expected=settings.kafka is None,
+    )
+    for stage in _stages(plan, shared, classes, publisher, segmented, routed, router):
+        bind(
+            app,
+            stage.topics,
+            stage.on_batch,
+            name=stage.name,
+            on_fatal=shared.failure.report,
+            positions=stage.on_assigned,
+            released=stage.on_revoked,
+        )
+    heartbeat = Heartbeat(shared.client, settings.prefix)
+    gauges = Gauges(
+        shared.metrics, plan.runtime.engine, segmented, routed, client=shared.client, now=plan.now
+    )
+    return Parts(
+        publisher=publisher,
+        app=app,
+        segmented=segmented,
+        routed=routed,
+        monitor=Monitor(
+            gauges,
+            heartbeat,
+            shared.progress,
+            partition_progress=app.partition_progress,
+            stalled_after=settings.stalled_after,
+        ),
+        heartbeat=heartbeat,
+        reloader=PolicyReloader(
+            plan.runtime.policy,
+            shared.client,
+            settings.prefix,
+            publisher,
+            topics.routing_events.name,
+            ListFiles(list_files(plan.runtime.definition), settings.segments).load,
+            plan.now,
+        ),
+        ticker=Ticker(
+            segmented,
+            routed,
+            publisher=publisher,
+            signals=topics.signals.name,
+            metrics=shared.metrics,
+            now=plan.now,
+        ),
+    )
+
+
+def _create_app(plan: Plan, shared: Shared) -> Application:
+    settings, pace = plan.settings, pace_of(plan.settings)
+    return create_app(
+        settings.prefix,
+        plan.bootstrap,
+        credentials=credentials_of(shared.security),
+        config=ConsumerConfig(
+            chunk_size=settings.chunk,
+            fetch_wait=pace.fetch_wait,
+            lost=lambda *_: shared.metrics.log_gaps.inc(),
+        ),
+        session_timeout=pace.session_timeout,
+        heartbeat_interval=pace.heartbeat_interval,
+    )
+
+
+def _open(
+    plan: Plan, shared: Shared, classes: PartClasses, number: int, stage: Stage, codec: AccountCodec[A]
+) -> OwnedPartition[A]:
+    timed = shared.metrics.commit_seconds.time
+    store = classes.store(shared.client, plan.settings.prefix, number, stage=stage, timed=timed)
+    return OwnedPartition(number, store, codec, cached_accounts=plan.settings.cached_accounts)
+
+
+def _stages(
+    plan: Plan,
+    shared: Shared,
+    classes: PartClasses,
+    publisher: KafkaPublisher,
+    segmented: PartitionManager[Account],
+    routed: PartitionManager[RoutedAccount],
+    router: Router,
+) -> list[StageHandler]:
+    topics, progress = plan.topics, shared.progress
+    stages: list[StageHandler] = []
+    if "intake" in plan.agents:
+        intake = classes.intake(
+            topics,
+            clock=plan.settings.clock,
+            publisher=publisher,
+            progress=progress,
+            now=plan.now,
+            aliases=plan.aliases,
+        )
+        stages.append(intake)
+    stages.append(
+        classes.segmenter(
+            topics,
+            plan.runtime,
+            segmented,
+            inputs=shared.inputs,
+            client=shared.client,
+            publisher=publisher,
+            progress=progress,
+            failure=shared.failure,
+        )
+    )
+    if "router" in plan.agents:
+        routing = classes.router(
+            topics, router, routed, segmented=segmented, inputs=shared.inputs, progress=progress
+        )
+        stages += [routing, RoutingEventStage(topics, routing)]
+    return stages
