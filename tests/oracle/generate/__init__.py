@@ -5,11 +5,16 @@ exactly when facts happen, facts collide, and now and then miss each other by a 
 """
 
 import random
+from typing import Literal, overload
 
 from hypothesis import strategies as st
 
 from tests.oracle.naive import history
+
 from .conditions import condition, hold, traits
+from .extended_file import extended_file
+from .extended_stream import extended_events
+from .own_words import Sample, files
 from .stream import events
 from .vocabulary import Draw, Json
 
@@ -45,15 +50,41 @@ def segments_file(draw: Draw) -> dict[str, Json]:
     return {"version": 1, "traits": named, "segments": segments, "fallback": fallback, "plays": plays}
 
 
-def generate(seed: int) -> tuple[dict[str, Json], list[dict[str, Json]]]:
-    """The pair of a segments file and its events that belongs to a seed."""
+@overload
+def generate(
+    seed: int, *, extended: Literal[False] = False
+) -> tuple[dict[str, Json], list[dict[str, Json]]]: ...
+
+
+@overload
+def generate(seed: int, *, extended: Literal[True]) -> Sample: ...
+
+
+def generate(seed: int, *, extended: bool = False) -> tuple[dict[str, Json], list[dict[str, Json]]] | Sample:
+    """The pair of a segments file and its events that belongs to a seed.
+
+    With `extended` files use every construct of the language, and the files that their tests name come third.
+    """
     draw = random.Random(seed)
+    if extended:
+        return sample(draw)
     stream = events(draw)
     files = [segments_file(draw) for _ in range(draw.choice([1, 4, 4, 4]))]
     # Most files drawn at random seldom move an account, so of four the liveliest is taken.
     return max(files, key=lambda file: len(history(file, stream, None))), stream
 
 
+def sample(draw: Draw) -> Sample:
+    stream, lists = extended_events(draw), files(draw)
+    drawn = [extended_file(draw) for _ in range(draw.choice([1, 4, 4, 4]))]
+    return Sample(max(drawn, key=lambda file: len(history(file, stream, None, lists))), stream, lists)
+
+
 def pairs() -> st.SearchStrategy[tuple[dict[str, Json], list[dict[str, Json]]]]:
     """Generated pairs as a hypothesis strategy; it shrinks to a small seed, not to a small pair."""
     return st.integers(min_value=0, max_value=2**32 - 1).map(generate)
+
+
+def samples() -> st.SearchStrategy[Sample]:
+    """Generated samples of the whole language as a hypothesis strategy."""
+    return st.integers(min_value=0, max_value=2**32 - 1).map(lambda seed: generate(seed, extended=True))

@@ -1,0 +1,24 @@
+"""Small worked examples of what the language says of dates, followers, the account, open things, names, types and scores."""
+
+from .about_dates import DATES
+from .about_facts import FOLLOWERS, OPEN_THINGS, TIES
+from .about_names import ACCOUNTS, FILES, NAMES, PIECES
+from .about_values import DRAFTS, FRESHNESS, SCORES, TYPES
+from .builders import ExtendedCase
+
+EXTENDED_CASES = [
+    *DATES,
+    *FOLLOWERS,
+    *OPEN_THINGS,
+    *TIES,
+    *ACCOUNTS,
+    *FILES,
+    *NAMES,
+    *PIECES,
+    *FRESHNESS,
+    *TYPES,
+    *DRAFTS,
+    *SCORES,
+]
+
+__all__ = ["EXTENDED_CASES", "ExtendedCase"]

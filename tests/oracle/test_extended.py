@@ -1,0 +1,89 @@
+"""The evaluator on the whole language: cases worked out by hand, generated samples, and faults that both must find."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+
+from .cases import CASES
+from .cases_extended import EXTENDED_CASES, ExtendedCase
+from .faults import FAULTS, Fault
+from .generate import generate, samples
+from .generate.own_words import Sample
+from .naive import Change, history, membership, moment_of, read_facts
+from .test_naive import instants_to_probe, without_hold
+
+SEEDS = 60
+
+
+def moves(case: ExtendedCase) -> list[tuple[str, str | None, str, int]]:
+    changes = history(case.file, case.events, case.until, case.files)
+    return [(one.account, one.from_, one.to, one.effective_at) for one in changes]
+
+
+@pytest.mark.parametrize("case", EXTENDED_CASES, ids=lambda case: case.name)
+def test_the_evaluator_agrees_with_what_was_worked_out_by_hand(case: ExtendedCase) -> None:
+    assert moves(case) == case.expected
+
+
+def test_every_extended_case_has_a_name_of_its_own() -> None:
+    names = [case.name for case in [*CASES, *EXTENDED_CASES]]
+    assert sorted(name for name in names if names.count(name) > 1) == []
+
+
+def test_a_seed_always_gives_the_same_sample() -> None:
+    assert generate(7, extended=True) == generate(7, extended=True)
+    assert generate(7, extended=True) != generate(8, extended=True)
+
+
+@given(sample=samples())
+@settings(max_examples=30, deadline=None)
+def test_nothing_changes_between_the_instants_that_the_history_looks_at(sample: Sample) -> None:
+    file, events, files = without_hold(sample.file), sample.events, sample.files
+    for account in {fact.account for fact in read_facts(events)}:
+        facts = [fact for fact in read_facts(events) if fact.account == account]
+        changes = [one for one in history(file, events, None, files) if one.account == account]
+        for at in instants_to_probe(file, facts, random.Random(0)):
+            last = [change.to for change in changes if change.effective_at <= at]
+            if last:
+                assert last[-1] == membership(moment_of(file, events, account, at, files)), at
+
+
+@given(sample=samples())
+@settings(max_examples=30, deadline=None)
+def test_the_order_of_delivery_and_a_second_delivery_make_no_difference(sample: Sample) -> None:
+    kept = {(event["subject"], event["source"], event["id"]): event for event in reversed(sample.events)}
+    once = list(kept.values())
+    shuffled = random.Random(0).sample([*once, *once], k=2 * len(once))
+    assert history(sample.file, shuffled, None, sample.files) == history(
+        sample.file, once, None, sample.files
+    )
+
+
+def right_histories() -> list[tuple[Sample, list[Change]]]:
+    made = (generate(seed, extended=True) for seed in range(SEEDS))
+    return [(sample, history(*sample[:2], None, sample.files)) for sample in made]
+
+
+@pytest.fixture(scope="module")
+def right() -> list[tuple[Sample, list[Change]]]:
+    return right_histories()
+
+
+def test_generated_samples_move_accounts_often(right: list[tuple[Sample, list[Change]]]) -> None:
+    assert sum(len(changes) for _, changes in right) / len(right) > 5
+
+
+def differs(judge: Callable[[], object], expected: object) -> bool:
+    """Whether a faulty evaluator gives another answer, or none."""
+    try:
+        return judge() != expected
+    except (AssertionError, KeyError, TypeError, ValueError):
+        return True
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_case_tells_the_fault(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fault.module, fault.function, fault.wrong)
+    assert any(differs(lambda case=case: moves(case), case.expected) for case in EXTENDED_CASES)
