@@ -68,7 +68,7 @@ DATES = [
         ("out", day(10)),
     ),
     extended(
-        "a date learnt after its window never holds",
+        "a date learned after its window never holds",
         when({RENEWS: {"within_next": "2d"}}),
         [snapshot(day(0), employees=10), snapshot(day(1), known=day(5), **{RENEWS: DAY_5})],
         ("out", day(0)),
