@@ -1,4 +1,4 @@
-"""Decodes, validates and normalizes trigger events, resolves each to one account, and passes it on."""
+"""Decode, validate and normalize trigger events, resolve each to one account, and publish it to `signals`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from resegment.schemas.decoding import decode_record
 from resegment.schemas.fact import EARLIEST, LATEST, encode_fact
 
 Clock = Literal["wall", "facts"]
-"""`wall`: a fact is known from its receipt on. `facts`: from its `recordedtime` on, in the order of the topic."""
+"""When a fact counts: `wall` from its receipt, `facts` from its `recordedtime`, in the order of the topic."""
 
 
 def tick_instant(record: Record) -> int:
-    """The instant (ms) to which a tick of a replay moves the clock: its header has it, else its timestamp.
+    """Return the instant (ms) that a tick of a replay moves the clock to: that of its header, else its timestamp.
 
-    One that is absurd moves nothing: a clock that has run ahead never comes back.
+    An absurd one moves nothing, because a clock never moves back.
     """
     given = next((value for name, value in record.headers if name == TICK), b"")
     instant = int(given) if given and len(given) < 16 and given.isdigit() else record.timestamp
@@ -30,7 +30,7 @@ def tick_instant(record: Record) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What became of a batch, for metrics."""
+    """The result of a batch, for metrics."""
 
     accepted: int
     refused: Sequence[RefusedEvent]
@@ -46,10 +46,10 @@ async def ingest(
     now: Callable[[], int],
     aliases: Mapping[str, str] | None = None,
 ) -> Ingested:
-    """Publish a signal for each good event and a dead letter for each bad one, and await them all.
+    """Publish a signal for each valid event and a dead letter for each other one, and await all acks.
 
-    A trigger that comes twice gives a signal twice: the segmenter knows it by its id.
-    Raises `PublishFailed`; the batch is then tried again.
+    A trigger that arrives twice becomes two signals: the segmenter recognizes the second by its id.
+    Raises `PublishFailed`; the batch is then retried.
     """
     messages: list[Message] = []
     refused: list[RefusedEvent] = []
@@ -77,5 +77,5 @@ async def ingest(
 
 
 def _receipt(record: Record, now: Callable[[], int]) -> int:
-    """When the trigger came, by its record: the same at each delivery, unless its producer's clock is absurd."""
+    """Return when the trigger was received, by its record: the same at each delivery, unless its timestamp is absurd."""
     return record.timestamp if EARLIEST <= record.timestamp < LATEST else now()

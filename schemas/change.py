@@ -1,4 +1,4 @@
-"""A segment change, as the core decides it."""
+"""Segment changes and gate changes, as the core decides them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Cause(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """What made an account move: the ids of the events, or the instant that came with none."""
+    """Why an account moved: the ids of the events, or the deadline that passed without one."""
 
     events: tuple[str, ...] = ()
     deadline: str | None = None
@@ -20,9 +20,9 @@ class SegmentChange(
 ):
     """One move of one account; instants in ms. `from_` is None at first sight.
 
-    `supersedes` is the id of an earlier change with the same `effective_at` that this one makes void, and
-    `supersedes_to` where that one had sent the account. `active_gates` names the suppressions and territories
-    that hold, `values` has what the play's texts and the order of those that wait use.
+    `supersedes` is the id of an earlier change with the same `effective_at` that this one cancels, and
+    `supersedes_to` is the segment that it had moved the account to. `active_gates` names the suppressions and
+    territories that hold. `values` has the values that the play's texts and the waiting list's order use.
     """
 
     id: str
@@ -43,7 +43,7 @@ class SegmentChange(
 
 
 class GateChange(msgspec.Struct, frozen=True, kw_only=True):
-    """Other gates hold, and the segment stays; instants in ms.
+    """The set of active gates changed while the segment stayed the same; instants in ms.
 
     `sequence` is the number of the account's latest change.
     """
@@ -58,6 +58,6 @@ class GateChange(msgspec.Struct, frozen=True, kw_only=True):
 def identify_change(
     account: str, effective_at: int, from_: str | None, to: str, cause: Cause, version: str
 ) -> str:
-    """The same decision has the same id, always: a hash of what it is."""
+    """Return the id of a change: a hash of its content, so the same decision always has the same id."""
     parts = (account, effective_at, from_, to, cause.events, cause.deadline, version)
     return hashlib.blake2b(msgspec.json.encode(parts), digest_size=16).hexdigest()

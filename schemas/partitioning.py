@@ -1,4 +1,4 @@
-"""Which partition a key belongs to: Kafka's default (murmur2), the same in every client."""
+"""Partition a key as Kafka's default partitioner does (murmur2), which is the same in every client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the router keeps of an account (MessagePack arrays: append fields, never reorder), and what it is told."""
+"""The router's state of an account (MessagePack arrays: append fields, never reorder), and the events it reads."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ RoutingDecision = Literal[
     "enrolled",
     "rejected",
 ]
-"""What the router decided on an account: `none` before its first change."""
+"""The router's latest decision on an account: `none` before its first change."""
 
 Mode = Literal["all", "changed", "none"]
-"""Which changes are routed: all; those from one segment to another; none."""
+"""Which changes are routed: all, only those from one segment to another, or none."""
 
 
 class Enrollment(msgspec.Struct, array_like=True, frozen=True):
-    """A workflow that an account is in. `key` is the command's; times in ms.
+    """A workflow that an account is in. `key` is the command's key; times in ms.
 
-    `assignment` is the key under which an owner has room taken, None where none has. `accept_by` is when it must
-    have been acknowledged, `keys` are those of the commands that may be, `answer` is what became of that.
+    `assignment` is the key that holds the owner's room, None if no owner has room taken. `accept_by` is the
+    deadline for an acknowledgment, `keys` are the commands that may be acknowledged, and `answer` is the result.
     """
 
     key: str
@@ -54,7 +54,7 @@ _NOTHING: Final = msgspec.Raw(b"null")
 
 
 class RouteSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The route of a segment, as a change carries it."""
+    """The route of a segment, as a segment change carries it."""
 
     workflow: str
     team: str | None = None
@@ -65,7 +65,7 @@ class RouteSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class _ChangeData(msgspec.Struct, frozen=True, rename={"from_": "from", "active_gates": "standing"}):
-    """What the router reads of the data of a segment change; what was added later has defaults."""
+    """The fields that the router reads from a segment change; fields that were added later have defaults."""
 
     account: str
     sequence_number: int
@@ -93,7 +93,7 @@ class _ChangeEvent(msgspec.Struct, frozen=True):
 class RoutedChange(msgspec.Struct, frozen=True, kw_only=True):
     """A segment change as the router reads it; instants in ms.
 
-    `active_gates` is None in changes that were written before they carried the gates.
+    `active_gates` is None in changes from before changes carried the gates.
     """
 
     account: str
@@ -106,7 +106,7 @@ class RoutedChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Target(msgspec.Struct, array_like=True, frozen=True):
-    """The latest change of an account: where it is to go. `message` is the play as JSON, while it may be needed."""
+    """The latest change of an account: where it should go. `message` is the play as JSON, kept while it may be needed."""
 
     change: str
     sequence: int
@@ -121,7 +121,7 @@ class Target(msgspec.Struct, array_like=True, frozen=True):
 
 
 class PriorState(msgspec.Struct, array_like=True, frozen=True):
-    """How an account stood before the instant `at` of its latest change, for a change that makes that one void."""
+    """The account's state before its latest change (at `at`), for a change that supersedes that one."""
 
     at: int
     enrollment: Enrollment | None
@@ -131,11 +131,11 @@ class PriorState(msgspec.Struct, array_like=True, frozen=True):
 
 
 class RoutedState(msgspec.Struct, array_like=True):
-    """All that decides what an account's next commands are.
+    """Everything that decides an account's next commands.
 
-    `left` is when it left each workflow, `owners` who had it last by team. `attempt` counts the decisions on
-    the latest change beyond the first. `assignment` is the key under which it waits for its team. `admitted` says
-    that the mode let the latest change pass once, `forced` that somebody asked for it whatever the mode.
+    `left` is when it left each workflow, `owners` its last owner by team. `attempt` counts the decisions on
+    the latest change after the first. `assignment` is the key under which it waits for its team. `admitted` says
+    that the mode once allowed the latest change, `forced` that it was requested regardless of the mode.
     """
 
     target: Target | None = None
@@ -161,22 +161,22 @@ _state_decoder: Final = msgspec.msgpack.Decoder(RoutedState)
 
 
 def encode_routed(state: RoutedState) -> bytes:
-    """The bytes kept in Redis."""
+    """Return the bytes that Redis keeps."""
     return _state_encoder.encode(state)
 
 
 def decode_routed(value: bytes) -> RoutedState:
-    """Raises msgspec.DecodeError for bytes that are no state."""
+    """Decode a state. Raises msgspec.DecodeError."""
     return _state_decoder.decode(value)
 
 
-# What the router is told beside segment changes: the topic `routing-events`, keyed by account
+# What the router reads besides segment changes: the topic `routing-events`, keyed by account
 
 
 class GatesChanged(
     msgspec.Struct, frozen=True, kw_only=True, tag="standing", rename={"active_gates": "standing"}
 ):
-    """Other suppressions or territories hold, and the segment is the same; ms.
+    """The active suppressions or territories changed while the segment stayed the same; ms.
 
     `sequence` is the number of the account's latest change before that.
     """
@@ -188,7 +188,7 @@ class GatesChanged(
 
 
 class RoutedOutcome(msgspec.Struct, frozen=True, kw_only=True, tag="outcome"):
-    """An outcome that concerns an enrollment, and when (ms) it happened; `key` is the command that it answers."""
+    """An outcome about an enrollment, and when (ms) it happened. `key` is the command that it answers."""
 
     account: str
     at: int
@@ -197,7 +197,7 @@ class RoutedOutcome(msgspec.Struct, frozen=True, kw_only=True, tag="outcome"):
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True, tag="review"):
-    """The account is to be decided again: a list has changed; or, `forced`, though its change was quiet."""
+    """Decide the account again: a list changed, or (`forced`) somebody asked although the change was not routed."""
 
     account: str
     at: int
@@ -205,7 +205,7 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, tag="review"):
 
 
 class Reassign(msgspec.Struct, frozen=True, kw_only=True, tag="reassign"):
-    """The account is to go to another owner, if it is still this one's."""
+    """Give the account to another owner if it still belongs to this one."""
 
     account: str
     at: int
@@ -220,7 +220,7 @@ _change_decoder: Final = msgspec.json.Decoder(_ChangeEvent)
 
 
 def decode_change(value: bytes) -> RoutedChange:
-    """Decode a segment change. Raises ValueError (msgspec's errors are such) for anything else."""
+    """Decode a segment change. Raises ValueError (which msgspec's errors are) for anything else."""
     event = _change_decoder.decode(value)
     data = event.data
     decided_at = parse_instant(data.decided_at or data.effective_at)
@@ -253,10 +253,10 @@ _event_decoder: Final[msgspec.json.Decoder[RoutingEvent]] = msgspec.json.Decoder
 
 
 def encode_routing_event(event: RoutingEvent) -> bytes:
-    """The bytes on the topic `routing-events`."""
+    """Return the bytes of a `routing-events` record."""
     return msgspec.json.encode(event)
 
 
 def decode_routing_event(value: bytes) -> RoutingEvent:
-    """Raises msgspec.DecodeError."""
+    """Decode a `routing-events` record. Raises msgspec.DecodeError."""
     return _event_decoder.decode(value)

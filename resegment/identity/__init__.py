@@ -1,1 +1,1 @@
-"""Which account a subject belongs to."""
+"""Resolve subjects to accounts: registrable domains and aliases."""

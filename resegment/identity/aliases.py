@@ -1,4 +1,4 @@
-"""The table of alternative domains: which belong to an account that has another one of its own."""
+"""Read the table of aliases: other domains of an account."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from resegment.identity.domains import registrable_domain
 
 
 class WrongAliases(UserError):
-    """A file that is no table of aliases."""
+    """A file that is not a table of aliases."""
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(
             f"{path}: {problem}",
-            remedy='It is JSON that maps alternative domains to own ones: {"acme.io": "acme.com"}.',
+            remedy='Write a JSON object that maps each alias to the account: {"acme.io": "acme.com"}.',
         )
         self.path = path
 
 
 def load_aliases(path: Path) -> dict[str, str]:
-    """Read alternative domain by domain, each the registrable one. Raises WrongAliases."""
+    """Read the account of each alias, both as registrable domains. Raises WrongAliases."""
     try:
         table: Any = orjson.loads(path.read_bytes())
     except OSError as error:

@@ -1,7 +1,8 @@
-"""Whose event is it: from any spelling of a company's address to the one name of its account.
+"""Find the registrable domain of any spelling of a company's address.
 
 An account is a registrable domain by the Public Suffix List that is pinned beside this module (private section
-included), so `https://www.Acme.com/x`, `careers.acme.com` and `jo@acme.com` are all `acme.com`. Nothing is looked up.
+included), so `https://www.Acme.com/x`, `careers.acme.com` and `jo@acme.com` are all `acme.com`. There are no DNS
+lookups.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _NUMERIC = re.compile(r"\d+|0x[0-9a-f]*")
 
 
 class SharedHost(RefusedEvent):
-    """The subject is a page on a host that many companies share, so it names no company. `host` is that host."""
+    """The subject is on a host that many companies share, so it names no company. `host` is that host."""
 
     def __init__(self, host: str) -> None:
         super().__init__(
@@ -43,10 +44,10 @@ class SharedHost(RefusedEvent):
 def registrable_domain(subject: str) -> str:
     """Return the account that a subject means: its registrable domain, lower-case, in ASCII (IDNA) form.
 
-    `subject` is a domain, host, URL or e-mail address in any spelling. Applied to its own result it changes nothing.
+    `subject` is a domain, host, URL or email address in any spelling. The result is its own registrable domain.
 
-    Raises `RefusedEvent` (reason `not-a-company`, field `subject`) for what is no domain name, for IP addresses,
-    single labels and public suffixes, and its subclass `SharedHost` for hosts that many companies share.
+    Raises `RefusedEvent` (reason `not-a-company`, field `subject`) for texts that are not domain names, IP
+    addresses, single labels and public suffixes, and its subclass `SharedHost` for hosts that many companies share.
     """
     if len(subject) > LONGEST_SUBJECT:
         raise _refusal(subject, f"it is longer than {LONGEST_SUBJECT} characters")
@@ -63,13 +64,13 @@ def _resolve(subject: str) -> str:
     if "." not in host:
         raise _refusal(subject, "it is a single label" if host else "it has no host")
     if not _HOST.fullmatch(host):
-        raise _refusal(subject, "its host has characters that no domain name has")
+        raise _refusal(subject, "its host has characters that are not allowed in a domain name")
     _refuse_shared(host)
     domain: str | None = _suffixes().privatesuffix(host)
     if domain is None:
         raise _refusal(subject, "it is a public suffix, under which companies register their names")
     if not _DOMAIN.fullmatch(domain):
-        raise _refusal(subject, "its domain has characters that no registered name has")
+        raise _refusal(subject, "its domain has characters that are not allowed in a registered name")
     return domain
 
 
@@ -85,7 +86,7 @@ def _host(subject: str) -> str:
     try:
         return idna.encode(host, uts46=True).decode("ascii").removesuffix(".").lower()
     except (idna.IDNAError, UnicodeError) as error:
-        raise _refusal(subject, f"its host is no international domain name ({error})") from error
+        raise _refusal(subject, f"its host is not a valid international domain name ({error})") from error
 
 
 def _refuse_shared(host: str) -> None:

@@ -1,1 +1,1 @@
-"""Adapters of providers: each turns one provider's rows into trigger events of the contract."""
+"""Read inputs from disk: event files, providers' data, segments files and suppression lists."""

@@ -1,4 +1,4 @@
-"""Segments files from disk: one YAML file, or a folder of them that are merged."""
+"""Read segments files from disk: one YAML file, or a folder of files to merge."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SUFFIXES = frozenset({".yaml", ".yml"})
 
 
 class NoSegmentsFile(UserError):
-    """A path that holds no segments file that could be read."""
+    """A path without a readable segments file."""
 
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(f"{path}: {problem}", remedy="Give a segments file, or a folder with *.yaml files.")
@@ -19,7 +19,7 @@ class NoSegmentsFile(UserError):
 
 
 def read_segments_files(path: str) -> list[tuple[str, bytes]]:
-    """The name and content of each file, a folder's in the order of their names. Raises NoSegmentsFile."""
+    """Return the name and content of each file, a folder's in the order of their names. Raises NoSegmentsFile."""
     place = Path(path)
     try:
         if place.is_dir():
@@ -34,5 +34,5 @@ def read_segments_files(path: str) -> list[tuple[str, bytes]]:
 
 
 def load_definition(path: str) -> Definition:
-    """The definition of a file or folder. Raises NoSegmentsFile, and InvalidSegments with every error in it."""
+    """Read the definition from a file or folder. Raises NoSegmentsFile, or InvalidSegments with every error."""
     return read_definition(read_segments_files(path))

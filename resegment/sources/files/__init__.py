@@ -1,1 +1,1 @@
-"""Events from JSON lines, CSV and Parquet files."""
+"""Read events from JSON lines, CSV and Parquet files."""

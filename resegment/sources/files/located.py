@@ -1,4 +1,4 @@
-"""One event of a file, and what can be wrong with a file."""
+"""An event with its place in a file, and the errors of files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from resegment.errors import RefusedEvent, UserError
 
 
 class WrongFile(UserError):
-    """A file of events that cannot be used: `file` says which, `line` where, if it is known."""
+    """A file of events that cannot be used. `line` is the place in `file`, if it is known."""
 
     def __init__(
         self, file: str, problem: str, *, line: int | None = None, remedy: str | None = None
@@ -20,16 +20,16 @@ class WrongFile(UserError):
 
 
 class MissingFile(WrongFile):
-    """A path at which there is nothing."""
+    """A path where nothing exists."""
 
     def __init__(self, file: str) -> None:
         super().__init__(file, "there is no such file or folder", remedy="Check the path.")
 
 
 class Located(msgspec.Struct, frozen=True, gc=False):
-    """One event as JSON, not yet judged, and where it stands.
+    """One event as JSON, not yet validated, and its place.
 
-    `line` counts from 1: lines of text, rows of a table. `refused` says why a row is no event at all.
+    `line` counts lines of text or rows of a table, from 1. `refused` says why a row is not an event.
     """
 
     file: str

@@ -1,4 +1,4 @@
-"""Events from files: which reader a file takes, and where each of its events stands."""
+"""Choose the reader for a file or folder of events, and read the events with their places."""
 
 from __future__ import annotations
 
@@ -33,27 +33,27 @@ SUFFIXES: Final = {
     ".csv": "csv",
     ".parquet": "parquet",
 }
-"""The format that a file's suffix means; JSON lines and CSV may end in `.gz` too."""
+"""The format of each file suffix. JSON lines and CSV may also end in `.gz`."""
 
 MAX_EXAMPLES: Final = 10
-"""How many refused events are kept to be shown."""
+"""How many refused events are kept as examples."""
 
 _BUFFER: Final = 1 << 20
 _BOM: Final = b"\xef\xbb\xbf"
 
 Watch = Callable[[BinaryIO, int], BinaryIO]
-"""Given a file that was opened and its size in bytes, returns one to read from instead: a progress bar's way in."""
+"""Wraps an open file of a given size in bytes, so that a progress bar can follow the reading."""
 
 
 class UnknownFormat(WrongFile):
-    """A file whose format neither its suffix nor the user tells."""
+    """A file whose format is unknown: not by its suffix, and not given."""
 
     def __init__(self, file: str) -> None:
         known = ", ".join(SUFFIXES)
         super().__init__(
             file,
-            "its suffix names no format of events",
-            remedy=f"Rename it to one of {known} (the first four may end in .gz), or say --format.",
+            "the suffix is not a known format of events",
+            remedy=f"Rename it to end in one of {known} (the first four also with .gz), or use --format.",
         )
 
 
@@ -73,31 +73,30 @@ class Refused(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Refusals:
-    """What was refused: counts by reason, and the first few as examples."""
+    """The refused events: counts by reason, and the first few as examples."""
 
     counts: Counter[str] = field(default_factory=Counter)
     examples: list[Refused] = field(default_factory=list)
 
     @property
     def total(self) -> int:
-        """How many events were refused."""
+        """The number of refused events."""
         return self.counts.total()
 
     def add(self, one: Refused) -> None:
-        """Count one event that was refused."""
+        """Count one refused event."""
         self.counts[one.reason] += 1
         if len(self.examples) < MAX_EXAMPLES:
             self.examples.append(one)
 
 
 def read_events(path: str, form: str | None = None, watch: Watch | None = None) -> Iterator[Located]:
-    """The events of a file, of a folder's files, or of standard input (`-`, JSON lines).
+    """Read the events of a file, of all files in a folder, or of standard input (`-`, JSON lines).
 
-    `form` is `jsonl`, `csv`, `parquet` or `yc` (a folder of the Y Combinator directory); without it a file's
-    suffix tells, and a folder's contents.
+    `form` is `jsonl`, `csv`, `parquet` or `yc` (a folder of the Y Combinator directory). By default it is found
+    from the file's suffix or the folder's contents.
 
-    Raises WrongFile: at once for a path that cannot be read or has no known format, while reading for a file that
-    is broken.
+    Raises WrongFile: at once for an unreadable path or an unknown format, and while reading for a broken file.
     """
     if path == STDIN:
         return _read_text(path, form or "jsonl", watch)
@@ -105,14 +104,14 @@ def read_events(path: str, form: str | None = None, watch: Watch | None = None) 
     if not place.exists():
         raise MissingFile(path)
     if not os.access(place, os.R_OK):
-        raise WrongFile(path, "may not be read", remedy="Check its permissions.")
+        raise WrongFile(path, "permission denied", remedy="Check the permissions.")
     if place.is_dir():
         return _read_folder(place, form, watch)
     return _read_file(path, form or _format_of(path), watch)
 
 
 def decode_events(events: Iterable[Located], refusals: Refusals) -> Iterator[Fact]:
-    """The facts that the events state; those that break the contract are added to `refusals`."""
+    """Yield the facts of the events, and add events that break the contract to `refusals`."""
     for event in events:
         try:
             if event.refused is not None:
@@ -138,8 +137,8 @@ def _read_folder(folder: Path, form: str | None, watch: Watch | None) -> Iterato
         if len(snapshots) != 1 or len(changes) != 1:
             raise WrongFile(
                 str(folder),
-                "is no folder of the Y Combinator directory",
-                remedy="It holds one snapshot-*.jsonl.gz and one changes-*.jsonl.gz; see examples/yc.",
+                "not a folder of the Y Combinator directory",
+                remedy="Give a folder with one snapshot-*.jsonl.gz and one changes-*.jsonl.gz, like examples/yc.",
             )
         return _read_yc(snapshots[0], changes[0])
     files: list[tuple[str, str]] = []
@@ -150,14 +149,16 @@ def _read_folder(folder: Path, form: str | None, watch: Watch | None) -> Iterato
             continue
     if not files:
         raise WrongFile(
-            str(folder), "no file in the folder holds events", remedy=f"Put {', '.join(SUFFIXES)} there."
+            str(folder),
+            "no file in the folder has events",
+            remedy=f"Put files with {', '.join(SUFFIXES)} there.",
         )
     return (event for name, known in files for event in _read_file(name, known, watch))
 
 
 def _read_file(path: str, form: str, watch: Watch | None) -> Iterator[Located]:
     if form == "yc":
-        raise WrongFile(path, "the format yc is one of a folder", remedy="Give the folder, like examples/yc.")
+        raise WrongFile(path, "the format yc needs a folder", remedy="Give the folder, like examples/yc.")
     if form == "parquet":
         return read_parquet(path)
     return _read_text(path, form, watch)
@@ -175,7 +176,7 @@ def _read_text(path: str, form: str, watch: Watch | None) -> Iterator[Located]:
 
 @contextmanager
 def _open(path: str, watch: Watch | None) -> Iterator[BinaryIO]:
-    """The file's bytes, unpacked; what goes wrong while they are read comes out as WrongFile."""
+    """Open a file for its unpacked bytes. Errors while reading are raised as WrongFile."""
     try:
         if path == STDIN:
             yield sys.stdin.buffer
@@ -184,7 +185,7 @@ def _open(path: str, watch: Watch | None) -> Iterator[BinaryIO]:
             raw: BinaryIO = file if watch is None else watch(file, Path(path).stat().st_size)
             packed = path.lower().endswith(".gz")
             if packed or watch is not None:
-                # What gzip and progress bars return goes from line to line in Python; a buffer around it does not.
+                # Gzip files and progress bars iterate lines in Python; a buffered reader around them does it in C.
                 stream = gzip.GzipFile(fileobj=raw) if packed else raw
                 raw = io.BufferedReader(cast("io.RawIOBase", stream), _BUFFER)
             yield raw
@@ -202,9 +203,9 @@ def _read_lines(path: str, lines: Iterable[bytes]) -> Iterator[Located]:
             if line.lstrip()[:1] == b"[":
                 raise WrongFile(
                     path,
-                    "a list of events, where one event a line is expected",
+                    "the file is a JSON list of events; one event per line is expected",
                     line=1,
-                    remedy="Try jq -c '.[]'.",
+                    remedy="Convert it with: jq -c '.[]'",
                 )
         value = line.strip()
         if value:

@@ -1,7 +1,7 @@
-"""Events from tables: a row is an event, its columns CloudEvents attributes and the fields of `data`.
+"""Read events from tables: a row is an event, a column a CloudEvents attribute or a field of `data`.
 
-A field of the data is a column `data.NAME`; a column `data` holds the whole as JSON, or in Parquet as a struct. An empty
-cell is a field that is absent. `specversion` may be left out.
+A field of the data is a column `data.NAME`. A column `data` holds all data as JSON, or in Parquet as a struct. An
+empty cell means that the field is absent. `specversion` may be left out.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _OPTIONS: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_K
 
 
 def read_csv(path: str, lines: BinaryIO) -> Iterator[Located]:
-    """The events of a CSV file with a header. Cells take the types of the contract.
+    """Read the events of a CSV file with a header. Cells get the types of the contract.
 
-    A list is given as JSON or separated by `;`. In a field that the contract does not list, what reads as a JSON number,
-    `true` or `false` is one.
+    A list is given as JSON or separated by `;`. In a field that the contract does not list, a JSON number, `true`
+    and `false` are read as such.
 
-    Raises WrongFile where the text is no CSV in UTF-8 or the header lacks a column that an event needs.
+    Raises WrongFile if the file is not CSV in UTF-8 or the header lacks a column that an event needs.
     """
     rows = csv.reader(io.TextIOWrapper(lines, encoding="utf-8-sig", newline=""), strict=True)
     try:
@@ -47,15 +47,15 @@ def read_csv(path: str, lines: BinaryIO) -> Iterator[Located]:
                 yield _csv_event(path, before + 1, header, row)
             before = rows.line_num
     except csv.Error as error:
-        raise WrongFile(path, f"no CSV: {error}", line=rows.line_num) from error
+        raise WrongFile(path, f"not CSV: {error}", line=rows.line_num) from error
     except UnicodeDecodeError as error:
         raise WrongFile(path, "not UTF-8", line=rows.line_num + 1, remedy="Save it as UTF-8.") from error
 
 
 def read_parquet(path: str) -> Iterator[Located]:
-    """The events of a Parquet file; times may be text or timestamps (UTC where no zone is given).
+    """Read the events of a Parquet file. Times may be text or timestamps (UTC if no zone is given).
 
-    Raises WrongFile where it is no Parquet or lacks a column that an event needs.
+    Raises WrongFile if it is not Parquet or lacks a column that an event needs.
     """
     import polars as pl  # noqa: PLC0415  # heavy, and seldom needed
 
@@ -63,7 +63,7 @@ def read_parquet(path: str) -> Iterator[Located]:
         table = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         problem = str(error).splitlines()[0]
-        raise WrongFile(path, f"no Parquet: {problem}") from error
+        raise WrongFile(path, f"not Parquet: {problem}") from error
     _check_header(path, table.columns)
     for number, row in enumerate(table.iter_rows(named=True), 1):
         event = _nest({name: value for name, value in row.items() if value is not None})
@@ -110,7 +110,7 @@ def _types(event_type: str) -> Mapping[str, str]:
 
 
 def _value(cell: str, kind: str) -> Any:
-    """The cell as the contract's type; as text where it does not read as one, which is refused later."""
+    """Return the cell as the contract's type, or as text if it does not fit, which is refused later."""
     if kind in ("number", "custom") and _WHOLE.fullmatch(cell):
         return int(cell)
     if kind in ("number", "custom") and _NUMBER.fullmatch(cell):
@@ -134,7 +134,7 @@ def _parsed(cell: str) -> Any:
 
 
 def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """The event of a row without empty cells."""
+    """Return the event of a row without its empty cells."""
     event: dict[str, Any] = {"specversion": "1.0"}
     fields: dict[str, Any] = {}
     for name, value in flat.items():
@@ -146,7 +146,7 @@ def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
             event[name] = value
     data = event.get("data")
     if isinstance(data, dict):
-        # A struct has the fields of all its rows; what this row lacks is null there.
+        # A struct has the fields of all rows: fields that this row lacks are null.
         whole = data if isinstance(flat["data"], str) else {k: v for k, v in data.items() if v is not None}
         event["data"] = {**whole, **fields}
     elif data is None and fields:

@@ -1,1 +1,1 @@
-"""Adapters of data providers: one provider's rows become trigger events."""
+"""Adapters for data providers: each turns one provider's rows into trigger events."""

@@ -1,17 +1,18 @@
-"""The public directory of Y Combinator companies: one snapshot and the changes observed since, as trigger events.
+"""Turn the public directory of Y Combinator companies (a snapshot and later changes) into trigger events.
 
-What the adapter makes of the directory:
+How the adapter reads the directory:
 
-- The directory is looked at now and then; a change shows on the day of the next look. That day is the fact's `time`
-  and its `recordedtime` alike: an upper bound, so a replay never knows a thing before it was seen. When the look
-  before was is kept in the data as `observed_since`. Dates are whole days and stand for their first instant in UTC.
-- An account is what the directory says of the company that holds its domain. Each fact carries only what differs from
-  what was said before, so a directory that words the same thing anew says nothing.
-- The directory says that a company hires, not for what: a turn of that flag is a hiring fact with the function
-  `unspecified` and no title. A company that hires when first seen has the attribute `hiring`, and opened nothing.
+- The directory is observed from time to time, so a change shows on the day of the next observation. That day is both
+  `time` and `recordedtime` of the fact: an upper bound, so a replay never knows a fact before it was seen. The day of
+  the previous observation is in the data as `observed_since`. A day means its first instant in UTC.
+- An account has the attributes of the company that holds its domain. Each fact has only the attributes that changed,
+  so a different wording for the same value makes no event.
+- The directory says that a company hires, but not for which job: a change of that flag is a hiring fact with the
+  function `unspecified` and no title. A company that hires when first seen has the attribute `hiring`, but no
+  opening.
 - A domain belongs to the first company that claims it, until that company leaves it. A company whose new website is
-  no domain of its own (blank, on a shared host, another company's) keeps its last domain. One that moves leaves
-  `status: moved` and `moved_to` behind; one that is dropped from the directory leaves `status: delisted`.
+  not its own domain (blank, on a shared host, another company's) keeps its last domain. A company that moves leaves
+  `status: moved` and `moved_to` behind. A company that is dropped from the directory leaves `status: delisted`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ NoAccount = Literal["without_website", "unusable_website", "shared_host", "share
 SOURCE: Final = "/yc/directory"
 SNAPSHOT_DAY: Final = "2021-12-02"
 
-# The directory renamed these in one day, for thousands of companies; the others only need their spelling settled.
+# The directory renamed these in one day for thousands of companies. The others only need one spelling.
 _INDUSTRIES: Final = {
     "B2B": "b2b_software",
     "B2B Software and Services": "b2b_software",
@@ -61,7 +62,7 @@ _MAY_BE_ABSENT: Final = frozenset({"stage"})
 
 
 class MalformedRow(UserError):
-    """A row that is not of the directory's shape: `file` is snapshot or changes, `row` counts from 1."""
+    """A row that does not have the directory's fields. `file` is snapshot or changes, `row` counts from 1."""
 
     def __init__(self, file: str, row: int, field: str, problem: str) -> None:
         super().__init__(
@@ -75,10 +76,10 @@ class MalformedRow(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What became of the directory.
+    """What the adapter made of the directory.
 
-    Every company of it either `placed` (it had an account at some time) or is counted under the reason why it never
-    had one; every event is either firmographic or hiring.
+    Every company is either `placed` (it had an account at some time) or counted under the reason why it never had
+    one. Every event is either firmographic or hiring.
     """
 
     companies: int
@@ -89,11 +90,11 @@ class Counts:
     shared_with_another: int
     accounts: int
     moved: int
-    """Times that a company took another domain."""
+    """How often a company moved to another domain."""
     kept_domain: int
-    """Times that a company's new website was no domain of its own, so that it kept the last one."""
+    """How often a company kept its last domain because its new website was not its own domain."""
     relabelled: int
-    """Changes of an industry's or subindustry's wording that change nothing."""
+    """Changes of wording of an industry or subindustry that mean the same."""
     events: int
     firmographic: int
     hiring: int
@@ -104,7 +105,7 @@ class _Observation(NamedTuple):
     company: int
     since: str | None
     fields: Row | None
-    """What the row says of the company; None: it is no longer in the directory."""
+    """The fields of the company in this row; None if it left the directory."""
     whole: bool
 
 
@@ -114,7 +115,7 @@ class _Site(NamedTuple):
 
 
 def read(snapshot: Iterable[Row], changes: Iterable[Row]) -> Generator[Event, None, Counts]:
-    """Yield the events in the order in which they became known; the generator's return value is the counts.
+    """Yield the events in the order in which they became known, and return the counts.
 
     `changes` are in the order of their days. Raises `MalformedRow`.
     """
@@ -127,7 +128,7 @@ def read(snapshot: Iterable[Row], changes: Iterable[Row]) -> Generator[Event, No
 
 
 def read_files(snapshot: Path, changes: Path) -> tuple[list[Event], Counts]:
-    """Read both gzipped JSON-lines files whole. Raises `MalformedRow`; OSError where a file cannot be read."""
+    """Read both gzipped JSON-lines files. Raises `MalformedRow`, or OSError if a file cannot be read."""
     reading = read(_lines("snapshot", snapshot), _lines("changes", changes))
     events: list[Event] = []
     while True:
@@ -139,7 +140,7 @@ def read_files(snapshot: Path, changes: Path) -> tuple[list[Event], Counts]:
 
 
 class _Directory:
-    """What the directory has said so far: of companies, and through them of accounts."""
+    """The state of the directory so far: its companies and their accounts."""
 
     def __init__(self) -> None:
         self._companies: dict[int, dict[str, Any]] = {}
@@ -152,7 +153,7 @@ class _Directory:
         self._tally: Counter[str] = Counter()
 
     def observe(self, day: str, observations: list[_Observation]) -> Iterator[Event]:
-        """Take in one look at the directory as a whole, so that an account has one snapshot a day."""
+        """Process all observations of one day together, so that an account has one snapshot a day."""
         since = {seen.company: seen.since for seen in observations}
         hired = {
             company: self._companies[company]["isHiring"] for company in since if company in self._companies
@@ -212,7 +213,7 @@ class _Directory:
         self._companies[seen.company] = after
 
     def _settle(self, companies: Iterable[int]) -> list[tuple[_Site, int, dict[str, Any]]]:
-        """Decide who holds which domain; return the sites that were left, by whom, and what to say there."""
+        """Decide which company holds which domain. Return each site that was left, its company, and the notice there."""
         left: list[tuple[_Site, int, dict[str, Any]]] = []
         waiting: dict[int, _Site] = {}
         for company in companies:
@@ -227,7 +228,7 @@ class _Directory:
                 waiting[company] = wanted
             else:
                 self._refuse(company, wanted)
-        # Whoever moves out frees a domain for the next one: go round until nobody can move.
+        # A company that moves out frees its domain for another one: repeat until no company can move.
         moved = True
         while moved:
             moved = False
@@ -318,7 +319,7 @@ def _industry(row: Row) -> str:
 
 
 def _subindustry(row: Row) -> str | None:
-    """`B2B -> Marketing` is `marketing`; the industry alone says nothing more."""
+    """Return the subindustry: `B2B -> Marketing` is `marketing`, the industry alone is none."""
     return normalize_term((row["subindustry"] or "").partition("->")[2]) or None
 
 
@@ -339,7 +340,7 @@ def _day(number: int, row: Row, field: str) -> str:
     try:
         return date.fromisoformat(value or "").isoformat()
     except (TypeError, ValueError) as error:
-        raise MalformedRow("changes", number, field, f"{value!r} is no date like 2022-04-02") from error
+        raise MalformedRow("changes", number, field, f"{value!r} is not a date like 2022-04-02") from error
 
 
 def _observation(number: int, row: Row) -> _Observation:
@@ -378,7 +379,7 @@ def _whole_company(file: str, number: int, row: Row, since: str | None) -> _Obse
 def _id(file: str, number: int, row: Row) -> int:
     value = row.get("id")
     if type(value) is not int:
-        raise MalformedRow(file, number, "id", f"{value!r} is no whole number")
+        raise MalformedRow(file, number, "id", f"{value!r} is not a whole number")
     return value
 
 

@@ -30,7 +30,8 @@ READ_FOLDERS = (
     "resegment/embedded",
     "resegment/identity",
     "resegment/state/redis",
-    "resegment/sources/files",
+    "resegment/sources",
+    "schemas",
     "benchmarks/servers",
     "streams/recovery",
 )

@@ -199,10 +199,10 @@ def test_a_table_without_a_column_that_events_need_is_told_at_its_header(tmp_pat
     [
         ("a.jsonl.gz", b"this is not gzip", "broken|cannot be read"),
         ("a.jsonl.gz", gzip.compress(lines(event()) * 9)[:-12], "broken gzip"),
-        ("a.json", b'[\n{"id": 1}\n]\n', "a list of events"),
-        ("a.parquet", b"this is not parquet", "no Parquet"),
+        ("a.json", b'[\n{"id": 1}\n]\n', "a JSON list of events"),
+        ("a.parquet", b"this is not parquet", "not Parquet"),
         ("a.csv", b"id,source,type,subject,time\n\xff\xfe,1\n", "not UTF-8"),
-        ("a.csv", b'id,source,type,subject,time\n"open', "no CSV"),
+        ("a.csv", b'id,source,type,subject,time\n"open', "not CSV"),
         ("a.csv", b"id,id,source,type,subject,time\n", "two columns id"),
         ("a.csv", b"", "no column"),
     ],
@@ -226,7 +226,7 @@ def test_a_path_that_cannot_be_used_is_told_before_anything_is_read(tmp_path: Pa
     (tmp_path / "empty").mkdir()
     with pytest.raises(WrongFile, match="no file in the folder"):
         read_events(str(tmp_path / "empty"))
-    with pytest.raises(WrongFile, match="one of a folder"):
+    with pytest.raises(WrongFile, match="needs a folder"):
         read_events(str(write(tmp_path / "a.jsonl", b"")), "yc")
 
 
