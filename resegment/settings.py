@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from resegment.errors import ResegmentError
+from resegment.localization import DEFAULT
 from resegment.schemas.times import parse_duration
 
 ENV_PREFIX: Final = "RESEGMENT_"
@@ -30,10 +31,18 @@ Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
 """A whole number with s, m, h, d or w."""
 
 
-class Settings(BaseSettings):
-    """The settings: each is an environment variable (`RESEGMENT_<NAME>`), and some are options too."""
+class ReaderSettings(BaseSettings):
+    """The settings of what people read, which commands need before they know anything else."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
+
+    locale: str = Field(
+        DEFAULT, description="How dates and money are written for people, like en_US, en_GB or de_DE"
+    )
+
+
+class Settings(ReaderSettings):
+    """The settings: each is an environment variable (`RESEGMENT_<NAME>`), and some are options too."""
 
     kafka: str | None = Field(
         None, description="Kafka brokers, host:port[,host:port]. Without it, `up` starts an embedded broker"

@@ -75,3 +75,17 @@ def format_duration(ms: int) -> str:
         if ms % _UNITS[unit] == 0:
             return f"{ms // _UNITS[unit]}{unit}"
     return f"{ms}ms"
+
+
+def spell_duration(ms: int) -> str:
+    """Return an exact duration in words, `90 days`; as `format_duration` does if it is no whole number of days."""
+    days, rest = divmod(ms, _UNITS["d"])
+    return format_duration(ms) if rest or not days else f"{days} day{'' if days == 1 else 's'}"
+
+
+def spell_length(ms: int) -> str:
+    """Return about how long something takes, in the largest unit that fits twice: `42 s`, `3 min`, `5 h`, `12 d`."""
+    for unit, name in ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min")):
+        if ms >= 2 * unit:
+            return f"{ms // unit:,} {name}"
+    return f"{ms // 1000} s"

@@ -7,6 +7,7 @@ functions, so that `resegment --help` answers at once.
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -59,6 +60,7 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command that the arguments name."""
         try:
+            _use_locale()
             return super().invoke(ctx)
         except ResegmentError as error:
             from resegment.console.terminal import print_error
@@ -87,6 +89,17 @@ def build() -> typer.Typer:
 def main() -> None:
     """Run the command line; the script `resegment` calls this."""
     build()()
+
+
+def _use_locale() -> None:
+    """Write dates and money as the reader's locale does. Raises UnknownLocale."""
+    if not any(name.upper() == "RESEGMENT_LOCALE" for name in os.environ):
+        return
+    from resegment.console.dates import use_locale
+    from resegment.localization import read_locale
+    from resegment.settings import ReaderSettings
+
+    use_locale(read_locale(ReaderSettings().locale))
 
 
 def _show_version(wanted: bool) -> None:

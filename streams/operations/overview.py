@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from resegment.routing.describe import advise
-from resegment.schemas.times import format_instant
+from resegment.schemas.times import format_instant, spell_length
 from resegment.state.redis.reader import PartitionLook, PrefixReader, add_sizes
 from resegment.streams.heartbeat import read_workers
 from resegment.streams.operations.dead_letters import DeadLetterCount
@@ -163,14 +163,6 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
         "routing": describe_routing_look(overview.routing),
         "dead_letters": {"reasons": dict(overview.letters.reasons), "older": overview.letters.older},
     }
-
-
-def spell_length(ms: int) -> str:
-    """A length for people, in the greatest unit of which it holds two: `42 s`, `3 min`, `5 h`, `12 d`."""
-    for unit, name in ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min")):
-        if ms >= 2 * unit:
-            return f"{ms // unit:,} {name}"
-    return f"{ms // 1000} s"
 
 
 def _worker(name: str, entry: Mapping[str, Any], now: float) -> WorkerLook:

@@ -23,9 +23,9 @@ class UnknownAccount(ResegmentError):
     """Nothing is known about the account at that time."""
 
     def __init__(self, account: str, at: int, remedy: str) -> None:
-        from resegment.schemas.times import format_instant
+        from resegment.console.dates import spell_instant
 
-        super().__init__(f"nothing is known about {account} at {format_instant(at)}", remedy=remedy)
+        super().__init__(f"nothing is known about {account} on {spell_instant(at)}", remedy=remedy)
         self.account = account
         self.at = at
 

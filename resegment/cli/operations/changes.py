@@ -186,10 +186,7 @@ def _writer(*, as_json: bool) -> Write:
 
     def write(changes: Iterable[dict[str, Any]]) -> None:
         for change in changes:
-            line = render(change, void=change["void"])
-            if console.is_terminal:
-                console.print(line, no_wrap=True, overflow="ellipsis")
-            else:
-                console.print(line, soft_wrap=True)
+            width = console.width if console.is_terminal else None
+            console.print(render(change, void=change["void"], width=width), soft_wrap=width is None)
 
     return write

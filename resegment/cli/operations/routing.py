@@ -171,6 +171,7 @@ def enroll(
     Suppressions, holdouts, cooldowns and team limits apply to them as to all others.
     """
     from resegment.cli.operations.session import read_account, run_in_session
+    from resegment.console.dates import spell_dates
     from resegment.console.terminal import print_note, write_json
     from resegment.routing.describe import words_of
 
@@ -192,7 +193,7 @@ def enroll(
             print_note(_tell_none(rows, "quiet"))
         for name, state in rows if wanted else ():
             if not _is_quiet(state, segment):
-                print_note(f"{name} was not left out: {words_of(state)}")
+                print_note(f"{name} was not left out: {spell_dates(words_of(state))}")
         return _tell_missing(wanted, rows)
 
     if not run_in_session(run, servers):

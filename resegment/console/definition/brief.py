@@ -9,8 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from resegment.console.dates import spell_dates
 from resegment.segmentation.inspection.briefs import Brief, Cadence, Contact
-from resegment.segmentation.plays.phrases import spell_day
 
 
 def render(brief: Brief) -> Group:
@@ -23,7 +23,7 @@ def _parts(brief: Brief) -> Iterator[RenderableType]:
     if brief.name:
         title.append(f"  {brief.name}", style="default")
     yield title
-    yield Text(f"in {brief.segment} since {spell_day(brief.since)}", style="dim")
+    yield Text(f"in {brief.segment} since {spell_dates(brief.since[:10])}", style="dim")
     if brief.suppressed_by:
         yield Text("Do not contact: suppressed by ", style="bold red").append(", ".join(brief.suppressed_by))
     yield Text()
@@ -88,7 +88,7 @@ def _facts(brief: Brief) -> Table:
         "workflow": brief.workflow,
         "team": brief.team,
         "qualification": brief.qualification,
-        "next": brief.next.text if brief.next is not None else "no change is due",
+        "next": spell_dates(brief.next.text) if brief.next is not None else "no change is due",
     }
     for name, value in rows.items():
         if value:

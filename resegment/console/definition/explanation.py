@@ -7,6 +7,7 @@ from typing import Any, Final
 from rich.text import Text
 from rich.tree import Tree
 
+from resegment.console.dates import spell_dates
 from resegment.segmentation.inspection.explain import Explanation, Miss, Node, Standing, show_value
 
 _SIGNS: Final = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
@@ -16,12 +17,14 @@ _SHOWN: Final = 3
 
 def render(explanation: Explanation, routing: str | None = None) -> Tree:
     """Render the explanation and the routing of the account. Signs say the same as the colors."""
-    tree = Tree(Text(explanation.account, style="bold").append(f" at {explanation.at}", style="dim"))
+    tree = Tree(
+        Text(explanation.account, style="bold").append(f" at {spell_dates(explanation.at)}", style="dim")
+    )
     for standing in explanation.segments:
         if standing.role == "current":
-            _add_current(tree.add(_sign(True, explanation.summary, style="bold")), standing)
+            _add_current(tree.add(_sign(True, spell_dates(explanation.summary), style="bold")), standing)
     if not any(standing.role == "current" for standing in explanation.segments):
-        tree.add(_sign(None, explanation.summary, style="bold"))
+        tree.add(_sign(None, spell_dates(explanation.summary), style="bold"))
     higher = [one for one in explanation.segments if one.role == "higher"]
     if higher:
         above = tree.add(Text("above it", style="dim"))
@@ -33,15 +36,15 @@ def render(explanation: Explanation, routing: str | None = None) -> Tree:
             .append(", ".join(explanation.also_qualified))
             .append(", below")
         )
-    tree.add(Text("next: ", style="dim").append(explanation.outlook))
+    tree.add(Text("next: ", style="dim").append(spell_dates(explanation.outlook)))
     if routing is not None:
-        tree.add(Text("routing: ", style="dim").append(routing, style="not dim"))
+        tree.add(Text("routing: ", style="dim").append(spell_dates(routing), style="not dim"))
     return tree
 
 
 def _add_current(branch: Tree, standing: Standing) -> None:
     for held in standing.holds:
-        branch.add(_line("⏸", "cyan", held.text))
+        branch.add(_line("⏸", "cyan", spell_dates(held.text)))
     if standing.condition is not None:
         _add(branch, standing.condition)
     if standing.exit_when is not None:
@@ -51,13 +54,13 @@ def _add_current(branch: Tree, standing: Standing) -> None:
 def _add_higher(above: Tree, standing: Standing) -> None:
     branch = above.add(_sign(standing.value, standing.name))
     for miss in standing.misses:
-        branch.add(_sign(miss.value if miss.must else True, _tell(miss)))
+        branch.add(_sign(None if miss.value is None else False, _tell(miss)))
     for held in standing.holds:
-        branch.add(_line("⏸", "cyan", held.text))
+        branch.add(_line("⏸", "cyan", spell_dates(held.text)))
 
 
 def _tell(miss: Miss) -> Text:
-    return Text("needs ", style="dim").append(str(miss), style="not dim")
+    return Text("needs ", style="dim").append(spell_dates(str(miss)), style="not dim")
 
 
 def _add(tree: Tree, node: Node) -> None:
@@ -82,14 +85,17 @@ def _describe(node: Node) -> Text:
         if node.made_of is not None:
             text.append(f"  ({node.made_of})", style="dim")
     if node.kind not in ("all", "any", "not", "segment") and node.until is not None:
-        text.append(f"  until {node.until}", style="dim")
+        text.append(f"  until {spell_dates(node.until)}", style="dim")
     return text
 
 
 def _name(fact: dict[str, Any]) -> Text:
     data = ", ".join(f"{name} = {show_value(value)}" for name, value in (fact.get("data") or {}).items())
     shown = f" ({data})" if data else ""
-    return Text(f"{fact['time']} {fact['kind']}{shown} from {fact['source']}, id {fact['id']}", style="dim")
+    return Text(
+        f"{spell_dates(fact['time'])} {fact['kind']}{shown} from {fact['source']}, id {fact['id']}",
+        style="dim",
+    )
 
 
 def _sign(value: bool | None, text: str | Text, *, style: str = "") -> Text:

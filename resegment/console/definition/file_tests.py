@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from resegment.console.dates import spell_dates
 from resegment.schemas.times import format_duration
 from resegment.segmentation.inspection.file_tests import CaseResult
 
@@ -20,7 +21,7 @@ def render(results: Sequence[CaseResult]) -> Text:
             text.append(f", {format_duration(one.after)} later", style="dim")
         text.append(f"  {one.expected}\n", style="dim")
         if not one.passed:
-            text.append(f"    expected {one.expected}, got {one.got}: {one.why}\n", style="red")
+            text.append(f"    expected {one.expected}, got {one.got}: {spell_dates(one.why)}\n", style="red")
     if not results:
         return text.append("The file has no tests.")
     failed = sum(not one.passed for one in results)

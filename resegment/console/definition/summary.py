@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from resegment.console.counts import count
-from resegment.schemas.times import format_instant
+from resegment.console.dates import spell_day
+from resegment.schemas.times import spell_length
 from resegment.segmentation.inspection.summary import Flow, Restless, SegmentHistory, Summary
 
 MAX_FLOWS = 12
@@ -18,21 +19,20 @@ MAX_FLOWS = 12
 
 _MAX_NAME = 30
 _BARS = "▁▂▃▄▅▆▇█"
-_UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"))
 _FIRST_SEEN = "first seen"
 
 
 def chart_width(columns: int, names: Iterable[str]) -> int:
     """Return how many buckets of a chart fit into a terminal of that width."""
     longest = min(_MAX_NAME, max(map(len, names), default=0))
-    return max(21, min(60, columns - longest - 24))
+    return max(25, min(60, columns - longest - 24))
 
 
 def render(summary: Summary) -> RenderableType:
     """Render tables: sizes over time, lengths of stay, moves between segments, and the accounts that move most."""
     if not summary.accounts:
         return Text("No accounts: no event could be used.")
-    begin, end = format_instant(summary.begin)[:10], format_instant(summary.end)[:10]
+    begin, end = spell_day(summary.begin), spell_day(summary.end)
     head = Text.assemble(
         (f"{summary.accounts:,}", "bold"),
         f" {_plural(summary.accounts, 'account')}, ",
@@ -73,14 +73,8 @@ def sparkline(sizes: Sequence[int]) -> Text:
     return text
 
 
-def show_length(ms: int | None) -> str:
-    """A length in the greatest unit of which it holds two: `45d`, `36h`."""
-    if ms is None:
-        return "–"
-    for unit, name in _UNITS:
-        if ms >= 2 * unit:
-            return f"{ms / unit:.0f}{name}"
-    return f"{ms / 1000:g}s"
+def _show_length(ms: int | None) -> str:
+    return "–" if ms is None else spell_length(ms)
 
 
 def render_sizes(segments: Sequence[SegmentHistory], begin: str, end: str) -> Table:
@@ -104,7 +98,7 @@ def _dwell(segments: Sequence[SegmentHistory]) -> Table:
         table.add_column(name, justify="right")
     for one in segments:
         table.add_row(
-            one.name, f"{one.entries:,}", f"{one.stays:,}", show_length(one.median), show_length(one.p90)
+            one.name, f"{one.entries:,}", f"{one.stays:,}", _show_length(one.median), _show_length(one.p90)
         )
     return table
 
@@ -115,8 +109,8 @@ def render_flows(flows: Sequence[Flow]) -> Table:
     note = f"the largest {len(shown)} of {len(flows)}" if hidden else ""
     table = _table("Moves between segments", note)
     for name in ("from", "to"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
-    table.add_column("moves", justify="right")
+        table.add_column(name, overflow="fold", max_width=_MAX_NAME)
+    table.add_column("moves", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     top = max((flow.count for flow in shown if flow.from_ is not None), default=0)
     for flow in shown:
@@ -131,9 +125,9 @@ def _flapping(accounts: Sequence[Restless]) -> Table:
     table = _table(
         "Accounts that move most", "which segments they enter, and how often; `hold` keeps them from flapping"
     )
-    table.add_column("account", no_wrap=True, overflow="ellipsis", max_width=28)
-    table.add_column("moves", justify="right")
-    table.add_column("now in", no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
+    table.add_column("account", overflow="fold", max_width=28)
+    table.add_column("moves", justify="right", no_wrap=True)
+    table.add_column("now in", overflow="fold", max_width=_MAX_NAME)
     table.add_column("entered", overflow="fold")
     for one in accounts:
         visited = ", ".join(f"{name} {times}×" if times > 1 else name for name, times in one.visited)

@@ -8,19 +8,19 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from resegment.schemas.times import format_instant
+from resegment.console.dates import spell_moment
+from resegment.schemas.times import spell_length
 from resegment.state.redis.reader import Place
-from resegment.streams.operations.overview import spell_length
 
 
 def render(places: Iterable[Place], now: int) -> Table:
     """Render a table; `now` (ms) gives how long each account has been there."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("account", no_wrap=True, overflow="ellipsis")
-    table.add_column("segment", no_wrap=True, overflow="ellipsis")
-    table.add_column("since", no_wrap=True, min_width=20)
+    table.add_column("account", overflow="fold")
+    table.add_column("segment", overflow="fold")
+    table.add_column("since (UTC)", no_wrap=True)
     table.add_column("for", no_wrap=True, justify="right")
     for place in places:
         length = Text(spell_length(max(0, now - place.entered)), style="dim")
-        table.add_row(place.account, place.segment, format_instant(place.entered), length)
+        table.add_row(place.account, place.segment, spell_moment(place.entered), length)
     return table

@@ -5,20 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from rich.cells import cell_len
+from rich.console import Console
 from rich.text import Text
 
+from resegment.console.dates import spell_dates, spell_instant
+from resegment.schemas.times import parse_instant
 from resegment.segmentation.inspection.explain import show_value
 
 SHOWN: Final = 2
 """How many tests a reason shows."""
 
+INDENT: Final = "    "
+_MEASURE: Final = Console()
+
 Change = Mapping[str, Any]
 """The data of a change's event."""
 
 
-def render(change: Change, *, void: bool = False) -> Text:
-    """Render time, account, from → to and why. A void change is struck through and marked."""
-    line = Text(f"{change['effective_at']}  ", style="dim")
+def render(change: Change, *, void: bool = False, width: int | None = None) -> Text:
+    """Render time, account, from → to and why. A void change is struck through and marked.
+
+    If it is longer than `width`, the reason follows on its own, indented lines.
+    """
+    line = Text(f"{spell_instant(parse_instant(change['effective_at']))}  ", style="dim")
     line.append(change["account"], style="bold not dim").append("  ", style="not dim")
     before = change["from"] or "first seen"
     line.append(before, style="not dim").append(" → ", style="dim").append(change["to"], style="cyan not dim")
@@ -27,9 +37,13 @@ def render(change: Change, *, void: bool = False) -> Text:
         line.append("  void", style="yellow not dim")
     elif change["supersedes"] is not None:
         line.append(f"  instead of {change['supersedes_to']}", style="yellow not dim")
-    if reason := give_reason(change):
-        line.append(f"  {reason}")
-    return line
+    reason = give_reason(change)
+    if not reason:
+        return line
+    if width is None or cell_len(line.plain) + cell_len(reason) + 2 <= width:
+        return line.append(f"  {reason}", style="not strike")
+    folded = Text(reason).wrap(_MEASURE, max(20, width - len(INDENT)), overflow="fold")
+    return Text("\n").join([line, *(Text(INDENT).append_text(one) for one in folded)])
 
 
 def give_reason(change: Change) -> str:
@@ -62,6 +76,6 @@ def _grounds(held: Mapping[str, Any]) -> Iterator[str]:
     for fact in held.get("evidence") or ():
         data = ", ".join(show_value(value) for value in (fact.get("data") or {}).values())
         more = f" and {held['facts'] - 1} more" if held.get("facts", 1) > 1 else ""
-        yield f": {data + ' ' if data else ''}on {fact['time'][:10]}{more}"
+        yield f": {data + ' ' if data else ''}on {spell_dates(fact['time'][:10])}{more}"
     if "value" in held:
         yield f": {show_value(held['value'])}"

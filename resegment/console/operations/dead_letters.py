@@ -6,35 +6,28 @@ from collections.abc import Iterable
 from typing import Final
 
 import orjson
-from rich import box
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from resegment.schemas.times import format_instant
+from resegment.console.dates import spell_instant
 from resegment.streams.operations.dead_letters import DeadLetter
 
 _ABOUT: Final = ("reason", "field", "message", "topic", "partition", "offset", "timestamp", "key")
 
 
-def render_list(letters: Iterable[DeadLetter]) -> Table:
-    """Render a table: when, what and why."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("refused at", no_wrap=True)
-    table.add_column("id", no_wrap=True, min_width=24)
-    table.add_column("reason", no_wrap=True)
-    table.add_column("problem", overflow="fold", ratio=1)
+def render_list(letters: Iterable[DeadLetter]) -> RenderableType:
+    """Render two lines for each: its id, reason and time, then what is wrong, so that both fit on any terminal."""
+    lines: list[RenderableType] = []
     for letter in letters:
         about = letter.about
-        wrong = Text(f"{about['field']}: " if about.get("field") else "", style="bold")
-        wrong.append(str(about.get("message", "")), style="not bold")
-        table.add_row(
-            format_instant(letter.refused_at // 1000 * 1000),
-            letter.id,
-            Text(str(about.get("reason", "")), style="yellow"),
-            wrong,
-        )
-    return table
+        head = Text(letter.id, style="bold", overflow="fold")
+        head.append(f"  {about.get('reason', '')}", style="yellow not bold")
+        head.append(f"  {spell_instant(letter.refused_at // 1000 * 1000)}", style="dim not bold")
+        field = f"{about['field']}: " if about.get("field") else ""
+        lines += [head, Padding(Text(f"{field}{about.get('message', '')}", overflow="fold"), (0, 0, 0, 4))]
+    return Group(*lines)
 
 
 def render(letter: DeadLetter) -> RenderableType:
@@ -44,7 +37,7 @@ def render(letter: DeadLetter) -> RenderableType:
     facts.add_column(overflow="fold")
     facts.add_row("id", letter.id)
     times = f", {letter.times} times" if letter.times > 1 else ""
-    facts.add_row("refused at", f"{format_instant(letter.refused_at)}{times}")
+    facts.add_row("refused at", f"{spell_instant(letter.refused_at)}{times}")
     for name in _ABOUT:
         value = letter.about.get(name)
         if value not in (None, ""):

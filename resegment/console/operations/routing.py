@@ -10,9 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from resegment.console.dates import spell_dates, spell_day
 from resegment.routing.describe import MEANINGS, MODES, advise, since_of, workflow_of
 from resegment.schemas.routing import RoutedState, RoutingDecision
-from resegment.schemas.times import format_instant
 from resegment.streams.operations.routing_status import RoutingLook
 
 _MEANINGS: Final[dict[str, str]] = {name: MEANINGS[name] for name in get_args(RoutingDecision)}
@@ -64,23 +64,36 @@ def render_teams(look: RoutingLook) -> Table | None:
 def render_accounts(rows: Sequence[tuple[str, RoutedState]]) -> Table:
     """Render a line for each account: the decision, since when, workflow, owner and reason."""
     table = _table()
-    table.add_column("account", no_wrap=True, overflow="ellipsis")
-    table.add_column("decision", no_wrap=True)
-    table.add_column("since", no_wrap=True, min_width=20)
-    table.add_column("workflow", no_wrap=True, overflow="ellipsis")
-    table.add_column("owner", no_wrap=True, overflow="ellipsis")
-    table.add_column("why", overflow="fold")
-    for name, state in rows:
-        enrollment, since = state.enrollment, since_of(state)
-        table.add_row(
-            name,
-            state.decision,
-            "" if since is None else format_instant(since // 1000 * 1000),
-            workflow_of(state) or "",
-            "" if enrollment is None else enrollment.owner or "",
-            "" if state.decision == "enrolled" else state.why,
-        )
+    cells = [_cells(name, state) for name, state in rows]
+    for number, (title, whole) in enumerate(_COLUMNS):
+        if any(one[number] for one in cells):
+            table.add_column(title, no_wrap=whole, overflow="fold")
+    for one in cells:
+        table.add_row(*(cell for number, cell in enumerate(one) if any(other[number] for other in cells)))
     return table
+
+
+_COLUMNS: Final = (
+    ("account", False),
+    ("decision", True),
+    ("since", True),
+    ("workflow", False),
+    ("owner", False),
+    ("why", False),
+)
+"""The columns for accounts, and which of them do not wrap. Columns without a value are left out."""
+
+
+def _cells(name: str, state: RoutedState) -> tuple[str, ...]:
+    enrolled, since = state.enrollment, since_of(state)
+    return (
+        name,
+        state.decision,
+        "" if since is None else spell_day(since),
+        workflow_of(state) or "",
+        "" if enrolled is None else enrolled.owner or "",
+        "" if state.decision == "enrolled" else spell_dates(state.why),
+    )
 
 
 def _table(title: str | None = None) -> Table:

@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from resegment.console.counts import count
+from resegment.console.dates import spell_day, spell_instant
 from resegment.console.operations.routing import render_decisions, render_mode, render_teams
-from resegment.schemas.times import format_instant
+from resegment.schemas.times import spell_length
 from resegment.state.redis.reader import PartitionLook
-from resegment.streams.operations.overview import Overview, find_notes, find_problems, spell_length
+from resegment.streams.operations.overview import Overview, find_notes, find_problems
 
 LISTED: Final = 16
 """With more partitions than this, list only those that need attention."""
@@ -24,7 +25,7 @@ def render(overview: Overview) -> RenderableType:
     """Render problems first, then workers, lag, partitions, segments, routing and dead letters."""
     head = Text(overview.prefix, style="bold")
     head.append(
-        f"  {format_instant(overview.now // 1000 * 1000)}, {_CLOCKS.get(overview.clock, overview.clock)}, "
+        f"  {spell_instant(overview.now // 1000 * 1000)}, {_CLOCKS.get(overview.clock, overview.clock)}, "
         f"segments file {overview.definition}",
         style="not bold dim",
     )
@@ -125,7 +126,7 @@ def _tell_clock(one: PartitionLook, overview: Overview) -> str:
         return "–"
     if overview.clock == "wall":
         return f"{spell_length(max(0, overview.now - one.position.clock))} ago"
-    return format_instant(one.position.clock)[:16].replace("T", " ")
+    return spell_day(one.position.clock)
 
 
 def _segments(overview: Overview) -> Table | None:

@@ -13,9 +13,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from resegment.console.dates import spell_dates, spell_day
 from resegment.console.definition.summary import render_flows, render_sizes
 from resegment.schemas.outgoing import Action
-from resegment.schemas.times import format_instant
 from resegment.segmentation.inspection.explain import show_value
 from resegment.segmentation.inspection.summary import Summary
 
@@ -54,7 +54,7 @@ def render(
     routes: Sequence[tuple[str, str]],
 ) -> RenderableType:
     """Render the result. `commands` counts by workflow and action; `routes` pairs segment and workflow, in order."""
-    begin, end = format_instant(summary.begin)[:10], format_instant(summary.end)[:10]
+    begin, end = spell_day(summary.begin), spell_day(summary.end)
     head = Text.assemble(
         (f"{companies.companies:,} companies", "bold"),
         f" with {companies.accounts:,} domains: {companies.moved:,} changed their domain, ",
@@ -92,12 +92,12 @@ def _journey(journey: Journey) -> RenderableType:
     if journey.name:
         title.append(f"  {journey.name}", style="not bold default")
     grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", width=10)
+    grid.add_column(style="dim", no_wrap=True)
     grid.add_column(width=max(len(one["to"]) for one in journey.changes))
     grid.add_column(style="dim")
     before: Mapping[str, Any] | None = None
     for change in journey.changes:
-        grid.add_row(change["effective_at"][:10], change["to"], explain_move(change, before))
+        grid.add_row(spell_dates(change["effective_at"][:10]), change["to"], explain_move(change, before))
         before = change
     return Group(title, Padding(grid, (0, 0, 0, 2)))
 

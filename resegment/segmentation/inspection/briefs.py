@@ -9,13 +9,13 @@ import msgspec
 
 from resegment.schemas.segments import Persona, Play
 from resegment.schemas.state import Entry
-from resegment.schemas.times import NEVER, format_instant, parse_duration
+from resegment.schemas.times import NEVER, format_instant, parse_duration, spell_duration
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.evidence import cite, give_reason
 from resegment.segmentation.evaluation.leaves import SequenceLeaf
 from resegment.segmentation.evaluation.program import KEPT_ATTRIBUTES, Program
-from resegment.segmentation.inspection.next_change import copy_account, find_next, spell_duration
+from resegment.segmentation.inspection.next_change import copy_account, find_next
 from resegment.segmentation.language.conditions import (
     Aggregate,
     Compare,

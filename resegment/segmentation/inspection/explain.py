@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from resegment.schemas.state import Entry
-from resegment.schemas.times import NEVER, format_duration, format_instant
+from resegment.schemas.times import HORIZON, format_duration, format_instant, spell_duration
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.evidence import cite
@@ -23,11 +23,9 @@ from resegment.segmentation.evaluation.measures import (
 )
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.next_change import (
-    HORIZON,
     Next,
     copy_account,
     find_next,
-    spell_duration,
     spell_window,
 )
 from resegment.segmentation.language.conditions import (
@@ -258,7 +256,7 @@ class _Reader:
 
     def _until(self, part: Condition) -> str | None:
         instant = self.account.untils[self.program.conditions[part]]
-        return None if instant >= min(NEVER, HORIZON) else format_instant(instant)
+        return None if instant > HORIZON else format_instant(instant)
 
     def _read_value(self, part: Condition, name: str) -> Node:
         measure = self.program.measure(name)

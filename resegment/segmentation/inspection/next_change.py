@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from resegment.schemas.state import Entry, decode_state, encode_state
-from resegment.schemas.times import NEVER, format_duration, format_instant
+from resegment.schemas.times import HORIZON, NEVER, format_instant, spell_duration
 from resegment.segmentation.definition import walk
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine, changes_in
@@ -23,9 +23,6 @@ from resegment.segmentation.evaluation.measures import (
 )
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.language.conditions import Compare, Condition, InSegment, Occurs, Sequence, Window
-
-HORIZON: Final = 253_402_300_800_000
-"""The year 10000, in ms: later instants have no spelling."""
 
 DAY: Final = 86_400_000
 
@@ -58,7 +55,7 @@ def copy_account(engine: Engine, account: Account) -> Account:
 def find_next(engine: Engine, account: Account) -> Next | None:
     """The account's next change if no fact becomes known; None where time alone changes nothing."""
     ahead = copy_account(engine, account)
-    while ahead.deadline < HORIZON:
+    while ahead.deadline <= HORIZON:
         at = ahead.deadline
         changes = changes_in(engine.advance(ahead, at))
         if changes:
@@ -196,13 +193,6 @@ def name_fact(entry: Entry, field: str | None = None) -> str:
     instant = cited["time"]
     day = instant.removesuffix("T00:00:00Z")
     return f"{cited['kind']}{f' ({shown})' if shown else ''} of {day}"
-
-
-def spell_duration(ms: int) -> str:
-    """`90 days`, or the shortest spelling where it is no whole number of days."""
-    if ms % DAY or not ms:
-        return format_duration(ms)
-    return f"{ms // DAY} day{'s' if ms != DAY else ''}"
 
 
 def spell_window(window: Window) -> str | None:

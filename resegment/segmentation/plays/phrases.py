@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from resegment.schemas.times import EPOCH, parse_instant
+from resegment.localization import US
+from resegment.schemas.times import parse_instant
 
-MONTHS: Final = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
-_SIZES: Final = ((1e9, "bn"), (1e6, "m"), (1e3, "k"))
 _ROLES: Final = {"ceo": "CEO", "cro": "CRO", "cmo": "CMO", "cto": "CTO", "cfo": "CFO", "coo": "COO"}
 _UNSAID: Final = frozenset({"unspecified", "unknown", "other", "none"})
 
@@ -34,16 +19,8 @@ Data = Mapping[str, Any]
 
 
 def spell_money(amount: float, currency: str = "USD") -> str:
-    """`USD 1.2m`."""
-    for size, suffix in _SIZES:
-        if abs(amount) >= 0.99995 * size:  # 999,960 is 1m, not 1000k
-            return f"{currency} {_spell_short(amount / size)}{suffix}"
-    return f"{currency} {_spell_short(amount)}"
-
-
-def _spell_short(number: float) -> str:
-    text = f"{number:.1f}".removesuffix(".0")
-    return "0" if text == "-0" else text
+    """`$1.2M`."""
+    return US.money(amount, currency)
 
 
 def spell_number(number: float) -> str:
@@ -60,13 +37,8 @@ def spell_number(number: float) -> str:
 
 
 def spell_day(text: str) -> str:
-    """`3 March 2026` of an RFC 3339 time (in UTC) or a day like 2026-03-03. Raises ValueError."""
-    day = dt.date.fromisoformat(text) if len(text) == 10 else _day_of(parse_instant(text))
-    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
-
-
-def _day_of(instant: int) -> dt.date:
-    return (EPOCH + dt.timedelta(milliseconds=instant)).date()
+    """`Mar 3, 2026` of an RFC 3339 time (in UTC) or a day like 2026-03-03. Raises ValueError."""
+    return US.day(parse_instant(f"{text}T00:00:00Z" if len(text) == 10 else text))
 
 
 def spell_value(value: Any) -> str:
@@ -102,18 +74,18 @@ def with_article(words: str) -> str:
 
 
 def tell_fact(kind: str, data: Data) -> str:
-    """What happened, with the account for its subject: `raised a Series A of USD 12m`."""
+    """What happened, with the account for its subject: `raised a Series A of $12M`."""
     given = {name: value for name, value in data.items() if value is not None}
     return _TELL.get(kind, _tell_other(kind))(given)
 
 
 def tell_cited(fact: Mapping[str, Any]) -> str:
-    """A fact as evidence cites it, with day and source: `raised a Series A on 3 March 2026 (crunchbase)`."""
+    """A fact as evidence cites it, with day and source: `raised a Series A on Mar 3, 2026 (crunchbase)`."""
     return f"{tell_fact(fact['kind'], fact.get('data') or {})} {place_in_time(fact)}"
 
 
 def place_in_time(fact: Mapping[str, Any]) -> str:
-    """`on 3 March 2026 (crunchbase)`."""
+    """`on Mar 3, 2026 (crunchbase)`."""
     return f"on {spell_day(fact['time'])} ({fact['source']})"
 
 

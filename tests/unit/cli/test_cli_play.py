@@ -59,7 +59,7 @@ def test_a_rep_reads_why_now_and_what_to_say(folder: Path) -> None:
     assert (code, error) == (0, "")
     for text in (
         "a.com  A Inc.",
-        "opened a job on 6 January 2026 (crawler)",
+        "opened a job on Jan 6, 2026 (crawler)",
         "60 people and too few",
     ):
         assert text in output
@@ -80,7 +80,7 @@ def test_a_program_reads_json(folder: Path) -> None:
 def test_another_time_has_another_play(folder: Path) -> None:
     code, output, _ = run(folder, "a.com", "--at", "2026-02-01")
     assert code == 0
-    assert "in not-now since 11 January 2026" in output
+    assert "in not-now since Jan 11, 2026" in output
     assert "No play" in output
 
 
@@ -110,7 +110,7 @@ def test_the_examples_have_plays_to_show() -> None:
     result = CliRunner().invoke(build(), line)
     assert result.exit_code == 0
     found = json.loads(result.stdout)
-    assert found["pain"].startswith("With USD 6.1m raised within a year")
+    assert found["pain"].startswith("With $6.1M raised within a year")
     assert "Series A" in found["proof_points"][1]
     assert found["personas"][0]["message"].startswith("What would ArchForm do")
     assert found["problems"] == []

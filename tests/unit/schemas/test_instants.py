@@ -15,6 +15,8 @@ from resegment.schemas.times import (
     format_instant,
     parse_duration,
     parse_instant,
+    spell_duration,
+    spell_length,
 )
 
 FIRST = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
@@ -45,3 +47,19 @@ def test_durations_are_written_as_they_are_read(number: int, unit: str) -> None:
     assert parse_duration(format_duration(parse_duration(f"{number}{unit}"))) == parse_duration(
         f"{number}{unit}"
     )
+
+
+@pytest.mark.parametrize(
+    ("ms", "spelt"),
+    [(0, "0 s"), (119_000, "119 s"), (120_000, "2 min"), (7_300_000, "2 h"), (5 * 86_400_000, "5 d")],
+)
+def test_lengths_are_spelt_in_the_greatest_unit_that_fits_twice(ms: int, spelt: str) -> None:
+    assert spell_length(ms) == spelt
+
+
+@pytest.mark.parametrize(
+    ("ms", "spelt"),
+    [(0, "0s"), (86_400_000, "1 day"), (90 * 86_400_000, "90 days"), (5_400_000, "90m"), (1, "1ms")],
+)
+def test_an_exact_duration_is_spelled_in_days_where_it_is_whole_days(ms: int, spelt: str) -> None:
+    assert spell_duration(ms) == spelt

@@ -106,7 +106,7 @@ def test_a_brief_says_what_to_say_to_whom_and_where() -> None:
     assert (found.account, found.name, found.segment) == ("acme.com", "Acme", "first-sellers")
     assert found.since == "2026-03-25T09:00:00Z"
     assert found.hypothesis == "Money and no playbook."
-    assert found.pain == "With USD 12m, still one seller."
+    assert found.pain == "With $12M, still one seller."
     assert found.proof_points == ("Live in a month.", "For all 60.")
     assert [(one.objection, one.response) for one in found.objections] == [
         ("Too early.", None),
@@ -126,10 +126,10 @@ def test_a_brief_says_what_to_say_to_whom_and_where() -> None:
 
 def test_why_now_is_one_sentence_for_each_test_that_holds_what_happened_first() -> None:
     assert [one.text for one in brief("2026-04-01").why_now] == [
-        "raised a Series A of USD 12m on 3 March 2026 (crunchbase)",
-        "opened 2 sales jobs in the last 60 days, last on 25 March 2026 (crunchbase)",
+        "raised a Series A of $12M on Mar 3, 2026 (crunchbase)",
+        "opened 2 sales jobs in the last 60 days, last on Mar 25, 2026 (crunchbase)",
         "industry fintech",
-        "raised USD 12m in the last 365 days",
+        "raised $12M in the last 365 days",
         "nobody unsubscribed in the last 365 days",
     ]
 
@@ -149,7 +149,7 @@ def test_a_segment_that_only_hold_keeps_tells_what_still_holds() -> None:
     kept = brief("2026-01-08", [*grown, fact("firmographic", "2026-01-07", employees=None)])
     assert (kept.segment, kept.why_now) == ("growing", ())
     assert kept.proof_points == ("Live in a month.",)
-    assert kept.pain == "With USD 0, still one seller."
+    assert kept.pain == "With $0, still one seller."
 
 
 def test_a_segment_without_a_play_says_nothing() -> None:
@@ -176,14 +176,14 @@ def test_a_brief_is_shown_to_people_and_to_programs() -> None:
     shown = show(found)
     for text in (
         "acme.com  Acme",
-        "in first-sellers since 25 March 2026",
+        "in first-sellers since Mar 25, 2026",
         "opened 2 sales jobs",
-        "With USD 12m, still one seller.",
+        "With $12M, still one seller.",
         "“No budget.”",
         "fintech pays for it.",
         "VP Sales, CRO  cares about: Forecast; Ramp",
         "email, then linkedin and phone: 6 touches over 21 days",
-        "leaves first-sellers on 2026-05-19",
+        "leaves first-sellers on May 19, 2026",
         "left out: message.proof_points[2]",
     ):
         assert text in shown
@@ -198,10 +198,10 @@ def test_a_brief_is_shown_to_people_and_to_programs() -> None:
         (
             "funding",
             {"round": "seed", "amount": 2_000_000, "currency": "EUR"},
-            "raised a seed round of EUR 2m",
+            "raised a seed round of €2M",
         ),
         ("funding", {"round": "series_b", "lead_investors": ["A", "B"]}, "raised a Series B led by A, B"),
-        ("funding", {"round": "ipo", "amount_usd": 1e9}, "went public, raising USD 1bn"),
+        ("funding", {"round": "ipo", "amount_usd": 1e9}, "went public, raising $1B"),
         ("funding", {"round": "debt"}, "raised debt"),
         ("funding", {"round": "bridge"}, "raised a bridge round"),
         ("hiring", {}, "opened a job"),

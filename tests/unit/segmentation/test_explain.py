@@ -337,14 +337,14 @@ def test_a_terminal_shows_it_all_with_signs() -> None:
 
 
 SHOWN = """
-acme.com at 2026-12-05T09:00:00Z
-├── ✓ in large since 2026-12-01T09:00:00Z
+acme.com at Dec 5, 2026, 9:00 AM UTC
+├── ✓ in large since Dec 1, 2026, 9:00 AM UTC
 │   └── ✓ employees >= 50  is 60
 ├── above it
 │   ├── ✗ new-sales-leader
-│   │   ├── ✗ needs leadership (change = joined, role in [cro, vp_sales]) within 90d (none there, the last is of
-│   │   │   2026-09-02T09:00:00Z)
-│   │   └── ⏸ does not take the account again until 2026-12-31T09:00:00Z
+│   │   ├── ✗ needs leadership (change = joined, role in [cro, vp_sales]) within 90d (none there, the last is of Sep 2, 2026, 9:00
+│   │   │   AM UTC)
+│   │   └── ⏸ does not take the account again until Dec 31, 2026, 9:00 AM UTC
 │   ├── ? in-market
 │   │   └── ✗ needs heat >= 100 (is 0.00985767)
 │   └── ? scaling

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from resegment.console.definition.summary import chart_width, render, show_length, sparkline
+from resegment.console.definition.summary import chart_width, render, sparkline
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.inspection.summary import Move, Summary, describe_summary, summarise
 
@@ -99,11 +99,6 @@ def test_a_history_of_nothing_and_one_of_an_instant_can_be_shown() -> None:
 
 def test_a_chart_is_as_high_as_its_greatest_size_and_dots_where_nobody_is() -> None:
     assert sparkline((0, 1, 4, 8, 0)).plain == "·▁▄█·"
-
-
-def test_a_length_is_shown_in_a_unit_that_says_something() -> None:
-    lengths = [show_length(ms) for ms in (None, 0, 90_000, 36 * 3_600_000, 45 * DAY)]
-    assert lengths == ["–", "0s", "90s", "36h", "45d"]
 
 
 def test_the_tables_fit_into_a_hundred_columns() -> None:

@@ -1,0 +1,107 @@
+"""Dates and money for people, as their locale writes them. Programs get RFC 3339 and plain numbers instead.
+
+>>> US.day(1_795_510_800_000)
+'Nov 24, 2026'
+>>> US.money(12_000_000, "USD")
+'$12M'
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import babel
+from babel.dates import format_date, format_skeleton, format_time
+from babel.numbers import format_compact_currency
+
+from resegment.errors import UserError
+from resegment.schemas.times import EPOCH, parse_instant
+
+DEFAULT: Final = "en_US"
+
+_DAY: Final = 86_400_000
+_SPACES: Final = str.maketrans({"\u202f": " ", "\u00a0": " "})
+"""Locale data has spaces that do not break; terminals and messages get plain ones."""
+
+_INSTANT: Final = re.compile(
+    r"(?<![\w-])(\d{4}-\d\d-\d\d)(T\d\d:\d\d:\d\d(?:\.\d{3})?Z)?(?![\w-]|\.\d|:\d)", re.ASCII
+)
+
+
+class UnknownLocale(UserError):
+    """No locale has that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"unknown locale {name!r}", remedy="Set RESEGMENT_LOCALE to a name like en_US, en_GB or de_DE."
+        )
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class Locale:
+    """How people of one locale write dates and money; all times are in UTC."""
+
+    name: str
+
+    def day(self, ms: int) -> str:
+        """Return the day of an instant: `Nov 24, 2026`."""
+        return _format_day(self.name, ms // _DAY)
+
+    def month_and_day(self, ms: int) -> str:
+        """Return the day without its year, for narrow columns: `Nov 24`."""
+        return str(format_skeleton("MMMd", _moment(ms), locale=self.name)).translate(_SPACES)
+
+    def moment(self, ms: int) -> str:
+        """Return day and time: `Nov 24, 2026, 9:00 AM`. Seconds are left out where they are zero."""
+        when = _moment(ms)
+        style = "short" if ms % 60_000 < 1000 else "medium"
+        return f"{self.day(ms)}, {format_time(when, style, locale=self.name)}".translate(_SPACES)
+
+    def instant(self, ms: int) -> str:
+        """Return an instant as short as it can be said: the day at midnight UTC, else with its time and `UTC`."""
+        return f"{self.moment(ms)} UTC" if ms % _DAY else self.day(ms)
+
+    def money(self, amount: float, currency: str = "USD") -> str:
+        """Return an amount in short: `$12M`, `€1.2M`, `$512`."""
+        known = currency if len(currency) == 3 and currency.isalpha() else ""
+        text = str(format_compact_currency(amount, known, locale=self.name, fraction_digits=1)).translate(
+            _SPACES
+        )
+        return text if known else f"{currency} {text.strip()}"
+
+    def rewrite(self, text: str) -> str:
+        """Return the text with each RFC 3339 instant in UTC, and each day like 2026-03-03, as the locale writes it."""
+        return _INSTANT.sub(self._respell, text)
+
+    def _respell(self, match: re.Match[str]) -> str:
+        try:
+            ms = parse_instant(match[0] if match[2] else f"{match[1]}T00:00:00Z")
+        except ValueError:  # digits that are no day of the calendar
+            return match[0]
+        return self.instant(ms) if match[2] else self.day(ms)
+
+
+def read_locale(name: str) -> Locale:
+    """Return the locale of a name like `en_US` or `de-DE`. Raises UnknownLocale."""
+    try:
+        known = babel.Locale.parse(name.replace("-", "_"))
+    except (ValueError, TypeError, babel.UnknownLocaleError):
+        raise UnknownLocale(name) from None
+    return Locale(str(known))
+
+
+US: Final = Locale(DEFAULT)
+
+
+def _moment(ms: int) -> dt.datetime:
+    return EPOCH + dt.timedelta(milliseconds=ms)
+
+
+@lru_cache(maxsize=1024)
+def _format_day(name: str, day: int) -> str:
+    return str(format_date(_moment(day * _DAY), "medium", locale=name)).translate(_SPACES)

@@ -1,0 +1,113 @@
+"""At 80 columns no column that matters is lost."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from resegment.agents.batch import RecordedMessage
+from resegment.console.definition.summary import chart_width
+from resegment.console.definition.summary import render as render_summary
+from resegment.console.operations.accounts import render as render_accounts
+from resegment.console.operations.changes import render as render_change
+from resegment.console.operations.dead_letters import render_list
+from resegment.console.operations.routing import render_accounts as render_routing
+from resegment.schemas.routing import RoutedState
+from resegment.schemas.times import parse_instant
+from resegment.segmentation.inspection.summary import Move, summarise
+from resegment.state.redis.reader import Place
+from resegment.streams.operations.dead_letters import DeadLetter
+
+WIDTH = 80
+NOON = parse_instant("2026-11-24T12:00:00Z")
+ACCOUNT = "a-company-with-a-long-name.example.com"
+SEGMENT = "enterprise-accounts-in-market-now"
+
+
+def shown(what: RenderableType) -> str:
+    output = io.StringIO()
+    Console(file=output, width=WIDTH, color_system=None).print(what)
+    return output.getvalue()
+
+
+def joined(text: str) -> str:
+    """The text without what wrapping puts in."""
+    return "".join(text.split())
+
+
+def test_a_routed_account_keeps_its_reason() -> None:
+    state = RoutedState(
+        decision="suppressed", why="do-not-contact: list of partners and resellers", since=NOON, attempt=NOON
+    )
+    text = shown(render_routing([(ACCOUNT, state)]))
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert "Nov 24, 2026" in text
+    for word in ("partners", "resellers", "contact"):
+        assert word in text
+
+
+def test_a_summary_keeps_the_numbers_of_moves() -> None:
+    names = (SEGMENT, "another-" + SEGMENT)
+    moves = [
+        Move(NOON + day * 86_400_000, f"{day % 7}.com", day, names[day % 2], names[1 - day % 2])
+        for day in range(1_001)
+    ]
+    text = shown(render_summary(summarise(moves, names, buckets=chart_width(WIDTH, names))))
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert "501" in text
+    assert "500" in text
+
+
+def change(**given: Any) -> dict[str, Any]:
+    return {
+        "account": ACCOUNT,
+        "from": SEGMENT,
+        "to": "customers-of-a-competitor",
+        "effective_at": "2026-11-24T12:00:00Z",
+        "cause": {"events": ["e1"]},
+        "reason": {"holds": [{"test": "funding (round in [series_a, series_b]) within 180d", "value": True}]},
+        "supersedes": None,
+        **given,
+    }
+
+
+def test_a_change_keeps_its_target_and_its_reason_on_lines_of_their_own() -> None:
+    text = shown(render_change(change(), width=WIDTH))
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert "→ customers-of-a-competitor" in " ".join(text.split())
+    assert "funding (round in [series_a, series_b]) within 180d: true" in text
+
+
+def test_a_change_that_fits_is_one_line() -> None:
+    short = change(**{"account": "a.com", "from": "cold", "to": "hot", "reason": {"holds": []}})
+    assert len(render_change(short, width=WIDTH).plain.splitlines()) == 1
+    assert len(render_change(change()).plain.splitlines()) == 1
+
+
+def test_a_list_of_accounts_keeps_names_and_times() -> None:
+    text = shown(render_accounts([Place(NOON, ACCOUNT, SEGMENT)], NOON + 86_400_000 * 3))
+    assert "Nov 24, 2026, 12:00 PM" in text
+    assert "3 d" in text
+    for part in (ACCOUNT, SEGMENT):
+        assert joined(part)[-4:] in joined(text)
+
+
+@pytest.mark.parametrize("reason", ["not-a-company", "wrong-envelope"])
+def test_a_dead_letter_keeps_its_id_and_what_is_wrong(reason: str) -> None:
+    letter = DeadLetter(
+        id="a-long-prefix.triggers.firmographic:11:1207000",
+        about={
+            "reason": reason,
+            "field": "subject",
+            "message": "the subject 'x' names no company: it has no dot",
+        },
+        original=b"{}",
+        refused_at=NOON,
+        record=RecordedMessage(0, NOON, None, b"{}"),
+    )
+    text = shown(render_list([letter]))
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert letter.id in text
+    assert reason in text
+    assert "subject: the subject 'x' names no company: it has no dot" in text
