@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from resegment.schemas.fact import Fact
@@ -95,3 +96,14 @@ def test_the_cap_spares_the_snapshot_that_gives_an_attribute_its_value() -> None
     for day in range(1, 8):
         segment = learn(judge, account, day, fact(f"n{day}", day, "firmographic", name=f"Name {day}"))
     assert segment == "taken"
+
+
+def test_a_correction_that_no_test_counts_is_remembered_for_the_longest_window() -> None:
+    judge = engine("{event: funding, within: 60d}")
+    account = judge.open("acme.com")
+    correction = msgspec.structs.replace(fact("b", 100, record="a"), time=0)
+    assert learn(judge, account, 100, correction) == "rest"
+    for day in range(101, 141):
+        learn(judge, account, day, fact(f"n{day}", day, "strategy", theme="x"))
+    late = fact("a", 99, record="a")
+    assert learn(judge, account, 141, late) == "rest"

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import orjson
+import pytest
 
 from resegment.routing.policy import Policy
 from resegment.routing.restore import PublishedCommandEvent, restore
@@ -102,3 +103,21 @@ async def test_a_command_whose_change_is_not_kept_any_more_is_left_with_the_next
         ("enroll", "hot-flow"),
     ]
     assert orjson.loads(again.published.messages[0].value or b"")["data"]["account"] == "acme.com"
+
+
+@pytest.mark.parametrize("on_exit", ["stop", "finish", "pause"])
+async def test_an_account_leaves_a_restored_workflow_the_way_its_own_segment_says(on_exit: str) -> None:
+    hot, cold = file()["segments"]
+    given = {
+        "segments": [
+            {**hot, "route": {**hot["route"], "on_exit": on_exit}},
+            {**cold, "route": {**cold["route"], "on_exit": "pause" if on_exit == "finish" else "finish"}},
+        ]
+    }
+    routing, acme = rig(**given), Account()
+    await routing.take()
+    change = acme.moves("hot")
+    await routing.follow(change)
+    again = await after(restored(routing, change), **given)
+    left, _ = await again.follow(acme.moves("cold", at=NOON + 1))
+    assert (left["action"], left["workflow"]) == (on_exit, "hot-flow")
