@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test faults check up contracts install lock clean
+.PHONY: demo test faults mutants check up contracts install lock clean
 
 demo: $(STAMP) ## four years of real companies through the whole pipeline
 	$(BIN)/resegment demo
@@ -17,6 +17,9 @@ test: $(STAMP) ## the tests; `make faults` runs the rest
 faults: $(STAMP) ## every fault on real servers, with a table: SEEDS=5 FAULTS_SEED=1 SOAK=2 (minutes)
 	PYTHONSAFEPATH=1 SEEDS=$(or $(SEEDS),5) $(BIN)/python -m pytest -q -m "faults or not faults" tests/faults
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -q -m faults tests/integration
+
+mutants: $(STAMP) ## small changes of the core that the tests should notice: TARGETS="routing stores" SHARE=0.3 (minutes)
+	PYTHONPATH=. $(BIN)/python -m tests.mutation $(TARGETS) --share $(or $(SHARE),1)
 
 check: $(STAMP) ## what CI runs: style, types, layers, tests
 	$(BIN)/ruff check .
