@@ -1,4 +1,4 @@
-"""What delivery to webhooks says of itself over HTTP: /healthz, /readyz and /metrics."""
+"""The HTTP endpoints of a delivery process: /healthz, /readyz and /metrics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from resegment.streams.delivery.service import Deliveries
 
 
 class Health(BaseModel):
-    """How delivery is. An endpoint that fails makes it no less healthy: to start it anew would not mend that."""
+    """The health of delivery. A failing endpoint does not make it unhealthy: a restart would not fix the endpoint."""
 
     status: Literal["ok"]
     reachable: bool
@@ -20,30 +20,30 @@ class Health(BaseModel):
 
 
 def health_of(deliveries: Deliveries) -> Health:
-    """Look at the endpoints."""
+    """Return the health of delivery, with the state of each endpoint."""
     served = all(outlet.failure is None for outlet in deliveries.outlets.values())
     return Health(status="ok", reachable=deliveries.reachable and served, endpoints=deliveries.describe())
 
 
 def build(deliveries: Deliveries) -> FastAPI:
-    """Make the application."""
+    """Return the application."""
     app = FastAPI(title="Resegment webhooks", docs_url=None, redoc_url=None)
 
     @app.get("/healthz")
     async def healthz() -> Health:
-        """Whether the process works, and how each endpoint is."""
+        """Report that the process works, and the state of each endpoint."""
         return health_of(deliveries)
 
     @app.get("/readyz", responses={503: {"model": Health}})
     async def readyz(response: Response) -> Health:
-        """Whether Redis answers and every endpoint's commands can be read: 200, or 503."""
+        """Report whether Redis answers and every endpoint's commands can be read: 200 or 503."""
         found = health_of(deliveries)
         response.status_code = 200 if found.reachable else 503
         return found
 
     @app.get("/metrics", response_class=Response)
     async def metrics() -> Response:
-        """All metrics, as Prometheus reads them."""
+        """Return all metrics in the format of Prometheus."""
         return Response(generate_latest(deliveries.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     return app

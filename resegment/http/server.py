@@ -1,4 +1,4 @@
-"""What a worker says of itself over HTTP: /healthz and /metrics, in the worker's own loop."""
+"""The HTTP endpoints of a worker: /healthz, /readyz and /metrics, in the worker's own loop."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from resegment.streams.shutdown import Stopping
 from resegment.streams.worker.worker import Worker
 
 STALLED_AFTER = 30.0
-"""Seconds with lag and no progress after which a worker says that it is stalled."""
+"""Seconds with lag and without progress after which a worker reports that it is stalled."""
 
 
 class AddressTaken(ResegmentError):
-    """Nothing can be served at the address that was asked for."""
+    """The address of the HTTP server is not free."""
 
     def __init__(self, host: str, port: int, cause: OSError) -> None:
         super().__init__(
-            f"HTTP cannot be served at {host}:{port}: {cause.strerror or cause}",
-            remedy="Choose another port with --http-port; 0 takes a free one.",
+            f"cannot serve HTTP at {host}:{port}: {cause.strerror or cause}",
+            remedy="Choose another port with --http-port; 0 picks a free one.",
         )
         self.host = host
         self.port = port
@@ -35,9 +35,9 @@ class AddressTaken(ResegmentError):
 
 
 class Health(BaseModel):
-    """How a worker is; `lag` counts the records of its partitions that it has not done yet.
+    """The health of a worker; `lag` counts the records of its partitions that it has not processed yet.
 
-    A worker whose servers are away is well, and not ready: it goes on by itself when they are back.
+    A worker whose servers are away is healthy but not ready: it continues by itself when they are back.
     """
 
     status: Literal["ok", "stalled", "ended"]
@@ -48,7 +48,7 @@ class Health(BaseModel):
 
 
 def health_of(worker: Worker) -> Health:
-    """Look at the worker."""
+    """Return the health of the worker."""
     failure = worker.failure
     stalled = worker.stalled_for
     status: Literal["ok", "stalled", "ended"] = "ok"
@@ -56,7 +56,7 @@ def health_of(worker: Worker) -> Health:
     if failure is not None:
         status, reason = "ended", str(failure) or type(failure).__name__
     elif stalled >= min(STALLED_AFTER, worker.settings.stalled_after):
-        status, reason = "stalled", f"there is lag, and nothing was done for {stalled:.0f} s"
+        status, reason = "stalled", f"there is lag, and no progress for {stalled:.0f} s"
     elif not worker.reachable:
         reason = "Kafka or Redis does not answer; the worker waits for them"
     return Health(
@@ -69,19 +69,19 @@ def health_of(worker: Worker) -> Health:
 
 
 def build(health: Callable[[], Health], registry: CollectorRegistry) -> FastAPI:
-    """Make the application: what it says comes from `health` and `registry`."""
+    """Return the application, which reports `health` and the metrics of `registry`."""
     app = FastAPI(title="Resegment", docs_url=None, redoc_url=None)
 
     @app.get("/healthz", responses={503: {"model": Health}})
     async def healthz(response: Response) -> Health:
-        """Whether the worker works: 200, or 503 and why not."""
+        """Report whether the worker works: 200, or 503 with the reason."""
         found = health()
         response.status_code = 200 if found.status == "ok" else 503
         return found
 
     @app.get("/readyz", responses={503: {"model": Health}})
     async def readyz(response: Response) -> Health:
-        """Whether the worker has joined and keeps up: no lag, or progress. 200, or 503 and why not."""
+        """Report whether the worker has partitions, reaches its servers and keeps up: 200, or 503 with the reason."""
         found = health()
         ready = found.status == "ok" and found.reachable and bool(found.partitions)
         response.status_code = 200 if ready else 503
@@ -89,7 +89,7 @@ def build(health: Callable[[], Health], registry: CollectorRegistry) -> FastAPI:
 
     @app.get("/metrics", response_class=Response)
     async def metrics() -> Response:
-        """All metrics, as Prometheus reads them."""
+        """Return all metrics in the format of Prometheus."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return app
@@ -99,9 +99,9 @@ def build(health: Callable[[], Health], registry: CollectorRegistry) -> FastAPI:
 async def serving(
     app: FastAPI, host: str, port: int, *, stopping: Stopping | None = None
 ) -> AsyncIterator[str]:
-    """Serve the application while the block runs; yields its URL. Port 0 takes a free one. Raises AddressTaken.
+    """Serve the application while the block runs; yield its URL. Port 0 picks a free one. Raises AddressTaken.
 
-    To stop it is a step of `stopping`.
+    Stopping the server is a step of `stopping`.
     """
     with _listen(host, port) as listener:
         server = _Server(
@@ -121,7 +121,7 @@ async def serving(
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to whoever runs the loop."""
+        """Leave signals to the owner of the loop."""
         yield
 
 

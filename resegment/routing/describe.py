@@ -1,4 +1,4 @@
-"""How an account stands with the router, in words and as plain data."""
+"""The router's decision on an account, in words and as plain data."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ from resegment.schemas.times import format_instant
 DECISIONS: Final[tuple[RoutingDecision, ...]] = tuple(
     one for one in get_args(RoutingDecision) if one != "none"
 )
-"""What may be decided of an account that has had a change."""
+"""The possible decisions on an account that has had a change."""
 
 MEANINGS: Final[dict[RoutingDecision, str]] = {
-    "none": "nothing decided yet",
-    "no-route": "in a segment that has no route",
-    "suppressed": "never enrolled while a suppression holds",
-    "holdout": "held out, to compare with",
-    "quiet": "not enrolled by the mode; `resegment routing enroll` does",
-    "never-again": "has been in the workflow, which takes nobody twice",
-    "cooldown": "left the workflow too lately",
-    "waiting": "waits for room in its team",
+    "none": "no decision yet",
+    "no-route": "its segment has no route",
+    "suppressed": "not enrolled while a suppression applies",
+    "holdout": "held out as a comparison group",
+    "quiet": "left out by the routing mode; `resegment routing enroll` enrolls it",
+    "never-again": "was in the workflow before, which never enrolls an account twice",
+    "cooldown": "left the workflow recently and is in cooldown",
+    "waiting": "waits until its team has capacity",
     "enrolled": "in a workflow",
-    "rejected": "turned down by its owner",
+    "rejected": "rejected by its owner",
 }
-"""What it means that something was decided."""
+"""What each decision means."""
 
 MODES: Final[dict[Mode, str]] = {
-    "all": "every account is enrolled, also by the first segment that it enters",
-    "changed": "accounts are enrolled when they move from one segment to another, not by the first that they enter",
-    "none": "nobody is enrolled; who is in a workflow leaves it still",
+    "all": "every change enrolls an account, including its first segment",
+    "changed": "only a move from one segment to another enrolls an account; its first segment does not",
+    "none": "no account is enrolled; accounts that are already enrolled are still removed",
 }
 """What each mode does."""
 
 
 def advise(mode: Mode, enrolled: int) -> str | None:
-    """What to do where nobody is enrolled by the mode; `enrolled` accounts are in a workflow."""
+    """Return advice if the mode enrolls no account; `enrolled` accounts are in a workflow."""
     if mode != "none":
         return None
     if enrolled:
-        return "nobody more is enrolled: `resegment routing set changed` goes on"
-    return "nothing is enrolled yet: once your accounts are loaded, `resegment routing set changed`"
+        return "no more accounts are enrolled: `resegment routing set changed` resumes"
+    return "no account is enrolled yet: once your accounts are loaded, run `resegment routing set changed`"
 
 
 def words_of(state: RoutedState) -> str:
-    """In which workflow the account is, since when and with whom; or why it is in none."""
+    """Say which workflow the account is in, since when and with which owner; or why it is in none."""
     if state.decision == "none":
-        return "not enrolled: it has entered no segment yet"
+        return "not enrolled: it is in no segment yet"
     if state.decision == "enrolled" and state.enrollment is not None:
         return _tell_enrollment(state.enrollment)
     since = f"since {_moment(state.since)}"
     if state.decision == "waiting":
         return f"not enrolled yet: waiting for {workflow_of(state)} {since} ({state.why})"
-    return f"not enrolled: {_reason(state)} {since}"
+    return f"not enrolled: {_reason(state)}, {since}"
 
 
 def describe_routing(state: RoutedState) -> dict[str, Any]:
-    """The same as plain JSON data. `workflow` and `team` are where the account is to go, where it is in none."""
+    """Return the same as plain JSON data. If the account is in no workflow, `workflow` and `team` are its route."""
     enrollment, target = state.enrollment, state.target
     route = None if target is None else target.route
     since, accept_by = since_of(state), None if enrollment is None else enrollment.accept_by
@@ -75,14 +75,14 @@ def describe_routing(state: RoutedState) -> dict[str, Any]:
 
 
 def workflow_of(state: RoutedState) -> str | None:
-    """The workflow that the account is in, or else the one that its segment leads to."""
+    """Return the workflow of the account, or else the one that its segment routes to."""
     if state.enrollment is not None:
         return state.enrollment.workflow
     return None if state.target is None or state.target.route is None else state.target.route.workflow
 
 
 def since_of(state: RoutedState) -> int | None:
-    """Since when (ms) it is as decided; None where nothing was."""
+    """Return since when (ms) the decision stands; None without a decision."""
     if state.decision == "enrolled" and state.enrollment is not None:
         return state.enrollment.at
     return None if state.decision == "none" else state.since
@@ -107,20 +107,20 @@ def _reason(state: RoutedState) -> str:
     segment = "its segment" if state.target is None else state.target.segment
     match state.decision:
         case "no-route":
-            return f"{segment} has no route,"
+            return f"{segment} has no route"
         case "suppressed":
             return f"suppressed ({state.why})"
         case "holdout":
-            return f"held out of {segment}, to compare with,"
+            return f"held out of {segment} as a comparison group"
         case "quiet":
             mode = state.why.rpartition(" ")[2]
             if mode == "none":
-                return f"routing was none when it entered {segment},"
-            return f"{segment} is its first segment and routing was {mode},"
+                return f"routing was none when it entered {segment}"
+            return f"{segment} is its first segment and routing was {mode}"
         case "never-again":
-            return f"{state.why}, which takes nobody twice,"
+            return f"{state.why} before, which never enrolls an account twice"
         case "cooldown":
-            return f"it left {workflow_of(state)} too lately, {state.why} it cools down,"
+            return f"in cooldown {state.why} after leaving {workflow_of(state)}"
         case "rejected":
             return f"rejected by {state.why}" if state.why else "rejected"
     return state.decision

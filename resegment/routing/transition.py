@@ -152,7 +152,7 @@ class Transition:
             answer = yield ask
             if isinstance(answer, Waiting):
                 state.assignment, self.retry_at = key, self.policy.look_again_at(self.now)
-                self.decide("waiting", f"{ask.team} takes no more today; {answer.ahead} come before")
+                self.decide("waiting", f"{ask.team} is full for today; {answer.ahead} ahead of it")
                 return
             assert isinstance(answer, Assigned)
             owner = answer.owner

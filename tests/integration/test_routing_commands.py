@@ -270,7 +270,7 @@ async def test_accounts_that_are_not_quiet_or_not_known_are_said(running: Runnin
     )
     assert code == 1
     assert json.loads(output) == {"told": 0}
-    assert "friend.com was not left out: not enrolled: suppressed (partners) since " in error
+    assert "friend.com was not left out: not enrolled: suppressed (partners), since " in error
     assert "the router has no decision on nobody.com" in error
 
 
@@ -303,7 +303,7 @@ async def test_who_is_put_on_a_list_leaves_the_workflow_while_the_worker_runs(ru
         while (commands := await running.commands("mover.com"))[-1][0] != "stop":
             pass
     assert commands == [("enroll", "calls", None), ("stop", "calls", "suppressed: partners")]
-    assert "suppressed (partners) since " in await running.reads("explain", "mover.com")
+    assert "suppressed (partners), since " in await running.reads("explain", "mover.com")
 
 
 async def test_who_is_taken_off_the_list_is_enrolled_again(running: Running) -> None:
@@ -339,4 +339,4 @@ async def test_with_the_mode_none_nobody_more_is_enrolled(running: Running) -> N
     await running.send(event("hiring", "two.com", change="opened"))
     await running.until(lambda rows: rows["two.com"]["decision"] == "quiet", "two.com")
     assert await running.commands("two.com") == [("enroll", "nurture", None), ("stop", "nurture", None)]
-    assert "nobody more is enrolled" in await running.reads("status")
+    assert "no more accounts are enrolled" in await running.reads("status")

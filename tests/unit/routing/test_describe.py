@@ -60,16 +60,16 @@ def enrollment(**given: Any) -> Enrollment:
 @pytest.mark.parametrize(
     ("routed", "words"),
     [
-        (RoutedState(), "not enrolled: it has entered no segment yet"),
+        (RoutedState(), "not enrolled: it is in no segment yet"),
         (
             state("no-route", target=target("cold", None)),
             "not enrolled: cold has no route, since 2026-03-02T08:00:00Z",
         ),
         (
             state("suppressed", "customers"),
-            "not enrolled: suppressed (customers) since 2026-03-02T08:00:00Z",
+            "not enrolled: suppressed (customers), since 2026-03-02T08:00:00Z",
         ),
-        (state("holdout"), "not enrolled: held out of hot, to compare with, since 2026-03-02T08:00:00Z"),
+        (state("holdout"), "not enrolled: held out of hot as a comparison group, since 2026-03-02T08:00:00Z"),
         (
             state("quiet", "routing is none"),
             "not enrolled: routing was none when it entered hot, since 2026-03-02T08:00:00Z",
@@ -80,23 +80,23 @@ def enrollment(**given: Any) -> Enrollment:
         ),
         (
             state("never-again", "it has been in calls"),
-            "not enrolled: it has been in calls, which takes nobody twice, since 2026-03-02T08:00:00Z",
+            "not enrolled: it has been in calls before, which never enrolls an account twice, since 2026-03-02T08:00:00Z",
         ),
         (
             state("cooldown", "until 2026-04-01T08:00:00Z"),
             (
-                "not enrolled: it left calls too lately, until 2026-04-01T08:00:00Z it cools down, "
+                "not enrolled: in cooldown until 2026-04-01T08:00:00Z after leaving calls, "
                 "since 2026-03-02T08:00:00Z"
             ),
         ),
         (
-            state("waiting", "sales takes no more today; 3 come before"),
+            state("waiting", "sales is full for today; 3 ahead of it"),
             (
                 "not enrolled yet: waiting for calls since 2026-03-02T08:00:00Z "
-                "(sales takes no more today; 3 come before)"
+                "(sales is full for today; 3 ahead of it)"
             ),
         ),
-        (state("rejected", "ann"), "not enrolled: rejected by ann since 2026-03-02T08:00:00Z"),
+        (state("rejected", "ann"), "not enrolled: rejected by ann, since 2026-03-02T08:00:00Z"),
         (
             state("enrolled", "ann", enrollment=enrollment()),
             "enrolled in calls since 2026-03-02T08:00:00Z, owner ann of sales",
@@ -217,9 +217,9 @@ def test_accounts_by_decision_are_those_of_all_partitions() -> None:
 def test_where_nobody_is_enrolled_by_the_mode_it_is_said_how_that_ends() -> None:
     assert advise("changed", 0) is None
     assert advise("none", 0) == (
-        "nothing is enrolled yet: once your accounts are loaded, `resegment routing set changed`"
+        "no account is enrolled yet: once your accounts are loaded, run `resegment routing set changed`"
     )
-    assert advise("none", 5) == "nobody more is enrolled: `resegment routing set changed` goes on"
+    assert advise("none", 5) == "no more accounts are enrolled: `resegment routing set changed` resumes"
 
 
 def test_a_mode_of_none_is_a_note_and_no_problem() -> None:
@@ -227,7 +227,7 @@ def test_a_mode_of_none_is_a_note_and_no_problem() -> None:
     assert find_problems(quiet) == []
     assert len(find_notes(quiet)) == 1
     assert find_notes(overview(router(0))) == []
-    assert "! nobody more is enrolled" in shown(render_status(quiet))
+    assert "! no more accounts are enrolled" in shown(render_status(quiet))
 
 
 def test_the_routers_outbox_and_lateness_are_problems_as_the_segmenters_are() -> None:
@@ -243,7 +243,7 @@ def test_the_routers_outbox_and_lateness_are_problems_as_the_segmenters_are() ->
 def test_status_has_the_mode_the_decisions_and_what_waits() -> None:
     one = overview(router(0), router(1))
     output = shown(render_status(one))
-    for part in ("Routing changed: accounts are enrolled when they move", "enrolled", "sales", "1,234"):
+    for part in ("Routing changed: only a move from one segment", "enrolled", "sales", "1,234"):
         assert part in output
     described = orjson.loads(orjson.dumps(describe_overview(one)))
     assert described["notes"] == []
@@ -255,5 +255,5 @@ def test_status_has_the_mode_the_decisions_and_what_waits() -> None:
 
 def test_what_is_shown_of_routing_says_what_each_decision_means() -> None:
     output = shown(render(overview(router(0), mode="none").routing))
-    assert "Routing none: nobody is enrolled" in output
+    assert "Routing none: no account is enrolled" in output
     assert MEANINGS["quiet"] in output
