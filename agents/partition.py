@@ -222,6 +222,11 @@ class OwnedPartition(Generic[A]):
         )
         return account
 
+    async def stored(self, name: str) -> bytes | None:
+        """Return the state of one account as the store has it."""
+        (value,) = await self.store.read([name])
+        return value
+
     def drop(self, name: str) -> None:
         """Forget one account that may be half changed."""
         self._accounts.pop(name, None)

@@ -1,4 +1,4 @@
-"""Folds a batch of `signals` into the accounts' state and decides their segments."""
+"""Fold batches of `signals` into the accounts' state, and decide their segments."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 
 from resegment.agents.batch import Batch, Message, Publisher, Record
 from resegment.agents.dead_letters import to_dead_letter
+from resegment.agents.isolation import find_failing
 from resegment.agents.partition import OwnedPartition, position_after
 from resegment.errors import RefusedEvent
 from resegment.schemas.change import GateChange, SegmentChange
@@ -23,10 +24,10 @@ TICK: Final = "tick"
 
 
 class MessageFactory(Protocol):
-    """Makes the messages of what was decided."""
+    """Makes the messages that announce decisions."""
 
     def change(self, change: SegmentChange) -> Message:
-        """The event of a segment change."""
+        """Return the event of a segment change."""
         ...
 
     def gate_change(self, gate_change: GateChange) -> Message:
@@ -34,7 +35,7 @@ class MessageFactory(Protocol):
         ...
 
     def outcome(self, fact: Fact) -> Message | None:
-        """What the router has to know of an outcome; None where it is nothing to it."""
+        """Return the event that tells the router of an outcome, or None where the router has no use for it."""
         ...
 
 
@@ -43,7 +44,7 @@ Owned = OwnedPartition[Account]
 
 @dataclass(frozen=True, slots=True)
 class Segmented:
-    """What became of a batch, for metrics."""
+    """What a batch led to, for metrics."""
 
     facts: int = 0
     ticks: int = 0
@@ -57,16 +58,21 @@ _Known = tuple[int, list[Fact], list[Record]]
 
 
 @dataclass(slots=True)
-class _Learning:
-    """The facts of a batch by account, in the order in which they become known."""
+class _Reading:
+    """The facts of a batch by account, in the order in which they become known, and what is refused."""
 
     clock: int
     known: dict[str, list[_Known]] = field(default_factory=dict)
     facts: int = 0
     ticks: int = 0
-    letters: list[Message] = field(default_factory=list)
+    dead_letters: list[Message] = field(default_factory=list)
     refused: list[RefusedEvent] = field(default_factory=list)
     outcomes: list[Fact] = field(default_factory=list)
+
+    def refuse(self, batch: Batch, record: Record, refused: RefusedEvent, topic: str) -> None:
+        """Set a record aside."""
+        self.refused.append(refused)
+        self.dead_letters.append(to_dead_letter(topic, batch, record, refused))
 
 
 async def segment(
@@ -78,37 +84,57 @@ async def segment(
     factory: MessageFactory | None,
     dead_letters: str,
 ) -> Segmented:
-    """Commit what a batch comes to: states, deadlines, changes, clock and position, all or nothing.
+    """Commit what a batch leads to, all or nothing: states, deadlines, changes, clock and position.
 
-    Without `factory` nothing is published, as in a replay of what was published once. Raises `Fenced`, `RolledBack` or `OutOfStep` where the partition has to be taken anew, and
-    `StoreUnavailable` or `PublishFailed` where the batch has to be tried again.
+    Without a `factory` nothing is announced, as in a replay. Raises `PartitionLost` where the partition has to be
+    taken again, and `StoreUnavailable` or `PublishFailed` where the batch has to be retried.
     """
     async with owned.lock:
         records = owned.unseen(batch)
         if not records:
             return Segmented(clock=owned.position.clock)
-        learning = _read(batch, records, owned.position.clock, dead_letters)
+        reading = _read(batch, records, owned.position.clock, dead_letters)
         decided = _Decided(factory)
         with owned.all_or_nothing():
-            accounts = await owned.accounts(learning.known)
+            accounts = await owned.accounts(reading.known)
             for name, account in list(accounts.items()):
                 try:
-                    decided.add(_learn(engine, account, learning.known[name], learning.clock))
-                except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
-                    accounts[name] = await _learn_apart(
-                        batch, owned, engine, name, learning, decided, dead_letters, error
+                    decisions = _apply_facts(engine, account, reading.known[name], reading.clock)
+                    decided.add(decisions + _pass_time(engine, account, reading.clock))
+                except Exception:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
+                    accounts[name] = await _apply_apart(
+                        batch, owned, engine, name, reading, decided, dead_letters
                     )
-            if learning.letters:
-                await publisher.publish(learning.letters)
-            position = position_after(owned.position, records[-1], learning.clock)
-            changes = await _commit(owned, position, accounts.values(), decided, learning.outcomes)
-        return Segmented(learning.facts, learning.ticks, changes, learning.refused, learning.clock)
+            if reading.dead_letters:
+                await publisher.publish(reading.dead_letters)
+            position = position_after(owned.position, records[-1], reading.clock)
+            changes = await _commit(owned, position, accounts.values(), decided, reading.outcomes)
+        return Segmented(reading.facts, reading.ticks, changes, reading.refused, reading.clock)
+
+
+async def set_aside(
+    batch: Batch, owned: Owned, reason: RefusedEvent, *, publisher: Publisher, dead_letters: str
+) -> Segmented:
+    """Commit a batch without deciding it: each of its facts becomes a dead letter. Raises as `segment` does."""
+    async with owned.lock:
+        records = owned.unseen(batch)
+        if not records:
+            return Segmented(clock=owned.position.clock)
+        reading = _read(batch, records, owned.position.clock, dead_letters)
+        for groups in reading.known.values():
+            for _, _, facts in groups:
+                for record in facts:
+                    reading.refuse(batch, record, reason, dead_letters)
+        with owned.all_or_nothing():
+            await publisher.publish(reading.dead_letters)
+            await owned.commit(position_after(owned.position, records[-1], reading.clock), ())
+        return Segmented(reading.facts, reading.ticks, (), reading.refused, reading.clock)
 
 
 async def decide_due(
     owned: Owned, engine: Engine, *, factory: MessageFactory | None
 ) -> Sequence[SegmentChange]:
-    """Decide one slice of the accounts whose deadline the partition's clock has reached."""
+    """Decide one slice of the accounts whose deadline the partition's clock has reached. Raises as `segment` does."""
     async with owned.lock:
         if not owned.due or owned.fence is None:
             return ()
@@ -172,24 +198,22 @@ async def _commit(
     return changes
 
 
-def _read(batch: Batch, records: Sequence[Record], clock: int, dead_letters: str) -> _Learning:
-    learning = _Learning(clock)
-    known = learning.known
+def _read(batch: Batch, records: Sequence[Record], clock: int, dead_letters: str) -> _Reading:
+    reading = _Reading(clock)
+    known = reading.known
     for record in records:
         clock = max(clock, record.timestamp)
         if record.value is None and any(name == TICK for name, _ in record.headers):
-            learning.ticks += 1
+            reading.ticks += 1
             continue
         try:
             fact = decode_fact(record.value or b"")
         except msgspec.DecodeError as error:
-            refused = RefusedEvent("not-a-signal", str(error))
-            learning.refused.append(refused)
-            learning.letters.append(to_dead_letter(dead_letters, batch, record, refused))
+            reading.refuse(batch, record, RefusedEvent("not-a-signal", str(error)), dead_letters)
             continue
-        learning.facts += 1
+        reading.facts += 1
         if fact.kind == "outcome":
-            learning.outcomes.append(fact)
+            reading.outcomes.append(fact)
         groups = known.get(fact.account)
         if groups is None:
             known[fact.account] = [(clock, [fact], [record])]
@@ -198,51 +222,59 @@ def _read(batch: Batch, records: Sequence[Record], clock: int, dead_letters: str
             groups[-1][2].append(record)
         else:
             groups.append((clock, [fact], [record]))
-    learning.clock = clock
-    return learning
+    reading.clock = clock
+    return reading
 
 
-def _learn(engine: Engine, account: Account, groups: Sequence[_Known], clock: int) -> list[Decision]:
+def _apply_facts(engine: Engine, account: Account, groups: Sequence[_Known], clock: int) -> list[Decision]:
+    """Apply facts in the order in which they become known, each after the deadlines before it."""
     decisions: list[Decision] = []
     for at, facts, _ in groups:
         if account.deadline < at:
             decisions += engine.advance(account, at - 1, clock)
         decisions.append(engine.apply_facts(account, facts, at, clock))
-    if account.deadline <= clock:
-        decisions += engine.advance(account, clock, clock)
     return decisions
 
 
-async def _learn_apart(
+def _pass_time(engine: Engine, account: Account, clock: int) -> list[Decision]:
+    """Decide the deadlines up to the clock."""
+    return list(engine.advance(account, clock, clock)) if account.deadline <= clock else []
+
+
+async def _apply_apart(
     batch: Batch,
     owned: Owned,
     engine: Engine,
     name: str,
-    learning: _Learning,
+    reading: _Reading,
     decided: _Decided,
     dead_letters: str,
-    error: Exception,
 ) -> Account:
-    """Learn an account's facts one at a time, from its stored state, and set aside those that fail."""
+    """Apply an account's facts from its stored state, one by one in order, and set aside those that fail."""
     owned.drop(name)
-    good: list[_Known] = []
-    for at, facts, records in learning.known[name]:
-        for fact, record in zip(facts, records, strict=True):
-            tried = [*good, (at, [fact], [record])]
-            account = (await owned.accounts([name]))[name]
-            try:
-                decided.announced(_learn(engine, account, tried, learning.clock))
-                good = tried
-            except Exception as cause:  # noqa: BLE001  # the same border, for one fact
-                refused = RefusedEvent("decision-failed", f"{type(cause).__name__}: {cause}")
-                learning.refused.append(refused)
-                learning.letters.append(to_dead_letter(dead_letters, batch, record, refused))
-            owned.drop(name)
+    units: list[_Known] = [
+        (at, [fact], [record])
+        for at, facts, records in reading.known[name]
+        for fact, record in zip(facts, records, strict=True)
+    ]
+
+    def attempt(checkpoint: bytes | None, run: Sequence[_Known]) -> bytes:
+        account = engine.load(name, checkpoint)
+        decisions = _apply_facts(engine, account, run, reading.clock)
+        after = engine.encode(account)
+        decisions += _pass_time(engine, account, reading.clock)
+        decided.announced(decisions)
+        return after
+
+    failing = dict(await find_failing(units, await owned.stored(name), attempt))
+    for place, cause in failing.items():
+        refused = RefusedEvent("decision-failed", f"{type(cause).__name__}: {cause}")
+        reading.refuse(batch, units[place][2][0], refused, dead_letters)
+    good = [unit for place, unit in enumerate(units) if place not in failing]
     account = (await owned.accounts([name]))[name]
     if good:
-        decided.add(_learn(engine, account, good, learning.clock))
-    elif not learning.refused:
-        raise error
+        decisions = _apply_facts(engine, account, good, reading.clock)
+        decided.add(decisions + _pass_time(engine, account, reading.clock))
     return account
 
 

@@ -7,7 +7,9 @@ deadline is due, and when the partition is revoked. An exception of `on_batch` h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from time import thread_time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from resegment.agents.batch import Batch, Publisher
@@ -15,12 +17,13 @@ from resegment.agents.intake import Clock, ingest
 from resegment.agents.router import Owned as RoutedPartition
 from resegment.agents.router import Routed, Router, handle_events, route, route_due
 from resegment.agents.segmenter import Owned as SegmentedPartition
-from resegment.agents.segmenter import decide_due, segment
-from resegment.errors import PartitionLost
+from resegment.agents.segmenter import decide_due, segment, set_aside
+from resegment.errors import PartitionLost, RefusedEvent, TransientError
 from resegment.routing.account import RoutedAccount
 from resegment.segmentation.evaluation.account import Account
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.prefix import StateLost, read_prefix
+from resegment.streams.worker.batch_divider import BatchDivider
 from resegment.streams.worker.definition_runtime import DefinitionRuntime
 from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.input_topics import InputTopics
@@ -32,6 +35,42 @@ if TYPE_CHECKING:
 
 ROUTER_PATIENCE: Final = 2.0
 """Seconds that a batch of changes waits while deadlines are due: a late change is worse than late commands."""
+
+
+BATCH_DEADLINE: Final = 45.0
+"""Seconds for one batch. A rebalance waits for the batch in work, and takes at most a minute."""
+COMPUTING: Final = 0.8
+"""The share of the deadline that the thread must have computed for a record to be what is slow, not a server."""
+
+
+TOO_SLOW: Final = RefusedEvent(
+    "decision-too-slow", f"deciding this fact alone took longer than {BATCH_DEADLINE:.0f} s, twice"
+)
+
+
+class BatchTooSlow(TransientError):
+    """A batch was not done within its deadline. It is retried, in smaller parts where the stage can divide it."""
+
+    def __init__(self, batch: Batch) -> None:
+        first, last = batch.records[0].offset, batch.records[-1].offset
+        super().__init__(
+            f"records {first} to {last} of {batch.topic}, partition {batch.partition}, took longer than "
+            f"{BATCH_DEADLINE:.0f} s",
+            remedy="If this does not end: look for a slow Redis or broker, and for accounts with very many facts.",
+        )
+        self.topic, self.partition, self.offset = batch.topic, batch.partition, first
+
+
+@asynccontextmanager
+async def within_deadline(batch: Batch) -> AsyncIterator[None]:
+    """Cancel the block at the deadline. Raises BatchTooSlow then, so that the try is counted as failed."""
+    try:
+        async with asyncio.timeout(BATCH_DEADLINE) as deadline:
+            yield
+    except TimeoutError as error:
+        if deadline.expired():
+            raise BatchTooSlow(batch) from error
+        raise
 
 
 class StageHandler(Protocol):
@@ -81,15 +120,16 @@ class IntakeStage:
         """Publish a signal or a dead letter for each record."""
         try:
             with self._progress.timed(self.name):
-                done = await ingest(
-                    batch,
-                    publisher=self._publisher,
-                    signals=self._signals,
-                    dead_letters=self._dead_letters,
-                    clock=self._clock,
-                    now=self._now,
-                    aliases=self._aliases,
-                )
+                async with within_deadline(batch):
+                    done = await ingest(
+                        batch,
+                        publisher=self._publisher,
+                        signals=self._signals,
+                        dead_letters=self._dead_letters,
+                        clock=self._clock,
+                        now=self._now,
+                        aliases=self._aliases,
+                    )
         except Exception as error:
             self._progress.count_failure(self.name, error)
             raise
@@ -120,6 +160,7 @@ class SegmenterStage:
         self._runtime, self._partitions, self._inputs, self._client = runtime, partitions, inputs, client
         self._prefix, self._dead_letters = topics.prefix, topics.dead_letters.name
         self._publisher, self._progress, self._failure = publisher, progress, failure
+        self._divider = BatchDivider()
 
     async def on_assigned(self, topic: str, partition: int) -> int | None:
         """Take the partition, unless Redis has lost the prefix."""
@@ -134,9 +175,31 @@ class SegmenterStage:
         owned = partitions.get(batch.partition)
         if owned is None:
             return
+        before = thread_time()
         try:
-            await partitions.wait_for_room(owned)
-            with self._progress.timed(self.name):
+            async with within_deadline(batch):
+                await partitions.wait_for_room(owned)
+                for part in self._divider.divide(batch, owned.position.offset):
+                    await self._do(part, owned)
+        except PartitionLost as error:
+            await partitions.retake(owned, error)
+            return
+        except Exception as error:
+            if isinstance(error, BatchTooSlow):
+                computed = thread_time() - before >= COMPUTING * BATCH_DEADLINE
+                self._divider.slow_down(batch, owned.position.offset, computed=computed)
+            self._progress.count_failure(self.name, error)
+            partitions.note_failure(owned, error)
+            raise
+        self._divider.speed_up(batch)
+
+    async def _do(self, batch: Batch, owned: SegmentedPartition) -> None:
+        with self._progress.timed(self.name):
+            if self._divider.is_stuck_at(batch.partition, owned.position.offset):
+                done = await set_aside(
+                    batch, owned, TOO_SLOW, publisher=self._publisher, dead_letters=self._dead_letters
+                )
+            else:
                 done = await segment(
                     batch,
                     owned,
@@ -145,16 +208,9 @@ class SegmenterStage:
                     factory=self._runtime.factory,
                     dead_letters=self._dead_letters,
                 )
-        except PartitionLost as error:
-            await partitions.retake(owned, error)
-            return
-        except Exception as error:
-            self._progress.count_failure(self.name, error)
-            partitions.note_failure(owned, error)
-            raise
         self._progress.count_batch(self.name, batch, len(done.changes), done.refused)
         self._progress.count_changes(done.changes)
-        partitions.note_success(owned)
+        self._partitions.note_success(owned)
 
     async def on_due(self, owned: SegmentedPartition) -> None:
         """Decide one slice of the accounts whose deadline has come."""
@@ -216,7 +272,8 @@ class RouterStage:
             return
         try:
             with self._progress.timed(self.name):
-                routed = await do(batch, owned, self._router)
+                async with within_deadline(batch):
+                    routed = await do(batch, owned, self._router)
         except PartitionLost as error:
             await self._partitions.retake(owned, error)
             return

@@ -19,7 +19,7 @@ from resegment.state.redis.keys import Stage
 from resegment.state.redis.owners import OwnerStore
 from resegment.state.redis.partition import PartitionStore
 from resegment.streams.consumer.application import Application, create_app
-from resegment.streams.consumer.binding import bind
+from resegment.streams.consumer.binding import Retry, bind
 from resegment.streams.consumer.config import ConsumerConfig
 from resegment.streams.consumer.credentials import credentials_of
 from resegment.streams.heartbeat import Heartbeat
@@ -35,6 +35,7 @@ from resegment.streams.worker.partitions import PartitionManager
 from resegment.streams.worker.policy_reloader import PolicyReloader
 from resegment.streams.worker.progress import Progress
 from resegment.streams.worker.stages import (
+    BATCH_DEADLINE,
     IntakeStage,
     RouterStage,
     RoutingEventStage,
@@ -155,6 +156,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             on_fatal=shared.failure.report,
             positions=stage.on_assigned,
             released=stage.on_revoked,
+            retry=Retry(deadline=BATCH_DEADLINE + 5),  # the stage has its own, which it counts
         )
     heartbeat = Heartbeat(shared.client, settings.prefix)
     gauges = Gauges(

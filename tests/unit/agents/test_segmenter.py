@@ -324,3 +324,43 @@ async def test_the_same_decision_has_the_same_id_whoever_takes_it() -> None:
     one = await run(Rig(WEEK), [records, [ticking(2, day(20))]])
     two = await run(Rig(WEEK), [[each] for each in (*records, ticking(2, day(20)))])
     assert [c.id for c in one.changes] == [c.id for c in two.changes]
+
+
+async def test_a_bad_fact_among_a_thousand_of_one_account_costs_few_tries(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    apply_facts, applied = Engine.apply_facts, 0
+
+    def fail(engine: Engine, account: Any, facts: Any, *given: Any) -> Any:
+        nonlocal applied
+        applied += len(facts)
+        if any(fact.id in {"i300", "i301", "i900"} for fact in facts):
+            raise ZeroDivisionError("a rule")
+        return apply_facts(engine, account, facts, *given)
+
+    monkeypatch.setattr(Engine, "apply_facts", fail)
+    facts = facts_of([company(1, day(0) + n, id=f"i{n}") for n in range(1000)])
+    rig = await run(Rig(WEEK), [signals(facts)])
+    refused = [dict(one.headers)["dl_offset"] for one in rig.published.to("dead-letters")]
+    assert refused == [b"300", b"301", b"900"]
+    assert len(rig.state("company-1.com").entries) == 997
+    assert applied < 6_000
+
+
+async def test_facts_decided_apart_lead_to_what_they_lead_to_together() -> None:
+    events = [funding(day(n), id=f"i{n}") for n in range(0, 60, 3)]
+    together = await run(Rig(WEEK), [signals(facts_of(events))])
+    records = signals(facts_of([*events[:10], funding(day(28), id="poison"), *events[10:]]))
+    apart = Rig(WEEK)
+    apply_facts = apart.engine.apply_facts
+
+    def fail(account: Any, facts: Any, *given: Any) -> Any:
+        if any(fact.id == "poison" for fact in facts):
+            raise ZeroDivisionError("a rule")
+        return apply_facts(account, facts, *given)
+
+    apart.engine.apply_facts = fail  # type: ignore[method-assign]
+    await run(apart, [records])
+    assert apart.net == together.net
+    assert apart.standing() == together.standing()
+    assert apart.memory.deadlines == together.memory.deadlines
