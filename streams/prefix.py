@@ -52,7 +52,7 @@ class Rebuilding(FatalError):
     def __init__(self, prefix: str) -> None:
         super().__init__(
             f"prefix {prefix} is being rebuilt",
-            remedy="Wait until it is done. If it was broken off, empty Redis and run `resegment rebuild` again.",
+            remedy="Wait until it is done. If it was interrupted, run `resegment rebuild` again: it continues there.",
         )
         self.prefix = prefix
 
@@ -63,17 +63,6 @@ def check_definition(held: Mapping[str, str], version: str) -> None:
         raise PrefixDiffers(
             "definition", held.get("definition", "none"), version, "Give the active segments file."
         )
-
-
-async def set_rebuilding(client: Redis, prefix: str, *, begun: bool) -> None:
-    """Keep workers away while a rebuild runs. Raises StoreUnavailable."""
-    with answering("mark the rebuild"):
-        answer: Any = (
-            client.hset(prefix_key(prefix), "rebuilding", "1")
-            if begun
-            else client.hdel(prefix_key(prefix), "rebuilding")
-        )
-        await answer
 
 
 async def set_routing(client: Redis, prefix: str, mode: str) -> None:

@@ -20,18 +20,14 @@ from resegment.streams.recovery.replay import Source, chunks
 
 _said: Final = msgspec.json.Decoder(PublishedCommandEvent)
 
-Taken = dict[str, tuple[str, str]]
-"""The keys under which owners have room taken, each with team and owner."""
-
-
 States = Callable[[Sequence[str]], Awaitable[Sequence[AccountState | None]]]
 """Reads what the segmenter keeps of accounts."""
 
 
 async def restore_partition(
     owned: Owned, policy: Policy, source: Source, group: str, states: States, *, log: str
-) -> Taken:
-    """Fill an empty partition of the router; nothing is commanded. Returns who owns what.
+) -> None:
+    """Fill an empty partition of the router; nothing is commanded.
 
     It stands where the group's committed offsets are: what was not routed before the loss is routed after it,
     as the mode says. `log` names this incarnation of the topic of changes. Raises TopicUnreadable, StoreUnavailable.
@@ -42,7 +38,6 @@ async def restore_partition(
     said = await _read_said(source, number, changes)
     clock = max((one.decided_at for one in changes.values()), default=0)
     await owned.take(log)
-    taken: Taken = {}
     for names in chunks(sorted(changes.keys() | said.keys())):
         accounts = await owned.accounts(names)
         sizes: dict[str, int] = {}
@@ -53,15 +48,11 @@ async def restore_partition(
             account.state = restore(change, said.get(name, ()), policy, clock, active_gates)
             account.deadline = account.state.deadline or account.deadline
             sizes[account.state.decision] = sizes.get(account.state.decision, 0) + 1
-            one = account.state.enrollment
-            if one is not None and one.assignment is not None:
-                taken[one.assignment] = one.team or "", one.owner or ""
         await owned.commit(owned.position, accounts.values(), sizes=sorted(sizes.items()))
     position = replace(owned.position, clock=clock, side=side)
     if last is not None:
         position = replace(position, offset=last.offset + 1, timestamp=last.timestamp, digest=digest_of(last))
     await owned.commit(position, ())
-    return taken
 
 
 async def _committed(source: Source, group: str, number: int) -> tuple[int, int]:

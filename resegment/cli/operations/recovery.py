@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
@@ -15,15 +16,16 @@ from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 from resegment.errors import ResegmentError
 
 if TYPE_CHECKING:
-    from resegment.schemas.change import SegmentChange
-    from resegment.segmentation.definition import Definition
     from resegment.settings import Settings
-    from resegment.streams.recovery.replay import Difference, Source
+    from resegment.streams.recovery.rebuild import LostPartition, Rebuild
+    from resegment.streams.recovery.verify import Difference
 
 REBUILD_EXAMPLES: Final = """
-[bold]Example[/bold]
+[bold]Examples[/bold]
 
 RESEGMENT_KAFKA=kafka:9092 RESEGMENT_REDIS=redis://redis resegment rebuild --segments segments.yaml
+
+resegment rebuild --segments segments.yaml --partition 3
 """
 
 VERIFY_EXAMPLES: Final = """
@@ -48,6 +50,16 @@ class WorkersRunning(WrongUse):
         )
 
 
+class NoSuchPartition(WrongUse):
+    """The prefix has no partition of that number."""
+
+    def __init__(self, partition: int, partitions: int) -> None:
+        super().__init__(
+            f"there is no partition {partition}: the prefix has {partitions}",
+            remedy=f"Give a number from 0 to {partitions - 1}; `resegment status` names the ones that wait.",
+        )
+
+
 class StillMoving(ResegmentError):
     """The partition takes in events faster than it can be compared."""
 
@@ -66,24 +78,38 @@ def register(app: typer.Typer) -> None:
 
 @takes_servers
 def rebuild(
+    partition: Annotated[
+        int | None,
+        typer.Option("--partition", min=0, metavar="N", help="Rebuild only this partition; workers may run."),
+    ] = None,
     segments: SomeSegments = None,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Rebuild an empty Redis from the log of `signals`. Routes nothing, and continues the sequence numbers.
+    """Rebuild from the log of `signals` what Redis has lost; what it still has stays as it is.
 
-    Stop all workers first: new events wait in Kafka. Refused if the beginning of the log is gone.
+    Publishes the changes that were decided and never announced, and lowers no sequence number. Without --partition
+    the workers must be stopped: new events wait in Kafka. If a rebuild is interrupted, run it again. Refused if
+    the beginning of the log is gone.
     """
     from resegment.console.terminal import print_note, write_json
 
-    records = asyncio.run(_rebuild(servers, segments))
+    done = asyncio.run(_rebuild(servers, segments, partition))
     if as_json:
-        write_json(sys.stdout.buffer, {"records": records})
-    else:
+        write_json(sys.stdout.buffer, done._asdict())
+        return
+    which = "1 partition" if len(done.partitions) == 1 else f"{len(done.partitions):,} partitions"
+    print_note(f"Rebuilt {which} from {done.records:,} records.")
+    if partition is not None:
+        print_note("Workers that are running take the partition within seconds.")
+        return
+    print_note("Workers may start again.")
+    if done.routing == "none":
         print_note(
-            f"Rebuilt from {records:,} records. You can start the workers again. Routing is set to none: "
-            "`resegment routing set changed` turns it on."
+            "Routing is off: changes enroll nobody until you run `resegment routing set changed` (or all)."
         )
+    else:
+        print_note(f"Routing is still `{done.routing}`: changes enroll accounts as soon as workers run.")
 
 
 @takes_servers
@@ -114,133 +140,113 @@ def verify(
         raise typer.Exit(1)
 
 
-async def _rebuild(servers: ServerOptions, segments: str | None) -> int:
-    from resegment.agents.partition import OwnedPartition
+class Rebuilt(NamedTuple):
+    """What a rebuild came to: partitions, records, and which changes are routed from now on."""
+
+    partitions: list[int]
+    records: int
+    routing: str
+
+
+async def _rebuild(servers: ServerOptions, segments: str | None, partition: int | None) -> Rebuilt:
     from resegment.cli.connection import load_settings, resolve
     from resegment.cli.operations.session import load_engine
-    from resegment.console.progress import show_progress
+    from resegment.routing.policy import mode_of
     from resegment.state.redis.client import connect_redis
-    from resegment.state.redis.partition import PartitionStore
+    from resegment.state.redis.owners import OwnerStore
     from resegment.state.redis.reader import PrefixReader
     from resegment.streams.heartbeat import read_workers
-    from resegment.streams.kafka.admin import read_topic_id
     from resegment.streams.kafka.connectivity import check_access
     from resegment.streams.kafka.security import secure_kafka
     from resegment.streams.kafka.topics import Topics
-    from resegment.streams.prefix import agree, set_rebuilding
-    from resegment.streams.recovery import replay as replaying
+    from resegment.streams.operations.owner_transfer import read_assignments
+    from resegment.streams.partition_marks import end_rebuild, is_rebuilding
+    from resegment.streams.prefix import ROUTING, agree, read_prefix
+    from resegment.streams.recovery.rebuild import NothingLost, PrefixUnknown, Rebuild, find_lost
+    from resegment.streams.recovery.replay import Source, check_complete
 
-    settings = load_settings(servers, segments=segments)
+    settings = load_settings(**servers.given(), segments=segments)
     connection = resolve(settings)
+    prefix = connection.prefix
     engine = load_engine(connection.segments, settings)
     security = secure_kafka(settings).clients()
-    topics, partitions = Topics(connection.prefix), connection.partitions
     client = connect_redis(settings, connection.redis_url)
     try:
-        if workers := await read_workers(client, connection.prefix):
+        held = await read_prefix(client, prefix)
+        whole = partition is None
+        if partition is not None and "partitions" not in held:
+            raise PrefixUnknown(prefix)
+        if whole and (workers := await read_workers(client, prefix)):
             raise WorkersRunning(len(workers))
-        reader = PrefixReader(client, connection.prefix, partitions)
-        for number in range(partitions):
-            if await reader.position(number) is not None:
-                raise replaying.NotEmpty(number)
+        partitions = int(held.get("partitions", connection.partitions))
+        if partition is not None and partition >= partitions:
+            raise NoSuchPartition(partition, partitions)
+        numbers = list(range(partitions)) if partition is None else [partition]
+        lost = await find_lost(PrefixReader(client, prefix, partitions), held, numbers)
+        if not lost and not (whole and is_rebuilding(held)):
+            raise NothingLost(prefix, partition)
         await check_access(connection.bootstrap, security)
-        log = await asyncio.to_thread(read_topic_id, connection.bootstrap, topics.signals.name, **security)
-        source = replaying.Source(connection.bootstrap, topics, security)
-        announced = await replaying.read_announced(source)
-        ends = await replaying.check_complete(source)
+        source = Source(connection.bootstrap, Topics(prefix), security)
+        ends = await check_complete(source, [one.number for one in lost])
         await agree(
             client,
-            connection.prefix,
+            prefix,
             partitions=partitions,
-            clock=settings.clock,
+            clock=held.get("clock", settings.clock),
             definition=engine.program.version,
         )
-        await set_rebuilding(client, connection.prefix, begun=True)
-        total = 0
-        lost: list[SegmentChange] = []
-        with show_progress() as bars:
-            for number in range(partitions):
-                store = PartitionStore(client, connection.prefix, number)
-                owned = OwnedPartition(number, store, engine)
-                advance = bars.count(f"partition {number}", ends[number])
-                records, lacking = await replaying.rebuild_partition(
-                    owned,
-                    engine,
-                    source,
-                    log=log,
-                    announced=announced,
-                    partitions=partitions,
-                    progress=advance,
-                )
-                total += records
-                lost += lacking
-        await _announce(engine.program.definition, source, settings, lost)
-        await _restore_routing(client, connection.prefix, engine.program.definition, source, partitions)
-        await set_rebuilding(client, connection.prefix, begun=False)
-        return total
+        records = await _run(Rebuild(client, source, engine, partitions), lost, ends, settings, whole=whole)
+        if whole:
+            found = await read_assignments(client, prefix, partitions)
+            await OwnerStore(client, prefix).recount(found.open, found.waiting)
+            await end_rebuild(client, prefix)
+        mode = mode_of((await read_prefix(client, prefix)).get(ROUTING))
+        return Rebuilt([one.number for one in lost], records, mode)
     finally:
         await client.aclose()
 
 
-async def _announce(
-    definition: Definition, source: Source, settings: Settings, changes: list[SegmentChange]
-) -> None:
-    """Publish the changes that were decided before the loss and lost with the outbox."""
+async def _run(
+    rebuild: Rebuild,
+    lost: Sequence[LostPartition],
+    ends: Mapping[int, int],
+    settings: Settings,
+    *,
+    whole: bool,
+) -> int:
+    from resegment.console.progress import show_progress
     from resegment.streams.kafka.publisher import KafkaPublisher
-    from resegment.streams.message_factory import MessageFactory
 
-    if not changes:
-        return
-    factory = MessageFactory(definition, source.topics)
+    source = rebuild.source
     publisher = KafkaPublisher(
         source.bootstrap,
         client_id="resegment-rebuild",
         idempotent=settings.kafka is not None,
         security=source.security,
     )
-    async with publisher:
-        await publisher.publish([factory.change(one) for one in changes])
-
-
-async def _restore_routing(
-    client: Any, prefix: str, definition: Definition, source: Source, partitions: int
-) -> None:
-    """The router's accounts, and the store of owners, from what is still in Kafka."""
-    from resegment.agents.partition import OwnedPartition
-    from resegment.routing.enrollment import EnrollmentMachine
-    from resegment.routing.policy import Policy
-    from resegment.state.redis.owners import OwnerStore
-    from resegment.state.redis.partition import PartitionStore
-    from resegment.state.redis.reader import PrefixReader
-    from resegment.streams.kafka.admin import join_topic_ids, read_topic_id
-    from resegment.streams.recovery.restore_routing import Taken, restore_partition
-
-    policy = Policy(definition)
-    both = source.topics.segment_changes.name, source.topics.routing_events.name
-    ids = [await asyncio.to_thread(read_topic_id, source.bootstrap, one, **source.security) for one in both]
-    reader = PrefixReader(client, prefix, partitions)
-    taken: Taken = {}
-    for number in range(partitions):
-        store = PartitionStore(client, prefix, number, stage="router")
-        owned = OwnedPartition(number, store, EnrollmentMachine(policy))
-        taken |= await restore_partition(
-            owned, policy, source, prefix, reader.states, log=join_topic_ids(*ids)
-        )
-    await OwnerStore(client, prefix).recount(taken, ())
+    with show_progress() as bars:
+        async with publisher:
+            return await rebuild.run(
+                lost,
+                publisher.publish,
+                whole=whole,
+                follow=lambda number: bars.count(f"partition {number}", ends[number]),
+            )
 
 
 async def _verify(servers: ServerOptions, segments: str | None) -> tuple[int, list[Difference]]:
     from resegment.cli.operations.session import load_engine, open_session
     from resegment.console.progress import show_progress
     from resegment.streams.prefix import check_definition
-    from resegment.streams.recovery import replay as replaying
+    from resegment.streams.recovery.replay import Source
+    from resegment.streams.recovery.verify import verify_partition
 
     found: list[Difference] = []
     accounts = 0
     async with open_session(servers, segments=segments) as session:
         engine = load_engine(session.segments, session.settings)
         check_definition(session.held, engine.program.version)
-        source = replaying.Source(session.bootstrap, session.topics, session.security)
+        source = Source(session.bootstrap, session.topics, session.security)
         with show_progress() as bars:
             for number in range(session.reader.partitions):
                 for _ in range(TRIES):
@@ -254,7 +260,7 @@ async def _verify(servers: ServerOptions, segments: str | None) -> tuple[int, li
                 accounts += len(stored)
                 if position is not None:
                     advance = bars.count(f"partition {number}", position.offset)
-                    found += await replaying.verify_partition(
+                    found += await verify_partition(
                         number, engine, stored, timers, position.offset, source, progress=advance
                     )
     return accounts, found

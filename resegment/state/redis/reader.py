@@ -15,7 +15,7 @@ from resegment.schemas.routing import RoutedState, decode_routed
 from resegment.schemas.state import AccountState, Membership, decode_state
 from resegment.state.partition_store import Position
 from resegment.state.redis.errors import answering
-from resegment.state.redis.keys import PartitionKeys
+from resegment.state.redis.keys import PartitionKeys, Stage
 from resegment.state.redis.positions import POSITION_FIELDS, decode_position
 
 if TYPE_CHECKING:
@@ -164,11 +164,40 @@ class PrefixReader:
                     break
                 seen.update(found)
 
-    async def position(self, partition: int) -> Position | None:
-        """Where a partition stands, None where nothing was ever written."""
+    async def position(self, partition: int, stage: Stage = "segmenter") -> Position | None:
+        """Return where a partition stands, or None where nothing is there."""
+        keys = (self._keys if stage == "segmenter" else self._routed)[partition]
         with answering("read the position"):
-            answer: Any = self._client.hmget(self._keys[partition].meta, list(POSITION_FIELDS))
+            answer: Any = self._client.hmget(keys.meta, list(POSITION_FIELDS))
             return decode_position(await answer)
+
+    async def missing(self, partition: int, stage: Stage = "segmenter") -> list[str]:
+        """Return the parts of a partition that were written and are gone, as a claim does, but claim nothing."""
+        keys = (self._keys if stage == "segmenter" else self._routed)[partition]
+        while True:
+            with answering("read the partition"):
+                before = await self._read_kept(keys)
+                pipe = self._client.pipeline(transaction=False)
+                pipe.hlen(keys.accounts)
+                pipe.zcard(keys.deadlines)
+                pipe.exists(keys.outbox)
+                pipe.hlen(keys.sizes)
+                there = await pipe.execute()
+                if await self._read_kept(keys) == before:  # no commit came in between
+                    break
+        commit, kept = before
+        if commit is None:
+            return ["meta"] if any(there) else []
+        written, *counts = map(int, (kept or b"0").split())
+        if written != int(commit):  # by a version that keeps no counts
+            return []
+        names = ("accounts", "deadlines", "outbox", "sizes")
+        return [name for name, count, now in zip(names, counts, there, strict=True) if count != now]
+
+    async def _read_kept(self, keys: PartitionKeys) -> Sequence[bytes | None]:
+        answer: Any = self._client.hmget(keys.meta, ["commit", "kept"])
+        found: Sequence[bytes | None] = await answer
+        return found
 
     async def raw_states(self, partition: int) -> AsyncIterator[tuple[str, bytes]]:
         """Yield every account of a partition with its encoded state, each once."""

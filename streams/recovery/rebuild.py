@@ -1,0 +1,237 @@
+"""Rebuild the state of partitions that Redis lost, from the log. A rebuild that was broken off can be run again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from resegment.agents.batch import Message
+from resegment.agents.partition import OwnedPartition
+from resegment.agents.segmenter import Owned
+from resegment.errors import FatalError, UserError
+from resegment.routing.enrollment import EnrollmentMachine
+from resegment.routing.policy import Policy
+from resegment.schemas.change import SegmentChange
+from resegment.schemas.partitioning import partition_of
+from resegment.schemas.routing import decode_change
+from resegment.schemas.times import NEVER
+from resegment.segmentation.evaluation.engine import Engine
+from resegment.state.redis.keys import Stage
+from resegment.state.redis.partition import PartitionStore
+from resegment.state.redis.reader import PrefixReader
+from resegment.streams.kafka.admin import join_topic_ids, read_topic_id
+from resegment.streams.kafka.topic_reader import reading
+from resegment.streams.message_factory import MessageFactory
+from resegment.streams.partition_marks import (
+    begin_rebuild,
+    end_partition,
+    has_committed,
+    is_rebuilding,
+)
+from resegment.streams.recovery.replay import Progress, Source, chunks, replay
+from resegment.streams.recovery.restore_routing import restore_partition
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+
+class NothingLost(UserError):
+    """Redis holds the whole state, so there is nothing to rebuild."""
+
+    def __init__(self, prefix: str, partition: int | None = None) -> None:
+        which = f"prefix {prefix}" if partition is None else f"partition {partition} of prefix {prefix}"
+        super().__init__(
+            f"Redis holds accounts of {which}, and nothing of it is missing",
+            remedy="To compare what is there with the log, run `resegment verify`. To decide everything again, "
+            "delete the state first: `resegment prefix delete`.",
+        )
+        self.prefix, self.partition = prefix, partition
+
+
+class PrefixUnknown(FatalError):
+    """One partition cannot be rebuilt where Redis has lost the record of the prefix too."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(
+            f"Redis holds no record of prefix {prefix}, so more than one partition is lost",
+            remedy="Stop the workers and run `resegment rebuild` without --partition.",
+        )
+        self.prefix = prefix
+
+
+@dataclass(frozen=True, slots=True)
+class LostPartition:
+    """What is to be rebuilt of one partition."""
+
+    number: int
+    segmenter: bool
+    router: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What was announced before Redis lost the state.
+
+    `floors` are the greatest sequence numbers by account. `until` is, by partition, when (ms) the last change
+    there was decided: an earlier change that is not there was deleted by retention, not lost.
+    """
+
+    floors: Mapping[str, int]
+    until: Mapping[int, int]
+
+    def lacks(self, change: SegmentChange, partition: int) -> bool:
+        """Return whether the change was decided and never announced: it lay in the outbox that was lost."""
+        number = self.floors.get(change.account, 0)
+        return change.sequence_number > number and change.decided_at >= self.until.get(partition, 0)
+
+
+Publish = Callable[[Sequence[Message]], Awaitable[None]]
+
+
+class Rebuild:
+    """Rebuilds lost partitions of one prefix, one after another."""
+
+    def __init__(self, client: Redis, source: Source, engine: Engine, partitions: int) -> None:
+        self.source = source
+        self._client, self._engine, self._partitions = client, engine, partitions
+        self._prefix = source.topics.prefix
+        self._factory = MessageFactory(engine.program.definition, source.topics)
+        self._policy = Policy(engine.program.definition)
+
+    async def run(
+        self,
+        lost: Sequence[LostPartition],
+        publish: Publish,
+        *,
+        whole: bool,
+        follow: Callable[[int], Progress | None],
+    ) -> int:
+        """Rebuild these, keeping workers away from each until it is done; return the number of records.
+
+        `whole`: keep workers away from the prefix until `end_rebuild`. `follow` gives where to report the progress
+        of a partition. Raises HistoryIncomplete, TopicUnreadable, TopicsUnavailable, PublishFailed, StoreUnavailable.
+        """
+        numbers = [one.number for one in lost]
+        announced = await read_announced(self.source, numbers)
+        signals = await self._identify(self.source.topics.signals.name)
+        outputs = self.source.topics.segment_changes.name, self.source.topics.routing_events.name
+        changes = join_topic_ids(*[await self._identify(name) for name in outputs])
+        await begin_rebuild(self._client, self._prefix, numbers, whole=whole)
+        records = 0
+        for one in lost:
+            if one.segmenter:
+                records += await self._rebuild_segmenter(
+                    one.number, signals, announced, follow(one.number), publish
+                )
+            if one.router:
+                await self._restore_router(one.number, changes)
+            await end_partition(self._client, self._prefix, one.number)
+        return records
+
+    async def _rebuild_segmenter(
+        self, number: int, log: str, announced: Announced, progress: Progress | None, publish: Publish
+    ) -> int:
+        store = PartitionStore(self._client, self._prefix, number)
+        await store.clear()
+        owned = OwnedPartition(number, store, self._engine)
+        records, lacking = await rebuild_partition(
+            owned,
+            self._engine,
+            self.source,
+            log=log,
+            announced=announced,
+            partitions=self._partitions,
+            progress=progress,
+        )
+        if lacking:
+            await publish([self._factory.change(one) for one in lacking])
+        return records
+
+    async def _restore_router(self, number: int, log: str) -> None:
+        store = PartitionStore(self._client, self._prefix, number, stage="router")
+        await store.clear()
+        reader = PrefixReader(self._client, self._prefix, self._partitions)
+        owned = OwnedPartition(number, store, EnrollmentMachine(self._policy))
+        await restore_partition(owned, self._policy, self.source, self._prefix, reader.states, log=log)
+
+    async def _identify(self, topic: str) -> str:
+        return await asyncio.to_thread(read_topic_id, self.source.bootstrap, topic, **self.source.security)
+
+
+async def find_lost(
+    reader: PrefixReader, held: Mapping[str, str], partitions: Collection[int]
+) -> list[LostPartition]:
+    """Return what Redis has lost of these partitions, and what an earlier rebuild left unfinished.
+
+    `held` is the record of the prefix. Raises StoreUnavailable.
+    """
+    found = []
+    for number in sorted(partitions):
+        unfinished = is_rebuilding(held, number)
+        segmenter = unfinished or await _is_lost(reader, number, "segmenter")
+        router = unfinished or await _is_lost(reader, number, "router")
+        if router and not (unfinished or segmenter or has_committed(held, "router", number) or not held):
+            # no router has ever worked on it: its missing state is none that was lost
+            router = bool(await reader.missing(number, "router"))
+        if segmenter or router:
+            found.append(LostPartition(number, segmenter, router))
+    return found
+
+
+async def _is_lost(reader: PrefixReader, number: int, stage: Stage) -> bool:
+    return await reader.position(number, stage) is None or bool(await reader.missing(number, stage))
+
+
+async def rebuild_partition(
+    owned: Owned,
+    engine: Engine,
+    source: Source,
+    *,
+    log: str,
+    announced: Announced,
+    partitions: int,
+    progress: Progress | None = None,
+) -> tuple[int, list[SegmentChange]]:
+    """Fill an empty partition from its log, and publish nothing.
+
+    Returns the number of records, and the changes that were decided and never announced, in their order.
+    No sequence number goes below those that were announced.
+    Raises HistoryIncomplete, TopicUnreadable, StoreUnavailable.
+    """
+    await owned.take(log)
+    lacking: list[SegmentChange] = []
+
+    def look(changes: Sequence[SegmentChange]) -> None:
+        lacking.extend(one for one in changes if announced.lacks(one, owned.number))
+
+    records = await replay(owned, engine, source, None, progress, look)
+    floors = announced.floors
+    mine = [name for name in floors if partition_of(name.encode(), partitions) == owned.number]
+    for names in chunks(mine):
+        accounts = await owned.accounts(names)
+        for name, account in accounts.items():
+            account.state.sequence = max(account.state.sequence, floors[name])
+        await owned.commit(owned.position, accounts.values())
+    return records, lacking
+
+
+async def read_announced(source: Source, partitions: Collection[int] | None = None) -> Announced:
+    """Read what was announced in these partitions, as far as it is kept. Raises TopicUnreadable."""
+    floors: dict[str, int] = {}
+    until: dict[int, int] = {}
+    topic = source.topics.segment_changes.name
+    async with reading(source.bootstrap, topic, partitions, security=source.security) as reader:
+        async for records in reader.to_end():
+            for record in records:
+                try:
+                    change = decode_change(record.value or b"")
+                except ValueError:  # not a change: the router set it aside
+                    continue
+                floors[change.account] = max(floors.get(change.account, 0), change.target.sequence)
+                until[record.partition] = max(until.get(record.partition, 0), change.decided_at)
+        if reader.newest_beginning > 0:
+            # retention has deleted records: a partition that has none left does not tell what is missing
+            until |= dict.fromkeys((await reader.ends()).keys() - until.keys(), NEVER)
+    return Announced(floors, until)
