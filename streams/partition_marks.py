@@ -30,6 +30,11 @@ def is_rebuilding(held: Mapping[str, str], partition: int | None = None) -> bool
     return (_WHOLE if partition is None else _rebuilding(partition)) in held
 
 
+def is_waiting(held: Mapping[str, str], stage: Stage, partition: int) -> bool:
+    """Return whether the stage waits for the partition's state."""
+    return _waiting(stage, partition) in held
+
+
 def find_rebuilding(held: Mapping[str, str]) -> list[int]:
     """Return the partitions whose rebuild is under way or was broken off."""
     return sorted(int(name.partition(":")[2]) for name in held if name.startswith(f"{_WHOLE}:"))

@@ -57,6 +57,11 @@ class Rebuilding(FatalError):
         self.prefix = prefix
 
 
+def is_known(held: Mapping[str, str]) -> bool:
+    """Return whether Redis has the record of the prefix; single marks may have been written after it was lost."""
+    return "partitions" in held
+
+
 def check_definition(held: Mapping[str, str], version: str) -> None:
     """Raises PrefixDiffers where the prefix has another segments file than the one of `version`."""
     if held.get("definition") != version:

@@ -13,6 +13,7 @@ from resegment.state.redis.reader import PartitionLook, PrefixReader, add_sizes
 from resegment.streams.heartbeat import read_workers
 from resegment.streams.operations.dead_letters import DeadLetterCount
 from resegment.streams.operations.routing_status import RoutingLook, describe_routing_look, look_at_routing
+from resegment.streams.partition_marks import find_rebuilding, find_waiting
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -43,6 +44,10 @@ class Overview:
     partitions: Sequence[PartitionLook]
     letters: DeadLetterCount
     routing: RoutingLook = field(default_factory=RoutingLook)
+    missing: Mapping[int, str] = field(default_factory=dict)
+    """Partitions that wait because Redis lost their state, each with what is missing."""
+    rebuilding: Sequence[int] = ()
+    """Partitions whose rebuild runs or was interrupted."""
 
     @property
     def owners(self) -> dict[int, str]:
@@ -77,6 +82,8 @@ async def look(
         partitions=await reader.look(told),
         letters=letters,
         routing=await look_at_routing(client, reader, held, told),
+        missing=find_waiting(held),
+        rebuilding=find_rebuilding(held),
     )
 
 
@@ -89,6 +96,16 @@ def find_problems(overview: Overview) -> list[str]:
         problems.append("no worker is running: events wait, and nobody is moved")
     elif lost:
         problems.append(f"{_name(lost)} no owner: events wait there")
+    for number, what in overview.missing.items():
+        if number not in overview.rebuilding:
+            problems.append(
+                f"partition {number} waits: Redis has lost its state ({what}); "
+                f"run `resegment rebuild --partition {number}`"
+            )
+    problems += [
+        f"partition {number} is being rebuilt and waits; if no `resegment rebuild` runs, run it again"
+        for number in overview.rebuilding
+    ]
     for one in overview.partitions:
         problems += _find_delays(overview, one, "the outbox", "")
     for one in overview.routing.partitions:

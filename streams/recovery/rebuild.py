@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from resegment.agents.batch import Message
 from resegment.agents.partition import OwnedPartition
 from resegment.agents.segmenter import Owned
-from resegment.errors import FatalError, UserError
+from resegment.errors import FatalError
 from resegment.routing.enrollment import EnrollmentMachine
 from resegment.routing.policy import Policy
 from resegment.schemas.change import SegmentChange
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 
-class NothingLost(UserError):
+class NothingLost(FatalError):
     """Redis holds the whole state, so there is nothing to rebuild."""
 
     def __init__(self, prefix: str, partition: int | None = None) -> None:

@@ -15,7 +15,16 @@ from resegment.routing.policy import Lists, Policy, mode_of
 from resegment.schemas.routing import Mode, Review
 from resegment.state.partition_store import StoreUnavailable
 from resegment.streams.message_factory import tell
-from resegment.streams.prefix import ROUTING, KeptList, keep_lists, read_lists, read_prefix, set_routing
+from resegment.streams.prefix import (
+    ROUTING,
+    KeptList,
+    StateLost,
+    is_known,
+    keep_lists,
+    read_lists,
+    read_prefix,
+    set_routing,
+)
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -43,6 +52,7 @@ class PolicyReloader:
         self._publisher, self._topic, self._load, self._now = publisher, topic, load, now
         self._moved: set[str] = set()
         self._unkept = True
+        self._was_known = False
 
     async def begin(self, mode: Mode | None) -> None:
         """Set what is asked for, take what is there. Raises StoreUnavailable, and what `load` raises."""
@@ -61,7 +71,7 @@ class PolicyReloader:
     async def look(self) -> None:
         """Look once; the first time the lists may have changed while nobody looked.
 
-        Raises StoreUnavailable and PublishFailed.
+        Raises StateLost where the record of the prefix is gone, StoreUnavailable and PublishFailed.
         """
         await self._read_mode()
         await self._reload()
@@ -69,7 +79,11 @@ class PolicyReloader:
             await self._review()
 
     async def _read_mode(self) -> None:
-        self._policy.mode = mode_of((await read_prefix(self._client, self._prefix)).get(ROUTING))
+        held = await read_prefix(self._client, self._prefix)
+        if self._was_known and not is_known(held):
+            raise StateLost(self._prefix)
+        self._was_known = is_known(held)
+        self._policy.mode = mode_of(held.get(ROUTING))
 
     async def _reload(self) -> None:
         """Read the lists again, and note whom they came to name, or no more."""

@@ -8,6 +8,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from resegment.state.partition_store import Commit, Fenced, Position, RolledBack, StoreUnavailable
+from resegment.state.redis.client import EvictionEnabled, check_eviction
 from resegment.state.redis.partition import PartitionStore
 
 
@@ -81,3 +82,15 @@ async def test_commits_of_a_version_that_keeps_no_counts_are_not_taken_for_a_los
         assert (claim.missing, claim.position and claim.position.commit) == ([], 2)
         await store.commit(Commit(claim.fence, Position(commit=3), [("third.com", b"three")]))
         assert (await store.claim()).missing == []
+
+
+async def test_a_server_that_deletes_keys_when_it_is_full_is_refused(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        await check_eviction(client)
+        await client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            with pytest.raises(EvictionEnabled) as refused:
+                await check_eviction(client)
+        finally:
+            await client.config_set("maxmemory-policy", "noeviction")
+    assert refused.value.policy == "allkeys-lru"

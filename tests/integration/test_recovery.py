@@ -21,7 +21,8 @@ from resegment.streams.kafka.admin import TopicsUnavailable
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.operations.ingest import send_replay
-from resegment.streams.prefix import StateLost
+from resegment.streams.partition_marks import begin_rebuild
+from resegment.streams.prefix import Rebuilding, StateLost
 from resegment.streams.worker.worker import Worker
 from tests import companies
 from tests.integration.conftest import Stack
@@ -126,6 +127,17 @@ async def test_a_lost_redis_is_noticed_and_rebuilt_from_the_log_without_routing_
     assert (await resegment(stack, "verify", "--json"))[0] == 0
     code, output = await resegment(stack, "rebuild")
     assert (code, "Redis holds accounts" in output) == (1, True)
+
+    # as a rebuild leaves it that was killed in the middle of a partition
+    await begin_rebuild(client, PREFIX, [1], whole=True)
+    await client.delete(PartitionKeys.of(PREFIX, 1).deadlines, PartitionKeys.of(PREFIX, 1, "router").meta)
+    with pytest.raises(Rebuilding):
+        async with worker(stack).running():
+            pass
+    code, output = await resegment(stack, "rebuild", "--json")
+    assert (code, orjson.loads(output.splitlines()[-1])["partitions"]) == (0, [1])
+    assert await states(client) == rebuilt
+    assert (await resegment(stack, "verify", "--json"))[0] == 0
 
     async with worker(stack).running() as again:
         assert await again.drain(60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -12,7 +13,9 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
+from resegment.errors import FatalError
 from resegment.settings import InsecureSettings, Settings, read_secret
+from resegment.state.redis.errors import answering
 from resegment.state.redis.packer import pack_fast
 
 RETRIES: Final = 3
@@ -58,14 +61,39 @@ def connect_redis(settings: Settings, url: str) -> Redis:
         ) from None
 
 
+class EvictionEnabled(FatalError):
+    """Redis may delete keys to make room: state would be lost without an error."""
+
+    def __init__(self, policy: str) -> None:
+        super().__init__(
+            f"Redis has maxmemory-policy {policy}: when it is full it deletes state",
+            remedy="Set maxmemory-policy noeviction in Redis, or in the parameter group of a managed Redis.",
+        )
+        self.policy = policy
+
+
 async def read_memory(client: Redis) -> int:
-    """Bytes that a server uses, or the masters of a cluster together."""
-    if isinstance(client, RedisCluster):
+    """Return the bytes that a server uses, or the masters of a cluster together. Raises StoreUnavailable."""
+    return sum(int(one["used_memory"]) for one in await _read_memory_info(client))
+
+
+async def check_eviction(client: Redis) -> None:
+    """Raise EvictionEnabled where a server deletes keys to make room, and StoreUnavailable.
+
+    This asks INFO, which managed services allow too. A server that does not tell its policy is not refused.
+    """
+    for one in await _read_memory_info(client):
+        policy = one.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            raise EvictionEnabled(policy)
+
+
+async def _read_memory_info(client: Redis) -> list[Mapping[str, Any]]:
+    with answering("read its memory"):
+        if not isinstance(client, RedisCluster):
+            return [await client.info("memory")]
         nodes: Any = await client.info("memory", target_nodes=RedisCluster.PRIMARIES)
-        told = [nodes] if "used_memory" in nodes else nodes.values()
-    else:
-        told = [await client.info("memory")]
-    return sum(int(one["used_memory"]) for one in told)
+        return [nodes] if "used_memory" in nodes else list(nodes.values())
 
 
 def without_password(url: str) -> str:

@@ -56,6 +56,17 @@ def test_a_prefix_whose_partitions_are_owned_and_up_to_date_is_healthy() -> None
     assert find_problems(overview(partition(0), partition(1))) == []
 
 
+def test_a_partition_whose_state_redis_lost_is_named_with_the_command_that_rebuilds_it() -> None:
+    lost = overview(partition(0), partition(1), missing={1: "accounts of the segmenter"})
+    (problem,) = find_problems(lost)
+    assert problem.startswith("partition 1 waits: Redis has lost its state (accounts of the segmenter)")
+    assert problem.endswith("run `resegment rebuild --partition 1`")
+    interrupted = overview(partition(0), partition(1), missing={1: "all of the router"}, rebuilding=[1])
+    assert find_problems(interrupted) == [
+        "partition 1 is being rebuilt and waits; if no `resegment rebuild` runs, run it again"
+    ]
+
+
 @pytest.mark.parametrize(
     ("owned", "problem"),
     [

@@ -1,0 +1,75 @@
+"""Keeps a partition waiting whose state Redis has lost, so that it is never taken for a new one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from resegment.state.partition_store import StateMissing
+from resegment.state.redis.keys import Stage
+from resegment.streams.partition_marks import (
+    has_committed,
+    is_rebuilding,
+    is_waiting,
+    mark_committed,
+    mark_waiting,
+)
+from resegment.streams.prefix import StateLost, is_known, read_prefix
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+log = structlog.get_logger(__name__)
+
+LOOKED_AT: Final = 1.0
+"""Seconds between two looks at whether a partition that waits has been rebuilt."""
+
+Take = Callable[[bool], Awaitable[int]]
+"""Takes the partition and returns the offset to read from; given is whether it has committed before."""
+
+
+class CommittedPartitions:
+    """Has partitions of one prefix taken, and records in the prefix which have ever committed."""
+
+    def __init__(self, client: Redis, prefix: str) -> None:
+        self._client, self._prefix = client, prefix
+
+    async def take(self, stage: Stage, partition: int, take: Take) -> int:
+        """Take the partition and return the offset to read from, once its state is whole.
+
+        Where Redis has lost it, this says so and waits for a rebuild; other partitions are not held up.
+        Raises StateLost where the prefix is gone too, and StoreUnavailable.
+        """
+        while True:
+            held = await read_prefix(self._client, self._prefix)
+            if not is_known(held):
+                raise StateLost(self._prefix)
+            if not is_rebuilding(held, partition):
+                known = has_committed(held, stage, partition)
+                try:
+                    offset = await take(known)
+                except StateMissing as error:
+                    await self._wait(stage, partition, error)
+                    continue
+                if not known or is_waiting(held, stage, partition):
+                    await mark_committed(self._client, self._prefix, stage, partition)
+                return offset
+            await asyncio.sleep(LOOKED_AT)
+
+    async def _wait(self, stage: Stage, partition: int, error: StateMissing) -> None:
+        """Wait until the mark is gone: a rebuild takes it away, or Redis is put back to how it was."""
+        log.error(
+            "a partition waits", partition=partition, stage=stage, reason=error.message, fix=error.remedy
+        )
+        await mark_waiting(self._client, self._prefix, stage, partition, error.missing)
+        while True:
+            await asyncio.sleep(LOOKED_AT)
+            held = await read_prefix(self._client, self._prefix)
+            if not is_known(held):
+                raise StateLost(self._prefix)
+            if not is_waiting(held, stage, partition):
+                log.info("a partition is there again", partition=partition, stage=stage)
+                return
