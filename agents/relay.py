@@ -1,4 +1,4 @@
-"""Publish the outbox of a partition to Kafka: publish, wait for the acknowledgement, then remove."""
+"""Publish the outbox of a partition to Kafka: publish, wait for the acknowledgment, then remove."""
 
 from __future__ import annotations
 

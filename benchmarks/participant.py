@@ -49,7 +49,7 @@ class Stopwatch:
         self.start()
 
     def start(self) -> None:
-        """Begin anew."""
+        """Start over."""
         self._cpu, self._time = time.process_time(), time.perf_counter()
 
     def report(self, events: int) -> Report:

@@ -29,14 +29,14 @@ class PrefixDiffers(FatalError):
 
 _REMEDIES = {
     "partitions": "Give the number that it has, or replay into a new prefix.",
-    "clock": "A prefix has one kind of clock for ever: give it, or choose a new prefix.",
+    "clock": "The clock of a prefix is fixed: use the same one, or choose a new prefix.",
     "definition": "To switch to another segments file, start with a new prefix and ingest into it; "
     "`resegment up --fresh` forgets what an embedded instance holds.",
 }
 
 
 class StateLost(FatalError):
-    """Redis holds nothing of a prefix whose `signals` has records: to go on would route every account anew."""
+    """Redis holds nothing of a prefix whose `signals` has records. To continue would route every account again."""
 
     def __init__(self, prefix: str) -> None:
         super().__init__(

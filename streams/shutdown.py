@@ -1,4 +1,4 @@
-"""One deadline for a whole stop, which all of its steps share: whoever asked for it kills after ten seconds."""
+"""One deadline for a whole stop, shared by all its steps: the supervisor kills the process after ten seconds."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class EnrollmentMachine:
         return [*passed, *transition.done()]
 
     def advance(self, account: RoutedAccount, now: int) -> Steps:
-        """Apply deadlines up to `now`: a late acknowledgement, a cooldown or wait that ended.
+        """Apply deadlines up to `now`: a late acknowledgment, a cooldown or wait that ended.
 
         On the clock of facts each deadline applies at its own instant, so the result does not depend on when it is
         noticed. An account that waits for a team asks once, now, and not once for every time it might have asked.

@@ -46,7 +46,7 @@ def restore(
 
     `change` is None if Kafka no longer has it. `active_gates` are the gates that hold now. What no command says is
     lost: an account that was not enrolled stays not routed until its next change, or until somebody asks for it. A
-    command whose acknowledgement was due by `now` (ms) is not escalated.
+    command whose acknowledgment was due by `now` (ms) is not escalated.
     """
     # Earlier decisions counted attempts from 0, so `now` makes keys that were never used.
     state = RoutedState(decision=NOT_ROUTED, why="restored", since=now, attempt=now)

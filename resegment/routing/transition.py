@@ -1,6 +1,6 @@
 """What one event does to one account: leave a workflow, enter another, escalate, reassign.
 
-A transition is a generator. It yields each question for the store of owners, receives the answer, and goes on. So it
+A transition is a generator. It yields each question for the store of owners, receives the answer, and continues. So it
 does no IO, and the router can ask for a whole batch of accounts at once.
 """
 
@@ -263,7 +263,7 @@ class Transition:
             yield from self.enter()
 
     def answer(self, outcome: RoutedOutcome) -> _Asking:
-        """Apply an acknowledgement of a command, or a won or lost deal, which frees its owner."""
+        """Apply an acknowledgment of a command, or a won or lost deal, which frees its owner."""
         state, enrollment = self.state, self.state.enrollment
         if enrollment is None:
             return

@@ -18,7 +18,7 @@ class Fenced(PartitionLost):
 
 
 class RolledBack(PartitionLost):
-    """The store is not as this worker left it (a failover, a restore): read it anew."""
+    """The store is not as this worker left it (a failover, a restore): read it again."""
 
     def __init__(self, partition: int) -> None:
         super().__init__(f"the state of partition {partition} is not the one that was written last")

@@ -4,7 +4,7 @@ The rule is that of R. Tijdeman, "The chairman assignment problem", Discrete Mat
 members, of those who are due at least 1/(2k-2) of a draw that one is next who would first be due 1 - 1/(2k-2) if
 passed over. Nobody's deviation then exceeds 1 - 1/(2k-2), which no rule betters. It holds while the same members
 have the same weights; where those who are there change from draw to draw, a draw adds to the dues of those who are
-there, and the rule goes on from these.
+there, and the rule continues from these.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One webhook endpoint at the topic of commands: a consumer group of its own, so that none waits for another."""
+"""Reads the topic of commands for one webhook endpoint, in its own consumer group, so that no endpoint waits for another."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ NUMBERS: Final[Mapping[State, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where an outlet reads from, and as whom."""
+    """Where an endpoint's consumer reads from, and in which group."""
 
     bootstrap: str
     topic: str
@@ -98,7 +98,7 @@ class Outlet:
         return self._disabled.is_set()
 
     def disable(self, disabled: bool) -> None:
-        """Stop reading and sending, or go on."""
+        """Stop reading and sending, or resume."""
         (self._disabled if disabled else self._enabled).set()
         (self._enabled if disabled else self._disabled).clear()
 
@@ -124,7 +124,7 @@ class Outlet:
         }
 
     async def run(self) -> None:
-        """Deliver until cancelled; what goes wrong is logged, and begun anew."""
+        """Deliver until canceled. Log each failure, and start over."""
         while True:
             await self._enabled.wait()
             consuming = asyncio.create_task(self._consume())
@@ -315,7 +315,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 async def _over(task: asyncio.Task[None]) -> None:
-    """Wait until a task that was cancelled has tidied up; whoever is cancelled meanwhile waits, too."""
+    """Wait until a canceled task has cleaned up, even if the caller is canceled in the meantime."""
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:

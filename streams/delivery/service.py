@@ -82,7 +82,7 @@ class Deliveries:
         self._begun.add(name)
 
     async def watch(self) -> None:
-        """Keep Redis and the outlets in step until cancelled; where Redis is away, they go on as they are."""
+        """Keep Redis and the endpoint consumers in sync until canceled. If Redis is down, they continue unchanged."""
         while True:
             try:
                 await self._look()

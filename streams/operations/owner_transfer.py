@@ -34,7 +34,7 @@ async def read_assignments(client: Redis, prefix: str, partitions: int) -> Assig
 
 
 class Portfolio:
-    """What a member owns; `topic` is where the router is told of it."""
+    """What a member owns. `topic` is where the router receives reassignments."""
 
     def __init__(
         self, member: str, client: Redis, prefix: str, partitions: int, publisher: Publisher, topic: str

@@ -36,7 +36,7 @@ LOOKED_AT: Final = 2.0
 
 
 class PolicyReloader:
-    """Keeps a policy as people want it. `load` reads the lists; whom one comes to name, or no more, is reviewed."""
+    """Keeps a policy up to date. `load` reads the lists; accounts that were added to or removed from a list are reviewed."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class PolicyReloader:
         self._policy.mode = mode_of(held.get(ROUTING))
 
     async def _reload(self) -> None:
-        """Read the lists again, and note whom they came to name, or no more."""
+        """Read the lists again, and note the accounts that were added or removed."""
         try:
             lists = await asyncio.to_thread(self._load)
         except ResegmentError as error:  # half written, or gone: the list that is known goes on
@@ -98,10 +98,11 @@ class PolicyReloader:
         self._unkept |= bool(self._moved)
 
     async def _review(self) -> None:
-        """Have reviewed who moved here, and since what is kept, and keep what is now.
+        """Request reviews of the accounts that moved, and store the new lists.
 
-        Another worker may have kept it already, and an account's own worker may have decided by the old lists after
-        that. So each tells whom it saw move itself, and at its start who moved in the last change that is kept.
+        Another worker may have stored them already, and the account's own worker may have decided with the old
+        lists after that. So each worker requests a review of every account that it saw move, and at its start of
+        those that moved in the last stored change.
         """
         kept = await read_lists(self._client, self._prefix)
         changed: dict[str, KeptList] = {}

@@ -252,7 +252,7 @@ class RouterStage:
         await self.work(batch, route)
 
     async def on_due(self, owned: RoutedPartition) -> None:
-        """Decide one slice of the accounts whose wait or acknowledgement has come due."""
+        """Decide one slice of the accounts whose wait or acknowledgment is due."""
         self._progress.count_routed_due(await route_due(owned, self._router))
 
     async def on_revoked(self, topic: str, partition: int) -> None:  # noqa: ARG002  # the port of a stage

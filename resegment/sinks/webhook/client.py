@@ -26,7 +26,7 @@ USER_AGENT: Final = "resegment-webhooks/1"
 MOST_READ: Final = 64 * 1024
 """Bytes of a response that are read, so that its connection may be used again; they are not looked at."""
 CONNECTING: Final = 5.0
-"""Seconds that a connection may take at the most."""
+"""How many seconds connecting may take."""
 KEPT: Final = 30.0
 """Seconds that an idle connection is kept; so old may the check of its address be."""
 

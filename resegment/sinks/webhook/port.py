@@ -1,4 +1,4 @@
-"""What a webhook is to whoever sends to it."""
+"""The port through which delivery sends to a webhook."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class _Held:
 
 @dataclass
 class Owners:
-    """What is kept; several stores may share it, as workers share a server. What was released is kept for ever."""
+    """The stored data. Several stores may share it, as workers share a server. Released keys are kept forever."""
 
     held: dict[str, _Held] = field(default_factory=dict)
     released: dict[str, _Held] = field(default_factory=dict)

@@ -23,16 +23,18 @@ PAGES = sorted(
 READ_FOLDERS = (
     "docs",
     "schemas",
+    "benchmarks",
+    "streams",
     "resegment/cli",
     "resegment/console",
+    "resegment/documents",
     "resegment/embedded",
     "resegment/http",
     "resegment/identity",
-    "resegment/state/redis",
+    "resegment/routing",
+    "resegment/sinks",
     "resegment/sources",
-    "schemas",
-    "benchmarks/servers",
-    "streams/recovery",
+    "resegment/state",
 )
 """Folders whose docstrings and messages are reworded."""
 
