@@ -8,7 +8,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from resegment.console.dates import spell_dates
-from resegment.segmentation.inspection.explain import Explanation, Miss, Node, Standing, show_value
+from resegment.segmentation.inspection.explain import Explanation, Miss, Node, SegmentStatus, show_value
 
 _SIGNS: Final = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
 _SHOWN: Final = 3
@@ -20,16 +20,16 @@ def render(explanation: Explanation, routing: str | None = None) -> Tree:
     tree = Tree(
         Text(explanation.account, style="bold").append(f" at {spell_dates(explanation.at)}", style="dim")
     )
-    for standing in explanation.segments:
-        if standing.role == "current":
-            _add_current(tree.add(_sign(True, spell_dates(explanation.summary), style="bold")), standing)
-    if not any(standing.role == "current" for standing in explanation.segments):
+    for status in explanation.segments:
+        if status.role == "current":
+            _add_current(tree.add(_sign(True, spell_dates(explanation.summary), style="bold")), status)
+    if not any(status.role == "current" for status in explanation.segments):
         tree.add(_sign(None, spell_dates(explanation.summary), style="bold"))
     higher = [one for one in explanation.segments if one.role == "higher"]
     if higher:
         above = tree.add(Text("above it", style="dim"))
-        for standing in higher:
-            _add_higher(above, standing)
+        for status in higher:
+            _add_higher(above, status)
     if explanation.also_qualified:
         tree.add(
             Text("it qualifies for ", style="dim")
@@ -42,20 +42,20 @@ def render(explanation: Explanation, routing: str | None = None) -> Tree:
     return tree
 
 
-def _add_current(branch: Tree, standing: Standing) -> None:
-    for held in standing.holds:
+def _add_current(branch: Tree, status: SegmentStatus) -> None:
+    for held in status.holds:
         branch.add(_line("⏸", "cyan", spell_dates(held.text)))
-    if standing.condition is not None:
-        _add(branch, standing.condition)
-    if standing.exit_when is not None:
-        _add(branch.add(Text("exit_when", style="dim")), standing.exit_when)
+    if status.condition is not None:
+        _add(branch, status.condition)
+    if status.exit_when is not None:
+        _add(branch.add(Text("exit_when", style="dim")), status.exit_when)
 
 
-def _add_higher(above: Tree, standing: Standing) -> None:
-    branch = above.add(_sign(standing.value, standing.name))
-    for miss in standing.misses:
+def _add_higher(above: Tree, status: SegmentStatus) -> None:
+    branch = above.add(_sign(status.value, status.name))
+    for miss in status.misses:
         branch.add(_sign(None if miss.value is None else False, _tell(miss)))
-    for held in standing.holds:
+    for held in status.holds:
         branch.add(_line("⏸", "cyan", spell_dates(held.text)))
 
 

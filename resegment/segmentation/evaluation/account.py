@@ -1,4 +1,4 @@
-"""One account in memory: its state, and the indexes that make evaluation cheap."""
+"""Holds one account in memory: its state, and the indexes that make evaluation cheap."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from resegment.schemas.times import NEVER
 TECHNOLOGIES: Final = "technologies"
 
 CHUNK: Final = 32
-"""How many facts in a row of a series are summed up as one, so that a window of many is not gone through."""
+"""How many consecutive facts of a series share one summary, so that a large window is not read fact by fact."""
 
 Summary = Any
-"""What a measure makes of some facts in a row; each measure has its own."""
+"""What a measure computes from some consecutive facts; each measure has its own type."""
 
-# An account and what it consists of are Structs with gc=False: a worker holds hundreds of thousands, none of them
-# refers back to what holds it, and so the garbage collector need not look at them.
+# An account and its parts are Structs with gc=False. A worker holds hundreds of thousands of them, and none refers back
+# to its owner, so the garbage collector does not need to visit them.
 
 
 class Series(msgspec.Struct, eq=False, gc=False):
@@ -60,16 +60,16 @@ class Series(msgspec.Struct, eq=False, gc=False):
                 del summaries[place // CHUNK :]
 
     def span(self, opens: int, closes: int, t: int) -> tuple[int, int]:
-        """The places of the facts that count at t: the first, and the one after the last."""
+        """Return the range of the facts that count at t: the first index, and the one after the last."""
         times = self.times
         latest = t - opens
         high = len(times) if not times or times[-1] <= latest else bisect_right(times, latest)
         return (0 if closes == NEVER else bisect_right(times, t - closes)), high
 
-    def summarise(
+    def summarize(
         self, key: object, low: int, high: int, summary: Callable[[list[Entry]], Summary]
     ) -> list[Summary]:
-        """The facts from place `low` to before `high`, summed up in order; whole chunks once for all calls."""
+        """Summarize the facts from index `low` to before `high`, in order. Whole chunks are summarized once and kept."""
         entries = self.entries
         first, last = -(-low // CHUNK), high // CHUNK
         if last - first < 2:
@@ -84,19 +84,19 @@ class Series(msgspec.Struct, eq=False, gc=False):
         return [summary(head), *known[first:last], summary(tail)]
 
     def newest_at(self, t: int) -> Entry | None:
-        """The newest fact whose time is not after t."""
+        """Return the newest fact whose time is not after t."""
         place = bisect_right(self.times, t)
         return self.entries[place - 1] if place else None
 
     def next_after(self, t: int) -> int:
-        """The least time greater than t, or NEVER."""
+        """Return the first time after t, or NEVER."""
         times = self.times
         if not times or times[-1] <= t:
             return NEVER
         return times[bisect_right(times, t)]
 
     def boundary(self, opens: int, closes: int, t: int) -> int:
-        """The next instant after t at which a fact starts or stops to count."""
+        """Return the next instant after t at which a fact starts or stops counting."""
         opening = self.next_after(t - opens)
         instant = opening + opens if opening != NEVER else NEVER
         if closes == NEVER:
@@ -106,7 +106,10 @@ class Series(msgspec.Struct, eq=False, gc=False):
 
 
 class History(Series, eq=False, gc=False, kw_only=True):
-    """The snapshots that carry one attribute. Those that begin with one snapshot share its lists until they grow."""
+    """The snapshots that carry one attribute.
+
+    Histories that begin with the same snapshot share its lists until one of them grows.
+    """
 
     field: str
     shared: bool = False
@@ -124,11 +127,11 @@ class History(Series, eq=False, gc=False, kw_only=True):
             self.times, self.entries, self.shared = self.times.copy(), self.entries.copy(), False
 
     def newest(self) -> Any:
-        """The value of the newest of all; None where there is none, or it is gone."""
+        """Return the value of the newest snapshot; None if there is none, or if it clears the attribute."""
         return (self.entries[-1].data or {})[self.field] if self.entries else None
 
     def value_at(self, t: int) -> Any:
-        """The newest value whose time is not after t; None where there is none, or it is gone."""
+        """Return the newest value whose time is not after t; None if there is none, or if it was cleared."""
         times = self.times
         if not times:
             return None
@@ -137,7 +140,7 @@ class History(Series, eq=False, gc=False, kw_only=True):
 
 
 class Inventory(Series, eq=False, gc=False):
-    """The set of technologies: snapshots replace it, tech facts add to it and take from it."""
+    """The set of technologies: snapshots replace it, tech facts add to it and remove from it."""
 
     _names: set[Any] | None = None
     _applied: int = 0
@@ -160,11 +163,11 @@ class Inventory(Series, eq=False, gc=False):
         self._names, self._applied = None, 0
 
     def value_at(self, t: int) -> set[Any] | None:
-        """The set at t, or None before anything is known of it."""
+        """Return the set at t; None before anything is known about it."""
         return self._reach(bisect_right(self.times, t))
 
     def newest(self) -> set[Any] | None:
-        """The set that all of them make."""
+        """Return the set after all facts."""
         return self._reach(len(self.times))
 
     def _reach(self, reach: int) -> set[Any] | None:
@@ -190,7 +193,7 @@ def _apply(names: set[Any] | None, data: dict[str, Any]) -> set[Any]:
 
 
 class Account(msgspec.Struct, eq=False, gc=False):
-    """An account's state with its indexes; `values` and `untils` hold what each test says and until when."""
+    """An account's state with its indexes. `values` and `untils` hold the value of each test and until when it lasts."""
 
     name: str
     state: AccountState
@@ -204,17 +207,17 @@ class Account(msgspec.Struct, eq=False, gc=False):
     records: dict[tuple[str, str], Entry] = {}
     """(source, record) of the facts whose record is not their id."""
     room: int = 0
-    """With no more facts than that, none can be too many of a kind."""
+    """With this many facts or fewer, no kind can be over its limit."""
     series: dict[int, Series] = {}
     attributes: dict[str, History | Inventory] = {}
     _kept: bool = False
-    """Whether it was encoded before: an account that seldom comes back need not hold the bytes of its facts."""
+    """Whether it was encoded before. Only an account that comes back keeps the bytes of its facts."""
     _body: bytearray | None = None
     _sizes: array[int] | None = None
 
     @property
     def kept_deadline(self) -> int | None:
-        """The deadline as it was kept last."""
+        """The deadline as it was last stored."""
         return self.state.deadline
 
     def add(self, entry: Entry) -> None:
@@ -226,7 +229,7 @@ class Account(msgspec.Struct, eq=False, gc=False):
     def remove(self, entry: Entry) -> None:
         """Forget a fact."""
         entries = self.state.entries
-        # They stand in the order in which they became known.
+        # Entries are in the order in which they became known.
         place = bisect_left(entries, entry.known, key=_known)
         while entries[place] is not entry:
             place += 1
@@ -237,11 +240,11 @@ class Account(msgspec.Struct, eq=False, gc=False):
             del self._body[start : start + self._sizes.pop(place)]
 
     def outdate(self) -> None:
-        """Forget how the facts are encoded: one of them was changed."""
+        """Discard the encoded facts, because one of them has changed."""
         self._body = self._sizes = None
 
     def encode(self) -> bytes:
-        """The state as it is kept; each fact is encoded once, of an account that comes a second time."""
+        """Return the bytes to store. From the second time on, each fact is encoded only once."""
         state = self.state
         if self._body is None:
             if not self._kept:
@@ -252,12 +255,12 @@ class Account(msgspec.Struct, eq=False, gc=False):
         return encode_with(state, self._body)
 
     def attribute_at(self, field: str, t: int) -> Any:
-        """The attribute's value at t; None where it is unknown."""
+        """Return the attribute's value at t; None if it is unknown."""
         history = self.attributes.get(field)
         return None if history is None else history.value_at(t)
 
     def window(self, number: int, opens: int, closes: int, t: int) -> list[Entry]:
-        """The facts of a series that count at t."""
+        """Return the facts of a series that count at t."""
         series = self.series.get(number)
         if series is None:
             return []

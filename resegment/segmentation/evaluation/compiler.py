@@ -1,8 +1,8 @@
-"""Conditions compiled to Python over two lists: what each leaf says (`v`) and until when (`u`).
+"""Compiles conditions to Python over two lists: the value of each leaf (`v`) and until when it lasts (`u`).
 
-A condition is true, false or unknown (Kleene). For each polarity (is it true? is it false?) there are three
-questions: does it hold; if it does, until when at the least; if it does not, until when not. The generated
-text holds list indexes and nothing of the user's.
+A condition is true, false or unknown (Kleene). For each polarity (is it true? is it false?) there are three questions:
+does it hold; if it does, until when at minimum; if it does not, until when not. The generated code contains list
+indexes and none of the user's text.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Logic:
     not_false_until: Callable[[Values, Untils], int]
     """Given that it is not false."""
 
-    def judge(self, values: Values, untils: Untils) -> tuple[bool | None, int]:
-        """True, false or unknown, and until when at the least."""
+    def evaluate(self, values: Values, untils: Untils) -> tuple[bool | None, int]:
+        """Return true, false or None (unknown), and until when it lasts at minimum."""
         if self.is_true(values):
             return True, self.true_until(values, untils)
         if self.is_false(values):
@@ -43,7 +43,7 @@ class Logic:
 
 
 def compile_logic(condition: Condition, leaves: Mapping[Condition, int]) -> Logic:
-    """Compile; `leaves` gives the index of every part that is no `all`, `any` or `not`."""
+    """Compile a condition. `leaves` has the index of every part that is not `all`, `any` or `not`."""
     text = _Text(leaves)
     return Logic(
         is_true=_function("v", text.holds(condition, True)),
@@ -56,7 +56,7 @@ def compile_logic(condition: Condition, leaves: Mapping[Condition, int]) -> Logi
 
 
 def compile_first(conditions: list[Condition], leaves: Mapping[Condition, int]) -> Callable[[Values], int]:
-    """A function that gives the index of the first condition that is true, or their number."""
+    """Return a function that finds the first true condition; without one it returns their number."""
     text = _Text(leaves)
     lines = [f"    if {text.holds(one, True)}: return {index}" for index, one in enumerate(conditions)]
     source = "\n".join(["def first(v):", *lines, f"    return {len(conditions)}", ""])
@@ -67,7 +67,7 @@ def compile_first(conditions: list[Condition], leaves: Mapping[Condition, int]) 
 def compile_qualifying(
     conditions: list[Condition], leaves: Mapping[Condition, int]
 ) -> Callable[[Values], list[int]]:
-    """A function that gives the indexes of all conditions that are true."""
+    """Return a function that finds the indexes of all true conditions."""
     text = _Text(leaves)
     lines = [f"    if {text.holds(one, True)}: found.append({index})" for index, one in enumerate(conditions)]
     source = "\n".join(["def qualifying(v):", "    found = []", *lines, "    return found", ""])
@@ -78,7 +78,7 @@ def compile_qualifying(
 def compile_deadline(
     conditions: list[Condition], leaves: Mapping[Condition, int]
 ) -> Callable[[Values, Untils, int], int]:
-    """A function of (v, u, taken): until when the first true condition is at the least the one at `taken`."""
+    """Return a function of (v, u, taken): until when the first true condition stays the one at `taken`, at minimum."""
     text = _Text(leaves)
     lines = []
     for index, one in enumerate(conditions):
@@ -142,5 +142,5 @@ def _function(parameters: str, expression: str) -> Any:
 
 def _define(name: str, source: str) -> Any:
     scope: dict[str, Any] = {"__builtins__": {"min": min, "max": max}}
-    exec(compile(source, f"<{name}>", "exec"), scope)  # noqa: S102  # the text holds indexes alone
+    exec(compile(source, f"<{name}>", "exec"), scope)  # noqa: S102  # the code contains only indexes
     return scope[name]

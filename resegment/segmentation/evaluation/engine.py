@@ -1,4 +1,4 @@
-"""Folding facts into an account and deciding its segment: `(account, facts, now) -> change or none`."""
+"""Decides the segment of an account: `(account, facts, now) -> Decision`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from resegment.schemas.fact import Fact
 from resegment.schemas.state import AccountState, Membership, decode_state
 from resegment.schemas.times import HORIZON, NEVER, format_instant
 from resegment.segmentation.evaluation.account import Account
-from resegment.segmentation.evaluation.evidence import give_reason, tell_value
+from resegment.segmentation.evaluation.evidence import encode_value, give_reason
 from resegment.segmentation.evaluation.fold import Fold
 from resegment.segmentation.evaluation.program import Program
 
@@ -35,7 +35,7 @@ UNCHANGED: Final = Decision()
 
 
 class Engine:
-    """Judges accounts by one program."""
+    """Evaluates accounts by one program."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -43,27 +43,27 @@ class Engine:
 
     @property
     def dropped(self) -> int:
-        """How many facts were dropped so far because an account had too many of one kind."""
+        """Return how many facts were dropped so far because an account had too many of one kind."""
         return self._fold.dropped
 
     # From state to account and back
 
     def open(self, name: str, state: AccountState | None = None) -> Account:
-        """The account of that state, indexed; a new one without."""
+        """Index a stored state; without one, return a new account."""
         return self._fold.open(name, state or AccountState())
 
     def load(self, name: str, value: bytes | None) -> Account:
-        """The account of what is kept, a new one without. Raises msgspec.DecodeError."""
+        """Decode and index a stored account; without one, return a new account. Raises msgspec.DecodeError."""
         return self.open(name, None if value is None else decode_state(value))
 
     def close(self, account: Account) -> AccountState:
-        """The state to keep."""
+        """Return the state to store."""
         state = account.state
         state.deadline = None if account.deadline == NEVER else account.deadline
         return state
 
     def encode(self, account: Account) -> bytes:
-        """The bytes to keep: `encode_state` of what `close` gives, without encoding each fact again."""
+        """Return the bytes to store: `encode_state` of `close`, without encoding each fact again."""
         self.close(account)
         return account.encode()
 
@@ -72,9 +72,9 @@ class Engine:
     def apply_facts(
         self, account: Account, facts: Sequence[Fact], now: int, decided_at: int | None = None
     ) -> Decision:
-        """Take in facts that become known at `now`, all at once, and decide.
+        """Apply facts that become known at `now`, all at once, and decide.
 
-        The account must have been advanced to every deadline before `now`.
+        Call `advance` first, up to the millisecond before `now`.
         """
         touched: set[int] = set()
         take = self._fold.take
@@ -102,14 +102,14 @@ class Engine:
                 raise AssertionError(f"{account.name}: the deadline at {at} does not move on")
         return decisions
 
-    # Judging
+    # Evaluation
 
     def evaluate(self, account: Account, t: int) -> None:
-        """Let every test say what it says at t, which no deadline before t may separate from the account."""
+        """Evaluate every test at t. The account must have no deadline before t."""
         self._refresh(account, t, ())
 
     def _refresh(self, account: Account, t: int, touched: Sequence[int] | set[int]) -> bool:
-        """Judge the tests that the facts or time may have changed; False where all stands as it was."""
+        """Evaluate the tests that facts or time may have changed; return False if none has changed."""
         program, values, untils = self.program, account.values, account.untils
         leaves = program.leaves
         moved = False
@@ -118,25 +118,25 @@ class Engine:
             plain = program.plain
             for index in range(plain):
                 if untils[index] <= t or index in touched:
-                    values[index], untils[index] = leaves[index].judge(account, t)
+                    values[index], untils[index] = leaves[index].evaluate(account, t)
         else:
             for index in touched:
-                value, until = leaves[index].judge(account, t)
+                value, until = leaves[index].evaluate(account, t)
                 if value is not values[index] or until != untils[index]:
                     values[index], untils[index] = value, until
                     moved = True
         if moved:
             for index, logic in program.derived:
-                values[index], untils[index] = logic.judge(values, untils)
+                values[index], untils[index] = logic.evaluate(values, untils)
             account.next_leaf = min(untils, default=NEVER)
         return moved
 
     def _decide(self, account: Account, t: int, cause: Cause, decided_at: int) -> Decision:
-        """Decide the segment at t from what the tests say, and the next deadline."""
+        """Decide the segment at t and the next deadline from the values of the tests."""
         program, state = self.program, account.state
-        standing = state.membership
+        present = state.membership
         again = state.at == t and state.before is not None
-        base = state.before if again and state.before is not None else standing
+        base = state.before if again and state.before is not None else present
         old = -1 if base.segment is None else program.numbers.get(base.segment, -1)
         new = self._assign(account, base, old, t) if program.holds else program.first(account.values)
         segment = program.segments[new]
@@ -151,10 +151,10 @@ class Engine:
         deadline = self._deadline(account, member, new, t)
         moved = False
         if program.gates:
-            moved, until = self._judge_gates(account)
+            moved, until = self._evaluate_gates(account)
             deadline = min(deadline, until)
         account.deadline = deadline if deadline <= HORIZON else NEVER
-        if segment.name == standing.segment:
+        if segment.name == present.segment:
             if not moved:
                 return UNCHANGED
             gate_change = GateChange(
@@ -178,16 +178,16 @@ class Engine:
             also_qualified=self._also(account, new),
             definition_version=program.version,
             supersedes=state.change if again else None,
-            supersedes_to=standing.segment if again else None,
+            supersedes_to=present.segment if again else None,
             active_gates=state.active_gates,
-            values=self._tell(account, new, t),
+            values=self._carried_values(account, new, t),
         )
         state.sequence += 1
         state.at, state.before, state.change = t, base, change.id
         return Decision(change)
 
-    def _judge_gates(self, account: Account) -> tuple[bool, int]:
-        """Note which gates hold: whether those are others than before, and until when they stay."""
+    def _evaluate_gates(self, account: Account) -> tuple[bool, int]:
+        """Record which gates hold; return whether that has changed, and until when it lasts."""
         values, untils = account.values, account.untils
         deadline, holding = NEVER, []
         for name, logic in self.program.gates:
@@ -199,21 +199,21 @@ class Engine:
         before, account.state.active_gates = account.state.active_gates, tuple(holding)
         return before != account.state.active_gates, deadline
 
-    def _tell(self, account: Account, new: int, t: int) -> dict[str, Any]:
-        """The values that a change to this segment carries; what is not known is left out."""
-        told: dict[str, Any] = {}
-        for name, measure in self.program.told[new]:
+    def _carried_values(self, account: Account, new: int, t: int) -> dict[str, Any]:
+        """Return the values that a change to this segment carries; unknown ones are left out."""
+        values: dict[str, Any] = {}
+        for name, measure in self.program.carried[new]:
             value = measure.value(account, t)
             if value is not None:
-                told[name] = tell_value(value)
-        return told
+                values[name] = encode_value(value)
+        return values
 
     def _also(self, account: Account, new: int) -> tuple[str, ...]:
         segments = self.program.segments
         return tuple([segments[one].name for one in self.program.qualifying(account.values) if one != new])
 
     def _assign(self, account: Account, base: Membership, old: int, t: int) -> int:
-        """The first segment that keeps or takes the account, with hold."""
+        """Return the first segment that keeps or takes the account, respecting `hold`."""
         program, values = self.program, account.values
         for number, when in enumerate(program.whens):
             hold, leave = program.segments[number].hold, program.exits[number]
@@ -233,13 +233,13 @@ class Engine:
         return program.fallback
 
     def _free_again(self, member: Membership, number: int) -> int:
-        """When the cooldown of a segment ends."""
+        """Return when the cooldown of a segment ends."""
         segment = self.program.segments[number]
         left = member.left.get(segment.name)
         return 0 if left is None else left + segment.hold.cooldown
 
     def _deadline(self, account: Account, member: Membership, taken: int, t: int) -> int:
-        """The first instant after t at which the account's segment may be another by time alone."""
+        """Return the first instant after t at which time alone may change the account's segment."""
         program, values, untils = self.program, account.values, account.untils
         if not program.holds:
             return NEVER if account.next_leaf == NEVER else program.deadline(values, untils, taken)
@@ -277,13 +277,13 @@ def changes_in(decisions: Iterable[Decision]) -> list[SegmentChange]:
 
 
 def net_changes(changes: Sequence[SegmentChange]) -> list[SegmentChange]:
-    """Without those that a later one of the same instant made void, and without what came to nothing."""
+    """Leave out changes that a later one of the same instant supersedes, and moves that ended where they began."""
     void = {one.supersedes for one in changes if one.supersedes is not None}
     return [one for one in changes if one.id not in void and one.from_ != one.to]
 
 
 def describe(change: SegmentChange) -> dict[str, Any]:
-    """A change as the command line prints it: JSON with instants as RFC 3339."""
+    """Return a change as the command line prints it: JSON with instants in RFC 3339."""
     plain: dict[str, Any] = msgspec.to_builtins(change)
     plain["effective_at"] = format_instant(change.effective_at)
     plain["decided_at"] = format_instant(change.decided_at)

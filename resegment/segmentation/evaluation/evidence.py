@@ -1,4 +1,4 @@
-"""Why an account is in its segment: what holds, and on which facts."""
+"""Tells why an account is in its segment: which tests hold, and on which facts."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.compiler import Values
 from resegment.segmentation.evaluation.leaves import DecayLeaf, MeasureLeaf, OccursLeaf, SequenceLeaf
-from resegment.segmentation.evaluation.program import Ground, Program, SegmentTest
+from resegment.segmentation.evaluation.program import Program, Requirement, SegmentTest
 
 MAX_EVIDENCE: Final = 3
-"""How many facts a reason names for one test: the newest."""
+"""How many facts a reason names for one test. The newest are named."""
 MAX_TEXT: Final = 1_000
-"""So many characters of a text an event carries at the most: a broker refuses an event that is too large."""
+"""The most characters of one text that an event carries. A broker refuses an event that is too large."""
 
 
 def give_reason(program: Program, account: Account, t: int, old: int, new: int) -> dict[str, Any]:
-    """In short: the tests of the new segment that hold, and those that keep the old one from being true."""
+    """Return the tests of the new segment that hold, and the tests that keep the old one from being true."""
     reason: dict[str, Any] = {"holds": _holding(program, account, t, program.tests[new])}
-    left = program.grounds[old] if old >= 0 else None
+    left = program.requirements[old] if old >= 0 else None
     if left is not None and (failing := _failing(left, account.values)):
         reason["no_longer"] = list(dict.fromkeys(failing))
     return reason
 
 
-def _failing(ground: Ground, values: Values) -> list[str]:
-    """The tests that keep a condition from being true; none where it is."""
-    if not isinstance(ground, SegmentTest):
-        found = [_failing(one, values) for one in ground.parts]
-        if not ground.every and not all(found):
+def _failing(requirement: Requirement, values: Values) -> list[str]:
+    """Return the tests that keep a condition from being true; empty if it is true."""
+    if not isinstance(requirement, SegmentTest):
+        found = [_failing(one, values) for one in requirement.parts]
+        if not requirement.every and not all(found):
             return []  # one branch is enough
         return [text for texts in found for text in texts]
-    return [] if values[ground.leaf] is ground.wanted else [ground.text]
+    return [] if values[requirement.leaf] is requirement.wanted else [requirement.text]
 
 
 def _holding(
@@ -53,13 +53,13 @@ def _holding(
                 entry["facts"] = len(facts)
                 entry["evidence"] = [cite(fact) for fact in facts[: -MAX_EVIDENCE - 1 : -1]]
             elif isinstance(leaf, MeasureLeaf | DecayLeaf):
-                entry["value"] = tell_value(leaf.measure.value(account, t))
+                entry["value"] = encode_value(leaf.measure.value(account, t))
         found.append(entry)
     return found
 
 
 def cite(entry: Entry) -> dict[str, Any]:
-    """A fact, as evidence names it."""
+    """Return a fact in the form that evidence uses."""
     return {
         "id": entry.id,
         "kind": KINDS[entry.kind],
@@ -69,12 +69,15 @@ def cite(entry: Entry) -> dict[str, Any]:
     }
 
 
-def tell_value(value: Any) -> Any:
-    """A measured value as an event can carry it: sets in order, whole numbers beyond 64 bits as fractions, no endless text."""
+def encode_value(value: Any) -> Any:
+    """Return a measured value in a form that an event can carry.
+
+    Sets are sorted, integers beyond 64 bits become floats, and long texts are cut.
+    """
     if isinstance(value, set):
         return sorted(map(_cut, value), key=str)
     if isinstance(value, int) and abs(value) >= 1 << 63:
-        return float(value)  # JSON and MessagePack have no greater ones
+        return float(value)  # JSON and MessagePack readers cannot take larger integers
     return _cut(value)
 
 

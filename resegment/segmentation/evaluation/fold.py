@@ -1,4 +1,4 @@
-"""Folding facts into what is known of an account: revisions, retractions, duplicates, and what is forgotten."""
+"""Folds facts into an account: revisions, retractions, duplicates, and what is forgotten."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from resegment.segmentation.evaluation.program import Program
 FIRMOGRAPHIC: Final = KIND_NUMBERS["firmographic"]
 TECH: Final = KIND_NUMBERS["tech"]
 MAX_OLDER: Final = 100
-"""How many ids of replaced revisions a fact remembers; an older one would lose against it anyway."""
+"""How many ids of replaced revisions a fact remembers. An older revision would lose anyway."""
 FEW: Final = 32
-"""So many facts of an account are kept in any case."""
+"""An account with this many facts or fewer is never pruned."""
 MARGIN: Final = 64
-"""An account that has too many facts of a kind loses one more for each so many that it may have."""
+"""An account over its limit loses one extra fact for every MARGIN facts of the limit."""
 CHANGES_OF_TECH: Final = ("added", "removed")
 
 
 class Fold:
-    """Takes facts into accounts. What a fact can change is added to `touched`, the numbers of leaves."""
+    """Applies facts to accounts. `touched` collects the numbers of the leaves that a fact can change."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
         self._few = min(FEW, program.limits.facts)
         self.dropped = 0
-        """How many facts were dropped because an account had too many of a kind."""
+        """How many facts were dropped because an account had too many of one kind."""
 
     def open(self, name: str, state: AccountState) -> Account:
-        """The account of that state, with its indexes; tests that can read any of its facts are still to be judged."""
+        """Index a state. The tests that can read any of its facts are evaluated later."""
         program = self.program
         account = Account(name, state, program.blank.copy(), program.never.copy())
         if state.deadline is not None:
@@ -56,7 +56,7 @@ class Fold:
         return account
 
     def take(self, account: Account, fact: Fact, now: int, touched: set[int]) -> bool:
-        """Take one fact in; False where it changes nothing that is known."""
+        """Apply one fact; return False if it adds nothing to what is known."""
         source, name = intern(fact.source), fact.id
         key = (source, name)
         ids = account.ids
@@ -96,7 +96,7 @@ class Fold:
         return True
 
     def _revised(self, account: Account, source: str, record: str) -> Entry | None:
-        """The fact of that record, which is not the id; the first revision may have had the record for its id."""
+        """Return the fact of a record that is not the id. The first revision may have used the record as its id."""
         found = account.records.get((source, record))
         if found is None:
             found = account.ids.get((source, record))
@@ -117,9 +117,9 @@ class Fold:
     # The indexes
 
     def _enter(self, account: Account, entry: Entry, touched: set[int]) -> None:
-        """Put a fact into the series and histories that it belongs to."""
+        """Add a fact to the series and histories that it belongs to."""
         program, kind, data = self.program, entry.kind, entry.data or {}
-        for watcher in program.recognisers[kind].find(data):
+        for watcher in program.matchers[kind].find(data):
             series = account.series.get(watcher.number)
             if series is None:
                 account.series[watcher.number] = Series([entry.time], [entry])
@@ -143,7 +143,7 @@ class Fold:
             inventory = account.attributes.get(TECHNOLOGIES)
             if inventory is None:
                 inventory = account.attributes[TECHNOLOGIES] = Inventory()
-            # The first may make the set known: that changes tests of any name.
+            # The first fact can make the set known, which changes tests of any name.
             first = not inventory.times or inventory.times[0] > entry.known
             inventory.add(entry)
             if first:
@@ -152,9 +152,9 @@ class Fold:
                 touched.update(program.technology_leaves.get(technology, ()))
 
     def _leave(self, account: Account, entry: Entry, touched: set[int]) -> None:
-        """Take a fact out of them."""
+        """Remove a fact from its series and histories."""
         program, kind, data = self.program, entry.kind, entry.data or {}
-        for watcher in program.recognisers[kind].find(data):
+        for watcher in program.matchers[kind].find(data):
             account.series[watcher.number].remove(entry)
             touched.update(watcher.leaves)
         names: Iterable[str] = ()
@@ -167,7 +167,7 @@ class Fold:
             touched.update(program.attribute_leaves.get(name, ()))
 
     def _technology(self, data: dict[str, Any]) -> Any:
-        """What a tech fact adds to the technologies or takes from them; None where it does neither."""
+        """Return the technology that a tech fact adds or removes; None if it does neither."""
         if self.program.uses_technologies and data.get("change") in CHANGES_OF_TECH:
             return data.get("technology")
         return None
@@ -180,7 +180,7 @@ class Fold:
         if now - state.pruned > program.memory // 8:
             state.pruned = now
             for entry in [one for one in entries if self._is_spent(one, now)]:
-                self._remove(account, entry, set())  # no test counts it any more
+                self._remove(account, entry, set())  # no test can count it
         limit = program.limits.facts
         if len(entries) <= max(limit, account.room):
             return
@@ -189,28 +189,28 @@ class Fold:
         if counts[kind] > limit:
             same = sorted((one for one in entries if one.kind == kind), key=lambda one: (one.time, one.id))
             spare = [one for one in same if self._is_overwritten(account, one, now)]
-            # Some more than need be, so that a full account does not pay for it with each fact.
+            # Drop a few extra, so that a full account does not pay for this with every fact.
             for entry in (spare or same)[: 1 + limit // MARGIN]:
                 self._remove(account, entry, touched)
                 state.dropped += 1
                 self.dropped += 1
 
     def _is_overwritten(self, account: Account, entry: Entry, now: int) -> bool:
-        """Whether the account's attributes stay what they are without the fact; so of every other kind."""
+        """Whether dropping the fact leaves every attribute as it is. True for other kinds of facts."""
         if entry.kind != FIRMOGRAPHIC or entry.retracted:
             return True
         return all(account.attributes[name].newest_at(now) is not entry for name in entry.data or ())
 
     def _is_spent(self, entry: Entry, now: int) -> bool:
-        """Whether no test can ever count the fact again, and no redelivery of what it replaced can either."""
+        """Whether no test can count the fact again, nor a redelivery of a revision that it replaced."""
         program = self.program
         if entry.known + program.memory > now:
             return False
         kind, data = entry.kind, entry.data or {}
         if kind == FIRMOGRAPHIC or (kind == TECH and program.uses_technologies):
             return False
-        recogniser = program.recognisers[kind]
-        # What a fact replaced may match anything of its kind.
-        matching = recogniser.watchers if entry.retracted or entry.older else recogniser.find(data)
+        matchers = program.matchers[kind]
+        # A replaced revision may match any test of its kind.
+        matching = matchers.watchers if entry.retracted or entry.older else matchers.find(data)
         closes = max((one.closes for one in matching), default=0)
         return closes != NEVER and max(entry.time, entry.latest) + max(closes, program.memory) <= now

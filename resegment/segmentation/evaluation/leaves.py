@@ -1,4 +1,4 @@
-"""The tests at the leaves of conditions: what each says at an instant, and until when that stands."""
+"""Evaluates the tests at the leaves of conditions: the value at an instant, and until when it lasts."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from resegment.segmentation.evaluation.measures import Attribute, DecayOf, Measu
 from resegment.segmentation.language.conditions import Check, Checks, Window
 from resegment.segmentation.language.operators import Predicate, is_number
 
-Judgement = tuple[bool | None, int]
-"""True, false or None (unknown), and an instant before which time alone does not change that."""
+Verdict = tuple[bool | None, int]
+"""True, false or None (unknown), and an instant before which time alone does not change it."""
 
 LOOKAHEAD = 16
-"""How many boundaries a test looks ahead for the one that changes it, before it asks to be judged again."""
+"""How many boundaries a test looks ahead for a change before it asks to be evaluated again."""
 
 
 class Leaf(Protocol):
     """One test."""
 
-    def judge(self, account: Account, t: int) -> Judgement:
-        """What it says at t."""
+    def evaluate(self, account: Account, t: int) -> Verdict:
+        """Return the value at t and until when it lasts."""
         ...
 
 
 class OccursLeaf:
-    """How many facts of a series count."""
+    """Tests how many facts of a series count."""
 
     def __init__(self, series: int, window: Window, count: Checks, predicate: Predicate) -> None:
         self.series, self.opens, self.closes = series, window.opens, window.closes
         self.predicate = predicate
         self.least = _least_count(count)
 
-    def judge(self, account: Account, t: int) -> Judgement:
+    def evaluate(self, account: Account, t: int) -> Verdict:
         series = account.series.get(self.series)
         if series is None:
             return self.predicate(0), NEVER
@@ -47,7 +47,7 @@ class OccursLeaf:
         opening = times[high] + self.opens if high < size else NEVER
         closes, least = self.closes, self.least
         if least is not None:
-            # The newest `least` facts decide: true until the oldest of them stops to count.
+            # The newest `least` facts decide: true until the oldest of them stops counting.
             if high < least or (closes != NEVER and times[high - least] + closes <= t):
                 return False, opening
             return True, NEVER if closes == NEVER else times[high - least] + closes
@@ -62,7 +62,7 @@ class OccursLeaf:
 
 
 def _least_count(count: Checks) -> int | None:
-    """n where the test means `at least n`, n > 0."""
+    """Return n if the test means "at least n" with n > 0."""
     if len(count) != 1:
         return None
     check = count[0]
@@ -76,12 +76,12 @@ def _least_count(count: Checks) -> int | None:
 
 
 class MeasureLeaf:
-    """A test of an attribute or of a trait that moves in steps."""
+    """Tests an attribute, or a trait that moves in steps."""
 
     def __init__(self, measure: Measure, predicate: Predicate) -> None:
         self.measure, self.predicate = measure, predicate
 
-    def judge(self, account: Account, t: int) -> Judgement:
+    def evaluate(self, account: Account, t: int) -> Verdict:
         predicate = self.predicate
         course = self.measure.course(account, t)
         _, value = next(course)
@@ -93,30 +93,30 @@ class MeasureLeaf:
 
 
 class AttributeLeaf(MeasureLeaf):
-    """A test of an attribute: the newest value decides, unless one is dated ahead."""
+    """Tests an attribute: the newest value decides, unless one is dated in the future."""
 
     def __init__(self, attribute: Attribute, predicate: Predicate) -> None:
         super().__init__(attribute, predicate)
         self.field = attribute.field
 
-    def judge(self, account: Account, t: int) -> Judgement:
+    def evaluate(self, account: Account, t: int) -> Verdict:
         history = account.attributes.get(self.field)
         if history is None:
             return self.predicate(None), NEVER
         times = history.times
         if times and times[-1] > t:
-            return super().judge(account, t)
+            return super().evaluate(account, t)
         return self.predicate(history.newest()), NEVER
 
 
 class DecayLeaf:
-    """A test of a decayed sum: between two boundaries it is C * 2^(-t / half_life), so crossings are solved for."""
+    """Tests a decayed sum. Between two boundaries it is C * 2^(-t / half_life), so crossings are computed directly."""
 
     def __init__(self, decay: DecayOf, checks: Checks, predicate: Predicate) -> None:
         self.measure, self.predicate = decay, predicate
         self.bounds = tuple(bound for check in checks for bound in _bounds(check))
 
-    def judge(self, account: Account, t: int) -> Judgement:
+    def evaluate(self, account: Account, t: int) -> Verdict:
         total = self.measure.total(account, t)
         value = self.measure.decay(total, t)
         says = self.predicate(value)
@@ -126,7 +126,7 @@ class DecayLeaf:
         return says, boundary
 
     def _cross(self, total: tuple[int, float], t: int, value: float, bound: float, says: bool | None) -> int:
-        """The first whole millisecond after t at which the sum of the same facts has passed the bound, or NEVER."""
+        """Return the first millisecond after t at which the sum of the same facts has passed the bound, or NEVER."""
         if not bound or not value or (bound > 0) != (value > 0) or abs(value) < abs(bound):
             return NEVER
         distance = (math.log2(abs(value)) - math.log2(abs(bound))) * self.measure.half_life
@@ -145,20 +145,20 @@ def _bounds(check: Check) -> tuple[float, ...]:
 
 
 class SequenceLeaf:
-    """Facts, one a step, with strictly increasing times, inside the window, neighbours near enough."""
+    """Tests for one fact per step, with strictly increasing times inside the window and gaps that are short enough."""
 
     def __init__(self, series: tuple[int, ...], within: int, gap: int | None) -> None:
         self.series, self.within = series, within
         self.gap = NEVER if gap is None else gap
 
-    def judge(self, account: Account, t: int) -> Judgement:
+    def evaluate(self, account: Account, t: int) -> Verdict:
         start = self._latest_start(account, t)
         if start is not None:
             return True, start + self.within
         return False, min(account.boundary(number, 0, NEVER, t) for number in self.series)
 
     def _latest_start(self, account: Account, t: int) -> int | None:
-        """The greatest time of a first step from which the sequence is complete at t."""
+        """Return the latest first step from which the sequence is complete at t."""
         chain = self._latest_chain(account, t)
         if chain is None or all(after - before <= self.gap for after, before in pairwise(chain)):
             return None if chain is None else chain[-1]
@@ -176,7 +176,7 @@ class SequenceLeaf:
             reached: list[int] = []
             begun: list[int] = []
             for time in times:
-                # The newest earlier end has the newest start, so only it needs a look.
+                # The latest earlier end has the latest start, so only that one matters.
                 place = bisect_left(ends, time) - 1
                 if place >= 0 and time - ends[place] <= self.gap:
                     reached.append(time)
@@ -187,7 +187,7 @@ class SequenceLeaf:
         return starts[-1] if starts else None
 
     def _latest_chain(self, account: Account, t: int) -> list[int] | None:
-        """The times of the steps, last to first, each as late as it can be where gaps do not matter."""
+        """Return the times of the steps, last to first, each as late as possible, ignoring gaps."""
         chain: list[int] = []
         before = t + 1
         for number in reversed(self.series):

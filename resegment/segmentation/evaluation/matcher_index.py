@@ -1,4 +1,4 @@
-"""Which matchers take a fact: those of its kind are found by the words that they ask for, not tried one by one."""
+"""Finds the matchers that take a fact. Matchers are looked up by the words that they ask for, not tried one by one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from resegment.segmentation.language.conditions import Check, Checks, Matcher
 from resegment.segmentation.language.operators import compile_checks
 
-Recognise = Callable[[dict[str, Any]], bool]
-"""Whether a fact's data pass every test of a matcher's `where`."""
+Passes = Callable[[dict[str, Any]], bool]
+"""Tells whether a fact's data pass every test of a matcher's `where`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +26,19 @@ class Watcher:
 
 @dataclass(slots=True)
 class _Candidates:
-    """The watchers that ask for a word: some for nothing else, each other with what is left to test."""
+    """The watchers that ask for a word: some ask for nothing else, the others have more to test."""
 
     sure: list[Watcher] = dataclass_field(default_factory=list)
-    tried: list[tuple[Watcher, Recognise]] = dataclass_field(default_factory=list)
+    tried: list[tuple[Watcher, Passes]] = dataclass_field(default_factory=list)
 
 
-class Recogniser:
-    """The watchers of one kind of facts."""
+class MatcherIndex:
+    """Indexes the watchers of one kind of facts."""
 
     def __init__(self, watchers: Iterable[Watcher]) -> None:
         self.watchers = tuple(watchers)
         self._always: Sequence[Watcher] = [one for one in self.watchers if not one.matcher.where]
-        self._tried: list[tuple[Watcher, Recognise]] = []
+        self._tried: list[tuple[Watcher, Passes]] = []
         self._by_word: dict[str, dict[str, _Candidates]] = {}
         variety: dict[str, set[str]] = {}
         for watcher in self.watchers:
@@ -46,10 +46,10 @@ class Recogniser:
                 variety.setdefault(field, set()).update(words)
         for watcher in self.watchers:
             where = watcher.matcher.where
-            # The field with the most words in all tells the most apart.
+            # The field with the most distinct words separates the watchers best.
             asked = max(_words_of(watcher.matcher), key=lambda one: len(variety[one[0]]), default=None)
             if asked is None and where:
-                self._tried.append((watcher, _recogniser(where)))
+                self._tried.append((watcher, _compile_where(where)))
             elif asked is not None:
                 field, words = asked
                 rest = tuple(test for test in where if test[0] != field or len(test[1]) > 1)
@@ -57,13 +57,13 @@ class Recogniser:
                 for word in words:
                     candidates = by_word.setdefault(word, _Candidates())
                     if rest:
-                        candidates.tried.append((watcher, _recogniser(rest)))
+                        candidates.tried.append((watcher, _compile_where(rest)))
                     else:
                         candidates.sure.append(watcher)
         self._fields = tuple(self._by_word.items())
 
     def find(self, data: dict[str, Any]) -> Sequence[Watcher]:
-        """The watchers that take a fact with these data."""
+        """Return the watchers that take a fact with these data."""
         found = self._always
         for field, by_word in self._fields:
             word = data.get(field)
@@ -76,7 +76,7 @@ class Recogniser:
 
 
 def _words_of(matcher: Matcher) -> list[tuple[str, frozenset[str]]]:
-    """Fields that have to hold one of some words."""
+    """Return the fields that must have one of some words."""
     found: list[tuple[str, frozenset[str]]] = []
     for field, checks in matcher.where:
         for check in checks:
@@ -93,7 +93,7 @@ def _words(check: Check) -> frozenset[str]:
     return words if check.operator in ("eq", "in") and len(words) == len(set(operand)) else frozenset()
 
 
-def _recogniser(where: tuple[tuple[str, Checks], ...]) -> Recognise:
+def _compile_where(where: tuple[tuple[str, Checks], ...]) -> Passes:
     tests = [(name, compile_checks(checks)) for name, checks in where]
     if len(tests) == 1:
         ((name, test),) = tests

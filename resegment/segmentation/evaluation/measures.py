@@ -1,4 +1,4 @@
-"""Attributes and traits: their value at an instant, and the next instant at which it may be another."""
+"""Measures attributes and traits: the value at an instant, and the next instant at which it may change."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ class Measure(Protocol):
     """A value in time."""
 
     def value(self, account: Account, t: int) -> Any:
-        """The value at t; None where it is unknown."""
+        """Return the value at t; None if it is unknown."""
         ...
 
     def boundary(self, account: Account, t: int) -> int:
-        """No later than the next instant after t at which the value is another by time alone, or NEVER."""
+        """Return an instant no later than the next one at which time alone changes the value, or NEVER."""
         ...
 
     def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
-        """The value at t, then at each boundary after it, for as long as there is one."""
+        """Yield the value at t, then at each boundary after it."""
         ...
 
 
 def follow(measure: Measure, account: Account, t: int) -> Iterator[tuple[int, Any]]:
-    """The course of any measure."""
+    """Yield the course of any measure."""
     while t != NEVER:
         yield t, measure.value(account, t)
         t = measure.boundary(account, t)
 
 
 class Attribute:
-    """The newest value that snapshots give."""
+    """The newest value in snapshots."""
 
     def __init__(self, field: str) -> None:
         self.field = field
@@ -63,15 +63,15 @@ class AggregateOf:
         self.function, self.series, self.field = function, series, field
         self.opens, self.closes = window.opens, window.closes
         self._key = (function, field)
-        summarise, self._unite = _AGGREGATES[function]
-        self._summary = partial(summarise, field or "")
+        summarize, self._unite = _AGGREGATES[function]
+        self._summary = partial(summarize, field or "")
 
     def value(self, account: Account, t: int) -> Any:
         series = account.series.get(self.series)
         if series is None:
             return self._unite([self._summary([])])
         low, high = series.span(self.opens, self.closes, t)
-        return self._unite(series.summarise(self._key, low, high, self._summary))
+        return self._unite(series.summarize(self._key, low, high, self._summary))
 
     def boundary(self, account: Account, t: int) -> int:
         return account.boundary(self.series, self.opens, self.closes, t)
@@ -85,7 +85,7 @@ class AggregateOf:
         return self._fall(series, value, t)
 
     def _fall(self, series: Series | None, value: int, t: int) -> Iterator[tuple[int, int]]:
-        """The course of a sum of whole numbers that facts leave, one after the other, and none joins."""
+        """Yield the course of a sum of integers that facts only leave."""
         yield t, value
         if series is None or self.closes == NEVER:
             return
@@ -113,12 +113,12 @@ class DecayOf:
         return self.decay(self.total(account, t), t)
 
     def total(self, account: Account, t: int) -> tuple[int, float]:
-        """The time of the newest fact that counts at t, and what the sum was then (of those same facts)."""
+        """Return the time of the newest fact that counts at t, and the sum of the same facts at that time."""
         series = account.series.get(self.series)
         if series is None:
             return 0, 0.0
         low, high = series.span(self.opens, self.closes, t)
-        summaries = series.summarise(self._key, low, high, self._summarise)
+        summaries = series.summarize(self._key, low, high, self._summarize)
         parts: list[tuple[int, float]] = [part for part in summaries if part is not None]
         if not parts:
             return 0, 0.0
@@ -128,13 +128,13 @@ class DecayOf:
         return latest, math.fsum(part * math.exp2((time - latest) / self.half_life) for time, part in parts)
 
     def decay(self, total: tuple[int, float], t: int) -> float:
-        """What is left of a total at t."""
+        """Return what is left of a total at t."""
         latest, value = total
         scaled = value * math.exp2((latest - t) / self.half_life)
-        # A sum that has decayed below the least float keeps its sign.
+        # A sum that has decayed below the smallest float keeps its sign.
         return scaled if scaled or not value else math.copysign(math.ulp(0.0), value)
 
-    def _summarise(self, entries: list[Entry]) -> tuple[int, float] | None:
+    def _summarize(self, entries: list[Entry]) -> tuple[int, float] | None:
         weights = [(entry.time, weight) for entry in entries if (weight := self._weight(entry))]
         if not weights:
             return None
@@ -155,7 +155,7 @@ class DecayOf:
 
 
 class RatioOf:
-    """One value divided by another; unknown where either is, or the second is 0."""
+    """One value divided by another; unknown if either is, or if the second is 0."""
 
     def __init__(self, over: Measure, under: Measure) -> None:
         self.over, self.under = over, under
@@ -212,7 +212,7 @@ def _numbers(entries: list[Entry], field: str) -> list[Any]:
     return [value for value in _present(entries, field) if type(value) is int or type(value) is float]
 
 
-# What each aggregation makes of some facts in a row, and how it unites what it made of several such rows.
+# For each aggregation: how it summarizes consecutive facts, and how it combines such summaries.
 
 
 def _count(_: str, entries: list[Entry]) -> int:
@@ -220,10 +220,10 @@ def _count(_: str, entries: list[Entry]) -> int:
 
 
 def _add(field: str, entries: list[Entry]) -> tuple[list[Any], int | None]:
-    """The numbers, and their sum where all are whole."""
+    """Return the numbers, and their sum if all are integers."""
     numbers = _numbers(entries, field)
     total = sum(numbers)
-    # One float among them makes a float of the sum.
+    # One float among them makes the sum a float.
     return numbers, total if type(total) is int else None
 
 

@@ -1,4 +1,4 @@
-"""A definition compiled: which facts touch which tests, and how segments follow from them."""
+"""Compiles a definition: which facts touch which tests, and how segments follow from the tests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from resegment.segmentation.evaluation.leaves import (
     OccursLeaf,
     SequenceLeaf,
 )
-from resegment.segmentation.evaluation.matcher_index import Recogniser, Watcher
+from resegment.segmentation.evaluation.matcher_index import MatcherIndex, Watcher
 from resegment.segmentation.evaluation.measures import (
     AggregateOf,
     Attribute,
@@ -61,18 +61,18 @@ from resegment.segmentation.plays.templates import EvidenceField, evidence_of, n
 DAY: Final = 86_400_000
 
 KEPT_ATTRIBUTES: Final = frozenset({"name"})
-"""Attributes that are kept even where no test uses them: people want to read them."""
+"""Attributes that are kept even if no test uses them, because people want to read them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What bounds an account's state: `facts` of one kind at the most; the oldest are dropped, and counted."""
+    """Bounds an account's state to `facts` of one kind. The oldest are dropped and counted."""
 
     facts: int = 2_000
 
 
 class SegmentTest(NamedTuple):
-    """One test of a segment: the number of its leaf, how people read it, and what it has to say."""
+    """One test of a segment: its leaf, its text for people, and the value that it needs to have."""
 
     leaf: int
     text: str
@@ -80,35 +80,35 @@ class SegmentTest(NamedTuple):
 
 
 class Branch(NamedTuple):
-    """Tests of which every one has to say what is wanted, or some one."""
+    """Several requirements, of which every one or at least one has to be met."""
 
     every: bool
-    parts: tuple[Ground, ...]
+    parts: tuple[Requirement, ...]
 
 
-Ground = SegmentTest | Branch
-"""A segment's condition as what has to hold, without `not`."""
+Requirement = SegmentTest | Branch
+"""A segment's condition as a tree of requirements, with `not` moved into the tests."""
 
 
-def tests_in(ground: Ground | None) -> Iterator[SegmentTest]:
-    """All tests of a condition, in the order in which they are written."""
-    if isinstance(ground, SegmentTest):
-        yield ground
-    elif ground is not None:
-        for part in ground.parts:
+def tests_in(requirement: Requirement | None) -> Iterator[SegmentTest]:
+    """Yield all tests of a condition, in the order in which they are written."""
+    if isinstance(requirement, SegmentTest):
+        yield requirement
+    elif requirement is not None:
+        for part in requirement.parts:
             yield from tests_in(part)
 
 
 @dataclass(slots=True)
 class _Needs:
-    """What a leaf reads."""
+    """The matchers and attributes that a leaf reads."""
 
     matchers: set[Matcher] = field(default_factory=set)
     attributes: set[str] = field(default_factory=set)
 
 
 class Program:
-    """A definition, ready to judge accounts. It keeps no account and may be shared."""
+    """A definition that is ready to evaluate accounts. It holds no account, so it can be shared."""
 
     def __init__(self, definition: Definition, limits: Limits | None = None) -> None:
         self.definition = definition
@@ -124,7 +124,7 @@ class Program:
         self._series: dict[Matcher, int] = {}
         self._needs: list[_Needs] = []
         self._measures: dict[str, Measure] = {}
-        self._told: set[str] = set()
+        self._carried_attributes: set[str] = set()
         self._cited: set[EvidenceField] = set()
         self.conditions: dict[Condition, int] = {}
         self.leaves: list[Leaf] = []
@@ -147,22 +147,22 @@ class Program:
         self.gates: tuple[tuple[str, Logic], ...] = tuple(
             (gate.name, compile_logic(gate.condition, self.conditions)) for gate in self.definition.gates
         )
-        """Judged with the segments: by name, whether a suppression or territory holds."""
+        """The suppressions and territories, by name. They are evaluated with the segments."""
         self.first: Callable[[Values], int] = compile_first(whens, self.conditions)
         self.qualifying: Callable[[Values], list[int]] = compile_qualifying(whens, self.conditions)
         self.deadline: Callable[[Values, Untils, int], int] = compile_deadline(whens, self.conditions)
-        self.grounds: tuple[Ground | None, ...] = tuple(
-            None if one.when is None else self._ground(one.when) for one in self.segments
+        self.requirements: tuple[Requirement | None, ...] = tuple(
+            None if one.when is None else self._require(one.when) for one in self.segments
         )
-        self.tests = tuple(tuple(dict.fromkeys(tests_in(ground))) for ground in self.grounds)
+        self.tests = tuple(tuple(dict.fromkeys(tests_in(requirement))) for requirement in self.requirements)
         self.holds = any(
             one.hold.min_dwell or one.hold.cooldown or one.hold.exit_when is not None for one in self.segments
         )
-        self.told = tuple(self._tell(segment) for segment in self.segments)
-        """By segment: the attributes and traits whose values its changes carry."""
+        self.carried = tuple(self._carry(segment) for segment in self.segments)
+        """For each segment, the attributes and traits whose values its changes carry."""
         self._index()
 
-    def _tell(self, segment: Segment) -> tuple[tuple[str, Measure], ...]:
+    def _carry(self, segment: Segment) -> tuple[tuple[str, Measure], ...]:
         names: set[str] = set()
         if segment.play is not None:
             play, personas = self.definition.plays[segment.play], self.definition.personas
@@ -174,14 +174,14 @@ class Program:
         for name in names:
             needs = _Needs()
             self._measures[name] = self._measure(name, needs)
-            self._told |= needs.attributes
+            self._carried_attributes |= needs.attributes
         return tuple((name, self._measures[name]) for name in sorted(names))
 
-    def _ground(self, part: Condition, wanted: bool = True) -> Ground:
+    def _require(self, part: Condition, wanted: bool = True) -> Requirement:
         if isinstance(part, Not):
-            return self._ground(part.part, not wanted)
+            return self._require(part.part, not wanted)
         if isinstance(part, Every | Some):
-            parts = tuple(self._ground(one, wanted) for one in part.parts)
+            parts = tuple(self._require(one, wanted) for one in part.parts)
             return Branch(isinstance(part, Every) is wanted, parts)
         return SegmentTest(self.conditions[part], str(part) if wanted else f"not: {part}", wanted)
 
@@ -226,13 +226,13 @@ class Program:
                 return RatioOf(self._measure(over, needs), self._measure(under, needs))
 
     def measure(self, name: str) -> Measure:
-        """An attribute or trait that some condition tests."""
+        """Return the measure of an attribute or trait."""
         if name not in self._measures:
             self._measures[name] = self._measure(name, _Needs())
         return self._measures[name]
 
     def series(self, matcher: Matcher) -> int:
-        """The number of the facts that match. Raises KeyError where no test uses the matcher."""
+        """Return the number of a matcher's series. Raises KeyError if no test uses the matcher."""
         return self._series[matcher]
 
     def _watch(self, matcher: Matcher, window: Window, needs: _Needs) -> int:
@@ -241,7 +241,7 @@ class Program:
         return self._series.setdefault(matcher, len(self._series))
 
     def _derive(self) -> None:
-        """References to segments become leaves of their own, judged after those that they rest on."""
+        """Make leaves of references to segments. They are evaluated after the leaves that they depend on."""
         by_name = {segment.name: segment for segment in self.segments}
 
         def add(name: str) -> None:
@@ -267,7 +267,7 @@ class Program:
                     add(part.name)
 
     def _index(self) -> None:
-        """From kind and attribute to the leaves that a fact can change."""
+        """Index the leaves that a fact can change, by kind and attribute."""
         for trait in self.traits.values():
             if isinstance(trait, Aggregate | Decay) and trait.matcher not in self._series:
                 self._closes.setdefault(trait.matcher, 0)
@@ -275,28 +275,30 @@ class Program:
         for matcher, number in self._series.items():
             leaves = tuple(i for i, needs in enumerate(self._needs) if matcher in needs.matchers)
             watchers[matcher.kind].append(Watcher(number, matcher, leaves, self._closes[matcher]))
-        self.recognisers = [Recogniser(watchers[kind]) for kind in KINDS]
+        self.matchers = [MatcherIndex(watchers[kind]) for kind in KINDS]
         self.attribute_leaves: dict[str, tuple[int, ...]] = {}
         for index, needs in enumerate(self._needs):
             for name in needs.attributes:
                 self.attribute_leaves[name] = (*self.attribute_leaves.get(name, ()), index)
-        self.uses_technologies = TECHNOLOGIES in self.attribute_leaves or TECHNOLOGIES in self._told
+        self.uses_technologies = (
+            TECHNOLOGIES in self.attribute_leaves or TECHNOLOGIES in self._carried_attributes
+        )
         self.technology_leaves = self._technology_leaves()
-        """From a technology to the leaves that name it: others change no test."""
+        """The leaves that name a technology. A technology that no leaf names changes no test."""
         self.kept = [self._kept_fields(kind) for kind in KINDS]
         finite = [closes for closes in self._closes.values() if closes != NEVER]
         self.memory = max([DAY, self.definition.retain, *finite])
-        """How long after it became known a fact is remembered at the least, ms."""
-        self._judge_nothing()
+        """How long (ms) a fact is remembered, at minimum, after it became known."""
+        self._evaluate_blank()
 
-    def _judge_nothing(self) -> None:
-        """What each test says where nothing is known that it reads: at all times the same."""
+    def _evaluate_blank(self) -> None:
+        """Evaluate every test for an account about which nothing is known. Time does not change these values."""
         width = self.plain + len(self.derived)
         self.never = [NEVER] * width
         nothing = Account("", AccountState(), [None] * width, self.never)
-        self.blank: Values = [leaf.judge(nothing, 0)[0] for leaf in self.leaves]
+        self.blank: Values = [leaf.evaluate(nothing, 0)[0] for leaf in self.leaves]
         for _, logic in self.derived:
-            self.blank.append(logic.judge(self.blank, self.never)[0])
+            self.blank.append(logic.evaluate(self.blank, self.never)[0])
 
     def _technology_leaves(self) -> dict[Any, tuple[int, ...]]:
         leaves: dict[Any, tuple[int, ...]] = {}
@@ -321,7 +323,7 @@ class Program:
                 fields.add(trait.field)
         fields.update(one.field for one in self._cited if one.kind == kind)
         if kind == "firmographic":
-            fields.update(self.attribute_leaves, KEPT_ATTRIBUTES, self._told)
+            fields.update(self.attribute_leaves, KEPT_ATTRIBUTES, self._carried_attributes)
         if kind == "tech" and self.uses_technologies:
             fields.update(("technology", "change"))
         return frozenset(fields)

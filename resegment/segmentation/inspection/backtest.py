@@ -1,4 +1,4 @@
-"""The history of changes that a set of facts gives, with no Kafka and no Redis."""
+"""Replays facts through the engine, without Kafka and Redis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from resegment.segmentation.evaluation.program import Program
 
 
 def order_of_delivery(facts: Iterable[Fact]) -> list[Fact]:
-    """By when they became known; of those that tie, as they were given. Each (account, source, id) once."""
+    """Sort facts by when they became known, stably, and keep each (account, source, id) once."""
     unique: list[Fact] = []
     seen: set[tuple[str, str, str]] = set()
     for fact in sorted(facts, key=attrgetter("recorded")):
@@ -27,7 +27,7 @@ def order_of_delivery(facts: Iterable[Fact]) -> list[Fact]:
 
 
 def by_account(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
-    """Facts grouped by account, in the order given."""
+    """Group facts by account, in the order given."""
     grouped: dict[str, list[Fact]] = {}
     for fact in facts:
         grouped.setdefault(fact.account, []).append(fact)
@@ -37,9 +37,9 @@ def by_account(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
 def replay_account(
     engine: Engine, name: str, facts: Iterable[Fact], until: int | None = None
 ) -> tuple[Account, list[SegmentChange]]:
-    """One account's changes; its facts in the order in which they became known.
+    """Replay one account's facts, which are in the order in which they became known; return it with its changes.
 
-    Without `until`, until time alone changes nothing more; with it, up to that instant, itself included.
+    `until` is the last instant, inclusive. Without it, the replay ends when time alone changes nothing more.
     """
     account = engine.open(name)
     decisions: list[Decision] = []
@@ -60,7 +60,7 @@ def backtest(
     until: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[Account, list[SegmentChange]]]:
-    """Every account with its changes, in the order of their names."""
+    """Yield every account with its changes, in the order of names."""
     engine = Engine(program)
     grouped = by_account(order_of_delivery(facts))
     for name in sorted(grouped):

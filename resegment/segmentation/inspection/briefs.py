@@ -226,7 +226,7 @@ def _with_personas(play: Play, personas: Mapping[str, Persona]) -> Play:
 
 def _values(program: Program, account: Account, t: int, number: int, play: Play) -> dict[str, Any]:
     """What the play's texts use, as far as the program keeps it: what a change tells, and whatever is tested."""
-    measures = dict(program.told[number])
+    measures = dict(program.carried[number])
     tested = {part.name for part in program.conditions if isinstance(part, Compare)}
     for name in names_of(play) & (tested | KEPT_ATTRIBUTES):
         measures.setdefault(name, program.measure(name))

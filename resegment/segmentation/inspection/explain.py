@@ -101,7 +101,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     until: str | None = None
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class SegmentStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One segment as it stands to the account; the fallback has no condition.
 
     `misses` is the least that would have to change for its `when` to be true.
@@ -128,7 +128,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     segment: str | None
     since: str | None
     summary: str
-    segments: tuple[Standing, ...]
+    segments: tuple[SegmentStatus, ...]
     also_qualified: tuple[str, ...]
     next: Next | None
     outlook: str
@@ -143,18 +143,18 @@ def explain(engine: Engine, account: Account, t: int, *, ahead: bool = True) -> 
     member = account.state.membership
     current = program.numbers.get(member.segment or "", -1)
     reader = _Reader(program, account, t)
-    standings = tuple(reader.stand(number, current) for number in range(len(program.segments)))
+    statuses = tuple(reader.stand(number, current) for number in range(len(program.segments)))
     coming = find_next(engine, account) if ahead and member.segment is not None else None
     return Explanation(
         account=account.name,
         at=format_instant(t),
         segment=member.segment,
         since=None if member.segment is None else format_instant(member.entered),
-        summary=_summarise(account, current, standings),
-        segments=standings,
+        summary=_summarise(account, current, statuses),
+        segments=statuses,
         also_qualified=tuple(
             one.name
-            for number, one in enumerate(standings)
+            for number, one in enumerate(statuses)
             if number > current >= 0 and one.condition is not None and one.value
         ),
         next=coming,
@@ -171,29 +171,29 @@ def describe_explanation(explanation: Explanation) -> dict[str, Any]:
 
 def explain_absence(explanation: Explanation, name: str) -> str:
     """In one line, why the account is not in that segment. Raises KeyError for a name that no segment has."""
-    standing = next((one for one in explanation.segments if one.name == name), None)
-    if standing is None:
+    status = next((one for one in explanation.segments if one.name == name), None)
+    if status is None:
         raise KeyError(name)
-    if standing.misses:
-        return f"{name} needs {' and '.join(str(one) for one in standing.misses)}"
-    if standing.holds and standing.role == "higher":
-        return f"{name}: {standing.holds[0].text}"
+    if status.misses:
+        return f"{name} needs {' and '.join(str(one) for one in status.misses)}"
+    if status.holds and status.role == "higher":
+        return f"{name}: {status.holds[0].text}"
     return f"{name} stands below {explanation.segment}"
 
 
-def _summarise(account: Account, current: int, standings: tuple[Standing, ...]) -> str:
+def _summarise(account: Account, current: int, statuses: tuple[SegmentStatus, ...]) -> str:
     member = account.state.membership
     if member.segment is None:
         return "nothing is known of it yet: it is in no segment"
     text = f"in {member.segment} since {format_instant(member.entered)}"
     if current < 0:
         return f"{text}, a segment that the file does not have any more"
-    standing = standings[current]
-    if standing.condition is None:
+    status = statuses[current]
+    if status.condition is None:
         return f"{text}: no segment above takes it"
-    if standing.value is True:
+    if status.value is True:
         return text
-    keeping = next((one.text for one in standing.holds if one.by != "cooldown"), None)
+    keeping = next((one.text for one in status.holds if one.by != "cooldown"), None)
     return f"{text}: {keeping}" if keeping else text
 
 
@@ -204,16 +204,16 @@ class _Reader:
         self.program, self.account, self.t = program, account, t
         self._needs: dict[tuple[str, bool], dict[Condition, bool]] = {}
 
-    def stand(self, number: int, current: int) -> Standing:
+    def stand(self, number: int, current: int) -> SegmentStatus:
         segment = self.program.segments[number]
         role: Literal["current", "higher", "lower"] = (
             "current" if number == current else "higher" if number < current else "lower"
         )
         if segment.when is None:
-            return Standing(name=segment.name, role=role, value=True)
+            return SegmentStatus(name=segment.name, role=role, value=True)
         condition = self.read(segment.when)
         leave = None if segment.hold.exit_when is None else self.read(segment.hold.exit_when)
-        return Standing(
+        return SegmentStatus(
             name=segment.name,
             role=role,
             value=condition.value,

@@ -48,12 +48,12 @@ class Next(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
 
 
 def copy_account(engine: Engine, account: Account) -> Account:
-    """Another account of the same state: what is done to it leaves the first as it is."""
+    """Return an independent copy of an account."""
     return engine.open(account.name, decode_state(encode_state(engine.close(account))))
 
 
 def find_next(engine: Engine, account: Account) -> Next | None:
-    """The account's next change if no fact becomes known; None where time alone changes nothing."""
+    """Find the next change if no fact becomes known; None if time alone changes nothing."""
     ahead = copy_account(engine, account)
     while ahead.deadline <= HORIZON:
         at = ahead.deadline
