@@ -9,7 +9,7 @@ import sys
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -19,8 +19,9 @@ import orjson
 
 from resegment.errors import RefusedEvent
 from resegment.identity.resolution import resolve_event
-from resegment.schemas.decoding import decode_event
+from resegment.schemas.decoding import MAX_BYTES, decode_event
 from resegment.schemas.fact import Fact
+from resegment.sources.files.encoding import read_byte_lines
 from resegment.sources.files.located import Located, MissingFile, WrongFile
 from resegment.sources.files.tables import read_csv, read_parquet
 from resegment.sources.providers.yc import read_files
@@ -31,12 +32,16 @@ SUFFIXES: Final = {
     ".ndjson": "jsonl",
     ".json": "jsonl",
     ".csv": "csv",
+    ".tsv": "csv",
     ".parquet": "parquet",
 }
 """The format of each file suffix. JSON lines and CSV may also end in `.gz`."""
 
 MAX_EXAMPLES: Final = 10
 """How many refused events are kept as examples."""
+
+MAX_OBJECT: Final = 4 * MAX_BYTES
+"""The maximum size of a pretty-printed event. With its spaces it may be larger than an event."""
 
 _BUFFER: Final = 1 << 20
 _BOM: Final = b"\xef\xbb\xbf"
@@ -53,7 +58,7 @@ class UnknownFormat(WrongFile):
         super().__init__(
             file,
             "the suffix is not a known format of events",
-            remedy=f"Rename it to end in one of {known} (the first four also with .gz), or use --format.",
+            remedy=f"Rename it to end in one of {known} (the text formats also with .gz), or use --format.",
         )
 
 
@@ -171,15 +176,20 @@ def _read_text(path: str, form: str, watch: Watch | None) -> Iterator[Located]:
         if form == "csv":
             yield from read_csv(path, lines)
         else:
-            yield from _read_lines(path, lines)
+            yield from _read_lines(path, read_byte_lines(path, lines))
 
 
 @contextmanager
-def _open(path: str, watch: Watch | None) -> Iterator[BinaryIO]:
+def _open(path: str, watch: Watch | None) -> Iterator[io.BufferedReader]:
     """Open a file for its unpacked bytes. Errors while reading are raised as WrongFile."""
     try:
         if path == STDIN:
-            yield sys.stdin.buffer
+            with suppress(ValueError):  # closed by its reader
+                stdin = cast(
+                    "io.BufferedReader", io.BufferedReader(cast("io.RawIOBase", sys.stdin.buffer), _BUFFER)
+                )
+                yield stdin
+                stdin.detach()
             return
         with Path(path).open("rb") as file:
             raw: BinaryIO = file if watch is None else watch(file, Path(path).stat().st_size)
@@ -188,7 +198,7 @@ def _open(path: str, watch: Watch | None) -> Iterator[BinaryIO]:
                 # Gzip files and progress bars iterate lines in Python; a buffered reader around them does it in C.
                 stream = gzip.GzipFile(fileobj=raw) if packed else raw
                 raw = io.BufferedReader(cast("io.RawIOBase", stream), _BUFFER)
-            yield raw
+            yield cast("io.BufferedReader", raw)
     except (EOFError, zlib.error) as error:
         raise WrongFile(path, f"broken gzip: {error}", remedy="Pack the file again.") from error
     except OSError as error:
@@ -197,19 +207,45 @@ def _open(path: str, watch: Watch | None) -> Iterator[BinaryIO]:
 
 
 def _read_lines(path: str, lines: Iterable[bytes]) -> Iterator[Located]:
+    for number, value in _join_objects(_strip(path, lines)):
+        yield Located(path, number, value)
+
+
+def _strip(path: str, lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield each line that is not blank with its number. Raises WrongFile for a list of events."""
+    first = True
     for number, line in enumerate(lines, 1):
-        if number == 1:
-            line = line.removeprefix(_BOM)  # noqa: PLW2901  # the same line
-            if line.lstrip()[:1] == b"[":
-                raise WrongFile(
-                    path,
-                    "the file is a JSON list of events; one event per line is expected",
-                    line=1,
-                    remedy="Convert it with: jq -c '.[]'",
-                )
-        value = line.strip()
-        if value:
-            yield Located(path, number, value)
+        value = line.removeprefix(_BOM).rstrip() if first else line.rstrip()
+        if not value:
+            continue
+        if first and value.lstrip()[:1] == b"[":
+            raise WrongFile(
+                path,
+                "the file is a JSON list of events; one event per line is expected",
+                line=number,
+                remedy="Convert it with: jq -c '.[]'",
+            )
+        first = False
+        yield number, value
+
+
+def _join_objects(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """Join the lines of each pretty-printed object: a line `{`, indented lines, and a line `}`."""
+    held: list[tuple[int, bytes]] = []
+    size = 0
+    for number, line in lines:
+        if (held and line[:1] == b"{") or size > MAX_OBJECT:
+            yield from held
+            held, size = [], 0
+        if not held and line != b"{":
+            yield number, line.lstrip()
+            continue
+        held.append((number, line))
+        size += len(line)
+        if line[:1] == b"}":
+            yield held[0][0], b"\n".join(one for _, one in held)
+            held, size = [], 0
+    yield from held
 
 
 def _read_yc(snapshot: Path, changes: Path) -> Iterator[Located]:

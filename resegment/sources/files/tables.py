@@ -6,20 +6,21 @@ empty cell means that the field is absent. `specversion` may be left out.
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from functools import cache
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import orjson
 
 from resegment.errors import RefusedEvent
 from resegment.schemas.events import DATA
 from resegment.segmentation.language.fields import field_types
+from resegment.sources.files.csv_rows import CsvRows
+from resegment.sources.files.encoding import open_text
 from resegment.sources.files.located import Located, WrongFile
+from resegment.sources.files.parquet import read_table, to_json_values
 
 REQUIRED: Final = ("id", "source", "type", "subject", "time")
 _PREFIX: Final = "data."
@@ -29,48 +30,58 @@ _BOOLS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "Fals
 _OPTIONS: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
-def read_csv(path: str, lines: BinaryIO) -> Iterator[Located]:
+def read_csv(path: str, lines: io.BufferedReader) -> Iterator[Located]:
     """Read the events of a CSV file with a header. Cells get the types of the contract.
 
     A list is given as JSON or separated by `;`. In a field that the contract does not list, a JSON number, `true`
     and `false` are read as such.
 
-    Raises WrongFile if the file is not CSV in UTF-8 or the header lacks a column that an event needs.
+    The cells may be separated by commas, semicolons, tabs or `|`, and the text may be in UTF-8 or UTF-16. A row that
+    cannot be read is refused, and the next one is read.
+
+    Raises WrongFile if the header lacks a column that an event needs.
     """
-    rows = csv.reader(io.TextIOWrapper(lines, encoding="utf-8-sig", newline=""), strict=True)
+    rows = CsvRows(open_text(path, lines), REQUIRED)
+    header: list[str] | None = None
     try:
-        header = [name.strip() for name in next(rows, ())]
-        _check_header(path, header)
-        before = rows.line_num
         for row in rows:
-            if row:
-                yield _csv_event(path, before + 1, header, row)
-            before = rows.line_num
-    except csv.Error as error:
-        raise WrongFile(path, f"not CSV: {error}", line=rows.line_num) from error
+            if row.refused is not None:
+                if header is None:
+                    raise WrongFile(path, row.refused.message, line=row.line, remedy="Correct the header.")
+                yield Located(path, row.line, _join(row.cells), row.refused)
+            elif header is None:
+                header = [name.strip() for name in row.cells]
+                _check_header(path, header)
+            else:
+                yield _csv_event(path, row.line, header, row.cells)
     except UnicodeDecodeError as error:
-        raise WrongFile(path, "not UTF-8", line=rows.line_num + 1, remedy="Save it as UTF-8.") from error
+        raise WrongFile(path, f"not text in {error.encoding}", remedy="Save it as UTF-8.") from error
+    if header is None:
+        _check_header(path, [])
 
 
 def read_parquet(path: str) -> Iterator[Located]:
     """Read the events of a Parquet file. Times may be text or timestamps (UTC if no zone is given).
 
+    Nulls and NaN are absent, and bytes are text in UTF-8. A row with a value that JSON cannot hold is refused.
+
     Raises WrongFile if it is not Parquet or lacks a column that an event needs.
     """
-    import polars as pl  # noqa: PLC0415  # heavy, and seldom needed
-
-    try:
-        table = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        problem = str(error).splitlines()[0]
-        raise WrongFile(path, f"not Parquet: {problem}") from error
-    _check_header(path, table.columns)
-    for number, row in enumerate(table.iter_rows(named=True), 1):
-        event = _nest({name: value for name, value in row.items() if value is not None})
-        yield Located(path, number, orjson.dumps(event, default=_plain, option=_OPTIONS))
+    columns, rows = read_table(path)
+    _check_header(path, columns)
+    for number, row in enumerate(rows, 1):
+        try:
+            value, refused = orjson.dumps(_nest(to_json_values(row)), option=_OPTIONS), None
+        except RefusedEvent as error:
+            value, refused = b"", error
+        except orjson.JSONEncodeError as error:
+            value, refused = b"", RefusedEvent("wrong-row", f"JSON cannot hold the row: {error}")
+        yield Located(path, number, value, refused)
 
 
 def _check_header(path: str, header: list[str]) -> None:
+    if not all(map(_is_text, header)):
+        raise WrongFile(path, "the header is not UTF-8", line=1, remedy="Save the file as UTF-8.")
     missing = [name for name in REQUIRED if name not in header]
     if missing:
         raise WrongFile(
@@ -89,7 +100,7 @@ def _check_header(path: str, header: list[str]) -> None:
 def _csv_event(path: str, line: int, header: list[str], row: list[str]) -> Located:
     if len(row) != len(header):
         refused = RefusedEvent("wrong-row", f"{len(row)} cells where the header has {len(header)}")
-        return Located(path, line, ",".join(row).encode(), refused)
+        return Located(path, line, _join(row), refused)
     cells = {name: cell for name, cell in zip(header, row, strict=True) if cell and name}
     types = _types(cells.get("type", ""))
     event = _nest(
@@ -100,7 +111,24 @@ def _csv_event(path: str, line: int, header: list[str], row: list[str]) -> Locat
             for name, cell in cells.items()
         }
     )
-    return Located(path, line, orjson.dumps(event))
+    try:
+        return Located(path, line, orjson.dumps(event))
+    except orjson.JSONEncodeError:
+        column = next((name for name, cell in cells.items() if not _is_text(cell)), None)
+        refused = RefusedEvent("wrong-row", "not UTF-8: save the file as UTF-8", field=column)
+        return Located(path, line, _join(row), refused)
+
+
+def _is_text(cell: str) -> bool:
+    try:
+        cell.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _join(cells: list[str]) -> bytes:
+    return ",".join(cells).encode("utf-8", "surrogateescape")
 
 
 @cache
@@ -152,7 +180,3 @@ def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     elif data is None and fields:
         event["data"] = fields
     return event
-
-
-def _plain(value: Any) -> Any:
-    return float(value) if isinstance(value, Decimal) else str(value)

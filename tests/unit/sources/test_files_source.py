@@ -201,8 +201,10 @@ def test_a_table_without_a_column_that_events_need_is_told_at_its_header(tmp_pat
         ("a.jsonl.gz", gzip.compress(lines(event()) * 9)[:-12], "broken gzip"),
         ("a.json", b'[\n{"id": 1}\n]\n', "a JSON list of events"),
         ("a.parquet", b"this is not parquet", "not Parquet"),
-        ("a.csv", b"id,source,type,subject,time\n\xff\xfe,1\n", "not UTF-8"),
-        ("a.csv", b'id,source,type,subject,time\n"open', "not CSV"),
+        ("a.csv", b"id,source,type,subject,time,\xff\n", "not UTF-8"),
+        ("a.csv", b'"id,source,type,subject,time\n', "not CSV"),
+        ("a.csv", b"PK\x03\x04xlsx", "an Excel workbook"),
+        ("a.jsonl", gzip.compress(b"{}"), "gzip"),
         ("a.csv", b"id,id,source,type,subject,time\n", "two columns id"),
         ("a.csv", b"", "no column"),
     ],
@@ -245,3 +247,118 @@ def test_the_folder_of_the_directory_is_read_by_its_adapter() -> None:
     found, refusals = facts(EXAMPLES / "yc")
     assert len(found) == 19_966
     assert not refusals.total
+
+
+HEAD = "id,source,type,subject,time,data.name\n"
+
+
+def row(number: int, name: str) -> str:
+    return f"{number},/crm,gtm.firmographic.v1,acme.com,2026-01-02T00:00:00Z,{name}\n"
+
+
+@pytest.mark.parametrize(
+    ("cell", "line", "reason", "message"),
+    [
+        ('"Acme" Group', 3, "wrong-row", "write a quote twice"),
+        ('"Acme', 3, "wrong-row", "write a quote twice"),
+        ("y" * 300_000, 3, "too-large", "at most"),
+        ('"' + "y" * 1_100_000 + '"', 3, "too-large", "at most"),
+        ('"' + "y\n" * 600_000, 3, "too-large", "quote left open"),
+        ("M\udcfcller", 3, "wrong-row", "not UTF-8"),
+    ],
+    ids=["quotes inside", "quote left open", "large", "too large for a row", "open and large", "latin-1"],
+)
+def test_one_bad_cell_refuses_its_row_and_never_the_file(
+    tmp_path: Path, cell: str, line: int, reason: str, message: str
+) -> None:
+    text = HEAD + row(1, "Acme") + row(2, cell) + row(3, '"Acme, Inc."') + row(4, '"two\nlines"')
+    found, refusals = facts(write(tmp_path / "a.csv", text.encode("utf-8", "surrogateescape")))
+    assert [(one.id, one.data["name"]) for one in found] == [
+        ("1", "Acme"),
+        ("3", "Acme, Inc."),
+        ("4", "two\nlines"),
+    ]
+    first = refusals.examples[0]
+    assert (first.line, first.reason) == (line, reason)
+    assert message in first.message
+
+
+def test_a_cell_may_be_as_large_as_an_event(tmp_path: Path) -> None:
+    found, refusals = facts(write(tmp_path / "a.csv", HEAD + row(1, "y" * 140_000)))
+    assert len(found[0].data["name"]) == 140_000
+    assert not refusals.total
+
+
+@pytest.mark.parametrize(("delimiter", "first"), [(";", ""), ("\t", ""), ("|", ""), (";", "sep=;\n")])
+def test_a_table_may_be_separated_as_spreadsheets_do_it(tmp_path: Path, delimiter: str, first: str) -> None:
+    text = first + (HEAD + row(1, "Acme")).replace(",", delimiter)
+    found, refusals = facts(write(tmp_path / "a.csv", text))
+    assert [(one.id, one.data) for one in found] == [("1", {"name": "Acme"})]
+    assert not refusals.total
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+def test_a_table_and_lines_may_be_in_utf_16(tmp_path: Path, encoding: str) -> None:
+    text = HEAD + row(1, "Åcme")
+    assert facts(write(tmp_path / "a.csv", text.encode(encoding)))[0][0].data == {"name": "Åcme"}
+    pretty = json.dumps(event(7))
+    assert [one.id for one in facts(write(tmp_path / "a.jsonl", pretty.encode(encoding)))[0]] == ["e7"]
+
+
+def test_pretty_printed_events_are_read_among_others(tmp_path: Path) -> None:
+    texts = [json.dumps(event(1), indent=2), "{", json.dumps(event(2)), json.dumps(event(3), indent=4)]
+    found, refusals = facts(write(tmp_path / "a.json", "\n".join(texts)))
+    assert [one.id for one in found] == ["e1", "e2", "e3"]
+    assert [(one.line, one.reason) for one in refusals.examples] == [(12, "not-json")]
+
+
+def test_what_looks_like_a_pretty_printed_event_and_has_no_end_is_refused_line_by_line(
+    tmp_path: Path,
+) -> None:
+    _, refusals = facts(write(tmp_path / "a.json", "{\n" + ' "x": 1,\n' * 200_000))
+    assert refusals.total == 200_001
+
+
+def table(**columns: Any) -> dict[str, Any]:
+    count = len(next(iter(columns.values())))
+    return {
+        "id": [str(number) for number in range(count)],
+        "source": ["/x"] * count,
+        "type": ["gtm.firmographic.v1"] * count,
+        "subject": ["acme.com"] * count,
+        "time": ["2026-01-02T00:00:00Z"] * count,
+        **columns,
+    }
+
+
+def test_bytes_in_parquet_are_text_or_refuse_their_row(tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    cells = {"data.industry": [b"saas", b"\xff\xfe", b"retail"], "subject": [b"acme.com"] * 3}
+    pl.DataFrame(table(**cells)).write_parquet(file)
+    found, refusals = facts(file)
+    assert [one.data["industry"] for one in found] == ["saas", "retail"]
+    assert [one.account for one in found] == ["acme.com"] * 2
+    assert [(one.line, one.reason, one.field) for one in refusals.examples] == [
+        (2, "wrong-row", "data.industry")
+    ]
+
+
+def test_nan_in_parquet_is_absent_and_erases_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    nan = float("nan")
+    cells = {"data.employees": [60.0, nan, float("inf")], "data.industry": ["saas"] * 3}
+    pl.DataFrame(table(**cells)).write_parquet(file)
+    found, refusals = facts(file)
+    assert [one.data for one in found] == [{"employees": 60.0, "industry": "saas"}, {"industry": "saas"}]
+    assert [(one.line, one.field) for one in refusals.examples] == [(3, "data.employees")]
+    pl.DataFrame(table(data=[{"employees": nan, "industry": "saas"}])).write_parquet(file)
+    assert facts(file)[0][0].data == {"industry": "saas"}
+
+
+def test_a_value_that_json_cannot_hold_refuses_its_row_alone(tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    lengths = pl.Series([1, None], dtype=pl.Duration("ms"))
+    pl.DataFrame(table(**{"data.x": lengths, "data.industry": ["a", "b"]})).write_parquet(file)
+    found, refusals = facts(file)
+    assert [one.data for one in found] == [{"industry": "b"}]
+    assert "timedelta" in refusals.examples[0].message
