@@ -1,6 +1,7 @@
 """The evaluator on the whole language: cases worked out by hand, generated samples, and faults that both must find."""
 
 import random
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -11,10 +12,12 @@ from .cases_extended import EXTENDED_CASES, ExtendedCase
 from .faults import FAULTS, Fault
 from .generate import generate, samples
 from .generate.own_words import Sample
+from .generate.rules import breaches, words
 from .naive import Change, history, membership, moment_of, read_facts
 from .test_naive import instants_to_probe, without_hold
 
 SEEDS = 60
+CONSTRUCTS = ["before", "after", "within_next", "within_last", "not_followed_by", "account", "in_file", "not_in_file", "open", "by", "order", "$", "contains_any", "known_within", "score", "condition", "conditions", "lists", "attributes", "status", "tags", "target", "cta"]
 
 
 def moves(case: ExtendedCase) -> list[tuple[str, str | None, str, int]]:
@@ -73,6 +76,15 @@ def right() -> list[tuple[Sample, list[Change]]]:
 
 def test_generated_samples_move_accounts_often(right: list[tuple[Sample, list[Change]]]) -> None:
     assert sum(len(changes) for _, changes in right) / len(right) > 5
+
+
+def test_generated_samples_keep_the_rules_of_the_language(right: list[tuple[Sample, list[Change]]]) -> None:
+    assert [breach for sample, _ in right for breach in breaches(sample)] == []
+
+
+def test_generated_samples_use_every_construct_often(right: list[tuple[Sample, list[Change]]]) -> None:
+    counted = Counter(word for sample, _ in right for word in words(sample.file))
+    assert {word: counted[word] for word in CONSTRUCTS if counted[word] < SEEDS // 12} == {}
 
 
 def differs(judge: Callable[[], object], expected: object) -> bool:

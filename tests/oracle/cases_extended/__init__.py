@@ -4,6 +4,7 @@ from .about_dates import DATES
 from .about_followers import FOLLOWERS
 from .about_names import ACCOUNTS, FILES, NAMES, PIECES
 from .about_open_things import OPEN_THINGS, TIES
+from .about_reports import REPORTS
 from .about_segments import DRAFTS, SCORES
 from .about_values import FRESHNESS, TYPES
 from .builders import ExtendedCase
@@ -21,6 +22,7 @@ EXTENDED_CASES = [
     *TYPES,
     *DRAFTS,
     *SCORES,
+    *REPORTS,
 ]
 
 __all__ = ["EXTENDED_CASES", "ExtendedCase"]

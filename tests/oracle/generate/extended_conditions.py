@@ -199,7 +199,7 @@ def follower(draw: Draw, kind: str) -> dict[str, Json]:
 def extended(draw: Draw, kind: str, made: dict[str, Json]) -> dict[str, Json]:
     """An event test, or a trait over facts, with what the plain ones lack."""
     more = dict(made)
-    if draw.random() < 0.3:
+    if draw.random() < 0.35:
         more["not_followed_by"] = follower(draw, kind)
     if draw.random() < 0.15:
         more["where"] = {**more.get("where", {}), **more_where(draw, kind)}

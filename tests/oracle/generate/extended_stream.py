@@ -87,10 +87,19 @@ def more_data(draw: Draw, kind: str) -> dict[str, Json]:
     return more
 
 
+def own_snapshot(draw: Draw, event: dict[str, Json], number: int) -> dict[str, Json]:
+    """A snapshot of one's own attributes, at the time of another event."""
+    given = {name: value for name, value in event.items() if name not in {"record", "op"}}
+    kind = {"type": "gtm.firmographic.v1", "id": f"own-{number}", "source": "crm"}
+    return {**given, **kind, "data": snapshot_data(draw)}
+
+
 def extended_events(draw: Draw) -> list[dict[str, Json]]:
-    """A stream as the plain one, some of whose events are equal but for what is added here."""
+    """A plain stream with what is added here."""
     made = []
-    for event in events(draw):
+    for number, event in enumerate(events(draw)):
         kind = event["type"].split(".")[1]
         made.append({**event, "data": {**event["data"], **more_data(draw, kind)}})
+        if draw.random() < 0.15:
+            made.append(own_snapshot(draw, event, number))
     return made

@@ -64,18 +64,18 @@ class Sample(NamedTuple):
 
 def near_date(draw: Draw) -> str:
     """A date or instant that falls together with facts, or with the ends of their windows, or just misses them."""
-    at = draw.choice([0, 1, 2, 3, 5, 5, 8, 8, 13, 20]) * DAY + draw.choice([0, 0, 0, 0, DAY // 2])
+    at = draw.choice([0, 1, 2, 3, 5, 5, 8, 8, 13]) * DAY + draw.choice([0, 0, 0, 0, DAY // 2])
     moment = START + timedelta(milliseconds=at)
-    if draw.random() < 0.5:
+    if draw.random() < 0.4:
         return moment.date().isoformat()
     moment += timedelta(milliseconds=draw.choice([0, 0, 0, -1, 1]))
     shape = draw.random()
-    if shape < 0.2:
+    if shape < 0.3:
         east = moment + timedelta(hours=5, minutes=30)
         return east.replace(tzinfo=None).isoformat(timespec="milliseconds") + "+05:30"
-    if shape < 0.3:
-        return moment.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds") + "z"
     if shape < 0.4:
+        return moment.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds") + "z"
+    if shape < 0.5:
         return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "999999Z"
     return moment.replace(tzinfo=None).isoformat(timespec="auto") + "Z"
 
@@ -87,8 +87,10 @@ def date_value(draw: Draw) -> Json:
         return near_date(draw)
     if kind < 0.78:
         return f" {near_date(draw)}\t"
-    if kind < 0.88:
+    if kind < 0.86:
         return draw.choice(FAR_DATES)
+    if kind < 0.92:  # the clock of a place that is not told
+        return near_date(draw)[:10] + draw.choice(["T00:00:00", "T12:00:00", " 00:00:00"])
     return draw.choice(NO_DATES)
 
 
