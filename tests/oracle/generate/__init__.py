@@ -76,7 +76,7 @@ def generate(seed: int, *, extended: bool = False) -> tuple[dict[str, Json], lis
 
 def sample(draw: Draw) -> Sample:
     stream, lists = extended_events(draw), files(draw)
-    drawn = [extended_file(draw) for _ in range(draw.choice([1, 4, 4, 4]))]
+    drawn = [extended_file(draw, stream) for _ in range(draw.choice([1, 6, 6, 6]))]
     return Sample(max(drawn, key=lambda file: len(history(file, stream, None, lists))), stream, lists)
 
 

@@ -29,21 +29,27 @@ class Names:
     traits: dict[str, dict[str, Json]] = field(default_factory=dict)
     conditions: list[str] = field(default_factory=list)
     segments: list[str] = field(default_factory=list)
+    dates: list[str] = field(default_factory=list)
+    """Dates of the stream, for tests to be beside."""
+    theme: int | None = None
+    """The kind of leaf that stands in the file more than others."""
 
 
 # ---------------------------------------------------------------- tests of a value
 
 
-def literal_date(draw: Draw) -> str:
+def literal_date(draw: Draw, seen: list[str]) -> str:
+    if seen and draw.random() < 0.6:
+        return draw.choice(seen)
     return draw.choice(FAR_DATES) if draw.random() < 0.1 else near_date(draw)
 
 
-def date_test(draw: Draw, *, moving: bool = True, exists: bool = True) -> Json:
+def date_test(draw: Draw, seen: list[str], *, moving: bool = True, exists: bool = True) -> Json:
     """Tests of a date: `moving` ones depend on the instant at which they are judged."""
     tests: list[Json] = [
-        {"before": literal_date(draw)},
-        {"after": literal_date(draw)},
-        {"after": literal_date(draw), "before": literal_date(draw)},
+        {"before": literal_date(draw, seen)},
+        {"after": literal_date(draw, seen)},
+        {"after": literal_date(draw, seen), "before": literal_date(draw, seen)},
     ]
     if exists:
         tests.append({"exists": draw.random() < 0.7})
@@ -53,7 +59,7 @@ def date_test(draw: Draw, *, moving: bool = True, exists: bool = True) -> Json:
             {"within_next": draw.choice(list(SPANS))},
             {"within_last": draw.choice(list(SPANS))},
             {"within_last": draw.choice(list(SPANS))},
-            {"within_next": draw.choice(list(SPANS)), "after": literal_date(draw)},
+            {"within_next": draw.choice(list(SPANS)), "after": literal_date(draw, seen)},
         ]
     return draw.choice(tests)
 
@@ -70,19 +76,19 @@ def listed_text_test(draw: Draw, values: list[str]) -> Json:
             {"in_file": "lists/words.txt", "ne": draw.choice(values)},
             {draw.choice(["in_file", "not_in_file"]): "lists/empty.txt"},
             {"not_in": "$mixed"},
-            {"eq": "$words"},
+            {draw.choice(["eq", "eq", "ne"]): draw.choice(["$words", "$industries", "$tools"])},
         ]
     )
 
 
 def own_attribute_test(draw: Draw, names: Names) -> dict[str, Json]:
     """A test of an attribute that a file may give a type."""
-    name = draw.choice([*TYPES, "renewal_date", "renewal_date", "seats"])
+    name = draw.choice([*TYPES, *["renewal_date"] * 4, "seats"])
     if name == "renewal_date":
         text: Json = draw.choice([{"ne": "2024-01-05"}, {"contains": "2024-01"}, {"eq": near_date(draw)}])
-        return {name: text if draw.random() < 0.1 else date_test(draw)}
+        return {name: text if draw.random() < 0.1 else date_test(draw, names.dates)}
     if name not in names.types:
-        return {name: untyped_test(draw)}
+        return {name: untyped_test(draw, names)}
     match name:
         case "seats":
             return {name: draw.choice([number_test(draw, [5, 10, 20]), "$numbers"])}
@@ -95,7 +101,7 @@ def own_attribute_test(draw: Draw, names: Names) -> dict[str, Json]:
             return {name: set_test(draw, ["eu", "us"])}
 
 
-def untyped_test(draw: Draw) -> Json:
+def untyped_test(draw: Draw, names: Names) -> Json:
     return draw.choice(
         [
             custom_test(draw),
@@ -103,7 +109,7 @@ def untyped_test(draw: Draw) -> Json:
             text_test(draw, ["pro", "5"]),
             listed_text_test(draw, ["pro", "gold"]),
             {"has_any": ["eu", "us"]},
-            date_test(draw),
+            date_test(draw, names.dates),
         ]
     )
 
@@ -165,7 +171,7 @@ def fresh_test(draw: Draw, names: Names) -> dict[str, Json]:
 # ---------------------------------------------------------------- tests of facts
 
 
-def more_where(draw: Draw, kind: str) -> dict[str, Json]:
+def more_where(draw: Draw, names: Names, kind: str) -> dict[str, Json]:
     """A test of a fact's own data that the plain pairs have not."""
     choices: list[dict[str, Json]] = [{"account": draw.choice(["acme.com", {"ne": "b.co"}, "$ours"])}]
     if kind in WORDS:
@@ -176,9 +182,9 @@ def more_where(draw: Draw, kind: str) -> dict[str, Json]:
             {name: {"contains_any": [draw.choice(values)[:3].upper()]}},
         ]
     if kind == "engagement":
-        choices += [{"until": date_test(draw, moving=False)}] * 2
+        choices += [{"until": date_test(draw, names.dates, moving=False)}] * 2
     if kind == "outcome":
-        choices += [{"opened_at": date_test(draw, moving=False)}] * 3
+        choices += [{"opened_at": date_test(draw, names.dates, moving=False)}] * 3
     if kind == "intent":
         choices.append({"topic": "$words"})
     if kind == "firmographic":  # whose seats may be numbers by their type
@@ -186,31 +192,31 @@ def more_where(draw: Draw, kind: str) -> dict[str, Json]:
     return draw.choice([*choices, {"seats": draw.choice([5, "5", {"gte": 5}, {"in": "$numbers"}])}])
 
 
-def follower(draw: Draw, kind: str) -> dict[str, Json]:
+def follower(draw: Draw, names: Names, kind: str) -> dict[str, Json]:
     following = kind if draw.random() < 0.3 else draw.choice([*KINDS, "firmographic"])
     made: dict[str, Json] = {"event": following}
     if tests := windowed(draw, following, 0).get("where"):
         made["where"] = tests
     if draw.random() < 0.15:
-        made["where"] = {**made.get("where", {}), **more_where(draw, following)}
+        made["where"] = {**made.get("where", {}), **more_where(draw, names, following)}
     return made
 
 
-def extended(draw: Draw, kind: str, made: dict[str, Json]) -> dict[str, Json]:
+def extended(draw: Draw, names: Names, kind: str, made: dict[str, Json]) -> dict[str, Json]:
     """An event test, or a trait over facts, with what the plain ones lack."""
     more = dict(made)
     if draw.random() < 0.35:
-        more["not_followed_by"] = follower(draw, kind)
+        more["not_followed_by"] = follower(draw, names, kind)
     if draw.random() < 0.15:
-        more["where"] = {**more.get("where", {}), **more_where(draw, kind)}
+        more["where"] = {**more.get("where", {}), **more_where(draw, names, kind)}
     return more
 
 
-def extended_event_test(draw: Draw) -> dict[str, Json]:
+def extended_event_test(draw: Draw, names: Names) -> dict[str, Json]:
     made = event_test(draw)
     if made["event"] == "firmographic" and draw.random() < 0.5:
         made["where"] = {draw.choice(["seats", "plan"]): {"exists": draw.random() < 0.8}}
-    made = extended(draw, made["event"], made)
+    made = extended(draw, names, made["event"], made)
     if "count" in made and draw.random() < 0.1:
         made["count"] = "$numbers"
     return made
@@ -223,7 +229,7 @@ def loose_sequence(draw: Draw) -> dict[str, Json]:
     return made
 
 
-def open_things(draw: Draw) -> dict[str, Json]:
+def open_things(draw: Draw, names: Names) -> dict[str, Json]:
     """What an open test and an open trait have in common."""
     kind = draw.choice(["hiring", "hiring", "tech", "engagement", "intent"])
     made: dict[str, Json] = {"open": kind}
@@ -234,12 +240,12 @@ def open_things(draw: Draw) -> dict[str, Json]:
         field_of = {"hiring": "function", "tech": "technology", "engagement": "action", "intent": "topic"}
         made["where"] = {field_of[kind]: text_test(draw, texts_of(field_of[kind]), patterns=False)}
     if draw.random() < 0.15:
-        made["where"] = {**made.get("where", {}), **more_where(draw, kind)}
+        made["where"] = {**made.get("where", {}), **more_where(draw, names, kind)}
     return made
 
 
-def open_test(draw: Draw) -> dict[str, Json]:
-    made = open_things(draw)
+def open_test(draw: Draw, names: Names) -> dict[str, Json]:
+    made = open_things(draw, names)
     if draw.random() < 0.6:
         made["count"] = draw.choice([{"gte": 2}, {"lte": 1}, 0, {"eq": 1}, {"lt": 1}, {"between": [1, 2]}])
     return made
@@ -248,10 +254,10 @@ def open_test(draw: Draw) -> dict[str, Json]:
 # ---------------------------------------------------------------- traits
 
 
-def time_trait(draw: Draw) -> dict[str, Json]:
+def time_trait(draw: Draw, names: Names) -> dict[str, Json]:
     kind = draw.choice([*KINDS, "firmographic"])
     made = {draw.choice(["latest", "latest", "earliest"]): kind, "field": "time"}
-    return extended(draw, kind, {**made, **windowed(draw, kind, 0.4)})
+    return extended(draw, names, kind, {**made, **windowed(draw, kind, 0.4)})
 
 
 def date_trait(draw: Draw) -> dict[str, Json]:
@@ -259,31 +265,31 @@ def date_trait(draw: Draw) -> dict[str, Json]:
     return {draw.choice(["latest", "earliest"]): kind, "field": name, **windowed(draw, kind, 0.4)}
 
 
-def extended_trait(draw: Draw, operands: list[str]) -> dict[str, Json]:
+def extended_trait(draw: Draw, names: Names, operands: list[str]) -> dict[str, Json]:
     shape = draw.random()
     if shape < 0.15:
-        return time_trait(draw)
+        return time_trait(draw, names)
     if shape < 0.22:
         return date_trait(draw)
     if shape < 0.37:
-        return open_things(draw)
+        return open_things(draw, names)
     made = trait(draw, operands)
     if {"ratio", "growth"} & set(made):
         return made
-    return extended(draw, made[next(iter(made))], made)
+    return extended(draw, names, made[next(iter(made))], made)
 
 
 def is_date(made: dict[str, Json]) -> bool:
     return made.get("field") in {"time", "opened_at", "until"}
 
 
-def extended_trait_test(draw: Draw, name: str, made: dict[str, Json]) -> dict[str, Json]:
+def extended_trait_test(draw: Draw, names: Names, name: str, made: dict[str, Json]) -> dict[str, Json]:
     if "score" in made:
         return {name: number_test(draw, [0, 5, 10, 12.5, 20])}
     if "open" in made:
         return {name: number_test(draw, [0, 1, 2])}
     if is_date(made):
-        return {name: date_test(draw)}
+        return {name: date_test(draw, names.dates)}
     holds_texts = ({"latest", "earliest"} & set(made)) and made["field"] in WORDS.get(
         made[next(iter(made))], {}
     )
@@ -309,16 +315,16 @@ def score_test(draw: Draw, names: Names) -> dict[str, Json] | None:
     if not scores:
         return None
     name = draw.choice(scores)
-    return extended_trait_test(draw, name, names.traits[name])
+    return extended_trait_test(draw, names, name, names.traits[name])
 
 
 def leaf(draw: Draw, names: Names) -> dict[str, Json]:
     def any_trait() -> dict[str, Json]:
         name = draw.choice(list(names.traits))
-        return extended_trait_test(draw, name, names.traits[name])
+        return extended_trait_test(draw, names, name, names.traits[name])
 
     kinds: list[tuple[int, Callable[[], dict[str, Json] | None]]] = [
-        (20, lambda: extended_event_test(draw)),
+        (20, lambda: extended_event_test(draw, names)),
         (7, lambda: loose_sequence(draw)),
         (3, lambda: sequence(draw)),
         (8, lambda: attribute_test(draw)),
@@ -326,12 +332,14 @@ def leaf(draw: Draw, names: Names) -> dict[str, Json]:
         (7, lambda: account_test(draw)),
         (6, lambda: named_list_test(draw)),
         (8, lambda: fresh_test(draw, names)),
-        (8, lambda: open_test(draw)),
+        (8, lambda: open_test(draw, names)),
         (9, lambda: reference(draw, names)),
         (7, lambda: score_test(draw, names)),
         (14, any_trait),
     ]
     (make,) = draw.choices([make for _, make in kinds], weights=[weight for weight, _ in kinds])
+    if names.theme is not None and draw.random() < 0.5:
+        _, make = kinds[names.theme % len(kinds)]
     return make() or any_trait()
 
 

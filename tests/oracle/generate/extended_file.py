@@ -1,5 +1,7 @@
 """Random segments files with every construct of the language, none of them with a lint error."""
 
+from tests.oracle.naive import dates
+
 from .conditions import holds_words
 from .extended_conditions import Names, extended_condition, extended_trait, is_date
 from .own_words import LISTS, TYPES
@@ -11,7 +13,7 @@ def extended_traits(draw: Draw, names: Names) -> None:
     operands = ["employees", "revenue_usd", "fit", "seats"]
     for index in range(draw.randint(1, 5)):
         name = f"trait_{index}"
-        made = extended_trait(draw, operands)
+        made = extended_trait(draw, names, operands)
         names.traits[name] = made
         if not ("decay" in made or is_date(made) or holds_words(made)):
             operands.append(name)
@@ -61,7 +63,7 @@ def extended_segments(draw: Draw, names: Names, conditions: dict[str, Json]) -> 
         segment: dict[str, Json] = {
             "name": name,
             "hypothesis": "It needs us now.",
-            "when": extended_condition(draw, names, 2),
+            "when": extended_condition(draw, names, draw.choice([0, 1, 2])),
             "play": f"play-{name}",
             "route": {"workflow": f"workflow-{name}"},
         }
@@ -79,9 +81,19 @@ def extended_segments(draw: Draw, names: Names, conditions: dict[str, Json]) -> 
     return [made[name] for name in order]
 
 
-def extended_file(draw: Draw) -> dict[str, Json]:
-    """A file without lint errors, as YAML would load it."""
-    names = Names({name: made for name, made in TYPES.items() if draw.random() < 0.6})
+def dates_of(stream: list[dict[str, Json]]) -> list[str]:
+    """The dates that events carry."""
+    values = [value for event in stream for value in event["data"].values()]
+    return [value for value in values if dates.instant(value) is not None]
+
+
+def extended_file(draw: Draw, stream: list[dict[str, Json]]) -> dict[str, Json]:
+    """A file without lint errors, as YAML would load it, whose tests of dates are beside those of the stream."""
+    names = Names(
+        types={name: made for name, made in TYPES.items() if draw.random() < 0.6},
+        dates=dates_of(stream),
+        theme=draw.randrange(12) if draw.random() < 0.7 else None,
+    )
     extended_traits(draw, names)
     conditions = conditions_and_scores(draw, names)
     segments = extended_segments(draw, names, conditions)

@@ -15,7 +15,7 @@ TYPES: dict[str, Json] = {
 """Attributes of one's own, and the types that a file may give them."""
 
 SEATS: list[Json] = [5, "5", "10", " 10 ", 20, "20.0", "1e1", "1,200", "51-200", "007", 7.5, True, "", [5]]
-PLANS: list[Json] = ["pro", " pro ", "free", "Pro plus", "C# kit", 5, "5", "", True]
+PLANS: list[Json] = ["pro", " pro ", "free", "Pro plus", "C# kit", "C# kit", 5, "5", "", True]
 GRADES: list[Json] = ["a", "b", " a ", "c", "A", "d", 1, ""]
 REGIONS: list[Json] = [["eu"], ["us", "eu"], [" eu "], ["apac", 1], "eu", []]
 NO_DATES: list[Json] = [
@@ -105,7 +105,18 @@ def list_file(draw: Draw, entries: list[str]) -> str:
 def files(draw: Draw) -> dict[str, str]:
     """Lists in files; those of accounts hold them in many spellings."""
     ours = [draw.choice(SPELLINGS[one]) for one in draw.sample(ACCOUNTS, k=draw.randint(0, 3))]
-    words = ["saas", "fintech # money", "  sales  ", "C# kit", "pro", "Gold", "golden#x", "1", "x #"]
+    words = [
+        "saas",
+        "fintech # money",
+        "  sales  ",
+        "C# kit",
+        "pro",
+        "Gold",
+        "golden#x",
+        "1",
+        "x #",
+        "C# kit",
+    ]
     words += ["SDR", "demo_request", "crm", "series_a"]
     return {
         "accounts.txt": list_file(draw, ours),
