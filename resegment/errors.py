@@ -6,6 +6,8 @@ next to the protocol, and every implementation raises them.
 
 from __future__ import annotations
 
+from typing import Final
+
 
 class ResegmentError(Exception):
     """Root of every error that the project raises on purpose.
@@ -49,3 +51,19 @@ class RefusedEvent(ResegmentError):
         super().__init__(message)
         self.reason = reason
         self.field = field
+
+
+def explain_os_error(error: OSError) -> str:
+    """Return what keeps a file from being read or written, in the same words everywhere."""
+    for kind, words in _OS_ERRORS.items():
+        if isinstance(error, kind):
+            return words
+    return (error.strerror or str(error)).lower()
+
+
+_OS_ERRORS: Final[dict[type[OSError], str]] = {
+    FileNotFoundError: "no such file or folder",
+    PermissionError: "permission denied",
+    IsADirectoryError: "it is a folder, not a file",
+    NotADirectoryError: "part of its path is a file, not a folder",
+}

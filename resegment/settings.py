@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from resegment.errors import ResegmentError
+from resegment.errors import ResegmentError, explain_os_error
 from resegment.localization import DEFAULT
 from resegment.schemas.times import parse_duration
 
@@ -146,5 +146,7 @@ def read_secret(name: str, given: Any, file: Path | None) -> str | None:
         try:
             return file.read_text("utf-8").strip()
         except OSError as error:
-            raise InsecureSettings(f"cannot read the file of {name}: {error}") from error
+            raise InsecureSettings(
+                f"cannot read the file of {name}, {file}: {explain_os_error(error)}"
+            ) from error
     return None if given is None else str(given.get_secret_value())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -30,12 +30,23 @@ class RouteMode(StrEnum):
 
 
 def parse_time(text: str) -> int:
-    """An instant in ms: RFC 3339, or a day, which stands for its first instant in UTC."""
+    """Return an instant in ms: RFC 3339, or a day with or without a time, both in UTC."""
+    match = _IN_UTC.fullmatch(text.strip())
+    if match is None:
+        full = text
+    else:
+        day, clock, seconds = match.groups()
+        full = f"{day}T{clock or '00:00'}{seconds or ':00'}Z"
     try:
-        return parse_instant(f"{text}T00:00:00Z" if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}, nor a day like 2026-01-31") from error
+        return parse_instant(full)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text[:40]!r} is not a time: write a day in UTC (2026-01-31), a day and time in UTC (2026-01-31 09:00), "
+            "or a time with its offset (2026-01-31T09:00:00+01:00)"
+        ) from None
 
+
+_IN_UTC: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d(?:\.\d{1,3})?)?)?", re.ASCII)
 
 SEGMENTS_HELP = "The segments file, or a folder whose *.yaml files are merged."
 EVENTS_HELP = (

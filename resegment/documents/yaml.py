@@ -41,6 +41,8 @@ class _Node:
     children: list[tuple[str | int, _Node]] = field(default_factory=list)
     keys: dict[str, Place] = field(default_factory=dict)
     collection: type[dict[Any, Any] | list[Any]] | None = None
+    height: int = 0
+    """How many collections are nested in it, itself included; aliases count with what they stand for."""
 
 
 def parse_document(text: str | bytes, file: str) -> Document:
@@ -87,6 +89,7 @@ def _compose(text: str, file: str, twice: list[Diagnostic]) -> _Node:  # noqa: C
             root = node
             return
         parent, key, waiting = stack[-1]
+        parent.height = max(parent.height, node.height + 1)
         sizes[id(parent)] = sizes.get(id(parent), 1) + size
         if parent.collection is list:
             parent.children.append((len(parent.children), node))
@@ -105,6 +108,14 @@ def _compose(text: str, file: str, twice: list[Diagnostic]) -> _Node:  # noqa: C
             parent.children.append((key, node))
             stack[-1] = (parent, None, False)
 
+    def follow(event: yaml.AliasEvent, place: Place) -> _Node:
+        target = anchors.get(event.anchor or "")
+        if target is None or any(target is open_node for open_node, _, _ in stack):
+            raise _invalid("wrong-alias", f"*{event.anchor} refers to no complete value before it", place)
+        if len(stack) + target.height > MAX_DEPTH:
+            raise _invalid("too-deep", f"with *{event.anchor}, nested deeper than {MAX_DEPTH} levels", place)
+        return target
+
     for event in yaml.parse(
         text, Loader=yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader
     ):
@@ -117,9 +128,7 @@ def _compose(text: str, file: str, twice: list[Diagnostic]) -> _Node:  # noqa: C
         if nodes > MAX_NODES:
             raise _invalid("too-large", f"more than {MAX_NODES} values", place)
         if isinstance(event, yaml.AliasEvent):
-            target = anchors.get(event.anchor or "")
-            if target is None or any(target is open_node for open_node, _, _ in stack):
-                raise _invalid("wrong-alias", f"*{event.anchor} names nothing that is complete here", place)
+            target = follow(event, place)
             nodes += sizes.get(id(target), 1)
             if nodes > MAX_NODES:
                 raise _invalid("too-large", f"aliases expand to more than {MAX_NODES} values", place)
@@ -135,7 +144,7 @@ def _compose(text: str, file: str, twice: list[Diagnostic]) -> _Node:  # noqa: C
             if len(stack) >= MAX_DEPTH:
                 raise _invalid("too-deep", f"nested deeper than {MAX_DEPTH} levels", place)
             kind: Any = list if isinstance(event, yaml.SequenceStartEvent) else dict
-            node = _Node(place, collection=kind)
+            node = _Node(place, collection=kind, height=1)
             if event.anchor:
                 anchors[event.anchor] = node
             stack.append((node, None, False))

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from resegment.errors import RefusedEvent, UserError
+from resegment.errors import RefusedEvent, UserError, explain_os_error
 from resegment.identity.domains import registrable_domain
 
 
@@ -27,7 +27,7 @@ def load_aliases(path: Path) -> dict[str, str]:
     try:
         table: Any = orjson.loads(path.read_bytes())
     except OSError as error:
-        raise WrongAliases(path, error.strerror or str(error)) from error
+        raise WrongAliases(path, explain_os_error(error)) from error
     except orjson.JSONDecodeError as error:
         raise WrongAliases(path, f"not JSON: {error}") from error
     if not isinstance(table, dict) or not all(isinstance(own, str) for own in table.values()):

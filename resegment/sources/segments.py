@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from resegment.errors import UserError
+from resegment.errors import UserError, explain_os_error
 from resegment.segmentation.definition import Definition, read_definition
 
 SUFFIXES = frozenset({".yaml", ".yml"})
@@ -14,7 +14,10 @@ class NoSegmentsFile(UserError):
     """A path without a readable segments file."""
 
     def __init__(self, path: str, problem: str) -> None:
-        super().__init__(f"{path}: {problem}", remedy="Give a segments file, or a folder with *.yaml files.")
+        super().__init__(
+            f"{path}: {problem}",
+            remedy="Check the path: it must be a segments file, or a folder with *.yaml files.",
+        )
         self.path = path
 
 
@@ -30,7 +33,7 @@ def read_segments_files(path: str) -> list[tuple[str, bytes]]:
             files = [place]
         return [(str(file), file.read_bytes()) for file in files]
     except OSError as error:
-        raise NoSegmentsFile(path, error.strerror or str(error)) from error
+        raise NoSegmentsFile(path, explain_os_error(error)) from error
 
 
 def load_definition(path: str) -> Definition:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from resegment.errors import RefusedEvent, ResegmentError
+from resegment.errors import RefusedEvent, ResegmentError, explain_os_error
 from resegment.identity.domains import registrable_domain
 
 
@@ -43,15 +43,17 @@ def _stamp(path: Path) -> tuple[int, int]:
     try:
         found = path.stat()
     except OSError as error:
-        raise WrongList(path, [error.strerror or str(error)]) from error
+        raise WrongList(path, [explain_os_error(error)]) from error
     return found.st_mtime_ns, found.st_size
 
 
 def _load(path: Path) -> frozenset[str]:
     try:
         lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise WrongList(path, [str(getattr(error, "strerror", None) or error)]) from error
+    except OSError as error:
+        raise WrongList(path, [explain_os_error(error)]) from error
+    except UnicodeDecodeError as error:
+        raise WrongList(path, ["not UTF-8"]) from error
     accounts: set[str] = set()
     problems: list[str] = []
     for number, line in enumerate(lines, 1):

@@ -15,6 +15,7 @@ import typer
 
 from resegment.cli.connection import WrongUse
 from resegment.cli.options import TIME_METAVAR, EventFormat, Events, Segments, parse_time
+from resegment.errors import explain_os_error
 
 if TYPE_CHECKING:
     from resegment.console.progress import Bars
@@ -160,7 +161,7 @@ def _writing(path: Path, mode: Literal["ab", "wb"] = "wb") -> Iterator[BinaryIO]
         with path.open(mode) as file:
             yield file
     except OSError as error:
-        raise NotWritable(path, error.strerror or str(error)) from error
+        raise NotWritable(path, explain_os_error(error)) from error
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,8 +12,11 @@ import typer
 from resegment.cli.options import AsJson, EventFormat, SegmentsArgument, SomeEvents
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from resegment.documents.diagnostics import Diagnostic
     from resegment.schemas.fact import Fact
+    from resegment.segmentation.definition import Definition
 
 LINT_EXAMPLES = """
 [bold]Examples[/bold]
@@ -59,6 +63,7 @@ def lint(
         found = lint_broken(error)
     else:
         found = find(definition, _attributes(events, form) if events else None)
+        found = (*_check_lists(definition, segments), *found)
     if as_json:
         write_json_lines(sys.stdout.buffer, (_describe(one) for one in found))
     else:
@@ -105,6 +110,22 @@ def _attributes(events: list[str], form: Any) -> frozenset[str]:
 
     take_facts(events, form, note)
     return frozenset(names)
+
+
+def _check_lists(definition: Definition, segments: str) -> Iterator[Diagnostic]:
+    """Yield an error for each suppression list that a worker could not load."""
+    from resegment.documents.diagnostics import Diagnostic
+    from resegment.sources.suppressions import ListFiles, WrongList
+
+    for number, one in enumerate(definition.suppression):
+        if isinstance(one, str) or one.file is None:
+            continue
+        try:
+            ListFiles({one.name: one.file}, Path(segments)).load()
+        except WrongList as error:
+            path = ("suppression", number, "file")
+            place = definition.document.places[path]
+            yield Diagnostic("error", "wrong-list", error.message, path, place, error.remedy)
 
 
 def _describe(one: Diagnostic) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from resegment.documents.diagnostics import Diagnostic, InvalidSegments, Place
 from resegment.documents.yaml import Document, parse_document
-from resegment.errors import UserError
+from resegment.errors import UserError, explain_os_error
 from resegment.schemas.times import parse_duration
 from resegment.sinks.webhook.addresses import Guard, Network
 from resegment.sinks.webhook.signing import Secret
@@ -276,7 +276,7 @@ class _Reading:
             try:
                 text = file.read_text("utf-8")
             except (OSError, UnicodeDecodeError) as error:
-                why = error.strerror if isinstance(error, OSError) else "not text"
+                why = explain_os_error(error) if isinstance(error, OSError) else "not text"
                 self._note(
                     "no-secret", f"{place} cannot be read: {why}", path, "Check the path and its rights."
                 )
@@ -297,7 +297,7 @@ class _Reading:
             document = parse_document(self.path.read_bytes(), str(self.path))
         except OSError as error:
             self._note(
-                "no-file", error.strerror or str(error), (), "Check the path that RESEGMENT_WEBHOOKS gives."
+                "no-file", explain_os_error(error), (), "Check the path that RESEGMENT_WEBHOOKS gives."
             )
             return None
         except InvalidSegments as error:

@@ -23,7 +23,7 @@ class MissingFile(WrongFile):
     """A path where nothing exists."""
 
     def __init__(self, file: str) -> None:
-        super().__init__(file, "there is no such file or folder", remedy="Check the path.")
+        super().__init__(file, "no such file or folder", remedy="Check the path.")
 
 
 class Located(msgspec.Struct, frozen=True, gc=False):

@@ -17,7 +17,7 @@ from typing import BinaryIO, Final, cast
 import msgspec
 import orjson
 
-from resegment.errors import RefusedEvent
+from resegment.errors import RefusedEvent, explain_os_error
 from resegment.identity.resolution import resolve_event
 from resegment.schemas.decoding import MAX_BYTES, decode_event
 from resegment.schemas.fact import Fact
@@ -202,7 +202,7 @@ def _open(path: str, watch: Watch | None) -> Iterator[io.BufferedReader]:
     except (EOFError, zlib.error) as error:
         raise WrongFile(path, f"broken gzip: {error}", remedy="Pack the file again.") from error
     except OSError as error:
-        problem = error.strerror or str(error)
+        problem = explain_os_error(error)
         raise WrongFile(path, f"cannot be read: {problem}", remedy="Check the file.") from error
 
 

@@ -112,11 +112,26 @@ def test_at_stands_alone(folder: Path) -> None:
     assert run(folder, "--at", "2026-01-07", "--until", "2026-01-08")[0] == 2
 
 
-@pytest.mark.parametrize("time", ["yesterday", "2026-13-01", "2026-01-01T00:00:00"])
+@pytest.mark.parametrize("time", ["yesterday", "2026-13-01", "2026-01-01 25:00"])
 def test_a_time_that_is_none_is_wrong_usage(folder: Path, time: str) -> None:
     code, _, error = run(folder, "--until", time)
     assert code == 2
     assert "--until" in error
+    assert "2026-01-31 09:00" in error
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2026-01-07",
+        "2026-01-07 00:00",
+        "2026-01-07T00:00",
+        "2026-01-07 00:00:00",
+        "2026-01-07T01:00:00+01:00",
+    ],
+)
+def test_a_time_may_be_a_day_with_or_without_a_time_in_utc(folder: Path, time: str) -> None:
+    assert run(folder, "--at", time) == run(folder, "--at", "2026-01-07T00:00:00Z")
 
 
 def test_events_may_come_from_several_files_and_more_may_follow(folder: Path) -> None:
@@ -181,7 +196,7 @@ def test_a_missing_file_ends_with_2_and_says_which(folder: Path, missing: str) -
     line[line.index(missing) + 1] = str(folder / "nothing.jsonl")
     result = CliRunner().invoke(build(), line)
     assert result.exit_code == 2
-    assert "nothing.jsonl" in result.stderr
+    assert "nothing.jsonl: no such file or folder" in result.stderr
     assert "Traceback" not in result.stderr
 
 

@@ -49,6 +49,30 @@ def test_the_examples_are_free_of_errors_and_pass_their_tests(file: Path) -> Non
     assert "0 failed" in output
 
 
+def test_lint_refuses_aliases_that_nest_too_deep_and_shows_no_traceback(tmp_path: Path) -> None:
+    file = tmp_path / "segments.yaml"
+    levels = ["l0: &l0 [x]", *(f"l{n}: &l{n} [*l{n - 1}]" for n in range(1, 2_000))]
+    file.write_text("\n".join(levels))
+    code, output, _ = run("lint", str(file))
+    assert code == 2
+    assert f"{file}:48:" in output
+    assert "nested deeper than 48 levels [too-deep]" in output
+
+
+def test_lint_refuses_a_suppression_list_that_a_worker_could_not_load(tmp_path: Path) -> None:
+    file = tmp_path / "segments.yaml"
+    text = (EXAMPLES / "quickstart.yaml").read_text()
+    file.write_text(text + "\nsuppression:\n  - name: partners\n    file: partners.txt\n")
+    code, output, error = run("lint", str(file))
+    assert code == 2
+    assert "suppression[0].file" in output
+    assert "no such file or folder" in output
+    assert error == "1 error, 0 warnings\n"
+
+    (tmp_path / "partners.txt").write_text("acme.com\n")
+    assert run("lint", str(file))[0] == 0
+
+
 def test_lint_prints_each_error_with_its_place_and_fails(tmp_path: Path) -> None:
     file = tmp_path / "segments.yaml"
     file.write_text((EXAMPLES / "quickstart.yaml").read_text().replace("{gte: 50}", "{contains: x}"))

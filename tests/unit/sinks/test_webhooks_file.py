@@ -162,7 +162,7 @@ def test_a_file_that_is_none_is_told(tmp_path: Path, text: str, what: str) -> No
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InvalidWebhooks, match="No such file"):
+    with pytest.raises(InvalidWebhooks, match="no such file or folder"):
         load_webhooks(tmp_path / "nothing.yaml")
 
 
