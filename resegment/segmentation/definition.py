@@ -183,9 +183,9 @@ def _read(document: Document, problems: Problems) -> Definition | None:
 
 
 def _hash(data: dict[str, Any]) -> str:
-    """A version for all that the segmenter goes by.
+    """Return a hash of everything that the segmenter uses.
 
-    How accounts are shared out, qualified and suppressed by lists may change while a prefix goes on.
+    Teams, qualifications and suppression lists are left out: they may change while a prefix runs.
     """
     kept = {
         key: value for key, value in data.items() if key not in ("teams", "qualifications", "suppression")

@@ -357,7 +357,7 @@ def _check_text(kind: str, field: str, operator: str, text: str, *, path: Path, 
     if operator == "contains" and field in DATA[kind].terms and _NOT_IN_TERMS.search(text.casefold()):
         problems.warn(
             "never-met",
-            f"{field} is spelt with a to z, 0 to 9 and _ alone: {text!r} is never in it",
+            f"{field} only contains a to z, 0 to 9 and _: it never contains {text!r}",
             path,
             "spell it like series_a",
         )

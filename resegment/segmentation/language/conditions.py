@@ -78,7 +78,7 @@ class Occurs:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """Facts that followed one another, all inside the window, neighbours at most `gap` ms apart."""
+    """Facts that follow one another, all inside the window, each at most `gap` ms after the one before."""
 
     steps: tuple[Matcher, ...]
     within: int

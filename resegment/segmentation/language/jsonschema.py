@@ -1,6 +1,6 @@
 """The JSON Schema of the segments file, for editors: the models of its parts, and the grammar of conditions and traits.
 
-It knows what can be said without looking elsewhere in the file. Names (plays, teams, traits, segments), cycles and regular
+It checks what can be checked without looking elsewhere in the file. Names (plays, teams, traits, segments), cycles and regular
 expressions are checked when the file is read.
 """
 
@@ -18,26 +18,26 @@ Schema = dict[str, Any]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _AGGREGATES: Final = {
-    "sum": "The sum of a field over the matching facts; 0 without any.",
+    "sum": "The sum of a field over the matching facts; 0 if there are none.",
     "distinct": "How many different values a field has among the matching facts.",
-    "min": "The least value of a field among the matching facts.",
-    "max": "The greatest value of a field among the matching facts.",
+    "min": "The smallest value of a field among the matching facts.",
+    "max": "The largest value of a field among the matching facts.",
     "avg": "The mean of a field over the matching facts that have it.",
     "latest": "A field of the newest matching fact that has it.",
     "earliest": "A field of the oldest matching fact that has it.",
 }
 _OPERATORS: Final = {
     "eq": "Is this value.",
-    "ne": "Is known and not this value.",
+    "ne": "Is known and is not this value.",
     "in": "Is one of these.",
-    "not_in": "Is known and none of these.",
+    "not_in": "Is known and is none of these.",
     "gt": "Is greater.",
     "gte": "Is at least this.",
     "lt": "Is less.",
     "lte": "Is at most this.",
-    "between": "Lies between two numbers, both included.",
-    "contains": "Contains this text, in whatever case.",
-    "matches": "A regular expression (RE2) is found anywhere in the text; anchor with ^ and $.",
+    "between": "Is between two numbers, both included.",
+    "contains": "Contains this text; case doesn't matter.",
+    "matches": "Matches this regular expression (RE2) anywhere in the text; anchor it with ^ and $.",
     "has_any": "The set has at least one of these.",
     "has_all": "The set has all of these.",
     "has_none": "The set is known and has none of these.",
@@ -53,48 +53,48 @@ _APPLIES: Final = {
 _JSON_TYPES: Final = {"text": "string", "number": "number", "bool": "boolean"}
 _DESCRIPTIONS: Final = {
     "SegmentsFile.version": "The version of the language.",
-    "SegmentsFile.retain": "How long facts are remembered at the least, like 730d.",
+    "SegmentsFile.retain": "The minimum time that facts are kept, like 730d.",
     "SegmentsFile.traits": "Named values derived from what is known about an account.",
-    "SegmentsFile.segments": "In the order of priority: the first whose `when` is true takes the account.",
-    "SegmentsFile.fallback": "The segment of every account that no other takes.",
-    "SegmentsFile.plays": "What is said to the accounts of a segment, by name.",
-    "SegmentsFile.personas": "Whom plays address, by name.",
-    "SegmentsFile.teams": "Who owns the accounts of a route, by name.",
-    "SegmentsFile.tests": "Accounts that are made up, and the segments they must be in; `resegment test` runs them.",
+    "SegmentsFile.segments": "In order of priority: an account goes to the first segment whose `when` is true.",
+    "SegmentsFile.fallback": "The segment of every account that no other segment takes.",
+    "SegmentsFile.plays": "What to say to the accounts of a segment, by name.",
+    "SegmentsFile.personas": "The contacts that plays address, by name.",
+    "SegmentsFile.teams": "The teams that own the accounts of a route, by name.",
+    "SegmentsFile.tests": "Made-up accounts and the segments they must be in; `resegment test` runs them.",
     "SegmentEntry.name": "The name that changes and commands carry.",
-    "SegmentEntry.layer": "What the segment rests on: what a company is, uses, does or needs.",
+    "SegmentEntry.layer": "What the segment is based on: what a company is, uses, does or needs.",
     "SegmentEntry.hypothesis": "Why accounts of this segment should want to hear from you.",
-    "SegmentEntry.hold": "Keeps an account from flapping in and out.",
+    "SegmentEntry.hold": "Keeps an account from moving back and forth.",
     "SegmentEntry.play": "The name of a play.",
-    "SegmentEntry.route": "Where an account of the segment goes.",
-    "SegmentEntry.holdout": "A stable random share that is marked and not enrolled, like 10%, so that lift can be measured.",
-    "SegmentsFile.qualifications": "How accounts are qualified, by name, and how soon somebody must have accepted one.",
-    "Member.name": "Who commands name as the owner.",
-    "Member.weight": "The share of new accounts, beside the weights of the others.",
-    "Member.absences": "When the member takes no new account.",
-    "Suppression.name": "What an account that is not enrolled is said to be suppressed by.",
-    "HoldTimes.min_dwell": "Once entered, the segment is kept for this long.",
-    "HoldTimes.cooldown": "Once left, the segment does not take the account again for this long.",
+    "SegmentEntry.route": "The workflow, team and qualification of the segment.",
+    "SegmentEntry.holdout": "A stable random share that is not enrolled, like 10%, to measure lift.",
+    "SegmentsFile.qualifications": "How accounts are qualified, by name, and how soon someone must accept one.",
+    "Member.name": "The name that commands carry as the owner.",
+    "Member.weight": "The share of new accounts, relative to the weights of the others.",
+    "Member.absences": "When the member takes no new accounts.",
+    "Suppression.name": "The reason reported for accounts that are not enrolled.",
+    "HoldTimes.min_dwell": "After entering, the account stays in the segment for at least this long.",
+    "HoldTimes.cooldown": "After leaving, the account can't enter the segment again for this long.",
     "Route.workflow": "The workflow that an account is enrolled in.",
     "Route.team": "The name of a team.",
     "Route.qualification": "How an account is qualified, like fast-track.",
-    "PlayMessage.value_prop": "What they get.",
+    "PlayMessage.value_prop": "What the account gets.",
     "PlayMessage.proof_points": "Why they should believe it.",
-    "PlayMessage.objections": "What a buyer may hold against it, and the answers.",
-    "Channels.primary": "Where they are reached first, like email.",
-    "Channels.secondary": "Where else.",
+    "PlayMessage.objections": "Objections that a buyer may raise, and the responses.",
+    "Channels.primary": "The first channel, like email.",
+    "Channels.secondary": "Other channels.",
     "Channels.touches": "How many touches the cadence has.",
     "TestEntry.given": "What is known about the account of the test.",
     "TestEntry.expect": "The segment that it must be in.",
-    "TestEntry.until": "Where it must be once time has passed with no news.",
+    "TestEntry.until": "The segment after time has passed without events.",
     "TestGiven.attributes": "The account's attributes.",
-    "TestUntil.after": "How much time has passed.",
-    "TestUntil.expect": "The segment that it must be in then.",
+    "TestUntil.after": "How much time passes.",
+    "TestUntil.expect": "The segment that it must be in after that time.",
 }
 
 
 def segments_schema() -> Schema:
-    """The JSON Schema (draft 2020-12) of a segments file."""
+    """Return the JSON Schema (draft 2020-12) of a segments file."""
     schema = SegmentsFile.model_json_schema()
     definitions: dict[str, Schema] = schema.pop("$defs")
     root = {"SegmentsFile": schema, **definitions}
@@ -102,15 +102,17 @@ def segments_schema() -> Schema:
         model, field = key.split(".")
         root[model]["properties"][field].setdefault("description", text)
     definitions["SegmentEntry"]["properties"]["when"] = _described(
-        "condition", "Takes the account while true."
+        "condition", "The account belongs to the segment while this is true."
     )
     definitions["HoldTimes"]["properties"]["exit_when"] = _described(
-        "condition", "Once entered, the segment is kept until this is true."
+        "condition", "After entering, the account stays until this is true."
     )
-    definitions["Suppression"]["properties"]["when"] = _described("condition", "Suppressed while true.")
+    definitions["Suppression"]["properties"]["when"] = _described(
+        "condition", "Accounts are suppressed while this is true."
+    )
     definitions["Suppression"]["oneOf"] = [{"required": ["when"]}, {"required": ["file"]}]
     definitions["Member"]["properties"]["territory"] = _described(
-        "condition", "Takes an account only while this is true."
+        "condition", "The member takes an account only if this is true."
     )
     schema["properties"]["traits"].update(
         additionalProperties=_ref("trait"),
@@ -132,7 +134,7 @@ def _grammar() -> dict[str, Schema]:
         "duration": _pattern("A whole number with s, m, h, d or w, like 90d.", "^[0-9]{1,12}[smhdw]$"),
         "window": _pattern("A length greater than zero, like 90d.", "^(?!0+[smhdw]$)[0-9]{1,12}[smhdw]$"),
         "ago": {
-            "description": "Between so long ago and so long ago, the shorter first, like [30d, 90d].",
+            "description": "An interval of time before now, the shorter first, like [30d, 90d].",
             "type": "array",
             "prefixItems": [_ref("duration"), _ref("window")],
             "minItems": 2,
@@ -193,7 +195,7 @@ def _condition() -> Schema:
             "segment": {"description": "Whether another segment's `when` is true.", "type": "string"},
             "event": {"description": "How many facts of this kind count.", "enum": list(KINDS)},
             "where": {"description": "Tests on the fact's own data.", "type": "object"},
-            "within": _described("window", "The fact happened no longer ago than this."),
+            "within": _described("window", "The fact happened at most this long ago."),
             "ago": _ref("ago"),
             "count": _described("test_number", "How many facts must match; at least 1 by default."),
             "sequence": {
@@ -203,7 +205,7 @@ def _condition() -> Schema:
                 "minItems": 1,
                 "maxItems": 20,
             },
-            "gap": _described("window", "How far apart neighbours of a sequence may be."),
+            "gap": _described("window", "How far apart two consecutive facts of the sequence may be."),
             **attributes,
         },
         "additionalProperties": _ref("test_any"),
@@ -236,7 +238,7 @@ def _fact_trait(name: str, text: str, more: dict[str, Schema], required: tuple[s
         name: _ref("kind"),
         **more,
         "where": {"description": "Tests on the fact's own data.", "type": "object"},
-        "within": _described("window", "The fact happened no longer ago than this."),
+        "within": _described("window", "The fact happened at most this long ago."),
         "ago": _ref("ago"),
     }
     return {**_closed(text, properties, (name, *required)), "allOf": _where_by_kind(name)}

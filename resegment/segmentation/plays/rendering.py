@@ -135,7 +135,7 @@ class CompiledPlay:
 
 
 def _say_plainly(value: Any) -> Any:
-    """A text without its expressions; of a list, one text at the least."""
+    """Return a text without its expressions; for a list, at least one text."""
     if isinstance(value, str):
         return (plain_part(value) if is_template(value) else value) or NOTHING
     said = [plain_part(one) if is_template(one) else one for one in value]

@@ -276,7 +276,7 @@ class _Checker:
         try:
             tree = parse(text)
         except BrokenTemplate as error:
-            self._error("broken-template", f"the template does not parse: {error}", "mend it, or take it out")
+            self._error("broken-template", f"the template does not parse: {error}", "fix it, or remove it")
             return
         self._look(tree, 0)
         if not self.deep:
@@ -286,7 +286,7 @@ class _Checker:
         try:
             compile_template(text)
         except (*FAILURES, SyntaxError) as error:
-            self._error("broken-template", f"the template cannot be used: {error}", "mend it, or take it out")
+            self._error("broken-template", f"the template cannot be used: {error}", "fix it, or remove it")
 
     def _error(self, code: str, message: str, remedy: str | None) -> None:
         self.wrong = True
@@ -356,7 +356,7 @@ class _Checker:
             self._error(
                 "wrong-filter",
                 f"{node.name} takes {wanted} arguments, not {len(node.args)}",
-                "mend its arguments",
+                "fix its arguments",
             )
 
     def _look_at_test(self, node: nodes.Node) -> None:
