@@ -24,7 +24,7 @@ from resegment.cli.operations import (
     status,
     webhooks,
 )
-from resegment.cli.runtime import bench, deliver, demo, ingest, up, worker
+from resegment.cli.runtime import bench, deliver, demo, ingest, process, up, worker
 from resegment.errors import ResegmentError, UserError
 
 COMMANDS = (
@@ -88,6 +88,7 @@ def build() -> typer.Typer:
 
 def main() -> None:
     """Run the command line; the script `resegment` calls this."""
+    process.own()
     build()()
 
 

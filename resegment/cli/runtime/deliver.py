@@ -53,7 +53,7 @@ def deliver(
 
 async def _run(settings: Settings, targets: Mapping[str, Target]) -> None:
     from resegment.cli.connection import resolve
-    from resegment.cli.runtime.signals import listening
+    from resegment.cli.runtime.signals import ending, listening
     from resegment.console.counts import count
     from resegment.console.terminal import print_note
     from resegment.http.delivery import build
@@ -62,7 +62,7 @@ async def _run(settings: Settings, targets: Mapping[str, Target]) -> None:
 
     connection = resolve(settings)
     settings = settings.model_copy(update={"prefix": connection.prefix})
-    with listening(lambda: None) as stop:
+    with ending(), listening(lambda: None) as stop:
         try:
             async with delivering(
                 settings, targets, bootstrap=connection.bootstrap, redis_url=connection.redis_url

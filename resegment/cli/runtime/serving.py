@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from resegment.cli.runtime.signals import Stop, first_of
+from resegment.cli.runtime.signals import Stop, ending, first_of
 from resegment.cli.runtime.stack import Stack
 from resegment.errors import ResegmentError
 from resegment.http.server import build, health_of, serving
@@ -73,12 +73,13 @@ class Serving:
         """Do the work unless the worker or an embedded server ends first. Raises WorkerEnded or ServerDied then."""
         worker, failed = self.worker, self.servers.failed
         task = asyncio.ensure_future(work)
-        await first_of(task, worker.ended(), asyncio.shield(failed))
-        if failed.done():
-            raise failed.result()
-        if worker.failure is not None:
-            raise WorkerEnded(worker.failure) from worker.failure
-        return task.result()
+        with ending():
+            await first_of(task, worker.ended(), asyncio.shield(failed))
+            if failed.done():
+                raise failed.result()
+            if worker.failure is not None:
+                raise WorkerEnded(worker.failure) from worker.failure
+            return task.result()
 
     async def _all_taken(self) -> None:
         worker = self.worker

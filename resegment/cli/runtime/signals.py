@@ -6,16 +6,22 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
+from resegment.cli.runtime import process
+from resegment.errors import ResegmentError
 from resegment.streams.shutdown import Stopping
 
 log = logging.getLogger(__name__)
 
 STOPPED_AT_ONCE = 130
+FAILED = 1
+GONE_WITHIN = 12.0
+"""Seconds from the error that ends a worker to the end of its process, at most."""
 OVERTIME = 1.25
 """Seconds that threads and the interpreter may need to end after a stop."""
 
@@ -53,6 +59,34 @@ def end_process(after: float) -> None:
     time.sleep(after)
     log.warning("Stopped before all work was done; the next worker does the rest")
     os._exit(0)
+
+
+@contextmanager
+def ending(within: float = GONE_WITHIN) -> Iterator[None]:
+    """When an error leaves the block, make sure that the process is gone `within` seconds later.
+
+    Usually the process has ended by then. But a task that swallows its cancellation, or a thread that waits for a
+    server, would keep it alive: without partitions, and so useless, yet for its supervisor it would seem to run.
+    """
+    try:
+        yield
+    except BaseException as error:
+        requested = isinstance(error, asyncio.CancelledError)  # then the stop has a deadline of its own
+        if process.is_owned() and not requested:
+            threading.Thread(target=_end_failed, args=[within, error], daemon=True).start()
+        raise
+
+
+def _end_failed(after: float, error: BaseException) -> None:
+    time.sleep(after)
+    from resegment.console.terminal import print_error  # noqa: PLC0415  # needed only here
+
+    if isinstance(error, ResegmentError):
+        print_error(error)
+    log.error("The process did not end by itself: it is ended now. The reason: %r", error)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(FAILED)
 
 
 @contextmanager

@@ -104,9 +104,9 @@ async def _run(settings: Settings, definition: Definition, *, fresh: bool) -> No
     from asyncio import CancelledError
 
     from resegment.cli.connection import INSTANCE_FILE
-    from resegment.cli.runtime.signals import listening
+    from resegment.cli.runtime.signals import ending, listening
 
-    with listening(lambda: (settings.folder / INSTANCE_FILE).unlink(missing_ok=True)) as stop:
+    with ending(), listening(lambda: (settings.folder / INSTANCE_FILE).unlink(missing_ok=True)) as stop:
         try:
             await _serve(settings, definition, stop, fresh=fresh)
         except CancelledError:  # asked to stop during the start: nothing was taken in yet

@@ -70,14 +70,14 @@ def worker(
 
 async def _run(settings: Settings, definition: Definition) -> None:
     from resegment.cli.runtime.serving import running
-    from resegment.cli.runtime.signals import listening
+    from resegment.cli.runtime.signals import ending, listening
     from resegment.cli.runtime.stack import stack
     from resegment.console.terminal import print_note
     from resegment.streams.runtime import settle
     from resegment.streams.shutdown import Stopping
 
     stopping = Stopping()
-    with listening(lambda: None, stopping) as stop:
+    with ending(), listening(lambda: None, stopping) as stop:
         try:
             async with (
                 stack(settings) as servers,
