@@ -14,7 +14,9 @@ from .faults import FAULTS, Fault
 from .generate import generate, samples
 from .generate.own_words import Sample
 from .generate.rules import breaches, words
-from .naive import Change, history, membership, moment_of, read_facts
+from .generate.vocabulary import Json
+from .naive import Change, dates, history, membership, moment_of, read_facts
+from .naive.facts import milliseconds
 from .test_naive import instants_to_probe, without_hold
 
 SEEDS = int(os.environ.get("RESEGMENT_FAULT_SEEDS", "60"))
@@ -87,6 +89,43 @@ def test_the_order_of_delivery_and_a_second_delivery_make_no_difference(sample: 
     assert history(sample.file, shuffled, None, sample.files) == history(
         sample.file, once, None, sample.files
     )
+
+
+LISTED = ("in", "not_in", "has_any", "has_all", "has_none", "contains_any")
+
+
+def inlined(node: Json, file: dict[str, Json]) -> Json:
+    """A part of a file with conditions and lists in the place of their names, and all else as it is."""
+    if isinstance(node, list):
+        return [inlined(inner, file) for inner in node]
+    if not isinstance(node, dict):
+        return node
+    made: dict[str, Json] = {}
+    for key, value in node.items():
+        if key in LISTED and isinstance(value, str) and value.startswith("$"):
+            made[key] = file["lists"][value[1:]]
+        elif key == "condition" and isinstance(value, str):
+            made["all"] = [inlined(file["conditions"][value], file)]
+        else:
+            made[key] = inlined(value, file)
+    return made
+
+
+@given(sample=samples())
+@settings(max_examples=30, deadline=None)
+def test_a_name_means_what_it_stands_for(sample: Sample) -> None:
+    file = sample.file
+    written = {**file, "traits": inlined(file["traits"], file), "segments": inlined(file["segments"], file)}
+    written.pop("conditions", None)
+    expected = history(file, sample.events, None, sample.files)
+    assert history(written, sample.events, None, sample.files) == expected
+
+
+@given(sample=samples())
+@settings(max_examples=10, deadline=None)
+def test_a_date_that_is_written_as_an_event_writes_its_time_is_that_time(sample: Sample) -> None:
+    for event in sample.events:
+        assert dates.instant(event["time"]) == milliseconds(event["time"])
 
 
 def right_histories() -> list[tuple[Sample, list[Change]]]:
