@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from base64 import b64decode
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
@@ -11,6 +12,8 @@ from pydantic import ValidationError
 from resegment.errors import RefusedEvent
 from resegment.schemas.events import DATA, Envelope, plain_fields
 from resegment.schemas.fact import EARLIEST, LATEST, UnresolvedEvent
+from resegment.schemas.foreign import is_connect_envelope, name_bytes, name_object, strip_registry_header
+from resegment.schemas.kafka_binding import Headers, content_type_of, is_binary, read_attributes
 from resegment.schemas.times import format_instant, parse_instant
 
 MAX_BYTES: Final = 256 * 1024
@@ -19,8 +22,18 @@ MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 16
 """How deep objects and lists may be nested in an event."""
 
-_BINARY: Final = "ce_"
-_STRUCTURED: Final = b"application/cloudevents"
+_BOM: Final = b"\xef\xbb\xbf"
+_EXPECTED: Final = {
+    "string_type": "text",
+    "int_type": "a number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+}
+"""What to say for pydantic's types of errors."""
+
 _OPS: Final = ("assert", "retract")
 _PLAIN_NAMES: Final = (("id", 512), ("source", 512), ("subject", 2048), ("time", 64))
 _LISTS: Final = frozenset({"investors", "lead_investors", "technologies"})
@@ -34,54 +47,45 @@ def decode_event(value: bytes | None) -> UnresolvedEvent:
     Raises RefusedEvent: `too-large`, `not-json`, `too-deep`, `wrong-envelope`, `unknown-kind`, `wrong-type`
     or `absurd-time`.
     """
-    if value is None:
-        raise RefusedEvent("not-json", "the record has no value")
-    if len(value) > MAX_BYTES:
-        raise RefusedEvent("too-large", f"{len(value)} bytes: at most {MAX_BYTES} are allowed")
-    try:
-        event = orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise RefusedEvent("not-json", str(error)) from None
-    return read_event(event)
+    return read_event(_parse(value))
 
 
-def decode_record(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> UnresolvedEvent:
+def decode_record(value: bytes | None, headers: Headers) -> UnresolvedEvent:
     """Decode one Kafka record, in structured or binary mode of the CloudEvents binding.
 
     In binary mode, headers `ce_<name>` hold the attributes and the value holds the data. A content type of
     CloudEvents means structured mode even if there are `ce_` headers. So does a record without such headers.
     Raises the same errors as `decode_event`.
     """
-    if _is_binary(headers):
-        return read_event(_read_binary(value, headers))
-    return decode_event(value)
-
-
-def _is_binary(headers: Sequence[tuple[str, bytes]]) -> bool:
-    found = False
-    for name, raw in headers:
-        if name.lower() == "content-type" and raw and raw.lower().startswith(_STRUCTURED):
-            return False
-        found = found or name.startswith(_BINARY)
-    return found
-
-
-def _read_binary(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> dict[str, Any]:
-    event: dict[str, Any] = {}
-    for name, raw in headers:
-        if name.startswith(_BINARY):
-            try:
-                event[name.removeprefix(_BINARY)] = raw.decode()
-            except (UnicodeDecodeError, AttributeError):
-                raise RefusedEvent("wrong-envelope", f"the header {name} is not UTF-8", field=name) from None
-    if value is not None and len(value) > MAX_BYTES:
-        raise RefusedEvent("too-large", f"{len(value)} bytes: at most {MAX_BYTES} are allowed")
+    if not is_binary(headers):
+        return decode_event(value)
+    event = read_attributes(headers)
     if value:
-        try:
-            event["data"] = orjson.loads(value)
-        except orjson.JSONDecodeError as error:
-            raise RefusedEvent("not-json", str(error), field="data") from None
-    return event
+        data = _parse(value, field="data", content_type=content_type_of(headers))
+        if isinstance(data, dict) and is_connect_envelope(data):
+            message = (
+                "the value is a Kafka Connect envelope (schema and payload): set "
+                "value.converter.schemas.enable=false, so that the value is the data alone"
+            )
+            raise RefusedEvent("wrong-envelope", message, field="data")
+        event["data"] = data
+    return read_event(event)
+
+
+def _parse(value: bytes | None, *, field: str | None = None, content_type: bytes | None = None) -> Any:
+    """Parse the JSON of a value, which a schema registry's five bytes may precede. Raises RefusedEvent."""
+    if value is None:
+        message = "the record has no value (a tombstone): to withdraw a fact, send an event with op retract"
+        raise RefusedEvent("not-json", message, field=field)
+    if len(value) > MAX_BYTES:
+        raise RefusedEvent("too-large", f"{len(value)} bytes: at most {MAX_BYTES} are allowed", field=field)
+    try:
+        return orjson.loads(strip_registry_header(value.removeprefix(_BOM)))
+    except orjson.JSONDecodeError as error:
+        message = name_bytes(value) or f"the value is not JSON in UTF-8 ({error})"
+        if content_type is not None and b"json" not in content_type:
+            message += f". Its content type is {content_type[:80].decode('utf-8', 'replace')}: send JSON"
+        raise RefusedEvent("not-json", message, field=field) from None
 
 
 def read_event(event: Any) -> UnresolvedEvent:
@@ -90,13 +94,15 @@ def read_event(event: Any) -> UnresolvedEvent:
     if plain is not None:
         return _unresolved(event, *plain)
     if not isinstance(event, dict):
-        raise RefusedEvent("wrong-envelope", f"a CloudEvent is an object, not {type(event).__name__}")
+        advice = ": send one event per record" if isinstance(event, list) else ""
+        raise RefusedEvent("wrong-envelope", f"a CloudEvent is an object, not {_name_type(event)}{advice}")
+    given, event = event, _read_variants(event)
     _check_depth(event)
     try:
         envelope = Envelope.model_validate(event)
     except ValidationError as error:
         field, message = _first(error)
-        raise RefusedEvent("wrong-envelope", message, field=field) from None
+        raise RefusedEvent("wrong-envelope", name_object(given) or message, field=field) from None
     kind = _TYPES.get(envelope.type)
     if kind is None:
         raise RefusedEvent(
@@ -110,6 +116,30 @@ def read_event(event: Any) -> UnresolvedEvent:
         field, message = _first(error)
         raise RefusedEvent("wrong-type", message, field=f"data.{field}") from None
     return _unresolved(event, kind, _given(data), envelope.time, envelope.recordedtime)
+
+
+def _read_variants(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the event as it was meant: nulls are absent, and data as JSON text or in base64 is an object."""
+    event = {name: value for name, value in event.items() if value is not None}
+    data, encoded = event.get("data"), event.pop("data_base64", None)
+    content_type = event.get("datacontenttype", "application/json")
+    if data is None and encoded is not None:
+        try:
+            data = b64decode(encoded, validate=True)
+        except (ValueError, TypeError):
+            message = "data_base64 is not base64: send the data as a JSON object in data"
+            raise RefusedEvent("wrong-envelope", message, field="data_base64") from None
+    elif not isinstance(data, str):
+        return event
+    if isinstance(content_type, str) and "json" not in content_type.lower():
+        message = f"the data is {content_type[:80]}: send a JSON object"
+        raise RefusedEvent("wrong-envelope", message, field="data")
+    try:
+        event["data"] = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        message = "the data is text that is not JSON: send a JSON object"
+        raise RefusedEvent("wrong-envelope", message, field="data") from None
+    return event
 
 
 def _read_plain(event: Any) -> tuple[str, dict[str, Any], int, int | None] | None:
@@ -197,8 +227,27 @@ def _check_sane(field: str, ms: int, event: Mapping[str, Any]) -> None:
 
 
 def _first(error: ValidationError) -> tuple[str, str]:
-    first = error.errors(include_url=False, include_context=False)[0]
-    return ".".join(str(part) for part in first["loc"]), first["msg"]
+    """Return the field and the message of the first error. The message names the value that is wrong."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"] if part not in ("int", "float"))
+    wrong, given = first["type"], first["input"]
+    if wrong == "missing":
+        return field, f"{field} is missing"
+    if (expected := _EXPECTED.get(wrong)) is not None:
+        shown = repr(given) if isinstance(given, str) else _name_type(given)
+        return field, f"expected {expected}, not {shown if len(shown) <= 80 else shown[:79] + '…'}"
+    return field, first["msg"].removeprefix("Value error, ")
+
+
+def _name_type(value: Any) -> str:
+    """Name the type of a JSON value."""
+    if isinstance(value, str):
+        return "text: is the JSON encoded twice?" if value[:1] in ("{", "[") else "text"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, dict):
+        return "an object"
+    return "null" if value is None else "true or false" if isinstance(value, bool) else "a number"
 
 
 def _check_depth(event: Any) -> None:
