@@ -115,7 +115,7 @@ def render_flows(flows: Sequence[Flow]) -> Table:
     top = max((flow.count for flow in shown if flow.from_ is not None), default=0)
     for flow in shown:
         first = flow.from_ is None
-        bar = "" if first else "█" * max(1, round(24 * flow.count / top))
+        bar = "" if first else "█" * max(1, round(16 * flow.count / top))
         start = Text(_FIRST_SEEN, style="dim italic") if first else Text(flow.from_ or "")
         table.add_row(start, flow.to, f"{flow.count:,}", Text(bar, style="cyan"))
     return table

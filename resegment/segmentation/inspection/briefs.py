@@ -302,7 +302,7 @@ class _Grounds:
     def _tell_value(self, part: Compare, wanted: bool) -> str:
         value = self.program.measure(part.name).value(self.account, self.t)
         if value is None:
-            return f"nothing is known of {spell_term(part.name)}"
+            return f"{spell_term(part.name)} is unknown"
         trait = self.program.traits.get(part.name)
         match trait:
             case Aggregate("count", matcher, window, _):
@@ -312,8 +312,9 @@ class _Grounds:
                 verb = "raised" if matcher.kind == "funding" else f"{matcher.kind}:"
                 told = f"{verb} {spell_money(value)} {_period(window)}".rstrip()
             case Growth(attribute, over) if isinstance(value, int | float):
-                word = "grew" if value >= 0 else "shrank"
-                told = f"{spell_term(attribute)} {word} by {abs(value):.0%} in {spell_duration(over)}"
+                word = "grew by" if value >= 0 else "shrank by"
+                change = f"{word} {abs(value):.0%}" if round(value, 2) else "did not change"
+                told = f"{_without_unit(attribute)} {change} in {spell_duration(over)}"
             case _:
                 told = self._tell_plainly(part, value, trait is None)
         return told if wanted or trait is None else f"{told} (not {show_checks(part.checks)})"
@@ -335,6 +336,11 @@ class _Grounds:
         if isinstance(self.program.traits.get(part.name), Decay | Ratio):
             told = f"{told} ({show_checks(part.checks)})"
         return told
+
+
+def _without_unit(attribute: str) -> str:
+    """Return `revenue_usd` as `revenue`: a percentage has no currency."""
+    return spell_term(attribute.removesuffix("_usd"))
 
 
 def _operands(operand: Any) -> tuple[Any, ...]:

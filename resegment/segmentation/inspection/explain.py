@@ -48,7 +48,7 @@ from resegment.segmentation.language.conditions import (
 MAX_EVIDENCE: Final = 5
 """How many facts are named for one test: the newest."""
 
-NO_CHANGE: Final = "time alone changes nothing"
+NO_CHANGE: Final = "no change is due"
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -88,8 +88,8 @@ class Miss(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.unknown:
             return f"{wanted} ({', '.join(self.unknown)} unknown)"
         if self.facts:
-            last = f", the last is of {self.last['time']}" if self.last else ""
-            return f"{wanted} ({self.measured or 'none'} there{last})"
+            last = f"; the last one was on {self.last['time']}" if self.last else ""
+            return f"{wanted} (found {self.measured or 'none'}{last})"
         return f"{wanted} (is {show_value(self.measured)})"
 
 
@@ -178,19 +178,19 @@ def explain_absence(explanation: Explanation, name: str) -> str:
         return f"{name} needs {' and '.join(str(one) for one in status.misses)}"
     if status.holds and status.role == "higher":
         return f"{name}: {status.holds[0].text}"
-    return f"{name} stands below {explanation.segment}"
+    return f"{name} is below {explanation.segment}"
 
 
 def _summarise(account: Account, current: int, statuses: tuple[SegmentStatus, ...]) -> str:
     member = account.state.membership
     if member.segment is None:
-        return "nothing is known of it yet: it is in no segment"
+        return "nothing is known about it yet, so it is in no segment"
     text = f"in {member.segment} since {format_instant(member.entered)}"
     if current < 0:
-        return f"{text}, a segment that the file does not have any more"
+        return f"{text}, which is no longer in the segments file"
     status = statuses[current]
     if status.condition is None:
-        return f"{text}: no segment above takes it"
+        return f"{text}: it qualifies for no segment above"
     if status.value is True:
         return text
     keeping = next((one.text for one in status.holds if one.by != "cooldown"), None)
@@ -383,7 +383,7 @@ class _Reader:
             dwell = member.entered + hold.min_dwell
             if t < dwell:
                 until = format_instant(dwell)
-                what = "kept by min_dwell" if goes else "not left for a lower segment, by min_dwell,"
+                what = "kept by min_dwell" if goes else "cannot move to a lower segment (min_dwell)"
                 found.append(Held(by="min_dwell", text=f"{what} until {until}", until=until))
             if hold.exit_when is not None and leaving is not True and value is not True:
                 found.append(Held(by="exit_when", text="kept until exit_when is true"))
@@ -392,7 +392,9 @@ class _Reader:
         if left is not None and t < left + hold.cooldown:
             until = format_instant(left + hold.cooldown)
             found.append(
-                Held(by="cooldown", text=f"does not take the account again until {until}", until=until)
+                Held(
+                    by="cooldown", text=f"cannot take the account back until {until} (cooldown)", until=until
+                )
             )
         if leaving is True:
             found.append(Held(by="exit_when", text="takes no account while exit_when is true"))

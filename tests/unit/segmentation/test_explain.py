@@ -142,7 +142,7 @@ def test_the_fewest_tests_that_are_missing_for_a_higher_segment() -> None:
 
     assert found.segment == "large"
     assert [str(one) for one in standing(found, "new-sales-leader").misses] == [
-        "leadership (change = joined, role in [cro, vp_sales]) within 90d (none there)"
+        "leadership (change = joined, role in [cro, vp_sales]) within 90d (found none)"
     ]
     assert [one.test for one in standing(found, "in-market").misses] == ["heat >= 100"]
 
@@ -203,7 +203,7 @@ def test_the_change_foretold_is_the_one_that_comes() -> None:
 def test_time_alone_may_change_nothing() -> None:
     found = explained("2027-03-01")
 
-    assert (found.next, found.outlook) == (None, "time alone changes nothing")
+    assert (found.next, found.outlook) == (None, "no change is due")
 
 
 def test_a_value_of_the_past_that_moves_up_is_named() -> None:
@@ -268,7 +268,7 @@ def test_a_cooldown_keeps_an_account_out_and_says_until_when() -> None:
     assert (found.segment, higher.value, higher.misses) == ("large", True, ())
     assert [(one.by, one.until) for one in higher.holds] == [("cooldown", "2026-10-31T09:00:00Z")]
     assert found.outlook.endswith("when the cooldown of new-sales-leader (30 days) ends")
-    assert "does not take the account again until" in explain_absence(found, "new-sales-leader")
+    assert "cannot take the account back until" in explain_absence(found, "new-sales-leader")
 
 
 def test_exit_when_keeps_an_account() -> None:
@@ -306,7 +306,7 @@ def test_an_account_of_which_nothing_is_known_is_in_no_segment() -> None:
 def test_why_an_account_is_not_in_a_segment() -> None:
     found = explained("2026-09-20")
 
-    assert explain_absence(found, "large") == "large stands below new-sales-leader"
+    assert explain_absence(found, "large") == "large is below new-sales-leader"
     assert explain_absence(found, "in-market") == "in-market needs heat >= 100 (is 0)"
     with pytest.raises(KeyError):
         explain_absence(found, "nowhere")
@@ -342,12 +342,32 @@ acme.com at Dec 5, 2026, 9:00 AM UTC
 │   └── ✓ employees >= 50  is 60
 ├── above it
 │   ├── ✗ new-sales-leader
-│   │   ├── ✗ needs leadership (change = joined, role in [cro, vp_sales]) within 90d (none there, the last is of Sep 2, 2026, 9:00
-│   │   │   AM UTC)
-│   │   └── ⏸ does not take the account again until Dec 31, 2026, 9:00 AM UTC
+│   │   ├── ✗ needs leadership (change = joined, role in [cro, vp_sales]) within 90d (found none; the last one was on Sep 2, 2026,
+│   │   │   9:00 AM UTC)
+│   │   └── ⏸ cannot take the account back until Dec 31, 2026, 9:00 AM UTC (cooldown)
 │   ├── ? in-market
 │   │   └── ✗ needs heat >= 100 (is 0.00985767)
 │   └── ? scaling
 │       └── ? needs growth_1y >= 0.25 (employees 365 days ago unknown)
-└── next: time alone changes nothing
+└── next: no change is due
 """
+
+
+def test_a_condition_that_is_not_met_never_carries_a_check_mark() -> None:
+    file = """
+version: 1
+segments:
+  - name: back-again
+    when: {all: [{event: engagement, within: 7d}, {not: {event: engagement, ago: [7d, 90d]}}]}
+    play: talk
+    route: {workflow: calls}
+fallback: {name: out, play: talk}
+plays: {talk: {message: {pain: a, value_prop: b, proof_points: [c]}, channels: {primary: email}}}
+"""
+    facts = [fact("engagement", day, action="page_view") for day in ("2026-01-01", "2026-02-01")]
+    output = io.StringIO()
+    Console(file=output, width=100, color_system=None).print(
+        render(explained("2026-02-01", facts, file=file))
+    )
+    (line,) = [line for line in output.getvalue().splitlines() if "needs" in line]
+    assert "✗ needs not: engagement 7d to 90d ago (found 1)" in line
