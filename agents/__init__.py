@@ -1,1 +1,1 @@
-"""One job a file: plain async functions over batches that know nothing of faust."""
+"""One job per file: plain async functions over batches, without faust."""

@@ -1,4 +1,4 @@
-"""What an agent is given and what it hands on: raw records of one partition, and messages to publish."""
+"""What an agent receives and what it publishes: raw records of one partition, and messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Headers = Sequence[tuple[str, bytes]]
 
 
 class Record(Protocol):
-    """One raw Kafka record, as the client's own record type has it (nothing is copied)."""
+    """One raw Kafka record, in the client's own record type (nothing is copied)."""
 
     @property
     def offset(self) -> int: ...
@@ -62,12 +62,12 @@ class PublishFailed(TransientError):
 
 
 class Publisher(Protocol):
-    """Moves messages to Kafka."""
+    """Publishes messages to Kafka."""
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        """Publish in order and return when every one is acknowledged by all in-sync replicas.
+        """Publish in order, and return when all in-sync replicas have acknowledged every message.
 
-        Raises `PublishFailed` if any was not; the caller then counts none as published.
+        Raises `PublishFailed` if any message was not acknowledged; the caller then counts none as published.
         """
         ...
 

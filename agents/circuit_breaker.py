@@ -1,4 +1,4 @@
-"""Leaves an endpoint alone that fails again and again, and looks at times whether it is back."""
+"""Pause an endpoint that keeps failing, and probe whether it has recovered."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Final, Literal
 State = Literal["closed", "open", "half-open"]
 
 PEEK: Final = 0.5
-"""Seconds between two looks at what has become of a probe."""
+"""Seconds between two checks for the result of a probe."""
 
 
 class Breaker:
-    """The breaker of one endpoint. Every `now` is in seconds, of one clock.
+    """The breaker of one endpoint. Every `now` is in seconds, from the same clock.
 
-    Closed, all may try. After `failures` in a row it opens: none may try for `pause` seconds. Then one may, the
-    probe; it closes the breaker, or opens it again for twice as long, `longest` at the most.
+    While closed, every command may try. After `failures` in a row it opens: nothing may try for `pause` seconds. Then
+    one command may, as a probe. It closes the breaker, or opens it again for twice as long, up to `longest`.
     """
 
     def __init__(self, failures: int, pause: float, longest: float) -> None:
@@ -26,7 +26,7 @@ class Breaker:
         self._held = 0.0
 
     def ask(self, now: float) -> float:
-        """Seconds after which to ask again; 0: try now, and say what came of it."""
+        """Return after how many seconds to ask again. 0: try now, and report the result."""
         if now < self._held:
             return self._held - now
         if self.state == "closed":
@@ -39,12 +39,12 @@ class Breaker:
         return 0.0
 
     def succeed(self) -> None:
-        """The endpoint answered, and is well."""
+        """Record that the endpoint answered and works."""
         self.state = "closed"
         self._failures, self._pause = 0, self._first_pause
 
     def fail(self, now: float) -> None:
-        """The endpoint did not answer, or said that it is not well."""
+        """Record that the endpoint did not answer, or reported a failure."""
         self._failures += 1
         if self.state == "half-open":
             self._pause = min(2 * self._pause, self._longest)
@@ -53,10 +53,10 @@ class Breaker:
         self.state, self._until = "open", now + self._pause
 
     def hold(self, until: float) -> None:
-        """The endpoint asks to be left alone until then."""
+        """Record that the endpoint asked for a pause until then."""
         self._held = max(self._held, until)
 
     def abandon(self) -> None:
-        """What was tried was broken off: if it was the probe, another may be sent."""
+        """Record that an attempt was canceled: if it was the probe, another one may be sent."""
         if self.state == "half-open":
             self.state = "open"

@@ -1,4 +1,4 @@
-"""What is refused is kept: the original bytes, and why."""
+"""Keep rejected records: the original bytes, with the reason."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from resegment.schemas.fact import EARLIEST, LATEST
 from resegment.schemas.times import format_instant, parse_instant
 
 PREFIX = "dl_"
-"""What the names of a dead letter's own headers begin with; the others are the original's."""
+"""The prefix of a dead letter's added headers; all others are the original's."""
 MAX_BYTES = 1_000_000
-"""Of key, value and headers together: with the reason's own they stay below the 1,048,588 that a broker takes."""
+"""The limit for key, value and headers: with the added headers they stay below the 1,048,588 bytes that a broker accepts."""
 KEPT_BYTES = 100_000
-"""So much is kept of each part of what is larger: enough to see what it was."""
+"""How much is kept of each part of a larger record: enough to see what it was."""
 ONLY = "endpoint"
-"""The header of a command that is meant for one webhook endpoint, whose name it holds."""
+"""The header of a command for one webhook endpoint; it holds the endpoint's name."""
 
 
 def to_dead_letter(
     topic: str, batch: Batch, record: Record, refused: RefusedEvent, *, endpoint: str | None = None
 ) -> Message:
-    """The dead letter of one record: key, value and headers as they were, the reason in headers of its own.
+    """Return the dead letter of a record: its key, value and headers, with the reason in added headers.
 
-    `endpoint`: the one that the record could not be delivered to. Of a record that would not fit into a message
-    as a broker takes it, key and value are cut off, its headers left out, and what the value measured is told.
+    `endpoint` is the one that the record could not be delivered to. If the record would not fit into a message,
+    its key and value are cut, its headers are left out, and the reason gives the value's size.
     """
     about = {
         "reason": refused.reason,
@@ -55,9 +55,9 @@ def to_dead_letter(
 
 
 def to_retry(record: Record, signals: str) -> Message:
-    """What was refused, as it was: to be sent again to the topic that it came from. Raises KeyError.
+    """Return the rejected record, unchanged, to send again to its topic. Raises KeyError.
 
-    What one endpoint did not get is for that endpoint only: a header says so. A record of the topic `signals`
+    If one endpoint did not get it, a header limits it to that endpoint. A record of the topic `signals`
     keeps its time, which moves the clock.
     """
     about = {name: value for name, value in record.headers if name.startswith(PREFIX)}
@@ -71,13 +71,13 @@ def to_retry(record: Record, signals: str) -> Message:
 
 
 def mark_retried(topic: str, record: Record, at: int) -> Message:
-    """The same letter again, with a word that it was sent again at `at` (ms)."""
+    """Return the dead letter again, marked as retried at `at` (ms)."""
     mark = (PREFIX + "retried", format_instant(at).encode())
     return Message(topic, record.key, record.value, [*record.headers, mark])
 
 
 def read_dead_letter(headers: Headers, key: bytes | None, value: bytes | None) -> Mapping[str, Any]:
-    """A dead letter as people read it: the reason and place, and the original bytes."""
+    """Return a dead letter for people to read: the reason, the place, and the original bytes."""
     about = {
         name.removeprefix(PREFIX): text.decode("utf-8", "replace")
         for name, text in headers

@@ -1,4 +1,4 @@
-"""Lets time pass in partitions where no event comes: a tick when a deadline is due."""
+"""Advance time in partitions without events: append a tick when a deadline is due."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from resegment.agents.segmenter import TICK
 async def tick(
     partitions: Iterable[OwnedPartition[Any]], *, publisher: Publisher, signals: str, now: int
 ) -> list[int]:
-    """Append a tick to each partition whose next deadline has come by the wall clock, but not by its own.
+    """Append a tick to each partition whose next deadline is due by the wall clock, but not by its own clock.
 
-    Time moves only through `signals`, so that a replay decides the same. Returns the partitions.
+    Time moves only through `signals`, so that a replay decides the same. Return the partitions.
     """
     late = [
         one.number

@@ -1,4 +1,4 @@
-"""Brings workflow commands to one endpoint: tries, waits, tries again, and buries what cannot be delivered."""
+"""Deliver workflow commands to one endpoint: try, wait, retry, and dead-letter what cannot be delivered."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from resegment.sinks.webhook.endpoints import Endpoint
 from resegment.sinks.webhook.port import Answer, Webhook
 
 GRACE: Final = 600.0
-"""Seconds for which an old command is tried where its endpoint has only just begun to fail."""
+"""How many seconds an old command is retried if its endpoint has only just started to fail."""
 MOST_ASKED: Final = 3600.0
-"""Seconds that an endpoint may ask for with Retry-After; more is taken for so many."""
+"""The most seconds that an endpoint can ask for with Retry-After; more is cut to this."""
 BURIAL_WAIT: Final = 2.0
-"""Seconds until a dead letter that could not be published is published again."""
+"""Seconds before a dead letter that could not be published is retried."""
 
 Outcome = Literal["delivered", "retried", "buried", "gone"]
 Verdict = Literal["delivered", "retry", "refused", "gone"]
 
 
 class EndpointGone(ResegmentError):
-    """The endpoint says that it is gone for good (status 410)."""
+    """The endpoint says that it is gone (status 410)."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
             f"the endpoint {name} answered that it is gone (status 410)",
-            remedy=f"Its commands wait in Kafka: `resegment webhooks enable {name}` goes on with them.",
+            remedy=f"Its commands wait in Kafka: `resegment webhooks enable {name}` resumes them.",
         )
         self.name = name
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What delivery reads of a command; `body` is the event as it was. `only`: the one endpoint it is meant for."""
+    """What delivery reads of a command. `body` is the original event; `only` names the one endpoint it is for."""
 
     id: str
     account: str
@@ -51,7 +51,7 @@ class Command:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One command on its way. `entered` is when it got here, in seconds; `written` when it got into the topic."""
+    """One command to deliver. `entered` is when it arrived here, in seconds; `written` is when it was written to the topic."""
 
     command: Command
     batch: Batch
@@ -59,12 +59,12 @@ class Job:
     entered: float
     attempts: int = 0
     sending: bool = False
-    """Whether it is at the endpoint or at the dead letters just now: to break it off may double it."""
+    """Whether it is being sent to the endpoint or the dead letters now: canceling may send it twice."""
     refused: RefusedEvent | None = None
 
     @classmethod
     def of_no_command(cls, batch: Batch, record: Record, entered: float, refused: RefusedEvent) -> Self:
-        """The job of burying a record that is no command."""
+        """Return a job that dead-letters a record that is not a command."""
         nothing = Command(f"{batch.topic}:{batch.partition}:{record.offset}", "", "", "", b"")
         return cls(nothing, batch, record, entered, refused=refused)
 
@@ -77,7 +77,7 @@ Told = Callable[[Job, Outcome, Answer | None], None]
 
 
 def read_command(record: Record) -> Command:
-    """The command of a record. Raises RefusedEvent for what is none."""
+    """Return the command of a record. Raises RefusedEvent if it is not a command."""
     try:
         event: Any = orjson.loads(record.value or b"")
         data = event["data"]
@@ -95,7 +95,7 @@ def read_command(record: Record) -> Command:
 
 
 def wants(name: str, endpoint: Endpoint, command: Command) -> bool:
-    """Whether the command is for the endpoint."""
+    """Return whether the command is for the endpoint."""
     if command.only is not None:
         return command.only == name
     return (endpoint.workflows is None or command.workflow in endpoint.workflows) and (
@@ -104,7 +104,7 @@ def wants(name: str, endpoint: Endpoint, command: Command) -> bool:
 
 
 def judge(answer: Answer) -> Verdict:
-    """What an answer means for the command."""
+    """Return what an answer means for the command."""
     status = answer.status
     if status is None or status in {408, 425, 429} or status >= 500:
         return "retry"
@@ -114,21 +114,22 @@ def judge(answer: Answer) -> Verdict:
 
 
 def asked_wait(answer: Answer) -> float | None:
-    """Seconds that the endpoint asks for and gets; None where it asks for none."""
+    """Return the seconds that the endpoint asked for, up to the limit; None if it asked for none."""
     if answer.retry_after is None or answer.status not in {429, 503}:
         return None
     return min(answer.retry_after, MOST_ASKED)
 
 
 def backoff(attempt: int, endpoint: Endpoint, chance: Callable[[], float]) -> float:
-    """Seconds after the `attempt`-th try, the first being 1: anything up to twice as much as after the one before."""
+    """Return a random pause after attempt number `attempt` (from 1), in seconds; its limit doubles each time."""
     return chance() * min(endpoint.longest_wait, endpoint.first_wait * 2.0 ** min(attempt - 1, 64))
 
 
 class Courier:
-    """Brings jobs to one endpoint, several at a time.
+    """Delivers jobs to one endpoint, several at a time.
 
-    `now` (seconds since the epoch), `sleep` and `chance` (0 to 1) are the world; `told` hears of every try.
+    `now` (seconds since the epoch), `sleep` and `chance` (0 to 1) come from outside, for tests. `told` is called after
+    every attempt.
     """
 
     def __init__(
@@ -146,17 +147,17 @@ class Courier:
     ) -> None:
         self.breaker = Breaker(endpoint.open_after, endpoint.pause, endpoint.longest_wait)
         self.failing_since: float | None = None
-        """Since when nothing was delivered though it was tried, seconds since the epoch."""
+        """Since when every attempt has failed, in seconds since the epoch."""
         self.problem: str | None = None
-        """What came of the last try that failed, until one does not."""
+        """The result of the last failed attempt, until one succeeds."""
         self._name, self._endpoint, self._webhook = name, endpoint, webhook
         self._publisher, self._dead_letters = publisher, dead_letters
         self._told, self._now, self._sleep, self._chance = told, now, sleep, chance
 
     async def attempt(self, job: Job) -> float | None:
-        """Try once, as soon as the breaker lets it; the seconds until the next try, None when it is settled.
+        """Try once, as soon as the breaker allows it. Return the seconds until the next attempt, or None if it is settled.
 
-        Settled is what was delivered, or buried. Raises EndpointGone.
+        A job is settled when it was delivered or dead-lettered. Raises EndpointGone.
         """
         while job.refused is None and (pause := self.breaker.ask(self._now())) > 0:
             left = self._deadline(job) - self._now()
@@ -196,7 +197,7 @@ class Courier:
         self.problem = str(answer)
         if self.failing_since is None:
             self.failing_since = now
-        if answer.status == 429:  # it is there, and busy
+        if answer.status == 429:  # the endpoint is up, but busy
             self.breaker.succeed()
         else:
             self.breaker.fail(now)
@@ -210,8 +211,8 @@ class Courier:
         return min(max(backoff(job.attempts, self._endpoint, self._chance), asked or 0.0), left)
 
     def _deadline(self, job: Job) -> float:
-        # What is old already when an endpoint begins to fail (it was disabled, or nothing ran) gets a while, too;
-        # where it has been failing all along, its backlog must not take that while again and again.
+        # A command that is already old when the endpoint starts to fail (it was disabled, or nothing ran) also gets
+        # some time. If the endpoint has been failing all along, its backlog must not use that time again for each.
         begun = job.entered if self.failing_since is None else min(job.entered, self.failing_since)
         limit = self._endpoint.give_up_after
         return max(job.written + limit, begun + min(limit, GRACE))
@@ -227,7 +228,7 @@ class Courier:
         letter = to_dead_letter(self._dead_letters, job.batch, job.record, job.refused, endpoint=self._name)
         try:
             await self._publisher.publish([letter])
-        except ResegmentError:  # Kafka is away: the command stays, and so does what was decided of it
+        except ResegmentError:  # Kafka is down: keep the command and the decision about it
             return BURIAL_WAIT
         self._told(job, "buried", answer)
         return None

@@ -1,4 +1,4 @@
-"""Works on jobs, several at once, but those of one account strictly one after the other."""
+"""Work on several jobs at once, but on those of one account strictly in order."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Attempt = Callable[[Job], Awaitable[float | None]]
 
 
 class Lanes:
-    """A lane for each account. A job that waits to be tried again keeps those behind it waiting, and no others.
+    """A queue for each account. A job that waits for a retry holds up the jobs behind it, and no others.
 
-    `attempt` works on a job once and says after how many seconds again, None when it is settled; `settled` hears
-    of that. What `attempt` raises ends the lanes: `failure`.
+    `attempt` works on a job once and returns the seconds until the next attempt, or None if the job is settled;
+    `settled` is then called. An error of `attempt` ends the queue: see `failure`.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Lanes:
         self._workers = [asyncio.create_task(self._work()) for _ in range(concurrency)]
 
     def put(self, job: Job) -> None:
-        """Take a job; it comes after those of its account that are here already."""
+        """Add a job, behind the jobs of its account that are already here."""
         lane = self._lanes.get(job.command.account)
         if lane is None:
             self._lanes[job.command.account] = deque([job])
@@ -46,11 +46,11 @@ class Lanes:
 
     @property
     def size(self) -> int:
-        """Jobs that are not settled."""
+        """Return how many jobs are not settled."""
         return sum(map(len, self._lanes.values()))
 
     async def close(self, patience: float) -> None:
-        """Begin nothing more, let what is being sent come to its end for `patience` seconds, break off the rest."""
+        """Start nothing more, let running attempts finish for `patience` seconds, and cancel the rest."""
         self._closing = True
         sending = [task for task, job in self._in_hand.items() if job.sending]
         for task in (*self._waiting, *self._workers):

@@ -1,4 +1,4 @@
-"""One partition of a topic in the hands of its owner: fence, position, clock and the accounts in memory."""
+"""One partition of a topic, as its worker owns it: fence, position, clock and the accounts in memory."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from resegment.state.partition_store import (
 )
 
 DUE_SLICE = 250
-"""How many due accounts one commit decides at the most, so that live events wait for no more than that."""
+"""The most due accounts that one commit decides, so that live events don't wait long."""
 
 
 class OutOfStep(PartitionLost):
-    """What was read does not follow what was committed: the partition has to be taken anew."""
+    """What was read does not follow what was committed: the partition must be claimed again."""
 
 
 class StoredAccount(Protocol):
-    """What is kept of an account. `deadline` (ms) is the next instant at which something is to be decided, or NEVER."""
+    """The stored state of an account. `deadline` (ms) is the next instant that needs a decision, or NEVER."""
 
     name: str
     deadline: int
 
     @property
     def kept_deadline(self) -> int | None:
-        """The deadline as it stands in the store."""
+        """Return the deadline in the store."""
         ...
 
 
@@ -46,20 +46,20 @@ A = TypeVar("A", bound=StoredAccount)
 
 
 class AccountCodec(Protocol[A]):
-    """Makes accounts of what is kept, and back."""
+    """Converts stored bytes to accounts, and back."""
 
     def load(self, name: str, value: bytes | None) -> A:
-        """The account of that state, a new one without. Raises msgspec.DecodeError."""
+        """Return the account of that state, or a new one without state. Raises msgspec.DecodeError."""
         ...
 
     def encode(self, account: A) -> bytes:
-        """The bytes to keep; from now on `kept_deadline` is the account's deadline."""
+        """Return the bytes to store; `kept_deadline` becomes the account's deadline."""
         ...
 
 
 @dataclass(slots=True)
 class Notices:
-    """What befell the partition that nobody may overlook; the worker logs and counts them."""
+    """What happened to the partition and must not be overlooked; the worker logs and counts it."""
 
     new_logs: int = 0
     gaps: int = 0
@@ -92,12 +92,12 @@ class OwnedPartition(Generic[A]):
     # Taking and losing
 
     async def take(self, log: str, *, known: bool = False) -> int:
-        """Take the fence and the position; the offset to read from is returned.
+        """Take the fence and the position, and return the offset to read from.
 
-        That is one before the position, so that the record there can be held against what was committed.
-        `log` names this incarnation of the topic: where it is another than the one committed, the topic is
+        That is one before the position, so that the record there can be compared with what was committed.
+        `log` names this incarnation of the topic. If it differs from the committed one, the topic is
         new and is read from its beginning, with the clock kept. `known`: the partition has committed before.
-        Raises StateMissing where what it committed is gone, StoreUnavailable.
+        Raises StateMissing if the state that it committed is gone, or StoreUnavailable.
         """
         async with self.lock:
             self.forget()
@@ -132,7 +132,7 @@ class OwnedPartition(Generic[A]):
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
-        """Within, accounts change in memory: after an error they are worth nothing, and all is dropped."""
+        """Change accounts in memory inside this context: after an error, everything in memory is dropped."""
         try:
             yield
         except BaseException:
@@ -140,7 +140,7 @@ class OwnedPartition(Generic[A]):
             raise
 
     def forget(self) -> None:
-        """Drop all that is in memory: the store has the truth."""
+        """Drop everything in memory: the store has the truth."""
         self.fence = None
         self.due = ()
         self._accounts.clear()
@@ -150,14 +150,14 @@ class OwnedPartition(Generic[A]):
     # Reading
 
     def expect_held(self) -> None:
-        """Raises OutOfStep where the partition is not held."""
+        """Raise OutOfStep if the partition is not held."""
         if self.fence is None:
             raise OutOfStep(f"partition {self.number} is not held")
 
     def unseen(self, batch: Batch) -> Sequence[Record]:
-        """The batch's records that are not committed yet.
+        """Return the batch's records that are not committed yet.
 
-        Raises OutOfStep where the partition is not held, or the batch does not follow what is committed.
+        Raises OutOfStep if the partition is not held, or if the batch does not follow what is committed.
         """
         self.expect_held()
         records, expected = batch.records, self.position.offset
@@ -171,9 +171,9 @@ class OwnedPartition(Generic[A]):
         return records
 
     def _after_committed(self, records: Sequence[Record], expected: int) -> Sequence[Record]:
-        """What follows the record before the position, which must be the one that was committed.
+        """Return what follows the record before the position, which must be the one that was committed.
 
-        Where it is another, or not among them, the client has started over by itself: the log is not the one it was.
+        If it is another record, or not among these, the client has started over by itself: the log is a new one.
         """
         committed = (expected - 1, self.position.timestamp, self.position.digest)
         for number, record in enumerate(records):
@@ -185,9 +185,9 @@ class OwnedPartition(Generic[A]):
         raise OutOfStep(f"partition {self.number}: the topic is a new one")
 
     async def accounts(self, names: Iterable[str]) -> dict[str, A]:
-        """The accounts by name, from memory or from the store."""
+        """Return the accounts by name, from memory or from the store."""
         cache = self._accounts
-        crowded = 2 * len(cache) > self._cached  # which were used last is of interest only then
+        crowded = 2 * len(cache) > self._cached  # the order of use matters only then
         found: dict[str, A] = {}
         missing: list[str] = []
         for name in names:
@@ -203,7 +203,7 @@ class OwnedPartition(Generic[A]):
         return found
 
     def account(self, name: str, value: bytes) -> A:
-        """The account in memory, or the one of that state."""
+        """Return the account in memory, or else the one of that state."""
         return self._accounts.get(name) or self._admit(name, value)
 
     def _admit(self, name: str, value: bytes | None) -> A:
@@ -212,7 +212,7 @@ class OwnedPartition(Generic[A]):
         return account
 
     def suspend(self, name: str, value: bytes, error: Exception) -> A:
-        """The account as it was, without its deadline, at which it could not be decided: its next fact mends that."""
+        """Return the account as it was, without the deadline that could not be decided. Its next fact sets a new one."""
         self.drop(name)
         account = self._admit(name, value)
         account.deadline = NEVER
@@ -228,7 +228,7 @@ class OwnedPartition(Generic[A]):
         return value
 
     def drop(self, name: str) -> None:
-        """Forget one account that may be half changed."""
+        """Drop one account that may be half changed."""
         self._accounts.pop(name, None)
 
     # Writing
@@ -242,9 +242,9 @@ class OwnedPartition(Generic[A]):
         sizes: Sequence[tuple[str, int]] = (),
         decided: int = 0,
     ) -> None:
-        """Write what one batch or slice came to, and hand its messages to the relay.
+        """Write what one batch or slice led to, and hand its messages to the relay.
 
-        `sizes` is how the numbers of accounts move, `decided` how many decisions that were.
+        `sizes` says by how much the numbers of accounts change, and `decided` counts the decisions.
         """
         if self.fence is None:
             raise OutOfStep(f"partition {self.number} is not held")
@@ -280,22 +280,22 @@ class OwnedPartition(Generic[A]):
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is left to decide at this clock, nor to publish."""
+        """Return whether nothing is left to decide at this clock, or to publish."""
         return not self.due and not self.outbox.entries
 
 
 def digest_of(record: Record) -> str:
-    """A short hash of a record's value."""
+    """Return a short hash of a record's value."""
     return hashlib.blake2b(record.value or b"", digest_size=8).hexdigest()
 
 
 def position_after(position: Position, record: Record, clock: int) -> Position:
-    """The position once everything up to the record is committed."""
+    """Return the position after everything up to the record is committed."""
     return replace(
         position, offset=record.offset + 1, timestamp=record.timestamp, digest=digest_of(record), clock=clock
     )
 
 
 def earliest(partitions: Iterable[OwnedPartition[A]]) -> int:
-    """The next deadline of them all, ms, or NEVER."""
+    """Return the next deadline of all partitions, in ms, or NEVER."""
     return min((one.next_deadline for one in partitions if one.next_deadline is not None), default=NEVER)

@@ -1,4 +1,4 @@
-"""Turns segment changes into the commands that move an account to another workflow."""
+"""Turn segment changes into the commands that move an account to another workflow."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from resegment.state.partition_store import Position
 Owned = OwnedPartition[RoutedAccount]
 
 Begin = Callable[[RoutedAccount, int], Steps]
-"""Begins the steps of one event for its account, at an instant (ms)."""
+"""Starts the steps of one event for its account, at an instant (ms)."""
 
 
 class RoutingTask(NamedTuple):
-    """One event for its account, and when it comes (ms); its record, where it came with one."""
+    """One event for its account, and when it applies (ms), with its record if it has one."""
 
     account: str
     at: int
@@ -38,7 +38,7 @@ class RoutingTask(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """What became of a batch, for metrics; `decisions` counts accounts by what was decided."""
+    """The result of a batch, for metrics; `decisions` counts accounts by decision."""
 
     events: int = 0
     actions: Sequence[str] = ()
@@ -48,7 +48,7 @@ class Routed:
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """What the router works with. `now` is the wall clock, ms; None: time passes with the changes alone."""
+    """What the router works with. `now` is the wall clock in ms; None: time advances only with the changes."""
 
     machine: EnrollmentMachine
     owners: OwnerStore
@@ -58,15 +58,15 @@ class Router:
     now: Callable[[], int] | None
 
     def clock(self, owned: Owned) -> int:
-        """The partition's time, ms: it never goes back."""
+        """Return the partition's time in ms; it never moves back."""
         return max(owned.position.clock, 0 if self.now is None else self.now())
 
 
 async def route(batch: Batch, owned: Owned, router: Router) -> Routed:
-    """Commit what a batch of segment changes comes to: accounts, commands and position, all or nothing.
+    """Commit what a batch of segment changes leads to, all or nothing: accounts, commands and position.
 
-    Raises `Fenced`, `RolledBack` or `OutOfStep` where the partition has to be taken anew, and
-    `StoreUnavailable` or `PublishFailed` where the batch has to be tried again.
+    Raises `Fenced`, `RolledBack` or `OutOfStep` if the partition must be claimed again, and
+    `StoreUnavailable` or `PublishFailed` if the batch must be retried.
     """
     async with owned.lock:
         records = owned.unseen(batch)
@@ -80,7 +80,7 @@ async def route(batch: Batch, owned: Owned, router: Router) -> Routed:
 
 
 async def handle_events(batch: Batch, owned: Owned, router: Router) -> Routed:
-    """Commit what a batch of `routing-events` comes to. Raises as `route` does."""
+    """Commit what a batch of `routing-events` leads to. Raises as `route` does."""
     async with owned.lock:
         owned.expect_held()
         records = [record for record in batch.records if record.offset >= owned.position.side]
@@ -95,14 +95,14 @@ async def handle_events(batch: Batch, owned: Owned, router: Router) -> Routed:
 
 
 async def pass_time(owned: Owned, now: int) -> None:
-    """Let the partition's time be `now` (ms), where something is due by then."""
+    """Set the partition's time to `now` (ms) if something is due by then."""
     async with owned.lock:
         if owned.fence is not None and not owned.due and (owned.next_deadline or now + 1) <= now:
             await owned.commit(replace(owned.position, clock=max(owned.position.clock, now)), ())
 
 
 async def route_due(owned: Owned, router: Router) -> Routed:
-    """Follow what time has brought one slice of the accounts. Raises as `route` does."""
+    """Apply the due deadlines of one slice of the accounts. Raises as `route` does."""
     async with owned.lock:
         if not owned.due or owned.fence is None:
             return Routed()
@@ -119,7 +119,7 @@ async def route_due(owned: Owned, router: Router) -> Routed:
 
 
 class _Reading:
-    """The steps that a batch asks for, in its order, and what of it is no good."""
+    """The steps that a batch asks for, in order, and the records that are rejected."""
 
     def __init__(self, batch: Batch, dead_letters: str) -> None:
         self._batch, self._dead_letters = batch, dead_letters
@@ -128,10 +128,10 @@ class _Reading:
         self.refused: list[RefusedEvent] = []
 
     def change(self, record: Record, machine: EnrollmentMachine, clock: int) -> int:
-        """Read a segment change; return the clock (ms) then: it goes on to when that was decided."""
+        """Read a segment change, and return the clock (ms), which moves to when the change was decided."""
         try:
             change = decode_change(record.value or b"")
-        except ValueError as error:  # msgspec's own errors are such
+        except ValueError as error:  # includes msgspec's errors
             self.refuse(record, RefusedEvent("not-a-change", f"{type(error).__name__}: {error}"))
             return clock
         clock = max(clock, change.decided_at)
@@ -153,7 +153,7 @@ class _Reading:
         )
 
     def refuse(self, record: Record, reason: RefusedEvent) -> None:
-        """Set a record aside."""
+        """Send a record to the dead letters."""
         self.refused.append(reason)
         self.letters.append(to_dead_letter(self._dead_letters, self._batch, record, reason))
 
@@ -176,7 +176,7 @@ async def _follow(owned: Owned, router: Router, reading: _Reading, position: Pos
 
 @dataclass(slots=True)
 class _Walk:
-    """What steps have come to: the accounts as they are now, what was decided before, messages, and who failed."""
+    """The result of the steps: accounts, earlier decisions, messages, and the accounts that failed."""
 
     accounts: dict[str, RoutedAccount]
     before: Counter[RoutingDecision]
@@ -194,7 +194,7 @@ async def _commit(
         for name in sorted(before.keys() | after.keys())
         if name != "none" and after[name] != before[name]
     ]
-    # whoever is only asked about leaves no trace; the gates may come before the first change
+    # an account that was only asked about is not stored; its gates may arrive before its first change
     known = [
         one
         for one in walk.accounts.values()
@@ -205,7 +205,7 @@ async def _commit(
 
 
 async def _walk(accounts: dict[str, RoutedAccount], steps: Iterable[RoutingTask], router: Router) -> _Walk:
-    """Take the steps: of one account one after the other, of all together asking for owners at once."""
+    """Run the steps: those of one account in order, and all accounts together when they ask for owners."""
     walk = _Walk(accounts, Counter())
     decided = {name: one.state.decision for name, one in accounts.items()}
     waiting: dict[str, list[RoutingTask]] = {}
@@ -252,7 +252,7 @@ def _step(
     answers: dict[str, OwnerReply],
     commands: list[WorkflowCommand],
 ) -> OwnerRequest | None:
-    """Go on with an account until it asks for something, or until nothing is left to do."""
+    """Run an account's steps until it asks for an owner, or until nothing is left to do."""
     while name in running or waiting:
         if name not in running:
             step = waiting.pop(0)

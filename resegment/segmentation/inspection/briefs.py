@@ -1,4 +1,4 @@
-"""What somebody who is about to talk to an account has to know: why now, what to say to whom, and what comes next."""
+"""What a rep needs before talking to an account: why now, what to say to each contact, and what happens next."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Contact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whom to talk to, what each cares about, and what is said to them alone."""
+    """The contacts, what each cares about, and the message for that contact."""
 
     name: str | None = None
     titles: tuple[str, ...] = ()

@@ -20,26 +20,7 @@ PAGES = sorted(
         *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     ]
 )
-READ_FOLDERS = (
-    "docs",
-    "schemas",
-    "benchmarks",
-    "streams",
-    "resegment/cli",
-    "resegment/console",
-    "resegment/documents",
-    "resegment/embedded",
-    "resegment/http",
-    "resegment/identity",
-    "resegment/routing",
-    "resegment/segmentation/analysis",
-    "resegment/segmentation/language",
-    "resegment/segmentation/plays",
-    "resegment/sinks",
-    "resegment/sources",
-    "resegment/state",
-)
-"""Folders whose docstrings and messages are reworded."""
+FOLDERS = ("agents", "benchmarks", "docs", "resegment", "schemas", "streams")
 
 COMMANDS: dict[str, Any] = typer.main.get_command(build()).commands  # type: ignore[attr-defined]
 
@@ -144,7 +125,7 @@ def test_the_help_of_a_command_has_no_banned_word(name: str) -> None:
     refuse_banned_words(texts)
 
 
-@pytest.mark.parametrize("folder", READ_FOLDERS)
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_the_docstrings_and_messages_of_a_folder_have_no_banned_word(folder: str) -> None:
     modules = sorted((ROOT / folder).rglob("*.py"))
     assert modules
