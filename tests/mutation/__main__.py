@@ -60,7 +60,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], help="all, if none is given")
     parser.add_argument("--share", type=float, default=1.0, help="run a random share of the mutants")
-    parser.add_argument("--budget", type=float, default=8.0, help="seconds of tests for each mutant")
+    parser.add_argument(
+        "--budget", type=float, default=3.0, help="seconds of tests for each mutant; survivors get more"
+    )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--only", default="", help="only files whose path contains this")
     options = parser.parse_args()

@@ -27,6 +27,9 @@ from tests.mutation.mutants import Mutant
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
+CONFIRMATION: Final = 8
+"""A mutant that survives gets this many times the budget, to be sure."""
+
 Outcome = Literal["killed", "survived", "not covered"]
 
 
@@ -70,30 +73,43 @@ class Session:
         if profile is None:
             return True
         self._say(f"{len(session.items)} tests profiled in {time.monotonic() - began:.0f} s")
-        running: dict[int, Mutant] = {}
-        for done, mutant in enumerate(self._mutants):
-            chosen = self._choose(session, profile, mutant)
-            if not chosen:
-                self.results.append(Result(mutant, "not covered"))
-                continue
-            while len(running) >= self._processes:
-                self._reap(running)
-            child = os.fork()
-            if child == 0:
-                self._be_mutant(mutant, chosen)
-            running[child] = mutant
-            if done % 50 == 49:
-                self._say(f"{done + 1} of {len(self._mutants)} mutants, {time.monotonic() - began:.0f} s")
-        while running:
-            self._reap(running)
+        first = self._pass(session, profile, self._mutants, 0, self._budget)
+        again = [one.mutant for one in first if one.outcome == "survived"]
+        self._say(f"{len(again)} of {len(first)} mutants left after {time.monotonic() - began:.0f} s")
+        second = self._pass(session, profile, again, self._budget, CONFIRMATION * self._budget)
+        self.results = [one for one in first if one.outcome != "survived"] + second
         return True
 
-    def _reap(self, running: dict[int, Mutant]) -> None:
-        child, status = os.wait()
-        survived = os.waitstatus_to_exitcode(status) == 0
-        self.results.append(Result(running.pop(child), "survived" if survived else "killed"))
+    def _pass(
+        self,
+        session: pytest.Session,
+        profile: _Profile,
+        mutants: Sequence[Mutant],
+        skip: float,
+        budget: float,
+    ) -> list[Result]:
+        """Run each mutant against the tests that fit into `budget`, but not those that fit into `skip`."""
+        results: list[Result] = []
+        running: dict[int, Mutant] = {}
+        for mutant in mutants:
+            known = len(self._choose(session, profile, mutant, skip)) if skip else 0
+            chosen = self._choose(session, profile, mutant, budget)
+            if not chosen[known:]:
+                results.append(Result(mutant, "survived" if known else "not covered"))
+                continue
+            while len(running) >= self._processes:
+                results.append(_reap(running))
+            child = os.fork()
+            if child == 0:
+                self._be_mutant(mutant, chosen[known:])
+            running[child] = mutant
+        while running:
+            results.append(_reap(running))
+        return results
 
-    def _choose(self, session: pytest.Session, profile: _Profile, mutant: Mutant) -> list[pytest.Item]:
+    def _choose(
+        self, session: pytest.Session, profile: _Profile, mutant: Mutant, budget: float
+    ) -> list[pytest.Item]:
         start, end = mutant.function
         if end == 0:
             numbers = [n for n in profile.seconds if "redis" in session.items[n].nodeid]
@@ -108,7 +124,7 @@ class Session:
         total = 0.0
         for number in numbers:
             total += profile.seconds[number]
-            if chosen and total > self._budget:
+            if chosen and total > budget:
                 break
             chosen.append(session.items[number])
         return chosen
@@ -176,6 +192,11 @@ class Session:
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=then)
         if self._failure and then is not None:
             item.session._setupstate.teardown_exact(None)
+
+
+def _reap(running: dict[int, Mutant]) -> Result:
+    child, status = os.wait()
+    return Result(running.pop(child), "survived" if os.waitstatus_to_exitcode(status) == 0 else "killed")
 
 
 def _be_quiet() -> None:
