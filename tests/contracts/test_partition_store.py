@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -198,6 +199,15 @@ async def test_nothing_is_due_before_the_clock_of_the_commit(store: PartitionSto
     assert [name for name, _ in later.due] == ["a"]
 
 
+@pytest.mark.parametrize("limit", [0, 1])
+async def test_no_more_accounts_are_due_than_asked_for(store: PartitionStore, limit: int) -> None:
+    fence = (await store.claim()).fence
+    commit = Commit(fence, Position(clock=100, commit=1), [("a", b"1")], [("a", 100)], due_limit=limit)
+    written = await store.commit(commit)
+    assert list(written.due) == [("a", b"1")][:limit]
+    assert written.next_deadline == 100
+
+
 async def test_the_outbox_gives_entries_in_the_order_of_the_commits_until_acknowledged(
     store: PartitionStore,
 ) -> None:
@@ -271,6 +281,29 @@ async def test_a_claim_names_the_part_of_a_partition_that_is_gone(
     assert (await open_store(0).claim()).missing == []
     await server.lose(0, part)
     assert (await open_store(0).claim()).missing == [part]
+
+
+async def test_nothing_is_gone_from_a_fresh_partition(store: PartitionStore) -> None:
+    assert (await store.claim()).missing == []
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"states": [("acme.com", b"1")]},
+        {"deadlines": [("acme.com", 1)]},
+        {"sizes": [("hot", 1)]},
+        {"outbox": b"1"},
+    ],
+    ids=["accounts", "deadlines", "sizes", "outbox"],
+)
+async def test_any_part_shows_that_what_was_committed_is_gone(
+    store: PartitionStore, open_store: Open, server: Server, left: dict[str, Any]
+) -> None:
+    fence = (await store.claim()).fence
+    await store.commit(replace(Commit(fence, Position(commit=1)), **left))
+    await server.lose(0, "meta")
+    assert (await open_store(0).claim()).missing == ["meta"]
 
 
 @pytest.mark.parametrize("part", PARTS)

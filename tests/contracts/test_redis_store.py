@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -30,6 +32,13 @@ async def test_fences_grow_one_by_one_where_the_clock_stands_before_the_last(red
         assert [(await store.claim()).fence for _ in range(2)] == [ahead + 1, ahead + 2]
         await store.commit(Commit(ahead + 2, Position(commit=1)))
         await store.check(ahead + 2, 1)
+
+
+async def test_a_first_fence_is_what_the_servers_clock_says(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        seconds, _ = await client.time()
+        fence = (await PartitionStore(client, uuid.uuid4().hex, 0).claim()).fence
+        assert seconds <= fence // 1_000_000 <= seconds + 60
 
 
 async def test_a_server_that_lost_all_lets_no_owner_go_on(redis_url: str) -> None:

@@ -27,12 +27,26 @@ class Target:
     tests: tuple[str, ...]
 
 
-_SEGMENTATION: Final = ("tests/unit/segmentation", "tests/unit/agents/test_segmenter.py", "tests/unit/docs")
+_SEGMENTATION: Final = (
+    *(
+        f"tests/unit/segmentation/test_{name}.py"
+        for name in (
+            "fold",
+            "many_facts",
+            "evidence",
+            "explain",
+            "briefs",
+            "language_docs",
+            "language_differential",
+        )
+    ),
+    "tests/unit/agents/test_segmenter.py",
+)
 _ROUTING: Final = (
     "tests/unit/routing",
     "tests/unit/agents/test_router.py",
-    "tests/unit/streams",
-    "tests/unit/docs",
+    "tests/unit/streams/test_restore_routing.py",
+    "tests/unit/docs/test_routing_docs.py",
 )
 
 TARGETS: Final = {
