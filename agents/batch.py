@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from resegment.errors import TransientError
+from resegment.errors import RefusedEvent, TransientError
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -80,3 +80,29 @@ class RecordedMessage(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+
+
+class UnreadableRecord(NamedTuple):
+    """What stands for a record, or for a whole batch of them, that could not be unpacked: the bytes, and why."""
+
+    offset: int
+    timestamp: int
+    """-1 where it is not known."""
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    reason: str
+    """The slug of its dead letter."""
+    problem: str
+    timestamp_type: int = 0
+
+
+def is_readable(record: object) -> bool:
+    """Return whether the record could be unpacked."""
+    return not isinstance(record, UnreadableRecord)
+
+
+def require_readable(record: Record) -> None:
+    """Raise RefusedEvent for a record that could not be unpacked."""
+    if isinstance(record, UnreadableRecord):
+        raise RefusedEvent(record.reason, record.problem)

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Self
 
 import orjson
 
-from resegment.agents.batch import Batch, Publisher, Record
+from resegment.agents.batch import Batch, Publisher, Record, require_readable
 from resegment.agents.circuit_breaker import Breaker
 from resegment.agents.dead_letters import ONLY, to_dead_letter
 from resegment.errors import RefusedEvent, ResegmentError
@@ -78,6 +78,7 @@ Told = Callable[[Job, Outcome, Answer | None], None]
 
 def read_command(record: Record) -> Command:
     """Return the command of a record. Raises RefusedEvent if it is not a command."""
+    require_readable(record)
     try:
         event: Any = orjson.loads(record.value or b"")
         data = event["data"]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from resegment.agents.batch import Batch, Message, Publisher, Record
+from resegment.agents.batch import Batch, Message, Publisher, Record, require_readable
 from resegment.agents.dead_letters import to_dead_letter
-from resegment.agents.segmenter import TICK
+from resegment.agents.segmenter import TICK, is_tick
 from resegment.errors import RefusedEvent
 from resegment.identity.resolution import resolve_event
 from resegment.schemas.decoding import decode_record
@@ -56,12 +56,13 @@ async def ingest(
     accepted = 0
     for record in batch.records:
         replayed = clock == "facts"
-        if replayed and record.value is None and any(name == TICK for name, _ in record.headers):
+        if replayed and record.value is None and is_tick(record):
             messages.append(
                 Message(signals, None, None, [(TICK, b"")], batch.partition, tick_instant(record))
             )
             continue
         try:
+            require_readable(record)
             received = None if replayed else _receipt(record, now)
             event = decode_record(record.value, record.headers)
             fact = resolve_event(event, received=received, aliases=aliases)

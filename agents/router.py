@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from resegment.agents.batch import Batch, Message, Publisher, Record
+from resegment.agents.batch import Batch, Message, Publisher, Record, require_readable
 from resegment.agents.dead_letters import to_dead_letter
 from resegment.agents.partition import OwnedPartition, position_after
 from resegment.errors import RefusedEvent
@@ -130,7 +130,11 @@ class _Reading:
     def change(self, record: Record, machine: EnrollmentMachine, clock: int) -> int:
         """Read a segment change, and return the clock (ms), which moves to when the change was decided."""
         try:
+            require_readable(record)
             change = decode_change(record.value or b"")
+        except RefusedEvent as refused:
+            self.refuse(record, refused)
+            return clock
         except ValueError as error:  # includes msgspec's errors
             self.refuse(record, RefusedEvent("not-a-change", f"{type(error).__name__}: {error}"))
             return clock
@@ -144,7 +148,11 @@ class _Reading:
 
     def told(self, record: Record, machine: EnrollmentMachine, clock: int) -> None:
         try:
+            require_readable(record)
             event = decode_routing_event(record.value or b"")
+        except RefusedEvent as refused:
+            self.refuse(record, refused)
+            return
         except msgspec.DecodeError as error:
             self.refuse(record, RefusedEvent("not-a-routing-event", str(error)))
             return

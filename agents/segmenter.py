@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from resegment.agents.batch import Batch, Message, Publisher, Record
+from resegment.agents.batch import Batch, Message, Publisher, Record, is_readable, require_readable
 from resegment.agents.dead_letters import to_dead_letter
 from resegment.agents.isolation import find_failing
 from resegment.agents.partition import OwnedPartition, position_after
@@ -198,18 +198,27 @@ async def _commit(
     return changes
 
 
+def is_tick(record: Record) -> bool:
+    """Return whether a record without a value is a tick."""
+    return is_readable(record) and any(name == TICK for name, _ in record.headers)
+
+
 def _read(batch: Batch, records: Sequence[Record], clock: int, dead_letters: str) -> _Reading:
     reading = _Reading(clock)
     known = reading.known
     for record in records:
         clock = max(clock, record.timestamp)
-        if record.value is None and any(name == TICK for name, _ in record.headers):
+        if record.value is None and is_tick(record):
             reading.ticks += 1
             continue
         try:
+            require_readable(record)
             fact = decode_fact(record.value or b"")
         except msgspec.DecodeError as error:
             reading.refuse(batch, record, RefusedEvent("not-a-signal", str(error)), dead_letters)
+            continue
+        except RefusedEvent as refused:
+            reading.refuse(batch, record, refused, dead_letters)
             continue
         reading.facts += 1
         if fact.kind == "outcome":

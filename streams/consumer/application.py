@@ -100,10 +100,11 @@ def create_app(
     Times are in seconds. Call it inside the running loop, `bind` the agents, then enter `running`.
     The embedded broker answers the first join after half the session timeout: give it 6 s, and a heartbeat of 2 s.
     """
+    config = config or ConsumerConfig()
     hosts = bootstrap.split(",") if isinstance(bootstrap, str) else bootstrap
     return Application(
         group,
-        consumer_config=config or ConsumerConfig(),
+        consumer_config=config,
         broker=";".join(f"aiokafka-batched://{host.strip()}" for host in hosts),
         broker_client_id=client_id,
         broker_credentials=credentials,
@@ -116,6 +117,7 @@ def create_app(
         # a worker that waits for Redis fetches nothing, and must not be removed from the group for it
         broker_max_poll_interval=1_000_000.0,
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=int(config.metadata_age * 1000),
         stream_wait_empty=True,
         # the offset trackers hold back; faust's own back-pressure must not
         stream_buffer_maxsize=1_000_000,

@@ -5,21 +5,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Coroutine, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CommitFailedError, ConsumerStoppedError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from resegment.streams.consumer.config import config_of
+from resegment.streams.kafka.unpacking import FetchResult
 
 _T = TypeVar("_T")
 
 LEFT_WITHIN = 1.5
 """Seconds that leaving the group may take; without it, the client waits for a broker that is away."""
+TAKEN_BYTES: Final = 32 * 1024 * 1024
+"""Bytes of records that are taken at a time, over all partitions."""
+
+
+class Fetched(NamedTuple):
+    """What a fetch of one partition gave. There may be no records where only markers of transactions were."""
+
+    records: list[ConsumerRecord]
+    begin: int
+    """The offset from which the broker was asked: later than expected where records are gone."""
+    position: int
+    """The next offset to read."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -34,7 +47,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         # faust fixes it at 1,500 ms, and a partition that has room again would wait that long
-        consumer._fetch_max_wait_ms = int(config_of(self.app).fetch_wait * 1000)
+        config = config_of(self.app)
+        consumer._fetch_max_wait_ms = int(config.fetch_wait * 1000)
+        consumer._isolation_level = "read_committed" if config.read_committed else "read_uncommitted"
         return consumer
 
     async def on_thread_stop(self) -> None:
@@ -70,7 +85,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def fetch(self, wanted: Collection[TP], limit: int) -> Mapping[TP, list[ConsumerRecord]]:
+    async def fetch(self, wanted: Collection[TP], limit: int) -> Mapping[TP, Fetched]:
         """Take up to `limit` records of each wanted partition; wait until one has some, or for `wake`.
 
         Raises the client's error. Records taken with it are not acknowledged, so they are read again later.
@@ -121,7 +136,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         ends = await consumer.end_offsets(asked) if asked else {}
         assigned = consumer.assignment()
         # Tansu returns the base of the last batch as the end; its fetch responses are right
-        return {TP(*tp): max(end, consumer.highwater(tp) or 0) for tp, end in ends.items() if tp in assigned}
+        # records of a transaction that is open are not to be read yet
+        committed = consumer._fetcher._isolation_level == READ_COMMITTED
+        read = consumer.last_stable_offset if committed else consumer.highwater
+        return {TP(*tp): max(end, read(tp) or 0) for tp, end in ends.items() if tp in assigned}
 
     async def check(self) -> None:
         """Raise the error that ended the membership in the group, such as a missing permission: faust never asks."""
@@ -142,9 +160,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return True
 
 
-def _take(fetcher: Any, wanted: Collection[TP], limit: int) -> dict[TP, list[ConsumerRecord]]:
+def _take(fetcher: Any, wanted: Collection[TP], limit: int) -> dict[TP, Fetched]:
     buffered = fetcher._records
-    taken: dict[TP, list[ConsumerRecord]] = {}
+    taken: dict[TP, Fetched] = {}
+    left = TAKEN_BYTES
     budget = 4 * limit  # a single event of another topic must not wait while a whole backlog is decoded
     for tp in list(buffered):
         if tp not in wanted:
@@ -152,15 +171,18 @@ def _take(fetcher: Any, wanted: Collection[TP], limit: int) -> dict[TP, list[Con
         result = buffered[tp]
         if not isinstance(result, FetchResult):
             result.check_raise()
+        begin = result.next_offset
         records = result.getall(limit)
         if result.has_more():
             buffered.move_to_end(tp)  # the others come first next time
         else:
             del buffered[tp]
             fetcher._notify(fetcher._wait_consume_future)
-        if records:
-            taken[TP(*tp)] = records
+        position = result.position
+        if position is not None:
+            taken[TP(*tp)] = Fetched(records, position if begin is None else begin, position)
             budget -= len(records)
-            if budget <= 0:
+            left -= sum(len(record.value or b"") for record in records)
+            if budget <= 0 or left <= 0:
                 break
     return taken

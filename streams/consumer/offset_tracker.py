@@ -48,9 +48,17 @@ class OffsetTracker:
         self._pending.append(end)
         self.position = end
 
+    def skip_to(self, offset: int) -> None:
+        """Note that there is nothing to hand out before `offset`: markers of transactions take offsets, too."""
+        self.position = offset
+        if not self._pending:
+            self.done = offset
+
     def complete(self, end: int) -> None:
         """Note that what was handed out up to `end` is done; `done` moves when nothing before it is open."""
         self._completed.add(end)
         while self._pending and self._pending[0] in self._completed:
             self.done = self._pending.popleft()
             self._completed.remove(self.done)
+        if not self._pending:
+            self.done = self.position

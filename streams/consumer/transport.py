@@ -22,7 +22,7 @@ from mode import Service
 from resegment.agents.batch import Batch
 from resegment.streams.consumer.chunk import Chunk
 from resegment.streams.consumer.config import Hooks, PartitionProgress, config_of
-from resegment.streams.consumer.consumer_thread import ConsumerThread
+from resegment.streams.consumer.consumer_thread import ConsumerThread, Fetched
 from resegment.streams.consumer.offset_tracker import OffsetTracker
 
 
@@ -116,9 +116,18 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 continue
             async with self._fetching:
                 taken = await self._thread.run(self._thread.fetch(wanted.keys(), self.config.chunk_size))
-            for tp, records in taken.items():
-                if self._trackers.get(tp) is wanted[tp]:
-                    await self._hand_over(tp, wanted[tp], records)
+            for tp, fetched in taken.items():
+                tracker = wanted[tp]
+                if self._trackers.get(tp) is tracker:
+                    self._notice_gap(tp, tracker, fetched)
+                    if fetched.records:
+                        await self._hand_over(tp, tracker, fetched.records)
+                    tracker.skip_to(fetched.position)
+
+    def _notice_gap(self, tp: TP, tracker: OffsetTracker, fetched: Fetched) -> None:
+        """Report records that retention deleted while the worker ran: the client then reads on at the earliest."""
+        if tracker.position is not None and fetched.begin > tracker.position:
+            self._report_lost(tp, fetched.begin - tracker.position)
 
     async def _hand_over(self, tp: TP, tracker: OffsetTracker, records: list[ConsumerRecord]) -> None:
         chunk = Chunk(Batch(tp.topic, tp.partition, records), tracker)
@@ -217,12 +226,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             return hooked
         starts, lost = await self._thread.run(self._thread.starts(rest))
         for tp, count in lost.items():
-            self.log.error(
-                "Retention deleted %d records of %s/%d before they were read", count, tp.topic, tp.partition
-            )
-            if self.config.lost is not None:
-                self.config.lost(tp.topic, tp.partition, count)
+            self._report_lost(tp, count)
         return hooked | starts
+
+    def _report_lost(self, tp: TP, count: int) -> None:
+        self.log.error(
+            "Retention deleted %d records of %s/%d before they were read", count, tp.topic, tp.partition
+        )
+        if self.config.lost is not None:
+            self.config.lost(tp.topic, tp.partition, count)
 
     def _hooks(self, tp: TP) -> Hooks:
         return self.config.hooks.get(tp.topic, Hooks())

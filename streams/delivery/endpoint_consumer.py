@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 State = Literal["delivering", "probing", "left alone", "disabled", "starting"]
 
 POLL_MS: Final = 200
+METADATA_AGE_MS: Final = 5_000
+"""How long a new partition may go unnoticed."""
 MOST_HELD: Final = 1_000
 """Records of one partition that may be read and not settled; more is left in Kafka."""
 COMMIT_EVERY: Final = 0.25
@@ -172,7 +174,7 @@ class Outlet:
                 self._throttle(consumer)
                 if time.monotonic() - committed >= COMMIT_EVERY:
                     await self._commit()
-                    self._measure(consumer)
+                    await self._measure(consumer)
                     committed = time.monotonic()
 
     async def _place(self) -> bool:
@@ -193,6 +195,8 @@ class Outlet:
             group_id=source.group,
             client_id=source.group,
             enable_auto_commit=False,
+            isolation_level="read_committed",
+            metadata_max_age_ms=METADATA_AGE_MS,
             auto_offset_reset="earliest",  # what is gone is gone, what is left is still to be delivered
             session_timeout_ms=int(source.pace.session_timeout * 1000),
             heartbeat_interval_ms=int(source.pace.heartbeat_interval * 1000),
@@ -275,11 +279,14 @@ class Outlet:
 
     # How it is
 
-    def _measure(self, consumer: AIOKafkaConsumer) -> None:
-        ends = {tp: consumer.highwater(tp) for tp in self._trackers if tp in consumer.assignment()}
-        self.lag = sum(
-            max(0, end - (self._trackers[tp].done or 0)) for tp, end in ends.items() if end is not None
-        )
+    async def _measure(self, consumer: AIOKafkaConsumer) -> None:
+        lag = 0
+        for tp, tracker in list(self._trackers.items()):
+            end = consumer.last_stable_offset(tp) if tp in consumer.assignment() else None
+            if end is not None:
+                tracker.skip_to(await consumer.position(tp))
+                lag += max(0, end - (tracker.done or 0))
+        self.lag = lag
         self._metrics.webhook_lag.labels(self.name).set(self.lag)
 
     def _told(self, job: Job, outcome: Outcome, answer: Answer | None) -> None:

@@ -114,10 +114,10 @@ class TopicReader:
         for tp in self._tps:
             self._consumer.seek(tp, max(self._begins[tp], told[tp] - 1))
         since = time.monotonic()
-        while any(self._consumer.highwater(tp) is None for tp in self._tps):
+        while any(self._consumer.last_stable_offset(tp) is None for tp in self._tps):
             await self._consumer.getmany(timeout_ms=POLL_MS, max_records=1)
             self._check_patience(since)
-        return {tp: max(told[tp], self._consumer.highwater(tp)) for tp in self._tps}
+        return {tp: max(told[tp], self._consumer.last_stable_offset(tp)) for tp in self._tps}
 
     def _check_patience(self, since: float) -> None:
         if time.monotonic() - since > self._patience:
@@ -146,6 +146,7 @@ async def reading(
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        isolation_level="read_committed",
         client_id="resegment-look",
         fetch_max_wait_ms=POLL_MS,
         request_timeout_ms=int(patience * 1000),

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from resegment.agents.batch import is_readable
 from resegment.errors import FatalError
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.state import AccountState
@@ -80,7 +81,7 @@ async def _read_known(
         async for records in reader.to_end():
             for record in records:
                 clock = max(clock, record.timestamp)
-                if record.key == key and (fact := _decode(record.value)) is not None:
+                if record.key == key and is_readable(record) and (fact := _decode(record.value)) is not None:
                     known.append((clock, fact))
     return known
 

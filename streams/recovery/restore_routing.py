@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from resegment.agents.batch import is_readable
 from resegment.agents.partition import digest_of
 from resegment.agents.router import Owned
 from resegment.routing.policy import Policy
@@ -79,6 +80,8 @@ async def _read_changes(
         if record.offset >= upto:
             break
         last = record
+        if not is_readable(record):
+            continue
         try:
             change = decode_change(record.value or b"")
         except ValueError:  # a dead letter: the router set it aside too
@@ -95,6 +98,8 @@ async def _read_said(
     """The commands of each account but those that follow from a change which is still to be routed."""
     said: dict[str, list[PublishedCommand]] = {}
     async for record in _records(source, source.topics.workflow_commands.name, number):
+        if not is_readable(record):
+            continue
         try:
             one = _said.decode(record.value or b"").data
         except ValueError:  # no command

@@ -1,0 +1,242 @@
+"""Raw record batches, as producers and broken disks make them, through the client's own fetch."""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+import zlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import cramjam
+import pytest
+from aiokafka.consumer import fetcher
+from aiokafka.consumer.fetcher import READ_COMMITTED
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
+from aiokafka.structs import TopicPartition
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resegment.agents.batch import UnreadableRecord
+from resegment.streams.kafka import unpacking
+
+TP = TopicPartition("triggers.funding", 0)
+CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+HEADER = struct.Struct(">qiibIhiqqqhii")
+
+
+class Given(NamedTuple):
+    value: bytes
+    header: bytes | None = None
+
+
+def batch_of(
+    records: Sequence[Given | bytes],
+    *,
+    base: int = 0,
+    codec: str = "none",
+    attributes: int = 0,
+    producer: int = -1,
+) -> bytes:
+    """Build a batch by the format's description: aiokafka's builder cannot make what is wrong."""
+    body = bytearray()
+    for delta, one in enumerate(records):
+        given = one if isinstance(one, Given) else Given(one)
+        record = b"\x00" + varint(0) + varint(delta) + varint(-1) + varint(len(given.value)) + given.value
+        if given.header is None:
+            record += varint(0)
+        else:
+            record += varint(1) + varint(len(given.header)) + given.header + varint(1) + b"x"
+        body += varint(len(record)) + record
+    return seal(compress(codec, bytes(body)), len(records), base, CODECS[codec] | attributes, producer)
+
+
+def seal(payload: bytes, count: int, base: int = 0, attributes: int = 0, producer: int = -1) -> bytes:
+    after = struct.pack(
+        ">hiqqqhii", attributes, count - 1, 1_700_000_000_000, 1_700_000_000_000, producer, 0, 0, count
+    )
+    checked = after + payload
+    return struct.pack(">qiibI", base, len(checked) + 9, 0, 2, calc_crc32c(checked)) + checked
+
+
+def varint(value: int) -> bytes:
+    out, left = bytearray(), (value << 1) ^ (value >> 63)
+    while left > 0x7F:
+        out.append(left & 0x7F | 0x80)
+        left >>= 7
+    out.append(left)
+    return bytes(out)
+
+
+def compress(codec: str, data: bytes) -> bytes:
+    match codec:
+        case "gzip":
+            packer = zlib.compressobj(6, wbits=31)
+            return packer.compress(data) + packer.flush()
+        case "snappy":
+            return bytes(cramjam.snappy.compress_raw(data))
+        case "lz4":
+            return bytes(cramjam.lz4.compress(data))
+        case "zstd":
+            return bytes(cramjam.zstd.compress(data))
+    return data
+
+
+def unpack(data: bytes, *, offset: int = 0, aborted: Sequence[tuple[int, int]] = ()) -> tuple[list[Any], int]:
+    """Return what the client makes of a fetch, and where it reads on."""
+    records = fetcher.PartitionRecords(
+        TP, fetcher.MemoryRecords(data), list(aborted), offset, None, None, True, READ_COMMITTED
+    )
+    return list(records), records.next_fetch_offset
+
+
+def values(found: Sequence[Any]) -> list[bytes]:
+    return [one.value for one in found if not isinstance(one, UnreadableRecord)]
+
+
+def problems(found: Sequence[Any]) -> list[tuple[int, str, str]]:
+    return [(one.offset, one.reason, one.problem) for one in found if isinstance(one, UnreadableRecord)]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_records_of_every_codec_are_read(codec: str) -> None:
+    found, position = unpack(batch_of([b"one", b"two", b"three" * 1000], base=7, codec=codec), offset=7)
+    assert values(found) == [b"one", b"two", b"three" * 1000]
+    assert [one.offset for one in found] == [7, 8, 9]
+    assert position == 10
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_header_name_that_is_not_text_sets_one_record_aside(codec: str) -> None:
+    data = batch_of([b"one", Given(b"two", b"\xff\xfe"), Given(b"three", b"name")], codec=codec)
+    found, position = unpack(data)
+    assert values(found) == [b"one", b"three"]
+    assert found[2].headers == (("name", b"x"),)
+    assert problems(found) == [(1, "unreadable", r"the header name b'\xff\xfe' is not UTF-8")]
+    assert found[1].value == b"two"
+    assert found[1].headers == [("\\xff\\xfe", b"x")]
+    assert position == 3
+
+
+def test_a_batch_with_a_wrong_checksum_is_set_aside_whole_and_the_next_one_is_read() -> None:
+    broken = bytearray(batch_of([b"one", b"two"]))
+    broken[-2] ^= 0xFF
+    found, position = unpack(bytes(broken) + batch_of([b"three"], base=2))
+    assert problems(found) == [
+        (0, "unreadable", f"a batch of {len(broken)} bytes cannot be unpacked: the checksum is wrong")
+    ]
+    assert found[0].value == bytes(broken)
+    assert values(found) == [b"three"]
+    assert position == 3
+
+
+def test_an_unknown_codec_is_set_aside_with_its_bytes() -> None:
+    data = seal(b"whatever", 3, base=5, attributes=6)
+    found, position = unpack(data + batch_of([b"good"], base=8), offset=5)
+    assert problems(found) == [
+        (5, "unreadable", f"a batch of {len(data)} bytes cannot be unpacked: unknown compression codec 6")
+    ]
+    assert (values(found), position) == ([b"good"], 9)
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_bytes_that_a_codec_cannot_read_are_set_aside(codec: str) -> None:
+    found, position = unpack(seal(b"\x01garbage", 2, attributes=CODECS[codec]) + batch_of([b"good"], base=2))
+    assert [one[:2] for one in problems(found)] == [(0, "unreadable")]
+    assert (values(found), position) == ([b"good"], 3)
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_a_small_batch_that_holds_hundreds_of_megabytes_takes_little_memory(codec: str) -> None:
+    body = bytearray()
+    for delta, value in enumerate((b"good", bytes(400_000_000))):
+        record = b"\x00" + varint(0) + varint(delta) + varint(-1) + varint(len(value)) + value + varint(0)
+        body += varint(len(record)) + record
+    data = seal(compress(codec, bytes(body)), 2, attributes=CODECS[codec]) + batch_of([b"next"], base=2)
+    del body
+    tracemalloc.start()
+    try:
+        found, position = unpack(data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 250_000_000
+    assert [one[:2] for one in problems(found)][-1][1] == "too-large"
+    assert values(found)[-1] == b"next"
+    assert position == 3
+
+
+def test_a_batch_that_says_more_records_than_it_has_keeps_those_that_it_has() -> None:
+    whole = batch_of([b"one", b"two"])
+    data = seal(whole[HEADER.size :], 4) + batch_of([b"good"], base=4)
+    found, position = unpack(data)
+    assert values(found) == [b"one", b"two", b"good"]
+    assert [one[:2] for one in problems(found)] == [(2, "unreadable")]
+    assert position == 5
+
+
+def test_what_an_aborted_transaction_wrote_is_left_out_and_its_marker_moves_the_position() -> None:
+    data = batch_of([b"gone"], attributes=0x10, producer=9) + batch_of([b"kept"], base=1)
+    marker = seal(
+        varint(14)
+        + b"\x00"
+        + varint(0)
+        + varint(0)
+        + varint(4)
+        + b"\x00\x00\x00\x00"
+        + varint(-1)
+        + varint(0),
+        1,
+        base=2,
+        attributes=0x30,
+        producer=9,
+    )
+    found, position = unpack(data + marker, aborted=[(9, 0)])
+    assert values(found) == [b"kept"]
+    assert position == 3
+
+
+def test_a_fetch_that_ends_in_the_middle_of_a_batch_is_read_up_to_there() -> None:
+    data = batch_of([b"one"]) + batch_of([b"two"], base=1)
+    found, position = unpack(data[:-3])
+    assert (values(found), position) == ([b"one"], 1)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=6),
+    st.sampled_from(sorted(CODECS)),
+)
+def test_no_change_of_bytes_raises_or_stands_still(changes: list[tuple[int, int]], codec: str) -> None:
+    data = bytearray(
+        batch_of([b"one", Given(b"two", b"name")], codec=codec)
+        + batch_of([b"three"] * 5, base=2, codec=codec)
+    )
+    for place, byte in changes:
+        data[place % len(data)] = byte
+    found, position = unpack(bytes(data))
+    assert all(isinstance(one.offset, int) for one in found)
+    if found:
+        assert position > 0
+
+
+@given(st.binary(max_size=200), st.integers(1, 5), st.sampled_from(sorted(CODECS)), st.booleans())
+def test_no_content_under_a_right_checksum_raises(
+    payload: bytes, count: int, codec: str, packed: bool
+) -> None:
+    data = seal(compress(codec, payload) if packed else payload, count, attributes=CODECS[codec])
+    found, position = unpack(data + batch_of([b"next"], base=count))
+    assert values(found)[-1:] == [b"next"]
+    assert position == count + 1
+
+
+def test_batches_that_the_client_builds_itself_are_read_as_before() -> None:
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1_000_000)
+    for number in range(100):
+        builder.append(number, 1_700_000_000_000 + number, b"k", b"%d" % number, [("h", b"v")])
+    found, position = unpack(bytes(builder.build()))
+    assert [one.value for one in found] == [b"%d" % number for number in range(100)]
+    assert [one.timestamp for one in found] == [1_700_000_000_000 + number for number in range(100)]
+    assert all(one.headers == (("h", b"v"),) for one in found)
+    assert position == 100
+    assert unpacking.MAX_AT_ONCE < unpacking.MAX_UNPACKED
