@@ -323,8 +323,8 @@ async def test_a_restarted_partition_is_read_again_from_its_position_and_its_old
     async def roll_back_once(batch: Batch) -> None:
         if batch.partition == 0 and batch.records[0].offset == 20 and not restarted.is_set():
             # the batch after this one must be on its way already, or there would be nothing stale to drop
-            lane = app.consumer._lanes[batch.topic, batch.partition]
-            await eventually(lambda: lane.unacked == 2)
+            tracker = app.consumer._trackers[batch.topic, batch.partition]
+            await eventually(lambda: tracker.pending == 2)
             restarted.set()
             await app.restart(batch.topic, batch.partition)
             return
