@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from kafka import KafkaAdminClient
@@ -17,6 +17,19 @@ from resegment.streams.kafka.topics import Topic
 
 NO_TOPIC: Final = str(UUID(int=0))
 """The id that a broker gives for a topic that does not exist."""
+
+
+class TopicIdentity(NamedTuple):
+    """Which topic it is. Kafka assigns an id once and never again."""
+
+    id: str
+    partitions: int
+
+
+MOVE: Final = (
+    "Move to a new prefix: start workers with another RESEGMENT_PREFIX, and replay the events into it."
+)
+"""What to do about a prefix whose partitions were changed."""
 
 
 class TopicsUnavailable(TransientError):
@@ -34,11 +47,14 @@ class TopicsUnavailable(TransientError):
 class PartitionsDiffer(FatalError):
     """A topic has another number of partitions: accounts would no longer be in the partitions of their state."""
 
-    def __init__(self, topic: str, found: int, wanted: int) -> None:
-        super().__init__(
-            f"topic {topic} has {found} partitions, not {wanted}",
-            remedy=f"Set the number of partitions to {found}, or replay into a new prefix to change it.",
+    def __init__(self, topic: str, found: int, wanted: int, *, in_use: bool) -> None:
+        remedy = (
+            f"The topic was altered: a prefix keeps its number of partitions, and Kafka cannot remove any. {MOVE}"
+            if in_use
+            else f"Somebody else created the topic. Delete it (`kafka-topics --delete --topic {topic}`), so that the "
+            f"worker creates it with {wanted}; or choose another prefix."
         )
+        super().__init__(f"topic {topic} has {found} partitions, not {wanted}", remedy=remedy)
         self.topic = topic
         self.found = found
         self.wanted = wanted
@@ -63,28 +79,51 @@ def create_topics(
     partitions: int = 8,
     replication: int = 1,
     retention: Mapping[str, timedelta | None] | None = None,
+    in_use: bool = False,
     **security: Any,
 ) -> list[str]:
     """Create the topics that do not exist yet and return their names; existing ones are left as they are.
 
-    `retention` overrides it by full topic name; `security` is what kafka-python takes (`security_protocol`,
-    `ssl_context`, `sasl_*`). Raises PartitionsDiffer if a topic exists with another number of partitions, and
-    TopicsUnavailable if the brokers do not answer or refuse. Blocks: call it in a thread from a loop.
+    `retention` overrides it by full topic name; `in_use` says that the prefix has state; `security` is what
+    kafka-python takes (`security_protocol`, `ssl_context`, `sasl_*`). Raises PartitionsDiffer if a topic whose
+    number of partitions is fixed exists with another one, and TopicsUnavailable if the brokers do not answer or
+    refuse. Blocks: call it in a thread from a loop.
     """
     kept = retention or {}
     wanted = {one.name: replace(one, retention=kept.get(one.name, one.retention)) for one in topics}
     with _connected(bootstrap, security) as admin:
-        return _create_missing(admin, wanted, partitions, replication)
+        found = _count_partitions(admin, wanted)
+        check_partitions(found, wanted.values(), partitions, in_use=in_use)
+        missing = {name: topic for name, topic in wanted.items() if name not in found}
+        created = _create_missing(admin, missing, partitions, replication)
+        if len(created) < len(missing):  # another worker was faster
+            check_partitions(_count_partitions(admin, missing), wanted.values(), partitions, in_use=in_use)
+        return created
 
 
-def read_topic_id(bootstrap: str, topic: str, **security: Any) -> str:
-    """Return the topic's own id, which Kafka assigns once and never again. Blocks. Raises TopicsUnavailable.
+def check_partitions(
+    found: Mapping[str, int], topics: Iterable[Topic], partitions: int, *, in_use: bool
+) -> None:
+    """Raise PartitionsDiffer if one of the topics that exist must have another number of partitions."""
+    for topic in topics:
+        number = found.get(topic.name, partitions)
+        if topic.fixed and number != partitions:
+            raise PartitionsDiffer(topic.name, number, partitions, in_use=in_use)
+
+
+def identify_topic(bootstrap: str, topic: str, **security: Any) -> TopicIdentity:
+    """Return the topic's id and its number of partitions. Blocks. Raises TopicsUnavailable.
 
     `security` is what kafka-python takes.
     """
     with _connected(bootstrap, security) as admin:
         (described,) = admin.describe_topics([topic])
-        return str(described["topic_id"])
+        return TopicIdentity(str(described["topic_id"]), len(described["partitions"]))
+
+
+def read_topic_id(bootstrap: str, topic: str, **security: Any) -> str:
+    """Return only the topic's id. Blocks. Raises TopicsUnavailable."""
+    return identify_topic(bootstrap, topic, **security).id
 
 
 def join_topic_ids(*ids: str) -> str:
@@ -105,26 +144,17 @@ def _connected(bootstrap: str, security: Mapping[str, Any]) -> Iterator[KafkaAdm
 
 
 def _create_missing(
-    admin: KafkaAdminClient, wanted: Mapping[str, Topic], partitions: int, replication: int
+    admin: KafkaAdminClient, missing: Mapping[str, Topic], partitions: int, replication: int
 ) -> list[str]:
-    found = _count_partitions(admin, wanted)
-    for name, number in found.items():
-        if number != partitions:
-            raise PartitionsDiffer(name, number, partitions)
     created = []
-    for name in wanted.keys() - found.keys():
+    for name, topic in missing.items():
         request = {
             "num_partitions": partitions,
             "replication_factor": replication,
-            "configs": wanted[name].configs,
+            "configs": topic.configs,
         }
-        try:
+        with suppress(TopicAlreadyExistsError):
             admin.create_topics({name: request}, wait_for_metadata=True)
-        except TopicAlreadyExistsError:  # another worker was faster
-            number = _count_partitions(admin, [name]).get(name, partitions)
-            if number != partitions:
-                raise PartitionsDiffer(name, number, partitions) from None
-        else:
             created.append(name)
     return sorted(created)
 

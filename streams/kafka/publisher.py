@@ -8,16 +8,30 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    IncompatibleBrokerVersion,
+    KafkaError,
+    UnknownError,
+    UnsupportedVersionError,
+)
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from resegment.agents.batch import Message, PublishFailed
 from resegment.schemas.partitioning import partition_of
 
 log = logging.getLogger(__name__)
+
+NO_PRODUCER_IDS: Final = (
+    ClusterAuthorizationFailedError,
+    IncompatibleBrokerVersion,
+    UnknownError,  # what the embedded broker answers
+    UnsupportedVersionError,
+)
+"""Errors of a broker that assigns no producer ids to this client. After any other the same may succeed later."""
 
 
 class KafkaPublisher:
@@ -131,19 +145,20 @@ class KafkaPublisher:
             return self._producer
 
     async def _connect(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(**self._settings, enable_idempotence=self._idempotent)
+        if self._idempotent:
+            try:
+                return await self._start_producer(idempotent=True)
+            except NO_PRODUCER_IDS as error:
+                # only this producer does without: the next one asks again
+                log.warning("The broker assigns no producer id (%r): publishing without idempotence", error)
+        return await self._start_producer(idempotent=False)
+
+    async def _start_producer(self, *, idempotent: bool) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(**self._settings, enable_idempotence=idempotent)
         try:
             await producer.start()
-        except BaseException as error:
+        except BaseException:
             await _discard(producer)
-            if (
-                self._idempotent
-                and isinstance(error, KafkaError)
-                and not isinstance(error, KafkaConnectionError)
-            ):
-                log.info("The broker gives out no producer ids (%r): publishing without idempotence", error)
-                self._idempotent = False
-                return await self._connect()
             raise
         return producer
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
 
 WEEK = timedelta(days=7)
+MAX_BATCH_BYTES = 1_048_588
+"""The largest batch that a broker accepts for a trigger topic, compressed: Kafka's own default, whatever the broker's is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +20,19 @@ class Topic:
     carries: str
     retention: timedelta | None = WEEK
     cleanup: Literal["delete", "compact"] = "delete"
+    fixed: bool = False
+    """Whether its partitions must be as many as those of `signals`: an account has the same number in each."""
+    max_batch_bytes: int | None = None
 
     @property
     def configs(self) -> dict[str, str]:
         """Return the broker's settings of the topic."""
+        configs: dict[str, str] = {"cleanup.policy": self.cleanup}
+        if self.max_batch_bytes is not None:
+            configs["max.message.bytes"] = str(self.max_batch_bytes)
         if self.retention is None:
-            return {"cleanup.policy": self.cleanup, **_FOREVER}
-        return {
-            "cleanup.policy": self.cleanup,
-            "retention.ms": str(int(self.retention / timedelta(milliseconds=1))),
-        }
+            return configs | _FOREVER
+        return configs | {"retention.ms": str(int(self.retention / timedelta(milliseconds=1)))}
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,7 @@ class Topics:
     def __post_init__(self) -> None:
         for attribute, topic in _DECLARED.items():
             name = f"{self.prefix}.{topic.name}" if self.prefix else topic.name
-            full = Topic(name, topic.carries, topic.retention, topic.cleanup)
-            object.__setattr__(self, attribute, full)
+            object.__setattr__(self, attribute, replace(topic, name=name))
 
     def __iter__(self) -> Iterator[Topic]:
         return (getattr(self, attribute) for attribute in _DECLARED)
@@ -90,26 +94,32 @@ _FOREVER = {
     "message.timestamp.after.max.ms": _ANY_AGE,
 }
 
+
+def _trigger(name: str, carries: str, *, fixed: bool = False) -> Topic:
+    return Topic(name, carries, fixed=fixed, max_batch_bytes=MAX_BATCH_BYTES)
+
+
 _DECLARED: Mapping[str, Topic] = {
-    "funding": Topic("triggers.funding", "funding rounds"),
-    "hiring": Topic("triggers.hiring", "jobs opened and closed"),
-    "leadership": Topic("triggers.leadership", "leaders who joined, left or were promoted"),
-    "tech": Topic("triggers.tech", "technologies added and removed"),
-    "intent": Topic("triggers.intent", "topics that accounts research"),
-    "strategy": Topic("triggers.strategy", "public statements of a strategic priority"),
-    "engagement": Topic("triggers.engagement", "how people at an account engaged with you"),
-    "accounts": Topic("accounts", "firmographic facts of accounts"),
-    "outcomes": Topic("outcomes", "results of outreach: replies, meetings, deals"),
-    "replay": Topic("triggers.replay", "sorted history of all kinds, on the facts' own clock"),
+    "funding": _trigger("triggers.funding", "funding rounds"),
+    "hiring": _trigger("triggers.hiring", "jobs opened and closed"),
+    "leadership": _trigger("triggers.leadership", "leaders who joined, left or were promoted"),
+    "tech": _trigger("triggers.tech", "technologies added and removed"),
+    "intent": _trigger("triggers.intent", "topics that accounts research"),
+    "strategy": _trigger("triggers.strategy", "public statements of a strategic priority"),
+    "engagement": _trigger("triggers.engagement", "how people at an account engaged with you"),
+    "accounts": _trigger("accounts", "firmographic facts of accounts"),
+    "outcomes": _trigger("outcomes", "results of outreach: replies, meetings, deals"),
+    "replay": _trigger("triggers.replay", "sorted history of all kinds, on the facts' own clock", fixed=True),
     "signals": Topic(
-        "signals", "every accepted fact and tick, by account: the source of truth", retention=None
+        "signals", "every accepted fact and tick, by account: the source of truth", retention=None, fixed=True
     ),
-    "segment_changes": Topic("segment-changes", "moves of accounts between segments"),
+    "segment_changes": Topic("segment-changes", "moves of accounts between segments", fixed=True),
     "routing_events": Topic(
         "routing-events",
         "other input of the router: suppressions, outcomes, requests",
+        fixed=True,
     ),
-    "workflow_commands": Topic("workflow-commands", "instructions for sequencers and CRMs"),
+    "workflow_commands": Topic("workflow-commands", "instructions for sequencers and CRMs", fixed=True),
     "dead_letters": Topic("dead-letters", "rejected records, with the reason"),
 }
 _KINDS = {

@@ -1,4 +1,4 @@
-"""Which incarnation of each input topic a worker reads: a topic that is deleted and created again is another log."""
+"""Which incarnation of each input topic a worker reads, and with how many partitions."""
 
 from __future__ import annotations
 
@@ -10,41 +10,59 @@ from typing import Any, Final, Self
 from resegment.streams.kafka.admin import (
     NO_TOPIC,
     LogReplaced,
+    PartitionsDiffer,
+    TopicIdentity,
     TopicsUnavailable,
+    identify_topic,
     join_topic_ids,
-    read_topic_id,
 )
 from resegment.streams.kafka.topics import Topics
 
-CHECKED_EVERY: Final = 30.0
+CHECKED_EVERY: Final = 10.0
 """Seconds between two checks whether the inputs are still the same topics."""
 
 
 class InputTopics:
-    """The topic ids of `signals`, `segment-changes` and `routing-events`."""
+    """The topic ids of `signals`, `segment-changes` and `routing-events`, and their number of partitions."""
 
-    def __init__(self, bootstrap: str, security: Mapping[str, Any], ids: Mapping[str, str]) -> None:
-        self._bootstrap, self._security, self._ids = bootstrap, security, ids
+    def __init__(
+        self, bootstrap: str, security: Mapping[str, Any], identities: Mapping[str, TopicIdentity]
+    ) -> None:
+        self._bootstrap, self._security, self._identities = bootstrap, security, identities
 
     @classmethod
     async def identify(cls, bootstrap: str, security: Mapping[str, Any], topics: Topics) -> Self:
         """Ask the broker for the ids. Raises TopicsUnavailable."""
         names = [topics.signals.name, topics.segment_changes.name, topics.routing_events.name]
-        ids = await asyncio.gather(
-            *(asyncio.to_thread(read_topic_id, bootstrap, name, **security) for name in names)
+        found = await asyncio.gather(
+            *(asyncio.to_thread(identify_topic, bootstrap, name, **security) for name in names)
         )
-        return cls(bootstrap, security, dict(zip(names, ids, strict=True)))
+        return cls(bootstrap, security, dict(zip(names, found, strict=True)))
 
     def log_of(self, *names: str) -> str:
         """Return what names the incarnation of topics that are read as one."""
-        return join_topic_ids(*[self._ids[name] for name in names])
+        return join_topic_ids(*[self._identities[name].id for name in names])
+
+    async def refuse_new_partition(self, topic: str, partition: int) -> None:
+        """Raise PartitionsDiffer if the topic did not have the partition when the worker started.
+
+        Raises TopicsUnavailable.
+        """
+        if partition >= self._identities[topic].partitions:
+            await self._check(topic)
 
     async def check(self) -> None:
-        """Check again and again. Raises LogReplaced: where the new log is long enough, no reader would notice."""
+        """Check again and again. Raises LogReplaced and PartitionsDiffer, which no reader would notice for certain."""
         while True:
             await asyncio.sleep(CHECKED_EVERY)
-            for name, held in self._ids.items():
+            for name in self._identities:
                 with suppress(TopicsUnavailable):
-                    found = await asyncio.to_thread(read_topic_id, self._bootstrap, name, **self._security)
-                    if found not in {held, NO_TOPIC}:
-                        raise LogReplaced(name)
+                    await self._check(name)
+
+    async def _check(self, name: str) -> None:
+        held = self._identities[name]
+        found = await asyncio.to_thread(identify_topic, self._bootstrap, name, **self._security)
+        if found.id not in {held.id, NO_TOPIC}:
+            raise LogReplaced(name)
+        if found.partitions > held.partitions:
+            raise PartitionsDiffer(name, found.partitions, held.partitions, in_use=True)

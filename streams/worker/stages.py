@@ -18,7 +18,7 @@ from resegment.agents.router import Owned as RoutedPartition
 from resegment.agents.router import Routed, Router, handle_events, route, route_due
 from resegment.agents.segmenter import Owned as SegmentedPartition
 from resegment.agents.segmenter import decide_due, segment, set_aside
-from resegment.errors import PartitionLost, RefusedEvent, TransientError
+from resegment.errors import FatalError, PartitionLost, RefusedEvent, TransientError
 from resegment.routing.account import RoutedAccount
 from resegment.segmentation.evaluation.account import Account
 from resegment.streams.kafka.topics import Topics
@@ -167,6 +167,11 @@ class SegmenterStage:
         if not await read_prefix(self._client, self._prefix):
             self._failure.report(StateLost(self._prefix))
             await asyncio.Event().wait()  # take nothing more: the worker ends
+        try:
+            await self._inputs.refuse_new_partition(topic, partition)
+        except FatalError as error:
+            self._failure.report(error)
+            await asyncio.Event().wait()
         return await self._partitions.take(partition, self._inputs.log_of(topic), self.on_due)
 
     async def on_batch(self, batch: Batch) -> None:

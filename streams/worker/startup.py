@@ -53,6 +53,7 @@ async def prepare_prefix(
         partitions=settings.partitions,
         replication=settings.replication,
         retention={one.name: settings.retention for one in topics if one.retention is not None},
+        in_use=bool(held),
         **kafka,
     )
     if not held:

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+from aiokafka.errors import CoordinatorNotAvailableError, KafkaError, UnsupportedVersionError
+
+from resegment.agents.batch import PublishFailed
+from resegment.streams.kafka import publisher as module
+from resegment.streams.kafka.publisher import KafkaPublisher
+
+
+class Client:
+    async def close(self) -> None: ...
+
+
+class Producer:
+    """A producer whose starts with idempotence fail as told, one after the other."""
+
+    failures: ClassVar[list[KafkaError]]
+    made: ClassVar[list[bool]]
+
+    def __init__(self, *, enable_idempotence: bool, **_: Any) -> None:
+        self.idempotent = enable_idempotence
+        self.client = Client()
+
+    async def start(self) -> None:
+        if self.idempotent and self.failures:
+            raise self.failures.pop(0)
+        self.made.append(self.idempotent)
+
+    async def stop(self) -> None: ...
+
+
+@pytest.fixture
+def producers(monkeypatch: pytest.MonkeyPatch) -> type[Producer]:
+    class Mine(Producer):
+        failures: ClassVar[list[KafkaError]] = []
+        made: ClassVar[list[bool]] = []
+
+    monkeypatch.setattr(module, "AIOKafkaProducer", Mine)
+    return Mine
+
+
+async def test_an_error_that_passes_does_not_cost_idempotence(producers: type[Producer]) -> None:
+    producers.failures = [CoordinatorNotAvailableError()]
+    publisher = KafkaPublisher("nowhere")
+    with pytest.raises(PublishFailed):
+        await publisher.start()
+    await publisher.start()
+    assert producers.made == [True]
+
+
+async def test_a_broker_without_producer_ids_is_asked_for_one_again_at_the_next_connection(
+    producers: type[Producer],
+) -> None:
+    producers.failures = [UnsupportedVersionError()]
+    publisher = KafkaPublisher("nowhere")
+    await publisher.start()
+    await publisher.stop()
+    await publisher.start()
+    assert producers.made == [False, True]
