@@ -24,7 +24,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from resegment.agents.batch import Batch, Message, PublishFailed, RecordedMessage
+from resegment.agents.batch import Batch, Message, PublishFailed, RecordedMessage, is_readable
 from resegment.agents.partition import OwnedPartition
 from resegment.agents.segmenter import decide_due, segment
 from resegment.schemas.change import SegmentChange
@@ -327,7 +327,7 @@ class Scenario:
         values = [
             record.value
             for record in await self.records(self.topics.segment_changes.name)
-            if record.key != POISONED
+            if record.key != POISONED and is_readable(record)
         ]
         self._judge_changes(figures, values)
         if oracle == "backtest":
@@ -392,7 +392,7 @@ class Scenario:
             logged = {
                 (fact.account, fact.source, fact.id)
                 for record in await self.records(self.topics.signals.name)
-                if record.value is not None and record.key != POISONED
+                if record.value is not None and record.key != POISONED and is_readable(record)
                 for fact in [decode_fact(record.value)]
             }
             sent = {(fact.account, fact.source, fact.id) for fact, _ in companies.events(self.one_in)}

@@ -54,7 +54,7 @@ async def test_sigterm_while_servers_do_not_answer_stops_a_worker_in_time_and_lo
         finally:
             for server in servers:
                 os.kill(server.pid, signal.SIGCONT)
-        assert run.said("Stopping with work left over"), "nothing was in flight"
+        assert run.said("Stopping with unfinished batches"), "nothing was in flight"
         await run.start()
         return 1
 
@@ -75,7 +75,7 @@ async def test_sigterm_while_servers_are_gone_stops_a_worker_in_time_and_loses_n
         await run.reached(200)
         try:
             for server in servers:
-                words = "tried again in" if server is redis else "Failed fetch messages"
+                words = "retrying in" if server is redis else "Failed fetch messages"
 
                 async def noticed(words: str = words) -> bool:
                     return run.said(words) > 0

@@ -2,85 +2,23 @@
 
 from __future__ import annotations
 
-import struct
 import tracemalloc
-import zlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import cramjam
 import pytest
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
 from resegment.agents.batch import UnreadableRecord
 from resegment.streams.kafka import unpacking
+from tests.raw_batches import CODECS, HEADER, Given, batch_of, compress, seal, varint
 
 TP = TopicPartition("triggers.funding", 0)
-CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
-HEADER = struct.Struct(">qiibIhiqqqhii")
-
-
-class Given(NamedTuple):
-    value: bytes
-    header: bytes | None = None
-
-
-def batch_of(
-    records: Sequence[Given | bytes],
-    *,
-    base: int = 0,
-    codec: str = "none",
-    attributes: int = 0,
-    producer: int = -1,
-) -> bytes:
-    """Build a batch by the format's description: aiokafka's builder cannot make what is wrong."""
-    body = bytearray()
-    for delta, one in enumerate(records):
-        given = one if isinstance(one, Given) else Given(one)
-        record = b"\x00" + varint(0) + varint(delta) + varint(-1) + varint(len(given.value)) + given.value
-        if given.header is None:
-            record += varint(0)
-        else:
-            record += varint(1) + varint(len(given.header)) + given.header + varint(1) + b"x"
-        body += varint(len(record)) + record
-    return seal(compress(codec, bytes(body)), len(records), base, CODECS[codec] | attributes, producer)
-
-
-def seal(payload: bytes, count: int, base: int = 0, attributes: int = 0, producer: int = -1) -> bytes:
-    after = struct.pack(
-        ">hiqqqhii", attributes, count - 1, 1_700_000_000_000, 1_700_000_000_000, producer, 0, 0, count
-    )
-    checked = after + payload
-    return struct.pack(">qiibI", base, len(checked) + 9, 0, 2, calc_crc32c(checked)) + checked
-
-
-def varint(value: int) -> bytes:
-    out, left = bytearray(), (value << 1) ^ (value >> 63)
-    while left > 0x7F:
-        out.append(left & 0x7F | 0x80)
-        left >>= 7
-    out.append(left)
-    return bytes(out)
-
-
-def compress(codec: str, data: bytes) -> bytes:
-    match codec:
-        case "gzip":
-            packer = zlib.compressobj(6, wbits=31)
-            return packer.compress(data) + packer.flush()
-        case "snappy":
-            return bytes(cramjam.snappy.compress_raw(data))
-        case "lz4":
-            return bytes(cramjam.lz4.compress(data))
-        case "zstd":
-            return bytes(cramjam.zstd.compress(data))
-    return data
 
 
 def unpack(data: bytes, *, offset: int = 0, aborted: Sequence[tuple[int, int]] = ()) -> tuple[list[Any], int]:
