@@ -51,6 +51,11 @@ def test_every_variable_of_the_image_is_a_setting() -> None:
     assert {name.lower() for name in given} <= Settings.model_fields.keys()
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_has_a_memory_limit(service: str) -> None:
+    assert SERVICES[service]["mem_limit"].endswith("g")
+
+
 def test_every_image_is_pinned_to_a_version() -> None:
     images = [service["image"] for service in SERVICES.values()] + re.findall(
         r"^FROM (\S+)", DOCKERFILE, re.MULTILINE
