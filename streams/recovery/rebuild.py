@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from resegment.agents.batch import Message
+from resegment.agents.batch import Message, is_readable
 from resegment.agents.partition import OwnedPartition
 from resegment.agents.segmenter import Owned
 from resegment.errors import FatalError
@@ -224,7 +224,7 @@ async def read_announced(source: Source, partitions: Collection[int] | None = No
     topic = source.topics.segment_changes.name
     async with reading(source.bootstrap, topic, partitions, security=source.security) as reader:
         async for records in reader.to_end():
-            for record in records:
+            for record in filter(is_readable, records):
                 try:
                     change = decode_change(record.value or b"")
                 except ValueError:  # not a change: the router set it aside
