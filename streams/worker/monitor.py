@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from aiokafka.errors import KafkaError
 
-from resegment.agents.partition import OwnedPartition
+from resegment.agents.partition import OwnedPartition, StoredAccount
 from resegment.errors import FatalError
 from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 UNREACHABLE = (StoreUnavailable, KafkaError, ConnectionError, TimeoutError)
 """Errors of servers that are away: the report waits for them."""
+ANSWERED_WITHIN: Final = 5.0
+"""Seconds in which a partition's store has to answer the monitor."""
+
+A = TypeVar("A", bound=StoredAccount)
 
 
 class Stalled(FatalError):
@@ -53,35 +57,33 @@ class Gauges:
         self._dropped = 0
         """Facts that the engine had dropped at the last look."""
 
-    async def measure(self, partition_progress: Sequence[PartitionProgress]) -> None:
-        """Set all gauges, and notice partitions that were lost. Raises StoreUnavailable."""
+    async def measure(self, partition_progress: Sequence[PartitionProgress]) -> bool:
+        """Set all gauges, and notice partitions that were lost; return whether all stores answered."""
         metrics = self._metrics
         for gauge in (metrics.lag, metrics.clock, metrics.outbox, metrics.freshness):
             gauge.clear()  # partitions that went to another worker are not known here
         for one in partition_progress:
             metrics.lag.labels(one.topic, str(one.partition)).set(one.lag or 0)
         metrics.owned.set(len(self.segmented))
-        sizes = dict.fromkeys([one.name for one in self._engine.program.segments], 0)
         for owned in self.segmented:
             number, position = str(owned.number), owned.position
             metrics.clock.labels(number).set(position.clock / 1000)
             if position.timestamp >= 0:
                 metrics.freshness.labels(number).set((self._now() - position.timestamp) / 1000)
             metrics.outbox.labels(number).set(len(owned.outbox.entries))
-            await _add_sizes(sizes, owned)
-            await self.segmented.check(owned)
-        decided: dict[str, int] = {}
-        for routed in self._routed:
-            await _add_sizes(decided, routed)
-            await self._routed.check(routed)
-        _set(metrics.routed_size, decided.items())
-        _set(metrics.segment_size, sizes.items())
+        none = dict.fromkeys([one.name for one in self._engine.program.segments], 0)
+        reachable = await _measure_sizes(metrics.segment_size, self.segmented, none)
+        reachable &= await _measure_sizes(metrics.routed_size, self._routed, {})
         dropped = self._engine.dropped
         metrics.facts_dropped.inc(dropped - self._dropped)
         self._dropped = dropped
+        return reachable
+
+    async def measure_memory(self) -> None:
+        """Set the gauge of what Redis uses. Raises StoreUnavailable."""
         if self._client is not None:
             with answering("tell its memory"):
-                metrics.redis_memory.set(await read_memory(self._client))
+                self._metrics.redis_memory.set(await read_memory(self._client))
 
 
 class Monitor:
@@ -113,10 +115,10 @@ class Monitor:
         """Look each second. Raises Stalled."""
         seen = -1
         while True:
-            self.reachable = False
+            reachable = False
             with suppress(*UNREACHABLE):
-                await self._look()
-                self.reachable = True
+                reachable = await self._look()
+            self.reachable = reachable
             if seen != self._progress.steps or not self.lag or not self.reachable:
                 # waiting for servers that are away is no standstill of the worker's own
                 seen, self._still_since = self._progress.steps, None
@@ -129,19 +131,36 @@ class Monitor:
                 )
             await asyncio.sleep(1.0)
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
         partition_progress = await self._partition_progress()
         self.lag = sum(one.lag or 0 for one in partition_progress)
-        await self._gauges.measure(partition_progress)
+        reachable = await self._gauges.measure(partition_progress)
         lag = {f"{one.topic}:{one.partition}": one.lag or 0 for one in partition_progress}
         await self._heartbeat.report(self._gauges.segmented.numbers, lag)
+        await self._gauges.measure_memory()
+        return reachable
 
 
-async def _add_sizes(sizes: dict[str, int], owned: OwnedPartition[Any]) -> None:
-    for name, size in (await owned.store.sizes()).items():
-        sizes[name] = sizes.get(name, 0) + size
+async def _measure_sizes(gauge: Any, manager: PartitionManager[A], sizes: dict[str, int]) -> bool:
+    """Set how many accounts each group has; return whether all stores answered.
 
+    Partitions are looked at side by side: one whose store is away delays no other.
+    """
 
-def _set(gauge: Any, values: Iterable[tuple[str, int]]) -> None:
-    for name, value in values:
-        gauge.labels(name).set(value)
+    async def look(owned: OwnedPartition[A]) -> dict[str, int]:
+        async with asyncio.timeout(ANSWERED_WITHIN):
+            found = await owned.store.sizes()
+            await manager.check(owned)
+            return found
+
+    looks = await asyncio.gather(*map(look, manager), return_exceptions=True)
+    for found in looks:
+        if isinstance(found, (StoreUnavailable, TimeoutError)):
+            return False
+        if isinstance(found, BaseException):
+            raise found
+        for name, size in found.items():
+            sizes[name] = sizes.get(name, 0) + size
+    for name, size in sizes.items():
+        gauge.labels(name).set(size)
+    return True

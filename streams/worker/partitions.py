@@ -31,6 +31,8 @@ UNPUBLISHED: Final = 16
 """How many commits may wait for the relay before a partition decides nothing more: Redis and memory are finite."""
 ROOM_WITHIN: Final = 20.0
 """Seconds that a batch waits for the relay before it counts as failed."""
+TURN: Final = 1.0
+"""Seconds after which another partition may decide too."""
 DUE_AT_ONCE: Final = 2
 """Partitions that decide deadlines at the same time: one computes while the other commits."""
 
@@ -50,6 +52,7 @@ class RelayBehind(TransientError):
 class _Held(Generic[A]):
     partition: OwnedPartition[A]
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    retaking: asyncio.Task[None] | None = None
     failing: tuple[int, float] | None = None
     """The offset at which batches fail, and since when."""
 
@@ -126,7 +129,7 @@ class PartitionManager(Generic[A]):
         """Let go of a partition that was revoked."""
         held = self._held.pop(number, None)
         if held is not None:
-            await cancel(held.tasks)
+            await cancel([*held.tasks, *([held.retaking] if held.retaking else [])])
             held.partition.forget()
 
     async def retake(self, owned: OwnedPartition[A], error: ResegmentError) -> None:
@@ -136,7 +139,10 @@ class PartitionManager(Generic[A]):
         await self._restart(owned.number)
 
     async def check(self, owned: OwnedPartition[A]) -> None:
-        """Notice that another worker took the partition or that the store was rolled back, even when it is idle."""
+        """Notice that another worker took the partition or that the store was rolled back, even when it is idle.
+
+        The partition is then taken again in the background. Raises StoreUnavailable.
+        """
         if owned.lock.locked() or owned.fence is None:
             return
         try:
@@ -144,7 +150,10 @@ class PartitionManager(Generic[A]):
                 if owned.fence is not None:
                     await owned.store.check(owned.fence, owned.position.commit)
         except PartitionLost as error:
-            await self.retake(owned, error)
+            held = self._held.get(owned.number)
+            if held is not None and (held.retaking is None or held.retaking.done()):
+                work = self._failure.guard(self.retake(owned, error), "partition")
+                held.retaking = asyncio.create_task(work)
 
     # Batches
 
@@ -208,15 +217,29 @@ class PartitionManager(Generic[A]):
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, 5.0)
 
+    async def _take_turn(self, owned: OwnedPartition[A], on_due: OnDue[A]) -> None:
+        """Decide when it is its turn. A store that does not answer uses up the turn; then the others decide."""
+
+        async def work() -> None:
+            with self._metrics.batch_seconds.labels(f"{self._label}deadlines").time():
+                await on_due(owned)
+
+        async with self._turn:
+            task = asyncio.create_task(work())
+            try:
+                await asyncio.wait([task], timeout=TURN)
+            except asyncio.CancelledError:
+                await cancel([task])
+                raise
+        await task
+
     async def _decide(self, owned: OwnedPartition[A], on_due: OnDue[A]) -> None:
         name = f"{self._label}deadlines"
         while True:
             await owned.wait_due()
             await owned.outbox.fewer_than(UNPUBLISHED)
             try:
-                async with self._turn:
-                    with self._metrics.batch_seconds.labels(name).time():
-                        await on_due(owned)
+                await self._take_turn(owned, on_due)
             except PartitionLost as error:
                 await self.retake(owned, error)
             except (PublishFailed, StoreUnavailable) as error:

@@ -78,6 +78,8 @@ class StageHandler(Protocol):
 
     name: str
     topics: Sequence[str]
+    has_positions: bool
+    """Whether its state says where to read. Otherwise the committed offsets do, and all are looked up at once."""
 
     async def on_assigned(self, topic: str, partition: int) -> int | None:
         """Return the offset to read from; None means the committed one, else the earliest."""
@@ -96,6 +98,7 @@ class IntakeStage:
     """Turns triggers into signals. It keeps no state, so the committed offsets of the group say where to read."""
 
     name = "intake"
+    has_positions = False
 
     def __init__(
         self,
@@ -143,6 +146,7 @@ class SegmenterStage:
     """Folds `signals` into accounts and decides their segments."""
 
     name = "segmenter"
+    has_positions = True
 
     def __init__(
         self,
@@ -231,6 +235,7 @@ class RouterStage:
     """Routes `segment-changes`: decides which workflow each account is in."""
 
     name = "router"
+    has_positions = True
 
     def __init__(
         self,
@@ -297,6 +302,7 @@ class RoutingEventStage:
     """Feeds `routing-events` to the router, in the partitions that its stage has taken."""
 
     name = "router-events"
+    has_positions = True
 
     def __init__(self, topics: Topics, router: RouterStage) -> None:
         self.topics: Sequence[str] = [topics.routing_events.name]

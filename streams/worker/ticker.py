@@ -16,7 +16,7 @@ from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
 from resegment.segmentation.evaluation.account import Account
 from resegment.state.partition_store import StoreUnavailable
-from resegment.streams.worker.partitions import PartitionManager
+from resegment.streams.worker.partitions import PartitionManager, cancel
 
 LOOKED_AT: Final = 0.1
 """Seconds between two looks for deadlines."""
@@ -42,17 +42,34 @@ class Ticker:
 
     async def run(self) -> None:
         """Look for deadlines until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._append_ticks())
+            group.create_task(self._move_routing())
+
+    async def _append_ticks(self) -> None:
         while True:
             late: Sequence[int] = ()
-            for owned in list(self._routed):
-                if owned.next_deadline is not None and owned.next_deadline <= self._now():
-                    await self._pass_time(owned)
             with suppress(PublishFailed):
                 late = await tick(
                     self._segmented, publisher=self._publisher, signals=self._signals, now=self._now()
                 )
             self._metrics.ticks.inc(len(late))
             await asyncio.sleep(AFTER_A_TICK if late else LOOKED_AT)
+
+    async def _move_routing(self) -> None:
+        """Move each partition's clock in a task of its own: one whose store is away must not stop the others."""
+        moving: dict[int, asyncio.Task[None]] = {}
+        try:
+            while True:
+                for number in [one for one, task in moving.items() if task.done()]:
+                    moving.pop(number).result()
+                for owned in self._routed:
+                    due = owned.next_deadline is not None and owned.next_deadline <= self._now()
+                    if due and owned.number not in moving:
+                        moving[owned.number] = asyncio.create_task(self._pass_time(owned))
+                await asyncio.sleep(LOOKED_AT)
+        finally:
+            await cancel(list(moving.values()))
 
     async def _pass_time(self, owned: OwnedPartition[RoutedAccount]) -> None:
         try:

@@ -154,7 +154,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             stage.on_batch,
             name=stage.name,
             on_fatal=shared.failure.report,
-            positions=stage.on_assigned,
+            positions=stage.on_assigned if stage.has_positions else None,
             released=stage.on_revoked,
             retry=Retry(deadline=BATCH_DEADLINE + 5),  # the stage has its own, which it counts
         )
