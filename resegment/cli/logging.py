@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
 import structlog
 
+from resegment.console.sanitizing import escape_line, escape_values, sanitize
 from resegment.settings import Settings
 
 SAME_LINES: Final = 5
@@ -82,10 +84,23 @@ def _rendering(form: str) -> list[Any]:
     if form == "json":
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     return [
-        structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+        _escape_controls,
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_write_traceback),
     ]
+
+
+def _escape_controls(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Write controls in texts as escapes: what a producer sent neither steers the terminal nor forges a line."""
+    return {
+        escape_line(name): escape_values(value) if name != "exc_info" else value
+        for name, value in event.items()
+    }
+
+
+def _write_traceback(stream: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
+    draft = io.StringIO()
+    structlog.dev.plain_traceback(draft, exc_info)
+    stream.write(sanitize(draft.getvalue()))
 
 
 class _Stderr(logging.StreamHandler[TextIO]):

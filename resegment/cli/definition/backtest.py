@@ -222,9 +222,9 @@ def _place(account: Account) -> dict[str, Any] | None:
 
 
 def _encode(row: dict[str, Any]) -> bytes:
-    import orjson
+    from resegment.console.terminal import encode_line
 
-    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+    return encode_line(row)
 
 
 def _print_summary(program: Program, moves: list[Move], end: int, *, as_json: bool) -> None:

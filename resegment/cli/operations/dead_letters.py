@@ -138,8 +138,7 @@ def show(
     if found is None:
         raise NoSuchDeadLetter(letter)
     if raw:
-        sys.stdout.buffer.write(found.original or b"")
-        sys.stdout.buffer.flush()
+        _write_raw(found.original or b"")
     elif as_json:
         write_json(sys.stdout.buffer, found.describe())
     else:
@@ -172,6 +171,16 @@ def retry(
         write_json(sys.stdout.buffer, {"retried": sent})
     else:
         print_note(f"{sent:,} sent again; records that are refused again become new dead letters")
+
+
+def _write_raw(value: bytes) -> None:
+    """Write the bytes as they are into a file or pipe; on a terminal, only what cannot steer it."""
+    from resegment.console.sanitizing import sanitize
+
+    if sys.stdout.isatty():
+        value = sanitize(value.decode(errors="replace")).encode()
+    sys.stdout.buffer.write(value)
+    sys.stdout.buffer.flush()
 
 
 async def _retry(letters: list[str], reason: str | None, servers: ServerOptions) -> int:

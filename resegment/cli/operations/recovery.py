@@ -119,7 +119,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Compare Redis with a replay of the log and print every difference. Exits with 1 if there are any."""
-    from resegment.console.terminal import print_note, write_json_lines
+    from resegment.console.terminal import print_note, screen, write_json_lines
 
     accounts, found = asyncio.run(_verify(servers, segments))
     described = [
@@ -129,9 +129,11 @@ def verify(
     if as_json:
         write_json_lines(sys.stdout.buffer, described)
     else:
+        console = screen()
         for one in described:
-            typer.echo(
-                f"{one['account']}: {one['what']}: Redis has {one['in_redis']}, the log gives {one['in_log']}"
+            console.print(
+                f"{one['account']}: {one['what']}: Redis has {one['in_redis']}, the log gives {one['in_log']}",
+                soft_wrap=True,
             )
         print_note(
             f"{len(found):,} {'difference' if len(found) == 1 else 'differences'} in {accounts:,} accounts."

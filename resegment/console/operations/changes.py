@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from resegment.console.dates import spell_dates, spell_instant
+from resegment.console.sanitizing import escape_line
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.inspection.explain import show_value
 
@@ -37,7 +38,7 @@ def render(change: Change, *, void: bool = False, width: int | None = None) -> T
         line.append("  void", style="yellow not dim")
     elif change["supersedes"] is not None:
         line.append(f"  instead of {change['supersedes_to']}", style="yellow not dim")
-    reason = give_reason(change)
+    reason = escape_line(give_reason(change))
     if not reason:
         return line
     if width is None or cell_len(line.plain) + cell_len(reason) + 2 <= width:
