@@ -141,6 +141,7 @@ def named_list_test(draw: Draw) -> dict[str, Json]:
         [
             {"industry": "$industries"},
             {"industry": {"not_in": "$industries"}},
+            {"industry": {draw.choice(["eq", "ne"]): "$industries"}},
             {"industry": {"contains_any": ["AA", "tail"]}},
             {"industry": listed_text_test(draw, INDUSTRIES)},
             {"technologies": {draw.choice(["has_any", "has_all", "has_none"]): "$tools"}},
