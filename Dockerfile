@@ -1,6 +1,6 @@
 # Runs the worker, or any other `resegment` command. Every package is checked against the hashes in
 # requirements.lock; packages that only tests need are not installed.
-FROM python:3.11.11-slim-bookworm AS build
+FROM python:3.11.14-slim-bookworm AS build
 WORKDIR /src
 COPY requirements.lock ./
 RUN pip wheel --no-cache-dir --require-hashes --wheel-dir /wheels -r requirements.lock
@@ -10,7 +10,7 @@ RUN pip install --no-index --find-links /wheels --upgrade setuptools \
     && python -m venv /opt/resegment \
     && /opt/resegment/bin/pip install --no-index --find-links /wheels resegment
 
-FROM python:3.11.11-slim-bookworm
+FROM python:3.11.14-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home resegment
 COPY --from=build /opt/resegment /opt/resegment
 COPY examples /examples

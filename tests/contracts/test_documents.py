@@ -242,7 +242,7 @@ def read_with_the_parser(document: Path) -> Any:
     if node is None or npm is None:
         if os.environ.get("CI") == "true" or os.environ.get("RESEGMENT_REQUIRE_NODE") == "1":
             pytest.fail("the AsyncAPI parser cannot run here: install Node.js 18 or later and npm.")
-        pytest.skip("the AsyncAPI parser needs Node.js and npm")
+        pytest.skip("the AsyncAPI parser needs Node.js 18 or later and npm: apt-get install nodejs npm")
     command = [node, str(CHECK / "check.mjs"), str(install_parser(npm)), str(document)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout)
 
@@ -264,6 +264,7 @@ def install_parser(npm: str) -> Path:
     return folder
 
 
+@pytest.mark.full
 def test_the_asyncapi_parser_understands_the_document() -> None:
     found = read_with_the_parser(CONTRACTS / "asyncapi.yaml")
     newer = "asyncapi-latest-version"
@@ -275,6 +276,7 @@ def test_the_asyncapi_parser_understands_the_document() -> None:
     assert messages["{prefix}.segment-changes"] == (["send"], ["segmentChange"])
 
 
+@pytest.mark.full
 def test_the_asyncapi_parser_would_tell_of_a_mistake(tmp_path: Path) -> None:
     document = asyncapi()
     document["channels"]["segmentChanges"]["messages"]["segmentChange"]["$ref"] = "#/components/messages/none"

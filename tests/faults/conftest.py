@@ -125,6 +125,13 @@ def arena(broker: apache.Kafka, redis: debian.SystemRedis, tmp_path: Path) -> Ar
     return Arena(broker.bootstrap, redis.url, tmp_path)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.full)
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if TABLE.rows:
         lines = [*TABLE.lines(), "", *DETAILS]

@@ -7,12 +7,15 @@ import warnings
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from resegment.benchmarks.servers import apache, debian
 from resegment.embedded.servers import embedded
+
+HERE = Path(__file__).parent
 
 QUICK = {
     "test_a_new_endpoint_begins_at_the_end_unless_it_asks_for_all": {"embedded"},
@@ -32,10 +35,15 @@ QUICK = {
 }
 """Tests to which the servers are nearly all one: those that run always; the others run with the faults."""
 
+ALWAYS = frozenset({"test_demo.py", "test_pipeline.py", "test_routing.py", "test_up.py"})
+"""Modules that `make test` runs on the embedded servers: the main path. `make test-all` runs the others."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if item.path.parent == HERE and (item.path.name not in ALWAYS or "apache" in item.name):
+            item.add_marker(pytest.mark.full)
         name, _, given = item.name.rstrip("]").partition("[")
         if given not in QUICK.get(name, {given}):
             item.add_marker(pytest.mark.faults)
@@ -74,9 +82,18 @@ async def stack(
 
 
 def require_apache() -> None:
-    """Skip where there is no Java or Maven, but fail where they are promised."""
+    """Skip where there is no Java or Maven, but fail where they are required."""
     if apache.is_possible():
         return
     if os.environ.get("CI") == "true" or os.environ.get("RESEGMENT_REQUIRE_APACHE") == "1":
         pytest.fail("Apache Kafka cannot run here: install Java 17 and Maven.")
-    pytest.skip("Apache Kafka needs Java 17 and Maven")
+    pytest.skip("Apache Kafka needs Java 17 and Maven: apt-get install default-jdk-headless maven")
+
+
+def require_redis() -> None:
+    """Skip where the system has no Redis: Valkey's wheel speaks no TLS. Fail where it is required."""
+    if debian.program() is not None:
+        return
+    if os.environ.get("CI") == "true" or os.environ.get("RESEGMENT_REQUIRE_APACHE") == "1":
+        pytest.fail("Redis with TLS cannot run here: apt-get install redis-server")
+    pytest.skip("Redis with TLS needs the system's redis-server: apt-get install redis-server")

@@ -30,7 +30,7 @@ from resegment.state.redis.client import connect_redis
 from resegment.streams.consumer.credentials import credentials_of
 from resegment.streams.kafka.security import secure_kafka
 from resegment.streams.worker.worker import wall_clock
-from tests.integration.conftest import require_apache
+from tests.integration.conftest import require_apache, require_redis
 from tests.servers import acls
 from tests.servers.certificates import Authority
 from tests.servers.secured import SecuredKafka, SecuredRedis
@@ -111,6 +111,7 @@ class Place:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     require_apache()
+    require_redis()
     folder = tmp_path_factory.mktemp("secured")
     authority, stranger = Authority(folder / "ours"), Authority(folder / "theirs", "stranger")
     rights = (OPERATIONS / "redis.acl").read_text() + "user resegment-both on >BOTH_PASSWORD ~* +@all\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-FOLDER: Final = Path(__file__).parent.parent / "examples"
+FOLDER: Final = Path(__file__).parents[2] / "examples"
 
 
 def show_path(name: str) -> str:
