@@ -13,8 +13,8 @@ _GZIP_WINDOW: Final = 31
 """What tells zlib that there is a gzip header."""
 _XERIAL: Final = b"\x82SNAPPY\x00"
 _XERIAL_HEADER: Final = 16
-_FIRST_GUESS: Final = 16
-"""Most batches decompress to less than so many times their size."""
+_FIRST_GUESS: Final = 1024 * 1024
+"""Bytes of the first buffer; each that is too small is followed by one four times as large."""
 
 
 class Codec(IntEnum):
@@ -104,8 +104,8 @@ def _unsnap_block(block: bytes, limit: int) -> Decompressed:
 
 
 def _decompress_into(into: Callable[[bytes, bytearray], int], data: memoryview, limit: int) -> Decompressed:
-    given = bytes(data)
-    for size in sorted({min(limit, _FIRST_GUESS * len(given) + 4096), limit}):
+    given, size = bytes(data), min(limit, _FIRST_GUESS)
+    while True:
         out = bytearray(size)
         try:
             written = into(given, out)
@@ -114,4 +114,6 @@ def _decompress_into(into: Callable[[bytes, bytearray], int], data: memoryview, 
                 raise
         else:
             return Decompressed(memoryview(out)[:written], True)
-    return Decompressed(memoryview(out), False)
+        if size == limit:
+            return Decompressed(memoryview(out), False)
+        size = min(limit, 4 * size)
