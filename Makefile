@@ -17,7 +17,7 @@ test: $(STAMP) ## the tests that need nothing but the wheels: a few minutes
 test-all: $(STAMP) ## every test but the faults, on Apache Kafka and Redis too: needs Java 17, Maven, redis-server, kcat and npm
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -m "not faults"
 
-faults: $(STAMP) ## every fault on real servers, with a table: SEEDS=5 FAULTS_SEED=1 SOAK=2 (minutes)
+faults: $(STAMP) ## every fault on real servers, with a table: SEEDS=5 FAULTS_SEED=1 SOAK=2 FUZZ=0.5 (minutes)
 	PYTHONSAFEPATH=1 SEEDS=$(or $(SEEDS),5) $(BIN)/python -m pytest -q -m "faults or not faults" tests/faults
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -q -m faults tests/integration
 
