@@ -111,6 +111,11 @@ class Settings(ReaderSettings):
     )
     folder: Path = Field(Path(".resegment"), description="Data folder of the embedded servers")
     http_host: str = Field("127.0.0.1", description="Address of /healthz, /readyz and /metrics")
+    http_hosts: str = Field(
+        "",
+        description="Further host names, separated by commas, under which HTTP may be asked. Loopback names are always "
+        "allowed, and IP addresses and the name of the machine if it does not listen on loopback",
+    )
     http_port: int = Field(
         8300, ge=0, le=65535, description="Port of /healthz, /readyz and /metrics; 0 picks a free one"
     )
@@ -134,6 +139,11 @@ class Settings(ReaderSettings):
     log_format: Literal["console", "json"] = Field(
         "console", description="console for people, or json for one JSON object on each line"
     )
+
+    @property
+    def http_names(self) -> list[str]:
+        """The host names of `http_hosts`."""
+        return [name.strip() for name in self.http_hosts.split(",") if name.strip()]
 
 
 class InsecureSettings(ResegmentError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -17,12 +17,43 @@ class Health(BaseModel):
     status: Literal["ok"]
     reachable: bool
     endpoints: dict[str, dict[str, Any]]
+    in_trouble: list[str]
+
+
+class Readiness(BaseModel):
+    """Whether delivery is ready; `status` agrees with the HTTP status."""
+
+    status: Literal["ready", "not-ready"]
+    reason: str | None = None
+
+
+_SHOWN: Final = ("state", "lag", "failing_since")
+"""What HTTP tells of an endpoint. Its problem may name hosts and addresses: `resegment webhooks list` shows it."""
 
 
 def health_of(deliveries: Deliveries) -> Health:
     """Return the health of delivery, with the state of each endpoint."""
-    served = all(outlet.failure is None for outlet in deliveries.outlets.values())
-    return Health(status="ok", reachable=deliveries.reachable and served, endpoints=deliveries.describe())
+    served = all(one.failure is None for one in deliveries.outlets.values())
+    endpoints = {
+        name: {key: one[key] for key in _SHOWN if key in one} for name, one in deliveries.describe().items()
+    }
+    return Health(
+        status="ok",
+        reachable=deliveries.reachable and served,
+        endpoints=endpoints,
+        in_trouble=[
+            name for name, one in endpoints.items() if one["state"] not in ("delivering", "starting")
+        ],
+    )
+
+
+def readiness_of(health: Health) -> Readiness:
+    """Return whether delivery of that health is ready."""
+    if health.reachable:
+        return Readiness(status="ready")
+    return Readiness(
+        status="not-ready", reason="Redis does not answer, or commands cannot be read from Kafka"
+    )
 
 
 def build(deliveries: Deliveries) -> FastAPI:
@@ -34,11 +65,11 @@ def build(deliveries: Deliveries) -> FastAPI:
         """Report that the process works, and the state of each endpoint."""
         return health_of(deliveries)
 
-    @app.get("/readyz", responses={503: {"model": Health}})
-    async def readyz(response: Response) -> Health:
+    @app.get("/readyz", responses={503: {"model": Readiness}})
+    async def readyz(response: Response) -> Readiness:
         """Report whether Redis answers and every endpoint's commands can be read: 200 or 503."""
-        found = health_of(deliveries)
-        response.status_code = 200 if found.reachable else 503
+        found = readiness_of(health_of(deliveries))
+        response.status_code = 200 if found.status == "ready" else 503
         return found
 
     @app.get("/metrics", response_class=Response)

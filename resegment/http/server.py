@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Literal
 
 import uvicorn
@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pydantic import BaseModel
 
 from resegment.errors import ResegmentError
+from resegment.http.hosts import AllowedHosts, HostCheck
 from resegment.streams.shutdown import Stopping
 from resegment.streams.worker.worker import Worker
 
@@ -47,6 +48,16 @@ class Health(BaseModel):
     reason: str | None = None
 
 
+class Readiness(BaseModel):
+    """Whether a worker is ready; `status` agrees with the HTTP status."""
+
+    status: Literal["ready", "not-ready"]
+    partitions: list[int]
+    lag: int
+    reachable: bool
+    reason: str | None = None
+
+
 def health_of(worker: Worker) -> Health:
     """Return the health of the worker."""
     failure = worker.failure
@@ -54,7 +65,8 @@ def health_of(worker: Worker) -> Health:
     status: Literal["ok", "stalled", "ended"] = "ok"
     reason = None
     if failure is not None:
-        status, reason = "ended", str(failure) or type(failure).__name__
+        # the error's own text may name hosts and paths: it is in the log
+        status, reason = "ended", f"the worker ended with {type(failure).__name__}; its log says why"
     elif stalled >= min(STALLED_AFTER, worker.settings.stalled_after):
         status, reason = "stalled", f"there is lag, and no progress for {stalled:.0f} s"
     elif not worker.reachable:
@@ -64,6 +76,20 @@ def health_of(worker: Worker) -> Health:
         partitions=worker.partitions,
         lag=worker.lag,
         reachable=worker.reachable,
+        reason=reason,
+    )
+
+
+def readiness_of(health: Health) -> Readiness:
+    """Return whether a worker of that health is ready: it has partitions, reaches its servers and keeps up."""
+    reason = health.reason
+    if reason is None and not health.partitions:
+        reason = "the worker has no partitions yet"
+    return Readiness(
+        status="ready" if reason is None else "not-ready",
+        partitions=health.partitions,
+        lag=health.lag,
+        reachable=health.reachable,
         reason=reason,
     )
 
@@ -79,12 +105,11 @@ def build(health: Callable[[], Health], registry: CollectorRegistry) -> FastAPI:
         response.status_code = 200 if found.status == "ok" else 503
         return found
 
-    @app.get("/readyz", responses={503: {"model": Health}})
-    async def readyz(response: Response) -> Health:
+    @app.get("/readyz", responses={503: {"model": Readiness}})
+    async def readyz(response: Response) -> Readiness:
         """Report whether the worker has partitions, reaches its servers and keeps up: 200, or 503 with the reason."""
-        found = health()
-        ready = found.status == "ok" and found.reachable and bool(found.partitions)
-        response.status_code = 200 if ready else 503
+        found = readiness_of(health())
+        response.status_code = 200 if found.status == "ready" else 503
         return found
 
     @app.get("/metrics", response_class=Response)
@@ -97,16 +122,21 @@ def build(health: Callable[[], Health], registry: CollectorRegistry) -> FastAPI:
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: FastAPI, host: str, port: int, *, stopping: Stopping | None = None
+    app: FastAPI, host: str, port: int, *, names: Iterable[str] = (), stopping: Stopping | None = None
 ) -> AsyncIterator[str]:
     """Serve the application while the block runs; yield its URL. Port 0 picks a free one. Raises AddressTaken.
 
-    Stopping the server is a step of `stopping`.
+    `names` are hosts under which it may be asked, besides those that `AllowedHosts` allows. Stopping the server is a step
+    of `stopping`.
     """
     with _listen(host, port) as listener:
         server = _Server(
             uvicorn.Config(
-                app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
+                HostCheck(app, AllowedHosts(host, names)),
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=1,
             )
         )
         task = asyncio.create_task(server.serve(sockets=[listener]), name="http")

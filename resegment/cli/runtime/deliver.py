@@ -68,7 +68,9 @@ async def _run(settings: Settings, targets: Mapping[str, Target]) -> None:
                 settings, targets, bootstrap=connection.bootstrap, redis_url=connection.redis_url
             ) as deliveries:
                 app = build(deliveries)
-                async with serving(app, settings.http_host, settings.http_port) as url:
+                async with serving(
+                    app, settings.http_host, settings.http_port, names=settings.http_names
+                ) as url:
                     stop.ready()
                     print_note(
                         f"Delivery is running: prefix {settings.prefix}, {count(len(targets), 'endpoint')}, {url}/healthz and /metrics"

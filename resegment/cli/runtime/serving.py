@@ -103,6 +103,6 @@ async def running(
         stopping=stopping,
     )
     app = build(lambda: health_of(worker), worker.metrics.registry)
-    http = serving(app, settings.http_host, settings.http_port, stopping=stopping)
+    http = serving(app, settings.http_host, settings.http_port, names=settings.http_names, stopping=stopping)
     async with http as url, worker.running():
         yield Serving(worker, servers, url)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import socket
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from resegment.http.server import AddressTaken, Health, build, serving
+from resegment.http.delivery import Health as DeliveryHealth
+from resegment.http.delivery import health_of as delivery_health_of
+from resegment.http.delivery import readiness_of as delivery_readiness_of
+from resegment.http.hosts import AllowedHosts
+from resegment.http.server import AddressTaken, Health, build, health_of, serving
 
 
 async def get(path: str, health: Health) -> httpx.Response:
@@ -50,14 +55,17 @@ async def test_one_that_does_not_is_503_with_the_reason(status: str) -> None:
     [
         (Health(status="ok", partitions=[1], lag=5, reachable=True), 200),
         (Health(status="ok", partitions=[], lag=0, reachable=True), 503),
-        (Health(status="ok", partitions=[1], lag=0, reachable=False), 503),
-        (Health(status="stalled", partitions=[1], lag=5, reachable=True), 503),
+        (Health(status="ok", partitions=[1], lag=0, reachable=False, reason="servers away"), 503),
+        (Health(status="stalled", partitions=[1], lag=5, reachable=True, reason="no progress"), 503),
     ],
 )
 async def test_a_worker_is_ready_that_has_joined_reaches_its_servers_and_keeps_up(
     health: Health, ready: int
 ) -> None:
-    assert (await get("/readyz", health)).status_code == ready
+    answer = await get("/readyz", health)
+    assert answer.status_code == ready
+    assert answer.json()["status"] == ("ready" if ready == 200 else "not-ready")
+    assert bool(answer.json()["reason"]) is (ready == 503)
 
 
 async def test_a_worker_whose_servers_are_away_is_well() -> None:
@@ -79,3 +87,84 @@ async def test_a_taken_port_is_refused_with_a_remedy() -> None:
             async with serving(build(lambda: pytest.fail("asked"), CollectorRegistry()), "127.0.0.1", port):
                 pass
     assert "--http-port" in (caught.value.remedy or "")
+
+
+INNER_TEXT = "redis://:hunter2@10.1.2.3:6379 does not answer: /etc/secrets/redis"
+
+
+def test_a_worker_that_ended_says_with_which_error_and_none_of_its_text() -> None:
+    worker = SimpleNamespace(
+        failure=RuntimeError(INNER_TEXT), stalled_for=0.0, partitions=[1], lag=3, reachable=True
+    )
+    health = health_of(worker)  # type: ignore[arg-type]  # what it looks at
+    assert health.status == "ended"
+    assert "RuntimeError" in (health.reason or "")
+    assert not any(word in health.model_dump_json() for word in ("hunter2", "10.1.2.3", "secrets"))
+
+
+def deliveries(state: str, *, reachable: bool = True) -> DeliveryHealth:
+    endpoint = {"state": state, "lag": 2, "failing_since": None, "problem": INNER_TEXT}
+    given = SimpleNamespace(
+        outlets={"crm": SimpleNamespace(failure=None)},
+        reachable=reachable,
+        describe=lambda: {"crm": endpoint},
+    )
+    return delivery_health_of(given)  # type: ignore[arg-type]  # what it looks at
+
+
+@pytest.mark.parametrize(
+    ("state", "in_trouble"),
+    [
+        ("delivering", []),
+        ("starting", []),
+        ("disabled", ["crm"]),
+        ("left alone", ["crm"]),
+        ("probing", ["crm"]),
+    ],
+)
+def test_delivery_names_the_endpoints_in_trouble_and_none_of_their_texts(
+    state: str, in_trouble: list[str]
+) -> None:
+    health = deliveries(state)
+    assert health.in_trouble == in_trouble
+    assert "hunter2" not in health.model_dump_json()
+
+
+def test_the_readiness_of_delivery_agrees_with_itself() -> None:
+    assert delivery_readiness_of(deliveries("delivering")).status == "ready"
+    away = delivery_readiness_of(deliveries("delivering", reachable=False))
+    assert (away.status, bool(away.reason)) == ("not-ready", True)
+
+
+@pytest.mark.parametrize(
+    ("address", "header", "served"),
+    [
+        ("127.0.0.1", "127.0.0.1:8300", True),
+        ("127.0.0.1", "localhost", True),
+        ("127.0.0.1", "LOCALHOST.:8300", True),
+        ("::1", "[::1]:8300", True),
+        ("127.0.0.1", "evil.example", False),
+        ("127.0.0.1", "localhost.evil.example", False),
+        ("127.0.0.1", "10.0.0.7:8300", False),
+        ("127.0.0.1", "", False),
+        ("127.0.0.1", "worker:8300", True),
+        ("0.0.0.0", "worker", True),  # noqa: S104  # what a container listens on
+        ("0.0.0.0", "10.0.0.7:8300", True),  # noqa: S104  # probes ask by address
+        ("0.0.0.0", "[fd00::7]:8300", True),  # noqa: S104
+        ("0.0.0.0", "evil.example", False),  # noqa: S104
+    ],
+)
+def test_only_known_hosts_are_served(address: str, header: str, served: bool) -> None:
+    assert (header in AllowedHosts(address, ["worker"])) is served
+
+
+async def test_a_request_for_another_host_learns_nothing() -> None:
+    async def build_and_ask(host: str) -> httpx.Response:
+        app = build(lambda: Health(status="ok", partitions=[1], lag=0, reachable=True), CollectorRegistry())
+        async with serving(app, "127.0.0.1", 0) as url, httpx.AsyncClient(base_url=url) as http:
+            return await http.get("/healthz", headers={"host": host})
+
+    assert (await build_and_ask("localhost")).status_code == 200
+    refused = await build_and_ask("rebound.example")
+    assert refused.status_code == 421
+    assert "partitions" not in refused.text
