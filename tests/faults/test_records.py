@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.client import AIOKafkaClient
 
-from resegment.agents.batch import is_readable
+from resegment.agents.batch import Batch, Message, is_readable
 from resegment.agents.dead_letters import read_dead_letter
 from resegment.benchmarks.servers import apache
 from resegment.schemas.fact import decode_fact
+from resegment.streams.consumer.application import create_app, running
+from resegment.streams.consumer.binding import bind
+from resegment.streams.consumer.config import ConsumerConfig
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.operations.ingest import send_live
 from tests import companies
@@ -363,6 +366,38 @@ async def test_signals_that_were_altered_end_the_worker_with_a_remedy_and_refuse
         assert run.said("Move to a new prefix") > 1
     finally:
         await end(run)
+
+
+async def test_records_that_retention_deletes_while_a_worker_runs_are_counted(broker: apache.Kafka) -> None:
+    topic = "gap.triggers.funding"
+    lost: list[Where] = []
+    seen: list[int] = []
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def handle(batch: Batch) -> None:
+        begun.set()
+        await go_on.wait()
+        seen.extend(record.offset for record in batch.records)
+
+    async with administration(broker.bootstrap) as admin, KafkaPublisher(broker.bootstrap) as source:
+        await admin.create_topics([NewTopic(topic, 1, 1)])
+        try:
+            await source.publish([Message(topic, None, bytes(100_000), (), 0) for _ in range(60)])
+            config = ConsumerConfig(chunk_size=5, lost=lambda *gone: lost.append((gone[0], gone[1], gone[2])))
+            app = create_app("gap", broker.bootstrap, config=config)
+            bind(app, [topic], handle, name="reader", on_fatal=lambda _: None)
+            async with running(app):
+                await asyncio.wait_for(begun.wait(), NOTICED)
+                await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(50)})
+                go_on.set()
+                async with asyncio.timeout(NOTICED):
+                    while 59 not in seen:
+                        await asyncio.sleep(0.05)
+        finally:
+            await admin.delete_topics([topic])
+    gone = set(range(60)) - set(seen)
+    assert gone, "nothing was deleted before it was read"
+    assert lost == [(topic, 0, len(gone))]
 
 
 async def end(run: Scenario) -> None:
