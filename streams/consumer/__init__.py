@@ -1,1 +1,1 @@
-"""Everything that touches faust or private parts of Kafka clients, and nothing else."""
+"""The consumer of a worker: everything that touches faust, and nothing else."""
