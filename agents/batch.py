@@ -36,6 +36,8 @@ class Batch:
     topic: str
     partition: int
     records: Sequence[Record]
+    start: int | None = None
+    """The offset from which they were read: up to the first record there were only markers of transactions."""
 
 
 class Message(NamedTuple):

@@ -161,9 +161,10 @@ class OwnedPartition(Generic[A]):
         """
         self.expect_held()
         records, expected = batch.records, self.position.offset
+        start = records[0].offset if batch.start is None else batch.start
         if records[0].offset < expected:
             records = self._after_committed(records, expected)
-        if records and records[0].offset > expected:
+        if records and start > expected:
             self.notices.gaps += 1
             self.notices.messages.append(
                 f"partition {self.number}: offsets {expected} to {records[0].offset - 1} are not there any more"

@@ -12,7 +12,7 @@ class OffsetTracker:
     record. Offsets may have gaps. A partition that is revoked or restarted gets a new tracker.
     """
 
-    __slots__ = ("_completed", "_pending", "committed", "done", "position")
+    __slots__ = ("_completed", "_pending", "committed", "done", "position", "start")
 
     def __init__(self, offset: int | None = None) -> None:
         self._pending: deque[int] = deque()
@@ -23,6 +23,8 @@ class OffsetTracker:
         """The offset that the group has committed, or where reading began."""
         self.position: int | None = offset
         """The next offset to hand out."""
+        self.start: int | None = offset
+        """Where the next records to hand out begin: from here to `position` there were only markers."""
 
     @property
     def placed(self) -> bool:
@@ -41,12 +43,12 @@ class OffsetTracker:
 
     def place(self, offset: int) -> None:
         """Begin at `offset`."""
-        self.done = self.committed = self.position = offset
+        self.done = self.committed = self.position = self.start = offset
 
     def hand_out(self, end: int) -> None:
         """Note that the records up to `end` are being worked on."""
         self._pending.append(end)
-        self.position = end
+        self.position = self.start = end
 
     def skip_to(self, offset: int) -> None:
         """Note that there is nothing to hand out before `offset`: markers of transactions take offsets, too."""

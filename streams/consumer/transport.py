@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar
 
-from aiokafka import ConsumerRecord
 from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -35,6 +34,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.config = config_of(self.app)
         self._trackers: dict[TP, OffsetTracker] = {}
+        self._placed_by_owner: set[TP] = set()
         self._placements: dict[OffsetTracker, asyncio.Task[None]] = {}
         self._fetching = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -121,17 +121,19 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 if self._trackers.get(tp) is tracker:
                     self._notice_gap(tp, tracker, fetched)
                     if fetched.records:
-                        await self._hand_over(tp, tracker, fetched.records)
+                        await self._hand_over(tp, tracker, fetched)
                     tracker.skip_to(fetched.position)
 
     def _notice_gap(self, tp: TP, tracker: OffsetTracker, fetched: Fetched) -> None:
         """Report records that retention deleted while the worker ran: the client then reads on at the earliest."""
         if tracker.position is not None and fetched.begin > tracker.position:
-            self._report_lost(tp, fetched.begin - tracker.position)
+            tracker.start = fetched.begin
+            if tp not in self._placed_by_owner:  # an owner that keeps the position notices by itself
+                self._report_lost(tp, fetched.begin - tracker.position)
 
-    async def _hand_over(self, tp: TP, tracker: OffsetTracker, records: list[ConsumerRecord]) -> None:
-        chunk = Chunk(Batch(tp.topic, tp.partition, records), tracker)
-        last = records[-1]
+    async def _hand_over(self, tp: TP, tracker: OffsetTracker, fetched: Fetched) -> None:
+        chunk = Chunk(Batch(tp.topic, tp.partition, fetched.records, tracker.start), tracker)
+        last = fetched.records[-1]
         message = ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -221,6 +223,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 offset = await positions(tp.topic, tp.partition)
                 if offset is not None:
                     hooked[tp] = offset
+        self._placed_by_owner = (self._placed_by_owner - set(tps)) | hooked.keys()
         rest = [tp for tp in tps if tp not in hooked]
         if not rest:
             return hooked

@@ -76,9 +76,9 @@ class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
                 return
             records = _read_batch(raw, batch)
         except Exception as error:  # noqa: BLE001 - the border: a batch may be broken in any way
-            last = _last_offset(raw, self.next_fetch_offset)
-            yield _set_batch_aside(raw, self.next_fetch_offset, _say(error))
-            self.next_fetch_offset = last + 1
+            whole = _set_batch_aside(raw, self.next_fetch_offset, _say(error))
+            self.next_fetch_offset = whole.offset + 1
+            yield whole
             return
         for record in records:
             if record.offset < self.next_fetch_offset:
@@ -293,10 +293,11 @@ def _last_offset(raw: memoryview, asked: int) -> int:
 
 
 def _set_batch_aside(raw: memoryview, asked: int, problem: str) -> UnreadableRecord:
-    offset = max(asked, _LENGTH.unpack_from(raw)[0]) if len(raw) >= _LENGTH.size else asked
-    offset = min(offset, _last_offset(raw, asked))
-    text = f"a batch of {len(raw)} bytes cannot be unpacked: {problem}"
-    return UnreadableRecord(offset, -1, None, bytes(raw), (), "unreadable", text)
+    """Return what stands for the whole batch, at its last offset: a reader that begins behind it does not meet it."""
+    last = _last_offset(raw, asked)
+    first = min(_LENGTH.unpack_from(raw)[0], last) if len(raw) >= _LENGTH.size else asked
+    text = f"a batch of {len(raw)} bytes, offsets {first} to {last}, cannot be unpacked: {problem}"
+    return UnreadableRecord(last, -1, None, bytes(raw), (), "unreadable", text)
 
 
 def _say(error: Exception) -> str:

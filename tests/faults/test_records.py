@@ -205,7 +205,7 @@ def broken_batches() -> list[tuple[bytes, int]]:
 def append(
     broker: apache.Kafka, topic: str, partition: int, batches: Sequence[tuple[bytes, int]]
 ) -> list[int]:
-    """Write batches behind the last one of a log whose broker is stopped; return their offsets."""
+    """Write batches behind the last one of a log whose broker is stopped; return their last offsets."""
     (segment,) = (broker.folder / "data" / f"{topic}-{partition}").glob("*.log")
     data, end = segment.read_bytes(), 0
     at = 0
@@ -217,8 +217,8 @@ def append(
     with segment.open("ab") as log:
         for batch, count in batches:
             log.write(end.to_bytes(8, "big") + batch[8:])
-            offsets.append(end)
             end += count
+            offsets.append(end - 1)
     return offsets
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from resegment.agents.batch import RecordedMessage
+from resegment.agents.batch import Batch, RecordedMessage
 from resegment.agents.partition import OutOfStep
 from resegment.agents.segmenter import count_moves
 from resegment.schemas.change import Cause, SegmentChange
@@ -137,6 +137,13 @@ async def test_a_gap_is_noticed_and_what_is_left_is_read() -> None:
     assert first.owned.notices.gaps == 1
     assert "1 to 4" in first.owned.notices.messages[0]
     assert first.owned.position.offset == 6
+
+
+async def test_offsets_that_markers_of_transactions_take_are_no_gap() -> None:
+    first = await run(Rig(WEEK), [RECORDS[:1]])
+    (late,) = signals(facts_of([hiring(day(4))]), first=5)
+    records = first.owned.unseen(Batch("signals", 0, [late], start=1))
+    assert (records, first.owned.notices.gaps) == ([late], 0)
 
 
 async def test_a_log_whose_beginning_is_gone_is_noticed() -> None:

@@ -49,6 +49,17 @@ def test_a_tracker_without_an_offset_is_placed_later() -> None:
     assert (tracker.placed, tracker.done, tracker.position, tracker.committable) == (True, 7, 7, None)
 
 
+def test_a_marker_of_a_transaction_is_done_with_what_was_before_it() -> None:
+    tracker = handed_out(3)
+    tracker.skip_to(4)
+    assert (tracker.position, tracker.committable) == (4, None)
+    tracker.complete(3)
+    assert tracker.committable == 4
+    tracker.skip_to(6)
+    assert tracker.committable == 6
+    assert tracker.start == 3
+
+
 @given(st.permutations(range(12)))
 def test_only_what_is_complete_without_a_gap_may_be_committed(order: list[int]) -> None:
     tracker = handed_out(*range(1, 13))

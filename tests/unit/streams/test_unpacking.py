@@ -61,9 +61,8 @@ def test_a_batch_with_a_wrong_checksum_is_set_aside_whole_and_the_next_one_is_re
     broken = bytearray(batch_of([b"one", b"two"]))
     broken[-2] ^= 0xFF
     found, position = unpack(bytes(broken) + batch_of([b"three"], base=2))
-    assert problems(found) == [
-        (0, "unreadable", f"a batch of {len(broken)} bytes cannot be unpacked: the checksum is wrong")
-    ]
+    text = f"a batch of {len(broken)} bytes, offsets 0 to 1, cannot be unpacked: the checksum is wrong"
+    assert problems(found) == [(1, "unreadable", text)]
     assert found[0].value == bytes(broken)
     assert values(found) == [b"three"]
     assert position == 3
@@ -72,17 +71,23 @@ def test_a_batch_with_a_wrong_checksum_is_set_aside_whole_and_the_next_one_is_re
 def test_an_unknown_codec_is_set_aside_with_its_bytes() -> None:
     data = seal(b"whatever", 3, base=5, attributes=6)
     found, position = unpack(data + batch_of([b"good"], base=8), offset=5)
-    assert problems(found) == [
-        (5, "unreadable", f"a batch of {len(data)} bytes cannot be unpacked: unknown compression codec 6")
-    ]
+    text = f"a batch of {len(data)} bytes, offsets 5 to 7, cannot be unpacked: unknown compression codec 6"
+    assert problems(found) == [(7, "unreadable", text)]
     assert (values(found), position) == ([b"good"], 9)
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
 def test_bytes_that_a_codec_cannot_read_are_set_aside(codec: str) -> None:
     found, position = unpack(seal(b"\x01garbage", 2, attributes=CODECS[codec]) + batch_of([b"good"], base=2))
-    assert [one[:2] for one in problems(found)] == [(0, "unreadable")]
+    assert [one[:2] for one in problems(found)] == [(1, "unreadable")]
     assert (values(found), position) == ([b"good"], 3)
+
+
+def test_a_broken_batch_has_the_same_offset_wherever_reading_begins_in_it() -> None:
+    data = seal(b"whatever", 3, base=5, attributes=6)
+    for offset in (5, 6, 7):
+        found, position = unpack(data, offset=offset)
+        assert ([one[0] for one in problems(found)], position) == ([7], 8)
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
