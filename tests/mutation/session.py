@@ -7,11 +7,11 @@ again, and the files stay as they are.
 from __future__ import annotations
 
 import ast
+import cProfile
 import importlib
 import json
 import os
 import random
-import sys
 import time
 import types
 from collections import defaultdict
@@ -156,18 +156,15 @@ class Session:
         targets = {str(ROOT / one.path) for one in self._mutants}
         seconds: dict[int, float] = {}
         calls: dict[str, dict[int, set[int]]] = {path: defaultdict(set) for path in targets}
-        number = 0
-
-        def trace(frame: types.FrameType, event: str, value: Any) -> None:
-            code = frame.f_code
-            if code.co_filename in targets:
-                calls[code.co_filename][number].add(code.co_firstlineno)
-
         for number, then in enumerate([*session.items[1:], None]):
             began = time.monotonic()
-            sys.settrace(trace)
+            profiler = cProfile.Profile()
+            profiler.enable()
             self._run(session.items[number], then)
-            sys.settrace(None)
+            profiler.disable()
+            for entry in profiler.getstats():
+                if isinstance(entry.code, types.CodeType) and entry.code.co_filename in targets:
+                    calls[entry.code.co_filename][number].add(entry.code.co_firstlineno)
             seconds[number] = time.monotonic() - began
             if self._failure:
                 break
