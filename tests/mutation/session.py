@@ -76,6 +76,8 @@ class Session:
         first = self._pass(session, profile, self._mutants, 0, self._budget)
         again = [one.mutant for one in first if one.outcome == "survived"]
         self._say(f"{len(again)} of {len(first)} mutants left after {time.monotonic() - began:.0f} s")
+        for one in again:
+            self._say(f"left: {one.path}:{one.line}: {one.change}")
         second = self._pass(session, profile, again, self._budget, CONFIRMATION * self._budget)
         self.results = [one for one in first if one.outcome != "survived"] + second
         return True
