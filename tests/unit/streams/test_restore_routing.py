@@ -10,7 +10,14 @@ import pytest
 
 from resegment.routing.policy import Policy
 from resegment.routing.restore import PublishedCommandEvent, restore
-from resegment.schemas.routing import GatesChanged, Review, RoutedState, decode_change, encode_routed
+from resegment.schemas.routing import (
+    GatesChanged,
+    Reassign,
+    Review,
+    RoutedState,
+    decode_change,
+    encode_routed,
+)
 from resegment.state.partition_store import Position
 from tests.builders import Routing, definition_of
 from tests.unit.agents.test_router import DAY, HOUR, NOON, QUALIFIED, SUPPRESSED, TEAM, Account, file, rig, to
@@ -121,3 +128,17 @@ async def test_an_account_leaves_a_restored_workflow_the_way_its_own_segment_say
     again = await after(restored(routing, change), **given)
     left, _ = await again.follow(acme.moves("cold", at=NOON + 1))
     assert (left["action"], left["workflow"]) == (on_exit, "hot-flow")
+
+
+async def test_an_account_that_was_reassigned_comes_back_with_its_last_owner() -> None:
+    routing, acme = rig(teams=TEAM), Account()
+    await routing.take()
+    change = acme.moves("hot")
+    (made,) = await routing.follow(change)
+    await routing.owners.leave(made["owner"])
+    (given_on,) = await routing.tell(Reassign(account="acme.com", at=NOON, owner=made["owner"]))
+    state = restored(routing, change)
+    assert state.enrollment is not None
+    assert (state.enrollment.owner, state.why) == (given_on["owner"], given_on["owner"])
+    assert state.enrollment.assignment == given_on["idempotency_key"]
+    assert state.owners == {"sales": given_on["owner"]}
