@@ -57,7 +57,8 @@ class PublishFailed(TransientError):
     def __init__(self, topics: Sequence[str], cause: BaseException) -> None:
         super().__init__(
             f"not all messages to {', '.join(topics)} were acknowledged: {cause!r}",
-            remedy="Nothing is lost: they are published again. Check that the brokers answer and have room.",
+            remedy="Check that the brokers answer and have room. A worker publishes them again by itself; "
+            "run a command again: what arrives twice counts once.",
         )
         self.topics = topics
         self.cause = cause

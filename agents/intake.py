@@ -67,7 +67,7 @@ async def ingest(
             event = decode_record(record.value, record.headers)
             fact = resolve_event(event, received=received, aliases=aliases)
         except RefusedEvent as reason:
-            refused.append(reason)
+            refused.append(reason.at(record.offset))
             messages.append(to_dead_letter(dead_letters, batch, record, reason))
             continue
         accepted += 1

@@ -162,7 +162,7 @@ class _Reading:
 
     def refuse(self, record: Record, reason: RefusedEvent) -> None:
         """Send a record to the dead letters."""
-        self.refused.append(reason)
+        self.refused.append(reason.at(record.offset))
         self.letters.append(to_dead_letter(self._dead_letters, self._batch, record, reason))
 
 

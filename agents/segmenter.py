@@ -71,7 +71,7 @@ class _Reading:
 
     def refuse(self, batch: Batch, record: Record, refused: RefusedEvent, topic: str) -> None:
         """Set a record aside."""
-        self.refused.append(refused)
+        self.refused.append(refused.at(record.offset))
         self.dead_letters.append(to_dead_letter(topic, batch, record, refused))
 
 

@@ -6,7 +6,7 @@ next to the protocol, and every implementation raises them.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Self
 
 
 class ResegmentError(Exception):
@@ -44,13 +44,20 @@ class RefusedEvent(ResegmentError):
     """One event that breaks the contract: it goes to the dead letters.
 
     `reason` is a stable slug (`not-json`, `wrong-envelope`, `unknown-kind`, `wrong-type`, `not-a-company`,
-    `absurd-time`, `too-large`, `decision-failed` ...), `field` the path inside the event that is wrong (or None).
+    `absurd-time`, `too-large`, `decision-failed` ...), `field` the path inside the event that is wrong (or None), `offset` that of the
+    record, once it is known.
     """
 
     def __init__(self, reason: str, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
         self.reason = reason
         self.field = field
+        self.offset: int | None = None
+
+    def at(self, offset: int) -> Self:
+        """Note the offset of the refused record, for the log; return the error itself."""
+        self.offset = offset
+        return self
 
 
 def explain_os_error(error: OSError) -> str:

@@ -41,7 +41,16 @@ class Progress:
         metrics.events_out.labels(stage).inc(made)
         for one in refused:
             metrics.refused.labels(stage, one.reason).inc()
-            log.warning("refused", stage=stage, reason=one.reason, field=one.field, message=one.message[:200])
+            log.warning(
+                "refused",
+                stage=stage,
+                topic=batch.topic,
+                partition=batch.partition,
+                offset=one.offset,
+                reason=one.reason,
+                field=one.field,
+                message=one.message[:200],
+            )
 
     def count_due(self, changes: Sequence[SegmentChange]) -> None:
         """Count a slice of deadlines that the segmenter has decided."""

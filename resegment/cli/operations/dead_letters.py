@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -56,6 +57,17 @@ class NoSuchDeadLetter(ResegmentError):
             remedy="An id is the topic:partition:offset of the refused record; `resegment dead-letters list` shows the ids.",
         )
         self.letter = letter
+
+
+class NoSuchReason(ResegmentError):
+    """No dead letter has that reason."""
+
+    def __init__(self, reason: str, there: Collection[str]) -> None:
+        super().__init__(
+            f"no dead letters have the reason {reason}",
+            remedy=f"Reasons in use: {', '.join(sorted(there))}." if there else "There are no dead letters.",
+        )
+        self.reason = reason
 
 
 class CutOff(ResegmentError):
@@ -169,8 +181,35 @@ def retry(
     sent = asyncio.run(_retry(letters or [], reason, servers))
     if as_json:
         write_json(sys.stdout.buffer, {"retried": sent})
-    else:
+    elif sent:
         print_note(f"{sent:,} sent again; records that are refused again become new dead letters")
+    else:
+        print_note(
+            "nothing to send: each was sent again before, or was too large to be kept whole; pass the ids of those "
+            "to send once more"
+        )
+
+
+def choose(held: Mapping[str, DeadLetter], ids: Sequence[str], reason: str | None) -> list[DeadLetter]:
+    """Return the dead letters to send again: those with these ids, or all of a reason that were not sent again yet.
+
+    Raises NoSuchDeadLetter, CutOff or NoSuchReason.
+    """
+    for one in ids:
+        if one not in held:
+            raise NoSuchDeadLetter(one)
+        if not held[one].is_whole:
+            raise CutOff(one)
+    reasons = {str(one.about.get("reason")) for one in held.values()}
+    if reason is not None and reason not in reasons:
+        raise NoSuchReason(reason, reasons)
+    return [
+        one
+        for one in held.values()
+        if "topic" in one.about
+        and one.is_whole
+        and (one.id in ids or (one.about.get("reason") == reason and one.retried is None))
+    ]
 
 
 def _write_raw(value: bytes) -> None:
@@ -193,21 +232,7 @@ async def _retry(letters: list[str], reason: str | None, servers: ServerOptions)
     async with open_session(servers) as session:
         topic = session.topics.dead_letters.name
         held = await read_dead_letters(session.bootstrap, topic, security=session.security)
-        for letter in letters:
-            if letter not in held:
-                raise NoSuchDeadLetter(letter)
-            if not held[letter].is_whole:
-                raise CutOff(letter)
-        chosen = [
-            one
-            for one in held.values()
-            if "topic" in one.about
-            and one.is_whole
-            and (
-                one.id in letters
-                or (reason is not None and one.about.get("reason") == reason and one.retried is None)
-            )
-        ]
+        chosen = choose(held, letters, reason)
         async with KafkaPublisher(
             session.bootstrap, client_id="resegment-retry", security=session.security
         ) as publisher:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -14,7 +15,7 @@ import typer
 from resegment.cli.connection import WrongUse
 from resegment.cli.options import TIME_METAVAR, AsJson, EventFormat, parse_time
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
-from resegment.errors import RefusedEvent
+from resegment.errors import RefusedEvent, TransientError
 
 if TYPE_CHECKING:
     from resegment.cli.connection import Connection
@@ -38,6 +39,18 @@ resegment ingest history.csv --replay --until 2026-01-31
 
 class WrongClock(WrongUse):
     """The options do not match the clock of the prefix."""
+
+
+class IngestStopped(TransientError):
+    """Kafka stopped acknowledging events before all were sent; `sent` counts those that it had acknowledged."""
+
+    def __init__(self, sent: int, cause: BaseException) -> None:
+        super().__init__(
+            f"stopped after {sent:,} events: Kafka did not acknowledge the next ones ({cause!r})",
+            remedy="The rest was not sent. Check that the brokers answer and have room, then run the same command again: "
+            "events that arrive twice count once.",
+        )
+        self.sent = sent
 
 
 def register(app: typer.Typer) -> None:
@@ -111,8 +124,13 @@ def ingest(
                 "seconds": round(seconds, 3),
             },
         )
-    if refusals.total and (strict or not sent):
+    if has_failed(sent, refusals.total, strict=strict):
         raise typer.Exit(1)
+
+
+def has_failed(sent: int, refused: int, *, strict: bool) -> bool:
+    """Tell whether the command fails: every event was refused, or with `strict` any."""
+    return refused > 0 and (strict or not sent)
 
 
 def decode_with_bytes(
@@ -167,19 +185,40 @@ async def _send(
         begun = time.monotonic()
         if not on_facts:
             sent: Counter[str] = Counter()
-            await send_live(_count(events, topics, sent), publisher, topics)
+            with counting_acknowledged() as note:
+                await send_live(_count(events, topics, sent), publisher, topics, note)
         else:
             facts: Sequence[tuple[Fact, bytes]] = list(events)
-            total = await send_replay(
-                facts,
-                publisher,
-                topics,
-                partitions=int(known["partitions"]),
-                until=until,
-                progress=bars.count("sending", len(facts)),
-            )
+            with counting_acknowledged(bars.count("sending", len(facts))) as note:
+                total = await send_replay(
+                    facts,
+                    publisher,
+                    topics,
+                    partitions=int(known["partitions"]),
+                    until=until,
+                    progress=note,
+                )
             sent = Counter({topics.replay.name: total})
         return sent, time.monotonic() - begun
+
+
+@contextmanager
+def counting_acknowledged(advance: Callable[[int], None] | None = None) -> Iterator[Callable[[int], None]]:
+    """Count what Kafka acknowledges inside the block, and show it. Raises IngestStopped in place of PublishFailed."""
+    from resegment.agents.batch import PublishFailed
+
+    acknowledged = 0
+
+    def note(done: int) -> None:
+        nonlocal acknowledged
+        acknowledged += done
+        if advance is not None:
+            advance(done)
+
+    try:
+        yield note
+    except PublishFailed as error:
+        raise IngestStopped(acknowledged, error.cause) from error
 
 
 def _count(
