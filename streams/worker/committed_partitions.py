@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -18,6 +18,7 @@ from resegment.streams.partition_marks import (
     mark_waiting,
 )
 from resegment.streams.prefix import StateLost, is_known, read_prefix
+from resegment.streams.worker.failure import Failure
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -34,19 +35,17 @@ Take = Callable[[bool], Awaitable[int]]
 class CommittedPartitions:
     """Has partitions of one prefix taken, and records in the prefix which have ever committed."""
 
-    def __init__(self, client: Redis, prefix: str) -> None:
-        self._client, self._prefix = client, prefix
+    def __init__(self, client: Redis, prefix: str, failure: Failure) -> None:
+        self._client, self._prefix, self._failure = client, prefix, failure
 
     async def take(self, stage: Stage, partition: int, take: Take) -> int:
         """Take the partition and return the offset to read from, once its state is whole.
 
-        Where Redis has lost it, this says so and waits for a rebuild; other partitions are not held up.
-        Raises StateLost where the prefix is gone too, and StoreUnavailable.
+        Where Redis has lost it, this says so and waits for a rebuild; other partitions are not held up. Where the
+        record of the prefix is gone too, the worker ends. Raises StoreUnavailable.
         """
         while True:
-            held = await read_prefix(self._client, self._prefix)
-            if not is_known(held):
-                raise StateLost(self._prefix)
+            held = await self._read()
             if not is_rebuilding(held, partition):
                 known = has_committed(held, stage, partition)
                 try:
@@ -67,9 +66,15 @@ class CommittedPartitions:
         await mark_waiting(self._client, self._prefix, stage, partition, error.missing)
         while True:
             await asyncio.sleep(LOOKED_AT)
-            held = await read_prefix(self._client, self._prefix)
-            if not is_known(held):
-                raise StateLost(self._prefix)
+            held = await self._read()
             if not is_waiting(held, stage, partition):
                 log.info("a partition is there again", partition=partition, stage=stage)
                 return
+
+    async def _read(self) -> Mapping[str, str]:
+        """Return the record of the prefix."""
+        held = await read_prefix(self._client, self._prefix)
+        if not is_known(held):
+            self._failure.report(StateLost(self._prefix))
+            await asyncio.Event().wait()  # take nothing more: the worker ends
+        return held

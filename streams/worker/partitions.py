@@ -102,10 +102,10 @@ class PartitionManager(Generic[A]):
 
     # Taking and releasing
 
-    async def take(self, number: int, log_id: str, on_due: OnDue[A]) -> int:
-        """Take an assigned partition and return the offset to read from. Raises StoreUnavailable.
+    async def take(self, number: int, log_id: str, on_due: OnDue[A], *, known: bool = False) -> int:
+        """Take an assigned partition and return the offset to read from. Raises StateMissing and StoreUnavailable.
 
-        `log_id` names the incarnation of its topic.
+        `log_id` names the incarnation of its topic. `known`: the partition has committed before.
         """
         held = self._held.get(number)
         if held is None:
@@ -113,7 +113,7 @@ class PartitionManager(Generic[A]):
             held = self._held[number] = _Held(owned)
             work = (self._relay(owned), self._decide(owned, on_due))
             held.tasks = [asyncio.create_task(self._failure.guard(one, "partition")) for one in work]
-        offset = await held.partition.take(log_id)
+        offset = await held.partition.take(log_id, known=known)
         self._report_notices(held.partition)
         self._taken.set()
         return offset

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from time import thread_time
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from resegment.agents.batch import Batch, Publisher
 from resegment.agents.intake import Clock, ingest
@@ -22,16 +22,13 @@ from resegment.errors import FatalError, PartitionLost, RefusedEvent, TransientE
 from resegment.routing.account import RoutedAccount
 from resegment.segmentation.evaluation.account import Account
 from resegment.streams.kafka.topics import Topics
-from resegment.streams.prefix import StateLost, read_prefix
 from resegment.streams.worker.batch_divider import BatchDivider
+from resegment.streams.worker.committed_partitions import CommittedPartitions
 from resegment.streams.worker.definition_runtime import DefinitionRuntime
 from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.input_topics import InputTopics
 from resegment.streams.worker.partitions import PartitionManager
 from resegment.streams.worker.progress import Progress
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
 
 ROUTER_PATIENCE: Final = 2.0
 """Seconds that a batch of changes waits while deadlines are due: a late change is worse than late commands."""
@@ -155,28 +152,30 @@ class SegmenterStage:
         partitions: PartitionManager[Account],
         *,
         inputs: InputTopics,
-        client: Redis,
+        committed: CommittedPartitions,
         publisher: Publisher,
         progress: Progress,
         failure: Failure,
     ) -> None:
         self.topics: Sequence[str] = [topics.signals.name]
-        self._runtime, self._partitions, self._inputs, self._client = runtime, partitions, inputs, client
-        self._prefix, self._dead_letters = topics.prefix, topics.dead_letters.name
+        self._runtime, self._partitions, self._inputs = runtime, partitions, inputs
+        self._committed, self._dead_letters = committed, topics.dead_letters.name
         self._publisher, self._progress, self._failure = publisher, progress, failure
         self._divider = BatchDivider()
 
     async def on_assigned(self, topic: str, partition: int) -> int | None:
-        """Take the partition, unless Redis has lost the prefix."""
-        if not await read_prefix(self._client, self._prefix):
-            self._failure.report(StateLost(self._prefix))
-            await asyncio.Event().wait()  # take nothing more: the worker ends
+        """Take the partition, once Redis has its whole state."""
         try:
             await self._inputs.refuse_new_partition(topic, partition)
         except FatalError as error:
             self._failure.report(error)
-            await asyncio.Event().wait()
-        return await self._partitions.take(partition, self._inputs.log_of(topic), self.on_due)
+            await asyncio.Event().wait()  # take nothing more: the worker ends
+        log = self._inputs.log_of(topic)
+        return await self._committed.take(
+            "segmenter",
+            partition,
+            lambda known: self._partitions.take(partition, log, self.on_due, known=known),
+        )
 
     async def on_batch(self, batch: Batch) -> None:
         """Commit the accounts and changes of a batch of facts."""
@@ -245,16 +244,22 @@ class RouterStage:
         *,
         segmented: PartitionManager[Account],
         inputs: InputTopics,
+        committed: CommittedPartitions,
         progress: Progress,
     ) -> None:
         self.topics: Sequence[str] = [topics.segment_changes.name]
         self._read_with = topics.segment_changes.name, topics.routing_events.name
         self._router, self._partitions, self._segmented = router, partitions, segmented
-        self._inputs, self._progress = inputs, progress
+        self._inputs, self._committed, self._progress = inputs, committed, progress
 
     async def on_assigned(self, topic: str, partition: int) -> int | None:  # noqa: ARG002  # the port of a stage
-        """Take the partition."""
-        return await self._partitions.take(partition, self._inputs.log_of(*self._read_with), self.on_due)
+        """Take the partition, once Redis has its whole state."""
+        log = self._inputs.log_of(*self._read_with)
+        return await self._committed.take(
+            "router",
+            partition,
+            lambda known: self._partitions.take(partition, log, self.on_due, known=known),
+        )
 
     async def on_batch(self, batch: Batch) -> None:
         """Commit the commands that a batch of changes leads to."""

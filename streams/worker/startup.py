@@ -6,12 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from resegment.settings import Settings
+from resegment.state.redis.client import check_eviction
 from resegment.streams.kafka import admin
 from resegment.streams.kafka.connectivity import check_access
 from resegment.streams.kafka.security import KafkaSecurity
 from resegment.streams.kafka.topic_reader import has_records
 from resegment.streams.kafka.topics import Topics
-from resegment.streams.prefix import Rebuilding, StateLost, agree, read_prefix
+from resegment.streams.partition_marks import is_rebuilding
+from resegment.streams.prefix import Rebuilding, StateLost, agree, is_known, read_prefix
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -28,7 +30,7 @@ async def prepare_prefix(
 ) -> None:
     """Agree with the other workers on the prefix, and create its topics. `version` is the definition's.
 
-    Raises PrefixDiffers, Rebuilding, StateLost, KafkaRefused, TopicsUnavailable, StoreUnavailable.
+    Raises EvictionEnabled, PrefixDiffers, Rebuilding, StateLost, KafkaRefused, TopicsUnavailable, StoreUnavailable.
     """
     kafka = security.clients()
 
@@ -41,6 +43,7 @@ async def prepare_prefix(
             definition=version,
         )
 
+    await check_eviction(client)
     held = await read_held(client, settings.prefix)
     if settings.kafka is not None:
         await check_access(bootstrap, kafka)
@@ -67,6 +70,6 @@ async def prepare_prefix(
 async def read_held(client: Redis, prefix: str) -> dict[str, str]:
     """Return what Redis has of the prefix. Raises Rebuilding while a rebuild fills it."""
     held = await read_prefix(client, prefix)
-    if "rebuilding" in held:
+    if is_rebuilding(held):
         raise Rebuilding(prefix)
-    return held
+    return held if is_known(held) else {}

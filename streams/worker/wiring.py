@@ -27,6 +27,7 @@ from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import KafkaSecurity
 from resegment.streams.kafka.timeouts import pace_of
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.worker.committed_partitions import CommittedPartitions
 from resegment.streams.worker.definition_runtime import DefinitionRuntime
 from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.input_topics import InputTopics
@@ -229,6 +230,7 @@ def _stages(
     router: Router,
 ) -> list[StageHandler]:
     topics, progress = plan.topics, shared.progress
+    committed = CommittedPartitions(shared.client, topics.prefix, shared.failure)
     stages: list[StageHandler] = []
     if "intake" in plan.agents:
         intake = classes.intake(
@@ -246,7 +248,7 @@ def _stages(
             plan.runtime,
             segmented,
             inputs=shared.inputs,
-            client=shared.client,
+            committed=committed,
             publisher=publisher,
             progress=progress,
             failure=shared.failure,
@@ -254,7 +256,13 @@ def _stages(
     )
     if "router" in plan.agents:
         routing = classes.router(
-            topics, router, routed, segmented=segmented, inputs=shared.inputs, progress=progress
+            topics,
+            router,
+            routed,
+            segmented=segmented,
+            inputs=shared.inputs,
+            committed=committed,
+            progress=progress,
         )
         stages += [routing, RoutingEventStage(topics, routing)]
     return stages

@@ -22,6 +22,7 @@ from resegment.streams.prefix import StateLost, agree, read_prefix
 from resegment.streams.recovery.rebuild import LostPartition, find_lost
 from resegment.streams.worker import committed_partitions as module
 from resegment.streams.worker.committed_partitions import CommittedPartitions
+from resegment.streams.worker.failure import Failure
 from tests.builders import Rig, facts_of, signals
 from tests.oracle.cases import day, funding, only
 
@@ -37,7 +38,8 @@ class Prefix:
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
-        self.committed = CommittedPartitions(self.client, self.name)
+        self.failure = Failure()
+        self.committed = CommittedPartitions(self.client, self.name, self.failure)
         self.reader = PrefixReader(self.client, self.name, 2)
 
     def open(self, number: int) -> OwnedPartition[Account]:
@@ -156,8 +158,15 @@ async def test_a_rebuild_that_was_interrupted_is_found_and_nothing_else(prefix: 
     assert marks.is_rebuilding(await prefix.held())
 
 
-async def test_where_the_record_of_the_prefix_is_gone_too_nothing_is_taken(prefix: Prefix) -> None:
+@pytest.mark.parametrize("mark_left", [False, True])
+async def test_where_the_record_of_the_prefix_is_gone_too_the_worker_ends(
+    prefix: Prefix, mark_left: bool
+) -> None:
     await prefix.work(0)
     await prefix.client.delete(prefix_key(prefix.name))
-    with pytest.raises(StateLost):
-        await prefix.take(0)
+    if mark_left:
+        await marks.mark_waiting(prefix.client, prefix.name, "segmenter", 0, [])
+    taking = asyncio.create_task(prefix.take(0))
+    assert isinstance(await asyncio.wait_for(prefix.failure.wait(), 10), StateLost)
+    assert not taking.done()
+    taking.cancel()

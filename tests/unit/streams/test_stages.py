@@ -48,7 +48,7 @@ class Stage:
             runtime,
             self.manager,
             inputs=cast("Any", None),
-            client=cast("Any", None),
+            committed=cast("Any", None),
             publisher=self.rig.published,
             progress=Progress(self.metrics, None),
             failure=self.failure,
