@@ -193,6 +193,22 @@ class Scenario:
             assert self.deaths.total() < 50, f"workers die again and again:\n{self._last_words()}"
             await self.start()
 
+    async def command(self, *words: str, ok: bool = True) -> str:
+        """Run the command line on this prefix, and return what it printed."""
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("RESEGMENT_")}
+        given = {"kafka": self.kafka, "redis": self.redis, "prefix": self.prefix, "clock": "facts"}
+        given |= {"partitions": str(PARTITIONS), "segments": str(companies.SEGMENTS)}
+        given |= {name: str(value) for name, value in self.settings.items()}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "resegment", *words),
+            env=environment | {f"RESEGMENT_{name.upper()}": value for name, value in given.items()},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+        assert not ok or process.returncode == 0, output.decode()
+        return output.decode()
+
     def said(self, text: str) -> int:
         """How often the workers said it."""
         return sum(log.read_text(errors="replace").count(text) for log in self._logs)

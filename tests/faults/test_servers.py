@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 import shutil
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,8 +17,11 @@ from redis.asyncio import Redis
 from resegment.agents.batch import Message
 from resegment.benchmarks.servers import apache
 from resegment.benchmarks.servers.debian import SystemRedis
+from resegment.state.redis.keys import PartitionKeys, Stage
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.operations.ingest import in_order, send_replay
+from resegment.streams.partition_marks import find_waiting
+from resegment.streams.prefix import read_prefix
 from tests import companies
 from tests.faults.conftest import SEED, Arena
 from tests.faults.proxy import proxied
@@ -235,22 +237,7 @@ async def test_an_emptied_redis_is_refused_and_rebuilt(arena: Arena, own_redis: 
         assert await asyncio.wait_for(worker.wait(), 60) == 1, "state was lost, and nobody said so"
         assert run.said("has lost the state") > 0
         run.live.clear()
-        environment = {
-            **os.environ,
-            "RESEGMENT_KAFKA": run.kafka,
-            "RESEGMENT_REDIS": run.redis,
-            "RESEGMENT_PREFIX": run.prefix,
-            "RESEGMENT_PARTITIONS": "4",
-            "RESEGMENT_CLOCK": "facts",
-        }
-        rebuild = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "resegment", "rebuild", "--segments", str(companies.SEGMENTS)),
-            env=environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await rebuild.communicate()
-        assert rebuild.returncode == 0, output.decode()
+        await run.command("rebuild")
         await run.start()
         return 1
 
@@ -258,6 +245,33 @@ async def test_an_emptied_redis_is_refused_and_rebuilt(arena: Arena, own_redis: 
         await Arena(arena.kafka, own_redis.url, arena.folder).play("FLUSHALL under load, then rebuild", harm)
     finally:
         await client.aclose()
+
+
+@pytest.mark.parametrize("parts", [("accounts",), ("meta", "accounts", "deadlines", "outbox", "sizes")])
+@pytest.mark.faults
+async def test_a_partition_that_redis_lost_waits_and_is_rebuilt_while_the_others_go_on(
+    arena: Arena, parts: tuple[str, ...]
+) -> None:
+    stages: list[Stage] = ["segmenter"] if len(parts) == 1 else ["segmenter", "router"]
+
+    async def harm(run: Scenario) -> int:
+        await run.reached(300)
+        keys = [getattr(PartitionKeys.of(run.prefix, 1, stage), part) for stage in stages for part in parts]
+        await run.client.delete(*keys)
+        await run.until(lambda: waits(run, 1))
+        before = await run.done()
+        await run.reached(before + 100)  # the others go on
+        assert (await run.command("status", ok=False)).count("run `resegment rebuild --partition 1`")
+        await run.command("rebuild", "--partition", "1")
+        return 1
+
+    what = "accounts of one partition gone" if len(parts) == 1 else "all keys of one partition gone"
+    await arena.play(f"{what}, then rebuilt, worker running", harm)
+
+
+async def waits(run: Scenario, partition: int) -> bool:
+    """Whether the workers say that the partition waits for its state."""
+    return partition in find_waiting(await read_prefix(run.client, run.prefix))
 
 
 # What comes in
