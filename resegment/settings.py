@@ -49,8 +49,10 @@ class Settings(ReaderSettings):
     )
     redis: str | None = Field(
         None,
-        description="URL of Redis 7 or later, redis(s)://host:port, or of a cluster, "
-        "redis(s)+cluster://host:port[,host:port]. Without it, `up` starts an embedded server",
+        repr=False,
+        description="URL of Redis 7 or later, redis(s)://host:port, of a cluster, "
+        "redis(s)+cluster://host:port[,host:port], or of what Sentinels watch, "
+        "redis(s)+sentinel://host:port[,host:port]/master. Without it, `up` starts an embedded server",
     )
     kafka_tls: bool = Field(False, description="Use TLS for Kafka")
     kafka_ca: Path | None = Field(
@@ -69,11 +71,18 @@ class Settings(ReaderSettings):
     kafka_allow_plaintext_sasl: bool = Field(
         False, description="Allow SASL without TLS, which sends the password in plain text"
     )
+    redis_allow_plaintext_password: bool = Field(
+        False, description="Allow a Redis password without TLS to another host, which sends it in plain text"
+    )
     redis_username: str | None = Field(None, description="ACL user name for Redis")
     redis_password: SecretStr | None = Field(
         None, description="Password for Redis. Prefer RESEGMENT_REDIS_PASSWORD_FILE"
     )
     redis_password_file: Path | None = Field(None, description="File with the password for Redis")
+    redis_sentinel_password: SecretStr | None = Field(
+        None, description="Password for the Sentinels. Prefer RESEGMENT_REDIS_SENTINEL_PASSWORD_FILE"
+    )
+    redis_sentinel_password_file: Path | None = Field(None, description="File with the Sentinels' password")
     redis_ca: Path | None = Field(
         None, description="Trusted CA certificates for rediss://. Default: those of the system"
     )

@@ -123,7 +123,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
     from resegment.cli.runtime.stack import stack
     from resegment.console.runtime.instance import render_up
     from resegment.console.terminal import print_note, screen
-    from resegment.state.redis.client import without_password
+    from resegment.state.redis.address import without_password
     from resegment.streams.delivery.service import delivering
     from resegment.streams.runtime import settle
 

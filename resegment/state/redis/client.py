@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
-from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ReadOnlyError
 
 from resegment.errors import FatalError
 from resegment.settings import InsecureSettings, Settings, read_secret
+from resegment.state.redis.address import RedisAddress, parse_address
 from resegment.state.redis.errors import answering
 from resegment.state.redis.packer import pack_fast
 
@@ -23,42 +24,100 @@ RETRIES: Final = 3
 
 
 def connect_redis(settings: Settings, url: str) -> Redis:
-    """A client of the URL with the settings' user and certificates.
+    """Return a client for the URL, with the settings' user and certificates. Nothing is connected yet.
 
-    `redis://`, `rediss://` and `unix://` are one server; `redis+cluster://` and `rediss+cluster://` are a cluster,
-    of which several nodes may be named: `host:port,host:port`. The client of a cluster takes the commands that the
-    project uses, each by its key. Raises InsecureSettings.
+    `redis://`, `rediss://` and `unix://` are one server. `redis+cluster://` is a cluster, of which several nodes may
+    be named: its client takes the commands that the project uses, each by its key. `redis+sentinel://` is the master
+    that Sentinels name. A connection to a server that has become a replica is dropped and made again.
+    Raises InsecureSettings.
     """
-    retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), RETRIES)
-    given: dict[str, Any] = {"socket_timeout": 10, "socket_connect_timeout": 5, "retry": retry}
+    address = parse_address(url)
+    given: dict[str, Any] = {
+        "socket_timeout": 10,
+        "socket_connect_timeout": 5,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), RETRIES),
+        **_read_user(settings, address),
+        **address.options,
+    }
+    tls = _read_tls(settings, address)
+    if address.kind == "cluster":
+        return _connect_cluster(address, given | tls)
+    # nothing was written where a server says that it is a replica: after a failover its name means another one
+    given |= {"db": address.db, "retry_on_error": [ReadOnlyError]}
+    if address.kind == "sentinel":
+        return pack_fast(_connect_sentinel(settings, address, given, tls))
+    if address.kind == "socket":
+        return pack_fast(Redis(unix_socket_path=address.path, **given))
+    ((host, port),) = address.nodes
+    return pack_fast(Redis(host=host, port=port, **given, **tls))
+
+
+def _read_user(settings: Settings, address: RedisAddress) -> dict[str, Any]:
     password = read_secret("redis_password", settings.redis_password, settings.redis_password_file)
-    if password is not None:
-        given["password"] = password
-    if settings.redis_username is not None:
-        given["username"] = settings.redis_username
-    tls = url.startswith(("rediss://", "rediss+cluster://"))
-    if tls:
-        given |= {
+    username = address.username or settings.redis_username
+    if address.password is not None:
+        password = address.password
+    if password is not None and not (
+        address.tls or address.is_local or settings.redis_allow_plaintext_password
+    ):
+        raise _plaintext("the password of Redis")
+    return {"username": username, "password": password}
+
+
+def _plaintext(what: str) -> InsecureSettings:
+    return InsecureSettings(
+        f"{what} would be sent to another machine in plain text",
+        remedy="Use rediss:// (TLS), or set RESEGMENT_REDIS_ALLOW_PLAINTEXT_PASSWORD=true if you trust the network.",
+    )
+
+
+def _read_tls(settings: Settings, address: RedisAddress) -> dict[str, Any]:
+    if address.tls:
+        return {
+            "ssl": True,
             "ssl_cert_reqs": "required",
             "ssl_check_hostname": True,
             "ssl_ca_certs": _text(settings.redis_ca),
             "ssl_certfile": _text(settings.redis_cert),
             "ssl_keyfile": _text(settings.redis_key),
         }
-    elif settings.redis_ca or settings.redis_cert:
+    if settings.redis_ca or settings.redis_cert:
         raise InsecureSettings(
-            "redis_ca or redis_cert is given, but the URL is not rediss://", remedy="Use rediss://."
+            "redis_ca or redis_cert is set, but the URL is not rediss://", remedy="Use rediss://."
         )
-    scheme, _, rest = url.partition("://")
-    try:
-        if scheme.endswith("+cluster"):
-            return _connect_cluster(scheme.removesuffix("+cluster"), rest, {**given, "ssl": tls})
-        return pack_fast(Redis.from_url(url, **given))
-    except ValueError as error:
-        raise InsecureSettings(
-            f"the URL of Redis cannot be read: {error}",
-            remedy="Give redis://, rediss://, redis+cluster://, rediss+cluster:// or unix://.",
-        ) from None
+    return {}
+
+
+def _connect_cluster(address: RedisAddress, given: dict[str, Any]) -> Redis:
+    nodes = [ClusterNode(host, port) for host, port in address.nodes]
+    # the class of one server stands for both: the commands are the same, their classes share no parent
+    return cast("Redis", RedisCluster(startup_nodes=nodes, **given))
+
+
+class _SentinelRedis(Redis):
+    """The client of a master, which closes the connections to the Sentinels too."""
+
+    discovery: Sentinel
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """Close all connections."""
+        await super().aclose(close_connection_pool)
+        await self.discovery.aclose()
+
+
+def _connect_sentinel(
+    settings: Settings, address: RedisAddress, given: dict[str, Any], tls: dict[str, Any]
+) -> Redis:
+    password = read_secret(
+        "redis_sentinel_password", settings.redis_sentinel_password, settings.redis_sentinel_password_file
+    )
+    to_sentinels = {"socket_timeout": 2, "socket_connect_timeout": 2, "password": password, **tls}
+    if password is not None and not address.tls and not settings.redis_allow_plaintext_password:
+        raise _plaintext("the password of the Sentinels")
+    sentinel = Sentinel(list(address.nodes), sentinel_kwargs=to_sentinels)  # type: ignore[no-untyped-call]
+    client: _SentinelRedis = sentinel.master_for(address.master, redis_class=_SentinelRedis, **given, **tls)
+    client.discovery = sentinel
+    return client
 
 
 class EvictionEnabled(FatalError):
@@ -94,26 +153,6 @@ async def _read_memory_info(client: Redis) -> list[Mapping[str, Any]]:
             return [await client.info("memory")]
         nodes: Any = await client.info("memory", target_nodes=RedisCluster.PRIMARIES)
         return [nodes] if "used_memory" in nodes else list(nodes.values())
-
-
-def without_password(url: str) -> str:
-    """The URL of a server with no password in it, to be shown and kept."""
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    query = urlencode([pair for pair in parse_qsl(parts.query) if pair[0] != "password"])
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query=query))
-
-
-def _connect_cluster(scheme: str, rest: str, given: dict[str, Any]) -> Redis:
-    user, at, hosts = rest.rpartition("@")
-    nodes = []
-    for host in hosts.partition("/")[0].split(","):
-        options: dict[str, Any] = dict(parse_url(f"{scheme}://{user}{at}{host}"))
-        nodes.append(ClusterNode(options.pop("host", "localhost"), options.pop("port", 6379)))
-        options.pop("connection_class", None)
-        given |= options
-    # the class of one server stands for both: the commands are the same, their classes share no parent
-    return cast("Redis", RedisCluster(startup_nodes=nodes, **given))
 
 
 def _text(path: Path | None) -> str | None:
