@@ -17,6 +17,8 @@ def program() -> str | None:
 class SystemRedis(RedisServer):
     """With an append-only file, and never evicting. What it held is there again after a kill and a start."""
 
+    has_password = False
+
     def command(self, port: int) -> list[str]:
         own, *options = super().command(port)
         return [program() or own, *options]

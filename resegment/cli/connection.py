@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from resegment.embedded.folder import make_private
 from resegment.errors import ResegmentError, UserError
 
 if TYPE_CHECKING:
@@ -47,6 +48,18 @@ class NotRunning(ResegmentError):
         self.folder = folder
 
 
+class UntrustedInstance(UserError):
+    """The file of an instance may be someone else's: what it says is not used."""
+
+    def __init__(self, place: Path, problem: str) -> None:
+        super().__init__(
+            f"{place} is not trusted: {problem}",
+            remedy="Delete it, or set RESEGMENT_KAFKA and RESEGMENT_REDIS. An instance that runs writes it again at "
+            "its next start.",
+        )
+        self.place, self.problem = place, problem
+
+
 class Instance(msgspec.Struct, frozen=True):
     """What a running `resegment up` publishes about itself for other commands."""
 
@@ -69,6 +82,8 @@ class Connection(NamedTuple):
     partitions: int
     segments: str
     """The segments file: the configured one, else that of the instance, else the default."""
+    settings: Settings
+    """The settings for these servers: without the secrets that belong to others."""
     http_url: str | None = None
 
 
@@ -129,17 +144,42 @@ def resolve(settings: Settings) -> Connection:
             settings.prefix,
         ):
             segments = _find_segments(settings, instance)
-        return Connection(settings.kafka, settings.redis, settings.prefix, settings.partitions, segments)
+        return Connection(
+            settings.kafka, settings.redis, settings.prefix, settings.partitions, segments, settings
+        )
     if instance is None:
         raise NotRunning(settings.folder)
+    _check_local(settings, instance)
     return Connection(
         settings.kafka or instance.bootstrap,
         settings.redis or instance.redis_url,
         settings.prefix if "prefix" in settings.model_fields_set else instance.prefix,
         instance.partitions,
         _find_segments(settings, instance),
+        _without_secrets(settings),
         instance.http_url,
     )
+
+
+def _check_local(settings: Settings, instance: Instance) -> None:
+    """Raise UntrustedInstance where the file names servers on other machines: only settings may do that."""
+    from resegment.state.redis.address import is_loopback, parse_address
+
+    place = settings.folder / INSTANCE_FILE
+    hosts = [one.rpartition(":")[0] for one in instance.bootstrap.split(",")]
+    if settings.kafka is None and not all(map(is_loopback, hosts)):
+        raise UntrustedInstance(place, f"it names Kafka on another machine, {instance.bootstrap[:100]!r}")
+    if settings.redis is None and not parse_address(instance.redis_url).is_local:
+        raise UntrustedInstance(place, "it names Redis on another machine")
+
+
+def _without_secrets(settings: Settings) -> Settings:
+    """Return the settings without the users, passwords and keys of servers that an instance file names."""
+    own = [name for name, server in (("kafka", settings.kafka), ("redis", settings.redis)) if server is None]
+    parts = ("username", "password", "password_file", "cert", "key", "sasl", "tls", "ca", "sentinel_password")
+    names = {f"{server}_{part}" for server in own for part in (*parts, "sentinel_password_file")}
+    defaults = type(settings).model_fields
+    return settings.model_copy(update={name: defaults[name].default for name in names if name in defaults})
 
 
 def _find_segments(settings: Settings, instance: Instance) -> str:
@@ -150,11 +190,23 @@ def _find_segments(settings: Settings, instance: Instance) -> str:
 
 
 def read_instance(folder: Path) -> Instance | None:
-    """Return the instance that runs in the folder, or None; ignore what a killed one left behind."""
+    """Return the instance that runs in the folder, or None; ignore what a killed one left behind.
+
+    Raises UntrustedInstance where another user, or a checkout of a repository, may have written the file.
+    """
+    place = folder / INSTANCE_FILE
     try:
-        instance = msgspec.json.decode((folder / INSTANCE_FILE).read_bytes(), type=Instance)
+        with os.fdopen(os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+            found, text = os.fstat(file.fileno()), file.read()
+        instance = msgspec.json.decode(text, type=Instance)
     except (OSError, msgspec.DecodeError):
         return None
+    if found.st_uid != os.getuid() or folder.stat().st_uid != os.getuid():
+        raise UntrustedInstance(place, "it belongs to another user")
+    if found.st_mode & 0o077:
+        raise UntrustedInstance(place, "others may read it, so `resegment up` did not write it")
+    if folder.stat().st_mode & 0o022:
+        raise UntrustedInstance(place, "others may write to its folder")
     with suppress(PermissionError):  # it runs as another user
         try:
             os.kill(instance.pid, 0)
@@ -167,10 +219,11 @@ def read_instance(folder: Path) -> Instance | None:
 def announced(folder: Path, instance: Instance) -> Iterator[None]:
     """Publish the instance for other commands while it runs."""
     place = folder / INSTANCE_FILE
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     draft = place.with_suffix(".new")
-    draft.touch(mode=0o600)
-    draft.write_bytes(msgspec.json.encode(instance))
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(instance))
     draft.replace(place)
     try:
         yield

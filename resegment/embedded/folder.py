@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from resegment.errors import ResegmentError
@@ -52,8 +52,15 @@ async def held(folder: Path, *, patience: float = 10.0) -> AsyncIterator[int]:
 
 
 def _open_lock(folder: Path) -> int:
-    folder.mkdir(parents=True, exist_ok=True)
-    return os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    make_private(folder)
+    return os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def make_private(folder: Path) -> None:
+    """Create the folder for this user alone. One that exists keeps its mode: it may be used for other things too."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
 
 
 def _taken(lock: int) -> bool:

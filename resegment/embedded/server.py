@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
+from resegment.embedded.folder import make_private
 from resegment.errors import ResegmentError
 
 HOST = "127.0.0.1"
@@ -19,8 +20,8 @@ _GUARD = Path(__file__).with_name("guard.py")
 _TAIL_BYTES = 4_000
 _PORTS_TRIED = 5
 _LOOK_AGAIN_SECONDS = 0.02
-# What the broker would take from the environment behind our back: its other settings are given as options.
-_KEPT_FROM_SERVERS = {"SCHEMA_REGISTRY", "OTEL_EXPORTER_OTLP_ENDPOINT"}
+_FOR_SERVERS = {"HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "USER"}
+"""What a server gets of the environment: it may hold secrets, and settings that a server would take from there."""
 
 
 class ServerDied(ResegmentError):
@@ -194,8 +195,9 @@ class Server(ABC):
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                env={name: value for name, value in os.environ.items() if name not in _KEPT_FROM_SERVERS}
+                env={name: value for name, value in os.environ.items() if name in _FOR_SERVERS}
                 | {"NO_COLOR": "1", "RUST_BACKTRACE": "0"},
+                umask=0o077,
                 pass_fds=() if self._lock is None else (self._lock,),
                 start_new_session=True,  # Ctrl-C in the terminal is for the parent, which stops its servers in order
             )
@@ -214,10 +216,10 @@ class Server(ABC):
 
     def _open_log(self) -> int:
         """Begin a new log; the one of the last start is kept beside it."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        make_private(self.log.parent)
         with suppress(FileNotFoundError):
             self.log.rename(self.log.with_suffix(".log.1"))
-        return os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        return os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def _tail(self) -> str:
         return self.log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -19,7 +21,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from resegment.embedded.folder import held
+from resegment.embedded.folder import held, make_private
 from resegment.embedded.server import HOST, Server, ServerDied
 from resegment.errors import ResegmentError
 
@@ -90,10 +92,15 @@ class RedisServer(Server):
     name = "redis"
     dying = signal.SIGTERM  # it syncs its file, then ends
 
+    has_password: ClassVar[bool] = True
+    """Whether clients need a password, which is new at each start: any user of this machine can reach the port."""
+    _password: str | None = None
+
     @property
     def url(self) -> str:
-        """The address for Redis clients."""
-        return f"redis://{HOST}:{self.port}/0"
+        """The address for Redis clients, with the password."""
+        user = "" if self._password is None else f":{self._password}@"
+        return f"redis://{user}{HOST}:{self.port}/0"
 
     @property
     def _data(self) -> Path:
@@ -101,7 +108,9 @@ class RedisServer(Server):
 
     def command(self, port: int) -> list[str]:
         """Return the program and its options; makes the data folder."""
-        self._data.mkdir(parents=True, exist_ok=True)
+        for folder in (self.folder, self._data):
+            make_private(folder)
+        self._data.chmod(0o700)
         options = {
             "--bind": HOST,
             "--port": str(port),
@@ -111,13 +120,30 @@ class RedisServer(Server):
             "--save": "",
             "--maxmemory-policy": "noeviction",
         }
-        return [_redis_program(), *(text for option in options.items() for text in option)]
+        program = [_redis_program()]
+        if self.has_password:
+            self._password = self._password or secrets.token_urlsafe(32)
+            program.append(str(self._write_config(f"requirepass {self._password}\n")))
+        return [*program, *(text for option in options.items() for text in option)]
+
+    def _write_config(self, text: str) -> Path:
+        """Write what other users must not see in the list of processes."""
+        place = self.folder / "redis.conf"
+        place.unlink(missing_ok=True)
+        with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+        return place
 
     async def answers(self, port: int) -> bool:
         """Tell whether a server on `port` has loaded this folder's data and takes commands."""
         await _knock(port)
         client = Redis(
-            host=HOST, port=port, socket_timeout=2, retry=Retry(NoBackoff(), 0), decode_responses=True
+            host=HOST,
+            port=port,
+            password=self._password,
+            socket_timeout=2,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
         )
         try:
             await client.ping()  # refused while it loads its file

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError
 
 from resegment.embedded import server
 from resegment.embedded.folder import FolderInUse, held
@@ -109,6 +110,26 @@ async def test_both_servers_answer(tmp_path: Path) -> None:
             "bind": "127.0.0.1",
         }
         assert not both.failed.done()
+
+
+async def test_other_users_of_the_machine_reach_neither_the_data_nor_redis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESEGMENT_REDIS_PASSWORD", "secret-of-another-server")
+    folder = tmp_path / "instance"
+    async with embedded(folder) as both:
+        async with redis(both.redis_url) as client:
+            await client.set("a", "1")
+        async with redis("redis://" + both.redis_url.rpartition("@")[2]) as stranger:
+            with pytest.raises(AuthenticationError):
+                await stranger.get("a")
+        modes = {one: one.stat().st_mode & 0o777 for one in (folder, *folder.rglob("*"))}
+        assert {mode for one, mode in modes.items() if one.is_dir()} == {0o700}
+        assert {mode for one, mode in modes.items() if one.is_file()} == {0o600}
+        assert any("aof" in one.name for one in modes)
+        for pid in (both.broker.pid, both.redis.pid):
+            assert "secret-of-another-server" not in Path(f"/proc/{pid}/environ").read_text()
+            assert both.redis_url.partition("@")[0][-20:] not in Path(f"/proc/{pid}/cmdline").read_text()
 
 
 async def test_both_servers_are_gone_after_the_block(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
             await client.aclose()
         environment = {
             "RESEGMENT_KAFKA": servers.bootstrap,
-            "RESEGMENT_REDIS": servers.redis_url.replace("redis://", "redis://looker:secret@"),
+            "RESEGMENT_REDIS": "redis://looker:secret@" + servers.redis_url.rpartition("@")[2],
             "RESEGMENT_PREFIX": "look",
             "COLUMNS": "200",
         }

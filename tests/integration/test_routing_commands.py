@@ -195,8 +195,9 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
             "RESEGMENT_SEGMENTS": str(segments),
             "COLUMNS": "200",
         }
-        looker = servers.redis_url.replace("redis://", "redis://resegment-look:LOOK_PASSWORD@")
-        worker_user = servers.redis_url.replace("redis://", "redis://resegment-worker:WORKER_PASSWORD@")
+        place = servers.redis_url.rpartition("@")[2]
+        looker = f"redis://resegment-look:LOOK_PASSWORD@{place}"
+        worker_user = f"redis://resegment-worker:WORKER_PASSWORD@{place}"
         async with AsyncExitStack() as work, KafkaPublisher(servers.bootstrap) as publisher:
             worker = await work.enter_async_context(make_worker().running())
             here = Running(worker, work, make_worker, publisher, environment, looker, worker_user, folder)

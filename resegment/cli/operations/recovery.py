@@ -169,6 +169,7 @@ async def _rebuild(servers: ServerOptions, segments: str | None, partition: int 
 
     settings = load_settings(**servers.given(), segments=segments)
     connection = resolve(settings)
+    settings = connection.settings
     prefix = connection.prefix
     engine = load_engine(connection.segments, settings)
     security = secure_kafka(settings).clients()

@@ -74,6 +74,7 @@ async def open_session(servers: ServerOptions, **given: Any) -> AsyncIterator[Se
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     settings = load_settings(servers, **given)
     connection = resolve(settings)
+    settings = connection.settings
     security = secure_kafka(settings).clients()
     client = connect_redis(settings, connection.redis_url)
     try:

@@ -165,6 +165,7 @@ async def _states(settings: Settings) -> AsyncIterator[WebhookStates]:
     from resegment.state.redis.webhooks import WebhookStates
 
     connection = resolve(settings)
+    settings = connection.settings
     client = connect_redis(settings, connection.redis_url)
     try:
         yield WebhookStates(client, connection.prefix)

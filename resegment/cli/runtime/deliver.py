@@ -61,6 +61,7 @@ async def _run(settings: Settings, targets: Mapping[str, Target]) -> None:
     from resegment.streams.delivery.service import delivering
 
     connection = resolve(settings)
+    settings = connection.settings
     settings = settings.model_copy(update={"prefix": connection.prefix})
     with ending(), listening(lambda: None) as stop:
         try:

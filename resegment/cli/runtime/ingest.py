@@ -103,6 +103,7 @@ def ingest(
     settings = load_settings(servers)
     set_up_logging(settings, quiet=True)
     connection = resolve(settings)
+    settings = connection.settings
     aliases = None if settings.aliases is None else load_aliases(settings.aliases)
     refusals = Refusals()
     with show_progress() as bars:

@@ -146,7 +146,8 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
             instance = Instance(
                 os.getpid(),
                 servers.bootstrap,
-                without_password(servers.redis_url),
+                # the password of an embedded server is a new one at each start; one that was set is never kept
+                servers.redis_url if settings.redis is None else without_password(settings.redis),
                 settings.prefix,
                 settings.partitions,
                 serving.http_url,

@@ -16,6 +16,7 @@ from resegment.routing.describe import MODES
 from resegment.schemas.routing import Mode
 from resegment.segmentation.definition import Definition
 from resegment.settings import Settings
+from resegment.state.redis.address import without_password
 from resegment.streams.kafka.topics import Topics
 
 EVENT = (
@@ -62,7 +63,7 @@ def render_up(
     )
     grid.add_row(
         "  Redis",
-        addresses.redis_url,
+        without_password(addresses.redis_url),
         "" if settings.redis else f"embedded: data in {settings.folder / 'redis'}",
     )
     grid.add_row("  HTTP", addresses.http_url or "", "/healthz, /readyz, /metrics")

@@ -13,6 +13,7 @@ import pytest
 from resegment.cli.connection import (
     INSTANCE_FILE,
     Instance,
+    UntrustedInstance,
     WrongSetting,
     announced,
     load_settings,
@@ -20,6 +21,7 @@ from resegment.cli.connection import (
     resolve,
 )
 from resegment.settings import Settings
+from resegment.state.redis.client import connect_redis
 
 
 @pytest.fixture(autouse=True)
@@ -139,3 +141,97 @@ def test_what_is_no_retention_is_refused(given: str, monkeypatch: pytest.MonkeyP
 
 def test_the_probes_are_named_where_the_address_is_set() -> None:
     assert "/readyz" in (Settings.model_fields["http_host"].description or "")
+
+
+# A file of an instance that someone else may have written
+
+
+def planted(folder: Path, **given: str) -> Path:
+    """A file of an instance as somebody who knows how would write it."""
+    place = folder / INSTANCE_FILE
+    plain = Instance(os.getpid(), "127.0.0.1:1", "redis://127.0.0.1:2", "mine", 8)
+    place.write_bytes(msgspec.json.encode(msgspec.structs.replace(plain, **given)))
+    place.chmod(0o600)
+    return place
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"redis_url": "redis://203.0.113.7:6379"},
+        {"redis_url": "rediss://redis.example:6379"},
+        {"redis_url": "redis+sentinel://127.0.0.1/main"},
+        {"redis_url": "redis+cluster://127.0.0.1:1,203.0.113.7:1"},
+        {"bootstrap": "203.0.113.7:9092"},
+        {"bootstrap": "127.0.0.1:1,kafka.example:9092"},
+    ],
+)
+def test_an_instance_file_cannot_name_servers_on_other_machines(
+    tmp_path: Path, given: dict[str, str]
+) -> None:
+    planted(tmp_path, **given)
+    with pytest.raises(UntrustedInstance, match="on another machine"):
+        resolve(load_settings(folder=tmp_path))
+
+
+def test_no_secret_that_is_set_goes_to_the_servers_of_an_instance_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted(tmp_path)
+    for name in ("REDIS_PASSWORD", "REDIS_USERNAME", "KAFKA_PASSWORD", "KAFKA_USERNAME", "KAFKA_KEY"):
+        monkeypatch.setenv(f"RESEGMENT_{name}", "hidden")
+    monkeypatch.setenv("RESEGMENT_KAFKA_SASL", "PLAIN")
+
+    connection = resolve(load_settings(folder=tmp_path))
+
+    for name in ("redis_password", "redis_username", "kafka_password", "kafka_username", "kafka_sasl"):
+        assert getattr(connection.settings, name) is None
+    client = connect_redis(connection.settings, connection.redis_url)
+    assert client.connection_pool.connection_kwargs["password"] is None
+    assert client.connection_pool.connection_kwargs["username"] is None
+
+
+def test_servers_that_are_set_get_their_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted(tmp_path)
+    monkeypatch.setenv("RESEGMENT_REDIS_PASSWORD", "mine")
+    named = load_settings(folder=tmp_path, redis="redis://127.0.0.1:7")
+    connection = resolve(named)
+    client = connect_redis(connection.settings, connection.redis_url)
+    assert client.connection_pool.connection_kwargs.get("password", "") == "mine"
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o602])
+def test_an_instance_file_that_others_can_read_or_write_is_not_trusted(tmp_path: Path, mode: int) -> None:
+    planted(tmp_path).chmod(mode)
+    with pytest.raises(UntrustedInstance):
+        read_instance(tmp_path)
+
+
+def test_an_instance_file_in_a_folder_that_others_can_write_to_is_not_trusted(tmp_path: Path) -> None:
+    planted(tmp_path)
+    tmp_path.chmod(0o777)
+    with pytest.raises(UntrustedInstance):
+        read_instance(tmp_path)
+
+
+def test_an_instance_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / INSTANCE_FILE).symlink_to(planted(elsewhere))
+    assert read_instance(tmp_path) is None
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
+def test_an_instance_file_of_another_user_is_not_trusted(tmp_path: Path) -> None:
+    os.chown(planted(tmp_path), 65534, -1)
+    with pytest.raises(UntrustedInstance, match="another user"):
+        read_instance(tmp_path)
+
+
+def test_what_a_planted_draft_would_leave_readable_is_written_for_the_user_alone(tmp_path: Path) -> None:
+    draft = (tmp_path / INSTANCE_FILE).with_suffix(".new")
+    draft.touch(mode=0o666)
+    draft.chmod(0o666)
+    with announced(tmp_path, Instance(os.getpid(), "127.0.0.1:1", "redis://127.0.0.1:2", "mine", 8)):
+        assert (tmp_path / INSTANCE_FILE).stat().st_mode & 0o777 == 0o600
+        assert read_instance(tmp_path) is not None
