@@ -11,7 +11,11 @@ from redis.backoff import NoBackoff
 
 from resegment.state.partition_store import Commit, Fenced, Position, RolledBack, StoreUnavailable
 from resegment.state.redis.client import EvictionEnabled, check_eviction
+from resegment.state.redis.owners import OwnerStore
 from resegment.state.redis.partition import PartitionStore
+from resegment.state.redis.removal import count_keys, delete_keys
+from resegment.streams.partition_marks import STAGES
+from resegment.streams.prefix import agree, read_prefix
 
 
 async def test_a_server_that_forgot_the_script_takes_commits_as_before(redis_url: str) -> None:
@@ -103,3 +107,23 @@ async def test_a_server_that_deletes_keys_when_it_is_full_is_refused(redis_url: 
         finally:
             await client.config_set("maxmemory-policy", "noeviction")
     assert refused.value.policy == "allkeys-lru"
+
+
+async def test_one_prefix_is_deleted_and_those_whose_names_begin_alike_stay(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        for name in ("gone", "gone-too", "gon", "agone"):
+            for stage in STAGES:
+                store = PartitionStore(client, name, 0, stage=stage)
+                await store.commit(Commit((await store.claim()).fence, Position(commit=1), [("a.com", b"x")]))
+            await agree(client, name, partitions=1, clock="wall", definition="d")
+            await OwnerStore(client, name).leave("ada")
+
+        before = {key async for key in client.scan_iter("rs:*")}
+        assert await count_keys(client, "gone") == {"accounts": 2, "gone": 1, "meta": 2, "prefix": 1}
+        assert {key async for key in client.scan_iter("rs:*")} == before
+        assert await delete_keys(client, "gone") == 6
+
+        left = {key async for key in client.scan_iter("rs:*")}
+        assert before - left == {key for key in before if key.startswith((b"rs:{gone}", b"rs:{gone."))}
+        assert await read_prefix(client, "gone-too")
+        assert await count_keys(client, "gone") == {}

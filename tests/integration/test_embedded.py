@@ -71,6 +71,11 @@ def alive(pid: int) -> bool:
     return False
 
 
+def seen(pid: int, what: str) -> str:
+    """What the system shows of a process."""
+    return Path(f"/proc/{pid}/{what}").read_text()
+
+
 async def start_and_stop(folder: Path, **ports: int) -> None:
     async with embedded(folder, **ports):
         pass
@@ -128,8 +133,8 @@ async def test_other_users_of_the_machine_reach_neither_the_data_nor_redis(
         assert {mode for one, mode in modes.items() if one.is_file()} == {0o600}
         assert any("aof" in one.name for one in modes)
         for pid in (both.broker.pid, both.redis.pid):
-            assert "secret-of-another-server" not in Path(f"/proc/{pid}/environ").read_text()
-            assert both.redis_url.partition("@")[0][-20:] not in Path(f"/proc/{pid}/cmdline").read_text()
+            assert "secret-of-another-server" not in seen(pid, "environ")
+            assert both.redis_url.partition("@")[0][-20:] not in seen(pid, "cmdline")
 
 
 async def test_both_servers_are_gone_after_the_block(tmp_path: Path) -> None:

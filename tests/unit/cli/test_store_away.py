@@ -38,7 +38,9 @@ COMMANDS = (
     "webhooks enable crm --webhooks {webhooks}",
     "webhooks disable crm --webhooks {webhooks}",
     f"rebuild --segments {SEGMENTS}",
+    f"rebuild --partition 1 --segments {SEGMENTS}",
     f"verify --segments {SEGMENTS}",
+    "prefix delete trial",
 )
 
 
