@@ -164,16 +164,19 @@ class PrefixReader:
                     break
                 seen.update(found)
 
+    def _keys_of(self, partition: int, stage: Stage) -> PartitionKeys:
+        return (self._keys if stage == "segmenter" else self._routed)[partition]
+
     async def position(self, partition: int, stage: Stage = "segmenter") -> Position | None:
         """Return where a partition stands, or None where nothing is there."""
-        keys = (self._keys if stage == "segmenter" else self._routed)[partition]
+        keys = self._keys_of(partition, stage)
         with answering("read the position"):
             answer: Any = self._client.hmget(keys.meta, list(POSITION_FIELDS))
             return decode_position(await answer)
 
     async def missing(self, partition: int, stage: Stage = "segmenter") -> list[str]:
         """Return the parts of a partition that were written and are gone, as a claim does, but claim nothing."""
-        keys = (self._keys if stage == "segmenter" else self._routed)[partition]
+        keys = self._keys_of(partition, stage)
         while True:
             with answering("read the partition"):
                 before = await self._read_kept(keys)
@@ -199,16 +202,20 @@ class PrefixReader:
         found: Sequence[bytes | None] = await answer
         return found
 
-    async def raw_states(self, partition: int) -> AsyncIterator[tuple[str, bytes]]:
+    async def raw_states(
+        self, partition: int, stage: Stage = "segmenter"
+    ) -> AsyncIterator[tuple[str, bytes]]:
         """Yield every account of a partition with its encoded state, each once."""
-        async for found in self._scan([self._keys[partition]]):
+        async for found in self._scan([self._keys_of(partition, stage)]):
             for name, value in found.items():
                 yield name.decode(), value
 
-    async def timers(self, partition: int) -> dict[str, int]:
-        """When each account of a partition is due (ms), as far as there is an instant."""
+    async def timers(self, partition: int, stage: Stage = "segmenter") -> dict[str, int]:
+        """Return when each account of a partition is due (ms), of those that have a deadline."""
         with answering("read the deadlines"):
-            answer: Any = self._client.zrange(self._keys[partition].deadlines, 0, -1, withscores=True)
+            answer: Any = self._client.zrange(
+                self._keys_of(partition, stage).deadlines, 0, -1, withscores=True
+            )
             return {name.decode(): int(score) for name, score in await answer}
 
     async def look(self, now: int | None = None) -> list[PartitionLook]:

@@ -40,6 +40,7 @@ COMMANDS = (
     f"rebuild --segments {SEGMENTS}",
     f"rebuild --partition 1 --segments {SEGMENTS}",
     f"verify --segments {SEGMENTS}",
+    f"repartition new --partitions 8 --segments {SEGMENTS}",
     "prefix delete trial",
 )
 

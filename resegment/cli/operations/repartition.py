@@ -1,0 +1,195 @@
+"""`resegment repartition`: a copy of a prefix with another number of partitions."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+
+import typer
+
+from resegment.cli.options import AsJson, SomeSegments
+from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
+from resegment.errors import UserError
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from resegment.segmentation.evaluation.engine import Engine
+    from resegment.settings import Settings
+    from resegment.streams.recovery.replay import Source
+
+EXAMPLES: Final = """
+[bold]Examples[/bold]
+
+resegment repartition live-2 --partitions 16 --prefix live --segments segments.yaml
+
+resegment repartition live-2 --partitions 16 --prefix live --segments segments.yaml --from-log
+"""
+
+
+class StillRunning(UserError):
+    """Workers of the old or of the new prefix are running."""
+
+    def __init__(self, prefix: str, workers: int) -> None:
+        super().__init__(f"prefix {prefix} has running workers: {workers}", remedy="Stop them first.")
+        self.prefix, self.workers = prefix, workers
+
+
+class Copied(NamedTuple):
+    """What a repartition came to. `unrouted` were copied for the new router: changes and events."""
+
+    prefix: str
+    partitions: int
+    accounts: int
+    routed: int
+    unrouted: int
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EXAMPLES)(repartition)
+
+
+@takes_servers
+def repartition(
+    name: Annotated[str, typer.Argument(metavar="NEW_PREFIX", help="The prefix to create.")],
+    partitions: Annotated[
+        int, typer.Option("--partitions", min=1, max=1024, metavar="N", help="Its number of partitions.")
+    ],
+    from_log: Annotated[
+        bool,
+        typer.Option("--from-log", help="Decide the states again from the topics: for a Redis that is lost."),
+    ] = False,
+    segments: SomeSegments = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
+    as_json: AsJson = False,
+) -> None:
+    """Copy a prefix into a new one with another number of partitions; the old one stays as it is.
+
+    Carries over `signals`, accounts, segments, deadlines, sequence numbers, enrollments, owners, lists and the routing
+    mode; sends no command. The old prefix must be drained and its workers stopped. Afterwards start workers with the new
+    prefix, and point sources and consumers to its topics.
+    """
+    from resegment.console.counts import count
+    from resegment.console.terminal import print_note, write_json
+
+    done = asyncio.run(_repartition(name, partitions, servers, segments, from_log=from_log))
+    if as_json:
+        write_json(sys.stdout.buffer, done._asdict())
+        return
+    print_note(
+        f"Copied {count(done.accounts, 'account')} into prefix {done.prefix} with "
+        f"{count(done.partitions, 'partition')}; {done.routed:,} of them have a routing decision."
+    )
+    if done.unrouted:
+        print_note(
+            f"{done.unrouted:,} changes and events that were not routed yet are routed by the new workers."
+        )
+    print_note(
+        f"Start workers with --prefix {done.prefix} and --partitions {done.partitions}, check them with "
+        f"`resegment verify --prefix {done.prefix}`, and point sources and consumers to the topics {done.prefix}.*"
+    )
+
+
+async def _repartition(
+    name: str, partitions: int, servers: ServerOptions, segments: str | None, *, from_log: bool
+) -> Copied:
+    from resegment.cli.connection import load_settings, resolve
+    from resegment.cli.operations.session import NoSuchPrefix, load_engine
+    from resegment.state.redis.client import connect_redis
+    from resegment.streams.heartbeat import read_workers
+    from resegment.streams.kafka.connectivity import check_access
+    from resegment.streams.kafka.security import secure_kafka
+    from resegment.streams.kafka.topics import Topics
+    from resegment.streams.prefix import check_definition, is_known, read_prefix
+    from resegment.streams.recovery.replay import Source
+
+    connection = resolve(load_settings(servers, segments=segments))
+    settings = connection.settings.model_copy(update={"prefix": connection.prefix})
+    load_settings(prefix=name)  # the new name obeys the same rules as any other
+    engine = load_engine(connection.segments, settings)
+    security = secure_kafka(settings).clients()
+    client = connect_redis(settings, connection.redis_url)
+    try:
+        for prefix in (connection.prefix, name):
+            if workers := await read_workers(client, prefix):
+                raise StillRunning(prefix, len(workers))
+        held = await read_prefix(client, connection.prefix)
+        if is_known(held):
+            check_definition(held, engine.program.version)
+            settings = settings.model_copy(update={"clock": held["clock"]})
+        elif not from_log:
+            raise NoSuchPrefix(connection.prefix)
+        await check_access(connection.bootstrap, security)
+        old = Source(connection.bootstrap, Topics(connection.prefix), security)
+        new = Source(connection.bootstrap, Topics(name), security)
+        return await _copy(client, settings, engine, old, new, partitions, from_log=from_log)
+    finally:
+        await client.aclose()
+
+
+async def _copy(
+    client: Redis,
+    settings: Settings,
+    engine: Engine,
+    old: Source,
+    new: Source,
+    partitions: int,
+    *,
+    from_log: bool,
+) -> Copied:
+    from resegment.console.progress import show_progress
+    from resegment.state.redis.copying import copy_owners, copy_settings
+    from resegment.state.redis.owners import OwnerStore
+    from resegment.state.redis.reader import PrefixReader
+    from resegment.streams.kafka.publisher import KafkaPublisher
+    from resegment.streams.message_factory import MessageFactory
+    from resegment.streams.operations.owner_transfer import read_assignments
+    from resegment.streams.partition_marks import begin_rebuild, end_partition, end_rebuild
+    from resegment.streams.prefix import agree
+    from resegment.streams.recovery.repartition import (
+        LoggedState,
+        NotDrained,
+        OldState,
+        Repartition,
+        check_new,
+        find_unfinished,
+    )
+    from resegment.streams.recovery.replay import check_complete
+
+    prefix, name = old.topics.prefix, new.topics.prefix
+    ends = await check_complete(old)
+    before = len(ends)
+    reader = PrefixReader(client, prefix, before)
+    if problems := await find_unfinished(None if from_log else reader, old, prefix):
+        raise NotDrained(prefix, problems)
+    await check_new(client, new, settings, partitions)
+    await begin_rebuild(client, name, (), whole=True)  # keeps workers away from what is half copied
+    states = LoggedState(old, engine, before) if from_log else OldState(reader)
+    unrouted = 0
+    publisher = KafkaPublisher(
+        old.bootstrap,
+        client_id="resegment-repartition",
+        idempotent=settings.kafka is not None,
+        security=old.security,
+    )
+    async with publisher:
+        work = Repartition(client, old, new, before=before, after=partitions, publish=publisher.publish)
+        with show_progress() as bars:
+            clock = await work.copy_log(bars.count("signals", sum(ends.values())))
+        copied = await work.copy_states(states, clock)
+        if isinstance(states, LoggedState):
+            factory = MessageFactory(engine.program.definition, new.topics)
+            unrouted = await work.copy_unrouted(prefix) + len(states.lacking)
+            await publisher.publish([factory.change(one) for one in states.lacking])
+    await copy_settings(client, prefix, name, partitions)
+    await agree(client, name, partitions=partitions, clock=settings.clock, definition=engine.program.version)
+    if not await copy_owners(client, prefix, name):
+        found = await read_assignments(client, name, partitions)
+        await OwnerStore(client, name).recount(found.open, found.waiting)
+    for number in range(partitions):
+        await end_partition(client, name, number)
+    await end_rebuild(client, name)
+    return Copied(name, partitions, copied["segmenter"], copied["router"], unrouted)

@@ -1,0 +1,366 @@
+"""Copy a prefix into a new one with another number of partitions: its log, and what was decided from it.
+
+The log is merged by the clocks of the old partitions: in the new one each record has the instant at which it became
+known, so that a replay of the new log decides the same. States, deadlines, sequence numbers and enrollments are
+copied as they are; nothing is decided again and no command is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from resegment.agents.batch import Message
+from resegment.agents.partition import OwnedPartition, digest_of
+from resegment.agents.segmenter import TICK
+from resegment.errors import FatalError
+from resegment.routing.enrollment import EnrollmentMachine
+from resegment.routing.policy import Policy
+from resegment.schemas.change import SegmentChange
+from resegment.schemas.partitioning import partition_of
+from resegment.schemas.routing import decode_routed
+from resegment.schemas.state import AccountState, decode_state
+from resegment.segmentation.evaluation.engine import Engine
+from resegment.settings import Settings
+from resegment.state.memory.partition import Memory
+from resegment.state.memory.partition import PartitionStore as MemoryStore
+from resegment.state.partition_store import Commit, Position
+from resegment.state.redis.keys import Stage
+from resegment.state.redis.partition import PartitionStore
+from resegment.state.redis.reader import PrefixReader
+from resegment.streams.kafka.admin import create_topics, join_topic_ids, read_topic_id
+from resegment.streams.kafka.topic_reader import has_records, reading
+from resegment.streams.prefix import read_prefix
+from resegment.streams.recovery.rebuild import read_announced, rebuild_partition
+from resegment.streams.recovery.replay import Progress, Source, chunks
+from resegment.streams.recovery.restore_routing import restore_partition
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+PUBLISHED_AT_ONCE: Final = 1_000
+Publish = Callable[[Sequence[Message]], Awaitable[None]]
+
+
+class NotDrained(FatalError):
+    """The old prefix still has work to do, which a copy would lose or do twice."""
+
+    def __init__(self, prefix: str, problems: Sequence[str]) -> None:
+        super().__init__(
+            f"prefix {prefix} is not drained: {'; '.join(problems)}",
+            remedy="Stop the sources, let the workers run until `resegment status` shows no lag and empty outboxes, "
+            "stop the workers, and try again.",
+        )
+        self.prefix, self.problems = prefix, tuple(problems)
+
+
+class PrefixTaken(FatalError):
+    """The new prefix is not empty."""
+
+    def __init__(self, prefix: str, what: str) -> None:
+        super().__init__(
+            f"prefix {prefix} is not empty: {what}",
+            remedy="Choose another name. If an earlier attempt was interrupted, delete what it left: "
+            f"`resegment prefix delete {prefix} --yes`, and the topics that begin with {prefix}. in Kafka.",
+        )
+        self.prefix = prefix
+
+
+@dataclass(slots=True)
+class Taken:
+    """What one stage keeps of one partition, or of all accounts that go to one."""
+
+    states: dict[str, bytes]
+    timers: dict[str, int]
+    clock: int = 0
+
+    @classmethod
+    def of(cls, memory: Memory) -> Taken:
+        clock = 0 if memory.position is None else memory.position.clock
+        return cls(memory.accounts, memory.deadlines, clock)
+
+
+class OldState:
+    """The states of the old prefix as Redis has them."""
+
+    def __init__(self, reader: PrefixReader) -> None:
+        self._reader = reader
+
+    async def take(self, number: int) -> dict[Stage, Taken]:
+        """Return both stages of a partition. Raises StoreUnavailable."""
+        return {stage: await self._read(number, stage) for stage in ("segmenter", "router")}
+
+    async def _read(self, number: int, stage: Stage) -> Taken:
+        position = await self._reader.position(number, stage)
+        return Taken(
+            {name: value async for name, value in self._reader.raw_states(number, stage)},
+            await self._reader.timers(number, stage),
+            0 if position is None else position.clock,
+        )
+
+
+class LoggedState:
+    """The states of the old prefix as its topics give them: for a Redis that is lost."""
+
+    def __init__(self, source: Source, engine: Engine, partitions: int) -> None:
+        self._source, self._engine, self._partitions = source, engine, partitions
+        self._policy = Policy(engine.program.definition)
+        self.lacking: list[SegmentChange] = []
+        """Changes that were decided and never announced."""
+
+    async def take(self, number: int) -> dict[Stage, Taken]:
+        """Return both stages of a partition. Raises HistoryIncomplete and TopicUnreadable."""
+        announced = await read_announced(self._source, [number])
+        segmented, routed = Memory(), Memory()
+        owned = OwnedPartition(number, MemoryStore(segmented, number), self._engine)
+        _, lacking = await rebuild_partition(
+            owned, self._engine, self._source, log="", announced=announced, partitions=self._partitions
+        )
+        self.lacking += lacking
+
+        async def states(names: Sequence[str]) -> list[AccountState | None]:
+            found = [segmented.accounts.get(name) for name in names]
+            return [None if value is None else decode_state(value) for value in found]
+
+        router = OwnedPartition(number, MemoryStore(routed, number), EnrollmentMachine(self._policy))
+        await restore_partition(
+            router, self._policy, self._source, self._source.topics.prefix, states, log=""
+        )
+        return {"segmenter": Taken.of(segmented), "router": Taken.of(routed)}
+
+
+class Repartition:
+    """Copies one prefix into another. The new one's topics must exist, and be empty."""
+
+    def __init__(
+        self, client: Redis, old: Source, new: Source, *, before: int, after: int, publish: Publish
+    ) -> None:
+        self._client, self._old, self._new = client, old, new
+        self._before, self._after, self._publish = before, after, publish
+
+    async def copy_log(self, progress: Progress | None = None) -> int:
+        """Copy `signals`, merged by time; return the latest clock (ms). Raises TopicUnreadable, PublishFailed."""
+        topic, clock, batch = self._new.topics.signals.name, 0, list[Message]()
+        async for at, record in self._merge():
+            clock = max(clock, at)
+            if record.value is None and any(name == TICK for name, _ in record.headers):
+                continue  # its time is that of the next record, or of the last tick below
+            number = partition_of(record.key or b"", self._after)
+            batch.append(Message(topic, record.key, record.value, record.headers, number, at))
+            if len(batch) >= PUBLISHED_AT_ONCE:
+                await self._publish(batch)
+                if progress is not None:
+                    progress(len(batch))
+                batch = []
+        ticks = [Message(topic, None, None, [(TICK, b"")], number, clock) for number in range(self._after)]
+        await self._publish(batch)
+        if clock:
+            await self._publish(ticks)
+        return clock
+
+    async def _merge(self) -> AsyncIterator[tuple[int, ConsumerRecord]]:
+        """Yield the records of all old partitions by their partition's clock, those of each in their order."""
+        async with AsyncExitStack() as readers:
+            heads: list[tuple[int, int, ConsumerRecord]] = []
+            streams = {}
+            for number in range(self._before):
+                streams[number] = self._read(readers, number)
+            for number, stream in streams.items():
+                async for at, record in stream:
+                    heapq.heappush(heads, (at, number, record))
+                    break
+            while heads:
+                at, number, record = heads[0]
+                yield at, record
+                following = await anext(streams[number], None)
+                if following is None:
+                    heapq.heappop(heads)
+                else:
+                    heapq.heapreplace(heads, (following[0], number, following[1]))
+
+    async def _read(self, readers: AsyncExitStack, number: int) -> AsyncIterator[tuple[int, ConsumerRecord]]:
+        topic, clock = self._old.topics.signals.name, 0
+        reader = await readers.enter_async_context(
+            reading(self._old.bootstrap, topic, [number], security=self._old.security)
+        )
+        async for records in reader.to_end():
+            for record in records:
+                clock = max(clock, record.timestamp)
+                yield clock, record
+
+    async def copy_states(self, states: OldState | LoggedState, clock: int) -> dict[str, int]:
+        """Copy all accounts with their deadlines; return how many of each stage there are.
+
+        Raises StoreUnavailable, TopicUnreadable and HistoryIncomplete.
+        """
+        taken: dict[Stage, list[Taken]] = {
+            stage: [Taken({}, {}) for _ in range(self._after)] for stage in ("segmenter", "router")
+        }
+        for number in range(self._before):
+            for stage, found in (await states.take(number)).items():
+                for name, value in found.states.items():
+                    taken[stage][partition_of(name.encode(), self._after)].states[name] = value
+                for name, at in found.timers.items():
+                    taken[stage][partition_of(name.encode(), self._after)].timers[name] = at
+                for one in taken[stage]:
+                    one.clock = max(one.clock, found.clock)
+        lasts = await self._last_records()
+        signals = await self._identify(self._new.topics.signals.name)
+        outputs = self._new.topics.segment_changes.name, self._new.topics.routing_events.name
+        changes = join_topic_ids(*[await self._identify(name) for name in outputs])
+        for number in range(self._after):
+            position, last = Position(log=signals, clock=clock), lasts.get(number)
+            if last is not None:
+                position = replace(
+                    position, offset=last.offset + 1, timestamp=last.timestamp, digest=digest_of(last)
+                )
+            await self._write(number, "segmenter", taken["segmenter"][number], position)
+            routed = taken["router"][number]
+            await self._write(number, "router", routed, Position(log=changes, clock=routed.clock))
+        return {stage: sum(len(one.states) for one in found) for stage, found in taken.items()}
+
+    async def _write(self, number: int, stage: Stage, taken: Taken, position: Position) -> None:
+        store = PartitionStore(self._client, self._new.topics.prefix, number, stage=stage)
+        fence, commit = (await store.claim()).fence, 0
+        for names in chunks(sorted(taken.states)):
+            commit += 1
+            sizes = Counter(
+                size for name in names if (size := _size_of(stage, taken.states[name])) is not None
+            )
+            await store.commit(
+                Commit(
+                    fence,
+                    replace(position, commit=commit),
+                    [(name, taken.states[name]) for name in names],
+                    [(name, taken.timers[name]) for name in names if name in taken.timers],
+                    sizes=sorted(sizes.items()),
+                )
+            )
+        await store.commit(Commit(fence, replace(position, commit=commit + 1)))
+
+    async def _last_records(self) -> dict[int, ConsumerRecord]:
+        lasts: dict[int, ConsumerRecord] = {}
+        topic = self._new.topics.signals.name
+        async with reading(self._new.bootstrap, topic, security=self._new.security) as reader:
+            async for records in reader.to_end(1):
+                for record in records:
+                    lasts[record.partition] = record
+        return lasts
+
+    async def copy_unrouted(self, group: str) -> int:
+        """Copy the changes and events that the old router has not read, after a loss; return how many."""
+        old, new, copied = self._old.topics, self._new.topics, 0
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._old.bootstrap,
+            group_id=group,
+            enable_auto_commit=False,
+            **self._old.security,
+        )
+        await consumer.start()
+        try:
+            for source, target in (
+                (old.segment_changes.name, new.segment_changes.name),
+                (old.routing_events.name, new.routing_events.name),
+            ):
+                for number in range(self._before):
+                    start = await consumer.committed(TopicPartition(source, number)) or 0
+                    copied += await self._copy_from(source, number, start, target)
+        finally:
+            await consumer.stop()
+        return copied
+
+    async def _copy_from(self, source: str, number: int, start: int, target: str) -> int:
+        copied = 0
+        async with reading(self._old.bootstrap, source, [number], security=self._old.security) as reader:
+            async for records in reader.to_end():
+                wanted = [
+                    Message(target, one.key, one.value, one.headers) for one in records if one.offset >= start
+                ]
+                await self._publish(wanted)
+                copied += len(wanted)
+        return copied
+
+    async def _identify(self, topic: str) -> str:
+        return await asyncio.to_thread(read_topic_id, self._new.bootstrap, topic, **self._new.security)
+
+
+async def find_unfinished(reader: PrefixReader | None, source: Source, group: str) -> list[str]:
+    """Return what the old prefix still has to do, one phrase each. Without a reader Redis is not asked."""
+    problems: list[str] = []
+    topics = source.topics
+    intake = sum([await _lag(source, group, one.name) for one in topics.triggers])
+    if intake:
+        problems.append(f"{intake:,} events are not taken in")
+    if reader is None:
+        return problems
+    found: defaultdict[str, int] = defaultdict(int)
+    ends = {
+        one.name: await _ends(source, one.name)
+        for one in (topics.signals, topics.segment_changes, topics.routing_events)
+    }
+    for look, routed in zip(await reader.look(), await reader.look_at_routing(), strict=True):
+        number = look.number
+        at, router = look.position or Position(), routed.position or Position()
+        found["signals are not decided"] += ends[topics.signals.name].get(number, 0) - at.offset
+        found["changes are not routed"] += ends[topics.segment_changes.name].get(number, 0) - router.offset
+        found["events of the router are not handled"] += (
+            ends[topics.routing_events.name].get(number, 0) - router.side
+        )
+        found["commits are not published"] += look.outbox + routed.outbox
+    return problems + [f"{count:,} {what}" for what, count in found.items() if count > 0]
+
+
+async def _ends(source: Source, topic: str) -> dict[int, int]:
+    async with reading(source.bootstrap, topic, security=source.security) as reader:
+        return await reader.ends()
+
+
+async def _lag(source: Source, group: str, topic: str) -> int:
+    ends = await _ends(source, topic)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=source.bootstrap, group_id=group, enable_auto_commit=False, **source.security
+    )
+    await consumer.start()
+    try:
+        return sum(
+            [
+                max(0, end - (await consumer.committed(TopicPartition(topic, number)) or 0))
+                for number, end in ends.items()
+                if end
+            ]
+        )
+    finally:
+        await consumer.stop()
+
+
+def _size_of(stage: Stage, value: bytes) -> str | None:
+    """Return what the account counts as: its segment, or the router's decision."""
+    if stage == "router":
+        return decode_routed(value).decision
+    return decode_state(value).membership.segment
+
+
+async def check_new(client: Redis, new: Source, settings: Settings, partitions: int) -> None:
+    """Create the topics of the new prefix. Raises PrefixTaken where Redis or its `signals` hold anything of it."""
+    prefix = new.topics.prefix
+    if await read_prefix(client, prefix):
+        raise PrefixTaken(prefix, "Redis holds a record of it")
+    await asyncio.to_thread(
+        create_topics,
+        new.bootstrap,
+        new.topics,
+        partitions=partitions,
+        replication=settings.replication,
+        retention={one.name: settings.retention for one in new.topics if one.retention is not None},
+        **new.security,
+    )
+    for topic in (new.topics.signals.name, new.topics.segment_changes.name):
+        if await has_records(new.bootstrap, topic, security=new.security):
+            raise PrefixTaken(prefix, f"topic {topic} has records")
