@@ -127,7 +127,7 @@ class Scenario:
 
     def __post_init__(self) -> None:
         self.topics = Topics(self.prefix)
-        if "+cluster" in self.redis:
+        if "+" in self.redis:
             self.client = connect_redis(Settings(), self.redis)
         else:
             self.client = Redis.from_url(self.redis, socket_timeout=5, retry=Retry(NoBackoff(), 0))

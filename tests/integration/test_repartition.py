@@ -120,7 +120,7 @@ async def half_way(stack: Stack, client: Redis) -> AsyncIterator[tuple[Prefix, l
     """A prefix that has seen the first half of the events, and the other half."""
     events = in_order(companies.events(ONE_IN))
     old = Prefix(stack, client, f"old{uuid.uuid4().hex[:6]}", BEFORE)
-    await old.work([])
+    await old.work(None)
     code, output = await old.command("routing", "set", "all")
     assert code == 0, output
     await old.work(events[: len(events) // 2])
@@ -143,7 +143,7 @@ async def test_a_prefix_with_more_partitions_goes_on_where_the_old_one_stopped(
         assert (await read_prefix(client, new.name))[ROUTING] == "all"
         assert (await new.command("verify", "--json")) == (0, "")
 
-        await new.work([])
+        await new.work(None)
         assert await new.changes() == []
         assert not await new.commands()
         await new.work(rest, until=companies.UNTIL)
@@ -181,7 +181,7 @@ async def test_a_prefix_that_redis_lost_is_copied_from_its_log(stack: Stack, cli
         }
         kept = {name: one.enrollment and one.enrollment.key for name, one in (await new.routed()).items()}
         assert kept == {name: one.enrollment and one.enrollment.key for name, one in routed.items()}
-        await new.work([])
+        await new.work(None)
         assert not await new.commands()
 
 
