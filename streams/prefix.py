@@ -1,4 +1,4 @@
-"""What holds for a whole prefix: partitions, clock and segments file. A worker that differs is refused."""
+"""The record of a prefix: partitions, clock and segments file. A worker that differs is refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 ROUTING: Final = "routing"
-"""The field that holds which changes are routed."""
+"""The field that has the routing mode."""
 
 
 class PrefixDiffers(FatalError):
@@ -63,7 +63,7 @@ def is_known(held: Mapping[str, str]) -> bool:
 
 
 def check_definition(held: Mapping[str, str], version: str) -> None:
-    """Raises PrefixDiffers where the prefix has another segments file than the one of `version`."""
+    """Raise PrefixDiffers if the prefix has another segments file than that of `version`."""
     if held.get("definition") != version:
         raise PrefixDiffers(
             "definition", held.get("definition", "none"), version, "Give the active segments file."
@@ -71,14 +71,14 @@ def check_definition(held: Mapping[str, str], version: str) -> None:
 
 
 async def set_routing(client: Redis, prefix: str, mode: str) -> None:
-    """Choose which changes are routed. Raises StoreUnavailable."""
+    """Set the routing mode. Raises StoreUnavailable."""
     with answering("set the mode of routing"):
         answer: Any = client.hset(prefix_key(prefix), ROUTING, mode)
         await answer
 
 
 async def agree(client: Redis, prefix: str, *, partitions: int, clock: str, definition: str) -> None:
-    """Set what the prefix has not yet, and refuse what differs. Raises PrefixDiffers or StoreUnavailable."""
+    """Set what the record does not have yet, and refuse what differs. Raises PrefixDiffers or StoreUnavailable."""
     key = prefix_key(prefix)
     wanted = {"partitions": str(partitions), "clock": clock, "definition": definition}
     with answering("set up the prefix"):
@@ -92,7 +92,7 @@ async def agree(client: Redis, prefix: str, *, partitions: int, clock: str, defi
 
 
 async def read_prefix(client: Redis, prefix: str) -> dict[str, str]:
-    """What the prefix has, empty where it does not exist."""
+    """Return the record of the prefix; it is empty if there is none. Raises StoreUnavailable."""
     with answering("read the prefix"):
         answer: Any = client.hgetall(prefix_key(prefix))
         return {name.decode(): value.decode() for name, value in (await answer).items()}
@@ -106,7 +106,7 @@ class KeptList(msgspec.Struct, array_like=True, frozen=True):
 
 
 async def read_lists(client: Redis, prefix: str) -> dict[str, KeptList]:
-    """What `keep_lists` kept, by the list's name. Raises StoreUnavailable."""
+    """Return what `keep_lists` stored, by the list's name. Raises StoreUnavailable."""
     with answering("read the lists"):
         answer: Any = client.hgetall(lists_key(prefix))
         kept = await answer
@@ -114,7 +114,7 @@ async def read_lists(client: Redis, prefix: str) -> dict[str, KeptList]:
 
 
 async def keep_lists(client: Redis, prefix: str, lists: Mapping[str, KeptList]) -> None:
-    """Keep these; others stay as they are. Raises StoreUnavailable."""
+    """Store these lists; others stay as they are. Raises StoreUnavailable."""
     if not lists:
         return
     fields: Any = {name: msgspec.msgpack.encode(one, order="sorted") for name, one in lists.items()}

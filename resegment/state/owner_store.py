@@ -1,4 +1,4 @@
-"""What holds who owns which account, how many each owns, whose turn it is, and which accounts wait."""
+"""The port to the owners of accounts: who owns which, how many, whose turn it is, and which accounts wait."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from resegment.schemas.assignment import OwnerReply, OwnerRequest
 
 DAYS_KEPT: Final = 100
-"""Days for which a team's counters of accounts granted are kept: its newest."""
+"""The number of latest days for which a team's counters of granted accounts are kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What holds the state of one partition of `signals`, and the values that go in and out."""
+"""The port to the state of one partition, and its values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from resegment.errors import FatalError, PartitionLost, TransientError
 
 
 class Fenced(PartitionLost):
-    """Another worker has taken the partition: what this one knows of it is worth nothing any more."""
+    """Another worker has taken the partition: what this one knows of it is out of date."""
 
     def __init__(self, partition: int) -> None:
         super().__init__(f"partition {partition} is another worker's now")
@@ -73,7 +73,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """All that one batch changes, written as one or not at all.
+    """All that one batch changes, written together or not at all.
 
     `position.commit` is the number of this write; the one before it must be the last written. `deadlines`
     has None where an account has none any more. `outbox` is what the relay publishes, `changes` how many
@@ -105,7 +105,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """What one commit left to publish."""
+    """What one commit has left to publish."""
 
     id: str
     payload: bytes
@@ -126,7 +126,7 @@ class PartitionStore(Protocol):
         ...
 
     async def read(self, accounts: Sequence[str]) -> list[bytes | None]:
-        """The states of accounts, None where there is none."""
+        """Return the states of accounts, or None where there is none."""
         ...
 
     async def commit(self, commit: Commit) -> Committed:
@@ -137,15 +137,15 @@ class PartitionStore(Protocol):
         ...
 
     async def check(self, fence: int, commit: int) -> None:
-        """Raise `Fenced` or `RolledBack` where the partition is not as its owner left it."""
+        """Raise `Fenced` or `RolledBack` if the partition is not as its owner left it."""
         ...
 
     async def outbox(self, after: str | None, limit: int) -> list[OutboxEntry]:
-        """The oldest entries that are not published yet, of those after an id."""
+        """Return the oldest entries that are not published yet, of those after an id."""
         ...
 
     async def sizes(self) -> dict[str, int]:
-        """The number of accounts by segment."""
+        """Return the number of accounts by segment."""
         ...
 
     async def acknowledge(self, ids: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
-"""Whose turn it is, by weights: everyone's number of draws stays less than one from their exact share.
+"""Weighted round robin: each member's number of draws stays less than one away from their exact share.
 
-The rule is that of R. Tijdeman, "The chairman assignment problem", Discrete Mathematics 32 (1980), 323-330: with k
+This is the rule of R. Tijdeman, "The chairman assignment problem", Discrete Mathematics 32 (1980), 323-330: with k
 members, of those who are due at least 1/(2k-2) of a draw that one is next who would first be due 1 - 1/(2k-2) if
 passed over. Nobody's deviation then exceeds 1 - 1/(2k-2), which no rule betters. It holds while the same members
 have the same weights; where those who are there change from draw to draw, a draw adds to the dues of those who are
@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 FORGOTTEN: Final = 1_000
-"""Draws of a team without a member after which their dues are shared out among the others."""
+"""After this many draws without a member, their dues are divided among the others."""
 
 _NOISE: Final = 1e-9
-"""More than sums of floats are off, and less than any difference of two shares that matters."""
+"""Greater than the rounding errors of sums, and less than any difference of shares that matters."""
 
 
 @dataclass(slots=True)
 class WeightedRoundRobin:
-    """A team's: how many draws there were, and for each member what they are due and their last draw.
+    """The turns of one team: the number of draws, and for each member what they are due and their last draw.
 
-    What one is due is their share of all draws that they took part in, less those that fell on them.
+    A member is due their share of all draws that they took part in, minus the draws that chose them.
     """
 
     draws: int = 0
@@ -32,7 +32,7 @@ class WeightedRoundRobin:
     seen: dict[str, int] = field(default_factory=dict)
 
     def draw(self, members: Sequence[tuple[str, int]]) -> str:
-        """The next of some members, at least one, each with a weight. `owners.lua` has the same."""
+        """Return the next of some members, at least one, each with a weight. `owners.lua` does the same."""
         self.draws += 1
         total = sum(weight for _, weight in members)
         for name, weight in members:
@@ -45,7 +45,7 @@ class WeightedRoundRobin:
 
     def _choose(self, members: Sequence[tuple[str, int]], total: int) -> str:
         least = 1 / (2 * len(members) - 2) if len(members) > 1 else 1.0
-        # those who are absent may be due something, or have had too much: that is shared by the ones who are there
+        # what absent members are due, or had too much, is divided among those who are present
         excess = sum(self.due[name] for name, _ in members) - 1
         best, best_key = members[0][0], (3, 0.0)
         for name, weight in members:

@@ -1,4 +1,4 @@
-"""The dead letters of a prefix, read back from their topic, each once."""
+"""Read the dead letters of a prefix from their topic, each once, and retry them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
 from resegment.streams.kafka.topics import Topics
 
 COUNTED: Final = 2_000
-"""How many dead letters of one partition, the newest, are looked at to count them."""
+"""How many of the newest dead letters of a partition are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One record that was refused: `about` is what `read_dead_letter` gives, `original` its bytes as they were.
+    """One record that was refused. `about` is from `read_dead_letter`, `original` has its bytes.
 
     `refused_at` (ms) is when that was, the last time where it was refused several `times`; `retried` is when
     it was sent again, as RFC 3339. `record` is the letter itself.
@@ -34,11 +34,11 @@ class DeadLetter:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of the record was kept."""
+        """Return whether the whole record was kept."""
         return "truncated" not in self.about
 
     def describe(self) -> dict[str, Any]:
-        """The letter as plain JSON data."""
+        """Return the dead letter as plain JSON data."""
         return {
             "id": self.id,
             "refused_at": format_instant(self.refused_at),
@@ -50,7 +50,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterCount:
-    """Dead letters by reason. `older` were left uncounted; `problem` says why nothing could be counted."""
+    """The number of dead letters by reason. `older` were not counted; `problem` says why nothing could be."""
 
     reasons: Mapping[str, int] = field(default_factory=dict)
     older: int = 0
@@ -60,7 +60,7 @@ class DeadLetterCount:
 async def read_dead_letters(
     bootstrap: str, topic: str, *, security: Mapping[str, Any] | None = None
 ) -> dict[str, DeadLetter]:
-    """Every dead letter by id, the one that was refused last at the end. Raises TopicUnreadable."""
+    """Return every dead letter by id, the latest at the end. Raises TopicUnreadable."""
     letters: dict[str, DeadLetter] = {}
     async with reading(bootstrap, topic, security=security) as reader:
         async for records in reader.to_end():
@@ -84,7 +84,7 @@ async def read_dead_letters(
 async def count_dead_letters(
     bootstrap: str, topic: str, *, patience: float = 5.0, security: Mapping[str, Any] | None = None
 ) -> DeadLetterCount:
-    """The newest dead letters by reason, each once. A topic that cannot be read is told in `problem`."""
+    """Count the newest dead letters by reason, each once. If the topic cannot be read, `problem` says so."""
     reasons: dict[str, str] = {}
     try:
         async with reading(bootstrap, topic, patience=patience, security=security) as reader:
@@ -104,7 +104,7 @@ async def count_dead_letters(
 async def retry_dead_letters(
     letters: Sequence[DeadLetter], topics: Topics, publisher: Publisher, now: int
 ) -> int:
-    """Send what was refused to where it came from, and say so in the letters' topic; return how many.
+    """Send records again to the topics that they came from, and record that; return how many.
 
     What is refused again gets a letter of its own. Raises PublishFailed.
     """

@@ -1,4 +1,4 @@
-"""What each member owns, as the router's accounts say: for those who leave, and to set the store of owners right."""
+"""Find what each member owns by the router's accounts: to reassign the accounts of a member who left, and to correct the owner store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Assignments(NamedTuple):
 
 
 async def read_assignments(client: Redis, prefix: str, partitions: int) -> Assignments:
-    """All that the accounts hold of the store of owners. Raises BrokenState and StoreUnavailable."""
+    """Return every assignment that the accounts hold. Raises BrokenState and StoreUnavailable."""
     found = Assignments({}, set())
     async for batch in PrefixReader(client, prefix, partitions).routings():
         for _, state in batch:
@@ -41,13 +41,13 @@ class Portfolio:
     ) -> None:
         self.member = member
         self.told: set[str] = set()
-        """The accounts that the router was told to give to others."""
+        """The accounts that the router was asked to reassign."""
         self._client, self._prefix, self._partitions = client, prefix, partitions
         self._publisher, self._topic = publisher, topic
         self._events: set[tuple[str, str, str | None]] = set()
 
     async def hand_over(self, at: int) -> int:
-        """Tell the router, at `at` (ms), to give to others what it was not told of yet; how many are still theirs.
+        """Ask the router, at `at` (ms), to reassign what it was not asked to yet; return how many are still theirs.
 
         Raises BrokenState, StoreUnavailable and PublishFailed.
         """

@@ -1,4 +1,4 @@
-"""An account as it was: its facts in the log of `signals`, learned again up to an instant."""
+"""Restore an account as it was at an instant, from its facts in the log of `signals`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from resegment.segmentation.evaluation.engine import Engine
 from resegment.streams.kafka.topic_reader import reading
 
 Known = tuple[int, Fact]
-"""A fact and the instant (ms) from which on it was known: the partition's clock at its record."""
+"""A fact and the instant (ms) at which it became known: the partition's clock at its record."""
 
 
 class HistoryLost(FatalError):
-    """The log of `signals` does not give the account's present state: a part of its history is not there."""
+    """The log of `signals` does not lead to the account's present state: part of its history is missing."""
 
     def __init__(self, account: str) -> None:
         super().__init__(
@@ -43,7 +43,7 @@ async def rewind(
     partition: int,
     security: Mapping[str, Any] | None = None,
 ) -> Account:
-    """The account at `until` (ms), from the records of its partition of `signals`.
+    """Return the account at `until` (ms), from the records of its partition of `signals`.
 
     Raises HistoryLost where they do not lead to its present `state`, and TopicUnreadable.
     """
@@ -55,7 +55,7 @@ async def rewind(
 
 
 def relearn(engine: Engine, name: str, known: Iterable[Known], until: int) -> Account:
-    """The account after what was known up to `until` (ms), itself included; facts in the order of the log."""
+    """Return the account after the facts known up to and including `until` (ms), in the order of the log."""
     account = engine.open(name)
     for at, together in groupby(known, key=itemgetter(0)):
         if at > until:
@@ -68,7 +68,7 @@ def relearn(engine: Engine, name: str, known: Iterable[Known], until: int) -> Ac
 
 
 def last_touched(state: AccountState) -> int:
-    """The instant (ms) of the latest fact or change of a state: from there on it can be judged as it is."""
+    """Return the instant (ms) of the latest fact or change of a state: from there on it can be evaluated as it is."""
     return max([state.at, *(entry.known for entry in state.entries)])
 
 

@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 
 class HistoryIncomplete(FatalError):
-    """The log does not begin at its beginning: what it gives would not be what was."""
+    """The oldest records of the log are gone: a replay would not give the states that were."""
 
     def __init__(self, topic: str, oldest: int) -> None:
         super().__init__(
@@ -103,5 +103,5 @@ async def _learn(
 
 
 def chunks(items: Sequence[_T]) -> list[Sequence[_T]]:
-    """The items in their order, so many at a time as one commit of a replay takes."""
+    """Split the items, in their order, into as many as one commit of a replay takes."""
     return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]

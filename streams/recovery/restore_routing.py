@@ -1,4 +1,4 @@
-"""Gives the router of a rebuilt prefix its state back: from the changes and commands that are still in Kafka."""
+"""Restore the router's state from the changes and commands that are still in Kafka."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from resegment.streams.recovery.replay import Source, chunks
 _said: Final = msgspec.json.Decoder(PublishedCommandEvent)
 
 States = Callable[[Sequence[str]], Awaitable[Sequence[AccountState | None]]]
-"""Reads what the segmenter keeps of accounts."""
+"""Reads the segmenter's states of accounts."""
 
 
 async def restore_partition(
     owned: Owned, policy: Policy, source: Source, group: str, states: States, *, log: str
 ) -> None:
-    """Fill an empty partition of the router; nothing is commanded.
+    """Fill an empty partition of the router, and send no command.
 
-    It stands where the group's committed offsets are: what was not routed before the loss is routed after it,
-    as the mode says. `log` names this incarnation of the topic of changes. Raises TopicUnreadable, StoreUnavailable.
+    It continues at the group's committed offsets: what was not routed before the loss is routed after it, by the
+    mode. `log` names this incarnation of the topic of changes. Raises TopicUnreadable, StoreUnavailable.
     """
     number = owned.number
     upto, side = await _committed(source, group, number)
@@ -57,7 +57,7 @@ async def restore_partition(
 
 
 async def _committed(source: Source, group: str, number: int) -> tuple[int, int]:
-    """How far the group has come with a partition of changes, and of the events beside them."""
+    """Return the group's offsets in a partition of changes, and of the events beside them."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=source.bootstrap, group_id=group, enable_auto_commit=False, **source.security
     )
@@ -95,7 +95,7 @@ async def _read_changes(
 async def _read_said(
     source: Source, number: int, changes: Mapping[str, RoutedChange]
 ) -> dict[str, list[PublishedCommand]]:
-    """The commands of each account but those that follow from a change which is still to be routed."""
+    """Return the commands of each account, without those of a change that is still to be routed."""
     said: dict[str, list[PublishedCommand]] = {}
     async for record in _records(source, source.topics.workflow_commands.name, number):
         if not is_readable(record):

@@ -16,7 +16,7 @@ from resegment.streams.recovery.replay import Progress, Source, replay
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One account of which Redis says another thing than the log: what, and both values (None: not there)."""
+    """One difference between Redis and the log: the account, what differs, and both values (None: not there)."""
 
     account: str
     what: str
@@ -59,10 +59,10 @@ async def verify_partition(
 
 
 def compare_states(name: str, in_redis: AccountState, in_log: AccountState) -> list[Difference]:
-    """Where two states of one account say different things.
+    """Return the differences between two states of one account.
 
-    A deadline may be earlier than need be, as a test looks ahead over so many boundaries from when it was judged:
-    nothing is decided there. A number of changes may be higher, as a rebuild never lowers one.
+    A deadline may be earlier than necessary, because a test looks ahead a limited number of boundaries from when it was
+    evaluated: nothing is decided there. A sequence number may be higher, because a rebuild never lowers one.
     """
     found: list[Difference] = []
     if in_redis.membership != in_log.membership:
@@ -82,7 +82,7 @@ def compare_states(name: str, in_redis: AccountState, in_log: AccountState) -> l
 
 
 def look_again(engine: Engine, name: str, value: bytes, clock: int) -> AccountState:
-    """The state with the latest deadline that is right at the clock: judged as late as can be."""
+    """Return the state with the latest deadline that is right at the clock."""
     account = engine.load(name, value)
     engine.apply_facts(account, (), clock)
     return engine.close(account)

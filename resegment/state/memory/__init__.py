@@ -1,1 +1,1 @@
-"""State in memory: the twin of Redis for tests and for replays without a server."""
+"""State in memory: the twin of Redis, for tests and replays without a server."""

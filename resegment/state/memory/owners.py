@@ -1,4 +1,4 @@
-"""Owners in memory: the twin of those in Redis, for tests and for replays without a server."""
+"""The owner store in memory: the twin of the one in Redis, for tests and replays without a server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from resegment.state.weighted_round_robin import WeightedRoundRobin
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What stands of a key: an owner, or that it waits."""
+    """What a key holds: an owner, or a place in the queue."""
 
     team: str
     answer: Assigned | Waiting
@@ -116,7 +116,7 @@ class OwnerStore:
         return answer
 
     def _wait(self, ask: Assign, throttle: Throttle) -> Waiting | None:
-        """None where the account need not wait: it is then counted as one of the day's."""
+        """Return None if the account need not wait: it then counts toward the day's limit."""
         waiting, granted = self.owners.waiting[ask.team], self.owners.granted[ask.team]
         here = (throttle.rank, ask.key)
         ahead = sum((rank, key) < here for key, rank in waiting.items())

@@ -1,4 +1,4 @@
-"""The state of a partition in memory: the twin of the one in Redis, for tests and for replays without a server."""
+"""The partition store in memory: the twin of the one in Redis, for tests and replays without a server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from resegment.state.partition_store import (
 
 @dataclass
 class Memory:
-    """What is kept of one partition; several stores may share it, as workers share a server."""
+    """The stored data of one partition. Several stores may share it, as workers share a server."""
 
     fence: int = 0
     position: Position | None = None

@@ -1,4 +1,4 @@
-"""Clients of Redis, from settings and a URL."""
+"""Make clients of Redis from settings and a URL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from resegment.state.redis.errors import answering
 from resegment.state.redis.packer import pack_fast
 
 RETRIES: Final = 3
-"""How often a command to Redis is tried again by itself; the client's own 10 would hide for minutes that one hangs."""
+"""How often the client retries a command. Its default of 10 would hide a server that hangs for minutes."""
 
 
 def connect_redis(settings: Settings, url: str) -> Redis:

@@ -1,4 +1,4 @@
-"""What the client of Redis raises where it cannot do its work, told as the project's own error."""
+"""Turn what the client of Redis raises into the project's own error."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisCluste
 from resegment.state.partition_store import StoreUnavailable
 
 FAILURES: Final = (RedisError, RedisClusterException, OSError)
-"""All that a command to Redis or to Redis Cluster may raise: the cluster's own is no RedisError."""
+"""Everything that a command to Redis or Redis Cluster may raise: RedisClusterException is not a RedisError."""
 
 
 @contextmanager
 def answering(what: str) -> Iterator[None]:
-    """Within, what the client raises comes out as StoreUnavailable: that Redis could not do `what`."""
+    """Raise StoreUnavailable for whatever the client raises inside the block. `what` completes "cannot ..."."""
     try:
         yield
     except FAILURES as error:
@@ -25,7 +25,7 @@ def answering(what: str) -> Iterator[None]:
 
 
 def unavailable(what: str, error: Exception) -> StoreUnavailable:
-    """What could not be done, why, and what to look at."""
+    """Return the error that says what could not be done, why, and what to check."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return StoreUnavailable(

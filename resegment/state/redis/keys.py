@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 Stage = Literal["segmenter", "router"]
-"""Whose state of a partition it is; both lie in the same slot."""
+"""The stage that the state of a partition belongs to. Both stages are in the same slot."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionKeys:
-    """The keys of one partition: of its segmenter, or of its router."""
+    """The keys of one stage of one partition."""
 
     meta: str
     accounts: str
@@ -21,7 +21,7 @@ class PartitionKeys:
 
     @property
     def all(self) -> tuple[str, str, str, str, str]:
-        """Every key, in the order in which the scripts take them."""
+        """Return every key, in the order in which the scripts take them."""
         return self.meta, self.accounts, self.deadlines, self.outbox, self.sizes
 
     @classmethod
@@ -60,29 +60,29 @@ class OwnersKeys:
         )
 
     def waiting(self, team: str) -> str:
-        """The keys of a team that wait, by their rank."""
+        """Return the set of a team's waiting assignments, by rank."""
         return f"{self.tag}:waiting:{team}"
 
     def released(self, key: str) -> str:
-        """What a released key had."""
+        """Return the key that keeps what a released assignment had."""
         return f"{self.tag}:released:{key}"
 
 
 def prefix_key(prefix: str) -> str:
-    """The hash of what holds for the whole prefix: partitions, clock, definition."""
+    """Return the hash of what holds for the whole prefix: partitions, clock, definition."""
     return f"rs:{{{prefix}}}:prefix"
 
 
 def lists_key(prefix: str) -> str:
-    """The hash of suppressions that are lists: by name, the accounts that each had last."""
+    """Return the hash of suppression lists: by name, the accounts that each had last."""
     return f"rs:{{{prefix}}}:lists"
 
 
 def workers_key(prefix: str) -> str:
-    """The hash of live workers: who owns what."""
+    """Return the hash of live workers and the partitions that each owns."""
     return f"rs:{{{prefix}}}:workers"
 
 
 def webhooks_key(prefix: str) -> str:
-    """The hash of webhook endpoints: which are disabled, which have begun, how they are."""
+    """Return the hash of webhook endpoints."""
     return f"rs:{{{prefix}}}:webhooks"

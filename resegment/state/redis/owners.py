@@ -1,4 +1,4 @@
-"""Owners in Redis, all of a prefix in one slot."""
+"""The owner store in Redis: all of a prefix is in one slot."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 BATCH: Final = 500
-"""Asks that one run of the script settles; meanwhile the server does nothing else."""
+"""Requests that one run of the script settles. The server does nothing else meanwhile."""
 
 RELEASED_KEPT: Final = 30 * 86_400
 """Seconds for which a released key keeps its answer."""
@@ -92,7 +92,7 @@ class OwnerStore:
 
 
 def _encode(asks: Sequence[OwnerRequest]) -> bytes:
-    """The groups of candidates, each once however many ask for one of them, and the asks."""
+    """Encode the groups of candidates, each once, and the requests that refer to them."""
     groups: dict[Any, int] = {}
     rows: list[Any] = []
     for ask in asks:

@@ -1,4 +1,4 @@
-"""Commands to Redis packed by hiredis: the asyncio client's own way takes longer than a large command itself."""
+"""Pack commands to Redis with hiredis: the client's own packing takes longer than sending a large command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Packing:
 
 
 def pack_fast(client: Redis) -> Redis:
-    """The same client, with connections that pack faster."""
+    """Return the same client, with connections that pack faster."""
     pool = client.connection_pool
     kind = pool.connection_class
     pool.connection_class = type(f"Packing{kind.__name__}", (_Packing, kind), {})

@@ -1,4 +1,4 @@
-"""The state of a partition in Redis."""
+"""The partition store in Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a prefix keeps in Redis, to look at: nothing here writes."""
+"""Read what Redis keeps of a prefix. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 SCAN_BATCH: Final = 1_000
-"""Accounts asked for at once in a scan."""
+"""Accounts that one step of a scan asks for."""
 
 
 class BrokenState(ResegmentError):
-    """What Redis has of an account is no state: something else wrote it, or another version of the project."""
+    """The stored state of an account cannot be decoded: another version of the project, or something else, wrote it."""
 
     def __init__(self, account: str, problem: str) -> None:
         super().__init__(
@@ -38,7 +38,7 @@ class BrokenState(ResegmentError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where an account is, and since when (ms)."""
+    """The segment of an account, and since when (ms)."""
 
     entered: int
     account: str
@@ -67,7 +67,7 @@ class PartitionLook:
 
 
 class _Placed(msgspec.Struct, array_like=True):
-    """The part of a state that says where the account is; its facts are left undecoded."""
+    """The part of a state that has the account's segment. Its facts stay undecoded."""
 
     entries: msgspec.Raw = msgspec.Raw()
     membership: Membership = Membership()
@@ -77,7 +77,7 @@ _placed: Final = msgspec.msgpack.Decoder(_Placed)
 
 
 def add_sizes(partitions: Iterable[PartitionLook]) -> dict[str, int]:
-    """The sizes of all partitions together, the greatest first; ties by name."""
+    """Return the sizes of all partitions together, the greatest first; ties by name."""
     total: Counter[str] = Counter()
     for one in partitions:
         total.update(one.sizes)
@@ -94,11 +94,11 @@ class PrefixReader:
         self._routed = [PartitionKeys.of(prefix, number, "router") for number in range(partitions)]
 
     def partition_of(self, account: str) -> int:
-        """The partition whose owner decides on the account."""
+        """Return the partition whose owner decides on the account."""
         return partition_of(account.encode(), self.partitions)
 
     async def now(self) -> int:
-        """The clock of Redis, ms."""
+        """Return the clock of Redis, ms."""
         with answering("tell the time"):
             answer: Any = await self._client.time()
         # each node of a cluster tells its own
@@ -106,7 +106,7 @@ class PrefixReader:
         return int(seconds) * 1000 + int(micros) // 1000
 
     async def states(self, accounts: Sequence[str]) -> list[AccountState | None]:
-        """The state of each account, None where there is none. Raises `BrokenState`."""
+        """Return the state of each account, or None where there is none. Raises `BrokenState`."""
         values = await self._values(self._keys, accounts)
         return [
             None if value is None else _decode(name, value)
@@ -114,7 +114,7 @@ class PrefixReader:
         ]
 
     async def routed(self, accounts: Sequence[str]) -> list[RoutedState | None]:
-        """What the router has of each account, None where it has nothing. Raises `BrokenState`."""
+        """Return the router's state of each account, or None where it has none. Raises `BrokenState`."""
         values = await self._values(self._routed, accounts)
         return [
             None if value is None else _decode_routed(name, value)
@@ -130,15 +130,15 @@ class PrefixReader:
         return values
 
     async def clock(self, partition: int) -> int:
-        """The partition's time, ms; 0 where nothing was ever written."""
+        """Return the partition's time, ms; 0 where nothing was ever written."""
         with answering("read the clock"):
             answer: Any = self._client.hget(self._keys[partition].meta, "clock")
             return int(await answer or 0)
 
     async def places(self) -> AsyncIterator[list[Place]]:
-        """Every account that has a segment, in no order, a batch at a time. Raises `BrokenState`.
+        """Yield every account that has a segment, in no order, a batch at a time. Raises `BrokenState`.
 
-        One that changes during the scan is told as it was or as it is, and never twice.
+        An account that changes during the scan is given as it was or as it is, and never twice.
         """
         async for found in self._scan(self._keys):
             yield [
@@ -146,7 +146,7 @@ class PrefixReader:
             ]
 
     async def routings(self) -> AsyncIterator[list[tuple[str, RoutedState]]]:
-        """Every account that the router knows, as `places` does."""
+        """Yield every account that the router knows, as `places` does."""
         async for found in self._scan(self._routed):
             yield [(name.decode(), _decode_routed(name.decode(), value)) for name, value in found.items()]
 
@@ -219,15 +219,15 @@ class PrefixReader:
             return {name.decode(): int(score) for name, score in await answer}
 
     async def look(self, now: int | None = None) -> list[PartitionLook]:
-        """Every partition. What is due is due by `now` (ms), or by each partition's own clock."""
+        """Return every partition. Deadlines are due by `now` (ms), or by each partition's own clock."""
         return await self._look(self._keys, now)
 
     async def look_at_routing(self, now: int | None = None) -> list[PartitionLook]:
-        """The same of the router."""
+        """Return every partition of the router, as `look` does."""
         return await self._look(self._routed, now)
 
     async def decisions(self) -> dict[str, int]:
-        """Accounts by what the router decided on them."""
+        """Return the number of accounts by the router's decision."""
         pipe = self._client.pipeline(transaction=False)
         for keys in self._routed:
             pipe.hgetall(keys.sizes)

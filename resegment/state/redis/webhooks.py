@@ -1,4 +1,4 @@
-"""What is kept of webhook endpoints: who is disabled, who has begun, and how they were a moment ago."""
+"""Keep the state of webhook endpoints: which are disabled, which have started, and their latest reports."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 SILENT_AFTER: Final = 15.0
-"""Seconds after which a process that reports nothing is taken for gone."""
+"""Seconds without a report after which a process counts as gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Of one endpoint: `disabled` says since when (RFC 3339) and why; `reports` are those of live processes."""
+    """The state of one endpoint. `disabled` has since when (RFC 3339) and why; `reports` are from live processes."""
 
     disabled: Mapping[str, str] | None = None
     begun: bool = False
@@ -35,7 +35,7 @@ class WebhookStates:
         self._client, self._key = client, webhooks_key(prefix)
 
     async def read(self) -> dict[str, Kept]:
-        """What is known, by endpoint."""
+        """Return the state of each endpoint."""
         held = await _answer("read the state of webhooks", self._client.hgetall(self._key))
         disabled: dict[str, Mapping[str, str]] = {}
         begun: set[str] = set()
@@ -54,20 +54,20 @@ class WebhookStates:
         }
 
     async def disable(self, name: str, at: str, why: str) -> None:
-        """Nothing is sent to it from now on."""
+        """Disable an endpoint: it gets no more requests."""
         entry: Any = orjson.dumps({"at": at, "why": why})
         await _answer("disable a webhook", self._client.hset(self._key, f"disabled:{name}", entry))
 
     async def enable(self, name: str) -> bool:
-        """It is sent to again; False where it was not disabled."""
+        """Enable an endpoint again. Return False if it was not disabled."""
         return bool(await _answer("enable a webhook", self._client.hdel(self._key, f"disabled:{name}")))
 
     async def begin(self, name: str) -> None:
-        """It has a place in the topic: from now on what it has not got is due to it."""
+        """Record that the endpoint has a position in the topic: it is owed everything from there on."""
         await _answer("begin with a webhook", self._client.hset(self._key, f"begun:{name}", "1"))
 
     async def report(self, process: str, reports: Mapping[str, Mapping[str, Any]]) -> None:
-        """Say how the endpoints are."""
+        """Report the state of the endpoints."""
         at = time.time()
         fields: Any = {
             f"report:{name}:{process}": orjson.dumps({"at": at, **report}) for name, report in reports.items()
@@ -75,7 +75,7 @@ class WebhookStates:
         await _answer("report of webhooks", self._client.hset(self._key, mapping=fields))
 
     async def sweep(self) -> None:
-        """Remove what processes have reported that were killed."""
+        """Remove the reports of processes that were killed."""
         held = await _answer("read the state of webhooks", self._client.hgetall(self._key))
         stale = [
             raw
@@ -86,7 +86,7 @@ class WebhookStates:
             await _answer("remove old reports of webhooks", self._client.hdel(self._key, *stale))
 
     async def leave(self, process: str, names: list[str]) -> None:
-        """Take the reports back."""
+        """Remove the reports of this process."""
         fields = [f"report:{name}:{process}" for name in names]
         await _answer("take back the report of webhooks", self._client.hdel(self._key, *fields))
 
