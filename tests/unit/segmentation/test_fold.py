@@ -107,3 +107,31 @@ def test_a_correction_that_no_test_counts_is_remembered_for_the_longest_window()
         learn(judge, account, day, fact(f"n{day}", day, "strategy", theme="x"))
     late = fact("a", 99, record="a")
     assert learn(judge, account, 141, late) == "rest"
+
+
+def test_a_correction_is_remembered_while_what_it_replaced_is_dated_ahead() -> None:
+    judge = engine("{event: funding, within: 60d}")
+    account = judge.open("acme.com")
+    ahead = msgspec.structs.replace(fact("a", 100), time=300 * DAY)
+    learn(judge, account, 100, ahead)
+    learn(judge, account, 101, msgspec.structs.replace(fact("b", 101, record="a"), time=0))
+    for day in range(150, 200):
+        learn(judge, account, day, fact(f"n{day}", day, "strategy", theme="x"))
+    learn(judge, account, 200, ahead)
+    assert learn(judge, account, 301, fact("later", 301, "strategy", theme="x")) == "rest"
+
+
+def test_no_kind_has_more_facts_than_the_cap_beside_a_kind_that_has_few() -> None:
+    judge = engine("{event: funding, count: {gte: 4}}", facts=40)
+    account = judge.open("acme.com")
+    learn(judge, account, 0, fact("one", 0, "firmographic", name="Acme"))
+    for day in range(1, 80):
+        learn(judge, account, day, fact(f"f{day}", day, round="seed"))
+        assert len(account.state.entries) <= 1 + 40
+
+
+def test_only_fields_that_the_file_uses_are_kept() -> None:
+    judge = engine("{event: funding, where: {round: seed}}")
+    account = judge.open("acme.com")
+    learn(judge, account, 0, fact("a", 0, round="seed", amount_usd=5))
+    assert [entry.data for entry in account.state.entries] == [{"round": "seed"}]
