@@ -67,7 +67,6 @@ class _Reading:
     ticks: int = 0
     dead_letters: list[Message] = field(default_factory=list)
     refused: list[RefusedEvent] = field(default_factory=list)
-    outcomes: list[Fact] = field(default_factory=list)
 
     def refuse(self, batch: Batch, record: Record, refused: RefusedEvent, topic: str) -> None:
         """Set a record aside."""
@@ -99,8 +98,8 @@ async def segment(
             accounts = await owned.accounts(reading.known)
             for name, account in list(accounts.items()):
                 try:
-                    decisions = _apply_facts(engine, account, reading.known[name], reading.clock)
-                    decided.add(decisions + _pass_time(engine, account, reading.clock))
+                    decisions, outcomes = _apply_facts(engine, account, reading.known[name], reading.clock)
+                    decided.add(decisions + _pass_time(engine, account, reading.clock), outcomes)
                 except Exception:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
                     accounts[name] = await _apply_apart(
                         batch, owned, engine, name, reading, decided, dead_letters
@@ -108,7 +107,7 @@ async def segment(
             if reading.dead_letters:
                 await publisher.publish(reading.dead_letters)
             position = position_after(owned.position, records[-1], reading.clock)
-            changes = await _commit(owned, position, accounts.values(), decided, reading.outcomes)
+            changes = await _commit(owned, position, accounts.values(), decided)
         return Segmented(reading.facts, reading.ticks, changes, reading.refused, reading.clock)
 
 
@@ -149,7 +148,7 @@ async def decide_due(
                 except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
                     account = owned.suspend(name, state, error)
                 accounts.append(account)
-            return await _commit(owned, owned.position, accounts, decided, ())
+            return await _commit(owned, owned.position, accounts, decided)
 
 
 class _Decided:
@@ -159,11 +158,13 @@ class _Decided:
         self.factory = factory
         self._changes: list[tuple[SegmentChange, Message | None]] = []
         self._gate_changes: list[GateChange] = []
+        self._outcomes: list[Fact] = []
 
-    def add(self, decisions: Sequence[Decision]) -> None:
+    def add(self, decisions: Sequence[Decision], outcomes: Sequence[Fact] = ()) -> None:
         """Add one account's decisions: all of them, or none where a message cannot be made."""
         changes = self.announced(decisions)
         self._changes += changes
+        self._outcomes += outcomes
         self._gate_changes += [one.gate_change for one in decisions if one.gate_change is not None]
 
     def announced(self, decisions: Sequence[Decision]) -> list[tuple[SegmentChange, Message | None]]:
@@ -175,12 +176,12 @@ class _Decided:
             if one.change is not None
         ]
 
-    def settle(self, outcomes: Sequence[Fact]) -> tuple[list[SegmentChange], list[Message]]:
+    def settle(self) -> tuple[list[SegmentChange], list[Message]]:
         """Return the changes in the order of their instants, and the messages: of changes, then for the router."""
         self._changes.sort(key=lambda one: one[0].effective_at)
         messages = [message for _, message in self._changes if message is not None]
         if (factory := self.factory) is not None:
-            messages += [message for one in outcomes if (message := factory.outcome(one)) is not None]
+            messages += [message for one in self._outcomes if (message := factory.outcome(one)) is not None]
             messages += [factory.gate_change(one) for one in self._gate_changes]
         return [change for change, _ in self._changes], messages
 
@@ -190,10 +191,9 @@ async def _commit(
     position: Position,
     accounts: Iterable[Account],
     decided: _Decided,
-    outcomes: Sequence[Fact],
 ) -> list[SegmentChange]:
     """Commit the accounts with all that was decided about them."""
-    changes, messages = decided.settle(outcomes)
+    changes, messages = decided.settle()
     await owned.commit(position, accounts, messages, sizes=count_moves(changes), decided=len(changes))
     return changes
 
@@ -221,8 +221,6 @@ def _read(batch: Batch, records: Sequence[Record], clock: int, dead_letters: str
             reading.refuse(batch, record, refused, dead_letters)
             continue
         reading.facts += 1
-        if fact.kind == "outcome":
-            reading.outcomes.append(fact)
         groups = known.get(fact.account)
         if groups is None:
             known[fact.account] = [(clock, [fact], [record])]
@@ -235,14 +233,28 @@ def _read(batch: Batch, records: Sequence[Record], clock: int, dead_letters: str
     return reading
 
 
-def _apply_facts(engine: Engine, account: Account, groups: Sequence[_Known], clock: int) -> list[Decision]:
-    """Apply facts in the order in which they become known, each after the deadlines before it."""
+def _apply_facts(
+    engine: Engine, account: Account, groups: Sequence[_Known], clock: int
+) -> tuple[list[Decision], list[Fact]]:
+    """Apply facts in the order in which they become known, each after the deadlines before it.
+
+    Returns the decisions, and the outcomes that took effect: a second delivery and an older revision change nothing.
+    """
     decisions: list[Decision] = []
+    outcomes: list[Fact] = []
     for at, facts, _ in groups:
         if account.deadline < at:
             decisions += engine.advance(account, at - 1, clock)
+        fresh: dict[tuple[str, str], Fact] = {}
+        for fact in facts:
+            if fact.kind == "outcome" and (key := (fact.source, fact.id)) not in account.ids:
+                fresh.setdefault(key, fact)
         decisions.append(engine.apply_facts(account, facts, at, clock))
-    return decisions
+        for key, fact in fresh.items():
+            entry = account.ids.get(key)
+            if entry is None or entry.id == fact.id:
+                outcomes.append(fact)
+    return decisions, outcomes
 
 
 def _pass_time(engine: Engine, account: Account, clock: int) -> list[Decision]:
@@ -269,7 +281,7 @@ async def _apply_apart(
 
     def attempt(checkpoint: bytes | None, run: Sequence[_Known]) -> bytes:
         account = engine.load(name, checkpoint)
-        decisions = _apply_facts(engine, account, run, reading.clock)
+        decisions, _ = _apply_facts(engine, account, run, reading.clock)
         after = engine.encode(account)
         decisions += _pass_time(engine, account, reading.clock)
         decided.announced(decisions)
@@ -282,8 +294,8 @@ async def _apply_apart(
     good = [unit for place, unit in enumerate(units) if place not in failing]
     account = (await owned.accounts([name]))[name]
     if good:
-        decisions = _apply_facts(engine, account, good, reading.clock)
-        decided.add(decisions + _pass_time(engine, account, reading.clock))
+        decisions, outcomes = _apply_facts(engine, account, good, reading.clock)
+        decided.add(decisions + _pass_time(engine, account, reading.clock), outcomes)
     return account
 
 

@@ -83,6 +83,26 @@ async def test_outcomes_that_concern_an_enrollment_are_passed_on_with_their_time
     ]
 
 
+@pytest.mark.parametrize("together", [False, True])
+async def test_an_outcome_that_comes_again_with_other_content_is_not_passed_on(*, together: bool) -> None:
+    outcomes = [
+        event("outcome", day(2), action="accepted", idempotency_key="k", id="a"),
+        event("outcome", day(2), action="lost", id="a"),
+    ]
+    records = signals(facts_of([hiring(day(1)), *outcomes]))
+    rig = await run(Rig(GATED), [records] if together else [[one] for one in records])
+    await rig.deliver()
+    beside = [decode_routing_event(one.value or b"") for one in rig.published.to("routing-events")]
+    assert beside == [RoutedOutcome(account="acme.com", at=day(2), action="accepted", key="k")]
+
+
+async def test_an_older_revision_of_an_outcome_is_not_passed_on() -> None:
+    newer = event("outcome", day(2), action="lost", id="b", record="deal", known=day(4))
+    older = event("outcome", day(2), action="won", id="a", record="deal", known=day(3))
+    _, beside = await told(hiring(day(1)), newer, older)
+    assert [one.action for one in beside] == ["lost"]
+
+
 async def test_a_number_that_json_has_no_room_for_stops_no_partition() -> None:
     file = segments({"raised": {"sum": "funding", "field": "amount_usd"}}, hot={"event": "hiring"})
     file["plays"]["any"]["message"]["pain"] = "They raised {{ raised }}"
