@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from resegment.agents.batch import Batch, Message, Record
 from resegment.agents.outbox import Outbox, Unpublished, pack, unpack
@@ -86,7 +86,7 @@ class OwnedPartition(Generic[A]):
         self._accounts: OrderedDict[str, A] = OrderedDict()
         self._cached = cached_accounts
         self._log = ""
-        self._distrusted = False
+        self._distrusted: set[Literal["topic", "side"]] = set()
         self._woken = asyncio.Event()
 
     # Taking and losing
@@ -108,11 +108,13 @@ class OwnedPartition(Generic[A]):
             position = claim.position or Position(log=log)
             if position.log != log:
                 self._start_over(position, f"the topic is a new one ({log} after {position.log})")
-            elif self._distrusted:
+            elif "topic" in self._distrusted:
                 self._start_over(position, "its last record is not the one that was committed")
+            elif "side" in self._distrusted:
+                self._start_over_beside(position)
             else:
                 self.position = position
-            self._distrusted = False
+            self._distrusted.clear()
             after: str | None = None
             while entries := await self.store.outbox(after, 100):
                 self.outbox.add([Unpublished(one.id, unpack(one.payload)) for one in entries])
@@ -128,7 +130,17 @@ class OwnedPartition(Generic[A]):
     def _start_over(self, position: Position, why: str) -> None:
         self.notices.new_logs += 1
         self.notices.messages.append(f"partition {self.number}: {why}; it is read from its beginning")
-        self.position = replace(position, offset=0, timestamp=-1, digest="", log=self._log, side=0)
+        self.position = replace(
+            position, offset=0, timestamp=-1, digest="", log=self._log, side=0, side_mark=""
+        )
+
+    def _start_over_beside(self, position: Position) -> None:
+        self.notices.new_logs += 1
+        self.notices.messages.append(
+            f"partition {self.number}: the last record read beside it is not the one that was committed; that topic is "
+            "read from its beginning"
+        )
+        self.position = replace(position, side=0, side_mark="")
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
@@ -149,40 +161,63 @@ class OwnedPartition(Generic[A]):
 
     # Reading
 
-    def expect_held(self) -> None:
-        """Raise OutOfStep if the partition is not held."""
+    def expect_held(self, fence: int | None = None) -> None:
+        """Raise OutOfStep if the partition is not held, or not under the fence under which a batch was delivered.
+
+        A batch that waited while the partition was taken again may lie behind the position that the store has:
+        to continue with it would skip records.
+        """
         if self.fence is None:
             raise OutOfStep(f"partition {self.number} is not held")
+        if fence is not None and fence != self.fence:
+            raise OutOfStep(f"partition {self.number} was taken again since the batch was delivered")
 
-    def unseen(self, batch: Batch) -> Sequence[Record]:
+    def unseen(self, batch: Batch, fence: int | None = None) -> Sequence[Record]:
         """Return the batch's records that are not committed yet.
 
-        Raises OutOfStep if the partition is not held, or if the batch does not follow what is committed.
+        Raises OutOfStep as `expect_held` does, and if the batch does not follow what is committed.
         """
-        self.expect_held()
+        self.expect_held(fence)
         records, expected = batch.records, self.position.offset
-        start = records[0].offset if batch.start is None else batch.start
         if records[0].offset < expected:
-            records = self._after_committed(records, expected)
+            mark = _mark(self.position.timestamp, self.position.digest)
+            records = self._after_committed(records, expected, mark, "topic")
+        self._note_gap(batch, records, expected)
+        return records
+
+    def unseen_beside(self, batch: Batch, fence: int | None = None) -> Sequence[Record]:
+        """Return the records of a batch of the topic read beside that are not committed yet. Raises as `unseen` does."""
+        self.expect_held(fence)
+        records, expected, mark = batch.records, self.position.side, self.position.side_mark
+        if records[0].offset < expected and mark:
+            records = self._after_committed(records, expected, mark, "side")
+        else:  # an earlier version kept no mark
+            records = [one for one in records if one.offset >= expected]
+        self._note_gap(batch, records, expected)
+        return records
+
+    def _note_gap(self, batch: Batch, records: Sequence[Record], expected: int) -> None:
+        start = batch.records[0].offset if batch.start is None else batch.start
         if records and start > expected:
             self.notices.gaps += 1
             self.notices.messages.append(
-                f"partition {self.number}: offsets {expected} to {records[0].offset - 1} are not there any more"
+                f"partition {self.number}: offsets {expected} to {records[0].offset - 1} of {batch.topic} are not there "
+                "any more"
             )
-        return records
 
-    def _after_committed(self, records: Sequence[Record], expected: int) -> Sequence[Record]:
+    def _after_committed(
+        self, records: Sequence[Record], expected: int, mark: str, what: Literal["topic", "side"]
+    ) -> Sequence[Record]:
         """Return what follows the record before the position, which must be the one that was committed.
 
         If it is another record, or not among these, the client has started over by itself: the log is a new one.
         """
-        committed = (expected - 1, self.position.timestamp, self.position.digest)
         for number, record in enumerate(records):
             if record.offset >= expected:
                 break
-            if (record.offset, record.timestamp, digest_of(record)) == committed:
+            if record.offset == expected - 1 and _mark(record.timestamp, digest_of(record)) == mark:
                 return records[number + 1 :]
-        self._distrusted = True
+        self._distrusted.add(what)
         raise OutOfStep(f"partition {self.number}: the topic is a new one")
 
     async def accounts(self, names: Iterable[str]) -> dict[str, A]:
@@ -290,11 +325,21 @@ def digest_of(record: Record) -> str:
     return hashlib.blake2b(record.value or b"", digest_size=8).hexdigest()
 
 
+def _mark(timestamp: int, digest: str) -> str:
+    return f"{timestamp}:{digest}"
+
+
 def position_after(position: Position, record: Record, clock: int) -> Position:
     """Return the position after everything up to the record is committed."""
     return replace(
         position, offset=record.offset + 1, timestamp=record.timestamp, digest=digest_of(record), clock=clock
     )
+
+
+def position_after_beside(position: Position, record: Record, clock: int) -> Position:
+    """Return the position after everything up to the record of the topic read beside is committed."""
+    mark = _mark(record.timestamp, digest_of(record))
+    return replace(position, side=record.offset + 1, side_mark=mark, clock=clock)
 
 
 def earliest(partitions: Iterable[OwnedPartition[A]]) -> int:

@@ -11,7 +11,7 @@ import msgspec
 
 from resegment.agents.batch import Batch, Message, Publisher, Record, require_readable
 from resegment.agents.dead_letters import to_dead_letter
-from resegment.agents.partition import OwnedPartition, position_after
+from resegment.agents.partition import OwnedPartition, position_after, position_after_beside
 from resegment.errors import RefusedEvent
 from resegment.routing.account import RoutedAccount
 from resegment.routing.enrollment import EnrollmentMachine, Steps
@@ -62,14 +62,15 @@ class Router:
         return max(owned.position.clock, 0 if self.now is None else self.now())
 
 
-async def route(batch: Batch, owned: Owned, router: Router) -> Routed:
+async def route(batch: Batch, owned: Owned, router: Router, fence: int | None = None) -> Routed:
     """Commit what a batch of segment changes leads to, all or nothing: accounts, commands and position.
 
+    `fence` is the one under which the batch was delivered: if the partition was taken again since, it is refused.
     Raises `Fenced`, `RolledBack` or `OutOfStep` if the partition must be claimed again, and
     `StoreUnavailable` or `PublishFailed` if the batch must be retried.
     """
     async with owned.lock:
-        records = owned.unseen(batch)
+        records = owned.unseen(batch, fence)
         if not records:
             return Routed()
         reading = _Reading(batch, router.dead_letters)
@@ -79,19 +80,19 @@ async def route(batch: Batch, owned: Owned, router: Router) -> Routed:
         return await _follow(owned, router, reading, position_after(owned.position, records[-1], clock))
 
 
-async def handle_events(batch: Batch, owned: Owned, router: Router) -> Routed:
+async def handle_events(batch: Batch, owned: Owned, router: Router, fence: int | None = None) -> Routed:
     """Commit what a batch of `routing-events` leads to. Raises as `route` does."""
     async with owned.lock:
-        owned.expect_held()
-        records = [record for record in batch.records if record.offset >= owned.position.side]
+        records = owned.unseen_beside(batch, fence)
         if not records:
             return Routed()
         reading = _Reading(batch, router.dead_letters)
         clock = router.clock(owned)
         for record in records:
             reading.told(record, router.machine, clock)
-        position = replace(owned.position, clock=clock, side=records[-1].offset + 1)
-        return await _follow(owned, router, reading, position)
+        return await _follow(
+            owned, router, reading, position_after_beside(owned.position, records[-1], clock)
+        )
 
 
 async def pass_time(owned: Owned, now: int) -> None:
@@ -206,7 +207,10 @@ async def _commit(
     known = [
         one
         for one in walk.accounts.values()
-        if one.state.target is not None or one.state.enrollment is not None or one.state.gates_at >= 0
+        if one.state.target is not None
+        or one.state.enrollment is not None
+        or one.state.gates_at >= 0
+        or one.state.requested is not None
     ]
     await owned.commit(position, known, walk.messages, sizes=sizes, decided=len(walk.commands))
     return Routed(events, [one.action for one in walk.commands], sorted(after.items()), refused)

@@ -82,14 +82,16 @@ async def segment(
     publisher: Publisher,
     factory: MessageFactory | None,
     dead_letters: str,
+    fence: int | None = None,
 ) -> Segmented:
     """Commit what a batch leads to, all or nothing: states, deadlines, changes, clock and position.
 
+    `fence` is the one under which the batch was delivered: if the partition was taken again since, it is refused.
     Without a `factory` nothing is announced, as in a replay. Raises `PartitionLost` where the partition has to be
     taken again, and `StoreUnavailable` or `PublishFailed` where the batch has to be retried.
     """
     async with owned.lock:
-        records = owned.unseen(batch)
+        records = owned.unseen(batch, fence)
         if not records:
             return Segmented(clock=owned.position.clock)
         reading = _read(batch, records, owned.position.clock, dead_letters)

@@ -136,6 +136,7 @@ class RoutedState(msgspec.Struct, array_like=True):
     `left` is when it left each workflow, `owners` its last owner by team. `attempt` counts the decisions on
     the latest change after the first. `assignment` is the key under which it waits for its team. `admitted` says
     that the mode once allowed the latest change, `forced` that it was requested regardless of the mode.
+    `requested` is the change that was requested last: after a rollback the request can come before the change.
     """
 
     target: Target | None = None
@@ -154,6 +155,7 @@ class RoutedState(msgspec.Struct, array_like=True):
     gates_sequence: int = 0
     admitted: bool = False
     forced: bool = False
+    requested: str | None = None
 
 
 _state_encoder: Final = msgspec.msgpack.Encoder()
@@ -197,11 +199,15 @@ class RoutedOutcome(msgspec.Struct, frozen=True, kw_only=True, tag="outcome"):
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True, tag="review"):
-    """Decide the account again: a list changed, or (`forced`) somebody asked although the change was not routed."""
+    """Decide the account again: a list changed, or (`forced`) somebody asked although the change was not routed.
+
+    `change` is the id of the change that somebody asked for; None in events of earlier versions.
+    """
 
     account: str
     at: int
     forced: bool = False
+    change: str | None = None
 
 
 class Reassign(msgspec.Struct, frozen=True, kw_only=True, tag="reassign"):

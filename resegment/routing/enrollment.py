@@ -76,6 +76,7 @@ class EnrollmentMachine:
             stays = yield from transition.cancel(before)
             if change.from_ == target.segment and before.enrollment is None and before.decision in _KEPT:
                 transition.decide(before.decision, before.why)
+                yield from _fulfill_request(transition)
                 return [*passed, *transition.done()]
         else:
             before = state.before = PriorState(
@@ -84,6 +85,7 @@ class EnrollmentMachine:
             stays = yield from transition.leave()
         was_in = before.enrollment is not None and before.enrollment.workflow == transition.workflow
         yield from transition.enter(stays=stays, was_in=was_in)
+        yield from _fulfill_request(transition)
         return [*passed, *transition.done()]
 
     def handle_event(self, account: RoutedAccount, event: RoutingEvent, now: int) -> Steps:
@@ -95,7 +97,11 @@ class EnrollmentMachine:
                 if transition.set_gates(event.active_gates, event.at, event.sequence):
                     yield from transition.review()
             case Review():
-                yield from transition.review(forced=event.forced)
+                if event.change is None:
+                    yield from transition.review(forced=event.forced)
+                else:
+                    account.state.requested = event.change
+                    yield from _fulfill_request(transition)
             case RoutedOutcome():
                 yield from transition.answer(event)
             case Reassign():
@@ -117,6 +123,13 @@ class EnrollmentMachine:
                 yield from transition.enter()
             commands += transition.done()
         return commands
+
+
+def _fulfill_request(transition: Transition) -> Generator[OwnerRequest, OwnerReply, None]:
+    """Route the latest change although the mode left it out, if it is the one that somebody asked for."""
+    state = transition.state
+    if state.target is not None and state.target.change == state.requested:
+        yield from transition.review(forced=True)
 
 
 def _enrollment_before(change: RoutedChange, route: RouteSnapshot) -> Enrollment:

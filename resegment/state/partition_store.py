@@ -47,7 +47,8 @@ class Position:
 
     `offset` is the next to read, `timestamp` (ms) and `digest` are those of the record before it, `log`
     tells one incarnation of the topic from another, `clock` (ms) is the partition's time. `commit` counts
-    the writes. `side` is the next offset to read of the topic that is read beside it, where there is one.
+    the writes. `side` is the next offset to read of the topic that is read beside it, where there is one, and
+    `side_mark` identifies the record before that one ("" where it is not known).
     """
 
     offset: int = 0
@@ -57,6 +58,7 @@ class Position:
     clock: int = 0
     commit: int = 0
     side: int = 0
+    side_mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,7 @@ class PartitionManager(Generic[A]):
         """Drop what is in memory and begin again from what the store has."""
         log.warning("taking a partition again", partition=owned.number, reason=error.message)
         self._metrics.retakes.labels(type(error).__name__).inc()
+        owned.forget()  # no one may read a position that the store does not have
         await self._restart(owned.number)
 
     async def check(self, owned: OwnedPartition[A]) -> None:

@@ -183,12 +183,13 @@ class SegmenterStage:
         owned = partitions.get(batch.partition)
         if owned is None:
             return
-        before = thread_time()
+        before, fence = thread_time(), owned.fence
         try:
+            owned.expect_held()
             async with within_deadline(batch):
                 await partitions.wait_for_room(owned)
                 for part in self._divider.divide(batch, owned.position.offset):
-                    await self._do(part, owned)
+                    await self._do(part, owned, fence)
         except PartitionLost as error:
             await partitions.retake(owned, error)
             return
@@ -201,7 +202,7 @@ class SegmenterStage:
             raise
         self._divider.speed_up(batch)
 
-    async def _do(self, batch: Batch, owned: SegmentedPartition) -> None:
+    async def _do(self, batch: Batch, owned: SegmentedPartition, fence: int | None) -> None:
         with self._progress.timed(self.name):
             if self._divider.is_stuck_at(batch.partition, owned.position.offset):
                 done = await set_aside(
@@ -215,6 +216,7 @@ class SegmenterStage:
                     publisher=self._publisher,
                     factory=self._runtime.factory,
                     dead_letters=self._dead_letters,
+                    fence=fence,
                 )
         self._progress.count_batch(self.name, batch, len(done.changes), done.refused)
         self._progress.count_changes(done.changes)
@@ -263,8 +265,7 @@ class RouterStage:
 
     async def on_batch(self, batch: Batch) -> None:
         """Commit the commands that a batch of changes leads to."""
-        await self._segmented.wait_decided(ROUTER_PATIENCE)
-        await self.work(batch, route)
+        await self.work(batch, route, patience=ROUTER_PATIENCE)
 
     async def on_due(self, owned: RoutedPartition) -> None:
         """Decide one slice of the accounts whose wait or acknowledgment is due."""
@@ -275,20 +276,32 @@ class RouterStage:
         await self._partitions.release(partition)
 
     async def position_beside(self, partition: int) -> int:
-        """Return the offset to read from in `routing-events`, once the partition is taken."""
-        return (await self._partitions.wait_taken(partition)).position.side
+        """Return the offset to read from in `routing-events`, once the partition is taken: one before the position."""
+        position = (await self._partitions.wait_taken(partition)).position
+        return max(0, position.side - 1) if position.side_mark else position.side
 
     async def work(
-        self, batch: Batch, do: Callable[[Batch, RoutedPartition, Router], Awaitable[Routed]]
+        self,
+        batch: Batch,
+        do: Callable[[Batch, RoutedPartition, Router, int | None], Awaitable[Routed]],
+        *,
+        patience: float = 0.0,
     ) -> None:
-        """Do a batch of either topic of the router, and wait until its commands are published."""
+        """Do a batch of either topic of the router, and wait until its commands are published.
+
+        Deadlines that are due come first, for up to `patience` seconds.
+        """
         owned = self._partitions.get(batch.partition)
         if owned is None:
             return
         try:
+            owned.expect_held()
+            fence = owned.fence
+            if patience:
+                await self._segmented.wait_decided(patience)
             with self._progress.timed(self.name):
                 async with within_deadline(batch):
-                    routed = await do(batch, owned, self._router)
+                    routed = await do(batch, owned, self._router, fence)
         except PartitionLost as error:
             await self._partitions.retake(owned, error)
             return

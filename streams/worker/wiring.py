@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -136,8 +137,11 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
     )
 
     async def restart_routing(number: int) -> None:
-        await app.restart(topics.segment_changes.name, number)
-        await app.restart(topics.routing_events.name, number)
+        # both at once: what was delivered of either is stale before the partition is taken again
+        await asyncio.gather(
+            app.restart(topics.segment_changes.name, number),
+            app.restart(topics.routing_events.name, number),
+        )
 
     routed: PartitionManager[RoutedAccount] = PartitionManager(
         lambda number: _open(plan, shared, classes, number, "router", router.machine),

@@ -11,7 +11,14 @@ from resegment.state.partition_store import Commit, Fenced, OutboxEntry, Partiti
 from tests.contracts.conftest import Open, Server
 
 HERE = Position(
-    offset=7, timestamp=1_700_000_000_000, digest="d1", log="log-1", clock=1_700_000_000_123, commit=1
+    offset=7,
+    timestamp=1_700_000_000_000,
+    digest="d1",
+    log="log-1",
+    clock=1_700_000_000_123,
+    commit=1,
+    side=4,
+    side_mark="1700000000000:8fba4c7193cca9cd",
 )
 WHOLE = Commit(
     fence=0,  # no store gives that out

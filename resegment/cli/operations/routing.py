@@ -181,7 +181,7 @@ def enroll(
 
     async def run(session: Session) -> bool:
         rows = await _find(session, wanted)
-        quiet = sorted(name for name, state in rows if _is_quiet(state, segment))
+        quiet = sorted((name, _change_of(state)) for name, state in rows if _is_quiet(state, segment))
         if len(quiet) > ASKED_ABOUT and not yes:
             typer.confirm(f"Enroll {len(quiet):,} accounts?", abort=True, err=True)
         await _force(session, quiet)
@@ -279,25 +279,32 @@ async def _find(session: Session, names: Sequence[str]) -> list[Row]:
     return [(name, state) for name, state in zip(names, states, strict=True) if state is not None]
 
 
-async def _force(session: Session, names: Sequence[str]) -> None:
-    """Ask the router to decide on these accounts again, regardless of the mode."""
+async def _force(session: Session, changes: Sequence[tuple[str, str]]) -> None:
+    """Ask the router to route these changes, account and id, regardless of the mode."""
     from resegment.schemas.routing import Review
     from resegment.streams.kafka.publisher import KafkaPublisher
     from resegment.streams.message_factory import tell
 
-    if not names:
+    if not changes:
         return
     topic, at = session.topics.routing_events.name, await session.now()
     async with KafkaPublisher(
         session.bootstrap, client_id="resegment-routing", security=session.security
     ) as publisher:
-        for start in range(0, len(names), SENT):
-            some = names[start : start + SENT]
-            await publisher.publish([tell(topic, Review(account=name, at=at, forced=True)) for name in some])
+        for start in range(0, len(changes), SENT):
+            reviews = [
+                Review(account=name, at=at, forced=True, change=change)
+                for name, change in changes[start : start + SENT]
+            ]
+            await publisher.publish([tell(topic, one) for one in reviews])
 
 
 def _is_quiet(state: RoutedState, segment: str | None) -> bool:
     return state.decision == "quiet" and segment in (None, _segment_of(state))
+
+
+def _change_of(state: RoutedState) -> str:
+    return "" if state.target is None else state.target.change
 
 
 def _segment_of(state: RoutedState) -> str | None:

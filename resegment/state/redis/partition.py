@@ -16,7 +16,7 @@ from resegment.state.partition_store import (
 )
 from resegment.state.redis.errors import answering
 from resegment.state.redis.keys import PartitionKeys, Stage
-from resegment.state.redis.positions import POSITION_FIELDS, decode_position
+from resegment.state.redis.positions import POSITION_FIELDS, decode_position, encode_side
 from resegment.state.redis.scripts import load_script
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _arguments(commit: Commit) -> list[Any]:
         len(deadlines) // 2,
         len(gone),
         len(commit.sizes),
-        position.side,
+        encode_side(position),
         *states,
         *deadlines,
         *gone,

@@ -16,6 +16,7 @@ def decode_position(values: Sequence[bytes | None]) -> Position | None:
     commit, offset, timestamp, digest, log, clock, side = values
     if commit is None:
         return None
+    beside, _, mark = (side or b"0").decode().partition(" ")
     return Position(
         offset=int(offset or 0),
         timestamp=int(timestamp or 0),
@@ -23,5 +24,11 @@ def decode_position(values: Sequence[bytes | None]) -> Position | None:
         log=(log or b"").decode(),
         clock=int(clock or 0),
         commit=int(commit),
-        side=int(side or 0),
+        side=int(beside),
+        side_mark=mark,
     )
+
+
+def encode_side(position: Position) -> str:
+    """Return the value of the field `side`: the offset, and the mark of the record before it."""
+    return f"{position.side} {position.side_mark}".rstrip()

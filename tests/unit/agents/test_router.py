@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import orjson
@@ -10,9 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resegment.agents.batch import PublishFailed
+from resegment.agents.partition import OutOfStep
 from resegment.agents.router import handle_events, route, route_due
 from resegment.schemas.outgoing import WorkflowCommandData
-from resegment.schemas.routing import GatesChanged, Reassign, Review, RoutedOutcome, RoutingEvent
+from resegment.schemas.routing import (
+    GatesChanged,
+    Reassign,
+    Review,
+    RoutedOutcome,
+    RoutingEvent,
+    encode_routing_event,
+)
 from resegment.schemas.times import format_instant
 from resegment.state.partition_store import StoreUnavailable
 from tests.builders import Rig, Routing, definition_of, facts_of, run, signals
@@ -188,6 +197,28 @@ async def test_a_quiet_account_is_enrolled_once_somebody_asks_for_it() -> None:
     asked = Review(account="acme.com", at=NOON, forced=True)
     assert said(await routing.tell(asked)) == [ENROLL]
     assert await routing.tell(asked) == []
+
+
+async def test_a_request_names_its_change_and_is_kept_until_that_is_there() -> None:
+    first, second = Account(), Account()
+    requests = [Review(account="acme.com", at=NOON, forced=True, change=f"acme.com-{n}") for n in (1, 2)]
+    before = await taken("none")
+    await before.follow(first.moves("cold"), first.moves("hot"))
+    expected = await before.tell(requests[1])
+    assert said(expected) == [ENROLL]
+    after = await taken("none")  # as after a rollback: the requests come first
+    assert await after.tell(*requests) == []
+    assert await after.follow(second.moves("cold")) == []
+    assert await after.follow(second.moves("hot")) == expected
+    assert await after.tell(*requests) == []
+
+
+async def test_a_request_for_a_change_that_a_newer_one_has_replaced_enrolls_nobody() -> None:
+    routing, acme = await taken("none"), Account()
+    await routing.follow(acme.moves("cold"), acme.moves("hot"))
+    asked = Review(account="acme.com", at=NOON, forced=True, change="acme.com-1")
+    assert await routing.tell(asked) == []
+    assert routing.state("acme.com").decision == "quiet"
 
 
 async def test_a_held_out_account_is_left_alone() -> None:
@@ -883,3 +914,73 @@ async def test_on_the_clock_of_facts_batches_make_no_difference(
         keyed = sorted((one["account"], number) for number, one in enumerate(commands))
         made.append([(name, commands[number]["idempotency_key"]) for name, number in keyed])
     assert made[0] == made[1] == made[2]
+
+
+# The topic beside the changes
+
+
+def gates(number: int) -> RoutingEvent:
+    return GatesChanged(account=f"a{number}.com", at=NOON, active_gates=("suppress:customers",))
+
+
+async def test_events_that_are_not_there_any_more_are_noticed() -> None:
+    routing = await taken()
+    await routing.tell(gates(1))
+    routing._offsets["routing-events"] = 500
+    await routing.tell(gates(2))
+    assert routing.owned.notices.gaps == 1
+    assert "offsets 1 to 499 of routing-events" in routing.owned.notices.messages[0]
+
+
+async def test_a_topic_of_events_that_was_cut_off_is_noticed_and_read_from_its_beginning() -> None:
+    routing = await taken()
+    await routing.tell(gates(1), gates(2))
+    assert (routing.owned.position.side, await routing.take()) == (2, 0)
+    routing._offsets["routing-events"] = 0
+    with pytest.raises(OutOfStep):
+        await routing.tell(gates(3), gates(4), gates(5))
+    await routing.take()
+    assert routing.owned.position.side == 0
+    assert routing.owned.notices.new_logs == 1
+    routing._offsets["routing-events"] = 0
+    await routing.tell(gates(3), gates(4), gates(5))
+    assert sorted(routing.memory.accounts) == [f"a{number}.com" for number in range(1, 6)]
+
+
+async def test_the_last_event_is_read_again_and_held_against_what_was_committed() -> None:
+    routing = await taken()
+    batch = routing.batch("routing-events", [encode_routing_event(gates(number)) for number in (1, 2)])
+    await handle_events(batch, routing.owned, routing.router)
+    await routing.take()
+    done = await handle_events(batch, routing.owned, routing.router)
+    assert done.events == 0
+    assert routing.owned.position.side == 2
+    assert not routing.owned.notices.messages
+
+
+async def test_events_that_waited_while_a_rolled_back_partition_was_taken_again_skip_nothing() -> None:
+    routing = await taken()
+    await routing.tell(gates(1))
+    earlier = deepcopy(vars(routing.memory))
+    await routing.tell(gates(2))
+    fence = routing.owned.fence
+    late = routing.batch("routing-events", [encode_routing_event(gates(3))])
+    vars(routing.memory).update(earlier)  # the store is rolled back, and the partition taken again
+    await routing.take()
+    with pytest.raises(OutOfStep):
+        await handle_events(late, routing.owned, routing.router, fence)
+    assert routing.owned.position.side == 1
+
+
+async def test_changes_that_waited_while_a_rolled_back_partition_was_taken_again_skip_nothing() -> None:
+    routing, acme = await taken(), Account()
+    await routing.follow(acme.moves("cold"))
+    earlier = deepcopy(vars(routing.memory))
+    await routing.follow(acme.moves("hot"))
+    fence = routing.owned.fence
+    late = routing.batch("segment-changes", [acme.moves("cold")])
+    vars(routing.memory).update(earlier)
+    await routing.take()
+    with pytest.raises(OutOfStep):
+        await route(late, routing.owned, routing.router, fence)
+    assert routing.owned.position.offset == 1
