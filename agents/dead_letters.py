@@ -16,6 +16,9 @@ MAX_BYTES = 1_000_000
 """The limit for key, value and headers: with the added headers they stay below the 1,048,588 bytes that a broker accepts."""
 KEPT_BYTES = 100_000
 """How much is kept of each part of a larger record: enough to see what it was."""
+MAX_FIELD = 500
+MAX_MESSAGE = 2000
+"""How many characters are kept of a reason's field and message: a field can be a header's name, of any length."""
 ONLY = "endpoint"
 """The header of a command for one webhook endpoint; it holds the endpoint's name."""
 
@@ -30,8 +33,8 @@ def to_dead_letter(
     """
     about = {
         "reason": refused.reason,
-        "field": refused.field or "",
-        "message": refused.message[:2000],
+        "field": (refused.field or "")[:MAX_FIELD],
+        "message": refused.message[:MAX_MESSAGE],
         "topic": batch.topic,
         "partition": str(batch.partition),
         "offset": str(record.offset),
@@ -41,10 +44,13 @@ def to_dead_letter(
         about["endpoint"] = endpoint
     kept = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
     key, value = record.key or b"", record.value or b""
-    if len(key) + len(value) + sum(len(name) + len(one or b"") + 8 for name, one in kept) > MAX_BYTES:
+    if (
+        len(key) + len(value) + sum(len(_encoded(name)) + len(one or b"") + 8 for name, one in kept)
+        > MAX_BYTES
+    ):
         about["truncated"] = str(len(value))
         value, key, kept = value[:KEPT_BYTES], key[:KEPT_BYTES], []
-    own = [(PREFIX + name, text.encode()) for name, text in about.items()]
+    own = [(PREFIX + name, _encoded(text)) for name, text in about.items()]
     return Message(
         topic,
         None if record.key is None else key,
@@ -52,6 +58,10 @@ def to_dead_letter(
         [*own, *kept],
         timestamp=None,
     )
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace")  # a name that was no UTF-8 may hold half of a pair
 
 
 def to_retry(record: Record, signals: str) -> Message:

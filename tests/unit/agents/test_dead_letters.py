@@ -39,6 +39,24 @@ def test_a_record_as_large_as_a_broker_takes_fits_into_its_letter_and_is_told_to
     )
 
 
+@pytest.mark.parametrize("letter", ["x", "ü", "\udcff"])
+def test_a_reason_that_quotes_a_huge_name_fits_into_a_message(letter: str) -> None:
+    name = letter * 600_000
+    record = RecordedMessage(7, TIME, b"k", b"v", [("h", b"1")])
+    refused = RefusedEvent("wrong-envelope", f"{name} is no attribute", field=name)
+    made = to_dead_letter("dead-letters", Batch("accounts", 3, [record]), record, refused, endpoint="crm")
+    assert sum(len(value or b"") for _, value in made.headers) < 20_000
+    about = read_dead_letter(made.headers, made.key, made.value)
+    assert about["reason"] == "wrong-envelope"
+    assert about["value"] == "v"
+
+
+def test_headers_of_long_names_count_with_their_bytes() -> None:
+    record = RecordedMessage(7, TIME, b"k", b"v", [("ü" * 510_000, b"1")])
+    made = to_dead_letter("dead-letters", Batch("accounts", 3, [record]), record, REFUSED)
+    assert all(name.startswith("dl_") for name, _ in made.headers)
+
+
 def test_what_fits_is_kept_to_the_byte() -> None:
     record = RecordedMessage(7, TIME, b"k", b"v" * (MAX_BYTES - 20), [("h", b"1")])
     again = to_retry(letter_of(record), "signals")
