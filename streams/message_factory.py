@@ -20,6 +20,7 @@ from resegment.schemas.routing import (
     encode_routing_event,
 )
 from resegment.schemas.segments import Holdout, read_share
+from resegment.schemas.shrinking import MAX_BYTES, fit_change
 from resegment.segmentation.definition import Definition, Segment
 from resegment.segmentation.plays.rendering import cited_in, render_play
 from resegment.streams.kafka.topics import Topics
@@ -51,7 +52,11 @@ class MessageFactory:
             self._routes,
             holdout=holdout is not None and is_held_out(change.account, *holdout),
         )
-        return Message(self._changes, change.account.encode(), value, self._headers)
+        key = change.account.encode()
+        fitting = fit_change(value, MAX_BYTES - len(key))
+        if fitting is not value:
+            log.warning("a change was cut to fit into a message", account=change.account, bytes=len(value))
+        return Message(self._changes, key, fitting, self._headers)
 
     def _message(self, change: SegmentChange, play: str) -> Mapping[str, Any]:
         """The play as it is said to this account."""
