@@ -36,10 +36,11 @@ class BatchDivider:
             yield batch
             return
         committed = sum(one.offset < position for one in records)
-        start, end = 0, committed + slow.limit
+        start, end, read_from = 0, committed + slow.limit, batch.start
         while start < len(records):
-            yield Batch(batch.topic, batch.partition, records[start:end])
-            start, end = end, end + slow.limit
+            part = records[start:end]
+            yield Batch(batch.topic, batch.partition, part, read_from)
+            start, end, read_from = end, end + slow.limit, part[-1].offset + 1
 
     def slow_down(self, batch: Batch, position: int, *, computed: bool) -> None:
         """Note that the part at `position` was too slow; `computed`: for its own computing, not for a server."""
