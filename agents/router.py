@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -15,9 +15,15 @@ from resegment.agents.partition import OwnedPartition, position_after, position_
 from resegment.errors import RefusedEvent
 from resegment.routing.account import RoutedAccount
 from resegment.routing.enrollment import EnrollmentMachine, Steps
-from resegment.schemas.assignment import OwnerReply, OwnerRequest
+from resegment.schemas.assignment import Assign, OwnerReply, OwnerRequest, Release
 from resegment.schemas.outgoing import CONTENT_TYPE, WorkflowCommand, encode_command
-from resegment.schemas.routing import RoutingDecision, decode_change, decode_routing_event, encode_routed
+from resegment.schemas.routing import (
+    RoutedState,
+    RoutingDecision,
+    decode_change,
+    decode_routing_event,
+    encode_routed,
+)
 from resegment.state.owner_store import OwnerStore
 from resegment.state.partition_store import Position
 
@@ -220,6 +226,8 @@ async def _walk(accounts: dict[str, RoutedAccount], steps: Iterable[RoutingTask]
     """Run the steps: those of one account in order, and all accounts together when they ask for owners."""
     walk = _Walk(accounts, Counter())
     decided = {name: one.state.decision for name, one in accounts.items()}
+    stored = {name: _keys_of(one.state) for name, one in accounts.items()}
+    assigned: list[tuple[str, str]] = []
     waiting: dict[str, list[RoutingTask]] = {}
     for step in steps:
         waiting.setdefault(step.account, []).append(step)
@@ -238,22 +246,39 @@ async def _walk(accounts: dict[str, RoutedAccount], steps: Iterable[RoutingTask]
                 if ask is not None:
                     asks.append((name, ask))
         settled = await router.owners.settle([ask for _, ask in asks]) if asks else []
+        assigned += [(name, ask.key) for name, ask in asks if isinstance(ask, Assign)]
         asking = [name for name, _ in asks]
         answers.update(zip(asking, settled, strict=True))
-    for name, made in commands.items():
-        if name not in walk.failed:
-            try:
-                encode_routed(accounts[name].state)
-                messages = [_announce(router.commands, one) for one in made]
-            except Exception as error:  # noqa: BLE001  # the same border
-                walk.failed[name] = error
-            else:
-                walk.commands += made
-                walk.messages += messages
+    _encode(walk, commands, router.commands)
     for name in walk.failed:
         del accounts[name]
+    # what a failed account was given is in no state: nobody else would ever give it back
+    orphans = [Release(key=key) for name, key in assigned if name in walk.failed and key not in stored[name]]
+    if orphans:
+        await router.owners.settle(orphans)
     walk.before = Counter(decided[name] for name in accounts)
     return walk
+
+
+def _encode(walk: _Walk, commands: Mapping[str, list[WorkflowCommand]], topic: str) -> None:
+    """Make the messages of all accounts that did not fail; one whose state or commands cannot be encoded fails too."""
+    for name, made in commands.items():
+        if name in walk.failed:
+            continue
+        try:
+            encode_routed(walk.accounts[name].state)
+            messages = [_announce(topic, one) for one in made]
+        except Exception as error:  # noqa: BLE001  # the agent's border: one account's bug stops no partition
+            walk.failed[name] = error
+        else:
+            walk.commands += made
+            walk.messages += messages
+
+
+def _keys_of(state: RoutedState) -> set[str | None]:
+    """Return the keys under which the stored state has room for the account or waits for it."""
+    enrollments = (state.enrollment, None if state.before is None else state.before.enrollment)
+    return {state.assignment, *(one.assignment for one in enrollments if one is not None)}
 
 
 def _step(

@@ -21,18 +21,36 @@ SILENT_AFTER = 10.0
 """Seconds after which a worker that says nothing is taken for gone."""
 
 
+FORGOTTEN_AFTER = 600.0
+"""Seconds after which its entry is removed; clocks of machines may differ by less."""
+CLEANED_EVERY = 60
+"""Reports between two looks for entries to remove."""
+
+
 class Heartbeat:
     """This worker's entry."""
 
     def __init__(self, client: Redis, prefix: str) -> None:
         self._client, self._key = client, workers_key(prefix)
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+        self._reports = 0
 
     async def report(self, partitions: Sequence[int], lag: Mapping[str, int]) -> None:
         """Say what is owned and how far behind it is. Raises StoreUnavailable."""
         entry = {"at": time.time(), "partitions": partitions, "lag": lag}
         with answering("report"):
             answer: Any = self._client.hset(self._key, self.name, orjson.dumps(entry))
+            await answer
+            if self._reports % CLEANED_EVERY == 0:
+                await self._remove_dead()
+        self._reports += 1
+
+    async def _remove_dead(self) -> None:
+        """Remove the entries of workers that ended without a word: they would stay forever."""
+        answer: Any = self._client.hgetall(self._key)
+        since = time.time() - FORGOTTEN_AFTER
+        if dead := [name for name, value in (await answer).items() if orjson.loads(value)["at"] < since]:
+            answer = self._client.hdel(self._key, *dead)
             await answer
 
     async def leave(self) -> None:

@@ -702,6 +702,21 @@ async def test_a_number_too_great_for_the_store_is_set_aside_too() -> None:
     assert len(routing.published.to("dead-letters")) == 1
 
 
+async def test_an_account_that_cannot_be_stored_gives_its_owner_back() -> None:
+    routing = await taken(teams=TEAM)
+    huge = {"x": 2**65}
+    value = (
+        Account("bad.com")
+        .moves("hot", values={"x": 1})
+        .replace(b'{"x":1}', str(huge).replace("'", '"').encode())
+    )
+    assert await routing.follow(value) == []
+    assert len(routing.published.to("dead-letters")) == 1
+    assert {one.open for one in (await routing.owners.look()).members.values()} == {0}
+    (made,) = await routing.follow(Account().moves("hot"))
+    assert (await routing.owners.look()).members[made["owner"]].open == 1
+
+
 async def test_an_account_that_is_not_known_any_more_leaves_what_its_change_says_it_was_in() -> None:
     routing, acme = await taken(), Account()
     acme.number, acme.segment = 4, "cold"  # type: ignore[assignment]
