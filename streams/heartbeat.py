@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 SILENT_AFTER = 10.0
-"""Seconds after which a worker that says nothing is taken for gone."""
+"""Seconds after which a worker that does not report counts as gone."""
 
 
 FORGOTTEN_AFTER = 600.0
@@ -28,7 +28,7 @@ CLEANED_EVERY = 60
 
 
 class Heartbeat:
-    """This worker's entry."""
+    """The entry of this worker."""
 
     def __init__(self, client: Redis, prefix: str) -> None:
         self._client, self._key = client, workers_key(prefix)
@@ -36,7 +36,7 @@ class Heartbeat:
         self._reports = 0
 
     async def report(self, partitions: Sequence[int], lag: Mapping[str, int]) -> None:
-        """Say what is owned and how far behind it is. Raises StoreUnavailable."""
+        """Report the owned partitions and their lag. Raises StoreUnavailable."""
         entry = {"at": time.time(), "partitions": partitions, "lag": lag}
         with answering("report"):
             answer: Any = self._client.hset(self._key, self.name, orjson.dumps(entry))
@@ -46,7 +46,7 @@ class Heartbeat:
         self._reports += 1
 
     async def _remove_dead(self) -> None:
-        """Remove the entries of workers that ended without a word: they would stay forever."""
+        """Remove the entries of workers that were killed: they would stay forever."""
         answer: Any = self._client.hgetall(self._key)
         since = time.time() - FORGOTTEN_AFTER
         if dead := [name for name, value in (await answer).items() if orjson.loads(value)["at"] < since]:
@@ -54,7 +54,7 @@ class Heartbeat:
             await answer
 
     async def leave(self) -> None:
-        """Take the entry back; where Redis is away, silence says the same."""
+        """Remove the entry. If Redis is down, it expires by its age."""
         try:
             answer: Any = self._client.hdel(self._key, self.name)
             await answer

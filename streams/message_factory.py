@@ -1,4 +1,4 @@
-"""Makes the messages of what the segmenter decides: segment changes, and what the router has to know beside them."""
+"""Make the messages that announce decisions: segment changes, and events for the router."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class MessageFactory:
         return Message(self._changes, key, fitting, self._headers)
 
     def _message(self, change: SegmentChange, play: str) -> Mapping[str, Any]:
-        """The play as it is said to this account."""
+        """Return the play as rendered for this account."""
         compiled = self._plays[play]
         if compiled.constant:
             return compiled.plain
@@ -100,12 +100,12 @@ class MessageFactory:
 
 
 def tell(topic: str, event: RoutingEvent) -> Message:
-    """The message of an event for the router."""
+    """Return the message of an event for the router."""
     return Message(topic, event.account.encode(), encode_routing_event(event))
 
 
 def is_held_out(account: str, share: float, salt: str) -> bool:
-    """Whether an account is of the share that is not enrolled: the same always, for one salt."""
+    """Return whether an account belongs to the share that is not enrolled. For one salt, the answer never changes."""
     drawn = hashlib.blake2b(f"{salt}\0{account}".encode(), digest_size=4).digest()
     return int.from_bytes(drawn, "big") < share * _DRAWS
 

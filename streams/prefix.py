@@ -20,7 +20,7 @@ ROUTING: Final = "routing"
 
 
 class PrefixDiffers(FatalError):
-    """The prefix was created with another setting: `name` differs, `held` is what it has, `given` what was asked."""
+    """The prefix was created with another setting: `name` is the setting, `held` its value, `given` the one asked for."""
 
     def __init__(self, name: str, held: str, given: str, remedy: str) -> None:
         super().__init__(f"this prefix has {name} {held}, not {given}", remedy=remedy)
@@ -36,7 +36,7 @@ _REMEDIES = {
 
 
 class StateLost(FatalError):
-    """Redis holds nothing of a prefix whose `signals` has records. To continue would route every account again."""
+    """Redis has nothing of a prefix whose `signals` has records. To continue would route every account again."""
 
     def __init__(self, prefix: str) -> None:
         super().__init__(
@@ -99,7 +99,7 @@ async def read_prefix(client: Redis, prefix: str) -> dict[str, str]:
 
 
 class KeptList(msgspec.Struct, array_like=True, frozen=True):
-    """What a list contained when a worker last saw it change, and what it contained before that."""
+    """A list's accounts at its last change, as a worker saw them, and those before that."""
 
     accounts: frozenset[str] = frozenset()
     before: frozenset[str] = frozenset()

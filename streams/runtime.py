@@ -1,4 +1,4 @@
-"""How a worker's process is set up: its event loop, and its garbage collector."""
+"""Set up a worker's process: its event loop and its garbage collector."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Final
 
 _YOUNG: Final = 50_000
-"""How many new objects the collector waits for: a batch makes some ten thousand, most of them gone with it."""
+"""New objects between two collections. A batch makes some ten thousand, and most are gone with it."""
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """What makes the event loop: uvloop where it is installed, else asyncio's own."""
+    """Return what makes the event loop: uvloop if it is installed, else None, for asyncio's own."""
     try:
         import uvloop  # noqa: PLC0415  # optional
     except ImportError:
@@ -22,7 +22,7 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def settle() -> None:
-    """Say that what the process holds now stays: the garbage collector need not look at it again and again."""
+    """Keep what the process holds now out of later collections: it stays until the end."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG, 20, 100)

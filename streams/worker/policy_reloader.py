@@ -1,4 +1,4 @@
-"""What people change about routing while workers run: its mode, and the lists of accounts never enrolled."""
+"""Follow what people change while workers run: the mode of routing, and the lists of accounts never to enroll."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 LOOKED_AT: Final = 2.0
-"""Seconds between two looks at the mode and the lists."""
+"""Seconds between two checks of the mode and the lists."""
 
 
 class PolicyReloader:
@@ -55,21 +55,21 @@ class PolicyReloader:
         self._was_known = False
 
     async def begin(self, mode: Mode | None) -> None:
-        """Set what is asked for, take what is there. Raises StoreUnavailable, and what `load` raises."""
+        """Set the mode if one is given, and read mode and lists. Raises StoreUnavailable, and what `load` raises."""
         if mode is not None:
             await set_routing(self._client, self._prefix, mode)
         self._policy.lists = await asyncio.to_thread(self._load)
         await self._read_mode()
 
     async def run(self) -> None:
-        """Look at both, again and again; what fails is done at the next look."""
+        """Check both until cancelled. What fails is done at the next check."""
         while True:
             with suppress(StoreUnavailable, PublishFailed):
                 await self.look()
             await asyncio.sleep(LOOKED_AT)
 
     async def look(self) -> None:
-        """Look once; the first time the lists may have changed while nobody looked.
+        """Check once. Before the first check, the lists may have changed while no worker ran.
 
         Raises StateLost where the record of the prefix is gone, StoreUnavailable and PublishFailed.
         """
@@ -89,7 +89,7 @@ class PolicyReloader:
         """Read the lists again, and note the accounts that were added or removed."""
         try:
             lists = await asyncio.to_thread(self._load)
-        except ResegmentError as error:  # half written, or gone: the list that is known goes on
+        except ResegmentError as error:  # half written, or gone: the known list stays in force
             log.warning("a list cannot be read, the last one stays", reason=error.message)
             return
         before, self._policy.lists = self._policy.lists, lists

@@ -34,7 +34,7 @@ def entry(age: float) -> bytes:
     return orjson.dumps({"at": time.time() - age, "partitions": [], "lag": {}})
 
 
-async def test_the_entries_of_workers_that_ended_without_a_word_are_removed() -> None:
+async def test_the_entries_of_workers_that_were_killed_are_removed() -> None:
     server = Server()
     server.entries = {b"dead": entry(3_600), b"silent": entry(60), b"alive": entry(0)}
     client = cast("Redis", server)
