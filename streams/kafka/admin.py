@@ -26,12 +26,6 @@ class TopicIdentity(NamedTuple):
     partitions: int
 
 
-MOVE: Final = (
-    "Move to a new prefix: start workers with another RESEGMENT_PREFIX, and replay the events into it."
-)
-"""What to do about a prefix whose partitions were changed."""
-
-
 class TopicsUnavailable(TransientError):
     """The brokers did not answer a question about topics, or refused to create one; `cause` says why."""
 
@@ -49,7 +43,8 @@ class PartitionsDiffer(FatalError):
 
     def __init__(self, topic: str, found: int, wanted: int, *, in_use: bool) -> None:
         remedy = (
-            f"The topic was altered: a prefix keeps its number of partitions, and Kafka cannot remove any. {MOVE}"
+            f"The topic was altered. Kafka can't remove partitions, so move to a new prefix: "
+            f"`resegment repartition NEW_PREFIX --partitions {found}`, then start workers with the new prefix."
             if in_use
             else f"Somebody else created the topic. Delete it (`kafka-topics --delete --topic {topic}`), so that the "
             f"worker creates it with {wanted}; or choose another prefix."

@@ -363,7 +363,7 @@ async def test_signals_that_were_altered_end_the_worker_with_a_remedy_and_refuse
         run.live.clear()
         refused = await run.start()
         assert await asyncio.wait_for(refused.wait(), NOTICED) != 0
-        assert run.said("Move to a new prefix") > 1
+        assert run.said("resegment repartition NEW_PREFIX") > 1
     finally:
         await end(run)
 
