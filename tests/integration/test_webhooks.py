@@ -20,6 +20,7 @@ from typing import Any
 import orjson
 import pytest
 import pytest_asyncio
+from aiokafka.client import AIOKafkaClient
 from redis.asyncio import Redis
 from standardwebhooks import Webhook as Verifier
 
@@ -38,6 +39,7 @@ from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.operations.dead_letters import DeadLetter, read_dead_letters, retry_dead_letters
 from tests.integration.conftest import Stack
+from tests.raw_batches import CODECS, Given, batch_of, produce
 from tests.servers.certificates import Authority
 from tests.servers.receiver import HANG, RESET, Receiver, receiving
 
@@ -372,6 +374,24 @@ async def test_a_record_that_is_no_command_is_buried_and_holds_up_nothing(
         await receiver.until(lambda: len(receiver.received) >= 1)
         letters = await buried(stack, topics, 3)
     assert [one.about["reason"] for one in letters] == ["not-a-command"] * 3
+
+
+async def test_a_batch_that_cannot_be_unpacked_is_buried_and_holds_up_nothing(
+    stack: Stack, publisher: KafkaPublisher, topics: Topics
+) -> None:
+    one = command(topics, 1, "a.com")
+    client = AIOKafkaClient(bootstrap_servers=stack.bootstrap)
+    await client.bootstrap()
+    try:
+        async with receiving() as receiver, served(stack, topics, crm=endpoint(receiver)):
+            for codec in CODECS:
+                bad = batch_of([Given(one.value, b"\xff\xfe", b"a.com"), one.value or b""], codec=codec)
+                await produce(client, topics.workflow_commands.name, 0, bad)
+            await receiver.until(lambda: len(receiver.received) >= len(CODECS))
+            letters = await buried(stack, topics, len(CODECS))
+    finally:
+        await client.close()
+    assert [one.about["reason"] for one in letters] == ["unreadable"] * len(CODECS)
 
 
 @pytest.mark.parametrize("name", ["localhost", "wrong.example"])
