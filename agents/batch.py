@@ -98,6 +98,8 @@ class UnreadableRecord(NamedTuple):
     """The slug of its dead letter."""
     problem: str
     timestamp_type: int = 0
+    topic: str = ""
+    partition: int = -1
 
 
 def is_readable(record: object) -> bool:

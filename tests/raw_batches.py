@@ -12,6 +12,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import for_code
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.util import calc_crc32c
+from aiokafka.structs import TopicPartition
 
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 HEADER = struct.Struct(">qiibIhiqqqhii")
@@ -104,11 +105,11 @@ async def produce(client: AIOKafkaClient, topic: str, partition: int, batch: byt
     request = ProduceRequest(
         transactional_id=None, required_acks=-1, timeout=10_000, topics=[(topic, [(partition, batch)])]
     )
-    leader = client.cluster.leader_for_partition((topic, partition))
+    leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
     if leader is None or leader < 0:
         client.add_topic(topic)
         await client.force_metadata_update()
-        leader = client.cluster.leader_for_partition((topic, partition))
+        leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
     response = await client.send(leader, request)
     ((_, ((_, code, offset, *_),)),) = response.topics
     if code:

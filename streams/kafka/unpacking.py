@@ -78,18 +78,21 @@ class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - the border: a batch may be broken in any way
             whole = _set_batch_aside(raw, self.next_fetch_offset, _say(error))
             self.next_fetch_offset = whole.offset + 1
-            yield whole
+            yield self._placed(whole)
             return
         for record in records:
             if record.offset < self.next_fetch_offset:
                 continue  # of a batch that begins before the offset asked for
             self.next_fetch_offset = record.offset + 1
             if isinstance(record, UnreadableRecord):
-                yield record
+                yield self._placed(record)
             else:
                 yield self._consumer_record(self._tp, record)
         if batch.next_offset is not None:
             self.next_fetch_offset = max(self.next_fetch_offset, batch.next_offset)
+
+    def _placed(self, record: UnreadableRecord) -> UnreadableRecord:
+        return record._replace(topic=self._tp.topic, partition=self._tp.partition)
 
     def _is_left_out(self, batch: Any) -> bool:
         """Return whether the batch is a marker, or of a transaction that was aborted."""

@@ -28,7 +28,7 @@ from resegment.streams.operations.ingest import send_live
 from tests import companies
 from tests.builders import raw_event
 from tests.faults.conftest import Arena
-from tests.faults.scenario import PARTITIONS, POISONED, Paced, Scenario, send_wall
+from tests.faults.scenario import COMMAND, PARTITIONS, POISONED, Paced, Scenario, send_wall
 from tests.raw_batches import CODECS, Given, batch_of, compress, produce, seal, sized, varint
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.faults, pytest.mark.timeout(600)]
@@ -332,9 +332,9 @@ async def test_a_trigger_topic_that_a_producer_created_with_one_partition_is_tak
     run = Scenario(arena.kafka, arena.redis, arena.folder, {"clock": "wall"})
     try:
         async with administration(run.kafka) as admin:
-            await admin.create_topics([NewTopic(run.topics.funding.name, 1, 1)])
+            await admin.create_topics([NewTopic(run.topics.hiring.name, 1, 1)])
         async with KafkaPublisher(run.kafka) as source:
-            events = [pair for pair in companies.events(20) if pair[0].kind == "funding"]
+            events = [pair for pair in companies.events(20) if pair[0].kind == "hiring"]
             await send_live(events, source, run.topics)
         await run.start()
         ids = {fact.id for fact, _ in events}
@@ -351,7 +351,7 @@ async def test_a_trigger_topic_that_a_producer_created_with_one_partition_is_tak
 async def test_signals_that_were_altered_end_the_worker_with_a_remedy_and_refuse_the_next(
     arena: Arena,
 ) -> None:
-    run = Scenario(arena.kafka, arena.redis, arena.folder, {"clock": "wall"})
+    run = Scenario(arena.kafka, arena.redis, arena.folder, {"clock": "wall"}, worker=COMMAND)
     try:
         worker = await run.start()
         async with administration(run.kafka) as admin:

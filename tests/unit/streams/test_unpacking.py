@@ -63,7 +63,7 @@ def test_a_batch_with_a_wrong_checksum_is_set_aside_whole_and_the_next_one_is_re
     found, position = unpack(bytes(broken) + batch_of([b"three"], base=2))
     text = f"a batch of {len(broken)} bytes, offsets 0 to 1, cannot be unpacked: the checksum is wrong"
     assert problems(found) == [(1, "unreadable", text)]
-    assert found[0].value == bytes(broken)
+    assert (found[0].topic, found[0].partition, found[0].value) == (TP.topic, TP.partition, bytes(broken))
     assert values(found) == [b"three"]
     assert position == 3
 
