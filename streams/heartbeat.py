@@ -32,12 +32,14 @@ class Heartbeat:
 
     def __init__(self, client: Redis, prefix: str) -> None:
         self._client, self._key = client, workers_key(prefix)
+        self.frozen: str | None = None
+        """Why a suppression list cannot be read, while the worker uses the last one that it could read."""
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self._reports = 0
 
     async def report(self, partitions: Sequence[int], lag: Mapping[str, int]) -> None:
         """Report the owned partitions and their lag. Raises StoreUnavailable."""
-        entry = {"at": time.time(), "partitions": partitions, "lag": lag}
+        entry = {"at": time.time(), "partitions": partitions, "lag": lag, "frozen": self.frozen}
         with answering("report"):
             answer: Any = self._client.hset(self._key, self.name, orjson.dumps(entry))
             await answer
@@ -52,6 +54,10 @@ class Heartbeat:
         if dead := [name for name, value in (await answer).items() if orjson.loads(value)["at"] < since]:
             answer = self._client.hdel(self._key, *dead)
             await answer
+
+    def note_frozen(self, reason: str | None) -> None:
+        """Report from now on why a list cannot be read; None once it can."""
+        self.frozen = reason
 
     async def leave(self) -> None:
         """Remove the entry. If Redis is down, it expires by its age."""

@@ -106,6 +106,17 @@ def check_partitions(
             raise PartitionsDiffer(topic.name, number, partitions, in_use=in_use)
 
 
+def find_grown(bootstrap: str, topics: Iterable[Topic], partitions: int, **security: Any) -> dict[str, int]:
+    """Return the topics that must have `partitions` and have another number, with that number. Blocks.
+
+    Raises TopicsUnavailable.
+    """
+    names = [one.name for one in topics if one.fixed]
+    with _connected(bootstrap, security) as admin:
+        found = _count_partitions(admin, names)
+    return {name: number for name, number in found.items() if number != partitions}
+
+
 def identify_topic(bootstrap: str, topic: str, **security: Any) -> TopicIdentity:
     """Return the topic's id and its number of partitions. Blocks. Raises TopicsUnavailable.
 

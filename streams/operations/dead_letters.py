@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -50,11 +51,15 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterCount:
-    """The number of dead letters by reason. `older` were not counted; `problem` says why nothing could be."""
+    """The number of dead letters by reason. `older` were not counted; `problem` says why nothing could be.
+
+    `undelivered` counts, by webhook endpoint, the commands among them that were not sent again.
+    """
 
     reasons: Mapping[str, int] = field(default_factory=dict)
     older: int = 0
     problem: str | None = None
+    undelivered: Mapping[str, int] = field(default_factory=dict)
 
 
 async def read_dead_letters(
@@ -86,19 +91,26 @@ async def count_dead_letters(
 ) -> DeadLetterCount:
     """Count the newest dead letters by reason, each once. If the topic cannot be read, `problem` says so."""
     reasons: dict[str, str] = {}
+    undelivered: dict[str, str] = {}
     try:
         async with reading(bootstrap, topic, patience=patience, security=security) as reader:
             async for records in reader.to_end(COUNTED):
                 for record in records:
                     about = read_dead_letter(record.headers, None, None)
                     reasons[about["id"]] = about.get("reason", "")
+                    if "retried" in about:
+                        undelivered.pop(about["id"], None)
+                    elif about.get("endpoint"):
+                        undelivered[about["id"]] = about["endpoint"]
             older = reader.skipped
     except TopicUnreadable as error:
         return DeadLetterCount(problem=error.problem)
-    counts: dict[str, int] = {}
-    for reason in reasons.values():
-        counts[reason] = counts.get(reason, 0) + 1
-    return DeadLetterCount(dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))), older)
+    return DeadLetterCount(_count(reasons.values()), older, undelivered=_count(undelivered.values()))
+
+
+def _count(words: Iterable[str]) -> dict[str, int]:
+    """Return how often each word occurs, the most frequent first; ties by name."""
+    return dict(sorted(Counter(words).items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 async def retry_dead_letters(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from resegment.routing.describe import advise
 from resegment.schemas.times import format_instant, spell_length
 from resegment.state.redis.reader import PartitionLook, PrefixReader, add_sizes
+from resegment.state.redis.webhooks import Kept, WebhookStates
 from resegment.streams.heartbeat import read_workers
 from resegment.streams.operations.dead_letters import DeadLetterCount
 from resegment.streams.operations.routing_status import RoutingLook, describe_routing_look, look_at_routing
@@ -18,18 +19,24 @@ from resegment.streams.partition_marks import find_rebuilding, find_waiting
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+AHEAD: Final = 60_000
+"""Milliseconds that a partition's clock may be ahead of the clock of Redis before that is a problem."""
 PATIENCE: Final = 10_000
 """Milliseconds that an outbox or a due account may wait before that is a problem."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLook:
-    """One worker: the partitions of `signals` that it owns, its lag by topic, and for how long it is silent (ms)."""
+    """One worker: the partitions of `signals` that it owns, its lag by topic, and for how long it is silent (ms).
+
+    `frozen` says why it cannot read a suppression list, if it cannot.
+    """
 
     name: str
     partitions: Sequence[int]
     lag: Mapping[str, int]
     silent: int
+    frozen: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,10 @@ class Overview:
     """Partitions that wait because Redis lost their state, each with what is missing."""
     rebuilding: Sequence[int] = ()
     """Partitions whose rebuild runs or was interrupted."""
+    webhooks: Mapping[str, Kept] = field(default_factory=dict)
+    """What is kept of each webhook endpoint."""
+    grown: Mapping[str, int] = field(default_factory=dict)
+    """Topics with another number of partitions than the prefix, with that number."""
 
     @property
     def owners(self) -> dict[int, str]:
@@ -66,9 +77,13 @@ class Overview:
 
 
 async def look(
-    client: Redis, reader: PrefixReader, held: Mapping[str, str], letters: DeadLetterCount
+    client: Redis,
+    reader: PrefixReader,
+    held: Mapping[str, str],
+    letters: DeadLetterCount,
+    grown: Mapping[str, int] | None = None,
 ) -> Overview:
-    """Look at a prefix; `held` is its record. Raises StoreUnavailable."""
+    """Look at a prefix; `held` is its record, `letters` and `grown` are what Kafka says. Raises StoreUnavailable."""
     now = await reader.now()
     workers = await read_workers(client, reader.prefix)
     clock = held.get("clock", "wall")
@@ -84,6 +99,8 @@ async def look(
         routing=await look_at_routing(client, reader, held, told),
         missing=find_waiting(held),
         rebuilding=find_rebuilding(held),
+        webhooks=await WebhookStates(client, reader.prefix).read(),
+        grown=grown or {},
     )
 
 
@@ -110,8 +127,64 @@ def find_problems(overview: Overview) -> list[str]:
         problems += _find_delays(overview, one, "the outbox", "")
     for one in overview.routing.partitions:
         problems += _find_delays(overview, one, "the router's outbox", "the router of ")
+    problems += _find_clocks_ahead(overview)
+    problems += _find_grown(overview)
+    problems += _find_webhooks_in_trouble(overview)
+    problems += sorted(
+        {
+            f"a suppression list is frozen, workers use its last version: {one.frozen}"
+            for one in overview.workers
+            if one.frozen
+        }
+    )
     if overview.letters.problem is not None:
         problems.append(f"the dead letters could not be counted: {overview.letters.problem}")
+    return problems
+
+
+def _find_clocks_ahead(overview: Overview) -> list[str]:
+    if overview.clock != "wall":
+        return []
+    ahead = {
+        one.number: one.position.clock - overview.now
+        for one in overview.partitions
+        if one.position is not None and one.position.clock - overview.now > AHEAD
+    }
+    return [
+        f"the clock of partition {number} is {spell_length(by)} ahead: a record from the future moved it, and windows "
+        "close too early there"
+        for number, by in ahead.items()
+    ]
+
+
+def _find_grown(overview: Overview) -> list[str]:
+    wanted = len(overview.partitions)
+    return [
+        f"the topic {name} has {found} partitions and the prefix {wanted}: records in other partitions are not read"
+        if found > wanted
+        else f"the topic {name} has only {found} of {wanted} partitions"
+        for name, found in sorted(overview.grown.items())
+    ]
+
+
+def _find_webhooks_in_trouble(overview: Overview) -> list[str]:
+    problems = []
+    delivered = any(kept.reports for kept in overview.webhooks.values())
+    for name, kept in sorted(overview.webhooks.items()):
+        failing = [one for one in kept.reports.values() if one.get("state") in ("left alone", "probing")]
+        if kept.disabled is not None:
+            problems.append(
+                f"the webhook {name} is disabled since {kept.disabled['at']} ({kept.disabled['why']}): its commands wait"
+            )
+        elif failing:
+            problems.append(f"the webhook {name} fails: {failing[0].get('problem') or 'it does not answer'}")
+        elif kept.begun and not delivered:  # one that only others deliver beside was taken out of the file
+            problems.append(f"no process delivers to the webhook {name}: its commands wait")
+    for name, count in overview.letters.undelivered.items():
+        problems.append(
+            f"{count:,} {'command' if count == 1 else 'commands'} for the webhook {name} "
+            f"{'is' if count == 1 else 'are'} in the dead letters: see `resegment dead-letters list`"
+        )
     return problems
 
 
@@ -159,6 +232,7 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
                 "partitions": list(one.partitions),
                 "lag": dict(one.lag),
                 "silent_seconds": one.silent / 1000,
+                "frozen_list": one.frozen,
             }
             for one in overview.workers
         ],
@@ -171,6 +245,9 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
                 "offset": None if one.position is None else one.position.offset,
                 "accounts": one.accounts,
                 "outbox": one.outbox,
+                "outbox_age_seconds": None
+                if one.waiting_since is None
+                else max(0, overview.now - one.waiting_since) / 1000,
                 "deadlines": one.deadlines,
                 "due": one.due,
                 "next_deadline": None if one.next_deadline is None else format_instant(one.next_deadline),
@@ -178,13 +255,19 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
             for one in overview.partitions
         ],
         "routing": describe_routing_look(overview.routing),
-        "dead_letters": {"reasons": dict(overview.letters.reasons), "older": overview.letters.older},
+        "dead_letters": {
+            "reasons": dict(overview.letters.reasons),
+            "older": overview.letters.older,
+            "undelivered": dict(overview.letters.undelivered),
+        },
+        "topics_with_other_partitions": dict(overview.grown),
     }
 
 
 def _worker(name: str, entry: Mapping[str, Any], now: float) -> WorkerLook:
     lag = _sum({place.rpartition(":")[0]: behind} for place, behind in entry["lag"].items())
-    return WorkerLook(name, sorted(entry["partitions"]), lag, max(0, int((now - entry["at"]) * 1000)))
+    silent = max(0, int((now - entry["at"]) * 1000))
+    return WorkerLook(name, sorted(entry["partitions"]), lag, silent, entry.get("frozen"))
 
 
 def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -47,9 +47,11 @@ class PolicyReloader:
         topic: str,
         load: Callable[[], Lists],
         now: Callable[[], int],
+        note_frozen: Callable[[str | None], None],
     ) -> None:
         self._policy, self._client, self._prefix = policy, client, prefix
         self._publisher, self._topic, self._load, self._now = publisher, topic, load, now
+        self._note_frozen = note_frozen
         self._moved: set[str] = set()
         self._unkept = True
         self._was_known = False
@@ -91,7 +93,9 @@ class PolicyReloader:
             lists = await asyncio.to_thread(self._load)
         except ResegmentError as error:  # half written, or gone: the known list stays in force
             log.warning("a list cannot be read, the last one stays", reason=error.message)
+            self._note_frozen(error.message)
             return
+        self._note_frozen(None)
         before, self._policy.lists = self._policy.lists, lists
         for name, accounts in lists.items():
             self._moved |= set(accounts) ^ set(before.get(name, ()))

@@ -188,6 +188,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             topics.routing_events.name,
             ListFiles(list_files(plan.runtime.definition), settings.segments).load,
             plan.now,
+            heartbeat.note_frozen,
         ),
         ticker=Ticker(
             segmented,

@@ -17,6 +17,7 @@ from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from resegment.cli.operations.session import Session
     from resegment.streams.operations.overview import Overview
 
 EXAMPLES: Final = """
@@ -76,18 +77,28 @@ async def _look(servers: ServerOptions, *, watch: bool) -> AsyncIterator[Overvie
     from resegment.streams.prefix import read_prefix
 
     async with open_session(servers) as session:
-        letters, turn = DeadLetterCount(), 0
+        letters, grown, turn = DeadLetterCount(), {}, 0
         while True:
             if turn % RECOUNT == 0 or letters.problem is not None:
                 letters = await count_dead_letters(
                     session.bootstrap, session.topics.dead_letters.name, security=session.security
                 )
+                grown = {} if letters.problem is not None else await _find_grown(session)
             turn += 1
             held = await read_prefix(session.client, session.prefix)  # the mode of routing may have changed
-            yield await look(session.client, session.reader, held, letters)
+            yield await look(session.client, session.reader, held, letters, grown)
             if not watch:
                 return
             await asyncio.sleep(PACE)
+
+
+async def _find_grown(session: Session) -> dict[str, int]:
+    from resegment.streams.kafka.admin import TopicsUnavailable, find_grown
+
+    topics, partitions = list(session.topics), session.reader.partitions
+    with suppress(TopicsUnavailable):  # the dead letters could be read: this user may not describe topics
+        return await asyncio.to_thread(find_grown, session.bootstrap, topics, partitions, **session.security)
+    return {}
 
 
 def _output(*, as_json: bool, watch: bool) -> AbstractContextManager[Callable[[Overview], None]]:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from resegment.console.counts import count
-from resegment.console.dates import spell_day, spell_instant
+from resegment.console.dates import spell_dates, spell_day, spell_instant
 from resegment.console.operations.routing import render_decisions, render_mode, render_teams
 from resegment.schemas.times import spell_length
 from resegment.state.redis.reader import PartitionLook
@@ -54,7 +54,9 @@ def _health(overview: Overview) -> Text:
     problems = find_problems(overview)
     if not problems:
         return Text("✓ healthy", style="green")
-    return Text("\n").join(Text("✗ ", style="bold red").append(one, style="not bold red") for one in problems)
+    return Text("\n").join(
+        Text("✗ ", style="bold red").append(spell_dates(one), style="not bold red") for one in problems
+    )
 
 
 def _workers(overview: Overview) -> Table | None:
@@ -107,11 +109,18 @@ def _partitions(overview: Overview) -> Table:
             Text("none", style="bold red") if owner is None else Text(owner),
             _tell_clock(one, overview),
             f"{one.accounts:,}",
-            f"{one.outbox:,}",
+            _tell_outbox(one, overview),
             f"{one.due:,}",
             _tell_next(one, overview),
         )
     return table
+
+
+def _tell_outbox(one: PartitionLook, overview: Overview) -> str:
+    """Return how many commits wait to be published, and for how long the oldest has waited."""
+    if not one.outbox or one.waiting_since is None:
+        return f"{one.outbox:,}"
+    return f"{one.outbox:,} ({spell_length(max(0, overview.now - one.waiting_since))})"
 
 
 def _tell_next(one: PartitionLook, overview: Overview) -> str:

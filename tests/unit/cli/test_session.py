@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from resegment.console.operations.status import spell_ranges
 from resegment.console.terminal import screen
 from resegment.state.partition_store import Position
 from resegment.state.redis.reader import PartitionLook, Place
+from resegment.state.redis.webhooks import Kept
 from resegment.streams.operations.dead_letters import DeadLetterCount
 from resegment.streams.operations.overview import (
     Overview,
@@ -102,6 +104,72 @@ def test_dead_letters_that_cannot_be_counted_are_a_problem_and_counted_ones_are_
     assert find_problems(overview(partition(0), letters=DeadLetterCount(problem="no broker"))) == [
         "the dead letters could not be counted: no broker"
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (
+            {"grown": {"p.signals": 8}},
+            "the topic p.signals has 8 partitions and the prefix 1: records in other partitions are not read",
+        ),
+        ({"grown": {"p.signals": 0}}, "the topic p.signals has only 0 of 1 partitions"),
+        (
+            {"webhooks": {"crm": Kept({"at": "2027-01-01T00:00:00Z", "why": "answered 410"}, begun=True)}},
+            "the webhook crm is disabled since 2027-01-01T00:00:00Z (answered 410): its commands wait",
+        ),
+        (
+            {
+                "webhooks": {
+                    "crm": Kept(begun=True, reports={"1": {"state": "left alone", "problem": "status 500"}})
+                }
+            },
+            "the webhook crm fails: status 500",
+        ),
+        (
+            {"webhooks": {"crm": Kept(begun=True)}},
+            "no process delivers to the webhook crm: its commands wait",
+        ),
+        (
+            {"letters": DeadLetterCount({"undeliverable": 2}, undelivered={"crm": 2})},
+            "2 commands for the webhook crm are in the dead letters: see `resegment dead-letters list`",
+        ),
+    ],
+)
+def test_what_keeps_a_prefix_from_its_work_is_a_problem(given: dict[str, Any], problem: str) -> None:
+    seen = overview(partition(0), **given)
+    assert find_problems(seen) == [problem]
+    assert describe_overview(seen)["healthy"] is False
+
+
+def test_endpoints_that_deliver_or_were_taken_out_of_the_file_are_no_problem() -> None:
+    webhooks = {"crm": Kept(begun=True, reports={"1": {"state": "delivering"}}), "old": Kept(begun=True)}
+    assert find_problems(overview(partition(0), webhooks=webhooks)) == []
+
+
+def test_a_clock_ahead_of_redis_is_a_problem_on_the_wall_clock_only() -> None:
+    ahead = partition(0, position=Position(offset=5, clock=NOW + 3_600 * SECOND * 24 * 365, commit=3))
+    near = partition(1, position=Position(offset=5, clock=NOW + 30 * SECOND, commit=3))
+    (problem,) = find_problems(overview(ahead, near))
+    assert problem.startswith("the clock of partition 0 is 365 d ahead")
+    assert find_problems(overview(ahead, near, clock="facts")) == []
+
+
+def test_a_list_that_a_worker_cannot_read_is_a_problem_said_once() -> None:
+    workers = [WorkerLook(name, (0, 1), {}, SECOND, "p.txt: no such file or folder") for name in ("w1", "w2")]
+    seen = replace(overview(partition(0), partition(1)), workers=workers)
+    assert find_problems(seen) == [
+        "a suppression list is frozen, workers use its last version: p.txt: no such file or folder"
+    ]
+
+
+def test_the_age_of_an_outbox_is_shown() -> None:
+    seen = overview(partition(0, outbox=12, waiting_since=NOW - 5 * SECOND))
+    console = screen()
+    with console.capture() as captured:
+        console.print(render_status(seen))
+    assert "12 (5 s)" in captured.get()
+    assert describe_overview(seen)["partitions"][0]["outbox_age_seconds"] == 5
 
 
 def test_a_description_sums_segments_and_lag_and_gives_instants_as_text() -> None:

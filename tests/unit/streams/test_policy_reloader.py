@@ -45,8 +45,16 @@ class Desk:
         self.published = Published()
         self.policy = Policy(definition_of(only({"event": "funding"})))
         client = cast("Redis", server)
+        self.frozen: list[str | None] = []
         self.reloader = PolicyReloader(
-            self.policy, client, "p", self.published, "routing-events", self.load, lambda: 7
+            self.policy,
+            client,
+            "p",
+            self.published,
+            "routing-events",
+            self.load,
+            lambda: 7,
+            self.frozen.append,
         )
 
     def load(self) -> dict[str, frozenset[str]]:
@@ -149,3 +157,7 @@ async def test_a_list_that_cannot_be_read_stays_as_it_was() -> None:
     desk.lists, desk.unreadable = {"partners": ""}, True
     assert await desk.look() == []
     assert desk.policy.lists == {"partners": {"a.com"}}
+    assert desk.frozen[-1] == "partners.txt: it is away"
+    desk.lists, desk.unreadable = {"partners": "a.com"}, False
+    await desk.look()
+    assert desk.frozen[-1] is None
