@@ -104,7 +104,7 @@ def _run(name: str, options: argparse.Namespace) -> bool:
     )
     began = time.monotonic()
     with redirect_stdout(StringIO()):
-        pytest.main(["-s", "-p", "no:cacheprovider", "-o", "timeout=60", *target.tests], plugins=[session])
+        pytest.main(["-s", "-p", "no:cacheprovider", "-o", "timeout=20", *target.tests], plugins=[session])
     if session.problem is not None:
         print(f"{name}: {session.problem}", file=sys.stderr)
         return False
