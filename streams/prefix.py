@@ -28,7 +28,7 @@ class PrefixDiffers(FatalError):
 
 
 _REMEDIES = {
-    "partitions": "Give the number that it has, or replay into a new prefix.",
+    "partitions": "Give the number that it has, or copy the prefix into a new one: `resegment repartition`.",
     "clock": "The clock of a prefix is fixed: use the same one, or choose a new prefix.",
     "definition": "To switch to another segments file, start with a new prefix and ingest into it; "
     "`resegment up --fresh` forgets what an embedded instance holds.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +15,7 @@ from resegment.routing.policy import Lists, Policy, mode_of
 from resegment.schemas.routing import Mode, Review
 from resegment.state.partition_store import StoreUnavailable
 from resegment.streams.message_factory import tell
+from resegment.streams.owners_mark import check_owners
 from resegment.streams.prefix import (
     ROUTING,
     KeptList,
@@ -73,19 +74,21 @@ class PolicyReloader:
     async def look(self) -> None:
         """Check once. Before the first check, the lists may have changed while no worker ran.
 
-        Raises StateLost where the record of the prefix is gone, StoreUnavailable and PublishFailed.
+        Raises StateLost where the record of the prefix is gone, OwnersLost, StoreUnavailable and PublishFailed.
         """
-        await self._read_mode()
+        await check_owners(self._client, self._prefix, await self._read_mode())
         await self._reload()
         if self._unkept:
             await self._review()
 
-    async def _read_mode(self) -> None:
+    async def _read_mode(self) -> Mapping[str, str]:
+        """Take the mode from the record of the prefix, and return the record."""
         held = await read_prefix(self._client, self._prefix)
         if self._was_known and not is_known(held):
             raise StateLost(self._prefix)
         self._was_known = is_known(held)
         self._policy.mode = mode_of(held.get(ROUTING))
+        return held
 
     async def _reload(self) -> None:
         """Read the lists again, and note the accounts that were added or removed."""

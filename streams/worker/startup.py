@@ -12,6 +12,7 @@ from resegment.streams.kafka.connectivity import check_access
 from resegment.streams.kafka.security import KafkaSecurity
 from resegment.streams.kafka.topic_reader import has_records
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.owners_mark import check_owners
 from resegment.streams.partition_marks import is_rebuilding
 from resegment.streams.prefix import Rebuilding, StateLost, agree, is_known, read_prefix
 
@@ -30,7 +31,7 @@ async def prepare_prefix(
 ) -> None:
     """Agree with the other workers on the prefix, and create its topics. `version` is the definition's.
 
-    Raises EvictionEnabled, PrefixDiffers, Rebuilding, StateLost, KafkaRefused, TopicsUnavailable, StoreUnavailable.
+    Raises EvictionEnabled, OwnersLost, PrefixDiffers, Rebuilding, StateLost, KafkaRefused, TopicsUnavailable, StoreUnavailable.
     """
     kafka = security.clients()
 
@@ -48,6 +49,7 @@ async def prepare_prefix(
     if settings.kafka is not None:
         await check_access(bootstrap, kafka)
     if held:
+        await check_owners(client, settings.prefix, held)
         await agree_on_prefix()  # a worker that differs is refused before any topic is created
     await asyncio.to_thread(
         admin.create_topics,

@@ -28,6 +28,8 @@ from resegment.state.memory import owners as owners_memory
 from resegment.state.owner_store import DAYS_KEPT, MemberLook, OwnerStore
 from resegment.state.partition_store import StoreUnavailable
 from resegment.state.redis import owners as owners_redis
+from resegment.streams.owners_mark import OwnersLost, accept_owners, check_owners
+from resegment.streams.prefix import read_prefix
 
 TODAY, TOMORROW = "2026-03-01", "2026-03-02"
 ANN, BOB, CAT = Candidate("ann"), Candidate("bob"), Candidate("cat")
@@ -525,3 +527,21 @@ async def test_a_server_that_is_away_is_said_to_be(unused_tcp_port: int) -> None
         for one in asked:
             with pytest.raises(StoreUnavailable):
                 await one
+
+
+async def test_owners_that_redis_lost_are_missed_until_they_are_recounted(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        await check_owners(client, "lost", {})  # a new prefix has none
+        store = owners_redis.OwnerStore(client, "lost")
+        await store.leave("ada")
+        await check_owners(client, "lost", await read_prefix(client, "lost"))
+        held = await read_prefix(client, "lost")
+        await check_owners(client, "lost", held)
+        await client.delete(store.keys.gone)
+
+        with pytest.raises(OwnersLost):
+            await check_owners(client, "lost", held)
+
+        await store.recount({}, ())
+        await accept_owners(client, "lost")
+        await check_owners(client, "lost", await read_prefix(client, "lost"))

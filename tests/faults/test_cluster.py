@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from resegment.benchmarks.servers import apache
-from resegment.state.redis.keys import PartitionKeys, prefix_key
+from resegment.state.redis.keys import OwnersKeys, PartitionKeys, prefix_key
 from resegment.streams.partition_marks import find_waiting
 from resegment.streams.prefix import read_prefix
 from tests.faults.conftest import Arena
@@ -81,24 +81,32 @@ async def test_masters_of_a_cluster_that_are_killed_change_nothing(on_cluster: A
     await on_cluster.play("Redis Cluster of 3, masters killed, replicas take over", harm)
 
 
+async def master_of(nodes: Cluster, key: str) -> int:
+    """Return which master holds a key."""
+    return nodes.owner(await nodes.masters[0].ask("CLUSTER KEYSLOT", key))
+
+
+@pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.faults
-async def test_a_master_of_a_cluster_that_is_emptied_is_noticed_and_its_partitions_are_rebuilt(
-    on_cluster: Arena, nodes: Cluster
+async def test_a_master_of_a_cluster_that_is_emptied_is_noticed_and_rebuilt(
+    on_cluster: Arena, nodes: Cluster, shared: bool
 ) -> None:
-    """The partitions of the other masters go on meanwhile, and so do those on it, once each is rebuilt."""
+    """With partitions alone the others go on meanwhile; with the owners, too, the workers end until all is rebuilt."""
 
     async def harm(run: Scenario) -> int:
         await run.reached(300)
         held: dict[int, set[int]] = {}
         for number in range(PARTITIONS):
-            slot = await nodes.masters[0].ask("CLUSTER KEYSLOT", PartitionKeys.of(run.prefix, number).meta)
-            held.setdefault(nodes.owner(slot), set()).add(number)
-        with_prefix = nodes.owner(await nodes.masters[0].ask("CLUSTER KEYSLOT", prefix_key(run.prefix)))
-        victim = next((one for one in held if one != with_prefix), with_prefix)
+            master = await master_of(nodes, PartitionKeys.of(run.prefix, number).meta)
+            held.setdefault(master, set()).add(number)
+        with_owners = await master_of(nodes, OwnersKeys.of(run.prefix).held)
+        for_all = {await master_of(nodes, prefix_key(run.prefix)), with_owners}
+        victim = with_owners if shared else next((one for one in held if one not in for_all), with_owners)
         await nodes.masters[victim].ask("FLUSHALL")
-        if victim == with_prefix:  # by chance all lies on one master: the prefix has to be rebuilt as a whole
+        if victim in for_all:
             (worker,) = run.live
             assert await asyncio.wait_for(worker.wait(), 60) == 1
+            assert run.said("has lost the owners") or run.said("has lost the state")
             run.live.clear()
             await run.command("rebuild")
             await run.start()
@@ -109,10 +117,10 @@ async def test_a_master_of_a_cluster_that_is_emptied_is_noticed_and_its_partitio
 
         await run.until(all_wait)
         before = await run.done()
-        if len(held) > 1:
-            await run.reached(before + 50)
+        await run.reached(before + 50)
         for number in sorted(held[victim]):
             await run.command("rebuild", "--partition", str(number))
         return len(held[victim])
 
-    await on_cluster.play("Redis Cluster of 3, one master emptied, its partitions rebuilt", harm)
+    what = "with the owners, all rebuilt" if shared else "its partitions rebuilt"
+    await on_cluster.play(f"Redis Cluster of 3, one master emptied, {what}", harm)

@@ -193,6 +193,7 @@ def recount(
     """
     from resegment.console.terminal import print_note, write_json
     from resegment.streams.operations.owner_transfer import read_assignments
+    from resegment.streams.owners_mark import accept_owners
 
     async def run(session: Session, store: OwnerStore) -> None:
         found = await read_assignments(session.client, session.prefix, session.reader.partitions)
@@ -206,6 +207,7 @@ def recount(
         else:
             raise AccountsMove
         await store.recount(found.open, found.waiting)
+        await accept_owners(session.client, session.prefix)
         if as_json:
             write_json(sys.stdout.buffer, {"open": len(found.open), "waiting": len(found.waiting)})
         else:

@@ -16,6 +16,8 @@ from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 from resegment.errors import ResegmentError
 
 if TYPE_CHECKING:
+    from redis.asyncio import Redis as RedisClient
+
     from resegment.settings import Settings
     from resegment.streams.recovery.rebuild import LostPartition, Rebuild
     from resegment.streams.recovery.verify import Difference
@@ -155,14 +157,13 @@ async def _rebuild(servers: ServerOptions, segments: str | None, partition: int 
     from resegment.cli.operations.session import load_engine
     from resegment.routing.policy import mode_of
     from resegment.state.redis.client import connect_redis
-    from resegment.state.redis.owners import OwnerStore
     from resegment.state.redis.reader import PrefixReader
     from resegment.streams.heartbeat import read_workers
     from resegment.streams.kafka.connectivity import check_access
     from resegment.streams.kafka.security import secure_kafka
     from resegment.streams.kafka.topics import Topics
-    from resegment.streams.operations.owner_transfer import read_assignments
-    from resegment.streams.partition_marks import end_rebuild, is_rebuilding
+    from resegment.streams.owners_mark import has_lost_owners
+    from resegment.streams.partition_marks import is_rebuilding
     from resegment.streams.prefix import ROUTING, agree, read_prefix
     from resegment.streams.recovery.rebuild import NothingLost, PrefixUnknown, Rebuild, find_lost
     from resegment.streams.recovery.replay import Source, check_complete
@@ -186,7 +187,8 @@ async def _rebuild(servers: ServerOptions, segments: str | None, partition: int 
             raise NoSuchPartition(partition, partitions)
         numbers = list(range(partitions)) if partition is None else [partition]
         lost = await find_lost(PrefixReader(client, prefix, partitions), held, numbers)
-        if not lost and not (whole and is_rebuilding(held)):
+        unfinished = is_rebuilding(held) or await has_lost_owners(client, prefix, held)
+        if not lost and not (whole and unfinished):
             raise NothingLost(prefix, partition)
         await check_access(connection.bootstrap, security)
         source = Source(connection.bootstrap, Topics(prefix), security)
@@ -200,13 +202,24 @@ async def _rebuild(servers: ServerOptions, segments: str | None, partition: int 
         )
         records = await _run(Rebuild(client, source, engine, partitions), lost, ends, settings, whole=whole)
         if whole:
-            found = await read_assignments(client, prefix, partitions)
-            await OwnerStore(client, prefix).recount(found.open, found.waiting)
-            await end_rebuild(client, prefix)
+            await _finish(client, prefix, partitions)
         mode = mode_of((await read_prefix(client, prefix)).get(ROUTING))
         return Rebuilt([one.number for one in lost], records, mode)
     finally:
         await client.aclose()
+
+
+async def _finish(client: RedisClient, prefix: str, partitions: int) -> None:
+    """Count the owners from the accounts, and let workers start."""
+    from resegment.state.redis.owners import OwnerStore
+    from resegment.streams.operations.owner_transfer import read_assignments
+    from resegment.streams.owners_mark import accept_owners
+    from resegment.streams.partition_marks import end_rebuild
+
+    found = await read_assignments(client, prefix, partitions)
+    await OwnerStore(client, prefix).recount(found.open, found.waiting)
+    await accept_owners(client, prefix)
+    await end_rebuild(client, prefix)
 
 
 async def _run(
