@@ -13,7 +13,7 @@ DAYS_KEPT: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class MemberLook:
+class MemberLoad:
     """One member: `open` accounts over all teams, `drawn` ever. `gone` gets no more until they come back."""
 
     open: int = 0
@@ -22,7 +22,7 @@ class MemberLook:
 
 
 @dataclass(frozen=True, slots=True)
-class TeamLook:
+class TeamLoad:
     """One team: accounts `granted` by day (YYYY-MM-DD) under a throttle, and how many wait."""
 
     granted: Mapping[str, int]
@@ -30,11 +30,11 @@ class TeamLook:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnersLook:
+class OwnerLoads:
     """All that the store knows, by name."""
 
-    members: Mapping[str, MemberLook]
-    teams: Mapping[str, TeamLook]
+    members: Mapping[str, MemberLoad]
+    teams: Mapping[str, TeamLoad]
 
 
 class OwnerStore(Protocol):
@@ -48,7 +48,7 @@ class OwnerStore(Protocol):
         """
         ...
 
-    async def look(self) -> OwnersLook:
+    async def look(self) -> OwnerLoads:
         """Everybody and every team that was ever part of an answer."""
         ...
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from resegment.routing.describe import advise
 from resegment.schemas.times import format_instant, spell_length
 from resegment.state.redis.reader import PartitionLook, PrefixReader, add_sizes
-from resegment.state.redis.webhooks import Kept, WebhookStates
+from resegment.state.redis.webhooks import EndpointState, WebhookStates
 from resegment.streams.heartbeat import read_workers
 from resegment.streams.operations.dead_letters import DeadLetterCount
 from resegment.streams.operations.routing_status import RoutingLook, describe_routing_look, look_at_routing
@@ -55,7 +55,7 @@ class Overview:
     """Partitions that wait because Redis lost their state, each with what is missing."""
     rebuilding: Sequence[int] = ()
     """Partitions whose rebuild runs or was interrupted."""
-    webhooks: Mapping[str, Kept] = field(default_factory=dict)
+    webhooks: Mapping[str, EndpointState] = field(default_factory=dict)
     """What is kept of each webhook endpoint."""
     grown: Mapping[str, int] = field(default_factory=dict)
     """Topics with another number of partitions than the prefix, with that number."""

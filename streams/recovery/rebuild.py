@@ -30,7 +30,7 @@ from resegment.streams.partition_marks import (
     has_committed,
     is_rebuilding,
 )
-from resegment.streams.recovery.replay import Progress, Source, chunks, replay
+from resegment.streams.recovery.replay import LogSource, Progress, chunks, replay
 from resegment.streams.recovery.restore_routing import restore_partition
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ Publish = Callable[[Sequence[Message]], Awaitable[None]]
 class Rebuild:
     """Rebuilds lost partitions of one prefix, one after another."""
 
-    def __init__(self, client: Redis, source: Source, engine: Engine, partitions: int) -> None:
+    def __init__(self, client: Redis, source: LogSource, engine: Engine, partitions: int) -> None:
         self.source = source
         self._client, self._engine, self._partitions = client, engine, partitions
         self._prefix = source.topics.prefix
@@ -187,7 +187,7 @@ async def _is_lost(reader: PrefixReader, number: int, stage: Stage) -> bool:
 async def rebuild_partition(
     owned: Owned,
     engine: Engine,
-    source: Source,
+    source: LogSource,
     *,
     log: str,
     announced: Announced,
@@ -217,7 +217,7 @@ async def rebuild_partition(
     return records, lacking
 
 
-async def read_announced(source: Source, partitions: Collection[int] | None = None) -> Announced:
+async def read_announced(source: LogSource, partitions: Collection[int] | None = None) -> Announced:
     """Read what was announced in these partitions, as far as it is kept. Raises TopicUnreadable."""
     floors: dict[str, int] = {}
     until: dict[int, int] = {}

@@ -39,7 +39,7 @@ from resegment.streams.kafka.admin import create_topics, join_topic_ids, read_to
 from resegment.streams.kafka.topic_reader import has_records, reading
 from resegment.streams.prefix import read_prefix
 from resegment.streams.recovery.rebuild import read_announced, rebuild_partition
-from resegment.streams.recovery.replay import Progress, Source, chunks
+from resegment.streams.recovery.replay import LogSource, Progress, chunks
 from resegment.streams.recovery.restore_routing import restore_partition
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class PrefixTaken(FatalError):
 
 
 @dataclass(slots=True)
-class Taken:
+class StageState:
     """What one stage keeps of one partition, or of all accounts that go to one."""
 
     states: dict[str, bytes]
@@ -82,7 +82,7 @@ class Taken:
     clock: int = 0
 
     @classmethod
-    def of(cls, memory: Memory) -> Taken:
+    def of(cls, memory: Memory) -> StageState:
         clock = 0 if memory.position is None else memory.position.clock
         return cls(memory.accounts, memory.deadlines, clock)
 
@@ -93,13 +93,13 @@ class OldState:
     def __init__(self, reader: PrefixReader) -> None:
         self._reader = reader
 
-    async def take(self, number: int) -> dict[Stage, Taken]:
+    async def take(self, number: int) -> dict[Stage, StageState]:
         """Return both stages of a partition. Raises StoreUnavailable."""
         return {stage: await self._read(number, stage) for stage in ("segmenter", "router")}
 
-    async def _read(self, number: int, stage: Stage) -> Taken:
+    async def _read(self, number: int, stage: Stage) -> StageState:
         position = await self._reader.position(number, stage)
-        return Taken(
+        return StageState(
             {name: value async for name, value in self._reader.raw_states(number, stage)},
             await self._reader.timers(number, stage),
             0 if position is None else position.clock,
@@ -109,13 +109,13 @@ class OldState:
 class LoggedState:
     """The states of the old prefix as its topics give them: for a Redis that is lost."""
 
-    def __init__(self, source: Source, engine: Engine, partitions: int) -> None:
+    def __init__(self, source: LogSource, engine: Engine, partitions: int) -> None:
         self._source, self._engine, self._partitions = source, engine, partitions
         self._policy = Policy(engine.program.definition)
         self.lacking: list[SegmentChange] = []
         """Changes that were decided and never announced."""
 
-    async def take(self, number: int) -> dict[Stage, Taken]:
+    async def take(self, number: int) -> dict[Stage, StageState]:
         """Return both stages of a partition. Raises HistoryIncomplete and TopicUnreadable."""
         announced = await read_announced(self._source, [number])
         segmented, routed = Memory(), Memory()
@@ -133,14 +133,14 @@ class LoggedState:
         await restore_partition(
             router, self._policy, self._source, self._source.topics.prefix, states, log=""
         )
-        return {"segmenter": Taken.of(segmented), "router": Taken.of(routed)}
+        return {"segmenter": StageState.of(segmented), "router": StageState.of(routed)}
 
 
 class Repartition:
     """Copies one prefix into another. The new one's topics must exist, and be empty."""
 
     def __init__(
-        self, client: Redis, old: Source, new: Source, *, before: int, after: int, publish: Publish
+        self, client: Redis, old: LogSource, new: LogSource, *, before: int, after: int, publish: Publish
     ) -> None:
         self._client, self._old, self._new = client, old, new
         self._before, self._after, self._publish = before, after, publish
@@ -200,8 +200,8 @@ class Repartition:
 
         Raises StoreUnavailable, TopicUnreadable and HistoryIncomplete.
         """
-        taken: dict[Stage, list[Taken]] = {
-            stage: [Taken({}, {}) for _ in range(self._after)] for stage in ("segmenter", "router")
+        taken: dict[Stage, list[StageState]] = {
+            stage: [StageState({}, {}) for _ in range(self._after)] for stage in ("segmenter", "router")
         }
         for number in range(self._before):
             for stage, found in (await states.take(number)).items():
@@ -226,7 +226,7 @@ class Repartition:
             await self._write(number, "router", routed, Position(log=changes, clock=routed.clock))
         return {stage: sum(len(one.states) for one in found) for stage, found in taken.items()}
 
-    async def _write(self, number: int, stage: Stage, taken: Taken, position: Position) -> None:
+    async def _write(self, number: int, stage: Stage, taken: StageState, position: Position) -> None:
         store = PartitionStore(self._client, self._new.topics.prefix, number, stage=stage)
         fence, commit = (await store.claim()).fence, 0
         for names in chunks(sorted(taken.states)):
@@ -291,7 +291,7 @@ class Repartition:
         return await asyncio.to_thread(read_topic_id, self._new.bootstrap, topic, **self._new.security)
 
 
-async def find_unfinished(reader: PrefixReader | None, source: Source, group: str) -> list[str]:
+async def find_unfinished(reader: PrefixReader | None, source: LogSource, group: str) -> list[str]:
     """Return what the old prefix still has to do, one phrase each. Without a reader Redis is not asked."""
     problems: list[str] = []
     topics = source.topics
@@ -317,12 +317,12 @@ async def find_unfinished(reader: PrefixReader | None, source: Source, group: st
     return problems + [f"{count:,} {what}" for what, count in found.items() if count > 0]
 
 
-async def _ends(source: Source, topic: str) -> dict[int, int]:
+async def _ends(source: LogSource, topic: str) -> dict[int, int]:
     async with reading(source.bootstrap, topic, security=source.security) as reader:
         return await reader.ends()
 
 
-async def _lag(source: Source, group: str, topic: str) -> int:
+async def _lag(source: LogSource, group: str, topic: str) -> int:
     ends = await _ends(source, topic)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=source.bootstrap, group_id=group, enable_auto_commit=False, **source.security
@@ -347,7 +347,7 @@ def _size_of(stage: Stage, value: bytes) -> str | None:
     return decode_state(value).membership.segment
 
 
-async def check_new(client: Redis, new: Source, settings: Settings, partitions: int) -> None:
+async def check_new(client: Redis, new: LogSource, settings: Settings, partitions: int) -> None:
     """Create the topics of the new prefix. Raises PrefixTaken where Redis or its `signals` hold anything of it."""
     prefix = new.topics.prefix
     if await read_prefix(client, prefix):

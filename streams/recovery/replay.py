@@ -35,7 +35,7 @@ class HistoryIncomplete(FatalError):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class LogSource:
     """Where the log is; `security` is what aiokafka takes."""
 
     bootstrap: str
@@ -50,7 +50,7 @@ class _Nowhere:
         del messages
 
 
-async def check_complete(source: Source, partitions: Collection[int] | None = None) -> dict[int, int]:
+async def check_complete(source: LogSource, partitions: Collection[int] | None = None) -> dict[int, int]:
     """Return where each partition of the log ends. Raises HistoryIncomplete where the oldest records are gone."""
     topic = source.topics.signals.name
     async with reading(source.bootstrap, topic, partitions, security=source.security) as reader:
@@ -62,7 +62,7 @@ async def check_complete(source: Source, partitions: Collection[int] | None = No
 async def replay(
     owned: Owned,
     engine: Engine,
-    source: Source,
+    source: LogSource,
     upto: int | None,
     progress: Progress | None,
     look: Callable[[Sequence[SegmentChange]], None] = lambda _: None,

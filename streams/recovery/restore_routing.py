@@ -17,7 +17,7 @@ from resegment.routing.restore import PublishedCommand, PublishedCommandEvent, r
 from resegment.schemas.routing import RoutedChange, decode_change
 from resegment.schemas.state import AccountState
 from resegment.streams.kafka.topic_reader import reading
-from resegment.streams.recovery.replay import Source, chunks
+from resegment.streams.recovery.replay import LogSource, chunks
 
 _said: Final = msgspec.json.Decoder(PublishedCommandEvent)
 
@@ -26,7 +26,7 @@ States = Callable[[Sequence[str]], Awaitable[Sequence[AccountState | None]]]
 
 
 async def restore_partition(
-    owned: Owned, policy: Policy, source: Source, group: str, states: States, *, log: str
+    owned: Owned, policy: Policy, source: LogSource, group: str, states: States, *, log: str
 ) -> None:
     """Fill an empty partition of the router, and send no command.
 
@@ -56,7 +56,7 @@ async def restore_partition(
     await owned.commit(position, ())
 
 
-async def _committed(source: Source, group: str, number: int) -> tuple[int, int]:
+async def _committed(source: LogSource, group: str, number: int) -> tuple[int, int]:
     """Return the group's offsets in a partition of changes, and of the events beside them."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=source.bootstrap, group_id=group, enable_auto_commit=False, **source.security
@@ -71,7 +71,7 @@ async def _committed(source: Source, group: str, number: int) -> tuple[int, int]
 
 
 async def _read_changes(
-    source: Source, number: int, upto: int
+    source: LogSource, number: int, upto: int
 ) -> tuple[dict[str, RoutedChange], ConsumerRecord | None]:
     """Return the latest change of each account before an offset, and the last record."""
     latest: dict[str, RoutedChange] = {}
@@ -93,7 +93,7 @@ async def _read_changes(
 
 
 async def _read_said(
-    source: Source, number: int, changes: Mapping[str, RoutedChange]
+    source: LogSource, number: int, changes: Mapping[str, RoutedChange]
 ) -> dict[str, list[PublishedCommand]]:
     """Return the commands of each account, without those of a change that is still to be routed."""
     said: dict[str, list[PublishedCommand]] = {}
@@ -110,7 +110,7 @@ async def _read_said(
     return said
 
 
-async def _records(source: Source, topic: str, number: int) -> Any:
+async def _records(source: LogSource, topic: str, number: int) -> Any:
     async with reading(source.bootstrap, topic, [number], security=source.security) as reader:
         async for records in reader.to_end():
             for record in records:

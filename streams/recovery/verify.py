@@ -11,7 +11,7 @@ from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.state.memory.partition import Memory
 from resegment.state.memory.partition import PartitionStore as MemoryStore
-from resegment.streams.recovery.replay import Progress, Source, replay
+from resegment.streams.recovery.replay import LogSource, Progress, replay
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ async def verify_partition(
     stored: Mapping[str, bytes],
     timers: Mapping[str, int],
     upto: int,
-    source: Source,
+    source: LogSource,
     *,
     progress: Progress | None = None,
 ) -> list[Difference]:

@@ -25,7 +25,7 @@ from resegment.schemas.assignment import (
     Waiting,
 )
 from resegment.state.memory import owners as owners_memory
-from resegment.state.owner_store import DAYS_KEPT, MemberLook, OwnerStore
+from resegment.state.owner_store import DAYS_KEPT, MemberLoad, OwnerStore
 from resegment.state.partition_store import StoreUnavailable
 from resegment.state.redis import owners as owners_redis
 from resegment.streams.owners_mark import OwnersLost, accept_owners, check_owners
@@ -205,10 +205,10 @@ async def test_whoever_is_gone_gets_nothing_until_they_are_back(store: OwnerStor
     await store.leave("ann")
     asks = [assign("b", ANN), assign("c", ANN, BOB, preferred=("ann",)), assign("a", ANN)]
     assert await store.settle(asks) == [QUEUE, Assigned("bob"), Assigned("ann")]
-    assert (await store.look()).members["ann"] == MemberLook(open=1, drawn=1, gone=True)
+    assert (await store.look()).members["ann"] == MemberLoad(open=1, drawn=1, gone=True)
     await store.come_back("ann")
     assert await settle(store, assign("d", ANN)) == Assigned("ann")
-    assert (await store.look()).members["ann"] == MemberLook(open=2, drawn=2, gone=False)
+    assert (await store.look()).members["ann"] == MemberLoad(open=2, drawn=2, gone=False)
 
 
 async def test_no_more_than_per_day_are_granted_a_day(store: OwnerStore) -> None:

@@ -15,7 +15,7 @@ from resegment.cli.options import AsJson
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
-    from resegment.state.redis.reader import Place, PrefixReader
+    from resegment.state.redis.reader import PlacedAccount, PrefixReader
 
 EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -94,28 +94,28 @@ def accounts(
         raise typer.Exit(1)
 
 
-def arrange(places: Iterable[Place], sort: Order, limit: int | None) -> list[Place]:
+def arrange(places: Iterable[PlacedAccount], sort: Order, limit: int | None) -> list[PlacedAccount]:
     """Return the first accounts in that order; ties by name."""
     from heapq import nsmallest
 
-    def key(place: Place) -> tuple[int, str]:
+    def key(place: PlacedAccount) -> tuple[int, str]:
         return (-place.entered if sort is Order.entered else 0, place.account)
 
     return sorted(places, key=key) if limit is None else nsmallest(limit, places, key)
 
 
-async def _find(reader: PrefixReader, names: Sequence[str]) -> list[Place]:
-    from resegment.state.redis.reader import Place
+async def _find(reader: PrefixReader, names: Sequence[str]) -> list[PlacedAccount]:
+    from resegment.state.redis.reader import PlacedAccount
 
     members = [None if state is None else state.membership for state in await reader.states(names)]
     return [
-        Place(member.entered, name, member.segment)
+        PlacedAccount(member.entered, name, member.segment)
         for name, member in zip(names, members, strict=True)
         if member is not None and member.segment is not None
     ]
 
 
-def _write(places: Sequence[Place], now: int, *, as_json: bool) -> None:
+def _write(places: Sequence[PlacedAccount], now: int, *, as_json: bool) -> None:
     from resegment.console.operations.accounts import render
     from resegment.console.terminal import screen, write_json_lines
 
@@ -125,13 +125,13 @@ def _write(places: Sequence[Place], now: int, *, as_json: bool) -> None:
         screen().print(render(places, now))
 
 
-def _describe(place: Place) -> dict[str, Any]:
+def _describe(place: PlacedAccount) -> dict[str, Any]:
     from resegment.schemas.times import format_instant
 
     return {"account": place.account, "segment": place.segment, "since": format_instant(place.entered)}
 
 
-def _tell_none(known: Sequence[Place], segment: str | None) -> str:
+def _tell_none(known: Sequence[PlacedAccount], segment: str | None) -> str:
     if segment is None or not known:
         return "there are no accounts yet"
     there = ", ".join(sorted({place.segment for place in known}))

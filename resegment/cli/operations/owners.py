@@ -16,7 +16,7 @@ from resegment.errors import ResegmentError
 
 if TYPE_CHECKING:
     from resegment.cli.operations.session import Session
-    from resegment.state.owner_store import OwnersLook
+    from resegment.state.owner_store import OwnerLoads
     from resegment.state.redis.owners import OwnerStore
     from resegment.streams.operations.owner_transfer import Portfolio
 
@@ -237,7 +237,7 @@ async def _see_off(portfolio: Portfolio, session: Session) -> int:
             return left
 
 
-def _check_known(name: str, segments: str, look: OwnersLook) -> None:
+def _check_known(name: str, segments: str, look: OwnerLoads) -> None:
     """Raise NoSuchMember, so that a typo does not pass for a member who left."""
     from resegment.routing.teams import members
     from resegment.sources.segments import load_definition

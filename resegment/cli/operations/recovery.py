@@ -166,7 +166,7 @@ async def _rebuild(servers: ServerOptions, segments: str | None, partition: int 
     from resegment.streams.partition_marks import is_rebuilding
     from resegment.streams.prefix import ROUTING, agree, read_prefix
     from resegment.streams.recovery.rebuild import NothingLost, PrefixUnknown, Rebuild, find_lost
-    from resegment.streams.recovery.replay import Source, check_complete
+    from resegment.streams.recovery.replay import LogSource, check_complete
 
     settings = load_settings(**servers.given(), segments=segments)
     connection = resolve(settings)
@@ -191,7 +191,7 @@ async def _rebuild(servers: ServerOptions, segments: str | None, partition: int 
         if not lost and not (whole and unfinished):
             raise NothingLost(prefix, partition)
         await check_access(connection.bootstrap, security)
-        source = Source(connection.bootstrap, Topics(prefix), security)
+        source = LogSource(connection.bootstrap, Topics(prefix), security)
         ends = await check_complete(source, [one.number for one in lost])
         await agree(
             client,
@@ -254,7 +254,7 @@ async def _verify(servers: ServerOptions, segments: str | None) -> tuple[int, li
     from resegment.cli.operations.session import load_engine, open_session
     from resegment.console.progress import show_progress
     from resegment.streams.prefix import check_definition
-    from resegment.streams.recovery.replay import Source
+    from resegment.streams.recovery.replay import LogSource
     from resegment.streams.recovery.verify import verify_partition
 
     found: list[Difference] = []
@@ -262,7 +262,7 @@ async def _verify(servers: ServerOptions, segments: str | None) -> tuple[int, li
     async with open_session(servers, segments=segments) as session:
         engine = load_engine(session.segments, session.settings)
         check_definition(session.held, engine.program.version)
-        source = Source(session.bootstrap, session.topics, session.security)
+        source = LogSource(session.bootstrap, session.topics, session.security)
         with show_progress() as bars:
             for number in range(session.reader.partitions):
                 for _ in range(TRIES):

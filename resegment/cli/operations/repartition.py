@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from resegment.segmentation.evaluation.engine import Engine
     from resegment.settings import Settings
-    from resegment.streams.recovery.replay import Source
+    from resegment.streams.recovery.replay import LogSource
 
 EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -104,7 +104,7 @@ async def _repartition(
     from resegment.streams.kafka.security import secure_kafka
     from resegment.streams.kafka.topics import Topics
     from resegment.streams.prefix import check_definition, is_known, read_prefix
-    from resegment.streams.recovery.replay import Source
+    from resegment.streams.recovery.replay import LogSource
 
     connection = resolve(load_settings(servers, segments=segments))
     settings = connection.settings.model_copy(update={"prefix": connection.prefix})
@@ -123,8 +123,8 @@ async def _repartition(
         elif not from_log:
             raise NoSuchPrefix(connection.prefix)
         await check_access(connection.bootstrap, security)
-        old = Source(connection.bootstrap, Topics(connection.prefix), security)
-        new = Source(connection.bootstrap, Topics(name), security)
+        old = LogSource(connection.bootstrap, Topics(connection.prefix), security)
+        new = LogSource(connection.bootstrap, Topics(name), security)
         return await _copy(client, settings, engine, old, new, partitions, from_log=from_log)
     finally:
         await client.aclose()
@@ -134,8 +134,8 @@ async def _copy(
     client: Redis,
     settings: Settings,
     engine: Engine,
-    old: Source,
-    new: Source,
+    old: LogSource,
+    new: LogSource,
     partitions: int,
     *,
     from_log: bool,

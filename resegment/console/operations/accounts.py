@@ -10,10 +10,10 @@ from rich.text import Text
 
 from resegment.console.dates import spell_moment
 from resegment.schemas.times import spell_length
-from resegment.state.redis.reader import Place
+from resegment.state.redis.reader import PlacedAccount
 
 
-def render(places: Iterable[Place], now: int) -> Table:
+def render(places: Iterable[PlacedAccount], now: int) -> Table:
     """Render a table; `now` (ms) gives how long each account has been there."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("account", overflow="fold")

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from resegment.routing.teams import day_of, is_away, members
 from resegment.schemas.segments import Team
-from resegment.state.owner_store import MemberLook, OwnersLook, TeamLook
+from resegment.state.owner_store import MemberLoad, OwnerLoads, TeamLoad
 
 
 class MemberRow(msgspec.Struct, frozen=True):
@@ -35,11 +35,11 @@ class TeamRow(msgspec.Struct, frozen=True):
     per_day: int | None = None
 
 
-def describe_owners(teams: Mapping[str, Team], look: OwnersLook, at: int) -> list[TeamRow]:
+def describe_owners(teams: Mapping[str, Team], look: OwnerLoads, at: int) -> list[TeamRow]:
     """Return a row for each team that has members, a limit or waiting accounts; `at` is now, ms."""
     rows = []
     for name, team in teams.items():
-        known = look.teams.get(name, TeamLook({}))
+        known = look.teams.get(name, TeamLoad({}))
         if team.members or team.per_day is not None or known.waiting:
             rows.append(
                 TeamRow(
@@ -68,9 +68,9 @@ def describe_owners(teams: Mapping[str, Team], look: OwnersLook, at: int) -> lis
 
 
 def _describe(
-    look: OwnersLook, name: str, weight: int | None, capacity: int | None, *, away: bool
+    look: OwnerLoads, name: str, weight: int | None, capacity: int | None, *, away: bool
 ) -> MemberRow:
-    known = look.members.get(name, MemberLook())
+    known = look.members.get(name, MemberLoad())
     return MemberRow(name, weight, known.open, capacity, away, known.gone)
 
 

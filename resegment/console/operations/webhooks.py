@@ -11,7 +11,7 @@ from rich.text import Text
 
 from resegment.schemas.times import format_instant
 from resegment.sinks.webhook.endpoints import Endpoint
-from resegment.state.redis.webhooks import Kept
+from resegment.state.redis.webhooks import EndpointState
 
 _STYLES = {"delivering": "green", "disabled": "red", "left alone": "yellow", "probing": "yellow"}
 _LABELS = {"left alone": "paused", "nobody delivers": "no process delivers"}
@@ -19,7 +19,7 @@ _LABELS = {"left alone": "paused", "nobody delivers": "no process delivers"}
 _WORST_FIRST = ("left alone", "probing", "starting", "delivering")
 
 
-def describe(name: str, endpoint: Endpoint, kept: Kept | None) -> dict[str, Any]:
+def describe(name: str, endpoint: Endpoint, kept: EndpointState | None) -> dict[str, Any]:
     """Return an endpoint and its state as plain JSON data; of several processes, the worst state."""
     reports = [] if kept is None else list(kept.reports.values())
     reports.sort(key=lambda one: _WORST_FIRST.index(one["state"]) if one["state"] in _WORST_FIRST else 0)

@@ -16,7 +16,7 @@ from resegment.schemas.assignment import (
     Throttle,
     Waiting,
 )
-from resegment.state.owner_store import DAYS_KEPT, MemberLook, OwnersLook, TeamLook
+from resegment.state.owner_store import DAYS_KEPT, MemberLoad, OwnerLoads, TeamLoad
 from resegment.state.weighted_round_robin import WeightedRoundRobin
 
 
@@ -53,13 +53,13 @@ class OwnerStore:
     async def settle(self, asks: Sequence[OwnerRequest]) -> list[OwnerReply]:
         return [self._settle(ask) for ask in asks]
 
-    async def look(self) -> OwnersLook:
+    async def look(self) -> OwnerLoads:
         owners = self.owners
         names = {*(name for name, count in owners.open.items() if count), *owners.drawn, *owners.gone}
-        return OwnersLook(
-            {name: MemberLook(owners.open[name], owners.drawn[name], name in owners.gone) for name in names},
+        return OwnerLoads(
+            {name: MemberLoad(owners.open[name], owners.drawn[name], name in owners.gone) for name in names},
             {
-                team: TeamLook(dict(owners.granted[team]), len(owners.waiting[team]))
+                team: TeamLoad(dict(owners.granted[team]), len(owners.waiting[team]))
                 for team in list(owners.turns)
             },
         )

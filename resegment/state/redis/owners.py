@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from resegment.schemas.assignment import Assign, Assigned, OwnerReply, OwnerRequest, Release, Waiting
-from resegment.state.owner_store import DAYS_KEPT, MemberLook, OwnersLook, TeamLook
+from resegment.state.owner_store import DAYS_KEPT, MemberLoad, OwnerLoads, TeamLoad
 from resegment.state.redis.errors import answering
 from resegment.state.redis.keys import OwnersKeys
 from resegment.state.redis.scripts import load_script
@@ -46,7 +46,7 @@ class OwnerStore:
             answers += map(_read_answer, msgspec.msgpack.decode(answer))
         return answers
 
-    async def look(self) -> OwnersLook:
+    async def look(self) -> OwnerLoads:
         keys = self.keys
         pipe = self._client.pipeline(transaction=False)
         for key in (keys.open, keys.drawn, keys.granted, keys.turns):
@@ -63,12 +63,12 @@ class OwnerStore:
             pipe.zcard(keys.waiting(team))
         with answering("count the accounts that wait"):
             waiting = await pipe.execute()
-        return OwnersLook(
+        return OwnerLoads(
             {
-                name.decode(): MemberLook(int(open_.get(name, 0)), int(drawn.get(name, 0)), name in gone)
+                name.decode(): MemberLoad(int(open_.get(name, 0)), int(drawn.get(name, 0)), name in gone)
                 for name in {*(name for name, count in open_.items() if int(count)), *drawn, *gone}
             },
-            {team: TeamLook(days, waits) for (team, days), waits in zip(teams.items(), waiting, strict=True)},
+            {team: TeamLoad(days, waits) for (team, days), waits in zip(teams.items(), waiting, strict=True)},
         )
 
     async def leave(self, member: str) -> None:

@@ -37,7 +37,7 @@ class BrokenState(ResegmentError):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class PlacedAccount:
     """The segment of an account, and since when (ms)."""
 
     entered: int
@@ -66,14 +66,14 @@ class PartitionLook:
     next_deadline: int | None
 
 
-class _Placed(msgspec.Struct, array_like=True):
+class _PlacedPart(msgspec.Struct, array_like=True):
     """The part of a state that has the account's segment. Its facts stay undecoded."""
 
     entries: msgspec.Raw = msgspec.Raw()
     membership: Membership = Membership()
 
 
-_placed: Final = msgspec.msgpack.Decoder(_Placed)
+_placed: Final = msgspec.msgpack.Decoder(_PlacedPart)
 
 
 def add_sizes(partitions: Iterable[PartitionLook]) -> dict[str, int]:
@@ -135,7 +135,7 @@ class PrefixReader:
             answer: Any = self._client.hget(self._keys[partition].meta, "clock")
             return int(await answer or 0)
 
-    async def places(self) -> AsyncIterator[list[Place]]:
+    async def places(self) -> AsyncIterator[list[PlacedAccount]]:
         """Yield every account that has a segment, in no order, a batch at a time. Raises `BrokenState`.
 
         An account that changes during the scan is given as it was or as it is, and never twice.
@@ -288,9 +288,9 @@ def _decode_routed(account: str, value: bytes) -> RoutedState:
         raise BrokenState(account, str(error)) from error
 
 
-def _place(account: str, value: bytes) -> Place | None:
+def _place(account: str, value: bytes) -> PlacedAccount | None:
     try:
         member = _placed.decode(value).membership
     except msgspec.DecodeError as error:
         raise BrokenState(account, str(error)) from error
-    return None if member.segment is None else Place(member.entered, account, member.segment)
+    return None if member.segment is None else PlacedAccount(member.entered, account, member.segment)

@@ -20,7 +20,7 @@ SILENT_AFTER: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class EndpointState:
     """The state of one endpoint. `disabled` has since when (RFC 3339) and why; `reports` are from live processes."""
 
     disabled: Mapping[str, str] | None = None
@@ -34,7 +34,7 @@ class WebhookStates:
     def __init__(self, client: Redis, prefix: str) -> None:
         self._client, self._key = client, webhooks_key(prefix)
 
-    async def read(self) -> dict[str, Kept]:
+    async def read(self) -> dict[str, EndpointState]:
         """Return the state of each endpoint."""
         held = await _answer("read the state of webhooks", self._client.hgetall(self._key))
         disabled: dict[str, Mapping[str, str]] = {}
@@ -49,7 +49,7 @@ class WebhookStates:
             elif process and time.time() - (report := orjson.loads(value))["at"] < SILENT_AFTER:
                 reports.setdefault(name, {})[process[0]] = report
         return {
-            name: Kept(disabled.get(name), name in begun, reports.get(name, {}))
+            name: EndpointState(disabled.get(name), name in begun, reports.get(name, {}))
             for name in begun | disabled.keys() | reports.keys()
         }
 

@@ -15,8 +15,8 @@ from resegment.console.operations.status import render as render_status
 from resegment.console.operations.status import spell_ranges
 from resegment.console.terminal import screen
 from resegment.state.partition_store import Position
-from resegment.state.redis.reader import PartitionLook, Place
-from resegment.state.redis.webhooks import Kept
+from resegment.state.redis.reader import PartitionLook, PlacedAccount
+from resegment.state.redis.webhooks import EndpointState
 from resegment.streams.operations.dead_letters import DeadLetterCount
 from resegment.streams.operations.overview import (
     Overview,
@@ -115,19 +115,25 @@ def test_dead_letters_that_cannot_be_counted_are_a_problem_and_counted_ones_are_
         ),
         ({"grown": {"p.signals": 0}}, "the topic p.signals has only 0 of 1 partitions"),
         (
-            {"webhooks": {"crm": Kept({"at": "2027-01-01T00:00:00Z", "why": "answered 410"}, begun=True)}},
+            {
+                "webhooks": {
+                    "crm": EndpointState({"at": "2027-01-01T00:00:00Z", "why": "answered 410"}, begun=True)
+                }
+            },
             "the webhook crm is disabled since 2027-01-01T00:00:00Z (answered 410): its commands wait",
         ),
         (
             {
                 "webhooks": {
-                    "crm": Kept(begun=True, reports={"1": {"state": "left alone", "problem": "status 500"}})
+                    "crm": EndpointState(
+                        begun=True, reports={"1": {"state": "left alone", "problem": "status 500"}}
+                    )
                 }
             },
             "the webhook crm fails: status 500",
         ),
         (
-            {"webhooks": {"crm": Kept(begun=True)}},
+            {"webhooks": {"crm": EndpointState(begun=True)}},
             "no process delivers to the webhook crm: its commands wait",
         ),
         (
@@ -143,7 +149,10 @@ def test_what_keeps_a_prefix_from_its_work_is_a_problem(given: dict[str, Any], p
 
 
 def test_endpoints_that_deliver_or_were_taken_out_of_the_file_are_no_problem() -> None:
-    webhooks = {"crm": Kept(begun=True, reports={"1": {"state": "delivering"}}), "old": Kept(begun=True)}
+    webhooks = {
+        "crm": EndpointState(begun=True, reports={"1": {"state": "delivering"}}),
+        "old": EndpointState(begun=True),
+    }
     assert find_problems(overview(partition(0), webhooks=webhooks)) == []
 
 
@@ -198,7 +207,12 @@ def test_ranges_are_spelt_short() -> None:
 
 
 def test_places_are_arranged_by_the_newest_or_by_name_up_to_a_limit() -> None:
-    places = [Place(1, "c", "s"), Place(3, "b", "s"), Place(3, "a", "s"), Place(2, "d", "s")]
+    places = [
+        PlacedAccount(1, "c", "s"),
+        PlacedAccount(3, "b", "s"),
+        PlacedAccount(3, "a", "s"),
+        PlacedAccount(2, "d", "s"),
+    ]
     assert [one.account for one in arrange(places, Order.entered, None)] == ["a", "b", "d", "c"]
     assert [one.account for one in arrange(places, Order.entered, 2)] == ["a", "b"]
     assert [one.account for one in arrange(places, Order.name, 3)] == ["a", "b", "c"]

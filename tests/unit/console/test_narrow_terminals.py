@@ -16,7 +16,7 @@ from resegment.console.operations.routing import render_accounts as render_routi
 from resegment.schemas.routing import RoutedState
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.inspection.summary import Move, summarise
-from resegment.state.redis.reader import Place
+from resegment.state.redis.reader import PlacedAccount
 from resegment.streams.operations.dead_letters import DeadLetter
 
 WIDTH = 80
@@ -86,7 +86,7 @@ def test_a_change_that_fits_is_one_line() -> None:
 
 
 def test_a_list_of_accounts_keeps_names_and_times() -> None:
-    text = shown(render_accounts([Place(NOON, ACCOUNT, SEGMENT)], NOON + 86_400_000 * 3))
+    text = shown(render_accounts([PlacedAccount(NOON, ACCOUNT, SEGMENT)], NOON + 86_400_000 * 3))
     assert "Nov 24, 2026, 12:00 PM" in text
     assert "3 d" in text
     for part in (ACCOUNT, SEGMENT):

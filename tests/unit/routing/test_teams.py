@@ -21,7 +21,7 @@ from resegment.schemas.segments import Absence, Member, Order, Team
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.language.gates import territory_gate
 from resegment.state.memory.owners import OwnerStore
-from resegment.state.owner_store import MemberLook, OwnersLook, TeamLook
+from resegment.state.owner_store import MemberLoad, OwnerLoads, TeamLoad
 from resegment.state.weighted_round_robin import FORGOTTEN, WeightedRoundRobin
 
 MONDAY = parse_instant("2026-03-02T00:00:00Z")
@@ -212,9 +212,9 @@ TEAMS = {
     "sales": Team(members=[member("ann", capacity=20, days=["tue"]), "bob"], per_day=5),
     "unused": Team(),
 }
-LOOK = OwnersLook(
-    {"ann": MemberLook(1_200, 1_300), "bob": MemberLook(2, 4, gone=True), "old": MemberLook(3, 3)},
-    {"sales": TeamLook({"2026-03-01": 5, "2026-03-02": 4}, 7), "dropped": TeamLook({}, 2)},
+LOOK = OwnerLoads(
+    {"ann": MemberLoad(1_200, 1_300), "bob": MemberLoad(2, 4, gone=True), "old": MemberLoad(3, 3)},
+    {"sales": TeamLoad({"2026-03-01": 5, "2026-03-02": 4}, 7), "dropped": TeamLoad({}, 2)},
 )
 
 
