@@ -2,7 +2,8 @@
 
 FAULTS is a list of `point:action:skip:times`, divided by commas. At the calls `skip` to `skip + times` of the
 point the action is done: `kill` (-9), `stop` (SIGSTOP, until somebody sends SIGCONT), `term` (SIGTERM to itself),
-`bug` (an exception that nobody expects), `away` (the port's own error).
+`bug` (an exception that nobody expects), `away` (the port's own error), `hang` (no answer at all, for a commit).
+Where something hangs, a batch has BATCH_DEADLINE seconds.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from resegment.cli.runtime.up import read_segments
 from resegment.state.partition_store import Commit, Committed, StoreUnavailable
 from resegment.state.redis.partition import PartitionStore
 from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.worker import stages
 from resegment.streams.worker.stages import IntakeStage, RouterStage, SegmenterStage
 from resegment.streams.worker.wiring import PartClasses
 from resegment.streams.worker.worker import Worker
@@ -34,6 +36,13 @@ IN_FLIGHT = 0.002
 
 class Bug(Exception):
     """What no code expects."""
+
+
+class Hang(Exception):
+    """The call is never answered."""
+
+
+BATCH_DEADLINE = 1.0
 
 
 class Faults:
@@ -71,6 +80,8 @@ class Faults:
                 raise Bug(point)
             case "away":
                 raise unavailable
+            case "hang":
+                raise Hang
             case _:
                 raise ValueError(action)
 
@@ -101,7 +112,10 @@ class Store(PartitionStore):
         away = StoreUnavailable("not there, for a test")
         # a commit that only takes the partition is another point
         point = f"{self.point}{'script' if commit.states else 'take'}"
-        FAULTS.pass_by(f"before-{point}", away)
+        try:
+            FAULTS.pass_by(f"before-{point}", away)
+        except Hang:
+            await asyncio.Event().wait()
         committed = await super().commit(commit)
         FAULTS.pass_by(f"after-{point}", away)
         return committed
@@ -144,6 +158,8 @@ class FaultyWorker(Worker):
 
 async def main() -> int:
     settings = load_settings()
+    if ":hang:" in os.environ.get("FAULTS", ""):
+        stages.BATCH_DEADLINE = BATCH_DEADLINE  # type: ignore[misc]  # a constant, but for this
     set_up_logging(settings)
     worker = FaultyWorker(
         settings, read_segments(settings), bootstrap=settings.kafka or "", redis_url=settings.redis or ""

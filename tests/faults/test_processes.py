@@ -85,6 +85,30 @@ async def test_an_exception_in_an_agent_changes_nothing(arena: Arena, stumble: s
     await arena.play(f"exception: {stumble}", stumbles, first=f"{point}:{action}:2:3")
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("point", ["before-script", "before-route-script"])
+async def test_a_batch_slower_than_its_deadline_is_counted_and_changes_nothing(
+    arena: Arena, point: str
+) -> None:
+    counted = 0
+
+    async def hangs(run: Scenario) -> int:
+        nonlocal counted
+
+        async def enough() -> bool:
+            return run.said(f"FAULT {point} hang") >= 3
+
+        await run.until(enough)
+        await run.reached(700)
+        counted = run.said("BatchTooSlow") + run.said("took longer than")
+        return run.said(f"FAULT {point} hang")
+
+    await arena.play(
+        f"no answer within a batch's deadline: {point}", hangs, first=f"{point}:hang:3:3", least=3
+    )
+    assert counted >= 3
+
+
 async def test_sigterm_in_mid_batch_stops_a_worker_within_ten_seconds(arena: Arena) -> None:
     slowest = 0.0
 
