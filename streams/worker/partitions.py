@@ -33,6 +33,8 @@ ROOM_WITHIN: Final = 20.0
 """Seconds that a batch waits for the relay before it counts as failed."""
 TURN: Final = 1.0
 """Seconds after which another partition may decide too."""
+DUE_WITHIN: Final = 45.0
+"""Seconds for one slice of due deadlines, as for a batch."""
 DUE_AT_ONCE: Final = 2
 """Partitions that decide deadlines at the same time: one computes while the other commits."""
 
@@ -45,6 +47,14 @@ class RelayBehind(TransientError):
             f"{UNPUBLISHED} batches of changes of partition {partition} are not published yet",
             remedy="Check that the brokers accept messages to `segment-changes`. Nothing is lost meanwhile.",
         )
+        self.partition = partition
+
+
+class DueTooSlow(TransientError):
+    """A slice of due deadlines was not decided in time. The partition is taken again."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(f"deadlines of partition {partition} were not decided within {DUE_WITHIN:.0f} s")
         self.partition = partition
 
 
@@ -232,7 +242,11 @@ class PartitionManager(Generic[A]):
             except asyncio.CancelledError:
                 await cancel([task])
                 raise
-        await task
+        try:
+            async with asyncio.timeout(DUE_WITHIN):
+                await task
+        except TimeoutError:
+            raise DueTooSlow(owned.number) from None
 
     async def _decide(self, owned: OwnedPartition[A], on_due: OnDue[A]) -> None:
         name = f"{self._label}deadlines"
@@ -243,8 +257,9 @@ class PartitionManager(Generic[A]):
                 await self._take_turn(owned, on_due)
             except PartitionLost as error:
                 await self.retake(owned, error)
-            except (PublishFailed, StoreUnavailable) as error:
+            except TransientError as error:
                 self._metrics.failures.labels(name, type(error).__name__).inc()
+                self.note_failure(owned, error)
                 await self.retake(owned, error)
             await asyncio.sleep(0)  # live events come between two slices
 

@@ -22,7 +22,7 @@ from resegment.streams.worker import monitor as monitor_module
 from resegment.streams.worker import partitions as partitions_module
 from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.monitor import Gauges, Monitor
-from resegment.streams.worker.partitions import PartitionManager
+from resegment.streams.worker.partitions import DueTooSlow, PartitionManager
 from resegment.streams.worker.progress import Progress
 from resegment.streams.worker.ticker import Ticker
 from tests.builders import Published, Rig, definition_of
@@ -121,6 +121,32 @@ async def test_partitions_that_cannot_decide_keep_no_turn_from_the_others(
             owned._woken.set()
         await asyncio.wait_for(partitions.decided[3].wait(), 5)
         assert not any(partitions.decided[number].is_set() for number in partitions.hangs)
+
+
+async def test_deadlines_that_are_never_decided_have_the_partition_taken_again_and_end_the_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(partitions_module, "TURN", 0.01)
+    monkeypatch.setattr(partitions_module, "DUE_WITHIN", 0.02)
+    partitions = Partitions(1)
+    partitions.hangs, partitions.manager._patience = {0}, 0.0
+    taken = 0
+
+    async def take_again(number: int) -> None:
+        nonlocal taken
+        taken += 1
+        await partitions.manager.take(number, "log", partitions.on_due)
+        (owned,) = partitions.manager
+        owned.due = [("a.com", b"")]
+
+    monkeypatch.setattr(partitions.manager, "_restart", take_again)
+    async with partitions.taken():
+        (owned,) = partitions.manager
+        owned.due = [("a.com", b"")]
+        owned._woken.set()
+        error = await asyncio.wait_for(partitions.manager._failure.wait(), 5)
+    assert isinstance(error, DueTooSlow)
+    assert taken >= 1
 
 
 class Reports(Heartbeat):
