@@ -23,11 +23,20 @@ WINDOW: Final = 10.0
 
 HARMLESS: Final = frozenset(
     {
-        # the embedded broker gives out no producer ids: the publisher goes on without, and says so itself
+        # the embedded broker gives out no producer ids: the publisher works without, and says so itself
         ("aiokafka.producer.sender", "Unexpected error during InitProducerIdRequest"),
+        # the routine of a group when members join and leave: the client joins again by itself
+        ("aiokafka.consumer.group_coordinator", "Heartbeat failed for group %s because it is rebalancing"),
+        ("aiokafka.consumer.group_coordinator", "Heartbeat failed for group %s: generation id is not"),
+        ("aiokafka.consumer.group_coordinator", "Heartbeat failed: local member_id was not recognized"),
+        ("aiokafka.consumer.group_coordinator", "Marking the coordinator dead"),
+        # a topic that was created a moment ago, and metadata that is refreshed again: /readyz and `status` tell more
+        ("aiokafka.cluster", "Topic %s is not available during auto-create"),
+        ("kafka.cluster", "Topic %s is not available during auto-create"),
+        ("kafka.cluster", "No node available for metadata refresh"),
     }
 )
-"""Lines that nobody can act on: a logger, and the start of the message."""
+"""Lines of libraries that nobody can act on: a logger, and the start of the message."""
 
 _OWN: Final = ("resegment",)
 _FOREIGN: Final = ("aiokafka", "kafka", "faust", "mode", "asyncio", "uvicorn", "redis")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
 import structlog
 
-from resegment.cli.logging import RateLimit, set_up_logging
+from resegment.cli.logging import HARMLESS, RateLimit, set_up_logging
 from resegment.settings import Settings
 
 
@@ -72,3 +75,22 @@ def test_what_an_embedded_broker_cannot_do_is_no_error(capsys: pytest.CaptureFix
         "Unexpected error during InitProducerIdRequest. error_type:%s", "UnknownError"
     )
     assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "start"), sorted(HARMLESS))
+def test_the_routine_of_libraries_is_no_warning(
+    name: str, start: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up_logging(Settings())
+    routine = f"{start} and so on"
+    logging.getLogger(name).warning(routine, *["g"] * start.count("%s"))
+    logging.getLogger(name).warning("Something else %s", 7)
+    written = capsys.readouterr().err
+    assert "and so on" not in written
+    assert "Something else 7" in written
+
+
+@pytest.mark.parametrize(("name", "start"), sorted(HARMLESS))
+def test_the_routine_lines_are_those_of_the_installed_libraries(name: str, start: str) -> None:
+    source = inspect.getsource(importlib.import_module(name))
+    assert start in re.sub(r"""["']\s*\n\s*["']""", "", source)
