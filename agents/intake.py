@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec.structs import replace
 
 from resegment.agents.batch import Batch, Message, Publisher, Record, require_readable
 from resegment.agents.dead_letters import to_dead_letter
@@ -12,7 +14,7 @@ from resegment.agents.segmenter import TICK, is_tick
 from resegment.errors import RefusedEvent
 from resegment.identity.resolution import resolve_event
 from resegment.schemas.decoding import decode_record
-from resegment.schemas.fact import EARLIEST, LATEST, encode_fact
+from resegment.schemas.fact import EARLIEST, LATEST, Fact, Kind, UnresolvedEvent, encode_fact
 
 Clock = Literal["wall", "facts"]
 """When a fact counts: `wall` from its receipt, `facts` from its `recordedtime`, in the order of the topic."""
@@ -29,22 +31,31 @@ def tick_instant(record: Record) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class IntakeRules:
+    """What intake needs to know to judge a record.
+
+    `kinds` says which kind each topic carries; a topic that is not in it carries any. `now` is the wall clock, ms,
+    and `tolerance` (ms) how far the clocks of producers may be ahead of it.
+    """
+
+    clock: Clock
+    now: Callable[[], int]
+    tolerance: int = 300_000
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    aliases: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ingested:
-    """The result of a batch, for metrics."""
+    """The result of a batch, for metrics. `ahead` counts the records that came from a clock ahead."""
 
     accepted: int
     refused: Sequence[RefusedEvent]
+    ahead: int = 0
 
 
 async def ingest(
-    batch: Batch,
-    *,
-    publisher: Publisher,
-    signals: str,
-    dead_letters: str,
-    clock: Clock,
-    now: Callable[[], int],
-    aliases: Mapping[str, str] | None = None,
+    batch: Batch, rules: IntakeRules, *, publisher: Publisher, signals: str, dead_letters: str
 ) -> Ingested:
     """Publish a signal for each valid event and a dead letter for each other one, and await all acks.
 
@@ -53,9 +64,9 @@ async def ingest(
     """
     messages: list[Message] = []
     refused: list[RefusedEvent] = []
-    accepted = 0
+    accepted = ahead = 0
     for record in batch.records:
-        replayed = clock == "facts"
+        replayed = rules.clock == "facts"
         if replayed and record.value is None and is_tick(record):
             messages.append(
                 Message(signals, None, None, [(TICK, b"")], batch.partition, tick_instant(record))
@@ -63,20 +74,49 @@ async def ingest(
             continue
         try:
             require_readable(record)
-            received = None if replayed else _receipt(record, now)
             event = decode_record(record.value, record.headers)
-            fact = resolve_event(event, received=received, aliases=aliases)
+            _check_topic(event, batch.topic, rules.kinds)
+            if replayed:
+                fact = resolve_event(event, aliases=rules.aliases)
+                at = fact.recorded
+            else:
+                at = rules.now()
+                fact, is_ahead = _receive(event, record, rules, at)
+                ahead += is_ahead
         except RefusedEvent as reason:
             refused.append(reason.at(record.offset))
             messages.append(to_dead_letter(dead_letters, batch, record, reason))
             continue
         accepted += 1
-        at = fact.recorded if replayed else now()
         messages.append(Message(signals, fact.account.encode(), encode_fact(fact), timestamp=at))
     await publisher.publish(messages)
-    return Ingested(accepted, refused)
+    return Ingested(accepted, refused, ahead)
 
 
-def _receipt(record: Record, now: Callable[[], int]) -> int:
-    """Return when the trigger was received, by its record: the same at each delivery, unless its timestamp is absurd."""
-    return record.timestamp if EARLIEST <= record.timestamp < LATEST else now()
+def _check_topic(event: UnresolvedEvent, topic: str, kinds: Mapping[str, Kind]) -> None:
+    """Refuse an event on the topic of another kind, so that permission to write a topic is permission for its kind."""
+    expected = kinds.get(topic)
+    if expected is None or event.kind == expected:
+        return
+    right = next((name for name, kind in kinds.items() if kind == event.kind), None)
+    raise RefusedEvent(
+        "wrong-topic",
+        f"this topic carries {expected} events, not {event.kind}: send the event to {right or 'its own topic'}",
+        field="type",
+    )
+
+
+def _receive(event: UnresolvedEvent, record: Record, rules: IntakeRules, now: int) -> tuple[Fact, bool]:
+    """Return the fact of an event that was received live, and whether it came from a clock ahead.
+
+    The receipt is the record's timestamp, which is the same at each delivery. A timestamp or `recordedtime` beyond
+    the tolerance counts as of now: otherwise no later correction would ever replace the fact.
+    """
+    latest = now + rules.tolerance
+    received, is_ahead = record.timestamp, False
+    if not EARLIEST <= received <= latest:
+        received, is_ahead = now, received > latest
+    fact = resolve_event(event, received=received, aliases=rules.aliases)
+    if fact.recorded > latest:
+        return replace(fact, recorded=received), True
+    return fact, is_ahead

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -14,7 +14,8 @@ from resegment.agents.isolation import find_failing
 from resegment.agents.partition import OwnedPartition, position_after
 from resegment.errors import RefusedEvent
 from resegment.schemas.change import GateChange, SegmentChange
-from resegment.schemas.fact import Fact, decode_fact
+from resegment.schemas.fact import LATEST, Fact, decode_fact
+from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Decision, Engine
 from resegment.state.partition_store import Position
@@ -83,10 +84,12 @@ async def segment(
     factory: MessageFactory | None,
     dead_letters: str,
     fence: int | None = None,
+    ahead: Collection[int] = (),
 ) -> Segmented:
     """Commit what a batch leads to, all or nothing: states, deadlines, changes, clock and position.
 
     `fence` is the one under which the batch was delivered: if the partition was taken again since, it is refused.
+    `ahead` are the offsets of records whose timestamps are ahead of the time: they are refused, and move no clock.
     Without a `factory` nothing is announced, as in a replay. Raises `PartitionLost` where the partition has to be
     taken again, and `StoreUnavailable` or `PublishFailed` where the batch has to be retried.
     """
@@ -94,7 +97,7 @@ async def segment(
         records = owned.unseen(batch, fence)
         if not records:
             return Segmented(clock=owned.position.clock)
-        reading = _read(batch, records, owned.position.clock, dead_letters)
+        reading = _read(batch, records, owned.position.clock, dead_letters, ahead)
         decided = _Decided(factory)
         with owned.all_or_nothing():
             accounts = await owned.accounts(reading.known)
@@ -114,14 +117,20 @@ async def segment(
 
 
 async def set_aside(
-    batch: Batch, owned: Owned, reason: RefusedEvent, *, publisher: Publisher, dead_letters: str
+    batch: Batch,
+    owned: Owned,
+    reason: RefusedEvent,
+    *,
+    publisher: Publisher,
+    dead_letters: str,
+    ahead: Collection[int] = (),
 ) -> Segmented:
     """Commit a batch without deciding it: each of its facts becomes a dead letter. Raises as `segment` does."""
     async with owned.lock:
         records = owned.unseen(batch)
         if not records:
             return Segmented(clock=owned.position.clock)
-        reading = _read(batch, records, owned.position.clock, dead_letters)
+        reading = _read(batch, records, owned.position.clock, dead_letters, ahead)
         for groups in reading.known.values():
             for _, _, facts in groups:
                 for record in facts:
@@ -205,10 +214,15 @@ def is_tick(record: Record) -> bool:
     return is_readable(record) and any(name == TICK for name, _ in record.headers)
 
 
-def _read(batch: Batch, records: Sequence[Record], clock: int, dead_letters: str) -> _Reading:
+def _read(
+    batch: Batch, records: Sequence[Record], clock: int, dead_letters: str, ahead: Collection[int]
+) -> _Reading:
     reading = _Reading(clock)
     known = reading.known
     for record in records:
+        if record.offset in ahead:
+            reading.refuse(batch, record, _ahead(record), dead_letters)
+            continue
         clock = max(clock, record.timestamp)
         if record.value is None and is_tick(record):
             reading.ticks += 1
@@ -233,6 +247,15 @@ def _read(batch: Batch, records: Sequence[Record], clock: int, dead_letters: str
             groups.append((clock, [fact], [record]))
     reading.clock = clock
     return reading
+
+
+def _ahead(record: Record) -> RefusedEvent:
+    shown = format_instant(record.timestamp) if record.timestamp < LATEST else str(record.timestamp)
+    return RefusedEvent(
+        "clock-ahead",
+        f"the record's timestamp {shown} is ahead of the time: it would have ended every window of its partition. "
+        "Correct the clock of the host that wrote it, and send the event again",
+    )
 
 
 def _apply_facts(

@@ -27,6 +27,12 @@ class Metrics:
             ["stage", "reason"],
             registry=registry,
         )
+        self.clocks_ahead = Counter(
+            "resegment_clocks_ahead",
+            "Records whose timestamp or recordedtime was ahead by more than RESEGMENT_CLOCK_TOLERANCE",
+            ["topic"],
+            registry=registry,
+        )
         self.batch_seconds = Histogram(
             "resegment_batch_seconds", "Time to process one batch", ["stage"],
             buckets=_SECONDS, registry=registry,
@@ -71,6 +77,10 @@ class Metrics:
         self.clock = Gauge(
             "resegment_partition_clock_seconds", "A partition's time, seconds since the epoch", ["partition"],
             registry=registry,
+        )  # fmt: skip
+        self.clock_ahead = Gauge(
+            "resegment_partition_clock_ahead_seconds", "A partition's time minus now; below 0 while it is idle",
+            ["partition"], registry=registry,
         )  # fmt: skip
         self.outbox = Gauge(
             "resegment_outbox_entries", "Commits whose messages are not yet published", ["partition"],

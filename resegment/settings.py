@@ -106,6 +106,12 @@ class Settings(ReaderSettings):
         "wall",
         description="When a fact becomes known. wall: when it is received; facts: at its recordedtime, for replays",
     )
+    clock_tolerance: Duration = Field(
+        timedelta(minutes=5),
+        ge=timedelta(seconds=1),
+        description="How far clocks of producers, workers and Redis may be apart. A worker beyond it is refused, and so "
+        "is a record of `signals`; an event beyond it counts as known when it was received",
+    )
     segments: Path = Field(Path("segments.yaml"), description="The segments file, or a folder of them")
     route: Literal["all", "changed", "none"] | None = Field(
         None,
@@ -153,6 +159,11 @@ class Settings(ReaderSettings):
     def http_names(self) -> list[str]:
         """The host names of `http_hosts`."""
         return [name.strip() for name in self.http_hosts.split(",") if name.strip()]
+
+    @property
+    def tolerance(self) -> int:
+        """Return how far clocks may be apart, ms."""
+        return int(self.clock_tolerance.total_seconds() * 1000)
 
 
 class InsecureSettings(ResegmentError):

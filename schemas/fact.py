@@ -6,7 +6,11 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-KINDS: Final = (
+Kind = Literal[
+    "funding", "hiring", "leadership", "tech", "intent", "strategy", "engagement", "firmographic", "outcome"
+]
+
+KINDS: Final[tuple[Kind, ...]] = (
     "funding",
     "hiring",
     "leadership",
@@ -18,10 +22,6 @@ KINDS: Final = (
     "outcome",
 )
 """Every kind of fact. The order is part of the state format, so only append."""
-
-Kind = Literal[
-    "funding", "hiring", "leadership", "tech", "intent", "strategy", "engagement", "firmographic", "outcome"
-]
 
 EARLIEST: Final = 0
 LATEST: Final = 4_102_444_800_000

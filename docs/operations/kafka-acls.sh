@@ -14,6 +14,9 @@ consumer=${CONSUMER:-User:resegment-consumer}
 look=${LOOK:-User:resegment-look}
 operator=${OPERATOR:-User:resegment-operator}
 
+# what producers write: a topic for each kind of event, and not triggers.replay, which only `ingest` writes
+kinds="funding hiring leadership tech intent strategy engagement"
+
 allow() {
   kafka-acls.sh --bootstrap-server "$BOOTSTRAP" ${COMMAND_CONFIG:+--command-config "$COMMAND_CONFIG"} --add "$@"
 }
@@ -31,8 +34,11 @@ allow --allow-principal "$worker" --operation Read --resource-pattern-type prefi
 # needed only until the topics exist: leave it out if you create them yourself
 allow --allow-principal "$worker" --operation Create --resource-pattern-type prefixed --topic "$prefix."
 
-# a producer of triggers, and `resegment ingest`
-allow --allow-principal "$producer" --operation Write --resource-pattern-type prefixed --topic "$prefix.triggers."
+# a producer of triggers, and `resegment ingest` into a live prefix. Leave out the topics of kinds that a producer does
+# not send: an event on the topic of another kind is refused
+for kind in $kinds; do
+  allow --allow-principal "$producer" --operation Write --topic "$prefix.triggers.$kind"
+done
 allow --allow-principal "$producer" --operation Write --topic "$prefix.accounts" --topic "$prefix.outcomes"
 
 # a consumer of changes and commands, with group names that start with its own prefix
@@ -44,9 +50,13 @@ allow --allow-principal "$consumer" --operation Read --resource-pattern-type pre
 allow --allow-principal "$look" --operation Read \
   --topic "$prefix.signals" --topic "$prefix.segment-changes" --topic "$prefix.dead-letters"
 
-# `resegment dead-letters retry`: sends rejected records back to their topics; `routing enroll`, `owners leave`
+# `resegment dead-letters retry`: sends rejected records back to their topics; `routing enroll`, `owners leave`; and
+# `resegment ingest` into a prefix on the clock of the facts, which moves its clock. Only workers and the operator may
+# write `signals`: the timestamps of its records move the clock, and ticks are among them
 allow --allow-principal "$operator" --operation Read --operation Write --topic "$prefix.dead-letters"
-allow --allow-principal "$operator" --operation Write --resource-pattern-type prefixed --topic "$prefix.triggers."
+for kind in $kinds replay; do
+  allow --allow-principal "$operator" --operation Write --topic "$prefix.triggers.$kind"
+done
 allow --allow-principal "$operator" --operation Write \
   --topic "$prefix.accounts" --topic "$prefix.outcomes" --topic "$prefix.signals" --topic "$prefix.segment-changes" \
   --topic "$prefix.routing-events" --topic "$prefix.workflow-commands"

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
 
+from resegment.schemas.fact import KINDS, Kind
+
 WEEK = timedelta(days=7)
 MAX_BATCH_BYTES = 1_048_588
 """The largest batch that a broker accepts for a trigger topic, compressed: Kafka's own default, whatever the broker's is."""
@@ -71,6 +73,11 @@ class Topics:
             *(self.funding, self.hiring, self.leadership, self.tech, self.intent, self.strategy),
             *(self.engagement, self.accounts, self.outcomes, self.replay),
         )
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """Return the kind of events that each topic carries, by the topic's name; the topic of replays carries all."""
+        return {self.of_kind(kind).name: kind for kind in KINDS}
 
     def of_kind(self, kind: str) -> Topic:
         """Return the topic of an event kind (`funding`, `firmographic`, `outcome` ...).

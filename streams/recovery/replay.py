@@ -13,6 +13,7 @@ from resegment.agents.segmenter import Owned, decide_due, segment
 from resegment.errors import FatalError
 from resegment.schemas.change import SegmentChange
 from resegment.segmentation.evaluation.engine import Engine
+from resegment.streams.ahead import AheadRecords
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.kafka.topics import Topics
 
@@ -36,11 +37,15 @@ class HistoryIncomplete(FatalError):
 
 @dataclass(frozen=True, slots=True)
 class LogSource:
-    """Where the log is; `security` is what aiokafka takes."""
+    """Where the log is; `security` is what aiokafka takes.
+
+    `ahead` finds the records that a live worker refuses; None on the clock of the facts.
+    """
 
     bootstrap: str
     topics: Topics
     security: Mapping[str, Any]
+    ahead: AheadRecords | None = None
 
 
 class _Nowhere:
@@ -80,7 +85,7 @@ async def replay(
         async for records in reader.to_end():
             wanted = [record for record in records if upto is None or record.offset < upto]
             for chunk in chunks(wanted):
-                await _learn(owned, engine, topic, chunk, source.topics.dead_letters.name, look)
+                await _learn(owned, engine, source, chunk, look)
                 total += len(chunk)
                 if progress is not None:
                     progress(len(chunk))
@@ -90,13 +95,20 @@ async def replay(
 async def _learn(
     owned: Owned,
     engine: Engine,
-    topic: str,
+    source: LogSource,
     records: Sequence[ConsumerRecord],
-    dead_letters: str,
     look: Callable[[Sequence[SegmentChange]], None],
 ) -> None:
-    batch = Batch(topic, owned.number, records)
-    done = await segment(batch, owned, engine, publisher=_Nowhere(), factory=None, dead_letters=dead_letters)
+    batch = Batch(source.topics.signals.name, owned.number, records)
+    done = await segment(
+        batch,
+        owned,
+        engine,
+        publisher=_Nowhere(),
+        factory=None,
+        dead_letters=source.topics.dead_letters.name,
+        ahead=frozenset() if source.ahead is None else await source.ahead.find(batch),
+    )
     look(done.changes)
     while owned.due:
         look(await decide_due(owned, engine, factory=None))

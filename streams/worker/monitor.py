@@ -60,7 +60,7 @@ class Gauges:
     async def measure(self, partition_progress: Sequence[PartitionProgress]) -> bool:
         """Set all gauges, and notice partitions that were lost; return whether all stores answered."""
         metrics = self._metrics
-        for gauge in (metrics.lag, metrics.clock, metrics.outbox, metrics.freshness):
+        for gauge in (metrics.lag, metrics.clock, metrics.clock_ahead, metrics.outbox, metrics.freshness):
             gauge.clear()  # partitions that went to another worker are not known here
         for one in partition_progress:
             metrics.lag.labels(one.topic, str(one.partition)).set(one.lag or 0)
@@ -68,6 +68,7 @@ class Gauges:
         for owned in self.segmented:
             number, position = str(owned.number), owned.position
             metrics.clock.labels(number).set(position.clock / 1000)
+            metrics.clock_ahead.labels(number).set((position.clock - self._now()) / 1000)
             if position.timestamp >= 0:
                 metrics.freshness.labels(number).set((self._now() - position.timestamp) / 1000)
             metrics.outbox.labels(number).set(len(owned.outbox.entries))

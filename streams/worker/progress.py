@@ -52,6 +52,18 @@ class Progress:
                 message=one.message[:200],
             )
 
+    def count_ahead(self, batch: Batch, count: int) -> None:
+        """Count the records of a batch whose producer's clock is ahead, and warn."""
+        if count:
+            self._metrics.clocks_ahead.labels(batch.topic).inc(count)
+            log.warning(
+                "a producer's clock is ahead: its facts count as known when they were received",
+                topic=batch.topic,
+                partition=batch.partition,
+                offset=batch.records[0].offset,
+                records=count,
+            )
+
     def count_due(self, changes: Sequence[SegmentChange]) -> None:
         """Count a slice of deadlines that the segmenter has decided."""
         self.steps += 1

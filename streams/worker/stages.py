@@ -7,13 +7,13 @@ deadline is due, and when the partition is revoked. An exception of `on_batch` h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from time import thread_time
 from typing import Final, Protocol
 
 from resegment.agents.batch import Batch, Publisher
-from resegment.agents.intake import Clock, ingest
+from resegment.agents.intake import IntakeRules, ingest
 from resegment.agents.router import Owned as RoutedPartition
 from resegment.agents.router import Routed, Router, handle_events, route, route_due
 from resegment.agents.segmenter import Owned as SegmentedPartition
@@ -21,6 +21,7 @@ from resegment.agents.segmenter import decide_due, segment, set_aside
 from resegment.errors import FatalError, PartitionLost, RefusedEvent, TransientError
 from resegment.routing.account import RoutedAccount
 from resegment.segmentation.evaluation.account import Account
+from resegment.streams.ahead import AheadRecords
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.worker.batch_divider import BatchDivider
 from resegment.streams.worker.committed_partitions import CommittedPartitions
@@ -101,17 +102,14 @@ class IntakeStage:
         self,
         topics: Topics,
         *,
-        clock: Clock,
+        rules: IntakeRules,
         publisher: Publisher,
         progress: Progress,
-        now: Callable[[], int],
-        aliases: Mapping[str, str] | None,
     ) -> None:
         live = [one.name for one in topics.triggers if one is not topics.replay]
-        self.topics: Sequence[str] = [topics.replay.name] if clock == "facts" else live
+        self.topics: Sequence[str] = [topics.replay.name] if rules.clock == "facts" else live
         self._signals, self._dead_letters = topics.signals.name, topics.dead_letters.name
-        self._clock, self._now, self._aliases = clock, now, aliases
-        self._publisher, self._progress = publisher, progress
+        self._rules, self._publisher, self._progress = rules, publisher, progress
 
     async def on_assigned(self, topic: str, partition: int) -> None:  # the port of a stage
         """Read on from the committed offset."""
@@ -123,17 +121,16 @@ class IntakeStage:
                 async with within_deadline(batch):
                     done = await ingest(
                         batch,
+                        self._rules,
                         publisher=self._publisher,
                         signals=self._signals,
                         dead_letters=self._dead_letters,
-                        clock=self._clock,
-                        now=self._now,
-                        aliases=self._aliases,
                     )
         except Exception as error:
             self._progress.count_failure(self.name, error)
             raise
         self._progress.count_batch(self.name, batch, done.accepted, done.refused)
+        self._progress.count_ahead(batch, done.ahead)
 
     async def on_revoked(self, topic: str, partition: int) -> None:
         """Do nothing: no state is kept of the partition."""
@@ -156,7 +153,10 @@ class SegmenterStage:
         publisher: Publisher,
         progress: Progress,
         failure: Failure,
+        ahead: AheadRecords | None = None,
     ) -> None:
+        """`ahead` finds records of the future; None on the clock of the facts, where time is what records say."""
+        self._ahead = ahead
         self.topics: Sequence[str] = [topics.signals.name]
         self._runtime, self._partitions, self._inputs = runtime, partitions, inputs
         self._committed, self._dead_letters = committed, topics.dead_letters.name
@@ -170,6 +170,8 @@ class SegmenterStage:
         except FatalError as error:
             self._failure.report(error)
             await asyncio.Event().wait()  # take nothing more: the worker ends
+        if self._ahead is not None:
+            await self._ahead.load(partition)
         log = self._inputs.log_of(topic)
         return await self._committed.take(
             "segmenter",
@@ -204,9 +206,15 @@ class SegmenterStage:
 
     async def _do(self, batch: Batch, owned: SegmentedPartition, fence: int | None) -> None:
         with self._progress.timed(self.name):
+            ahead = frozenset[int]() if self._ahead is None else await self._ahead.find(batch)
             if self._divider.is_stuck_at(batch.partition, owned.position.offset):
                 done = await set_aside(
-                    batch, owned, TOO_SLOW, publisher=self._publisher, dead_letters=self._dead_letters
+                    batch,
+                    owned,
+                    TOO_SLOW,
+                    publisher=self._publisher,
+                    dead_letters=self._dead_letters,
+                    ahead=ahead,
                 )
             else:
                 done = await segment(
@@ -217,6 +225,7 @@ class SegmenterStage:
                     factory=self._runtime.factory,
                     dead_letters=self._dead_letters,
                     fence=fence,
+                    ahead=ahead,
                 )
         self._progress.count_batch(self.name, batch, len(done.changes), done.refused)
         self._progress.count_changes(done.changes)

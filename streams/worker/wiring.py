@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from resegment.agents.intake import IntakeRules
 from resegment.agents.partition import A, AccountCodec, OwnedPartition
 from resegment.agents.router import Router
 from resegment.metrics import Metrics
@@ -19,6 +20,7 @@ from resegment.sources.suppressions import ListFiles
 from resegment.state.redis.keys import Stage
 from resegment.state.redis.owners import OwnerStore
 from resegment.state.redis.partition import PartitionStore
+from resegment.streams.ahead import find_ahead_records
 from resegment.streams.consumer.application import Application, create_app
 from resegment.streams.consumer.binding import Retry, bind
 from resegment.streams.consumer.config import ConsumerConfig
@@ -240,11 +242,11 @@ def _stages(
     if "intake" in plan.agents:
         intake = classes.intake(
             topics,
-            clock=plan.settings.clock,
+            rules=IntakeRules(
+                plan.settings.clock, plan.now, plan.settings.tolerance, topics.kinds, aliases=plan.aliases
+            ),
             publisher=publisher,
             progress=progress,
-            now=plan.now,
-            aliases=plan.aliases,
         )
         stages.append(intake)
     stages.append(
@@ -257,6 +259,12 @@ def _stages(
             publisher=publisher,
             progress=progress,
             failure=shared.failure,
+            ahead=find_ahead_records(
+                shared.client,
+                plan.settings.prefix,
+                plan.settings.clock,
+                lambda: plan.now() + plan.settings.tolerance,
+            ),
         )
     )
     if "router" in plan.agents:

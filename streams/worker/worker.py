@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, ClassVar
 
@@ -29,13 +28,9 @@ from resegment.streams.worker.partitions import PartitionManager, cancel
 from resegment.streams.worker.progress import Progress
 from resegment.streams.worker.startup import prepare_prefix
 from resegment.streams.worker.wiring import AGENTS, PartClasses, Parts, Plan, Shared, compose
+from resegment.streams.worker.worker_clock import WorkerClock, read_time
 
-__all__ = ["AGENTS", "Stalled", "Worker", "wall_clock"]
-
-
-def wall_clock() -> int:
-    """Return milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
+__all__ = ["AGENTS", "Stalled", "Worker"]
 
 
 class Worker:
@@ -51,7 +46,6 @@ class Worker:
         bootstrap: str,
         redis_url: str,
         aliases: Mapping[str, str] | None = None,
-        now: Callable[[], int] = wall_clock,
         agents: Collection[str] = AGENTS,
         stopping: Stopping | None = None,
     ) -> None:
@@ -60,8 +54,9 @@ class Worker:
         self.topics = Topics(settings.prefix)
         self.metrics = Metrics()
         runtime = DefinitionRuntime.build(definition, self.topics, facts_per_kind=settings.facts_per_kind)
-        self.plan = Plan(settings, runtime, self.topics, bootstrap, redis_url, aliases, now, agents)
-        self._progress = Progress(self.metrics, now if self.plan.live else None)
+        self._clock = WorkerClock(settings.tolerance)
+        self.plan = Plan(settings, runtime, self.topics, bootstrap, redis_url, aliases, self._clock, agents)
+        self._progress = Progress(self.metrics, self._clock if self.plan.live else None)
         self._stopping = stopping or Stopping()
         self._failure = Failure()
         self._parts: Parts | None = None
@@ -88,7 +83,7 @@ class Worker:
                 parts.reloader.run(),
             ]
             if plan.live:
-                loops.append(parts.ticker.run())
+                loops += [parts.ticker.run(), self._clock.run(client)]
             if settings.kafka is not None:
                 loops.append(shared.inputs.check())
             tasks = [asyncio.create_task(self._failure.guard(one, "worker")) for one in loops]
@@ -98,6 +93,8 @@ class Worker:
 
     async def _prepare(self, client: Redis, security: KafkaSecurity) -> Shared:
         plan = self.plan
+        if plan.live:
+            await self._clock.compare(lambda: read_time(client))
         await prepare_prefix(
             self.settings,
             client,

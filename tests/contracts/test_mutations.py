@@ -13,7 +13,7 @@ import pytest
 
 from resegment.agents.batch import Batch, RecordedMessage
 from resegment.agents.dead_letters import read_dead_letter
-from resegment.agents.intake import ingest
+from resegment.agents.intake import IntakeRules, ingest
 from resegment.agents.segmenter import segment
 from resegment.errors import RefusedEvent
 from resegment.schemas.decoding import MAX_BYTES, MAX_DEPTH
@@ -181,11 +181,10 @@ async def test_each_broken_event_gives_a_signal_or_a_dead_letter_and_the_segment
     published = Published()
     taken = await ingest(
         Batch(f"triggers.{kind}", 0, records),
+        IntakeRules(clock, lambda: NOW),
         publisher=published,
         signals="signals",
         dead_letters="dead-letters",
-        clock=clock,
-        now=lambda: NOW,
     )
     made, letters = published.to("signals"), published.to("dead-letters")
     ticks = [one for one in made if one.value is None]

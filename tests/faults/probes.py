@@ -18,7 +18,7 @@ from resegment.agents.batch import PublishFailed
 from resegment.schemas.times import format_instant
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.operations.ingest import send_live
-from resegment.streams.worker.worker import wall_clock
+from resegment.streams.worker.worker_clock import host_clock
 from tests.events import read_fact
 from tests.faults.scenario import PARTITIONS, Scenario
 
@@ -77,7 +77,7 @@ class Probes:
             "source": "/probes",
             "subject": account,
             "type": "gtm.firmographic.v1",
-            "time": format_instant(wall_clock()),
+            "time": format_instant(host_clock()),
             "data": {"name": account, "status": "active", "employees": 60},
         }
         fact = read_fact(raw)

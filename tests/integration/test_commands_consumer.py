@@ -27,7 +27,8 @@ from resegment.state.redis.owners import OwnerStore
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.operations.owner_transfer import Portfolio
-from resegment.streams.worker.worker import Worker, wall_clock
+from resegment.streams.worker.worker import Worker
+from resegment.streams.worker.worker_clock import host_clock
 from tests.builders import definition_of, raw_event
 from tests.integration.conftest import Stack
 from tests.oracle.cases import segments
@@ -205,7 +206,7 @@ async def test_a_consumer_that_is_killed_and_fed_doubles_knows_what_the_router_k
                 portfolio = Portfolio(
                     "ann", client, settings.prefix, PARTITIONS, publisher, worker.topics.routing_events.name
                 )
-                await portfolio.hand_over(wall_clock())
+                await portfolio.hand_over(host_clock())
             await consumer.applies_more_than(applied)
             if number % 3 == 2:
                 await consumer.kill()

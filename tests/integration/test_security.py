@@ -29,7 +29,7 @@ from resegment.settings import Settings
 from resegment.state.redis.client import connect_redis
 from resegment.streams.consumer.credentials import credentials_of
 from resegment.streams.kafka.security import secure_kafka
-from resegment.streams.worker.worker import wall_clock
+from resegment.streams.worker.worker_clock import host_clock
 from tests.integration.conftest import require_apache, require_redis
 from tests.servers import acls
 from tests.servers.certificates import Authority
@@ -168,7 +168,7 @@ def tell_no_secret(text: str) -> None:
 
 def event(number: int, about: Mapping[str, Any]) -> str:
     base = {"specversion": "1.0", "id": str(number), "source": "/test", "subject": "acme.com"}
-    return json.dumps({**base, "time": format_instant(wall_clock()), **about}) + "\n"
+    return json.dumps({**base, "time": format_instant(host_clock()), **about}) + "\n"
 
 
 @asynccontextmanager

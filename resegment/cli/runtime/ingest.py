@@ -8,7 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
@@ -35,6 +36,14 @@ my-scraper | resegment ingest -
 
 resegment ingest history.csv --replay --until 2026-01-31
 """
+
+
+class Replay(NamedTuple):
+    """What was asked about a replay. `until` (ms) is how far time passes."""
+
+    required: bool
+    until: int | None
+    allow_future: bool
 
 
 class WrongClock(WrongUse):
@@ -80,6 +89,13 @@ def ingest(
         bool,
         typer.Option("--replay", help="Require a replay: fail if the prefix runs on the wall clock."),
     ] = False,
+    allow_future: Annotated[
+        bool,
+        typer.Option(
+            "--allow-future",
+            help="In a replay, send events of the future too: the clock moves to the last of them, for good.",
+        ),
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if any event is refused.")] = False,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
@@ -108,8 +124,10 @@ def ingest(
     refusals = Refusals()
     with show_progress() as bars:
         sources = [read_events(path, None if form is None else form.value, bars.watch) for path in files]
-        events = (pair for source in sources for pair in decode_with_bytes(source, refusals, aliases))
-        topics, seconds = asyncio.run(_send(settings, connection, events, bars, replay=replay, until=until))
+        decoder = Decoder(refusals, aliases)
+        events = (pair for source in sources for pair in decoder.decode(source))
+        how = Replay(required=replay, until=until, allow_future=allow_future)
+        topics, seconds = asyncio.run(_send(settings, connection, events, decoder, bars, how))
     sent = topics.total()
     rate = f", {sent / seconds:,.0f}/s" if sent >= 100 else ""
     print_note(f"{count(sent, 'event')} sent to {connection.bootstrap} in {seconds:.1f} s{rate}")
@@ -134,33 +152,53 @@ def has_failed(sent: int, refused: int, *, strict: bool) -> bool:
     return refused > 0 and (strict or not sent)
 
 
-def decode_with_bytes(
-    events: Iterator[Located], refusals: Refusals, aliases: Mapping[str, str] | None = None
-) -> Iterator[tuple[Fact, bytes]]:
-    """Yield each fact with the bytes of its event; add those that break the contract to `refusals`."""
-    from resegment.identity.resolution import resolve_event
-    from resegment.schemas.decoding import decode_event
-    from resegment.sources.files.reader import Refused
+@dataclass(slots=True)
+class Decoder:
+    """Decodes the events of files. Those that break the contract are added to `refusals`.
 
-    for event in events:
-        try:
-            if event.refused is not None:
-                raise event.refused
-            fact = resolve_event(decode_event(event.value), aliases=aliases)
-        except RefusedEvent as error:
-            refusals.add(Refused(event.file, event.line, error.reason, error.message, error.field))
-        else:
-            yield fact, event.value
+    So are those that became known after `latest` (ms): on the clock of the facts, one of them would end every window.
+    """
+
+    refusals: Refusals
+    aliases: Mapping[str, str] | None = None
+    latest: int | None = None
+
+    def decode(self, events: Iterator[Located]) -> Iterator[tuple[Fact, bytes]]:
+        """Yield each fact with the bytes of its event."""
+        from resegment.identity.resolution import resolve_event
+        from resegment.schemas.decoding import decode_event
+        from resegment.sources.files.reader import Refused
+
+        for event in events:
+            try:
+                if event.refused is not None:
+                    raise event.refused
+                fact = resolve_event(decode_event(event.value), aliases=self.aliases)
+                self._check_time(fact)
+            except RefusedEvent as error:
+                self.refusals.add(Refused(event.file, event.line, error.reason, error.message, error.field))
+            else:
+                yield fact, event.value
+
+    def _check_time(self, fact: Fact) -> None:
+        from resegment.schemas.times import format_instant
+
+        if self.latest is not None and fact.recorded > self.latest:
+            raise RefusedEvent(
+                "clock-ahead",
+                f"{format_instant(fact.recorded)} is in the future, and would end every window of the replay: correct "
+                "the row, or allow it with --allow-future",
+                field="time" if fact.recorded == fact.time else "recordedtime",
+            )
 
 
 async def _send(
     settings: Settings,
     connection: Connection,
     events: Iterator[tuple[Fact, bytes]],
+    decoder: Decoder,
     bars: Bars,
-    *,
-    replay: bool,
-    until: int | None,
+    how: Replay,
 ) -> tuple[Counter[str], float]:
     """Send them live or as a replay, as the prefix requires; return how many to each topic, and the seconds."""
     from resegment.state.redis.client import connect_redis
@@ -170,13 +208,16 @@ async def _send(
     from resegment.streams.kafka.topics import Topics
     from resegment.streams.operations.ingest import send_live, send_replay
     from resegment.streams.prefix import read_prefix
+    from resegment.streams.worker.worker_clock import read_time
 
     client = connect_redis(settings, connection.redis_url)
     try:
         known = await read_prefix(client, connection.prefix)
+        on_facts = _is_replay(known, connection.prefix, how)
+        if on_facts and not how.allow_future and how.until is None:
+            decoder.latest = await read_time(client) + settings.tolerance
     finally:
         await client.aclose()
-    on_facts = _is_replay(known, connection.prefix, replay=replay, until=until)
     topics = Topics(connection.prefix)
     security = secure_kafka(settings).clients()
     await check_access(connection.bootstrap, security)
@@ -196,7 +237,7 @@ async def _send(
                     publisher,
                     topics,
                     partitions=int(known["partitions"]),
-                    until=until,
+                    until=how.until,
                     progress=note,
                 )
             sent = Counter({topics.replay.name: total})
@@ -231,14 +272,14 @@ def _count(
         yield fact, value
 
 
-def _is_replay(known: Mapping[str, str], prefix: str, *, replay: bool, until: int | None) -> bool:
+def _is_replay(known: Mapping[str, str], prefix: str, how: Replay) -> bool:
     if not known:
         raise WrongClock(
             f"Redis has no prefix {prefix}",
             remedy="Start `resegment up` or `resegment worker` first, or pass another --prefix.",
         )
     on_facts = known["clock"] == "facts"
-    if (replay or until is not None) and not on_facts:
+    if (how.required or how.until is not None) and not on_facts:
         raise WrongClock(
             f"the prefix {prefix} runs on the wall clock and cannot replay history",
             remedy="Leave --replay and --until out, or replay into a new prefix with RESEGMENT_CLOCK=facts.",

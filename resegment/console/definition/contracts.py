@@ -14,7 +14,7 @@ from resegment.schemas.contracts.jsonschema import change_schema, command_schema
 from resegment.schemas.fact import KINDS
 from resegment.segmentation.language.jsonschema import segments_schema
 from resegment.settings import Settings
-from resegment.streams.kafka.topics import Topics
+from resegment.streams.kafka.topics import Topic, Topics
 
 NAMES: Final = (*KINDS, "change", "command", "dead-letter", "segments", "asyncapi")
 """The names of the documents."""
@@ -44,8 +44,12 @@ def schema(name: str) -> dict[str, Any]:
 def asyncapi() -> dict[str, Any]:
     """Return the AsyncAPI document of the topics that other programs may write or read."""
     topics = Topics("{prefix}")
-    sent = {CHANGE: topics.segment_changes, COMMAND: topics.workflow_commands, LETTER: topics.dead_letters}
-    carried = {**{kind: topics.of_kind(kind) for kind in KINDS}, **sent}
+    sent: dict[str, Topic] = {
+        CHANGE: topics.segment_changes,
+        COMMAND: topics.workflow_commands,
+        LETTER: topics.dead_letters,
+    }
+    carried: dict[str, Topic] = {**{kind: topics.of_kind(kind) for kind in KINDS}, **sent}
     addresses = [Address(carries, one.name, one.carries, one.configs) for carries, one in carried.items()]
     return asyncapi_document(addresses, prefix=Settings.model_fields["prefix"].default)
 

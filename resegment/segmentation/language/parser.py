@@ -201,7 +201,7 @@ class Grammar:
             )
             return None
         if where is None:
-            return Matcher(kind)  # type: ignore[arg-type]  # a member of KINDS
+            return Matcher(kind)
         if not isinstance(where, dict):
             self.problems.error("wrong-type", "where takes a map of tests", (*path, "where"))
             return None
@@ -218,7 +218,7 @@ class Grammar:
                 tests.append((field, checks))
         if len(tests) < len(where):
             return None
-        return Matcher(kind, tuple(sorted(tests, key=lambda test: test[0])))  # type: ignore[arg-type]  # as above
+        return Matcher(kind, tuple(sorted(tests, key=lambda test: test[0])))
 
     def _read_window(self, raw: dict[str, Any], path: Path) -> Window | None:
         opens, closes, wrong = 0, NEVER, False

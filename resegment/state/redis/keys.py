@@ -78,6 +78,11 @@ def lists_key(prefix: str) -> str:
     return f"rs:{{{prefix}}}:lists"
 
 
+def refused_key(prefix: str) -> str:
+    """The hash of records of `signals` that were refused because their time was ahead."""
+    return f"rs:{{{prefix}}}:refused"
+
+
 def workers_key(prefix: str) -> str:
     """Return the hash of live workers and the partitions that each owns."""
     return f"rs:{{{prefix}}}:workers"

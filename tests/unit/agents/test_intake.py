@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,10 +10,10 @@ from hypothesis import strategies as st
 
 from resegment.agents.batch import Batch, PublishFailed, RecordedMessage
 from resegment.agents.dead_letters import read_dead_letter
-from resegment.agents.intake import Ingested, ingest
+from resegment.agents.intake import Ingested, IntakeRules, ingest
 from resegment.agents.segmenter import TICK
 from resegment.schemas.fact import LATEST, decode_fact
-from resegment.schemas.times import parse_instant
+from resegment.schemas.times import format_instant, parse_instant
 from tests.builders import EVENT, Published, raw_event, trigger
 from tests.malformed import BAD
 
@@ -23,16 +22,8 @@ SENT = 1_740_000_000_000
 
 
 async def take(batch: Batch, published: Published, clock: Any = "wall", **given: Any) -> Ingested:
-    now: Callable[[], int] = lambda: NOW  # noqa: E731
-    return await ingest(
-        batch,
-        publisher=published,
-        signals="signals",
-        dead_letters="dead-letters",
-        clock=clock,
-        now=now,
-        **given,
-    )
+    rules = IntakeRules(clock, lambda: NOW, **given)
+    return await ingest(batch, rules, publisher=published, signals="signals", dead_letters="dead-letters")
 
 
 @pytest.mark.parametrize(("value", "reason", "field"), BAD.values(), ids=BAD)
@@ -172,3 +163,55 @@ async def test_whatever_headers_come_each_record_gives_one_message(headers: Any)
     await take(trigger(raw_event(), headers=headers), published)
     await take(trigger(None, headers=headers), published, clock="facts")
     assert len(published.messages) == 2
+
+
+KINDS = {"triggers.funding": "funding", "outcomes": "outcome"}
+
+
+async def test_a_kind_on_the_topic_of_another_is_refused_with_its_own_topic() -> None:
+    published = Published()
+    event = raw_event(type="gtm.outcome.v1", data={"action": "won"})
+    taken = await take(trigger(event), published, kinds=KINDS)
+    (letter,) = published.messages
+    assert letter.topic == "dead-letters"
+    about = read_dead_letter(letter.headers, letter.key, letter.value)
+    assert (about["reason"], about["field"]) == ("wrong-topic", "type")
+    assert about["message"] == "this topic carries funding events, not outcome: send the event to outcomes"
+    assert taken.accepted == 0
+    assert (await take(trigger(raw_event()), published, kinds=KINDS)).accepted == 1
+    mixed = Batch("triggers.replay", 0, trigger(event).records)
+    assert (await take(mixed, published, kinds=KINDS)).accepted == 1
+
+
+YEAR_2099 = "2099-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("given", "timestamp", "recorded", "ahead"),
+    [
+        ({}, NOW + 300_000, NOW + 300_000, 0),
+        ({}, NOW + 300_001, NOW, 1),
+        ({}, parse_instant(YEAR_2099), NOW, 1),
+        ({"recordedtime": YEAR_2099}, SENT, SENT, 1),
+        ({"recordedtime": YEAR_2099}, parse_instant(YEAR_2099), NOW, 1),
+        ({"recordedtime": format_instant(NOW + 300_000)}, SENT, NOW + 300_000, 0),
+    ],
+)
+async def test_a_producer_with_a_clock_ahead_pins_no_fact_against_correction(
+    given: dict[str, str], timestamp: int, recorded: int, ahead: int
+) -> None:
+    published = Published()
+    taken = await take(trigger(raw_event(**given), timestamp=timestamp), published)
+    (sent,) = published.messages
+    assert sent.timestamp == NOW
+    assert decode_fact(sent.value or b"").recorded == recorded
+    assert taken.ahead == ahead
+
+
+async def test_an_event_about_the_future_is_accepted_and_moves_no_clock() -> None:
+    published = Published()
+    taken = await take(trigger(raw_event(time=YEAR_2099), timestamp=SENT), published)
+    (sent,) = published.messages
+    assert (sent.timestamp, taken.ahead) == (NOW, 0)
+    fact = decode_fact(sent.value or b"")
+    assert (fact.time, fact.recorded) == (parse_instant(YEAR_2099), SENT)

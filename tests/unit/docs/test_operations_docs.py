@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import shlex
+import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 from resegment.settings import Settings
+from resegment.streams.kafka.topics import Topics
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "operations.md").read_text("utf-8")
@@ -31,3 +36,27 @@ def test_every_setting_it_names_exists() -> None:
     assert {
         name.rstrip(".,;:)").removeprefix("RESEGMENT_").lower() for name in named
     } <= Settings.model_fields.keys()
+
+
+def test_the_rights_of_a_producer_name_its_topics_one_by_one(tmp_path: Path) -> None:
+    tool = tmp_path / "kafka-acls.sh"
+    tool.write_text('#!/bin/sh\necho "$@"\n')
+    tool.chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", str(DOCS / "operations" / "kafka-acls.sh")],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "BOOTSTRAP": "kafka:9092"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rights = [shlex.split(line) for line in done.stdout.splitlines()]
+    producer = [one for one in rights if "User:resegment-producer" in one]
+    assert not any("prefixed" in one for one in producer)
+    topics = {word for one in producer for flag, word in pairwise(one) if flag == "--topic"}
+    assert topics == set(Topics("resegment").kinds)
+
+
+def test_alerts_say_when_a_clock_is_ahead() -> None:
+    alerts = PAGE.partition("Worth an alert:")[2].partition("\n## ")[0]
+    assert "resegment_partition_clock_ahead_seconds" in alerts
+    assert "resegment_clocks_ahead_total" in alerts

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from structlog.testing import capture_logs
 
 from resegment.agents.batch import Batch, Message, RecordedMessage
-from resegment.agents.intake import ingest
+from resegment.agents.intake import IntakeRules, ingest
 from resegment.metrics import Metrics
 from resegment.streams.worker.progress import Progress
 
@@ -25,11 +25,10 @@ async def test_a_refused_record_is_logged_with_its_topic_partition_and_offset() 
     )
     done = await ingest(
         batch,
+        IntakeRules("wall", lambda: 0),
         publisher=Published(),
         signals="p.signals",
         dead_letters="p.dead-letters",
-        clock="wall",
-        now=lambda: 0,
     )
     with capture_logs() as lines:
         Progress(metrics, None).count_batch("intake", batch, done.accepted, done.refused)
