@@ -7,7 +7,7 @@ import pytest
 from resegment.agents.batch import Batch, Message, RecordedMessage, UnreadableRecord
 from resegment.agents.dead_letters import read_dead_letter
 from resegment.agents.delivery import read_command
-from resegment.agents.intake import ingest
+from resegment.agents.intake import IntakeRules, ingest
 from resegment.agents.router import handle_events, route
 from resegment.agents.segmenter import TICK
 from resegment.errors import RefusedEvent
@@ -37,11 +37,10 @@ async def test_intake_sets_it_aside_and_takes_the_others(value: bytes | None, cl
     good = RecordedMessage(8, NOW, None, raw_event())
     done = await ingest(
         Batch("triggers.funding", 0, [unreadable(7, value), good]),
+        IntakeRules(clock, lambda: NOW),  # type: ignore[arg-type]
         publisher=published,
         signals="signals",
         dead_letters="dead-letters",
-        clock=clock,  # type: ignore[arg-type]
-        now=lambda: NOW,
     )
     (letter,) = published.to("dead-letters")
     check_letter(letter, "triggers.funding", 7)
