@@ -10,7 +10,7 @@ PEEK: Final = 0.5
 """Seconds between two checks for the result of a probe."""
 
 
-class Breaker:
+class CircuitBreaker:
     """The breaker of one endpoint. Every `now` is in seconds, from the same clock.
 
     While closed, every command may try. After `failures` in a row it opens: nothing may try for `pause` seconds. Then

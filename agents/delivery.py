@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
@@ -9,21 +12,23 @@ from typing import Any, Final, Literal, Self
 import orjson
 
 from resegment.agents.batch import Batch, Publisher, Record, require_readable
-from resegment.agents.circuit_breaker import Breaker
+from resegment.agents.circuit_breaker import CircuitBreaker
 from resegment.agents.dead_letters import ONLY, to_dead_letter
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.sinks.webhook.endpoints import Endpoint
-from resegment.sinks.webhook.port import Answer, Webhook
+from resegment.sinks.webhook.port import SendResult, Webhook
 
 GRACE: Final = 600.0
 """How many seconds an old command is retried if its endpoint has only just started to fail."""
-MOST_ASKED: Final = 3600.0
+MAX_RETRY_AFTER: Final = 3600.0
 """The most seconds that an endpoint can ask for with Retry-After; more is cut to this."""
-BURIAL_WAIT: Final = 2.0
+DEAD_LETTER_WAIT: Final = 2.0
 """Seconds before a dead letter that could not be published is retried."""
 
-Outcome = Literal["delivered", "retried", "buried", "gone"]
-Verdict = Literal["delivered", "retry", "refused", "gone"]
+AttemptResult = Literal["delivered", "retried", "buried", "gone"]
+"""What an attempt led to, as the metrics name it; `buried` is a command in the dead letters."""
+Reaction = Literal["delivered", "retry", "refused", "gone"]
+"""What an endpoint's response means for the command."""
 
 
 class EndpointGone(ResegmentError):
@@ -51,7 +56,7 @@ class Command:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One command to deliver. `entered` is when it arrived here, in seconds; `written` is when it was written to the topic."""
+    """One command to deliver. `entered` is when it arrived here, in seconds since the epoch."""
 
     command: Command
     batch: Batch
@@ -70,10 +75,21 @@ class Job:
 
     @property
     def written(self) -> float:
+        """Return when the command was written to the topic, in seconds since the epoch."""
         return self.record.timestamp / 1000
 
 
-Told = Callable[[Job, Outcome, Answer | None], None]
+Report = Callable[[Job, AttemptResult, SendResult | None], None]
+"""Called after every attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Time and chance, which tests replace: `now` in seconds since the epoch, `chance` from 0 to 1."""
+
+    now: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    chance: Callable[[], float] = random.random
 
 
 def read_command(record: Record) -> Command:
@@ -104,9 +120,9 @@ def wants(name: str, endpoint: Endpoint, command: Command) -> bool:
     )
 
 
-def judge(answer: Answer) -> Verdict:
-    """Return what an answer means for the command."""
-    status = answer.status
+def classify(sent: SendResult) -> Reaction:
+    """Return what a response means for the command."""
+    status = sent.status
     if status is None or status in {408, 425, 429} or status >= 500:
         return "retry"
     if status == 410:
@@ -114,11 +130,11 @@ def judge(answer: Answer) -> Verdict:
     return "delivered" if 200 <= status < 300 else "refused"
 
 
-def asked_wait(answer: Answer) -> float | None:
+def requested_wait(sent: SendResult) -> float | None:
     """Return the seconds that the endpoint asked for, up to the limit; None if it asked for none."""
-    if answer.retry_after is None or answer.status not in {429, 503}:
+    if sent.retry_after is None or sent.status not in {429, 503}:
         return None
-    return min(answer.retry_after, MOST_ASKED)
+    return min(sent.retry_after, MAX_RETRY_AFTER)
 
 
 def backoff(attempt: int, endpoint: Endpoint, chance: Callable[[], float]) -> float:
@@ -126,12 +142,8 @@ def backoff(attempt: int, endpoint: Endpoint, chance: Callable[[], float]) -> fl
     return chance() * min(endpoint.longest_wait, endpoint.first_wait * 2.0 ** min(attempt - 1, 64))
 
 
-class Courier:
-    """Delivers jobs to one endpoint, several at a time.
-
-    `now` (seconds since the epoch), `sleep` and `chance` (0 to 1) come from outside, for tests. `told` is called after
-    every attempt.
-    """
+class EndpointSender:
+    """Sends jobs to one endpoint, several at a time, and dead-letters those that cannot be delivered."""
 
     def __init__(
         self,
@@ -141,75 +153,74 @@ class Courier:
         *,
         publisher: Publisher,
         dead_letters: str,
-        told: Told,
-        now: Callable[[], float],
-        sleep: Callable[[float], Awaitable[None]],
-        chance: Callable[[], float],
+        report: Report,
+        timing: Timing = Timing(),  # immutable
     ) -> None:
-        self.breaker = Breaker(endpoint.open_after, endpoint.pause, endpoint.longest_wait)
+        """`dead_letters` is the topic for what cannot be delivered."""
+        self.breaker = CircuitBreaker(endpoint.open_after, endpoint.pause, endpoint.longest_wait)
         self.failing_since: float | None = None
         """Since when every attempt has failed, in seconds since the epoch."""
         self.problem: str | None = None
         """The result of the last failed attempt, until one succeeds."""
         self._name, self._endpoint, self._webhook = name, endpoint, webhook
         self._publisher, self._dead_letters = publisher, dead_letters
-        self._told, self._now, self._sleep, self._chance = told, now, sleep, chance
+        self._report, self._timing = report, timing
 
     async def attempt(self, job: Job) -> float | None:
         """Try once, as soon as the breaker allows it. Return the seconds until the next attempt, or None if it is settled.
 
         A job is settled when it was delivered or dead-lettered. Raises EndpointGone.
         """
-        while job.refused is None and (pause := self.breaker.ask(self._now())) > 0:
-            left = self._deadline(job) - self._now()
+        while job.refused is None and (pause := self.breaker.ask(self._timing.now())) > 0:
+            left = self._deadline(job) - self._timing.now()
             if left <= 0:
                 job.refused = self._give_up(job, None)
             else:
-                await self._sleep(min(pause, left))
+                await self._timing.sleep(min(pause, left))
         job.sending = True
         try:
-            return await self._send(job) if job.refused is None else await self._bury(job, None)
+            return await self._send(job) if job.refused is None else await self._dead_letter(job, None)
         finally:
             job.sending = False
 
     async def _send(self, job: Job) -> float | None:
         job.attempts += 1
         try:
-            answer = await self._webhook.send(job.command.id, job.command.body)
+            sent = await self._webhook.send(job.command.id, job.command.body)
         except BaseException:
             self.breaker.abandon()
             raise
-        verdict = judge(answer)
-        if verdict == "retry":
-            return await self._put_off(job, answer)
+        reaction = classify(sent)
+        if reaction == "retry":
+            return await self._postpone(job, sent)
         self.breaker.succeed()
-        if verdict == "gone":
-            self._told(job, "gone", answer)
+        if reaction == "gone":
+            self._report(job, "gone", sent)
             raise EndpointGone(self._name)
         self.failing_since = self.problem = None
-        if verdict == "delivered":
-            self._told(job, "delivered", answer)
+        if reaction == "delivered":
+            self._report(job, "delivered", sent)
             return None
-        job.refused = RefusedEvent("undeliverable", f"the endpoint {self._name} refused it: {answer}")
-        return await self._bury(job, answer)
+        job.refused = RefusedEvent("undeliverable", f"the endpoint {self._name} refused it: {sent}")
+        return await self._dead_letter(job, sent)
 
-    async def _put_off(self, job: Job, answer: Answer) -> float | None:
-        now = self._now()
-        self.problem = str(answer)
+    async def _postpone(self, job: Job, sent: SendResult) -> float | None:
+        now = self._timing.now()
+        self.problem = str(sent)
         if self.failing_since is None:
             self.failing_since = now
-        if answer.status == 429:  # the endpoint is up, but busy
+        if sent.status == 429:  # the endpoint is up, but busy
             self.breaker.succeed()
         else:
             self.breaker.fail(now)
-        if (asked := asked_wait(answer)) is not None:
-            self.breaker.hold(now + asked)
+        if (requested := requested_wait(sent)) is not None:
+            self.breaker.hold(now + requested)
         left = self._deadline(job) - now
         if left <= 0:
-            job.refused = self._give_up(job, answer)
-            return await self._bury(job, answer)
-        self._told(job, "retried", answer)
-        return min(max(backoff(job.attempts, self._endpoint, self._chance), asked or 0.0), left)
+            job.refused = self._give_up(job, sent)
+            return await self._dead_letter(job, sent)
+        self._report(job, "retried", sent)
+        return min(max(backoff(job.attempts, self._endpoint, self._timing.chance), requested or 0.0), left)
 
     def _deadline(self, job: Job) -> float:
         # A command that is already old when the endpoint starts to fail (it was disabled, or nothing ran) also gets
@@ -218,18 +229,18 @@ class Courier:
         limit = self._endpoint.give_up_after
         return max(job.written + limit, begun + min(limit, GRACE))
 
-    def _give_up(self, job: Job, answer: Answer | None) -> RefusedEvent:
-        last = str(answer) if answer is not None else self.problem or "the endpoint is left alone"
+    def _give_up(self, job: Job, sent: SendResult | None) -> RefusedEvent:
+        last = str(sent) if sent is not None else self.problem or "the endpoint is left alone"
         return RefusedEvent(
             "undeliverable", f"given up after {job.attempts} tries at the endpoint {self._name}: {last}"
         )
 
-    async def _bury(self, job: Job, answer: Answer | None) -> float | None:
+    async def _dead_letter(self, job: Job, sent: SendResult | None) -> float | None:
         assert job.refused is not None
-        letter = to_dead_letter(self._dead_letters, job.batch, job.record, job.refused, endpoint=self._name)
+        message = to_dead_letter(self._dead_letters, job.batch, job.record, job.refused, endpoint=self._name)
         try:
-            await self._publisher.publish([letter])
+            await self._publisher.publish([message])
         except ResegmentError:  # Kafka is down: keep the command and the decision about it
-            return BURIAL_WAIT
-        self._told(job, "buried", answer)
+            return DEAD_LETTER_WAIT
+        self._report(job, "buried", sent)
         return None

@@ -11,7 +11,7 @@ from resegment.agents.delivery import Job
 Attempt = Callable[[Job], Awaitable[float | None]]
 
 
-class Lanes:
+class KeyedQueue:
     """A queue for each account. A job that waits for a retry holds up the jobs behind it, and no others.
 
     `attempt` works on a job once and returns the seconds until the next attempt, or None if the job is settled;
@@ -28,31 +28,26 @@ class Lanes:
     ) -> None:
         self.failure: BaseException | None = None
         self._attempt, self._settled, self._sleep = attempt, settled, sleep
-        self._lanes: dict[str, deque[Job]] = {}
+        self._accounts: dict[str, deque[Job]] = {}
         self._ready: asyncio.Queue[Job] = asyncio.Queue()
         self._waiting: set[asyncio.Task[None]] = set()
         self._closing = False
-        self._in_hand: dict[asyncio.Task[None], Job] = {}
+        self._running: dict[asyncio.Task[None], Job] = {}
         self._workers = [asyncio.create_task(self._work()) for _ in range(concurrency)]
 
     def put(self, job: Job) -> None:
         """Add a job, behind the jobs of its account that are already here."""
-        lane = self._lanes.get(job.command.account)
-        if lane is None:
-            self._lanes[job.command.account] = deque([job])
+        jobs = self._accounts.get(job.command.account)
+        if jobs is None:
+            self._accounts[job.command.account] = deque([job])
             self._ready.put_nowait(job)
         else:
-            lane.append(job)
-
-    @property
-    def size(self) -> int:
-        """Return how many jobs are not settled."""
-        return sum(map(len, self._lanes.values()))
+            jobs.append(job)
 
     async def close(self, patience: float) -> None:
         """Start nothing more, let running attempts finish for `patience` seconds, and cancel the rest."""
         self._closing = True
-        sending = [task for task, job in self._in_hand.items() if job.sending]
+        sending = [task for task, job in self._running.items() if job.sending]
         for task in (*self._waiting, *self._workers):
             if task not in sending:
                 task.cancel()
@@ -68,31 +63,31 @@ class Lanes:
         assert task is not None
         while not self._closing:
             job = await self._ready.get()
-            self._in_hand[task] = job
+            self._running[task] = job
             try:
                 wait = await self._attempt(job)
-            except Exception as error:  # noqa: BLE001  # whoever runs the lanes looks at it
+            except Exception as error:  # noqa: BLE001  # the owner of the queue reads `failure`
                 self.failure = self.failure or error
                 return
             finally:
-                del self._in_hand[task]
+                del self._running[task]
             if wait is None:
                 self._settle(job)
             elif not self._closing:
-                later = asyncio.create_task(self._come_again(job, wait))
+                later = asyncio.create_task(self._retry(job, wait))
                 self._waiting.add(later)
                 later.add_done_callback(self._waiting.discard)
 
-    async def _come_again(self, job: Job, wait: float) -> None:
+    async def _retry(self, job: Job, wait: float) -> None:
         await self._sleep(wait)
         self._ready.put_nowait(job)
 
     def _settle(self, job: Job) -> None:
         account = job.command.account
-        lane = self._lanes[account]
-        lane.popleft()
-        if lane:
-            self._ready.put_nowait(lane[0])
+        jobs = self._accounts[account]
+        jobs.popleft()
+        if jobs:
+            self._ready.put_nowait(jobs[0])
         else:
-            del self._lanes[account]
+            del self._accounts[account]
         self._settled(job)

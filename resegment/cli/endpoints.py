@@ -12,7 +12,7 @@ from resegment.cli.connection import WrongUse
 
 if TYPE_CHECKING:
     from resegment.settings import Settings
-    from resegment.sinks.webhook.endpoints import Target, Webhooks
+    from resegment.sinks.webhook.endpoints import LoadedEndpoint, Webhooks
 
 WebhooksFile = Annotated[
     Path | None,
@@ -41,12 +41,12 @@ def read_webhooks(settings: Settings) -> Webhooks:
     return load_webhooks(settings.webhooks)
 
 
-def read_targets(settings: Settings) -> dict[str, Target]:
+def read_endpoints(settings: Settings) -> dict[str, LoadedEndpoint]:
     """Read the endpoints that the settings name, with their secrets. Raises WebhooksMissing or InvalidWebhooks."""
     import os
 
-    from resegment.sinks.webhook.endpoints import load_targets
+    from resegment.sinks.webhook.endpoints import load_endpoints
 
     if settings.webhooks is None:
         raise WebhooksMissing
-    return load_targets(settings.webhooks, os.environ)
+    return load_endpoints(settings.webhooks, os.environ)

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
-from resegment.streams.delivery.service import Deliveries
+from resegment.streams.delivery.service import DeliveryService
 
 
 class Health(BaseModel):
@@ -31,9 +31,9 @@ _SHOWN: Final = ("state", "lag", "failing_since")
 """What HTTP tells of an endpoint. Its problem may name hosts and addresses: `resegment webhooks list` shows it."""
 
 
-def health_of(deliveries: Deliveries) -> Health:
+def health_of(deliveries: DeliveryService) -> Health:
     """Return the health of delivery, with the state of each endpoint."""
-    served = all(one.failure is None for one in deliveries.outlets.values())
+    served = all(one.failure is None for one in deliveries.consumers.values())
     endpoints = {
         name: {key: one[key] for key in _SHOWN if key in one} for name, one in deliveries.describe().items()
     }
@@ -56,7 +56,7 @@ def readiness_of(health: Health) -> Readiness:
     )
 
 
-def build(deliveries: Deliveries) -> FastAPI:
+def build(deliveries: DeliveryService) -> FastAPI:
     """Return the application."""
     app = FastAPI(title="Resegment webhooks", docs_url=None, redoc_url=None)
 

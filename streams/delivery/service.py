@@ -1,30 +1,28 @@
-"""Delivery of workflow commands to webhooks, from settings to running outlets."""
+"""Deliver workflow commands to webhooks: build the consumers from the settings and run them."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import random
 import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from functools import partial
 from typing import Any, Final
 
 import structlog
 
-from resegment.agents.delivery import Courier, EndpointGone
+from resegment.agents.delivery import EndpointSender, Timing
 from resegment.errors import ResegmentError
 from resegment.metrics import Metrics
-from resegment.schemas.times import format_instant
 from resegment.settings import Settings
-from resegment.sinks.webhook.client import Webhook
-from resegment.sinks.webhook.endpoints import Target
+from resegment.sinks.webhook.client import HttpWebhook
+from resegment.sinks.webhook.endpoints import LoadedEndpoint
 from resegment.state.redis.client import connect_redis
-from resegment.state.redis.webhooks import WebhookStates
-from resegment.streams.delivery.endpoint_consumer import NUMBERS, Outlet, Source
+from resegment.state.redis.webhooks import EndpointState, WebhookStates
+from resegment.streams.delivery.attempt_reporter import AttemptReporter
+from resegment.streams.delivery.endpoint_consumer import NUMBERS, EndpointConsumer, Subscription
 from resegment.streams.kafka.connectivity import check_access
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import secure_kafka
@@ -33,113 +31,108 @@ from resegment.streams.kafka.topics import Topics
 
 log = structlog.get_logger(__name__)
 
-LOOKED_AT: Final = 1.0
-"""Seconds between two looks at which endpoints are disabled."""
-STOPPING: Final = 6.0
-"""Seconds that the outlets may take to tidy up."""
+SYNC_INTERVAL: Final = 1.0
+"""Seconds between two reads of which endpoints are disabled."""
+STOP_TIMEOUT: Final = 6.0
+"""Seconds that the consumers may take to stop."""
 
 
 def group_of(prefix: str, endpoint: str) -> str:
-    """The consumer group of an endpoint."""
+    """Return the consumer group of an endpoint."""
     return f"{prefix}-webhooks-{endpoint}"
 
 
-class Deliveries:
-    """The endpoints that are served."""
+class DeliveryService:
+    """The endpoints of one process, kept in sync with Redis."""
 
-    def __init__(self, outlets: Mapping[str, Outlet], states: WebhookStates, metrics: Metrics) -> None:
-        self.outlets, self.metrics = outlets, metrics
+    def __init__(
+        self, consumers: Mapping[str, EndpointConsumer], states: WebhookStates, metrics: Metrics
+    ) -> None:
+        self.consumers, self.metrics = consumers, metrics
         self.reachable = True
-        """Whether Redis answered at the last look."""
+        """Whether Redis answered at the last sync."""
         self._states = states
         self._process = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
-        self._begun: set[str] = set()
-        self._gone: dict[str, tuple[str, str]] = {}
         self._ending = False
 
     def describe(self) -> dict[str, dict[str, Any]]:
-        """How each endpoint is, as plain JSON data."""
-        return {name: outlet.describe() for name, outlet in self.outlets.items()}
+        """Return the state of each endpoint as plain JSON data."""
+        return {name: consumer.describe() for name, consumer in self.consumers.items()}
 
     async def caught_up(self, ends: Mapping[int, int], limit: float) -> bool:
-        """Wait until everything before these offsets of the topic's partitions is delivered or buried.
+        """Wait until everything before these offsets of the topic's partitions is delivered or dead-lettered.
 
-        False where that takes longer than `limit` seconds; what is disabled is not waited for.
+        Return False if that takes longer than `limit` seconds. Disabled endpoints do not count.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, limit)):
-                while not all(outlet.disabled or outlet.is_past(ends) for outlet in self.outlets.values()):  # noqa: ASYNC110  # rare
+                while not all(one.disabled or one.is_past(ends) for one in self.consumers.values()):  # noqa: ASYNC110  # rare
                     await asyncio.sleep(0.1)
                 return True
         return False
-
-    def note_gone(self, gone: EndpointGone) -> None:
-        """Have it kept that an endpoint disabled itself."""
-        self._gone[gone.name] = format_instant(time.time_ns() // 1_000_000), gone.message
-
-    def note_begun(self, name: str) -> None:
-        """Have it kept that an endpoint has its place in the topic."""
-        self._begun.add(name)
 
     async def watch(self) -> None:
         """Keep Redis and the endpoint consumers in sync until canceled. If Redis is down, they continue unchanged."""
         while True:
             try:
-                await self._look()
+                await self._sync()
                 self.reachable = True
             except ResegmentError as error:
                 self.reachable = False
-                log.warning("the state of webhooks cannot be kept", error=error.message)
-            for name, outlet in self.outlets.items():
-                self.metrics.webhook_state.labels(name).set(NUMBERS[outlet.state])
+                log.warning("cannot sync the state of webhooks with Redis", error=error.message)
+            for name, consumer in self.consumers.items():
+                self.metrics.webhook_state.labels(name).set(NUMBERS[consumer.state])
             if self._ending:
                 return
-            await asyncio.sleep(LOOKED_AT)
+            await asyncio.sleep(SYNC_INTERVAL)
 
-    async def _look(self) -> None:
-        for name, (at, why) in list(self._gone.items()):
-            await self._states.disable(name, at, why)
-            del self._gone[name]
-        for name in list(self._begun):
-            await self._states.begin(name)
-            self._begun.discard(name)
-        held = await self._states.read()
-        for name, outlet in self.outlets.items():
-            wanted = name in held and held[name].disabled is not None
-            if wanted != outlet.disabled and name not in self._gone:
+    async def _sync(self) -> None:
+        await self._record_gone()
+        records = await self._states.read()
+        for name, consumer in self.consumers.items():
+            record = records.get(name, EndpointState())
+            if consumer.positioned and not record.begun:
+                await self._states.begin(name)
+            wanted = record.disabled is not None
+            if wanted != consumer.disabled and consumer.gone is None:
                 log.info("webhook disabled" if wanted else "webhook enabled", endpoint=name)
-                outlet.disable(wanted)
+                consumer.disable(wanted)
         await self._states.report(self._process, self.describe())
 
+    async def _record_gone(self) -> None:
+        for name, consumer in self.consumers.items():
+            if consumer.gone is not None:
+                await self._states.disable(name, *consumer.gone)
+                consumer.gone = None
+
     def end(self) -> None:
-        """Let `watch` end, even if it does not hear that it is cancelled: the client of Redis may swallow that."""
+        """Let `watch` end, even if its cancellation gets lost in the client of Redis."""
         self._ending = True
 
     async def leave(self) -> None:
-        """Keep what is not kept yet, and take back what was reported."""
+        """Record which endpoints are gone, and remove this process's reports."""
         try:
             async with asyncio.timeout(1.0):
-                for name, (at, why) in self._gone.items():
-                    await self._states.disable(name, at, why)
-                await self._states.leave(self._process, list(self.outlets))
+                await self._record_gone()
+                await self._states.leave(self._process, list(self.consumers))
         except (ResegmentError, TimeoutError):
-            log.warning("the state of webhooks could not be kept at the end")
+            log.warning("cannot save the state of webhooks before stopping")
 
 
 @asynccontextmanager
 async def delivering(
     settings: Settings,
-    targets: Mapping[str, Target],
+    endpoints: Mapping[str, LoadedEndpoint],
     *,
     bootstrap: str,
     redis_url: str,
     metrics: Metrics | None = None,
     now: Callable[[], float] = time.time,
-) -> AsyncIterator[Deliveries]:
-    """Deliver commands to the targets while the block runs; leaving ends it cleanly within 8 seconds.
+) -> AsyncIterator[DeliveryService]:
+    """Deliver commands to the endpoints while the block runs; leaving ends it cleanly within 8 seconds.
 
-    Raises KafkaRefused, PublishFailed, StoreUnavailable, InsecureSettings or WrongAuthorities at the start; what goes
-    wrong later is tried again.
+    Raises KafkaRefused, PublishFailed, StoreUnavailable, InsecureSettings or WrongAuthorities at the start. Retries
+    what fails later.
     """
     metrics = metrics or Metrics()
     security = secure_kafka(settings).clients()
@@ -152,69 +145,48 @@ async def delivering(
         if not embedded:
             await check_access(bootstrap, security)
         await states.sweep()
-        held = await states.read()
+        records = await states.read()
         publisher = KafkaPublisher(
             bootstrap, client_id=f"{settings.prefix}-webhooks", idempotent=not embedded, security=security
         )
         await stack.enter_async_context(publisher)
-        outlets: dict[str, Outlet] = {}
-        deliveries = Deliveries(outlets, states, metrics)
-        for name, target in targets.items():
-            endpoint = target.endpoint
+        consumers: dict[str, EndpointConsumer] = {}
+        for name, loaded in endpoints.items():
+            endpoint, record = loaded.endpoint, records.get(name, EndpointState())
             webhook = await stack.enter_async_context(
-                Webhook(endpoint, target.secrets, target.guard, now=now)
+                HttpWebhook(endpoint, loaded.secrets, loaded.guard, now=now)
             )
-            begun = name in held and held[name].begun
-            outlets[name] = Outlet(
+            group = group_of(settings.prefix, name)
+            consumers[name] = EndpointConsumer(
                 name,
                 endpoint,
-                Source(
-                    bootstrap,
-                    topics.workflow_commands.name,
-                    group_of(settings.prefix, name),
-                    security,
-                    pace_of(settings),
-                ),
-                partial(
-                    _courier,
-                    target,
+                Subscription(bootstrap, topics.workflow_commands.name, group, security, pace_of(settings)),
+                EndpointSender(
+                    name,
+                    endpoint,
                     webhook,
                     publisher=publisher,
                     dead_letters=topics.dead_letters.name,
-                    now=now,
+                    report=AttemptReporter(name, metrics).report,
+                    timing=Timing(now),
                 ),
                 metrics=metrics,
-                # one that has a place and whose group has forgotten it has not got what is still there
-                from_earliest=begun or endpoint.start == "earliest",
-                gone=deliveries.note_gone,
-                begun=partial(deliveries.note_begun, name),
+                # If Kafka forgot the group of an endpoint that has begun, deliver what the topic still has.
+                from_earliest=record.begun or endpoint.start == "earliest",
             )
-            outlets[name].disable(name in held and held[name].disabled is not None)
-        stack.push_async_callback(deliveries.leave)
-        tasks = [
-            asyncio.create_task(outlet.run(), name=f"webhook {name}") for name, outlet in outlets.items()
-        ]
-        tasks.append(asyncio.create_task(deliveries.watch(), name="webhooks"))
+            consumers[name].disable(record.disabled is not None)
+        service = DeliveryService(consumers, states, metrics)
+        stack.push_async_callback(service.leave)
+        tasks = [asyncio.create_task(one.run(), name=f"webhook {name}") for name, one in consumers.items()]
+        tasks.append(asyncio.create_task(service.watch(), name="webhooks"))
         stack.push_async_callback(_stop, tasks)
-        stack.callback(deliveries.end)
-        yield deliveries
-
-
-def _courier(target: Target, webhook: Webhook, told: Any, **given: Any) -> Courier:
-    return Courier(
-        target.name,
-        target.endpoint,
-        webhook,
-        told=told,
-        sleep=asyncio.sleep,
-        chance=random.random,
-        **given,
-    )
+        stack.callback(service.end)
+        yield service
 
 
 async def _stop(tasks: list[asyncio.Task[None]]) -> None:
     late = set(tasks)
-    for patience in (STOPPING, 1.0):  # a cancellation may get lost in a client: then once more
+    for patience in (STOP_TIMEOUT, 1.0):  # a cancellation may get lost in a client: then once more
         for task in late:
             task.cancel()
         _, late = await asyncio.wait(late, timeout=patience)

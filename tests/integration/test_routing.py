@@ -17,7 +17,7 @@ from resegment.agents.batch import Message
 from resegment.schemas.routing import RoutedState
 from resegment.settings import Settings
 from resegment.sinks.webhook.addresses import Guard
-from resegment.sinks.webhook.endpoints import Endpoint, Target
+from resegment.sinks.webhook.endpoints import Endpoint, LoadedEndpoint
 from resegment.sinks.webhook.signing import Secret
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.delivery.service import delivering
@@ -89,9 +89,9 @@ async def test_a_signal_ends_the_old_workflow_and_begins_the_new_one_at_a_webhoo
                 "start": "earliest",
             }
         )
-        target = Target("crm", one, (Secret.parse(SECRET),), Guard((), one.allow_hosts))
+        loaded = LoadedEndpoint("crm", one, (Secret.parse(SECRET),), Guard((), one.allow_hosts))
         async with (
-            delivering(settings, {"crm": target}, bootstrap=stack.bootstrap, redis_url=stack.redis_url),
+            delivering(settings, {"crm": loaded}, bootstrap=stack.bootstrap, redis_url=stack.redis_url),
             KafkaPublisher(stack.bootstrap, idempotent=stack.name != "embedded") as source,
         ):
             now = time.time_ns() // 1_000_000

@@ -28,11 +28,11 @@ from resegment.agents.batch import Message
 from resegment.metrics import Metrics
 from resegment.settings import Settings
 from resegment.sinks.webhook.addresses import Guard
-from resegment.sinks.webhook.client import Webhook
-from resegment.sinks.webhook.endpoints import Endpoint, Target
+from resegment.sinks.webhook.client import HttpWebhook
+from resegment.sinks.webhook.endpoints import Endpoint, LoadedEndpoint
 from resegment.sinks.webhook.signing import Secret
 from resegment.state.redis.webhooks import WebhookStates
-from resegment.streams.delivery.service import Deliveries, delivering, group_of
+from resegment.streams.delivery.service import DeliveryService, delivering, group_of
 from resegment.streams.kafka.admin import create_topics
 from resegment.streams.kafka.group_offsets import place
 from resegment.streams.kafka.publisher import KafkaPublisher
@@ -100,19 +100,19 @@ def endpoint(receiver: Receiver, **given: Any) -> Endpoint:
     )
 
 
-def target(name: str, one: Endpoint) -> Target:
-    return Target(name, one, (Secret.parse(SECRET),), Guard((), one.allow_hosts))
+def loaded(name: str, one: Endpoint) -> LoadedEndpoint:
+    return LoadedEndpoint(name, one, (Secret.parse(SECRET),), Guard((), one.allow_hosts))
 
 
 @asynccontextmanager
-async def served(stack: Stack, topics: Topics, **endpoints: Endpoint) -> AsyncIterator[Deliveries]:
+async def served(stack: Stack, topics: Topics, **endpoints: Endpoint) -> AsyncIterator[DeliveryService]:
     """Endpoints that are served, each with its place in the topic."""
     settings = Settings(
         prefix=topics.prefix, **({} if stack.name == "embedded" else {"kafka": stack.bootstrap})
     )
-    targets = {name: target(name, one) for name, one in endpoints.items()}
+    every = {name: loaded(name, one) for name, one in endpoints.items()}
     async with delivering(
-        settings, targets, bootstrap=stack.bootstrap, redis_url=stack.redis_url, metrics=Metrics()
+        settings, every, bootstrap=stack.bootstrap, redis_url=stack.redis_url, metrics=Metrics()
     ) as deliveries:
         await until(
             lambda: all(one["state"] != "starting" for one in deliveries.describe().values()),
@@ -129,14 +129,14 @@ async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def letters_of(stack: Stack, topics: Topics) -> list[DeadLetter]:
+async def dead_letters_of(stack: Stack, topics: Topics) -> list[DeadLetter]:
     return list((await read_dead_letters(stack.bootstrap, topics.dead_letters.name)).values())
 
 
-async def buried(stack: Stack, topics: Topics, number: int) -> list[DeadLetter]:
+async def dead_lettered(stack: Stack, topics: Topics, number: int) -> list[DeadLetter]:
     """The dead letters, once there are so many."""
     async with asyncio.timeout(PATIENCE):
-        while len(found := await letters_of(stack, topics)) < number:
+        while len(found := await dead_letters_of(stack, topics)) < number:
             pass
     return found
 
@@ -211,7 +211,7 @@ async def test_a_receiver_in_trouble_gets_everything_in_order_and_delays_no_othe
         assert deliveries.describe()["bad"]["problem"] is None
     assert orders(bad) == orders(good) == sent(accounts, 2 * rounds)
     assert set(Counter(one.id for one in bad.taken).values()) == {1}
-    assert not await letters_of(stack, topics)
+    assert not await dead_letters_of(stack, topics)
 
 
 async def test_a_new_endpoint_begins_at_the_end_unless_it_asks_for_all(
@@ -333,7 +333,7 @@ async def test_an_endpoint_that_is_gone_is_left_alone_until_it_is_enabled(
     finally:
         await client.aclose()
     assert {one.id for one in receiver.taken} == {f"a{number}.com-{number}" for number in range(6)}
-    assert not await letters_of(stack, topics)
+    assert not await dead_letters_of(stack, topics)
 
 
 async def _is_disabled(states: WebhookStates, *, disabled: bool) -> bool:
@@ -350,20 +350,20 @@ async def test_a_dead_letter_that_is_retried_goes_to_its_endpoint_only(
         served(stack, topics, refusing=endpoint(refusing), other=endpoint(other)),
     ):
         await publisher.publish([command(topics, 1, "acme.com")])
-        (letter,) = await buried(stack, topics, 1)
-        assert letter.about["reason"] == "undeliverable"
-        assert letter.about["endpoint"] == "refusing"
-        assert letter.id.endswith(":refusing")
+        (dead_letter,) = await dead_lettered(stack, topics, 1)
+        assert dead_letter.about["reason"] == "undeliverable"
+        assert dead_letter.about["endpoint"] == "refusing"
+        assert dead_letter.id.endswith(":refusing")
         refusing.answer = 200
-        await retry_dead_letters([letter], topics, publisher, 1)
+        await retry_dead_letters([dead_letter], topics, publisher, 1)
         await refusing.until(lambda: len(refusing.taken) == 1)
         await publisher.publish([command(topics, 2, "acme.com")])
         await other.until(lambda: len(other.received) >= 2)
     assert [one.id for one in other.received] == ["acme.com-1", "acme.com-2"]
-    assert refusing.taken[0].body == letter.original
+    assert refusing.taken[0].body == dead_letter.original
 
 
-async def test_a_record_that_is_no_command_is_buried_and_holds_up_nothing(
+async def test_a_record_that_is_no_command_is_dead_lettered_and_holds_up_nothing(
     stack: Stack, publisher: KafkaPublisher, topics: Topics
 ) -> None:
     async with receiving() as receiver, served(stack, topics, crm=endpoint(receiver)):
@@ -372,8 +372,8 @@ async def test_a_record_that_is_no_command_is_buried_and_holds_up_nothing(
         ]
         await publisher.publish([*broken, command(topics, 1, "a.com")])
         await receiver.until(lambda: len(receiver.received) >= 1)
-        letters = await buried(stack, topics, 3)
-    assert [one.about["reason"] for one in letters] == ["not-a-command"] * 3
+        dead_letters = await dead_lettered(stack, topics, 3)
+    assert [one.about["reason"] for one in dead_letters] == ["not-a-command"] * 3
 
 
 async def test_a_batch_that_cannot_be_unpacked_is_buried_and_holds_up_nothing(
@@ -388,7 +388,7 @@ async def test_a_batch_that_cannot_be_unpacked_is_buried_and_holds_up_nothing(
                 bad = batch_of([Given(one.value, b"\xff\xfe", b"a.com"), one.value or b""], codec=codec)
                 await produce(client, topics.workflow_commands.name, 0, bad)
             await receiver.until(lambda: len(receiver.received) >= len(CODECS))
-            letters = await buried(stack, topics, len(CODECS))
+            letters = await dead_lettered(stack, topics, len(CODECS))
     finally:
         await client.close()
     assert [one.about["reason"] for one in letters] == ["unreadable"] * len(CODECS)
@@ -418,7 +418,7 @@ async def test_tls_checks_the_host_by_its_name_though_the_address_is_pinned(
             }
         )
         guard = Guard((), one.allow_hosts, resolve)
-        async with Webhook(one, [Secret.parse(SECRET)], guard) as webhook:
+        async with HttpWebhook(one, [Secret.parse(SECRET)], guard) as webhook:
             answer = await webhook.send("1", b"{}")
         assert receiver.served_names == [name]
     assert asked == [name]

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from resegment.cli.connection import WrongUse, load_settings
-from resegment.cli.endpoints import WebhooksFile, read_targets, read_webhooks
+from resegment.cli.endpoints import WebhooksFile, read_endpoints, read_webhooks
 from resegment.cli.options import AsJson
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 from resegment.errors import ResegmentError
 
 if TYPE_CHECKING:
     from resegment.settings import Settings
-    from resegment.sinks.webhook.endpoints import Target
-    from resegment.sinks.webhook.port import Answer
+    from resegment.sinks.webhook.endpoints import LoadedEndpoint
+    from resegment.sinks.webhook.port import SendResult
     from resegment.state.redis.webhooks import WebhookStates
 
 EXAMPLES: Final = """
@@ -47,7 +47,7 @@ class NoSuchEndpoint(WrongUse):
 class NotTaken(ResegmentError):
     """An endpoint did not accept a test event: `answer` is its response."""
 
-    def __init__(self, name: str, answer: Answer) -> None:
+    def __init__(self, name: str, answer: SendResult) -> None:
         super().__init__(
             f"the endpoint {name} did not accept the test event: {answer}",
             remedy="An endpoint must answer with a status from 200 to 299 within its timeout.",
@@ -125,7 +125,7 @@ def send_test(name: Name, webhooks: WebhooksFile = None, as_json: AsJson = False
     """Send one signed test event, gtm.ping.v1, and print the result. Needs neither Kafka nor Redis."""
     from resegment.console.terminal import print_note, write_json
 
-    targets = read_targets(load_settings(webhooks=webhooks))
+    targets = read_endpoints(load_settings(webhooks=webhooks))
     _check(name, targets)
     answer = asyncio.run(_ping(targets[name]))
     if as_json:
@@ -137,11 +137,11 @@ def send_test(name: Name, webhooks: WebhooksFile = None, as_json: AsJson = False
         print_note(f"{name} accepted it: {answer}, {answer.took * 1000:.0f} ms")
 
 
-async def _ping(target: Target) -> Answer:
-    from resegment.sinks.webhook.client import Webhook
+async def _ping(target: LoadedEndpoint) -> SendResult:
+    from resegment.sinks.webhook.client import HttpWebhook
     from resegment.sinks.webhook.ping import make_ping
 
-    async with Webhook(target.endpoint, target.secrets, target.guard) as webhook:
+    async with HttpWebhook(target.endpoint, target.secrets, target.guard) as webhook:
         return await webhook.send(*make_ping(target.name))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from resegment.cli.endpoints import WebhooksFile, read_targets
+from resegment.cli.endpoints import WebhooksFile, read_endpoints
 from resegment.cli.options import HttpPort
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from resegment.settings import Settings
-    from resegment.sinks.webhook.endpoints import Target
+    from resegment.sinks.webhook.endpoints import LoadedEndpoint
 
 EXAMPLES: Final = """
 [bold]Example[/bold]
@@ -45,13 +45,13 @@ def deliver(
     from resegment.streams.runtime import loop_factory
 
     settings = load_settings(servers, webhooks=webhooks, http_port=http_port)
-    targets = read_targets(settings)
+    targets = read_endpoints(settings)
     set_up_logging(settings)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_run(settings, targets))
 
 
-async def _run(settings: Settings, targets: Mapping[str, Target]) -> None:
+async def _run(settings: Settings, targets: Mapping[str, LoadedEndpoint]) -> None:
     from resegment.cli.connection import resolve
     from resegment.cli.runtime.signals import ending, listening
     from resegment.console.counts import count

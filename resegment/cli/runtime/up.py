@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from resegment.console.runtime.instance import EarlierRun
     from resegment.segmentation.definition import Definition
     from resegment.settings import Settings
-    from resegment.streams.delivery.service import Deliveries
+    from resegment.streams.delivery.service import DeliveryService
 
 EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -118,7 +118,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
     from contextlib import AsyncExitStack
 
     from resegment.cli.connection import Instance, announced
-    from resegment.cli.endpoints import read_targets
+    from resegment.cli.endpoints import read_endpoints
     from resegment.cli.runtime.serving import running
     from resegment.cli.runtime.stack import stack
     from resegment.console.runtime.instance import render_up
@@ -128,7 +128,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
     from resegment.streams.runtime import settle
 
     print_note("Starting ...")
-    targets = {} if settings.webhooks is None else read_targets(settings)
+    targets = {} if settings.webhooks is None else read_endpoints(settings)
     async with stack(settings, fresh=fresh) as servers:
         earlier = await _look(settings, servers.redis_url)
         async with AsyncExitStack() as parts:
@@ -181,7 +181,7 @@ async def _look(settings: Settings, redis_url: str) -> EarlierRun:
         await client.aclose()
 
 
-async def _drain(serving: Serving, deliveries: Deliveries | None) -> None:
+async def _drain(serving: Serving, deliveries: DeliveryService | None) -> None:
     """Process what is in the embedded broker before it stops: its records are lost with it."""
     from resegment.console.counts import count
     from resegment.console.terminal import print_note

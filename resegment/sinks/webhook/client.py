@@ -18,7 +18,7 @@ import httpx
 from resegment.errors import ResegmentError
 from resegment.sinks.webhook.addresses import AddressRefused, Guard
 from resegment.sinks.webhook.endpoints import Endpoint
-from resegment.sinks.webhook.port import Answer
+from resegment.sinks.webhook.port import SendResult
 from resegment.sinks.webhook.signing import Secret, sign
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
@@ -39,7 +39,7 @@ class WrongAuthorities(ResegmentError):
         self.path, self.cause = path, cause
 
 
-class Webhook:
+class HttpWebhook:
     """One endpoint over HTTP. Redirects are not followed, and proxies of the environment not used."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Webhook:
     ) -> None:
         await self._client.aclose()
 
-    async def send(self, message: str, body: bytes) -> Answer:
+    async def send(self, message: str, body: bytes) -> SendResult:
         """Send it once, within the endpoint's timeout as a whole."""
         timestamp = int(self._now())
         headers = {
@@ -84,12 +84,14 @@ class Webhook:
             async with asyncio.timeout(self._timeout):  # one byte now and then would outlast a read timeout
                 status, asked = await self._request(headers, body)
         except (TimeoutError, httpx.TimeoutException):
-            return Answer(problem=f"no answer within {self._timeout:g} s", took=time.perf_counter() - begun)
+            return SendResult(
+                problem=f"no answer within {self._timeout:g} s", took=time.perf_counter() - begun
+            )
         except (httpx.HTTPError, OSError) as error:
-            return Answer(problem=_describe(error), took=time.perf_counter() - begun)
+            return SendResult(problem=_describe(error), took=time.perf_counter() - begun)
         except AddressRefused as refused:
-            return Answer(problem=refused.message, took=time.perf_counter() - begun)
-        return Answer(status, retry_after=asked, took=time.perf_counter() - begun)
+            return SendResult(problem=refused.message, took=time.perf_counter() - begun)
+        return SendResult(status, retry_after=asked, took=time.perf_counter() - begun)
 
     async def _request(self, headers: dict[str, str], body: bytes) -> tuple[int, float | None]:
         async with self._client.stream("POST", self._url, headers=headers, content=body) as response:

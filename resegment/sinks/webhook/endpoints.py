@@ -143,7 +143,7 @@ class Webhooks(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class LoadedEndpoint:
     """An endpoint with all that it takes to send to it."""
 
     name: str
@@ -161,7 +161,7 @@ def load_webhooks(path: Path) -> Webhooks:
     return webhooks
 
 
-def load_targets(path: Path, environment: Mapping[str, str]) -> dict[str, Target]:
+def load_endpoints(path: Path, environment: Mapping[str, str]) -> dict[str, LoadedEndpoint]:
     """Read the file and the secrets that it names. Raises InvalidWebhooks with every error in both."""
     reading = _Reading(path)
     webhooks = reading.read()
@@ -175,7 +175,7 @@ def load_targets(path: Path, environment: Mapping[str, str]) -> dict[str, Target
     if reading.problems or webhooks is None:
         raise InvalidWebhooks(reading.problems)
     return {
-        name: Target(
+        name: LoadedEndpoint(
             name,
             endpoint,
             tuple(one for one in secrets[name] if one is not None),

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SendResult:
     """What came of one request: a status, or the `problem` that kept one from coming.
 
     `retry_after` is how many seconds the receiver asks for; `took` is how many the request took.
@@ -25,6 +25,6 @@ class Answer:
 class Webhook(Protocol):
     """One endpoint."""
 
-    async def send(self, message: str, body: bytes) -> Answer:
+    async def send(self, message: str, body: bytes) -> SendResult:
         """Send an event, a CloudEvent as JSON, under its id. Whatever goes wrong on the way is an answer."""
         ...

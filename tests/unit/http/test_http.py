@@ -105,7 +105,7 @@ def test_a_worker_that_ended_says_with_which_error_and_none_of_its_text() -> Non
 def deliveries(state: str, *, reachable: bool = True) -> DeliveryHealth:
     endpoint = {"state": state, "lag": 2, "failing_since": None, "problem": INNER_TEXT}
     given = SimpleNamespace(
-        outlets={"crm": SimpleNamespace(failure=None)},
+        consumers={"crm": SimpleNamespace(failure=None)},
         reachable=reachable,
         describe=lambda: {"crm": endpoint},
     )

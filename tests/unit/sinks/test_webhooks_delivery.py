@@ -1,4 +1,4 @@
-"""How commands are brought to an endpoint: in order, again and again, and not for ever. The clock is a made-up one."""
+"""How commands are brought to an endpoint: in order, again and again, and not forever. The clock is a made-up one."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resegment.agents.batch import Batch, Message, PublishFailed, RecordedMessage
-from resegment.agents.circuit_breaker import PEEK, Breaker
+from resegment.agents.circuit_breaker import PEEK, CircuitBreaker
 from resegment.agents.dead_letters import read_dead_letter, to_retry
 from resegment.agents.delivery import (
-    BURIAL_WAIT,
+    DEAD_LETTER_WAIT,
     GRACE,
-    MOST_ASKED,
-    Answer,
-    Courier,
+    MAX_RETRY_AFTER,
     EndpointGone,
+    EndpointSender,
     Job,
+    SendResult,
+    Timing,
     backoff,
-    judge,
+    classify,
     read_command,
     wants,
 )
-from resegment.agents.keyed_queue import Lanes
+from resegment.agents.keyed_queue import KeyedQueue
 from resegment.errors import RefusedEvent
 from resegment.sinks.webhook.endpoints import Endpoint
 
@@ -74,13 +75,13 @@ class Clock:
 class Sink:
     """An endpoint in memory: `answer` says what it answers to the n-th request for an id."""
 
-    def __init__(self, answer: Callable[[str, int], Answer]) -> None:
+    def __init__(self, answer: Callable[[str, int], SendResult]) -> None:
         self.answer = answer
         self.asked: dict[str, int] = defaultdict(int)
         self.taken: list[str] = []
         self.at_once = self.most_at_once = 0
 
-    async def send(self, message: str, body: bytes) -> Answer:
+    async def send(self, message: str, body: bytes) -> SendResult:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(0)
@@ -92,7 +93,7 @@ class Sink:
         return answer
 
 
-class Letters:
+class DeadLetters:
     """A publisher in memory that fails as often as it is told."""
 
     def __init__(self, failures: int = 0) -> None:
@@ -125,48 +126,46 @@ def endpoint(**given: Any) -> Endpoint:
 
 
 class Setting:
-    """A courier and what is around it."""
+    """A sender and what is around it."""
 
-    def __init__(self, answer: Callable[[str, int], Answer], *, failures: int = 0, **given: Any) -> None:
-        self.clock, self.sink, self.letters = Clock(), Sink(answer), Letters(failures)
+    def __init__(self, answer: Callable[[str, int], SendResult], *, failures: int = 0, **given: Any) -> None:
+        self.clock, self.sink, self.dead_letters = Clock(), Sink(answer), DeadLetters(failures)
         self.endpoint = endpoint(**given)
-        self.outcomes: list[str] = []
-        self.courier = Courier(
+        self.results: list[str] = []
+        self.sender = EndpointSender(
             "crm",
             self.endpoint,
             self.sink,
-            publisher=self.letters,
+            publisher=self.dead_letters,
             dead_letters="dead-letters",
-            told=lambda _job, outcome, _answer: self.outcomes.append(outcome),
-            now=self.clock.time,
-            sleep=self.clock.sleep,
-            chance=lambda: 1.0,
+            report=lambda _job, result, _sent: self.results.append(result),
+            timing=Timing(self.clock.time, self.clock.sleep, lambda: 1.0),
         )
 
     async def work(self, records: Sequence[RecordedMessage]) -> list[Job]:
         """Have all of them settled, and return them as they were."""
         settled: list[Job] = []
-        lanes = Lanes(
-            self.courier.attempt,
+        queue = KeyedQueue(
+            self.sender.attempt,
             settled.append,
             concurrency=self.endpoint.concurrency,
             sleep=self.clock.sleep,
         )
         for one in records:
-            lanes.put(job(one, self.clock.now))
-        await self.clock.run(lambda: lanes.failure is not None or len(settled) == len(records))
-        await lanes.close(0)
-        if lanes.failure is not None:
-            raise lanes.failure
+            queue.put(job(one, self.clock.now))
+        await self.clock.run(lambda: queue.failure is not None or len(settled) == len(records))
+        await queue.close(0)
+        if queue.failure is not None:
+            raise queue.failure
         return settled
 
-    def letter(self) -> dict[str, Any]:
-        (message,) = self.letters.messages
+    def dead_letter(self) -> dict[str, Any]:
+        (message,) = self.dead_letters.messages
         return dict(read_dead_letter(message.headers, message.key, message.value))
 
 
-def always(status: int | None, retry_after: float | None = None) -> Callable[[str, int], Answer]:
-    return lambda _message, _number: Answer(status, None if status else "it hung up", retry_after)
+def always(status: int | None, retry_after: float | None = None) -> Callable[[str, int], SendResult]:
+    return lambda _message, _number: SendResult(status, None if status else "it hung up", retry_after)
 
 
 # What an answer means
@@ -182,7 +181,7 @@ def always(status: int | None, retry_after: float | None = None) -> Callable[[st
     ],
 )
 def test_an_answer_means(status: int | None, verdict: str) -> None:
-    assert judge(Answer(status)) == verdict
+    assert classify(SendResult(status)) == verdict
 
 
 def test_the_wait_doubles_up_to_the_longest_and_chance_has_a_say() -> None:
@@ -203,24 +202,24 @@ def test_the_wait_doubles_up_to_the_longest_and_chance_has_a_say() -> None:
 
 
 async def test_a_command_is_tried_until_it_is_taken() -> None:
-    setting = Setting(lambda _, number: Answer(200 if number == 4 else 500))
+    setting = Setting(lambda _, number: SendResult(200 if number == 4 else 500))
     await setting.work([record()])
-    assert setting.outcomes == ["retried", "retried", "retried", "delivered"]
+    assert setting.results == ["retried", "retried", "retried", "delivered"]
     assert setting.clock.now - START == 1 + 2 + 4
-    assert not setting.letters.messages
+    assert not setting.dead_letters.messages
 
 
 @pytest.mark.parametrize("status", [400, 302])
 async def test_a_refusal_is_a_dead_letter_at_once(status: int) -> None:
     setting = Setting(always(status))
     await setting.work([record(17)])
-    letter = setting.letter()
-    assert (letter["reason"], letter["endpoint"], letter["id"]) == (
+    dead_letter = setting.dead_letter()
+    assert (dead_letter["reason"], dead_letter["endpoint"], dead_letter["id"]) == (
         "undeliverable",
         "crm",
         "commands:3:17:crm",
     )
-    assert f"status {status}" in letter["message"]
+    assert f"status {status}" in dead_letter["message"]
     assert setting.clock.now == START
 
 
@@ -228,7 +227,7 @@ async def test_what_cannot_be_delivered_in_time_is_a_dead_letter() -> None:
     setting = Setting(always(None), give_up_after="2h", open_after=1000)
     await setting.work([record()])
     assert setting.clock.now - START == 2 * HOUR
-    assert "it hung up" in setting.letter()["message"]
+    assert "it hung up" in setting.dead_letter()["message"]
 
 
 async def test_an_old_command_is_tried_for_a_while_where_the_endpoint_fails_only_now() -> None:
@@ -238,10 +237,10 @@ async def test_an_old_command_is_tried_for_a_while_where_the_endpoint_fails_only
     assert setting.sink.asked["acme.com-0"] > 3
 
 
-async def test_the_backlog_of_an_endpoint_that_has_long_been_failing_is_buried_quickly() -> None:
+async def test_the_backlog_of_an_endpoint_that_has_long_been_failing_is_dead_lettered_quickly() -> None:
     setting = Setting(always(500), concurrency=1)
     await setting.work([record(number, f"a{number}.com", age=72 * HOUR) for number in range(50)])
-    assert len(setting.letters.messages) == 50
+    assert len(setting.dead_letters.messages) == 50
     assert setting.clock.now - START < 2 * GRACE
 
 
@@ -249,13 +248,15 @@ async def test_a_dead_letter_that_cannot_be_published_is_published_later_and_not
     setting = Setting(always(404), failures=3)
     await setting.work([record()])
     assert setting.sink.asked["acme.com-0"] == 1
-    assert setting.clock.slept == [BURIAL_WAIT] * 3
-    assert len(setting.letters.messages) == 1
+    assert setting.clock.slept == [DEAD_LETTER_WAIT] * 3
+    assert len(setting.dead_letters.messages) == 1
 
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_an_endpoint_gets_the_time_it_asks_for(status: int) -> None:
-    setting = Setting(lambda _, number: Answer(200) if number > 1 else Answer(status, retry_after=90.0))
+    setting = Setting(
+        lambda _, number: SendResult(200) if number > 1 else SendResult(status, retry_after=90.0)
+    )
     await setting.work([record()])
     assert setting.clock.now - START == 90
 
@@ -263,7 +264,7 @@ async def test_an_endpoint_gets_the_time_it_asks_for(status: int) -> None:
 async def test_while_an_endpoint_asks_for_patience_nothing_is_sent_to_it() -> None:
     setting = Setting(
         lambda message, number: (
-            Answer(429, retry_after=60.0) if message == "a.com-0" and number == 1 else Answer(200)
+            SendResult(429, retry_after=60.0) if message == "a.com-0" and number == 1 else SendResult(200)
         ),
         concurrency=1,
     )
@@ -273,16 +274,16 @@ async def test_while_an_endpoint_asks_for_patience_nothing_is_sent_to_it() -> No
 
 
 async def test_it_does_not_get_any_time_it_asks_for() -> None:
-    setting = Setting(lambda _, number: Answer(200) if number > 1 else Answer(429, retry_after=1e9))
+    setting = Setting(lambda _, number: SendResult(200) if number > 1 else SendResult(429, retry_after=1e9))
     await setting.work([record()])
-    assert setting.clock.now - START == MOST_ASKED
+    assert setting.clock.now - START == MAX_RETRY_AFTER
 
 
-async def test_an_endpoint_that_is_gone_ends_it_and_nothing_is_buried() -> None:
+async def test_an_endpoint_that_is_gone_ends_it_and_nothing_is_dead_lettered() -> None:
     setting = Setting(always(410))
     with pytest.raises(EndpointGone, match="crm"):
         await setting.work([record()])
-    assert not setting.letters.messages
+    assert not setting.dead_letters.messages
 
 
 # Order
@@ -296,9 +297,9 @@ async def test_an_endpoint_that_is_gone_ends_it_and_nothing_is_buried() -> None:
 async def test_commands_of_an_account_are_taken_in_their_order_whatever_fails(
     accounts: list[int], concurrency: int, seed: int
 ) -> None:
-    def answer(message: str, number: int) -> Answer:
+    def answer(message: str, number: int) -> SendResult:
         fate = hash((message, number, seed)) % 5
-        return Answer((200, 200, 500, 404, None)[fate], problem="it hung up")
+        return SendResult((200, 200, 500, 404, None)[fate], problem="it hung up")
 
     setting = Setting(answer, concurrency=concurrency)
     records = [record(number, f"a{account}.com") for number, account in enumerate(accounts)]
@@ -309,13 +310,13 @@ async def test_commands_of_an_account_are_taken_in_their_order_whatever_fails(
             number for number, other in enumerate(accounts) if other == account
         ]
     assert setting.sink.most_at_once <= concurrency
-    assert len(setting.sink.taken) + len(setting.letters.messages) == len(records)
+    assert len(setting.sink.taken) + len(setting.dead_letters.messages) == len(records)
     assert len(setting.sink.taken) == len(set(setting.sink.taken))
 
 
 async def test_a_command_that_fails_keeps_those_of_its_account_waiting_and_no_others() -> None:
     setting = Setting(
-        lambda message, number: Answer(500 if message == "a.com-0" and number < 4 else 200), concurrency=1
+        lambda message, number: SendResult(500 if message == "a.com-0" and number < 4 else 200), concurrency=1
     )
     await setting.work([record(0, "a.com"), record(1, "a.com"), record(2, "b.com"), record(3, "c.com")])
     assert setting.sink.taken == ["b.com-2", "c.com-3", "a.com-0", "a.com-1"]
@@ -325,7 +326,7 @@ async def test_a_command_that_fails_keeps_those_of_its_account_waiting_and_no_ot
 
 
 def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_probe_through() -> None:
-    breaker = Breaker(3, pause=30, longest=100)
+    breaker = CircuitBreaker(3, pause=30, longest=100)
     breaker.fail(0)
     breaker.fail(1)
     breaker.succeed()
@@ -342,7 +343,7 @@ def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_probe_through() ->
 
 
 def test_a_breaker_whose_probes_fail_waits_ever_longer_up_to_a_limit() -> None:
-    breaker = Breaker(1, pause=30, longest=100)
+    breaker = CircuitBreaker(1, pause=30, longest=100)
     breaker.fail(0)
     now, pauses = 0.0, []
     for _ in range(4):
@@ -354,7 +355,7 @@ def test_a_breaker_whose_probes_fail_waits_ever_longer_up_to_a_limit() -> None:
 
 
 def test_a_probe_that_is_broken_off_leaves_room_for_another() -> None:
-    breaker = Breaker(1, pause=30, longest=100)
+    breaker = CircuitBreaker(1, pause=30, longest=100)
     breaker.fail(0)
     assert breaker.ask(30) == 0
     breaker.abandon()
@@ -363,11 +364,11 @@ def test_a_probe_that_is_broken_off_leaves_room_for_another() -> None:
 
 async def test_an_endpoint_that_is_down_is_asked_by_one_probe_at_a_time() -> None:
     down_until = START + 600
-    setting = Setting(lambda *_: Answer(500 if setting.clock.now < down_until else 200), concurrency=8)
+    setting = Setting(lambda *_: SendResult(500 if setting.clock.now < down_until else 200), concurrency=8)
     records = [record(number, f"a{number}.com") for number in range(100)]
     await setting.work(records)
     assert len(setting.sink.taken) == 100
-    assert setting.outcomes.count("retried") < 5 + 8 + 10
+    assert setting.results.count("retried") < 5 + 8 + 10
 
 
 # Which commands
@@ -406,9 +407,11 @@ async def test_a_dead_letter_comes_back_for_its_endpoint_only_even_the_second_ti
     setting = Setting(always(404))
     await setting.work([record(5)])
     for _ in range(2):
-        (letter,) = setting.letters.messages
-        again = to_retry(RecordedMessage(0, 0, letter.key, letter.value, letter.headers), "signals")
+        (dead_letter,) = setting.dead_letters.messages
+        again = to_retry(
+            RecordedMessage(0, 0, dead_letter.key, dead_letter.value, dead_letter.headers), "signals"
+        )
         assert (again.topic, again.partition, again.key) == ("commands", 3, b"acme.com")
         assert [one for one in again.headers if one[0] == "endpoint"] == [("endpoint", b"crm")]
-        setting.letters.messages.clear()
+        setting.dead_letters.messages.clear()
         await setting.work([RecordedMessage(9, int(START * 1000), again.key, again.value, again.headers)])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from resegment.sinks.webhook.endpoints import InvalidWebhooks, load_targets, load_webhooks
+from resegment.sinks.webhook.endpoints import InvalidWebhooks, load_endpoints, load_webhooks
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="  # noqa: S105  # of tests
 FULL = """
@@ -77,20 +77,20 @@ def write(folder: Path, text: str) -> Path:
 
 def problems(folder: Path, text: str, **environment: str) -> str:
     with pytest.raises(InvalidWebhooks) as caught:
-        load_targets(write(folder, text), environment)
+        load_endpoints(write(folder, text), environment)
     return str(caught.value)
 
 
 def test_a_file_says_who_gets_what(tmp_path: Path) -> None:
     (tmp_path / "old-secret").write_text(SECRET)
-    targets = load_targets(write(tmp_path, FULL), {"CRM_SECRET": SECRET})
-    crm = targets["crm"].endpoint
+    loaded = load_endpoints(write(tmp_path, FULL), {"CRM_SECRET": SECRET})
+    crm = loaded["crm"].endpoint
     assert (crm.timeout, crm.concurrency, crm.give_up_after, crm.start) == (5.0, 4, 172_800.0, "earliest")
     assert crm.workflows == {"crm", "ads"}
     assert crm.origin == "https://crm.example.com:8443"
-    assert len(targets["crm"].secrets) == 2
-    assert targets["internal"].endpoint.workflows is None
-    assert targets["internal"].guard.hosts == {"hooks.internal"}
+    assert len(loaded["crm"].secrets) == 2
+    assert loaded["internal"].endpoint.workflows is None
+    assert loaded["internal"].guard.hosts == {"hooks.internal"}
 
 
 def test_every_error_is_told_at_once_with_its_place_and_no_secret(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 def test_neither_url_nor_secret_is_shown_by_what_holds_them(tmp_path: Path) -> None:
     text = "endpoints: {a: {url: https://example.com/hunter2, secrets: [{env: A}]}}"
-    shown = repr(load_targets(write(tmp_path, text), {"A": SECRET})["a"])
+    shown = repr(load_endpoints(write(tmp_path, text), {"A": SECRET})["a"])
     assert "hunter2" not in shown
     assert "MfKQ9r8" not in shown
     assert repr(b"1\xf2\x90")[2:-1] not in shown

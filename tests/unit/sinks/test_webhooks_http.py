@@ -16,7 +16,7 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from resegment.sinks.webhook.addresses import Guard
-from resegment.sinks.webhook.client import Webhook, read_retry_after
+from resegment.sinks.webhook.client import HttpWebhook, read_retry_after
 from resegment.sinks.webhook.endpoints import Endpoint
 from resegment.sinks.webhook.ping import make_ping
 from resegment.sinks.webhook.signing import Secret, sign
@@ -30,7 +30,7 @@ OTHER = "whsec_" + base64.b64encode(bytes(32)).decode()
 @asynccontextmanager
 async def webhook_to(
     receiver: Receiver, secrets: Sequence[str] = (NEW,), guard: Guard | None = None, **given: Any
-) -> AsyncIterator[Webhook]:
+) -> AsyncIterator[HttpWebhook]:
     data = {
         "url": f"http://127.0.0.1:{receiver.port}/",
         "secrets": [{"env": "A"}],
@@ -39,7 +39,7 @@ async def webhook_to(
     }
     allowed = Guard((), frozenset({"127.0.0.1"}))
     endpoint = Endpoint.model_validate(data)
-    async with Webhook(endpoint, [Secret.parse(one) for one in secrets], guard or allowed) as webhook:
+    async with HttpWebhook(endpoint, [Secret.parse(one) for one in secrets], guard or allowed) as webhook:
         yield webhook
 
 
