@@ -114,6 +114,11 @@ class Metrics:
         )  # fmt: skip
         self.redis_memory = Gauge("resegment_redis_memory_bytes", "Memory used by Redis", registry=registry)
         self.owned = Gauge("resegment_partitions_owned", "Partitions of `signals` owned", registry=registry)
+        self.waiting = Gauge(
+            "resegment_partitions_waiting",
+            "Partitions owned that wait for a rebuild: Redis has lost their state",
+            registry=registry,
+        )
         self.deliveries = Counter(
             "resegment_webhook_deliveries",
             "Requests to webhook endpoints by outcome: delivered, retried, buried (dead-lettered), gone",

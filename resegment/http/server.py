@@ -71,6 +71,9 @@ def health_of(worker: Worker) -> Health:
         status, reason = "stalled", f"there is lag, and no progress for {stalled:.0f} s"
     elif not worker.reachable:
         reason = "Kafka or Redis does not answer; the worker waits for them"
+    elif worker.waiting:
+        numbers = ", ".join(map(str, worker.waiting))
+        reason = f"Redis has lost the state of these partitions, which wait for a rebuild: {numbers}"
     return Health(
         status=status,
         partitions=worker.partitions,

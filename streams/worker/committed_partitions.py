@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from prometheus_client import Gauge
 
 from resegment.state.partition_store import StateMissing
 from resegment.state.redis.keys import Stage
@@ -35,8 +36,15 @@ Take = Callable[[bool], Awaitable[int]]
 class CommittedPartitions:
     """Has partitions of one prefix taken, and records in the prefix which have ever committed."""
 
-    def __init__(self, client: Redis, prefix: str, failure: Failure) -> None:
-        self._client, self._prefix, self._failure = client, prefix, failure
+    def __init__(self, client: Redis, prefix: str, failure: Failure, gauge: Gauge) -> None:
+        """`gauge` measures how many partitions wait."""
+        self._client, self._prefix, self._failure, self._gauge = client, prefix, failure, gauge
+        self._waiting: set[tuple[int, Stage]] = set()
+
+    @property
+    def waiting(self) -> list[int]:
+        """Return the partitions of this worker that wait for their state."""
+        return sorted({number for number, _ in self._waiting})
 
     async def take(self, stage: Stage, partition: int, take: Take) -> int:
         """Take the partition and return the offset to read from, once its state is whole.
@@ -51,7 +59,13 @@ class CommittedPartitions:
                 try:
                     offset = await take(known)
                 except StateMissing as error:
-                    await self._wait(stage, partition, error)
+                    self._waiting.add((partition, stage))
+                    self._gauge.set(len(self.waiting))
+                    try:
+                        await self._wait(stage, partition, error)
+                    finally:
+                        self._waiting.discard((partition, stage))
+                        self._gauge.set(len(self.waiting))
                     continue
                 if not known or is_waiting(held, stage, partition):
                     await mark_committed(self._client, self._prefix, stage, partition)

@@ -105,6 +105,7 @@ class Parts:
     app: Application
     segmented: PartitionManager[Account]
     routed: PartitionManager[RoutedAccount]
+    committed: CommittedPartitions
     monitor: Monitor
     heartbeat: Heartbeat
     reloader: PolicyReloader
@@ -154,7 +155,8 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         label="router-",
         new_logs_are_expected=settings.kafka is None,
     )
-    for stage in _stages(plan, shared, classes, publisher, segmented, routed, router):
+    committed = CommittedPartitions(shared.client, settings.prefix, shared.failure, shared.metrics.waiting)
+    for stage in _stages(plan, shared, classes, publisher, segmented, routed, router, committed):
         bind(
             app,
             stage.topics,
@@ -174,6 +176,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         app=app,
         segmented=segmented,
         routed=routed,
+        committed=committed,
         monitor=Monitor(
             gauges,
             heartbeat,
@@ -235,9 +238,9 @@ def _stages(
     segmented: PartitionManager[Account],
     routed: PartitionManager[RoutedAccount],
     router: Router,
+    committed: CommittedPartitions,
 ) -> list[StageHandler]:
     topics, progress = plan.topics, shared.progress
-    committed = CommittedPartitions(shared.client, topics.prefix, shared.failure)
     stages: list[StageHandler] = []
     if "intake" in plan.agents:
         intake = classes.intake(

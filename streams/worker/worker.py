@@ -131,6 +131,11 @@ class Worker:
         return [] if self._parts is None else self._parts.segmented.numbers
 
     @property
+    def waiting(self) -> list[int]:
+        """Return the partitions that wait because Redis lost their state."""
+        return [] if self._parts is None else self._parts.committed.waiting
+
+    @property
     def engine(self) -> Engine:
         """Return what evaluates accounts."""
         return self.plan.runtime.engine

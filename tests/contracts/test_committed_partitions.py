@@ -12,6 +12,7 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from resegment.agents.partition import OwnedPartition
+from resegment.metrics import Metrics
 from resegment.segmentation.evaluation.account import Account
 from resegment.state.partition_store import Commit, Position
 from resegment.state.redis.keys import PartitionKeys, prefix_key
@@ -39,7 +40,8 @@ class Prefix:
 
     def __post_init__(self) -> None:
         self.failure = Failure()
-        self.committed = CommittedPartitions(self.client, self.name, self.failure)
+        self.metrics = Metrics()
+        self.committed = CommittedPartitions(self.client, self.name, self.failure, self.metrics.waiting)
         self.reader = PrefixReader(self.client, self.name, 2)
 
     def open(self, number: int) -> OwnedPartition[Account]:
@@ -108,6 +110,8 @@ async def test_a_partition_whose_state_is_gone_waits_and_says_what_is_missing(
 
     waiting = await taken_in_the_background(prefix, 0)
 
+    assert prefix.committed.waiting == [0]
+    assert prefix.metrics.registry.get_sample_value("resegment_partitions_waiting") == 1
     what = "all" if len(gone) > 1 else gone[0]
     assert marks.find_waiting(await prefix.held()) == {0: f"{what} of the segmenter"}
     assert (await prefix.lost())[0].segmenter
@@ -136,6 +140,8 @@ async def test_it_is_taken_once_a_rebuild_has_given_it_back(prefix: Prefix) -> N
 
     assert await asyncio.wait_for(waiting, 10) == 0
     assert marks.find_waiting(await prefix.held()) == {}
+    assert prefix.committed.waiting == []
+    assert prefix.metrics.registry.get_sample_value("resegment_partitions_waiting") == 0
 
 
 async def test_a_partition_that_is_being_rebuilt_is_not_taken(prefix: Prefix) -> None:

@@ -13,7 +13,7 @@ from resegment.http.delivery import Health as DeliveryHealth
 from resegment.http.delivery import health_of as delivery_health_of
 from resegment.http.delivery import readiness_of as delivery_readiness_of
 from resegment.http.hosts import AllowedHosts
-from resegment.http.server import AddressTaken, Health, build, health_of, serving
+from resegment.http.server import AddressTaken, Health, build, health_of, readiness_of, serving
 
 
 async def get(path: str, health: Health) -> httpx.Response:
@@ -100,6 +100,22 @@ def test_a_worker_that_ended_says_with_which_error_and_none_of_its_text() -> Non
     assert health.status == "ended"
     assert "RuntimeError" in (health.reason or "")
     assert not any(word in health.model_dump_json() for word in ("hunter2", "10.1.2.3", "secrets"))
+
+
+def test_a_worker_with_partitions_that_wait_is_healthy_and_not_ready_and_names_them() -> None:
+    worker = SimpleNamespace(
+        failure=None,
+        stalled_for=0.0,
+        settings=SimpleNamespace(stalled_after=120.0),
+        partitions=[1, 2, 4],
+        lag=3,
+        reachable=True,
+        waiting=[2, 4],
+    )
+    health = health_of(worker)  # type: ignore[arg-type]  # what it looks at
+    assert health.status == "ok"
+    assert (health.reason or "").endswith("wait for a rebuild: 2, 4")
+    assert readiness_of(health).status == "not-ready"
 
 
 def deliveries(state: str, *, reachable: bool = True) -> DeliveryHealth:
