@@ -180,7 +180,7 @@ class OwnedPartition(Generic[A]):
         self.expect_held(fence)
         records, expected = batch.records, self.position.offset
         if records[0].offset < expected:
-            mark = _mark(self.position.timestamp, self.position.digest)
+            mark = _mark(expected - 1, self.position.timestamp, self.position.digest)
             records = self._after_committed(records, expected, mark, "topic")
         self._note_gap(batch, records, expected)
         return records
@@ -189,9 +189,9 @@ class OwnedPartition(Generic[A]):
         """Return the records of a batch of the topic read beside that are not committed yet. Raises as `unseen` does."""
         self.expect_held(fence)
         records, expected, mark = batch.records, self.position.side, self.position.side_mark
-        if records[0].offset < expected and mark:
+        if records[0].offset < expected and mark.startswith(f"{expected - 1}:"):
             records = self._after_committed(records, expected, mark, "side")
-        else:  # an earlier version kept no mark
+        else:  # the position is one of an earlier version, which knows no mark
             records = [one for one in records if one.offset >= expected]
         self._note_gap(batch, records, expected)
         return records
@@ -215,7 +215,7 @@ class OwnedPartition(Generic[A]):
         for number, record in enumerate(records):
             if record.offset >= expected:
                 break
-            if record.offset == expected - 1 and _mark(record.timestamp, digest_of(record)) == mark:
+            if mark_of(record) == mark:
                 return records[number + 1 :]
         self._distrusted.add(what)
         raise OutOfStep(f"partition {self.number}: the topic is a new one")
@@ -325,8 +325,13 @@ def digest_of(record: Record) -> str:
     return hashlib.blake2b(record.value or b"", digest_size=8).hexdigest()
 
 
-def _mark(timestamp: int, digest: str) -> str:
-    return f"{timestamp}:{digest}"
+def mark_of(record: Record) -> str:
+    """Return what identifies a record among those that can be at its offset: also its time and its value."""
+    return _mark(record.offset, record.timestamp, digest_of(record))
+
+
+def _mark(offset: int, timestamp: int, digest: str) -> str:
+    return f"{offset}:{timestamp}:{digest}"
 
 
 def position_after(position: Position, record: Record, clock: int) -> Position:
@@ -338,8 +343,7 @@ def position_after(position: Position, record: Record, clock: int) -> Position:
 
 def position_after_beside(position: Position, record: Record, clock: int) -> Position:
     """Return the position after everything up to the record of the topic read beside is committed."""
-    mark = _mark(record.timestamp, digest_of(record))
-    return replace(position, side=record.offset + 1, side_mark=mark, clock=clock)
+    return replace(position, side=record.offset + 1, side_mark=mark_of(record), clock=clock)
 
 
 def earliest(partitions: Iterable[OwnedPartition[A]]) -> int:

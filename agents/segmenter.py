@@ -119,7 +119,8 @@ async def segment(
 async def set_aside(
     batch: Batch,
     owned: Owned,
-    reason: RefusedEvent,
+    reason: str,
+    message: str,
     *,
     publisher: Publisher,
     dead_letters: str,
@@ -134,7 +135,7 @@ async def set_aside(
         for groups in reading.known.values():
             for _, _, facts in groups:
                 for record in facts:
-                    reading.refuse(batch, record, reason, dead_letters)
+                    reading.refuse(batch, record, RefusedEvent(reason, message), dead_letters)
         with owned.all_or_nothing():
             await publisher.publish(reading.dead_letters)
             await owned.commit(position_after(owned.position, records[-1], reading.clock), ())

@@ -18,7 +18,7 @@ from resegment.agents.router import Owned as RoutedPartition
 from resegment.agents.router import Routed, Router, handle_events, route, route_due
 from resegment.agents.segmenter import Owned as SegmentedPartition
 from resegment.agents.segmenter import decide_due, segment, set_aside
-from resegment.errors import FatalError, PartitionLost, RefusedEvent, TransientError
+from resegment.errors import FatalError, PartitionLost, TransientError
 from resegment.routing.account import RoutedAccount
 from resegment.segmentation.evaluation.account import Account
 from resegment.streams.ahead import AheadRecords
@@ -41,8 +41,9 @@ COMPUTING: Final = 0.8
 """The share of the deadline that the thread must have computed for a record to be what is slow, not a server."""
 
 
-TOO_SLOW: Final = RefusedEvent(
-    "decision-too-slow", f"deciding this fact alone took longer than {BATCH_DEADLINE:.0f} s, twice"
+TOO_SLOW: Final = (
+    "decision-too-slow",
+    f"deciding this fact alone took longer than {BATCH_DEADLINE:.0f} s, twice",
 )
 
 
@@ -211,7 +212,7 @@ class SegmenterStage:
                 done = await set_aside(
                     batch,
                     owned,
-                    TOO_SLOW,
+                    *TOO_SLOW,
                     publisher=self._publisher,
                     dead_letters=self._dead_letters,
                     ahead=ahead,

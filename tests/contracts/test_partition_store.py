@@ -18,7 +18,7 @@ HERE = Position(
     clock=1_700_000_000_123,
     commit=1,
     side=4,
-    side_mark="1700000000000:8fba4c7193cca9cd",
+    side_mark="3:1700000000000:8fba4c7193cca9cd",
 )
 WHOLE = Commit(
     fence=0,  # no store gives that out

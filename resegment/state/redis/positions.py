@@ -7,16 +7,15 @@ from typing import Final
 
 from resegment.state.partition_store import Position
 
-POSITION_FIELDS: Final = ("commit", "offset", "timestamp", "digest", "log", "clock", "side")
+POSITION_FIELDS: Final = ("commit", "offset", "timestamp", "digest", "log", "clock", "side", "side_mark")
 """The fields of the hash, in the order in which `decode_position` takes their values."""
 
 
 def decode_position(values: Sequence[bytes | None]) -> Position | None:
     """Return the position, or None where nothing was ever committed."""
-    commit, offset, timestamp, digest, log, clock, side = values
+    commit, offset, timestamp, digest, log, clock, side, side_mark = values
     if commit is None:
         return None
-    beside, _, mark = (side or b"0").decode().partition(" ")
     return Position(
         offset=int(offset or 0),
         timestamp=int(timestamp or 0),
@@ -24,11 +23,11 @@ def decode_position(values: Sequence[bytes | None]) -> Position | None:
         log=(log or b"").decode(),
         clock=int(clock or 0),
         commit=int(commit),
-        side=int(beside),
-        side_mark=mark,
+        side=int(side or 0),
+        side_mark=(side_mark or b"").decode(),
     )
 
 
 def encode_side(position: Position) -> str:
-    """Return the value of the field `side`: the offset, and the mark of the record before it."""
+    """Return what the script splits into the fields `side` and `side_mark`."""
     return f"{position.side} {position.side_mark}".rstrip()
