@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NoReturn, TypeVar
 
 import structlog
 
@@ -192,6 +192,12 @@ class PartitionManager(Generic[A]):
             held.failing = offset, now
         elif now - held.failing[1] >= self._patience:
             self._failure.report(error)
+
+    async def end_worker(self, error: BaseException) -> NoReturn:
+        """Report an error that ends the worker, and never return: nothing more may be taken."""
+        self._failure.report(error)
+        await asyncio.Event().wait()
+        raise AssertionError
 
     def _report_notices(self, owned: OwnedPartition[A]) -> None:
         """Log and count what people must see: new logs and gaps."""

@@ -26,7 +26,6 @@ from resegment.streams.kafka.topics import Topics
 from resegment.streams.worker.batch_divider import BatchDivider
 from resegment.streams.worker.committed_partitions import CommittedPartitions
 from resegment.streams.worker.definition_runtime import DefinitionRuntime
-from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.input_topics import InputTopics
 from resegment.streams.worker.partitions import PartitionManager
 from resegment.streams.worker.progress import Progress
@@ -153,7 +152,6 @@ class SegmenterStage:
         committed: CommittedPartitions,
         publisher: Publisher,
         progress: Progress,
-        failure: Failure,
         ahead: AheadRecords | None = None,
     ) -> None:
         """`ahead` finds records of the future; None on the clock of the facts, where time is what records say."""
@@ -161,7 +159,7 @@ class SegmenterStage:
         self.topics: Sequence[str] = [topics.signals.name]
         self._runtime, self._partitions, self._inputs = runtime, partitions, inputs
         self._committed, self._dead_letters = committed, topics.dead_letters.name
-        self._publisher, self._progress, self._failure = publisher, progress, failure
+        self._publisher, self._progress = publisher, progress
         self._divider = BatchDivider()
 
     async def on_assigned(self, topic: str, partition: int) -> int | None:
@@ -169,8 +167,7 @@ class SegmenterStage:
         try:
             await self._inputs.refuse_new_partition(topic, partition)
         except FatalError as error:
-            self._failure.report(error)
-            await asyncio.Event().wait()  # take nothing more: the worker ends
+            await self._partitions.end_worker(error)
         if self._ahead is not None:
             await self._ahead.load(partition)
         log = self._inputs.log_of(topic)

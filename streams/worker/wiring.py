@@ -261,7 +261,6 @@ def _stages(
             committed=committed,
             publisher=publisher,
             progress=progress,
-            failure=shared.failure,
             ahead=find_ahead_records(
                 shared.client,
                 plan.settings.prefix,

@@ -51,7 +51,6 @@ class Stage:
             committed=cast("Any", None),
             publisher=self.rig.published,
             progress=Progress(self.metrics, None),
-            failure=self.failure,
         )
 
     async def take(self, _: int = 0) -> None:
