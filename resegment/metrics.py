@@ -113,6 +113,12 @@ class Metrics:
             ["decision"], registry=registry,
         )  # fmt: skip
         self.redis_memory = Gauge("resegment_redis_memory_bytes", "Memory used by Redis", registry=registry)
+        self.list_lines_skipped = Gauge(
+            "resegment_list_lines_skipped",
+            "Lines of a suppression list that name no company",
+            ["list"],
+            registry=registry,
+        )
         self.owned = Gauge("resegment_partitions_owned", "Partitions of `signals` owned", registry=registry)
         self.waiting = Gauge(
             "resegment_partitions_waiting",

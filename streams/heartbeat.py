@@ -34,12 +34,14 @@ class Heartbeat:
         self._client, self._key = client, workers_key(prefix)
         self.frozen: str | None = None
         """Why a suppression list cannot be read, while the worker uses the last one that it could read."""
+        self._skipped: dict[str, int] = {}
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self._reports = 0
 
     async def report(self, partitions: Sequence[int], lag: Mapping[str, int]) -> None:
         """Report the owned partitions and their lag. Raises StoreUnavailable."""
         entry = {"at": time.time(), "partitions": partitions, "lag": lag, "frozen": self.frozen}
+        entry["skipped"] = self._skipped
         with answering("report"):
             answer: Any = self._client.hset(self._key, self.name, orjson.dumps(entry))
             await answer
@@ -58,6 +60,10 @@ class Heartbeat:
     def note_frozen(self, reason: str | None) -> None:
         """Report from now on why a list cannot be read; None once it can."""
         self.frozen = reason
+
+    def note_skipped(self, lines: Mapping[str, int]) -> None:
+        """Report from now on how many lines of each list are skipped."""
+        self._skipped = {name: count for name, count in lines.items() if count}
 
     async def leave(self) -> None:
         """Remove the entry. If Redis is down, it expires by its age."""

@@ -1,67 +1,157 @@
-"""Lists of accounts that are never enrolled: text files, a domain a line."""
+"""Read lists of accounts that are never enrolled: text files with one company per line, as people and mailers write them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+import structlog
 
 from resegment.errors import RefusedEvent, ResegmentError, explain_os_error
 from resegment.identity.domains import registrable_domain
 
+log = structlog.get_logger(__name__)
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+"""The maximum size of a list."""
+
+SHOWN_LINES: Final = 5
+"""How many of the skipped lines are named."""
+
+_COLUMNS: Final = (
+    *("domain", "domains", "company domain", "website", "url", "account", "accounts"),
+    *("email", "e-mail", "email address", "e-mail address", "emailaddress", "mail"),
+)
+"""Headers of the columns to read, the better ones first. A first line with one of them is a header."""
+
 
 class WrongList(ResegmentError):
-    """A file that is no list of domains; `problems` has every line that is wrong."""
+    """A list that cannot be read at all. No text of the file is in the message: it may be any file of the machine."""
 
-    def __init__(self, path: Path, problems: list[str]) -> None:
+    def __init__(self, path: Path, problem: str) -> None:
         super().__init__(
-            f"{path}: "
-            + "; ".join(problems[:5])
-            + (f"; and {len(problems) - 5} more" if problems[5:] else ""),
-            remedy="It is a text file with a domain a line, like acme.com; `#` begins a comment.",
+            f"{path}: {problem}",
+            remedy="Give a text file with one domain per line, like acme.com; `#` starts a comment.",
         )
-        self.path, self.problems = path, problems
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionList:
+    """The accounts of a list, and the numbers of the lines that name no company."""
+
+    accounts: frozenset[str]
+    skipped: tuple[int, ...] = ()
+
+    @property
+    def warning(self) -> str | None:
+        """Say which lines were skipped; None if there are none."""
+        if not self.skipped:
+            return None
+        shown = ", ".join(map(str, self.skipped[:SHOWN_LINES]))
+        more = ", ..." if len(self.skipped) > SHOWN_LINES else ""
+        what = (
+            "line names no company and is skipped"
+            if len(self.skipped) == 1
+            else "lines name no company and are skipped"
+        )
+        return f"{len(self.skipped):,} {what}: {shown}{more}"
 
 
 class ListFiles:
-    """The lists of a segments file: paths by name, which count from where that file is."""
+    """The lists of a segments file: paths by name, relative to that file.
 
-    def __init__(self, files: Mapping[str, str], segments: Path) -> None:
+    `note_skipped` is called after each change of a file with the number of skipped lines of every list.
+    """
+
+    def __init__(
+        self,
+        files: Mapping[str, str],
+        segments: Path,
+        note_skipped: Callable[[Mapping[str, int]], None] = lambda _: None,
+    ) -> None:
         folder = segments if segments.is_dir() else segments.parent
         self._paths = {name: folder / path for name, path in files.items()}
-        self._read: dict[str, tuple[tuple[int, int], frozenset[str]]] = {}
+        self._note_skipped = note_skipped
+        self._read: dict[str, tuple[tuple[int, int], SuppressionList]] = {}
 
     def load(self) -> dict[str, frozenset[str]]:
-        """The accounts of each; a file that is as it was is not read again. Raises WrongList."""
+        """Return the accounts of each list. A file is read again only when it changes. Raises WrongList."""
+        changed = False
         for name, path in self._paths.items():
             stamp = _stamp(path)
             if name not in self._read or self._read[name][0] != stamp:
-                self._read[name] = stamp, _load(path)
-        return {name: accounts for name, (_, accounts) in self._read.items()}
+                found, changed = read_list(path), True
+                self._read[name] = stamp, found
+                if found.warning is not None:
+                    log.warning("lines of a suppression list are skipped", list=name, reason=found.warning)
+        if changed:
+            self._note_skipped({name: len(one.skipped) for name, (_, one) in self._read.items()})
+        return {name: one.accounts for name, (_, one) in self._read.items()}
+
+
+def read_list(path: Path) -> SuppressionList:
+    """Read a list. A line that names no company is skipped, never the file. Raises WrongList."""
+    _stamp(path)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise WrongList(path, explain_os_error(error)) from error
+    encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    accounts: set[str] = set()
+    skipped: list[int] = []
+    columns: list[int] = []
+    first = True
+    for number, cells in _rows(raw.decode(encoding, "replace")):
+        names = [cell.lower() for cell in cells]
+        if first:
+            first = False
+            columns = [names.index(one) for one in _COLUMNS if one in names]
+            if columns:
+                continue
+        account = _find_account([cells[one] for one in columns if one < len(cells)] if columns else cells)
+        if account is None:
+            skipped.append(number)
+        else:
+            accounts.add(account)
+    return SuppressionList(frozenset(accounts), tuple(skipped))
+
+
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of each line that is neither blank nor a comment, with its number."""
+    delimiter = next((one for one in ("\t", ";") if one in text.partition("\n")[0]), ",")
+    for number, line in enumerate(text.splitlines(), 1):
+        content = line.partition("#")[0].strip()
+        if not content:
+            continue
+        try:
+            cells = next(csv.reader([content], delimiter=delimiter), [])
+        except csv.Error:
+            cells = []
+        yield number, [cell.strip() for cell in cells]
+
+
+def _find_account(cells: list[str]) -> str | None:
+    """Return the account of the first cell that names a company."""
+    for cell in filter(None, cells):
+        try:
+            return registrable_domain(cell)
+        except RefusedEvent:
+            continue
+    return None
 
 
 def _stamp(path: Path) -> tuple[int, int]:
     try:
         found = path.stat()
     except OSError as error:
-        raise WrongList(path, [explain_os_error(error)]) from error
+        raise WrongList(path, explain_os_error(error)) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise WrongList(path, "not a regular file")
+    if found.st_size > MAX_BYTES:
+        raise WrongList(path, f"larger than {MAX_BYTES // (1024 * 1024)} MB")
     return found.st_mtime_ns, found.st_size
-
-
-def _load(path: Path) -> frozenset[str]:
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except OSError as error:
-        raise WrongList(path, [explain_os_error(error)]) from error
-    except UnicodeDecodeError as error:
-        raise WrongList(path, ["not UTF-8"]) from error
-    accounts: set[str] = set()
-    problems: list[str] = []
-    for number, line in enumerate(lines, 1):
-        if text := line.partition("#")[0].strip():
-            try:
-                accounts.add(registrable_domain(text))
-            except RefusedEvent as error:
-                problems.append(f"line {number}: {error.message}")
-    if problems:
-        raise WrongList(path, problems)
-    return frozenset(accounts)

@@ -29,7 +29,7 @@ PATIENCE: Final = 10_000
 class WorkerLook:
     """One worker: the partitions of `signals` that it owns, its lag by topic, and for how long it is silent (ms).
 
-    `frozen` says why it cannot read a suppression list, if it cannot.
+    `frozen` says why it cannot read a suppression list, if it cannot. `skipped` counts the lines that name no company.
     """
 
     name: str
@@ -37,6 +37,7 @@ class WorkerLook:
     lag: Mapping[str, int]
     silent: int
     frozen: str | None = None
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,12 @@ def _find_webhooks_in_trouble(overview: Overview) -> list[str]:
 def find_notes(overview: Overview) -> list[str]:
     """What is no problem, and yet to be known, one sentence each."""
     advice = advise(overview.routing.mode, overview.routing.decisions.get("enrolled", 0))
-    return [] if advice is None else [advice]
+    skipped = {name: count for worker in overview.workers for name, count in worker.skipped.items()}
+    lines = [
+        f"list {name}: {count:,} {'line' if count == 1 else 'lines'} skipped, as `resegment lint` shows"
+        for name, count in sorted(skipped.items())
+    ]
+    return lines if advice is None else [advice, *lines]
 
 
 def _find_delays(overview: Overview, one: PartitionLook, outbox: str, whose: str) -> list[str]:
@@ -233,6 +239,7 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
                 "lag": dict(one.lag),
                 "silent_seconds": one.silent / 1000,
                 "frozen_list": one.frozen,
+                "skipped_lines": dict(one.skipped),
             }
             for one in overview.workers
         ],
@@ -267,7 +274,9 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
 def _worker(name: str, entry: Mapping[str, Any], now: float) -> WorkerLook:
     lag = _sum({place.rpartition(":")[0]: behind} for place, behind in entry["lag"].items())
     silent = max(0, int((now - entry["at"]) * 1000))
-    return WorkerLook(name, sorted(entry["partitions"]), lag, silent, entry.get("frozen"))
+    return WorkerLook(
+        name, sorted(entry["partitions"]), lag, silent, entry.get("frozen"), entry.get("skipped") or {}
+    )
 
 
 def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

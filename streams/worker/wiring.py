@@ -171,6 +171,12 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
     gauges = Gauges(
         shared.metrics, plan.runtime.engine, segmented, routed, client=shared.client, now=plan.now
     )
+
+    def note_skipped(lines: Mapping[str, int]) -> None:
+        heartbeat.note_skipped(lines)
+        for name, count in lines.items():
+            shared.metrics.list_lines_skipped.labels(name).set(count)
+
     return Parts(
         publisher=publisher,
         app=app,
@@ -191,7 +197,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             settings.prefix,
             publisher,
             topics.routing_events.name,
-            ListFiles(list_files(plan.runtime.definition), settings.segments).load,
+            ListFiles(list_files(plan.runtime.definition), settings.segments, note_skipped).load,
             plan.now,
             heartbeat.note_frozen,
         ),

@@ -113,19 +113,23 @@ def _attributes(events: list[str], form: Any) -> frozenset[str]:
 
 
 def _check_lists(definition: Definition, segments: str) -> Iterator[Diagnostic]:
-    """Yield an error for each suppression list that a worker could not load."""
+    """Yield an error for each suppression list that a worker could not load, and a warning for skipped lines."""
     from resegment.documents.diagnostics import Diagnostic
-    from resegment.sources.suppressions import ListFiles, WrongList
+    from resegment.sources.suppressions import WrongList, read_list
 
     for number, one in enumerate(definition.suppression):
         if isinstance(one, str) or one.file is None:
             continue
+        path = ("suppression", number, "file")
+        place = definition.document.places[path]
+        folder = Path(segments) if Path(segments).is_dir() else Path(segments).parent
         try:
-            ListFiles({one.name: one.file}, Path(segments)).load()
+            found = read_list(folder / one.file)
         except WrongList as error:
-            path = ("suppression", number, "file")
-            place = definition.document.places[path]
             yield Diagnostic("error", "wrong-list", error.message, path, place, error.remedy)
+        else:
+            if found.warning is not None:
+                yield Diagnostic("warning", "skipped-lines", f"{one.file}: {found.warning}", path, place)
 
 
 def _describe(one: Diagnostic) -> dict[str, Any]:

@@ -72,6 +72,12 @@ def test_lint_refuses_a_suppression_list_that_a_worker_could_not_load(tmp_path: 
     (tmp_path / "partners.txt").write_text("acme.com\n")
     assert run("lint", str(file))[0] == 0
 
+    (tmp_path / "partners.txt").write_text("acme.com\nsecret words\n")
+    code, output, error = run("lint", str(file))
+    assert "partners.txt: 1 line names no company and is skipped: 2 [skipped-lines]" in output
+    assert "secret" not in output + error
+    assert "0 errors, 1 warning" in error
+
 
 def test_lint_prints_each_error_with_its_place_and_fails(tmp_path: Path) -> None:
     file = tmp_path / "segments.yaml"

@@ -22,6 +22,7 @@ from resegment.streams.operations.overview import (
     Overview,
     WorkerLook,
     describe_overview,
+    find_notes,
     find_problems,
 )
 
@@ -170,6 +171,13 @@ def test_a_list_that_a_worker_cannot_read_is_a_problem_said_once() -> None:
     assert find_problems(seen) == [
         "a suppression list is frozen, workers use its last version: p.txt: no such file or folder"
     ]
+
+
+def test_lines_of_a_list_that_are_skipped_are_a_note() -> None:
+    workers = [WorkerLook(name, (0,), {}, SECOND, skipped={"partners": 3}) for name in ("w1", "w2")]
+    seen = replace(overview(partition(0)), workers=workers)
+    assert find_problems(seen) == []
+    assert "list partners: 3 lines skipped, as `resegment lint` shows" in find_notes(seen)
 
 
 def test_the_age_of_an_outbox_is_shown() -> None:

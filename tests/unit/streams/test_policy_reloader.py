@@ -62,7 +62,7 @@ class Desk:
 
     def load(self) -> dict[str, frozenset[str]]:
         if self.unreadable:
-            raise WrongList(Path("partners.txt"), ["it is away"])
+            raise WrongList(Path("partners.txt"), "it is away")
         return {name: frozenset(accounts.split()) for name, accounts in self.lists.items()}
 
     async def begin(self) -> list[str]:
