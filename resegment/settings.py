@@ -177,6 +177,7 @@ def read_secret(name: str, given: Any, file: Path | None) -> str | None:
             return file.read_text("utf-8").strip()
         except OSError as error:
             raise InsecureSettings(
-                f"cannot read the file of {name}, {file}: {explain_os_error(error)}"
+                f"cannot read the file of {name}, {file}: {explain_os_error(error)}",
+                remedy=f"Check the path in RESEGMENT_{name.upper()}_FILE.",
             ) from error
     return None if given is None else str(given.get_secret_value())

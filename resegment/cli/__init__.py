@@ -66,6 +66,9 @@ class Commands(TyperGroup):
         try:
             _use_locale()
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
         except ResegmentError as error:
             from resegment.console.terminal import print_error
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -102,7 +102,7 @@ def load_settings(servers: ServerOptions | None = None, **given: Any) -> Setting
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
+        first = error.errors(include_url=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
         option, variable = f"--{name.replace('_', '-')}", ENV_PREFIX + name.upper()
         place = f"the variable {variable}"
@@ -110,9 +110,38 @@ def load_settings(servers: ServerOptions | None = None, **given: Any) -> Setting
             place = f"the option {option}"
         elif name in given:
             place += f", or pass the option {option}"
-        problem = first["msg"].removeprefix("Value error, ")
+        problem = _explain(first)
         was = given.get(name) or os.environ.get(variable, first["input"])
         raise WrongSetting(name, was if first["loc"] else "as they are", problem, place) from None
+
+
+def _explain(error: Mapping[str, Any]) -> str:
+    """Return what a setting must be, in words that do not depend on the library that checks it."""
+    context = error.get("ctx") or {}
+    match error["type"]:
+        case "greater_than_equal":
+            return f"it must be at least {_spell(context['ge'])}"
+        case "less_than_equal":
+            return f"it must be at most {_spell(context['le'])}"
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "it must be a whole number"
+        case "float_parsing" | "float_type":
+            return "it must be a number"
+        case "bool_parsing" | "bool_type":
+            return "it must be true or false"
+        case "literal_error":
+            return f"it must be {context['expected']}".replace("'", "")
+        case "string_pattern_mismatch":
+            return "it must be 1 to 64 letters, digits, hyphens or underscores"
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _spell(bound: Any) -> str:
+    from datetime import timedelta
+
+    from resegment.schemas.times import format_duration
+
+    return format_duration(bound // timedelta(milliseconds=1)) if isinstance(bound, timedelta) else str(bound)
 
 
 def _warn_of_unknown(prefix: str, known: Collection[str]) -> None:

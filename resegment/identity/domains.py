@@ -62,7 +62,7 @@ def _resolve(subject: str) -> str:
     if _NUMERIC.fullmatch(host.rpartition(".")[2]):
         raise _refusal(subject, "it is an IP address or a number")
     if "." not in host:
-        raise _refusal(subject, "it is a single label" if host else "it has no host")
+        raise _refusal(subject, "it has no dot" if host else "it is empty")
     if not _HOST.fullmatch(host):
         raise _refusal(subject, "its host has characters that are not allowed in a domain name")
     _refuse_shared(host)
@@ -99,7 +99,9 @@ def _refuse_shared(host: str) -> None:
 
 def _refusal(subject: str, why: str) -> RefusedEvent:
     shown = subject if len(subject) <= 80 else subject[:79] + "…"
-    return RefusedEvent("not-a-company", f"the subject {shown!r} names no company: {why}", field="subject")
+    return RefusedEvent(
+        "not-a-company", f"the subject {shown!r} is not the domain of a company: {why}", field="subject"
+    )
 
 
 @lru_cache(maxsize=1)

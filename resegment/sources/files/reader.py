@@ -171,7 +171,9 @@ def _read_file(path: str, form: str, watch: Watch | None) -> Iterator[Located]:
 
 def _read_text(path: str, form: str, watch: Watch | None) -> Iterator[Located]:
     if form not in ("jsonl", "csv"):
-        raise WrongFile(path, f"the format {form} cannot be read from here", remedy="Use jsonl or csv.")
+        raise WrongFile(
+            path, f"the format {form} cannot be read from standard input", remedy="Use jsonl or csv."
+        )
     with _open(path, watch) as lines:
         if form == "csv":
             yield from read_csv(path, lines)
@@ -200,7 +202,7 @@ def _open(path: str, watch: Watch | None) -> Iterator[io.BufferedReader]:
                 raw = io.BufferedReader(cast("io.RawIOBase", stream), _BUFFER)
             yield cast("io.BufferedReader", raw)
     except (EOFError, zlib.error) as error:
-        raise WrongFile(path, f"broken gzip: {error}", remedy="Pack the file again.") from error
+        raise WrongFile(path, f"broken gzip: {error}", remedy="Compress the file again.") from error
     except OSError as error:
         problem = explain_os_error(error)
         raise WrongFile(path, f"cannot be read: {problem}", remedy="Check the file.") from error

@@ -86,7 +86,7 @@ def _check_header(path: str, header: list[str]) -> None:
     if missing:
         raise WrongFile(
             path,
-            f"no column {', '.join(missing)}",
+            f"these columns are missing: {', '.join(missing)}",
             line=1,
             remedy=f"An event has {', '.join(REQUIRED)}, and its data in columns like data.employees.",
         )

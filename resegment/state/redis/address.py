@@ -63,7 +63,7 @@ def parse_address(url: str) -> RedisAddress:
     scheme, separator, rest = url.partition("://")
     match = re.fullmatch(r"redis(s?)(\+cluster|\+sentinel|)|unix", scheme.lower())
     if not separator or match is None:
-        raise WrongRedisUrl("it begins with none of the schemes that are known")
+        raise WrongRedisUrl("its scheme is unknown")
     rest, _, query = rest.partition("?")
     user, _, place = rest.rpartition("@")
     username, colon, password = user.partition(":")

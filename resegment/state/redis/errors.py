@@ -48,7 +48,7 @@ def unavailable(what: str, error: Exception) -> StoreUnavailable:
                 remedy="Give the user the rights of docs/operations/redis.acl, with this prefix.",
             )
     return StoreUnavailable(
-        f"Redis: cannot {what}: {error}", remedy="Is the URL right, is it up, and has it memory left?"
+        f"Redis: cannot {what}: {error}", remedy="Check the URL, and that Redis is up and has free memory."
     )
 
 

@@ -100,7 +100,7 @@ def test_a_dead_letter_keeps_its_id_and_what_is_wrong(reason: str) -> None:
         about={
             "reason": reason,
             "field": "subject",
-            "message": "the subject 'x' names no company: it has no dot",
+            "message": "the subject 'x' is not the domain of a company: it has no dot",
         },
         original=b"{}",
         refused_at=NOON,
@@ -110,4 +110,4 @@ def test_a_dead_letter_keeps_its_id_and_what_is_wrong(reason: str) -> None:
     assert max(map(len, text.splitlines())) <= WIDTH
     assert letter.id in text
     assert reason in text
-    assert "subject: the subject 'x' names no company: it has no dot" in text
+    assert "subject: the subject 'x' is not the domain of a company: it has no dot" in text

@@ -190,7 +190,7 @@ def test_parquet_gives_the_same_facts_from_structs_flat_columns_and_json(
 
 def test_a_table_without_a_column_that_events_need_is_told_at_its_header(tmp_path: Path) -> None:
     file = write(tmp_path / "a.csv", "id,source,type,time\n1,2,3,4\n")
-    with pytest.raises(WrongFile, match=r"a\.csv:1: no column subject"):
+    with pytest.raises(WrongFile, match=r"a\.csv:1: these columns are missing: subject"):
         facts(file)
 
 
