@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from itertools import count, cycle, islice
+from typing import ClassVar
 
 import orjson
 import pytest
@@ -24,10 +25,12 @@ from resegment.schemas.state import decode_state
 from resegment.schemas.times import format_instant, parse_instant
 from resegment.segmentation.definition import Definition
 from resegment.settings import Settings
+from resegment.state.partition_store import Claim, Commit, Committed, StoreUnavailable
 from resegment.state.redis.partition import PartitionStore
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.operations.ingest import send_replay
+from resegment.streams.worker.wiring import PartClasses
 from resegment.streams.worker.worker import Worker
 from tests import companies
 from tests.builders import definition_of, net_moves, raw_event
@@ -159,6 +162,81 @@ async def test_a_window_that_closes_with_no_event_moves_its_account_at_once_and_
         assert parse_instant(data.effective_at) == closes
         assert parse_instant(data.cause.deadline or "") == closes
         assert closes <= parse_instant(data.decided_at) <= arrived < closes + 2_000
+
+
+class Partial(PartitionStore):
+    """A store in which one partition can be away: it refuses, or does not answer at all."""
+
+    away: ClassVar[int | None] = None
+    hangs: ClassVar[bool] = False
+
+    async def _answer(self) -> None:
+        if self.partition == self.away:
+            while self.hangs and self.partition == self.away:
+                await asyncio.sleep(0.05)
+            raise StoreUnavailable("away, for a test")
+
+    async def claim(self) -> Claim:
+        await self._answer()
+        return await super().claim()
+
+    async def commit(self, commit: Commit) -> Committed:
+        await self._answer()
+        return await super().commit(commit)
+
+    async def sizes(self) -> dict[str, int]:
+        await self._answer()
+        return await super().sizes()
+
+
+class PartialWorker(Worker):
+    classes = PartClasses(store=Partial)
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_while_one_partition_has_no_store_time_goes_on_in_the_others(
+    servers: Embedded, publisher: KafkaPublisher, monkeypatch: pytest.MonkeyPatch, *, hangs: bool
+) -> None:
+    definition = definition_of(only({"event": "funding", "within": "5s"}))
+    settings = Settings(prefix=f"p{next(NAMES)}", partitions=PARTITIONS, route="all")
+    worker = PartialWorker(settings, definition, bootstrap=servers.bootstrap, redis_url=servers.redis_url)
+    accounts = [f"company-{number}.com" for number in range(40)]
+    waiting = {name for name in accounts if partition_of(name.encode(), PARTITIONS) == 0}
+    arrived: dict[tuple[str, str], float] = {}
+    left: dict[str, int] = {}
+
+    async def follow() -> None:
+        async with reading(servers.bootstrap, worker.topics.segment_changes.name) as reader:
+            async for records in reader.follow():
+                for record in records:
+                    data = SegmentChangeData.model_validate(data_in(record))
+                    arrived.setdefault((data.account, data.to), time.time() * 1000)
+                    if data.to == "out":
+                        left[data.account] = parse_instant(data.effective_at)
+
+    def all_have(segment: str, names: Iterable[str]) -> bool:
+        return all((name, segment) in arrived for name in names)
+
+    async with worker.running():
+        await until(lambda: len(worker.owned) == PARTITIONS, worker)
+        await until(worker.is_drained, worker)
+        following = asyncio.create_task(follow())
+        happened = time.time_ns() // 1_000_000
+        values = [raw_event(subject=name, time=format_instant(happened)) for name in accounts]
+        await publisher.publish([Message(worker.topics.funding.name, None, value) for value in values])
+        await until(lambda: all_have("in", accounts), worker)
+        assert waiting
+        monkeypatch.setattr(Partial, "hangs", hangs)
+        monkeypatch.setattr(Partial, "away", 0)
+        await until(lambda: all_have("out", set(accounts) - waiting), worker)
+        assert not any((name, "out") in arrived for name in waiting)
+        monkeypatch.setattr(Partial, "away", None)
+        await until(lambda: all_have("out", accounts), worker)
+        following.cancel()
+    closes = happened + 5_000
+    assert set(left.values()) == {closes}
+    late = {name: arrived[name, "out"] - closes for name in accounts if name not in waiting}
+    assert max(late.values()) < 3_000, late
 
 
 async def test_ten_thousand_bad_messages_among_good_ones_are_set_aside_once_each_and_hold_up_nothing(
