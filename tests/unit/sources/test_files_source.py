@@ -206,7 +206,7 @@ def test_a_table_without_a_column_that_events_need_is_told_at_its_header(tmp_pat
         ("a.csv", b"PK\x03\x04xlsx", "an Excel workbook"),
         ("a.jsonl", gzip.compress(b"{}"), "gzip"),
         ("a.csv", b"id,id,source,type,subject,time\n", "two columns id"),
-        ("a.csv", b"", "no column"),
+        ("a.csv", b"", "columns are missing"),
     ],
 )
 def test_a_broken_file_is_an_error_that_names_it(
