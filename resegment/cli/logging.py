@@ -34,6 +34,8 @@ HARMLESS: Final = frozenset(
         ("aiokafka.cluster", "Topic %s is not available during auto-create"),
         ("kafka.cluster", "Topic %s is not available during auto-create"),
         ("kafka.cluster", "No node available for metadata refresh"),
+        # a busy machine: what is late has metrics of its own
+        ("mode.timers", "Timer %s is overlapping"),
     }
 )
 """Lines of libraries that nobody can act on: a logger, and the start of the message."""

@@ -134,9 +134,9 @@ async def test_an_event_sent_from_another_shell_moves_its_account(tmp_path: Path
         assert process.returncode == 0, error
         assert "Resegment is up" in output
         assert "/healthz, /readyz, /metrics" in output
-        assert "Routing none: nobody is enrolled" in output
+        assert "Routing none: no account is enrolled" in output
         assert "resegment routing set" in output
-        assert "Drained" in error
+        assert "Nothing is lost" in error
         assert read_instance(folder) is None
         assert not [pid for pid in servers if runs(pid)]
 
@@ -202,12 +202,12 @@ async def test_a_folder_that_is_in_use_is_refused(tmp_path: Path) -> None:
     [
         (["up", "--folder", "{folder}"], {}, "no segments file"),
         (["up", "--segments", "missing.yaml"], {}, "missing.yaml"),
-        (["up", "--segments", "{quickstart}", "--prefix", "no spaces"], {}, "the setting prefix cannot be"),
+        (["up", "--segments", "{quickstart}", "--prefix", "no spaces"], {}, "for the setting prefix"),
         (["up", "--segments", "{quickstart}"], {"RESEGMENT_PARTITIONS": "0"}, "the setting partitions"),
         (
             ["up", "--segments", "{quickstart}", "--fresh"],
             {"RESEGMENT_REDIS": "redis://127.0.0.1:1"},
-            "--fresh forgets embedded",
+            "--fresh deletes only the data of embedded servers",
         ),
         (["worker", "--segments", "{quickstart}"], {}, "RESEGMENT_KAFKA and RESEGMENT_REDIS must be set"),
         (["ingest"], {}, "Missing argument"),

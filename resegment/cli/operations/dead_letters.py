@@ -226,16 +226,13 @@ async def _retry(letters: list[str], reason: str | None, servers: ServerOptions)
     import time
 
     from resegment.cli.operations.session import open_session
-    from resegment.streams.kafka.publisher import KafkaPublisher
     from resegment.streams.operations.dead_letters import read_dead_letters, retry_dead_letters
 
     async with open_session(servers) as session:
         topic = session.topics.dead_letters.name
         held = await read_dead_letters(session.bootstrap, topic, security=session.security)
         chosen = choose(held, letters, reason)
-        async with KafkaPublisher(
-            session.bootstrap, client_id="resegment-retry", security=session.security
-        ) as publisher:
+        async with session.publisher("resegment-retry") as publisher:
             return await retry_dead_letters(chosen, session.topics, publisher, time.time_ns() // 1_000_000)
 
 

@@ -136,15 +136,12 @@ def leave(
     from resegment.console.counts import count
     from resegment.console.terminal import print_note, write_json
     from resegment.streams.heartbeat import read_workers
-    from resegment.streams.kafka.publisher import KafkaPublisher
     from resegment.streams.operations.owner_transfer import Portfolio
 
     async def run(session: Session, store: OwnerStore) -> None:
         _check_known(name, session.segments, await store.look())
         await store.leave(name)
-        async with KafkaPublisher(
-            session.bootstrap, client_id="resegment-owners", security=session.security
-        ) as publisher:
+        async with session.publisher("resegment-owners") as publisher:
             topic, partitions = session.topics.routing_events.name, session.reader.partitions
             portfolio = Portfolio(name, session.client, session.prefix, partitions, publisher, topic)
             left = await portfolio.hand_over(await session.now())

@@ -282,15 +282,12 @@ async def _find(session: Session, names: Sequence[str]) -> list[Row]:
 async def _force(session: Session, changes: Sequence[tuple[str, str]]) -> None:
     """Ask the router to route these changes, account and id, regardless of the mode."""
     from resegment.schemas.routing import Review
-    from resegment.streams.kafka.publisher import KafkaPublisher
     from resegment.streams.message_factory import tell
 
     if not changes:
         return
     topic, at = session.topics.routing_events.name, await session.now()
-    async with KafkaPublisher(
-        session.bootstrap, client_id="resegment-routing", security=session.security
-    ) as publisher:
+    async with session.publisher("resegment-routing") as publisher:
         for start in range(0, len(changes), SENT):
             reviews = [
                 Review(account=name, at=at, forced=True, change=change)

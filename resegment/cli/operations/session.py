@@ -21,6 +21,7 @@ from resegment.settings import Settings
 from resegment.sources.segments import load_definition
 from resegment.state.redis.client import connect_redis
 from resegment.state.redis.reader import PrefixReader
+from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import secure_kafka
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.prefix import read_prefix
@@ -59,6 +60,13 @@ class Session(NamedTuple):
     def on_facts(self) -> bool:
         """Whether the prefix runs on the clock of the facts, not on the wall clock."""
         return self.held.get("clock") == "facts"
+
+    def publisher(self, client_id: str) -> KafkaPublisher:
+        """Return a publisher to the prefix's Kafka; the embedded broker gives out no producer ids."""
+        external = self.settings.kafka is not None
+        return KafkaPublisher(
+            self.bootstrap, client_id=client_id, idempotent=external, security=self.security
+        )
 
     async def now(self) -> int:
         """Return the prefix's own time, ms. Raises StoreUnavailable."""

@@ -223,7 +223,9 @@ async def _replay(serving: Serving, data: _Data, until: int, current: Step) -> f
 
     watching = asyncio.create_task(watch())
     try:
-        async with KafkaPublisher(serving.servers.bootstrap, client_id="resegment-demo") as publisher:
+        async with KafkaPublisher(
+            serving.servers.bootstrap, client_id="resegment-demo", idempotent=False
+        ) as publisher:
             await send_replay(
                 data.events, publisher, worker.topics, partitions=worker.settings.partitions, until=until
             )

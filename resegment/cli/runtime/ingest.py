@@ -222,7 +222,10 @@ async def _send(
     security = secure_kafka(settings).clients()
     await check_access(connection.bootstrap, security)
     async with KafkaPublisher(
-        connection.bootstrap, client_id="resegment-ingest", security=security
+        connection.bootstrap,
+        client_id="resegment-ingest",
+        idempotent=settings.kafka is not None,  # the embedded broker gives out no producer ids
+        security=security,
     ) as publisher:
         begun = time.monotonic()
         if not on_facts:
