@@ -32,12 +32,17 @@ Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
 
 
 class ReaderSettings(BaseSettings):
-    """The settings of what people read, which commands need before they know anything else."""
+    """The settings that commands need before they know anything else."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True)
 
     locale: str = Field(
         DEFAULT, description="How dates and money are written for people, like en_US, en_GB or de_DE"
+    )
+    shared_hosts: Path | None = Field(
+        None,
+        description="File with your additions to the hosts that many companies share, and exceptions from them: "
+        "`jobs.example.com` adds one, `!g2.com` makes an exception. Give all commands and workers the same file",
     )
 
 

@@ -65,6 +65,7 @@ class Commands(TyperGroup):
         """Run the command that the arguments name."""
         try:
             _use_locale()
+            _use_shared_hosts()
             return super().invoke(ctx)
         except typer.BadParameter as error:
             error.message = error.message.removeprefix("Value error, ")
@@ -108,6 +109,18 @@ def _use_locale() -> None:
     from resegment.settings import ReaderSettings
 
     use_locale(read_locale(ReaderSettings().locale))
+
+
+def _use_shared_hosts() -> None:
+    """Resolve domains with the user's shared hosts in every command. Raises WrongSharedHosts."""
+    if not any(name.upper() == "RESEGMENT_SHARED_HOSTS" for name in os.environ):
+        return
+    from resegment.identity.domains import use_shared_hosts
+    from resegment.identity.shared_hosts import read_shared_hosts
+    from resegment.settings import ReaderSettings
+
+    if (path := ReaderSettings().shared_hosts) is not None:
+        use_shared_hosts(read_shared_hosts(path))
 
 
 def _show_version(wanted: bool) -> None:

@@ -15,6 +15,7 @@ import idna
 from publicsuffixlist import PublicSuffixList
 
 from resegment.errors import RefusedEvent
+from resegment.identity.shared_hosts import SharedHosts
 
 LONGEST_SUBJECT = 2_048
 LONGEST_DOMAIN = 253
@@ -26,6 +27,7 @@ _PORT = re.compile(r":\d*\Z")
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 _HOST = re.compile(rf"(?:(?:[a-z0-9_-]{{1,63}})\.)*{_LABEL}\.{_LABEL}")
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
+_shared_hosts = SharedHosts()
 _NUMERIC = re.compile(r"\d+|0x[0-9a-f]*")
 
 
@@ -35,7 +37,8 @@ class SharedHost(RefusedEvent):
     def __init__(self, host: str) -> None:
         super().__init__(
             "not-a-company",
-            f"{host} is a host that many companies share: send the company's own domain as the subject",
+            f"{host} is a host that many companies share: send the company's own domain as the subject "
+            "(RESEGMENT_SHARED_HOSTS can make an exception)",
             field="subject",
         )
         self.host = host
@@ -54,6 +57,13 @@ def registrable_domain(subject: str) -> str:
     return _resolve(subject)
 
 
+def use_shared_hosts(hosts: SharedHosts) -> None:
+    """Add to the shared hosts, and make exceptions, in the whole process. Call this before anything is resolved."""
+    global _shared_hosts  # noqa: PLW0603  # one table for the process: the same subject has one account
+    _shared_hosts = hosts
+    _resolve.cache_clear()
+
+
 @lru_cache(maxsize=REMEMBERED_SUBJECTS)
 def _resolve(subject: str) -> str:
     host = _host(subject)
@@ -65,13 +75,23 @@ def _resolve(subject: str) -> str:
         raise _refusal(subject, "it has no dot" if host else "it is empty")
     if not _HOST.fullmatch(host):
         raise _refusal(subject, "its host has characters that are not allowed in a domain name")
-    _refuse_shared(host)
+    shared = _shared_hosts.find(host, has_path=_has_path(subject))
+    if shared is not None:
+        raise SharedHost(shared)
     domain: str | None = _suffixes().privatesuffix(host)
     if domain is None:
         raise _refusal(subject, "it is a public suffix, under which companies register their names")
     if not _DOMAIN.fullmatch(domain):
         raise _refusal(subject, "its domain has characters that are not allowed in a registered name")
     return domain
+
+
+def _has_path(subject: str) -> bool:
+    """Whether a subject is a URL of a page, not only of a host."""
+    rest = subject.strip()
+    scheme = _SCHEME.match(rest)
+    _, *path = _END_OF_HOST.split(rest[scheme.end() :] if scheme else rest, maxsplit=1)
+    return any(path)
 
 
 def _host(subject: str) -> str:
@@ -89,14 +109,6 @@ def _host(subject: str) -> str:
         raise _refusal(subject, f"its host is not a valid international domain name ({error})") from error
 
 
-def _refuse_shared(host: str) -> None:
-    shared = _shared_hosts()
-    while host:
-        if host in shared:
-            raise SharedHost(host)
-        host = host.partition(".")[2]
-
-
 def _refusal(subject: str, why: str) -> RefusedEvent:
     shown = subject if len(subject) <= 80 else subject[:79] + "…"
     return RefusedEvent(
@@ -111,10 +123,3 @@ def _suffixes() -> PublicSuffixList:
         resources.files("resegment.identity").joinpath("public_suffix_list.dat").read_text(encoding="utf-8")
     )
     return PublicSuffixList(text)
-
-
-@lru_cache(maxsize=1)
-def _shared_hosts() -> frozenset[str]:
-    text = resources.files("resegment.identity").joinpath("shared_hosts.txt").read_text(encoding="utf-8")
-    entries = (line.partition("#")[0].strip() for line in text.splitlines())
-    return frozenset(entry for entry in entries if entry)
