@@ -16,7 +16,7 @@ from resegment.agents.circuit_breaker import CircuitBreaker
 from resegment.agents.dead_letters import ONLY, to_dead_letter
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.sinks.webhook.endpoints import Endpoint
-from resegment.sinks.webhook.port import SendResult, Webhook
+from resegment.sinks.webhook.port import SendResult, Webhook, describe_error
 
 GRACE: Final = 600.0
 """How many seconds an old command is retried if its endpoint has only just started to fail."""
@@ -75,8 +75,11 @@ class Job:
 
     @property
     def written(self) -> float:
-        """Return when the command was written to the topic, in seconds since the epoch."""
-        return self.record.timestamp / 1000
+        """Return when the command was written to the topic, in seconds since the epoch.
+
+        A producer's clock may be ahead: the command still counts as written by the time that it arrived.
+        """
+        return min(self.record.timestamp / 1000, self.entered)
 
 
 Report = Callable[[Job, AttemptResult, SendResult | None], None]
@@ -187,6 +190,8 @@ class EndpointSender:
         job.attempts += 1
         try:
             sent = await self._webhook.send(job.command.id, job.command.body)
+        except Exception as error:  # noqa: BLE001  # a sink that breaks its promise must not stop the others' commands
+            sent = SendResult(problem=describe_error(error))
         except BaseException:
             self.breaker.abandon()
             raise

@@ -1,4 +1,4 @@
-"""Sends events to one HTTP endpoint: signed, to a checked address, and with nothing believed of what comes back."""
+"""Send events to one HTTP endpoint: signed, to a checked address, and trusting nothing that comes back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -18,16 +17,18 @@ import httpx
 from resegment.errors import ResegmentError
 from resegment.sinks.webhook.addresses import AddressRefused, Guard
 from resegment.sinks.webhook.endpoints import Endpoint
-from resegment.sinks.webhook.port import SendResult
+from resegment.sinks.webhook.port import SendResult, describe_error
 from resegment.sinks.webhook.signing import Secret, sign
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
 USER_AGENT: Final = "resegment-webhooks/1"
-MOST_READ: Final = 64 * 1024
-"""Bytes of a response that are read, so that its connection may be used again; they are not looked at."""
-CONNECTING: Final = 5.0
+MAX_BODY: Final = 64 * 1024
+"""Bytes of a response's body that are read, to use its connection again; they are not looked at."""
+MAX_RECEIVED: Final = 256 * 1024
+"""Bytes that are received after one request, whatever they are: informational responses, headers, chunks."""
+CONNECT_TIMEOUT: Final = 5.0
 """How many seconds connecting may take."""
-KEPT: Final = 30.0
+KEEP_ALIVE: Final = 30.0
 """Seconds that an idle connection is kept; so old may the check of its address be."""
 
 
@@ -40,7 +41,7 @@ class WrongAuthorities(ResegmentError):
 
 
 class HttpWebhook:
-    """One endpoint over HTTP. Redirects are not followed, and proxies of the environment not used."""
+    """One endpoint over HTTP. It follows no redirects, uses no proxies of the environment and keeps no cookies."""
 
     def __init__(
         self,
@@ -51,15 +52,22 @@ class HttpWebhook:
         now: Callable[[], float] = time.time,
     ) -> None:
         """`now`: seconds since the epoch. Raises WrongAuthorities."""
-        self._url, self._timeout = httpx.URL(endpoint.url), endpoint.timeout
-        self._secrets, self._now = tuple(secrets), now
-        self._client = httpx.AsyncClient(
-            transport=_Transport(guard, self._url, _trust(endpoint), endpoint.concurrency),
-            timeout=httpx.Timeout(endpoint.timeout, connect=min(CONNECTING, endpoint.timeout)),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            trust_env=False,
-            follow_redirects=False,
-            headers={"user-agent": USER_AGENT, "accept": "*/*", "accept-encoding": "identity"},
+        url = httpx.URL(endpoint.url)
+        self._url = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+        self._headers = [
+            (b"Host", url.netloc),
+            (b"User-Agent", USER_AGENT.encode()),
+            (b"Accept", b"*/*"),
+            (b"Accept-Encoding", b"identity"),
+            (b"Content-Type", CONTENT_TYPE.encode()),
+        ]
+        self._timeout, self._secrets, self._now = endpoint.timeout, tuple(secrets), now
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=_trust(endpoint),
+            max_connections=endpoint.concurrency,
+            max_keepalive_connections=endpoint.concurrency,
+            keepalive_expiry=KEEP_ALIVE,
+            network_backend=_GuardedBackend(guard, plain=url.scheme == "http"),
         )
 
     async def __aenter__(self) -> Self:
@@ -68,46 +76,56 @@ class HttpWebhook:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.aclose()
+        await self._pool.aclose()
 
     async def send(self, message: str, body: bytes) -> SendResult:
-        """Send it once, within the endpoint's timeout as a whole."""
-        timestamp = int(self._now())
-        headers = {
-            "content-type": CONTENT_TYPE,
-            "webhook-id": message,
-            "webhook-timestamp": str(timestamp),
-            "webhook-signature": sign(self._secrets, message, timestamp, body),
-        }
+        """Send an event once, within the endpoint's timeout as a whole."""
         begun = time.perf_counter()
         try:
-            async with asyncio.timeout(self._timeout):  # one byte now and then would outlast a read timeout
-                status, asked = await self._request(headers, body)
-        except (TimeoutError, httpx.TimeoutException):
-            return SendResult(
-                problem=f"no answer within {self._timeout:g} s", took=time.perf_counter() - begun
-            )
-        except (httpx.HTTPError, OSError) as error:
-            return SendResult(problem=_describe(error), took=time.perf_counter() - begun)
+            async with asyncio.timeout(self._timeout):  # a read timeout starts again with every byte
+                status, retry_after = await self._request(message, body)
+            return SendResult(status, retry_after=retry_after, took=time.perf_counter() - begun)
+        except (TimeoutError, httpcore.TimeoutException):
+            problem = f"no answer within {self._timeout:g} s"
         except AddressRefused as refused:
-            return SendResult(problem=refused.message, took=time.perf_counter() - begun)
-        return SendResult(status, retry_after=asked, took=time.perf_counter() - begun)
+            problem = refused.message
+        except Exception as error:  # noqa: BLE001  # a receiver can provoke any error of the HTTP library
+            problem = describe_error(error)
+        return SendResult(problem=problem, took=time.perf_counter() - begun)
 
-    async def _request(self, headers: dict[str, str], body: bytes) -> tuple[int, float | None]:
-        async with self._client.stream("POST", self._url, headers=headers, content=body) as response:
+    async def _request(self, message: str, body: bytes) -> tuple[int, float | None]:
+        timestamp = int(self._now())
+        headers = [
+            *self._headers,
+            (b"Content-Length", str(len(body)).encode()),
+            (b"webhook-id", message.encode()),
+            (b"webhook-timestamp", str(timestamp).encode()),
+            (b"webhook-signature", sign(self._secrets, message, timestamp, body).encode()),
+        ]
+        # The whole is limited by the caller; only connecting has a limit of its own.
+        timeouts = {"connect": min(CONNECT_TIMEOUT, self._timeout)}
+        async with self._pool.stream(
+            "POST", self._url, headers=headers, content=body, extensions={"timeout": timeouts}
+        ) as response:
             read = 0
             try:
-                async for part in response.aiter_raw():
+                async for part in response.aiter_stream():
                     read += len(part)
-                    if read > MOST_READ:
+                    if read > MAX_BODY:
                         break
-            except httpx.HTTPError:
-                pass  # the status is there, and the rest says nothing
-            return response.status_code, read_retry_after(response.headers.get("retry-after"), self._now())
+            except (httpcore.NetworkError, httpcore.ProtocolError):
+                pass  # the status is known, and the rest does not matter
+            return response.status, find_retry_after(response.headers, self._now())
+
+
+def find_retry_after(headers: Iterable[tuple[bytes, bytes]], now: float) -> float | None:
+    """Return the seconds from `now` that the headers of a response ask for, or None."""
+    found = next((value for name, value in headers if name.lower() == b"retry-after"), None)
+    return None if found is None else read_retry_after(found.decode("latin-1"), now)
 
 
 def read_retry_after(text: str | None, now: float) -> float | None:
-    """Seconds from `now` that a Retry-After asks for, given in seconds or as a date; None for what is neither."""
+    """Return the seconds from `now` that a Retry-After asks for, as seconds or as a date; None if it is neither."""
     if text is None:
         return None
     text = text.strip()
@@ -115,29 +133,15 @@ def read_retry_after(text: str | None, now: float) -> float | None:
         return float(text[:12])
     try:
         moment = email.utils.parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, moment.timestamp() - now)
     except (ValueError, TypeError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, moment.timestamp() - now)
 
 
-class _Transport(httpx.AsyncHTTPTransport):
-    """httpx's own, connecting to addresses that the guard has checked."""
-
-    def __init__(self, guard: Guard, url: httpx.URL, context: ssl.SSLContext, connections: int) -> None:
-        super().__init__(verify=context, trust_env=False)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=KEPT,
-            network_backend=_Checked(guard, plain=url.scheme == "http"),
-        )
-
-
-class _Checked(httpcore.AsyncNetworkBackend):
-    """Connects to a checked address. TLS, which comes after that, still knows the host by its name."""
+class _GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Connects to a checked address. TLS, which comes after that, still verifies the host's name."""
 
     def __init__(self, guard: Guard, *, plain: bool) -> None:
         self._guard, self._plain = guard, plain
@@ -151,24 +155,70 @@ class _Checked(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first address that answers. Raises AddressRefused, ConnectError or ConnectTimeout."""
         failed: Exception = httpcore.ConnectError(f"{host} has no address")
         try:
             async with asyncio.timeout(timeout):
                 for address in await self._guard.find(host, port, plain=self._plain):
                     try:
-                        return await self._inner.connect_tcp(
+                        stream = await self._inner.connect_tcp(
                             address, port, timeout, local_address, socket_options
                         )
                     except httpcore.ConnectError as error:
                         failed = error
+                    else:
+                        return _LimitedStream(stream)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(f"no connection within {timeout:g} s") from error
-        except OSError as error:
-            raise httpcore.ConnectError(f"{host} cannot be resolved: {error.strerror or error}") from error
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise httpcore.ConnectError(f"{host} cannot be resolved: {why}") from error
         raise failed
 
     async def sleep(self, seconds: float) -> None:
+        """Sleep, for the retries of httpcore, which are off."""
         await self._inner.sleep(seconds)
+
+
+class _LimitedStream(httpcore.AsyncNetworkStream):
+    """A connection that receives a limited number of bytes after each request.
+
+    Without it, a receiver could keep the process busy until the timeout, with informational responses without end.
+    """
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+        self._left = MAX_RECEIVED
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  # httpcore's own
+        """Receive some bytes. Raises ReadError if they are too many."""
+        if self._left <= 0:
+            raise httpcore.ReadError(f"the response is longer than {MAX_RECEIVED} bytes")
+        received = await self._inner.read(min(max_bytes, self._left), timeout)
+        self._left -= len(received)
+        return received
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  # httpcore's own
+        """Send bytes of a request."""
+        self._left = MAX_RECEIVED
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # httpcore's own
+    ) -> httpcore.AsyncNetworkStream:
+        """Return the connection with TLS."""
+        return _LimitedStream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return what httpcore asks about the socket."""
+        return self._inner.get_extra_info(info)
 
 
 def _trust(endpoint: Endpoint) -> ssl.SSLContext:
@@ -176,7 +226,3 @@ def _trust(endpoint: Endpoint) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=None if endpoint.ca is None else str(endpoint.ca))
     except (OSError, ssl.SSLError) as error:
         raise WrongAuthorities(str(endpoint.ca), error) from error
-
-
-def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -20,6 +20,7 @@ from resegment.sinks.webhook.addresses import Guard, Network
 from resegment.sinks.webhook.signing import Secret
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 LONGEST: Final = 6 * 86_400.0
 """Seconds after which to give up at the latest: the topic keeps its commands for seven days."""
 
@@ -51,22 +52,36 @@ def _read_names(given: object) -> object:
 
 
 def _read_url(given: object) -> str:
-    # No message tells the URL itself: many receivers take a secret in it.
+    # No message quotes the URL: many receivers take a secret in it.
     if not isinstance(given, str):
         raise ValueError("a URL is text")  # noqa: TRY004  # pydantic takes no TypeError
     try:
         url = httpx.URL(given)
-    except httpx.InvalidURL:
-        raise ValueError("this is no URL") from None
+        _check_host(url)
+    except (httpx.InvalidURL, UnicodeError):
+        raise ValueError("this is not a URL") from None
     if url.scheme not in {"https", "http"} or not url.host:
         raise ValueError("a URL begins with https:// and a host")
     if url.userinfo or "@" in given.split("/", 3)[2]:
-        raise ValueError("no user or password may stand in the URL")
+        raise ValueError("the URL must not contain a user or password")
     if "#" in given:
-        raise ValueError("a URL that is sent to has no fragment")
-    if url.port == 0:
-        raise ValueError("port 0 cannot be connected to")
+        raise ValueError("the URL must not have a fragment")
+    if url.port is not None and not 0 < url.port < 65_536:
+        raise ValueError("a port is a number from 1 to 65535")
     return given
+
+
+def _check_host(url: httpx.URL) -> None:
+    """Check that the host can be looked up. Raises ValueError."""
+    name = url.raw_host.decode("ascii")
+    if ":" in name or not name:
+        return
+    labels = name.removesuffix(".").split(".")
+    if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError(
+            "the host is not a valid name: its parts are letters, digits and hyphens, up to 63 each"
+        )
+    _ = url.host  # decodes an internationalized name
 
 
 def _read_network(given: object) -> Network:
@@ -257,7 +272,7 @@ class _Reading:
                 self._note("not-https", "http is allowed for internal hosts only", path)
             return
         if (
-            fault := Guard(networks, endpoint.allow_hosts).judge(url.host, url.host, plain=plain)
+            fault := Guard(networks, endpoint.allow_hosts).find_fault(url.host, url.host, plain=plain)
         ) is not None:
             self._note("wrong-address", f"the address is {fault}", path)
 

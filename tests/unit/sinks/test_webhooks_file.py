@@ -99,8 +99,8 @@ def test_every_error_is_told_at_once_with_its_place_and_no_secret(tmp_path: Path
     for line, path, what in (
         (2, "allow_networks[0]", "a network is an address"),
         (4, "endpoints.Crm", "cannot be an endpoint's name"),
-        (11, "endpoints.user.url", "no user or password may stand in the URL"),
-        (14, "endpoints.fragment.url", "no fragment"),
+        (11, "endpoints.user.url", "must not contain a user or password"),
+        (14, "endpoints.fragment.url", "must not have a fragment"),
         (18, "endpoints.inline.secrets[0]", "A secret never stands in the file"),
         (21, "endpoints.none.secrets", "at least 1 item"),
         (24, "endpoints.three.secrets", "at most 2 items"),
@@ -172,3 +172,30 @@ def test_neither_url_nor_secret_is_shown_by_what_holds_them(tmp_path: Path) -> N
     assert "hunter2" not in shown
     assert "MfKQ9r8" not in shown
     assert repr(b"1\xf2\x90")[2:-1] not in shown
+
+
+HOSTS = ["a..b", ".a", "xn--", "xn--a", "-a.com", "a-.com", "a" * 64 + ".com", "a." * 127 + "com", "a%20b"]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_host_that_cannot_be_looked_up_is_an_error_of_the_file(tmp_path: Path, host: str) -> None:
+    text = f"endpoints:\n  crm:\n    url: https://{host}/hunter2\n    secrets: [{{env: A}}]\n"
+    told = problems(tmp_path, text, A=SECRET)
+    assert "webhooks.yaml:3:" in told
+    assert "endpoints.crm.url" in told
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["example.com", "example.com.", "müller.de", "xn--mller-kva.de", "a_b.svc", "8.8.8.8", "[2606::1]"],
+)
+def test_a_host_that_can_be_looked_up_is_accepted(tmp_path: Path, host: str) -> None:
+    text = f"endpoints:\n  crm:\n    url: https://{host}/\n    secrets: [{{env: A}}]\n"
+    assert load_endpoints(write(tmp_path, text), {"A": SECRET})["crm"].endpoint.url == f"https://{host}/"
+
+
+@pytest.mark.parametrize("port", [0, 65_536, 99_999])
+def test_a_port_that_does_not_exist_is_an_error_of_the_file(tmp_path: Path, port: int) -> None:
+    text = f"endpoints:\n  crm:\n    url: https://a.com:{port}/\n    secrets: [{{env: A}}]\n"
+    assert "from 1 to 65535" in problems(tmp_path, text, A=SECRET)
