@@ -111,7 +111,7 @@ def find_problems(overview: Overview) -> list[str]:
     owners = overview.owners
     lost = [one.number for one in overview.partitions if one.number not in owners]
     if not overview.workers:
-        problems.append("no worker is running: events wait, and nobody is moved")
+        problems.append("no worker is running: events wait, and no account moves")
     elif lost:
         problems.append(f"{_name(lost)} no owner: events wait there")
     for number, what in overview.missing.items():

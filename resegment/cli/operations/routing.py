@@ -208,7 +208,7 @@ def list_accounts(
     ] = None,
     decision: Annotated[
         list[Decision] | None,
-        typer.Option("--decision", help="Only accounts with this decision. Repeatable."),
+        typer.Option("--decision", metavar="DECISION", help="Only accounts with this decision. Repeatable."),
     ] = None,
     segment: Annotated[
         str | None, typer.Option("--segment", metavar="NAME", help="Only accounts in this segment.")

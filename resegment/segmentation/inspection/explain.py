@@ -186,6 +186,8 @@ def _summarise(account: Account, current: int, statuses: tuple[SegmentStatus, ..
     if member.segment is None:
         return "nothing is known about it yet, so it is in no segment"
     text = f"in {member.segment} since {format_instant(member.entered)}"
+    if _is_first(account):
+        text += ", when it was first seen"
     if current < 0:
         return f"{text}, which is no longer in the segments file"
     status = statuses[current]
@@ -195,6 +197,12 @@ def _summarise(account: Account, current: int, statuses: tuple[SegmentStatus, ..
         return text
     keeping = next((one.text for one in status.holds if one.by != "cooldown"), None)
     return f"{text}: {keeping}" if keeping else text
+
+
+def _is_first(account: Account) -> bool:
+    """Tell whether the account has had no other segment: then `since` is when its first event became known."""
+    state = account.state
+    return state.at == state.membership.entered and (state.before is None or state.before.segment is None)
 
 
 class _Reader:

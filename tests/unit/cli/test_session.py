@@ -73,7 +73,7 @@ def test_a_partition_whose_state_redis_lost_is_named_with_the_command_that_rebui
 @pytest.mark.parametrize(
     ("owned", "problem"),
     [
-        (None, "no worker is running: events wait, and nobody is moved"),
+        (None, "no worker is running: events wait, and no account moves"),
         ((0, 2), "partition 1 has no owner: events wait there"),
         ((0,), "partitions 1 and 2 have no owner: events wait there"),
         ((), "partitions 0, 1 and 2 have no owner: events wait there"),

@@ -371,3 +371,8 @@ plays: {talk: {message: {pain: a, value_prop: b, proof_points: [c]}, channels: {
     )
     (line,) = [line for line in output.getvalue().splitlines() if "needs" in line]
     assert "✗ needs not: engagement 7d to 90d ago (found 1)" in line
+
+
+def test_an_account_that_never_moved_is_there_since_it_was_first_seen() -> None:
+    assert "since 2026-01-05T09:00:00Z, when it was first seen" in explained("2026-01-06").summary
+    assert "first seen" not in explained("2026-12-05").summary
