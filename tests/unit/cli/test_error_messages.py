@@ -147,7 +147,7 @@ MESSAGES: list[tuple[str, dict[str, str], int, str]] = [
         "explain g2.com",
         {},
         2,
-        "Invalid value for ACCOUNT: g2.com is a host that many companies share: send the company's own domain as the subject",
+        "Invalid value for ACCOUNT: g2.com is a host that many companies share: send the company's own domain as the subject (RESEGMENT_SHARED_HOSTS can make an exception)",
     ),
     (
         "explain 1.2.3.4",
