@@ -43,6 +43,7 @@ from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.operations.ingest import in_order, send_live, send_replay
+from resegment.streams.worker.worker_clock import host_clock
 from tests import companies
 from tests.builders import Move, Published, Routing, moves, net_moves, ticking
 from tests.builders import signal as signal_record
@@ -475,7 +476,13 @@ async def _replayed(records: Sequence[Any]) -> tuple[list[SegmentChange], dict[s
     for start in range(0, len(records), 500):
         batch = Batch("signals", 0, records[start : start + 500])
         done = await segment(
-            batch, owned, engine, publisher=Published(), factory=None, dead_letters="dead-letters"
+            batch,
+            owned,
+            engine,
+            publisher=Published(),
+            factory=None,
+            dead_letters="dead-letters",
+            ahead={one.offset for one in batch.records if one.timestamp > host_clock() + 3_600_000},
         )
         changes += done.changes
         while owned.due:

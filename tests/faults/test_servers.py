@@ -15,14 +15,18 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from redis.asyncio import Redis
 
 from resegment.agents.batch import Message
+from resegment.agents.segmenter import TICK
 from resegment.benchmarks.servers import apache
 from resegment.benchmarks.servers.debian import SystemRedis
+from resegment.schemas.fact import encode_fact
+from resegment.schemas.times import parse_instant
 from resegment.state.redis.keys import PartitionKeys, Stage
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.operations.ingest import in_order, send_replay
 from resegment.streams.partition_marks import find_waiting
 from resegment.streams.prefix import read_prefix
 from tests import companies
+from tests.builders import raw_event
 from tests.faults.conftest import SEED, Arena
 from tests.faults.proxy import proxied
 from tests.faults.scenario import PARTITIONS, POISONED, Scenario, send_wall
@@ -387,6 +391,55 @@ async def test_poison_in_every_form_is_set_aside_and_stops_nothing(arena: Arena)
         send=_live,
     )
     row.remark = f"{letters} dead letters, one for each"
+
+
+async def test_a_clock_ahead_moves_no_partition(arena: Arena) -> None:
+    """From outside by `recordedtime`; and in `signals` itself, as a host with its clock ahead would write it."""
+    far = parse_instant("2090-01-01T00:00:00Z")
+    written = 0
+
+    async def harm(run: Scenario) -> int:
+        nonlocal written
+        facts = [fact for fact, _ in companies.events(run.one_in)][:20]
+        async with KafkaPublisher(run.kafka) as publisher:
+            for number, fact in enumerate(facts):
+                await run.reached(10 * number)
+                key, value = fact.account.encode(), encode_fact(fact)
+                pinned = raw_event(
+                    id=f"pinned-{number}", subject="pinned.com", recordedtime="2099-01-01T00:00:00Z"
+                )
+                await publisher.publish(
+                    [
+                        Message(run.topics.funding.name, POISONED, pinned),
+                        Message(run.topics.signals.name, key, value, timestamp=far),
+                        Message(run.topics.signals.name, None, None, [(TICK, b"")], number % PARTITIONS, far),
+                    ]
+                )
+                written += 2
+
+        async def buried() -> bool:
+            return len(await run.records(run.topics.dead_letters.name)) >= written
+
+        await run.until(buried)
+        now = await run.reader.now()
+        looks = await run.reader.look()
+        assert all(one.position is not None and one.position.clock <= now for one in looks)
+        (state,) = await run.reader.states(["pinned.com"])
+        assert state is not None
+        assert all(entry.recorded <= now for entry in state.entries)
+        await run.command("verify")
+        assert not run.deaths, "a worker ended"
+        return written
+
+    row = await arena.play(
+        "clocks ahead: recordedtime 2099, signals and ticks of 2090",
+        harm,
+        least=40,
+        clock="wall",
+        oracle="log",
+        send=_live,
+    )
+    row.remark = f"{written} records of `signals` refused; `verify` agrees"
 
 
 async def _live(run: Scenario) -> None:
