@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class LetterHeaders(BaseModel):
+class DeadLetterHeaders(BaseModel):
     """UTF-8 headers. All other headers, the key and the value are those of the rejected record."""
 
     model_config = ConfigDict(frozen=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from resegment.agents.batch import Batch
+from resegment.state.redis.client import read_time
 from resegment.state.redis.refused_records import RecordId, RefusedRecords
 
 if TYPE_CHECKING:
@@ -19,6 +20,20 @@ def find_ahead_records(
     if clock != "wall":
         return None
     return AheadRecords(RefusedRecords(client, prefix), latest, remember=remember)
+
+
+async def look_for_ahead_records(
+    client: Redis, prefix: str, clock: str, tolerance: int, *, remember: bool = False
+) -> AheadRecords | None:
+    """Return what finds them for a command, as of now. Raises StoreUnavailable."""
+    latest = await read_time(client) + tolerance
+    return find_ahead_records(client, prefix, clock, lambda: latest, remember=remember)
+
+
+async def leave_out(ahead: AheadRecords | None, batch: Batch) -> Sequence[Any]:
+    """Return the records of a batch that are not ahead. Raises StoreUnavailable."""
+    offsets = frozenset[int]() if ahead is None else await ahead.find(batch)
+    return [one for one in batch.records if one.offset not in offsets] if offsets else batch.records
 
 
 class AheadRecords:

@@ -10,9 +10,9 @@ from resegment.schemas.contracts.jsonschema import (
     Schema,
     change_schema,
     command_schema,
+    dead_letter_schema,
     event_schema,
     header_schema,
-    letter_schema,
     schemas_within,
 )
 from resegment.schemas.fact import KINDS
@@ -20,7 +20,7 @@ from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE
 
 CHANGE: Final = "segment-change"
 COMMAND: Final = "workflow-command"
-LETTER: Final = "dead-letter"
+DEAD_LETTER: Final = "dead-letter"
 
 VERSION: Final = "1.0.0"
 """The version of the contracts. The first number changes when senders or readers must change."""
@@ -137,13 +137,13 @@ def _event_messages(kind: str, schemas: Schema) -> Schema:
 
 
 def _sent(carries: str, schemas: Schema) -> Schema:
-    if carries == LETTER:
+    if carries == DEAD_LETTER:
         message = {
             "name": "dead-letter",
             "title": "Dead letter",
             "summary": "A record that was refused: its key, value and headers as they were, and why in headers of ours.",
             "contentType": "application/octet-stream",
-            "headers": _hoist(letter_schema(), "DeadLetterHeaders", schemas),
+            "headers": _hoist(dead_letter_schema(), "DeadLetterHeaders", schemas),
             "payload": {"description": "The original bytes; often not JSON"},
             "bindings": _keyed(_ORIGINAL_KEY),
         }

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from resegment.schemas.dead_letter import LetterHeaders
+from resegment.schemas.dead_letter import DeadLetterHeaders
 from resegment.schemas.events import DATA, Envelope
 from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE, SegmentChangeData, Sent, WorkflowCommandData
 
@@ -58,9 +58,9 @@ def command_schema() -> Schema:
     return _open(_about(COMMAND_TYPE, Sent, WorkflowCommandData))
 
 
-def letter_schema() -> Schema:
+def dead_letter_schema() -> Schema:
     """Return the schema of a dead letter's added headers."""
-    return {"$schema": DIALECT, **_schema_of(LetterHeaders)}
+    return {"$schema": DIALECT, **_schema_of(DeadLetterHeaders)}
 
 
 def schemas_within(schema: Any) -> Iterator[Schema]:

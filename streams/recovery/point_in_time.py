@@ -9,12 +9,13 @@ from typing import Any
 
 import msgspec
 
-from resegment.agents.batch import is_readable
+from resegment.agents.batch import Batch, is_readable
 from resegment.errors import FatalError
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.state import AccountState
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
+from resegment.streams.ahead import AheadRecords, leave_out
 from resegment.streams.kafka.topic_reader import reading
 
 Known = tuple[int, Fact]
@@ -42,12 +43,13 @@ async def rewind(
     topic: str,
     partition: int,
     security: Mapping[str, Any] | None = None,
+    ahead: AheadRecords | None = None,
 ) -> Account:
-    """Return the account at `until` (ms), from the records of its partition of `signals`.
+    """Return the account at `until` (ms), from the records of its partition of `signals` that were not `ahead`.
 
     Raises HistoryLost where they do not lead to its present `state`, and TopicUnreadable.
     """
-    known = await _read_known(name, bootstrap, topic, partition, security)
+    known = await _read_known(name, bootstrap, topic, partition, security, ahead)
     now = relearn(engine, name, known, last_touched(state))
     if now.state.membership != state.membership:
         raise HistoryLost(name)
@@ -73,13 +75,18 @@ def last_touched(state: AccountState) -> int:
 
 
 async def _read_known(
-    name: str, bootstrap: str, topic: str, partition: int, security: Mapping[str, Any] | None
+    name: str,
+    bootstrap: str,
+    topic: str,
+    partition: int,
+    security: Mapping[str, Any] | None,
+    ahead: AheadRecords | None,
 ) -> list[Known]:
     key, clock = name.encode(), 0
     known: list[Known] = []
     async with reading(bootstrap, topic, [partition], security=security) as reader:
         async for records in reader.to_end():
-            for record in records:
+            for record in await leave_out(ahead, Batch(topic, partition, records)):
                 clock = max(clock, record.timestamp)
                 if record.key == key and is_readable(record) and (fact := _decode(record.value)) is not None:
                     known.append((clock, fact))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from resegment.agents.batch import Message
+from resegment.agents.batch import Batch, Message
 from resegment.agents.partition import OwnedPartition, digest_of
 from resegment.agents.segmenter import TICK
 from resegment.errors import FatalError
@@ -35,6 +35,7 @@ from resegment.state.partition_store import Commit, Position
 from resegment.state.redis.keys import Stage
 from resegment.state.redis.partition import PartitionStore
 from resegment.state.redis.reader import PrefixReader
+from resegment.streams.ahead import leave_out
 from resegment.streams.kafka.admin import create_topics, join_topic_ids, read_topic_id
 from resegment.streams.kafka.topic_reader import has_records, reading
 from resegment.streams.prefix import read_prefix
@@ -191,7 +192,7 @@ class Repartition:
             reading(self._old.bootstrap, topic, [number], security=self._old.security)
         )
         async for records in reader.to_end():
-            for record in records:
+            for record in await leave_out(self._old.ahead, Batch(topic, number, records)):
                 clock = max(clock, record.timestamp)
                 yield clock, record
 

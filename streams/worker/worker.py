@@ -15,7 +15,7 @@ from resegment.segmentation.definition import Definition
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.settings import Settings
-from resegment.state.redis.client import connect_redis
+from resegment.state.redis.client import connect_redis, read_time
 from resegment.streams.consumer.application import running
 from resegment.streams.kafka.security import KafkaSecurity, secure_kafka
 from resegment.streams.kafka.topics import Topics
@@ -28,7 +28,7 @@ from resegment.streams.worker.partitions import PartitionManager, cancel
 from resegment.streams.worker.progress import Progress
 from resegment.streams.worker.startup import prepare_prefix
 from resegment.streams.worker.wiring import AGENTS, PartClasses, Parts, Plan, Shared, compose
-from resegment.streams.worker.worker_clock import WorkerClock, read_time
+from resegment.streams.worker.worker_clock import WorkerClock
 
 __all__ = ["AGENTS", "Stalled", "Worker"]
 

@@ -6,12 +6,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from resegment.errors import FatalError
 from resegment.schemas.times import format_instant
 from resegment.state.partition_store import StoreUnavailable
-from resegment.state.redis.errors import answering
+from resegment.state.redis.client import read_time
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -79,12 +79,3 @@ class WorkerClock:
             await asyncio.sleep(CHECKED_EVERY)
             with suppress(StoreUnavailable):
                 await self.compare(lambda: read_time(client))
-
-
-async def read_time(client: Redis) -> int:
-    """Return the clock of Redis, ms. Raises StoreUnavailable."""
-    with answering("tell the time"):
-        answer: Any = await client.time()
-    # each node of a cluster tells its own: the earliest is never ahead
-    seconds, micros = min(answer.values()) if isinstance(answer, dict) else answer
-    return int(seconds) * 1000 + int(micros) // 1000

@@ -15,7 +15,8 @@ from resegment.agents.dead_letters import read_dead_letter
 from resegment.agents.segmenter import segment
 from resegment.schemas.fact import Fact
 from resegment.schemas.times import parse_instant
-from resegment.streams.ahead import AheadRecords, find_ahead_records
+from resegment.state.redis.client import read_time
+from resegment.streams.ahead import AheadRecords, find_ahead_records, leave_out, look_for_ahead_records
 from tests.builders import Rig, facts_of, signal, ticking
 from tests.oracle.cases import DAY, day, funding, only
 
@@ -107,3 +108,17 @@ async def test_another_record_at_the_same_offset_of_a_new_log_is_judged_for_itse
 
 def test_on_the_clock_of_the_facts_no_record_is_ahead(redis_url: str) -> None:
     assert find_ahead_records(Redis.from_url(redis_url), "p", "facts", lambda: 0) is None
+
+
+async def test_a_command_leaves_out_what_workers_refused_and_remembers_nothing(client: Redis) -> None:
+    prefix = uuid.uuid4().hex
+    found = await look_for_ahead_records(client, prefix, "wall", 300_000)
+    left = await leave_out(found, Batch("signals", 0, LOG))
+    assert [one.offset for one in left] == [0, 3]
+    assert await leave_out(None, Batch("signals", 0, LOG)) == LOG
+    assert [key async for key in client.scan_iter(f"*{prefix}*")] == []
+
+
+async def test_the_clock_of_redis_is_read_in_milliseconds(client: Redis) -> None:
+    seconds, _ = await client.time()
+    assert abs(await read_time(client) - int(seconds) * 1000) < 2_000

@@ -119,6 +119,7 @@ async def _look_up_live(
                 topic=session.topics.signals.name,
                 partition=partition,
                 security=session.security,
+                ahead=await session.look_for_ahead_records(),
             )
     if account.state.membership.segment is None:
         raise UnknownAccount(

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis as RedisClient
 
     from resegment.settings import Settings
-    from resegment.state.redis.reader import PrefixReader
     from resegment.streams.recovery.rebuild import LostPartition, Rebuild
-    from resegment.streams.recovery.replay import LogSource
     from resegment.streams.recovery.verify import Difference
 
 REBUILD_EXAMPLES: Final = """
@@ -160,6 +158,7 @@ async def _rebuild(servers: ServerOptions, segments: str | None, partition: int 
     from resegment.routing.policy import mode_of
     from resegment.state.redis.client import connect_redis
     from resegment.state.redis.reader import PrefixReader
+    from resegment.streams.ahead import look_for_ahead_records
     from resegment.streams.heartbeat import read_workers
     from resegment.streams.kafka.connectivity import check_access
     from resegment.streams.kafka.security import secure_kafka
@@ -188,19 +187,14 @@ async def _rebuild(servers: ServerOptions, segments: str | None, partition: int 
         if partition is not None and partition >= partitions:
             raise NoSuchPartition(partition, partitions)
         numbers = list(range(partitions)) if partition is None else [partition]
-        reader = PrefixReader(client, prefix, partitions)
-        lost = await find_lost(reader, held, numbers)
+        lost = await find_lost(PrefixReader(client, prefix, partitions), held, numbers)
         unfinished = is_rebuilding(held) or await has_lost_owners(client, prefix, held)
         if not lost and not (whole and unfinished):
             raise NothingLost(prefix, partition)
         await check_access(connection.bootstrap, security)
-        source = await _refuse_ahead(
-            LogSource(connection.bootstrap, Topics(prefix), security),
-            client,
-            reader,
-            held.get("clock", settings.clock),
-            settings,
-        )
+        clock = held.get("clock", settings.clock)
+        ahead = await look_for_ahead_records(client, prefix, clock, settings.tolerance, remember=True)
+        source = LogSource(connection.bootstrap, Topics(prefix), security, ahead)
         ends = await check_complete(source, [one.number for one in lost])
         await agree(
             client,
@@ -259,25 +253,6 @@ async def _run(
             )
 
 
-async def _refuse_ahead(
-    source: LogSource,
-    client: RedisClient,
-    reader: PrefixReader,
-    clock: str,
-    settings: Settings,
-    *,
-    remember: bool = True,
-) -> LogSource:
-    """Return the log without the records that workers refuse because their time is ahead."""
-    from dataclasses import replace
-
-    from resegment.streams.ahead import find_ahead_records
-
-    latest = await reader.now() + settings.tolerance
-    ahead = find_ahead_records(client, reader.prefix, clock, lambda: latest, remember=remember)
-    return replace(source, ahead=ahead)
-
-
 async def _verify(servers: ServerOptions, segments: str | None) -> tuple[int, list[Difference]]:
     from resegment.cli.operations.session import load_engine, open_session
     from resegment.console.progress import show_progress
@@ -290,11 +265,8 @@ async def _verify(servers: ServerOptions, segments: str | None) -> tuple[int, li
     async with open_session(servers, segments=segments) as session:
         engine = load_engine(session.segments, session.settings)
         check_definition(session.held, engine.program.version)
-        log = LogSource(session.bootstrap, session.topics, session.security)
-        clock = session.held.get("clock", "wall")
-        source = await _refuse_ahead(
-            log, session.client, session.reader, clock, session.settings, remember=False
-        )
+        ahead = await session.look_for_ahead_records()
+        source = LogSource(session.bootstrap, session.topics, session.security, ahead)
         with show_progress() as bars:
             for number in range(session.reader.partitions):
                 for _ in range(TRIES):

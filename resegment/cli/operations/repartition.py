@@ -99,6 +99,7 @@ async def _repartition(
     from resegment.cli.connection import load_settings, resolve
     from resegment.cli.operations.session import NoSuchPrefix, load_engine
     from resegment.state.redis.client import connect_redis
+    from resegment.streams.ahead import look_for_ahead_records
     from resegment.streams.heartbeat import read_workers
     from resegment.streams.kafka.connectivity import check_access
     from resegment.streams.kafka.security import secure_kafka
@@ -123,7 +124,8 @@ async def _repartition(
         elif not from_log:
             raise NoSuchPrefix(connection.prefix)
         await check_access(connection.bootstrap, security)
-        old = LogSource(connection.bootstrap, Topics(connection.prefix), security)
+        ahead = await look_for_ahead_records(client, settings.prefix, settings.clock, settings.tolerance)
+        old = LogSource(connection.bootstrap, Topics(connection.prefix), security, ahead)
         new = LogSource(connection.bootstrap, Topics(name), security)
         return await _copy(client, settings, engine, old, new, partitions, from_log=from_log)
     finally:

@@ -21,6 +21,7 @@ from resegment.settings import Settings
 from resegment.sources.segments import load_definition
 from resegment.state.redis.client import connect_redis
 from resegment.state.redis.reader import PrefixReader
+from resegment.streams.ahead import AheadRecords, look_for_ahead_records
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import secure_kafka
 from resegment.streams.kafka.topics import Topics
@@ -67,6 +68,11 @@ class Session(NamedTuple):
         return KafkaPublisher(
             self.bootstrap, client_id=client_id, idempotent=external, security=self.security
         )
+
+    async def look_for_ahead_records(self) -> AheadRecords | None:
+        """Return what finds the records of `signals` that workers refused. Raises StoreUnavailable."""
+        clock = self.held.get("clock", "wall")
+        return await look_for_ahead_records(self.client, self.prefix, clock, self.settings.tolerance)
 
     async def now(self) -> int:
         """Return the prefix's own time, ms. Raises StoreUnavailable."""

@@ -201,14 +201,13 @@ async def _send(
     how: Replay,
 ) -> tuple[Counter[str], float]:
     """Send them live or as a replay, as the prefix requires; return how many to each topic, and the seconds."""
-    from resegment.state.redis.client import connect_redis
+    from resegment.state.redis.client import connect_redis, read_time
     from resegment.streams.kafka.connectivity import check_access
     from resegment.streams.kafka.publisher import KafkaPublisher
     from resegment.streams.kafka.security import secure_kafka
     from resegment.streams.kafka.topics import Topics
     from resegment.streams.operations.ingest import send_live, send_replay
     from resegment.streams.prefix import read_prefix
-    from resegment.streams.worker.worker_clock import read_time
 
     client = connect_redis(settings, connection.redis_url)
     try:

@@ -9,8 +9,13 @@ from typing import Any, Final
 import orjson
 import yaml
 
-from resegment.schemas.contracts.asyncapi import CHANGE, COMMAND, LETTER, Address, asyncapi_document
-from resegment.schemas.contracts.jsonschema import change_schema, command_schema, event_schema, letter_schema
+from resegment.schemas.contracts.asyncapi import CHANGE, COMMAND, DEAD_LETTER, Address, asyncapi_document
+from resegment.schemas.contracts.jsonschema import (
+    change_schema,
+    command_schema,
+    dead_letter_schema,
+    event_schema,
+)
 from resegment.schemas.fact import KINDS
 from resegment.segmentation.language.jsonschema import segments_schema
 from resegment.settings import Settings
@@ -35,7 +40,7 @@ def schema(name: str) -> dict[str, Any]:
     others = {
         "change": change_schema,
         "command": command_schema,
-        "dead-letter": letter_schema,
+        "dead-letter": dead_letter_schema,
         "segments": segments_schema,
     }
     return others[name]() if name in others else event_schema(name)
@@ -47,7 +52,7 @@ def asyncapi() -> dict[str, Any]:
     sent: dict[str, Topic] = {
         CHANGE: topics.segment_changes,
         COMMAND: topics.workflow_commands,
-        LETTER: topics.dead_letters,
+        DEAD_LETTER: topics.dead_letters,
     }
     carried: dict[str, Topic] = {**{kind: topics.of_kind(kind) for kind in KINDS}, **sent}
     addresses = [Address(carries, one.name, one.carries, one.configs) for carries, one in carried.items()]

@@ -131,6 +131,15 @@ class EvictionEnabled(FatalError):
         self.policy = policy
 
 
+async def read_time(client: Redis) -> int:
+    """Return the clock of Redis, ms. Raises StoreUnavailable."""
+    with answering("tell the time"):
+        answer: Any = await client.time()
+    # each node of a cluster tells its own: the earliest is never ahead
+    seconds, micros = min(answer.values()) if isinstance(answer, dict) else answer
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
 async def read_memory(client: Redis) -> int:
     """Return the bytes that a server uses, or the masters of a cluster together. Raises StoreUnavailable."""
     return sum(int(one["used_memory"]) for one in await _read_memory_info(client))
