@@ -267,6 +267,8 @@ async def test_a_partition_that_redis_lost_waits_and_is_rebuilt_while_the_others
         await run.reached(before + 100)  # the others go on
         said = " ".join((await run.command("status", ok=False)).split())
         assert "run `resegment rebuild --partition 1`" in said
+        if "meta" in parts:
+            assert "lost the state of partition 1" in await run.command("verify", ok=False)
         await run.command("rebuild", "--partition", "1")
         return 1
 

@@ -9,7 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import pytest
@@ -43,7 +43,15 @@ pytestmark = [
 class Prefix:
     """One prefix and its workers."""
 
-    def __init__(self, stack: Stack, client: Redis, name: str, partitions: int) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        client: Redis,
+        name: str,
+        partitions: int,
+        clock: Literal["wall", "facts"] = "facts",
+    ) -> None:
+        self.clock: Literal["wall", "facts"] = clock
         self.stack, self.client, self.name, self.partitions = stack, client, name, partitions
         self.topics = Topics(name)
         self.reader = PrefixReader(client, name, partitions)
@@ -53,7 +61,7 @@ class Prefix:
         settings = Settings(
             prefix=self.name,
             partitions=self.partitions,
-            clock="facts",
+            clock=self.clock,
             route=None,
             segments=companies.SEGMENTS,
         )
@@ -77,7 +85,7 @@ class Prefix:
             "RESEGMENT_REDIS": self.stack.redis_url,
             "RESEGMENT_PREFIX": self.name,
             "RESEGMENT_PARTITIONS": str(self.partitions),
-            "RESEGMENT_CLOCK": "facts",
+            "RESEGMENT_CLOCK": self.clock,
             "RESEGMENT_SEGMENTS": str(companies.SEGMENTS),
         }
         process = await asyncio.create_subprocess_exec(
@@ -193,3 +201,32 @@ async def test_a_prefix_that_has_work_left_is_not_copied(stack: Stack, client: R
         assert code == 1
         assert "events are not taken in" in output
         assert not await read_prefix(client, f"{old.name}-new")
+
+
+async def test_a_live_prefix_is_copied_with_the_instants_at_which_facts_became_known(
+    stack: Stack, client: Redis
+) -> None:
+    """Several old partitions with clocks of their own become one log, in which time never goes back."""
+    old = Prefix(stack, client, f"old{uuid.uuid4().hex[:6]}", BEFORE, "wall")
+    new = Prefix(stack, client, f"{old.name}-new", AFTER, "wall")
+    events = in_order(companies.events(50))
+    await old.work(events[: len(events) // 2])
+    await old.work(events[len(events) // 2 :])
+    before, routed = await old.states(), await old.routed()
+
+    code, output = await old.command("repartition", new.name, "--partitions", str(AFTER))
+    assert code == 0, output
+    assert (await new.states(), await new.routed()) == (before, routed)
+    assert (await new.command("verify", "--json")) == (0, "")
+    async with reading(stack.bootstrap, new.topics.signals.name) as reader:
+        times: dict[int, list[int]] = {}
+        async for records in reader.to_end():
+            for one in records:
+                times.setdefault(one.partition, []).append(one.timestamp)
+    assert times.keys() == set(range(AFTER))
+    assert all(seen == sorted(seen) for seen in times.values())
+
+    await new.work(events)  # all of them are known already
+    assert await new.changes() == []
+    assert not await new.commands()
+    assert (await new.command("verify", "--json")) == (0, "")

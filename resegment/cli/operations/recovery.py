@@ -256,6 +256,8 @@ async def _run(
 async def _verify(servers: ServerOptions, segments: str | None) -> tuple[int, list[Difference]]:
     from resegment.cli.operations.session import load_engine, open_session
     from resegment.console.progress import show_progress
+    from resegment.state.partition_store import StateMissing
+    from resegment.streams.partition_marks import has_committed
     from resegment.streams.prefix import check_definition
     from resegment.streams.recovery.replay import LogSource
     from resegment.streams.recovery.verify import verify_partition
@@ -277,6 +279,8 @@ async def _verify(servers: ServerOptions, segments: str | None) -> tuple[int, li
                         break
                 else:
                     raise StillMoving(number)
+                if position is None and has_committed(session.held, "segmenter", number):
+                    raise StateMissing(number)
                 accounts += len(stored)
                 if position is not None:
                     advance = bars.count(f"partition {number}", position.offset)
