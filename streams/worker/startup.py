@@ -12,7 +12,7 @@ from resegment.streams.kafka.connectivity import check_access
 from resegment.streams.kafka.security import KafkaSecurity
 from resegment.streams.kafka.topic_reader import has_records
 from resegment.streams.kafka.topics import Topics
-from resegment.streams.owners_mark import check_owners
+from resegment.streams.owners_mark import mark_owners
 from resegment.streams.partition_marks import is_rebuilding
 from resegment.streams.prefix import Rebuilding, StateLost, agree, is_known, read_prefix
 
@@ -44,12 +44,10 @@ async def prepare_prefix(
             definition=version,
         )
 
-    await check_eviction(client)
     held = await read_held(client, settings.prefix)
     if settings.kafka is not None:
         await check_access(bootstrap, kafka)
     if held:
-        await check_owners(client, settings.prefix, held)
         await agree_on_prefix()  # a worker that differs is refused before any topic is created
     await asyncio.to_thread(
         admin.create_topics,
@@ -67,6 +65,8 @@ async def prepare_prefix(
             if not await read_held(client, settings.prefix):
                 raise StateLost(settings.prefix)
         await agree_on_prefix()
+    await mark_owners(client, settings.prefix, await read_held(client, settings.prefix))
+    await check_eviction(client)
 
 
 async def read_held(client: Redis, prefix: str) -> dict[str, str]:

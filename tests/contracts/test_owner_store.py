@@ -28,7 +28,7 @@ from resegment.state.memory import owners as owners_memory
 from resegment.state.owner_store import DAYS_KEPT, MemberLoad, OwnerStore
 from resegment.state.partition_store import StoreUnavailable
 from resegment.state.redis import owners as owners_redis
-from resegment.streams.owners_mark import OwnersLost, accept_owners, check_owners
+from resegment.streams.owners_mark import OwnersLost, accept_owners, check_owners, mark_owners
 from resegment.streams.prefix import read_prefix
 
 TODAY, TOMORROW = "2026-03-01", "2026-03-02"
@@ -529,19 +529,26 @@ async def test_a_server_that_is_away_is_said_to_be(unused_tcp_port: int) -> None
                 await one
 
 
-async def test_owners_that_redis_lost_are_missed_until_they_are_recounted(redis_url: str) -> None:
+@pytest.mark.parametrize("written_since", [False, True])
+async def test_owners_that_redis_lost_are_missed_until_they_are_recounted(
+    redis_url: str, written_since: bool
+) -> None:
+    name = uuid.uuid4().hex
     async with Redis.from_url(redis_url) as client:
-        await check_owners(client, "lost", {})  # a new prefix has none
-        store = owners_redis.OwnerStore(client, "lost")
+        store = owners_redis.OwnerStore(client, name)
+        for _ in range(2):  # a worker, and the next one
+            await mark_owners(client, name, await read_prefix(client, name))
+        held = await read_prefix(client, name)
         await store.leave("ada")
-        await check_owners(client, "lost", await read_prefix(client, "lost"))
-        held = await read_prefix(client, "lost")
-        await check_owners(client, "lost", held)
-        await client.delete(store.keys.gone)
+        await check_owners(client, name, held)
 
-        with pytest.raises(OwnersLost):
-            await check_owners(client, "lost", held)
+        await client.delete(store.keys.gone, store.keys.origin)
+        if written_since:
+            await store.leave("bob")
+        for look in (check_owners, mark_owners):
+            with pytest.raises(OwnersLost):
+                await look(client, name, held)
 
         await store.recount({}, ())
-        await accept_owners(client, "lost")
-        await check_owners(client, "lost", await read_prefix(client, "lost"))
+        await accept_owners(client, name)
+        await mark_owners(client, name, await read_prefix(client, name))

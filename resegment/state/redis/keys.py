@@ -59,6 +59,11 @@ class OwnersKeys:
             tag,
         )
 
+    @property
+    def origin(self) -> str:
+        """Return the key of the name that the record of the prefix knows too."""
+        return f"{self.tag}:origin"
+
     def waiting(self, team: str) -> str:
         """Return the set of a team's waiting assignments, by rank."""
         return f"{self.tag}:waiting:{team}"

@@ -29,9 +29,6 @@ class Server:
     async def hgetall(self, key: str) -> dict[bytes, bytes]:
         return dict(self.hashes.get(key, {}))
 
-    async def exists(self, *keys: str) -> int:
-        return sum(key in self.hashes for key in keys)
-
     async def hset(self, key: str, mapping: dict[str, bytes]) -> None:
         if self.away:
             self.away -= 1
