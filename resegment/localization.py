@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -96,6 +99,24 @@ def read_locale(name: str) -> Locale:
 
 
 US: Final = Locale(DEFAULT)
+
+
+_TEXTS: Final[ContextVar[Locale]] = ContextVar("texts", default=US)
+
+
+def locale_of_texts() -> Locale:
+    """Return the locale of dates and money in texts about facts: US, as in commands, unless somebody reads them here."""
+    return _TEXTS.get()
+
+
+@contextmanager
+def texts_in(locale: Locale) -> Iterator[None]:
+    """Write texts about facts for readers of that locale inside the block. Workers never do."""
+    token = _TEXTS.set(locale)
+    try:
+        yield
+    finally:
+        _TEXTS.reset(token)
 
 
 def _moment(ms: int) -> dt.datetime:

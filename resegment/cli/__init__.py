@@ -8,6 +8,8 @@ functions, so that `resegment --help` answers at once.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -64,9 +66,9 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command that the arguments name."""
         try:
-            _use_locale()
             _use_shared_hosts()
-            return super().invoke(ctx)
+            with _locale_of_reader():
+                return super().invoke(ctx)
         except typer.BadParameter as error:
             error.message = error.message.removeprefix("Value error, ")
             raise
@@ -100,15 +102,18 @@ def main() -> None:
     build()()
 
 
-def _use_locale() -> None:
-    """Write dates and money as the reader's locale does. Raises UnknownLocale."""
+@contextmanager
+def _locale_of_reader() -> Iterator[None]:
+    """Write dates and money as the reader's locale does while a command runs. Raises UnknownLocale."""
     if not any(name.upper() == "RESEGMENT_LOCALE" for name in os.environ):
+        yield
         return
-    from resegment.console.dates import use_locale
+    from resegment.console.dates import reading_in
     from resegment.localization import read_locale
     from resegment.settings import ReaderSettings
 
-    use_locale(read_locale(ReaderSettings().locale))
+    with reading_in(read_locale(ReaderSettings().locale)):
+        yield
 
 
 def _use_shared_hosts() -> None:

@@ -12,14 +12,14 @@ from resegment.localization import US, Locale
 _READER: Final[ContextVar[Locale]] = ContextVar("reader", default=US)
 
 
-def use_locale(locale: Locale) -> None:
-    """Write for readers of that locale from now on; the command line sets it once, when it starts."""
-    _READER.set(locale)
+def reader() -> Locale:
+    """Return the locale of the reader."""
+    return _READER.get()
 
 
 @contextmanager
 def reading_in(locale: Locale) -> Iterator[None]:
-    """Write for readers of that locale inside the block."""
+    """Write for readers of that locale inside the block; the command line does so for a whole command."""
     token = _READER.set(locale)
     try:
         yield

@@ -23,7 +23,7 @@ def become(parent: int, dying: int, command: list[str]) -> None:
     """
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, dying, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() != parent:  # it ended before the kernel knew whom to watch
+    if os.getppid() != parent:  # it ended before the kernel knew which process to watch
         sys.exit(1)
     os.execv(command[0], command)  # noqa: S606 - the very purpose
 

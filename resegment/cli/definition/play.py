@@ -71,8 +71,10 @@ def play(
     Reads the running prefix, or with --events only the recorded events.
     """
     from resegment.cli.definition.account_lookup import look_up_account
+    from resegment.console.dates import reader
     from resegment.console.definition.brief import render
     from resegment.console.terminal import screen, write_json
+    from resegment.localization import US, texts_in
     from resegment.segmentation.inspection.briefs import describe_brief, write_brief
 
     engine, judged, at, _ = look_up_account(
@@ -81,7 +83,8 @@ def play(
     held = judged.state.membership.segment or ""
     if held not in engine.program.numbers:
         raise GoneSegment(judged.name, held)
-    brief = write_brief(engine, judged, at)
+    with texts_in(US if as_json else reader()):
+        brief = write_brief(engine, judged, at)
     if as_json:
         write_json(sys.stdout.buffer, describe_brief(brief))
     else:

@@ -86,7 +86,7 @@ class _Data:
 
 
 @dataclass(slots=True)
-class _Outcome:
+class _Result:
     """The result: net changes in order, commands by workflow and action, each account's segment and since when."""
 
     changes: list[dict[str, Any]]
@@ -163,21 +163,21 @@ async def _play(settings: Settings, console: Console, *, as_json: bool) -> None:
         with step(console, "replaying through Kafka, faust and Redis", len(data.events)) as current:
             seconds = await serving.during(_replay(serving, data, until, current))
         with step(console, "reading the results") as current:
-            outcome = await serving.during(_collect(settings, serving))
+            result = await serving.during(_collect(settings, serving))
             current.text = (
-                f"{len(outcome.changes):,} changes, {outcome.commands.total():,} commands and "
-                f"{len(outcome.places):,} accounts read back from Kafka and Redis"
+                f"{len(result.changes):,} changes, {result.commands.total():,} commands and "
+                f"{len(result.places):,} accounts read back from Kafka and Redis"
             )
     with step(console, "comparing with a backtest") as current:
-        await asyncio.to_thread(_compare, data, outcome, until)
+        await asyncio.to_thread(_compare, data, result, until)
         current.text = (
             "a backtest of the same events agrees: "
-            f"0 differences in {len(outcome.changes):,} changes and {len(outcome.places):,} accounts"
+            f"0 differences in {len(result.changes):,} changes and {len(result.places):,} accounts"
         )
     if as_json:
-        _write(data, outcome, until, seconds)
+        _write(data, result, until, seconds)
     else:
-        _show(console, data, outcome, until)
+        _show(console, data, result, until)
 
 
 def _read() -> _Data:
@@ -241,7 +241,7 @@ async def _replay(serving: Serving, data: _Data, until: int, current: Step) -> f
     return seconds
 
 
-async def _collect(settings: Settings, serving: Serving) -> _Outcome:
+async def _collect(settings: Settings, serving: Serving) -> _Result:
     from resegment.state.redis.client import connect_redis
     from resegment.state.redis.reader import PrefixReader
 
@@ -255,7 +255,7 @@ async def _collect(settings: Settings, serving: Serving) -> _Outcome:
     finally:
         await client.aclose()
     void = {one["data"]["supersedes"] for one in changes.values()}
-    return _Outcome(
+    return _Result(
         [
             one["data"]
             for key, one in changes.items()
@@ -279,7 +279,7 @@ async def _read_topic(bootstrap: str, topic: str) -> dict[str, dict[str, Any]]:
     return events
 
 
-def _compare(data: _Data, outcome: _Outcome, until: int) -> None:
+def _compare(data: _Data, result: _Result, until: int) -> None:
     """Raise Differs if a backtest of the same events gives other changes or other segments."""
     from resegment.schemas.times import parse_instant
     from resegment.segmentation.evaluation.engine import net_changes
@@ -297,17 +297,17 @@ def _compare(data: _Data, outcome: _Outcome, until: int) -> None:
             places[account.name] = (member.segment, member.entered)
     found = Counter(
         (one["account"], one["from"] or "", one["to"], parse_instant(one["effective_at"]))
-        for one in outcome.changes
+        for one in result.changes
     )
     wrong = [*(expected - found), *(found - expected)]
     misplaced = [
-        name for name in places.keys() | outcome.places.keys() if places.get(name) != outcome.places.get(name)
+        name for name in places.keys() | result.places.keys() if places.get(name) != result.places.get(name)
     ]
     if wrong or misplaced:
         raise Differs(len(wrong), len(misplaced), [str(one) for one in [*wrong, *misplaced][:5]])
 
 
-def _summarise(data: _Data, outcome: _Outcome, until: int, buckets: int) -> Summary:
+def _summarise(data: _Data, result: _Result, until: int, buckets: int) -> Summary:
     from resegment.schemas.times import parse_instant
     from resegment.segmentation.inspection.summary import Move, summarise
 
@@ -316,31 +316,31 @@ def _summarise(data: _Data, outcome: _Outcome, until: int, buckets: int) -> Summ
         Move(
             parse_instant(one["effective_at"]), one["account"], one["sequence_number"], one["from"], one["to"]
         )
-        for one in outcome.changes
+        for one in result.changes
     ]
     return summarise(moves, names, end=until, buckets=buckets)
 
 
-def _write(data: _Data, outcome: _Outcome, until: int, seconds: float) -> None:
+def _write(data: _Data, result: _Result, until: int, seconds: float) -> None:
     """Write the figures as JSON; the comparison with the backtest has passed by now."""
     from resegment.console.runtime.demo import choose_journeys
     from resegment.console.terminal import write_json
     from resegment.segmentation.inspection.summary import describe_summary
 
     commands: dict[str, dict[str, int]] = {}
-    for (workflow, action), count in sorted(outcome.commands.items()):
+    for (workflow, action), count in sorted(result.commands.items()):
         commands.setdefault(workflow, {})[action] = count
     write_json(
         sys.stdout.buffer,
         {
             "events": len(data.events),
             "seconds": round(seconds, 3),
-            "accounts": len(outcome.places),
-            "changes": len(outcome.changes),
+            "accounts": len(result.places),
+            "changes": len(result.changes),
             "commands": commands,
             "differences": 0,
             "directory": asdict(data.companies),
-            "summary": describe_summary(_summarise(data, outcome, until, 60)),
+            "summary": describe_summary(_summarise(data, result, until, 60)),
             "journeys": [
                 {
                     "account": way[0]["account"],
@@ -350,25 +350,25 @@ def _write(data: _Data, outcome: _Outcome, until: int, seconds: float) -> None:
                         for one in way
                     ],
                 }
-                for way in choose_journeys(outcome.changes, JOURNEYS)
+                for way in choose_journeys(result.changes, JOURNEYS)
             ],
         },
     )
 
 
-def _show(console: Console, data: _Data, outcome: _Outcome, until: int) -> None:
+def _show(console: Console, data: _Data, result: _Result, until: int) -> None:
     from resegment.cli.runtime.examples import show_path
     from resegment.console.definition.summary import chart_width
     from resegment.console.runtime.demo import Journey, choose_journeys, render
 
     names = [segment.name for segment in data.definition.segments]
-    summary = _summarise(data, outcome, until, chart_width(console.width, names))
+    summary = _summarise(data, result, until, chart_width(console.width, names))
     journeys = [
         Journey(way[0]["account"], data.names.get(way[0]["account"]), way)
-        for way in choose_journeys(outcome.changes, JOURNEYS)
+        for way in choose_journeys(result.changes, JOURNEYS)
     ]
     routes = [(one.name, one.route.workflow) for one in data.definition.segments if one.route is not None]
-    console.print(render(data.companies, summary, journeys, outcome.commands, routes))
+    console.print(render(data.companies, summary, journeys, result.commands, routes))
     console.print(
         NEXT.format(
             quickstart=show_path("quickstart.yaml"),

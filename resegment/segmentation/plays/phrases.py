@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from resegment.localization import US
+from resegment.localization import locale_of_texts
 from resegment.schemas.times import parse_instant
 
 _ROLES: Final = {"ceo": "CEO", "cro": "CRO", "cmo": "CMO", "cto": "CTO", "cfo": "CFO", "coo": "COO"}
@@ -20,7 +20,7 @@ Data = Mapping[str, Any]
 
 def spell_money(amount: float, currency: str = "USD") -> str:
     """`$1.2M`."""
-    return US.money(amount, currency)
+    return locale_of_texts().money(amount, currency)
 
 
 def spell_number(number: float) -> str:
@@ -38,7 +38,7 @@ def spell_number(number: float) -> str:
 
 def spell_day(text: str) -> str:
     """`Mar 3, 2026` of an RFC 3339 time (in UTC) or a day like 2026-03-03. Raises ValueError."""
-    return US.day(parse_instant(f"{text}T00:00:00Z" if len(text) == 10 else text))
+    return locale_of_texts().day(parse_instant(f"{text}T00:00:00Z" if len(text) == 10 else text))
 
 
 def spell_value(value: Any) -> str:

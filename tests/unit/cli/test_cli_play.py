@@ -114,3 +114,16 @@ def test_the_examples_have_plays_to_show() -> None:
     assert "Series A" in found["proof_points"][1]
     assert found["personas"][0]["message"].startswith("What would ArchForm do")
     assert found["problems"] == []
+
+
+def test_a_brief_is_in_the_locale_of_its_reader_and_json_stays_as_it_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_json = run(folder, "a.com", "--json")[1]
+    assert "Jan 6, 2026" in run(folder, "a.com")[1]
+    monkeypatch.setenv("RESEGMENT_LOCALE", "de_DE")
+    code, output, _ = run(folder, "a.com")
+    assert code == 0
+    assert "06.01.2026" in output
+    assert "Jan" not in output
+    assert run(folder, "a.com", "--json")[1] == as_json
