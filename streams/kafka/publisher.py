@@ -150,7 +150,7 @@ class KafkaPublisher:
                 return await self._start_producer(idempotent=True)
             except NO_PRODUCER_IDS as error:
                 # only this producer does without: the next one asks again
-                log.warning("The broker assigns no producer id (%r): publishing without idempotence", error)
+                log.info("The broker assigns no producer id (%r): publishing without idempotence", error)
         return await self._start_producer(idempotent=False)
 
     async def _start_producer(self, *, idempotent: bool) -> AIOKafkaProducer:
