@@ -17,27 +17,32 @@ How the adapter reads the directory:
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from resegment.errors import RefusedEvent, UserError
+from resegment.errors import RefusedEvent
 from resegment.identity.domains import SharedHost, registrable_domain
 from resegment.schemas.events import normalize_term
+from resegment.sources.providers.yc_rows import (
+    SNAPSHOT_DAY,
+    MalformedRow,
+    Observation,
+    Row,
+    dated,
+    lines_of,
+    observation,
+    whole_company,
+)
 
 Event = dict[str, Any]
-Row = Mapping[str, Any]
 NoAccount = Literal["without_website", "unusable_website", "shared_host", "shared_with_another"]
 
 SOURCE: Final = "/yc/directory"
-SNAPSHOT_DAY: Final = "2021-12-02"
 
 # The directory renamed these in one day for thousands of companies. The others only need one spelling.
 _INDUSTRIES: Final = {
@@ -46,32 +51,6 @@ _INDUSTRIES: Final = {
     "Financial Technology": "fintech",
     "Real Estate and Construction": "real_estate",
 }
-_FIELDS: Final[dict[str, tuple[type, ...]]] = {
-    "name": (str,),
-    "website": (str, type(None)),
-    "industry": (str,),
-    "subindustry": (str, type(None)),
-    "team_size": (int, type(None)),
-    "stage": (str, type(None)),
-    "status": (str,),
-    "isHiring": (bool,),
-    "batch": (str, type(None)),
-    "top_company": (bool, type(None)),
-}
-_MAY_BE_ABSENT: Final = frozenset({"stage"})
-
-
-class MalformedRow(UserError):
-    """A row that does not have the directory's fields. `file` is snapshot or changes, `row` counts from 1."""
-
-    def __init__(self, file: str, row: int, field: str, problem: str) -> None:
-        super().__init__(
-            f"{file}, row {row}, {field}: {problem}",
-            remedy="Correct the row or leave it out; examples/yc/README.md describes the fields.",
-        )
-        self.file = file
-        self.row = row
-        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +79,6 @@ class Counts:
     hiring: int
 
 
-class _Observation(NamedTuple):
-    row: int
-    company: int
-    since: str | None
-    fields: Row | None
-    """The fields of the company in this row; None if it left the directory."""
-    whole: bool
-
-
 class _Site(NamedTuple):
     domain: str
     website: str
@@ -120,16 +90,16 @@ def read(snapshot: Iterable[Row], changes: Iterable[Row]) -> Generator[Event, No
     `changes` are in the order of their days. Raises `MalformedRow`.
     """
     directory = _Directory()
-    first = [_whole_company("snapshot", number, row, None) for number, row in enumerate(snapshot, 1)]
+    first = [whole_company("snapshot", number, row, None) for number, row in enumerate(snapshot, 1)]
     yield from directory.observe(SNAPSHOT_DAY, first)
-    for day, rows in groupby(_dated(changes), key=lambda dated: dated[0]):
-        yield from directory.observe(day, [_observation(number, row) for _, number, row in rows])
+    for day, rows in groupby(dated(changes), key=lambda dated: dated[0]):
+        yield from directory.observe(day, [observation(number, row) for _, number, row in rows])
     return directory.counts()
 
 
 def read_files(snapshot: Path, changes: Path) -> tuple[list[Event], Counts]:
     """Read both gzipped JSON-lines files. Raises `MalformedRow`, or OSError if a file cannot be read."""
-    reading = read(_lines("snapshot", snapshot), _lines("changes", changes))
+    reading = read(lines_of("snapshot", snapshot), lines_of("changes", changes))
     events: list[Event] = []
     while True:
         try:
@@ -152,7 +122,7 @@ class _Directory:
         self._published: dict[str, dict[str, Any]] = {}
         self._tally: Counter[str] = Counter()
 
-    def observe(self, day: str, observations: list[_Observation]) -> Iterator[Event]:
+    def observe(self, day: str, observations: list[Observation]) -> Iterator[Event]:
         """Process all observations of one day together, so that an account has one snapshot a day."""
         since = {seen.company: seen.since for seen in observations}
         hired = {
@@ -192,7 +162,7 @@ class _Directory:
             hiring=self._tally["hiring"],
         )
 
-    def _apply(self, seen: _Observation) -> None:
+    def _apply(self, seen: Observation) -> None:
         if seen.whole:
             self._seen.add(seen.company)
             self._companies[seen.company] = dict(seen.fields or {})
@@ -321,85 +291,3 @@ def _industry(row: Row) -> str:
 def _subindustry(row: Row) -> str | None:
     """Return the subindustry: `B2B -> Marketing` is `marketing`, the industry alone is none."""
     return normalize_term((row["subindustry"] or "").partition("->")[2]) or None
-
-
-def _dated(changes: Iterable[Row]) -> Iterator[tuple[str, int, Row]]:
-    latest = SNAPSHOT_DAY
-    for number, row in enumerate(changes, 1):
-        day = _day(number, row, "observed_on")
-        if day < latest:
-            raise MalformedRow(
-                "changes", number, "observed_on", f"{day} is earlier than {latest}, seen before"
-            )
-        latest = day
-        yield day, number, row
-
-
-def _day(number: int, row: Row, field: str) -> str:
-    value = row.get(field)
-    try:
-        return date.fromisoformat(value or "").isoformat()
-    except (TypeError, ValueError) as error:
-        raise MalformedRow("changes", number, field, f"{value!r} is not a date like 2022-04-02") from error
-
-
-def _observation(number: int, row: Row) -> _Observation:
-    since = _day(number, row, "since")
-    kind = row.get("kind")
-    if kind == "appeared":
-        after = row.get("after")
-        if not isinstance(after, Mapping):
-            raise MalformedRow("changes", number, "after", "expected the company as it appeared")
-        return _whole_company("changes", number, after, since)
-    if kind == "disappeared":
-        return _Observation(number, _id("changes", number, row), since, None, whole=False)
-    if kind != "changed":
-        raise MalformedRow("changes", number, "kind", f"{kind!r} is none of appeared, changed, disappeared")
-    changed = row.get("changes")
-    if not isinstance(changed, Mapping):
-        raise MalformedRow("changes", number, "changes", "expected {field: [old, new]}")
-    fields: dict[str, Any] = {}
-    for field, pair in changed.items():
-        if not (isinstance(pair, list) and len(pair) == 2):
-            raise MalformedRow("changes", number, f"changes.{field}", "expected [old, new]")
-        if field in _FIELDS:
-            fields[field] = _checked("changes", number, field, pair[1])
-    return _Observation(number, _id("changes", number, row), since, fields, whole=False)
-
-
-def _whole_company(file: str, number: int, row: Row, since: str | None) -> _Observation:
-    fields = {
-        field: _checked(file, number, field, row.get(field))
-        for field in _FIELDS
-        if field in row or field not in _MAY_BE_ABSENT
-    }
-    return _Observation(number, _id(file, number, row), since, fields, whole=True)
-
-
-def _id(file: str, number: int, row: Row) -> int:
-    value = row.get("id")
-    if type(value) is not int:
-        raise MalformedRow(file, number, "id", f"{value!r} is not a whole number")
-    return value
-
-
-def _checked(file: str, number: int, field: str, value: Any) -> Any:
-    expected = _FIELDS[field]
-    if type(value) not in expected:
-        names = " or ".join("null" if kind is type(None) else kind.__name__ for kind in expected)
-        raise MalformedRow(file, number, field, f"expected {names}, not {value!r}")
-    if type(value) is int and value < 0:
-        raise MalformedRow(file, number, field, f"{value} is less than 0")
-    return value
-
-
-def _lines(file: str, path: Path) -> Iterator[Row]:
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise MalformedRow(file, number, "line", f"not JSON ({error})") from error
-            if not isinstance(row, dict):
-                raise MalformedRow(file, number, "line", "expected a JSON object")
-            yield row
