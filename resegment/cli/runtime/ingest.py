@@ -38,7 +38,7 @@ resegment ingest history.csv --replay --until 2026-01-31
 """
 
 
-class Replay(NamedTuple):
+class ReplayOptions(NamedTuple):
     """What was asked about a replay. `until` (ms) is how far time passes."""
 
     required: bool
@@ -126,7 +126,7 @@ def ingest(
         sources = [read_events(path, None if form is None else form.value, bars.watch) for path in files]
         decoder = Decoder(refusals, aliases)
         events = (pair for source in sources for pair in decoder.decode(source))
-        how = Replay(required=replay, until=until, allow_future=allow_future)
+        how = ReplayOptions(required=replay, until=until, allow_future=allow_future)
         topics, seconds = asyncio.run(_send(settings, connection, events, decoder, bars, how))
     sent = topics.total()
     rate = f", {sent / seconds:,.0f}/s" if sent >= 100 else ""
@@ -198,7 +198,7 @@ async def _send(
     events: Iterator[tuple[Fact, bytes]],
     decoder: Decoder,
     bars: Bars,
-    how: Replay,
+    how: ReplayOptions,
 ) -> tuple[Counter[str], float]:
     """Send them live or as a replay, as the prefix requires; return how many to each topic, and the seconds."""
     from resegment.state.redis.client import connect_redis, read_time
@@ -274,7 +274,7 @@ def _count(
         yield fact, value
 
 
-def _is_replay(known: Mapping[str, str], prefix: str, how: Replay) -> bool:
+def _is_replay(known: Mapping[str, str], prefix: str, how: ReplayOptions) -> bool:
     if not known:
         raise WrongClock(
             f"Redis has no prefix {prefix}",

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from typing import Final
 
+from resegment.schemas.decoding import MAX_BYTES
 from resegment.schemas.foreign import is_utf16, name_format
 from resegment.sources.files.located import WrongFile
+
+MAX_LINE: Final = 4 * MAX_BYTES
+"""How much of a line is read. A longer one cannot be an event, and may be a whole file without line breaks."""
 
 
 def detect_encoding(path: str, start: bytes) -> str:
@@ -35,9 +40,12 @@ def open_text(path: str, raw: io.BufferedReader) -> io.TextIOWrapper:
 
 
 def read_byte_lines(path: str, raw: io.BufferedReader) -> Iterator[bytes]:
-    """Yield the lines of a file as UTF-8, whatever its encoding."""
-    if detect_encoding(path, raw.peek(4)[:4]) == "utf-8-sig":
-        yield from raw
-    else:
-        for line in open_text(path, raw):
-            yield line.encode("utf-8", "surrogatepass")
+    """Yield the lines of a file as UTF-8, whatever its encoding. Of a line that is too long, only the start is kept."""
+    if detect_encoding(path, raw.peek(4)[:4]) != "utf-8-sig":
+        for text in open_text(path, raw):
+            yield text.encode("utf-8", "surrogatepass")
+        return
+    while line := raw.readline(MAX_LINE):
+        yield line
+        while len(line) == MAX_LINE and line[-1:] != b"\n":
+            line = raw.readline(MAX_LINE)

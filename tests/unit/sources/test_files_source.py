@@ -362,3 +362,11 @@ def test_a_value_that_json_cannot_hold_refuses_its_row_alone(tmp_path: Path) -> 
     found, refusals = facts(file)
     assert [one.data for one in found] == [{"industry": "b"}]
     assert "timedelta" in refusals.examples[0].message
+
+
+def test_a_line_without_an_end_is_refused_and_the_next_one_is_read(tmp_path: Path) -> None:
+    huge = json.dumps(event(1, note="y" * 3_000_000)).encode()
+    found, refusals = facts(write(tmp_path / "a.jsonl", huge + b"\n" + lines(event(2))))
+    assert [one.id for one in found] == ["e2"]
+    assert [(one.line, one.reason) for one in refusals.examples] == [(1, "too-large")]
+    assert "at most" in refusals.examples[0].message
