@@ -170,6 +170,8 @@ def _read_plain(event: Any) -> tuple[str, dict[str, Any], int, int | None] | Non
             kinds is list and (name not in _LISTS or any(type(one) is not str for one in value))
         ):
             return None
+        if kinds is str and (not value or value[0].isspace() or value[-1].isspace()):
+            return None
         good = allowed.get(name)
         if good is not None and not good(value):
             return None

@@ -67,6 +67,11 @@ ROUNDS: Final = frozenset(
 )
 
 
+def _trim(value: Any) -> Any:
+    """Return a text without the space around it, and an empty one as null; other values as they are."""
+    return value.strip() or None if isinstance(value, str) else value
+
+
 class Data(BaseModel):
     """The data of one kind of event. Every field may be missing or null, but has no other type."""
 
@@ -80,7 +85,7 @@ class Data(BaseModel):
     def _normalize(cls, raw: Any) -> Any:
         if not isinstance(raw, dict):
             return raw
-        given = dict(raw)
+        given = {name: _trim(value) for name, value in raw.items()}
         for field in cls.terms:
             value = given.get(field)
             if isinstance(value, str):
@@ -116,7 +121,10 @@ class Hiring(Data):
     """A job that was opened or closed."""
 
     terms = ("change", "function", "seniority")
-    change: Literal["opened", "closed"] | None = None
+    change: Literal["opened", "reopened", "closed"] | None = None
+    job: StrictStr | None = Field(
+        None, description="What tells one job from another, like its id at the source"
+    )
     title: StrictStr | None = None
     function: StrictStr | None = Field(None, description="sales sales_ops marketing engineering ...")
     seniority: StrictStr | None = None

@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StrictBool,
+    StrictFloat,
     StrictInt,
     StrictStr,
     model_validator,
@@ -117,6 +118,7 @@ class Play(Part):
     description: Text | None = None
     message: PlayMessage
     channels: Channels
+    cta: Text | None = Field(None, description="The call to action")
     personas: list[Word | Persona] = Field([], description="Inline, or names of the file's personas")
     assets: list[Text] = []
 
@@ -163,6 +165,13 @@ class SegmentEntry(Part):
     """A segment; `when` is a condition."""
 
     name: Word
+    status: Literal["active", "draft"] = Field(
+        "active", description="A draft is evaluated and explained, but takes no account"
+    )
+    tags: list[Word] = Field([], description="Labels for reports and filters")
+    target: Annotated[StrictInt | StrictFloat, Field(ge=0)] | None = Field(
+        None, description="How many accounts the segment should have, for reports"
+    )
     layer: Layer | None = None
     description: Text | None = None
     hypothesis: Text | None = None
@@ -295,10 +304,13 @@ class TestEntry(Part):
 
 
 class SegmentsFile(Part):
-    """The whole file; `traits` have their own grammar."""
+    """The whole file; `attributes`, `lists`, `conditions` and `traits` have their own grammar."""
 
     version: Literal[1]
     retain: PositiveDuration | None = Field(None, description="The minimum time that facts are kept")
+    attributes: dict[str, Any] = Field({}, description="The types of your own attributes")
+    lists: dict[str, Any] = Field({}, description="Lists that tests use as $name")
+    conditions: dict[str, Any] = Field({}, description="Conditions that others use as condition: name")
     traits: dict[str, Any] = {}
     segments: list[SegmentEntry]
     fallback: FallbackEntry

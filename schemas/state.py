@@ -15,7 +15,8 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     """The newest revision of one fact. Times are in ms; `data` holds the fields that the segments file uses.
 
     `record` is None if it equals the id. `older` holds the ids of the revisions that this one replaced, so that
-    a second delivery of one changes nothing. `latest` is the latest time of any of them.
+    a second delivery of one changes nothing. `latest` is the latest time of any of them. `raw` holds the values of `data`
+    as they were delivered, where the types of the segments file changed them or left them out.
     """
 
     kind: int
@@ -29,6 +30,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     retracted: bool = False
     older: list[str] | None = None
     latest: int = 0
+    raw: dict[str, Any] | None = None
 
 
 class Membership(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -21,6 +21,8 @@ _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,18}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
 _UTC: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{3}))?Z", re.ASCII)
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_FIRST_DAY: Final = EPOCH.toordinal()
 _DURATION: Final = re.compile(r"([0-9]{1,12})([smhdw])", re.ASCII)
 _UNITS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
@@ -43,6 +45,17 @@ def parse_instant(text: str) -> int:
     whole = datetime.fromisoformat(f"{day}T{clock}{zone}")
     millis = fraction[:3].ljust(3, "0") if fraction else "0"
     return (whole - EPOCH) // _MILLISECOND + int(millis)
+
+
+@lru_cache(maxsize=4096)
+def read_moment(text: str) -> int | None:
+    """Return the milliseconds of an RFC 3339 time, or of the first instant (UTC) of a date; None for other texts."""
+    try:
+        if _DATE.fullmatch(text) is not None:
+            return (date.fromisoformat(text).toordinal() - _FIRST_DAY) * 86_400_000
+        return parse_instant(text)
+    except (ValueError, OverflowError):
+        return None
 
 
 def format_instant(ms: int) -> str:

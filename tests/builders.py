@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -50,8 +50,16 @@ def raw_event(**given: Json) -> bytes:
     return orjson.dumps({name: value for name, value in {**EVENT, **given}.items() if value is not ...})
 
 
-def definition_of(file: Json) -> Definition:
-    return read_definition([("segments.yaml", orjson.dumps(file))])
+def definition_of(file: Json, files: Mapping[str, str] | None = None) -> Definition:
+    """The definition of a file; `files` are the texts of those that `in_file` names, by their paths."""
+    texts = files or {}
+
+    def read(path: str) -> bytes:
+        if path not in texts:
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return texts[path].encode()
+
+    return read_definition([("segments.yaml", orjson.dumps(file))], read)
 
 
 def facts_of(events: Iterable[Json]) -> list[Fact]:
@@ -131,9 +139,15 @@ class Rig:
     """One partition of `signals` with its agents over a store in memory, as a worker composes them."""
 
     def __init__(
-        self, file: Json, *, memory: Memory | None = None, log: str = "log", cached_accounts: int = 50_000
+        self,
+        file: Json,
+        *,
+        files: Mapping[str, str] | None = None,
+        memory: Memory | None = None,
+        log: str = "log",
+        cached_accounts: int = 50_000,
     ) -> None:
-        definition = definition_of(file)
+        definition = definition_of(file, files)
         self.engine = Engine(Program(definition))
         self.memory = memory or Memory()
         self.store = PartitionStore(self.memory, 0)

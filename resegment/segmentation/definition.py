@@ -29,17 +29,21 @@ from resegment.schemas.segments import (
     TestEntry,
 )
 from resegment.schemas.times import parse_duration
+from resegment.segmentation.language.attribute_types import AttributeType, read_types
+from resegment.segmentation.language.checks_parser import ChecksParser, read_lists
 from resegment.segmentation.language.conditions import (
     Compare,
     Condition,
-    Decay,
     Every,
     Not,
+    Score,
     Some,
     Trait,
 )
 from resegment.segmentation.language.gates import Gate, read_gates
-from resegment.segmentation.language.parser import WORDS, Grammar, trait_type
+from resegment.segmentation.language.limits import WORDS
+from resegment.segmentation.language.list_files import ListFiles, ReadFile, find_no_file
+from resegment.segmentation.language.parser import Grammar
 from resegment.segmentation.language.references import check_actionable, check_names, check_traits
 from resegment.segmentation.language.schema_errors import check_durations, report_shape
 from resegment.segmentation.plays.rendering import CompiledPlay, compile_play
@@ -71,6 +75,10 @@ class Segment:
     route: Route | None
     path: Path
     holdout: Holdout | None = None
+    draft: bool = False
+    """Whether it takes no account."""
+    tags: tuple[str, ...] = ()
+    target: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,8 @@ class Definition:
     version: str
     segments: tuple[Segment, ...]
     traits: Mapping[str, Trait]
+    conditions: Mapping[str, Condition]
+    types: Mapping[str, AttributeType]
     plays: Mapping[str, Play]
     personas: Mapping[str, Persona]
     teams: Mapping[str, Team]
@@ -105,8 +115,13 @@ class Definition:
         raise KeyError(name)
 
 
-def read_definition(files: Sequence[tuple[str, str | bytes]]) -> Definition:
-    """The definition that the files (name, content) give together. Raises InvalidSegments with every error."""
+def read_definition(
+    files: Sequence[tuple[str, str | bytes]], read_file: ReadFile = find_no_file
+) -> Definition:
+    """The definition that the files (name, content) give together. Raises InvalidSegments with every error.
+
+    `read_file` returns the content of the files that `in_file` names.
+    """
     documents: list[Document] = []
     broken: list[Diagnostic] = []
     for name, content in files:
@@ -118,7 +133,7 @@ def read_definition(files: Sequence[tuple[str, str | bytes]]) -> Definition:
         raise InvalidSegments(broken)
     document = merge_documents(documents)
     problems = Problems(document.places, [*broken, *document.errors], document.keys)
-    definition = _read(document, problems)
+    definition = _read(document, problems, ListFiles(read_file, problems))
     if broken or any(len(one.path) < 2 for one in document.errors):
         problems.found = [one for one in problems.found if not _rests_on_the_whole(one)]
     if problems.errors or definition is None:
@@ -138,19 +153,21 @@ def _rests_on_the_whole(one: Diagnostic) -> bool:
     return one.code.startswith("unknown-") and one.code not in _UNKNOWN_ANYWHERE
 
 
-def _read(document: Document, problems: Problems) -> Definition | None:
+def _read(document: Document, problems: Problems, lists: ListFiles) -> Definition | None:
     data = document.data
     if not isinstance(data, dict):
         problems.error("wrong-type", "a segments file is a map with version, segments and fallback", ())
         return None
-    grammar = Grammar(problems)
+    types = read_types(data.get("attributes"), problems)
+    grammar = Grammar(problems, ChecksParser(problems, read_lists(data.get("lists"), problems), lists), types)
     traits = _read_traits(data.get("traits"), grammar, problems)
+    named = _read_named(data.get("conditions"), grammar)
     conditions = _read_conditions(data.get("segments"), grammar)
     gates = read_gates(data, grammar, problems)
     check_names(data, problems)
     check_actionable(data, problems)
-    check_traits(traits, problems)
-    check_templates(data, conditions, traits, problems)
+    check_traits(traits, {name: one.kind for name, one in types.items()}, problems)
+    check_templates(data, conditions, named, traits, problems)
     if isinstance(data.get("version"), bool | float):
         problems.error("wrong-value", "expected 1", ("version",))
     if data.get("segments") == []:
@@ -165,9 +182,11 @@ def _read(document: Document, problems: Problems) -> Definition | None:
         return None
     known = {name: trait for name, trait in traits.items() if trait is not None}
     return Definition(
-        version=_hash(data),
+        version=_hash(data, lists.digests),
         segments=_join(file, conditions),
         traits=MappingProxyType(known),
+        conditions=MappingProxyType({name: one for name, one in named.items() if one is not None}),
+        types=MappingProxyType(types),
         plays=MappingProxyType(file.plays),
         personas=MappingProxyType(file.personas),
         teams=MappingProxyType({name: team or Team() for name, team in file.teams.items()}),
@@ -182,8 +201,8 @@ def _read(document: Document, problems: Problems) -> Definition | None:
     )
 
 
-def _hash(data: dict[str, Any]) -> str:
-    """Return a hash of everything that the segmenter uses.
+def _hash(data: dict[str, Any], digests: Mapping[str, str]) -> str:
+    """Return a hash of everything that the segmenter uses, the files of `in_file` among it.
 
     Teams, qualifications and suppression lists are left out: they may change while a prefix runs.
     """
@@ -195,6 +214,8 @@ def _hash(data: dict[str, Any]) -> str:
         kept["suppression"] = judged
     if teams := {name: found for name, team in (data.get("teams") or {}).items() if (found := _judged(team))}:
         kept["teams"] = teams
+    if digests:
+        kept["files of lists"] = dict(digests)
     return hashlib.sha256(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
 
 
@@ -211,10 +232,15 @@ def _judged(team: Any) -> dict[str, Any]:
 
 
 def _read_traits(raw: Any, grammar: Grammar, problems: Problems) -> dict[str, Trait | None]:
+    """The traits; scores last, because their conditions may test any other."""
     traits: dict[str, Trait | None] = {}
     if not isinstance(raw, dict):
         return traits
-    for name, entry in raw.items():
+    scores = [name for name, entry in raw.items() if isinstance(entry, dict) and "score" in entry]
+    for name in scores:
+        grammar.expect_trait(name, "number")
+    for name in sorted(raw, key=lambda name: name in scores):
+        entry = raw[name]
         path: Path = ("traits", name)
         if name in WORDS:
             problems.error(
@@ -227,12 +253,15 @@ def _read_traits(raw: Any, grammar: Grammar, problems: Problems) -> dict[str, Tr
                 path,
                 "give the trait another name",
             )
-        trait = grammar.read_trait(name, entry, path)
-        traits[name] = trait
-        grammar.trait_types[name] = "any" if trait is None else trait_type(trait)
-        if isinstance(trait, Decay):
-            grammar.decays.add(name)
-    return traits
+        traits[name] = grammar.read_trait(name, entry, path)
+    return {name: traits[name] for name in raw}
+
+
+def _read_named(raw: Any, grammar: Grammar) -> dict[str, Condition | None]:
+    return {
+        name: grammar.read_condition(entry, ("conditions", name))
+        for name, entry in (raw.items() if isinstance(raw, dict) else ())
+    }
 
 
 Conditions = dict[tuple[int, str], Condition | None]
@@ -290,6 +319,9 @@ def _segment(entry: SegmentEntry, index: int, conditions: Conditions) -> Segment
         route=entry.route,
         path=("segments", index),
         holdout=Holdout(share=entry.holdout) if isinstance(entry.holdout, str) else entry.holdout,
+        draft=entry.status == "draft",
+        tags=tuple(entry.tags),
+        target=entry.target,
     )
 
 
@@ -307,8 +339,12 @@ def walk(condition: Condition | None) -> Iterator[Condition]:
 
 def names_tested(definition: Definition) -> Iterator[str]:
     """Every attribute or trait that a condition tests."""
+    roots: list[Condition | None] = [*definition.conditions.values()]
     for segment in definition.segments:
-        for root in (segment.when, segment.hold.exit_when):
-            for part in walk(root):
-                if isinstance(part, Compare):
-                    yield part.name
+        roots += [segment.when, segment.hold.exit_when]
+    roots += [gate.condition for gate in definition.gates]
+    roots += [term.when for one in definition.traits.values() if isinstance(one, Score) for term in one.terms]
+    for root in roots:
+        for part in walk(root):
+            if isinstance(part, Compare):
+                yield part.name

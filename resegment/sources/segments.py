@@ -38,4 +38,6 @@ def read_segments_files(path: str) -> list[tuple[str, bytes]]:
 
 def load_definition(path: str) -> Definition:
     """Read the definition from a file or folder. Raises NoSegmentsFile, or InvalidSegments with every error."""
-    return read_definition(read_segments_files(path))
+    place = Path(path)
+    folder = place if place.is_dir() else place.parent
+    return read_definition(read_segments_files(path), lambda name: (folder / name).read_bytes())

@@ -52,7 +52,8 @@ def _add_current(branch: Tree, status: SegmentStatus) -> None:
 
 
 def _add_higher(above: Tree, status: SegmentStatus) -> None:
-    branch = above.add(_sign(status.value, status.name))
+    name = f"{status.name} (draft: takes no account)" if status.draft else status.name
+    branch = above.add(_sign(status.value, name))
     for miss in status.misses:
         branch.add(_sign(None if miss.value is None else False, _tell(miss)))
     for held in status.holds:
@@ -67,7 +68,9 @@ def _add(tree: Tree, node: Node) -> None:
     branch = tree.add(_sign(node.value, _describe(node)))
     for part in node.parts:
         _add(branch, part)
-    if node.kind in ("event", "sequence"):
+    if node.near is not None:
+        branch.add(Text(f"near: {spell_dates(node.near)}", style="dim"))
+    if node.kind in ("event", "sequence", "open"):
         for fact in node.evidence[:_SHOWN]:
             branch.add(_name(fact))
         more = (node.measured or 0) - len(node.evidence[:_SHOWN])
@@ -84,7 +87,7 @@ def _describe(node: Node) -> Text:
         text.append(f"  {told}", style="dim")
         if node.made_of is not None:
             text.append(f"  ({node.made_of})", style="dim")
-    if node.kind not in ("all", "any", "not", "segment") and node.until is not None:
+    if node.kind not in ("all", "any", "not", "segment", "condition", "term") and node.until is not None:
         text.append(f"  until {spell_dates(node.until)}", style="dim")
     return text
 

@@ -19,6 +19,7 @@ from resegment.segmentation.analysis.value_sets import (
     OF_TYPE,
     Numbers,
     Region,
+    Texts,
     common,
     outside,
     region_of,
@@ -27,22 +28,29 @@ from resegment.segmentation.analysis.value_sets import (
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.language.conditions import (
     Aggregate,
+    Check,
     Checks,
     Compare,
     Condition,
     Decay,
     Every,
     InSegment,
+    IsOpen,
     Matcher,
+    Named,
     Not,
     Occurs,
+    OpenThings,
+    Score,
     Sequence,
     Some,
     Trait,
     Window,
 )
 from resegment.segmentation.language.fields import attribute_types, field_types
-from resegment.segmentation.language.parser import trait_type
+from resegment.segmentation.language.limits import ACCOUNT
+from resegment.segmentation.language.operators import IN_TIME, KNOWN_WITHIN, moment_of
+from resegment.segmentation.language.trait_parser import trait_type
 
 MAX_CLAUSES: Final = 64
 MAX_STATEMENTS: Final = 100
@@ -95,7 +103,9 @@ class Reasoner:
     def __init__(self, definition: Definition) -> None:
         self._traits: Mapping[str, Trait] = definition.traits
         self._whens = {one.name: one.when for one in definition.segments if one.when is not None}
-        self._of_segments: dict[tuple[str, bool], Formula] = {}
+        self._named = definition.conditions
+        self._types = {name: one.kind for name, one in definition.types.items()}
+        self._of_names: dict[tuple[Condition, bool], Formula] = {}
         self._clauses: dict[Condition, frozenset[Clause] | None] = {}
 
     def is_never(self, condition: Condition) -> bool:
@@ -127,10 +137,13 @@ class Reasoner:
             case Every(parts) | Some(parts):
                 every = isinstance(condition, Every) is holds
                 return Joined(every, tuple(self._formula(part, holds) for part in parts))
-            case InSegment(name):
-                if (name, holds) not in self._of_segments:
-                    self._of_segments[name, holds] = self._formula(self._whens[name], holds)
-                return self._of_segments[name, holds]
+            case InSegment() | Named():
+                if (condition, holds) not in self._of_names:
+                    named = (self._whens if isinstance(condition, InSegment) else self._named)[condition.name]
+                    self._of_names[condition, holds] = self._formula(named, holds)
+                return self._of_names[condition, holds]
+            case IsOpen(things, count):
+                return Joined(holds, tuple(_stated(things, check, holds, _COUNTS) for check in count))
             case Compare(name, checks):
                 return self._compared(name, checks, holds)
             case Occurs(matcher, window, count):
@@ -145,11 +158,41 @@ class Reasoner:
                 holds, tuple(_counted(trait.matcher, trait.window, (check,), holds) for check in checks)
             )
         key: Hashable = name if trait is None else trait
-        possible = _possible(name, trait)
-        return Joined(holds, tuple(Valued(key, region_of(check, holds).common(possible)) for check in checks))
+        possible = (
+            OF_TYPE.get(self._types.get(name, ""), EVERYTHING)
+            if name in self._types
+            else _possible(name, trait)
+        )
+        fresh = [check for check in checks if check.operator == KNOWN_WITHIN]
+        if fresh:
+            # A value that counts only while it is fresh is a value of its own, which may be missing.
+            key = (key, fresh[0])
+        return Joined(
+            holds,
+            tuple(_stated(key, check, holds, possible) for check in checks if check.operator != KNOWN_WITHIN),
+        )
+
+
+def _stated(key: Hashable, check: Check, holds: bool, possible: Region) -> Valued:
+    """What a check says of a value; of a date it speaks of the instant, or of that and now."""
+    if check.operator in IN_TIME:
+        return Valued((key, check), Region(bools=frozenset({holds})))
+    if check.operator in ("before", "after"):
+        moment = Check("lt" if check.operator == "before" else "gt", moment_of(check.operand) or 0)
+        return Valued((key, "moment"), region_of(moment, holds))
+    return Valued(key, region_of(check, holds).common(possible))
+
+
+_COUNTS: Final = Region(numbers=((0, False, INFINITY, True),))
 
 
 def _possible(name: str, trait: Trait | None) -> Region:
+    if name == ACCOUNT:
+        return Region(texts=Texts())
+    if isinstance(trait, OpenThings):
+        return _COUNTS
+    if isinstance(trait, Score):
+        return Region(numbers=ALL_NUMBERS)
     if trait is None:
         return OF_TYPE.get(attribute_types().get(name, "any"), EVERYTHING)
     if isinstance(trait, Decay):
@@ -318,8 +361,10 @@ def _inside(inner: Window, outer: Window) -> bool:
 
 def _within(inner: Matcher, outer: Matcher) -> bool:
     """Whether every fact that the first matches, the second does."""
-    return inner.kind == outer.kind and all(
-        _field_region(outer, name).covers(_field_region(inner, name)) for name, _ in outer.where
+    return (
+        inner.kind == outer.kind
+        and outer.unless in (None, inner.unless)
+        and all(_field_region(outer, name).covers(_field_region(inner, name)) for name, _ in outer.where)
     )
 
 
@@ -334,7 +379,7 @@ def _field_region(matcher: Matcher, name: str) -> Region:
 
 def _follows_sequence(first: Sequence, second: Sequence) -> bool:
     """Whether the second sequence is there wherever the first is: it asks for no more and allows no less."""
-    if first.within > second.within:
+    if first.within > second.within or (first.loose and not second.loose and len(second.steps) > 1):
         return False
     if second.gap is not None:
         return (

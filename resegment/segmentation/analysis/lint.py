@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Sequence as Sequence_
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -11,19 +12,28 @@ from pydantic import ValidationError
 
 from resegment.documents.diagnostics import Diagnostic, InvalidSegments, Path, Problems
 from resegment.schemas.events import DATA
+from resegment.segmentation.analysis.habits import check_habits
 from resegment.segmentation.analysis.implication import Reasoner
 from resegment.segmentation.definition import Definition, Segment, names_tested, walk
+from resegment.segmentation.language.checks_parser import TAKES_LIST
 from resegment.segmentation.language.conditions import (
     Aggregate,
     Compare,
     Condition,
+    Decay,
     Growth,
     InSegment,
+    IsOpen,
+    Named,
+    Occurs,
+    OpenThings,
     Ratio,
+    Score,
+    Sequence,
     Trait,
 )
 from resegment.segmentation.language.fields import attribute_types
-from resegment.segmentation.language.parser import WORDS
+from resegment.segmentation.language.limits import ACCOUNT, WORDS
 from resegment.segmentation.language.raw_document import Written, conditions, entries, tests
 from resegment.segmentation.plays.templates import names_of
 
@@ -47,6 +57,7 @@ def lint(definition: Definition, known_attributes: Collection[str] | None = None
     _check_tested(definition, problems)
     _check_names(definition.document.data, definition.traits, problems, known_attributes)
     _check_trait_sources(definition, problems, known_attributes)
+    check_habits(definition, problems)
     return problems.in_order()
 
 
@@ -73,14 +84,14 @@ def _check_names(
         for test in tests(raw, path):
             if test.test == "value":
                 _check_name(test, traits, problems, known)
-            _check_spelling(test, traits, problems)
+            _check_spelling(test, traits, _lists_in(data), problems)
 
 
 # Segments against each other
 
 
 def _check_reach(definition: Definition, problems: Problems) -> None:
-    segments = [one for one in definition.segments if one.when is not None]
+    segments = [one for one in definition.segments if one.when is not None and not one.draft]
     reasoner = Reasoner(definition)
     lost: set[str] = set()
     for segment in segments:
@@ -171,7 +182,8 @@ def _is_firmographic(when: Condition | None, definition: Definition) -> bool:
         if not isinstance(part, Compare) or "technologies" in _sources(part.name, definition):
             return False
         if any(
-            isinstance(definition.traits.get(name), Aggregate) for name in _sources(part.name, definition)
+            isinstance(definition.traits.get(name), Aggregate | Decay | OpenThings)
+            for name in _sources(part.name, definition)
         ):
             return False
     return True
@@ -186,15 +198,32 @@ def _is_live(segment: Segment, definition: Definition) -> bool:
 
 def _parts(when: Condition | None, definition: Definition) -> Iterator[Condition]:
     """The tests of a condition and of the segments that it refers to."""
-    todo, seen = [when], set[str]()
+    todo, seen = [when], set[object]()
     while todo:
         for part in walk(todo.pop()):
-            name = getattr(part, "name", "")
-            if isinstance(part, Compare) or hasattr(part, "matcher") or hasattr(part, "steps"):
+            if isinstance(part, Compare):
                 yield part
-            elif name and name not in seen:
-                seen.add(name)
-                todo.append(definition.segment(name).when)
+                todo += _terms(part.name, definition, seen)
+            elif isinstance(part, Occurs | Sequence | IsOpen):
+                yield part
+            elif isinstance(part, InSegment | Named) and part not in seen:
+                seen.add(part)
+                todo.append(
+                    definition.conditions[part.name]
+                    if isinstance(part, Named)
+                    else definition.segment(part.name).when
+                )
+
+
+def _terms(name: str, definition: Definition, seen: set[object]) -> list[Condition | None]:
+    """The conditions of the scores that a value is made of."""
+    found: list[Condition | None] = []
+    for one in _sources(name, definition):
+        trait = definition.traits.get(one)
+        if isinstance(trait, Score) and one not in seen:
+            seen.add(one)
+            found += [term.when for term in trait.terms]
+    return found
 
 
 def _sources(name: str, definition: Definition) -> set[str]:
@@ -255,7 +284,7 @@ def _check_tested(definition: Definition, problems: Problems) -> None:
         later = test.until if isinstance(test.until, list) else [test.until] if test.until else []
         expected.update((test.expect, *(one.expect for one in later)))
     for segment in definition.segments:
-        if segment.when is None:
+        if segment.when is None or segment.draft:
             continue
         if segment.name not in expected:
             lacks = "that expects it" if expected else "at all"
@@ -280,7 +309,7 @@ def _check_tested(definition: Definition, problems: Problems) -> None:
 def _check_name(
     test: Written, traits: Mapping[str, Trait | None], problems: Problems, known: Collection[str] | None
 ) -> None:
-    if test.name in traits:
+    if test.name in traits or test.name == ACCOUNT:
         return
     close = get_close_matches(test.name, WORDS, 1, 0.75) if test.beside_events else []
     if close and test.name not in attribute_types() and test.name not in (known or ()):
@@ -316,38 +345,53 @@ def _check_trait_sources(definition: Definition, problems: Problems, known: Coll
                         _check_measurable(part, (*path, "ratio", index), problems, known)
             case Growth(attribute, _):
                 _check_measurable(attribute, (*path, "growth"), problems, known)
-            case _:
+            case Aggregate() | Decay() | OpenThings():
                 raw = definition.document.data["traits"][name]
-                test = Written("event", trait.matcher.kind, raw, path)
-                _check_spelling(test, definition.traits, problems)
+                kind = trait.kind if isinstance(trait, OpenThings) else trait.matcher.kind
+                test = Written("event", kind, raw, path)
+                lists = _lists_in(definition.document.data)
+                _check_spelling(test, definition.traits, lists, problems)
 
 
-def _check_spelling(test: Written, traits: Mapping[str, Trait | None], problems: Problems) -> None:
+Lists = Mapping[str, Sequence_[Any]]
+
+
+def _lists_in(data: dict[str, Any]) -> Lists:
+    raw = data.get("lists")
+    return {name: one for name, one in raw.items() if isinstance(one, list)} if isinstance(raw, dict) else {}
+
+
+def _check_spelling(
+    test: Written, traits: Mapping[str, Trait | None], lists: Lists, problems: Problems
+) -> None:
     """Texts that no event can carry, as the contract spells them in another way or refuses them."""
     if test.test == "event" and test.name in DATA:
         where = test.operand.get("where")
         for field, raw in where.items() if isinstance(where, dict) else ():
-            for operator, text, path in _texts(raw, (*test.path, "where", field)):
+            for operator, text, path in _texts(raw, (*test.path, "where", field), lists):
                 _check_text(test.name, field, operator, text, path=path, problems=problems)
     elif test.test == "value":
         trait = traits.get(test.name)
         if isinstance(trait, Aggregate) and trait.function in ("latest", "earliest") and trait.field:
             kind, field = trait.matcher.kind, trait.field
-        elif test.name not in traits:
+        elif test.name not in traits and test.name != ACCOUNT:
             kind, field = "firmographic", test.name
         else:
             return
-        for operator, text, path in _texts(test.operand, test.path):
+        for operator, text, path in _texts(test.operand, test.path, lists):
             _check_text(kind, field, operator, text, path=path, problems=problems)
 
 
-def _texts(raw: Any, path: Path) -> Iterator[tuple[str, str, Path]]:
+def _texts(raw: Any, path: Path, lists: Lists) -> Iterator[tuple[str, str, Path]]:
     """Operator, text and place of every text that a test compares with."""
-    checks = raw if isinstance(raw, dict) else {"in" if isinstance(raw, list) else "eq": raw}
+    short = isinstance(raw, list) or (isinstance(raw, str) and raw.startswith("$"))
+    checks = raw if isinstance(raw, dict) else {"in" if short else "eq": raw}
     for operator, operand in checks.items():
         here = (*path, operator) if isinstance(raw, dict) else path
         if isinstance(operand, list):
             found = [(one, (*here, index)) for index, one in enumerate(operand)]
+        elif operator in TAKES_LIST and isinstance(operand, str):
+            found = [(one, here) for one in lists.get(operand.removeprefix("$"), ())]
         else:
             found = [(operand, here)]
         yield from ((operator, one, place) for one, place in found if isinstance(one, str))

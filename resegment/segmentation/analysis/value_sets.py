@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from resegment.segmentation.language.conditions import Check, Scalar
+from resegment.segmentation.language.conditions import Check, FileList, Scalar
 from resegment.segmentation.language.operators import compile_check, type_of
 
 Interval = tuple[float, bool, float, bool]
@@ -242,6 +242,9 @@ OF_TYPE: Final[dict[str, Region]] = {
 def region_of(check: Check, holds: bool) -> Region:
     """The values for which the check says true, or, without `holds`, false."""
     operator, operand = check.operator, check.operand
+    if isinstance(operand, FileList):
+        texts = operand.members
+        return Region(texts=Texts(texts) if (operator == "in_file") is holds else Texts(None, texts))
     values: tuple[Scalar, ...] = operand if isinstance(operand, tuple) else (operand,)
     match operator:
         case "exists":
@@ -253,7 +256,7 @@ def region_of(check: Check, holds: bool) -> Region:
         case "gt" | "gte" | "lt" | "lte" | "between":
             numbers = _ordered(operator, values)
             return Region(numbers=numbers if holds else outside(numbers))
-        case "contains" | "matches":
+        case "contains" | "contains_any" | "matches":
             return Region(texts=Texts(demands=frozenset({(check, holds)})))
         case _:
             return Region(lists=Lists(frozenset({_demand(operator, values, holds)})))

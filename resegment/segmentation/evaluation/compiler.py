@@ -99,6 +99,8 @@ class _Text:
         match condition:
             case Not(part):
                 return self.holds(part, not polarity)
+            case Every(()) | Some(()):
+                return str(isinstance(condition, Every) is polarity)
             case Every(parts) | Some(parts):
                 word = " and " if isinstance(condition, Every) is polarity else " or "
                 return f"({word.join(self.holds(part, polarity) for part in parts)})"
@@ -110,6 +112,8 @@ class _Text:
         match condition:
             case Not(part):
                 return self.until(part, not polarity)
+            case Every(()) | Some(()):
+                return str(NEVER)
             case Every(parts) | Some(parts):
                 if isinstance(condition, Every) is polarity:
                     return _call("min", [self.until(part, polarity) for part in parts])
@@ -123,6 +127,8 @@ class _Text:
         match condition:
             case Not(part):
                 return self.until_not(part, not polarity)
+            case Every(()) | Some(()):
+                return str(NEVER)
             case Every(parts) | Some(parts):
                 if isinstance(condition, Every) is not polarity:
                     return _call("min", [self.until_not(part, polarity) for part in parts])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -45,6 +45,11 @@ class Engine:
     def dropped(self) -> int:
         """Return how many facts were dropped so far because an account had too many of one kind."""
         return self._fold.dropped
+
+    @property
+    def misfits(self) -> Mapping[str, int]:
+        """Return how many values had another type than the file gives their attribute, by attribute."""
+        return self._fold.misfits
 
     # From state to account and back
 
@@ -126,8 +131,8 @@ class Engine:
                     values[index], untils[index] = value, until
                     moved = True
         if moved:
-            for index, logic in program.derived:
-                values[index], untils[index] = logic.evaluate(values, untils)
+            for index, leaf in program.derived:
+                values[index], untils[index] = leaf.evaluate(account, t)
             account.next_leaf = min(untils, default=NEVER)
         return moved
 

@@ -9,8 +9,17 @@ from resegment.schemas.state import Entry
 from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.compiler import Values
-from resegment.segmentation.evaluation.leaves import DecayLeaf, MeasureLeaf, OccursLeaf, SequenceLeaf
+from resegment.segmentation.evaluation.leaves import (
+    DatedLeaf,
+    DecayLeaf,
+    MeasureLeaf,
+    OccursLeaf,
+    ScoreLeaf,
+    UnfollowedLeaf,
+)
+from resegment.segmentation.evaluation.measures import OpenOf
 from resegment.segmentation.evaluation.program import Program, Requirement, SegmentTest
+from resegment.segmentation.evaluation.sequences import SequenceLeaf
 
 MAX_EVIDENCE: Final = 3
 """How many facts a reason names for one test. The newest are named."""
@@ -46,14 +55,17 @@ def _holding(
         if account.values[number] is not test.wanted:
             continue
         entry: dict[str, Any] = {"test": test.text}
-        if number < program.plain:
-            leaf = program.leaves[number]
-            if isinstance(leaf, OccursLeaf | SequenceLeaf):
-                facts = leaf.evidence(account, t)
-                entry["facts"] = len(facts)
-                entry["evidence"] = [cite(fact) for fact in facts[: -MAX_EVIDENCE - 1 : -1]]
-            elif isinstance(leaf, MeasureLeaf | DecayLeaf):
-                entry["value"] = encode_value(leaf.measure.value(account, t))
+        leaf = program.leaves[number]
+        if isinstance(leaf, MeasureLeaf) and isinstance(leaf.measure, OpenOf):
+            facts = leaf.measure.entries(account, t)
+            entry["facts"] = len(facts)
+            entry["evidence"] = [cite(fact) for fact in facts[: -MAX_EVIDENCE - 1 : -1]]
+        elif isinstance(leaf, OccursLeaf | UnfollowedLeaf | SequenceLeaf):
+            facts = leaf.evidence(account, t)
+            entry["facts"] = len(facts)
+            entry["evidence"] = [cite(fact) for fact in facts[: -MAX_EVIDENCE - 1 : -1]]
+        elif isinstance(leaf, MeasureLeaf | DecayLeaf | DatedLeaf | ScoreLeaf):
+            entry["value"] = encode_value(leaf.measure.value(account, t))
         found.append(entry)
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from sys import intern
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from resegment.schemas.state import KIND_NUMBERS, AccountState, Entry
 from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.account import TECHNOLOGIES, Account, History, Inventory, Series
 from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.evaluation.reading import apply_types, trim
 
 FIRMOGRAPHIC: Final = KIND_NUMBERS["firmographic"]
 TECH: Final = KIND_NUMBERS["tech"]
@@ -32,10 +33,12 @@ class Fold:
         self._few = min(FEW, program.limits.facts)
         self.dropped = 0
         """How many facts were dropped because an account had too many of one kind."""
+        self.misfits: Counter[str] = Counter()
+        """How many values had another type than the file gives their attribute, by attribute."""
 
     def open(self, name: str, state: AccountState) -> Account:
         """Index a state. The tests that can read any of its facts are evaluated later."""
-        program = self.program
+        program, types = self.program, self.program.types
         account = Account(name, state, program.blank.copy(), program.never.copy())
         if state.deadline is not None:
             account.deadline = state.deadline
@@ -47,9 +50,12 @@ class Fold:
                 account.ids.update(((source, one), entry) for one in entry.older)
             if entry.record is not None:
                 account.records[source, entry.record] = entry
+            if entry.kind == FIRMOGRAPHIC and (types or entry.raw):
+                entry.data, entry.raw = self._read({**(entry.data or {}), **(entry.raw or {})}, Counter())
             if not entry.retracted:
                 self._enter(account, entry, touched)
-        if state.entries:
+        touched.update(program.account_leaves)
+        if state.entries or touched:
             account.next_leaf = -1
         for leaf in touched:
             account.untils[leaf] = -1
@@ -80,7 +86,13 @@ class Fold:
         if not kept.issuperset(data):
             data = {field: value for field, value in data.items() if field in kept}
         retracted = fact.op == "retract"
+        data = trim(data)
+        raw: dict[str, Any] | None = None
+        if kind == FIRMOGRAPHIC and self.program.types:
+            read, raw = self._read(data, self.misfits)
+            data = read or {}
         entry = Entry(kind, fact.time, fact.recorded, now, source, name, record, data or None, retracted)
+        entry.raw = raw
         if older is not None:
             entry.older, entry.latest = older, latest
         account.add(entry)
@@ -94,6 +106,13 @@ class Fold:
         if len(account.state.entries) > self._few:
             self._bound(account, now, kind, touched)
         return True
+
+    def _read(
+        self, data: dict[str, Any], misfits: Counter[str]
+    ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+        """Return a snapshot's data by the types of the file, and what they changed of it; None for nothing."""
+        read, changed = apply_types(self.program.types, data, misfits)
+        return read or None, changed or None
 
     def _revised(self, account: Account, source: str, record: str) -> Entry | None:
         """Return the fact of a record that is not the id. The first revision may have used the record as its id."""
@@ -187,13 +206,30 @@ class Fold:
         counts = Counter(one.kind for one in entries)
         account.room = len(entries) + limit - max(counts.values())
         if counts[kind] > limit:
-            same = sorted((one for one in entries if one.kind == kind), key=lambda one: (one.time, one.id))
+            same = [one for one in entries if one.kind == kind]
+            rank = self._rank(account, kind)
+            same.sort(key=lambda one: (rank(one), one.time, one.id))
             spare = [one for one in same if self._is_overwritten(account, one, now)]
             # Drop a few extra, so that a full account does not pay for this with every fact.
             for entry in (spare or same)[: 1 + limit // MARGIN]:
                 self._remove(account, entry, touched)
                 state.dropped += 1
                 self.dropped += 1
+
+    def _rank(self, account: Account, kind: int) -> Callable[[Entry], int]:
+        """Return how much a fact is worth keeping: one that no test counts least, the only one of a series most."""
+        find, series = self.program.matchers[kind].find, account.series
+        keeps_all = kind == FIRMOGRAPHIC or (kind == TECH and self.program.uses_technologies)
+
+        def rank(entry: Entry) -> int:
+            if keeps_all:
+                return 0
+            if entry.retracted:
+                return -self.program.limits.facts
+            sizes = [len(series[one.number].times) for one in find(entry.data or {})]
+            return -min(sizes) if sizes else -NEVER
+
+        return rank
 
     def _is_overwritten(self, account: Account, entry: Entry, now: int) -> bool:
         """Whether dropping the fact leaves every attribute as it is. True for other kinds of facts."""

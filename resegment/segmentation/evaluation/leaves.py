@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
-from itertools import islice, pairwise
-from typing import Protocol
+from bisect import bisect_right
+from itertools import islice
+from typing import Any, Protocol
 
 from resegment.schemas.state import Entry
-from resegment.schemas.times import NEVER
+from resegment.schemas.times import NEVER, parse_duration
 from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.compiler import Logic
 from resegment.segmentation.evaluation.measures import Attribute, DecayOf, Measure
+from resegment.segmentation.evaluation.selection import Selection
 from resegment.segmentation.language.conditions import Check, Checks, Window
-from resegment.segmentation.language.operators import Predicate, is_number
+from resegment.segmentation.language.operators import (
+    IN_TIME,
+    KNOWN_WITHIN,
+    Predicate,
+    compile_checks,
+    is_number,
+    moment_of,
+)
 
 Verdict = tuple[bool | None, int]
 """True, false or None (unknown), and an instant before which time alone does not change it."""
@@ -144,68 +153,82 @@ def _bounds(check: Check) -> tuple[float, ...]:
     return (float(operand),) if isinstance(operand, int | float) and not isinstance(operand, bool) else ()
 
 
-class SequenceLeaf:
-    """Tests for one fact per step, with strictly increasing times inside the window and gaps that are short enough."""
+class UnfollowedLeaf:
+    """Tests how many facts count that no later fact of another series undoes."""
 
-    def __init__(self, series: tuple[int, ...], within: int, gap: int | None) -> None:
-        self.series, self.within = series, within
-        self.gap = NEVER if gap is None else gap
+    def __init__(self, facts: Selection, predicate: Predicate) -> None:
+        self.facts, self.predicate = facts, predicate
 
     def evaluate(self, account: Account, t: int) -> Verdict:
-        start = self._latest_start(account, t)
-        if start is not None:
-            return True, start + self.within
-        return False, min(account.boundary(number, 0, NEVER, t) for number in self.series)
-
-    def _latest_start(self, account: Account, t: int) -> int | None:
-        """Return the latest first step from which the sequence is complete at t."""
-        chain = self._latest_chain(account, t)
-        if chain is None or all(after - before <= self.gap for after, before in pairwise(chain)):
-            return None if chain is None else chain[-1]
-        ends: list[int] = []
-        starts: list[int] = []
-        for index, number in enumerate(self.series):
-            series = account.series.get(number)
-            if series is None:
-                return None
-            times = series.times
-            times = times[bisect_right(times, t - self.within) : bisect_right(times, t)]
-            if index == 0:
-                ends = starts = times
-                continue
-            reached: list[int] = []
-            begun: list[int] = []
-            for time in times:
-                # The latest earlier end has the latest start, so only that one matters.
-                place = bisect_left(ends, time) - 1
-                if place >= 0 and time - ends[place] <= self.gap:
-                    reached.append(time)
-                    begun.append(starts[place])
-            ends, starts = reached, begun
-            if not ends:
-                return None
-        return starts[-1] if starts else None
-
-    def _latest_chain(self, account: Account, t: int) -> list[int] | None:
-        """Return the times of the steps, last to first, each as late as possible, ignoring gaps."""
-        chain: list[int] = []
-        before = t + 1
-        for number in reversed(self.series):
-            series = account.series.get(number)
-            place = 0 if series is None else bisect_left(series.times, before)
-            if series is None or not place:
-                return None
-            before = series.times[place - 1]
-            if before <= t - self.within:
-                return None
-            chain.append(before)
-        return chain
+        _, low, high = self.facts.span(account, t)
+        return self.predicate(high - low), self.facts.boundary(account, t)
 
     def evidence(self, account: Account, t: int) -> list[Entry]:
-        start = self._latest_start(account, t)
-        if start is None:
-            return []
-        found: list[Entry] = []
-        for number in self.series:
-            found.extend(e for e in account.window(number, 0, self.within, t) if e.time >= start)
-        return sorted({id(entry): entry for entry in found}.values(), key=lambda e: (e.time, e.id))
+        return self.facts.entries(account, t)
+
+
+class DatedLeaf:
+    """Tests a value with operators whose answer depends on the instant: dates near now, values that grow old."""
+
+    def __init__(self, measure: Measure, checks: Checks) -> None:
+        self.measure = measure
+        still = tuple(check for check in checks if check.operator not in IN_TIME)
+        self._predicate = compile_checks(still) if still else None
+        lengths = {check.operator: parse_duration(check.operand) for check in checks if check not in still}
+        self._fresh = lengths.pop(KNOWN_WITHIN, None)
+        self._spans = [
+            (length, 0) if operator == "within_next" else (0, length) for operator, length in lengths.items()
+        ]
+
+    def evaluate(self, account: Account, t: int) -> Verdict:
+        value, until = self._read(account, t)
+        says: bool | None = True if self._predicate is None else self._predicate(value)
+        if self._spans:
+            moment = moment_of(value)
+            if moment is None:
+                return (says if says is False else None), until
+            for before, after in self._spans:
+                begins, ends = moment - before, moment + after
+                if not begins <= t < ends:
+                    says = False
+                until = min([until, *(one for one in (begins, ends) if one > t)])
+        return says, until
+
+    def _read(self, account: Account, t: int) -> tuple[Any, int]:
+        """Return the value that counts at t, and until when time alone does not change it, at minimum."""
+        value, until = self.measure.value(account, t), self.measure.boundary(account, t)
+        if self._fresh is None or not isinstance(self.measure, Attribute):
+            return value, until
+        given = self.measure.snapshot(account, t)
+        if given is None:
+            return None, until
+        stale = given.time + self._fresh
+        return (value, min(until, stale)) if t < stale else (None, until)
+
+
+class DerivedLeaf(Protocol):
+    """A test that follows from the values of others, which are evaluated before it."""
+
+    def evaluate(self, account: Account, t: int) -> Verdict:
+        """Return the value at t and until when it lasts."""
+        ...
+
+
+class ReferenceLeaf:
+    """The value of another condition."""
+
+    def __init__(self, logic: Logic) -> None:
+        self.logic = logic
+
+    def evaluate(self, account: Account, t: int) -> Verdict:  # noqa: ARG002  # a leaf's signature
+        return self.logic.evaluate(account.values, account.untils)
+
+
+class ScoreLeaf:
+    """Tests a score, or a ratio of one."""
+
+    def __init__(self, measure: Measure, predicate: Predicate) -> None:
+        self.measure, self.predicate = measure, predicate
+
+    def evaluate(self, account: Account, t: int) -> Verdict:
+        return self.predicate(self.measure.value(account, t)), self.measure.boundary(account, t)

@@ -49,7 +49,7 @@ class MatcherIndex:
             # The field with the most distinct words separates the watchers best.
             asked = max(_words_of(watcher.matcher), key=lambda one: len(variety[one[0]]), default=None)
             if asked is None and where:
-                self._tried.append((watcher, _compile_where(where)))
+                self._tried.append((watcher, compile_where(where)))
             elif asked is not None:
                 field, words = asked
                 rest = tuple(test for test in where if test[0] != field or len(test[1]) > 1)
@@ -57,7 +57,7 @@ class MatcherIndex:
                 for word in words:
                     candidates = by_word.setdefault(word, _Candidates())
                     if rest:
-                        candidates.tried.append((watcher, _compile_where(rest)))
+                        candidates.tried.append((watcher, compile_where(rest)))
                     else:
                         candidates.sure.append(watcher)
         self._fields = tuple(self._by_word.items())
@@ -93,7 +93,8 @@ def _words(check: Check) -> frozenset[str]:
     return words if check.operator in ("eq", "in") and len(words) == len(set(operand)) else frozenset()
 
 
-def _compile_where(where: tuple[tuple[str, Checks], ...]) -> Passes:
+def compile_where(where: tuple[tuple[str, Checks], ...]) -> Passes:
+    """Return a function that tells whether a fact's data pass every test."""
     tests = [(name, compile_checks(checks)) for name, checks in where]
     if len(tests) == 1:
         ((name, test),) = tests

@@ -9,9 +9,11 @@ from itertools import chain
 from typing import Any, Final, Protocol
 
 from resegment.schemas.state import Entry
-from resegment.schemas.times import NEVER
+from resegment.schemas.times import NEVER, format_instant
 from resegment.segmentation.evaluation.account import Account, Series, Summary
-from resegment.segmentation.language.conditions import Aggregation, Window
+from resegment.segmentation.evaluation.compiler import Logic
+from resegment.segmentation.evaluation.selection import Selection
+from resegment.segmentation.language.conditions import Aggregation
 from resegment.segmentation.language.operators import is_number, type_of
 
 
@@ -48,6 +50,11 @@ class Attribute:
         history = account.attributes.get(self.field)
         return None if history is None else history.value_at(t)
 
+    def snapshot(self, account: Account, t: int) -> Entry | None:
+        """Return the fact that gives the value at t."""
+        history = account.attributes.get(self.field)
+        return None if history is None else history.newest_at(t)
+
     def boundary(self, account: Account, t: int) -> int:
         history = account.attributes.get(self.field)
         return NEVER if history is None else history.next_after(t)
@@ -59,27 +66,28 @@ class Attribute:
 class AggregateOf:
     """A value over the facts in a window."""
 
-    def __init__(self, function: Aggregation, series: int, window: Window, field: str | None) -> None:
-        self.function, self.series, self.field = function, series, field
-        self.opens, self.closes = window.opens, window.closes
+    def __init__(self, function: Aggregation, facts: Selection, field: str | None) -> None:
+        self.function, self.facts, self.field = function, facts, field
         self._key = (function, field)
         summarize, self._unite = _AGGREGATES[function]
         self._summary = partial(summarize, field or "")
 
     def value(self, account: Account, t: int) -> Any:
-        series = account.series.get(self.series)
+        series, low, high = self.facts.span(account, t)
         if series is None:
             return self._unite([self._summary([])])
-        low, high = series.span(self.opens, self.closes, t)
         return self._unite(series.summarize(self._key, low, high, self._summary))
 
     def boundary(self, account: Account, t: int) -> int:
-        return account.boundary(self.series, self.opens, self.closes, t)
+        return self.facts.boundary(account, t)
 
     def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
         value = self.value(account, t)
-        series = account.series.get(self.series)
-        only_leaving = series is None or series.next_after(t - self.opens) == NEVER
+        facts = self.facts
+        series = account.series.get(facts.series)
+        only_leaving = facts.followers is None and (
+            series is None or series.next_after(t - facts.window.opens) == NEVER
+        )
         if self.function not in ("count", "sum") or type(value) is not int or not only_leaving:
             return follow(self, account, t)
         return self._fall(series, value, t)
@@ -87,10 +95,11 @@ class AggregateOf:
     def _fall(self, series: Series | None, value: int, t: int) -> Iterator[tuple[int, int]]:
         """Yield the course of a sum of integers that facts only leave."""
         yield t, value
-        if series is None or self.closes == NEVER:
+        window = self.facts.window
+        if series is None or window.closes == NEVER:
             return
-        times, entries, closes, field = series.times, series.entries, self.closes, self.field
-        low, high = series.span(self.opens, closes, t)
+        times, entries, closes, field = series.times, series.entries, window.closes, self.field
+        low, high = series.span(window.opens, closes, t)
         while low < high:
             time = times[low]
             while low < high and times[low] == time:
@@ -104,9 +113,8 @@ class AggregateOf:
 class DecayOf:
     """sum of field * 2^(-(t - time) / half_life) over the facts in a window."""
 
-    def __init__(self, series: int, window: Window, field: str | None, half_life: int) -> None:
-        self.series, self.field, self.half_life = series, field, half_life
-        self.opens, self.closes = window.opens, window.closes
+    def __init__(self, facts: Selection, field: str | None, half_life: int) -> None:
+        self.facts, self.field, self.half_life = facts, field, half_life
         self._key = ("decay", field, half_life)
 
     def value(self, account: Account, t: int) -> float:
@@ -114,10 +122,9 @@ class DecayOf:
 
     def total(self, account: Account, t: int) -> tuple[int, float]:
         """Return the time of the newest fact that counts at t, and the sum of the same facts at that time."""
-        series = account.series.get(self.series)
+        series, low, high = self.facts.span(account, t)
         if series is None:
             return 0, 0.0
-        low, high = series.span(self.opens, self.closes, t)
         summaries = series.summarize(self._key, low, high, self._summarize)
         parts: list[tuple[int, float]] = [part for part in summaries if part is not None]
         if not parts:
@@ -142,7 +149,7 @@ class DecayOf:
         return latest, math.fsum(w * math.exp2((time - latest) / self.half_life) for time, w in weights)
 
     def boundary(self, account: Account, t: int) -> int:
-        return account.boundary(self.series, self.opens, self.closes, t)
+        return self.facts.boundary(account, t)
 
     def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
         return follow(self, account, t)
@@ -152,6 +159,120 @@ class DecayOf:
         if value is None:
             return 1
         return value if is_number(value) else 0
+
+
+class TimeOf:
+    """The time of the latest or earliest fact that counts, as RFC 3339."""
+
+    def __init__(self, facts: Selection, *, latest: bool) -> None:
+        self.facts, self._latest = facts, latest
+
+    def value(self, account: Account, t: int) -> Any:
+        series, low, high = self.facts.span(account, t)
+        if series is None or low >= high:
+            return None
+        return format_instant(series.times[high - 1 if self._latest else low])
+
+    def boundary(self, account: Account, t: int) -> int:
+        return self.facts.boundary(account, t)
+
+    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+        return follow(self, account, t)
+
+
+OPENING: Final = frozenset({"opened", "reopened", "added"})
+"""The values of `change` by which the latest fact of a group says that it is open."""
+
+
+class OpenOf:
+    """How many groups of facts are open: `passes` tests the latest fact of each."""
+
+    def __init__(self, series: int, by: str, passes: Callable[[dict[str, Any]], bool] | None) -> None:
+        self.series, self.by, self._passes = series, by, passes
+
+    def value(self, account: Account, t: int) -> int:
+        return sum(self._groups(account, t).values())
+
+    def _groups(self, account: Account, t: int) -> dict[str, bool]:
+        series = account.series.get(self.series)
+        if series is None:
+            return {}
+        groups: dict[str, bool] = {}
+        _, high = series.span(0, NEVER, t)
+        for part in series.summarize(self, 0, high, self._summarize):
+            groups.update(part)
+        return groups
+
+    def _summarize(self, entries: list[Entry]) -> dict[str, bool]:
+        """Return for each group whether the latest of consecutive facts opens it."""
+        latest: dict[str, dict[str, Any]] = {}
+        for entry in entries:
+            data = entry.data or {}
+            if type(group := data.get(self.by)) is str:
+                latest[group] = data
+        return {group: self._opens(data) for group, data in latest.items()}
+
+    def _opens(self, data: dict[str, Any]) -> bool:
+        change = data.get("change")
+        if type(change) is not str or change not in OPENING:
+            return False
+        return self._passes is None or self._passes(data)
+
+    def entries(self, account: Account, t: int) -> list[Entry]:
+        """Return the latest fact of each open group."""
+        series = account.series.get(self.series)
+        if series is None:
+            return []
+        latest: dict[str, Entry] = {}
+        for entry in series.entries[: series.span(0, NEVER, t)[1]]:
+            if type(group := (entry.data or {}).get(self.by)) is str:
+                latest[group] = entry
+        opened = [entry for entry in latest.values() if self._opens(entry.data or {})]
+        return sorted(opened, key=lambda one: (one.time, one.id, one.source))
+
+    def boundary(self, account: Account, t: int) -> int:
+        return account.boundary(self.series, 0, NEVER, t)
+
+    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+        return follow(self, account, t)
+
+
+class AccountName:
+    """The account's own domain."""
+
+    def value(self, account: Account, t: int) -> str:  # noqa: ARG002  # a measure's signature
+        return account.name
+
+    def boundary(self, account: Account, t: int) -> int:  # noqa: ARG002  # a measure's signature
+        return NEVER
+
+    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+        return iter(((t, account.name),))
+
+
+class ScoreOf:
+    """The sum of the points of the terms that are true. The account's tests have been evaluated at t."""
+
+    def __init__(self, terms: tuple[tuple[Logic, int | float], ...]) -> None:
+        self.terms = terms
+
+    def value(self, account: Account, t: int) -> int | float:  # noqa: ARG002  # a measure's signature
+        values = account.values
+        points = [points for logic, points in self.terms if logic.is_true(values)]
+        return math.fsum(points) if any(type(one) is float for one in points) else sum(points)
+
+    def boundary(self, account: Account, t: int) -> int:  # noqa: ARG002  # a measure's signature
+        values, untils = account.values, account.untils
+        return min(
+            logic.true_until(values, untils)
+            if logic.is_true(values)
+            else logic.not_true_until(values, untils)
+            for logic, _ in self.terms
+        )
+
+    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+        """Yield the value at t alone: what the tests say later is not known here."""
+        return iter(((t, self.value(account, t)),))
 
 
 class RatioOf:

@@ -13,8 +13,8 @@ from resegment.schemas.times import NEVER, format_instant, parse_duration, spell
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.evidence import cite, give_reason
-from resegment.segmentation.evaluation.leaves import SequenceLeaf
 from resegment.segmentation.evaluation.program import KEPT_ATTRIBUTES, Program
+from resegment.segmentation.evaluation.sequences import SequenceLeaf
 from resegment.segmentation.inspection.next_change import copy_account, find_next
 from resegment.segmentation.language.conditions import (
     Aggregate,
@@ -24,10 +24,13 @@ from resegment.segmentation.language.conditions import (
     Every,
     Growth,
     InSegment,
+    IsOpen,
     Matcher,
+    Named,
     Not,
     Occurs,
     Ratio,
+    Score,
     Sequence,
     Some,
     Window,
@@ -258,24 +261,24 @@ class _Grounds:
         yield from (ground for _, ground in sorted(found.values(), key=lambda one: one[0]))
 
     def _holding(
-        self, part: Condition | None, wanted: bool, seen: set[tuple[str, bool]]
-    ) -> Iterator[tuple[Compare | Occurs | Sequence, bool]]:
+        self, part: Condition | None, wanted: bool, seen: set[tuple[Condition, bool]]
+    ) -> Iterator[tuple[Compare | Occurs | Sequence | IsOpen, bool]]:
         if isinstance(part, Not):
             yield from self._holding(part.part, not wanted, seen)
         elif isinstance(part, Every | Some):
             for one in part.parts:
                 yield from self._holding(one, wanted, seen)
-        elif isinstance(part, InSegment):
-            if (part.name, wanted) not in seen and self._says(part) is wanted:
-                seen.add((part.name, wanted))
-                yield from self._holding(self.program.definition.segment(part.name).when, wanted, seen)
+        elif isinstance(part, InSegment | Named):
+            if (part, wanted) not in seen and self._says(part) is wanted:
+                seen.add((part, wanted))
+                yield from self._holding(self.program.condition_of(part), wanted, seen)
         elif part is not None and self._says(part) is wanted:
             yield part, wanted
 
     def _says(self, part: Condition) -> bool | None:
         return self.account.values[self.program.conditions[part]]
 
-    def _tell(self, part: Compare | Occurs | Sequence, wanted: bool) -> tuple[int, Ground]:
+    def _tell(self, part: Compare | Occurs | Sequence | IsOpen, wanted: bool) -> tuple[int, Ground]:
         test = str(part) if wanted else f"not: {part}"
         if isinstance(part, Compare):
             return 1, Ground(text=self._tell_value(part, wanted), test=test)
@@ -284,6 +287,9 @@ class _Grounds:
         if isinstance(part, Sequence):
             text = ", then ".join(tell_cited(fact) for fact in reversed(facts)) if wanted else f"not: {part}"
             return (0 if wanted else 2), Ground(text=text, test=test, evidence=evidence if wanted else ())
+        if isinstance(part, IsOpen):
+            text = f"{len(facts)} open: {tell_many(facts, '')}" if facts else f"no {part.things}"
+            return (1 if wanted else 2), Ground(text=text, test=test, evidence=evidence)
         period = _period(part.window)
         if not facts:
             return 2, Ground(text=tell_absence(part.matcher.kind, _sought(part.matcher), period), test=test)
@@ -292,11 +298,12 @@ class _Grounds:
             text=text if wanted else f"only: {text}", test=test, evidence=evidence
         )
 
-    def _facts(self, part: Occurs | Sequence) -> list[Entry]:
+    def _facts(self, part: Occurs | Sequence | IsOpen) -> list[Entry]:
+        if isinstance(part, IsOpen):
+            return self.program.open_of(part.things).entries(self.account, self.t)
         leaf = self.program.leaves[self.program.conditions[part]]
         if isinstance(part, Occurs):
-            number = self.program.series(part.matcher)
-            return self.account.window(number, part.window.opens, part.window.closes, self.t)
+            return self.program.select(part.matcher, part.window).entries(self.account, self.t)
         return leaf.evidence(self.account, self.t) if isinstance(leaf, SequenceLeaf) else []
 
     def _tell_value(self, part: Compare, wanted: bool) -> str:
@@ -311,6 +318,8 @@ class _Grounds:
             case Aggregate("sum", matcher, window, "amount_usd") if isinstance(value, int | float):
                 verb = "raised" if matcher.kind == "funding" else f"{matcher.kind}:"
                 told = f"{verb} {spell_money(value)} {_period(window)}".rstrip()
+            case Score() if isinstance(value, int | float):
+                told = f"{spell_term(part.name)} {spell_number(value)} ({show_checks(part.checks)})"
             case Growth(attribute, over) if isinstance(value, int | float):
                 word = "grew by" if value >= 0 else "shrank by"
                 change = f"{word} {abs(value):.0%}" if round(value, 2) else "did not change"

@@ -12,16 +12,20 @@ from resegment.schemas.times import HORIZON, format_duration, format_instant, sp
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.evidence import cite
-from resegment.segmentation.evaluation.leaves import SequenceLeaf
 from resegment.segmentation.evaluation.measures import (
     AggregateOf,
     Attribute,
     DecayOf,
     GrowthOf,
     Measure,
+    OpenOf,
     RatioOf,
+    TimeOf,
 )
 from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.evaluation.selection import Selection
+from resegment.segmentation.evaluation.sequences import SequenceLeaf
+from resegment.segmentation.inspection.near_miss import find_closed, find_near_miss
 from resegment.segmentation.inspection.next_change import (
     Next,
     copy_account,
@@ -36,14 +40,19 @@ from resegment.segmentation.language.conditions import (
     Every,
     Growth,
     InSegment,
+    IsOpen,
+    Named,
     Not,
     Occurs,
+    OpenThings,
     Ratio,
+    Score,
     Sequence,
     Some,
     Trait,
     Window,
 )
+from resegment.segmentation.language.operators import KNOWN_WITHIN
 
 MAX_EVIDENCE: Final = 5
 """How many facts are named for one test: the newest."""
@@ -55,11 +64,11 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One part of a condition: what it says (None: unknown) and, where it is a test, on what grounds.
 
     `measured` is the value tested or the number of facts, `evidence` the newest facts behind it, `last` the newest
-    fact that matches and does not count, `unknown` what is not known, `until` the instant before which time alone
-    does not change the test (None: never).
+    fact that matches and does not count, `near` says what nearly matches, `unknown` what is not known, `until` the
+    instant before which time alone does not change the test (None: never). The parts of a test of a score are its terms.
     """
 
-    kind: Literal["all", "any", "not", "event", "sequence", "value", "segment"]
+    kind: Literal["all", "any", "not", "event", "sequence", "open", "value", "segment", "condition", "term"]
     text: str
     value: bool | None
     parts: tuple[Node, ...] = ()
@@ -68,6 +77,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     window: str | None = None
     evidence: tuple[dict[str, Any], ...] = ()
     last: dict[str, Any] | None = None
+    near: str | None = None
     unknown: tuple[str, ...] = ()
     until: str | None = None
 
@@ -81,16 +91,18 @@ class Miss(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     facts: bool = False
     measured: Any = None
     last: dict[str, Any] | None = None
+    near: str | None = None
     unknown: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         wanted = self.test if self.must else f"not: {self.test}"
+        near = f"; {self.near}" if self.near else ""
         if self.unknown:
             return f"{wanted} ({', '.join(self.unknown)} unknown)"
         if self.facts:
             last = f"; the last one was on {self.last['time']}" if self.last else ""
-            return f"{wanted} (found {self.measured or 'none'}{last})"
-        return f"{wanted} (is {show_value(self.measured)})"
+            return f"{wanted} (found {self.measured or 'none'}{last}{near})"
+        return f"{wanted} (is {show_value(self.measured)}{near})"
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -102,7 +114,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SegmentStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One segment as it stands to the account; the fallback has no condition.
+    """One segment as it stands to the account; the fallback has no condition, and a draft takes no account.
 
     `misses` is the least that would have to change for its `when` to be true.
     """
@@ -114,6 +126,7 @@ class SegmentStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     exit_when: Node | None = None
     misses: tuple[Miss, ...] = ()
     holds: tuple[Held, ...] = ()
+    draft: bool = False
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,7 +168,7 @@ def explain(engine: Engine, account: Account, t: int, *, ahead: bool = True) -> 
         also_qualified=tuple(
             one.name
             for number, one in enumerate(statuses)
-            if number > current >= 0 and one.condition is not None and one.value
+            if number > current >= 0 and one.condition is not None and one.value and not one.draft
         ),
         next=coming,
         outlook=NO_CHANGE if coming is None else coming.text,
@@ -174,6 +187,8 @@ def explain_absence(explanation: Explanation, name: str) -> str:
     status = next((one for one in explanation.segments if one.name == name), None)
     if status is None:
         raise KeyError(name)
+    if status.draft:
+        return f"{name} is a draft: it takes no account"
     if status.misses:
         return f"{name} needs {' and '.join(str(one) for one in status.misses)}"
     if status.holds and status.role == "higher":
@@ -210,7 +225,7 @@ class _Reader:
 
     def __init__(self, program: Program, account: Account, t: int) -> None:
         self.program, self.account, self.t = program, account, t
-        self._needs: dict[tuple[str, bool], dict[Condition, bool]] = {}
+        self._needs: dict[tuple[Condition, bool], dict[Condition, bool]] = {}
 
     def stand(self, number: int, current: int) -> SegmentStatus:
         segment = self.program.segments[number]
@@ -229,6 +244,7 @@ class _Reader:
             exit_when=leave,
             misses=tuple(self._miss(part, must) for part, must in self._need(segment.when, True).items()),
             holds=self._holds(number, role, condition.value, None if leave is None else leave.value),
+            draft=segment.draft,
         )
 
     # Conditions
@@ -251,13 +267,20 @@ class _Reader:
                 return Node(kind="all" if every else "any", text=str(condition), value=value, parts=nodes)
             case InSegment():
                 return Node(kind="segment", text=str(condition), value=self._value(condition))
+            case Named():
+                inner_of = self.program.condition_of(condition)
+                return Node(
+                    kind="condition",
+                    text=str(condition),
+                    value=self._value(condition),
+                    parts=(self.read(inner_of),) if self.program.expands(condition) else (),
+                )
             case Compare(name, _):
                 return self._read_value(condition, name)
-            case Occurs(matcher, window, _):
-                return self._read_facts(condition, (self.program.series(matcher),), window)
-            case Sequence(steps, within, _):
-                numbers = tuple(self.program.series(step) for step in steps)
-                return self._read_facts(condition, numbers, Window(0, within))
+            case Occurs() | Sequence():
+                return self._read_facts(condition)
+            case IsOpen(things):
+                return self._read_open(condition, things)
 
     def _value(self, part: Condition) -> bool | None:
         return self.account.values[self.program.conditions[part]]
@@ -266,37 +289,73 @@ class _Reader:
         instant = self.account.untils[self.program.conditions[part]]
         return None if instant > HORIZON else format_instant(instant)
 
-    def _read_value(self, part: Condition, name: str) -> Node:
+    def _read_value(self, part: Compare, name: str) -> Node:
         measure = self.program.measure(name)
         trait = self.program.definition.traits.get(name)
         value = self._value(part)
         window = trait.window if isinstance(trait, Aggregate | Decay) else Window()
+        measured = measure.value(self.account, self.t)
         return Node(
             kind="value",
             text=str(part),
             value=value,
-            measured=_plain(measure.value(self.account, self.t)),
+            measured=_plain(measured),
+            parts=self._read_terms(trait) if isinstance(trait, Score) else (),
+            near=None if measured else self._near(trait),
             made_of=None if trait is None else _describe_trait(trait),
             window=spell_window(window),
             evidence=_cite_newest(self._evidence(measure)),
-            unknown=tuple(self._unknown(name)) if value is None else (),
+            unknown=tuple(self._unknown(name, part)) if value is None else (),
             until=self._until(part),
         )
 
-    def _read_facts(self, part: Condition, numbers: tuple[int, ...], window: Window) -> Node:
+    def _read_terms(self, score: Score) -> tuple[Node, ...]:
+        parts = [(term.points, self.read(term.when)) for term in score.terms]
+        return tuple(
+            Node(kind="term", text=f"{points:+g} points", value=part.value, parts=(part,))
+            for points, part in parts
+        )
+
+    def _near(self, trait: Trait | None) -> str | None:
+        match trait:
+            case Aggregate(_, matcher, window) | Decay(matcher, window):
+                return find_near_miss(self.account, self.program.select(matcher, window), matcher, self.t)
+            case OpenThings():
+                measure = self.program.open_of(trait)
+                return find_closed(self.account, measure, self.t)
+            case _:
+                return None
+
+    def _read_open(self, part: Condition, things: OpenThings) -> Node:
+        measure = self.program.open_of(things)
+        found = measure.entries(self.account, self.t)
+        return Node(
+            kind="open",
+            text=str(part),
+            value=self._value(part),
+            measured=len(found),
+            evidence=_cite_newest(found),
+            near=None if found else find_closed(self.account, measure, self.t),
+            until=self._until(part),
+        )
+
+    def _read_facts(self, part: Occurs | Sequence) -> Node:
         account, t = self.account, self.t
         if isinstance(part, Sequence):
+            window = Window(0, part.within)
+            facts = [self.program.select(step, window) for step in part.steps]
             leaf = self.program.leaves[self.program.conditions[part]]
             found = leaf.evidence(account, t) if isinstance(leaf, SequenceLeaf) else []
         else:
-            found = account.window(numbers[0], window.opens, window.closes, t)
+            window = part.window
+            facts = [self.program.select(part.matcher, window)]
+            found = facts[0].entries(account, t)
         last: Entry | None = None
         if not found:
             seen = [
                 one
-                for number in numbers
-                if number in account.series
-                for one in account.series[number].entries
+                for selection in facts
+                for one in Selection(selection.series, Window()).entries(account, t)
             ]
             last = max(seen, key=lambda one: (one.time, one.id), default=None)
         return Node(
@@ -307,16 +366,25 @@ class _Reader:
             window=spell_window(window),
             evidence=_cite_newest(found),
             last=None if last is None else cite(last),
+            near=None if found or isinstance(part, Sequence) else self._near_event(part, last),
             until=self._until(part),
         )
+
+    def _near_event(self, part: Occurs, last: Entry | None) -> str | None:
+        if last is not None and part.matcher.unless is None:
+            return None
+        facts = self.program.select(part.matcher, part.window)
+        return find_near_miss(self.account, facts, part.matcher, self.t)
 
     # Grounds
 
     def _evidence(self, measure: Measure) -> list[Entry]:
         account, t = self.account, self.t
         match measure:
-            case AggregateOf() | DecayOf():
-                return account.window(measure.series, measure.opens, measure.closes, t)
+            case AggregateOf() | DecayOf() | TimeOf():
+                return measure.facts.entries(account, t)
+            case OpenOf():
+                return measure.entries(account, t)
             case Attribute():
                 return self._snapshot(measure.field, t)
             case GrowthOf():
@@ -331,9 +399,12 @@ class _Reader:
         place = 0 if history is None else bisect_right(history.times, t)
         return [] if history is None or not place else [history.entries[place - 1]]
 
-    def _unknown(self, name: str) -> list[str]:
+    def _unknown(self, name: str, part: Compare | None = None) -> list[str]:
         """What is missing for the value, down to attributes; the name itself where its value is of another type."""
         account, t = self.account, self.t
+        for check in part.checks if part is not None else ():
+            if check.operator == KNOWN_WITHIN and account.attribute_at(name, t) is not None:
+                return [f"{name} of the last {check.operand}"]
         match self.program.definition.traits.get(name):
             case Ratio(over, under):
                 lacking = [
@@ -360,11 +431,11 @@ class _Reader:
                 if isinstance(condition, Every) is wanted:
                     return {part: must for need in needs for part, must in need.items()}
                 return min(needs, key=len)
-            case InSegment(name):
-                if (name, wanted) not in self._needs:
-                    when = self.program.segments[self.program.numbers[name]].when
-                    self._needs[name, wanted] = {} if when is None else self._need(when, wanted)
-                return self._needs[name, wanted]
+            case InSegment() | Named():
+                if (condition, wanted) not in self._needs:
+                    inner = self.program.condition_of(condition)
+                    self._needs[condition, wanted] = self._need(inner, wanted)
+                return self._needs[condition, wanted]
             case _:
                 return {} if self._value(condition) is wanted else {condition: wanted}
 
@@ -377,6 +448,7 @@ class _Reader:
             facts=node.kind != "value",
             measured=node.measured,
             last=node.last,
+            near=node.near,
             unknown=node.unknown,
         )
 
@@ -435,11 +507,16 @@ def show_value(value: Any) -> str:
 def _describe_trait(trait: Trait) -> str:
     match trait:
         case Aggregate(function, matcher, window, field):
-            return f"{function} of {f'{field} of ' if field else ''}{matcher}{window}"
+            return f"{function} of {f'{field} of ' if field else ''}{matcher.show(str(window))}"
         case Decay(matcher, window, half_life, field):
-            what = f"{field} of {matcher}" if field else str(matcher)
-            return f"{what}{window}, halved every {format_duration(half_life)}"
+            shown = matcher.show(str(window))
+            what = f"{field} of {shown}" if field else shown
+            return f"{what}, halved every {format_duration(half_life)}"
         case Ratio(over, under):
             return f"{over} / {under}"
         case Growth(attribute, over):
             return f"growth of {attribute} over {format_duration(over)}"
+        case OpenThings():
+            return str(trait)
+        case Score(terms):
+            return f"the points of {len(terms)} conditions"

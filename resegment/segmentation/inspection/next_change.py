@@ -19,10 +19,25 @@ from resegment.segmentation.evaluation.measures import (
     DecayOf,
     GrowthOf,
     Measure,
+    OpenOf,
     RatioOf,
+    TimeOf,
 )
 from resegment.segmentation.evaluation.program import Program
-from resegment.segmentation.language.conditions import Compare, Condition, InSegment, Occurs, Sequence, Window
+from resegment.segmentation.evaluation.selection import Selection
+from resegment.segmentation.language.conditions import (
+    Compare,
+    Condition,
+    InSegment,
+    IsOpen,
+    Matcher,
+    Named,
+    Occurs,
+    Ratio,
+    Score,
+    Sequence,
+    Window,
+)
 
 DAY: Final = 86_400_000
 
@@ -110,14 +125,27 @@ def _deciding(program: Program, old: str | None, new: str) -> list[Condition]:
 
 def plain_tests(program: Program, root: Condition | None) -> Iterator[Condition]:
     """The tests of a condition, with those of the segments that it refers to."""
-    todo, seen = [root], set[str]()
+    todo, seen = [root], set[Condition | str]()
     while todo:
         for part in walk(todo.pop(0)):
-            if isinstance(part, Compare | Occurs | Sequence):
+            if isinstance(part, Compare | Occurs | Sequence | IsOpen):
                 yield part
-            elif isinstance(part, InSegment) and part.name not in seen:
-                seen.add(part.name)
-                todo.append(program.definition.segment(part.name).when)
+            if isinstance(part, Compare):
+                todo.extend(_terms(program, part.name, seen))
+            elif isinstance(part, InSegment | Named) and part not in seen:
+                seen.add(part)
+                todo.append(program.condition_of(part))
+
+
+def _terms(program: Program, name: str, seen: set[Condition | str]) -> list[Condition]:
+    """The conditions that a score consists of."""
+    trait = program.traits.get(name)
+    if name in seen:
+        return []
+    seen.add(name)
+    if isinstance(trait, Ratio):
+        return [*_terms(program, trait.over, seen), *_terms(program, trait.under, seen)]
+    return [term.when for term in trait.terms] if isinstance(trait, Score) else []
 
 
 def _holds_ending(program: Program, before: Account, at: int, old: str | None, new: str) -> Iterator[str]:
@@ -138,18 +166,22 @@ def _holds_ending(program: Program, before: Account, at: int, old: str | None, n
 def _turns(program: Program, part: Condition, account: Account, at: int) -> Iterator[tuple[str, Entry]]:
     match part:
         case Occurs(matcher, window, _):
-            yield from _ageing(account, program.series(matcher), window.opens, window.closes, at)
+            yield from _ageing(account, program.select(matcher, window), at)
         case Sequence(steps, within, _):
             for step in steps:
-                yield from _ageing(account, program.series(step), 0, within, at)
+                yield from _ageing(account, program.select(step, Window(0, within)), at)
+        case IsOpen(things):
+            yield from _ageing(account, program.select(Matcher(things.kind), Window()), at)
         case Compare(name, _):
             yield from _turns_of(program.measure(name), account, at)
 
 
 def _turns_of(measure: Measure, account: Account, at: int) -> Iterator[tuple[str, Entry]]:
     match measure:
-        case AggregateOf() | DecayOf():
-            yield from _ageing(account, measure.series, measure.opens, measure.closes, at)
+        case AggregateOf() | DecayOf() | TimeOf():
+            yield from _ageing(account, measure.facts, at)
+        case OpenOf():
+            yield from _ageing(account, Selection(measure.series, Window()), at)
         case Attribute():
             yield from _dated(account, measure.field, 0, at)
         case GrowthOf():
@@ -160,8 +192,12 @@ def _turns_of(measure: Measure, account: Account, at: int) -> Iterator[tuple[str
             yield from _turns_of(measure.under, account, at)
 
 
-def _ageing(account: Account, number: int, opens: int, closes: int, at: int) -> Iterator[tuple[str, Entry]]:
-    series = account.series.get(number)
+def _ageing(account: Account, facts: Selection, at: int) -> Iterator[tuple[str, Entry]]:
+    series, opens, closes = account.series.get(facts.series), facts.window.opens, facts.window.closes
+    followers = None if facts.followers is None else account.series.get(facts.followers)
+    for entry in followers.entries if followers is not None else ():
+        if entry.time == at:
+            yield f"{name_fact(entry)} comes due", entry
     for entry in series.entries if series is not None else ():
         if closes != NEVER and entry.time + closes == at:
             yield f"{name_fact(entry)} turns {spell_duration(closes)} old", entry

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from resegment.schemas.fact import Kind
 from resegment.schemas.times import NEVER, format_duration
 
 Scalar = str | int | float | bool
-Operand = Scalar | tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileList:
+    """The lines of a file that `in_file` names. Two are equal if their content is; `accounts` are resolved domains."""
+
+    path: str
+    digest: str
+    accounts: bool
+    members: frozenset[str] = field(compare=False, repr=False)
+
+
+Operand = Scalar | tuple[Scalar, ...] | FileList
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +62,28 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """Facts of a kind whose data pass every test of `where`, sorted by field."""
+    """Facts of a kind whose data pass every test of `where`, sorted by field.
+
+    With `unless`, a fact counts only if no fact that `unless` matches happened later.
+    """
 
     kind: Kind
     where: tuple[tuple[str, Checks], ...] = ()
+    unless: Matcher | None = None
+
+    @property
+    def base(self) -> Matcher:
+        """The same without regard to later facts."""
+        return self if self.unless is None else Matcher(self.kind, self.where)
+
+    def show(self, window: str = "") -> str:
+        """The facts as a person reads them, with the window that they are looked for in."""
+        tests = ", ".join(f"{field} {show_checks(checks)}" for field, checks in self.where)
+        shown = f"{self.kind} ({tests})" if tests else self.kind
+        return f"{shown}{window}{f', not followed by {self.unless}' if self.unless else ''}"
 
     def __str__(self) -> str:
-        tests = ", ".join(f"{field} {show_checks(checks)}" for field, checks in self.where)
-        return f"{self.kind} ({tests})" if tests else self.kind
+        return self.show()
 
 
 AtLeastOne: Checks = (Check("gte", 1),)
@@ -73,21 +99,49 @@ class Occurs:
 
     def __str__(self) -> str:
         count = "" if self.count == AtLeastOne else f", count {show_checks(self.count)}"
-        return f"{self.matcher}{self.window}{count}"
+        return f"{self.matcher.show(str(self.window))}{count}"
 
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """Facts that follow one another, all inside the window, each at most `gap` ms after the one before."""
+    """Facts that follow one another, all inside the window, each at most `gap` ms after the one before.
+
+    In a `loose` one, neighbors may happen at the same time.
+    """
 
     steps: tuple[Matcher, ...]
     within: int
     gap: int | None = None
+    loose: bool = False
 
     def __str__(self) -> str:
         steps = " then ".join(str(step) for step in self.steps)
         gap = f", at most {format_duration(self.gap)} apart" if self.gap is not None else ""
-        return f"{steps} within {format_duration(self.within)}{gap}"
+        return f"{steps} within {format_duration(self.within)}{gap}{', in loose order' if self.loose else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenThings:
+    """How many groups of facts are open: those whose latest fact opens them and passes `where`. A trait too."""
+
+    kind: Kind
+    by: str
+    where: tuple[tuple[str, Checks], ...] = ()
+
+    def __str__(self) -> str:
+        return f"open {Matcher(self.kind, self.where)} by {self.by}"
+
+
+@dataclass(frozen=True, slots=True)
+class IsOpen:
+    """A test of how many groups of facts are open."""
+
+    things: OpenThings
+    count: Checks = AtLeastOne
+
+    def __str__(self) -> str:
+        count = "" if self.count == AtLeastOne else f", count {show_checks(self.count)}"
+        return f"{self.things}{count}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +163,16 @@ class InSegment:
 
     def __str__(self) -> str:
         return f"segment {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The value of a condition of the file's `conditions`."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"condition {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +205,10 @@ class Not:
         return "not"
 
 
-Condition = Every | Some | Not | Compare | Occurs | Sequence | InSegment
+Condition = Every | Some | Not | Compare | Occurs | Sequence | IsOpen | InSegment | Named
+
+NOBODY: Final = Some(())
+"""The condition that is false for every account."""
 
 Aggregation = Literal["count", "sum", "distinct", "min", "max", "avg", "latest", "earliest"]
 
@@ -182,7 +249,32 @@ class Growth:
     over: int
 
 
-Trait = Aggregate | Decay | Ratio | Growth
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What a score counts where a condition is true."""
+
+    when: Condition
+    points: int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The sum of the points of the terms that are true."""
+
+    terms: tuple[Term, ...]
+
+
+Trait = Aggregate | Decay | Ratio | Growth | OpenThings | Score
+
+FACT_TIME: Final = "time"
+"""The field of `latest` and `earliest` that means when the fact happened."""
+
+
+def is_instant(trait: Trait | None) -> bool:
+    """Whether the value of a trait is the time of a fact."""
+    return (
+        isinstance(trait, Aggregate) and trait.field == FACT_TIME and trait.function in ("latest", "earliest")
+    )
 
 
 def show_operand(operand: Operand) -> str:
@@ -191,7 +283,7 @@ def show_operand(operand: Operand) -> str:
         return f"[{', '.join(show_operand(one) for one in operand)}]"
     if isinstance(operand, bool):
         return "true" if operand else "false"
-    return str(operand)
+    return operand.path if isinstance(operand, FileList) else str(operand)
 
 
 _SIGNS = {

@@ -10,9 +10,11 @@ from typing import Any, Final
 
 from resegment.schemas.fact import KINDS
 from resegment.schemas.segments import SegmentsFile
+from resegment.segmentation.language.attribute_types import TYPE_NAMES
 from resegment.segmentation.language.fields import attribute_types, field_types
-from resegment.segmentation.language.operators import OPERATORS
-from resegment.segmentation.language.parser import MAX_LIST, MAX_PATTERN, WORDS
+from resegment.segmentation.language.limits import MAX_LIST, MAX_PATTERN, WORDS
+from resegment.segmentation.language.operators import IN_TIME, KNOWN_WITHIN, OPERATORS
+from resegment.segmentation.language.trait_parser import FUNCTIONS
 
 Schema = dict[str, Any]
 
@@ -37,23 +39,46 @@ _OPERATORS: Final = {
     "lte": "Is at most this.",
     "between": "Is between two numbers, both included.",
     "contains": "Contains this text; case doesn't matter.",
+    "contains_any": "Contains at least one of these texts; case doesn't matter.",
+    "in_file": "Is a line of this file; the path is relative to the segments file.",
+    "not_in_file": "Is known and is no line of this file.",
+    "before": "Is a date before this one.",
+    "after": "Is a date after this one.",
+    "within_next": "Is a date at most this far ahead.",
+    "within_last": "Is a date at most this long ago.",
+    "known_within": "Counts as unknown if it was given longer ago than this.",
     "matches": "Matches this regular expression (RE2) anywhere in the text; anchor it with ^ and $.",
     "has_any": "The set has at least one of these.",
     "has_all": "The set has all of these.",
     "has_none": "The set is known and has none of these.",
     "exists": "Whether a value is known at all.",
 }
+_ON_TEXTS: Final = (
+    "eq",
+    "ne",
+    "in",
+    "not_in",
+    "contains",
+    "contains_any",
+    "matches",
+    "in_file",
+    "not_in_file",
+)
 _APPLIES: Final = {
-    "text": ("eq", "ne", "in", "not_in", "contains", "matches", "exists"),
+    "text": (*_ON_TEXTS, "before", "after", "within_next", "within_last", "exists"),
     "number": ("eq", "ne", "in", "not_in", "gt", "gte", "lt", "lte", "between", "exists"),
     "bool": ("eq", "ne", "in", "not_in", "exists"),
     "collection": ("has_any", "has_all", "has_none", "exists"),
-    "any": OPERATORS,
+    "any": tuple(one for one in OPERATORS if one != KNOWN_WITHIN),
+}
+_IN_WHERE: Final = {
+    kind: tuple(one for one in names if one not in IN_TIME) for kind, names in _APPLIES.items()
 }
 _JSON_TYPES: Final = {"text": "string", "number": "number", "bool": "boolean"}
 _DESCRIPTIONS: Final = {
     "SegmentsFile.version": "The version of the language.",
     "SegmentsFile.retain": "The minimum time that facts are kept, like 730d.",
+    "SegmentsFile.attributes": "The types of your own attributes.",
     "SegmentsFile.traits": "Named values derived from what is known about an account.",
     "SegmentsFile.segments": "In order of priority: an account goes to the first segment whose `when` is true.",
     "SegmentsFile.fallback": "The segment of every account that no other segment takes.",
@@ -118,6 +143,12 @@ def segments_schema() -> Schema:
         additionalProperties=_ref("trait"),
         propertyNames={"not": {"enum": sorted({*WORDS, *attribute_types()})}},
     )
+    schema["properties"]["attributes"].update(
+        additionalProperties=_ref("attribute_type"),
+        propertyNames={"not": {"enum": sorted({*WORDS, *attribute_types()})}},
+    )
+    schema["properties"]["lists"]["additionalProperties"] = _list("any")
+    schema["properties"]["conditions"]["additionalProperties"] = _ref("condition")
     schema["properties"]["segments"]["minItems"] = 1
     definitions["TestGiven"]["properties"]["events"] = _test_events()
     definitions.update(_grammar())
@@ -142,12 +173,23 @@ def _grammar() -> dict[str, Schema]:
         },
         "kind": {"description": "A kind of event.", "enum": list(KINDS)},
         "condition": _condition(),
-        "step": _step(),
+        "step": _step("One event of a sequence."),
         "trait": {
             "description": "A value derived from what is known about an account.",
-            "oneOf": [_ref(f"trait_{name}") for name in ("count", *_AGGREGATES, "decay", "ratio", "growth")],
+            "oneOf": [_ref(f"trait_{name}") for name in FUNCTIONS],
         },
-        **{f"test_{kind}": _test(kind) for kind in _APPLIES},
+        "attribute_type": {
+            "description": "The type of an attribute of your own.",
+            "oneOf": [
+                {"enum": list(TYPE_NAMES)},
+                _closed("One of these.", {"one_of": _choices()}, ("one_of",)),
+            ],
+        },
+        "list_name": _pattern("A list of the file's `lists`.", r"^\$"),
+        **{f"test_{kind}": _test(kind, (*names, KNOWN_WITHIN)) for kind, names in _APPLIES.items()},
+        **{f"field_{kind}": _test(kind, names) for kind, names in _IN_WHERE.items()},
+        "test_account": _test("text", (*_ON_TEXTS, "exists")),
+        "follower": _step("A fact that must not have happened later."),
         **{f"where_{kind}": _where(kind) for kind in KINDS},
         "trait_count": _fact_trait("count", "How many facts match; 0 without any.", {}, ()),
         **{
@@ -159,6 +201,25 @@ def _grammar() -> dict[str, Schema]:
             "The sum of a field (without `field`: of ones), each fact's part halved every half-life.",
             {"field": _ref("field"), "half_life": _ref("window")},
             ("half_life",),
+        ),
+        "trait_open": {
+            **_closed("How many groups of facts are open.", {"open": _ref("kind"), **_open()}, ("open",)),
+            "allOf": _where_by_kind("open"),
+        },
+        "trait_score": _closed(
+            "The sum of the points of the conditions that are true.",
+            {
+                "score": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": _closed(
+                        "Points, and the condition that they are for.",
+                        {"when": _ref("condition"), "points": {"type": "number"}},
+                        ("when", "points"),
+                    ),
+                }
+            },
+            ("score",),
         ),
         "trait_ratio": _closed(
             "One number divided by another: attributes or traits.",
@@ -193,11 +254,16 @@ def _condition() -> Schema:
             "any": {"description": "At least one of these.", **group},
             "not": _described("condition", "Not this; unknown stays unknown."),
             "segment": {"description": "Whether another segment's `when` is true.", "type": "string"},
+            "condition": {"description": "Whether a condition of `conditions` is true.", "type": "string"},
+            "account": _described("test_account", "The account's own domain."),
+            "open": {"description": "How many groups of facts of this kind are open.", "enum": list(KINDS)},
+            "by": _open()["by"],
             "event": {"description": "How many facts of this kind count.", "enum": list(KINDS)},
             "where": {"description": "Tests on the fact's own data.", "type": "object"},
             "within": _described("window", "The fact happened at most this long ago."),
             "ago": _ref("ago"),
-            "count": _described("test_number", "How many facts must match; at least 1 by default."),
+            "not_followed_by": _described("follower", "A fact counts only if none of these happened later."),
+            "count": _described("field_number", "How many facts must match; at least 1 by default."),
             "sequence": {
                 "description": "Facts that followed one another, all inside `within`.",
                 "type": "array",
@@ -206,27 +272,46 @@ def _condition() -> Schema:
                 "maxItems": 20,
             },
             "gap": _described("window", "How far apart two consecutive facts of the sequence may be."),
+            "order": {
+                "description": "Whether neighbors of the sequence may happen at the same time; strict by default.",
+                "enum": ["strict", "loose"],
+            },
             **attributes,
         },
         "additionalProperties": _ref("test_any"),
         "dependentRequired": {
-            "where": ["event"],
             "ago": ["event"],
-            "count": ["event"],
+            "not_followed_by": ["event"],
+            "by": ["open"],
             "gap": ["sequence"],
+            "order": ["sequence"],
             "sequence": ["within"],
         },
         "dependentSchemas": {
+            "where": {"anyOf": [{"required": ["event"]}, {"required": ["open"]}]},
+            "count": {"anyOf": [{"required": ["event"]}, {"required": ["open"]}]},
+            "open": {"not": {"anyOf": [{"required": ["event"]}, {"required": ["sequence"]}]}},
             "within": {"anyOf": [{"required": ["event"]}, {"required": ["sequence"]}]},
             "sequence": {"not": {"required": ["event"]}},
         },
-        "allOf": _where_by_kind("event"),
+        "allOf": [*_where_by_kind("event"), *_where_by_kind("open")],
     }
 
 
-def _step() -> Schema:
+def _open() -> dict[str, Schema]:
+    return {
+        "by": {
+            "description": "The text field that tells one thing from another.",
+            "type": "string",
+            "minLength": 1,
+        },
+        "where": {"description": "Tests on the latest fact of each group.", "type": "object"},
+    }
+
+
+def _step(text: str) -> Schema:
     step = _closed(
-        "One event of a sequence.",
+        text,
         {"event": _ref("kind"), "where": {"description": "Tests on the fact's own data.", "type": "object"}},
         ("event",),
     )
@@ -240,6 +325,7 @@ def _fact_trait(name: str, text: str, more: dict[str, Schema], required: tuple[s
         "where": {"description": "Tests on the fact's own data.", "type": "object"},
         "within": _described("window", "The fact happened at most this long ago."),
         "ago": _ref("ago"),
+        "not_followed_by": _described("follower", "A fact counts only if none of these happened later."),
     }
     return {**_closed(text, properties, (name, *required)), "allOf": _where_by_kind(name)}
 
@@ -259,24 +345,22 @@ def _where(kind: str) -> Schema:
     return {
         "description": f"Tests on the data of a {kind} event.",
         "type": "object",
-        "properties": {name: _ref(f"test_{_testable(one)}") for name, one in field_types(kind).items()},
-        "additionalProperties": _ref("test_any"),
+        "properties": {name: _ref(f"field_{_testable(one)}") for name, one in field_types(kind).items()},
+        "additionalProperties": _ref("field_any"),
     }
 
 
-def _test(kind: str) -> Schema:
+def _test(kind: str, names: tuple[str, ...]) -> Schema:
     """A scalar, a list or a map of operators, that can match a value of the kind."""
     operators = {
         "type": "object",
         "minProperties": 1,
         "additionalProperties": False,
-        "properties": {
-            name: {"description": _OPERATORS[name], **_operand(name, kind)} for name in _APPLIES[kind]
-        },
+        "properties": {name: {"description": _OPERATORS[name], **_operand(name, kind)} for name in names},
     }
-    plain = [] if kind == "collection" else [_scalar(kind), _list(kind)]
-    names = {"any": "a value", "bool": "a yes or no", "collection": "a list or set"}
-    return {"description": f"A test of {names.get(kind, f'a {kind}')}.", "anyOf": [*plain, operators]}
+    plain = [] if kind == "collection" else [_scalar(kind), _list(kind), _ref("list_name")]
+    called = {"any": "a value", "bool": "a yes or no", "collection": "a list or set"}
+    return {"description": f"A test of {called.get(kind, f'a {kind}')}.", "anyOf": [*plain, operators]}
 
 
 def _operand(name: str, kind: str) -> Schema:
@@ -285,9 +369,16 @@ def _operand(name: str, kind: str) -> Schema:
     if name in ("eq", "ne"):
         return _scalar(kind)
     if name in ("in", "not_in"):
-        return _list(kind)
+        return {"anyOf": [_list(kind), _ref("list_name")]}
     if name in ("has_any", "has_all", "has_none"):
-        return _list("any")
+        return {"anyOf": [_list("any"), _ref("list_name")]}
+    if name == "contains_any":
+        texts = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_LIST}
+        return {"anyOf": [texts, _ref("list_name")]}
+    if name in ("in_file", "not_in_file", "before", "after"):
+        return {"type": "string", "minLength": 1}
+    if name in IN_TIME:
+        return _ref("window")
     if name == "between":
         return {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
     if name in ("contains", "matches"):
@@ -303,6 +394,10 @@ def _list(kind: str) -> Schema:
     """A list of scalars of which at least one can match."""
     some = {"contains": _scalar(kind)} if kind in _JSON_TYPES else {}
     return {"type": "array", "items": _scalar("any"), "minItems": 1, "maxItems": MAX_LIST, **some}
+
+
+def _choices() -> Schema:
+    return {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 1}
 
 
 def _test_events() -> Schema:

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import re2
 
-from resegment.segmentation.language.conditions import Check, Checks, Scalar
+from resegment.schemas.times import read_moment
+from resegment.segmentation.language.conditions import Check, Checks, FileList, Scalar
 
 Predicate = Callable[[Any], bool | None]
 
@@ -22,16 +23,31 @@ OPERATORS: Final = (
     "lte",
     "between",
     "contains",
+    "contains_any",
     "matches",
+    "in_file",
+    "not_in_file",
+    "before",
+    "after",
+    "within_next",
+    "within_last",
     "has_any",
     "has_all",
     "has_none",
     "exists",
+    "known_within",
 )
 ORDERINGS: Final = frozenset({"gt", "gte", "lt", "lte", "between"})
 ON_COLLECTIONS: Final = frozenset({"has_any", "has_all", "has_none"})
-ON_TEXT: Final = frozenset({"contains", "matches"})
+ON_TEXT: Final = frozenset({"contains", "contains_any", "matches"})
+ON_FILES: Final = frozenset({"in_file", "not_in_file"})
+ON_DATES: Final = frozenset({"before", "after", "within_next", "within_last"})
+KNOWN_WITHIN: Final = "known_within"
+IN_TIME: Final = frozenset({"within_next", "within_last", KNOWN_WITHIN})
+"""Operators whose answer depends on the instant, so that they take more than a value."""
 _NUMBERS: Final = (int, float)
+_LONGEST_MOMENT: Final = 64
+"""No longer text is an instant."""
 EQUALITIES: Final = frozenset({"eq", "ne", "in", "not_in"})
 
 
@@ -158,6 +174,53 @@ def _contains(operand: Any) -> Predicate:
     return lambda value: part in value.casefold() if type(value) is str else None
 
 
+def _contains_any(operand: Collection[str]) -> Predicate:
+    parts = tuple(one.casefold() for one in operand)
+
+    def test(value: Any) -> bool | None:
+        if type(value) is not str:
+            return None
+        text = value.casefold()
+        return any(part in text for part in parts)
+
+    return test
+
+
+def _in_file(operand: FileList) -> Predicate:
+    members = operand.members
+    return lambda value: value in members if type(value) is str else None
+
+
+def _not_in_file(operand: FileList) -> Predicate:
+    members = operand.members
+    return lambda value: value not in members if type(value) is str else None
+
+
+def moment_of(value: Any) -> int | None:
+    """The instant that a value is, in ms; None for what is neither a date nor an instant."""
+    return read_moment(value) if type(value) is str and len(value) <= _LONGEST_MOMENT else None
+
+
+def _before(operand: str) -> Predicate:
+    limit = read_moment(operand)
+
+    def test(value: Any) -> bool | None:
+        moment = moment_of(value)
+        return None if moment is None or limit is None else moment < limit
+
+    return test
+
+
+def _after(operand: str) -> Predicate:
+    limit = read_moment(operand)
+
+    def test(value: Any) -> bool | None:
+        moment = moment_of(value)
+        return None if moment is None or limit is None else moment > limit
+
+    return test
+
+
 def _matches(operand: Any) -> Predicate:
     search = compile_regex(operand).search
     return lambda value: search(value) is not None if type(value) is str else None
@@ -219,7 +282,12 @@ _COMPILERS: Final[dict[str, Callable[[Any], Predicate]]] = {
     "lte": _at_most,
     "between": _between,
     "contains": _contains,
+    "contains_any": _contains_any,
     "matches": _matches,
+    "in_file": _in_file,
+    "not_in_file": _not_in_file,
+    "before": _before,
+    "after": _after,
     "has_any": _has_any,
     "has_all": _has_all,
     "has_none": _has_none,

@@ -8,15 +8,16 @@ from typing import Any, Literal
 
 from resegment.documents.diagnostics import Path
 
-_OF_EVENTS = ("event", "where", "within", "ago", "count")
-_OF_SEQUENCES = ("sequence", "within", "gap")
+_OF_EVENTS = ("event", "where", "not_followed_by", "within", "ago", "count")
+_OF_SEQUENCES = ("sequence", "within", "gap", "order")
+_OF_OPEN = ("open", "by", "where", "count")
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One test as the file has it: of events (`name` is the kind), of a value, or of another segment."""
+    """One test as the file has it: of events (`name` is the kind), of a value, or of another condition by its name."""
 
-    test: Literal["event", "value", "segment"]
+    test: Literal["event", "value", "segment", "condition"]
     name: str
     operand: Any
     path: Path
@@ -35,14 +36,35 @@ def entries(data: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Path]]:
 
 
 def conditions(data: dict[str, Any]) -> Iterator[tuple[Any, Path]]:
-    """Every condition: `when` and `exit_when`, suppressions, territories."""
+    """Every condition: `when` and `exit_when`, named conditions, terms of scores, suppressions, territories."""
     for entry, path in entries(data):
         if "when" in entry:
             yield entry["when"], (*path, "when")
         hold = entry.get("hold")
         if isinstance(hold, dict) and "exit_when" in hold:
             yield hold["exit_when"], (*path, "hold", "exit_when")
+    yield from named_conditions(data)
+    for name in _maps(data.get("traits")):
+        yield from terms(data, name)
     yield from gates(data)
+
+
+def named_conditions(data: dict[str, Any]) -> Iterator[tuple[Any, Path]]:
+    """The conditions under `conditions`."""
+    for name, entry in _maps(data.get("conditions")).items():
+        yield entry, ("conditions", name)
+
+
+def terms(data: dict[str, Any], trait: str) -> Iterator[tuple[Any, Path]]:
+    """The conditions of a score; none where the trait is none."""
+    listed = _maps(_maps(data.get("traits")).get(trait)).get("score")
+    for index, term in enumerate(listed if isinstance(listed, list) else ()):
+        if isinstance(term, dict) and "when" in term:
+            yield term["when"], ("traits", trait, "score", index, "when")
+
+
+def _maps(raw: Any) -> dict[str, Any]:
+    return raw if isinstance(raw, dict) else {}
 
 
 def gates(data: dict[str, Any]) -> Iterator[tuple[Any, Path]]:
@@ -67,6 +89,11 @@ def tests(raw: Any, path: Path) -> Iterator[Written]:
     if "event" in raw:
         own = _OF_EVENTS
         yield Written("event", str(raw["event"]), raw, path)
+        if isinstance(unless := raw.get("not_followed_by"), dict):
+            yield Written("event", str(unless.get("event")), unless, (*path, "not_followed_by"))
+    elif "open" in raw and "sequence" not in raw:
+        own = _OF_OPEN
+        yield Written("event", str(raw["open"]), raw, path)
     elif "sequence" in raw:
         own = _OF_SEQUENCES
         steps = raw["sequence"]
@@ -84,8 +111,8 @@ def _tests_under(key: str, value: Any, path: Path, beside: bool) -> Iterator[Wri
             yield from tests(part, (*path, index))
     elif key == "not":
         yield from tests(value, path)
-    elif key == "segment":
+    elif key in ("segment", "condition"):
         if isinstance(value, str):
-            yield Written("segment", value, value, path)
+            yield Written("segment" if key == "segment" else "condition", value, value, path)
     else:
         yield Written("value", key, value, path, beside)

@@ -6,12 +6,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from resegment.documents.diagnostics import Path, Problems
-from resegment.errors import RefusedEvent
-from resegment.identity.domains import registrable_domain
+from resegment.segmentation.language.checks_parser import check_account
 from resegment.segmentation.language.conditions import Decay, Growth, Ratio, Trait
 from resegment.segmentation.language.fields import attribute_types
-from resegment.segmentation.language.parser import trait_type
-from resegment.segmentation.language.raw_document import Written, entries, gates, tests
+from resegment.segmentation.language.raw_document import (
+    Written,
+    conditions,
+    entries,
+    named_conditions,
+    terms,
+    tests,
+)
+from resegment.segmentation.language.trait_parser import trait_type
 
 MAX_REFERENCES: Final = 16
 """How many segments deep references may lead from one condition to the next."""
@@ -65,23 +71,12 @@ def _check_members(teams: Any, problems: Problems) -> None:
                 members.add(name)
         named = entry.get("accounts") if isinstance(entry, dict) else None
         for account, member in named.items() if isinstance(named, dict) else ():
-            _check_account(account, ("teams", team, "accounts", account), problems)
+            check_account(str(account), ("teams", team, "accounts", account), problems)
             if isinstance(member, str) and member not in members:
                 path: Path = ("teams", team, "accounts", account)
                 problems.error(
                     "unknown-member", f"{member!r} is no member of {team!r}", path, _choices(sorted(members))
                 )
-
-
-def _check_account(account: Any, path: Path, problems: Problems) -> None:
-    """A named account is written as its events are resolved: by its registrable domain."""
-    try:
-        resolved = registrable_domain(str(account))
-    except RefusedEvent as error:
-        problems.error("wrong-value", f"{account!r} is no account: {error.message}", path)
-        return
-    if resolved != account:
-        problems.error("wrong-value", f"{account!r} is the account {resolved!r}", path, f"write {resolved}")
 
 
 def _expect(data: dict[str, Any], what: str, name: Any, path: Path, problems: Problems) -> None:
@@ -116,59 +111,85 @@ def _listed(raw: Any, path: Path) -> list[tuple[Any, Path]]:
     return [(one, (*path, index)) for index, one in enumerate(raw)] if isinstance(raw, list) else []
 
 
+Node = tuple[str, str]
+"""What a condition may name: its sort (`segment`, `condition` or `trait`), and its name."""
+
+
 def _check_references(data: dict[str, Any], problems: Problems) -> None:
     """References from condition to condition: known, and never round in a circle."""
-    tested = {
-        entry["name"]: path
+    tested: dict[Node, Path] = {
+        ("segment", entry["name"]): (*path, "when")
         for entry, path in entries(data)
         if path != ("fallback",) and isinstance(entry.get("name"), str)
     }
-    refers: dict[str, list[str]] = {}
-    for entry, path in entries(data):
-        hold = entry.get("hold")
-        leave = hold.get("exit_when") if isinstance(hold, dict) else None
-        own = [one for one in tests(entry.get("when"), (*path, "when")) if one.test == "segment"]
-        others = [one for one in tests(leave, (*path, "hold", "exit_when")) if one.test == "segment"]
-        for one in (*own, *others):
-            _expect_tested(one, tested, problems)
-        if isinstance(entry.get("name"), str):
-            refers.setdefault(entry["name"], []).extend(one.name for one in own)
-    for raw, path in gates(data):
-        for one in tests(raw, path):
-            if one.test == "segment":
-                _expect_tested(one, tested, problems)
-    circles = {name for name in tested if _reaches(name, refers)}
+    tested.update((("condition", str(path[1])), path) for _, path in named_conditions(data))
+    for raw, path in conditions(data):
+        for test in tests(raw, path):
+            if test.test in ("segment", "condition"):
+                _expect_tested(test, tested, problems)
+    refers = _find_references(data)
+    places = {**tested, **{node: ("traits", node[1]) for node in refers if node[0] == "trait"}}
+    circles = {node for node in places if _reaches(node, refers)}
     deep = _find_deep(refers) if not circles else set()
-    for name, path in tested.items():
-        if name in deep:
+    for node, path in places.items():
+        what = f"the condition of {node[1]!r}" if node[0] == "segment" else f"the {node[0]} {node[1]!r}"
+        if node in deep:
             problems.error(
                 "too-large",
-                f"the condition of {name!r} leads through more than {MAX_REFERENCES} other segments",
-                (*path, "when"),
+                f"{what} leads through more than {MAX_REFERENCES} others",
+                path,
                 "write the tests out",
             )
-        if name in circles:
-            problems.error(
-                "cycle",
-                f"the condition of {name!r} refers to itself",
-                (*path, "when"),
-                "take one of the references out",
-            )
+        if node in circles:
+            problems.error("cycle", f"{what} refers to itself", path, "take one of the references out")
 
 
-def _expect_tested(test: Written, tested: Mapping[str, Path], problems: Problems) -> None:
-    if test.name not in tested:
+def _find_references(data: dict[str, Any]) -> dict[Node, list[Node]]:
+    """What each segment, condition, score and ratio names."""
+    refers: dict[Node, list[Node]] = {}
+    raw_traits = data.get("traits")
+    traits = raw_traits if isinstance(raw_traits, dict) else {}
+
+    def names(raw: Any, path: Path) -> Iterable[Node]:
+        for test in tests(raw, path):
+            if test.test in ("segment", "condition"):
+                yield test.test, test.name
+            elif test.test == "value" and test.name in traits:
+                yield "trait", test.name
+
+    for entry, path in entries(data):
+        if isinstance(entry.get("name"), str):
+            refers.setdefault(("segment", entry["name"]), []).extend(names(entry.get("when"), path))
+    for raw, path in named_conditions(data):
+        refers[("condition", str(path[1]))] = list(names(raw, path))
+    for trait, entry in traits.items():
+        pair = entry.get("ratio") if isinstance(entry, dict) else None
+        found: list[Node] = [("trait", one) for one in _names_in(pair) if one in traits]
+        for raw, path in terms(data, trait):
+            found += names(raw, path)
+        if found:
+            refers[("trait", trait)] = found
+    return refers
+
+
+def _names_in(raw: Any) -> list[str]:
+    return [one for one in raw if isinstance(one, str)] if isinstance(raw, list) else []
+
+
+def _expect_tested(test: Written, tested: Mapping[Node, Path], problems: Problems) -> None:
+    if (test.test, test.name) not in tested:
+        what = "segment with a condition" if test.test == "segment" else "condition"
         problems.error(
-            "unknown-segment",
-            f"no segment with a condition is named {test.name!r}",
+            f"unknown-{test.test}",
+            f"no {what} is named {test.name!r}",
             test.path,
-            _choices(sorted(tested)),
+            _choices(sorted(name for sort, name in tested if sort == test.test)),
         )
 
 
-def _reaches(goal: str, edges: Mapping[str, list[str]]) -> bool:
+def _reaches(goal: Node, edges: Mapping[Node, list[Node]]) -> bool:
     """Whether a way leads from the goal back to it."""
-    todo, seen = list(edges.get(goal, ())), set[str]()
+    todo, seen = list(edges.get(goal, ())), set[Node]()
     while todo:
         name = todo.pop()
         if name == goal:
@@ -179,7 +200,7 @@ def _reaches(goal: str, edges: Mapping[str, list[str]]) -> bool:
     return False
 
 
-def _find_deep(edges: Mapping[str, list[str]]) -> set[str]:
+def _find_deep(edges: Mapping[Node, list[Node]]) -> set[Node]:
     """Names from which more than MAX_REFERENCES steps lead on; there is no circle."""
     reaching = set(edges)
     for _ in range(MAX_REFERENCES + 1):
@@ -226,27 +247,22 @@ def _action(entry: dict[str, Any]) -> tuple[Any, ...] | None:
     return (play, route["workflow"], *details) if whole else None
 
 
-def check_traits(traits: Mapping[str, Trait | None], problems: Problems) -> None:
-    """What ratios and growths are made of."""
+def check_traits(traits: Mapping[str, Trait | None], types: Mapping[str, str], problems: Problems) -> None:
+    """What ratios and growths are made of. `types` are those of the file's own attributes."""
     ratios = {name: [one.over, one.under] for name, one in traits.items() if isinstance(one, Ratio)}
     for name, parts in ratios.items():
-        path: Path = ("traits", name, "ratio")
-        if _reaches(name, ratios):
-            problems.error(
-                "cycle", f"the trait {name!r} refers to itself", path, "take one of the references out"
-            )
         for index, part in enumerate(parts):
-            here = (*path, index)
+            here: Path = ("traits", name, "ratio", index)
             if part in traits:
                 trait = traits[part]
-                kind = "any" if trait is None else trait_type(trait)
+                kind = "any" if trait is None else trait_type(trait, types)
                 if isinstance(trait, Decay):
                     problems.error(
                         "decay-operator", f"{part!r} is a decayed sum: it stands in no ratio", here
                     )
                     continue
             else:
-                kind = attribute_types().get(part, "any")
+                kind = types.get(part) or attribute_types().get(part, "any")
             if kind not in ("number", "any"):
                 problems.error("never-matches", f"{part!r} is {kind}, no number: it stands in no ratio", here)
     for name, trait in traits.items():

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from resegment.documents.diagnostics import Path, Problems
 from resegment.schemas.segments import SegmentsFile
 from resegment.schemas.times import format_duration, parse_duration
-from resegment.segmentation.language.parser import MAX_DURATION
+from resegment.segmentation.language.limits import MAX_DURATION
 
 _EXPECTED: Final = {
     "string_type": "a text",

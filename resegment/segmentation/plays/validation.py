@@ -18,13 +18,18 @@ from resegment.segmentation.language.conditions import (
     Decay,
     Every,
     InSegment,
+    IsOpen,
+    Named,
     Not,
     Occurs,
+    OpenThings,
+    Score,
     Sequence,
     Some,
     Trait,
 )
 from resegment.segmentation.language.fields import attribute_types, field_types
+from resegment.segmentation.language.operators import KNOWN_WITHIN
 from resegment.segmentation.language.raw_document import conditions as written_conditions
 from resegment.segmentation.language.raw_document import entries, tests
 from resegment.segmentation.plays.filters import FILTERS, MAX_TEXT
@@ -44,7 +49,7 @@ from resegment.segmentation.plays.templates import (
 MAX_DEPTH: Final = 30
 """How deep a template may be nested."""
 
-_TEXTS: Final = frozenset({"description", "message", "personas", "assets", "titles", "cares_about"})
+_TEXTS: Final = frozenset({"description", "message", "personas", "assets", "cta", "titles", "cares_about"})
 """The parts of a play, or of a persona, that templates may stand in."""
 
 _ALWAYS: Final = ("count", "sum", "distinct")
@@ -112,18 +117,23 @@ class _Known:
 
 
 def check_templates(
-    data: Mapping[str, Any], conditions: Conditions, traits: Mapping[str, Trait | None], problems: Problems
+    data: Mapping[str, Any],
+    conditions: Conditions,
+    named: Mapping[str, Condition | None],
+    traits: Mapping[str, Trait | None],
+    problems: Problems,
 ) -> None:
     """Collect errors and warnings about every template of the file's plays and personas.
 
-    `data` is the file as it is written, perhaps with other errors; `conditions` are those of its segments.
+    `data` is the file as it is written, perhaps with other errors; `conditions` are those of its segments, `named` those
+    that have a name.
     """
     plays, personas = _maps(data.get("plays")), _maps(data.get("personas"))
     if not any(True for _ in _templates(plays, ("plays",))) and not any(
         True for _ in _templates(personas, ("personas",))
     ):
         return
-    known = _known_to_plays(data, conditions, traits)
+    known = _known_to_plays(data, conditions, named, traits)
     mentioned = _mentioned(data, traits)
     everything = _Known(None, None)
     to_personas: dict[str, _Known] = {}
@@ -162,18 +172,24 @@ def _templates(raw: Any, path: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _known_to_plays(
-    data: Mapping[str, Any], conditions: Conditions, traits: Mapping[str, Trait | None]
+    data: Mapping[str, Any],
+    conditions: Conditions,
+    named: Mapping[str, Condition | None],
+    traits: Mapping[str, Trait | None],
 ) -> dict[str, _Known]:
     always = frozenset(
         name
         for name, one in traits.items()
-        if one is None or isinstance(one, Decay) or (isinstance(one, Aggregate) and one.function in _ALWAYS)
+        if one is None
+        or isinstance(one, Decay | OpenThings | Score)
+        or (isinstance(one, Aggregate) and one.function in _ALWAYS)
     )
-    whens = {
-        str(entry.get("name")): conditions.get((int(path[1]), "when"))
+    whens: Whens = {
+        InSegment(str(entry.get("name"))): conditions.get((int(path[1]), "when"))
         for entry, path in entries(dict(data))
         if path != ("fallback",)
     }
+    whens.update((Named(name), one) for name, one in named.items())
     found: dict[str, _Known] = {}
     for entry, path in entries(dict(data)):
         play = entry.get("play")
@@ -186,10 +202,14 @@ def _known_to_plays(
     return found
 
 
+Whens = dict[InSegment | Named, Condition | None]
+"""The conditions that others name."""
+
+
 def _known_in(
     entry: Mapping[str, Any],
     when: Condition | None,
-    whens: Mapping[str, Condition | None],
+    whens: Whens,
     always: frozenset[str],
 ) -> _Known:
     """What is known of every account in a segment."""
@@ -200,28 +220,29 @@ def _known_in(
     return _Known(always if kept else always | _required(when, whens), _kinds_tested(when, whens))
 
 
-def _required(when: Condition | None, whens: Mapping[str, Condition | None]) -> frozenset[str]:
+def _required(when: Condition | None, whens: Whens) -> frozenset[str]:
     """The names that are known wherever the condition is true."""
     names: set[str] = set()
-    todo, seen = [when], set[str]()
+    todo, seen = [when], set[Condition]()
     while todo:
         part = todo.pop()
         if isinstance(part, Every):
             todo.extend(part.parts)
-        elif isinstance(part, InSegment) and part.name not in seen:
-            seen.add(part.name)
-            todo.append(whens.get(part.name))
+        elif isinstance(part, InSegment | Named) and part not in seen:
+            seen.add(part)
+            todo.append(whens.get(part))
         elif isinstance(part, Compare) and any(
-            check.operator != "exists" or check.operand is True for check in part.checks
+            check.operand is True if check.operator == "exists" else check.operator != KNOWN_WITHIN
+            for check in part.checks
         ):
             names.add(part.name)
     return frozenset(names)
 
 
-def _kinds_tested(when: Condition | None, whens: Mapping[str, Condition | None]) -> frozenset[str]:
+def _kinds_tested(when: Condition | None, whens: Whens) -> frozenset[str]:
     """The kinds of events that a reason for the condition can name."""
     kinds: set[str] = set()
-    todo, seen = [when], set[str]()
+    todo, seen = [when], set[Condition]()
     while todo:
         part = todo.pop()
         if isinstance(part, Every | Some):
@@ -230,11 +251,13 @@ def _kinds_tested(when: Condition | None, whens: Mapping[str, Condition | None])
             todo.append(part.part)
         elif isinstance(part, Occurs):
             kinds.add(part.matcher.kind)
+        elif isinstance(part, IsOpen):
+            kinds.add(part.things.kind)
         elif isinstance(part, Sequence):
             kinds.update(step.kind for step in part.steps)
-        elif isinstance(part, InSegment) and part.name not in seen:
-            seen.add(part.name)
-            todo.append(whens.get(part.name))
+        elif isinstance(part, InSegment | Named) and part not in seen:
+            seen.add(part)
+            todo.append(whens.get(part))
     return frozenset(kinds)
 
 

@@ -23,7 +23,7 @@ from tests.oracle.generate import generate
 WHOLE: dict[str, dict[str, Any]] = {
     "funding": {"round": "series_a", "amount": 5.5, "currency": "EUR", "amount_usd": 6_000_000,
                 "investors": ["A", "B"], "lead_investors": ["A"]},
-    "hiring": {"change": "opened", "title": "SDR", "function": "sales", "seniority": "junior", "location": "Paris",
+    "hiring": {"change": "opened", "job": "4711", "title": "SDR", "function": "sales", "seniority": "junior", "location": "Paris",
                "remote": True, "url": "https://acme.com/jobs/1", "technologies": ["hubspot"]},
     "leadership": {"change": "joined", "role": "cro", "title": "CRO", "person": "P", "previous_company": "Q"},
     "tech": {"change": "added", "technology": "salesforce", "category": "crm", "vendor": "V", "score": 0.5},
@@ -96,9 +96,21 @@ def test_no_field_takes_a_value_of_another_type(kind: str) -> None:
 def test_words_are_normalized_with_the_raw_value_kept_beside(
     kind: str, field: str, raw: str, term: str
 ) -> None:
-    assert data_of(kind, {field: raw}) == {field: term, f"{field}_raw": raw}
+    assert data_of(kind, {field: raw}) == {field: term, f"{field}_raw": raw.strip()}
     assert data_of(kind, {field: term}) == {field: term}
     assert data_of(kind, {field: raw, f"{field}_raw": "given"})[f"{field}_raw"] == "given"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_texts_lose_the_space_around_them_and_empty_ones_are_null(kind: str) -> None:
+    given = {"tier": " gold\u00a0", "note": "  ", "list": [" a "]}
+
+    assert data_of(kind, given) == {"tier": "gold", "note": None, "list": [" a "]}
+
+
+def test_an_empty_text_is_null_where_another_type_is_expected() -> None:
+    assert data_of("firmographic", {"employees": " "}) == {"employees": None}
+    assert data_of("hiring", {"change": ""}) == {"change": None}
 
 
 def test_technologies_of_a_snapshot_are_spelled_as_those_of_tech_events() -> None:

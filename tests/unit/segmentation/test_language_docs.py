@@ -29,10 +29,10 @@ from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.program import Limits, Program
 from resegment.segmentation.inspection.backtest import order_of_delivery, replay_account
 from resegment.segmentation.inspection.file_tests import run_tests
-from resegment.segmentation.language import parser as grammar
+from resegment.segmentation.language import limits as grammar
 from resegment.segmentation.language.fields import attribute_types, field_types
+from resegment.segmentation.language.limits import WORDS
 from resegment.segmentation.language.operators import OPERATORS
-from resegment.segmentation.language.parser import WORDS
 from tests.events import read_fact
 
 Json = Any
@@ -160,8 +160,17 @@ def completed(part: Json) -> Json:
     }
 
 
+def file_of(path: str) -> bytes:
+    """The block of the page whose first line is a comment with the file's name."""
+    page = "\n".join(lines_of("language.md"))
+    found = re.search(rf"```text\n(# {re.escape(path)}\n.*?)```", page, re.DOTALL)
+    if found is None:
+        raise FileNotFoundError(2, "No such file or directory", path)
+    return found[1].encode()
+
+
 def define(part: Json) -> Definition:
-    return read_definition([("segments.yaml", orjson.dumps(completed(part)))])
+    return read_definition([("segments.yaml", orjson.dumps(completed(part)))], file_of)
 
 
 def find(text: str) -> list[Diagnostic]:
@@ -170,7 +179,7 @@ def find(text: str) -> list[Diagnostic]:
         part = parse_document(text, "part.yaml")
         if part.errors:
             return list(part.errors)
-        definition = read_definition([("segments.yaml", orjson.dumps(completed(part.data)))])
+        definition = define(part.data)
     except InvalidSegments as error:
         return list(error.diagnostics)
     return list(lint(definition, attribute_types()))
@@ -262,10 +271,11 @@ def keys_in(data: Json) -> Iterator[str]:
 
 def test_every_word_of_the_language_has_an_example_that_runs() -> None:
     shown = {key for example in PARTS for key in keys_in(example.data)}
-    traits = "count sum distinct min max avg latest earliest decay ratio growth field over half_life"
+    traits = "count sum distinct min max avg latest earliest decay ratio growth open score points field over half_life"
+    names = "attributes lists conditions status"
     hold = "min_dwell cooldown exit_when"
 
-    assert {*OPERATORS, *WORDS, *traits.split(), *hold.split()} <= shown
+    assert {*OPERATORS, *WORDS, *traits.split(), *hold.split(), *names.split()} <= shown
 
 
 def test_the_table_of_kinds_is_that_of_the_contract() -> None:
@@ -281,6 +291,7 @@ def test_the_limits_of_the_reference_are_those_of_the_code() -> None:
         f"{document.MAX_BYTES >> 20} MiB, {document.MAX_NODES:,} values with aliases expanded, nested {document.MAX_DEPTH} deep",
         f"{grammar.MAX_CONDITIONS:,} tests and groups in a file, nested {grammar.MAX_DEPTH} deep",
         f"| a list in a test | {grammar.MAX_LIST:,} values |",
+        f"| a file of `in_file` | {grammar.MAX_LINES:,} lines |",
         f"| a regular expression | {grammar.MAX_PATTERN:,} characters |",
         f"| a duration | {grammar.MAX_DURATION // DAY:,} days |",
         f"| an event | {decoding.MAX_BYTES >> 10} KiB, nested {decoding.MAX_DEPTH} deep, times from 1970 to 2100 |",

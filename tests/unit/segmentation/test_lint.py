@@ -226,9 +226,9 @@ def test_an_attribute_that_no_account_has_is_not_measurable() -> None:
 
 
 def test_a_word_of_the_language_that_is_misspelt_beside_an_event() -> None:
-    definition = define([{"event": "hiring", "withn": "60d"}, {"account": "x"}])
+    definition = define([{"event": "hiring", "withn": "60d"}, {"acount": "x"}])
 
-    assert codes(definition, {"account"}) == {("misspelt-word", "0")}
+    assert codes(definition, {"acount"}) == {("misspelt-word", "0")}
 
 
 SPELLINGS = [

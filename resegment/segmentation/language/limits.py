@@ -1,0 +1,40 @@
+"""The words of the language, and how large its parts may be."""
+
+from __future__ import annotations
+
+from typing import Final
+
+WORDS: Final = frozenset(
+    {
+        "all",
+        "any",
+        "not",
+        "event",
+        "sequence",
+        "segment",
+        "where",
+        "within",
+        "ago",
+        "count",
+        "gap",
+        "account",
+        "open",
+        "by",
+        "order",
+        "condition",
+        "not_followed_by",
+        "known_within",
+    }
+)
+"""Words of the language: no attribute or trait is tested by such a name. `account` is always known."""
+
+ACCOUNT: Final = "account"
+
+MAX_DEPTH: Final = 24
+MAX_CONDITIONS: Final = 5_000
+MAX_LIST: Final = 5_000
+MAX_PATTERN: Final = 1_000
+MAX_STEPS: Final = 20
+MAX_LINES: Final = 1_000_000
+MAX_DURATION: Final = 365_000 * 86_400_000
+"""In ms: a thousand years, so that every deadline is an instant of the calendar."""
