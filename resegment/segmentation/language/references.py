@@ -128,10 +128,13 @@ def _check_references(data: dict[str, Any], problems: Problems) -> None:
             if test.test in ("segment", "condition"):
                 _expect_tested(test, tested, problems)
     refers = _find_references(data)
-    places = {**tested, **{node: ("traits", node[1]) for node in refers if node[0] == "trait"}}
-    circles = {node for node in places if _reaches(node, refers)}
+    traits = data.get("traits")
+    for sort, name in refers:
+        if sort == "trait" and isinstance(traits, dict):
+            tested[sort, name] = ("traits", name, "ratio" if "ratio" in traits[name] else "score")
+    circles = {node for node in tested if _reaches(node, refers)}
     deep = _find_deep(refers) if not circles else set()
-    for node, path in places.items():
+    for node, path in tested.items():
         what = f"the condition of {node[1]!r}" if node[0] == "segment" else f"the {node[0]} {node[1]!r}"
         if node in deep:
             problems.error(
