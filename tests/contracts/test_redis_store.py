@@ -13,7 +13,7 @@ from resegment.state.partition_store import Commit, Fenced, Position, RolledBack
 from resegment.state.redis.client import EvictionEnabled, check_eviction
 from resegment.state.redis.owners import OwnerStore
 from resegment.state.redis.partition import PartitionStore
-from resegment.state.redis.removal import count_keys, delete_keys
+from resegment.state.redis.whole_prefix import count_keys, delete_keys
 from resegment.streams.partition_marks import STAGES
 from resegment.streams.prefix import agree, read_prefix
 

@@ -22,7 +22,7 @@ from resegment.settings import Settings
 from resegment.state.redis.client import connect_redis
 from resegment.state.redis.owners import OwnerStore
 from resegment.state.redis.reader import PrefixReader
-from resegment.state.redis.removal import delete_keys
+from resegment.state.redis.whole_prefix import delete_keys
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.kafka.topics import Topics

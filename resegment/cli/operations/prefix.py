@@ -92,7 +92,7 @@ def delete(
 async def _delete(name: str, servers: ServerOptions, *, yes: bool) -> Mapping[str, int]:
     from resegment.cli.connection import load_settings, resolve
     from resegment.state.redis.client import connect_redis
-    from resegment.state.redis.removal import count_keys, delete_keys
+    from resegment.state.redis.whole_prefix import count_keys, delete_keys
     from resegment.streams.heartbeat import read_workers
 
     connection = resolve(load_settings(servers))

@@ -143,9 +143,9 @@ async def _copy(
     from_log: bool,
 ) -> Copied:
     from resegment.console.progress import show_progress
-    from resegment.state.redis.copying import copy_owners, copy_settings
     from resegment.state.redis.owners import OwnerStore
     from resegment.state.redis.reader import PrefixReader
+    from resegment.state.redis.whole_prefix import copy_owners, copy_settings
     from resegment.streams.kafka.publisher import KafkaPublisher
     from resegment.streams.message_factory import MessageFactory
     from resegment.streams.operations.owner_transfer import read_assignments
