@@ -65,10 +65,10 @@ def accounts(
     as_json: AsJson = False,
 ) -> None:
     """Print the segment of each account, and since when it is there."""
-    from resegment.cli.operations.session import open_session, read_account
+    from resegment.cli.operations.session import open_session, read_accounts
     from resegment.console.terminal import print_note
 
-    wanted = list(dict.fromkeys(read_account(name) for name in names or ()))
+    wanted = read_accounts(names)
     if limit is None and not as_json and not wanted:
         limit = SHOWN
 

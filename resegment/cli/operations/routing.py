@@ -170,12 +170,12 @@ def enroll(
 
     Suppressions, holdouts, cooldowns and team limits apply to them as to all others.
     """
-    from resegment.cli.operations.session import read_account, run_in_session
+    from resegment.cli.operations.session import read_accounts, run_in_session
     from resegment.console.dates import spell_dates
     from resegment.console.terminal import print_note, write_json
     from resegment.routing.describe import words_of
 
-    wanted = list(dict.fromkeys(read_account(name) for name in names or ()))
+    wanted = read_accounts(names)
     if sum((bool(wanted), segment is not None, everybody)) != 1:
         raise typer.BadParameter("choose what to enroll: accounts, --segment or --all")
 
@@ -226,12 +226,12 @@ def list_accounts(
 
     With --json, print one line for each account.
     """
-    from resegment.cli.operations.session import read_account, run_in_session
+    from resegment.cli.operations.session import read_accounts, run_in_session
     from resegment.console.operations.routing import render_accounts
     from resegment.console.terminal import print_note, screen, write_json_lines
     from resegment.routing.describe import describe_routing
 
-    wanted = list(dict.fromkeys(read_account(name) for name in names or ()))
+    wanted = read_accounts(names)
     decisions = {one.value for one in decision or Decision}
     if limit is None and not as_json and not wanted:
         limit = SHOWN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar
 
@@ -131,3 +131,8 @@ def read_account(text: str) -> str:
         return registrable_domain(text)
     except RefusedEvent as error:
         raise typer.BadParameter(error.message, param_hint="ACCOUNT") from error
+
+
+def read_accounts(names: Iterable[str] | None) -> list[str]:
+    """Return the accounts that the texts mean, each once, in their order. Raises typer.BadParameter."""
+    return list(dict.fromkeys(map(read_account, names or ())))
