@@ -78,7 +78,7 @@ def render_owners(rows: Sequence[TeamRow]) -> Table:
     """Render a table with a line for each member of each team, then its waiting accounts."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in ("team", "member"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
+        table.add_column(name, overflow="fold")
     for name in ("weight", "open", "capacity"):
         table.add_column(name, no_wrap=True, justify="right")
     table.add_column("", no_wrap=True)

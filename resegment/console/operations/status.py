@@ -63,7 +63,7 @@ def _workers(overview: Overview) -> Table | None:
     if not overview.workers:
         return None
     table = _table("Workers")
-    table.add_column("worker", no_wrap=True, overflow="ellipsis")
+    table.add_column("worker", overflow="fold")
     table.add_column("partitions", overflow="fold")
     table.add_column("lag", justify="right")
     table.add_column("last seen", justify="right")
@@ -97,7 +97,7 @@ def _partitions(overview: Overview) -> Table:
     hidden = len(overview.partitions) - len(shown)
     table = _table("Partitions", f"{hidden} more with nothing waiting" if hidden else "")
     table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("owner", no_wrap=True, overflow="ellipsis", max_width=20)
+    table.add_column("owner", overflow="fold", max_width=20)
     table.add_column("clock", justify="right", no_wrap=True, min_width=8)
     for name in ("accounts", "outbox", "due"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -12,12 +12,16 @@ from resegment.console.definition.summary import render as render_summary
 from resegment.console.operations.accounts import render as render_accounts
 from resegment.console.operations.changes import render as render_change
 from resegment.console.operations.dead_letters import render_list
+from resegment.console.operations.owners import MemberRow, TeamRow, render_owners
 from resegment.console.operations.routing import render_accounts as render_routing
+from resegment.console.operations.status import render as render_status
 from resegment.schemas.routing import RoutedState
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.inspection.summary import Move, summarise
-from resegment.state.redis.reader import PlacedAccount
-from resegment.streams.operations.dead_letters import DeadLetter
+from resegment.state.partition_store import Position
+from resegment.state.redis.reader import PartitionLook, PlacedAccount
+from resegment.streams.operations.dead_letters import DeadLetter, DeadLetterCount
+from resegment.streams.operations.overview import Overview, WorkerLook
 
 WIDTH = 80
 NOON = parse_instant("2026-11-24T12:00:00Z")
@@ -111,3 +115,38 @@ def test_a_dead_letter_keeps_its_id_and_what_is_wrong(reason: str) -> None:
     assert letter.id in text
     assert reason in text
     assert "subject: the subject 'x' is not the domain of a company: it has no dot" in text
+
+
+def test_the_status_keeps_its_figures() -> None:
+    looks = [
+        PartitionLook(
+            number=number,
+            position=Position(offset=5, clock=NOON, commit=3),
+            accounts=1_234_567,
+            sizes={SEGMENT: 400_000},
+            outbox=1_200,
+            waiting_since=NOON - 42_000,
+            deadlines=2,
+            due=1_234,
+            next_deadline=NOON - 70_000,
+        )
+        for number in range(2)
+    ]
+    worker = WorkerLook(
+        "resegment-worker-7f9c6d5b4-x2k9q:1:ab12cd", (0, 1), {"p.triggers.firmographic": 30_000}, 1_000
+    )
+    seen = Overview("p", "wall", "da656922ae38", NOON, [worker], looks, DeadLetterCount())
+    text = shown(render_status(seen))
+    assert max(map(len, text.splitlines())) <= WIDTH
+    for figure in ("1,234,567", "1,200 (42 s)", "1,234", "70 s ago", "0 s ago", "30,000"):
+        assert figure in text
+    assert "…" not in text
+
+
+def test_a_table_of_owners_keeps_names_and_figures() -> None:
+    member = MemberRow("Alexandra Papadopoulou-Smith", 2, 1_200, 1_500, away_today=True, gone=False)
+    text = shown(render_owners([TeamRow("outbound-sales-emea-enterprise", [member], 7, 4, 5)]))
+    assert max(map(len, text.splitlines())) <= WIDTH
+    for part in ("1,200", "1,500", "away today", "weight", "capacity", "4 of 5 today, 7 waiting"):
+        assert part in " ".join(text.split())
+    assert "…" not in text
