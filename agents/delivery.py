@@ -15,6 +15,8 @@ from resegment.agents.batch import Batch, Publisher, Record, require_readable
 from resegment.agents.circuit_breaker import CircuitBreaker
 from resegment.agents.dead_letters import ONLY, to_dead_letter
 from resegment.errors import RefusedEvent, ResegmentError
+from resegment.schemas.foreign import name_bytes, name_object
+from resegment.schemas.outgoing import COMMAND_TYPE
 from resegment.sinks.webhook.endpoints import Endpoint
 from resegment.sinks.webhook.port import SendResult, Webhook, describe_error
 
@@ -24,6 +26,11 @@ MAX_RETRY_AFTER: Final = 3600.0
 """The most seconds that an endpoint can ask for with Retry-After; more is cut to this."""
 DEAD_LETTER_WAIT: Final = 2.0
 """Seconds before a dead letter that could not be published is retried."""
+
+MAX_KEY: Final = 1024
+"""The longest key in bytes: an account's domain has 253 at most."""
+MAX_TEXT: Final = 2048
+"""The longest text of a command that delivery reads, in characters."""
 
 AttemptResult = Literal["delivered", "retried", "buried", "gone"]
 """What an attempt led to, as the metrics name it; `buried` is a command in the dead letters."""
@@ -96,22 +103,56 @@ class Timing:
 
 
 def read_command(record: Record) -> Command:
-    """Return the command of a record. Raises RefusedEvent if it is not a command."""
+    """Return the command of a record. Raises RefusedEvent, which names what the record is instead."""
     require_readable(record)
-    try:
-        event: Any = orjson.loads(record.value or b"")
-        data = event["data"]
-        found = (event["id"], event["subject"], data["workflow"], data["action"])
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise RefusedEvent("not-a-command", f"{type(error).__name__}: {error}") from None
-    if not all(isinstance(one, str) for one in found):
-        raise RefusedEvent("not-a-command", "id, subject, workflow and action are texts")
-    message, subject, workflow, action = found
+    event = _parse(record.value)
+    if "type" in event and event["type"] != COMMAND_TYPE:
+        raise _refuse(f"the type is {str(event['type'])[:80]!r}, not {COMMAND_TYPE}", "type")
+    data = event.get("data")
+    if not isinstance(data, dict):
+        raise _refuse("data is missing, or is not an object", "data")
+    message, subject = _read_text(event, "id"), _read_text(event, "subject")
+    workflow, action = (_read_text(data, name, "data.") for name in ("workflow", "action"))
     if not (0 < len(message) <= 256 and message.isascii() and message.isprintable() and " " not in message):
-        raise RefusedEvent("not-a-command", "the id cannot stand in a header", field="id")
+        raise _refuse(
+            "the id is sent as a header: it must have 1 to 256 printable ASCII characters and no space", "id"
+        )
+    if record.key is not None and len(record.key) > MAX_KEY:
+        raise _refuse(f"the key has {len(record.key):,} bytes: it is the account's domain", "key")
     only = next((value.decode("utf-8", "replace") for name, value in record.headers if name == ONLY), None)
     account = subject if record.key is None else record.key.decode("utf-8", "replace")
     return Command(message, account, workflow, action, record.value or b"", only)
+
+
+def _parse(value: bytes | None) -> dict[str, Any]:
+    if value is None:
+        raise _refuse("the record has no value (a tombstone): workflow commands are never withdrawn")
+    try:
+        event: Any = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise _refuse(name_bytes(value) or f"the value is not JSON in UTF-8 ({error})") from None
+    if not isinstance(event, dict):
+        raise _refuse(
+            f"a workflow command is an object, not {'a list' if isinstance(event, list) else 'a value'}"
+        )
+    if (name := name_object(event)) is not None:
+        raise _refuse(name)
+    return event
+
+
+def _read_text(data: dict[str, Any], name: str, path: str = "") -> str:
+    value = data.get(name)
+    if not isinstance(value, str):
+        raise _refuse(f"{path}{name} is {'missing' if value is None else 'not text'}", path + name)
+    if len(value) > MAX_TEXT:
+        raise _refuse(
+            f"{path}{name} has {len(value):,} characters: at most {MAX_TEXT} are allowed", path + name
+        )
+    return value
+
+
+def _refuse(message: str, field: str | None = None) -> RefusedEvent:
+    return RefusedEvent("not-a-command", message, field=field)
 
 
 def wants(name: str, endpoint: Endpoint, command: Command) -> bool:
@@ -131,6 +172,25 @@ def classify(sent: SendResult) -> Reaction:
     if status == 410:
         return "gone"
     return "delivered" if 200 <= status < 300 else "refused"
+
+
+def explain(sent: SendResult) -> str:
+    """Return what a refusal says, with what to check."""
+    status = sent.status or 0
+    advice = _ADVICE.get(status)
+    if advice is None and 300 <= status < 400:
+        advice = "redirects are not followed: set the endpoint's url to where it leads"
+    return str(sent) if advice is None else f"{sent} ({advice})"
+
+
+_ADVICE: Final = {
+    400: "the receiver does not accept the command as it is",
+    401: "does the receiver have the endpoint's current secret?",
+    403: "does the receiver have the endpoint's current secret?",
+    404: "is the endpoint's url right?",
+    405: "is the endpoint's url right? Commands are sent with POST",
+    413: "the command is too large for the receiver",
+}
 
 
 def requested_wait(sent: SendResult) -> float | None:
@@ -164,7 +224,9 @@ class EndpointSender:
         self.failing_since: float | None = None
         """Since when every attempt has failed, in seconds since the epoch."""
         self.problem: str | None = None
-        """The result of the last failed attempt, until one succeeds."""
+        """Why the last attempt or command failed, until one succeeds."""
+        self.undelivered = 0
+        """How many commands in a row went to the dead letters."""
         self._name, self._endpoint, self._webhook = name, endpoint, webhook
         self._publisher, self._dead_letters = publisher, dead_letters
         self._report, self._timing = report, timing
@@ -204,9 +266,11 @@ class EndpointSender:
             raise EndpointGone(self._name)
         self.failing_since = self.problem = None
         if reaction == "delivered":
+            self.undelivered = 0
             self._report(job, "delivered", sent)
             return None
-        job.refused = RefusedEvent("undeliverable", f"the endpoint {self._name} refused it: {sent}")
+        self.problem = str(sent)
+        job.refused = RefusedEvent("undeliverable", f"the endpoint {self._name} refused it: {explain(sent)}")
         return await self._dead_letter(job, sent)
 
     async def _postpone(self, job: Job, sent: SendResult) -> float | None:
@@ -235,10 +299,12 @@ class EndpointSender:
         return max(job.written + limit, begun + min(limit, GRACE))
 
     def _give_up(self, job: Job, sent: SendResult | None) -> RefusedEvent:
-        last = str(sent) if sent is not None else self.problem or "the endpoint is left alone"
-        return RefusedEvent(
-            "undeliverable", f"given up after {job.attempts} tries at the endpoint {self._name}: {last}"
-        )
+        attempts = f"{job.attempts} attempt{'' if job.attempts == 1 else 's'}"
+        if sent is not None:
+            why = f"the last result is {sent}"
+        else:
+            why = f"it is paused because it keeps failing: {self.problem or 'its last result is not known'}"
+        return RefusedEvent("undeliverable", f"gave up on the endpoint {self._name} after {attempts}: {why}")
 
     async def _dead_letter(self, job: Job, sent: SendResult | None) -> float | None:
         assert job.refused is not None
@@ -247,5 +313,7 @@ class EndpointSender:
             await self._publisher.publish([message])
         except ResegmentError:  # Kafka is down: keep the command and the decision about it
             return DEAD_LETTER_WAIT
+        if job.refused.reason == "undeliverable":  # not a record that is no command
+            self.undelivered += 1
         self._report(job, "buried", sent)
         return None

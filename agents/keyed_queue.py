@@ -27,6 +27,8 @@ class KeyedQueue:
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self.failure: BaseException | None = None
+        self.size = 0
+        """Bytes of the records that are not settled."""
         self._attempt, self._settled, self._sleep = attempt, settled, sleep
         self._accounts: dict[str, deque[Job]] = {}
         self._ready: asyncio.Queue[Job] = asyncio.Queue()
@@ -37,6 +39,7 @@ class KeyedQueue:
 
     def put(self, job: Job) -> None:
         """Add a job, behind the jobs of its account that are already here."""
+        self.size += len(job.record.value or b"")
         jobs = self._accounts.get(job.command.account)
         if jobs is None:
             self._accounts[job.command.account] = deque([job])
@@ -83,6 +86,7 @@ class KeyedQueue:
         self._ready.put_nowait(job)
 
     def _settle(self, job: Job) -> None:
+        self.size -= len(job.record.value or b"")
         account = job.command.account
         jobs = self._accounts[account]
         jobs.popleft()

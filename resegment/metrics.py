@@ -143,6 +143,14 @@ class Metrics:
             "resegment_webhook_state", "State of an endpoint: 0 delivering, 1 probing, 2 paused, 3 disabled",
             ["endpoint"], registry=registry,
         )  # fmt: skip
+        self.webhook_failing = Gauge(
+            "resegment_webhook_failing_seconds", "Seconds since which every request to an endpoint has failed, or 0",
+            ["endpoint"], registry=registry,
+        )  # fmt: skip
+        self.webhook_undelivered = Gauge(
+            "resegment_webhook_undelivered", "Commands in a row that an endpoint did not get: they are dead letters",
+            ["endpoint"], registry=registry,
+        )  # fmt: skip
         self.webhook_lag = Gauge(
             "resegment_webhook_lag", "Records of workflow-commands that an endpoint has not settled yet",
             ["endpoint"], registry=registry,

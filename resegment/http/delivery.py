@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final, Literal
 
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
+from resegment.sinks.webhook.health import find_trouble
 from resegment.streams.delivery.service import DeliveryService
 
 
@@ -27,22 +29,24 @@ class Readiness(BaseModel):
     reason: str | None = None
 
 
-_SHOWN: Final = ("state", "lag", "failing_since")
+_SHOWN: Final = ("state", "lag", "failing_since", "undelivered")
 """What HTTP tells of an endpoint. Its problem may name hosts and addresses: `resegment webhooks list` shows it."""
 
 
 def health_of(deliveries: DeliveryService) -> Health:
     """Return the health of delivery, with the state of each endpoint."""
     served = all(one.failure is None for one in deliveries.consumers.values())
-    endpoints = {
-        name: {key: one[key] for key in _SHOWN if key in one} for name, one in deliveries.describe().items()
-    }
+    reports = deliveries.describe()
+    endpoints = {name: {key: one[key] for key in _SHOWN if key in one} for name, one in reports.items()}
+    now = time.time()
     return Health(
         status="ok",
         reachable=deliveries.reachable and served,
         endpoints=endpoints,
         in_trouble=[
-            name for name, one in endpoints.items() if one["state"] not in ("delivering", "starting")
+            name
+            for name, one in reports.items()
+            if one["state"] == "disabled" or find_trouble(one, now) is not None
         ],
     )
 

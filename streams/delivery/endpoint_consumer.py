@@ -33,6 +33,8 @@ METADATA_AGE_MS: Final = 5_000
 """Milliseconds that a new partition may go unnoticed."""
 MAX_UNSETTLED: Final = 1_000
 """Records of one partition that may be read and not settled; more is left in Kafka."""
+MAX_UNSETTLED_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of records that may be read and not settled, over all partitions; more is left in Kafka."""
 COMMIT_EVERY: Final = 0.25
 """Seconds between two commits: what was delivered since the last one is delivered again after a kill."""
 COMMIT_TIMEOUT: Final = 1.0
@@ -129,6 +131,8 @@ class EndpointConsumer:
             "lag": self.lag,
             "failing_since": self.sender.failing_since,
             "problem": failure or self.sender.problem,
+            "failure": failure,
+            "undelivered": self.sender.undelivered,
         }
 
     async def run(self) -> None:
@@ -239,7 +243,7 @@ class EndpointConsumer:
         tracker = self._trackers.get(tp)
         if tracker is None:
             tracker = self._trackers[tp] = OffsetTracker(records[0].offset)
-        batch = Batch(tp.topic, tp.partition, records)
+        batch = Batch(tp.topic, tp.partition, ())  # a job must not keep its whole batch in memory
         now = time.time()
         for record in records:
             tracker.hand_out(record.offset + 1)
@@ -261,10 +265,11 @@ class EndpointConsumer:
 
     def _throttle(self, consumer: AIOKafkaConsumer) -> None:
         paused = consumer.paused()
+        size = 0 if self._queue is None else self._queue.size
         for tp, tracker in self._trackers.items():
-            if tp not in paused and tracker.pending >= MAX_UNSETTLED:
+            if tp not in paused and (tracker.pending >= MAX_UNSETTLED or size >= MAX_UNSETTLED_BYTES):
                 consumer.pause(tp)
-            elif tp in paused and tracker.pending < MAX_UNSETTLED // 2:
+            elif tp in paused and tracker.pending < MAX_UNSETTLED // 2 and size < MAX_UNSETTLED_BYTES // 2:
                 consumer.resume(tp)
 
     async def _commit(self) -> None:
@@ -282,6 +287,10 @@ class EndpointConsumer:
                 self._trackers[tp].committed = offset
 
     async def _measure(self, consumer: AIOKafkaConsumer) -> None:
+        self._metrics.webhook_undelivered.labels(self.name).set(self.sender.undelivered)
+        since = self.sender.failing_since
+        failing = 0.0 if since is None else max(0.0, time.time() - since)
+        self._metrics.webhook_failing.labels(self.name).set(failing)
         lag = 0
         for tp, tracker in list(self._trackers.items()):
             end = consumer.last_stable_offset(tp) if tp in consumer.assignment() else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resegment.routing.describe import advise
 from resegment.schemas.times import format_instant, spell_length
+from resegment.sinks.webhook.health import find_trouble
 from resegment.state.redis.reader import PartitionLook, PrefixReader, add_sizes
 from resegment.state.redis.webhooks import EndpointState, WebhookStates
 from resegment.streams.heartbeat import read_workers
@@ -172,13 +173,14 @@ def _find_webhooks_in_trouble(overview: Overview) -> list[str]:
     problems = []
     delivered = any(kept.reports for kept in overview.webhooks.values())
     for name, kept in sorted(overview.webhooks.items()):
-        failing = [one for one in kept.reports.values() if one.get("state") in ("left alone", "probing")]
+        found = (find_trouble(one, overview.now / 1000) for one in kept.reports.values())
+        troubles = [one for one in found if one is not None]
         if kept.disabled is not None:
             problems.append(
                 f"the webhook {name} is disabled since {kept.disabled['at']} ({kept.disabled['why']}): its commands wait"
             )
-        elif failing:
-            problems.append(f"the webhook {name} fails: {failing[0].get('problem') or 'it does not answer'}")
+        elif troubles:
+            problems.append(f"the webhook {name} {troubles[0]}")
         elif kept.begun and not delivered:  # one that only others deliver beside was taken out of the file
             problems.append(f"no process delivers to the webhook {name}: its commands wait")
     for name, count in overview.letters.undelivered.items():

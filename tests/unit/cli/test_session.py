@@ -107,6 +107,11 @@ def test_dead_letters_that_cannot_be_counted_are_a_problem_and_counted_ones_are_
     ]
 
 
+def reported(**report: Any) -> dict[str, Any]:
+    """What one process reports of a webhook."""
+    return {"webhooks": {"crm": EndpointState(begun=True, reports={"1": report})}}
+
+
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
@@ -134,6 +139,18 @@ def test_dead_letters_that_cannot_be_counted_are_a_problem_and_counted_ones_are_
             "the webhook crm fails: status 500",
         ),
         (
+            reported(state="delivering", undelivered=3, problem="status 404"),
+            "the webhook crm refuses what it gets: its last 3 commands are in the dead letters: status 404",
+        ),
+        (
+            reported(state="delivering", failing_since=NOW / 1000 - 7_200, problem="status 500"),
+            "the webhook crm has failed for 2 h: status 500",
+        ),
+        (
+            reported(state="starting", failure="no access", problem="no access"),
+            "the webhook crm gets nothing, because its commands cannot be read: no access",
+        ),
+        (
             {"webhooks": {"crm": EndpointState(begun=True)}},
             "no process delivers to the webhook crm: its commands wait",
         ),
@@ -151,7 +168,10 @@ def test_what_keeps_a_prefix_from_its_work_is_a_problem(given: dict[str, Any], p
 
 def test_endpoints_that_deliver_or_were_taken_out_of_the_file_are_no_problem() -> None:
     webhooks = {
-        "crm": EndpointState(begun=True, reports={"1": {"state": "delivering"}}),
+        "crm": EndpointState(
+            begun=True,
+            reports={"1": {"state": "delivering", "undelivered": 0, "failing_since": NOW / 1000 - 30}},
+        ),
         "old": EndpointState(begun=True),
     }
     assert find_problems(overview(partition(0), webhooks=webhooks)) == []

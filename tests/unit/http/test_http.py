@@ -118,14 +118,14 @@ def test_a_worker_with_partitions_that_wait_is_healthy_and_not_ready_and_names_t
     assert readiness_of(health).status == "not-ready"
 
 
-def deliveries(state: str, *, reachable: bool = True) -> DeliveryHealth:
-    endpoint = {"state": state, "lag": 2, "failing_since": None, "problem": INNER_TEXT}
-    given = SimpleNamespace(
+def deliveries(state: str, *, reachable: bool = True, **given: object) -> DeliveryHealth:
+    endpoint = {"state": state, "lag": 2, "failing_since": None, "problem": INNER_TEXT, **given}
+    service = SimpleNamespace(
         consumers={"crm": SimpleNamespace(failure=None)},
         reachable=reachable,
         describe=lambda: {"crm": endpoint},
     )
-    return delivery_health_of(given)  # type: ignore[arg-type]  # what it looks at
+    return delivery_health_of(service)  # type: ignore[arg-type]  # what it looks at
 
 
 @pytest.mark.parametrize(
@@ -143,6 +143,18 @@ def test_delivery_names_the_endpoints_in_trouble_and_none_of_their_texts(
 ) -> None:
     health = deliveries(state)
     assert health.in_trouble == in_trouble
+    assert "hunter2" not in health.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"undelivered": 1}, {"failing_since": 1.0}, {"failure": INNER_TEXT}],
+)
+def test_an_endpoint_that_gets_none_of_its_commands_is_in_trouble_though_sending_is_not_paused(
+    given: dict[str, object],
+) -> None:
+    health = deliveries("delivering", **given)
+    assert health.in_trouble == ["crm"]
     assert "hunter2" not in health.model_dump_json()
 
 

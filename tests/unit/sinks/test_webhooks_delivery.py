@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -21,6 +22,7 @@ from resegment.agents.delivery import (
     DEAD_LETTER_WAIT,
     GRACE,
     MAX_RETRY_AFTER,
+    Command,
     EndpointGone,
     EndpointSender,
     Job,
@@ -33,6 +35,7 @@ from resegment.agents.delivery import (
 )
 from resegment.agents.keyed_queue import KeyedQueue
 from resegment.errors import RefusedEvent
+from resegment.schemas.outgoing import COMMAND_TYPE
 from resegment.sinks.webhook.endpoints import Endpoint
 
 START = 1_700_000_000.0
@@ -415,3 +418,160 @@ async def test_a_dead_letter_comes_back_for_its_endpoint_only_even_the_second_ti
         assert [one for one in again.headers if one[0] == "endpoint"] == [("endpoint", b"crm")]
         setting.dead_letters.messages.clear()
         await setting.work([RecordedMessage(9, int(START * 1000), again.key, again.value, again.headers)])
+
+
+# What a dead letter says
+
+
+NO_COMMANDS: list[tuple[bytes | None, str | None, str]] = [
+    (None, None, "no value (a tombstone)"),
+    (b"", None, "the value is empty"),
+    (b"nonsense", None, "not JSON in UTF-8"),
+    (b'{"id": "\xff"}', None, "not JSON in UTF-8"),
+    (b"\0\0\0\0\x07\x02abc", None, "5 bytes of a schema registry (magic byte 0, schema id 7)"),
+    (b"\x1f\x8b\x08abcdef", None, "gzip-compressed data"),
+    ('{"id": 1}'.encode("utf-16"), None, "UTF-16"),
+    (b'{"schema": {"type": "struct"}, "payload": {}}', None, "a Kafka Connect envelope"),
+    (b"[]", None, "an object, not a list"),
+    (b"7", None, "an object, not a value"),
+    (b"[" * 100_000, None, "not JSON"),
+    (b'{"id": "1", "type": "gtm.segment-change.v1"}', "type", "not gtm.workflow-command.v1"),
+    (b'{"id": "1", "subject": "a"}', "data", "data is missing"),
+    (b'{"id": "1", "subject": "a", "data": []}', "data", "is not an object"),
+    (
+        b'{"id": "1", "subject": "a", "data": {"workflow": 7, "action": "a"}}',
+        "data.workflow",
+        "data.workflow is not text",
+    ),
+    (b'{"id": "1", "subject": "a", "data": {"workflow": "w"}}', "data.action", "data.action is missing"),
+    (
+        b'{"id": "a b", "subject": "a", "data": {"workflow": "w", "action": "a"}}',
+        "id",
+        "is sent as a header",
+    ),
+    (
+        orjson.dumps({"id": "1", "subject": "a" * 9_000, "data": {"workflow": "w", "action": "a"}}),
+        "subject",
+        "has 9,000 characters",
+    ),
+]
+
+
+@pytest.mark.parametrize(("value", "field", "message"), NO_COMMANDS)
+def test_the_refusal_of_what_is_no_command_names_what_it_is(
+    value: bytes | None, field: str | None, message: str
+) -> None:
+    with pytest.raises(RefusedEvent) as caught:
+        read_command(RecordedMessage(0, 0, b"a", value))
+    assert (caught.value.reason, caught.value.field) == ("not-a-command", field)
+    assert message in caught.value.message
+    assert len(caught.value.message) < 500
+
+
+def test_a_key_that_is_no_account_is_refused() -> None:
+    one = record()
+    with pytest.raises(RefusedEvent, match="the key has 1,000,000 bytes"):
+        read_command(RecordedMessage(0, 0, b"k" * 1_000_000, one.value))
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+NEARLY = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": st.text() | ANY,
+        "subject": st.text() | ANY,
+        "type": st.just(COMMAND_TYPE) | ANY,
+        "data": ANY | st.fixed_dictionaries({}, optional={"workflow": ANY, "action": ANY}),
+    },
+)
+
+
+@given(st.binary() | (ANY | NEARLY).map(lambda one: json.dumps(one).encode()), st.none() | st.binary())
+def test_any_record_is_refused_or_is_a_command_that_can_be_sent(value: bytes, key: bytes | None) -> None:
+    found: Command | RefusedEvent
+    try:
+        found = read_command(RecordedMessage(0, 0, key, value))
+    except RefusedEvent as refused:
+        found = refused
+    if isinstance(found, RefusedEvent):
+        assert found.reason == "not-a-command"
+        assert found.message
+    else:
+        assert found.body == value
+        assert found.id.isascii()
+        assert wants("crm", endpoint(), found)
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        (302, "redirects are not followed"),
+        (401, "secret"),
+        (404, "url"),
+        (422, "status 422"),
+    ],
+)
+async def test_a_refusal_says_what_to_check(status: int, cause: str) -> None:
+    setting = Setting(always(status))
+    await setting.work([record()])
+    message = setting.dead_letter()["message"]
+    assert f"the endpoint crm refused it: status {status}" in message
+    assert cause in message
+
+
+async def test_a_command_that_was_given_up_says_after_how_many_attempts_and_why() -> None:
+    setting = Setting(always(503), give_up_after="3s", open_after=1000)
+    await setting.work([record()])
+    assert setting.dead_letter()["message"] == (
+        "gave up on the endpoint crm after 3 attempts: the last result is status 503"
+    )
+
+
+async def test_a_command_that_was_given_up_in_a_pause_says_why_the_endpoint_is_paused() -> None:
+    setting = Setting(always(None), give_up_after="3s", open_after=1, concurrency=1)
+    await setting.work([record(0, "a.com"), record(1, "b.com")])
+    messages = [
+        read_dead_letter(one.headers, one.key, one.value)["message"] for one in setting.dead_letters.messages
+    ]
+    assert any(one.endswith("it is paused because it keeps failing: it hung up") for one in messages)
+
+
+async def test_commands_in_a_row_that_were_not_delivered_are_counted_until_one_is() -> None:
+    setting = Setting(lambda message, _: SendResult(200 if message == "d.com-3" else 404), concurrency=1)
+    counts = []
+    for number, name in enumerate(("a.com", "b.com", "c.com", "d.com")):
+        await setting.work([record(number, name)])
+        counts.append((setting.sender.undelivered, setting.sender.problem))
+    assert counts == [(1, "status 404"), (2, "status 404"), (3, "status 404"), (0, None)]
+
+
+async def test_a_record_that_is_no_command_does_not_count_against_the_endpoint() -> None:
+    setting = Setting(always(200))
+    broken = RecordedMessage(0, 0, b"a", b"nonsense")
+    refused = RefusedEvent("not-a-command", "the value is not JSON")
+    one = Job.of_no_command(Batch("commands", 3, ()), broken, START, refused)
+    assert await setting.sender.attempt(one) is None
+    assert (setting.sender.undelivered, len(setting.dead_letters.messages)) == (0, 1)
+
+
+async def test_a_command_from_a_clock_that_is_ahead_is_given_up_as_if_it_was_written_now() -> None:
+    setting = Setting(always(500), give_up_after="2h", open_after=1000)
+    await setting.work([record(age=-1_000_000 * HOUR)])
+    assert setting.clock.now - START == 2 * HOUR
+
+
+async def test_a_queue_knows_how_many_bytes_it_holds() -> None:
+    setting = Setting(always(200))
+    settled: list[Job] = []
+    queue = KeyedQueue(setting.sender.attempt, settled.append, concurrency=1, sleep=setting.clock.sleep)
+    jobs = [job(record(number)) for number in range(3)]
+    for one in jobs:
+        queue.put(one)
+    assert queue.size == sum(len(one.record.value or b"") for one in jobs)
+    await setting.clock.run(lambda: len(settled) == len(jobs))
+    assert queue.size == 0
+    await queue.close(0)
