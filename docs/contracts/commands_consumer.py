@@ -3,7 +3,8 @@
     python docs/contracts/commands_consumer.py localhost:9092 resegment.workflow-commands commands.db
 
 Needs kafka-python. Keys, offsets and workflows change in one transaction, so you can kill this program at any time, and
-a repeated command changes nothing. Calls to other systems are outside the transaction: pass the key on to them.
+a repeated command changes nothing. Calls to other systems are outside the transaction: pass the key on to them. Records
+that are not commands are printed and skipped.
 """
 
 # ruff: noqa: INP001, T201 -- an example that prints what it sees
@@ -13,6 +14,8 @@ import sys
 
 from kafka import KafkaConsumer, TopicPartition
 
+TYPE = "gtm.workflow-command.v1"
+TEXTS = ("idempotency_key", "account", "workflow", "action")
 TABLES = """
 CREATE TABLE IF NOT EXISTS applied (key TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS offsets (number INTEGER PRIMARY KEY, next INTEGER);
@@ -38,11 +41,25 @@ def apply(store: sqlite3.Connection, command: dict) -> None:
             pass
 
 
+def read(value: bytes | None) -> dict | None:
+    """Return the command of a record, or None if it is not a command: any producer may write to the topic by mistake."""
+    try:
+        event = json.loads(value)
+        if event["type"] == TYPE and all(isinstance(event["data"][name], str) for name in TEXTS):
+            return {"segment": None, "owner": None, **event["data"]}
+    except (TypeError, ValueError, KeyError, RecursionError):
+        pass
+    return None
+
+
 def take(store: sqlite3.Connection, number: int, records: list) -> None:
     """Apply records of one partition and store the next offset: all or nothing."""
     with store:
         for record in records:
-            apply(store, json.loads(record.value)["data"])
+            if (command := read(record.value)) is None:
+                print(f"skipped: partition {number}, offset {record.offset} is not a command")
+            else:
+                apply(store, command)
         store.execute("INSERT OR REPLACE INTO offsets VALUES (?, ?)", (number, records[-1].offset + 1))
 
 

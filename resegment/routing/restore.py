@@ -1,9 +1,9 @@
-"""Rebuilds an account's state of routing from published changes and commands, after the store was lost."""
+"""Rebuild an account's state of routing from published changes and commands, after the store was lost."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -33,6 +33,24 @@ class PublishedCommandEvent(msgspec.Struct, frozen=True):
     """The event of a published command."""
 
     data: PublishedCommand
+
+
+_decoder: Final = msgspec.json.Decoder(PublishedCommandEvent)
+
+
+def decode_published_command(value: bytes) -> PublishedCommand:
+    """Decode a workflow command. Raises ValueError for anything else, also if a cause or an instant is not one."""
+    command = _decoder.decode(value).data
+    number = command.cause.get("sequence_number")
+    if type(number) is not int:
+        raise ValueError("the cause of a command has the sequence number of its change")
+    effective_at = command.cause.get("effective_at")
+    if not isinstance(effective_at, str):
+        raise ValueError("the cause of a command has the instant of its change")  # noqa: TRY004  # as for all others
+    parse_instant(effective_at)
+    if command.accept_by is not None:
+        parse_instant(command.accept_by)
+    return command
 
 
 def restore(

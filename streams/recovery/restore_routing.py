@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
-import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from resegment.agents.batch import is_readable
 from resegment.agents.partition import digest_of
 from resegment.agents.router import Owned
 from resegment.routing.policy import Policy
-from resegment.routing.restore import PublishedCommand, PublishedCommandEvent, restore
+from resegment.routing.restore import PublishedCommand, decode_published_command, restore
 from resegment.schemas.routing import RoutedChange, decode_change
 from resegment.schemas.state import AccountState
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.recovery.replay import LogSource, chunks
-
-_said: Final = msgspec.json.Decoder(PublishedCommandEvent)
 
 States = Callable[[Sequence[str]], Awaitable[Sequence[AccountState | None]]]
 """Reads the segmenter's states of accounts."""
@@ -101,8 +98,10 @@ async def _read_said(
         if not is_readable(record):
             continue
         try:
-            one = _said.decode(record.value or b"").data
+            one = decode_published_command(record.value or b"")
         except ValueError:  # no command
+            continue
+        if record.key != one.account.encode():  # not the router's: it may belong to another partition
             continue
         change = changes.get(one.account)
         if change is None or one.cause["sequence_number"] <= change.target.sequence:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from resegment.routing.policy import Policy
-from resegment.routing.restore import PublishedCommandEvent, restore
+from resegment.routing.restore import PublishedCommandEvent, decode_published_command, restore
 from resegment.schemas.routing import (
     GatesChanged,
     Reassign,
@@ -142,3 +142,30 @@ async def test_an_account_that_was_reassigned_comes_back_with_its_last_owner() -
     assert (state.enrollment.owner, state.why) == (given_on["owner"], given_on["owner"])
     assert state.enrollment.assignment == given_on["idempotency_key"]
     assert state.owners == {"sales": given_on["owner"]}
+
+
+async def test_what_only_looks_like_a_command_is_no_command_for_a_restore() -> None:
+    routing, acme = rig(), Account()
+    await routing.take()
+    await routing.follow(acme.moves("hot"))
+    (good,) = routing.published.to("workflow-commands")
+    event = orjson.loads(good.value or b"")
+    assert decode_published_command(good.value or b"").account == "acme.com"
+    cause = event["data"]["cause"]
+    broken = [
+        *(
+            {**event, "data": {**event["data"], "cause": one}}
+            for one in ({}, {**cause, "sequence_number": "1"})
+        ),
+        *(
+            {**event, "data": {**event["data"], "cause": {**cause, "effective_at": one}}}
+            for one in (None, 7, "soon", "2026-13-01T00:00:00Z")
+        ),
+        *(
+            {**event, "data": {**event["data"], name: value}}
+            for name, value in (("accept_by", "soon"), ("account", 7))
+        ),
+    ]
+    for one in (b"", b"nonsense", b"[]", *map(orjson.dumps, broken)):
+        with pytest.raises(ValueError, match=r"\w"):
+            decode_published_command(one)
