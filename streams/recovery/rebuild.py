@@ -173,7 +173,7 @@ async def find_lost(
         segmenter = unfinished or await _is_lost(reader, number, "segmenter")
         router = unfinished or await _is_lost(reader, number, "router")
         if router and not (unfinished or segmenter or has_committed(held, "router", number) or not held):
-            # no router has ever worked on it: its missing state is none that was lost
+            # no router has ever worked on it, so it has no state to lose
             router = bool(await reader.missing(number, "router"))
         if segmenter or router:
             found.append(LostPartition(number, segmenter, router))

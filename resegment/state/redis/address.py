@@ -99,7 +99,7 @@ def without_password(url: str) -> str:
     if not separator:
         return "(a URL without a scheme)"
     rest, _, query = rest.partition("?")
-    if "@" in query:  # a question mark in a password, or an at sign in an option: nothing tells which
+    if "@" in query:  # ambiguous: a question mark in the password, or an at sign in an option
         return f"{scheme}://..."
     user, at, place = rest.rpartition("@")
     name = user.partition(":")[0]

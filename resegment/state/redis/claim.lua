@@ -1,5 +1,5 @@
--- A fence that is greater than the last one, and greater than one that a lost or later state of the server gave out:
--- the clock continues where the state is rolled back. Returns it, and the names of the keys whose content is gone.
+-- Takes a partition. The new fence is greater than the last one, and than any fence of a state that was rolled back:
+-- the server's clock does not go back with its state. Returns the fence, and the names of the keys whose content is gone.
 -- KEYS: meta, accounts, deadlines, outbox, sizes
 local meta = redis.call('HMGET', KEYS[1], 'fence', 'commit', 'kept')
 local now = redis.call('TIME')

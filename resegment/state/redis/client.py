@@ -42,7 +42,7 @@ def connect_redis(settings: Settings, url: str) -> Redis:
     tls = _read_tls(settings, address)
     if address.kind == "cluster":
         return _connect_cluster(address, given | tls)
-    # nothing was written where a server says that it is a replica: after a failover its name means another one
+    # a server that says READONLY has written nothing, and after a failover its name leads to another server
     given |= {"db": address.db, "retry_on_error": [ReadOnlyError]}
     if address.kind == "sentinel":
         return pack_fast(_connect_sentinel(settings, address, given, tls))
@@ -90,7 +90,7 @@ def _read_tls(settings: Settings, address: RedisAddress) -> dict[str, Any]:
 
 def _connect_cluster(address: RedisAddress, given: dict[str, Any]) -> Redis:
     nodes = [ClusterNode(host, port) for host, port in address.nodes]
-    # the class of one server stands for both: the commands are the same, their classes share no parent
+    # both clients have the same commands but no common class
     return cast("Redis", RedisCluster(startup_nodes=nodes, **given))
 
 

@@ -1,5 +1,5 @@
--- One batch of one partition, as one. All that can fail is checked before anything is written. `kept` says how much
--- the other keys hold after the commit: where they hold another amount before the next one, something else emptied them.
+-- Writes one batch of one partition, all or nothing: whatever can fail is checked before the first write. `kept` records
+-- how much the other keys hold after the commit. If they hold another amount before the next one, something else emptied them.
 -- KEYS: meta, accounts, deadlines, outbox, sizes
 -- ARGV: fence, commit, offset, timestamp, digest, log, clock, due_limit, changes, outbox ('' for none),
 --       number of states, number of deadlines set, of deadlines removed, of sizes, side offset and its mark, then these flat

@@ -1,9 +1,9 @@
--- Asks of the router in their order, as one: all is read and decided first, and written last. Only the sets of those
--- that wait are written on the way, where a second time changes nothing.
+-- Settles requests of the router in their order, all or nothing: everything is read and decided first, and written last.
+-- Only the sets of waiting keys are written on the way, where a repetition changes nothing.
 -- KEYS: held, open, drawn, gone, turns, granted
--- ARGV: what the name of a team's waiting set begins with, and that of a released key (they lie in the same slot);
---       seconds that a released key is kept; days that a team's counters are kept; draws until one is forgotten;
---       the request: groups of candidates {name, weight, capacity or false} and asks
+-- ARGV: the start of the names of waiting sets, and of released keys (both are in the same slot); seconds that a released
+--       key is kept; days that a team's counters are kept; draws until an absent member is forgotten; the packed request:
+--       groups of candidates {name, weight, capacity or false}, and the requests
 local HELD, OPEN, DRAWN, GONE, TURNS, GRANTED = unpack(KEYS)
 local WAITING, RELEASED, KEPT, DAYS, FORGOTTEN = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local NOISE = 1e-9
@@ -18,7 +18,7 @@ local function numbers(key)
   end})
 end
 
--- what stands of each key: {kind, team, owner, released}
+-- what is stored of each key: {kind, team, owner, released}
 local names, places = {}, {}
 for i, ask in ipairs(asks) do names[i], places[i] = ask[1], RELEASED .. ask[1] end
 local held, released = redis.call('HMGET', HELD, unpack(names)), redis.call('MGET', unpack(places))

@@ -1,7 +1,6 @@
--- Sets what is assigned, the loads that it comes to, and what waits. All is decided first, and written last.
+-- Sets what is assigned, the loads that follow from it, and what waits. Everything is decided first, and written last.
 -- KEYS: held, open, turns
--- ARGV: what the name of a team's waiting set begins with; {key, team, owner} of all that is assigned, flat, and the
---       keys of all that waits
+-- ARGV: the start of the names of waiting sets; {key, team, owner} of each assignment, flat, and the keys that wait
 local HELD, OPEN, TURNS, WAITING = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 local OWNED, QUEUED, WAITS = 'o', 'q', 'w'
 local wanted, waiting = unpack(cmsgpack.unpack(ARGV[2]))
