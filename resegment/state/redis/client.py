@@ -53,10 +53,11 @@ def connect_redis(settings: Settings, url: str) -> Redis:
 
 
 def _read_user(settings: Settings, address: RedisAddress) -> dict[str, Any]:
-    password = read_secret("redis_password", settings.redis_password, settings.redis_password_file)
-    username = address.username or settings.redis_username
-    if address.password is not None:
-        password = address.password
+    """Return the user of the URL if it has a password, else that of the settings."""
+    username, password = address.username, address.password
+    if password is None:
+        password = read_secret("redis_password", settings.redis_password, settings.redis_password_file)
+        username = username or settings.redis_username
     if password is not None and not (
         address.tls or address.is_local or settings.redis_allow_plaintext_password
     ):

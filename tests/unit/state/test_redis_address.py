@@ -110,3 +110,13 @@ def test_a_password_may_stay_on_this_machine_in_plain_text(url: str) -> None:
 def test_a_password_of_the_sentinels_is_kept_from_the_wire_too() -> None:
     with pytest.raises(InsecureSettings):
         connect_redis(settings_with("redis_sentinel_password"), "redis+sentinel://127.0.0.1/main")
+
+
+def test_a_url_with_a_password_needs_no_user_of_the_settings() -> None:
+    settings = settings_with("redis_password").model_copy(update={"redis_username": "of-another-server"})
+    for url, user in (
+        ("redis://:own@127.0.0.1", (None, "own")),
+        ("redis://127.0.0.1", ("of-another-server", "p")),
+    ):
+        given = connect_redis(settings, url).connection_pool.connection_kwargs
+        assert (given["username"], given["password"]) == user
