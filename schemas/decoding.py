@@ -31,6 +31,7 @@ _EXPECTED: Final = {
     "list_type": "a list",
     "dict_type": "an object",
     "model_type": "an object",
+    "time_type": "a time like 2026-01-31T09:00:00Z",
 }
 """What to say for pydantic's types of errors."""
 
@@ -234,11 +235,19 @@ def _first(error: ValidationError) -> tuple[str, str]:
     field = ".".join(str(part) for part in first["loc"] if part not in ("int", "float"))
     wrong, given = first["type"], first["input"]
     if wrong == "missing":
-        return field, f"{field} is missing"
+        return field, f"{field} is missing: an event has specversion, id, source, type, subject and time"
+    if wrong == "string_too_short":
+        return field, f"{field} is empty"
+    if wrong == "literal_error":
+        return field, f"expected {first['ctx']['expected']}, not {_show(given)}"
     if (expected := _EXPECTED.get(wrong)) is not None:
-        shown = repr(given) if isinstance(given, str) else _name_type(given)
-        return field, f"expected {expected}, not {shown if len(shown) <= 80 else shown[:79] + '…'}"
+        return field, f"expected {expected}, not {_show(given)}"
     return field, first["msg"].removeprefix("Value error, ")
+
+
+def _show(value: Any) -> str:
+    shown = repr(value) if isinstance(value, str) else _name_type(value)
+    return shown if len(shown) <= 80 else shown[:79] + "…"
 
 
 def _name_type(value: Any) -> str:

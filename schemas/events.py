@@ -262,7 +262,7 @@ def _check_instant(text: str) -> str:
 
 def _read_instant(text: object) -> int:
     if not isinstance(text, str):
-        raise PydanticCustomError("string_type", "Input should be a valid string")
+        raise PydanticCustomError("time_type", "expected a time")
     return parse_instant(text)
 
 

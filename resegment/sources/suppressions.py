@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ _COLUMNS: Final = (
     *("email", "e-mail", "email address", "e-mail address", "emailaddress", "mail"),
 )
 """Headers of the columns to read, the better ones first. A first line with one of them is a header."""
+_ADDRESS: Final = re.compile(r"<([^<>]+)>")
+"""The address in `Jo Doe <jo@acme.com>`."""
+_DECORATION: Final = re.compile(r"^(?:mailto:)?[*.@'\"]*|[\s;,.'\"]*$", re.IGNORECASE)
+"""What mailers put around a domain: `*@acme.com`, `*.acme.com`, `@acme.com`, `acme.com;`."""
 
 
 class WrongList(ResegmentError):
@@ -138,8 +143,9 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
 def _find_account(cells: list[str]) -> str | None:
     """Return the account of the first cell that names a company."""
     for cell in filter(None, cells):
+        address = _ADDRESS.search(cell)
         try:
-            return registrable_domain(cell)
+            return registrable_domain(_DECORATION.sub("", cell if address is None else address[1]))
         except RefusedEvent:
             continue
     return None

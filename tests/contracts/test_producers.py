@@ -107,7 +107,22 @@ DEBEZIUM = {"before": None, "after": {"id": 1}, "source": {"db": "x"}, "op": "c"
         (raw_event(data="<x/>", datacontenttype="text/xml"), [], "wrong-envelope", "text/xml"),
         (raw_event(data=..., data_base64="***"), [], "wrong-envelope", "not base64"),
         (raw_event(data=[1]), [], "wrong-envelope", "expected an object, not a list"),
-        (raw_event(specversion=...), [], "wrong-envelope", "specversion is missing"),
+        (
+            raw_event(specversion=...),
+            [],
+            "wrong-envelope",
+            "specversion is missing: an event has specversion, id",
+        ),
+        (raw_event(specversion="0.3"), [], "wrong-envelope", "expected '1.0', not '0.3'"),
+        (
+            raw_event(time=1_767_225_600_000),
+            [],
+            "wrong-envelope",
+            "a time like 2026-01-31T09:00:00Z, not a number",
+        ),
+        (raw_event(id=""), [], "wrong-envelope", "id is empty"),
+        (raw_event(op="delete"), [], "wrong-envelope", "expected 'assert' or 'retract', not 'delete'"),
+        (orjson.dumps({"version": "0", "id": "1", "detail-type": "x"}), [], "wrong-envelope", "is missing"),
     ],
 )
 def test_what_is_no_event_is_named_for_what_it_is(

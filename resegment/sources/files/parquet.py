@@ -6,13 +6,23 @@ import math
 from collections.abc import Iterator
 from datetime import date, time
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from resegment.errors import RefusedEvent
 from resegment.sources.files.located import WrongFile
 
+if TYPE_CHECKING:
+    from polars import DataFrame
 
-def read_table(path: str) -> tuple[list[str], Iterator[dict[str, Any]]]:
+
+Row = dict[str, Any] | RefusedEvent
+"""The cells of a row, or the reason why it has a value that Python cannot hold, such as the year 75039."""
+
+SLICE: Final = 512
+"""Rows that are converted at once."""
+
+
+def read_table(path: str) -> tuple[list[str], Iterator[Row]]:
     """Return the columns of a Parquet file, and its rows. Raises WrongFile if it is not Parquet."""
     import polars as pl  # noqa: PLC0415  # heavy, and seldom needed
 
@@ -21,7 +31,30 @@ def read_table(path: str) -> tuple[list[str], Iterator[dict[str, Any]]]:
     except (pl.exceptions.PolarsError, OSError) as error:
         problem = str(error).splitlines()[0]
         raise WrongFile(path, f"not Parquet: {problem}") from error
-    return table.columns, table.iter_rows(named=True)
+    return table.columns, _read_rows(table)
+
+
+def _read_rows(table: DataFrame) -> Iterator[Row]:
+    import polars as pl  # noqa: PLC0415  # as above
+
+    unfit = (ValueError, OverflowError, pl.exceptions.PanicException)
+    for start in range(0, table.height, SLICE):
+        part = table.slice(start, SLICE)
+        try:
+            yield from part.rows(named=True)
+        except unfit:
+            for number in range(part.height):
+                yield _read_row(part.slice(number, 1), unfit)
+
+
+def _read_row(row: DataFrame, unfit: tuple[type[BaseException], ...]) -> Row:
+    cells: dict[str, Any] = {}
+    for name in row.columns:
+        try:
+            (cells[name],) = row[name].to_list()
+        except unfit:
+            return RefusedEvent("wrong-row", "a date or time that is out of range", field=name)
+    return cells
 
 
 def to_json_values(row: dict[str, Any]) -> dict[str, Any]:

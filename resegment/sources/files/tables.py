@@ -71,6 +71,8 @@ def read_parquet(path: str) -> Iterator[Located]:
     _check_header(path, columns)
     for number, row in enumerate(rows, 1):
         try:
+            if isinstance(row, RefusedEvent):
+                raise row
             value, refused = orjson.dumps(_nest(to_json_values(row)), option=_OPTIONS), None
         except RefusedEvent as error:
             value, refused = b"", error

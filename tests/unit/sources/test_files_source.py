@@ -370,3 +370,16 @@ def test_a_line_without_an_end_is_refused_and_the_next_one_is_read(tmp_path: Pat
     assert [one.id for one in found] == ["e2"]
     assert [(one.line, one.reason) for one in refusals.examples] == [(1, "too-large")]
     assert "at most" in refusals.examples[0].message
+
+
+@pytest.mark.parametrize("dtype", [pl.Datetime("us"), pl.Datetime("ms", "UTC"), pl.Date])
+def test_a_time_that_is_out_of_range_refuses_its_row_alone(tmp_path: Path, dtype: Any) -> None:
+    file = tmp_path / "a.parquet"
+    days = pl.Series([20_000, 2**30, 20_001])
+    when = days.cast(pl.Int32).cast(dtype) if dtype == pl.Date else (days * 2**31).cast(dtype)
+    pl.DataFrame(table(**{"data.founded": when, "data.industry": ["a", "b", "c"]})).write_parquet(file)
+    found, refusals = facts(file)
+    assert [one.data["industry"] for one in found] == ["a", "c"]
+    assert [(one.line, one.reason, one.field) for one in refusals.examples] == [
+        (2, "wrong-row", "data.founded")
+    ]

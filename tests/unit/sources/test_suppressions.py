@@ -34,6 +34,8 @@ def write(path: Path, content: bytes | str) -> Path:
         (b"acme.com\nM\xfcller GmbH\nzeta.io\n", {"acme.com", "zeta.io"}, (2,)),
         ('"open\nacme.com\n', {"acme.com"}, (1,)),
         ("", set(), ()),
+        ("Jo Doe <jo@acme.com>\nmailto:jo@zeta.io\n", {"acme.com", "zeta.io"}, ()),
+        ("*@acme.com\n*.zeta.io\n@b.com\n'c.com';\n", {"acme.com", "zeta.io", "b.com", "c.com"}, ()),
     ],
 )
 def test_a_line_that_names_no_company_is_skipped_and_never_the_file(
