@@ -321,7 +321,7 @@ async def test_another_segments_file_than_the_workers_is_refused(stack: Stack) -
     (stack.folder / "other.yaml").write_text(SEGMENTS.replace("90d", "30d"))
     code, _, error = await stack.run("explain", "acme.com", "--segments", "other.yaml")
     assert code != 0
-    assert "the prefix decides by" in error
+    assert "the workers of this prefix use" in error
 
 
 async def test_a_log_that_does_not_lead_to_the_present_state_is_not_taken_for_history(stack: Stack) -> None:

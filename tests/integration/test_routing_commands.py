@@ -210,7 +210,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
             yield here
 
 
-async def test_a_first_load_enrols_nobody_and_it_is_said_what_to_do(running: Running) -> None:
+async def test_a_first_load_enrolls_nobody_and_it_is_said_what_to_do(running: Running) -> None:
     rows = await running.rows()
     quiet = [name for name, row in rows.items() if row["decision"] == "quiet"]
     assert len(quiet) == CROWD + 3
@@ -256,7 +256,7 @@ async def test_another_time_has_no_routing_to_explain(running: Running) -> None:
 
 
 async def test_the_quiet_accounts_of_a_segment_are_enrolled_on_demand(running: Running) -> None:
-    assert "told to enrol 2 accounts" in await running.does("enroll", "--segment", "bench")
+    assert "asked the router to enroll 2 accounts" in await running.does("enroll", "--segment", "bench")
     rows = await running.until(
         lambda rows: all(row["decision"] == "enrolled" for row in rows.values()), "one.com", "two.com"
     )
@@ -289,7 +289,7 @@ async def test_more_than_a_hundred_accounts_are_asked_about_first(running: Runni
 
 
 @pytest.mark.parametrize("arguments", [(), ("one.com", "--all"), ("--all", "--segment", "bench")])
-async def test_whom_to_enrol_has_to_be_said_in_one_way(running: Running, arguments: tuple[str, ...]) -> None:
+async def test_what_to_enroll_has_to_be_said_in_one_way(running: Running, arguments: tuple[str, ...]) -> None:
     code, _, error = await running.run("routing", "enroll", *arguments)
     assert code == 2
     assert "accounts, --segment or --all" in error

@@ -352,7 +352,7 @@ def refusals(place: Place) -> dict[str, tuple[Given, str]]:
         ),
         "a file that is not there": (
             {**user, "kafka_password_file": place.folder / "none"},
-            "the file of kafka_password cannot be read",
+            "cannot read the file of kafka_password",
         ),
         "a wrong password of Redis": (
             {**user, "redis_password_file": wrong},

@@ -593,7 +593,7 @@ async def test_the_key_of_the_enrollment_before_within_one_workflow_still_acknow
     assert await routing.wait_until(NOON + DAY) == []
 
 
-async def test_time_that_was_slept_through_enrols_at_the_present() -> None:
+async def test_time_that_was_slept_through_enrolls_at_the_present() -> None:
     routing, acme = await taken(**QUALIFIED), Account()
     cooled = to("hot-flow", cooldown="1h", qualification="fast")
     for segment, way in (("hot", cooled), ("cold", ...), ("hot", cooled)):
