@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-State = Literal["closed", "open", "half-open"]
+BreakerState = Literal["closed", "open", "half-open"]
 
 PEEK: Final = 0.5
 """Seconds between two checks for the result of a probe."""
@@ -18,7 +18,7 @@ class CircuitBreaker:
     """
 
     def __init__(self, failures: int, pause: float, longest: float) -> None:
-        self.state: State = "closed"
+        self.state: BreakerState = "closed"
         self._most, self._first_pause, self._longest = failures, pause, max(pause, longest)
         self._pause = pause
         self._failures = 0

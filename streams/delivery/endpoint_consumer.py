@@ -26,7 +26,7 @@ from resegment.streams.kafka.timeouts import Pace
 
 log = structlog.get_logger(__name__)
 
-State = Literal["delivering", "probing", "left alone", "disabled", "starting"]
+DeliveryState = Literal["delivering", "probing", "left alone", "disabled", "starting"]
 
 POLL_MS: Final = 200
 METADATA_AGE_MS: Final = 5_000
@@ -43,8 +43,12 @@ SEND_PATIENCE: Final = 3.0
 """Seconds that running requests may still take when partitions are revoked or the process ends."""
 RESTART_PAUSE: Final = 5.0
 """Seconds between a failure and the next start."""
-STATES: Final[Mapping[str, State]] = {"closed": "delivering", "half-open": "probing", "open": "left alone"}
-NUMBERS: Final[Mapping[State, int]] = {
+STATES: Final[Mapping[str, DeliveryState]] = {
+    "closed": "delivering",
+    "half-open": "probing",
+    "open": "left alone",
+}
+NUMBERS: Final[Mapping[DeliveryState, int]] = {
     "delivering": 0,
     "starting": 0,
     "probing": 1,
@@ -112,7 +116,7 @@ class EndpointConsumer:
         (self._enabled if disabled else self._disabled).clear()
 
     @property
-    def state(self) -> State:
+    def state(self) -> DeliveryState:
         """Return what it does now."""
         if self.disabled:
             return "disabled"

@@ -134,7 +134,7 @@ async def dead_letters_of(stack: Stack, topics: Topics) -> list[DeadLetter]:
 
 
 async def dead_lettered(stack: Stack, topics: Topics, number: int) -> list[DeadLetter]:
-    """The dead letters, once there are so many."""
+    """Return the dead letters, once there are `number` of them."""
     async with asyncio.timeout(PATIENCE):
         while len(found := await dead_letters_of(stack, topics)) < number:
             pass
@@ -142,7 +142,7 @@ async def dead_lettered(stack: Stack, topics: Topics, number: int) -> list[DeadL
 
 
 def orders(receiver: Receiver) -> dict[str, list[str]]:
-    """The ids that each account's commands were taken in, each once."""
+    """Return the order in which each account's commands were accepted, by id."""
     found: dict[str, dict[str, None]] = defaultdict(dict)
     for one in receiver.taken:
         found[one.account].setdefault(one.id)
@@ -376,7 +376,7 @@ async def test_a_record_that_is_no_command_is_dead_lettered_and_holds_up_nothing
     assert [one.about["reason"] for one in dead_letters] == ["not-a-command"] * 3
 
 
-async def test_a_batch_that_cannot_be_unpacked_is_buried_and_holds_up_nothing(
+async def test_a_batch_that_cannot_be_unpacked_is_dead_lettered_and_holds_up_nothing(
     stack: Stack, publisher: KafkaPublisher, topics: Topics
 ) -> None:
     one = command(topics, 1, "a.com")

@@ -1,4 +1,4 @@
-"""A receiver of webhooks over real HTTP that can be as bad as receivers are: hang, fail, hang up, ask for patience."""
+"""Receive webhooks over real HTTP, as badly as receivers can: hang, fail, hang up, ask for patience."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Receiver:
 async def receiving(
     answer: int = 200, *, tls: ssl.SSLContext | None = None, port: int = 0
 ) -> AsyncIterator[Receiver]:
-    """A receiver on the loopback interface, on a free port."""
+    """Run a receiver on the loopback interface, on a free port."""
     receiver = Receiver(answer)
     if tls is not None:
         tls.sni_callback = lambda _socket, name, _context: receiver.served_names.append(name)

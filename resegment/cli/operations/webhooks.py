@@ -125,9 +125,9 @@ def send_test(name: Name, webhooks: WebhooksFile = None, as_json: AsJson = False
     """Send one signed test event, gtm.ping.v1, and print the result. Needs neither Kafka nor Redis."""
     from resegment.console.terminal import print_note, write_json
 
-    targets = read_endpoints(load_settings(webhooks=webhooks))
-    _check(name, targets)
-    answer = asyncio.run(_ping(targets[name]))
+    endpoints = read_endpoints(load_settings(webhooks=webhooks))
+    _check(name, endpoints)
+    answer = asyncio.run(_ping(endpoints[name]))
     if as_json:
         found = {"status": answer.status, "problem": answer.problem, "seconds": round(answer.took, 3)}
         write_json(sys.stdout.buffer, {"endpoint": name, **found})
@@ -137,12 +137,12 @@ def send_test(name: Name, webhooks: WebhooksFile = None, as_json: AsJson = False
         print_note(f"{name} accepted it: {answer}, {answer.took * 1000:.0f} ms")
 
 
-async def _ping(target: LoadedEndpoint) -> SendResult:
+async def _ping(loaded: LoadedEndpoint) -> SendResult:
     from resegment.sinks.webhook.client import HttpWebhook
     from resegment.sinks.webhook.ping import make_ping
 
-    async with HttpWebhook(target.endpoint, target.secrets, target.guard) as webhook:
-        return await webhook.send(*make_ping(target.name))
+    async with HttpWebhook(loaded.endpoint, loaded.secrets, loaded.guard) as webhook:
+        return await webhook.send(*make_ping(loaded.name))
 
 
 def _check(name: str, there: Collection[str]) -> None:

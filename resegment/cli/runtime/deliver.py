@@ -45,13 +45,13 @@ def deliver(
     from resegment.streams.runtime import loop_factory
 
     settings = load_settings(servers, webhooks=webhooks, http_port=http_port)
-    targets = read_endpoints(settings)
+    endpoints = read_endpoints(settings)
     set_up_logging(settings)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_run(settings, targets))
+        runner.run(_run(settings, endpoints))
 
 
-async def _run(settings: Settings, targets: Mapping[str, LoadedEndpoint]) -> None:
+async def _run(settings: Settings, endpoints: Mapping[str, LoadedEndpoint]) -> None:
     from resegment.cli.connection import resolve
     from resegment.cli.runtime.signals import ending, listening
     from resegment.console.counts import count
@@ -66,7 +66,7 @@ async def _run(settings: Settings, targets: Mapping[str, LoadedEndpoint]) -> Non
     with ending(), listening(lambda: None) as stop:
         try:
             async with delivering(
-                settings, targets, bootstrap=connection.bootstrap, redis_url=connection.redis_url
+                settings, endpoints, bootstrap=connection.bootstrap, redis_url=connection.redis_url
             ) as deliveries:
                 app = build(deliveries)
                 async with serving(
@@ -74,7 +74,7 @@ async def _run(settings: Settings, targets: Mapping[str, LoadedEndpoint]) -> Non
                 ) as url:
                     stop.ready()
                     print_note(
-                        f"Delivery is running: prefix {settings.prefix}, {count(len(targets), 'endpoint')}, {url}/healthz and /metrics"
+                        f"Delivery is running: prefix {settings.prefix}, {count(len(endpoints), 'endpoint')}, {url}/healthz and /metrics"
                     )
                     await stop.asked.wait()
         except asyncio.CancelledError:  # asked to stop during the start

@@ -128,7 +128,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
     from resegment.streams.runtime import settle
 
     print_note("Starting ...")
-    targets = {} if settings.webhooks is None else read_endpoints(settings)
+    endpoints = {} if settings.webhooks is None else read_endpoints(settings)
     async with stack(settings, fresh=fresh) as servers:
         earlier = await _look(settings, servers.redis_url)
         async with AsyncExitStack() as parts:
@@ -137,12 +137,12 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
                 await serving.joined()
             webhooks = delivering(
                 settings,
-                targets,
+                endpoints,
                 bootstrap=servers.bootstrap,
                 redis_url=servers.redis_url,
                 metrics=serving.worker.metrics,
             )
-            deliveries = await parts.enter_async_context(webhooks) if targets else None
+            deliveries = await parts.enter_async_context(webhooks) if endpoints else None
             instance = Instance(
                 os.getpid(),
                 servers.bootstrap,
@@ -157,7 +157,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
             with announced(settings.folder, instance):
                 stop.ready()
                 mode = serving.worker.policy.mode
-                rendered = render_up(settings, definition, instance, earlier, mode, list(targets))
+                rendered = render_up(settings, definition, instance, earlier, mode, list(endpoints))
                 screen().print(rendered, soft_wrap=False, crop=False)
                 await serving.until_stopped(stop)
             if settings.kafka is None:

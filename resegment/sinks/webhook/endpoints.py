@@ -1,4 +1,4 @@
-"""The file of webhook endpoints: who gets which commands, and how. It names secrets and never holds them."""
+"""Read the file of webhook endpoints: where to send which commands, and how. It names secrets and never contains them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from resegment.sinks.webhook.signing import Secret
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 LONGEST: Final = 6 * 86_400.0
-"""Seconds after which to give up at the latest: the topic keeps its commands for seven days."""
+"""The longest `give_up_after` in seconds: the topic keeps its commands for seven days."""
 
 Places = dict[tuple[str | int, ...], Place]
 
@@ -106,7 +106,7 @@ class SecretSource(BaseModel):
     @model_validator(mode="after")
     def _one_of_them(self) -> SecretSource:
         if (self.env is None) == (self.file is None):
-            raise ValueError("give env or file, one of them")
+            raise ValueError("set either env or file")
         return self
 
 
@@ -119,10 +119,10 @@ class Endpoint(BaseModel):
     workflows: Names = Field(None, description="Commands of these workflows only; `all` by default")
     actions: Names = Field(None, description="These actions only; `all` by default")
     secrets: tuple[SecretSource, ...] = Field(
-        min_length=1, max_length=2, description="One, or two while they are changed"
+        min_length=1, max_length=2, description="One secret, or two during a rotation"
     )
-    timeout: Seconds = Field(10.0, le=300, description="For one request as a whole")
-    concurrency: int = Field(8, ge=1, le=256, description="Requests at once")
+    timeout: Seconds = Field(10.0, le=300, description="For one whole request")
+    concurrency: int = Field(8, ge=1, le=256, description="Parallel requests")
     give_up_after: Seconds = Field(
         86_400.0, le=LONGEST, description="How old a command may get before it goes to the dead letters"
     )
@@ -131,16 +131,19 @@ class Endpoint(BaseModel):
     open_after: int = Field(5, ge=1, le=1000, description="Failures in a row after which sending pauses")
     pause: Seconds = Field(30.0, le=3600, description="For how long, the first time")
     start: Literal["latest", "earliest"] = Field(
-        "latest", description="Where a new endpoint begins: with the next command, or with all that are kept"
+        "latest",
+        description="Where a new endpoint starts: at the next command, or at the first that Kafka still has",
     )
     allow_hosts: frozenset[str] = Field(
         frozenset(), description="Internal hosts, by name, that the URL may lead to; http is allowed then"
     )
-    ca: Path | None = Field(None, description="Authorities to trust in place of the system's")
+    ca: Path | None = Field(
+        None, description="A file of certificate authorities to trust instead of the system's"
+    )
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port: what may be shown of the URL."""
+        """Return scheme, host and port: the part of the URL that may be shown."""
         url = httpx.URL(self.url)
         host = f"[{url.host}]" if ":" in url.host else url.host
         return f"{url.scheme}://{host}" + ("" if url.port is None else f":{url.port}")
@@ -159,7 +162,7 @@ class Webhooks(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class LoadedEndpoint:
-    """An endpoint with all that it takes to send to it."""
+    """An endpoint with everything that sending to it needs."""
 
     name: str
     endpoint: Endpoint
@@ -168,8 +171,8 @@ class LoadedEndpoint:
 
 
 def load_webhooks(path: Path) -> Webhooks:
-    """Read the file, but no secret. Raises InvalidWebhooks with every error in it."""
-    reading = _Reading(path)
+    """Read the file, but no secrets. Raises InvalidWebhooks with every error in it."""
+    reading = _FileReader(path)
     webhooks = reading.read()
     if reading.problems or webhooks is None:
         raise InvalidWebhooks(reading.problems)
@@ -178,7 +181,7 @@ def load_webhooks(path: Path) -> Webhooks:
 
 def load_endpoints(path: Path, environment: Mapping[str, str]) -> dict[str, LoadedEndpoint]:
     """Read the file and the secrets that it names. Raises InvalidWebhooks with every error in both."""
-    reading = _Reading(path)
+    reading = _FileReader(path)
     webhooks = reading.read()
     secrets = {
         name: tuple(
@@ -202,7 +205,7 @@ def load_endpoints(path: Path, environment: Mapping[str, str]) -> dict[str, Load
 
 _REMEDIES: Final = {
     "url": "Give https://host/path; http only for hosts in allow_hosts or networks in allow_networks.",
-    "secrets": "A secret never stands in the file: name one or two as {env: VARIABLE} or {file: PATH}.",
+    "secrets": "Don't write a secret into the file: name one or two as {env: VARIABLE} or {file: PATH}.",
     "endpoints": "Name endpoints in lower case letters, digits and hyphens: `endpoints: {crm: {url: ...}}`.",
     "workflows": "Give a list of names, or all.",
     "actions": "Give a list of names, or all.",
@@ -211,8 +214,8 @@ _ABOUT_KEYS: Final = frozenset({"wrong-name", "extra-forbidden"})
 
 
 @dataclass(slots=True)
-class _Reading:
-    """Reads one file and collects all that is wrong with it."""
+class _FileReader:
+    """Reads one file and collects every problem in it."""
 
     path: Path
     problems: list[Diagnostic] = field(default_factory=list)
@@ -232,7 +235,7 @@ class _Reading:
         given = data.get("endpoints")
         top: Webhooks | None = None
         try:
-            # each endpoint by itself, so that what is wrong with one hides nothing of another
+            # endpoints are read one by one, so that an error in one does not hide errors in others
             top = Webhooks.model_construct(
                 endpoints={}, allow_networks=_Top.model_validate(data).allow_networks
             )
@@ -248,7 +251,7 @@ class _Reading:
     def _read_endpoint(self, name: str, value: object, top: Webhooks | None) -> None:
         path = ("endpoints", name)
         if not NAME.fullmatch(name):
-            self._note("wrong-name", "this cannot be an endpoint's name", path)
+            self._note("wrong-name", "this is not a valid name for an endpoint", path)
         try:
             endpoint = Endpoint.model_validate(value)
         except ValidationError as error:
@@ -279,11 +282,13 @@ class _Reading:
     def read_secret(
         self, source: SecretSource, environment: Mapping[str, str], path: tuple[str | int, ...]
     ) -> Secret | None:
-        """The secret that a source names, None where there is a problem with it."""
+        """Return the secret that a source names. If there is a problem with it, note that and return None."""
         if source.env is not None:
             place, text = f"the variable {source.env}", environment.get(source.env)
             if text is None:
-                self._note("no-secret", f"{place} is not set", path, "Set it where the process is started.")
+                self._note(
+                    "no-secret", f"{place} is not set", path, "Set it in the environment of the process."
+                )
                 return None
         else:
             file = self.path.parent / (source.file or "")
@@ -293,7 +298,7 @@ class _Reading:
             except (OSError, UnicodeDecodeError) as error:
                 why = explain_os_error(error) if isinstance(error, OSError) else "not text"
                 self._note(
-                    "no-secret", f"{place} cannot be read: {why}", path, "Check the path and its rights."
+                    "no-secret", f"{place} cannot be read: {why}", path, "Check the path and its permissions."
                 )
                 return None
         try:
@@ -303,7 +308,7 @@ class _Reading:
                 "wrong-secret",
                 f"{place}: {error}",
                 path,
-                "Make one: echo whsec_$(head -c 32 /dev/urandom | base64 -w0)",
+                "Create one: echo whsec_$(head -c 32 /dev/urandom | base64 -w0)",
             )
             return None
 
@@ -342,6 +347,6 @@ class _Reading:
 
 
 class _Top(Webhooks):
-    """The file without looking into its endpoints."""
+    """The file, with its endpoints unread."""
 
     endpoints: dict[str, Any] = Field(min_length=1)

@@ -1,4 +1,4 @@
-"""The event that tests a webhook."""
+"""Make the event that tests a webhook."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PING_TYPE: Final = "gtm.ping.v1"
 
 
 class Ping(NamedTuple):
-    """Its id, and the event."""
+    """The id and the bytes of a test event."""
 
     message: str
     body: bytes
 
 
 def make_ping(endpoint: str) -> Ping:
-    """A new one, for the endpoint of that name."""
+    """Return a new test event for an endpoint."""
     message = uuid.uuid4().hex
     event = {
         "specversion": "1.0",

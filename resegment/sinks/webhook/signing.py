@@ -1,4 +1,4 @@
-"""Signatures as Standard Webhooks has them: HMAC-SHA256 over id, timestamp and body."""
+"""Sign requests as Standard Webhooks specifies: HMAC-SHA256 over id, timestamp and body."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MOST_BYTES: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A key that an endpoint shares with us; its text is nowhere to be seen."""
+    """A key that an endpoint shares with us. It is never shown."""
 
     key: bytes = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `whsec_` and base64 of 24 to 64 bytes. Raises ValueError, which tells nothing of the secret."""
+        """Read `whsec_` and base64 of 24 to 64 bytes. Raises ValueError, which does not quote the secret."""
         if not text.startswith(MARK):
             raise ValueError(f"the secret does not begin with {MARK}")
         try:
@@ -36,7 +36,7 @@ class Secret:
 
 
 def sign(secrets: Sequence[Secret], message: str, timestamp: int, body: bytes) -> str:
-    """The value of `webhook-signature`: one signature for each secret. `timestamp` is in seconds."""
+    """Return the value of `webhook-signature`: one signature for each secret. `timestamp` is in seconds."""
     signed = f"{message}.{timestamp}.".encode() + body
     digests = (hmac.new(secret.key, signed, hashlib.sha256).digest() for secret in secrets)
     return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)

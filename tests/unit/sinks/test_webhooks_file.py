@@ -98,13 +98,13 @@ def test_every_error_is_told_at_once_with_its_place_and_no_secret(tmp_path: Path
     file = tmp_path / "webhooks.yaml"
     for line, path, what in (
         (2, "allow_networks[0]", "a network is an address"),
-        (4, "endpoints.Crm", "cannot be an endpoint's name"),
+        (4, "endpoints.Crm", "not a valid name for an endpoint"),
         (11, "endpoints.user.url", "must not contain a user or password"),
         (14, "endpoints.fragment.url", "must not have a fragment"),
-        (18, "endpoints.inline.secrets[0]", "A secret never stands in the file"),
+        (18, "endpoints.inline.secrets[0]", "Don't write a secret into the file"),
         (21, "endpoints.none.secrets", "at least 1 item"),
         (24, "endpoints.three.secrets", "at most 2 items"),
-        (27, "endpoints.both.secrets[0]", "give env or file, one of them"),
+        (27, "endpoints.both.secrets[0]", "set either env or file"),
         (34, "endpoints.odd.timeout", "a duration is a whole number with"),
         (35, "endpoints.odd.concurrency", "greater than or equal to 1"),
         (36, "endpoints.odd.give_up_after", "less than or equal to 518400"),
