@@ -444,5 +444,28 @@ async def test_a_clock_ahead_moves_no_partition(arena: Arena) -> None:
     row.remark = f"{written} records of `signals` refused; `verify` agrees"
 
 
+@pytest.mark.faults
+async def test_a_partition_whose_clock_ran_ahead_is_repaired_as_the_operations_page_says(
+    arena: Arena,
+) -> None:
+    far = parse_instant("2090-01-01T00:00:00Z")
+
+    async def harm(run: Scenario) -> int:
+        await run.reached(300)
+        await run.finish()
+        await run.client.hset(PartitionKeys.of(run.prefix, 1).meta, "clock", far)
+        said = " ".join((await run.command("status", ok=False)).split())
+        assert "the clock of partition 1 is" in said
+        keys = [key async for key in run.client.scan_iter(f"rs:{{{run.prefix}.1}}:*")]
+        await run.client.delete(*keys)
+        await run.command("rebuild", "--partition", "1")
+        await run.start()
+        return 1
+
+    await arena.play(
+        "clock of a partition ahead, then repaired", harm, clock="wall", oracle="log", send=_live
+    )
+
+
 async def _live(run: Scenario) -> None:
     await send_wall(run, companies.events(run.one_in))
