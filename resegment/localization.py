@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Final
 
 import babel
-from babel.dates import format_date, format_skeleton, format_time
+from babel.dates import format_date, format_time
 from babel.numbers import format_compact_currency
 
 from resegment.errors import UserError
@@ -54,10 +54,6 @@ class Locale:
     def day(self, ms: int) -> str:
         """Return the day of an instant: `Nov 24, 2026`."""
         return _format_day(self.name, ms // _DAY)
-
-    def month_and_day(self, ms: int) -> str:
-        """Return the day without its year, for narrow columns: `Nov 24`."""
-        return str(format_skeleton("MMMd", _moment(ms), locale=self.name)).translate(_SPACES)
 
     def moment(self, ms: int) -> str:
         """Return day and time: `Nov 24, 2026, 9:00 AM`. Seconds are left out where they are zero."""

@@ -121,7 +121,7 @@ def backtest(
     if output is not None:
         _check_writable(output)
     history = _History(
-        places=accounts or at is not None,
+        accounts_only=accounts or at is not None,
         lines=None if summary and output is None else [],
         moves=[] if summary else None,
     )
@@ -168,7 +168,7 @@ def _writing(path: Path, mode: Literal["ab", "wb"] = "wb") -> Iterator[BinaryIO]
 class _History:
     """What is kept of a replay: lines to write, in order of time (or of name), and moves to summarize."""
 
-    places: bool
+    accounts_only: bool
     lines: list[tuple[int, str, int, bytes]] | None
     moves: list[Move] | None
 
@@ -179,13 +179,13 @@ class _History:
             self.moves.extend(Move.of(change) for change in changes)
         if self.lines is None:
             return
-        if not self.places:
+        if not self.accounts_only:
             self.lines.extend(
                 (one.effective_at, one.account, one.sequence_number, _encode(_describe(one)))
                 for one in changes
             )
-        elif (place := _place(account)) is not None:
-            self.lines.append((0, account.name, 0, _encode(place)))
+        elif (described := _describe_account(account)) is not None:
+            self.lines.append((0, account.name, 0, _encode(described)))
 
     def write(self, output: BinaryIO) -> None:
         self.lines = sorted(self.lines or ())
@@ -211,7 +211,7 @@ def _describe(change: SegmentChange) -> dict[str, Any]:
     return {**{key: plain[key] for key in FIRST}, **plain}
 
 
-def _place(account: Account) -> dict[str, Any] | None:
+def _describe_account(account: Account) -> dict[str, Any] | None:
     """Return the account's segment and since when; None before anything is known about it."""
     from resegment.schemas.times import format_instant
 

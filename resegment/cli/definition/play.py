@@ -77,14 +77,14 @@ def play(
     from resegment.localization import US, texts_in
     from resegment.segmentation.inspection.briefs import describe_brief, write_brief
 
-    engine, judged, at, _ = look_up_account(
+    engine, found, at, _ = look_up_account(
         account, at, segments=segments, events=events, form=form, servers=servers
     )
-    held = judged.state.membership.segment or ""
+    held = found.state.membership.segment or ""
     if held not in engine.program.numbers:
-        raise GoneSegment(judged.name, held)
+        raise GoneSegment(found.name, held)
     with texts_in(US if as_json else reader()):
-        brief = write_brief(engine, judged, at)
+        brief = write_brief(engine, found, at)
     if as_json:
         write_json(sys.stdout.buffer, describe_brief(brief))
     else:

@@ -77,11 +77,11 @@ def accounts(
             if wanted:
                 known = await _find(session.reader, wanted)
             else:
-                known = [place async for batch in session.reader.places() for place in batch]
-            chosen = [place for place in known if segment in (None, place.segment)]
+                known = [one async for batch in session.reader.places() for one in batch]
+            chosen = [one for one in known if segment in (None, one.segment)]
             shown = arrange(chosen, sort, limit)
             _write(shown, await session.now(), as_json=as_json)
-            missing = set(wanted) - {place.account for place in known}
+            missing = set(wanted) - {one.account for one in known}
         if missing:
             print_note(f"no such account: {', '.join(sorted(missing))}")
         elif len(shown) < len(chosen):
@@ -94,14 +94,14 @@ def accounts(
         raise typer.Exit(1)
 
 
-def arrange(places: Iterable[PlacedAccount], sort: Order, limit: int | None) -> list[PlacedAccount]:
+def arrange(placed: Iterable[PlacedAccount], sort: Order, limit: int | None) -> list[PlacedAccount]:
     """Return the first accounts in that order; ties by name."""
     from heapq import nsmallest
 
-    def key(place: PlacedAccount) -> tuple[int, str]:
-        return (-place.entered if sort is Order.entered else 0, place.account)
+    def key(one: PlacedAccount) -> tuple[int, str]:
+        return (-one.entered if sort is Order.entered else 0, one.account)
 
-    return sorted(places, key=key) if limit is None else nsmallest(limit, places, key)
+    return sorted(placed, key=key) if limit is None else nsmallest(limit, placed, key)
 
 
 async def _find(reader: PrefixReader, names: Sequence[str]) -> list[PlacedAccount]:
@@ -115,24 +115,24 @@ async def _find(reader: PrefixReader, names: Sequence[str]) -> list[PlacedAccoun
     ]
 
 
-def _write(places: Sequence[PlacedAccount], now: int, *, as_json: bool) -> None:
+def _write(placed: Sequence[PlacedAccount], now: int, *, as_json: bool) -> None:
     from resegment.console.operations.accounts import render
     from resegment.console.terminal import screen, write_json_lines
 
     if as_json:
-        write_json_lines(sys.stdout.buffer, (_describe(place) for place in places))
-    elif places:
-        screen().print(render(places, now))
+        write_json_lines(sys.stdout.buffer, (_describe(one) for one in placed))
+    elif placed:
+        screen().print(render(placed, now))
 
 
-def _describe(place: PlacedAccount) -> dict[str, Any]:
+def _describe(one: PlacedAccount) -> dict[str, Any]:
     from resegment.schemas.times import format_instant
 
-    return {"account": place.account, "segment": place.segment, "since": format_instant(place.entered)}
+    return {"account": one.account, "segment": one.segment, "since": format_instant(one.entered)}
 
 
 def _tell_none(known: Sequence[PlacedAccount], segment: str | None) -> str:
     if segment is None or not known:
         return "there are no accounts yet"
-    there = ", ".join(sorted({place.segment for place in known}))
+    there = ", ".join(sorted({one.segment for one in known}))
     return f"no account is in {segment}; segments with accounts: {there}"

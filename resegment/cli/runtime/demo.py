@@ -63,16 +63,16 @@ class DemoFailed(ResegmentError):
 
 
 class Differs(DemoFailed):
-    """The pipeline and the backtest disagree: `changes` and `places` count the differences."""
+    """The pipeline and the backtest disagree: `changes` and `memberships` count the differences."""
 
-    def __init__(self, changes: int, places: int, examples: Sequence[str]) -> None:
+    def __init__(self, changes: int, memberships: int, examples: Sequence[str]) -> None:
         super().__init__(
-            f"the pipeline and the backtest differ in {changes:,} changes and in the segments of {places:,} accounts:\n"
+            f"the pipeline and the backtest differ in {changes:,} changes and in the segments of {memberships:,} accounts:\n"
             + "\n".join(examples),
             remedy="This is a serious bug in Resegment. Please report it with these lines.",
         )
         self.changes = changes
-        self.places = places
+        self.memberships = memberships
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class _Result:
 
     changes: list[dict[str, Any]]
     commands: Counter[tuple[str, str]]
-    places: dict[str, tuple[str, int]]
+    memberships: dict[str, tuple[str, int]]
 
 
 def register(app: typer.Typer) -> None:
@@ -166,13 +166,13 @@ async def _play(settings: Settings, console: Console, *, as_json: bool) -> None:
             result = await serving.during(_collect(settings, serving))
             current.text = (
                 f"{len(result.changes):,} changes, {result.commands.total():,} commands and "
-                f"{len(result.places):,} accounts read back from Kafka and Redis"
+                f"{len(result.memberships):,} accounts read back from Kafka and Redis"
             )
     with step(console, "comparing with a backtest") as current:
         await asyncio.to_thread(_compare, data, result, until)
         current.text = (
             "a backtest of the same events agrees: "
-            f"0 differences in {len(result.changes):,} changes and {len(result.places):,} accounts"
+            f"0 differences in {len(result.changes):,} changes and {len(result.memberships):,} accounts"
         )
     if as_json:
         _write(data, result, until, seconds)
@@ -251,7 +251,9 @@ async def _collect(settings: Settings, serving: Serving) -> _Result:
     client = connect_redis(settings, serving.servers.redis_url)
     try:
         reader = PrefixReader(client, settings.prefix, settings.partitions)
-        places = {one.account: (one.segment, one.entered) async for batch in reader.places() for one in batch}
+        memberships = {
+            one.account: (one.segment, one.entered) async for batch in reader.places() for one in batch
+        }
     finally:
         await client.aclose()
     void = {one["data"]["supersedes"] for one in changes.values()}
@@ -262,7 +264,7 @@ async def _collect(settings: Settings, serving: Serving) -> _Result:
             if key not in void and one["data"]["from"] != one["data"]["to"]
         ],
         Counter((one["data"]["workflow"], one["data"]["action"]) for one in commands.values()),
-        places,
+        memberships,
     )
 
 
@@ -287,21 +289,23 @@ def _compare(data: _Data, result: _Result, until: int) -> None:
     from resegment.segmentation.inspection.backtest import backtest
 
     expected: Counter[tuple[str, str, str, int]] = Counter()
-    places: dict[str, tuple[str, int]] = {}
+    memberships: dict[str, tuple[str, int]] = {}
     for account, changes in backtest(Program(data.definition), [fact for fact, _ in data.events], until):
         expected.update(
             (one.account, one.from_ or "", one.to, one.effective_at) for one in net_changes(changes)
         )
         member = account.state.membership
         if member.segment is not None:
-            places[account.name] = (member.segment, member.entered)
+            memberships[account.name] = (member.segment, member.entered)
     found = Counter(
         (one["account"], one["from"] or "", one["to"], parse_instant(one["effective_at"]))
         for one in result.changes
     )
     wrong = [*(expected - found), *(found - expected)]
     misplaced = [
-        name for name in places.keys() | result.places.keys() if places.get(name) != result.places.get(name)
+        name
+        for name in memberships.keys() | result.memberships.keys()
+        if memberships.get(name) != result.memberships.get(name)
     ]
     if wrong or misplaced:
         raise Differs(len(wrong), len(misplaced), [str(one) for one in [*wrong, *misplaced][:5]])
@@ -335,7 +339,7 @@ def _write(data: _Data, result: _Result, until: int, seconds: float) -> None:
         {
             "events": len(data.events),
             "seconds": round(seconds, 3),
-            "accounts": len(result.places),
+            "accounts": len(result.memberships),
             "changes": len(result.changes),
             "commands": commands,
             "differences": 0,
