@@ -216,7 +216,7 @@ async def test_a_first_load_enrolls_nobody_and_it_is_said_what_to_do(running: Ru
     assert len(quiet) == CROWD + 3
     assert (rows["friend.com"]["decision"], rows["friend.com"]["why"]) == ("suppressed", "partners")
     shown = await running.reads("routing", "show")
-    assert "nobody is enrolled" in shown
+    assert "no account is enrolled" in shown
     assert "`resegment routing set changed`" in shown
     status = json.loads(await running.reads("status", "--json"))
     assert (status["healthy"], len(status["notes"])) == (True, 1)
