@@ -15,7 +15,7 @@ from resegment.agents.batch import Batch, Publisher, Record, require_readable
 from resegment.agents.circuit_breaker import CircuitBreaker
 from resegment.agents.dead_letters import ONLY, to_dead_letter
 from resegment.errors import RefusedEvent, ResegmentError
-from resegment.schemas.foreign import name_bytes, name_object
+from resegment.schemas.cloudevents.foreign import name_bytes, name_object
 from resegment.schemas.outgoing import COMMAND_TYPE
 from resegment.sinks.webhook.endpoints import Endpoint
 from resegment.sinks.webhook.port import SendResult, Webhook, describe_error

@@ -13,7 +13,7 @@ from resegment.agents.dead_letters import to_dead_letter
 from resegment.agents.segmenter import TICK, is_tick
 from resegment.errors import RefusedEvent
 from resegment.identity.resolution import resolve_event
-from resegment.schemas.decoding import decode_record
+from resegment.schemas.cloudevents.decoding import decode_record
 from resegment.schemas.fact import EARLIEST, LATEST, Fact, Kind, UnresolvedEvent, encode_fact
 
 Clock = Literal["wall", "facts"]

@@ -24,7 +24,7 @@ from resegment.benchmarks.participant import Report, Task
 from resegment.benchmarks.usage import cpu_of
 from resegment.errors import ResegmentError
 from resegment.identity.resolution import resolve_event
-from resegment.schemas.decoding import decode_event
+from resegment.schemas.cloudevents.decoding import decode_event
 from resegment.schemas.fact import Fact
 from resegment.sources.segments import load_definition
 

@@ -24,7 +24,7 @@ from resegment.benchmarks.run import (
     started,
 )
 from resegment.identity.resolution import resolve_event
-from resegment.schemas.decoding import decode_event
+from resegment.schemas.cloudevents.decoding import decode_event
 from resegment.schemas.fact import Fact
 from resegment.sources.segments import load_definition
 from resegment.state.redis.keys import PartitionKeys

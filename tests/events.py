@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from resegment.identity.resolution import resolve_event
-from resegment.schemas.decoding import decode_event, decode_record, read_event
+from resegment.schemas.cloudevents.decoding import decode_event, decode_record, read_event
 from resegment.schemas.fact import Fact
 
 

@@ -20,7 +20,7 @@ from resegment.benchmarks.events import make_events
 from resegment.benchmarks.run import SEGMENTS
 from resegment.identity.resolution import resolve_event
 from resegment.schemas.change import SegmentChange
-from resegment.schemas.decoding import decode_event
+from resegment.schemas.cloudevents.decoding import decode_event
 from resegment.schemas.fact import Fact
 from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.account import Account

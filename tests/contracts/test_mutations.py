@@ -16,7 +16,7 @@ from resegment.agents.dead_letters import read_dead_letter
 from resegment.agents.intake import IntakeRules, ingest
 from resegment.agents.segmenter import segment
 from resegment.errors import RefusedEvent
-from resegment.schemas.decoding import MAX_BYTES, MAX_DEPTH
+from resegment.schemas.cloudevents.decoding import MAX_BYTES, MAX_DEPTH
 from resegment.schemas.fact import KINDS, decode_fact
 from tests.builders import Published, Rig
 from tests.contracts.examples import BY_KIND

@@ -185,7 +185,7 @@ def _read() -> _Data:
     from resegment.cli.runtime.examples import FOLDER
     from resegment.console.runtime.demo import Companies
     from resegment.identity.resolution import resolve_event
-    from resegment.schemas.decoding import decode_event
+    from resegment.schemas.cloudevents.decoding import decode_event
     from resegment.sources.files.reader import read_events
     from resegment.sources.providers.yc import read_files
     from resegment.sources.segments import load_definition

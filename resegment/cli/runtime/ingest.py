@@ -166,7 +166,7 @@ class Decoder:
     def decode(self, events: Iterator[Located]) -> Iterator[tuple[Fact, bytes]]:
         """Yield each fact with the bytes of its event."""
         from resegment.identity.resolution import resolve_event
-        from resegment.schemas.decoding import decode_event
+        from resegment.schemas.cloudevents.decoding import decode_event
         from resegment.sources.files.reader import Refused
 
         for event in events:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from resegment.documents.diagnostics import InvalidSegments, Path, Problems
 from resegment.errors import RefusedEvent
 from resegment.identity.resolution import resolve_event
-from resegment.schemas.decoding import read_event
+from resegment.schemas.cloudevents.decoding import read_event
 from resegment.schemas.fact import KINDS, Fact
 from resegment.schemas.segments import TestEntry
 from resegment.schemas.times import format_instant, parse_duration, parse_instant

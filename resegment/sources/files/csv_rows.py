@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, TextIO
 
 from resegment.errors import RefusedEvent
-from resegment.schemas.decoding import MAX_BYTES
+from resegment.schemas.cloudevents.decoding import MAX_BYTES
 
 MAX_ROW: Final = 4 * MAX_BYTES
 """The maximum length of a row in characters. A longer one cannot be an event of `MAX_BYTES`."""

@@ -6,8 +6,8 @@ import io
 from collections.abc import Iterator
 from typing import Final
 
-from resegment.schemas.decoding import MAX_BYTES
-from resegment.schemas.foreign import is_utf16, name_format
+from resegment.schemas.cloudevents.decoding import MAX_BYTES
+from resegment.schemas.cloudevents.foreign import is_utf16, name_format
 from resegment.sources.files.located import WrongFile
 
 MAX_LINE: Final = 4 * MAX_BYTES

@@ -19,7 +19,7 @@ import orjson
 
 from resegment.errors import RefusedEvent, explain_os_error
 from resegment.identity.resolution import resolve_event
-from resegment.schemas.decoding import MAX_BYTES, decode_event
+from resegment.schemas.cloudevents.decoding import MAX_BYTES, decode_event
 from resegment.schemas.fact import Fact
 from resegment.sources.files.encoding import read_byte_lines
 from resegment.sources.files.located import Located, MissingFile, WrongFile

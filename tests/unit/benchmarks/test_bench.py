@@ -12,7 +12,7 @@ from resegment.benchmarks.participant import Report
 from resegment.benchmarks.rules import apply
 from resegment.benchmarks.run import END, SEGMENTS
 from resegment.identity.resolution import resolve_event
-from resegment.schemas.decoding import decode_event
+from resegment.schemas.cloudevents.decoding import decode_event
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.program import Program
 from resegment.sources.segments import load_definition

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resegment.errors import RefusedEvent
-from resegment.schemas import decoding
+from resegment.schemas.cloudevents import decoding
 from resegment.schemas.events import DATA
 from resegment.schemas.times import format_instant, parse_instant
 

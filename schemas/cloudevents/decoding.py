@@ -10,10 +10,15 @@ import orjson
 from pydantic import ValidationError
 
 from resegment.errors import RefusedEvent
+from resegment.schemas.cloudevents.foreign import (
+    is_connect_envelope,
+    name_bytes,
+    name_object,
+    strip_registry_header,
+)
+from resegment.schemas.cloudevents.kafka_binding import Headers, content_type_of, is_binary, read_attributes
 from resegment.schemas.events import DATA, Envelope, plain_fields
 from resegment.schemas.fact import EARLIEST, LATEST, UnresolvedEvent
-from resegment.schemas.foreign import is_connect_envelope, name_bytes, name_object, strip_registry_header
-from resegment.schemas.kafka_binding import Headers, content_type_of, is_binary, read_attributes
 from resegment.schemas.times import format_instant, parse_instant
 
 MAX_BYTES: Final = 256 * 1024

@@ -1,0 +1,1 @@
+"""Decode CloudEvents from Kafka records, and name what is none."""
