@@ -8,6 +8,8 @@ functions, so that `resegment --help` answers at once.
 from __future__ import annotations
 
 import os
+import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -99,7 +101,13 @@ def build() -> typer.Typer:
 def main() -> None:
     """Run the command line; the script `resegment` calls this."""
     process.own()
-    build()()
+    try:
+        build()()
+    except Exception:  # noqa: BLE001  # the border of the process: a bug's text may quote what a producer sent
+        from resegment.console.sanitizing import sanitize
+
+        sys.stderr.write(sanitize(traceback.format_exc()))
+        sys.exit(FAILED)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from rich.console import RenderableType
 from typer.testing import CliRunner
 
 from resegment.agents.batch import RecordedMessage
-from resegment.cli import build
+from resegment.cli import build, main
 from resegment.cli.logging import set_up_logging
 from resegment.console.operations.changes import render as render_change
 from resegment.console.operations.dead_letters import render as render_letter
@@ -187,3 +187,20 @@ def test_what_is_sanitized_steers_nothing_and_json_keeps_its_value(text: str) ->
 def test_what_people_write_stays_as_it_is(text: str) -> None:
     assert sanitize(text) == text == escape_line(text)
     assert escape_json(orjson.dumps(text)) == orjson.dumps(text)
+
+
+@every_attack
+def test_the_traceback_of_a_bug_does_not_steer_the_terminal(
+    attack: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise KeyError(attack) from ValueError(attack)
+
+    monkeypatch.setattr("resegment.cli.build", lambda: fail)
+    monkeypatch.setattr("resegment.cli.process.own", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    written = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert "Traceback" in written
+    assert is_safe(written)
