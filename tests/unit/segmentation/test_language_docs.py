@@ -19,7 +19,7 @@ import pytest
 from resegment.documents import yaml as document
 from resegment.documents.diagnostics import Diagnostic, InvalidSegments
 from resegment.documents.yaml import parse_document
-from resegment.schemas import decoding
+from resegment.schemas.cloudevents import decoding
 from resegment.schemas.events import DATA
 from resegment.schemas.fact import Fact
 from resegment.schemas.times import format_instant, parse_instant
