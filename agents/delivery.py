@@ -119,9 +119,14 @@ def read_command(record: Record) -> Command:
         )
     if record.key is not None and len(record.key) > MAX_KEY:
         raise _refuse(f"the key has {len(record.key):,} bytes: it is the account's domain", "key")
-    only = next((value.decode("utf-8", "replace") for name, value in record.headers if name == ONLY), None)
     account = subject if record.key is None else record.key.decode("utf-8", "replace")
-    return Command(message, account, workflow, action, record.value or b"", only)
+    return Command(message, account, workflow, action, record.value or b"", read_only(record))
+
+
+def read_only(record: Record) -> str | None:
+    """Return the name of the one endpoint that a record is for, or None. A header may have no value."""
+    found = (value for name, value in record.headers if name == ONLY and value)
+    return next((value.decode("utf-8", "replace") for value in found), None)
 
 
 def _parse(value: bytes | None) -> dict[str, Any]:

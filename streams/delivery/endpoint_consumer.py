@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from resegment.agents.batch import Batch
-from resegment.agents.delivery import EndpointGone, EndpointSender, Job, read_command, wants
+from resegment.agents.delivery import EndpointGone, EndpointSender, Job, read_command, read_only, wants
 from resegment.agents.keyed_queue import KeyedQueue
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.metrics import Metrics
@@ -254,6 +254,9 @@ class EndpointConsumer:
             try:
                 command = read_command(record)
             except RefusedEvent as refused:
+                if read_only(record) not in (None, self.name):  # sent again to another endpoint
+                    tracker.complete(record.offset + 1)
+                    continue
                 job = Job.of_no_command(batch, record, now, refused)
             else:
                 if not wants(self.name, self.endpoint, command):
@@ -291,10 +294,6 @@ class EndpointConsumer:
                 self._trackers[tp].committed = offset
 
     async def _measure(self, consumer: AIOKafkaConsumer) -> None:
-        self._metrics.webhook_undelivered.labels(self.name).set(self.sender.undelivered)
-        since = self.sender.failing_since
-        failing = 0.0 if since is None else max(0.0, time.time() - since)
-        self._metrics.webhook_failing.labels(self.name).set(failing)
         lag = 0
         for tp, tracker in list(self._trackers.items()):
             end = consumer.last_stable_offset(tp) if tp in consumer.assignment() else None
@@ -307,13 +306,13 @@ class EndpointConsumer:
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, consumer: EndpointConsumer) -> None:
-        self._outlet = consumer
+        self._endpoint_consumer = consumer
 
     async def on_partitions_revoked(self, _: object) -> None:
-        await self._outlet.release()
+        await self._endpoint_consumer.release()
 
     async def on_partitions_assigned(self, _: object) -> None:
-        self._outlet.take()
+        self._endpoint_consumer.take()
 
 
 async def _finish(task: asyncio.Task[None]) -> None:

@@ -81,7 +81,11 @@ class DeliveryService:
                 self.reachable = False
                 log.warning("cannot sync the state of webhooks with Redis", error=error.message)
             for name, consumer in self.consumers.items():
+                since = consumer.sender.failing_since
+                failing = 0.0 if since is None else max(0.0, time.time() - since)
                 self.metrics.webhook_state.labels(name).set(NUMBERS[consumer.state])
+                self.metrics.webhook_failing.labels(name).set(failing)
+                self.metrics.webhook_undelivered.labels(name).set(consumer.sender.undelivered)
             if self._ending:
                 return
             await asyncio.sleep(SYNC_INTERVAL)

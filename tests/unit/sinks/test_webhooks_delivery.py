@@ -490,11 +490,17 @@ NEARLY = st.fixed_dictionaries(
 )
 
 
-@given(st.binary() | (ANY | NEARLY).map(lambda one: json.dumps(one).encode()), st.none() | st.binary())
-def test_any_record_is_refused_or_is_a_command_that_can_be_sent(value: bytes, key: bytes | None) -> None:
+@given(
+    st.binary() | (ANY | NEARLY).map(lambda one: json.dumps(one).encode()),
+    st.none() | st.binary(),
+    st.lists(st.tuples(st.just("endpoint") | st.text(), st.none() | st.binary()), max_size=3),
+)
+def test_any_record_is_refused_or_is_a_command_that_can_be_sent(
+    value: bytes, key: bytes | None, headers: list[tuple[str, bytes | None]]
+) -> None:
     found: Command | RefusedEvent
     try:
-        found = read_command(RecordedMessage(0, 0, key, value))
+        found = read_command(RecordedMessage(0, 0, key, value, headers))
     except RefusedEvent as refused:
         found = refused
     if isinstance(found, RefusedEvent):
@@ -503,7 +509,15 @@ def test_any_record_is_refused_or_is_a_command_that_can_be_sent(value: bytes, ke
     else:
         assert found.body == value
         assert found.id.isascii()
-        assert wants("crm", endpoint(), found)
+        assert wants(found.only or "crm", endpoint(), found)
+
+
+def test_a_header_without_a_value_names_no_endpoint() -> None:
+    one = record()
+    for value in (None, b""):
+        command = read_command(RecordedMessage(0, 0, one.key, one.value, [("endpoint", value)]))
+        assert command.only is None
+        assert wants("crm", endpoint(), command)
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,34 @@ async def test_a_host_that_cannot_be_looked_up_is_a_result_with_a_problem(host: 
     assert is_harmless(result)
 
 
+@pytest.mark.parametrize(
+    "reply", [b"HTTP/1.1 200 OK\r\n\r\n", b"\x15\x03\x01\x00\x02\x02\x46", bytes(100_000), b""]
+)
+@pytest.mark.parametrize("end", [CLOSE, RESET, HOLD])
+async def test_a_broken_tls_handshake_is_a_result_with_a_problem(reply: bytes, end: str) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.read(100)
+            writer.write(reply)
+            if end == HOLD:
+                await reader.read()
+            elif end == RESET:
+                writer.transport.abort()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    endpoint = endpoint_at(port).model_copy(update={"url": f"https://127.0.0.1:{port}/"})
+    async with (
+        server,
+        HttpWebhook(endpoint, [Secret.parse(SECRET)], Guard((), frozenset({"127.0.0.1"}))) as webhook,
+    ):
+        result = await webhook.send("1", b"{}")
+    assert result.problem
+    assert is_harmless(result)
+    assert result.took < TIMEOUT + SLACK
+
+
 OK = b"HTTP/1.1 200 OK\r\n"
 SCRIPTS = {
     "nothing": Script([]),
