@@ -89,7 +89,7 @@ def mark_retried(topic: str, record: Record, at: int) -> Message:
 def read_dead_letter(headers: Headers, key: bytes | None, value: bytes | None) -> Mapping[str, Any]:
     """Return a dead letter for people to read: the reason, the place, and the original bytes."""
     about = {
-        name.removeprefix(PREFIX): text.decode("utf-8", "replace")
+        name.removeprefix(PREFIX): (text or b"").decode("utf-8", "replace")
         for name, text in headers
         if name.startswith(PREFIX)
     }
@@ -99,9 +99,14 @@ def read_dead_letter(headers: Headers, key: bytes | None, value: bytes | None) -
     return {
         **about,
         "id": ":".join(map(str, place)),
-        "partition": int(about.get("partition") or -1),
-        "offset": int(about.get("offset") or -1),
+        "partition": _read_number(about.get("partition")),
+        "offset": _read_number(about.get("offset")),
         "key": None if key is None else key.decode("utf-8", "replace"),
         "value": None if value is None else value.decode("utf-8", "backslashreplace"),
         "bytes": len(value or b""),
     }
+
+
+def _read_number(text: str | None) -> int:
+    """Return a number of at most 19 digits, or -1: any producer may write to the topic by mistake."""
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 20 else -1

@@ -100,7 +100,7 @@ async def count_dead_letters(
                     reasons[about["id"]] = about.get("reason", "")
                     if "retried" in about:
                         undelivered.pop(about["id"], None)
-                    elif about.get("endpoint"):
+                    elif about.get("endpoint") and about.get("reason") == "undeliverable":
                         undelivered[about["id"]] = about["endpoint"]
             older = reader.skipped
     except TopicUnreadable as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from resegment.agents.batch import Batch, RecordedMessage
 from resegment.agents.dead_letters import MAX_BYTES, read_dead_letter, to_dead_letter, to_retry
@@ -72,3 +74,23 @@ def test_a_signal_is_sent_again_with_its_own_time_for_that_moves_the_clock() -> 
 def test_a_trigger_is_sent_again_as_one_of_now_for_old_ones_would_be_deleted() -> None:
     record = RecordedMessage(7, TIME, b"k", b"v")
     assert to_retry(letter_of(record, "triggers.funding"), "signals").timestamp is None
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["dl_topic", "dl_partition", "dl_offset", "dl_reason", "dl_endpoint", "dl_x", "x"]
+            ),
+            st.none() | st.binary() | st.integers().map(lambda one: str(one).encode()),
+        )
+    ),
+    st.none() | st.binary(),
+)
+def test_any_record_in_the_topic_of_dead_letters_can_be_read(
+    headers: list[tuple[str, bytes | None]], value: bytes | None
+) -> None:
+    about = read_dead_letter(headers, value, value)
+    assert isinstance(about["id"], str)
+    assert isinstance(about["partition"], int)
+    assert isinstance(about["offset"], int)
