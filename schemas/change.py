@@ -15,6 +15,13 @@ class Cause(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     deadline: str | None = None
 
 
+class Restrictions(msgspec.Struct, frozen=True, gc=False):
+    """The persons not to contact, and until when (ms) a lost deal forbids an enrollment; 0 if none does."""
+
+    do_not_contact: tuple[str, ...] = ()
+    lost_until: int = 0
+
+
 class SegmentChange(
     msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from", "active_gates": "standing"}, gc=False
 ):
@@ -23,6 +30,7 @@ class SegmentChange(
     `supersedes` is the id of an earlier change with the same `effective_at` that this one cancels, and
     `supersedes_to` is the segment that it had moved the account to. `active_gates` names the suppressions and
     territories that hold. `values` has the values that the play's texts and the waiting list's order use.
+    `do_not_contact` names persons. Until `lost_until` a lost deal forbids an enrollment; 0 if none does.
     """
 
     id: str
@@ -40,10 +48,12 @@ class SegmentChange(
     supersedes_to: str | None = None
     active_gates: tuple[str, ...] = ()
     values: dict[str, Any] = {}
+    do_not_contact: tuple[str, ...] = ()
+    lost_until: int = 0
 
 
 class GateChange(msgspec.Struct, frozen=True, kw_only=True):
-    """The set of active gates changed while the segment stayed the same; instants in ms.
+    """Active gates, persons not to contact or a lost deal's cooldown changed, and the segment did not; ms.
 
     `sequence` is the number of the account's latest change.
     """
@@ -53,6 +63,8 @@ class GateChange(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: int
     active_gates: tuple[str, ...]
     sequence: int
+    do_not_contact: tuple[str, ...] = ()
+    lost_until: int = 0
 
 
 def identify_change(

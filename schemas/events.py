@@ -7,6 +7,7 @@ is kept beside them as `<field>_raw`.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 from types import UnionType
@@ -31,13 +32,28 @@ from pydantic_core import PydanticCustomError
 from resegment.schemas.times import parse_instant
 
 _GAPS: Final = re.compile(r"[^0-9a-z]+")
+_JOINERS: Final = "\u200c\u200d"
+"""Characters without a shape that some scripts need inside words."""
 Number = StrictInt | StrictFloat
 
 
 @lru_cache(maxsize=4096)
 def normalize_term(raw: str) -> str:
-    """Return the normal spelling of a vocabulary's word: `Series A` -> `series_a`."""
-    return _GAPS.sub("_", raw.strip().lower()).strip("_")
+    """Return the normal spelling of a vocabulary's word: `Series A` -> `series_a`, `営業 部長` -> `営業_部長`.
+
+    Letters of any script are kept, in lower case. What stands between words becomes `_`. A text without a letter or a
+    digit stays as it is.
+    """
+    text = raw.strip().lower()
+    if text.isascii():
+        return _GAPS.sub("_", text).strip("_") or text
+    kept = [one if is_word_character(one) else " " for one in text]
+    return "_".join("".join(kept).split()) or text
+
+
+def is_word_character(character: str) -> bool:
+    """Whether a character is part of a word in some script: a letter, a mark on one, a digit, or a joiner."""
+    return unicodedata.category(character)[0] in "LMN" or character in _JOINERS
 
 
 @lru_cache(maxsize=4096)
@@ -46,7 +62,7 @@ def normalize_technology(raw: str) -> str:
     return "-".join(raw.strip().lower().split())
 
 
-_SYNONYMS: Final[dict[str, dict[str, str]]] = {
+SYNONYMS: Final[dict[str, dict[str, str]]] = {
     "round": {"preseed": "pre_seed", "angel": "pre_seed", "series_unknown": "other", "venture": "other"},
     "role": {
         "chief_executive_officer": "ceo",
@@ -60,6 +76,13 @@ _SYNONYMS: Final[dict[str, dict[str, str]]] = {
     },
     "function": {"sales_operations": "sales_ops", "salesops": "sales_ops"},
 }
+"""Other spellings of the words of a vocabulary, by field."""
+
+OPT_OUTS: Final = ("unsubscribed", "unsubscribe", "opt_out", "spam_complaint", "complaint")
+"""The actions of outcomes and engagement that say: do not contact. Any of them means the same."""
+
+RESUBSCRIPTIONS: Final = ("resubscribed", "resubscribe")
+"""The actions that take an opt-out back."""
 
 ROUNDS: Final = frozenset(
     {"pre_seed", "seed", *(f"series_{letter}" for letter in "abcdefgh")}
@@ -90,7 +113,7 @@ class Data(BaseModel):
             value = given.get(field)
             if isinstance(value, str):
                 term = normalize_term(value)
-                term = _SYNONYMS.get(field, {}).get(term, term)
+                term = SYNONYMS.get(field, {}).get(term, term)
                 if field == "round" and term not in ROUNDS:
                     term = "other"
                 if term != value:
@@ -194,7 +217,7 @@ class Engagement(Data):
     terms = ("action",)
     action: StrictStr | None = Field(
         None,
-        description="page_view content_download webinar demo_request product_signup product_active product_feature unsubscribe ...",
+        description="page_view content_download webinar demo_request product_signup product_active product_feature unsubscribe spam_complaint resubscribed ...",
     )
     url: StrictStr | None = None
     person: StrictStr | None = None
@@ -229,9 +252,12 @@ class Outcome(Data):
     terms = ("action",)
     action: StrictStr | None = Field(
         None,
-        description="sent opened replied positive_reply bounced unsubscribed meeting_booked meeting_held opportunity_created won lost renewed churned accepted rejected",
+        description="sent opened replied positive_reply bounced unsubscribed spam_complaint resubscribed meeting_booked meeting_held opportunity_created won lost renewed churned accepted rejected",
     )
-    person: StrictStr | None = None
+    person: StrictStr | None = Field(None, description="Who it is about; without one, the account as a whole")
+    deal: StrictStr | None = Field(
+        None, description="Which deal it is about, by its id; without one, the account's only deal"
+    )
     channel: StrictStr | None = None
     sequence: StrictStr | None = None
     amount_usd: Number | None = None
@@ -315,7 +341,7 @@ def _plain_test(name: str, info: FieldInfo, model: type[Data]) -> Callable[[Any]
         (words,) = choices
         return lambda value: type(value) is str and value in words
     if name in model.terms:
-        synonyms = _SYNONYMS.get(name, {})
+        synonyms = SYNONYMS.get(name, {})
         return lambda value: type(value) is str and normalize_term(value) == value and value not in synonyms
     if name == "technology":
         return lambda value: type(value) is str and normalize_technology(value) == value

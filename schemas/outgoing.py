@@ -137,6 +137,12 @@ class SegmentChangeData(BaseModel):
         {},
         description="Attributes and traits that the play's texts use; texts over 1,000 characters are cut",
     )
+    do_not_contact: list[str] = Field(
+        [], description="Persons not to contact: they opted out, complained, or their mail bounces"
+    )
+    lost_until: Instant | None = Field(
+        None, description="After a lost deal: the account is not enrolled before this instant"
+    )
 
 
 class WorkflowCommandData(BaseModel):
@@ -173,6 +179,11 @@ class WorkflowCommandData(BaseModel):
     )
     reason: str | None = Field(None, description="The reason, if it is not the change itself; for people")
     message: Play | None = Field(None, description="The play as rendered for this account, for enroll")
+    do_not_contact: list[str] = Field(
+        [],
+        description="Persons of the account not to contact: they opted out, complained, or their mail bounces",
+        examples=[["jo@acme.com"]],
+    )
 
 
 class WorkflowCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,6 +202,7 @@ class WorkflowCommand(msgspec.Struct, frozen=True, kw_only=True):
     accept_by: str | None = None
     reason: str | None = None
     message: msgspec.Raw | None = None
+    do_not_contact: tuple[str, ...] = ()
 
 
 def encode_change(
@@ -223,6 +235,8 @@ def encode_change(
         "holdout": holdout,
         "standing": change.active_gates,
         "values": change.values,
+        "do_not_contact": change.do_not_contact,
+        "lost_until": format_instant(change.lost_until) if change.lost_until else None,
     }
     return orjson.dumps(
         _event(change.id, CHANGE_TYPE, "/resegment/segmenter", change.account, data["effective_at"], data)

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from resegment.schemas.change import Restrictions
 from resegment.schemas.segments import OnExit
 from resegment.schemas.times import parse_duration, parse_instant
 
@@ -81,6 +82,8 @@ class _ChangeData(msgspec.Struct, frozen=True, rename={"from_": "from", "active_
     holdout: bool = False
     active_gates: tuple[str, ...] | None = None
     values: dict[str, Any] = {}
+    do_not_contact: tuple[str, ...] = ()
+    lost_until: str | None = None
 
 
 class _ChangeEvent(msgspec.Struct, frozen=True):
@@ -103,6 +106,7 @@ class RoutedChange(msgspec.Struct, frozen=True, kw_only=True):
     from_route: RouteSnapshot | None
     supersedes: str | None
     active_gates: tuple[str, ...] | None
+    restrictions: Restrictions = Restrictions()
 
 
 class Target(msgspec.Struct, array_like=True, frozen=True):
@@ -137,6 +141,7 @@ class RoutedState(msgspec.Struct, array_like=True):
     the latest change after the first. `assignment` is the key under which it waits for its team. `admitted` says
     that the mode once allowed the latest change, `forced` that it was requested regardless of the mode.
     `requested` is the change that was requested last: after a rollback the request can come before the change.
+    `do_not_contact` names persons; until `lost_until` (ms) a lost deal forbids an enrollment.
     """
 
     target: Target | None = None
@@ -156,6 +161,8 @@ class RoutedState(msgspec.Struct, array_like=True):
     admitted: bool = False
     forced: bool = False
     requested: str | None = None
+    do_not_contact: tuple[str, ...] = ()
+    lost_until: int = 0
 
 
 _state_encoder: Final = msgspec.msgpack.Encoder()
@@ -178,7 +185,7 @@ def decode_routed(value: bytes) -> RoutedState:
 class GatesChanged(
     msgspec.Struct, frozen=True, kw_only=True, tag="standing", rename={"active_gates": "standing"}
 ):
-    """The active suppressions or territories changed while the segment stayed the same; ms.
+    """Active suppressions or territories, or the restrictions, changed while the segment stayed the same; ms.
 
     `sequence` is the number of the account's latest change before that.
     """
@@ -187,6 +194,13 @@ class GatesChanged(
     at: int
     active_gates: tuple[str, ...]
     sequence: int = 0
+    do_not_contact: tuple[str, ...] = ()
+    lost_until: int = 0
+
+    @property
+    def restrictions(self) -> Restrictions:
+        """The persons not to contact, and until when a lost deal forbids an enrollment."""
+        return Restrictions(self.do_not_contact, self.lost_until)
 
 
 class RoutedOutcome(msgspec.Struct, frozen=True, kw_only=True, tag="outcome"):
@@ -252,6 +266,9 @@ def decode_change(value: bytes) -> RoutedChange:
         from_route=data.from_route,
         supersedes=data.supersedes,
         active_gates=data.active_gates,
+        restrictions=Restrictions(
+            data.do_not_contact, 0 if data.lost_until is None else parse_instant(data.lost_until)
+        ),
     )
 
 

@@ -9,11 +9,13 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     StrictBool,
     StrictFloat,
     StrictInt,
     StrictStr,
+    Tag,
     model_validator,
 )
 
@@ -278,6 +280,55 @@ class Suppression(Part):
 BuiltIn = Literal["customers", "open-opportunities", "do-not-contact", "bounced"]
 
 
+class ByPerson(Part):
+    """What an opt-out or bounce of one person means."""
+
+    persons: Literal["listed", "account"] = Field(
+        "listed",
+        description="listed: commands name the person as one not to contact; account: the account is suppressed",
+    )
+
+
+class BuiltInOptions(Part):
+    """A built-in suppression with options."""
+
+    do_not_contact: ByPerson | None = Field(None, alias="do-not-contact")
+    bounced: ByPerson | None = None
+
+    @property
+    def name(self) -> BuiltIn:
+        """The built-in that it is."""
+        return "bounced" if self.do_not_contact is None else "do-not-contact"
+
+    @model_validator(mode="after")
+    def _check_one(self) -> BuiltInOptions:
+        if (self.do_not_contact is None) is (self.bounced is None):
+            raise ValueError(
+                "expected one suppression with its options, like do-not-contact: {persons: account}"
+            )
+        return self
+
+
+def _tell_suppression(entry: Any) -> str:
+    if isinstance(entry, dict):
+        return "options" if "name" not in entry and {"do-not-contact", "bounced"} & entry.keys() else "own"
+    return (
+        "own"
+        if isinstance(entry, Suppression)
+        else "options"
+        if isinstance(entry, BuiltInOptions)
+        else "name"
+    )
+
+
+SuppressionEntry = Annotated[
+    Annotated[BuiltIn, Tag("name")]
+    | Annotated[Suppression, Tag("own")]
+    | Annotated[BuiltInOptions, Tag("options")],
+    Discriminator(_tell_suppression),
+]
+
+
 class TestGiven(Part):
     """What a test knows about its account."""
 
@@ -318,7 +369,10 @@ class SegmentsFile(Part):
     personas: dict[str, Persona] = {}
     teams: dict[str, Team | None] = {}
     qualifications: dict[str, Qualification] = {}
-    suppression: list[BuiltIn | Suppression] = Field(
+    cooldown_after_lost: Duration = Field(
+        "90d", description="How long after an outcome lost an account is not enrolled again; 0d for no time"
+    )
+    suppression: list[SuppressionEntry] = Field(
         [], description="Accounts that are never enrolled; the first that holds is the reason reported"
     )
     tests: list[TestEntry] = []

@@ -45,7 +45,8 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     """Everything that decides an account's segment, now and later.
 
     `at` is the instant of the latest change, `before` is the membership before that instant, and `change` is that
-    change's id. Facts that become known at the same instant are evaluated from `before` again.
+    change's id. Facts that become known at the same instant are evaluated from `before` again. `do_not_contact` names
+    persons, and `lost_until` is when (ms) the cooldown after a lost deal ends, 0 without one.
     """
 
     entries: list[Entry] = []
@@ -58,6 +59,8 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     pruned: int = 0
     dropped: int = 0
     active_gates: tuple[str, ...] = ()
+    do_not_contact: tuple[str, ...] = ()
+    lost_until: int = 0
 
 
 _FIELDS: Final = 0x90 | len(AccountState.__struct_fields__)

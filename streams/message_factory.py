@@ -80,6 +80,8 @@ class MessageFactory:
             at=gate_change.effective_at,
             active_gates=gate_change.active_gates,
             sequence=gate_change.sequence,
+            do_not_contact=gate_change.do_not_contact,
+            lost_until=gate_change.lost_until,
         )
         return tell(self._routing, event)
 

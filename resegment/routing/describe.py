@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
+from resegment.routing.transition import AFTER_LOST
 from resegment.schemas.routing import Enrollment, Mode, RoutedState, RoutingDecision
 from resegment.schemas.times import format_instant
 
@@ -19,7 +20,7 @@ MEANINGS: Final[dict[RoutingDecision, str]] = {
     "holdout": "held out as a comparison group",
     "quiet": "left out by the routing mode; `resegment routing enroll` enrolls it",
     "never-again": "was in the workflow before, which never enrolls an account twice",
-    "cooldown": "left the workflow recently and is in cooldown",
+    "cooldown": "left the workflow or lost a deal recently, and is in cooldown",
     "waiting": "waits until its team has capacity",
     "enrolled": "in a workflow",
     "rejected": "rejected by its owner",
@@ -120,6 +121,8 @@ def _reason(state: RoutedState) -> str:
         case "never-again":
             return f"{state.why} before, which never enrolls an account twice"
         case "cooldown":
+            if state.why.endswith(AFTER_LOST):
+                return f"in cooldown {state.why}"
             return f"in cooldown {state.why} after leaving {workflow_of(state)}"
         case "rejected":
             return f"rejected by {state.why}" if state.why else "rejected"

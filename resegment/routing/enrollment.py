@@ -70,7 +70,9 @@ class EnrollmentMachine:
         state.admitted = state.forced = False
         transition = Transition(account, self.policy, now)
         if change.active_gates is not None:
-            transition.set_gates(change.active_gates, target.effective_at, target.sequence)
+            transition.set_gates(
+                change.active_gates, change.restrictions, target.effective_at, target.sequence
+            )
         before = state.before
         if change.supersedes is not None and before is not None and before.at == target.effective_at:
             stays = yield from transition.cancel(before)
@@ -94,7 +96,7 @@ class EnrollmentMachine:
         transition = Transition(account, self.policy, now)
         match event:
             case GatesChanged():
-                if transition.set_gates(event.active_gates, event.at, event.sequence):
+                if transition.set_gates(event.active_gates, event.restrictions, event.at, event.sequence):
                     yield from transition.review()
             case Review():
                 if event.change is None:

@@ -9,6 +9,7 @@ import msgspec
 
 from resegment.routing.policy import Policy
 from resegment.routing.transition import NOT_ROUTED
+from resegment.schemas.change import Restrictions
 from resegment.schemas.routing import Enrollment, RoutedChange, RoutedState
 from resegment.schemas.times import parse_instant
 
@@ -59,10 +60,11 @@ def restore(
     policy: Policy,
     now: int,
     active_gates: tuple[str, ...] | None = None,
+    restrictions: Restrictions | None = None,
 ) -> RoutedState:
     """Return the state after an account's latest change and its commands, in their order; repeated keys count once.
 
-    `change` is None if Kafka no longer has it. `active_gates` are the gates that hold now. What no command says is
+    `change` is None if Kafka no longer has it. `active_gates` are the gates and `restrictions` the restrictions that hold now. What no command says is
     lost: an account that was not enrolled stays not routed until its next change, or until somebody asks for it. A
     command whose acknowledgment was due by `now` (ms) is not escalated.
     """
@@ -74,6 +76,9 @@ def restore(
         if told is not None:
             state.active_gates, state.gates_at = told, state.target.effective_at
             state.gates_sequence = state.target.sequence
+        now_restricted = restrictions or change.restrictions
+        state.do_not_contact = now_restricted.do_not_contact
+        state.lost_until = now_restricted.lost_until
     seen: set[str] = set()
     for one in commands:
         if one.idempotency_key not in seen:

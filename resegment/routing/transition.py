@@ -14,6 +14,7 @@ import msgspec
 from resegment.routing.account import RoutedAccount
 from resegment.routing.policy import Policy
 from resegment.schemas.assignment import Assigned, OwnerReply, OwnerRequest, Release, Waiting
+from resegment.schemas.change import Restrictions
 from resegment.schemas.outgoing import Action, WorkflowCommand, identify_command
 from resegment.schemas.routing import (
     Enrollment,
@@ -33,6 +34,9 @@ NOT_ROUTED: Final = "quiet"
 
 DEFERRED: Final = frozenset({"suppressed", NOT_ROUTED, "cooldown", "waiting"})
 """Decisions after which the same change may still enroll the account."""
+
+AFTER_LOST: Final = " after a lost deal"
+"""Ends the reason of a cooldown that follows a lost deal, not a workflow that the account left."""
 
 _TIMED: Final = ("cooldown", "waiting")
 """Decisions that end at an instant."""
@@ -198,9 +202,11 @@ class Transition:
         if self.workflow in self.state.left and target.route is not None and target.route.reentry == "never":
             return "never-again", f"it has been in {self.workflow}"
         until = self.policy.cooled_down(self.state, target)
-        if until > self.now:
-            self.retry_at = until
-            return "cooldown", f"until {format_instant(until)}"
+        lost_until = self.state.lost_until
+        if max(until, lost_until) > self.now:
+            self.retry_at = max(until, lost_until)
+            after = AFTER_LOST if lost_until >= until else ""
+            return "cooldown", f"until {format_instant(self.retry_at)}{after}"
         return None
 
     def _enroll(
@@ -257,7 +263,11 @@ class Transition:
                 state.enrollment = None
             if state.decision not in ("no-route", "holdout", "never-again", "rejected"):
                 self.decide("suppressed", suppression)
-        elif state.decision == "suppressed" or (forced and state.decision == NOT_ROUTED):
+        elif (
+            state.decision == "suppressed"
+            or (forced and state.decision == NOT_ROUTED)
+            or (state.decision == "cooldown" and state.why.endswith(AFTER_LOST))
+        ):
             state.attempt += 1
             state.forced = state.forced or forced
             yield from self.enter()
@@ -339,12 +349,15 @@ class Transition:
             state.since = self.now
         state.decision, state.why = decision, why
 
-    def set_gates(self, active_gates: tuple[str, ...], at: int, sequence: int) -> bool:
-        """Record which gates hold; return False if the account already has newer ones."""
+    def set_gates(
+        self, active_gates: tuple[str, ...], restrictions: Restrictions, at: int, sequence: int
+    ) -> bool:
+        """Record which gates and restrictions hold; return False if the account already has newer ones."""
         state = self.state
         if (at, sequence) < (state.gates_at, state.gates_sequence):
             return False
         state.active_gates, state.gates_at, state.gates_sequence = active_gates, at, sequence
+        state.do_not_contact, state.lost_until = restrictions.do_not_contact, restrictions.lost_until
         return True
 
     def _command(
@@ -379,5 +392,6 @@ class Transition:
                 accept_by=None if enrollment.accept_by is None else format_instant(enrollment.accept_by),
                 reason=reason,
                 message=None if message is None else msgspec.Raw(message),
+                do_not_contact=self.state.do_not_contact,
             )
         )

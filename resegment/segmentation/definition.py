@@ -15,6 +15,7 @@ from resegment.documents.diagnostics import Diagnostic, InvalidSegments, Path, P
 from resegment.documents.yaml import Document, merge_documents, parse_document
 from resegment.schemas.events import Firmographic
 from resegment.schemas.segments import (
+    BuiltInOptions,
     FallbackEntry,
     Holdout,
     Layer,
@@ -95,6 +96,7 @@ class Definition:
     teams: Mapping[str, Team]
     qualifications: Mapping[str, Qualification]
     suppression: tuple[str | Suppression, ...]
+    cooldown_after_lost: int
     gates: tuple[Gate, ...]
     tests: tuple[TestEntry, ...]
     retain: int
@@ -191,7 +193,8 @@ def _read(document: Document, problems: Problems, lists: ListFiles) -> Definitio
         personas=MappingProxyType(file.personas),
         teams=MappingProxyType({name: team or Team() for name, team in file.teams.items()}),
         qualifications=MappingProxyType(file.qualifications),
-        suppression=tuple(file.suppression),
+        suppression=tuple(one.name if isinstance(one, BuiltInOptions) else one for one in file.suppression),
+        cooldown_after_lost=parse_duration(file.cooldown_after_lost),
         gates=gates,
         tests=tuple(file.tests),
         retain=parse_duration(file.retain) if file.retain else 0,

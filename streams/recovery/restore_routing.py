@@ -13,6 +13,7 @@ from resegment.agents.partition import digest_of
 from resegment.agents.router import Owned
 from resegment.routing.policy import Policy
 from resegment.routing.restore import PublishedCommand, decode_published_command, restore
+from resegment.schemas.change import Restrictions
 from resegment.schemas.routing import RoutedChange, decode_change
 from resegment.schemas.state import AccountState
 from resegment.streams.kafka.topic_reader import reading
@@ -43,7 +44,8 @@ async def restore_partition(
         for (name, account), state in zip(accounts.items(), found, strict=True):
             change = changes.get(name)
             active_gates = None if state is None else state.active_gates
-            account.state = restore(change, said.get(name, ()), policy, clock, active_gates)
+            restrictions = None if state is None else Restrictions(state.do_not_contact, state.lost_until)
+            account.state = restore(change, said.get(name, ()), policy, clock, active_gates, restrictions)
             account.deadline = account.state.deadline or account.deadline
             sizes[account.state.decision] = sizes.get(account.state.decision, 0) + 1
         await owned.commit(owned.position, accounts.values(), sizes=sorted(sizes.items()))

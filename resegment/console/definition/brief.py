@@ -26,6 +26,8 @@ def _parts(brief: Brief) -> Iterator[RenderableType]:
     yield Text(f"in {brief.segment} since {spell_dates(brief.since[:10])}", style="dim")
     if brief.suppressed_by:
         yield Text("Do not contact: suppressed by ", style="bold red").append(", ".join(brief.suppressed_by))
+    if brief.do_not_contact:
+        yield Text("Do not contact: ", style="bold red").append(", ".join(brief.do_not_contact))
     yield Text()
     if brief.hypothesis:
         yield from _section("Why we think so", [brief.hypothesis])

@@ -117,7 +117,7 @@ class Engine:
         """Evaluate the tests that facts or time may have changed; return False if none has changed."""
         program, values, untils = self.program, account.values, account.untils
         leaves = program.leaves
-        moved = False
+        moved = program.restrictions_leaf in touched
         if account.next_leaf <= t:
             moved = True
             plain = program.plain
@@ -154,10 +154,8 @@ class Engine:
             member = Membership(segment.name, t, left)
         state.membership = member
         deadline = self._deadline(account, member, new, t)
-        moved = False
-        if program.gates:
-            moved, until = self._evaluate_gates(account)
-            deadline = min(deadline, until)
+        moved, until = self._evaluate_gates(account, t)
+        deadline = min(deadline, until)
         account.deadline = deadline if deadline <= HORIZON else NEVER
         if segment.name == present.segment:
             if not moved:
@@ -168,6 +166,8 @@ class Engine:
                 decided_at=decided_at,
                 active_gates=state.active_gates,
                 sequence=state.sequence,
+                do_not_contact=state.do_not_contact,
+                lost_until=state.lost_until,
             )
             return Decision(None, gate_change)
         change = SegmentChange(
@@ -186,23 +186,28 @@ class Engine:
             supersedes_to=present.segment if again else None,
             active_gates=state.active_gates,
             values=self._carried_values(account, new, t),
+            do_not_contact=state.do_not_contact,
+            lost_until=state.lost_until,
         )
         state.sequence += 1
         state.at, state.before, state.change = t, base, change.id
         return Decision(change)
 
-    def _evaluate_gates(self, account: Account) -> tuple[bool, int]:
-        """Record which gates hold; return whether that has changed, and until when it lasts."""
-        values, untils = account.values, account.untils
-        deadline, holding = NEVER, []
+    def _evaluate_gates(self, account: Account, t: int) -> tuple[bool, int]:
+        """Record which gates and restrictions hold; return whether that has changed, and until when it lasts."""
+        values, untils, state = account.values, account.untils, account.state
+        deadline, holding = untils[self.program.restrictions_leaf], []
         for name, logic in self.program.gates:
             if logic.is_true(values):
                 holding.append(name)
                 deadline = min(deadline, logic.true_until(values, untils))
             else:
                 deadline = min(deadline, logic.not_true_until(values, untils))
-        before, account.state.active_gates = account.state.active_gates, tuple(holding)
-        return before != account.state.active_gates, deadline
+        before = state.active_gates, state.do_not_contact, state.lost_until
+        state.active_gates = tuple(holding)
+        restrictions = self.program.restrictions.read(account, t)
+        state.do_not_contact, state.lost_until = restrictions.do_not_contact, restrictions.lost_until
+        return before != (state.active_gates, state.do_not_contact, state.lost_until), deadline
 
     def _carried_values(self, account: Account, new: int, t: int) -> dict[str, Any]:
         """Return the values that a change to this segment carries; unknown ones are left out."""
@@ -292,4 +297,5 @@ def describe(change: SegmentChange) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(change)
     plain["effective_at"] = format_instant(change.effective_at)
     plain["decided_at"] = format_instant(change.decided_at)
+    plain["lost_until"] = format_instant(change.lost_until) if change.lost_until else None
     return plain

@@ -46,6 +46,8 @@ from resegment.segmentation.evaluation.measures import (
     ScoreOf,
     TimeOf,
 )
+from resegment.segmentation.evaluation.newest import NewestOf
+from resegment.segmentation.evaluation.restrictions import RestrictionsLeaf
 from resegment.segmentation.evaluation.selection import Selection
 from resegment.segmentation.evaluation.sequences import LooseSequenceLeaf, SequenceLeaf
 from resegment.segmentation.language.conditions import (
@@ -60,6 +62,7 @@ from resegment.segmentation.language.conditions import (
     IsOpen,
     Matcher,
     Named,
+    Newest,
     Not,
     Occurs,
     OpenThings,
@@ -71,6 +74,7 @@ from resegment.segmentation.language.conditions import (
     Window,
     is_instant,
 )
+from resegment.segmentation.language.gates import LOST, PERSONS
 from resegment.segmentation.language.limits import ACCOUNT
 from resegment.segmentation.language.operators import IN_TIME, Predicate, compile_checks
 from resegment.segmentation.plays.templates import EvidenceField, evidence_of, names_of
@@ -134,7 +138,7 @@ class Program:
 
     def __init__(self, definition: Definition, limits: Limits | None = None) -> None:
         self.definition = definition
-        self.traits: dict[str, Trait] = dict(definition.traits)
+        self.traits: dict[str, Trait | Newest] = dict(definition.traits)
         for gate in definition.gates:
             self.traits.update(gate.traits)
         self.types = definition.types
@@ -154,6 +158,7 @@ class Program:
         self._sizes: dict[Condition, int] = {}
         self._carried_attributes: set[str] = set()
         self._cited: set[EvidenceField] = set()
+        self._grouped: list[Newest] = []
         self.conditions: dict[Condition, int] = {}
         self.leaves: list[Leaf] = []
         self.derived: list[tuple[int, DerivedLeaf]] = []
@@ -171,6 +176,9 @@ class Program:
                     continue
                 if isinstance(part, Compare | Occurs | Sequence | IsOpen) and part not in self.conditions:
                     self._add(part)
+        self.restrictions = self._restrict()
+        """Reads the persons not to contact and the cooldown after a lost deal."""
+        self.restrictions_leaf = len(self.leaves) - 1
         self.plain = len(self.leaves)
         for root in roots:
             self._derive(root)
@@ -289,6 +297,19 @@ class Program:
         self.conditions[part] = len(self.leaves)
         self.leaves.append(leaf)
 
+    def _restrict(self) -> RestrictionsLeaf:
+        needs = _Needs()
+        persons = tuple(self._newest(one, needs) for one in PERSONS)
+        leaf = RestrictionsLeaf(persons, self._newest(LOST, needs), self.definition.cooldown_after_lost)
+        self._needs.append(needs)
+        self.leaves.append(leaf)
+        return leaf
+
+    def _newest(self, newest: Newest, needs: _Needs) -> NewestOf:
+        self._grouped.append(newest)
+        series = tuple(self._watch(matcher, Window(), needs) for matcher in newest.matchers)
+        return NewestOf(series, newest)
+
     def _leaf(self, part: Condition, needs: _Needs) -> Leaf:
         if isinstance(part, Occurs):
             facts = self._select(part.matcher, part.window, needs)
@@ -343,6 +364,8 @@ class Program:
                 return GrowthOf(attribute, over)
             case Ratio(over, under):
                 return RatioOf(self._measure(over, needs), self._measure(under, needs))
+            case Newest():
+                return self._newest(trait, needs)
 
     def measure(self, name: str) -> Measure:
         """Return the measure of an attribute or trait."""
@@ -470,6 +493,9 @@ class Program:
             ):
                 fields.add(trait.field)
         fields.update(one.field for one in self._cited if one.kind == kind)
+        for newest in self._grouped:
+            if newest.by is not None and any(matcher.kind == kind for matcher in newest.matchers):
+                fields.add(newest.by)
         if kind == "firmographic":
             fields.update(self.attribute_leaves, KEPT_ATTRIBUTES, self._carried_attributes)
         if kind == "tech" and self.uses_technologies:

@@ -101,7 +101,7 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True):
     """A play as it stands for one account at one instant; instants in RFC 3339.
 
     `play` and all that it says are None or empty where the segment has none. `suppressed_by` names what keeps the
-    account from being enrolled, `problems` the texts that could not be rendered.
+    account from being enrolled, `do_not_contact` the persons not to contact, `problems` the texts that could not be rendered.
     """
 
     account: str
@@ -124,6 +124,7 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True):
     team: str | None = None
     qualification: str | None = None
     suppressed_by: tuple[str, ...] = ()
+    do_not_contact: tuple[str, ...] = ()
     next: Coming | None = None
     problems: tuple[str, ...] = ()
     definition_version: str
@@ -159,6 +160,7 @@ def write_brief(engine: Engine, account: Account, t: int) -> Brief:
             for gate in account.state.active_gates
             if gate.startswith(_SUPPRESSES)
         ),
+        do_not_contact=account.state.do_not_contact,
         next=None if coming is None else Coming(at=coming.at, to=coming.to, text=coming.text),
         definition_version=program.version,
         **said,

@@ -277,6 +277,20 @@ def is_instant(trait: Trait | None) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """How many groups of facts have a newest one whose action is one of `actions`. No file can write this trait.
+
+    Facts of any of the matchers with the same text in `by` are one group, and so are those without a text there. With
+    `by` None all are one group. Where `folded`, neither case nor outer spaces tell one text from another.
+    """
+
+    matchers: tuple[Matcher, ...]
+    actions: tuple[str, ...]
+    by: str | None = None
+    folded: bool = False
+
+
 def show_operand(operand: Operand) -> str:
     """An operand as a person writes it."""
     if isinstance(operand, tuple):

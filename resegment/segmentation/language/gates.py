@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from resegment.documents.diagnostics import Path, Problems
+from resegment.schemas.events import OPT_OUTS, RESUBSCRIPTIONS
+from resegment.schemas.fact import Kind
+from resegment.schemas.segments import BuiltIn
 from resegment.segmentation.language.conditions import (
-    Aggregate,
+    AtLeastOne,
     Check,
+    Checks,
     Compare,
     Condition,
     Matcher,
-    Occurs,
+    Newest,
     Some,
-    Trait,
-    Window,
 )
 from resegment.segmentation.language.parser import Grammar
 
@@ -27,7 +29,7 @@ class Gate:
 
     name: str
     condition: Condition
-    traits: Mapping[str, Trait] = field(default_factory=dict)
+    traits: Mapping[str, Newest] = field(default_factory=dict)
 
 
 def suppression_gate(name: str) -> str:
@@ -40,43 +42,77 @@ def territory_gate(team: str, member: str) -> str:
     return f"territory:{team}/{member}"
 
 
-def _newest_outcome(trait: str, among: tuple[str, ...], is_one_of: tuple[str, ...]) -> tuple[Compare, Trait]:
-    """That the newest outcome of some is one of few; the trait's name is none that a file can give."""
-    matcher = Matcher("outcome", (("action", (Check("in", among),)),))
-    return Compare(trait, (Check("in", is_one_of),)), Aggregate("latest", matcher, Window(), "action")
+_REACHED: Final = ("opened", "replied", "positive_reply", "meeting_booked", "meeting_held")
+"""Outcomes that show that mail arrives again."""
 
 
-def _is(attribute: str) -> Compare:
-    return Compare(attribute, (Check("eq", True),))
+def _action(kind: Kind, actions: tuple[str, ...], person: bool | None = None) -> Matcher:
+    """The facts with one of some actions; `person` asks for those with or without a person."""
+    where: list[tuple[str, Checks]] = [("action", (Check("in", actions),))]
+    if person is not None:
+        where.append(("person", (Check("exists", person),)))
+    return Matcher(kind, tuple(where))
 
 
-def _ever(kind: Any, action: str) -> Occurs:
-    return Occurs(Matcher(kind, (("action", (Check("eq", action),)),)), Window())
+def _consent(*, person: bool) -> tuple[Matcher, ...]:
+    actions = (*OPT_OUTS, *RESUBSCRIPTIONS)
+    return _action("outcome", actions, person), _action("engagement", actions, person)
 
 
-def _built_in() -> dict[str, Gate]:
-    won, won_trait = _newest_outcome("(customer)", ("won", "renewed", "churned"), ("won", "renewed"))
-    opened, opened_trait = _newest_outcome(
-        "(opportunity)", ("opportunity_created", "won", "lost"), ("opportunity_created",)
+_OPTED_OUT: Final = Newest(_consent(person=False), OPT_OUTS)
+_PERSONS_OPTED_OUT: Final = Newest(_consent(person=True), OPT_OUTS, by="person", folded=True)
+_BOUNCED: Final = Newest(
+    (_action("outcome", ("bounced",), False), _action("outcome", _REACHED)), ("bounced",)
+)
+_PERSONS_BOUNCED: Final = Newest(
+    (_action("outcome", ("bounced", *_REACHED, *RESUBSCRIPTIONS), True),),
+    ("bounced",),
+    by="person",
+    folded=True,
+)
+_CUSTOMER: Final = Newest((_action("outcome", ("won", "renewed", "churned")),), ("won", "renewed"), by="deal")
+_OPPORTUNITY: Final = Newest(
+    (_action("outcome", ("opportunity_created", "won", "lost")),), ("opportunity_created",), by="deal"
+)
+
+PERSONS: Final = (_PERSONS_OPTED_OUT, _PERSONS_BOUNCED)
+"""The persons not to contact: those who opted out, and those whose mail bounces."""
+
+LOST: Final = Newest((_action("outcome", ("lost",)),), ("lost",))
+"""The newest lost deal."""
+
+
+def _is(attribute: str) -> Condition:
+    """That an attribute is true, or a text that means it."""
+    return Some(
+        (
+            Compare(attribute, (Check("eq", True),)),
+            Compare(attribute, (Check("matches", r"(?i)^\s*(true|yes)\s*$"),)),
+        )
     )
-    reached = ("opened", "replied", "positive_reply", "meeting_booked", "meeting_held")
-    bounced, bounced_trait = _newest_outcome("(bounced)", ("bounced", *reached), ("bounced",))
-    contact = Some(
-        (_is("do_not_contact"), _ever("outcome", "unsubscribed"), _ever("engagement", "unsubscribe"))
-    )
-    conditions: dict[str, tuple[Condition, dict[str, Trait]]] = {
-        "customers": (Some((_is("customer"), won)), {won.name: won_trait}),
-        "open-opportunities": (opened, {opened.name: opened_trait}),
-        "do-not-contact": (contact, {}),
-        "bounced": (bounced, {bounced.name: bounced_trait}),
-    }
-    return {
-        name: Gate(suppression_gate(name), condition, traits)
-        for name, (condition, traits) in conditions.items()
-    }
 
 
-BUILT_IN: Final[Mapping[str, Gate]] = _built_in()
+def built_in_gate(name: str, *, by_person: bool = False) -> Gate:
+    """Return the gate of a built-in suppression. `by_person` lets one person suppress the account."""
+    attributes: tuple[Condition, ...] = ()
+    match name:
+        case "customers":
+            attributes, measured = (_is("customer"),), {"(customer)": _CUSTOMER}
+        case "open-opportunities":
+            measured = {"(opportunity)": _OPPORTUNITY}
+        case "do-not-contact":
+            attributes, measured = (_is("do_not_contact"),), {"(opted out)": _OPTED_OUT}
+            if by_person:
+                measured["(persons opted out)"] = _PERSONS_OPTED_OUT
+        case _:
+            measured = {"(bounced)": _BOUNCED}
+            if by_person:
+                measured["(persons bounced)"] = _PERSONS_BOUNCED
+    tests = (*attributes, *(Compare(trait, AtLeastOne) for trait in measured))
+    return Gate(suppression_gate(name), tests[0] if len(tests) == 1 else Some(tests), measured)
+
+
+BUILT_IN: Final[Mapping[str, Gate]] = {name: built_in_gate(name) for name in get_args(BuiltIn)}
 """Suppressions that a file takes by their name alone."""
 
 
@@ -87,15 +123,17 @@ def read_gates(data: dict[str, Any], grammar: Grammar, problems: Problems) -> tu
     listed = data.get("suppression")
     for index, entry in enumerate(listed if isinstance(listed, list) else ()):
         path: Path = ("suppression", index)
-        name = entry.get("name") if isinstance(entry, dict) else entry
+        name = name_of(entry)
         if isinstance(name, str):
             if name in seen:
                 problems.error(
                     "duplicate-name", f"a second suppression named {name!r}", path, "names are unique"
                 )
             seen.add(name)
-        if isinstance(entry, str) and entry in BUILT_IN:
-            gates.append(BUILT_IN[entry])
+        if name in BUILT_IN and not (isinstance(entry, dict) and "name" in entry):
+            options = entry.get(name) if isinstance(entry, dict) else None
+            persons = options.get("persons") if isinstance(options, dict) else None
+            gates.append(built_in_gate(name, by_person=persons == "account"))
         elif isinstance(entry, dict):
             if ("when" in entry) is ("file" in entry):
                 problems.error(
@@ -106,6 +144,13 @@ def read_gates(data: dict[str, Any], grammar: Grammar, problems: Problems) -> tu
                 if condition is not None:
                     gates.append(Gate(suppression_gate(name), condition))
     return (*gates, *_read_territories(data.get("teams"), grammar))
+
+
+def name_of(entry: Any) -> Any:
+    """Return the name of a suppression as the file writes it: a text, a map with a name, or a built-in with options."""
+    if not isinstance(entry, dict) or "name" in entry:
+        return entry.get("name") if isinstance(entry, dict) else entry
+    return next((name for name in BUILT_IN if name in entry), None)
 
 
 def _read_territories(teams: Any, grammar: Grammar) -> list[Gate]:

@@ -68,7 +68,10 @@ def _is_index(part: int | str, data: Any) -> bool:
 
 def check_durations(file: SegmentsFile, problems: Problems) -> None:
     """Times of `hold` and `retain` that no calendar has."""
-    durations: list[tuple[str | None, Path]] = [(file.retain, ("retain",))]
+    durations: list[tuple[str | None, Path]] = [
+        (file.retain, ("retain",)),
+        (file.cooldown_after_lost, ("cooldown_after_lost",)),
+    ]
     for name, treatment in file.qualifications.items():
         durations.append((treatment.sla, ("qualifications", name, "sla")))
     if file.fallback.route is not None:

@@ -35,11 +35,11 @@ WHOLE: dict[str, dict[str, Any]] = {
                      "employees": 50, "revenue_usd": 1.5e6, "country": "FR", "region": "EU",
                      "growth_stage": "early", "technologies": ["hubspot", "dbt"]},
     "outcome": {"action": "replied", "person": "P", "channel": "email", "sequence": "S", "amount_usd": 10,
-                "opened_at": "2024-01-01T00:00:00Z", "idempotency_key": "k"},
+                "opened_at": "2024-01-01T00:00:00Z", "idempotency_key": "k", "deal": "D"},
 }  # fmt: skip
 
 
-ODD: list[Any] = ["Series A", "angel", "VP of Sales", "Google Analytics", ["Google  Analytics"], [], [1], {}, None,
+ODD: list[Any] = ["Series A", "営業", "Маркетинг", "+", "ä_b", "angel", "VP of Sales", "Google Analytics", ["Google  Analytics"], [], [1], {}, None,
                   True, 0, -1.5, "", " ", 2**63, {"a": []}]  # fmt: skip
 
 
@@ -91,6 +91,11 @@ def test_no_field_takes_a_value_of_another_type(kind: str) -> None:
         ("strategy", "theme", "Enterprise Sales", "enterprise_sales"),
         ("engagement", "action", "Demo-Request", "demo_request"),
         ("outcome", "action", "Positive Reply", "positive_reply"),
+        ("hiring", "function", "Маркетинг", "маркетинг"),
+        ("hiring", "function", "Geschäftsführer", "geschäftsführer"),
+        ("hiring", "function", "営業\u3000企画", "営業_企画"),
+        ("hiring", "function", "बिक्री टीम", "बिक्री_टीम"),
+        ("leadership", "role", "Directeur général / Ventes", "directeur_général_ventes"),
     ],
 )
 def test_words_are_normalized_with_the_raw_value_kept_beside(

@@ -77,7 +77,7 @@ async def test_outcomes_that_concern_an_enrollment_are_passed_on_with_their_time
         event("outcome", day(3), action="opened", id="b"),
         event("outcome", day(4), action="lost", id="c"),
     )
-    assert beside == [
+    assert [one for one in beside if isinstance(one, RoutedOutcome)] == [
         RoutedOutcome(account="acme.com", at=day(2), action="accepted", key="k"),
         RoutedOutcome(account="acme.com", at=day(4), action="lost"),
     ]
@@ -100,7 +100,7 @@ async def test_an_older_revision_of_an_outcome_is_not_passed_on() -> None:
     newer = event("outcome", day(2), action="lost", id="b", record="deal", known=day(4))
     older = event("outcome", day(2), action="won", id="a", record="deal", known=day(3))
     _, beside = await told(hiring(day(1)), newer, older)
-    assert [one.action for one in beside] == ["lost"]
+    assert [one.action for one in beside if isinstance(one, RoutedOutcome)] == ["lost"]
 
 
 async def test_a_number_that_json_has_no_room_for_stops_no_partition() -> None:

@@ -1,0 +1,60 @@
+"""Measures of what happened last: by person, by deal, or in the whole account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from resegment.schemas.state import Entry
+from resegment.schemas.times import NEVER
+from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.language.conditions import Newest
+
+
+class NewestOf:
+    """Counts the groups of facts whose newest one has one of some actions. `series` are those of its matchers."""
+
+    def __init__(self, series: tuple[int, ...], newest: Newest) -> None:
+        self.series, self.by, self.folded = series, newest.by, newest.folded
+        self._actions = frozenset(newest.actions)
+
+    def value(self, account: Account, t: int) -> int:
+        return len(self.facts(account, t))
+
+    def facts(self, account: Account, t: int) -> list[Entry]:
+        """Return the newest fact of each group that counts at t, in the order in which they happened."""
+        groups: dict[str, Entry] = {}
+        for number in self.series:
+            series = account.series.get(number)
+            if series is None:
+                continue
+            _, high = series.span(0, NEVER, t)
+            for newest in series.summarize(self, 0, high, self._summarize):
+                for group, entry in newest.items():
+                    known = groups.get(group)
+                    if known is None or _order(known) < _order(entry):
+                        groups[group] = entry
+        found = [entry for entry in groups.values() if (entry.data or {}).get("action") in self._actions]
+        return sorted(found, key=_order)
+
+    def _summarize(self, entries: list[Entry]) -> dict[str, Entry]:
+        """Return the newest of consecutive facts by group."""
+        return {self._group(entry): entry for entry in entries}
+
+    def _group(self, entry: Entry) -> str:
+        text = None if self.by is None else (entry.data or {}).get(self.by)
+        if not isinstance(text, str):
+            return ""
+        return text.strip().casefold() if self.folded else text.strip()
+
+    def boundary(self, account: Account, t: int) -> int:
+        return min((account.boundary(number, 0, NEVER, t) for number in self.series), default=NEVER)
+
+    def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
+        while t != NEVER:
+            yield t, self.value(account, t)
+            t = self.boundary(account, t)
+
+
+def _order(entry: Entry) -> tuple[int, str, str]:
+    return entry.time, entry.id, entry.source

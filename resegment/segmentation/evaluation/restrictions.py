@@ -1,0 +1,48 @@
+"""Finds what restricts outreach to an account beside its suppressions: persons not to contact, and a lost deal."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from resegment.schemas.change import Restrictions
+from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.newest import NewestOf
+
+MAX_PERSONS: Final = 500
+"""How many persons are named at most: the newest."""
+MAX_NAME: Final = 320
+"""The most characters of a person's name or address, which is as long as an address can be."""
+
+
+UNRESTRICTED: Final = Restrictions()
+"""Of an account without such facts."""
+
+
+class RestrictionsLeaf:
+    """Reads the restrictions of an account. As a test it is always false: it matters when its facts change."""
+
+    def __init__(self, persons: tuple[NewestOf, ...], lost: NewestOf, cooldown: int) -> None:
+        self._persons, self._lost, self._cooldown = persons, lost, cooldown
+
+    def evaluate(self, account: Account, t: int) -> tuple[bool, int]:
+        """Return false, and until when the restrictions last if no fact arrives."""
+        return False, min(one.boundary(account, t) for one in (*self._persons, self._lost))
+
+    def read(self, account: Account, t: int) -> Restrictions:
+        """Return the restrictions at t. A cooldown that is over stays, so that its end changes nothing."""
+        if not account.series:
+            return UNRESTRICTED
+        lost = self._lost.facts(account, t) if self._cooldown else ()
+        return Restrictions(self._name(account, t), lost[-1].time + self._cooldown if lost else 0)
+
+    def _name(self, account: Account, t: int) -> tuple[str, ...]:
+        """Return the persons not to contact, each as the newest fact about them writes it."""
+        facts = [fact for one in self._persons for fact in one.facts(account, t)]
+        if not facts:
+            return ()
+        named: dict[str, str] = {}
+        for fact in sorted(facts, key=lambda one: (one.time, one.id, one.source), reverse=True):
+            name = str((fact.data or {}).get("person", "")).strip()[:MAX_NAME]
+            if name and len(named) < MAX_PERSONS:
+                named.setdefault(name.casefold(), name)
+        return tuple(sorted(named.values()))
