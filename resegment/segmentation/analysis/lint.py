@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Sequence as Sequence_
 from difflib import get_close_matches
@@ -11,7 +10,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from resegment.documents.diagnostics import Diagnostic, InvalidSegments, Path, Problems
-from resegment.schemas.events import DATA
+from resegment.schemas.events import DATA, ROUNDS, is_word_character, normalize_term
 from resegment.segmentation.analysis.habits import check_habits
 from resegment.segmentation.analysis.implication import Reasoner
 from resegment.segmentation.definition import Definition, Segment, names_tested, walk
@@ -32,9 +31,10 @@ from resegment.segmentation.language.conditions import (
     Sequence,
     Trait,
 )
-from resegment.segmentation.language.fields import attribute_types
+from resegment.segmentation.language.fields import attribute_types, words_of
 from resegment.segmentation.language.limits import ACCOUNT, WORDS
 from resegment.segmentation.language.raw_document import Written, conditions, entries, tests
+from resegment.segmentation.language.suggestions import suggest_word
 from resegment.segmentation.plays.templates import names_of
 
 MANY_SEGMENTS: Final = 8
@@ -42,7 +42,6 @@ MAX_COMPARED: Final = 300
 """Among more segments than that, none is compared with the others: it would take too long."""
 
 _SPELT_OPERATORS: Final = ("eq", "ne", "in", "not_in", "has_any", "has_all", "has_none")
-_NOT_IN_TERMS: Final = re.compile(r"[^0-9a-z_]")
 
 
 def lint(definition: Definition, known_attributes: Collection[str] | None = None) -> tuple[Diagnostic, ...]:
@@ -398,12 +397,12 @@ def _texts(raw: Any, path: Path, lists: Lists) -> Iterator[tuple[str, str, Path]
 
 
 def _check_text(kind: str, field: str, operator: str, text: str, *, path: Path, problems: Problems) -> None:
-    if operator == "contains" and field in DATA[kind].terms and _NOT_IN_TERMS.search(text.casefold()):
+    if operator == "contains" and field in DATA[kind].terms and not _is_in_terms(text):
         problems.warn(
             "never-met",
-            f"{field} only contains a to z, 0 to 9 and _: it never contains {text!r}",
+            f"events write {field} with letters, digits and _ only: it never contains {text!r}",
             path,
-            "spell it like series_a",
+            f"write {normalize_term(text)!r}",
         )
     if operator not in _SPELT_OPERATORS:
         return
@@ -412,15 +411,27 @@ def _check_text(kind: str, field: str, operator: str, text: str, *, path: Path, 
     except ValidationError:
         problems.warn(
             "never-met",
-            f"the contract refuses a {kind} event whose {field} is {text!r}",
+            f"no {kind} event has the {field} {text!r}",
             path,
-            "use a word of the contract",
+            suggest_word(text, words_of(kind, field)),
         )
         return
-    if read != text:
+    if field == "round" and read == "other" and normalize_term(text) != read:
         problems.warn(
-            "never-met", f"{text!r} is never met: events say {read!r} for it", path, f"write {read!r}"
+            "never-met",
+            f"no funding event has the round {text!r}: unknown rounds become 'other'",
+            path,
+            suggest_word(text, ROUNDS - {"other"}),
         )
+    elif read != text and read:
+        remedy = "write it in lower case" if read == "other" else f"write {read!r}"
+        problems.warn("never-met", f"events write {read!r} for {text!r}", path, remedy)
+    elif not read:
+        problems.warn("never-met", f"no {kind} event has an empty {field}", path, "use exists: false")
+
+
+def _is_in_terms(text: str) -> bool:
+    return all(one == "_" or is_word_character(one) for one in text)
 
 
 def _as_read(kind: str, field: str, text: str) -> Any:

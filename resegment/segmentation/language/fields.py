@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from functools import cache
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from resegment.schemas.events import DATA, Firmographic
 
@@ -19,6 +19,13 @@ def field_types(kind: str) -> dict[str, str]:
 def attribute_types() -> dict[str, str]:
     """The same for attributes; a custom attribute is not in it."""
     return {name: _type_of(info.annotation) for name, info in Firmographic.model_fields.items()}
+
+
+def words_of(kind: str, field: str) -> tuple[str, ...]:
+    """Return the only words that a field of a kind can have; empty if it can have any."""
+    info = DATA[kind].model_fields.get(field)
+    members = () if info is None else _members(info.annotation)
+    return tuple(word for one in members if get_origin(one) is Literal for word in get_args(one))
 
 
 def _type_of(annotation: Any) -> str:

@@ -233,11 +233,16 @@ def test_a_word_of_the_language_that_is_misspelt_beside_an_event() -> None:
 
 SPELLINGS = [
     ({"event": "funding", "where": {"round": "Series A"}}, "write 'series_a'"),
-    ({"event": "funding", "where": {"round": {"in": ["seed", "Series Z"]}}}, "write 'other'"),
+    ({"event": "funding", "where": {"round": {"in": ["seed", "serie_a"]}}}, "did you mean 'series_a'?"),
+    ({"event": "funding", "where": {"round": "Other"}}, "write it in lower case"),
+    ({"event": "hiring", "where": {"function": "Маркетинг"}}, "write 'маркетинг'"),
+    ({"event": "hiring", "where": {"function": {"contains": "Vertrieb/Süd"}}}, "write 'vertrieb_süd'"),
     ({"event": "leadership", "where": {"role": "Chief Revenue Officer"}}, "write 'cro'"),
-    ({"event": "leadership", "where": {"change": "hired"}}, "use a word of the contract"),
+    ({"event": "leadership", "where": {"change": "hired"}}, "did you mean 'joined'?"),
+    ({"event": "hiring", "where": {"change": "posted"}}, "did you mean 'opened'?"),
+    ({"event": "tech", "where": {"change": "swapped"}}, "use one of added, removed"),
     ({"event": "tech", "where": {"technology": "Google Analytics"}}, "write 'google-analytics'"),
-    ({"event": "funding", "where": {"round": {"contains": "Series A"}}}, "spell it like series_a"),
+    ({"event": "funding", "where": {"round": {"contains": "Series A"}}}, "write 'series_a'"),
     ({"technologies": {"has_any": ["Google Analytics"]}}, "write 'google-analytics'"),
     ({"last_round": "Series B"}, "write 'series_b'"),
     ({"sequence": [{"event": "funding", "where": {"round": "Seed"}}], "within": "3d"}, "write 'seed'"),
@@ -249,6 +254,20 @@ def test_a_spelling_that_no_event_has_is_never_met(when: Any, remedy: str) -> No
     traits = {"last_round": {"latest": "funding", "field": "round"}}
 
     assert only(lint(define([when], traits=traits)), "never-met").remedy == remedy
+
+
+@pytest.mark.parametrize("word", ["Series Z", "venture", "Wunder", "-", "Other"])
+def test_a_round_that_no_event_has_is_never_answered_with_the_word_for_unknown_rounds(word: str) -> None:
+    found = only(lint(define([{"event": "funding", "where": {"round": word}}])), "never-met")
+
+    assert "other" not in (found.remedy or "")
+
+
+@pytest.mark.parametrize("word", ["営業", "ฝ่ายขาย", "बिक्री", "geschäftsführer", "+", "🚀"])
+def test_a_word_of_any_script_is_spelled_as_events_have_it(word: str) -> None:
+    definition = define([{"event": "hiring", "where": {"function": word}}])
+
+    assert "never-met" not in {one.code for one in lint(definition)}
 
 
 def test_a_trait_is_checked_for_spellings_too() -> None:
