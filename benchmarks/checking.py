@@ -45,7 +45,7 @@ class Verdict:
 
 
 def expect(definition: Definition, facts: Sequence[Fact], end: int) -> Expected:
-    """What a backtest of the facts up to `end` (ms) gives."""
+    """Return what a backtest of the facts up to `end` (ms) gives."""
     changes: set[Key] = set()
     places: dict[str, str] = {}
     for account, made in backtest(Program(definition), facts, end):

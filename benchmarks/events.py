@@ -42,7 +42,7 @@ class Event(NamedTuple):
 
 
 def make_events(accounts: int, triggers: int) -> Iterator[Event]:
-    """A snapshot of each account, then the triggers, in the order of their times."""
+    """Return a snapshot of each account, then the triggers, in the order of their times."""
     pick = random.Random(20260101)  # noqa: S311  # the same events each time are what is wanted
     for number in range(accounts):
         at = number * SNAPSHOTS // max(accounts, SNAPSHOTS)

@@ -54,7 +54,7 @@ async def load_signals(bootstrap: str, topic: str, facts: Iterable[Fact], partit
 
 
 def make_signals(topic: str, facts: Iterable[Fact], partitions: int, end: int) -> Iterator[Message]:
-    """The messages that `load_signals` writes."""
+    """Return the messages that `load_signals` writes."""
     for fact in facts:
         key = fact.account.encode()
         yield Message(

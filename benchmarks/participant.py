@@ -53,12 +53,12 @@ class Stopwatch:
         self._cpu, self._time = time.process_time(), time.perf_counter()
 
     def report(self, events: int) -> Report:
-        """What was used since."""
+        """Return what was used since the start."""
         return Report(events, time.perf_counter() - self._time, time.process_time() - self._cpu, peak_mb())
 
 
 def read_task() -> Task:
-    """The task on the command line; the process is pinned as it says."""
+    """Read the task from the command line, and pin the process as it says."""
     task = msgspec.json.decode(sys.argv[1], type=Task)
     if task.core is not None:
         pin(task.core)

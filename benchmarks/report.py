@@ -11,7 +11,7 @@ from rich.text import Text
 
 
 def render(results: Any) -> Group:
-    """What each participant took, and whether the outcome is right."""
+    """Render what each participant used, and whether its result is right."""
     hand = [one.worker for one in results.rows if one.name == "by hand"]
     base = min(hand) if hand else None
     table = Table(title=f"{results.accounts:,} accounts, {results.events:,} events", title_justify="left")

@@ -173,7 +173,7 @@ class Bench:
         return replace(figures, verdict=verdict, bytes_per_account=await self._bytes(prefix))
 
     async def _bytes(self, prefix: str) -> float | None:
-        """What an account takes in Redis, its place in the order of deadlines included."""
+        """Return the bytes of an account in Redis, including its entry in the order of deadlines."""
         used = accounts = 0
         async for key in self.redis.scan_iter(match=f"rs:{{{prefix}.*", count=10_000):
             used += int(await self.redis.memory_usage(key, samples=0) or 0)
@@ -183,7 +183,7 @@ class Bench:
         return used / accounts if accounts else None
 
     def task(self, prefix: str, source: str, events: int | None, **more: Any) -> Task:
-        """A task on these servers, with the benchmark's segments."""
+        """Return a task on these servers, with the benchmark's segments."""
         return Task(
             bootstrap=self.servers.bootstrap,
             redis_url=self.servers.redis_url,
@@ -227,7 +227,7 @@ class Bench:
 
 
 def replace_task(task: Task, **changes: Any) -> Task:
-    """The task with some fields changed."""
+    """Return the task with some fields changed."""
     return msgspec.structs.replace(task, **changes)
 
 
@@ -235,7 +235,7 @@ def replace_task(task: Task, **changes: Any) -> Task:
 async def started(
     name: str, module: str, task: Task, flame: Path | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A participant as a process of its own; killed at the end of the block if it is still there."""
+    """Run a participant as its own process; kill it at the end of the block if it still runs."""
     own = (sys.executable, "-m", f"resegment.benchmarks.{module}", msgspec.json.encode(task).decode())
     environment: Mapping[str, str] = os.environ
     sampler = shutil.which("py-spy") or shutil.which("py-spy", path=str(Path(sys.executable).parent))

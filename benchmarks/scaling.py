@@ -60,7 +60,7 @@ async def scale(bench: Bench) -> Scaled:
 
 
 async def _with(workers: int, bench: Bench, facts: list[Fact]) -> Run:
-    """The workers take their partitions, then the signals come, and time counts from when all are there."""
+    """Measure workers: they take their partitions, then the signals come, and time counts once all are there."""
     bench.say(f"{workers} at once")
     prefix, servers = f"{bench.prefix}-scale-{workers}", bench.servers
     version = load_definition(SEGMENTS).version

@@ -22,7 +22,7 @@ def cpu_of(pid: int) -> float | None:
 
 
 def peak_mb() -> float:
-    """The most memory that this process has held so far, in millions of bytes."""
+    """Return the peak memory of this process so far, in millions of bytes."""
     # not what getrusage says where /proc does: that begins with the peak of the process that started this one
     with suppress(OSError):
         lines = Path("/proc/self/status").read_text("ascii").splitlines()

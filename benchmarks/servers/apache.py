@@ -142,7 +142,7 @@ async def cluster(folder: Path, brokers: int = 1) -> AsyncIterator[list[Kafka]]:
 
 
 def free_port() -> int:
-    """A port that is free at this moment."""
+    """Return a port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -10,7 +10,7 @@ from resegment.embedded.servers import RedisServer
 
 
 def program() -> str | None:
-    """The system's server."""
+    """Return the path of the system's redis-server, or None."""
     return shutil.which("redis-server")
 
 

@@ -90,7 +90,7 @@ class Problems:
         self.found.append(Diagnostic("warning", code, message, path, self.place(path), remedy))
 
     def place(self, path: Path) -> Place:
-        """The place of the path or of the nearest value that holds it."""
+        """Return the place of the path, or of the nearest value around it."""
         while path and path not in self.places:
             path = path[:-1]
         return self.places.get(path, Place("segments.yaml", 1, 1))

@@ -20,7 +20,7 @@ _NAMED: Final = ("properties", "$defs")
 
 
 def event_schema(kind: str) -> Schema:
-    """The schema of a kind's events: the CloudEvents envelope and its data. Raises KeyError.
+    """Return the schema of a kind's events: the CloudEvents envelope and its data. Raises KeyError.
 
     Fields with a vocabulary are given in their normalized spelling; other spellings are normalized on arrival.
     """

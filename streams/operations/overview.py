@@ -107,7 +107,7 @@ async def look(
 
 
 def find_problems(overview: Overview) -> list[str]:
-    """What keeps the prefix from doing its work, one sentence each; nothing where it is healthy."""
+    """Return what keeps the prefix from doing its work, one sentence each; nothing if it is healthy."""
     problems: list[str] = []
     owners = overview.owners
     lost = [one.number for one in overview.partitions if one.number not in owners]
@@ -192,7 +192,7 @@ def _find_webhooks_in_trouble(overview: Overview) -> list[str]:
 
 
 def find_notes(overview: Overview) -> list[str]:
-    """What is no problem, and yet to be known, one sentence each."""
+    """Return what is worth knowing but no problem, one sentence each."""
     advice = advise(overview.routing.mode, overview.routing.decisions.get("enrolled", 0))
     skipped = {name: count for worker in overview.workers for name, count in worker.skipped.items()}
     lines = [
@@ -221,7 +221,7 @@ def _find_delays(overview: Overview, one: PartitionLook, outbox: str, whose: str
 
 
 def describe_overview(overview: Overview) -> dict[str, Any]:
-    """The overview as plain JSON data, instants in RFC 3339."""
+    """Return the overview as plain JSON data, instants in RFC 3339."""
     problems = find_problems(overview)
     owners = overview.owners
     return {

@@ -63,7 +63,7 @@ async def look_at_routing(
 
 
 def describe_routing_look(look: RoutingLook) -> dict[str, Any]:
-    """The look as plain JSON data, instants in RFC 3339."""
+    """Return the look as plain JSON data, instants in RFC 3339."""
     return {
         "mode": look.mode,
         "accounts": look.decisions,

@@ -84,7 +84,7 @@ def lists_key(prefix: str) -> str:
 
 
 def refused_key(prefix: str) -> str:
-    """The hash of records of `signals` that were refused because their time was ahead."""
+    """Return the hash of records of `signals` that were refused because their time was ahead."""
     return f"rs:{{{prefix}}}:refused"
 
 
