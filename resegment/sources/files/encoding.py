@@ -14,6 +14,13 @@ MAX_LINE: Final = 4 * MAX_BYTES
 """How much of a line is read. A longer one cannot be an event, and may be a whole file without line breaks."""
 
 
+class WrongEncoding(WrongFile):
+    """A file that ends in the middle of a character, or is not text at all."""
+
+    def __init__(self, path: str, error: UnicodeDecodeError) -> None:
+        super().__init__(path, f"not text in {error.encoding}: {error.reason}", remedy="Save it as UTF-8.")
+
+
 def detect_encoding(path: str, start: bytes) -> str:
     """Return the encoding of a text that begins with these bytes: UTF-8 unless it is UTF-16.
 
@@ -42,8 +49,11 @@ def open_text(path: str, raw: io.BufferedReader) -> io.TextIOWrapper:
 def read_byte_lines(path: str, raw: io.BufferedReader) -> Iterator[bytes]:
     """Yield the lines of a file as UTF-8, whatever its encoding. Of a line that is too long, only the start is kept."""
     if detect_encoding(path, raw.peek(4)[:4]) != "utf-8-sig":
-        for text in open_text(path, raw):
-            yield text.encode("utf-8", "surrogatepass")
+        try:
+            for text in open_text(path, raw):
+                yield text.encode("utf-8", "surrogatepass")
+        except UnicodeDecodeError as error:
+            raise WrongEncoding(path, error) from error
         return
     while line := raw.readline(MAX_LINE):
         yield line

@@ -18,7 +18,7 @@ from resegment.errors import RefusedEvent
 from resegment.schemas.events import DATA
 from resegment.segmentation.language.fields import field_types
 from resegment.sources.files.csv_rows import CsvRows
-from resegment.sources.files.encoding import open_text
+from resegment.sources.files.encoding import WrongEncoding, open_text
 from resegment.sources.files.located import Located, WrongFile
 from resegment.sources.files.parquet import read_table, to_json_values
 
@@ -41,9 +41,9 @@ def read_csv(path: str, lines: io.BufferedReader) -> Iterator[Located]:
 
     Raises WrongFile if the header lacks a column that an event needs.
     """
-    rows = CsvRows(open_text(path, lines), REQUIRED)
     header: list[str] | None = None
     try:
+        rows = CsvRows(open_text(path, lines), REQUIRED)
         for row in rows:
             if row.refused is not None:
                 if header is None:
@@ -55,7 +55,7 @@ def read_csv(path: str, lines: io.BufferedReader) -> Iterator[Located]:
             else:
                 yield _csv_event(path, row.line, header, row.cells)
     except UnicodeDecodeError as error:
-        raise WrongFile(path, f"not text in {error.encoding}", remedy="Save it as UTF-8.") from error
+        raise WrongEncoding(path, error) from error
     if header is None:
         _check_header(path, [])
 

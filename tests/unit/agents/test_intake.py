@@ -155,7 +155,22 @@ async def test_whatever_comes_each_record_gives_one_message(value: bytes) -> Non
 
 @given(
     headers=st.lists(
-        st.tuples(st.sampled_from(["ce_type", "ce_id", "dl_x", "tick"]), st.binary() | st.none())
+        st.tuples(
+            st.sampled_from(
+                [
+                    "ce_type",
+                    "ce-id",
+                    "CE_SUBJECT",
+                    "ce_",
+                    "ce_data",
+                    "content-type",
+                    "contentType",
+                    "dl_x",
+                    "tick",
+                ]
+            ),
+            st.binary() | st.none(),
+        )
     )
 )
 async def test_whatever_headers_come_each_record_gives_one_message(headers: Any) -> None:

@@ -3,18 +3,22 @@
 import gzip
 import io
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from resegment.schemas.fact import Fact
 from resegment.sources.files.located import MissingFile, WrongFile
 from resegment.sources.files.reader import Refusals, UnknownFormat, decode_events, read_events
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
+HEAD = "id,source,type,subject,time,data.name\n"
 
 
 def event(number: int = 1, kind: str = "hiring", **data: Any) -> dict[str, Any]:
@@ -205,6 +209,8 @@ def test_a_table_without_a_column_that_events_need_is_told_at_its_header(tmp_pat
         ("a.csv", b'"id,source,type,subject,time\n', "not CSV"),
         ("a.csv", b"PK\x03\x04xlsx", "an Excel workbook"),
         ("a.jsonl", gzip.compress(b"{}"), "gzip"),
+        ("a.csv", (HEAD + "x").encode("utf-16")[:-1], "not text in utf-16"),
+        ("a.jsonl", "{}".encode("utf-16")[:-1], "not text in utf-16"),
         ("a.csv", b"id,id,source,type,subject,time\n", "two columns id"),
         ("a.csv", b"", "columns are missing"),
     ],
@@ -247,9 +253,6 @@ def test_the_folder_of_the_directory_is_read_by_its_adapter() -> None:
     found, refusals = facts(EXAMPLES / "yc")
     assert len(found) == 19_966
     assert not refusals.total
-
-
-HEAD = "id,source,type,subject,time,data.name\n"
 
 
 def row(number: int, name: str) -> str:
@@ -383,3 +386,32 @@ def test_a_time_that_is_out_of_range_refuses_its_row_alone(tmp_path: Path, dtype
     assert [(one.line, one.reason, one.field) for one in refusals.examples] == [
         (2, "wrong-row", "data.founded")
     ]
+
+
+GOOD = (HEAD + row(1, "Acme") + row(2, '"two\nlines"') + row(3, "Zeta")).encode()
+
+
+@given(
+    at=st.integers(0, len(GOOD)),
+    cut=st.integers(0, 40),
+    put=st.binary(max_size=40) | st.sampled_from([b'"', b"\0", b"\r", b'"",\n"', b"\xff\xfe", b";", b"\n\n"]),
+)
+def test_whatever_is_in_a_table_the_reader_gives_rows_or_an_error_of_the_file(
+    tmp_path_factory: pytest.TempPathFactory, at: int, cut: int, put: bytes
+) -> None:
+    file = write(tmp_path_factory.getbasetemp() / "fuzz.csv", GOOD[:at] + put + GOOD[at + cut :])
+    with suppress(WrongFile):
+        found, refusals = facts(file)
+        assert len(found) + refusals.total <= 4 + put.count(b"\n") + put.count(b"\r") + 1
+
+
+@given(
+    st.lists(st.binary(max_size=60) | st.sampled_from([b"{", b"}", b"  }", b"[", b"{}", b"\xef\xbb\xbf{"]))
+)
+def test_whatever_is_in_a_file_of_lines_each_is_an_event_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[bytes]
+) -> None:
+    file = write(tmp_path_factory.getbasetemp() / "fuzz.jsonl", b"\n".join([lines(event(1)).strip(), *texts]))
+    found, refusals = facts(file)
+    assert found[0].id == "e1"
+    assert refusals.total <= b"\n".join(texts).count(b"\n") + 1

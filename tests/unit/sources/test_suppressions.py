@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from resegment.sources.suppressions import ListFiles, WrongList, read_list
@@ -82,3 +84,11 @@ def test_a_file_that_is_no_list_is_an_error_without_any_of_its_text(tmp_path: Pa
                 file.truncate(65 * 1024 * 1024)
     with pytest.raises(WrongList, match=r"no such file|not a regular file|larger than 64 MB"):
         read_list(path)
+
+
+@given(st.binary(max_size=200).filter(lambda one: one[:2] not in (b"\xff\xfe", b"\xfe\xff")))
+def test_whatever_else_is_in_a_list_its_companies_are_read(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    found = read_list(write(tmp_path_factory.getbasetemp() / "fuzz.txt", content + b"\nacme.com\n"))
+    assert "acme.com" in found.accounts
