@@ -13,7 +13,13 @@ from resegment.schemas.times import format_instant
 from resegment.sinks.webhook.endpoints import Endpoint
 from resegment.state.redis.webhooks import EndpointState
 
-_STYLES = {"delivering": "green", "disabled": "red", "left alone": "yellow", "probing": "yellow"}
+_STYLES = {
+    "delivering": "green",
+    "disabled": "red",
+    "left alone": "yellow",
+    "probing": "yellow",
+    "refusing": "red",
+}
 _LABELS = {"left alone": "paused", "nobody delivers": "no process delivers"}
 """What people read in place of a state; programs get the state."""
 _WORST_FIRST = ("left alone", "probing", "starting", "delivering")
@@ -22,7 +28,7 @@ _WORST_FIRST = ("left alone", "probing", "starting", "delivering")
 def describe(name: str, endpoint: Endpoint, kept: EndpointState | None) -> dict[str, Any]:
     """Return an endpoint and its state as plain JSON data; of several processes, the worst state."""
     reports = [] if kept is None else list(kept.reports.values())
-    reports.sort(key=lambda one: _WORST_FIRST.index(one["state"]) if one["state"] in _WORST_FIRST else 0)
+    reports.sort(key=_rank)
     worst: Mapping[str, Any] = reports[0] if reports else {}
     disabled = None if kept is None else kept.disabled
     state = "disabled" if disabled else worst.get("state", "nobody delivers")
@@ -35,9 +41,15 @@ def describe(name: str, endpoint: Endpoint, kept: EndpointState | None) -> dict[
         "state": state,
         "lag": sum(one.get("lag", 0) for one in reports) if reports else None,
         "failing_since": None if since is None else format_instant(int(since) * 1000),
+        "undelivered": max((one.get("undelivered", 0) for one in reports), default=0),
         "problem": disabled["why"] if disabled else worst.get("problem"),
         "disabled_at": disabled["at"] if disabled else None,
     }
+
+
+def _rank(report: Mapping[str, Any]) -> tuple[int, int]:
+    state = report.get("state")
+    return _WORST_FIRST.index(state) if state in _WORST_FIRST else 0, -report.get("undelivered", 0)
 
 
 def render_list(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -53,6 +65,8 @@ def render_list(rows: Sequence[Mapping[str, Any]]) -> Table:
         workflows = "all" if row["workflows"] is None else ", ".join(row["workflows"])
         lag = "" if row["lag"] is None else f"{row['lag']:,}"
         name = str(row["state"])
+        if name == "delivering" and row["undelivered"]:
+            name = "refusing"
         state = Text(_LABELS.get(name, name), style=_STYLES.get(name, "dim"))
         table.add_row(row["endpoint"], row["to"], workflows, state, lag, Text(str(row["problem"] or "")))
     return table
