@@ -30,6 +30,7 @@ from resegment.streams.partition_marks import (
     has_committed,
     is_rebuilding,
 )
+from resegment.streams.prefix import is_known
 from resegment.streams.recovery.replay import LogSource, Progress, chunks, replay
 from resegment.streams.recovery.restore_routing import restore_partition
 
@@ -114,6 +115,9 @@ class Rebuild:
         of a partition. Raises HistoryIncomplete, TopicUnreadable, TopicsUnavailable, PublishFailed, StoreUnavailable.
         """
         numbers = [one.number for one in lost]
+        if not lost:  # what the whole prefix shares is lost, and no partition
+            await begin_rebuild(self._client, self._prefix, (), whole=whole)
+            return 0
         announced = await read_announced(self.source, numbers)
         signals = await self._identify(self.source.topics.signals.name)
         outputs = self.source.topics.segment_changes.name, self.source.topics.routing_events.name
@@ -172,7 +176,9 @@ async def find_lost(
         unfinished = is_rebuilding(held, number)
         segmenter = unfinished or await _is_lost(reader, number, "segmenter")
         router = unfinished or await _is_lost(reader, number, "router")
-        if router and not (unfinished or segmenter or has_committed(held, "router", number) or not held):
+        if router and not (
+            unfinished or segmenter or has_committed(held, "router", number) or not is_known(held)
+        ):
             # no router has ever worked on it, so it has no state to lose
             router = bool(await reader.missing(number, "router"))
         if segmenter or router:

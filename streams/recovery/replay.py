@@ -57,6 +57,8 @@ class _Nowhere:
 
 async def check_complete(source: LogSource, partitions: Collection[int] | None = None) -> dict[int, int]:
     """Return where each partition of the log ends. Raises HistoryIncomplete where the oldest records are gone."""
+    if partitions is not None and not partitions:
+        return {}
     topic = source.topics.signals.name
     async with reading(source.bootstrap, topic, partitions, security=source.security) as reader:
         if reader.newest_beginning > 0:

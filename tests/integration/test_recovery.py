@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from resegment.agents.batch import Message
 from resegment.schemas.state import decode_state, encode_state
 from resegment.settings import Settings
-from resegment.state.redis.keys import PartitionKeys
+from resegment.state.redis.keys import OwnersKeys, PartitionKeys, prefix_key
 from resegment.streams.kafka import admin
 from resegment.streams.kafka.admin import TopicsUnavailable
 from resegment.streams.kafka.publisher import KafkaPublisher
@@ -127,6 +127,16 @@ async def test_a_lost_redis_is_noticed_and_rebuilt_from_the_log_without_routing_
     assert (await resegment(stack, "verify", "--json"))[0] == 0
     code, output = await resegment(stack, "rebuild")
     assert (code, "Redis holds accounts" in output) == (1, True)
+
+    # only what the prefix shares is gone
+    await client.delete(prefix_key(PREFIX), OwnersKeys.of(PREFIX).held)
+    with pytest.raises(StateLost):
+        async with worker(stack).running():
+            pass
+    code, output = await resegment(stack, "rebuild", "--json")
+    assert code == 0, output
+    assert orjson.loads(output[output.index("{") :]) == {"partitions": [], "records": 0, "routing": "none"}
+    assert await states(client) == rebuilt
 
     # as a rebuild leaves it that was killed in the middle of a partition
     await begin_rebuild(client, PREFIX, [1], whole=True)

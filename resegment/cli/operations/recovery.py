@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
@@ -165,12 +166,11 @@ async def _rebuild(servers: ServerOptions, segments: str | None, partition: int 
     from resegment.streams.kafka.topics import Topics
     from resegment.streams.owners_mark import has_lost_owners
     from resegment.streams.partition_marks import is_rebuilding
-    from resegment.streams.prefix import ROUTING, agree, read_prefix
+    from resegment.streams.prefix import ROUTING, agree, is_known, read_prefix
     from resegment.streams.recovery.rebuild import NothingLost, PrefixUnknown, Rebuild, find_lost
     from resegment.streams.recovery.replay import LogSource, check_complete
 
-    settings = load_settings(**servers.given(), segments=segments)
-    connection = resolve(settings)
+    connection = resolve(load_settings(**servers.given(), segments=segments))
     settings = connection.settings
     prefix = connection.prefix
     engine = load_engine(connection.segments, settings)
@@ -179,28 +179,29 @@ async def _rebuild(servers: ServerOptions, segments: str | None, partition: int 
     try:
         held = await read_prefix(client, prefix)
         whole = partition is None
-        if partition is not None and "partitions" not in held:
+        if partition is not None and not is_known(held):
             raise PrefixUnknown(prefix)
         if whole and (workers := await read_workers(client, prefix)):
             raise WorkersRunning(len(workers))
-        partitions = int(held.get("partitions", connection.partitions))
+        await check_access(connection.bootstrap, security)
+        source = LogSource(connection.bootstrap, Topics(prefix), security)
+        partitions = int(held["partitions"]) if is_known(held) else len(await check_complete(source))
         if partition is not None and partition >= partitions:
             raise NoSuchPartition(partition, partitions)
         numbers = list(range(partitions)) if partition is None else [partition]
         lost = await find_lost(PrefixReader(client, prefix, partitions), held, numbers)
-        unfinished = is_rebuilding(held) or await has_lost_owners(client, prefix, held)
+        unfinished = not is_known(held) or is_rebuilding(held) or await has_lost_owners(client, prefix, held)
         if not lost and not (whole and unfinished):
             raise NothingLost(prefix, partition)
-        await check_access(connection.bootstrap, security)
         clock = held.get("clock", settings.clock)
         ahead = await look_for_ahead_records(client, prefix, clock, settings.tolerance, remember=True)
-        source = LogSource(connection.bootstrap, Topics(prefix), security, ahead)
+        source = replace(source, ahead=ahead)
         ends = await check_complete(source, [one.number for one in lost])
         await agree(
             client,
             prefix,
             partitions=partitions,
-            clock=held.get("clock", settings.clock),
+            clock=clock,
             definition=engine.program.version,
         )
         records = await _run(Rebuild(client, source, engine, partitions), lost, ends, settings, whole=whole)
