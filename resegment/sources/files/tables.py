@@ -130,7 +130,7 @@ def _is_text(cell: str) -> bool:
 
 
 def _join(cells: list[str]) -> bytes:
-    return ",".join(cells).encode("utf-8", "surrogateescape")
+    return ",".join(cells).encode("utf-8", "replace")
 
 
 @cache

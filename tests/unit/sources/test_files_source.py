@@ -308,6 +308,15 @@ def test_a_table_and_lines_may_be_in_utf_16(tmp_path: Path, encoding: str) -> No
     assert [one.id for one in facts(write(tmp_path / "a.jsonl", pretty.encode(encoding)))[0]] == ["e7"]
 
 
+def test_half_a_character_in_utf_16_refuses_its_row(tmp_path: Path) -> None:
+    text = (HEAD + row(1, "Ac\udc12me") + row(2, "Acme") + "one cell \udc12\n").encode(
+        "utf-16", "surrogatepass"
+    )
+    found, refusals = facts(write(tmp_path / "a.csv", text))
+    assert [one.id for one in found] == ["2"]
+    assert [(one.line, one.reason) for one in refusals.examples] == [(2, "wrong-row"), (4, "wrong-row")]
+
+
 def test_pretty_printed_events_are_read_among_others(tmp_path: Path) -> None:
     texts = [json.dumps(event(1), indent=2), "{", json.dumps(event(2)), json.dumps(event(3), indent=4)]
     found, refusals = facts(write(tmp_path / "a.json", "\n".join(texts)))
