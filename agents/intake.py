@@ -75,7 +75,6 @@ async def ingest(
         try:
             require_readable(record)
             event = decode_record(record.value, record.headers)
-            _check_topic(event, batch.topic, rules.kinds)
             if replayed:
                 fact = resolve_event(event, aliases=rules.aliases)
                 at = fact.recorded
@@ -83,6 +82,7 @@ async def ingest(
                 at = rules.now()
                 fact, is_ahead = _receive(event, record, rules, at)
                 ahead += is_ahead
+            _check_topic(fact, batch.topic, rules.kinds)
         except RefusedEvent as reason:
             refused.append(reason.at(record.offset))
             messages.append(to_dead_letter(dead_letters, batch, record, reason))
@@ -93,7 +93,7 @@ async def ingest(
     return Ingested(accepted, refused, ahead)
 
 
-def _check_topic(event: UnresolvedEvent, topic: str, kinds: Mapping[str, Kind]) -> None:
+def _check_topic(event: Fact, topic: str, kinds: Mapping[str, Kind]) -> None:
     """Refuse an event on the topic of another kind, so that permission to write a topic is permission for its kind."""
     expected = kinds.get(topic)
     if expected is None or event.kind == expected:
