@@ -54,9 +54,16 @@ def _action(kind: Kind, actions: tuple[str, ...], person: bool | None = None) ->
     return Matcher(kind, tuple(where))
 
 
+# Each meaning has a matcher of its own: where an account has too many facts, those of the largest series are dropped.
+
+
 def _consent(*, person: bool) -> tuple[Matcher, ...]:
-    actions = (*OPT_OUTS, *RESUBSCRIPTIONS)
-    return _action("outcome", actions, person), _action("engagement", actions, person)
+    kinds: tuple[Kind, ...] = ("outcome", "engagement")
+    return tuple(_action(kind, actions, person) for kind in kinds for actions in (OPT_OUTS, RESUBSCRIPTIONS))
+
+
+def _deals(*actions: str) -> tuple[Matcher, ...]:
+    return tuple(_action("outcome", (action,)) for action in actions)
 
 
 _OPTED_OUT: Final = Newest(_consent(person=False), OPT_OUTS)
@@ -65,20 +72,20 @@ _BOUNCED: Final = Newest(
     (_action("outcome", ("bounced",), False), _action("outcome", _REACHED)), ("bounced",)
 )
 _PERSONS_BOUNCED: Final = Newest(
-    (_action("outcome", ("bounced", *_REACHED, *RESUBSCRIPTIONS), True),),
+    tuple(_action("outcome", actions, True) for actions in (("bounced",), _REACHED, RESUBSCRIPTIONS)),
     ("bounced",),
     by="person",
     folded=True,
 )
-_CUSTOMER: Final = Newest((_action("outcome", ("won", "renewed", "churned")),), ("won", "renewed"), by="deal")
+_CUSTOMER: Final = Newest(_deals("won", "renewed", "churned"), ("won", "renewed"), by="deal")
 _OPPORTUNITY: Final = Newest(
-    (_action("outcome", ("opportunity_created", "won", "lost")),), ("opportunity_created",), by="deal"
+    _deals("opportunity_created", "won", "lost"), ("opportunity_created",), by="deal"
 )
 
 PERSONS: Final = (_PERSONS_OPTED_OUT, _PERSONS_BOUNCED)
 """The persons not to contact: those who opted out, and those whose mail bounces."""
 
-LOST: Final = Newest((_action("outcome", ("lost",)),), ("lost",))
+LOST: Final = Newest(_deals("lost"), ("lost",))
 """The newest lost deal."""
 
 

@@ -204,6 +204,28 @@ def test_persons_are_named_up_to_a_bound_the_newest_first() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rest", "many", "standing", "persons"),
+    [
+        ({"action": "bounced", "person": "jo"}, {"action": "opened", "person": "al"}, (), ("jo",)),
+        ({"action": "unsubscribed", "person": "jo"}, {"action": "opened", "person": "jo"}, (), ("jo",)),
+        ({"action": "won"}, {"action": "sent"}, ("suppress:customers",), ()),
+        ({"action": "won", "deal": "a"}, {"action": "churned", "deal": "b"}, ("suppress:customers",), ()),
+        ({"action": "complaint"}, {"action": "opened"}, ("suppress:do-not-contact",), ()),
+        ({"action": "opportunity_created"}, {"action": "replied"}, ("suppress:open-opportunities",), ()),
+    ],
+)
+def test_a_busy_account_forgets_nothing_that_a_suppression_rests_on(
+    rest: Any, many: Any, standing: Any, persons: Any
+) -> None:
+    engine = Rig(file(suppression=["customers", "open-opportunities", "do-not-contact"])).engine
+    first = event("outcome", day(0), **rest)
+    later = [event("outcome", day(1) + n, id=f"n{n}", **many) for n in range(2_100)]
+    account, _ = replay_account(engine, "acme.com", order_of_delivery(facts_of([first, *later])), day(3))
+    assert account.state.dropped > 0
+    assert (account.state.active_gates, account.state.do_not_contact) == (standing, persons)
+
+
+@pytest.mark.parametrize(
     ("entry", "path"),
     [
         ({"do-not-contact": {"persons": "all"}}, ("suppression", 0, "do-not-contact", "persons")),
