@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,6 +15,7 @@ from resegment.agents.segmenter import TICK, is_tick
 from resegment.errors import RefusedEvent
 from resegment.identity.resolution import resolve_event
 from resegment.schemas.cloudevents.decoding import decode_record
+from resegment.schemas.events import find_unlisted_action
 from resegment.schemas.fact import EARLIEST, LATEST, Fact, Kind, UnresolvedEvent, encode_fact
 
 Clock = Literal["wall", "facts"]
@@ -47,11 +49,16 @@ class IntakeRules:
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """The result of a batch, for metrics. `ahead` counts the records that came from a clock ahead."""
+    """The result of a batch, for metrics.
+
+    `ahead` counts the records that came from a clock ahead, and `unlisted` the actions that the contract does not list,
+    by kind and action.
+    """
 
     accepted: int
     refused: Sequence[RefusedEvent]
     ahead: int = 0
+    unlisted: Mapping[tuple[Kind, str], int] = field(default_factory=dict)
 
 
 async def ingest(
@@ -64,6 +71,7 @@ async def ingest(
     """
     messages: list[Message] = []
     refused: list[RefusedEvent] = []
+    unlisted: Counter[tuple[Kind, str]] = Counter()
     accepted = ahead = 0
     for record in batch.records:
         replayed = rules.clock == "facts"
@@ -88,9 +96,11 @@ async def ingest(
             messages.append(to_dead_letter(dead_letters, batch, record, reason))
             continue
         accepted += 1
+        if (action := find_unlisted_action(fact.kind, fact.data)) is not None:
+            unlisted[fact.kind, action] += 1
         messages.append(Message(signals, fact.account.encode(), encode_fact(fact), timestamp=at))
     await publisher.publish(messages)
-    return Ingested(accepted, refused, ahead)
+    return Ingested(accepted, refused, ahead, unlisted)
 
 
 def _check_topic(event: Fact, topic: str, kinds: Mapping[str, Kind]) -> None:

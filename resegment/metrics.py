@@ -33,6 +33,12 @@ class Metrics:
             ["topic"],
             registry=registry,
         )
+        self.unlisted_actions = Counter(
+            "resegment_unlisted_actions",
+            "Events of outcomes and engagement whose action the contract does not list",
+            ["kind"],
+            registry=registry,
+        )
         self.batch_seconds = Histogram(
             "resegment_batch_seconds", "Time to process one batch", ["stage"],
             buckets=_SECONDS, registry=registry,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import UnionType
 from typing import Annotated, Any, ClassVar, Final, Literal, Union, get_args, get_origin
@@ -83,6 +83,41 @@ OPT_OUTS: Final = ("unsubscribed", "unsubscribe", "opt_out", "spam_complaint", "
 
 RESUBSCRIPTIONS: Final = ("resubscribed", "resubscribe")
 """The actions that take an opt-out back."""
+
+ENGAGEMENT_ACTIONS: Final = (
+    "page_view",
+    "content_download",
+    "webinar",
+    "demo_request",
+    "product_signup",
+    "product_active",
+    "product_feature",
+    "unsubscribe",
+    "spam_complaint",
+    "resubscribed",
+)
+"""The actions of engagement that the contract lists. Others are taken too, counted, and warned of."""
+
+OUTCOME_ACTIONS: Final = (
+    "sent",
+    "opened",
+    "replied",
+    "positive_reply",
+    "bounced",
+    "unsubscribed",
+    "spam_complaint",
+    "resubscribed",
+    "meeting_booked",
+    "meeting_held",
+    "opportunity_created",
+    "won",
+    "lost",
+    "renewed",
+    "churned",
+    "accepted",
+    "rejected",
+)
+"""The actions of outcomes that the contract lists. Others are taken too, counted, and warned of."""
 
 ROUNDS: Final = frozenset(
     {"pre_seed", "seed", *(f"series_{letter}" for letter in "abcdefgh")}
@@ -217,7 +252,7 @@ class Engagement(Data):
     terms = ("action",)
     action: StrictStr | None = Field(
         None,
-        description="page_view content_download webinar demo_request product_signup product_active product_feature unsubscribe spam_complaint resubscribed ...",
+        description=f"{' '.join(ENGAGEMENT_ACTIONS)} ...",
     )
     url: StrictStr | None = None
     person: StrictStr | None = None
@@ -252,7 +287,7 @@ class Outcome(Data):
     terms = ("action",)
     action: StrictStr | None = Field(
         None,
-        description="sent opened replied positive_reply bounced unsubscribed spam_complaint resubscribed meeting_booked meeting_held opportunity_created won lost renewed churned accepted rejected",
+        description=" ".join(OUTCOME_ACTIONS),
     )
     person: StrictStr | None = Field(None, description="Who it is about; without one, the account as a whole")
     deal: StrictStr | None = Field(
@@ -279,6 +314,19 @@ DATA: Final[dict[str, type[Data]]] = {
     "outcome": Outcome,
 }
 """The model of each kind's data."""
+
+
+_LISTED_ACTIONS: Final = {
+    "engagement": frozenset((*ENGAGEMENT_ACTIONS, *OPT_OUTS, *RESUBSCRIPTIONS)),
+    "outcome": frozenset((*OUTCOME_ACTIONS, *OPT_OUTS, *RESUBSCRIPTIONS)),
+}
+
+
+def find_unlisted_action(kind: str, data: Mapping[str, Any]) -> str | None:
+    """Return the action of an event if the contract does not list it: a misspelled opt-out would stop nothing."""
+    listed = _LISTED_ACTIONS.get(kind)
+    action = None if listed is None else data.get("action")
+    return action if isinstance(action, str) and listed is not None and action not in listed else None
 
 
 def _check_instant(text: str) -> str:

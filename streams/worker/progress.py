@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Final
 
 import structlog
 
@@ -13,8 +14,12 @@ from resegment.agents.router import Routed
 from resegment.errors import RefusedEvent
 from resegment.metrics import Metrics
 from resegment.schemas.change import SegmentChange
+from resegment.schemas.fact import Kind
 
 log = structlog.get_logger(__name__)
+
+_MAX_UNLISTED: Final = 100
+"""Of how many unlisted actions a worker warns."""
 
 
 class Progress:
@@ -28,6 +33,7 @@ class Progress:
         self.steps = 0
         """Batches and slices that were done. While there is lag, a number that stands still is a standstill."""
         self.changes_decided = 0
+        self._unlisted: set[tuple[str, str]] = set()
 
     def timed(self, stage: str) -> AbstractContextManager[object]:
         """Measure how long a stage works on a batch."""
@@ -63,6 +69,18 @@ class Progress:
                 offset=batch.records[0].offset,
                 records=count,
             )
+
+    def count_unlisted(self, actions: Mapping[tuple[Kind, str], int]) -> None:
+        """Count events whose action the contract does not list, and warn once of each such action."""
+        for (kind, action), count in actions.items():
+            self._metrics.unlisted_actions.labels(kind).inc(count)
+            if (kind, action) not in self._unlisted and len(self._unlisted) < _MAX_UNLISTED:
+                self._unlisted.add((kind, action))
+                log.warning(
+                    "the contract does not list this action: no suppression counts it",
+                    kind=kind,
+                    action=action[:100],
+                )
 
     def count_due(self, changes: Sequence[SegmentChange]) -> None:
         """Count a slice of deadlines that the segmenter has decided."""

@@ -131,6 +131,7 @@ class IntakeStage:
             raise
         self._progress.count_batch(self.name, batch, done.accepted, done.refused)
         self._progress.count_ahead(batch, done.ahead)
+        self._progress.count_unlisted(done.unlisted)
 
     async def on_revoked(self, topic: str, partition: int) -> None:
         """Do nothing: no state is kept of the partition."""

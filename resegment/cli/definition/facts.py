@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from resegment.cli.options import Format
 from resegment.console.progress import Bars, show_progress
 from resegment.console.terminal import print_note
 from resegment.schemas.fact import Fact
 from resegment.sources.files.reader import Refusals, decode_events, read_events
+
+MAX_SHOWN: Final = 5
+"""How many unlisted actions are named."""
 
 
 def read_facts(
@@ -44,7 +48,17 @@ def take_facts(paths: Sequence[str], form: Format | None, keep: Callable[[Fact],
 
 
 def report(refusals: Refusals, used: int) -> None:
-    """Print the first refused events and the count of each reason on standard error, if there are any."""
+    """Print the first refused events, the count of each reason, and unlisted actions on standard error."""
+    if refusals.unlisted:
+        found = ", ".join(
+            f"{kind} {action[:40]!r} ({number:,})"
+            for (kind, action), number in refusals.unlisted.most_common(MAX_SHOWN)
+        )
+        more = len(refusals.unlisted) - MAX_SHOWN
+        print_note(
+            f"actions that the contract does not list, so no suppression counts them: {found}"
+            + (f" and {more:,} more" if more > 0 else "")
+        )
     if not refusals.total:
         return
     for example in refusals.examples:

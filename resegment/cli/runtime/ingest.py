@@ -140,6 +140,9 @@ def ingest(
                 "topics": dict(sorted(topics.items())),
                 "refused": refusals.total,
                 "reasons": dict(refusals.counts.most_common()),
+                "unlisted_actions": {
+                    f"{kind} {action}": number for (kind, action), number in refusals.unlisted.most_common()
+                },
                 "seconds": round(seconds, 3),
             },
         )
@@ -178,6 +181,7 @@ class Decoder:
             except RefusedEvent as error:
                 self.refusals.add(Refused(event.file, event.line, error.reason, error.message, error.field))
             else:
+                self.refusals.note(fact)
                 yield fact, event.value
 
     def _check_time(self, fact: Fact) -> None:

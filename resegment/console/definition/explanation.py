@@ -7,6 +7,7 @@ from typing import Any, Final
 from rich.text import Text
 from rich.tree import Tree
 
+from resegment.console.counts import count
 from resegment.console.dates import spell_dates
 from resegment.segmentation.inspection.explain import Explanation, Miss, Node, SegmentStatus, show_value
 
@@ -37,6 +38,9 @@ def render(explanation: Explanation, routing: str | None = None) -> Tree:
             .append(", below")
         )
     tree.add(Text("next: ", style="dim").append(spell_dates(explanation.outlook)))
+    if explanation.dropped:
+        told = f"{count(explanation.dropped, 'fact')} dropped, because the account has too many of one kind"
+        tree.add(_sign(None, told))
     if routing is not None:
         tree.add(Text("routing: ", style="dim").append(spell_dates(routing), style="not dim"))
     return tree

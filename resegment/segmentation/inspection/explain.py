@@ -133,7 +133,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """An account's segment at an instant, and why; instants in RFC 3339.
 
     `also_qualified` are the lower segments whose `when` is true as well. `next` is None where time alone changes
-    nothing, or where it was not asked for; `outlook` says it in words.
+    nothing, or where it was not asked for; `outlook` says it in words. `dropped` counts the facts that the account lost
+    because it has too many of one kind.
     """
 
     account: str
@@ -145,6 +146,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     also_qualified: tuple[str, ...]
     next: Next | None
     outlook: str
+    dropped: int
     definition_version: str
 
 
@@ -172,6 +174,7 @@ def explain(engine: Engine, account: Account, t: int, *, ahead: bool = True) -> 
         ),
         next=coming,
         outlook=NO_CHANGE if coming is None else coming.text,
+        dropped=account.state.dropped,
         definition_version=program.version,
     )
 

@@ -20,6 +20,7 @@ import orjson
 from resegment.errors import RefusedEvent, explain_os_error
 from resegment.identity.resolution import resolve_event
 from resegment.schemas.cloudevents.decoding import MAX_BYTES, decode_event
+from resegment.schemas.events import find_unlisted_action
 from resegment.schemas.fact import Fact
 from resegment.sources.files.encoding import read_byte_lines
 from resegment.sources.files.located import Located, MissingFile, WrongFile
@@ -78,10 +79,14 @@ class Refused(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Refusals:
-    """The refused events: counts by reason, and the first few as examples."""
+    """The refused events: counts by reason, and the first few as examples.
+
+    `unlisted` counts the accepted events whose action the contract does not list, by kind and action.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     examples: list[Refused] = field(default_factory=list)
+    unlisted: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
     def total(self) -> int:
@@ -93,6 +98,11 @@ class Refusals:
         self.counts[one.reason] += 1
         if len(self.examples) < MAX_EXAMPLES:
             self.examples.append(one)
+
+    def note(self, fact: Fact) -> None:
+        """Count the action of an accepted event if the contract does not list it."""
+        if (action := find_unlisted_action(fact.kind, fact.data)) is not None:
+            self.unlisted[fact.kind, action] += 1
 
 
 def read_events(path: str, form: str | None = None, watch: Watch | None = None) -> Iterator[Located]:
@@ -125,6 +135,7 @@ def decode_events(events: Iterable[Located], refusals: Refusals) -> Iterator[Fac
         except RefusedEvent as error:
             refusals.add(Refused(event.file, event.line, error.reason, error.message, error.field))
         else:
+            refusals.note(fact)
             yield fact
 
 

@@ -8,6 +8,7 @@ from resegment.agents.batch import Batch, Message, RecordedMessage
 from resegment.agents.intake import IntakeRules, ingest
 from resegment.metrics import Metrics
 from resegment.streams.worker.progress import Progress
+from tests.builders import raw_event
 
 
 class Published:
@@ -37,3 +38,32 @@ async def test_a_refused_record_is_logged_with_its_topic_partition_and_offset() 
         ("p.triggers.funding", 3, 42),
     ]
     assert {one["reason"] for one in lines} == {"not-json"}
+
+
+async def test_an_action_that_the_contract_does_not_list_is_counted_and_warned_of_once() -> None:
+    metrics = Metrics()
+    actions = ["optout", "optout", "unsubscribed", "Spam Complaint", "page_view", "pricing_page"]
+    kinds = ["outcome", "outcome", "engagement", "outcome", "engagement", "engagement"]
+    events = [
+        raw_event(type=f"gtm.{kind}.v1", id=str(number), data={"action": action})
+        for number, (kind, action) in enumerate(zip(kinds, actions, strict=True))
+    ]
+    batch = Batch("p.replay", 3, [RecordedMessage(n, 0, None, one) for n, one in enumerate(events)])
+    done = await ingest(
+        batch,
+        IntakeRules("facts", lambda: 0),
+        publisher=Published(),
+        signals="p.signals",
+        dead_letters="p.dead-letters",
+    )
+    progress = Progress(metrics, None)
+    with capture_logs() as lines:
+        progress.count_unlisted(done.unlisted)
+        progress.count_unlisted(done.unlisted)
+    assert [(one["kind"], one["action"]) for one in lines] == [
+        ("outcome", "optout"),
+        ("engagement", "pricing_page"),
+    ]
+    counted = metrics.registry.get_sample_value
+    assert counted("resegment_unlisted_actions_total", {"kind": "outcome"}) == 4
+    assert counted("resegment_unlisted_actions_total", {"kind": "engagement"}) == 2
