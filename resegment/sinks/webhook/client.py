@@ -146,6 +146,7 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
     def __init__(self, guard: Guard, *, plain: bool) -> None:
         self._guard, self._plain = guard, plain
         self._inner = httpcore.AnyIOBackend()
+        self._lookups: dict[tuple[str, int], asyncio.Task[Sequence[str]]] = {}
 
     async def connect_tcp(
         self,
@@ -159,7 +160,7 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         failed: Exception = httpcore.ConnectError(f"{host} has no address")
         try:
             async with asyncio.timeout(timeout):
-                for address in await self._guard.find(host, port, plain=self._plain):
+                for address in await self._find(host, port):
                     try:
                         stream = await self._inner.connect_tcp(
                             address, port, timeout, local_address, socket_options
@@ -174,6 +175,23 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
             why = getattr(error, "strerror", None) or error
             raise httpcore.ConnectError(f"{host} cannot be resolved: {why}") from error
         raise failed
+
+    async def _find(self, host: str, port: int) -> Sequence[str]:
+        # One lookup for all connections that wait for it: each occupies a thread that other endpoints need, and a
+        # thread cannot be canceled.
+        place = host, port
+        lookup = self._lookups.get(place)
+        if lookup is None:
+            lookup = self._lookups[place] = asyncio.create_task(
+                self._guard.find(host, port, plain=self._plain)
+            )
+            lookup.add_done_callback(lambda done: self._forget(place, done))
+        return await asyncio.shield(lookup)
+
+    def _forget(self, place: tuple[str, int], lookup: asyncio.Task[Sequence[str]]) -> None:
+        del self._lookups[place]
+        if not lookup.cancelled():
+            lookup.exception()  # nobody may be waiting for it any more
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, for the retries of httpcore, which are off."""

@@ -177,6 +177,31 @@ async def test_a_broken_tls_handshake_is_a_result_with_a_problem(reply: bytes, e
     assert result.took < TIMEOUT + SLACK
 
 
+async def test_a_name_server_that_hangs_is_asked_once_at_a_time_and_delays_no_attempt() -> None:
+    asked = 0
+    answers = asyncio.Event()
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        nonlocal asked
+        asked += 1
+        await answers.wait()
+        return ["127.0.0.1"]
+
+    async with hostile(lambda _: Script([OK + b"content-length: 0\r\n\r\n"])) as server:
+        endpoint = endpoint_at(server.port).model_copy(update={"url": f"http://slow.example:{server.port}/"})
+        guard = Guard((), frozenset({"slow.example"}), resolve)
+        async with HttpWebhook(endpoint, [Secret.parse(SECRET)], guard) as webhook:
+            for _ in range(2):
+                results = await asyncio.gather(*(webhook.send("1", b"{}") for _ in range(16)))
+                assert {one.problem for one in results} == {"no answer within 0.25 s"}
+                assert max(one.took for one in results) < TIMEOUT + SLACK
+            assert asked == 1
+            answers.set()
+            assert (await webhook.send("1", b"{}")).status == 200
+            assert (await webhook.send("1", b"{}")).status == 200
+    assert asked in (1, 2), "a result is not kept for later connections"
+
+
 OK = b"HTTP/1.1 200 OK\r\n"
 SCRIPTS = {
     "nothing": Script([]),
@@ -292,10 +317,13 @@ async def test_random_bytes_end_in_time_as_a_short_result() -> None:
         since = time.perf_counter()
         results = await asyncio.gather(*map(attempt, numbers))
         took = time.perf_counter() - since
+        server.choose = lambda _: Script([OK + b"content-length: 2\r\n\r\nok"])
+        afterwards = await asyncio.gather(*(webhook.send("1", b"{}") for _ in range(16)))
     assert all(map(is_harmless, results)), [one for one in results if not is_harmless(one)]
     assert max(one.took for one in results) < TIMEOUT + SLACK
     assert took < 600 / 16 * (TIMEOUT + SLACK)
     assert {one.status is None for one in results} == {True, False}
+    assert {one.status for one in afterwards} == {200}, "no connection of the pool is lost"
 
 
 class DeadLetters:
