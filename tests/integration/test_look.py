@@ -206,8 +206,8 @@ async def test_changes_come_in_the_order_in_which_they_took_effect_and_void_ones
 async def test_a_change_is_one_line_with_its_reason_and_evidence(stack: Stack) -> None:
     _, output, _ = await stack.run("changes", "--account", "www.acme.com")
     assert output == (
-        "2026-01-10T00:00:00Z  acme.com  first seen → hiring-now  "
-        "hiring (change = opened) within 90d: opened on 2026-01-10\n"
+        "Jan 10, 2026  acme.com  first seen → hiring-now  "
+        "hiring (change = opened) within 90d: opened on Jan 10, 2026\n"
     )
 
 

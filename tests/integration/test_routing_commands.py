@@ -23,6 +23,7 @@ from redis.asyncio import Redis
 
 from resegment.agents.batch import Message
 from resegment.embedded.servers import embedded
+from resegment.localization import US
 from resegment.settings import Settings
 from resegment.sources.segments import load_definition
 from resegment.streams.kafka.publisher import KafkaPublisher
@@ -243,7 +244,7 @@ async def test_with_the_mode_changed_a_move_is_enrolled_and_the_others_stay_quie
     words = mover["text"]
     assert words.startswith("enrolled in calls since ")
     assert "owner ann of sales, accept by " in words
-    assert words in await running.reads("explain", "mover.com")
+    assert US.rewrite(words) in await running.reads("explain", "mover.com")
     explained = json.loads(await running.reads("explain", "mover.com", "--json"))
     assert explained["routing"] == {name: value for name, value in mover.items() if name != "account"}
     status = json.loads(await running.reads("status", "--json"))
