@@ -64,8 +64,18 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")  # a name that was no UTF-8 may hold half of a pair
 
 
+def has_place(letter: Record) -> bool:
+    """Return whether a dead letter says which place of which topic its record is from, and of what time."""
+    about = read_dead_letter(letter.headers, None, None)
+    try:
+        parse_instant(about.get("timestamp", ""))
+    except ValueError:
+        return False
+    return "topic" in about and about["partition"] >= 0
+
+
 def to_retry(record: Record, signals: str) -> Message:
-    """Return the rejected record, unchanged, to send again to its topic. Raises KeyError.
+    """Return the rejected record, unchanged, to send again to its topic. It must have a place: see `has_place`.
 
     If one endpoint did not get it, a header limits it to that endpoint. A record of the topic `signals`
     keeps its time, which moves the clock.

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from resegment.agents.batch import Publisher, Record
-from resegment.agents.dead_letters import mark_retried, read_dead_letter, to_retry
+from resegment.agents.dead_letters import has_place, mark_retried, read_dead_letter, to_retry
+from resegment.schemas.fact import LATEST
 from resegment.schemas.times import format_instant
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
 from resegment.streams.kafka.topics import Topics
@@ -79,7 +80,7 @@ async def read_dead_letters(
                     id=about["id"],
                     about=about,
                     original=record.value,
-                    refused_at=max(record.timestamp, 0 if before is None else before.refused_at),
+                    refused_at=min(LATEST, max(record.timestamp, 0 if before is None else before.refused_at)),
                     record=record,
                     times=1 if before is None else before.times + 1,
                 )
@@ -118,8 +119,12 @@ async def retry_dead_letters(
 ) -> int:
     """Send records again to the topics that they came from, and record that; return how many.
 
-    What is refused again gets a letter of its own. Raises PublishFailed.
+    What is refused again gets a letter of its own. A letter that names another topic than those of the prefix, or no
+    place in it, is left out: not every record in the topic of dead letters needs to be a dead letter. Raises
+    PublishFailed.
     """
+    names = {topic.name for topic in topics}
+    letters = [one for one in letters if one.about.get("topic") in names and has_place(one.record)]
     await publisher.publish([to_retry(one.record, topics.signals.name) for one in letters])
     await publisher.publish([mark_retried(topics.dead_letters.name, one.record, now) for one in letters])
     return len(letters)

@@ -185,8 +185,8 @@ def retry(
         print_note(f"{sent:,} sent again; records that are refused again become new dead letters")
     else:
         print_note(
-            "nothing to send: each was sent again before, or was too large to be kept whole; pass the ids of those "
-            "to send once more"
+            "nothing to send: each was sent again before, was too large to be kept whole, or is from none of the "
+            "prefix's topics; pass the ids of those to send once more"
         )
 
 
