@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import cramjam
 from aiokafka.client import AIOKafkaClient
+from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
 from aiokafka.errors import for_code
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+ENCODERS = {"gzip": gzip_encode, "lz4": lz4_encode, "zstd": zstd_encode}
 HEADER = struct.Struct(">qiibIhiqqqhii")
 NOON = 1_700_000_000_000
 
@@ -87,16 +87,10 @@ def sized(data: bytes | None) -> bytes:
 
 def compress(codec: str, data: bytes) -> bytes:
     """Compress as producers do."""
-    match codec:
-        case "gzip":
-            packer = zlib.compressobj(6, wbits=31)
-            return packer.compress(data) + packer.flush()
-        case "snappy":
-            return bytes(cramjam.snappy.compress_raw(data))
-        case "lz4":
-            return bytes(cramjam.lz4.compress(data))
-        case "zstd":
-            return bytes(cramjam.zstd.compress(data))
+    if codec == "snappy":  # half of the producers write it in the framing of Java, and half do not
+        return bytes(snappy_encode(data, xerial_compatible=len(data) % 2 == 0))
+    if codec != "none":
+        return bytes(ENCODERS[codec](data))
     return data
 
 

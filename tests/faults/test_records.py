@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -20,6 +22,7 @@ from resegment.agents.batch import Batch, Message, is_readable
 from resegment.agents.dead_letters import read_dead_letter
 from resegment.benchmarks.servers import apache
 from resegment.schemas.fact import decode_fact
+from resegment.state.redis.reader import PrefixReader
 from resegment.streams.consumer.application import create_app, running
 from resegment.streams.consumer.binding import bind
 from resegment.streams.consumer.config import ConsumerConfig
@@ -366,6 +369,50 @@ async def test_signals_that_were_altered_end_the_worker_with_a_remedy_and_refuse
         assert run.said("resegment repartition NEW_PREFIX") > 1
     finally:
         await end(run)
+
+
+async def test_a_prefix_whose_signals_were_altered_is_moved_by_the_command_that_the_worker_names(
+    arena: Arena,
+) -> None:
+    run = Scenario(arena.kafka, arena.redis, arena.folder, {"clock": "wall"})
+    moved = Scenario(arena.kafka, arena.redis, arena.folder, {"clock": "wall", "partitions": 2 * PARTITIONS})
+    try:
+        worker = await run.start()
+        await live(run)
+        await run.drained()
+        async with administration(run.kafka) as admin:
+            await admin.create_partitions({run.topics.signals.name: NewPartitions(2 * PARTITIONS)})
+        assert await asyncio.wait_for(worker.wait(), NOTICED) == 1
+        run.live.clear()
+        command = ("repartition", moved.prefix, "--partitions", str(2 * PARTITIONS), "--prefix", run.prefix)
+        environment = {"RESEGMENT_KAFKA": run.kafka, "RESEGMENT_REDIS": run.redis, "RESEGMENT_CLOCK": "wall"}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "resegment", *command, "--segments", str(companies.SEGMENTS)),
+            env=os.environ | environment | {"RESEGMENT_PARTITIONS": str(PARTITIONS)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        assert process.returncode == 0, output.decode()
+        await moved.start()
+        before = await segments(run, PARTITIONS)
+        assert before
+        assert await segments(moved, 2 * PARTITIONS) == before
+    finally:
+        await end(run)
+        await end(moved)
+
+
+async def segments(run: Scenario, partitions: int) -> dict[str, tuple[str | None, int]]:
+    """Return the segment and the counter of each account."""
+    found = {}
+    reader = PrefixReader(run.client, run.prefix, partitions)
+    async for batch in reader.places():
+        names = [one.account for one in batch]
+        for name, state in zip(names, await reader.states(names), strict=True):
+            if state is not None:
+                found[name] = (state.membership.segment, state.sequence)
+    return found
 
 
 async def test_records_that_retention_deletes_while_a_worker_runs_are_counted(broker: apache.Kafka) -> None:
