@@ -12,6 +12,7 @@ from functools import cache
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import NewTopic
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
@@ -21,7 +22,17 @@ from resegment.schemas.fact import decode_fact
 from tests.builders import raw_event
 from tests.faults.conftest import SEED, TABLE, Arena
 from tests.faults.scenario import COMMAND, PARTITIONS, Scenario
-from tests.faults.test_records import Where, append, broken_batches, end, idle, letters, raw_client, resident
+from tests.faults.test_records import (
+    Where,
+    administration,
+    append,
+    broken_batches,
+    end,
+    idle,
+    letters,
+    raw_client,
+    resident,
+)
 from tests.raw_batches import CODECS, Given, batch_of, compress, produce, seal, sized, varint
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.faults, pytest.mark.timeout(7200)]
@@ -136,6 +147,10 @@ async def test_raw_batches_of_all_kinds_lose_no_good_event_and_leave_one_dead_le
     began = time.monotonic()
     most = 0
     try:
+        async with administration(run.kafka) as admin:  # timestamps of any age are kept
+            configs = {"retention.ms": "-1", "message.timestamp.before.max.ms": str(2**63 - 1)}
+            funding = NewTopic(run.topics.funding.name, PARTITIONS, 1, topic_configs=configs)
+            await admin.create_topics([funding])
         worker = await run.start()
         fuzz = Fuzz(run, broker, SEED)
         deadline, disk = began + 60 * MINUTES, began + min(DISK_EVERY, 30 * MINUTES)

@@ -40,6 +40,8 @@ Where = tuple[str, int, int]
 NOTICED = 30.0
 """Seconds within which a new partition is read."""
 STALLED_AFTER = 5
+NOW = int(time.time() * 1000)
+"""What is older than the retention of its topic is deleted before anybody reads it."""
 
 
 @asynccontextmanager
@@ -119,9 +121,11 @@ async def test_every_codec_is_read_on_trigger_topics_and_on_our_own(arena: Arena
 def unreadable(codec: str) -> list[bytes]:
     """Return batches of one bad record each that a broker accepts."""
     huge = b"\x00" + varint(0) + varint(0) + sized(POISONED) + sized(bytes(300_000_000)) + varint(0)
-    bad = [batch_of([Given(raw_event(), b"\xff\xfe", POISONED)], codec=codec)]
+    bad = [batch_of([Given(raw_event(), b"\xff\xfe", POISONED)], codec=codec, timestamp=NOW)]
     if codec in {"gzip", "zstd"}:
-        bad.append(seal(compress(codec, varint(len(huge)) + huge), 1, attributes=CODECS[codec]))
+        bad.append(
+            seal(compress(codec, varint(len(huge)) + huge), 1, attributes=CODECS[codec], timestamp=NOW)
+        )
     return bad
 
 
@@ -196,12 +200,12 @@ async def test_what_a_disk_has_broken_gets_one_dead_letter_and_stops_nothing(
 
 def broken_batches() -> list[tuple[bytes, int]]:
     """Return batches that no broker accepts, each with its number of records."""
-    wrong = bytearray(batch_of([Given(raw_event(), None, POISONED)] * 3))
+    wrong = bytearray(batch_of([Given(raw_event(), None, POISONED)] * 3, timestamp=NOW))
     wrong[-5] ^= 0xFF
     return [
         (bytes(wrong), 3),
-        (seal(b"whatever", 2, attributes=6), 2),
-        (seal(b"no gzip at all", 1, attributes=CODECS["gzip"]), 1),
+        (seal(b"whatever", 2, attributes=6, timestamp=NOW), 2),
+        (seal(b"no gzip at all", 1, attributes=CODECS["gzip"], timestamp=NOW), 1),
     ]
 
 
@@ -300,7 +304,7 @@ async def test_partitions_that_a_trigger_topic_gains_are_read_soon_and_from_thei
             await client.force_metadata_update()
             for partition in range(PARTITIONS, 2 * PARTITIONS):
                 event = raw_event(id=f"new-{partition}")
-                await eventually_produce(client, topic, partition, batch_of([event]))
+                await eventually_produce(client, topic, partition, batch_of([event], timestamp=NOW))
 
         async def read() -> bool:
             return {f"new-{number}" for number in range(PARTITIONS, 2 * PARTITIONS)} <= await signal_ids(run)
