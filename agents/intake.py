@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec.structs import replace
 
@@ -20,6 +20,8 @@ from resegment.schemas.fact import EARLIEST, LATEST, Fact, Kind, UnresolvedEvent
 
 Clock = Literal["wall", "facts"]
 """When a fact counts: `wall` from its receipt, `facts` from its `recordedtime`, in the order of the topic."""
+REPLAYED: Final = "replayed"
+"""The header by which `resegment ingest` marks the records of a replay. Others may not let time pass."""
 
 
 def tick_instant(record: Record) -> int:
@@ -75,17 +77,19 @@ async def ingest(
     accepted = ahead = 0
     for record in batch.records:
         replayed = rules.clock == "facts"
-        if replayed and record.value is None and is_tick(record):
-            messages.append(
-                Message(signals, None, None, [(TICK, b"")], batch.partition, tick_instant(record))
-            )
-            continue
         try:
             require_readable(record)
+            if replayed and record.value is None and is_tick(record):
+                _check_mark(record)
+                instant = tick_instant(record)
+                messages.append(Message(signals, None, None, [(TICK, b"")], batch.partition, instant))
+                continue
             event = decode_record(record.value, record.headers)
             if replayed:
                 fact = resolve_event(event, aliases=rules.aliases)
                 at = fact.recorded
+                if at > rules.now() + rules.tolerance:
+                    _check_mark(record)
             else:
                 at = rules.now()
                 fact, is_ahead = _receive(event, record, rules, at)
@@ -101,6 +105,16 @@ async def ingest(
         messages.append(Message(signals, fact.account.encode(), encode_fact(fact), timestamp=at))
     await publisher.publish(messages)
     return Ingested(accepted, refused, ahead, unlisted)
+
+
+def _check_mark(record: Record) -> None:
+    """Refuse a record that moves the clock of a replay, unless `resegment ingest` wrote it."""
+    if not any(name == REPLAYED for name, _ in record.headers):
+        raise RefusedEvent(
+            "clock-ahead",
+            "the record would let time pass in this replay, and only `resegment ingest` may do that: send ticks and events "
+            "of the future with it (--until, --allow-future)",
+        )
 
 
 def _check_topic(event: Fact, topic: str, kinds: Mapping[str, Kind]) -> None:

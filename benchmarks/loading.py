@@ -12,6 +12,7 @@ from kafka.errors import KafkaError
 from redis.asyncio import Redis
 
 from resegment.agents.batch import Message
+from resegment.agents.intake import REPLAYED
 from resegment.agents.segmenter import TICK
 from resegment.benchmarks.events import Event
 from resegment.schemas.fact import Fact, encode_fact
@@ -43,8 +44,10 @@ async def make_changes(bootstrap: str, prefix: str) -> None:
 
 async def load_events(bootstrap: str, topic: str, events: Iterable[Event], partitions: int, end: int) -> None:
     """Write events as sources do, and behind them a tick to `end` (ms) in each partition."""
-    messages = (Message(topic, event.account.encode(), event.value) for event in events)
-    ticks = [Message(topic, None, None, [(TICK, str(end).encode())], number) for number in range(partitions)]
+    mark = (REPLAYED, b"")
+    messages = (Message(topic, event.account.encode(), event.value, [mark]) for event in events)
+    tick = [(TICK, str(end).encode()), mark]
+    ticks = [Message(topic, None, None, tick, number) for number in range(partitions)]
     await publish_all(bootstrap, chain(messages, ticks))
 
 

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Final
 
 from resegment.agents.batch import Message, Publisher
+from resegment.agents.intake import REPLAYED
 from resegment.agents.segmenter import TICK
 from resegment.schemas.fact import Fact
 from resegment.streams.kafka.topics import Topics
@@ -54,13 +55,13 @@ async def send_replay(
     """
     end = max((fact.recorded for fact, _ in events), default=0) if until is None else until
     ordered = [pair for pair in in_order(events) if pair[0].recorded <= end]
-    headers = [("content-type", b"application/cloudevents+json")]
+    headers = [("content-type", b"application/cloudevents+json"), (REPLAYED, b"")]
     for chunk in _chunks(ordered):
         messages = [Message(topics.replay.name, fact.account.encode(), raw, headers) for fact, raw in chunk]
         await publisher.publish(messages)
         if progress is not None:
             progress(len(messages))
-    tick = [(TICK, str(end).encode())]
+    tick = [(TICK, str(end).encode()), (REPLAYED, b"")]
     await publisher.publish(
         [Message(topics.replay.name, None, None, tick, partition) for partition in range(partitions)]
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from resegment.agents.batch import Batch, PublishFailed, RecordedMessage
 from resegment.agents.dead_letters import read_dead_letter
-from resegment.agents.intake import Ingested, IntakeRules, ingest
+from resegment.agents.intake import REPLAYED, Ingested, IntakeRules, ingest
 from resegment.agents.segmenter import TICK
 from resegment.schemas.fact import LATEST, decode_fact
 from resegment.schemas.times import format_instant, parse_instant
@@ -102,11 +102,26 @@ async def test_on_the_clock_of_the_facts_a_fact_is_known_from_its_recordedtime_o
 )
 async def test_a_tick_of_a_replay_moves_its_own_partition(header: bytes, instant: int) -> None:
     published = Published()
-    taken = await take(trigger(None, timestamp=SENT, headers=[(TICK, header)]), published, clock="facts")
+    taken = await take(
+        trigger(None, timestamp=SENT, headers=[(TICK, header), (REPLAYED, b"")]), published, clock="facts"
+    )
     (tick,) = published.messages
     assert (tick.topic, tick.partition, tick.timestamp, tick.value) == ("signals", 3, instant, None)
     assert [name for name, _ in tick.headers] == [TICK]
     assert taken == Ingested(0, [])
+
+
+async def test_only_ingest_lets_time_pass_in_a_replay() -> None:
+    published = Published()
+    future = raw_event(time="2062-01-01T00:00:00Z")
+    for value, headers in ((None, [(TICK, b"1234567")]), (future, [])):
+        taken = await take(trigger(value, headers=headers), published, clock="facts")
+        assert [one.reason for one in taken.refused] == ["clock-ahead"]
+    assert [one.topic for one in published.messages] == ["dead-letters"] * 2
+    await take(trigger(future, headers=[(REPLAYED, b"")]), published, clock="facts")
+    past = await take(trigger(raw_event()), published, clock="facts")
+    assert past.accepted == 1
+    assert len(published.to("signals")) == 2
 
 
 async def test_no_one_can_tick_the_wall_clock() -> None:

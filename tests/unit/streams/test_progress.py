@@ -51,7 +51,7 @@ async def test_an_action_that_the_contract_does_not_list_is_counted_and_warned_o
     batch = Batch("p.replay", 3, [RecordedMessage(n, 0, None, one) for n, one in enumerate(events)])
     done = await ingest(
         batch,
-        IntakeRules("facts", lambda: 0),
+        IntakeRules("facts", lambda: 2_000_000_000_000),
         publisher=Published(),
         signals="p.signals",
         dead_letters="p.dead-letters",
