@@ -48,8 +48,10 @@ class NotTaken(ResegmentError):
     """An endpoint did not accept a test event: `answer` is its response."""
 
     def __init__(self, name: str, answer: SendResult) -> None:
+        from resegment.agents.delivery import explain
+
         super().__init__(
-            f"the endpoint {name} did not accept the test event: {answer}",
+            f"the endpoint {name} did not accept the test event: {explain(answer)}",
             remedy="An endpoint must answer with a status from 200 to 299 within its timeout.",
         )
         self.name, self.answer = name, answer

@@ -21,6 +21,7 @@ LINK_LOCAL: Final = "link-local"
 METADATA: Final = "a cloud's metadata service"
 NEVER: Final = frozenset({LINK_LOCAL, METADATA})
 """What is refused even if its host or network is allowed."""
+NEVER_ALLOWED: Final = "No setting allows this address: link-local and metadata addresses are always refused."
 
 # Kept here, not asked of `ipaddress`: its answers differ between patch releases of Python.
 _SPECIAL: Final = {
@@ -86,7 +87,7 @@ class AddressRefused(ResegmentError):
     def __init__(self, host: str, address: str, fault: str) -> None:
         super().__init__(
             f"{host} resolves to {address}, which is {fault}",
-            remedy="No setting allows this address: link-local and metadata addresses are always refused."
+            remedy=NEVER_ALLOWED
             if fault in NEVER
             else "Webhooks go to public addresses. To allow an internal one, name its host in the endpoint's "
             "allow_hosts or its network in allow_networks.",

@@ -16,7 +16,7 @@ from resegment.documents.diagnostics import Diagnostic, InvalidSegments, Place
 from resegment.documents.yaml import Document, parse_document
 from resegment.errors import UserError, explain_os_error
 from resegment.schemas.times import parse_duration
-from resegment.sinks.webhook.addresses import Guard, Network
+from resegment.sinks.webhook.addresses import NEVER, NEVER_ALLOWED, Guard, Network
 from resegment.sinks.webhook.signing import Secret
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -277,7 +277,8 @@ class _FileReader:
         if (
             fault := Guard(networks, endpoint.allow_hosts).find_fault(url.host, url.host, plain=plain)
         ) is not None:
-            self._note("wrong-address", f"the address is {fault}", path)
+            remedy = NEVER_ALLOWED if fault in NEVER else None
+            self._note("wrong-address", f"the address is {fault}", path, remedy)
 
     def read_secret(
         self, source: SecretSource, environment: Mapping[str, str], path: tuple[str | int, ...]

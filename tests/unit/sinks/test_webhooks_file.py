@@ -195,6 +195,17 @@ def test_a_host_that_can_be_looked_up_is_accepted(tmp_path: Path, host: str) -> 
     assert load_endpoints(write(tmp_path, text), {"A": SECRET})["crm"].endpoint.url == f"https://{host}/"
 
 
+@pytest.mark.parametrize("host", ["169.254.170.2", "[fd00:ec2::23]", "[fe80::1]", "[64:ff9b:1::a9fe:a9fe]"])
+def test_a_metadata_address_is_an_error_of_the_file_whatever_it_allows(tmp_path: Path, host: str) -> None:
+    text = (
+        f"allow_networks: ['0.0.0.0/0', '::/0']\nendpoints:\n  crm:\n    url: http://{host}/\n"
+        f"    allow_hosts: ['{host.strip('[]')}']\n    secrets: [{{env: A}}]\n"
+    )
+    told = problems(tmp_path, text, A=SECRET)
+    assert "endpoints.crm.url: the address is " in told
+    assert "No setting allows this address" in told
+
+
 @pytest.mark.parametrize("port", [0, 65_536, 99_999])
 def test_a_port_that_does_not_exist_is_an_error_of_the_file(tmp_path: Path, port: int) -> None:
     text = f"endpoints:\n  crm:\n    url: https://a.com:{port}/\n    secrets: [{{env: A}}]\n"
