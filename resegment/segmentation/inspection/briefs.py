@@ -363,7 +363,7 @@ def _period(window: Window) -> str:
     if window.closes >= NEVER:
         return f"at least {spell_duration(window.opens)} ago" if window.opens else ""
     if window.opens:
-        return f"{spell_duration(window.opens)} to {spell_duration(window.closes)} ago"
+        return f"between {spell_duration(window.opens)} and {spell_duration(window.closes)} ago"
     return f"in the last {spell_duration(window.closes)}"
 
 
