@@ -109,6 +109,11 @@ class Definition:
     def fallback(self) -> Segment:
         return self.segments[-1]
 
+    @property
+    def attribute_kinds(self) -> dict[str, str]:
+        """What the values of the file's own attributes are: `text`, `number`, `collection` or `any`."""
+        return {name: one.kind for name, one in self.types.items()}
+
     def segment(self, name: str) -> Segment:
         """The segment of that name. Raises KeyError."""
         for one in self.segments:

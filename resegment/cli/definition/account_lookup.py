@@ -147,7 +147,7 @@ def _look_up_in_files(
         last = max(last, fact.recorded)
         return fact.account == name
 
-    facts = take_facts(events, form, keep)
+    facts = take_facts(events, form, keep, engine.program.definition)
     at = last if at is None else at
     account, _ = replay_account(engine, name, order_of_delivery(facts), at)
     if account.state.membership.segment is None:

@@ -127,7 +127,7 @@ def backtest(
     )
     end = at if at is not None else until
     with show_progress() as bars:
-        facts, refusals = read_facts([*events, *(more or ())], form, bars)
+        facts, refusals = read_facts([*events, *(more or ())], form, bars, definition=program.definition)
         # The facts stay until the end: the garbage collector need not scan them again.
         gc.freeze()
         last = max((fact.recorded for fact in facts), default=0)

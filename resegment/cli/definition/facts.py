@@ -9,6 +9,7 @@ from resegment.cli.options import Format
 from resegment.console.progress import Bars, show_progress
 from resegment.console.terminal import print_note
 from resegment.schemas.fact import Fact
+from resegment.segmentation.definition import Definition
 from resegment.sources.files.reader import Refusals, decode_events, read_events
 
 MAX_SHOWN: Final = 5
@@ -16,12 +17,21 @@ MAX_SHOWN: Final = 5
 
 
 def read_facts(
-    paths: Sequence[str], form: Format | None, bars: Bars, keep: Callable[[Fact], bool] | None = None
+    paths: Sequence[str],
+    form: Format | None,
+    bars: Bars,
+    keep: Callable[[Fact], bool] | None = None,
+    *,
+    definition: Definition | None = None,
 ) -> tuple[list[Fact], Refusals]:
-    """Return the facts of all the files that `keep` chooses, in the order given. Raises WrongFile."""
+    """Return the facts of all the files that `keep` chooses, in the order given. Raises WrongFile.
+
+    Cells of CSV files are read by the types that the definition gives to attributes.
+    """
+    types = {} if definition is None else definition.attribute_kinds
     refusals = Refusals()
     name = None if form is None else form.value
-    files = [read_events(path, name, bars.watch) for path in paths]
+    files = [read_events(path, name, bars.watch, types) for path in paths]
     facts: list[Fact] = []
     for events in files:
         decoded = decode_events(events, refusals)
@@ -29,7 +39,12 @@ def read_facts(
     return facts, refusals
 
 
-def take_facts(paths: Sequence[str], form: Format | None, keep: Callable[[Fact], bool]) -> list[Fact]:
+def take_facts(
+    paths: Sequence[str],
+    form: Format | None,
+    keep: Callable[[Fact], bool],
+    definition: Definition | None = None,
+) -> list[Fact]:
     """Return the facts of all the files that `keep` chooses; show progress, then report refused events.
 
     Raises WrongFile.
@@ -42,7 +57,7 @@ def take_facts(paths: Sequence[str], form: Format | None, keep: Callable[[Fact],
         return keep(fact)
 
     with show_progress() as bars:
-        facts, refusals = read_facts(paths, form, bars, count)
+        facts, refusals = read_facts(paths, form, bars, count, definition=definition)
     report(refusals, used)
     return facts
 

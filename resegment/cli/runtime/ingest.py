@@ -123,7 +123,9 @@ def ingest(
     aliases = None if settings.aliases is None else load_aliases(settings.aliases)
     refusals = Refusals()
     with show_progress() as bars:
-        sources = [read_events(path, None if form is None else form.value, bars.watch) for path in files]
+        name = None if form is None else form.value
+        types = _read_types(settings)
+        sources = [read_events(path, name, bars.watch, types) for path in files]
         decoder = Decoder(refusals, aliases)
         events = (pair for source in sources for pair in decoder.decode(source))
         how = ReplayOptions(required=replay, until=until, allow_future=allow_future)
@@ -148,6 +150,17 @@ def ingest(
         )
     if has_failed(sent, refusals.total, strict=strict):
         raise typer.Exit(1)
+
+
+def _read_types(settings: Settings) -> dict[str, str]:
+    """Return the types of the segments file's own attributes; none if there is no such file, or if it has errors."""
+    from resegment.errors import UserError
+    from resegment.sources.segments import load_definition
+
+    try:
+        return load_definition(str(settings.segments)).attribute_kinds
+    except UserError:
+        return {}
 
 
 def has_failed(sent: int, refused: int, *, strict: bool) -> bool:

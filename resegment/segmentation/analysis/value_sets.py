@@ -243,8 +243,9 @@ def region_of(check: Check, holds: bool) -> Region:
     """The values for which the check says true, or, without `holds`, false."""
     operator, operand = check.operator, check.operand
     if isinstance(operand, FileList):
-        texts = operand.members
-        return Region(texts=Texts(texts) if (operator == "in_file") is holds else Texts(None, texts))
+        # A file may have a million lines, so a proof takes it as a whole.
+        is_in = Check("in_file", operand)
+        return Region(texts=Texts(demands=frozenset({(is_in, (operator == "in_file") is holds)})))
     values: tuple[Scalar, ...] = operand if isinstance(operand, tuple) else (operand,)
     match operator:
         case "exists":

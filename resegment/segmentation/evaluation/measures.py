@@ -68,14 +68,19 @@ class AggregateOf:
 
     def __init__(self, function: Aggregation, facts: Selection, field: str | None) -> None:
         self.function, self.facts, self.field = function, facts, field
+        self._series, self._opens, self._closes = facts.series, facts.window.opens, facts.window.closes
         self._key = (function, field)
         summarize, self._unite = _AGGREGATES[function]
         self._summary = partial(summarize, field or "")
 
     def value(self, account: Account, t: int) -> Any:
-        series, low, high = self.facts.span(account, t)
+        series = account.series.get(self._series)
         if series is None:
             return self._unite([self._summary([])])
+        if self.facts.followers is None:
+            low, high = series.span(self._opens, self._closes, t)
+        else:
+            _, low, high = self.facts.span(account, t)
         return self._unite(series.summarize(self._key, low, high, self._summary))
 
     def boundary(self, account: Account, t: int) -> int:
@@ -83,11 +88,10 @@ class AggregateOf:
 
     def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
         value = self.value(account, t)
-        facts = self.facts
-        series = account.series.get(facts.series)
-        only_leaving = facts.followers is None and (
-            series is None or series.next_after(t - facts.window.opens) == NEVER
-        )
+        series = account.series.get(self._series)
+        only_leaving = series is None or series.next_after(t - self._opens) == NEVER
+        if self.facts.followers is not None:
+            only_leaving = False
         if self.function not in ("count", "sum") or type(value) is not int or not only_leaving:
             return follow(self, account, t)
         return self._fall(series, value, t)
@@ -95,11 +99,10 @@ class AggregateOf:
     def _fall(self, series: Series | None, value: int, t: int) -> Iterator[tuple[int, int]]:
         """Yield the course of a sum of integers that facts only leave."""
         yield t, value
-        window = self.facts.window
-        if series is None or window.closes == NEVER:
+        if series is None or self._closes == NEVER:
             return
-        times, entries, closes, field = series.times, series.entries, window.closes, self.field
-        low, high = series.span(window.opens, closes, t)
+        times, entries, closes, field = series.times, series.entries, self._closes, self.field
+        low, high = series.span(self._opens, closes, t)
         while low < high:
             time = times[low]
             while low < high and times[low] == time:

@@ -14,7 +14,8 @@ Data = dict[str, Any]
 def trim(data: Data) -> Data:
     """Return data whose texts have no space around them, and none of which is empty."""
     for value in data.values():
-        if type(value) is str and (not value or value[0].isspace() or value[-1].isspace()):
+        # Every space of ASCII comes before the letters; other scripts have more of them.
+        if type(value) is str and (not value or value[0] <= " " or value[-1] <= " " or not value.isascii()):
             return {name: _trimmed(one) for name, one in data.items()}
     return data
 

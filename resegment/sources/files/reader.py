@@ -8,7 +8,7 @@ import os
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ from resegment.schemas.events import find_unlisted_action
 from resegment.schemas.fact import Fact
 from resegment.sources.files.encoding import read_byte_lines
 from resegment.sources.files.located import Located, MissingFile, WrongFile
-from resegment.sources.files.tables import read_csv, read_parquet
+from resegment.sources.files.tables import NO_TYPES, read_csv, read_parquet
 from resegment.sources.providers.yc import read_files
 
 STDIN: Final = "-"
@@ -105,24 +105,29 @@ class Refusals:
             self.unlisted[fact.kind, action] += 1
 
 
-def read_events(path: str, form: str | None = None, watch: Watch | None = None) -> Iterator[Located]:
+def read_events(
+    path: str,
+    form: str | None = None,
+    watch: Watch | None = None,
+    types: Mapping[str, str] = NO_TYPES,
+) -> Iterator[Located]:
     """Read the events of a file, of all files in a folder, or of standard input (`-`, JSON lines).
 
     `form` is `jsonl`, `csv`, `parquet` or `yc` (a folder of the Y Combinator directory). By default it is found
-    from the file's suffix or the folder's contents.
+    from the file's suffix or the folder's contents. `types` are those of your own attributes, for cells of CSV files.
 
     Raises WrongFile: at once for an unreadable path or an unknown format, and while reading for a broken file.
     """
     if path == STDIN:
-        return _read_text(path, form or "jsonl", watch)
+        return _read_text(path, form or "jsonl", watch, types)
     place = Path(path)
     if not place.exists():
         raise MissingFile(path)
     if not os.access(place, os.R_OK):
         raise WrongFile(path, "permission denied", remedy="Check the permissions.")
     if place.is_dir():
-        return _read_folder(place, form, watch)
-    return _read_file(path, form or _format_of(path), watch)
+        return _read_folder(place, form, watch, types)
+    return _read_file(path, form or _format_of(path), watch, types)
 
 
 def decode_events(events: Iterable[Located], refusals: Refusals) -> Iterator[Fact]:
@@ -147,7 +152,9 @@ def _format_of(path: str) -> str:
     return form
 
 
-def _read_folder(folder: Path, form: str | None, watch: Watch | None) -> Iterator[Located]:
+def _read_folder(
+    folder: Path, form: str | None, watch: Watch | None, types: Mapping[str, str]
+) -> Iterator[Located]:
     snapshots, changes = sorted(folder.glob("snapshot-*.jsonl.gz")), sorted(folder.glob("changes-*.jsonl.gz"))
     if form == "yc" or (form is None and snapshots and changes):
         if len(snapshots) != 1 or len(changes) != 1:
@@ -169,25 +176,25 @@ def _read_folder(folder: Path, form: str | None, watch: Watch | None) -> Iterato
             "no file in the folder has events",
             remedy=f"Put files with {', '.join(SUFFIXES)} there.",
         )
-    return (event for name, known in files for event in _read_file(name, known, watch))
+    return (event for name, known in files for event in _read_file(name, known, watch, types))
 
 
-def _read_file(path: str, form: str, watch: Watch | None) -> Iterator[Located]:
+def _read_file(path: str, form: str, watch: Watch | None, types: Mapping[str, str]) -> Iterator[Located]:
     if form == "yc":
         raise WrongFile(path, "the format yc needs a folder", remedy="Give the folder, like examples/yc.")
     if form == "parquet":
         return read_parquet(path)
-    return _read_text(path, form, watch)
+    return _read_text(path, form, watch, types)
 
 
-def _read_text(path: str, form: str, watch: Watch | None) -> Iterator[Located]:
+def _read_text(path: str, form: str, watch: Watch | None, types: Mapping[str, str]) -> Iterator[Located]:
     if form not in ("jsonl", "csv"):
         raise WrongFile(
             path, f"the format {form} cannot be read from standard input", remedy="Use jsonl or csv."
         )
     with _open(path, watch) as lines:
         if form == "csv":
-            yield from read_csv(path, lines)
+            yield from read_csv(path, lines, types)
         else:
             yield from _read_lines(path, read_byte_lines(path, lines))
 

@@ -24,17 +24,21 @@ from resegment.sources.files.parquet import read_table, to_json_values
 
 REQUIRED: Final = ("id", "source", "type", "subject", "time")
 _PREFIX: Final = "data."
+_SNAPSHOT: Final = "gtm.firmographic.v1"
 _WHOLE: Final = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][-+]?[0-9]{1,2})?", re.ASCII)
 _BOOLS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _OPTIONS: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
-def read_csv(path: str, lines: io.BufferedReader) -> Iterator[Located]:
+NO_TYPES: Final[Mapping[str, str]] = {}
+
+
+def read_csv(path: str, lines: io.BufferedReader, types: Mapping[str, str] = NO_TYPES) -> Iterator[Located]:
     """Read the events of a CSV file with a header. Cells get the types of the contract.
 
-    A list is given as JSON or separated by `;`. In a field that the contract does not list, a JSON number, `true`
-    and `false` are read as such.
+    A list is given as JSON or separated by `;`. A field that the contract does not list is a text, unless `types` gives
+    the attribute another type: `number` or `collection`.
 
     The cells may be separated by commas, semicolons, tabs or `|`, and the text may be in UTF-8 or UTF-16. A row that
     cannot be read is refused, and the next one is read.
@@ -53,7 +57,7 @@ def read_csv(path: str, lines: io.BufferedReader) -> Iterator[Located]:
                 header = [name.strip() for name in row.cells]
                 _check_header(path, header)
             else:
-                yield _csv_event(path, row.line, header, row.cells)
+                yield _csv_event(path, row.line, header, row.cells, types)
     except UnicodeDecodeError as error:
         raise WrongEncoding(path, error) from error
     if header is None:
@@ -99,17 +103,17 @@ def _check_header(path: str, header: list[str]) -> None:
         )
 
 
-def _csv_event(path: str, line: int, header: list[str], row: list[str]) -> Located:
+def _csv_event(path: str, line: int, header: list[str], row: list[str], own: Mapping[str, str]) -> Located:
     if len(row) != len(header):
         refused = RefusedEvent("wrong-row", f"{len(row)} cells where the header has {len(header)}")
         return Located(path, line, _join(row), refused)
     cells = {name: cell for name, cell in zip(header, row, strict=True) if cell and name}
     types = _types(cells.get("type", ""))
+    if own and cells.get("type") == _SNAPSHOT:
+        types = {**own, **types}
     event = _nest(
         {
-            name: _value(cell, types.get(name[len(_PREFIX) :], "custom"))
-            if name.startswith(_PREFIX)
-            else cell
+            name: _value(cell, types.get(name[len(_PREFIX) :], "text")) if name.startswith(_PREFIX) else cell
             for name, cell in cells.items()
         }
     )
@@ -141,11 +145,11 @@ def _types(event_type: str) -> Mapping[str, str]:
 
 def _value(cell: str, kind: str) -> Any:
     """Return the cell as the contract's type, or as text if it does not fit, which is refused later."""
-    if kind in ("number", "custom") and _WHOLE.fullmatch(cell):
+    if kind == "number" and _WHOLE.fullmatch(cell):
         return int(cell)
-    if kind in ("number", "custom") and _NUMBER.fullmatch(cell):
+    if kind == "number" and _NUMBER.fullmatch(cell):
         return float(cell)
-    if kind in ("bool", "custom"):
+    if kind == "bool":
         return _BOOLS.get(cell, cell)
     if kind == "collection":
         return (

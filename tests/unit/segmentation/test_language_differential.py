@@ -31,9 +31,6 @@ from tests.oracle.naive import history
 SEEDS = int(os.environ.get("RESEGMENT_SEEDS", "150"))
 CHUNK = 25
 MONTHS = 100 * 86_400_000
-NOT_OF_THE_LANGUAGE = {"words of any script are words"}
-"""Cases about how events are spelled before the language sees them."""
-
 chunks = pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
 languages = pytest.mark.parametrize("extended", [False, True], ids=["plain", "whole"])
 
@@ -68,8 +65,6 @@ def test_the_engine_agrees_that(case: Case) -> None:
 
 @pytest.mark.parametrize("case", [*EXTENDED_CASES, busy_account(2_100)], ids=lambda case: case.name)
 def test_the_engine_agrees_too_that(case: ExtendedCase) -> None:
-    if case.name in NOT_OF_THE_LANGUAGE:
-        pytest.skip("it is about how events are spelled")
     try:
         facts = facts_of(case.events)
     except RefusedEvent:

@@ -101,13 +101,28 @@ def test_a_csv_row_is_an_event_whose_cells_take_the_types_of_the_contract(tmp_pa
         "employees": 250,
         "industry": "12",
         "technologies": ["hubspot", "snowflake"],
-        "active": True,
+        "active": "true",
         "zip": "01234",
     }
     assert found[1].data == {"employees": 1.5, "technologies": ["dbt"]}
     assert [str(one) for one in refusals.examples] == [
         f"{file}:3: wrong-type: data: an event that asserts a fact needs data"
     ]
+
+
+def test_csv_cells_of_your_own_attributes_take_the_types_of_the_segments_file(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "a.csv",
+        "id,source,type,subject,time,data.seats,data.regions,data.plan\n"
+        "1,/crm,gtm.firmographic.v1,acme.com,2026-01-02T00:00:00Z,12,eu; us,7\n"
+        "2,/crm,gtm.hiring.v1,acme.com,2026-01-02T00:00:00Z,12,eu; us,7\n",
+    )
+
+    events = read_events(str(file), types={"seats": "number", "regions": "collection"})
+    typed, other = decode_events(events, Refusals())
+
+    assert typed.data == {"seats": 12, "regions": ["eu", "us"], "plan": "7"}
+    assert other.data == {"seats": "12", "regions": "eu; us", "plan": "7"}
 
 
 def test_a_csv_column_of_json_holds_the_whole_data(tmp_path: Path) -> None:
