@@ -72,6 +72,8 @@ def delete(
 
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
         raise typer.BadParameter("a prefix has letters, digits, _ and - only", param_hint="PREFIX")
+    if servers.prefix not in (None, name):
+        raise typer.BadParameter("--prefix names another prefix than PREFIX: leave it out")
     kinds = asyncio.run(_delete(name, servers, yes=yes))
     keys = sum(kinds.values())
     if as_json:
