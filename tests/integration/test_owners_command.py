@@ -110,7 +110,10 @@ class Running:
 
     async def put(self, account: str, state: RoutedState, prefix: str = PREFIX) -> None:
         """Keep a state, as a worker does that commits."""
-        answer: Any = self.client.hset(_accounts(account, prefix), account, encode_routed(state))
+        accounts = _accounts(account, prefix)
+        answer: Any = self.client.hset(accounts, account, encode_routed(state))
+        await answer
+        answer = self.client.hdel(accounts.removesuffix("accounts") + "meta", "kept")  # it counts accounts
         await answer
 
     async def owned_by(self, owner: str) -> RoutedState:
