@@ -10,6 +10,7 @@ from typing import Any, Final
 import yaml
 
 from resegment.documents.diagnostics import Diagnostic, InvalidSegments, Path, Place
+from resegment.documents.yaml_errors import explain_yaml_error
 
 MAX_BYTES: Final = 2 * 1024 * 1024
 MAX_DEPTH: Final = 48
@@ -62,8 +63,7 @@ def parse_document(text: str | bytes, file: str) -> Document:
     try:
         root = _compose(text, file, twice)
     except yaml.MarkedYAMLError as error:
-        place = _place(file, error.problem_mark or error.context_mark)
-        raise InvalidSegments([*twice, _error("not-yaml", error.problem or "broken YAML", place)]) from None
+        raise InvalidSegments([*twice, explain_yaml_error(error, text, file)]) from None
     except yaml.YAMLError as error:
         raise _invalid("not-yaml", str(error).splitlines()[0], Place(file, 1, 1)) from None
     except InvalidSegments as error:

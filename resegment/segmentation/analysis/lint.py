@@ -255,7 +255,8 @@ def _check_texts(data: dict[str, Any], problems: Problems) -> None:
             "merge segments whose plays hardly differ",
         )
     for entry, path in segments:
-        if entry.get("hypothesis") is None:
+        misspelled = get_close_matches("hypothesis", entry.keys() - {"hypothesis"}, 1, 0.75)
+        if entry.get("hypothesis") is None and not misspelled:
             problems.warn(
                 "no-hypothesis",
                 f"{entry.get('name', 'it')!r} does not say why its accounts should buy",
@@ -311,7 +312,8 @@ def _check_name(
     if test.name in traits or test.name == ACCOUNT:
         return
     close = get_close_matches(test.name, WORDS, 1, 0.75) if test.beside_events else []
-    if close and test.name not in attribute_types() and test.name not in (known or ()):
+    reported = any(one.code == "misspelt-word" and one.path == test.path for one in problems.found)
+    if close and not reported and test.name not in attribute_types() and test.name not in (known or ()):
         problems.warn(
             "misspelt-word",
             f"{test.name!r} is read as the name of an attribute",
@@ -421,7 +423,7 @@ def _check_text(kind: str, field: str, operator: str, text: str, *, path: Path, 
             "never-met",
             f"no funding event has the round {text!r}: unknown rounds become 'other'",
             path,
-            suggest_word(text, ROUNDS - {"other"}),
+            suggest_word(text, sorted(ROUNDS - {"other"})),
         )
     elif read != text and read:
         remedy = "write it in lower case" if read == "other" else f"write {read!r}"

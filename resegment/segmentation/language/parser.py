@@ -27,6 +27,7 @@ from resegment.segmentation.language.conditions import (
 )
 from resegment.segmentation.language.facts_parser import FactsParser
 from resegment.segmentation.language.limits import ACCOUNT, MAX_CONDITIONS, MAX_DEPTH, MAX_STEPS, WORDS
+from resegment.segmentation.language.misspellings import find_meant, is_rest_of_number
 from resegment.segmentation.language.operators import KNOWN_WITHIN
 from resegment.segmentation.language.trait_parser import TraitParser, trait_type
 
@@ -87,26 +88,48 @@ class Grammar:
             return None
         parts: list[Condition | None] = []
         rest = dict(raw)
+        words: tuple[str, ...] = ()
         if sum(key in raw for key in _TESTS_OF_FACTS) > 1:
             self.problems.error(
                 "wrong-shape", "one map holds one of event, sequence and open, not several", path
             )
             return None
         if "event" in raw:
-            own = {key: rest.pop(key) for key in _OF_EVENTS if key in rest}
+            words = _OF_EVENTS
+            own = {key: rest.pop(key) for key in words if key in rest}
             parts.append(self._read_occurs(own, path))
         elif "sequence" in raw:
-            own = {key: rest.pop(key) for key in _OF_SEQUENCES if key in rest}
+            words = _OF_SEQUENCES
+            own = {key: rest.pop(key) for key in words if key in rest}
             parts.append(self._read_sequence(own, path))
         elif "open" in raw:
-            own = {key: rest.pop(key) for key in _OF_OPEN if key in rest}
+            words = _OF_OPEN
+            own = {key: rest.pop(key) for key in words if key in rest}
             parts.append(self._read_is_open(own, path))
         for key, value in rest.items():
-            parts.append(self._read_part(key, value, (*path, key), depth))
+            here = (*path, key)
+            mistaken = self._report_mistaken(key, value, here, words)
+            parts.append(None if mistaken else self._read_part(key, value, here, depth))
         if any(part is None for part in parts):
             return None
         whole = [part for part in parts if part is not None]
         return whole[0] if len(whole) == 1 else Every(tuple(whole))
+
+    def _report_mistaken(self, key: str, value: Any, path: Path, words: tuple[str, ...]) -> bool:
+        """Report a key that was meant as one of the words of the test beside it, or as a part of a number."""
+        if is_rest_of_number(key, value):
+            message = f"{key!r} is read as a name: a comma ends a value here"
+            self.problems.error(
+                "wrong-operand", message, path, "write numbers without commas, like {gte: 1000}", at_key=True
+            )
+            return True
+        if key in WORDS or key in self._trait_types or self._subject(key).kind != "any":
+            return False
+        meant = find_meant(key, value, words)
+        if meant is not None:
+            message = f"{key!r} is not a word of the test beside it"
+            self.problems.error("misspelt-word", message, path, f"did you mean {meant!r}?", at_key=True)
+        return meant is not None
 
     def _read_part(self, key: str, value: Any, path: Path, depth: int) -> Condition | None:
         if key in ("all", "any"):

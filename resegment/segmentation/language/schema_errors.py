@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -9,7 +10,9 @@ from pydantic import ValidationError
 from resegment.documents.diagnostics import Path, Problems
 from resegment.schemas.segments import SegmentsFile
 from resegment.schemas.times import format_duration, parse_duration
+from resegment.segmentation.language.known_keys import keys_at
 from resegment.segmentation.language.limits import MAX_DURATION
+from resegment.segmentation.language.suggestions import find_word, suggest_word
 
 _EXPECTED: Final = {
     "string_type": "a text",
@@ -24,9 +27,26 @@ _EXPECTED: Final = {
 }
 
 
+_DURATION: Final = "a duration like 90d"
+_LIKE: Final[dict[str | int, str]] = {
+    "holdout": "a share like 10%",
+    "share": "a share like 10%",
+    "min_dwell": _DURATION,
+    "cooldown": _DURATION,
+    "cooldown_after_lost": _DURATION,
+    "over": _DURATION,
+    "sla": _DURATION,
+    "retain": _DURATION,
+    "after": _DURATION,
+}
+"""What to write for keys whose values look like nothing else, where another type is written."""
+_MOST_SHOWN: Final = 80
+
+
 def report_shape(error: ValidationError, data: Any, problems: Problems) -> None:
     """Missing and unknown keys, and values of a wrong type."""
     wrong: dict[Path, list[str]] = {}
+    given: dict[Path, Any] = {}
     deeper: set[Path] = set()
     for one in error.errors(include_url=False):
         location, kind = one["loc"], one["type"]
@@ -36,19 +56,41 @@ def report_shape(error: ValidationError, data: Any, problems: Problems) -> None:
             deeper.add(path)
             problems.error("missing-key", f"{location[-1]} is required", path)
         elif kind == "extra_forbidden":
-            message = f"{location[-1]!r} is no key of this place"
-            problems.error("unknown-key", message, path, "take it out", at_key=True)
+            key = str(location[-1])
+            message = f"{key!r} is not a key here"
+            remedy = suggest_word(key, keys_at(path[:-1])) if path else None
+            problems.error("unknown-key", message, path, remedy, at_key=True)
         elif kind == "value_error":
             message = one["msg"].removeprefix("Value error, ")
             problems.error("wrong-duration" if "duration" in message else "wrong-value", message, path)
         elif kind == "literal_error":
-            problems.error("wrong-value", f"expected {one.get('ctx', {}).get('expected', 'another')}", path)
+            expected = str(one.get("ctx", {}).get("expected", "another value"))
+            meant = find_word(str(one["input"]), re.findall(r"'([^']*)'", expected))
+            remedy = None if meant is None else f"did you mean {meant!r}?"
+            problems.error("wrong-value", f"expected {expected}, not {_show(one['input'])}", path, remedy)
         else:
-            wrong.setdefault(path, []).append(_EXPECTED.get(kind, f"something else: {one['msg']}"))
-    for path, expected in wrong.items():
+            wrong.setdefault(path, []).append(_EXPECTED.get(kind, f"another value: {one['msg']}"))
+            given[path] = one["input"]
+    for path, alternatives in wrong.items():
         # Of the alternatives of a union, the one that got further tells more.
         if path not in deeper:
-            problems.error("wrong-type", f"expected {' or '.join(dict.fromkeys(expected))}", path)
+            like = _LIKE.get(path[-1]) if path else None
+            told = like or " or ".join(dict.fromkeys(alternatives))
+            problems.error("wrong-type", f"expected {told}{_but(given[path])}", path)
+
+
+def _but(value: Any) -> str:
+    return "" if isinstance(value, str | list | dict) or value is None else f", not {_show(value)}"
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict | list):
+        return "a map" if isinstance(value, dict) else "a list"
+    return repr(value) if len(repr(value)) <= _MOST_SHOWN else f"{repr(value)[:_MOST_SHOWN]}..."
 
 
 def _existing(location: tuple[int | str, ...], data: Any) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Final
 
@@ -36,7 +36,7 @@ _MEANT: Final = {
 """What people write for a word of the contract."""
 
 
-def find_word(text: str, words: Collection[str], cutoff: float = 0.75) -> str | None:
+def find_word(text: str, words: Sequence[str], cutoff: float = 0.75) -> str | None:
     """Return the word that was probably meant; None if none is close."""
     folded = text.strip().casefold().replace(" ", "_")
     if folded in words:
@@ -48,7 +48,7 @@ def find_word(text: str, words: Collection[str], cutoff: float = 0.75) -> str | 
     return close[0] if close else None
 
 
-def suggest_word(text: str, words: Collection[str]) -> str:
+def suggest_word(text: str, words: Sequence[str]) -> str:
     """Return the advice for a word that is none of some words."""
     found = find_word(text, words)
-    return f"did you mean {found!r}?" if found is not None else f"use one of {', '.join(sorted(words))}"
+    return f"did you mean {found!r}?" if found is not None else f"use one of {', '.join(words)}"

@@ -226,7 +226,7 @@ def test_an_attribute_that_no_account_has_is_not_measurable() -> None:
 
 
 def test_a_word_of_the_language_that_is_misspelt_beside_an_event() -> None:
-    definition = define([{"event": "hiring", "withn": "60d"}, {"acount": "x"}])
+    definition = define([{"event": "hiring", "withn": "soon"}, {"acount": "x"}])
 
     assert codes(definition, {"acount"}) == {("misspelt-word", "0")}
 

@@ -245,7 +245,7 @@ def test_a_name_in_two_files_hides_no_other_error() -> None:
 def test_errors_hide_no_warning_that_does_not_depend_on_them() -> None:
     text = (
         FILE.replace("team: t}", "team: u}")
-        .replace("{industry: fintech}", "{event: funding, where: {round: Series A, lead: x}, witin: 3d}")
+        .replace("{industry: fintech}", "{event: funding, where: {round: Series A, lead: x}, witin: 3}")
         .replace("turns: {count: hiring", "turns: {sum: hiring, field: points")
     )
 
@@ -263,3 +263,73 @@ def test_errors_hide_no_warning_that_does_not_depend_on_them() -> None:
         "never-met",
         "misspelt-word",
     }
+
+
+MISTAKES = [
+    ("name: one\n", "name: one\n    hypotheses: h\n", "unknown-key", "did you mean 'hypothesis'?", 4),
+    ("name: one\n", "name: one\n    holdout: 10\n", "wrong-type", "expected a share like 10%, not 10", 4),
+    ("name: one\n", "name: one\n\t  layer: needs\n", "not-yaml", "a tab: YAML is indented with spaces", 4),
+    ("{employees: {gte: 50}}", "{employees: {gte: 50}", "not-yaml", "no '}' closes this '{'", None),
+    ("{employees: {gte: 50}}", "{employees: 1,000+}", "wrong-operand", "write numbers without commas", None),
+    (
+        "{employees: {gte: 50}}",
+        "{event: funding, withing: 120d}",
+        "misspelt-word",
+        "did you mean 'within'?",
+        None,
+    ),
+    ("version: 1", "version: 1\nsuppression: [customer]", "wrong-value", "did you mean 'customers'?", 2),
+    ("version: 1", "version: 1\ncooldown_after_lost: 90", "wrong-type", "a duration like 90d, not 90", 2),
+]
+HELPFUL = """version: 1
+segments:
+  - name: one
+    when: {employees: {gte: 50}}
+    play: p
+    route: {workflow: w}
+fallback: {name: out, play: p}
+plays: {p: {message: {pain: a, value_prop: b, proof_points: [c]}, channels: {primary: email}}}
+tests: [{name: t, expect: out}, {name: u, expect: one}]
+"""
+
+
+@pytest.mark.parametrize(("good", "written", "code", "says", "line"), MISTAKES)
+def test_a_mistake_is_one_error_that_says_what_was_meant(
+    good: str, written: str, code: str, says: str, line: int | None
+) -> None:
+    assert HELPFUL.count(good) == 1
+    found = [
+        one for one in lint_broken(refusal_of(HELPFUL.replace(good, written))) if one.severity == "error"
+    ]
+
+    assert [one.code for one in found] == [code]
+    assert says in str(found[0])
+    assert found[0].place.line == (line or 4)
+
+
+def test_a_missing_fallback_is_one_error_though_tests_expect_it() -> None:
+    text = "".join(line for line in HELPFUL.splitlines(True) if not line.startswith("fallback"))
+
+    assert [(one.code, one.message) for one in refusal_of(text).diagnostics] == [
+        ("missing-key", "fallback is required")
+    ]
+
+
+UNREADABLE = [
+    ("a: [b, c\nd: 1\n", 1, "no ']' closes this '['"),
+    ("a: {b: 1 c: 2}\n", 1, "expected ',' or '}' here"),
+    ("a: {b: 1,\n    c: 2 d: 3}\n", 2, "expected ',' or '}' here"),
+    ('a: 1\nb: "c\nd: e\n', 2, "no quote closes this one"),
+    ("a: @b\n", 1, "a value cannot start with '@'"),
+    ("a:\n  b: 1\n\tc: 2\n", 3, "a tab"),
+    ("a:\n  - b\n c\n", 3, "indentation"),
+    ("a: - b\n", 1, "a list cannot start on this line"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "says"), UNREADABLE)
+def test_what_is_not_yaml_is_said_in_plain_words_at_its_line(text: str, line: int, says: str) -> None:
+    (found,) = refusal_of(text).diagnostics
+
+    assert (found.code, found.place.line) == ("not-yaml", line)
+    assert says in found.message
