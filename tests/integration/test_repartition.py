@@ -26,7 +26,7 @@ from resegment.state.redis.whole_prefix import delete_keys
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.kafka.topics import Topics
-from resegment.streams.operations.ingest import in_order, send_replay
+from resegment.streams.operations.ingest import in_order, send_live, send_replay
 from resegment.streams.prefix import ROUTING, read_prefix
 from resegment.streams.worker.worker import Worker
 from tests import companies
@@ -74,8 +74,25 @@ class Prefix:
         async with worker.running():
             if events is not None:
                 async with KafkaPublisher(self.stack.bootstrap) as publisher:
-                    await send_replay(events, publisher, self.topics, partitions=self.partitions, until=until)
+                    if self.clock == "wall":
+                        await self.send_live(events, publisher)
+                    else:
+                        await send_replay(
+                            events, publisher, self.topics, partitions=self.partitions, until=until
+                        )
             assert await worker.drain(90)
+
+    async def send_live(self, events: list[Any], publisher: KafkaPublisher) -> None:
+        """Send events as sources do, and wait until each is decided."""
+        before = await self.decided()
+        await send_live(events, publisher, self.topics)
+        async with asyncio.timeout(90):
+            while await self.decided() < before + len(events):  # it is Redis that knows
+                await asyncio.sleep(0.1)
+
+    async def decided(self) -> int:
+        """Return how many records of `signals` are decided."""
+        return sum(one.position.offset for one in await self.reader.look() if one.position is not None)
 
     async def command(self, *words: str) -> tuple[int, str]:
         """Run the command line on this prefix."""
