@@ -107,6 +107,12 @@ class Metrics:
             "Facts dropped because an account had too many of one kind",
             registry=registry,
         )
+        self.misfits = Counter(
+            "resegment_misfits",
+            "Values that do not fit the type that the segments file gives their attribute",
+            ["attribute"],
+            registry=registry,
+        )
         self.routed = Counter(
             "resegment_routed", "Routing decisions, by decision", ["decision"],
             registry=registry,

@@ -56,6 +56,8 @@ class Gauges:
         self.segmented, self._routed = segmented, routed
         self._dropped = 0
         """Facts that the engine had dropped at the last look."""
+        self._misfits: dict[str, int] = {}
+        """Values that did not fit the type of their attribute, at the last look."""
 
     async def measure(self, partition_progress: Sequence[PartitionProgress]) -> bool:
         """Set all gauges, and notice partitions that were lost; return whether all stores answered."""
@@ -78,6 +80,9 @@ class Gauges:
         dropped = self._engine.dropped
         metrics.facts_dropped.inc(dropped - self._dropped)
         self._dropped = dropped
+        for attribute, count in self._engine.misfits.items():
+            metrics.misfits.labels(attribute).inc(count - self._misfits.get(attribute, 0))
+            self._misfits[attribute] = count
         return reachable
 
     async def measure_memory(self) -> None:

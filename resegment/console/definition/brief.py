@@ -46,6 +46,8 @@ def _message(brief: Brief) -> Iterator[RenderableType]:
     yield from _section("Pain", [brief.pain or ""])
     yield from _section("Value", [brief.value or ""])
     yield from _section("Proof", brief.proof_points)
+    if brief.cta:
+        yield from _section("Ask for", [brief.cta])
     if brief.objections:
         yield Text("If they say", style="bold cyan")
         for one in brief.objections:

@@ -119,6 +119,7 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True):
     objections: tuple[Answer, ...] = ()
     personas: tuple[Contact, ...] = ()
     channels: Cadence | None = None
+    cta: str | None = None
     assets: tuple[str, ...] = ()
     workflow: str | None = None
     team: str | None = None
@@ -213,6 +214,7 @@ def _say(program: Program, account: Account, t: int, name: str) -> dict[str, Any
             touches=channels.get("touches"),
             over=spell_duration(parse_duration(channels["over"])) if channels.get("over") else None,
         ),
+        "cta": said.get("cta"),
         "assets": tuple(said.get("assets", ())),
         "problems": problems,
     }

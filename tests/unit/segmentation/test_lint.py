@@ -13,11 +13,14 @@ from resegment.schemas.times import format_instant, parse_instant
 from resegment.segmentation.analysis.implication import Reasoner
 from resegment.segmentation.analysis.lint import lint
 from resegment.segmentation.definition import Definition, read_definition
+from resegment.segmentation.evaluation.compiler import compile_logic
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.backtest import order_of_delivery, replay_account
 from resegment.segmentation.language.conditions import InSegment
+from tests.builders import definition_of
 from tests.events import read_fact
+from tests.oracle.generate import generate
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 PLAY = {
@@ -59,6 +62,10 @@ def only(found: tuple[Diagnostic, ...], code: str) -> Diagnostic:
 HIRING = {"event": "hiring", "where": {"function": "sales"}, "within": "60d"}
 
 COVERED = [
+    ({"renewal": {"after": "2026-03-01"}}, {"renewal": {"after": "2026-03-02", "before": "2026-04-01"}}),
+    (HIRING, {**HIRING, "not_followed_by": {"event": "outcome"}}),
+    ({"sequence": [{"event": "hiring"}, {"event": "hiring"}], "within": "3d", "order": "loose"}, {"sequence": [{"event": "hiring"}, {"event": "hiring"}], "within": "3d", "order": "strict"}),
+    ({"open": "hiring"}, {"open": "hiring", "count": {"gte": 2}}),
     ({"employees": {"gte": 10}}, {"employees": {"gte": 50}}),
     ({"employees": {"gte": 10}}, {"employees": {"between": [10, 20]}}),
     ({"employees": {"gte": 10}}, {"all": [{"employees": {"gte": 12}}, {"industry": "fintech"}]}),
@@ -92,6 +99,13 @@ def test_a_segment_is_unreachable_below_one_that_always_covers_it(higher: Any, l
 
 
 FREE = [
+    ({"employees": {"gte": 5, "known_within": "3d"}}, {"employees": {"gte": 5}}),
+    ({"employees": {"gte": 5}}, {"employees": {"exists": False, "known_within": "3d"}}),
+    ({**HIRING, "not_followed_by": {"event": "outcome"}}, HIRING),
+    ({"renewal": {"within_next": "3d"}}, {"renewal": {"within_next": "9d"}}),
+    ({"sequence": [{"event": "hiring"}, {"event": "hiring"}], "within": "3d", "order": "strict"}, {"sequence": [{"event": "hiring"}, {"event": "hiring"}], "within": "3d", "order": "loose"}),
+    ({"open": "hiring"}, HIRING),
+    ({"when": {"employees": {"gte": 10}}, "status": "draft"}, {"employees": {"gte": 50}}),
     ({"employees": {"gte": 50}}, {"employees": {"gte": 49}}),
     ({"employees": {"gte": 50}}, {"industry": "a"}),
     ({"industry": "a"}, {"industry": ["a", "b"]}),
@@ -129,6 +143,11 @@ def test_two_segments_may_cover_a_third_together() -> None:
 
 
 NEVER = [
+    {"renewal": {"after": "2026-03-01", "before": "2026-03-01T00:00:00Z"}},
+    {"all": [{"renewal": {"within_next": "3d"}}, {"not": {"renewal": {"within_next": "3d"}}}]},
+    {"all": [{"open": "hiring"}, {"open": "hiring", "count": 0}]},
+    {"all": [{"account": "acme.com"}, {"account": "beta.com"}]},
+    {"all": [{"employees": {"gte": 5, "known_within": "3d"}}, {"employees": {"lt": 5, "known_within": "3d"}}]},
     {"employees": {"gte": 50, "lt": 50}},
     {"all": [{"employees": {"gte": 50}}, {"any": [{"employees": 3}, {"employees": {"lt": 10}}]}]},
     {"all": [{"industry": "a"}, {"not": {"industry": ["a", "b"]}}]},
@@ -423,3 +442,31 @@ def test_what_is_proved_is_so(first: Any, second: Any, third: Any, accounts: Any
                 assert all(truth[other] for truth in judged if truth[one])
             if reasoner.excludes(name, against):
                 assert not any(truth[one] and truth[other] for truth in judged)
+
+
+def test_what_is_proved_of_the_whole_language_is_so() -> None:
+    for seed in range(60):
+        file, events, files = generate(seed, extended=True)
+        definition = definition_of(file, files)
+        reasoner, program = Reasoner(definition), Program(definition)
+        names = [InSegment(one.name) for one in definition.segments if one.when is not None]
+        truths = [
+            compile_logic(one.when, program.conditions) for one in definition.segments if one.when is not None
+        ]
+        facts = order_of_delivery(read_fact(event) for event in events)
+        engine = Engine(program)
+        judged = []
+        for name in {fact.account for fact in facts}:
+            own = [fact for fact in facts if fact.account == name]
+            for at in {instant for fact in own for instant in (fact.recorded, fact.recorded + 2 * DAY)}:
+                account, _ = replay_account(engine, name, own, at)
+                engine.evaluate(account, at)
+                judged.append([logic.is_true(account.values) for logic in truths])
+        for one, name in enumerate(names):
+            if reasoner.is_never(name):
+                assert not any(truth[one] for truth in judged), seed
+            for other, against in enumerate(names):
+                if reasoner.implies(name, against):
+                    assert all(truth[other] for truth in judged if truth[one]), seed
+                if reasoner.excludes(name, against):
+                    assert not any(truth[one] and truth[other] for truth in judged), seed
