@@ -100,7 +100,7 @@ def _compose(text: str, file: str, twice: list[Diagnostic]) -> _Node:  # noqa: C
             name = name if isinstance(name, str) else str(name).lower()
             if name in parent.keys:
                 path = (*(len(one.children) if word is None else word for one, word, _ in stack[:-1]), name)
-                twice.append(_error("duplicate-key", f"{name!r} stands here twice", node.place, path))
+                twice.append(_error("duplicate-key", f"{name!r} is given twice here", node.place, path))
             parent.keys[name] = node.place
             stack[-1] = (parent, name, True)
         else:
@@ -111,7 +111,9 @@ def _compose(text: str, file: str, twice: list[Diagnostic]) -> _Node:  # noqa: C
     def follow(event: yaml.AliasEvent, place: Place) -> _Node:
         target = anchors.get(event.anchor or "")
         if target is None or any(target is open_node for open_node, _, _ in stack):
-            raise _invalid("wrong-alias", f"*{event.anchor} refers to no complete value before it", place)
+            raise _invalid(
+                "wrong-alias", f"*{event.anchor} does not refer to a complete value above it", place
+            )
         if len(stack) + target.height > MAX_DEPTH:
             raise _invalid("too-deep", f"with *{event.anchor}, nested deeper than {MAX_DEPTH} levels", place)
         return target

@@ -163,7 +163,7 @@ def _rests_on_the_whole(one: Diagnostic) -> bool:
 def _read(document: Document, problems: Problems, lists: ListFiles) -> Definition | None:
     data = document.data
     if not isinstance(data, dict):
-        problems.error("wrong-type", "a segments file is a map with version, segments and fallback", ())
+        problems.error("wrong-type", "expected a map with version, segments and fallback", ())
         return None
     types = read_types(data.get("attributes"), problems)
     grammar = Grammar(problems, ChecksParser(problems, read_lists(data.get("lists"), problems), lists), types)
@@ -178,7 +178,7 @@ def _read(document: Document, problems: Problems, lists: ListFiles) -> Definitio
     if isinstance(data.get("version"), bool | float):
         problems.error("wrong-value", "expected 1", ("version",))
     if data.get("segments") == []:
-        problems.error("empty-group", "a file without segments segments nothing", ("segments",))
+        problems.error("empty-group", "the file has no segments", ("segments",))
     try:
         file = SegmentsFile.model_validate(data)
     except ValidationError as error:
@@ -252,12 +252,12 @@ def _read_traits(raw: Any, grammar: Grammar, problems: Problems) -> dict[str, Tr
         path: Path = ("traits", name)
         if name in WORDS:
             problems.error(
-                "reserved-name", f"{name!r} is a word of the language", path, "give the trait another name"
+                "reserved-name", f"{name!r} is a reserved word", path, "give the trait another name"
             )
         if name in Firmographic.model_fields:
             problems.error(
                 "hidden-attribute",
-                f"the trait {name!r} hides an attribute",
+                f"the trait {name!r} has the name of an attribute",
                 path,
                 "give the trait another name",
             )

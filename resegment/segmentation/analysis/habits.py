@@ -35,7 +35,7 @@ def _check_unused(data: dict[str, Any], problems: Problems) -> None:
     for name in named:
         if name not in used:
             problems.warn(
-                "unused-name", f"nothing uses the condition {name!r}", ("conditions", name), "take it out"
+                "unused-name", f"the condition {name!r} is not used", ("conditions", name), "remove it"
             )
     texts = {
         text
@@ -44,7 +44,7 @@ def _check_unused(data: dict[str, Any], problems: Problems) -> None:
     }
     for name in data.get("lists") or {}:
         if f"${name}" not in texts:
-            problems.warn("unused-name", f"nothing uses the list {name!r}", ("lists", name), "take it out")
+            problems.warn("unused-name", f"the list {name!r} is not used", ("lists", name), "remove it")
 
 
 def _texts(raw: Any) -> Iterator[str]:
@@ -67,7 +67,7 @@ def _check_untyped(definition: Definition, problems: Problems) -> None:
             told.add(name)
             problems.warn(
                 "untyped-attribute",
-                f"{name!r} is used as a number, but has no type: in CSV files its cells are texts",
+                f"{name!r} is used as a number, but has no type, so its CSV cells are read as text",
                 path,
                 f"add attributes: {{{name}: number}}",
             )
@@ -114,7 +114,7 @@ def _check_sequences(raw: Any, path: Path, problems: Problems) -> None:
                 "same-day",
                 "sources of these events often give only the day, and events of one day do not follow each other",
                 (*path, "sequence"),
-                "add order: loose, or order: strict if that is meant",
+                "add order: loose, or order: strict if you mean it",
             )
     for key in ("all", "any", "not"):
         if key in raw:

@@ -101,7 +101,7 @@ def _check_reach(definition: Definition, problems: Problems) -> None:
                 "never-true",
                 f"{segment.name!r} takes no account: its tests contradict each other",
                 path,
-                "take one of them out",
+                "remove one of them",
             )
         elif segment.hold.exit_when is not None and reasoner.implies(
             InSegment(segment.name), segment.hold.exit_when
@@ -109,9 +109,9 @@ def _check_reach(definition: Definition, problems: Problems) -> None:
             lost.add(segment.name)
             problems.warn(
                 "never-true",
-                f"{segment.name!r} takes no account: wherever when is true, exit_when is true as well",
+                f"{segment.name!r} takes no account: exit_when is true whenever when is true",
                 (*segment.path, "hold", "exit_when"),
-                "let exit_when ask for less than when",
+                "change exit_when so that it is false when an account enters",
             )
     if len(segments) > MAX_COMPARED:
         return
@@ -131,7 +131,7 @@ def _check_reach(definition: Definition, problems: Problems) -> None:
                 "unreachable",
                 f"{lower.name!r} takes no account: {names} above it always {'take' if len(covering) > 1 else 'takes'} it first",
                 (*lower.path, "when"),
-                "move it up, or narrow what stands above it",
+                "move it up, or narrow the segments above it",
             )
             lost.add(lower.name)
     _check_order([one for one in segments if one.name not in lost], definition, reasoner, problems)
@@ -250,9 +250,9 @@ def _check_texts(data: dict[str, Any], problems: Problems) -> None:
     if len(segments) > MANY_SEGMENTS:
         problems.warn(
             "many-segments",
-            f"{len(segments)} segments: with more than {MANY_SEGMENTS} nobody keeps them apart",
+            f"{len(segments)} segments: more than {MANY_SEGMENTS} are hard to keep apart",
             segments[MANY_SEGMENTS][1],
-            "merge segments whose plays hardly differ",
+            "merge segments with similar plays",
         )
     for entry, path in segments:
         misspelled = get_close_matches("hypothesis", entry.keys() - {"hypothesis"}, 1, 0.75)
@@ -261,7 +261,7 @@ def _check_texts(data: dict[str, Any], problems: Problems) -> None:
                 "no-hypothesis",
                 f"{entry.get('name', 'it')!r} does not say why its accounts should buy",
                 path,
-                "give it a hypothesis: one sentence that outcomes can prove wrong",
+                "add a hypothesis: one sentence that outcomes can prove wrong",
             )
 
 
@@ -272,9 +272,9 @@ def _check_traits(definition: Definition, problems: Problems) -> None:
         if name not in used:
             problems.warn(
                 "unused-trait",
-                f"no condition and no play uses the trait {name!r}",
+                f"no condition or play uses the trait {name!r}",
                 ("traits", name),
-                "take it out",
+                "remove it",
             )
 
 
@@ -292,12 +292,12 @@ def _check_tested(definition: Definition, problems: Problems) -> None:
                 "untested",
                 f"{segment.name!r} has no test {lacks}",
                 segment.path,
-                "add one account that it takes and one that it just does not take to tests",
+                "add a test with an account that belongs in it, and one with an account that just misses",
             )
         elif expected == {segment.name}:
             problems.warn(
                 "untested",
-                f"{segment.name!r} has no test of an account that it does not take",
+                f"{segment.name!r} has no test with an account that it does not take",
                 segment.path,
                 "add one to tests",
             )
@@ -318,7 +318,7 @@ def _check_name(
             "misspelt-word",
             f"{test.name!r} is read as the name of an attribute",
             test.path,
-            f"write {close[0]!r}, if that is meant",
+            f"did you mean {close[0]!r}?",
         )
         return
     _check_measurable(test.name, test.path, problems, known)
@@ -332,7 +332,7 @@ def _check_measurable(name: str, path: Path, problems: Problems, known: Collecti
         "not-measurable",
         f"no known account has the attribute {name!r}",
         path,
-        f"did you mean {close[0]!r}?" if close else "let a source deliver it, or take the test out",
+        f"did you mean {close[0]!r}?" if close else "add a source for it, or remove the test",
     )
 
 

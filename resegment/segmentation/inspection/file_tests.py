@@ -115,7 +115,10 @@ def _read_event(event: dict[str, Any], index: int, path: Path, now: int, problem
     kind, ago = data.pop("event", None), data.pop("ago", "0s")
     if kind not in KINDS:
         problems.error(
-            "unknown-kind", f"{kind!r} is no kind of event", (*path, "event"), f"one of {', '.join(KINDS)}"
+            "unknown-kind",
+            f"{kind!r} is not a kind of event",
+            (*path, "event"),
+            f"use one of {', '.join(KINDS)}",
         )
         return None
     try:
@@ -147,5 +150,7 @@ def _decode(
     except RefusedEvent as refused:
         field = (refused.field or "").removeprefix("data.").split(".")
         here = (*path, *(one for one in field[:1] if one in data))
-        problems.error(refused.reason, refused.message, here, "give what an event of the contract carries")
+        problems.error(
+            refused.reason, refused.message, here, "use fields and values that the contract allows"
+        )
         return None

@@ -87,13 +87,16 @@ def read_types(raw: Any, problems: Problems) -> dict[str, AttributeType]:
         if name in WORDS:
             problems.error(
                 "reserved-name",
-                f"{name!r} is a word of the language",
+                f"{name!r} is a reserved word",
                 path,
                 "give the attribute another name",
             )
         elif name in attribute_types():
             problems.error(
-                "hidden-attribute", f"the contract gives {name!r} its type", path, "take it out of attributes"
+                "hidden-attribute",
+                f"the contract sets the type of {name!r}",
+                path,
+                "remove it from attributes",
             )
         elif isinstance(entry, str) and entry in TYPE_NAMES:
             types[name] = AttributeType(entry)  # type: ignore[arg-type]  # one of TYPE_NAMES
@@ -102,9 +105,9 @@ def read_types(raw: Any, problems: Problems) -> dict[str, AttributeType]:
         else:
             problems.error(
                 "wrong-value",
-                f"{name!r} has no type that the language knows",
+                f"the type of {name!r} is unknown",
                 path,
-                f"one of {', '.join(TYPE_NAMES)}, or {{one_of: [a, b]}}",
+                f"use one of {', '.join(TYPE_NAMES)}, or {{one_of: [a, b]}}",
             )
     return types
 

@@ -62,13 +62,13 @@ class ChecksParser:
         """The checks, or None where they have errors (then collected)."""
         if isinstance(raw, dict):
             if not raw:
-                self.problems.error("empty-group", "an empty test", path)
+                self.problems.error("empty-group", "the test is empty", path)
                 return None
             checks = [self._read(name, operand, (*path, name), subject) for name, operand in raw.items()]
             good = tuple(check for check in checks if check is not None)
             if len(good) == 1 and good[0].operator == KNOWN_WITHIN and len(checks) == 1:
                 self.problems.error(
-                    "wrong-shape", "known_within stands beside another operator", path, "add exists: true"
+                    "wrong-shape", "known_within needs another operator beside it", path, "add exists: true"
                 )
                 return None
             return good if len(good) == len(checks) else None
@@ -80,11 +80,11 @@ class ChecksParser:
 
     def _read(self, name: str, operand: Any, path: Path, subject: Subject) -> Check | None:
         if name not in OPERATORS:
-            known = f"one of {', '.join(OPERATORS)}"
-            self.problems.error("unknown-operator", f"{name!r} is no operator", path, known, at_key=True)
+            known = f"use one of {', '.join(OPERATORS)}"
+            self.problems.error("unknown-operator", f"{name!r} is not an operator", path, known, at_key=True)
             return None
         if name in subject.refused:
-            self.problems.error("wrong-place", f"{name} cannot be asked here", path, at_key=True)
+            self.problems.error("wrong-place", f"{name} can't be used here", path, at_key=True)
             return None
         if name in TAKES_LIST and isinstance(operand, str) and operand.startswith("$"):
             operand = self._resolve(operand, path)
@@ -108,7 +108,7 @@ class ChecksParser:
     def _resolve(self, name: str, path: Path) -> list[Any] | None:
         found = self.lists.get(name[1:])
         if found is None:
-            known = f"there is {', '.join(self.lists)}" if self.lists else "there is none"
+            known = f"use one of {', '.join(self.lists)}" if self.lists else "the file defines none"
             self.problems.error("unknown-list", f"no list is named {name[1:]!r}", path, known)
         return found or None
 
@@ -123,7 +123,7 @@ class ChecksParser:
 
 _ARTICLES: Final = {
     "collection": "a list",
-    "bool": "a yes or no",
+    "bool": "a value that is true or false",
     INSTANT: "the time of a fact: it takes before, after, within_next, within_last and exists",
 }
 
@@ -133,10 +133,15 @@ def check_account(account: str, path: Path, problems: Problems) -> bool:
     try:
         resolved = registrable_domain(account)
     except RefusedEvent as error:
-        problems.error("wrong-value", f"{account!r} is no account: {error.message}", path)
+        problems.error("wrong-value", f"{account!r} is not an account: {error.message}", path)
         return False
     if resolved != account:
-        problems.error("wrong-value", f"{account!r} is the account {resolved!r}", path, f"write {resolved}")
+        problems.error(
+            "wrong-value",
+            f"the account {resolved!r} is not written as its domain: {account!r}",
+            path,
+            f"write {resolved}",
+        )
         return False
     return True
 
@@ -163,12 +168,12 @@ def _operand_error(name: str, operand: Any) -> str | None:  # noqa: PLR0911  # o
         return (
             None
             if type_of(operand) in ("text", "number", "bool")
-            else "expected one word, number, true or false"
+            else "expected one text, number, true or false"
         )
     if name == "between":
         if not isinstance(operand, list) or len(operand) != 2 or not all(_is_finite(one) for one in operand):
             return "expected two numbers like [50, 100]"
-        return None if operand[0] <= operand[1] else "the first number is the greater"
+        return None if operand[0] <= operand[1] else "the first number is greater than the second"
     if name in ORDERINGS:
         return None if _is_finite(operand) else "expected a number"
     if name in ("before", "after"):
@@ -177,14 +182,14 @@ def _operand_error(name: str, operand: Any) -> str | None:  # noqa: PLR0911  # o
     if name in IN_TIME:
         return _duration_error(operand)
     if name in ON_FILES:
-        return None if isinstance(operand, str) and operand else "expected the path of a file"
+        return None if isinstance(operand, str) and operand else "expected a file path"
     if name in ("contains", "matches"):
         if not isinstance(operand, str):
-            return "expected a text"
+            return "expected text"
         return _regex_error(operand) if name == "matches" else None
     wrong = _list_error(operand)
     if wrong is None and name == "contains_any" and not all(isinstance(one, str) for one in operand):
-        return "expected texts in the list"
+        return "expected a list of texts"
     return wrong
 
 
@@ -196,7 +201,7 @@ def _list_error(operand: Any) -> str | None:
     if len(operand) > MAX_LIST:
         return f"more than {MAX_LIST} values"
     if not all(type_of(one) in ("text", "number", "bool") for one in operand):
-        return "expected words, numbers, true or false in the list"
+        return "expected a list of texts, numbers, true or false"
     return None
 
 
@@ -212,13 +217,13 @@ def _duration_error(operand: Any) -> str | None:
 
 def _regex_error(pattern: str) -> str | None:
     if len(pattern) > MAX_PATTERN:
-        return f"a regular expression of more than {MAX_PATTERN} characters"
+        return f"the regular expression has more than {MAX_PATTERN} characters"
     try:
         compile_regex(pattern)
     except re2.error as error:
         cause = error.args[0] if error.args else error
         text = cause.decode("utf-8", "replace") if isinstance(cause, bytes) else str(cause)
-        return f"not a regular expression of RE2: {text}"
+        return f"not a valid RE2 regular expression: {text}"
     return None
 
 

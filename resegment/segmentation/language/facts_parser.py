@@ -34,9 +34,9 @@ class FactsParser:
         """Whether the map has no other keys; those that it has are errors."""
         unknown = [key for key in raw if key not in allowed]
         for key in unknown:
-            known = f"one of {', '.join(allowed)}"
+            known = f"use one of {', '.join(allowed)}"
             self.problems.error(
-                "unknown-key", f"{key!r} does not belong here", (*path, key), known, at_key=True
+                "unknown-key", f"{key!r} can't be used here", (*path, key), known, at_key=True
             )
         return not unknown
 
@@ -67,7 +67,7 @@ class FactsParser:
         if matcher is not None and (not isinstance(by, str) or not by):
             self.problems.error(
                 "missing-key",
-                f"open {matcher.kind} needs by: the field that tells one from another",
+                f"open {matcher.kind} needs by, the field that identifies each one",
                 (*path, "by"),
             )
             return None
@@ -75,19 +75,24 @@ class FactsParser:
             return None
         self._check_listed(matcher.kind, by, (*path, "by") if "by" in raw else (*path, "open"))
         if self.field_type(matcher.kind, by) not in ("text", "any"):
-            self.problems.error("never-matches", f"by takes a text, {by} is none", (*path, "by"))
+            self.problems.error("never-matches", f"by takes a text field, and {by} is not one", (*path, "by"))
             return None
         return OpenThings(matcher.kind, by, matcher.where)
 
     def _check_listed(self, kind: str, field: str, path: Path) -> None:
         if kind != "firmographic" and field not in field_types(kind):
-            self.problems.warn("unlisted-field", f"the contract lists no field {field!r} for {kind}", path)
+            self.problems.warn(
+                "unlisted-field", f"the contract has no field {field!r} for {kind} events", path
+            )
 
     def read_matcher(self, kind: Any, where: Any, path: Path, key: str) -> Matcher | None:
         """The facts of a kind that pass every test."""
         if not isinstance(kind, str) or kind not in KINDS:
             self.problems.error(
-                "unknown-kind", f"{kind!r} is no kind of event", (*path, key), f"one of {', '.join(KINDS)}"
+                "unknown-kind",
+                f"{kind!r} is not a kind of event",
+                (*path, key),
+                f"use one of {', '.join(KINDS)}",
             )
             return None
         if where is None:
@@ -127,11 +132,13 @@ class FactsParser:
                     "empty-window",
                     "the window is empty or negative",
                     here,
-                    "the first duration is the shorter",
+                    "write the shorter duration first",
                 )
                 return None
             if first >= closes:
-                self.problems.warn("empty-window", "within ends before ago begins: no fact ever counts", here)
+                self.problems.warn(
+                    "empty-window", "within ends before ago begins, so no fact ever counts", here
+                )
             opens, closes = first, max(first, min(closes, second))
         if wrong:
             return None
@@ -153,7 +160,7 @@ class FactsParser:
             self.problems.error("wrong-duration", f"{raw} is more than {format_duration(MAX_DURATION)}", path)
             return None
         if length == 0 and not zero:
-            self.problems.error("empty-window", "a window of zero length", path, "give it a length like 90d")
+            self.problems.error("empty-window", "the window has no length", path, "give it a length like 90d")
             return None
         return length
 
@@ -165,7 +172,9 @@ class FactsParser:
         if field is None and not required and "field" not in raw:
             return None
         if not isinstance(field, str) or not field:
-            self.problems.error("missing-key", "field names a field of the event's data", (*path, "field"))
+            self.problems.error(
+                "missing-key", "field must name a field of the event's data", (*path, "field")
+            )
             return None
         if matcher is not None:
             self._check_listed(matcher.kind, field, (*path, "field"))

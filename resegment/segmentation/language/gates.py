@@ -134,7 +134,7 @@ def read_gates(data: dict[str, Any], grammar: Grammar, problems: Problems) -> tu
         if isinstance(name, str):
             if name in seen:
                 problems.error(
-                    "duplicate-name", f"a second suppression named {name!r}", path, "names are unique"
+                    "duplicate-name", f"two suppressions are named {name!r}", path, "use different names"
                 )
             seen.add(name)
         if name in BUILT_IN and not (isinstance(entry, dict) and "name" in entry):
@@ -144,7 +144,7 @@ def read_gates(data: dict[str, Any], grammar: Grammar, problems: Problems) -> tu
         elif isinstance(entry, dict):
             if ("when" in entry) is ("file" in entry):
                 problems.error(
-                    "wrong-shape", "a suppression has a condition or a file", path, "give it when, or file"
+                    "wrong-shape", "a suppression needs either when or file", path, "write one of the two"
                 )
             elif "when" in entry and isinstance(name, str):
                 condition = grammar.read_condition(entry["when"], (*path, "when"))

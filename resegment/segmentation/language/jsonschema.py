@@ -244,7 +244,7 @@ def _condition() -> Schema:
     attributes = {name: _ref(f"test_{_testable(kind)}") for name, kind in attribute_types().items()}
     return {
         "description": (
-            "True, false or unknown of an account. Several tests in one map must all hold. Names that are no words of the "
+            "True, false or unknown of an account. Several tests in one map must all hold. Names that are not words of the "
             "language are attributes or traits."
         ),
         "type": "object",
@@ -359,7 +359,7 @@ def _test(kind: str, names: tuple[str, ...]) -> Schema:
         "properties": {name: {"description": _OPERATORS[name], **_operand(name, kind)} for name in names},
     }
     plain = [] if kind == "collection" else [_scalar(kind), _list(kind), _ref("list_name")]
-    called = {"any": "a value", "bool": "a yes or no", "collection": "a list or set"}
+    called = {"any": "a value", "bool": "a value that is true or false", "collection": "a list or set"}
     return {"description": f"A test of {called.get(kind, f'a {kind}')}.", "anyOf": [*plain, operators]}
 
 

@@ -84,7 +84,7 @@ class ListFiles:
                 "never-met",
                 f"{path}: {'; '.join(sorted(wrong)[:_SHOWN])}{more}",
                 where,
-                "list the domains of companies",
+                "list company domains",
             )
         return frozenset(accounts)
 

@@ -72,27 +72,23 @@ class Grammar:
         self._left -= 1
         if depth > MAX_DEPTH or self._left < 0:
             limit = (
-                f"nested deeper than {MAX_DEPTH}"
+                f"a condition is nested deeper than {MAX_DEPTH}"
                 if depth > MAX_DEPTH
-                else f"more than {MAX_CONDITIONS} tests"
+                else f"the file has more than {MAX_CONDITIONS} tests"
             )
-            self.problems.error(
-                "too-large", f"conditions {limit}", path, "split them into segments or traits"
-            )
+            self.problems.error("too-large", limit, path, "split them into segments or traits")
             return None
         if not isinstance(raw, dict):
             self.problems.error("wrong-type", "a condition is a map like {employees: {gte: 50}}", path)
             return None
         if not raw:
-            self.problems.error("empty-group", "an empty condition tests nothing", path)
+            self.problems.error("empty-group", "the condition is empty", path)
             return None
         parts: list[Condition | None] = []
         rest = dict(raw)
         words: tuple[str, ...] = ()
         if sum(key in raw for key in _TESTS_OF_FACTS) > 1:
-            self.problems.error(
-                "wrong-shape", "one map holds one of event, sequence and open, not several", path
-            )
+            self.problems.error("wrong-shape", "event, sequence and open can't be in the same map", path)
             return None
         if "event" in raw:
             words = _OF_EVENTS
@@ -127,7 +123,7 @@ class Grammar:
             return False
         meant = find_meant(key, value, words)
         if meant is not None:
-            message = f"{key!r} is not a word of the test beside it"
+            message = f"{key!r} is not a key of this test"
             self.problems.error("misspelt-word", message, path, f"did you mean {meant!r}?", at_key=True)
         return meant is not None
 
@@ -144,7 +140,7 @@ class Grammar:
             return InSegment(value) if key == "segment" else Named(value)
         if key in WORDS and key != ACCOUNT:
             self.problems.error(
-                "wrong-shape", f"{key!r} belongs to a test of events, a sequence or a trait", path
+                "wrong-shape", f"{key!r} can only be used in an event test, a sequence or a trait", path
             )
             return None
         return self._read_compare(key, value, path)
@@ -154,7 +150,7 @@ class Grammar:
             self.problems.error("wrong-type", f"{key} takes a list of conditions", path)
             return None
         if not value:
-            self.problems.error("empty-group", f"an empty {key} tests nothing", path)
+            self.problems.error("empty-group", f"{key} is empty", path)
             return None
         parts = [self.read_condition(one, (*path, index), depth + 1) for index, one in enumerate(value)]
         whole = tuple(part for part in parts if part is not None)

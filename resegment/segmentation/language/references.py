@@ -33,7 +33,10 @@ def check_names(data: dict[str, Any], problems: Problems) -> None:
         if isinstance(name, str):
             if name in seen:
                 problems.error(
-                    "duplicate-name", f"a second segment named {name!r}", (*path, "name"), "names are unique"
+                    "duplicate-name",
+                    f"two segments are named {name!r}",
+                    (*path, "name"),
+                    "use different names",
                 )
             seen.add(name)
         _expect(data, "play", entry.get("play"), (*path, "play"), problems)
@@ -70,7 +73,7 @@ def _check_members(teams: Any, problems: Problems) -> None:
             if isinstance(name, str):
                 if name in members:
                     where: Path = ("teams", team, "members", index)
-                    problems.error("duplicate-name", f"{name!r} is a member twice", where, "take one out")
+                    problems.error("duplicate-name", f"{name!r} is listed twice", where, "remove one")
                 members.add(name)
         named = entry.get("accounts") if isinstance(entry, dict) else None
         for account, member in named.items() if isinstance(named, dict) else ():
@@ -78,7 +81,10 @@ def _check_members(teams: Any, problems: Problems) -> None:
             if isinstance(member, str) and member not in members:
                 path: Path = ("teams", team, "accounts", account)
                 problems.error(
-                    "unknown-member", f"{member!r} is no member of {team!r}", path, _choices(sorted(members))
+                    "unknown-member",
+                    f"{member!r} is not a member of {team!r}",
+                    path,
+                    _choices(sorted(members)),
                 )
 
 
@@ -91,7 +97,7 @@ def _expect(data: dict[str, Any], what: str, name: Any, path: Path, problems: Pr
 def _choices(names: Iterable[str]) -> str:
     listed = list(names)
     more = ", ..." if len(listed) > _MOST_CHOICES else ""
-    return f"there is {', '.join(listed[:_MOST_CHOICES])}{more}" if listed else "there is none"
+    return f"use one of {', '.join(listed[:_MOST_CHOICES])}{more}" if listed else "the file defines none"
 
 
 def _expectations(data: dict[str, Any]) -> Iterable[tuple[str, Path]]:
@@ -142,12 +148,12 @@ def _check_references(data: dict[str, Any], problems: Problems) -> None:
         if node in deep:
             problems.error(
                 "too-large",
-                f"{what} leads through more than {MAX_REFERENCES} others",
+                f"{what} refers through more than {MAX_REFERENCES} others",
                 path,
                 "write the tests out",
             )
         if node in circles:
-            problems.error("cycle", f"{what} refers to itself", path, "take one of the references out")
+            problems.error("cycle", f"{what} refers to itself", path, "remove one of the references")
 
 
 def _find_references(data: dict[str, Any]) -> dict[Node, list[Node]]:
@@ -220,7 +226,7 @@ def check_actionable(data: dict[str, Any], problems: Problems) -> None:
     if isinstance(fallback, dict) and fallback.get("play") is None and fallback.get("route") is None:
         problems.error(
             "not-actionable",
-            "the fallback has neither play nor route",
+            "the fallback has neither a play nor a route",
             ("fallback",),
             "give it a play or a route",
         )
@@ -233,9 +239,9 @@ def check_actionable(data: dict[str, Any], problems: Problems) -> None:
         if twin != entry.get("name"):
             problems.error(
                 "not-actionable",
-                f"{entry.get('name')!r} has the play and the route of {twin!r}",
+                f"{entry.get('name')!r} has the same play and route as {twin!r}",
                 path,
-                "give it another play or route, or merge the two",
+                "change its play or route, or merge the two segments",
             )
 
 
@@ -264,17 +270,19 @@ def check_traits(traits: Mapping[str, Trait | None], types: Mapping[str, str], p
                 kind = "any" if trait is None else trait_type(trait, types)
                 if isinstance(trait, Decay):
                     problems.error(
-                        "decay-operator", f"{part!r} is a decayed sum: it stands in no ratio", here
+                        "decay-operator", f"{part!r} is a decayed sum: it can't be used in a ratio", here
                     )
                     continue
             else:
                 kind = types.get(part) or attribute_types().get(part, "any")
             if kind not in ("number", "any"):
-                problems.error("never-matches", f"{part!r} is {kind}, no number: it stands in no ratio", here)
+                problems.error(
+                    "never-matches", f"{part!r} is {kind}, not a number: it can't be used in a ratio", here
+                )
     for name, trait in traits.items():
         if isinstance(trait, Growth) and trait.attribute in traits:
             problems.error(
                 "wrong-type",
-                f"growth takes an attribute, {trait.attribute!r} is a trait",
+                f"growth takes an attribute, and {trait.attribute!r} is a trait",
                 ("traits", name, "growth"),
             )

@@ -15,7 +15,7 @@ from resegment.segmentation.language.limits import MAX_DURATION
 from resegment.segmentation.language.suggestions import find_word, suggest_word
 
 _EXPECTED: Final = {
-    "string_type": "a text",
+    "string_type": "text",
     "dict_type": "a map",
     "model_type": "a map",
     "list_type": "a list",

@@ -48,9 +48,9 @@ class TraitParser:
         if len(kinds) != 1:
             self.problems.error(
                 "wrong-shape",
-                f"{name!r} is no trait: it needs exactly one function",
+                f"the trait {name!r} needs exactly one function",
                 path,
-                f"one of {' '.join(FUNCTIONS)}",
+                f"use one of {', '.join(FUNCTIONS)}",
             )
             return None
         function = kinds[0]
@@ -120,7 +120,7 @@ class TraitParser:
             kind = self.facts.field_type(matcher.kind, field)
             if kind not in ("number", "any"):
                 self.problems.error(
-                    "never-matches", f"{function} needs numbers, {field} is {kind}", (*path, "field")
+                    "never-matches", f"{function} needs numbers, and {field} is {kind}", (*path, "field")
                 )
                 return None
         return Aggregate(function, matcher, window, field)  # type: ignore[arg-type]  # one of AGGREGATIONS
@@ -159,7 +159,7 @@ class TraitParser:
             )
             return None
         for word in WORDS.intersection(pair):
-            self.problems.error("reserved-name", f"{word!r} is a word of the language", (*path, "ratio"))
+            self.problems.error("reserved-name", f"{word!r} is a reserved word", (*path, "ratio"))
             fine = False
         return Ratio(*pair) if fine else None
 
@@ -168,16 +168,14 @@ class TraitParser:
         over = self.facts.read_duration(raw.get("over"), (*path, "over"), "growth needs over")
         attribute = raw["growth"]
         if not isinstance(attribute, str) or not attribute:
-            self.problems.error("wrong-type", "growth takes an attribute's name", (*path, "growth"))
+            self.problems.error("wrong-type", "growth takes the name of an attribute", (*path, "growth"))
             return None
         if attribute in WORDS:
-            self.problems.error(
-                "reserved-name", f"{attribute!r} is a word of the language", (*path, "growth")
-            )
+            self.problems.error("reserved-name", f"{attribute!r} is a reserved word", (*path, "growth"))
             return None
         if self.facts.field_type("firmographic", attribute) not in ("number", "any"):
             self.problems.error(
-                "never-matches", f"{attribute} is no number: it cannot grow", (*path, "growth")
+                "never-matches", f"{attribute} is not a number, so it has no growth", (*path, "growth")
             )
             return None
         return Growth(attribute, over) if fine and over is not None else None

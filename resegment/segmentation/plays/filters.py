@@ -57,7 +57,7 @@ def _int(value: Any) -> int:
 
 def _digits(digits: Any) -> int:
     if type(digits) is not int or not 0 <= digits <= 10:
-        raise TypeError("digits are a whole number from 0 to 10")
+        raise TypeError("digits must be a whole number from 0 to 10")
     return digits
 
 
@@ -92,7 +92,7 @@ def _replace(value: Any, old: Any, new: Any) -> str:
 def _truncate(value: Any, length: Any = 80) -> str:
     text = spell_value(value)
     if type(length) is not int or length < 1:
-        raise TypeError("the length is a whole number from 1 on")
+        raise TypeError("the length must be a whole number, at least 1")
     if len(text) <= length:
         return text
     kept = text[: length - 1]

@@ -28,7 +28,7 @@ def spell_number(number: float) -> str:
     if isinstance(number, int):
         return str(number)
     if not math.isfinite(number):
-        raise ValueError(f"{number} is no number that can be told")
+        raise ValueError(f"the number {number} can't be shown")
     if number.is_integer() and abs(number) < 1e15:
         return str(int(number))
     if 1 <= abs(number) < 1e15:
@@ -51,7 +51,7 @@ def spell_value(value: Any) -> str:
         return spell_number(value)
     if isinstance(value, list | tuple):
         return ", ".join(spell_value(one) for one in value if one is not None)
-    raise TypeError(f"a {type(value).__name__} has no words")
+    raise TypeError(f"a {type(value).__name__} can't be shown")
 
 
 def spell_term(term: Any) -> str:
@@ -201,21 +201,25 @@ def _strategy(data: Data) -> str:
 
 _ACTIONS: Final = {
     "page_view": "visited our pages",
-    "content_download": "downloaded what we published",
-    "webinar": "came to a webinar",
+    "content_download": "downloaded our content",
+    "webinar": "attended a webinar",
     "demo_request": "asked for a demo",
     "product_signup": "signed up for the product",
     "product_active": "was active in the product",
     "product_feature": "used a feature of the product",
     "unsubscribe": "unsubscribed",
+    "spam_complaint": "reported spam",
+    "resubscribed": "subscribed again",
 }
 _OUTCOMES: Final = {
-    "sent": "was written to",
+    "sent": "got a message",
     "opened": "opened a message",
     "replied": "replied",
     "positive_reply": "replied with interest",
     "bounced": "could not be reached",
     "unsubscribed": "unsubscribed",
+    "spam_complaint": "reported spam",
+    "resubscribed": "subscribed again",
     "meeting_booked": "booked a meeting",
     "meeting_held": "met us",
     "opportunity_created": "became an opportunity",

@@ -66,7 +66,7 @@ _NAMED: Final[dict[type[nodes.Node], str]] = {
     nodes.FilterBlock: "a filter block",
     nodes.CallBlock: "a call",
 }
-_ALLOWED: Final = "a template has {{ ... }}, {% if %}, filters, comparisons and arithmetic"
+_ALLOWED: Final = "templates can use {{ ... }}, {% if %}, filters, comparisons and arithmetic"
 
 
 @dataclass(slots=True)
@@ -133,14 +133,14 @@ class TemplateChecker:
             self.problems.warn(code, message, self.path, remedy)
 
     def _forbid(self, what: str, remedy: str = _ALLOWED) -> None:
-        self._error("forbidden-in-template", f"{what} cannot stand in a template", remedy)
+        self._error("forbidden-in-template", f"a template can't contain {what}", remedy)
 
     # What may stand in it
 
     def _look(self, node: nodes.Node, depth: int) -> None:
         if depth > MAX_DEPTH:
             self.deep = True
-            self._forbid(f"more than {MAX_DEPTH} levels", "make it simpler")
+            self._forbid(f"more than {MAX_DEPTH} levels", "simplify it")
             return
         if isinstance(node, nodes.Getattr) and (asked := reference_of(node)) is not None:
             self._look_at_reference(asked)
@@ -159,14 +159,14 @@ class TemplateChecker:
         if node.name == "evidence":
             self._forbid("evidence alone", "write evidence.KIND.FIELD, like evidence.funding.round")
         elif node.name == "self":
-            self._forbid("self", "it is a word of templates; no attribute can be used by that name")
+            self._forbid("self", "it is a reserved word of templates, so no attribute can have that name")
         else:
             self._look_at_reference(node.name)
 
     def _look_at_constant(self, node: nodes.Node) -> None:
         assert isinstance(node, nodes.Const)
         if node.value is None:
-            self._forbid("none", "what is not known is not none but missing: use default or is defined")
+            self._forbid("none", "an unknown value is undefined, not none: use default or is defined")
 
     def _look_at_arithmetic(self, node: nodes.Node) -> None:
         for child in node.iter_child_nodes():
@@ -203,12 +203,12 @@ class TemplateChecker:
         if isinstance(asked, EvidenceField):
             if asked.kind not in KINDS:
                 self._error(
-                    "unknown-kind", f"{asked.kind!r} is no kind of event", f"one of {', '.join(KINDS)}"
+                    "unknown-kind", f"{asked.kind!r} is not a kind of event", f"use one of {', '.join(KINDS)}"
                 )
             elif asked.field not in (*field_types(asked.kind), "time", "source"):
                 self._warn(
                     "unlisted-field",
-                    f"the contract lists no field {asked.field!r} for {asked.kind}",
+                    f"the contract has no field {asked.field!r} for {asked.kind} events",
                     _choices(asked.field, (*field_types(asked.kind), "time", "source")),
                 )
             elif self.known.kinds is not None and asked.kind not in self.known.kinds:
@@ -220,7 +220,7 @@ class TemplateChecker:
         elif asked not in self.mentioned:
             self._warn(
                 "unknown-attribute",
-                f"nothing else in the file speaks of an attribute {asked!r}",
+                f"no test or trait in the file uses an attribute {asked!r}",
                 _choices(asked, tuple(self.mentioned))
                 if get_close_matches(asked, self.mentioned, 1, 0.75)
                 else None,
@@ -319,4 +319,4 @@ def _implied(test: nodes.Node, outcome: bool) -> frozenset[Reference]:
 
 def _choices(wrong: str, names: tuple[str, ...]) -> str:
     close = get_close_matches(wrong, names, 1, 0.6)
-    return f"did you mean {close[0]!r}?" if close else f"one of {', '.join(names)}"
+    return f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(names)}"

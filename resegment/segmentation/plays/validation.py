@@ -72,7 +72,9 @@ def check_templates(
         for text, path in _templates(parts, (root,)):
             misplaced = path[2] not in _TEXTS and not (root == "personas" and path[2] == "message")
             if misplaced or path[-1] == "name":
-                problems.error("misplaced-template", "no template can stand here", path, "write it out")
+                problems.error(
+                    "misplaced-template", "templates are not allowed here", path, "write the text out"
+                )
                 continue
             checker = TemplateChecker(path, problems, scope.get(str(path[1]), everything), traits, mentioned)
             checker.check(text)

@@ -239,7 +239,7 @@ def test_an_attribute_that_no_account_has_is_not_measurable() -> None:
 
     assert {(one.path, one.remedy) for one in found} == {
         (("segments", 0, "when", "any", 0, "employes"), "did you mean 'employees'?"),
-        (("traits", "grown", "growth"), "let a source deliver it, or take the test out"),
+        (("traits", "grown", "growth"), "add a source for it, or remove the test"),
     }
     assert "not-measurable" not in {one.code for one in lint(definition)}
 
@@ -306,7 +306,7 @@ def test_segments_want_a_test_that_expects_them_and_one_that_does_not() -> None:
 
     assert untested([]) == ["'s0' has no test at all", "'s1' has no test at all"]
     assert untested([one]) == [
-        "'s0' has no test of an account that it does not take",
+        "'s0' has no test with an account that it does not take",
         "'s1' has no test that expects it",
     ]
     assert untested([one, {"name": "b", "expect": "rest", "until": {"after": "3d", "expect": "s1"}}]) == []

@@ -189,7 +189,7 @@ def test_an_error_says_file_line_path_and_what_to_do() -> None:
     (found,) = errors_of(FILE.replace("team: t}", "team: u}"))
 
     assert str(found) == (
-        "segments.yaml:9:33: error: segments[0].route.team: no team is named 'u' (there is t) [unknown-team]"
+        "segments.yaml:9:33: error: segments[0].route.team: no team is named 'u' (use one of t) [unknown-team]"
     )
 
 
