@@ -213,8 +213,8 @@ def append(
     broker: apache.Kafka, topic: str, partition: int, batches: Sequence[tuple[bytes, int]]
 ) -> list[int]:
     """Write batches behind the last one of a log whose broker is stopped; return their last offsets."""
-    (segment,) = (broker.folder / "data" / f"{topic}-{partition}").glob("*.log")
-    data, end = segment.read_bytes(), 0
+    segment = max((broker.folder / "data" / f"{topic}-{partition}").glob("*.log"))
+    data, end = segment.read_bytes(), int(segment.stem)
     at = 0
     while at < len(data):
         base, length = int.from_bytes(data[at : at + 8], "big"), int.from_bytes(data[at + 8 : at + 12], "big")

@@ -39,7 +39,7 @@ from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.operations.dead_letters import DeadLetter, read_dead_letters, retry_dead_letters
 from tests.integration.conftest import Stack
-from tests.raw_batches import CODECS, Given, batch_of, produce
+from tests.raw_batches import Given, batch_of, produce
 from tests.servers.certificates import Authority
 from tests.servers.receiver import HANG, RESET, Receiver, receiving
 
@@ -379,19 +379,20 @@ async def test_a_record_that_is_no_command_is_dead_lettered_and_holds_up_nothing
 async def test_a_batch_that_cannot_be_unpacked_is_dead_lettered_and_holds_up_nothing(
     stack: Stack, publisher: KafkaPublisher, topics: Topics
 ) -> None:
-    one = command(topics, 1, "a.com")
+    one, codecs, now = command(topics, 1, "a.com"), ["none", "gzip", "zstd"], int(time.time() * 1000)
     client = AIOKafkaClient(bootstrap_servers=stack.bootstrap)
     await client.bootstrap()
     try:
         async with receiving() as receiver, served(stack, topics, crm=endpoint(receiver)):
-            for codec in CODECS:
-                bad = batch_of([Given(one.value, b"\xff\xfe", b"a.com"), one.value or b""], codec=codec)
+            for codec in codecs:
+                records = [Given(one.value, b"\xff\xfe", b"a.com"), Given(one.value)]
+                bad = batch_of(records, codec=codec, timestamp=now)
                 await produce(client, topics.workflow_commands.name, 0, bad)
-            await receiver.until(lambda: len(receiver.received) >= len(CODECS))
-            letters = await dead_lettered(stack, topics, len(CODECS))
+            await receiver.until(lambda: len(receiver.received) >= len(codecs))
+            letters = await dead_lettered(stack, topics, len(codecs))
     finally:
         await client.close()
-    assert [one.about["reason"] for one in letters] == ["unreadable"] * len(CODECS)
+    assert [one.about["reason"] for one in letters] == ["unreadable"] * len(codecs)
 
 
 @pytest.mark.parametrize("name", ["localhost", "wrong.example"])
