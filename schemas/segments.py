@@ -332,6 +332,7 @@ SuppressionEntry = Annotated[
 class TestGiven(Part):
     """What a test knows about its account."""
 
+    account: Domain = Field("example.com", description="The account's domain")
     attributes: dict[str, Any] = {}
     events: list[dict[str, Any]] = []
 

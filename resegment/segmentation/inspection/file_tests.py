@@ -10,21 +10,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from resegment.documents.diagnostics import InvalidSegments, Path, Problems
 from resegment.errors import RefusedEvent
 from resegment.identity.resolution import resolve_event
 from resegment.schemas.cloudevents.decoding import read_event
 from resegment.schemas.fact import KINDS, Fact
-from resegment.schemas.segments import TestEntry
+from resegment.schemas.segments import TestEntry, TestGiven
 from resegment.schemas.times import format_instant, parse_duration, parse_instant
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.backtest import order_of_delivery, replay_account
 from resegment.segmentation.inspection.explain import explain, explain_absence
+from resegment.segmentation.language.checks_parser import check_account
 
+_DEFAULT: Final = TestGiven().account
 NOW: Final = parse_instant("2026-01-01T00:00:00Z")
-ACCOUNT: Final = "example.com"
 LONG_AGO: Final = 10 * 365 * 86_400_000
 
 
@@ -62,7 +65,7 @@ def run_tests(program: Program, now: int = NOW) -> tuple[CaseResult, ...]:
 def _run(engine: Engine, test: TestEntry, facts: list[Fact], now: int) -> list[CaseResult]:
     later = test.until if isinstance(test.until, list) else [test.until] if test.until else []
     expectations = [(0, test.expect), *((parse_duration(one.after), one.expect) for one in later)]
-    account, _ = replay_account(engine, ACCOUNT, order_of_delivery(facts), now)
+    account, _ = replay_account(engine, facts[0].account, order_of_delivery(facts), now)
     results: dict[int, CaseResult] = {}
     for place, (after, expected) in sorted(enumerate(expectations), key=lambda one: one[1][0]):
         engine.advance(account, now + after)
@@ -90,6 +93,8 @@ def _tell_why(engine: Engine, account: Account, at: int, expected: str, got: str
 
 
 def _read_given(test: TestEntry, path: Path, now: int, problems: Problems) -> list[Fact]:
+    if not check_account(test.given.account, (*path, "account"), problems):
+        return []
     facts: list[Fact] = []
     for index, event in enumerate(test.given.events):
         fact = _read_event(event, index, (*path, "events", index), now, problems)
@@ -107,7 +112,7 @@ def _read_given(test: TestEntry, path: Path, now: int, problems: Problems) -> li
         fact = _decode("firmographic", name, time, given, path=(*path, "attributes"), problems=problems)
         if fact is not None and (given or time != now):
             facts.append(fact)
-    return facts
+    return [msgspec.structs.replace(fact, account=test.given.account) for fact in facts]
 
 
 def _read_event(event: dict[str, Any], index: int, path: Path, now: int, problems: Problems) -> Fact | None:
@@ -141,7 +146,7 @@ def _decode(
         "id": name,
         "source": "tests",
         "type": f"gtm.{kind}.v1",
-        "subject": ACCOUNT,
+        "subject": _DEFAULT,
         "time": format_instant(time),
         "data": data,
     }
