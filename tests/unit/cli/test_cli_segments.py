@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from resegment.cli import build
 from resegment.documents.yaml import parse_document
 from resegment.schemas.fact import KINDS
+from tests.oracle.generate import generate
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 FILES = sorted(EXAMPLES.glob("*.yaml"))
@@ -167,6 +168,14 @@ def test_a_failed_test_is_told_and_fails(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_the_examples_are_valid_by_the_schema(file: Path, validator: jsonschema.Draft202012Validator) -> None:
     assert not [error.message for error in validator.iter_errors(example(file))]
+
+
+def test_generated_files_of_the_whole_language_are_valid_by_the_schema(
+    validator: jsonschema.Draft202012Validator,
+) -> None:
+    for seed in range(30):
+        file = generate(seed, extended=True).file
+        assert not [error.message for error in validator.iter_errors(file)], seed
 
 
 VALID = [

@@ -8,6 +8,7 @@ import pytest
 
 from resegment.documents.diagnostics import InvalidSegments
 from resegment.schemas.times import parse_instant
+from resegment.segmentation.analysis.lint import lint
 from resegment.segmentation.definition import read_definition
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.file_tests import CaseResult, run_tests
@@ -57,6 +58,35 @@ def test_the_tests_of_the_examples_pass_whenever_they_run(name: str, now: int) -
 
     assert results
     assert [result for result in results if not result.passed] == []
+
+
+def test_the_file_of_a_whole_go_to_market_team_has_no_errors_and_passes_its_tests() -> None:
+    file = Path(__file__).parents[2] / "data" / "go-to-market.yaml"
+    definition = read_definition([(file.name, file.read_text())])
+
+    assert {one.code for one in lint(definition)} <= {"many-segments"}
+    assert [result for result in run_tests(Program(definition)) if not result.passed] == []
+
+
+def test_a_test_may_name_its_account() -> None:
+    text = FILE.replace("traits:", "lists: {ours: [acme.com]}\ntraits:").replace(
+        "{growth_1y: 0}", "{account: $ours}"
+    )
+    given = [{"account": "acme.com"}, {}]
+    listed = "".join(
+        f"  - {orjson.dumps({'name': 't', 'given': one, 'expect': 'rest'}).decode()}\n" for one in given
+    )
+
+    results = run_tests(Program(read_definition([("segments.yaml", text + listed)])), NOW)
+
+    assert [one.got for one in results] == ["steady", "rest"]
+
+
+def test_an_account_of_a_test_that_is_none_is_an_error() -> None:
+    with pytest.raises(InvalidSegments) as refused:
+        run({"given": {"account": "www.acme.com"}, "expect": "rest"})
+
+    assert [one.code for one in refused.value.diagnostics] == ["wrong-value"]
 
 
 def test_a_test_says_what_was_expected_what_came_and_why() -> None:

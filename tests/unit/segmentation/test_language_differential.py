@@ -18,6 +18,7 @@ from resegment.errors import RefusedEvent
 from resegment.identity.domains import registrable_domain
 from resegment.schemas.fact import Fact
 from resegment.schemas.times import HORIZON
+from resegment.segmentation.evaluation import fold, program
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.backtest import backtest, order_of_delivery
 from tests.builders import Json, Move, Rig, definition_of, facts_of, moves, run, signals, ticking
@@ -45,8 +46,8 @@ def generate(seed: int, extended: bool) -> Sample:
 def judged(
     file: Json, facts: list[Fact], until: int | None = None, files: Mapping[str, str] | None = None
 ) -> list[Move]:
-    program = Program(definition_of(file, files))
-    return moves(change for _, changes in backtest(program, facts, until) for change in changes)
+    compiled = Program(definition_of(file, files))
+    return moves(change for _, changes in backtest(compiled, facts, until) for change in changes)
 
 
 def by_definition(
@@ -102,6 +103,17 @@ async def test_the_live_path_finds_the_changes_that_a_backtest_gives(first: int,
         assert rig.net == judged(file, facts, until, files), seed
         numbers = [(one.account, one.sequence_number) for one in rig.changes]
         assert len(set(numbers)) == len(numbers), seed
+
+
+@chunks
+def test_what_is_forgotten_as_soon_as_possible_makes_no_difference(
+    first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fold, "FEW", 0)
+    monkeypatch.setattr(program, "DAY", 1)
+    for seed in range(first, first + CHUNK):
+        file, events, files = generate(seed, True)
+        assert judged(file, facts_of(events), files=files) == by_definition(file, events, files=files), seed
 
 
 def without_hold(file: Json) -> Json:
