@@ -24,6 +24,7 @@ QUICK = {
     "test_an_endpoint_that_is_gone_is_left_alone_until_it_is_enabled": {"embedded"},
     "test_a_dead_letter_that_is_retried_goes_to_its_endpoint_only": {"embedded"},
     "test_a_record_that_is_no_command_is_dead_lettered_and_holds_up_nothing": {"embedded"},
+    "test_hostile_records_and_a_hostile_receiver_hold_up_nothing_and_are_reported": {"embedded"},
     "test_a_stop_is_clean_though_an_endpoint_hangs": {"embedded"},
     "test_an_operator_sees_tests_and_stops_an_endpoint_by_commands": {"embedded"},
     "test_a_delivery_that_is_killed_in_the_middle_loses_nothing": {"apache"},

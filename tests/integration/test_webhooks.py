@@ -25,6 +25,7 @@ from redis.asyncio import Redis
 from standardwebhooks import Webhook as Verifier
 
 from resegment.agents.batch import Message
+from resegment.http.delivery import health_of
 from resegment.metrics import Metrics
 from resegment.settings import Settings
 from resegment.sinks.webhook.addresses import Guard
@@ -374,6 +375,45 @@ async def test_a_record_that_is_no_command_is_dead_lettered_and_holds_up_nothing
         await receiver.until(lambda: len(receiver.received) >= 1)
         dead_letters = await dead_lettered(stack, topics, 3)
     assert [one.about["reason"] for one in dead_letters] == ["not-a-command"] * 3
+
+
+async def test_hostile_records_and_a_hostile_receiver_hold_up_nothing_and_are_reported(
+    stack: Stack, publisher: KafkaPublisher, topics: Topics
+) -> None:
+    name = topics.workflow_commands.name
+    other = orjson.loads(command(topics, 9, "a.com").value or b"")
+    foreign = [
+        Message(name, b"k" * 100_000, command(topics, 1, "a.com").value),
+        Message(name, b"\xff\xfe", b"\0\0\0\0\x07avro"),
+        Message(name, None, orjson.dumps({**other, "type": "gtm.segment-change.v1"})),
+        Message(name, b"a.com", orjson.dumps({**other, "id": "x" * 500_000})),
+        Message(name, b"a.com", orjson.dumps({**other, "data": {"workflow": ["crm"], "action": "enroll"}})),
+    ]
+    plain = command(topics, 2, "b.com")
+    unnamed = Message(name, plain.key, plain.value, [("endpoint", None)])  # type: ignore[list-item]  # Kafka takes it
+    async with (
+        receiving(302) as bad,
+        receiving() as good,
+        served(stack, topics, bad=endpoint(bad), good=endpoint(good)) as service,
+    ):
+        bad.extra = {"location": "https://xn--/"}
+        await publisher.publish([*foreign, unnamed, command(topics, 3, "b.com"), command(topics, 1, "a.com")])
+        await good.until(lambda: len(good.received) >= 3)
+        dead_letters = await dead_lettered(stack, topics, 2 * len(foreign) + 3)
+        await until(lambda: service.describe()["bad"]["undelivered"] == 3)
+        assert service.describe()["bad"]["problem"] == "status 302"
+        assert health_of(service).in_trouble == ["bad"]
+    assert orders(good) == {"a.com": ["a.com-1"], "b.com": ["b.com-2", "b.com-3"]}
+    assert Counter((one.about["reason"], one.about["endpoint"]) for one in dead_letters) == {
+        ("not-a-command", "bad"): len(foreign),
+        ("not-a-command", "good"): len(foreign),
+        ("undeliverable", "bad"): 3,
+    }
+    assert all(
+        "redirects are not followed" in one.about["message"]
+        for one in dead_letters
+        if one.about["reason"] == "undeliverable"
+    )
 
 
 async def test_a_batch_that_cannot_be_unpacked_is_dead_lettered_and_holds_up_nothing(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Sequence
 from typing import Any
@@ -183,3 +185,14 @@ def test_batches_that_the_client_builds_itself_are_read_as_before() -> None:
     assert all(one.headers == (("h", b"v"),) for one in found)
     assert position == 100
     assert unpacking.MAX_AT_ONCE < unpacking.MAX_UNPACKED
+
+
+@pytest.mark.parametrize("module", ["delivery.service", "kafka.topic_reader", "recovery.replay"])
+def test_a_process_without_a_worker_unpacks_this_way_too(module: str) -> None:
+    program = (
+        f"import resegment.streams.{module}\n"
+        "from aiokafka.consumer import fetcher\n"
+        "print(fetcher.FetchResult.__module__)"
+    )
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "resegment.streams.kafka.unpacking"
