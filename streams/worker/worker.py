@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from redis.asyncio import Redis
 
 from resegment.metrics import Metrics
+from resegment.routing.account import RoutedAccount
 from resegment.routing.policy import Policy
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.evaluation.account import Account
@@ -124,6 +125,11 @@ class Worker:
     def owned(self) -> PartitionManager[Account]:
         """Return the owned partitions of `signals`."""
         return self._running.segmented
+
+    @property
+    def routed(self) -> PartitionManager[RoutedAccount]:
+        """Return the owned partitions of `segment-changes`."""
+        return self._running.routed
 
     @property
     def partitions(self) -> list[int]:
