@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 
 import pytest
@@ -49,6 +50,7 @@ async def test_a_change_larger_than_the_broker_accepts_is_cut_and_its_partition_
     arena: Arena,
 ) -> None:
     row = TABLE.row("changes larger than the broker accepts", least=1)
+    began = time.monotonic()
     worker = worker_of(arena, f"f{uuid.uuid4().hex[:8]}", definition_of(segments(hot={"all": TESTS})))
     async with worker.running(), KafkaPublisher(arena.kafka) as publisher:
         for name, technologies in (("huge.com", TECHNOLOGIES), ("small.com", TECHNOLOGIES[:10])):
@@ -62,10 +64,12 @@ async def test_a_change_larger_than_the_broker_accepts_is_cut_and_its_partition_
     assert {name: data.to for name, (data, _) in changes.items()} == {"huge.com": "hot", "small.com": "hot"}
     assert changes["huge.com"][1] <= 1_000_000
     row.runs, row.fired = row.runs + 1, row.fired + 1
+    row.seconds += time.monotonic() - began
 
 
 async def test_routing_events_that_retention_deleted_unread_are_counted(arena: Arena) -> None:
     row = TABLE.row("routing events deleted before they were read", least=1)
+    began = time.monotonic()
     prefix = f"f{uuid.uuid4().hex[:8]}"
     worker = worker_of(arena, prefix, definition_of(segments(hot={"event": "funding"})))
     topic = worker.topics.routing_events.name
@@ -92,3 +96,4 @@ async def test_routing_events_that_retention_deleted_unread_are_counted(arena: A
     assert gaps
     assert gaps >= 1
     row.runs, row.fired = row.runs + 1, row.fired + 1
+    row.seconds += time.monotonic() - began
