@@ -27,6 +27,10 @@ MAX_TEXT: Final = 1_000
 """The most characters of one text that an event carries. A broker refuses an event that is too large."""
 
 
+_OF_FACTS: Final = (OccursLeaf, UnfollowedLeaf, SequenceLeaf)
+_OF_VALUES: Final = (MeasureLeaf, DecayLeaf, DatedLeaf, ScoreLeaf)
+
+
 def give_reason(program: Program, account: Account, t: int, old: int, new: int) -> dict[str, Any]:
     """Return the tests of the new segment that hold, and the tests that keep the old one from being true."""
     reason: dict[str, Any] = {"holds": _holding(program, account, t, program.tests[new])}
@@ -56,16 +60,17 @@ def _holding(
             continue
         entry: dict[str, Any] = {"test": test.text}
         leaf = program.leaves[number]
-        if isinstance(leaf, MeasureLeaf) and isinstance(leaf.measure, OpenOf):
-            facts = leaf.measure.entries(account, t)
-            entry["facts"] = len(facts)
-            entry["evidence"] = [cite(fact) for fact in facts[: -MAX_EVIDENCE - 1 : -1]]
-        elif isinstance(leaf, OccursLeaf | UnfollowedLeaf | SequenceLeaf):
+        facts: list[Entry] | None = None
+        if isinstance(leaf, _OF_FACTS):
             facts = leaf.evidence(account, t)
+        elif isinstance(leaf, _OF_VALUES):
+            if isinstance(leaf.measure, OpenOf):
+                facts = leaf.measure.entries(account, t)
+            else:
+                entry["value"] = encode_value(leaf.measure.value(account, t))
+        if facts is not None:
             entry["facts"] = len(facts)
             entry["evidence"] = [cite(fact) for fact in facts[: -MAX_EVIDENCE - 1 : -1]]
-        elif isinstance(leaf, MeasureLeaf | DecayLeaf | DatedLeaf | ScoreLeaf):
-            entry["value"] = encode_value(leaf.measure.value(account, t))
         found.append(entry)
     return found
 

@@ -84,7 +84,9 @@ class AggregateOf:
         return self._unite(series.summarize(self._key, low, high, self._summary))
 
     def boundary(self, account: Account, t: int) -> int:
-        return self.facts.boundary(account, t)
+        if self.facts.followers is not None:
+            return self.facts.boundary(account, t)
+        return account.boundary(self._series, self._opens, self._closes, t)
 
     def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
         value = self.value(account, t)
@@ -118,6 +120,7 @@ class DecayOf:
 
     def __init__(self, facts: Selection, field: str | None, half_life: int) -> None:
         self.facts, self.field, self.half_life = facts, field, half_life
+        self._series, self._opens, self._closes = facts.series, facts.window.opens, facts.window.closes
         self._key = ("decay", field, half_life)
 
     def value(self, account: Account, t: int) -> float:
@@ -125,9 +128,13 @@ class DecayOf:
 
     def total(self, account: Account, t: int) -> tuple[int, float]:
         """Return the time of the newest fact that counts at t, and the sum of the same facts at that time."""
-        series, low, high = self.facts.span(account, t)
+        series = account.series.get(self._series)
         if series is None:
             return 0, 0.0
+        if self.facts.followers is None:
+            low, high = series.span(self._opens, self._closes, t)
+        else:
+            _, low, high = self.facts.span(account, t)
         summaries = series.summarize(self._key, low, high, self._summarize)
         parts: list[tuple[int, float]] = [part for part in summaries if part is not None]
         if not parts:
@@ -152,7 +159,9 @@ class DecayOf:
         return latest, math.fsum(w * math.exp2((time - latest) / self.half_life) for time, w in weights)
 
     def boundary(self, account: Account, t: int) -> int:
-        return self.facts.boundary(account, t)
+        if self.facts.followers is not None:
+            return self.facts.boundary(account, t)
+        return account.boundary(self._series, self._opens, self._closes, t)
 
     def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
         return follow(self, account, t)
