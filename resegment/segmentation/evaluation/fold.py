@@ -219,17 +219,30 @@ class Fold:
     def _rank(self, account: Account, kind: int) -> Callable[[Entry], int]:
         """Return how much a fact is worth keeping: one that no test counts least, the only one of a series most."""
         find, series = self.program.matchers[kind].find, account.series
+        latest_only = {one.series for one in self.program.open_groups(kind)}
         keeps_all = kind == FIRMOGRAPHIC or (kind == TECH and self.program.uses_technologies)
+        latest = self._latest_of_groups(account, kind)
 
         def rank(entry: Entry) -> int:
             if keeps_all:
                 return 0
             if entry.retracted:
                 return -self.program.limits.facts
-            sizes = [len(series[one.number].times) for one in find(entry.data or {})]
+            numbers = [one.number for one in find(entry.data or {})]
+            if latest and id(entry) in latest:
+                return 0
+            sizes = [len(series[number].times) for number in numbers if number not in latest_only]
             return -min(sizes) if sizes else -NEVER
 
         return rank
+
+    def _latest_of_groups(self, account: Account, kind: int) -> set[int]:
+        """Return the facts that say what is open: of other facts, `open` needs none."""
+        return {
+            id(entry)
+            for measure in self.program.open_groups(kind)
+            for entry in measure.latest(account, NEVER - 1).values()
+        }
 
     def _is_overwritten(self, account: Account, entry: Entry, now: int) -> bool:
         """Whether dropping the fact leaves every attribute as it is. True for other kinds of facts."""

@@ -232,15 +232,17 @@ class OpenOf:
 
     def entries(self, account: Account, t: int) -> list[Entry]:
         """Return the latest fact of each open group."""
+        opened = [entry for entry in self.latest(account, t).values() if self._opens(entry.data or {})]
+        return sorted(opened, key=lambda one: (one.time, one.id, one.source))
+
+    def latest(self, account: Account, t: int) -> dict[str, Entry]:
+        """Return the latest fact of each group."""
         series = account.series.get(self.series)
-        if series is None:
-            return []
         latest: dict[str, Entry] = {}
-        for entry in series.entries[: series.span(0, NEVER, t)[1]]:
+        for entry in () if series is None else series.entries[: series.span(0, NEVER, t)[1]]:
             if type(group := (entry.data or {}).get(self.by)) is str:
                 latest[group] = entry
-        opened = [entry for entry in latest.values() if self._opens(entry.data or {})]
-        return sorted(opened, key=lambda one: (one.time, one.id, one.source))
+        return latest
 
     def boundary(self, account: Account, t: int) -> int:
         return account.boundary(self.series, 0, NEVER, t)

@@ -385,6 +385,10 @@ class Program:
             followers = self._watch(matcher.unless, Window(0, window.closes), needs)
         return Selection(self._watch(matcher.base, window, needs), window, followers)
 
+    def open_groups(self, kind: int) -> list[OpenOf]:
+        """Return what counts open groups of a kind of facts."""
+        return [measure for things, measure in self._opens.items() if things.kind == KINDS[kind]]
+
     def open_of(self, things: OpenThings) -> OpenOf:
         """Return what counts open groups. Raises KeyError if no test uses it."""
         return self._opens[things]

@@ -135,3 +135,47 @@ def test_only_fields_that_the_file_uses_are_kept() -> None:
     account = judge.open("acme.com")
     learn(judge, account, 0, fact("a", 0, round="seed", amount_usd=5))
     assert [entry.data for entry in account.state.entries] == [{"round": "seed"}]
+
+
+def test_a_job_that_stays_open_is_not_forgotten_among_many_others() -> None:
+    judge = engine("{open: hiring, where: {function: sales}}", facts=20)
+    account = judge.open("acme.com")
+    learn(judge, account, 1, fact("old", 1, "hiring", job="old", change="opened", function="sales"))
+
+    for day in range(2, 60):
+        change = "opened" if day % 2 else "closed"
+        placed = learn(
+            judge,
+            account,
+            day,
+            fact(f"{day}", day, "hiring", job=f"{day // 4}", change=change, function="legal"),
+        )
+
+    assert placed == "taken"
+    assert len(account.state.entries) <= 20
+
+
+def test_a_rare_fact_is_not_forgotten_among_many_of_another_test() -> None:
+    judge = engine("{event: engagement, where: {action: unsubscribe}}", facts=20)
+    account = judge.open("acme.com")
+    learn(judge, account, 1, fact("out", 1, "engagement", action="unsubscribe"))
+
+    for day in range(2, 60):
+        placed = learn(judge, account, day, fact(f"{day}", day, "engagement", action="page_view"))
+
+    assert placed == "taken"
+
+
+def test_a_follower_is_remembered_as_long_as_a_fact_before_it_can_count() -> None:
+    judge = engine("{event: engagement, within: 30d, not_followed_by: {event: outcome}}")
+    account = judge.open("acme.com")
+    learn(judge, account, 1, fact("a", 1, "engagement"))
+    learn(judge, account, 2, fact("b", 2, "outcome"))
+
+    for day in range(3, 45):
+        learn(judge, account, day, fact(f"{day}", day, "intent"))
+    late = fact("late", 20, "engagement")
+    placed = learn(judge, account, 45, late, fact("before", 1, "engagement"))
+
+    assert placed == "taken"
+    assert learn(judge, account, 46, fact("follows", 21, "outcome")) == "rest"
