@@ -15,6 +15,7 @@ from resegment.agents.partition import OwnedPartition, position_after, position_
 from resegment.errors import RefusedEvent
 from resegment.routing.account import RoutedAccount
 from resegment.routing.enrollment import EnrollmentMachine, Steps
+from resegment.routing.transition import Made
 from resegment.schemas.assignment import Assign, OwnerReply, OwnerRequest, Release
 from resegment.schemas.outgoing import CONTENT_TYPE, WorkflowCommand, encode_command
 from resegment.schemas.routing import (
@@ -23,6 +24,7 @@ from resegment.schemas.routing import (
     decode_change,
     decode_routing_event,
     encode_routed,
+    encode_routing_event,
 )
 from resegment.state.owner_store import OwnerStore
 from resegment.state.partition_store import Position
@@ -62,6 +64,7 @@ class Router:
     commands: str
     dead_letters: str
     now: Callable[[], int] | None
+    events: str = "routing-events"
 
     def clock(self, owned: Owned) -> int:
         """Return the partition's time in ms; it never moves back."""
@@ -217,6 +220,7 @@ async def _commit(
         or one.state.enrollment is not None
         or one.state.gates_at >= 0
         or one.state.requested is not None
+        or one.state.family is not None
     ]
     await owned.commit(position, known, walk.messages, sizes=sizes, decided=len(walk.commands))
     return Routed(events, [one.action for one in walk.commands], sorted(after.items()), refused)
@@ -231,7 +235,7 @@ async def _walk(accounts: dict[str, RoutedAccount], steps: Iterable[RoutingTask]
     waiting: dict[str, list[RoutingTask]] = {}
     for step in steps:
         waiting.setdefault(step.account, []).append(step)
-    commands: dict[str, list[WorkflowCommand]] = {name: [] for name in waiting}
+    commands: dict[str, list[Made]] = {name: [] for name in waiting}
     running: dict[str, Steps] = {}
     answers: dict[str, OwnerReply] = dict.fromkeys(waiting)
     asking = list(waiting)
@@ -249,7 +253,7 @@ async def _walk(accounts: dict[str, RoutedAccount], steps: Iterable[RoutingTask]
         assigned += [(name, ask.key) for name, ask in asks if isinstance(ask, Assign)]
         asking = [name for name, _ in asks]
         answers.update(zip(asking, settled, strict=True))
-    _encode(walk, commands, router.commands)
+    _encode(walk, commands, router)
     for name in walk.failed:
         del accounts[name]
     # what a failed account was given is in no state: nobody else would ever give it back
@@ -260,18 +264,18 @@ async def _walk(accounts: dict[str, RoutedAccount], steps: Iterable[RoutingTask]
     return walk
 
 
-def _encode(walk: _Walk, commands: Mapping[str, list[WorkflowCommand]], topic: str) -> None:
+def _encode(walk: _Walk, commands: Mapping[str, list[Made]], router: Router) -> None:
     """Make the messages of all accounts that did not fail; one whose state or commands cannot be encoded fails too."""
     for name, made in commands.items():
         if name in walk.failed:
             continue
         try:
             encode_routed(walk.accounts[name].state)
-            messages = [_announce(topic, one) for one in made]
+            messages = [_announce(router, one) for one in made]
         except Exception as error:  # noqa: BLE001  # the agent's border: one account's bug stops no partition
             walk.failed[name] = error
         else:
-            walk.commands += made
+            walk.commands += [one for one in made if isinstance(one, WorkflowCommand)]
             walk.messages += messages
 
 
@@ -287,7 +291,7 @@ def _step(
     waiting: list[RoutingTask],
     running: dict[str, Steps],
     answers: dict[str, OwnerReply],
-    commands: list[WorkflowCommand],
+    commands: list[Made],
 ) -> OwnerRequest | None:
     """Run an account's steps until it asks for an owner, or until nothing is left to do."""
     while name in running or waiting:
@@ -303,6 +307,8 @@ def _step(
     return None
 
 
-def _announce(topic: str, command: WorkflowCommand) -> Message:
-    headers = [("content-type", CONTENT_TYPE), ("workflow", command.workflow.encode())]
-    return Message(topic, command.account.encode(), encode_command(command), headers)
+def _announce(router: Router, made: Made) -> Message:
+    if not isinstance(made, WorkflowCommand):
+        return Message(router.events, made.account.encode(), encode_routing_event(made))
+    headers = [("content-type", CONTENT_TYPE), ("workflow", made.workflow.encode())]
+    return Message(router.commands, made.account.encode(), encode_command(made), headers)

@@ -16,10 +16,14 @@ class Cause(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Restrictions(msgspec.Struct, frozen=True, gc=False):
-    """The persons not to contact, and until when (ms) a lost deal forbids an enrollment; 0 if none does."""
+    """The persons not to contact, and until when (ms) a lost deal forbids an enrollment; 0 if none does.
+
+    `parent` is the account's parent, if the file asks for families.
+    """
 
     do_not_contact: tuple[str, ...] = ()
     lost_until: int = 0
+    parent: str | None = None
 
 
 class SegmentChange(
@@ -50,6 +54,7 @@ class SegmentChange(
     values: dict[str, Any] = {}
     do_not_contact: tuple[str, ...] = ()
     lost_until: int = 0
+    parent: str | None = None
 
 
 class GateChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +70,7 @@ class GateChange(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
     do_not_contact: tuple[str, ...] = ()
     lost_until: int = 0
+    parent: str | None = None
 
 
 def identify_change(

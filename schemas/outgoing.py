@@ -143,6 +143,9 @@ class SegmentChangeData(BaseModel):
     lost_until: Instant | None = Field(
         None, description="After a lost deal: the account is not enrolled before this instant"
     )
+    parent: str | None = Field(
+        None, description="The parent account, if a suppression of the file holds for families"
+    )
 
 
 class WorkflowCommandData(BaseModel):
@@ -237,6 +240,7 @@ def encode_change(
         "values": change.values,
         "do_not_contact": change.do_not_contact,
         "lost_until": format_instant(change.lost_until) if change.lost_until else None,
+        "parent": change.parent,
     }
     return orjson.dumps(
         _event(change.id, CHANGE_TYPE, "/resegment/segmenter", change.account, data["effective_at"], data)

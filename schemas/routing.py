@@ -84,6 +84,7 @@ class _ChangeData(msgspec.Struct, frozen=True, rename={"from_": "from", "active_
     values: dict[str, Any] = {}
     do_not_contact: tuple[str, ...] = ()
     lost_until: str | None = None
+    parent: str | None = None
 
 
 class _ChangeEvent(msgspec.Struct, frozen=True):
@@ -134,6 +135,22 @@ class PriorState(msgspec.Struct, array_like=True, frozen=True):
     why: str = ""
 
 
+class Family(msgspec.Struct, array_like=True):
+    """What an account knows of its relatives, where suppressions hold for families.
+
+    `told` are the gates that its parent knows of, None if it knows of none. `children` has the gates of each child,
+    with the instant (ms) and the sequence that they are of. `news` is the number of the newest news that was sent to the
+    children, and `heard` of the newest from the parent. `relatives` are the gates that hold for the parent or a sibling.
+    """
+
+    parent: str | None = None
+    told: tuple[str, ...] | None = None
+    children: dict[str, tuple[int, int, tuple[str, ...]]] = {}
+    news: int = 0
+    heard: int = 0
+    relatives: tuple[str, ...] = ()
+
+
 class RoutedState(msgspec.Struct, array_like=True):
     """Everything that decides an account's next commands.
 
@@ -163,6 +180,7 @@ class RoutedState(msgspec.Struct, array_like=True):
     requested: str | None = None
     do_not_contact: tuple[str, ...] = ()
     lost_until: int = 0
+    family: Family | None = None
 
 
 _state_encoder: Final = msgspec.msgpack.Encoder()
@@ -196,11 +214,12 @@ class GatesChanged(
     sequence: int = 0
     do_not_contact: tuple[str, ...] = ()
     lost_until: int = 0
+    parent: str | None = None
 
     @property
     def restrictions(self) -> Restrictions:
-        """The persons not to contact, and until when a lost deal forbids an enrollment."""
-        return Restrictions(self.do_not_contact, self.lost_until)
+        """The persons not to contact, until when a lost deal forbids an enrollment, and the parent."""
+        return Restrictions(self.do_not_contact, self.lost_until, self.parent)
 
 
 class RoutedOutcome(msgspec.Struct, frozen=True, kw_only=True, tag="outcome"):
@@ -232,7 +251,31 @@ class Reassign(msgspec.Struct, frozen=True, kw_only=True, tag="reassign"):
     owner: str
 
 
-RoutingEvent = GatesChanged | RoutedOutcome | Review | Reassign
+class ChildReport(msgspec.Struct, frozen=True, kw_only=True, tag="child"):
+    """Tell a parent (`account`) which gates hold for its child since `at` (ms), or that it is its child no more.
+
+    `sequence` is the number of the child's latest change before that.
+    """
+
+    account: str
+    at: int
+    child: str
+    sequence: int
+    gates: tuple[str, ...] = ()
+    left: bool = False
+
+
+class FamilyNews(msgspec.Struct, frozen=True, kw_only=True, tag="family"):
+    """Tell a child (`account`) which gates hold for its parent or a sibling. A greater `number` is newer."""
+
+    account: str
+    at: int
+    parent: str
+    number: int
+    gates: tuple[str, ...]
+
+
+RoutingEvent = GatesChanged | RoutedOutcome | Review | Reassign | ChildReport | FamilyNews
 
 ROUTED_OUTCOMES: Final = frozenset({"accepted", "rejected", "won", "lost"})
 
@@ -267,7 +310,9 @@ def decode_change(value: bytes) -> RoutedChange:
         supersedes=data.supersedes,
         active_gates=data.active_gates,
         restrictions=Restrictions(
-            data.do_not_contact, 0 if data.lost_until is None else parse_instant(data.lost_until)
+            data.do_not_contact,
+            0 if data.lost_until is None else parse_instant(data.lost_until),
+            data.parent,
         ),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -289,20 +289,41 @@ class ByPerson(Part):
     )
 
 
+class WithFamily(Part):
+    """Whether the suppression holds for the relatives of an account too."""
+
+    family: StrictBool = Field(
+        False, description="Whether it holds too if it holds for the account's parent, a child or a sibling"
+    )
+
+
 class BuiltInOptions(Part):
     """A built-in suppression with options."""
 
+    customers: WithFamily | None = None
+    open_opportunities: WithFamily | None = Field(None, alias="open-opportunities")
     do_not_contact: ByPerson | None = Field(None, alias="do-not-contact")
     bounced: ByPerson | None = None
 
     @property
     def name(self) -> BuiltIn:
         """The built-in that it is."""
-        return "bounced" if self.do_not_contact is None else "do-not-contact"
+        if self.do_not_contact is not None:
+            return "do-not-contact"
+        if self.bounced is not None:
+            return "bounced"
+        return "customers" if self.customers is not None else "open-opportunities"
+
+    @property
+    def family(self) -> bool:
+        """Whether it holds for relatives too."""
+        asked = self.customers or self.open_opportunities
+        return asked is not None and asked.family
 
     @model_validator(mode="after")
     def _check_one(self) -> BuiltInOptions:
-        if (self.do_not_contact is None) is (self.bounced is None):
+        given = (self.customers, self.open_opportunities, self.do_not_contact, self.bounced)
+        if sum(one is not None for one in given) != 1:
             raise ValueError(
                 "expected one suppression with its options, like do-not-contact: {persons: account}"
             )
@@ -311,7 +332,7 @@ class BuiltInOptions(Part):
 
 def _tell_suppression(entry: Any) -> str:
     if isinstance(entry, dict):
-        return "options" if "name" not in entry and {"do-not-contact", "bounced"} & entry.keys() else "own"
+        return "options" if "name" not in entry and set(get_args(BuiltIn)) & entry.keys() else "own"
     return (
         "own"
         if isinstance(entry, Suppression)

@@ -46,7 +46,8 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
 
     `at` is the instant of the latest change, `before` is the membership before that instant, and `change` is that
     change's id. Facts that become known at the same instant are evaluated from `before` again. `do_not_contact` names
-    persons, and `lost_until` is when (ms) the cooldown after a lost deal ends, 0 without one.
+    persons, and `lost_until` is when (ms) the cooldown after a lost deal ends, 0 without one. `parent` is the
+    account's parent, if the file asks for families.
     """
 
     entries: list[Entry] = []
@@ -61,6 +62,7 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     active_gates: tuple[str, ...] = ()
     do_not_contact: tuple[str, ...] = ()
     lost_until: int = 0
+    parent: str | None = None
 
 
 _FIELDS: Final = 0x90 | len(AccountState.__struct_fields__)

@@ -82,6 +82,7 @@ class MessageFactory:
             sequence=gate_change.sequence,
             do_not_contact=gate_change.do_not_contact,
             lost_until=gate_change.lost_until,
+            parent=gate_change.parent,
         )
         return tell(self._routing, event)
 

@@ -6,12 +6,14 @@ from collections.abc import Generator
 from typing import Final
 
 from resegment.routing.account import RoutedAccount
+from resegment.routing.family import apply_news, apply_report, own_gates
 from resegment.routing.policy import Policy
-from resegment.routing.transition import NOT_ROUTED, Transition
+from resegment.routing.transition import NOT_ROUTED, Made, Transition
 from resegment.schemas.assignment import OwnerReply, OwnerRequest
-from resegment.schemas.outgoing import WorkflowCommand
 from resegment.schemas.routing import (
+    ChildReport,
     Enrollment,
+    FamilyNews,
     GatesChanged,
     PriorState,
     Reassign,
@@ -26,8 +28,8 @@ from resegment.schemas.routing import (
 )
 from resegment.schemas.times import NEVER
 
-Steps = Generator[OwnerRequest, OwnerReply, list[WorkflowCommand]]
-"""Yields questions for the store of owners, receives their answers, returns commands in their order."""
+Steps = Generator[OwnerRequest, OwnerReply, list[Made]]
+"""Yields questions for the store of owners, receives their answers, returns commands and events in their order."""
 
 _KEPT: Final = frozenset({NOT_ROUTED, "rejected", "never-again"})
 """Decisions that remain after a change that was superseded back to where it came from."""
@@ -106,6 +108,13 @@ class EnrollmentMachine:
                     yield from _fulfill_request(transition)
             case RoutedOutcome():
                 yield from transition.answer(event)
+            case ChildReport():
+                own = own_gates(account.state, self.policy.family)
+                transition.events += apply_report(account.name, account.state, event, own, now)
+                yield from transition.review()
+            case FamilyNews():
+                if apply_news(account.state, event):
+                    yield from transition.review()
             case Reassign():
                 yield from transition.reassign(event.owner)
         return [*passed, *transition.done()]
@@ -116,7 +125,7 @@ class EnrollmentMachine:
         On the clock of facts each deadline applies at its own instant, so the result does not depend on when it is
         noticed. An account that waits for a team asks once, now, and not once for every time it might have asked.
         """
-        commands: list[WorkflowCommand] = []
+        commands: list[Made] = []
         while account.deadline <= now:
             at = now if self.live or account.state.decision == "waiting" else account.deadline
             transition = Transition(account, self.policy, at)

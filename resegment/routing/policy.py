@@ -8,6 +8,7 @@ from typing import Final, get_args
 
 import msgspec
 
+from resegment.routing.family import gates_of_relatives
 from resegment.routing.teams import candidates, day_of, members, next_day, preferred, rank
 from resegment.schemas.assignment import Assign, Throttle
 from resegment.schemas.routing import Mode, RoutedState, Target
@@ -43,6 +44,8 @@ class Policy:
     def __post_init__(self) -> None:
         definition = self.definition
         self._plays = definition.compiled_plays
+        self.family = frozenset(map(suppression_gate, definition.family))
+        """The gates of suppressions that hold for relatives too."""
         self._exits = {one.name: one.route.on_exit for one in definition.segments if one.route is not None}
         self._slas = {
             name: None if one.sla is None else parse_duration(one.sla)
@@ -56,11 +59,14 @@ class Policy:
             for one in definition.suppression
         ]
 
-    def suppressed_by(self, account: str, active_gates: Collection[str]) -> str | None:
-        """Return the first suppression of the file that holds for the account."""
+    def suppressed_by(self, account: str, state: RoutedState) -> str | None:
+        """Return the first suppression of the file that holds for the account, or for a relative where that counts."""
+        relatives = gates_of_relatives(state) & self.family if self.family else frozenset[str]()
         for name, gate in self._suppressions:
-            if gate in active_gates if gate is not None else account in self.lists.get(name, ()):
+            if gate in state.active_gates if gate is not None else account in self.lists.get(name, ()):
                 return name
+            if gate in relatives:
+                return f"{name} (family)"
         return None
 
     def team(self, name: str | None) -> Team | None:

@@ -64,8 +64,8 @@ def restore(
 ) -> RoutedState:
     """Return the state after an account's latest change and its commands, in their order; repeated keys count once.
 
-    `change` is None if Kafka no longer has it. `active_gates` are the gates and `restrictions` the restrictions that hold now. What no command says is
-    lost: an account that was not enrolled stays not routed until its next change, or until somebody asks for it. A
+    `change` is None if Kafka no longer has it. `active_gates` are the gates and `restrictions` the restrictions that
+    hold now. What no command says is lost: an account that was not enrolled stays not routed until its next change, or until somebody asks for it. A
     command whose acknowledgment was due by `now` (ms) is not escalated.
     """
     # Earlier decisions counted attempts from 0, so `now` makes keys that were never used.

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from resegment.routing.account import RoutedAccount
+from resegment.routing.family import own_gates, tell_relatives
 from resegment.routing.policy import Policy
 from resegment.schemas.assignment import Assigned, OwnerReply, OwnerRequest, Release, Waiting
 from resegment.schemas.change import Restrictions
@@ -22,9 +23,13 @@ from resegment.schemas.routing import (
     RoutedOutcome,
     RouteSnapshot,
     RoutingDecision,
+    RoutingEvent,
     Target,
 )
 from resegment.schemas.times import NEVER, format_instant
+
+Made = WorkflowCommand | RoutingEvent
+"""What a transition makes: commands, and events for relatives."""
 
 _Asking = Generator[OwnerRequest, OwnerReply, None]
 _Leaving = Generator[OwnerRequest, OwnerReply, Enrollment | None]
@@ -48,6 +53,8 @@ class Transition:
     def __init__(self, account: RoutedAccount, policy: Policy, now: int) -> None:
         self.account, self.state, self.policy, self.now = account, account.state, policy, now
         self.commands: list[WorkflowCommand] = []
+        self.events: list[RoutingEvent] = []
+        """What relatives of the account have to know."""
         route = None if account.state.target is None else account.state.target.route
         self.workflow: str | None = None if route is None else route.workflow
         self.retry_at = account.deadline if account.state.decision in _TIMED else NEVER
@@ -57,8 +64,8 @@ class Transition:
         """Whether the cooldown or the wait of the account has ended."""
         return self.state.decision in _TIMED and self.retry_at <= self.now
 
-    def done(self) -> list[WorkflowCommand]:
-        """Set the account's next deadline and return the commands."""
+    def done(self) -> list[Made]:
+        """Set the account's next deadline and return the commands, then the events."""
         state = self.state
         enrollment, deadline = state.enrollment, NEVER
         if enrollment is not None and enrollment.accept_by is not None and enrollment.answer is None:
@@ -70,7 +77,7 @@ class Transition:
         if target is not None and target.message is not None:
             if state.decision not in DEFERRED or not self.policy.cites(target.play):
                 state.target = msgspec.structs.replace(target, message=None)
-        return self.commands
+        return [*self.commands, *self.events]
 
     # Out of a workflow
 
@@ -186,7 +193,7 @@ class Transition:
         """
         if target.route is None:
             return "no-route", ""
-        suppression = self.policy.suppressed_by(self.account.name, self.state.active_gates)
+        suppression = self.policy.suppressed_by(self.account.name, self.state)
         if suppression is not None:
             return "suppressed", suppression
         if target.holdout:
@@ -249,7 +256,7 @@ class Transition:
         state, target = self.state, self.state.target
         if target is None:
             return
-        suppression = self.policy.suppressed_by(self.account.name, state.active_gates)
+        suppression = self.policy.suppressed_by(self.account.name, state)
         if suppression is not None:
             if state.decision == "suppressed" and state.enrollment is None:
                 self.decide("suppressed", suppression)
@@ -356,8 +363,15 @@ class Transition:
         state = self.state
         if (at, sequence) < (state.gates_at, state.gates_sequence):
             return False
+        family = self.policy.family
+        before = own_gates(state, family) if family else ()
         state.active_gates, state.gates_at, state.gates_sequence = active_gates, at, sequence
         state.do_not_contact, state.lost_until = restrictions.do_not_contact, restrictions.lost_until
+        if family:
+            own = own_gates(state, family)
+            self.events += tell_relatives(
+                self.account.name, state, before, own, restrictions.parent, self.now
+            )
         return True
 
     def _command(

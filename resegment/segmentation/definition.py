@@ -97,6 +97,7 @@ class Definition:
     qualifications: Mapping[str, Qualification]
     suppression: tuple[str | Suppression, ...]
     cooldown_after_lost: int
+    family: frozenset[str]
     gates: tuple[Gate, ...]
     tests: tuple[TestEntry, ...]
     retain: int
@@ -200,6 +201,9 @@ def _read(document: Document, problems: Problems, lists: ListFiles) -> Definitio
         qualifications=MappingProxyType(file.qualifications),
         suppression=tuple(one.name if isinstance(one, BuiltInOptions) else one for one in file.suppression),
         cooldown_after_lost=parse_duration(file.cooldown_after_lost),
+        family=frozenset(
+            one.name for one in file.suppression if isinstance(one, BuiltInOptions) and one.family
+        ),
         gates=gates,
         tests=tuple(file.tests),
         retain=parse_duration(file.retain) if file.retain else 0,

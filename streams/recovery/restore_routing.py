@@ -8,15 +8,17 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from resegment.agents.batch import is_readable
+from resegment.agents.batch import Message, is_readable
 from resegment.agents.partition import digest_of
 from resegment.agents.router import Owned
+from resegment.routing.family import own_gates, tell_relatives
 from resegment.routing.policy import Policy
 from resegment.routing.restore import PublishedCommand, decode_published_command, restore
 from resegment.schemas.change import Restrictions
 from resegment.schemas.routing import RoutedChange, decode_change
 from resegment.schemas.state import AccountState
 from resegment.streams.kafka.topic_reader import reading
+from resegment.streams.message_factory import tell
 from resegment.streams.recovery.replay import LogSource, chunks
 
 States = Callable[[Sequence[str]], Awaitable[Sequence[AccountState | None]]]
@@ -40,15 +42,22 @@ async def restore_partition(
     for names in chunks(sorted(changes.keys() | said.keys())):
         accounts = await owned.accounts(names)
         sizes: dict[str, int] = {}
+        messages: list[Message] = []
         found = await states(names)
         for (name, account), state in zip(accounts.items(), found, strict=True):
             change = changes.get(name)
             active_gates = None if state is None else state.active_gates
-            restrictions = None if state is None else Restrictions(state.do_not_contact, state.lost_until)
+            restrictions = (
+                None if state is None else Restrictions(state.do_not_contact, state.lost_until, state.parent)
+            )
             account.state = restore(change, said.get(name, ()), policy, clock, active_gates, restrictions)
             account.deadline = account.state.deadline or account.deadline
+            if policy.family and restrictions is not None:
+                own = own_gates(account.state, policy.family)
+                events = tell_relatives(name, account.state, (), own, restrictions.parent, clock)
+                messages += [tell(source.topics.routing_events.name, one) for one in events]
             sizes[account.state.decision] = sizes.get(account.state.decision, 0) + 1
-        await owned.commit(owned.position, accounts.values(), sizes=sorted(sizes.items()))
+        await owned.commit(owned.position, accounts.values(), messages, sizes=sorted(sizes.items()))
     position = replace(owned.position, clock=clock, side=side)
     if last is not None:
         position = replace(position, offset=last.offset + 1, timestamp=last.timestamp, digest=digest_of(last))

@@ -137,6 +137,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         topics.workflow_commands.name,
         topics.dead_letters.name,
         plan.now if plan.live else None,
+        topics.routing_events.name,
     )
 
     async def restart_routing(number: int) -> None:

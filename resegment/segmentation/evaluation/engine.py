@@ -168,6 +168,7 @@ class Engine:
                 sequence=state.sequence,
                 do_not_contact=state.do_not_contact,
                 lost_until=state.lost_until,
+                parent=state.parent,
             )
             return Decision(None, gate_change)
         change = SegmentChange(
@@ -188,6 +189,7 @@ class Engine:
             values=self._carried_values(account, new, t),
             do_not_contact=state.do_not_contact,
             lost_until=state.lost_until,
+            parent=state.parent,
         )
         state.sequence += 1
         state.at, state.before, state.change = t, base, change.id
@@ -203,11 +205,13 @@ class Engine:
                 deadline = min(deadline, logic.true_until(values, untils))
             else:
                 deadline = min(deadline, logic.not_true_until(values, untils))
-        before = state.active_gates, state.do_not_contact, state.lost_until
+        before = state.active_gates, state.do_not_contact, state.lost_until, state.parent
         state.active_gates = tuple(holding)
         restrictions = self.program.restrictions.read(account, t)
         state.do_not_contact, state.lost_until = restrictions.do_not_contact, restrictions.lost_until
-        return before != (state.active_gates, state.do_not_contact, state.lost_until), deadline
+        state.parent = restrictions.parent
+        after = state.active_gates, state.do_not_contact, state.lost_until, state.parent
+        return before != after, deadline
 
     def _carried_values(self, account: Account, new: int, t: int) -> dict[str, Any]:
         """Return the values that a change to this segment carries; unknown ones are left out."""

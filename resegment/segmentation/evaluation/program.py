@@ -74,7 +74,7 @@ from resegment.segmentation.language.conditions import (
     Window,
     is_instant,
 )
-from resegment.segmentation.language.gates import LOST, PERSONS
+from resegment.segmentation.language.gates import LOST, PARENT, PERSONS
 from resegment.segmentation.language.limits import ACCOUNT
 from resegment.segmentation.language.operators import IN_TIME, Predicate, compile_checks
 from resegment.segmentation.plays.templates import EvidenceField, evidence_of, names_of
@@ -300,7 +300,12 @@ class Program:
     def _restrict(self) -> RestrictionsLeaf:
         needs = _Needs()
         persons = tuple(self._newest(one, needs) for one in PERSONS)
-        leaf = RestrictionsLeaf(persons, self._newest(LOST, needs), self.definition.cooldown_after_lost)
+        parent = None
+        if self.definition.family:
+            needs.attributes.add(PARENT)
+            parent = Attribute(PARENT)
+        lost, cooldown = self._newest(LOST, needs), self.definition.cooldown_after_lost
+        leaf = RestrictionsLeaf(persons, lost, cooldown, parent)
         self._needs.append(needs)
         self.leaves.append(leaf)
         return leaf

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from resegment.errors import RefusedEvent
+from resegment.identity.domains import registrable_domain
 from resegment.schemas.change import Restrictions
 from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.measures import Attribute
 from resegment.segmentation.evaluation.newest import NewestOf
 
 MAX_PERSONS: Final = 500
@@ -21,19 +24,23 @@ UNRESTRICTED: Final = Restrictions()
 class RestrictionsLeaf:
     """Reads the restrictions of an account. As a test it is always false: it matters when its facts change."""
 
-    def __init__(self, persons: tuple[NewestOf, ...], lost: NewestOf, cooldown: int) -> None:
-        self._persons, self._lost, self._cooldown = persons, lost, cooldown
+    def __init__(
+        self, persons: tuple[NewestOf, ...], lost: NewestOf, cooldown: int, parent: Attribute | None
+    ) -> None:
+        self._persons, self._lost, self._cooldown, self._parent = persons, lost, cooldown, parent
 
     def evaluate(self, account: Account, t: int) -> tuple[bool, int]:
         """Return false, and until when the restrictions last if no fact arrives."""
-        return False, min(one.boundary(account, t) for one in (*self._persons, self._lost))
+        until = min(one.boundary(account, t) for one in (*self._persons, self._lost))
+        return False, until if self._parent is None else min(until, self._parent.boundary(account, t))
 
     def read(self, account: Account, t: int) -> Restrictions:
         """Return the restrictions at t. A cooldown that is over stays, so that its end changes nothing."""
+        parent = None if self._parent is None else _resolve(self._parent.value(account, t), account.name)
         if not account.series:
-            return UNRESTRICTED
+            return UNRESTRICTED if parent is None else Restrictions(parent=parent)
         lost = self._lost.facts(account, t) if self._cooldown else ()
-        return Restrictions(self._name(account, t), lost[-1].time + self._cooldown if lost else 0)
+        return Restrictions(self._name(account, t), lost[-1].time + self._cooldown if lost else 0, parent)
 
     def _name(self, account: Account, t: int) -> tuple[str, ...]:
         """Return the persons not to contact, each as the newest fact about them writes it."""
@@ -46,3 +53,14 @@ class RestrictionsLeaf:
             if name and len(named) < MAX_PERSONS:
                 named.setdefault(name.casefold(), name)
         return tuple(sorted(named.values()))
+
+
+def _resolve(parent: object, name: str) -> str | None:
+    """Return the account that a text means; None for another value, or if an account is said to be its own parent."""
+    if not isinstance(parent, str):
+        return None
+    try:
+        found = registrable_domain(parent)
+    except RefusedEvent:
+        return None
+    return None if found == name else found

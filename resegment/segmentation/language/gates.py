@@ -82,6 +82,9 @@ _OPPORTUNITY: Final = Newest(
     _deals("opportunity_created", "won", "lost"), ("opportunity_created",), by="deal"
 )
 
+PARENT: Final = "parent"
+"""The attribute that names an account's parent."""
+
 PERSONS: Final = (_PERSONS_OPTED_OUT, _PERSONS_BOUNCED)
 """The persons not to contact: those who opted out, and those whose mail bounces."""
 

@@ -136,6 +136,8 @@ def segments_schema() -> Schema:
         "condition", "Accounts are suppressed while this is true."
     )
     definitions["Suppression"]["oneOf"] = [{"required": ["when"]}, {"required": ["file"]}]
+    options = definitions["BuiltInOptions"]["properties"]
+    definitions["BuiltInOptions"]["oneOf"] = [{"required": [name]} for name in options]
     definitions["Member"]["properties"]["territory"] = _described(
         "condition", "The member takes an account only if this is true."
     )
