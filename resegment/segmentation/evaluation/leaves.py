@@ -118,6 +118,10 @@ class AttributeLeaf(MeasureLeaf):
         return self.predicate(history.newest()), NEVER
 
 
+CLOSE = 1e-13
+"""How close to a bound, in relation to it, a decayed sum is computed exactly."""
+
+
 class DecayLeaf:
     """Tests a decayed sum. Between two boundaries it is C * 2^(-t / half_life), so crossings are computed directly."""
 
@@ -128,20 +132,37 @@ class DecayLeaf:
     def evaluate(self, account: Account, t: int) -> Verdict:
         total = self.measure.total(account, t)
         value = self.measure.decay(total, t)
-        says = self.predicate(value)
+        says = self._test(account, t, t, value)
         boundary = self.measure.boundary(account, t)
         for bound in self.bounds:
-            boundary = min(boundary, self._cross(total, t, value, bound, says))
+            boundary = min(boundary, self._cross(account, total, t, value, bound=bound, says=says))
         return says, boundary
 
-    def _cross(self, total: tuple[int, float], t: int, value: float, bound: float, says: bool | None) -> int:
+    def _test(self, account: Account, t: int, instant: int, value: float) -> bool | None:
+        """Test the sum at an instant of the facts that count at t. Close to a bound, floats do not decide."""
+        for bound in self.bounds:
+            if bound and abs(value - bound) <= CLOSE * abs(bound):
+                side = self.measure.compare(account, t, instant, bound)
+                return self.predicate(math.nextafter(bound, math.inf * side) if side else bound)
+        return self.predicate(value)
+
+    def _cross(
+        self,
+        account: Account,
+        total: tuple[int, float],
+        t: int,
+        value: float,
+        *,
+        bound: float,
+        says: bool | None,
+    ) -> int:
         """Return the first millisecond after t at which the sum of the same facts has passed the bound, or NEVER."""
-        if not bound or not value or (bound > 0) != (value > 0) or abs(value) < abs(bound):
+        if not bound or not value or (bound > 0) != (value > 0) or abs(value) < abs(bound) * (1 - CLOSE):
             return NEVER
         distance = (math.log2(abs(value)) - math.log2(abs(bound))) * self.measure.half_life
         around = t + math.floor(distance)
         for instant in range(max(t + 1, around - 1), around + 3):
-            if self.predicate(self.measure.decay(total, instant)) is not says:
+            if self._test(account, t, instant, self.measure.decay(total, instant)) is not says:
                 return instant
         return max(t + 1, around + 3)
 

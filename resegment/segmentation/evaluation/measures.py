@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from decimal import Context, Decimal, localcontext
 from functools import partial
 from itertools import chain
 from typing import Any, Final, Protocol
@@ -115,6 +116,11 @@ class AggregateOf:
             yield time + closes, value
 
 
+_DIGITS: Final = 80
+_NOTHING: Final = Decimal("1e-60")
+"""What rounding leaves of an exact zero, in relation to the bound."""
+
+
 class DecayOf:
     """sum of field * 2^(-(t - time) / half_life) over the facts in a window."""
 
@@ -165,6 +171,20 @@ class DecayOf:
 
     def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
         return follow(self, account, t)
+
+    def compare(self, account: Account, t: int, instant: int, bound: float) -> int:
+        """Return -1, 0 or 1: whether the facts that count at t sum up to less, as much or more than a bound at an instant.
+
+        It is exact, and slow.
+        """
+        series, low, high = self.facts.span(account, t)
+        with localcontext(Context(prec=_DIGITS)):
+            total = -Decimal(bound)
+            for entry in series.entries[low:high] if series is not None else ():
+                halvings, rest = divmod(instant - entry.time, self.half_life)
+                part = Decimal(self._weight(entry)) * Decimal(2) ** -halvings
+                total += part * Decimal(2) ** (Decimal(-rest) / self.half_life) if rest else part
+            return 0 if abs(total) <= abs(Decimal(bound)) * _NOTHING else (1 if total > 0 else -1)
 
     def _weight(self, entry: Entry) -> float:
         value = None if self.field is None else (entry.data or {}).get(self.field)
