@@ -9,7 +9,8 @@ from rich.tree import Tree
 
 from resegment.console.counts import count
 from resegment.console.dates import spell_dates
-from resegment.segmentation.inspection.explain import Explanation, Miss, Node, SegmentStatus, show_value
+from resegment.segmentation.inspection.descriptions import show_value
+from resegment.segmentation.inspection.explanation import Explanation, Miss, Node, SegmentStatus
 
 _SIGNS: Final = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
 _SHOWN: Final = 3

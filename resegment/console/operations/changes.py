@@ -12,7 +12,7 @@ from rich.text import Text
 from resegment.console.dates import spell_dates, spell_instant
 from resegment.console.sanitizing import escape_line
 from resegment.schemas.times import parse_instant
-from resegment.segmentation.inspection.explain import show_value
+from resegment.segmentation.inspection.descriptions import show_value
 
 SHOWN: Final = 2
 """How many tests a reason shows."""

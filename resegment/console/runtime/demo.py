@@ -16,7 +16,7 @@ from rich.text import Text
 from resegment.console.dates import spell_dates, spell_day
 from resegment.console.definition.summary import render_flows, render_sizes
 from resegment.schemas.outgoing import Action
-from resegment.segmentation.inspection.explain import show_value
+from resegment.segmentation.inspection.descriptions import show_value
 from resegment.segmentation.inspection.summary import Summary
 
 _TESTS_SHOWN = 2

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from resegment.schemas.state import Entry
-from resegment.schemas.times import HORIZON, format_duration, format_instant, spell_duration
+from resegment.schemas.times import HORIZON, format_instant, spell_duration
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.evidence import cite
@@ -25,9 +25,10 @@ from resegment.segmentation.evaluation.measures import (
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.evaluation.selection import Selection
 from resegment.segmentation.evaluation.sequences import SequenceLeaf
+from resegment.segmentation.inspection.descriptions import cite_newest, describe_trait, plain
+from resegment.segmentation.inspection.explanation import Explanation, Held, Miss, Node, SegmentStatus
 from resegment.segmentation.inspection.near_miss import find_closed, find_near_miss
 from resegment.segmentation.inspection.next_change import (
-    Next,
     copy_account,
     find_next,
     spell_window,
@@ -54,100 +55,7 @@ from resegment.segmentation.language.conditions import (
 )
 from resegment.segmentation.language.operators import KNOWN_WITHIN
 
-MAX_EVIDENCE: Final = 5
-"""How many facts are named for one test: the newest."""
-
 NO_CHANGE: Final = "no change is due"
-
-
-class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One part of a condition: what it says (None: unknown) and, where it is a test, on what grounds.
-
-    `measured` is the value tested or the number of facts, `evidence` the newest facts behind it, `last` the newest
-    fact that matches and does not count, `near` says what nearly matches, `unknown` what is not known, `until` the
-    instant before which time alone does not change the test (None: never). The parts of a test of a score are its terms.
-    """
-
-    kind: Literal["all", "any", "not", "event", "sequence", "open", "value", "segment", "condition", "term"]
-    text: str
-    value: bool | None
-    parts: tuple[Node, ...] = ()
-    measured: Any = None
-    made_of: str | None = None
-    window: str | None = None
-    evidence: tuple[dict[str, Any], ...] = ()
-    last: dict[str, Any] | None = None
-    near: str | None = None
-    unknown: tuple[str, ...] = ()
-    until: str | None = None
-
-
-class Miss(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One test that would have to say something else; with `facts`, `measured` is how many there are."""
-
-    test: str
-    value: bool | None
-    must: bool
-    facts: bool = False
-    measured: Any = None
-    last: dict[str, Any] | None = None
-    near: str | None = None
-    unknown: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        wanted = self.test if self.must else f"not: {self.test}"
-        near = f"; {self.near}" if self.near else ""
-        if self.unknown:
-            return f"{wanted} ({', '.join(self.unknown)} unknown)"
-        if self.facts:
-            last = f"; the last one was on {self.last['time']}" if self.last else ""
-            return f"{wanted} (found {self.measured or 'none'}{last}{near})"
-        return f"{wanted} (is {show_value(self.measured)}{near})"
-
-
-class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What `hold` does at that instant; `until` in RFC 3339 where it is a matter of time."""
-
-    by: Literal["min_dwell", "cooldown", "exit_when"]
-    text: str
-    until: str | None = None
-
-
-class SegmentStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One segment as it stands to the account; the fallback has no condition, and a draft takes no account.
-
-    `misses` is the least that would have to change for its `when` to be true.
-    """
-
-    name: str
-    role: Literal["current", "higher", "lower"]
-    value: bool | None
-    condition: Node | None = None
-    exit_when: Node | None = None
-    misses: tuple[Miss, ...] = ()
-    holds: tuple[Held, ...] = ()
-    draft: bool = False
-
-
-class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """An account's segment at an instant, and why; instants in RFC 3339.
-
-    `also_qualified` are the lower segments whose `when` is true as well. `next` is None where time alone changes
-    nothing, or where it was not asked for; `outlook` says it in words. `dropped` counts the facts that the account lost
-    because it has too many of one kind.
-    """
-
-    account: str
-    at: str
-    segment: str | None
-    since: str | None
-    summary: str
-    segments: tuple[SegmentStatus, ...]
-    also_qualified: tuple[str, ...]
-    next: Next | None
-    outlook: str
-    dropped: int
-    definition_version: str
 
 
 def explain(engine: Engine, account: Account, t: int, *, ahead: bool = True) -> Explanation:
@@ -302,12 +210,12 @@ class _Reader:
             kind="value",
             text=str(part),
             value=value,
-            measured=_plain(measured),
+            measured=plain(measured),
             parts=self._read_terms(trait) if isinstance(trait, Score) else (),
             near=None if measured else self._near(trait),
-            made_of=None if trait is None else _describe_trait(trait),
+            made_of=None if trait is None else describe_trait(trait),
             window=spell_window(window),
-            evidence=_cite_newest(self._evidence(measure)),
+            evidence=cite_newest(self._evidence(measure)),
             unknown=tuple(self._unknown(name, part)) if value is None else (),
             until=self._until(part),
         )
@@ -337,7 +245,7 @@ class _Reader:
             text=str(part),
             value=self._value(part),
             measured=len(found),
-            evidence=_cite_newest(found),
+            evidence=cite_newest(found),
             near=None if found else find_closed(self.account, measure, self.t),
             until=self._until(part),
         )
@@ -367,7 +275,7 @@ class _Reader:
             value=self._value(part),
             measured=len(found),
             window=spell_window(window),
-            evidence=_cite_newest(found),
+            evidence=cite_newest(found),
             last=None if last is None else cite(last),
             near=None if found or isinstance(part, Sequence) else self._near_event(part, last),
             until=self._until(part),
@@ -482,44 +390,3 @@ class _Reader:
         if leaving is True:
             found.append(Held(by="exit_when", text="takes no account while exit_when is true"))
         return tuple(found)
-
-
-def _cite_newest(entries: list[Entry]) -> tuple[dict[str, Any], ...]:
-    unique = {id(entry): entry for entry in entries}.values()
-    newest = sorted(unique, key=lambda one: (one.time, one.id), reverse=True)
-    return tuple(cite(entry) for entry in newest[:MAX_EVIDENCE])
-
-
-def _plain(value: Any) -> Any:
-    return sorted(value, key=str) if isinstance(value, set | frozenset) else value
-
-
-def show_value(value: Any) -> str:
-    """A value as people read it."""
-    if value is None:
-        return "unknown"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, list):
-        return f"[{', '.join(show_value(one) for one in value)}]"
-    return str(value)
-
-
-def _describe_trait(trait: Trait) -> str:
-    match trait:
-        case Aggregate(function, matcher, window, field):
-            return f"{function} of {f'{field} of ' if field else ''}{matcher.show(str(window))}"
-        case Decay(matcher, window, half_life, field):
-            shown = matcher.show(str(window))
-            what = f"{field} of {shown}" if field else shown
-            return f"{what}, halved every {format_duration(half_life)}"
-        case Ratio(over, under):
-            return f"{over} / {under}"
-        case Growth(attribute, over):
-            return f"growth of {attribute} over {format_duration(over)}"
-        case OpenThings():
-            return str(trait)
-        case Score(terms):
-            return f"the points of {len(terms)} conditions"

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, get_args
 
 from resegment.documents.diagnostics import Path, Problems
-from resegment.schemas.events import OPT_OUTS, RESUBSCRIPTIONS
 from resegment.schemas.fact import Kind
 from resegment.schemas.segments import BuiltIn
+from resegment.schemas.vocabulary import OPT_OUTS, RESUBSCRIPTIONS
 from resegment.segmentation.language.conditions import (
     AtLeastOne,
     Check,

@@ -27,7 +27,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from resegment.errors import RefusedEvent
 from resegment.identity.domains import SharedHost, registrable_domain
-from resegment.schemas.events import normalize_term
+from resegment.schemas.vocabulary import normalize_term
 from resegment.sources.providers.yc_rows import (
     SNAPSHOT_DAY,
     MalformedRow,

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resegment.errors import RefusedEvent
-from resegment.schemas.events import DATA, ROUNDS
+from resegment.schemas.events import DATA
 from resegment.schemas.fact import KINDS, Fact, Kind, decode_fact, encode_fact
 from resegment.schemas.outgoing import SegmentChangeData, WorkflowCommandData
 from resegment.schemas.state import AccountState, Entry, Membership, decode_state, encode_state
 from resegment.schemas.times import parse_instant
+from resegment.schemas.vocabulary import ROUNDS
 from tests.builders import EVENT, Rig, Routing, definition_of, facts_of, raw_event, run, signals, ticking
 from tests.events import fact_of_bytes, read_fact
 from tests.oracle.cases import day, funding, hiring, segments

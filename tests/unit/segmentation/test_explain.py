@@ -15,13 +15,8 @@ from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine, changes_in
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.backtest import order_of_delivery, replay_account
-from resegment.segmentation.inspection.explain import (
-    Explanation,
-    Node,
-    describe_explanation,
-    explain,
-    explain_absence,
-)
+from resegment.segmentation.inspection.explain import describe_explanation, explain, explain_absence
+from resegment.segmentation.inspection.explanation import Explanation, Node
 from tests.events import read_fact
 
 FILE = """

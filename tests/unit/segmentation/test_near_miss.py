@@ -13,7 +13,8 @@ from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.backtest import order_of_delivery, replay_account
 from resegment.segmentation.inspection.briefs import write_brief
-from resegment.segmentation.inspection.explain import Explanation, explain, explain_absence
+from resegment.segmentation.inspection.explain import explain, explain_absence
+from resegment.segmentation.inspection.explanation import Explanation
 from tests.builders import Json, definition_of
 from tests.events import read_fact
 from tests.oracle.cases import segments

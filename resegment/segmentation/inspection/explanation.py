@@ -1,0 +1,102 @@
+"""What an explanation says, as frozen values."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from resegment.segmentation.inspection.descriptions import show_value
+from resegment.segmentation.inspection.next_change import (
+    Next,
+)
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One part of a condition: what it says (None: unknown) and, where it is a test, on what grounds.
+
+    `measured` is the value tested or the number of facts, `evidence` the newest facts behind it, `last` the newest
+    fact that matches and does not count, `near` says what nearly matches, `unknown` what is not known, `until` the
+    instant before which time alone does not change the test (None: never). The parts of a test of a score are its terms.
+    """
+
+    kind: Literal["all", "any", "not", "event", "sequence", "open", "value", "segment", "condition", "term"]
+    text: str
+    value: bool | None
+    parts: tuple[Node, ...] = ()
+    measured: Any = None
+    made_of: str | None = None
+    window: str | None = None
+    evidence: tuple[dict[str, Any], ...] = ()
+    last: dict[str, Any] | None = None
+    near: str | None = None
+    unknown: tuple[str, ...] = ()
+    until: str | None = None
+
+
+class Miss(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One test that would have to say something else; with `facts`, `measured` is how many there are."""
+
+    test: str
+    value: bool | None
+    must: bool
+    facts: bool = False
+    measured: Any = None
+    last: dict[str, Any] | None = None
+    near: str | None = None
+    unknown: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        wanted = self.test if self.must else f"not: {self.test}"
+        near = f"; {self.near}" if self.near else ""
+        if self.unknown:
+            return f"{wanted} ({', '.join(self.unknown)} unknown)"
+        if self.facts:
+            last = f"; the last one was on {self.last['time']}" if self.last else ""
+            return f"{wanted} (found {self.measured or 'none'}{last}{near})"
+        return f"{wanted} (is {show_value(self.measured)}{near})"
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What `hold` does at that instant; `until` in RFC 3339 where it is a matter of time."""
+
+    by: Literal["min_dwell", "cooldown", "exit_when"]
+    text: str
+    until: str | None = None
+
+
+class SegmentStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One segment as it stands to the account; the fallback has no condition, and a draft takes no account.
+
+    `misses` is the least that would have to change for its `when` to be true.
+    """
+
+    name: str
+    role: Literal["current", "higher", "lower"]
+    value: bool | None
+    condition: Node | None = None
+    exit_when: Node | None = None
+    misses: tuple[Miss, ...] = ()
+    holds: tuple[Held, ...] = ()
+    draft: bool = False
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """An account's segment at an instant, and why; instants in RFC 3339.
+
+    `also_qualified` are the lower segments whose `when` is true as well. `next` is None where time alone changes
+    nothing, or where it was not asked for; `outlook` says it in words. `dropped` counts the facts that the account lost
+    because it has too many of one kind.
+    """
+
+    account: str
+    at: str
+    segment: str | None
+    since: str | None
+    summary: str
+    segments: tuple[SegmentStatus, ...]
+    also_qualified: tuple[str, ...]
+    next: Next | None
+    outlook: str
+    dropped: int
+    definition_version: str

@@ -1,0 +1,107 @@
+"""The words of events: how they are normalized, and which are listed."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Final
+
+_GAPS: Final = re.compile(r"[^0-9a-z]+")
+
+
+_JOINERS: Final = "\u200c\u200d"
+"""Characters without a shape that some scripts need inside words."""
+
+
+@lru_cache(maxsize=4096)
+def normalize_term(raw: str) -> str:
+    """Return the normal spelling of a vocabulary's word: `Series A` -> `series_a`, `営業 部長` -> `営業_部長`.
+
+    Letters of any script are kept, in lower case. What stands between words becomes `_`. A text without a letter or a
+    digit stays as it is.
+    """
+    text = raw.strip().lower()
+    if text.isascii():
+        return _GAPS.sub("_", text).strip("_") or text
+    kept = [one if is_word_character(one) else " " for one in text]
+    return "_".join("".join(kept).split()) or text
+
+
+def is_word_character(character: str) -> bool:
+    """Whether a character is part of a word in some script: a letter, a mark on one, a digit, or a joiner."""
+    return unicodedata.category(character)[0] in "LMN" or character in _JOINERS
+
+
+@lru_cache(maxsize=4096)
+def normalize_technology(raw: str) -> str:
+    """Return the slug of a technology: `Google Analytics` -> `google-analytics`."""
+    return "-".join(raw.strip().lower().split())
+
+
+SYNONYMS: Final[dict[str, dict[str, str]]] = {
+    "round": {"preseed": "pre_seed", "angel": "pre_seed", "series_unknown": "other", "venture": "other"},
+    "role": {
+        "chief_executive_officer": "ceo",
+        "chief_revenue_officer": "cro",
+        "chief_marketing_officer": "cmo",
+        "chief_technology_officer": "cto",
+        "chief_financial_officer": "cfo",
+        "vp_of_sales": "vp_sales",
+        "vice_president_of_sales": "vp_sales",
+        "vp_of_marketing": "vp_marketing",
+    },
+    "function": {"sales_operations": "sales_ops", "salesops": "sales_ops"},
+}
+"""Other spellings of the words of a vocabulary, by field."""
+
+
+OPT_OUTS: Final = ("unsubscribed", "unsubscribe", "opt_out", "spam_complaint", "complaint")
+"""The actions of outcomes and engagement that say: do not contact. Any of them means the same."""
+
+
+RESUBSCRIPTIONS: Final = ("resubscribed", "resubscribe")
+"""The actions that take an opt-out back."""
+
+
+ENGAGEMENT_ACTIONS: Final = (
+    "page_view",
+    "content_download",
+    "webinar",
+    "demo_request",
+    "product_signup",
+    "product_active",
+    "product_feature",
+    "unsubscribe",
+    "spam_complaint",
+    "resubscribed",
+)
+"""The actions of engagement that the contract lists. Others are taken too, counted, and warned of."""
+
+
+OUTCOME_ACTIONS: Final = (
+    "sent",
+    "opened",
+    "replied",
+    "positive_reply",
+    "bounced",
+    "unsubscribed",
+    "spam_complaint",
+    "resubscribed",
+    "meeting_booked",
+    "meeting_held",
+    "opportunity_created",
+    "won",
+    "lost",
+    "renewed",
+    "churned",
+    "accepted",
+    "rejected",
+)
+"""The actions of outcomes that the contract lists. Others are taken too, counted, and warned of."""
+
+
+ROUNDS: Final = frozenset(
+    {"pre_seed", "seed", *(f"series_{letter}" for letter in "abcdefgh")}
+    | {"bridge", "debt", "grant", "ipo", "other"}
+)
