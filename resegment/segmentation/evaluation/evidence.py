@@ -18,7 +18,8 @@ from resegment.segmentation.evaluation.leaves import (
     UnfollowedLeaf,
 )
 from resegment.segmentation.evaluation.measures import OpenOf
-from resegment.segmentation.evaluation.program import Program, Requirement, SegmentTest
+from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.evaluation.requirements import Requirement, SegmentTest
 from resegment.segmentation.evaluation.sequences import SequenceLeaf
 
 MAX_EVIDENCE: Final = 3

@@ -6,16 +6,16 @@ import math
 from collections.abc import Callable, Iterator
 from decimal import Context, Decimal, localcontext
 from functools import partial
-from itertools import chain
 from typing import Any, Final, Protocol
 
 from resegment.schemas.state import Entry
 from resegment.schemas.times import NEVER, format_instant
-from resegment.segmentation.evaluation.account import Account, Series, Summary
+from resegment.segmentation.evaluation.account import Account, Series
+from resegment.segmentation.evaluation.aggregations import AGGREGATES, divide
 from resegment.segmentation.evaluation.compiler import Logic
 from resegment.segmentation.evaluation.selection import Selection
 from resegment.segmentation.language.conditions import Aggregation
-from resegment.segmentation.language.operators import is_number, type_of
+from resegment.segmentation.language.operators import is_number
 
 
 class Measure(Protocol):
@@ -71,7 +71,7 @@ class AggregateOf:
         self.function, self.facts, self.field = function, facts, field
         self._series, self._opens, self._closes = facts.series, facts.window.opens, facts.window.closes
         self._key = (function, field)
-        summarize, self._unite = _AGGREGATES[function]
+        summarize, self._unite = AGGREGATES[function]
         self._summary = partial(summarize, field or "")
 
     def value(self, account: Account, t: int) -> Any:
@@ -319,7 +319,7 @@ class RatioOf:
         over, under = self.over.value(account, t), self.under.value(account, t)
         if not is_number(over) or not is_number(under) or under == 0:
             return None
-        return _divide(over, under)
+        return divide(over, under)
 
     def boundary(self, account: Account, t: int) -> int:
         return min(self.over.boundary(account, t), self.under.boundary(account, t))
@@ -338,7 +338,7 @@ class GrowthOf:
         now, then = account.attribute_at(self.field, t), account.attribute_at(self.field, t - self.over)
         if not is_number(now) or not is_number(then) or then == 0:
             return None
-        return _divide(now - then, abs(then))
+        return divide(now - then, abs(then))
 
     def boundary(self, account: Account, t: int) -> int:
         history = account.attributes.get(self.field)
@@ -349,95 +349,3 @@ class GrowthOf:
 
     def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
         return follow(self, account, t)
-
-
-def _divide(over: Any, under: Any) -> float | None:
-    try:
-        result = over / under
-    except OverflowError:
-        return None
-    return result if math.isfinite(result) else None
-
-
-def _present(entries: list[Entry], field: str) -> list[Any]:
-    return [value for entry in entries if entry.data and (value := entry.data.get(field)) is not None]
-
-
-def _numbers(entries: list[Entry], field: str) -> list[Any]:
-    return [value for value in _present(entries, field) if type(value) is int or type(value) is float]
-
-
-# For each aggregation: how it summarizes consecutive facts, and how it combines such summaries.
-
-
-def _count(_: str, entries: list[Entry]) -> int:
-    return len(entries)
-
-
-def _add(field: str, entries: list[Entry]) -> tuple[list[Any], int | None]:
-    """Return the numbers, and their sum if all are integers."""
-    numbers = _numbers(entries, field)
-    total = sum(numbers)
-    # One float among them makes the sum a float.
-    return numbers, total if type(total) is int else None
-
-
-def _total(parts: list[tuple[list[Any], int | None]]) -> Any:
-    totals = [total for _, total in parts if total is not None]
-    if len(totals) == len(parts):
-        return sum(totals)
-    try:
-        return math.fsum(chain.from_iterable(numbers for numbers, _ in parts))
-    except OverflowError:
-        return None
-
-
-def _average(parts: list[tuple[list[Any], int | None]]) -> Any:
-    total, count = _total(parts), sum(len(numbers) for numbers, _ in parts)
-    return _divide(total, count) if count and total is not None else None
-
-
-def _least(field: str, entries: list[Entry]) -> Any:
-    return min(_numbers(entries, field), default=None)
-
-
-def _greatest(field: str, entries: list[Entry]) -> Any:
-    return max(_numbers(entries, field), default=None)
-
-
-def _different(field: str, entries: list[Entry]) -> frozenset[Any]:
-    return frozenset((type_of(value), _hashable(value)) for value in _present(entries, field))
-
-
-def _hashable(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple((type_of(one), _hashable(one)) for one in value)
-    if isinstance(value, dict):
-        return tuple(sorted((key, type_of(one), _hashable(one)) for key, one in value.items()))
-    return value
-
-
-def _last(field: str, entries: list[Entry]) -> Any:
-    return next((v for e in reversed(entries) if (v := (e.data or {}).get(field)) is not None), None)
-
-
-def _first(field: str, entries: list[Entry]) -> Any:
-    return next((v for e in entries if (v := (e.data or {}).get(field)) is not None), None)
-
-
-def _known(parts: list[Any]) -> Iterator[Any]:
-    return (part for part in parts if part is not None)
-
-
-_AGGREGATES: Final[
-    dict[Aggregation, tuple[Callable[[str, list[Entry]], Summary], Callable[[list[Any]], Any]]]
-] = {
-    "count": (_count, sum),
-    "sum": (_add, _total),
-    "avg": (_add, _average),
-    "min": (_least, lambda parts: min(_known(parts), default=None)),
-    "max": (_greatest, lambda parts: max(_known(parts), default=None)),
-    "distinct": (_different, lambda parts: len(frozenset().union(*parts))),
-    "latest": (_last, lambda parts: next(_known(parts[::-1]), None)),
-    "earliest": (_first, lambda parts: next(_known(parts), None)),
-}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from resegment.schemas.fact import KINDS
 from resegment.schemas.segments import Order
@@ -47,6 +47,7 @@ from resegment.segmentation.evaluation.measures import (
     TimeOf,
 )
 from resegment.segmentation.evaluation.newest import NewestOf
+from resegment.segmentation.evaluation.requirements import Requirement, Requirements, tests_in
 from resegment.segmentation.evaluation.restrictions import RestrictionsLeaf
 from resegment.segmentation.evaluation.selection import Selection
 from resegment.segmentation.evaluation.sequences import LooseSequenceLeaf, SequenceLeaf
@@ -56,20 +57,17 @@ from resegment.segmentation.language.conditions import (
     Compare,
     Condition,
     Decay,
-    Every,
     Growth,
     InSegment,
     IsOpen,
     Matcher,
     Named,
     Newest,
-    Not,
     Occurs,
     OpenThings,
     Ratio,
     Score,
     Sequence,
-    Some,
     Trait,
     Window,
     is_instant,
@@ -81,9 +79,6 @@ from resegment.segmentation.plays.templates import EvidenceField, evidence_of, n
 
 DAY: Final = 86_400_000
 
-MAX_EXPANDED: Final = 200
-"""A named condition of more tests than that stands as one test in the reason of a change."""
-
 KEPT_ATTRIBUTES: Final = frozenset({"name"})
 """Attributes that are kept even if no test uses them, because people want to read them."""
 
@@ -93,34 +88,6 @@ class Limits:
     """Bounds an account's state to `facts` of one kind. The oldest are dropped and counted."""
 
     facts: int = 2_000
-
-
-class SegmentTest(NamedTuple):
-    """One test of a segment: its leaf, its text for people, and the value that it needs to have."""
-
-    leaf: int
-    text: str
-    wanted: bool
-
-
-class Branch(NamedTuple):
-    """Several requirements, of which every one or at least one has to be met."""
-
-    every: bool
-    parts: tuple[Requirement, ...]
-
-
-Requirement = SegmentTest | Branch
-"""A segment's condition as a tree of requirements, with `not` moved into the tests."""
-
-
-def tests_in(requirement: Requirement | None) -> Iterator[SegmentTest]:
-    """Yield all tests of a condition, in the order in which they are written."""
-    if isinstance(requirement, SegmentTest):
-        yield requirement
-    elif requirement is not None:
-        for part in requirement.parts:
-            yield from tests_in(part)
 
 
 @dataclass(slots=True)
@@ -155,7 +122,6 @@ class Program:
         self._measures: dict[str, Measure] = {}
         self._opens: dict[OpenThings, OpenOf] = {}
         self._scores: dict[str, ScoreOf] = {}
-        self._sizes: dict[Condition, int] = {}
         self._carried_attributes: set[str] = set()
         self._cited: set[EvidenceField] = set()
         self._grouped: list[Newest] = []
@@ -163,6 +129,7 @@ class Program:
         self.leaves: list[Leaf] = []
         self.derived: list[tuple[int, DerivedLeaf]] = []
         """The tests that follow from others, by their number; each comes after those that it depends on."""
+        self._requirements = Requirements(self.conditions, self.condition_of)
         self._compile()
 
     def _compile(self) -> None:
@@ -197,7 +164,7 @@ class Program:
         self.qualifying: Callable[[Values], list[int]] = compile_qualifying(whens, self.conditions)
         self.deadline: Callable[[Values, Untils, int], int] = compile_deadline(whens, self.conditions)
         self.requirements: tuple[Requirement | None, ...] = tuple(
-            None if one.when is None else self._require(one.when) for one in self.segments
+            None if one.when is None else self._requirements.require(one.when) for one in self.segments
         )
         self.tests = tuple(tuple(dict.fromkeys(tests_in(requirement))) for requirement in self.requirements)
         self.holds = any(
@@ -268,27 +235,9 @@ class Program:
             self._carried_attributes |= needs.attributes
         return tuple((name, self._measures[name]) for name in sorted(names))
 
-    def _require(self, part: Condition, wanted: bool = True) -> Requirement:
-        if isinstance(part, Not):
-            return self._require(part.part, not wanted)
-        if isinstance(part, Every | Some):
-            parts = tuple(self._require(one, wanted) for one in part.parts)
-            return Branch(isinstance(part, Every) is wanted, parts)
-        if isinstance(part, Named) and self.expands(part):
-            return self._require(self.condition_of(part), wanted)
-        return SegmentTest(self.conditions[part], str(part) if wanted else f"not: {part}", wanted)
-
     def expands(self, part: Named) -> bool:
         """Whether people read the tests of a named condition instead of its name."""
-        return self._size_of(part) <= MAX_EXPANDED
-
-    def _size_of(self, part: Condition) -> int:
-        """Return how many tests a condition has, with those of the conditions that it names."""
-        if part not in self._sizes:
-            self._sizes[part] = sum(
-                self._size_of(self.condition_of(one)) if isinstance(one, Named) else 1 for one in walk(part)
-            )
-        return self._sizes[part]
+        return self._requirements.expands(part)
 
     def _add(self, part: Condition) -> None:
         needs = _Needs()
