@@ -52,6 +52,7 @@ from resegment.segmentation.language.conditions import (
     Some,
     Trait,
     Window,
+    tell_whole,
 )
 from resegment.segmentation.language.operators import KNOWN_WITHIN
 
@@ -212,7 +213,7 @@ class _Reader:
             value=value,
             measured=plain(measured),
             parts=self._read_terms(trait) if isinstance(trait, Score) else (),
-            near=None if measured else self._near(trait),
+            near=self._near(trait) if not measured or (isinstance(trait, Score) and not value) else None,
             made_of=None if trait is None else describe_trait(trait),
             window=spell_window(window),
             evidence=cite_newest(self._evidence(measure)),
@@ -234,6 +235,13 @@ class _Reader:
             case OpenThings():
                 measure = self.program.open_of(trait)
                 return find_closed(self.account, measure, self.t)
+            case Score(terms):
+                lacking = [
+                    f"{term.points:+g} if {tell_whole(term.when)}"
+                    for term in terms
+                    if term.points > 0 and self.read(term.when).value is not True
+                ]
+                return ", ".join(lacking) or None
             case _:
                 return None
 

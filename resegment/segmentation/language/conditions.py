@@ -291,6 +291,23 @@ class Newest:
     folded: bool = False
 
 
+def tell_whole(condition: Condition) -> str:
+    """A condition with all its parts in one line."""
+    match condition:
+        case Not(part):
+            return (
+                f"not ({tell_whole(part)})" if isinstance(part, Every | Some) else f"not {tell_whole(part)}"
+            )
+        case Every(parts) | Some(parts):
+            word = " and " if isinstance(condition, Every) else " or "
+            told = [
+                f"({tell_whole(one)})" if isinstance(one, Every | Some) else tell_whole(one) for one in parts
+            ]
+            return word.join(told)
+        case _:
+            return str(condition)
+
+
 def show_operand(operand: Operand) -> str:
     """An operand as a person writes it."""
     if isinstance(operand, tuple):

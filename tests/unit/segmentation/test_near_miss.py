@@ -151,6 +151,31 @@ def test_a_score_is_explained_by_its_terms() -> None:
     ]
 
 
+def test_a_score_that_is_too_low_names_the_terms_that_are_not_true() -> None:
+    traits = {
+        "readiness": {
+            "score": [
+                {
+                    "when": {"any": [{"event": "funding"}, {"not": {"employees": 60, "country": "US"}}]},
+                    "points": 30,
+                },
+                {"when": {"employees": 60}, "points": 10},
+                {"when": {"event": "hiring"}, "points": -5},
+            ]
+        }
+    }
+
+    told = missing(
+        {"readiness": {"gte": 40}},
+        fact("firmographic", "2026-02-01", employees=60, country="US"),
+        traits=traits,
+    )
+
+    assert told == (
+        "wanted needs readiness >= 40 (is 10; +30 if funding or not (employees = 60 and country = US))"
+    )
+
+
 def test_a_named_condition_is_explained_by_its_tests() -> None:
     found = explained(
         {**segments(wanted={"condition": "fit"}), "conditions": {"fit": {"employees": {"gte": 50}}}},
