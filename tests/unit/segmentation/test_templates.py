@@ -547,6 +547,48 @@ def test_a_change_carries_the_play_as_it_is_said_to_its_account() -> None:
 # The page about it
 
 
+def test_scores_open_things_and_dates_can_be_said() -> None:
+    traits = {
+        "open_jobs": {"open": "hiring"},
+        "last_job": {"latest": "hiring", "field": "time"},
+        "readiness": {"score": [{"when": {"open_jobs": {"gte": 1}}, "points": 30}]},
+    }
+    given = file(
+        "{{ readiness }} points, {{ open_jobs }} jobs, {{ last_job }}, {{ renewal }}, {{ plan }}",
+        traits=traits,
+        conditions={
+            "renews": {"renewal": {"within_next": "90d"}, "plan": {"ne": "free", "known_within": "9d"}}
+        },
+        segment={"when": {"condition": "renews", "last_job": {"exists": True}}},
+        play={"cta": "Sign by {{ renewal }}"},
+    )
+    definition = define(given)
+    facts = [
+        trigger("firmographic", "2026-03-01", renewal="2026-04-01", plan="team"),
+        trigger("hiring", "2026-03-03", change="opened", job="7"),
+    ]
+
+    _, changes = replay_account(
+        Engine(Program(definition)), "acme.com", order_of_delivery(facts), facts[-1].recorded
+    )
+
+    event = orjson.loads(MessageFactory(definition, Topics("t")).change(changes[-1]).value or b"")
+    message = event["data"]["message"]
+    assert message["message"]["pain"].startswith("30 points, 1 jobs, 2026-03-03T")
+    assert message["cta"] == "Sign by 2026-04-01"
+    assert event["data"]["values"]["readiness"] == 30
+    assert not list(Draft202012Validator(schema("change")).iter_errors(event))
+
+
+@pytest.mark.parametrize(
+    "when", [{"renewal": {"exists": False, "known_within": "9d"}}, {"not": {"condition": "renews"}}]
+)
+def test_a_condition_that_makes_nothing_known_lets_nothing_be_said(when: Any) -> None:
+    conditions = {"renews": {"renewal": {"within_next": "90d"}}}
+
+    assert errors(file("{{ renewal }}", conditions=conditions, segment={"when": when}))
+
+
 def test_the_examples_of_the_page_are_said_as_it_says() -> None:
     rows = re.findall(r"^\| `(\{.*?)` \| (.*?) \|$", DOCS.read_text(), re.MULTILINE)
     assert len(rows) > 10
