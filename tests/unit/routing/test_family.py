@@ -148,6 +148,9 @@ async def test_what_is_told_again_or_late_changes_nothing() -> None:
     newer = ChildReport(account="acme.com", at=9, child="acme.de", sequence=1, gates=("suppress:customers",))
     older = ChildReport(account="acme.com", at=8, child="acme.de", sequence=1)
     await router.tell(newer, older)
+    family = router.state("acme.com").family  # stored, although the account itself is in no segment yet
+    assert family is not None
+    assert family.children == {"acme.de": (9, 1, ("suppress:customers",))}
     await world.happen(funded("acme.com", day(1)))
     assert world.why("acme.com") == "customers (family)"
     await world.happen(parent("lone.com", "acme.com", day(1)), funded("lone.com", day(2)))
@@ -156,6 +159,16 @@ async def test_what_is_told_again_or_late_changes_nothing() -> None:
     strange = FamilyNews(account="lone.com", at=1, parent="other.com", number=10**15, gates=())
     assert await world.router("lone.com").tell(late, strange) == []
     assert world.why("lone.com") == "customers (family)"
+
+
+async def test_a_child_that_reports_again_is_told_again_what_it_may_have_lost() -> None:
+    world = await World(file()).start()
+    await world.happen(outcome("acme.com", "won", day(0)))
+    report = ChildReport(account="acme.com", at=9, child="acme.de", sequence=1)
+    for _ in range(2):
+        await world.router("acme.com").tell(report)
+    told = [one for one in world.router("acme.com").published.messages if one.topic == "routing-events"]
+    assert [decode_routing_event(one.value or b"").account for one in told] == ["acme.de", "acme.de"]
 
 
 @pytest.mark.parametrize("seed", range(25))
