@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -136,10 +136,49 @@ async def test_a_signal_ends_the_old_workflow_and_begins_the_new_one_at_a_webhoo
         Verifier(SECRET).verify(one_received.body, dict(one_received.headers))
 
 
-async def reader(stack: Stack, prefix: str) -> list[RoutedState | None]:
+async def test_a_customer_keeps_a_sibling_in_another_partition_out(stack: Stack) -> None:
+    prefix = f"kin{next(NUMBERS)}{stack.name}"
+    kafka = {} if stack.name == "embedded" else {"kafka": stack.bootstrap}
+    settings = Settings(prefix=prefix, partitions=4, route="all", **kafka)  # type: ignore[arg-type]
+    file = {**FILE, "suppression": [{"customers": {"family": True}}]}
+    worker = Worker(settings, definition_of(file), bootstrap=stack.bootstrap, redis_url=stack.redis_url)
+    accounts = ("acme.de", "acme.fr", "acme.it", "acme.es")
+    async with (
+        worker.running(),
+        KafkaPublisher(stack.bootstrap, idempotent=stack.name != "embedded") as source,
+    ):
+        now = time.time_ns() // 1_000_000
+
+        async def send(kind: str, account: str, **data: Any) -> None:
+            made = event(kind, now, id=f"{kind}-{next(NUMBERS)}", account=account, **data)
+            await source.publish([Message(worker.topics.of_kind(kind).name, b"k", orjson.dumps(made))])
+
+        for account in accounts:
+            await send("firmographic", account, parent="https://www.acme.com")
+            await send("hiring", account, change="opened")
+        await until_decided(stack, prefix, accounts, "enrolled", "kim")
+        await send("outcome", "acme.de", action="won")
+        await until_decided(stack, prefix, accounts[:1], "suppressed", "customers")
+        await until_decided(stack, prefix, accounts[1:], "suppressed", "customers (family)")
+        await send("outcome", "acme.de", action="churned")
+        await until_decided(stack, prefix, accounts, "enrolled", "kim")
+
+
+async def until_decided(stack: Stack, prefix: str, accounts: Sequence[str], decision: str, why: str) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            states = await reader(stack, prefix, accounts)
+            if all(one is not None and (one.decision, one.why) == (decision, why) for one in states):
+                return
+            await asyncio.sleep(0.1)
+
+
+async def reader(
+    stack: Stack, prefix: str, accounts: Sequence[str] = ("acme.com",)
+) -> Sequence[RoutedState | None]:
     client = Redis.from_url(stack.redis_url)
     try:
-        return await PrefixReader(client, prefix, 4).routed(["acme.com"])
+        return await PrefixReader(client, prefix, 4).routed(list(accounts))
     finally:
         await client.aclose()
 
