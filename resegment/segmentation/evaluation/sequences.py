@@ -85,6 +85,8 @@ class LooseSequenceLeaf(SequenceLeaf):
 
     def _latest_start(self, account: Account, t: int) -> int | None:
         steps = len(self.series)
+        if not all(account.window(number, 0, self.within, t) for number in set(self.series)):
+            return None
         # For each number of steps done: the time of the last of them, and the latest start that it can have.
         done: list[tuple[int, int] | None] = [None] * (steps + 1)
         for time, facts in self._by_time(account, t):

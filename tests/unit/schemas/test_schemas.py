@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+import msgspec
 import orjson
 import pytest
 from hypothesis import given
@@ -183,6 +184,16 @@ def test_generated_events_become_the_same_facts_whether_read_or_decoded(seed: in
     for event in generate(seed)[1]:
         fact = fact_of_bytes(orjson.dumps(event))
         assert fact == read_fact(event) == decode_fact(encode_fact(fact))
+
+
+def test_a_state_of_an_earlier_version_is_read() -> None:
+    entry = [0, 1, 2, 3, "s", "i", None, {"round": "seed"}, False, None, 0]
+    stored = msgspec.msgpack.encode([[entry], ["a", 5, {}], 1])
+
+    state = decode_state(stored)
+
+    assert state.entries == [Entry(0, 1, 2, 3, "s", "i", None, {"round": "seed"})]
+    assert decode_state(encode_state(state)) == state
 
 
 def test_a_state_stays_the_same_on_its_way_through_the_store() -> None:
