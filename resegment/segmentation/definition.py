@@ -31,7 +31,6 @@ from resegment.schemas.segments import (
 )
 from resegment.schemas.times import parse_duration
 from resegment.segmentation.language.attribute_types import AttributeType, read_types
-from resegment.segmentation.language.checks_parser import ChecksParser, read_lists
 from resegment.segmentation.language.conditions import (
     Compare,
     Condition,
@@ -44,9 +43,10 @@ from resegment.segmentation.language.conditions import (
 from resegment.segmentation.language.gates import Gate, read_gates
 from resegment.segmentation.language.limits import WORDS
 from resegment.segmentation.language.list_files import ListFiles, ReadFile, find_no_file
-from resegment.segmentation.language.parser import Grammar
+from resegment.segmentation.language.parsing.checks_parser import ChecksParser, read_lists
+from resegment.segmentation.language.parsing.parser import Grammar
+from resegment.segmentation.language.parsing.schema_errors import check_durations, report_shape
 from resegment.segmentation.language.references import check_actionable, check_names, check_traits
-from resegment.segmentation.language.schema_errors import check_durations, report_shape
 from resegment.segmentation.plays.rendering import CompiledPlay, compile_play
 from resegment.segmentation.plays.validation import check_templates
 

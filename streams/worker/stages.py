@@ -26,7 +26,7 @@ from resegment.streams.kafka.topics import Topics
 from resegment.streams.worker.batch_divider import BatchDivider
 from resegment.streams.worker.committed_partitions import CommittedPartitions
 from resegment.streams.worker.definition_runtime import DefinitionRuntime
-from resegment.streams.worker.input_topics import InputTopics
+from resegment.streams.worker.loops.input_topics import InputTopics
 from resegment.streams.worker.partitions import PartitionManager
 from resegment.streams.worker.progress import Progress
 

@@ -33,10 +33,11 @@ from resegment.streams.kafka.topics import Topics
 from resegment.streams.worker.committed_partitions import CommittedPartitions
 from resegment.streams.worker.definition_runtime import DefinitionRuntime
 from resegment.streams.worker.failure import Failure
-from resegment.streams.worker.input_topics import InputTopics
-from resegment.streams.worker.monitor import Gauges, Monitor
+from resegment.streams.worker.loops.input_topics import InputTopics
+from resegment.streams.worker.loops.monitor import Gauges, Monitor
+from resegment.streams.worker.loops.policy_reloader import PolicyReloader
+from resegment.streams.worker.loops.ticker import Ticker
 from resegment.streams.worker.partitions import PartitionManager
-from resegment.streams.worker.policy_reloader import PolicyReloader
 from resegment.streams.worker.progress import Progress
 from resegment.streams.worker.stages import (
     BATCH_DEADLINE,
@@ -46,7 +47,6 @@ from resegment.streams.worker.stages import (
     SegmenterStage,
     StageHandler,
 )
-from resegment.streams.worker.ticker import Ticker
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -18,7 +18,7 @@ from resegment.agents.batch import PublishFailed
 from resegment.schemas.times import format_instant
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.operations.ingest import send_live
-from resegment.streams.worker.worker_clock import host_clock
+from resegment.streams.worker.loops.worker_clock import host_clock
 from tests.events import read_fact
 from tests.faults.scenario import PARTITIONS, Scenario
 

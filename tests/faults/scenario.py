@@ -43,7 +43,7 @@ from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.operations.ingest import in_order, send_live, send_replay
-from resegment.streams.worker.worker_clock import host_clock
+from resegment.streams.worker.loops.worker_clock import host_clock
 from tests import companies
 from tests.builders import Move, Published, Routing, moves, net_moves, ticking
 from tests.builders import signal as signal_record

@@ -27,8 +27,8 @@ from resegment.state.redis.owners import OwnerStore
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.operations.owner_transfer import Portfolio
+from resegment.streams.worker.loops.worker_clock import host_clock
 from resegment.streams.worker.worker import Worker
-from resegment.streams.worker.worker_clock import host_clock
 from tests.builders import definition_of, raw_event
 from tests.integration.conftest import Stack
 from tests.oracle.cases import segments

@@ -29,7 +29,7 @@ from resegment.settings import Settings
 from resegment.state.redis.client import connect_redis
 from resegment.streams.consumer.credentials import credentials_of
 from resegment.streams.kafka.security import secure_kafka
-from resegment.streams.worker.worker_clock import host_clock
+from resegment.streams.worker.loops.worker_clock import host_clock
 from tests.integration.conftest import require_apache, require_redis
 from tests.servers import acls
 from tests.servers.certificates import Authority

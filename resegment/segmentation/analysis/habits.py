@@ -12,7 +12,7 @@ from resegment.segmentation.language.conditions import Growth, Ratio
 from resegment.segmentation.language.fields import attribute_types
 from resegment.segmentation.language.limits import ACCOUNT
 from resegment.segmentation.language.operators import ORDERINGS
-from resegment.segmentation.language.raw_document import conditions, tests
+from resegment.segmentation.language.parsing.raw_document import conditions, tests
 
 GIVEN_BY_DAY: Final = frozenset({"funding", "hiring", "leadership", "tech", "strategy"})
 """Kinds of events whose sources often know only the day."""

@@ -50,7 +50,7 @@ from resegment.segmentation.language.conditions import (
 from resegment.segmentation.language.fields import attribute_types, field_types
 from resegment.segmentation.language.limits import ACCOUNT
 from resegment.segmentation.language.operators import IN_TIME, KNOWN_WITHIN, moment_of
-from resegment.segmentation.language.trait_parser import trait_type
+from resegment.segmentation.language.parsing.trait_parser import trait_type
 
 MAX_CLAUSES: Final = 64
 MAX_STATEMENTS: Final = 100

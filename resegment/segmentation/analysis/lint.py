@@ -29,7 +29,7 @@ from resegment.segmentation.language.conditions import (
 )
 from resegment.segmentation.language.fields import attribute_types
 from resegment.segmentation.language.limits import ACCOUNT, WORDS
-from resegment.segmentation.language.raw_document import Written, conditions, entries, tests
+from resegment.segmentation.language.parsing.raw_document import Written, conditions, entries, tests
 from resegment.segmentation.plays.templates import names_of
 
 MANY_SEGMENTS: Final = 8

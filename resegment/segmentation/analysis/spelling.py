@@ -10,15 +10,15 @@ from pydantic import ValidationError
 from resegment.documents.diagnostics import Path, Problems
 from resegment.schemas.events import DATA
 from resegment.schemas.vocabulary import ROUNDS, is_word_character, normalize_term
-from resegment.segmentation.language.checks_parser import TAKES_LIST
 from resegment.segmentation.language.conditions import (
     Aggregate,
     Trait,
 )
 from resegment.segmentation.language.fields import words_of
 from resegment.segmentation.language.limits import ACCOUNT
-from resegment.segmentation.language.raw_document import Written
-from resegment.segmentation.language.suggestions import suggest_word
+from resegment.segmentation.language.parsing.checks_parser import TAKES_LIST
+from resegment.segmentation.language.parsing.raw_document import Written
+from resegment.segmentation.language.parsing.suggestions import suggest_word
 
 Lists = Mapping[str, Sequence[Any]]
 """The named lists of a file, as they are written."""

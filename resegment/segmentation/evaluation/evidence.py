@@ -17,7 +17,7 @@ from resegment.segmentation.evaluation.leaves import (
     ScoreLeaf,
     UnfollowedLeaf,
 )
-from resegment.segmentation.evaluation.measures import OpenOf
+from resegment.segmentation.evaluation.measures.measures import OpenOf
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.evaluation.requirements import Requirement, SegmentTest
 from resegment.segmentation.evaluation.sequences import SequenceLeaf

@@ -11,8 +11,8 @@ from resegment.schemas.state import Entry
 from resegment.schemas.times import NEVER, parse_duration
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.compiler import Logic
-from resegment.segmentation.evaluation.measures import Attribute, DecayOf, Measure
-from resegment.segmentation.evaluation.selection import Selection
+from resegment.segmentation.evaluation.measures.measures import Attribute, DecayOf, Measure
+from resegment.segmentation.evaluation.measures.selection import Selection
 from resegment.segmentation.language.conditions import Check, Checks, Window
 from resegment.segmentation.language.operators import (
     IN_TIME,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from resegment.schemas.fact import KINDS
@@ -21,43 +21,26 @@ from resegment.segmentation.evaluation.compiler import (
     compile_logic,
     compile_qualifying,
 )
+from resegment.segmentation.evaluation.leaf_builder import LeafBuilder, Needs
 from resegment.segmentation.evaluation.leaves import (
-    AttributeLeaf,
-    DatedLeaf,
-    DecayLeaf,
     DerivedLeaf,
     Leaf,
-    MeasureLeaf,
-    OccursLeaf,
     ReferenceLeaf,
     ScoreLeaf,
-    UnfollowedLeaf,
 )
-from resegment.segmentation.evaluation.matcher_index import MatcherIndex, Watcher, compile_where
-from resegment.segmentation.evaluation.measures import (
-    AccountName,
-    AggregateOf,
-    Attribute,
-    DecayOf,
-    GrowthOf,
+from resegment.segmentation.evaluation.matcher_index import MatcherIndex, Watcher
+from resegment.segmentation.evaluation.measures.measures import (
     Measure,
     OpenOf,
-    RatioOf,
-    ScoreOf,
-    TimeOf,
 )
-from resegment.segmentation.evaluation.newest import NewestOf
+from resegment.segmentation.evaluation.measures.selection import Selection
 from resegment.segmentation.evaluation.requirements import Requirement, Requirements, tests_in
-from resegment.segmentation.evaluation.restrictions import RestrictionsLeaf
-from resegment.segmentation.evaluation.selection import Selection
-from resegment.segmentation.evaluation.sequences import LooseSequenceLeaf, SequenceLeaf
 from resegment.segmentation.language.conditions import (
     NOBODY,
     Aggregate,
     Compare,
     Condition,
     Decay,
-    Growth,
     InSegment,
     IsOpen,
     Matcher,
@@ -72,9 +55,7 @@ from resegment.segmentation.language.conditions import (
     Window,
     is_instant,
 )
-from resegment.segmentation.language.gates import LOST, PARENT, PERSONS
-from resegment.segmentation.language.limits import ACCOUNT
-from resegment.segmentation.language.operators import IN_TIME, Predicate, compile_checks
+from resegment.segmentation.language.operators import compile_checks
 from resegment.segmentation.plays.templates import EvidenceField, evidence_of, names_of
 
 DAY: Final = 86_400_000
@@ -88,16 +69,6 @@ class Limits:
     """Bounds an account's state to `facts` of one kind. The oldest are dropped and counted."""
 
     facts: int = 2_000
-
-
-@dataclass(slots=True)
-class _Needs:
-    """The matchers and attributes that a leaf reads."""
-
-    matchers: set[Matcher] = field(default_factory=set)
-    attributes: set[str] = field(default_factory=set)
-    account: bool = False
-    """Whether it reads the account's name."""
 
 
 class Program:
@@ -116,16 +87,12 @@ class Program:
         self.version = definition.version
         self.numbers = {segment.name: number for number, segment in enumerate(self.segments)}
         self.fallback = len(self.segments) - 1
-        self._closes: dict[Matcher, int] = {}
-        self._series: dict[Matcher, int] = {}
-        self._needs: list[_Needs] = []
+        self._needs: list[Needs] = []
         self._measures: dict[str, Measure] = {}
-        self._opens: dict[OpenThings, OpenOf] = {}
-        self._scores: dict[str, ScoreOf] = {}
         self._carried_attributes: set[str] = set()
         self._cited: set[EvidenceField] = set()
-        self._grouped: list[Newest] = []
         self.conditions: dict[Condition, int] = {}
+        self._builder = LeafBuilder(self.traits, self.conditions)
         self.leaves: list[Leaf] = []
         self.derived: list[tuple[int, DerivedLeaf]] = []
         """The tests that follow from others, by their number; each comes after those that it depends on."""
@@ -143,9 +110,14 @@ class Program:
                     continue
                 if isinstance(part, Compare | Occurs | Sequence | IsOpen) and part not in self.conditions:
                     self._add(part)
-        self.restrictions = self._restrict()
+        needs = Needs()
+        self.restrictions = self._builder.restrictions(
+            needs, self.definition.cooldown_after_lost, family=bool(self.definition.family)
+        )
         """Reads the persons not to contact and the cooldown after a lost deal."""
-        self.restrictions_leaf = len(self.leaves) - 1
+        self.restrictions_leaf = len(self.leaves)
+        self._needs.append(needs)
+        self.leaves.append(self.restrictions)
         self.plain = len(self.leaves)
         for root in roots:
             self._derive(root)
@@ -230,8 +202,8 @@ class Program:
     def _carry(self, segment: Segment) -> tuple[tuple[str, Measure], ...]:
         names = self._said(segment)
         for name in names:
-            needs = _Needs()
-            self._measures[name] = self._measure(name, needs)
+            needs = Needs()
+            self._measures[name] = self._builder.measure(name, needs)
             self._carried_attributes |= needs.attributes
         return tuple((name, self._measures[name]) for name in sorted(names))
 
@@ -240,124 +212,30 @@ class Program:
         return self._requirements.expands(part)
 
     def _add(self, part: Condition) -> None:
-        needs = _Needs()
+        needs = Needs()
         self._needs.append(needs)
-        leaf = self._leaf(part, needs)
+        leaf = self._builder.leaf(part, needs)
         self.conditions[part] = len(self.leaves)
         self.leaves.append(leaf)
-
-    def _restrict(self) -> RestrictionsLeaf:
-        needs = _Needs()
-        persons = tuple(self._newest(one, needs) for one in PERSONS)
-        parent = None
-        if self.definition.family:
-            needs.attributes.add(PARENT)
-            parent = Attribute(PARENT)
-        lost, cooldown = self._newest(LOST, needs), self.definition.cooldown_after_lost
-        leaf = RestrictionsLeaf(persons, lost, cooldown, parent)
-        self._needs.append(needs)
-        self.leaves.append(leaf)
-        return leaf
-
-    def _newest(self, newest: Newest, needs: _Needs) -> NewestOf:
-        self._grouped.append(newest)
-        series = tuple(self._watch(matcher, Window(), needs) for matcher in newest.matchers)
-        return NewestOf(series, newest)
-
-    def _leaf(self, part: Condition, needs: _Needs) -> Leaf:
-        if isinstance(part, Occurs):
-            facts = self._select(part.matcher, part.window, needs)
-            predicate = compile_checks(part.count)
-            if facts.followers is not None:
-                return UnfollowedLeaf(facts, predicate)
-            return OccursLeaf(facts.series, part.window, part.count, predicate)
-        if isinstance(part, Sequence):
-            window = Window(0, part.within)
-            numbers = tuple(self._watch(step, window, needs) for step in part.steps)
-            kind = LooseSequenceLeaf if part.loose else SequenceLeaf
-            return kind(numbers, part.within, part.gap)
-        if isinstance(part, IsOpen):
-            return MeasureLeaf(self._open(part.things, needs), compile_checks(part.count))
-        assert isinstance(part, Compare)
-        measure = self._measure(part.name, needs)
-        if any(check.operator in IN_TIME for check in part.checks):
-            return DatedLeaf(measure, part.checks)
-        tests: Predicate = compile_checks(part.checks)
-        if isinstance(measure, DecayOf):
-            return DecayLeaf(measure, part.checks, tests)
-        if isinstance(measure, Attribute):
-            return AttributeLeaf(measure, tests)
-        return MeasureLeaf(measure, tests)
-
-    def _measure(self, name: str, needs: _Needs) -> Measure:
-        trait = self.traits.get(name)
-        match trait:
-            case None if name == ACCOUNT:
-                needs.account = True
-                return AccountName()
-            case None:
-                needs.attributes.add(name)
-                return Attribute(name)
-            case Aggregate(function, matcher, window, taken):
-                facts = self._select(matcher, window, needs)
-                if is_instant(trait):
-                    return TimeOf(facts, latest=function == "latest")
-                return AggregateOf(function, facts, taken)
-            case Decay(matcher, window, half_life, taken):
-                return DecayOf(self._select(matcher, window, needs), taken, half_life)
-            case OpenThings():
-                return self._open(trait, needs)
-            case Score(terms):
-                if name not in self._scores:
-                    self._scores[name] = ScoreOf(
-                        tuple((compile_logic(term.when, self.conditions), term.points) for term in terms)
-                    )
-                return self._scores[name]
-            case Growth(attribute, over):
-                needs.attributes.add(attribute)
-                return GrowthOf(attribute, over)
-            case Ratio(over, under):
-                return RatioOf(self._measure(over, needs), self._measure(under, needs))
-            case Newest():
-                return self._newest(trait, needs)
 
     def measure(self, name: str) -> Measure:
         """Return the measure of an attribute or trait."""
         if name not in self._measures:
-            self._measures[name] = self._measure(name, _Needs())
+            self._measures[name] = self._builder.measure(name, Needs())
         return self._measures[name]
 
     def select(self, matcher: Matcher, window: Window) -> Selection:
         """Return the facts of a matcher in a window. Raises KeyError if no test uses the matcher."""
-        followers = None if matcher.unless is None else self._series[matcher.unless]
-        return Selection(self._series[matcher.base], window, followers)
-
-    def _select(self, matcher: Matcher, window: Window, needs: _Needs) -> Selection:
-        followers = None
-        if matcher.unless is not None:
-            # A follower that is older than the window undoes no fact in it.
-            followers = self._watch(matcher.unless, Window(0, window.closes), needs)
-        return Selection(self._watch(matcher.base, window, needs), window, followers)
+        followers = None if matcher.unless is None else self._builder.series[matcher.unless]
+        return Selection(self._builder.series[matcher.base], window, followers)
 
     def open_groups(self, kind: int) -> list[OpenOf]:
         """Return what counts open groups of a kind of facts."""
-        return [measure for things, measure in self._opens.items() if things.kind == KINDS[kind]]
+        return [measure for things, measure in self._builder.opens.items() if things.kind == KINDS[kind]]
 
     def open_of(self, things: OpenThings) -> OpenOf:
         """Return what counts open groups. Raises KeyError if no test uses it."""
-        return self._opens[things]
-
-    def _open(self, things: OpenThings, needs: _Needs) -> OpenOf:
-        number = self._watch(Matcher(things.kind), Window(), needs)
-        if things not in self._opens:
-            passes = compile_where(things.where) if things.where else None
-            self._opens[things] = OpenOf(number, things.by, passes)
-        return self._opens[things]
-
-    def _watch(self, matcher: Matcher, window: Window, needs: _Needs) -> int:
-        needs.matchers.add(matcher)
-        self._closes[matcher] = max(window.closes, self._closes.get(matcher, 0))
-        return self._series.setdefault(matcher, len(self._series))
+        return self._builder.opens[things]
 
     def _derive(self, root: Condition) -> None:
         """Make leaves of what follows from other tests, after those that it depends on."""
@@ -367,11 +245,11 @@ class Program:
             if isinstance(part, InSegment | Named):
                 condition = self.condition_of(part)
                 self._derive(condition)
-                self._add_derived(part, ReferenceLeaf(compile_logic(condition, self.conditions)), _Needs())
+                self._add_derived(part, ReferenceLeaf(compile_logic(condition, self.conditions)), Needs())
             elif isinstance(part, Compare):
                 self._derive_terms(part.name)
-                needs = _Needs()
-                measure = self._measure(part.name, needs)
+                needs = Needs()
+                measure = self._builder.measure(part.name, needs)
                 self._add_derived(part, ScoreLeaf(measure, compile_checks(part.checks)), needs)
 
     def _derive_terms(self, name: str) -> None:
@@ -383,7 +261,7 @@ class Program:
             self._derive_terms(trait.over)
             self._derive_terms(trait.under)
 
-    def _add_derived(self, part: Condition, leaf: DerivedLeaf, needs: _Needs) -> None:
+    def _add_derived(self, part: Condition, leaf: DerivedLeaf, needs: Needs) -> None:
         number = self.conditions[part] = len(self.leaves)
         self._needs.append(needs)
         self.leaves.append(leaf)
@@ -392,14 +270,14 @@ class Program:
     def _index(self) -> None:
         """Index the leaves that a fact can change, by kind and attribute."""
         for trait in self.traits.values():
-            if isinstance(trait, Aggregate | Decay) and trait.matcher.base not in self._series:
-                self._closes.setdefault(trait.matcher.base, 0)
+            if isinstance(trait, Aggregate | Decay) and trait.matcher.base not in self._builder.series:
+                self._builder.closes.setdefault(trait.matcher.base, 0)
         self.account_leaves = tuple(index for index, needs in enumerate(self._needs) if needs.account)
         """The tests of the account's name."""
         watchers: dict[str, list[Watcher]] = {kind: [] for kind in KINDS}
-        for matcher, number in self._series.items():
+        for matcher, number in self._builder.series.items():
             leaves = tuple(i for i, needs in enumerate(self._needs) if matcher in needs.matchers)
-            watchers[matcher.kind].append(Watcher(number, matcher, leaves, self._closes[matcher]))
+            watchers[matcher.kind].append(Watcher(number, matcher, leaves, self._builder.closes[matcher]))
         self.matchers = [MatcherIndex(watchers[kind]) for kind in KINDS]
         self.attribute_leaves: dict[str, tuple[int, ...]] = {}
         for index, needs in enumerate(self._needs):
@@ -411,7 +289,7 @@ class Program:
         self.technology_leaves = self._technology_leaves()
         """The leaves that name a technology. A technology that no leaf names changes no test."""
         self.kept = [self._kept_fields(kind) for kind in KINDS]
-        finite = [closes for closes in self._closes.values() if closes != NEVER]
+        finite = [closes for closes in self._builder.closes.values() if closes != NEVER]
         self.memory = max([DAY, self.definition.retain, *finite])
         """How long (ms) a fact is remembered, at minimum, after it became known."""
         self._evaluate_blank()
@@ -436,10 +314,10 @@ class Program:
 
     def _kept_fields(self, kind: str) -> frozenset[str]:
         fields: set[str] = set()
-        for matcher in self._series:
+        for matcher in self._builder.series:
             if matcher.kind == kind:
                 fields.update(name for name, _ in matcher.where)
-        for things in self._opens:
+        for things in self._builder.opens:
             if things.kind == kind:
                 fields.update((things.by, "change", *(name for name, _ in things.where)))
         for trait in self.traits.values():
@@ -451,7 +329,7 @@ class Program:
             ):
                 fields.add(trait.field)
         fields.update(one.field for one in self._cited if one.kind == kind)
-        for newest in self._grouped:
+        for newest in self._builder.grouped:
             if newest.by is not None and any(matcher.kind == kind for matcher in newest.matchers):
                 fields.add(newest.by)
         if kind == "firmographic":

@@ -8,8 +8,8 @@ from resegment.errors import RefusedEvent
 from resegment.identity.domains import registrable_domain
 from resegment.schemas.change import Restrictions
 from resegment.segmentation.evaluation.account import Account
-from resegment.segmentation.evaluation.measures import Attribute
-from resegment.segmentation.evaluation.newest import NewestOf
+from resegment.segmentation.evaluation.measures.measures import Attribute
+from resegment.segmentation.evaluation.measures.newest import NewestOf
 
 MAX_PERSONS: Final = 500
 """How many persons are named at most: the newest."""

@@ -24,7 +24,7 @@ from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.backtest import order_of_delivery, replay_account
 from resegment.segmentation.inspection.explain import explain, explain_absence
-from resegment.segmentation.language.checks_parser import check_account
+from resegment.segmentation.language.parsing.checks_parser import check_account
 
 _DEFAULT: Final = TestGiven().account
 NOW: Final = parse_instant("2026-01-01T00:00:00Z")

@@ -8,8 +8,8 @@ from resegment.schemas.fact import KINDS
 from resegment.schemas.state import Entry
 from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.account import Account
-from resegment.segmentation.evaluation.measures import OpenOf
-from resegment.segmentation.evaluation.selection import Selection
+from resegment.segmentation.evaluation.measures.measures import OpenOf
+from resegment.segmentation.evaluation.measures.selection import Selection
 from resegment.segmentation.language.conditions import Matcher, Window
 from resegment.segmentation.language.operators import compile_checks
 

@@ -13,7 +13,7 @@ from resegment.segmentation.definition import walk
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine, changes_in
 from resegment.segmentation.evaluation.evidence import cite
-from resegment.segmentation.evaluation.measures import (
+from resegment.segmentation.evaluation.measures.measures import (
     AggregateOf,
     Attribute,
     DecayOf,
@@ -23,8 +23,8 @@ from resegment.segmentation.evaluation.measures import (
     RatioOf,
     TimeOf,
 )
+from resegment.segmentation.evaluation.measures.selection import Selection
 from resegment.segmentation.evaluation.program import Program
-from resegment.segmentation.evaluation.selection import Selection
 from resegment.segmentation.language.conditions import (
     Compare,
     Condition,

@@ -20,7 +20,7 @@ from resegment.segmentation.language.conditions import (
     Newest,
     Some,
 )
-from resegment.segmentation.language.parser import Grammar
+from resegment.segmentation.language.parsing.parser import Grammar
 
 
 @dataclass(frozen=True, slots=True)

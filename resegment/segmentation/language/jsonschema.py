@@ -12,9 +12,19 @@ from resegment.schemas.fact import KINDS
 from resegment.schemas.segments import SegmentsFile
 from resegment.segmentation.language.attribute_types import TYPE_NAMES
 from resegment.segmentation.language.fields import attribute_types, field_types
-from resegment.segmentation.language.limits import MAX_LIST, MAX_PATTERN, WORDS
-from resegment.segmentation.language.operators import IN_TIME, KNOWN_WITHIN, OPERATORS
-from resegment.segmentation.language.trait_parser import FUNCTIONS
+from resegment.segmentation.language.jsonschema_tests import (
+    APPLIES,
+    IN_WHERE,
+    ON_TEXTS,
+    choices,
+    one_or_more,
+    ref,
+    test_of,
+    testable,
+)
+from resegment.segmentation.language.limits import WORDS
+from resegment.segmentation.language.operators import KNOWN_WITHIN
+from resegment.segmentation.language.parsing.trait_parser import FUNCTIONS
 
 Schema = dict[str, Any]
 
@@ -28,53 +38,6 @@ _AGGREGATES: Final = {
     "latest": "A field of the newest matching fact that has it.",
     "earliest": "A field of the oldest matching fact that has it.",
 }
-_OPERATORS: Final = {
-    "eq": "Is this value.",
-    "ne": "Is known and is not this value.",
-    "in": "Is one of these.",
-    "not_in": "Is known and is none of these.",
-    "gt": "Is greater.",
-    "gte": "Is at least this.",
-    "lt": "Is less.",
-    "lte": "Is at most this.",
-    "between": "Is between two numbers, both included.",
-    "contains": "Contains this text; case doesn't matter.",
-    "contains_any": "Contains at least one of these texts; case doesn't matter.",
-    "in_file": "Is a line of this file; the path is relative to the segments file.",
-    "not_in_file": "Is known and is no line of this file.",
-    "before": "Is a date before this one.",
-    "after": "Is a date after this one.",
-    "within_next": "Is a date at most this far ahead.",
-    "within_last": "Is a date at most this long ago.",
-    "known_within": "Counts as unknown if it was given longer ago than this.",
-    "matches": "Matches this regular expression (RE2) anywhere in the text; anchor it with ^ and $.",
-    "has_any": "The set has at least one of these.",
-    "has_all": "The set has all of these.",
-    "has_none": "The set is known and has none of these.",
-    "exists": "Whether a value is known at all.",
-}
-_ON_TEXTS: Final = (
-    "eq",
-    "ne",
-    "in",
-    "not_in",
-    "contains",
-    "contains_any",
-    "matches",
-    "in_file",
-    "not_in_file",
-)
-_APPLIES: Final = {
-    "text": (*_ON_TEXTS, "before", "after", "within_next", "within_last", "exists"),
-    "number": ("eq", "ne", "in", "not_in", "gt", "gte", "lt", "lte", "between", "exists"),
-    "bool": ("eq", "ne", "in", "not_in", "exists"),
-    "collection": ("has_any", "has_all", "has_none", "exists"),
-    "any": tuple(one for one in OPERATORS if one != KNOWN_WITHIN),
-}
-_IN_WHERE: Final = {
-    kind: tuple(one for one in names if one not in IN_TIME) for kind, names in _APPLIES.items()
-}
-_JSON_TYPES: Final = {"text": "string", "number": "number", "bool": "boolean"}
 _DESCRIPTIONS: Final = {
     "SegmentsFile.version": "The version of the language.",
     "SegmentsFile.retain": "The minimum time that facts are kept, like 730d.",
@@ -142,15 +105,15 @@ def segments_schema() -> Schema:
         "condition", "The member takes an account only if this is true."
     )
     schema["properties"]["traits"].update(
-        additionalProperties=_ref("trait"),
+        additionalProperties=ref("trait"),
         propertyNames={"not": {"enum": sorted({*WORDS, *attribute_types()})}},
     )
     schema["properties"]["attributes"].update(
-        additionalProperties=_ref("attribute_type"),
+        additionalProperties=ref("attribute_type"),
         propertyNames={"not": {"enum": sorted({*WORDS, *attribute_types()})}},
     )
-    schema["properties"]["lists"]["additionalProperties"] = _list("any")
-    schema["properties"]["conditions"]["additionalProperties"] = _ref("condition")
+    schema["properties"]["lists"]["additionalProperties"] = one_or_more("any")
+    schema["properties"]["conditions"]["additionalProperties"] = ref("condition")
     schema["properties"]["segments"]["minItems"] = 1
     definitions["TestGiven"]["properties"]["events"] = _test_events()
     definitions.update(_grammar())
@@ -169,7 +132,7 @@ def _grammar() -> dict[str, Schema]:
         "ago": {
             "description": "An interval of time before now, the shorter first, like [30d, 90d].",
             "type": "array",
-            "prefixItems": [_ref("duration"), _ref("window")],
+            "prefixItems": [ref("duration"), ref("window")],
             "minItems": 2,
             "maxItems": 2,
         },
@@ -178,34 +141,34 @@ def _grammar() -> dict[str, Schema]:
         "step": _step("One event of a sequence."),
         "trait": {
             "description": "A value derived from what is known about an account.",
-            "oneOf": [_ref(f"trait_{name}") for name in FUNCTIONS],
+            "oneOf": [ref(f"trait_{name}") for name in FUNCTIONS],
         },
         "attribute_type": {
             "description": "The type of an attribute of your own.",
             "oneOf": [
                 {"enum": list(TYPE_NAMES)},
-                _closed("One of these.", {"one_of": _choices()}, ("one_of",)),
+                _closed("One of these.", {"one_of": choices()}, ("one_of",)),
             ],
         },
         "list_name": _pattern("A list of the file's `lists`.", r"^\$"),
-        **{f"test_{kind}": _test(kind, (*names, KNOWN_WITHIN)) for kind, names in _APPLIES.items()},
-        **{f"field_{kind}": _test(kind, names) for kind, names in _IN_WHERE.items()},
-        "test_account": _test("text", (*_ON_TEXTS, "exists")),
+        **{f"test_{kind}": test_of(kind, (*names, KNOWN_WITHIN)) for kind, names in APPLIES.items()},
+        **{f"field_{kind}": test_of(kind, names) for kind, names in IN_WHERE.items()},
+        "test_account": test_of("text", (*ON_TEXTS, "exists")),
         "follower": _step("A fact that must not have happened later."),
         **{f"where_{kind}": _where(kind) for kind in KINDS},
         "trait_count": _fact_trait("count", "How many facts match; 0 without any.", {}, ()),
         **{
-            f"trait_{name}": _fact_trait(name, text, {"field": _ref("field")}, ("field",))
+            f"trait_{name}": _fact_trait(name, text, {"field": ref("field")}, ("field",))
             for name, text in _AGGREGATES.items()
         },
         "trait_decay": _fact_trait(
             "decay",
             "The sum of a field (without `field`: of ones), each fact's part halved every half-life.",
-            {"field": _ref("field"), "half_life": _ref("window")},
+            {"field": ref("field"), "half_life": ref("window")},
             ("half_life",),
         ),
         "trait_open": {
-            **_closed("How many groups of facts are open.", {"open": _ref("kind"), **_open()}, ("open",)),
+            **_closed("How many groups of facts are open.", {"open": ref("kind"), **_open()}, ("open",)),
             "allOf": _where_by_kind("open"),
         },
         "trait_score": _closed(
@@ -216,7 +179,7 @@ def _grammar() -> dict[str, Schema]:
                     "minItems": 1,
                     "items": _closed(
                         "Points, and the condition that they are for.",
-                        {"when": _ref("condition"), "points": {"type": "number"}},
+                        {"when": ref("condition"), "points": {"type": "number"}},
                         ("when", "points"),
                     ),
                 }
@@ -232,7 +195,7 @@ def _grammar() -> dict[str, Schema]:
             "The relative growth of an attribute: 0.2 is a fifth more.",
             {
                 "growth": {"description": "A numeric attribute.", **_growing()},
-                "over": _ref("window"),
+                "over": ref("window"),
             },
             ("growth", "over"),
         ),
@@ -242,8 +205,8 @@ def _grammar() -> dict[str, Schema]:
 
 
 def _condition() -> Schema:
-    group = {"type": "array", "items": _ref("condition"), "minItems": 1}
-    attributes = {name: _ref(f"test_{_testable(kind)}") for name, kind in attribute_types().items()}
+    group = {"type": "array", "items": ref("condition"), "minItems": 1}
+    attributes = {name: ref(f"test_{testable(kind)}") for name, kind in attribute_types().items()}
     return {
         "description": (
             "True, false or unknown of an account. Several tests in one map must all hold. Names that are not words of the "
@@ -263,13 +226,13 @@ def _condition() -> Schema:
             "event": {"description": "How many facts of this kind count.", "enum": list(KINDS)},
             "where": {"description": "Tests on the fact's own data.", "type": "object"},
             "within": _described("window", "The fact happened at most this long ago."),
-            "ago": _ref("ago"),
+            "ago": ref("ago"),
             "not_followed_by": _described("follower", "A fact counts only if none of these happened later."),
             "count": _described("field_number", "How many facts must match; at least 1 by default."),
             "sequence": {
                 "description": "Facts that followed one another, all inside `within`.",
                 "type": "array",
-                "items": _ref("step"),
+                "items": ref("step"),
                 "minItems": 1,
                 "maxItems": 20,
             },
@@ -280,7 +243,7 @@ def _condition() -> Schema:
             },
             **attributes,
         },
-        "additionalProperties": _ref("test_any"),
+        "additionalProperties": ref("test_any"),
         "dependentRequired": {
             "ago": ["event"],
             "not_followed_by": ["event"],
@@ -314,7 +277,7 @@ def _open() -> dict[str, Schema]:
 def _step(text: str) -> Schema:
     step = _closed(
         text,
-        {"event": _ref("kind"), "where": {"description": "Tests on the fact's own data.", "type": "object"}},
+        {"event": ref("kind"), "where": {"description": "Tests on the fact's own data.", "type": "object"}},
         ("event",),
     )
     return {**step, "allOf": _where_by_kind("event")}
@@ -322,11 +285,11 @@ def _step(text: str) -> Schema:
 
 def _fact_trait(name: str, text: str, more: dict[str, Schema], required: tuple[str, ...]) -> Schema:
     properties = {
-        name: _ref("kind"),
+        name: ref("kind"),
         **more,
         "where": {"description": "Tests on the fact's own data.", "type": "object"},
         "within": _described("window", "The fact happened at most this long ago."),
-        "ago": _ref("ago"),
+        "ago": ref("ago"),
         "not_followed_by": _described("follower", "A fact counts only if none of these happened later."),
     }
     return {**_closed(text, properties, (name, *required)), "allOf": _where_by_kind(name)}
@@ -337,7 +300,7 @@ def _where_by_kind(key: str) -> list[Schema]:
     return [
         {
             "if": {"properties": {key: {"const": kind}}, "required": [key]},
-            "then": {"properties": {"where": _ref(f"where_{kind}")}},
+            "then": {"properties": {"where": ref(f"where_{kind}")}},
         }
         for kind in KINDS
     ]
@@ -347,59 +310,9 @@ def _where(kind: str) -> Schema:
     return {
         "description": f"Tests on the data of a {kind} event.",
         "type": "object",
-        "properties": {name: _ref(f"field_{_testable(one)}") for name, one in field_types(kind).items()},
-        "additionalProperties": _ref("field_any"),
+        "properties": {name: ref(f"field_{testable(one)}") for name, one in field_types(kind).items()},
+        "additionalProperties": ref("field_any"),
     }
-
-
-def _test(kind: str, names: tuple[str, ...]) -> Schema:
-    """A scalar, a list or a map of operators, that can match a value of the kind."""
-    operators = {
-        "type": "object",
-        "minProperties": 1,
-        "additionalProperties": False,
-        "properties": {name: {"description": _OPERATORS[name], **_operand(name, kind)} for name in names},
-    }
-    plain = [] if kind == "collection" else [_scalar(kind), _list(kind), _ref("list_name")]
-    called = {"any": "a value", "bool": "a value that is true or false", "collection": "a list or set"}
-    return {"description": f"A test of {called.get(kind, f'a {kind}')}.", "anyOf": [*plain, operators]}
-
-
-def _operand(name: str, kind: str) -> Schema:
-    if name == "exists":
-        return {"type": "boolean"}
-    if name in ("eq", "ne"):
-        return _scalar(kind)
-    if name in ("in", "not_in"):
-        return {"anyOf": [_list(kind), _ref("list_name")]}
-    if name in ("has_any", "has_all", "has_none"):
-        return {"anyOf": [_list("any"), _ref("list_name")]}
-    if name == "contains_any":
-        texts = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_LIST}
-        return {"anyOf": [texts, _ref("list_name")]}
-    if name in ("in_file", "not_in_file", "before", "after"):
-        return {"type": "string", "minLength": 1}
-    if name in IN_TIME:
-        return _ref("window")
-    if name == "between":
-        return {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
-    if name in ("contains", "matches"):
-        return {"type": "string", **({"maxLength": MAX_PATTERN} if name == "matches" else {})}
-    return {"type": "number"}
-
-
-def _scalar(kind: str) -> Schema:
-    return {"type": _JSON_TYPES.get(kind, list(_JSON_TYPES.values()))}
-
-
-def _list(kind: str) -> Schema:
-    """A list of scalars of which at least one can match."""
-    some = {"contains": _scalar(kind)} if kind in _JSON_TYPES else {}
-    return {"type": "array", "items": _scalar("any"), "minItems": 1, "maxItems": MAX_LIST, **some}
-
-
-def _choices() -> Schema:
-    return {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 1}
 
 
 def _test_events() -> Schema:
@@ -408,7 +321,7 @@ def _test_events() -> Schema:
         "type": "array",
         "items": {
             "type": "object",
-            "properties": {"event": _ref("kind"), "ago": _described("duration", "How long ago it happened.")},
+            "properties": {"event": ref("kind"), "ago": _described("duration", "How long ago it happened.")},
             "required": ["event"],
         },
     }
@@ -421,10 +334,6 @@ def _growing() -> Schema:
         "minLength": 1,
         "not": {"enum": [name for name, kind in attribute_types().items() if kind != "number"]},
     }
-
-
-def _testable(kind: str) -> str:
-    return kind if kind in _APPLIES else "any"
 
 
 def _closed(text: str, properties: dict[str, Schema], required: tuple[str, ...]) -> Schema:
@@ -441,9 +350,5 @@ def _pattern(text: str, pattern: str) -> Schema:
     return {"description": text, "type": "string", "pattern": pattern}
 
 
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/$defs/{name}"}
-
-
 def _described(name: str, text: str) -> Schema:
-    return {"description": text, **_ref(name)}
+    return {"description": text, **ref(name)}

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from resegment.documents.diagnostics import Path, Problems
-from resegment.segmentation.language.checks_parser import check_account
 from resegment.segmentation.language.conditions import Decay, Growth, Ratio, Trait
 from resegment.segmentation.language.fields import attribute_types
-from resegment.segmentation.language.raw_document import (
+from resegment.segmentation.language.parsing.checks_parser import check_account
+from resegment.segmentation.language.parsing.raw_document import (
     Written,
     conditions,
     entries,
@@ -17,7 +17,7 @@ from resegment.segmentation.language.raw_document import (
     terms,
     tests,
 )
-from resegment.segmentation.language.trait_parser import trait_type
+from resegment.segmentation.language.parsing.trait_parser import trait_type
 
 MAX_REFERENCES: Final = 16
 """How many segments deep references may lead from one condition to the next."""

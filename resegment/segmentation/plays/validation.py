@@ -25,8 +25,8 @@ from resegment.segmentation.language.conditions import (
 )
 from resegment.segmentation.language.fields import attribute_types
 from resegment.segmentation.language.operators import KNOWN_WITHIN
-from resegment.segmentation.language.raw_document import conditions as written_conditions
-from resegment.segmentation.language.raw_document import entries, tests
+from resegment.segmentation.language.parsing.raw_document import conditions as written_conditions
+from resegment.segmentation.language.parsing.raw_document import entries, tests
 from resegment.segmentation.plays.filters import MAX_TEXT
 from resegment.segmentation.plays.template_checker import Known, TemplateChecker
 from resegment.segmentation.plays.templates import (

@@ -16,7 +16,7 @@ from resegment.streams.consumer.config import PartitionProgress
 from resegment.streams.heartbeat import Heartbeat
 from resegment.streams.worker import partitions as module
 from resegment.streams.worker.failure import Failure
-from resegment.streams.worker.monitor import Gauges, Monitor, Stalled
+from resegment.streams.worker.loops.monitor import Gauges, Monitor, Stalled
 from resegment.streams.worker.partitions import UNPUBLISHED, PartitionManager, RelayBehind
 from resegment.streams.worker.progress import Progress
 from tests.builders import Published, Rig

@@ -14,7 +14,7 @@ from resegment.routing.policy import Policy
 from resegment.schemas.routing import decode_routing_event
 from resegment.sources.suppressions import WrongList
 from resegment.state.partition_store import StoreUnavailable
-from resegment.streams.worker.policy_reloader import PolicyReloader
+from resegment.streams.worker.loops.policy_reloader import PolicyReloader
 from tests.builders import Published, definition_of
 from tests.oracle.cases import only
 

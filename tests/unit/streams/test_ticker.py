@@ -18,13 +18,13 @@ from resegment.schemas.routing import RoutedState
 from resegment.state.memory.partition import Memory, PartitionStore
 from resegment.state.partition_store import Commit, Committed, StoreUnavailable
 from resegment.streams.heartbeat import Heartbeat
-from resegment.streams.worker import monitor as monitor_module
 from resegment.streams.worker import partitions as partitions_module
 from resegment.streams.worker.failure import Failure
-from resegment.streams.worker.monitor import Gauges, Monitor
+from resegment.streams.worker.loops import monitor as monitor_module
+from resegment.streams.worker.loops.monitor import Gauges, Monitor
+from resegment.streams.worker.loops.ticker import Ticker
 from resegment.streams.worker.partitions import DueTooSlow, PartitionManager
 from resegment.streams.worker.progress import Progress
-from resegment.streams.worker.ticker import Ticker
 from tests.builders import Published, Rig, definition_of
 from tests.oracle.cases import only
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from resegment.schemas.times import parse_instant
-from resegment.streams.worker.worker_clock import ClocksDiffer, WorkerClock
+from resegment.streams.worker.loops.worker_clock import ClocksDiffer, WorkerClock
 
 NOW = 1_770_000_000_000
 TOLERANCE = 300_000

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from resegment.documents.diagnostics import Path, Problems
-from resegment.segmentation.language.checks_parser import INSTANT
 from resegment.segmentation.language.conditions import (
     FACT_TIME,
     Aggregate,
@@ -21,10 +20,11 @@ from resegment.segmentation.language.conditions import (
     Trait,
     is_instant,
 )
-from resegment.segmentation.language.facts_parser import FactsParser
 from resegment.segmentation.language.fields import field_types
 from resegment.segmentation.language.limits import WORDS
 from resegment.segmentation.language.operators import type_of
+from resegment.segmentation.language.parsing.checks_parser import INSTANT
+from resegment.segmentation.language.parsing.facts_parser import FactsParser
 
 AGGREGATIONS: Final = ("count", "sum", "distinct", "min", "max", "avg", "latest", "earliest")
 FUNCTIONS: Final = (*AGGREGATIONS, "decay", "ratio", "growth", "open", "score")

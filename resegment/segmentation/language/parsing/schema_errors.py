@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from resegment.documents.diagnostics import Path, Problems
 from resegment.schemas.segments import SegmentsFile
 from resegment.schemas.times import format_duration, parse_duration
-from resegment.segmentation.language.known_keys import keys_at
 from resegment.segmentation.language.limits import MAX_DURATION
-from resegment.segmentation.language.suggestions import find_word, suggest_word
+from resegment.segmentation.language.parsing.known_keys import keys_at
+from resegment.segmentation.language.parsing.suggestions import find_word, suggest_word
 
 _EXPECTED: Final = {
     "string_type": "text",

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from resegment.documents.diagnostics import Path, Problems
 from resegment.segmentation.language.attribute_types import AttributeType
-from resegment.segmentation.language.checks_parser import ACCOUNT_NAME, COUNT, ChecksParser, Subject
 from resegment.segmentation.language.conditions import (
     AtLeastOne,
     Checks,
@@ -25,11 +24,12 @@ from resegment.segmentation.language.conditions import (
     Some,
     Trait,
 )
-from resegment.segmentation.language.facts_parser import FactsParser
 from resegment.segmentation.language.limits import ACCOUNT, MAX_CONDITIONS, MAX_DEPTH, MAX_STEPS, WORDS
-from resegment.segmentation.language.misspellings import find_meant, is_rest_of_number
 from resegment.segmentation.language.operators import KNOWN_WITHIN
-from resegment.segmentation.language.trait_parser import TraitParser, trait_type
+from resegment.segmentation.language.parsing.checks_parser import ACCOUNT_NAME, COUNT, ChecksParser, Subject
+from resegment.segmentation.language.parsing.facts_parser import FactsParser
+from resegment.segmentation.language.parsing.misspellings import find_meant, is_rest_of_number
+from resegment.segmentation.language.parsing.trait_parser import TraitParser, trait_type
 
 _DECAY_OPERATORS: Final = frozenset({"gt", "gte", "lt", "lte", "between", "exists"})
 _OF_EVENTS: Final = ("event", "where", "not_followed_by", "within", "ago", "count")

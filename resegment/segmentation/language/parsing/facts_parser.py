@@ -9,10 +9,10 @@ from resegment.documents.diagnostics import Path, Problems
 from resegment.schemas.fact import KINDS
 from resegment.schemas.times import NEVER, format_duration, parse_duration
 from resegment.segmentation.language.attribute_types import AttributeType
-from resegment.segmentation.language.checks_parser import ChecksParser, fact_field
 from resegment.segmentation.language.conditions import Checks, Matcher, OpenThings, Window
 from resegment.segmentation.language.fields import field_types
 from resegment.segmentation.language.limits import MAX_DURATION
+from resegment.segmentation.language.parsing.checks_parser import ChecksParser, fact_field
 
 _BY = {"hiring": "job", "tech": "technology"}
 """What groups the facts of a kind, unless the file says otherwise."""

@@ -1,0 +1,1 @@
+"""The values that tests read: of attributes, traits, scores and open things."""
