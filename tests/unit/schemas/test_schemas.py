@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, get_args
 
 import msgspec
@@ -16,7 +17,7 @@ from resegment.schemas.fact import KINDS, Fact, Kind, decode_fact, encode_fact
 from resegment.schemas.outgoing import SegmentChangeData, WorkflowCommandData
 from resegment.schemas.state import AccountState, Entry, Membership, decode_state, encode_state
 from resegment.schemas.times import parse_instant
-from resegment.schemas.vocabulary import ROUNDS
+from resegment.schemas.vocabulary import ROUNDS, normalize_term
 from tests.builders import EVENT, Rig, Routing, definition_of, facts_of, raw_event, run, signals, ticking
 from tests.events import fact_of_bytes, read_fact
 from tests.oracle.cases import day, funding, hiring, segments
@@ -118,6 +119,19 @@ def test_texts_lose_the_space_around_them_and_empty_ones_are_null(kind: str) -> 
 def test_an_empty_text_is_null_where_another_type_is_expected() -> None:
     assert data_of("firmographic", {"employees": " "}) == {"employees": None}
     assert data_of("hiring", {"change": ""}) == {"change": None}
+
+
+@given(st.text())
+def test_a_normal_word_stays_as_it_is_and_is_empty_only_where_the_text_is_blank(text: str) -> None:
+    term = normalize_term(text)
+    assert normalize_term(term) == term
+    assert bool(term) is bool(text.strip())
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_a_word_in_ascii_is_spelled_as_before(text: str) -> None:
+    earlier = re.sub(r"[^0-9a-z]+", "_", text.strip().lower()).strip("_")
+    assert not earlier or normalize_term(text) == earlier
 
 
 def test_technologies_of_a_snapshot_are_spelled_as_those_of_tech_events() -> None:
