@@ -116,7 +116,7 @@ class Definition:
         return {name: one.kind for name, one in self.types.items()}
 
     def segment(self, name: str) -> Segment:
-        """The segment of that name. Raises KeyError."""
+        """Return the segment of that name. Raises KeyError."""
         for one in self.segments:
             if one.name == name:
                 return one
@@ -126,7 +126,7 @@ class Definition:
 def read_definition(
     files: Sequence[tuple[str, str | bytes]], read_file: ReadFile = find_no_file
 ) -> Definition:
-    """The definition that the files (name, content) give together. Raises InvalidSegments with every error.
+    """Return the definition that the files (name, content) give together. Raises InvalidSegments with every error.
 
     `read_file` returns the content of the files that `in_file` names.
     """
@@ -232,7 +232,7 @@ def _hash(data: dict[str, Any], digests: Mapping[str, str]) -> str:
 
 
 def _judged(team: Any) -> dict[str, Any]:
-    """What the segmenter goes by of a team: territories, and whose values changes carry."""
+    """Return what the segmenter uses of a team: territories, and the order whose values changes carry."""
     team = team if isinstance(team, dict) else {}
     members = [one for one in team.get("members") or () if isinstance(one, dict) and "territory" in one]
     territories = {one["name"]: one["territory"] for one in members}
@@ -244,7 +244,7 @@ def _judged(team: Any) -> dict[str, Any]:
 
 
 def _read_traits(raw: Any, grammar: Grammar, problems: Problems) -> dict[str, Trait | None]:
-    """The traits; scores last, because their conditions may test any other."""
+    """Return the traits; scores last, because their conditions may test any other."""
     traits: dict[str, Trait | None] = {}
     if not isinstance(raw, dict):
         return traits
@@ -338,7 +338,7 @@ def _segment(entry: SegmentEntry, index: int, conditions: Conditions) -> Segment
 
 
 def walk(condition: Condition | None) -> Iterator[Condition]:
-    """The condition and every part of it."""
+    """Yield the condition and every part of it."""
     if condition is None:
         return
     yield condition

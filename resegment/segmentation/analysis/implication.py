@@ -174,7 +174,7 @@ class Reasoner:
 
 
 def _stated(key: Hashable, check: Check, holds: bool, possible: Region) -> Valued:
-    """What a check says of a value; of a date it speaks of the instant, or of that and now."""
+    """Return what a check says of a value; of a date it speaks of the instant, or of that and now."""
     if check.operator in IN_TIME:
         return Valued((key, check), Region(bools=frozenset({holds})))
     if check.operator in ("before", "after"):
@@ -213,7 +213,7 @@ def _counted(matcher: Matcher, window: Window, checks: Checks, holds: bool) -> C
 
 
 def _clauses(formula: Formula, done: dict[int, frozenset[Clause] | None]) -> frozenset[Clause] | None:
-    """The ways in which it can hold, none where it never does; None where they are too many."""
+    """Return the ways in which it can hold, none where it never does; None where they are too many."""
     if not isinstance(formula, Joined):
         return _join([[frozenset((formula,))]])
     if id(formula) not in done:
@@ -241,7 +241,7 @@ def _join(parts: Iterable[Iterable[Clause]]) -> frozenset[Clause] | None:
 
 
 def _consistent(statements: Iterable[Statement]) -> list[Clause]:
-    """The statements as one clause with those of one subject joined; empty where they contradict each other."""
+    """Return the statements as one clause with those of one subject joined; empty where they contradict each other."""
     values: dict[Hashable, Region] = {}
     counts: dict[tuple[Matcher, Window], Numbers] = {}
     orders: set[Statement] = set()

@@ -131,7 +131,7 @@ def _check_reach(definition: Definition, problems: Problems) -> None:
 
 
 def _find_covering(reasoner: Reasoner, lower: Segment, higher: list[Segment]) -> list[Segment]:
-    """The higher segments that together leave the lower one nothing: one alone if possible."""
+    """Return the higher segments that together leave the lower one nothing: one alone if possible."""
     when = InSegment(lower.name)
     for one in higher:
         if reasoner.implies(when, InSegment(one.name)):
@@ -149,7 +149,7 @@ def _find_covering(reasoner: Reasoner, lower: Segment, higher: list[Segment]) ->
 def _check_order(
     segments: list[Segment], definition: Definition, reasoner: Reasoner, problems: Problems
 ) -> None:
-    """What a company is should not come before what it does or needs."""
+    """Warn where a segment about what a company is stands above one about what it does or needs."""
     for number, upper in enumerate(segments):
         if upper.layer not in (None, "firmographic") or not _is_firmographic(upper.when, definition):
             continue
@@ -189,7 +189,7 @@ def _is_live(segment: Segment, definition: Definition) -> bool:
 
 
 def _parts(when: Condition | None, definition: Definition) -> Iterator[Condition]:
-    """The tests of a condition and of the segments that it refers to."""
+    """Yield the tests of a condition and of the segments that it refers to."""
     todo, seen = [when], set[object]()
     while todo:
         for part in walk(todo.pop()):
@@ -208,7 +208,7 @@ def _parts(when: Condition | None, definition: Definition) -> Iterator[Condition
 
 
 def _terms(name: str, definition: Definition, seen: set[object]) -> list[Condition | None]:
-    """The conditions of the scores that a value is made of."""
+    """Return the conditions of the scores that a value is made of."""
     found: list[Condition | None] = []
     for one in _sources(name, definition):
         trait = definition.traits.get(one)
@@ -219,7 +219,7 @@ def _terms(name: str, definition: Definition, seen: set[object]) -> list[Conditi
 
 
 def _sources(name: str, definition: Definition) -> set[str]:
-    """The name, and what its value is made of: attributes and traits."""
+    """Return the name, and what its value is made of: attributes and traits."""
     found: set[str] = set()
     todo = [name]
     while todo:

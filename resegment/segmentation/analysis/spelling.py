@@ -107,7 +107,7 @@ def _is_in_terms(text: str) -> bool:
 
 
 def _as_read(kind: str, field: str, text: str) -> Any:
-    """The text as an event's field has it once it is read. Raises pydantic's ValidationError."""
+    """Return the text as an event's field has it once it is read. Raises pydantic's ValidationError."""
     model = DATA[kind]
     try:
         return getattr(model.model_validate({field: text}), field, text)

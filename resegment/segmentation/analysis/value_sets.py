@@ -130,7 +130,7 @@ class Lists:
     demands: frozenset[Demand] = frozenset()
 
     def common(self, other: Lists) -> Lists:
-        """Lists that are in both."""
+        """Return the lists that are in both."""
         return Lists(self.demands | other.demands)
 
     @property
@@ -240,7 +240,7 @@ OF_TYPE: Final[dict[str, Region]] = {
 
 
 def region_of(check: Check, holds: bool) -> Region:
-    """The values for which the check says true, or, without `holds`, false."""
+    """Return the values for which the check says true, or, without `holds`, false."""
     operator, operand = check.operator, check.operand
     if isinstance(operand, FileList):
         # A file may have a million lines, so a proof takes it as a whole.
@@ -279,7 +279,7 @@ def _equal(values: Iterable[Scalar], holds: bool) -> Region:
 
 
 def _numbers_of(values: Iterable[Scalar]) -> list[float]:
-    """The numbers themselves: an int stays one, so that it loses no digit."""
+    """Return the numbers themselves: an int stays one, so that it loses no digit."""
     return [one for one in values if isinstance(one, int | float) and not isinstance(one, bool)]
 
 

@@ -268,7 +268,7 @@ class Account(msgspec.Struct, eq=False, gc=False):
         return series.entries[low:high]
 
     def boundary(self, number: int, opens: int, closes: int, t: int) -> int:
-        """The next instant after t at which a fact of a series starts or stops to count."""
+        """Return the next instant after t at which a fact of a series starts or stops to count."""
         series = self.series.get(number)
         return NEVER if series is None else series.boundary(opens, closes, t)
 

@@ -132,7 +132,7 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_brief(engine: Engine, account: Account, t: int) -> Brief:
-    """The brief of an account that has been placed and advanced to t; it stays as it is.
+    """Return the brief of an account that has been placed and advanced to t; it stays as it is.
 
     Raises KeyError where its segment is one that the definition does not have any more.
     """
@@ -169,7 +169,7 @@ def write_brief(engine: Engine, account: Account, t: int) -> Brief:
 
 
 def describe_brief(brief: Brief) -> dict[str, Any]:
-    """The brief as plain JSON data."""
+    """Return the brief as plain JSON data."""
     plain: dict[str, Any] = msgspec.to_builtins(brief)
     return plain
 
@@ -178,7 +178,7 @@ def describe_brief(brief: Brief) -> dict[str, Any]:
 
 
 def _say(program: Program, account: Account, t: int, name: str) -> dict[str, Any]:
-    """The parts of a brief that come from its play."""
+    """Return the parts of a brief that come from its play."""
     definition = program.definition
     number = program.numbers[account.state.membership.segment or ""]
     play = _with_personas(definition.plays[name], definition.personas)
@@ -221,7 +221,7 @@ def _say(program: Program, account: Account, t: int, name: str) -> dict[str, Any
 
 
 def _with_personas(play: Play, personas: Mapping[str, Persona]) -> Play:
-    """The play with the personas in it that it names."""
+    """Return the play with the personas in it that it names."""
     found: list[str | Persona] = [
         one
         if isinstance(one, Persona)
@@ -232,7 +232,7 @@ def _with_personas(play: Play, personas: Mapping[str, Persona]) -> Play:
 
 
 def _values(program: Program, account: Account, t: int, number: int, play: Play) -> dict[str, Any]:
-    """What the play's texts use, as far as the program keeps it: what a change tells, and whatever is tested."""
+    """Return what the play's texts use, as far as the program keeps it: what a change tells, and whatever is tested."""
     measures = dict(program.carried[number])
     tested = {part.name for part in program.conditions if isinstance(part, Compare)}
     for name in names_of(play) & (tested | KEPT_ATTRIBUTES):
@@ -257,7 +257,7 @@ class _Grounds:
         self.program, self.account, self.t = program, account, t
 
     def tell(self, when: Condition | None) -> Iterator[Ground]:
-        """What happened first, then what is measured, then what did not happen."""
+        """Yield what happened first, then what is measured, then what did not happen."""
         found: dict[str, tuple[int, Ground]] = {}
         for part, wanted in self._holding(when, True, set()):
             rank, ground = self._tell(part, wanted)
@@ -370,7 +370,7 @@ def _period(window: Window) -> str:
 
 
 def _sought(matcher: Matcher) -> dict[str, str]:
-    """What an event test looks for, in plain values."""
+    """Return what an event test looks for, in plain values."""
     return {
         name: " or ".join(spell_value(one) for check in checks for one in _operands(check.operand))
         for name, checks in matcher.where

@@ -89,7 +89,7 @@ def explain(engine: Engine, account: Account, t: int, *, ahead: bool = True) -> 
 
 
 def describe_explanation(explanation: Explanation) -> dict[str, Any]:
-    """The explanation as plain JSON data."""
+    """Return the explanation as plain JSON data."""
     plain: dict[str, Any] = msgspec.to_builtins(explanation)
     return plain
 
@@ -319,7 +319,7 @@ class _Reader:
         return [] if history is None or not place else [history.entries[place - 1]]
 
     def _unknown(self, name: str, part: Compare | None = None) -> list[str]:
-        """What is missing for the value, down to attributes; the name itself where its value is of another type."""
+        """Return what is missing for the value, down to attributes; the name itself if its value has another type."""
         account, t = self.account, self.t
         for check in part.checks if part is not None else ():
             if check.operator == KNOWN_WITHIN and account.attribute_at(name, t) is not None:
@@ -341,7 +341,7 @@ class _Reader:
     # What is missing
 
     def _need(self, condition: Condition, wanted: bool) -> dict[Condition, bool]:
-        """The fewest tests that would have to change, and to what."""
+        """Return the fewest tests that would have to change, and to what."""
         match condition:
             case Not(part):
                 return self._need(part, not wanted)

@@ -140,7 +140,7 @@ def _read_event(event: dict[str, Any], index: int, path: Path, now: int, problem
 def _decode(
     kind: str, name: str, time: int, data: dict[str, Any], *, path: Path, problems: Problems
 ) -> Fact | None:
-    """A fact, validated and normalized as one that arrives is."""
+    """Return a fact, validated and normalized as one that arrives is."""
     event = {
         "specversion": "1.0",
         "id": name,

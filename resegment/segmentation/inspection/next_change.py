@@ -114,7 +114,7 @@ def _say(value: bool | None) -> str:
 
 
 def _deciding(program: Program, old: str | None, new: str) -> list[Condition]:
-    """The tests that decide the move: of the higher segment that takes, or of the old one that lets go."""
+    """Return the tests that decide the move: of the higher segment that takes, or of the old one that lets go."""
     numbers = program.numbers
     taken, left = numbers[new], numbers.get(old or "", program.fallback)
     segment = program.segments[min(taken, left)]
@@ -124,7 +124,7 @@ def _deciding(program: Program, old: str | None, new: str) -> list[Condition]:
 
 
 def plain_tests(program: Program, root: Condition | None) -> Iterator[Condition]:
-    """The tests of a condition, with those of the segments that it refers to."""
+    """Yield the tests of a condition, with those of the segments that it refers to."""
     todo, seen = [root], set[Condition | str]()
     while todo:
         for part in walk(todo.pop(0)):
@@ -138,7 +138,7 @@ def plain_tests(program: Program, root: Condition | None) -> Iterator[Condition]
 
 
 def _terms(program: Program, name: str, seen: set[Condition | str]) -> list[Condition]:
-    """The conditions that a score consists of."""
+    """Return the conditions that a score consists of."""
     trait = program.traits.get(name)
     if name in seen:
         return []
@@ -215,14 +215,14 @@ def _dated(account: Account, field: str, over: int, at: int) -> Iterator[tuple[s
 
 
 def _fallen(program: Program, part: Condition, account: Account, at: int) -> tuple[str, ...]:
-    """What a decayed sum has come to, where no fact's age explains the change."""
+    """Return what a decayed sum has come to, where no fact's age explains the change."""
     if isinstance(part, Compare) and isinstance(measure := program.measure(part.name), DecayOf):
         return (f"{part.name} falls to {measure.value(account, at):.6g}",)
     return ()
 
 
 def name_fact(entry: Entry, field: str | None = None) -> str:
-    """A fact in words: `leadership (change = joined, role = cro) of 2026-09-02`."""
+    """Return a fact in words: `leadership (change = joined, role = cro) of 2026-09-02`."""
     cited = cite(entry)
     data = {name: value for name, value in (entry.data or {}).items() if field is None or name == field}
     shown = ", ".join(f"{name} = {value}" for name, value in data.items())

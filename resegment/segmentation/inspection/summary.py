@@ -25,7 +25,7 @@ class Move(NamedTuple):
 
     @classmethod
     def of(cls, change: SegmentChange) -> Move:
-        """The move that a change is."""
+        """Return the move that a change is."""
         return cls(change.effective_at, change.account, change.sequence_number, change.from_, change.to)
 
 
@@ -117,7 +117,7 @@ def summarise(
 
 
 def describe_summary(summary: Summary) -> dict[str, Any]:
-    """A summary as the command line prints it: JSON, instants as RFC 3339, lengths in seconds."""
+    """Return a summary as the command line prints it: JSON, instants as RFC 3339, lengths in seconds."""
     return {
         "begin": format_instant(summary.begin),
         "end": format_instant(summary.end),
@@ -212,7 +212,7 @@ class _Tally:
 
 
 def _quantile(ordered: Sequence[int], percent: int) -> int | None:
-    """The nearest rank: the least value that `percent` of all do not exceed."""
+    """Return the nearest rank: the least value that `percent` of all do not exceed."""
     if not ordered:
         return None
     return ordered[-(-len(ordered) * percent // 100) - 1]

@@ -39,7 +39,7 @@ class AttributeType:
         return _KINDS[self.name]
 
     def convert(self, value: Any) -> Any:
-        """The value as this type has it, or MISFIT. Null is null under every type."""
+        """Return the value as this type has it, or MISFIT. Null is null under every type."""
         if value is None:
             return None
         given = type_of(value)
@@ -67,7 +67,7 @@ class AttributeType:
 
 
 def _read_number(value: Any) -> Any:
-    """The number that a text wholly is, as JSON writes numbers; MISFIT for all else."""
+    """Return the number that a text wholly is, as JSON writes numbers; MISFIT for all else."""
     match = _NUMBER.fullmatch(value) if type(value) is str and len(value) <= _LONGEST_NUMBER else None
     if match is None:
         return MISFIT
@@ -78,7 +78,7 @@ def _read_number(value: Any) -> Any:
 
 
 def read_types(raw: Any, problems: Problems) -> dict[str, AttributeType]:
-    """The types that a file lists under `attributes`; those with errors are left out."""
+    """Return the types that a file lists under `attributes`; those with errors are left out."""
     types: dict[str, AttributeType] = {}
     if not isinstance(raw, dict):
         return types

@@ -77,7 +77,7 @@ class Matcher:
         return self if self.unless is None else Matcher(self.kind, self.where)
 
     def show(self, window: str = "") -> str:
-        """The facts as a person reads them, with the window that they are looked for in."""
+        """Return the facts as a person reads them, with the window that they are looked for in."""
         tests = ", ".join(f"{field} {show_checks(checks)}" for field, checks in self.where)
         shown = f"{self.kind} ({tests})" if tests else self.kind
         return f"{shown}{window}{f', not followed by {self.unless}' if self.unless else ''}"
@@ -292,7 +292,7 @@ class Newest:
 
 
 def tell_whole(condition: Condition) -> str:
-    """A condition with all its parts in one line."""
+    """Return a condition with all its parts in one line."""
     match condition:
         case Not(part):
             return (
@@ -309,7 +309,7 @@ def tell_whole(condition: Condition) -> str:
 
 
 def show_operand(operand: Operand) -> str:
-    """An operand as a person writes it."""
+    """Return an operand as a person writes it."""
     if isinstance(operand, tuple):
         return f"[{', '.join(show_operand(one) for one in operand)}]"
     if isinstance(operand, bool):

@@ -17,7 +17,7 @@ def field_types(kind: str) -> dict[str, str]:
 
 @cache
 def attribute_types() -> dict[str, str]:
-    """The same for attributes; a custom attribute is not in it."""
+    """Return the same for attributes; a custom attribute is not in it."""
     return {name: _type_of(info.annotation) for name, info in Firmographic.model_fields.items()}
 
 

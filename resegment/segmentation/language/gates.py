@@ -33,12 +33,12 @@ class Gate:
 
 
 def suppression_gate(name: str) -> str:
-    """The gate's name of a suppression."""
+    """Return the gate's name of a suppression."""
     return f"suppress:{name}"
 
 
 def territory_gate(team: str, member: str) -> str:
-    """The gate's name of a member's territory."""
+    """Return the gate's name of a member's territory."""
     return f"territory:{team}/{member}"
 
 
@@ -47,7 +47,7 @@ _REACHED: Final = ("opened", "replied", "positive_reply", "meeting_booked", "mee
 
 
 def _action(kind: Kind, actions: tuple[str, ...], person: bool | None = None) -> Matcher:
-    """The facts with one of some actions; `person` asks for those with or without a person."""
+    """Return the facts with one of some actions; `person` asks for those with or without a person."""
     where: list[tuple[str, Checks]] = [("action", (Check("in", actions),))]
     if person is not None:
         where.append(("person", (Check("exists", person),)))
@@ -93,7 +93,7 @@ LOST: Final = Newest(_deals("lost"), ("lost",))
 
 
 def _is(attribute: str) -> Condition:
-    """That an attribute is true, or a text that means it."""
+    """Return the test that an attribute is true, or a text that means it."""
     return Some(
         (
             Compare(attribute, (Check("eq", True),)),
@@ -127,7 +127,7 @@ BUILT_IN: Final[Mapping[str, Gate]] = {name: built_in_gate(name) for name in get
 
 
 def read_gates(data: dict[str, Any], grammar: Grammar, problems: Problems) -> tuple[Gate, ...]:
-    """The gates that a file declares, suppressions first; what has errors is collected and left out."""
+    """Return the gates that a file declares, suppressions first; what has errors is collected and left out."""
     gates: list[Gate] = []
     seen: set[str] = set()
     listed = data.get("suppression")

@@ -105,7 +105,7 @@ def _scalar_of(kind: str) -> Schema:
 
 
 def one_or_more(kind: str) -> Schema:
-    """A list of scalars of which at least one can match."""
+    """Return a list of scalars of which at least one can match."""
     some = {"contains": _scalar_of(kind)} if kind in _JSON_TYPES else {}
     return {"type": "array", "items": _scalar_of("any"), "minItems": 1, "maxItems": MAX_LIST, **some}
 

@@ -35,7 +35,7 @@ class ListFiles:
         self.digests: dict[str, str] = {}
 
     def load(self, path: str, *, accounts: bool, where: Path) -> FileList | None:
-        """The list of a file, its lines resolved as accounts are if asked for; None after an error."""
+        """Return the list of a file, its lines resolved as accounts are if asked for; None after an error."""
         if (path, accounts) not in self._lists:
             texts = self._load_texts(path, where)
             members = self._resolve(path, texts, where) if texts is not None and accounts else texts

@@ -70,7 +70,7 @@ def is_number(value: Any) -> bool:
 
 
 def compile_checks(checks: Checks) -> Predicate:
-    """A predicate that says whether a value passes all the checks, by Kleene's `and`."""
+    """Return a predicate that says whether a value passes all the checks, by Kleene's `and`."""
     predicates = [compile_check(check) for check in checks]
     if len(predicates) == 1:
         return predicates[0]
@@ -89,12 +89,12 @@ def compile_checks(checks: Checks) -> Predicate:
 
 
 def compile_check(check: Check) -> Predicate:
-    """A predicate for one check. Raises re2.error for a regular expression that does not compile."""
+    """Return a predicate for one check. Raises re2.error for a regular expression that does not compile."""
     return _COMPILERS[check.operator](check.operand)
 
 
 def compile_regex(pattern: str) -> Any:
-    """A linear-time regular expression, RE2 syntax, with bounded memory. Raises re2.error."""
+    """Return a linear-time regular expression, RE2 syntax, with bounded memory. Raises re2.error."""
     options = re2.Options()
     options.max_mem = 1 << 20
     options.log_errors = False
@@ -197,7 +197,7 @@ def _not_in_file(operand: FileList) -> Predicate:
 
 
 def moment_of(value: Any) -> int | None:
-    """The instant that a value is, in ms; None for what is neither a date nor an instant."""
+    """Return the instant that a value is, in ms; None for what is neither a date nor an instant."""
     return read_moment(value) if type(value) is str and len(value) <= _LONGEST_MOMENT else None
 
 
@@ -227,7 +227,7 @@ def _matches(operand: Any) -> Predicate:
 
 
 def _members(value: Any) -> Collection[Any] | None:
-    """The elements with their types, so that true is not 1; None for what is no list or set."""
+    """Return the elements with their types, so that true is not 1; None for what is no list or set."""
     if type_of(value) != "collection":
         return None
     return {(type_of(one), one) for one in value if isinstance(one, str | int | float | bool)}

@@ -101,7 +101,7 @@ def _choices(names: Iterable[str]) -> str:
 
 
 def _expectations(data: dict[str, Any]) -> Iterable[tuple[str, Path]]:
-    """The segments that the file's tests expect."""
+    """Yield the segments that the file's tests expect."""
     listed = data.get("tests")
     for index, test in enumerate(listed if isinstance(listed, list) else ()):
         if not isinstance(test, dict):
@@ -125,7 +125,7 @@ Node = tuple[str, str]
 
 
 def _check_references(data: dict[str, Any], problems: Problems) -> None:
-    """References from condition to condition: known, and never round in a circle."""
+    """Check that references from condition to condition are known, and lead in no circle."""
     tested: dict[Node, Path] = {
         ("segment", entry["name"]): (*path, "when")
         for entry, path in entries(data)
@@ -157,7 +157,7 @@ def _check_references(data: dict[str, Any], problems: Problems) -> None:
 
 
 def _find_references(data: dict[str, Any]) -> dict[Node, list[Node]]:
-    """What each segment, condition, score and ratio names."""
+    """Return what each segment, condition, score and ratio names."""
     refers: dict[Node, list[Node]] = {}
     raw_traits = data.get("traits")
     traits = raw_traits if isinstance(raw_traits, dict) else {}
@@ -246,7 +246,7 @@ def check_actionable(data: dict[str, Any], problems: Problems) -> None:
 
 
 def _action(entry: dict[str, Any]) -> tuple[Any, ...] | None:
-    """What the segment does, or None where that is not said in full."""
+    """Return what the segment does, or None where that is not said in full."""
     play, route = entry.get("play"), entry.get("route")
     if not isinstance(play, str) or not isinstance(route, dict) or not isinstance(route.get("workflow"), str):
         return None
@@ -260,7 +260,7 @@ def _action(entry: dict[str, Any]) -> tuple[Any, ...] | None:
 
 
 def check_traits(traits: Mapping[str, Trait | None], types: Mapping[str, str], problems: Problems) -> None:
-    """What ratios and growths are made of. `types` are those of the file's own attributes."""
+    """Check what ratios and growths are made of. `types` are those of the file's own attributes."""
     ratios = {name: [one.over, one.under] for name, one in traits.items() if isinstance(one, Ratio)}
     for name, parts in ratios.items():
         for index, part in enumerate(parts):

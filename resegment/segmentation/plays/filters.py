@@ -22,7 +22,7 @@ class Filter(NamedTuple):
 
 
 def bound(text: str) -> str:
-    """The text itself. Raises ValueError where it is too long."""
+    """Return the text itself. Raises ValueError where it is too long."""
     if len(text) > MAX_TEXT:
         raise ValueError(f"a text of {len(text)} characters: at most {MAX_TEXT}")
     return text

@@ -66,7 +66,7 @@ def spell_role(role: Any) -> str:
 
 
 def with_article(words: str) -> str:
-    """`a seller`, `an engineer`."""
+    """Return words with their article: `a seller`, `an engineer`."""
     return f"{'an' if words[:1].lower() in 'aeiou' and words[:1] else 'a'} {words}"
 
 
@@ -74,13 +74,13 @@ def with_article(words: str) -> str:
 
 
 def tell_fact(kind: str, data: Data) -> str:
-    """What happened, with the account for its subject: `raised a Series A of $12M`."""
+    """Return what happened, with the account for its subject: `raised a Series A of $12M`."""
     given = {name: value for name, value in data.items() if value is not None}
     return _TELL.get(kind, _tell_other(kind))(given)
 
 
 def tell_cited(fact: Mapping[str, Any]) -> str:
-    """A fact as evidence cites it, with day and source: `raised a Series A on Mar 3, 2026 (crunchbase)`."""
+    """Return a fact as evidence cites it, with day and source: `raised a Series A on Mar 3, 2026 (crunchbase)`."""
     return f"{tell_fact(fact['kind'], fact.get('data') or {})} {place_in_time(fact)}"
 
 
@@ -90,7 +90,7 @@ def place_in_time(fact: Mapping[str, Any]) -> str:
 
 
 def tell_many(facts: Sequence[Mapping[str, Any]], period: str) -> str:
-    """What several facts of one kind come to, the newest first."""
+    """Return what several facts of one kind come to, the newest first."""
     newest = facts[0]
     counted = _COUNT.get(newest["kind"])
     if counted is None:
@@ -100,7 +100,7 @@ def tell_many(facts: Sequence[Mapping[str, Any]], period: str) -> str:
 
 
 def tell_absence(kind: str, data: Data, period: str) -> str:
-    """That nothing of the kind happened; `data` are the values that were looked for, where one."""
+    """Say that nothing of the kind happened; `data` are the values that were looked for, if any."""
     if kind == "engagement" and list(data) == ["action"] and data["action"] in _ACTIONS:
         return f"nobody {_ACTIONS[data['action']]} {period}".rstrip()
     return f"no {_ABSENT.get(kind, kind)}{spell_search(data)} {period}".rstrip()

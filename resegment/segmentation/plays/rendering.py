@@ -36,7 +36,7 @@ class Rendered(NamedTuple):
 
 class _Part(Protocol):
     def render(self, variables: dict[str, Any], problems: list[str]) -> Any:
-        """The part's plain data, or None where nothing is left of it."""
+        """Return the part's plain data, or None where nothing is left of it."""
         ...
 
 
@@ -121,7 +121,7 @@ class CompiledPlay:
     def render(
         self, *, account: str, segment: str, values: Mapping[str, Any], evidence: Iterable[Cited] = ()
     ) -> Rendered:
-        """The play as it is said to an account. Never fails: see `render_play`."""
+        """Return the play as it is said to an account. Never fails: see `render_play`."""
         if self._root is None:
             return Rendered(self.plain)
         variables = clean(values)
@@ -143,7 +143,7 @@ def _say_plainly(value: Any) -> Any:
 
 
 def compile_play(play: Play) -> CompiledPlay:
-    """A play of a definition, ready to be said."""
+    """Return a play of a definition, ready to be said."""
     return CompiledPlay(describe_play(play))
 
 
@@ -155,7 +155,7 @@ def render_play(
     values: Mapping[str, Any],
     evidence: Iterable[Cited] = (),
 ) -> Rendered:
-    """The play as it is said to an account of a segment, from the values and the evidence that its change carries.
+    """Return the play as it is said to an account of a segment, from the values and evidence that its change carries.
 
     It never fails. A text that comes to nothing is left out; so is one that cannot be rendered, which is told among the
     problems. Of pain, value proposition and the proof points together, the words outside of expressions are said then.

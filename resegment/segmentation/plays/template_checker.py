@@ -245,7 +245,7 @@ class TemplateChecker:
                 self._go(node.else_, rest)
 
     def _strict(self, node: nodes.Node, sure: frozenset[Reference]) -> None:
-        """An expression whose value must be there."""
+        """Check an expression whose value must be there."""
         for missing in self._flow(node, sure):
             self._error(
                 "no-default",
@@ -256,7 +256,7 @@ class TemplateChecker:
             )
 
     def _flow(self, node: nodes.Node, sure: frozenset[Reference]) -> list[str]:
-        """What may be missing for the value of an expression; what may be missing inside is told at once."""
+        """Return what may be missing for the value of an expression; what may be missing inside is told at once."""
         asked = reference_of(node)
         if asked is not None:
             return [] if self._is_known(asked, sure) else [str(asked)]
@@ -304,7 +304,7 @@ _LOOKS: Final[dict[type[nodes.Node], Callable[[TemplateChecker, nodes.Node], Non
 
 
 def _implied(test: nodes.Node, outcome: bool) -> frozenset[Reference]:
-    """What is known where the test came out so."""
+    """Return what is known where the test came out so."""
     if isinstance(test, nodes.Test):
         asked = reference_of(test.node)
         wanted = "defined" if outcome else "undefined"

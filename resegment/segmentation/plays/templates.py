@@ -107,7 +107,7 @@ def is_template(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> nodes.Template:
-    """The syntax tree, which nobody changes. Raises BrokenTemplate."""
+    """Return the syntax tree, which nobody changes. Raises BrokenTemplate."""
     try:
         return _sandbox.parse(text)
     except TemplateSyntaxError as error:
@@ -131,7 +131,7 @@ Reference = str | EvidenceField
 
 
 def reference_of(node: nodes.Node) -> Reference | None:
-    """What the node asks for; None for any other node, `evidence` alone among them."""
+    """Return what the node asks for; None for any other node, `evidence` alone among them."""
     if isinstance(node, nodes.Name):
         return None if node.name == "evidence" else node.name
     if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Getattr):
@@ -151,12 +151,12 @@ def references(text: str) -> frozenset[Reference]:
 
 
 def names_of(play: Play, personas: Mapping[str, Persona] | None = None) -> frozenset[str]:
-    """The attributes and traits that a play's texts use; those of the personas that it names too, if they are given."""
+    """Return the attributes and traits that a play's texts use, and those of the personas that it names, if given."""
     return frozenset(one for one in _asked(play, personas or {}) if isinstance(one, str)) - GIVEN
 
 
 def evidence_of(play: Play, personas: Mapping[str, Persona] | None = None) -> frozenset[EvidenceField]:
-    """The fields of facts that a play's texts use."""
+    """Return the fields of facts that a play's texts use."""
     return frozenset(one for one in _asked(play, personas or {}) if isinstance(one, EvidenceField))
 
 
@@ -186,7 +186,7 @@ Render = Callable[[dict[str, Any]], str]
 
 
 def compile_template(text: str) -> Render:
-    """The text as a function. Raises one of FAILURES, or SyntaxError, for what `check_templates` refuses."""
+    """Return the text as a function. Raises one of FAILURES, or SyntaxError, for what `check_templates` refuses."""
     template = _sandbox.from_string(text)
     new_context, pieces = template.new_context, template.root_render_func
 
@@ -204,7 +204,7 @@ def compile_template(text: str) -> Render:
 
 
 def plain_part(text: str) -> str:
-    """What a template says whatever is known: its words outside of expressions and conditions."""
+    """Return what a template says whatever is known: its words outside of expressions and conditions."""
     said = [
         one.data
         for node in parse(text).body

@@ -140,7 +140,7 @@ def _known_in(
     whens: Whens,
     always: frozenset[str],
 ) -> Known:
-    """What is known of every account in a segment."""
+    """Return what is known of every account in a segment."""
     if when is None:
         return Known(None, None)  # it has errors, which are told elsewhere
     hold = entry.get("hold")
@@ -149,7 +149,7 @@ def _known_in(
 
 
 def _required(when: Condition | None, whens: Whens) -> frozenset[str]:
-    """The names that are known wherever the condition is true."""
+    """Return the names that are known wherever the condition is true."""
     names: set[str] = set()
     todo, seen = [when], set[Condition]()
     while todo:
@@ -168,7 +168,7 @@ def _required(when: Condition | None, whens: Whens) -> frozenset[str]:
 
 
 def _kinds_tested(when: Condition | None, whens: Whens) -> frozenset[str]:
-    """The kinds of events that a reason for the condition can name."""
+    """Return the kinds of events that a reason for the condition can name."""
     kinds: set[str] = set()
     todo, seen = [when], set[Condition]()
     while todo:

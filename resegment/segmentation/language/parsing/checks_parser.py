@@ -48,7 +48,7 @@ COUNT: Final = Subject("number", frozenset({KNOWN_WITHIN, *ON_DATES, *ON_FILES})
 
 
 def fact_field(kind: str) -> Subject:
-    """A field of a fact's own data, in `where`."""
+    """Return a field of a fact's own data, in `where`."""
     return Subject(kind, IN_TIME)
 
 
@@ -59,7 +59,7 @@ class ChecksParser:
         self.problems, self.lists, self.files = problems, lists, files
 
     def read(self, raw: Any, path: Path, subject: Subject) -> Checks | None:
-        """The checks, or None where they have errors (then collected)."""
+        """Return the checks, or None where they have errors (then collected)."""
         if isinstance(raw, dict):
             if not raw:
                 self.problems.error("empty-group", "the test is empty", path)
@@ -147,7 +147,7 @@ def check_account(account: str, path: Path, problems: Problems) -> bool:
 
 
 def read_lists(raw: Any, problems: Problems) -> dict[str, list[Any]]:
-    """The file's named lists; those with errors are left out."""
+    """Return the file's named lists; those with errors are left out."""
     lists: dict[str, list[Any]] = {}
     for name, entry in raw.items() if isinstance(raw, dict) else ():
         wrong = _list_error(entry)

@@ -25,7 +25,7 @@ class FactsParser:
         self.problems, self.checks, self.types = problems, checks, types
 
     def field_type(self, kind: str, field: str) -> str:
-        """What type a field of a kind has."""
+        """Return what type a field of a kind has."""
         if kind == "firmographic" and field in self.types:
             return self.types[field].kind
         return field_types(kind).get(field, "any")
@@ -41,7 +41,7 @@ class FactsParser:
         return not unknown
 
     def read_selection(self, raw: dict[str, Any], path: Path, key: str) -> Matcher | None:
-        """The matcher of an event test or trait: its kind under `key`, `where`, `not_followed_by`."""
+        """Return the matcher of an event test or trait: its kind under `key`, `where`, `not_followed_by`."""
         matcher = self.read_matcher(raw.get(key), raw.get("where"), path, key)
         if "not_followed_by" not in raw:
             return matcher
@@ -61,7 +61,7 @@ class FactsParser:
         return matcher if fine else None
 
     def read_open(self, raw: dict[str, Any], path: Path) -> OpenThings | None:
-        """What an `open` test or trait counts."""
+        """Return what an `open` test or trait counts."""
         matcher = self.read_matcher(raw["open"], raw.get("where"), path, "open")
         by = raw.get("by", None if matcher is None else _BY.get(matcher.kind))
         if matcher is not None and (not isinstance(by, str) or not by):
@@ -86,7 +86,7 @@ class FactsParser:
             )
 
     def read_matcher(self, kind: Any, where: Any, path: Path, key: str) -> Matcher | None:
-        """The facts of a kind that pass every test."""
+        """Return the facts of a kind that pass every test."""
         if not isinstance(kind, str) or kind not in KINDS:
             self.problems.error(
                 "unknown-kind",
@@ -112,7 +112,7 @@ class FactsParser:
         return Matcher(kind, tuple(sorted(tests, key=lambda test: test[0])))
 
     def read_window(self, raw: dict[str, Any], path: Path) -> Window | None:
-        """The window that `within` and `ago` give together."""
+        """Return the window that `within` and `ago` give together."""
         opens, closes, wrong = 0, NEVER, False
         if "within" in raw:
             length = self.read_duration(raw["within"], (*path, "within"))
@@ -147,7 +147,7 @@ class FactsParser:
     def read_duration(
         self, raw: Any, path: Path, missing: str | None = None, zero: bool = False
     ) -> int | None:
-        """A duration in ms. It is not zero, unless `zero`; `missing` says what lacks where there is none."""
+        """Return a duration in ms. It is not zero, unless `zero`; `missing` says what lacks where there is none."""
         if raw is None and missing is not None:
             self.problems.error("missing-key", missing, path[:-1], "give it a duration like 90d")
             return None
@@ -167,7 +167,7 @@ class FactsParser:
     def read_field(
         self, raw: dict[str, Any], path: Path, matcher: Matcher | None, *, required: bool
     ) -> str | None:
-        """The field that a trait takes."""
+        """Return the field that a trait takes."""
         field = raw.get("field")
         if field is None and not required and "field" not in raw:
             return None

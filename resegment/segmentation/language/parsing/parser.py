@@ -57,7 +57,7 @@ class Grammar:
         self._trait_types[name] = kind
 
     def read_trait(self, name: str, raw: Any, path: Path) -> Trait | None:
-        """The trait, or None where it has errors (then collected)."""
+        """Return the trait, or None where it has errors (then collected)."""
         trait = self._traits.read(name, raw, path)
         kinds = {field: one.kind for field, one in self.types.items()}
         self._trait_types[name] = "any" if trait is None else trait_type(trait, kinds)
@@ -68,7 +68,7 @@ class Grammar:
     # Conditions
 
     def read_condition(self, raw: Any, path: Path, depth: int = 0) -> Condition | None:
-        """The condition, or None where it has errors (then collected)."""
+        """Return the condition, or None where it has errors (then collected)."""
         self._left -= 1
         if depth > MAX_DEPTH or self._left < 0:
             limit = (

@@ -50,13 +50,13 @@ def conditions(data: dict[str, Any]) -> Iterator[tuple[Any, Path]]:
 
 
 def named_conditions(data: dict[str, Any]) -> Iterator[tuple[Any, Path]]:
-    """The conditions under `conditions`."""
+    """Yield the conditions under `conditions`."""
     for name, entry in _maps(data.get("conditions")).items():
         yield entry, ("conditions", name)
 
 
 def terms(data: dict[str, Any], trait: str) -> Iterator[tuple[Any, Path]]:
-    """The conditions of a score; none where the trait is none."""
+    """Yield the conditions of a score; none if the trait is no score."""
     listed = _maps(_maps(data.get("traits")).get(trait)).get("score")
     for index, term in enumerate(listed if isinstance(listed, list) else ()):
         if isinstance(term, dict) and "when" in term:
@@ -68,7 +68,7 @@ def _maps(raw: Any) -> dict[str, Any]:
 
 
 def gates(data: dict[str, Any]) -> Iterator[tuple[Any, Path]]:
-    """The conditions of suppressions and territories."""
+    """Yield the conditions of suppressions and territories."""
     listed = data.get("suppression")
     for index, entry in enumerate(listed if isinstance(listed, list) else ()):
         if isinstance(entry, dict) and "when" in entry:

@@ -94,7 +94,7 @@ def _show(value: Any) -> str:
 
 
 def _existing(location: tuple[int | str, ...], data: Any) -> Path:
-    """The location without the names of model classes that pydantic puts into those of unions."""
+    """Return the location without the names of model classes that pydantic puts into those of unions."""
     path: list[int | str] = []
     for part in location:
         inside = part in data if isinstance(data, dict) else _is_index(part, data)
@@ -109,7 +109,7 @@ def _is_index(part: int | str, data: Any) -> bool:
 
 
 def check_durations(file: SegmentsFile, problems: Problems) -> None:
-    """Times of `hold` and `retain` that no calendar has."""
+    """Report durations that no calendar has."""
     durations: list[tuple[str | None, Path]] = [
         (file.retain, ("retain",)),
         (file.cooldown_after_lost, ("cooldown_after_lost",)),

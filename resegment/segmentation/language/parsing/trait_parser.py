@@ -40,7 +40,7 @@ class TraitParser:
         self.problems, self.facts, self._read_condition = problems, facts, read_condition
 
     def read(self, name: str, raw: Any, path: Path) -> Trait | None:
-        """The trait, or None where it has errors (then collected)."""
+        """Return the trait, or None where it has errors (then collected)."""
         if not isinstance(raw, dict):
             self.problems.error("wrong-type", "a trait is a map like {count: hiring, within: 60d}", path)
             return None
@@ -182,7 +182,7 @@ class TraitParser:
 
 
 def trait_type(trait: Trait, types: Mapping[str, str] | None = None) -> str:
-    """What the value of a trait is: `number`, or the type of the field that it takes.
+    """Return what the value of a trait is: `number`, or the type of the field that it takes.
 
     `types` are those of the file's own attributes.
     """
