@@ -9,6 +9,7 @@ from rich.tree import Tree
 
 from resegment.console.counts import count
 from resegment.console.dates import spell_dates
+from resegment.console.facts import spell_fields
 from resegment.segmentation.inspection.descriptions import show_value
 from resegment.segmentation.inspection.explanation import Explanation, Miss, Node, SegmentStatus
 
@@ -98,7 +99,7 @@ def _describe(node: Node) -> Text:
 
 
 def _name(fact: dict[str, Any]) -> Text:
-    data = ", ".join(f"{name} = {show_value(value)}" for name, value in (fact.get("data") or {}).items())
+    data = ", ".join(f"{name} = {value}" for name, value in spell_fields(fact.get("data")))
     shown = f" ({data})" if data else ""
     return Text(
         f"{spell_dates(fact['time'])} {fact['kind']}{shown} from {fact['source']}, id {fact['id']}",

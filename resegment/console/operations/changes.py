@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from resegment.console.dates import spell_dates, spell_instant
+from resegment.console.facts import spell_fields
 from resegment.console.sanitizing import escape_line
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.inspection.descriptions import show_value
@@ -75,7 +76,7 @@ def _tell(held: Mapping[str, Any]) -> str:
 
 def _grounds(held: Mapping[str, Any]) -> Iterator[str]:
     for fact in held.get("evidence") or ():
-        data = ", ".join(show_value(value) for value in (fact.get("data") or {}).values())
+        data = ", ".join(value for _, value in spell_fields(fact.get("data")))
         more = f" and {held['facts'] - 1} more" if held.get("facts", 1) > 1 else ""
         yield f": {data + ' ' if data else ''}on {spell_dates(fact['time'][:10])}{more}"
     if "value" in held:

@@ -15,8 +15,8 @@ from rich.text import Text
 
 from resegment.console.dates import spell_dates, spell_day
 from resegment.console.definition.summary import render_flows, render_sizes
+from resegment.console.facts import spell_fields
 from resegment.schemas.outgoing import Action
-from resegment.segmentation.inspection.descriptions import show_value
 from resegment.segmentation.inspection.summary import Summary
 
 _TESTS_SHOWN = 2
@@ -126,7 +126,7 @@ def _tell(hold: Mapping[str, Any]) -> str:
     text = str(hold["test"])
     if evidence := hold.get("evidence"):
         kind, _, rest = text.partition(" (")
-        data = ", ".join(show_value(value) for value in evidence[0].get("data", {}).values())
+        data = ", ".join(value for _, value in spell_fields(evidence[0].get("data")))
         return f"{kind}: {data}" if data else f"{kind} {rest}"
     value = hold.get("value")
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -142,7 +142,7 @@ def _tell_gone(test: str) -> str:
     event = re.fullmatch(r"(\w+) \(.*\) within (\w+)(, count .*)?", test)
     if event is None:
         return f"no longer {test}"
-    return f"{'too little' if event[3] else 'no'} such {event[1]} for {event[2]} now"
+    return f"{'too few' if event[3] else 'no'} {event[1]} events like that in the last {event[2]}"
 
 
 def _commands(commands: Mapping[tuple[str, str], int], routes: Sequence[tuple[str, str]]) -> Table:
