@@ -147,6 +147,7 @@ async def _play(settings: Settings, console: Console, *, as_json: bool) -> None:
     from resegment.cli.runtime.stack import stack
     from resegment.console.runtime.steps import step
     from resegment.schemas.times import parse_instant
+    from resegment.state.redis.address import without_password
 
     until = parse_instant(UNTIL)
     with step(console, "reading the events") as current:
@@ -155,7 +156,9 @@ async def _play(settings: Settings, console: Console, *, as_json: bool) -> None:
     async with AsyncExitStack() as exits:
         with step(console, "starting a broker and a Redis") as current:
             servers = await exits.enter_async_context(stack(settings, fresh=True))
-            current.text = f"a broker started at {servers.bootstrap}, Redis at {servers.redis_url}"
+            current.text = (
+                f"a broker started at {servers.bootstrap}, Redis at {without_password(servers.redis_url)}"
+            )
         with step(console, "starting a worker") as current:
             serving = await exits.enter_async_context(running(settings, data.definition, servers))
             await serving.joined()
