@@ -72,7 +72,7 @@ class Commands(TyperGroup):
             with _locale_of_reader():
                 return super().invoke(ctx)
         except typer.BadParameter as error:
-            error.message = error.message.removeprefix("Value error, ")
+            error.message = _reword(error)
             raise
         except ResegmentError as error:
             from resegment.console.terminal import print_error
@@ -108,6 +108,17 @@ def main() -> None:
 
         sys.stderr.write(sanitize(traceback.format_exc()))
         sys.exit(FAILED)
+
+
+def _reword(error: typer.BadParameter) -> str:
+    """Say what an option must be in the words that settings use, not in those of the library that checks it."""
+    from pydantic import ValidationError
+
+    from resegment.cli.connection import explain_value
+
+    if isinstance(cause := error.__cause__, ValidationError):
+        return explain_value(cause.errors(include_url=False)[0])
+    return error.message.removeprefix("Value error, ")
 
 
 @contextmanager

@@ -110,13 +110,13 @@ def load_settings(servers: ServerOptions | None = None, **given: Any) -> Setting
             place = f"the option {option}"
         elif name in given:
             place += f", or pass the option {option}"
-        problem = _explain(first)
+        problem = explain_value(first)
         was = given.get(name) or os.environ.get(variable, first["input"])
         raise WrongSetting(name, was if first["loc"] else "as they are", problem, place) from None
 
 
-def _explain(error: Mapping[str, Any]) -> str:
-    """Return what a setting must be, in words that do not depend on the library that checks it."""
+def explain_value(error: Mapping[str, Any]) -> str:
+    """Return what a setting or an option must be, in words that do not depend on the library that checks it."""
     context = error.get("ctx") or {}
     match error["type"]:
         case "greater_than_equal":

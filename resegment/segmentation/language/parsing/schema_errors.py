@@ -6,6 +6,7 @@ import re
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from resegment.documents.diagnostics import Path, Problems
 from resegment.schemas.segments import SegmentsFile
@@ -23,8 +24,14 @@ _EXPECTED: Final = {
     "string_too_short": "some text",
     "too_short": "at least one",
     "string_too_long": "a shorter text",
-    "greater_than": "a greater number",
 }
+_BOUNDS: Final = {
+    "greater_than": ("gt", "a number greater than {:,}"),
+    "greater_than_equal": ("ge", "a number of at least {:,}"),
+    "less_than": ("lt", "a number less than {:,}"),
+    "less_than_equal": ("le", "a number of at most {:,}"),
+}
+"""Kinds of pydantic's errors about ranges, where each keeps its bound, and what to say."""
 
 
 _DURATION: Final = "a duration like 90d"
@@ -69,7 +76,7 @@ def report_shape(error: ValidationError, data: Any, problems: Problems) -> None:
             remedy = None if meant is None else f"did you mean {meant!r}?"
             problems.error("wrong-value", f"expected {expected}, not {_show(one['input'])}", path, remedy)
         else:
-            wrong.setdefault(path, []).append(_EXPECTED.get(kind, f"another value: {one['msg']}"))
+            wrong.setdefault(path, []).append(_expected(one))
             given[path] = one["input"]
     for path, alternatives in wrong.items():
         # Of the alternatives of a union, the one that got further tells more.
@@ -77,6 +84,14 @@ def report_shape(error: ValidationError, data: Any, problems: Problems) -> None:
             like = _LIKE.get(path[-1]) if path else None
             told = like or " or ".join(dict.fromkeys(alternatives))
             problems.error("wrong-type", f"expected {told}{_but(given[path])}", path)
+
+
+def _expected(error: ErrorDetails) -> str:
+    kind = error["type"]
+    if kind in _BOUNDS:
+        bound, text = _BOUNDS[kind]
+        return text.format(error["ctx"][bound])
+    return _EXPECTED.get(kind, f"another value: {error['msg']}")
 
 
 def _but(value: Any) -> str:
