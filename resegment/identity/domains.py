@@ -37,7 +37,7 @@ class SharedHost(RefusedEvent):
     def __init__(self, host: str) -> None:
         super().__init__(
             "not-a-company",
-            f"{host} is a host that many companies share: send the company's own domain as the subject "
+            f"{host} is a host that many companies share: use the company's own domain "
             "(RESEGMENT_SHARED_HOSTS can make an exception)",
             field="subject",
         )

@@ -317,9 +317,7 @@ class _FileReader:
         try:
             document = parse_document(self.path.read_bytes(), str(self.path))
         except OSError as error:
-            self._note(
-                "no-file", explain_os_error(error), (), "Check the path that RESEGMENT_WEBHOOKS gives."
-            )
+            self._note("no-file", explain_os_error(error), (), "Check the path.")
             return None
         except InvalidSegments as error:
             self.problems += error.diagnostics

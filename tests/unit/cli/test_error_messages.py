@@ -147,7 +147,7 @@ MESSAGES: list[tuple[str, dict[str, str], int, str]] = [
         "explain g2.com",
         {},
         2,
-        "Invalid value for ACCOUNT: g2.com is a host that many companies share: send the company's own domain as the subject (RESEGMENT_SHARED_HOSTS can make an exception)",
+        "Invalid value for ACCOUNT: g2.com is a host that many companies share: use the company's own domain (RESEGMENT_SHARED_HOSTS can make an exception)",
     ),
     (
         "explain 1.2.3.4",
@@ -203,7 +203,8 @@ MESSAGES: list[tuple[str, dict[str, str], int, str]] = [
         1,
         "error: no instance is running in other Start one with `resegment up`, pass its folder with --folder, or set RESEGMENT_KAFKA and RESEGMENT_REDIS.",
     ),
-    ("accounts --limit 0", {}, 2, "Invalid value for '--limit': Input should be greater than or equal to 1"),
+    ("accounts --limit 0", {}, 2, "Invalid value for '--limit': it must be at least 1"),
+    ("accounts --limit ten", {}, 2, "Invalid value for '--limit': it must be a whole number"),
     (
         "changes --since x",
         {},
@@ -240,7 +241,7 @@ MESSAGES: list[tuple[str, dict[str, str], int, str]] = [
         "webhooks list -w no.yaml",
         {},
         2,
-        "error: no.yaml:1:1: error: file: no such file or folder (Check the path that RESEGMENT_WEBHOOKS gives.) [no-file] Fix the file that --webhooks or RESEGMENT_WEBHOOKS names.",
+        "error: no.yaml:1:1: error: file: no such file or folder (Check the path.) [no-file] Fix the file that --webhooks or RESEGMENT_WEBHOOKS names.",
     ),
     (
         "worker",
