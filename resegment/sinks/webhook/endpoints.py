@@ -18,6 +18,7 @@ from resegment.errors import UserError, explain_os_error
 from resegment.schemas.times import parse_duration
 from resegment.sinks.webhook.addresses import NEVER, NEVER_ALLOWED, Guard, Network
 from resegment.sinks.webhook.signing import Secret
+from resegment.sinks.webhook.wording import word_error
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
@@ -206,10 +207,12 @@ def load_endpoints(path: Path, environment: Mapping[str, str]) -> dict[str, Load
 _REMEDIES: Final = {
     "url": "Give https://host/path; http only for hosts in allow_hosts or networks in allow_networks.",
     "secrets": "Don't write a secret into the file: name one or two as {env: VARIABLE} or {file: PATH}.",
-    "endpoints": "Name endpoints in lower case letters, digits and hyphens: `endpoints: {crm: {url: ...}}`.",
+    "endpoints": "Name each endpoint in lowercase letters, digits and hyphens: `endpoints: {crm: {url: ...}}`.",
     "workflows": "Give a list of names, or all.",
     "actions": "Give a list of names, or all.",
 }
+_NAMED: Final = len(("endpoints", "crm"))
+"""Parts of the path of an endpoint; what is wrong deeper has nothing to do with its name."""
 _ABOUT_KEYS: Final = frozenset({"wrong-name", "extra-forbidden"})
 
 
@@ -326,11 +329,10 @@ class _FileReader:
         return document
 
     def _take(self, error: ValidationError, path: tuple[str, ...]) -> None:
-        for one in error.errors(include_url=False, include_context=False, include_input=False):
+        for one in error.errors(include_url=False, include_input=False):
             inner = tuple(part for part in one["loc"] if part != "[key]")
-            self._note(
-                one["type"].replace("_", "-"), one["msg"].removeprefix("Value error, "), (*path, *inner)
-            )
+            remedy = "Check the spelling." if one["type"] == "extra_forbidden" else None
+            self._note(one["type"].replace("_", "-"), word_error(one), (*path, *inner), remedy)
 
     def _note(self, code: str, message: str, path: tuple[str | int, ...], remedy: str | None = None) -> None:
         known = self._places
@@ -341,7 +343,8 @@ class _FileReader:
             Place(str(self.path), 1, 1),
         )
         if remedy is None:
-            remedy = next((_REMEDIES[one] for one in reversed(path) if one in _REMEDIES), None)
+            closest = path if len(path) <= _NAMED else path[_NAMED:]
+            remedy = next((_REMEDIES[one] for one in reversed(closest) if one in _REMEDIES), None)
         self.problems.append(Diagnostic("error", code, message, path, place, remedy))
 
 

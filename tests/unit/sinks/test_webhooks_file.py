@@ -102,13 +102,13 @@ def test_every_error_is_told_at_once_with_its_place_and_no_secret(tmp_path: Path
         (11, "endpoints.user.url", "must not contain a user or password"),
         (14, "endpoints.fragment.url", "must not have a fragment"),
         (18, "endpoints.inline.secrets[0]", "Don't write a secret into the file"),
-        (21, "endpoints.none.secrets", "at least 1 item"),
-        (24, "endpoints.three.secrets", "at most 2 items"),
+        (21, "endpoints.none.secrets", "expected at least one"),
+        (24, "endpoints.three.secrets", "expected at most 2"),
         (27, "endpoints.both.secrets[0]", "set either env or file"),
         (34, "endpoints.odd.timeout", "a duration is a whole number with"),
-        (35, "endpoints.odd.concurrency", "greater than or equal to 1"),
-        (36, "endpoints.odd.give_up_after", "less than or equal to 518400"),
-        (37, "endpoints.odd.colour", "Extra inputs are not permitted"),
+        (35, "endpoints.odd.concurrency", "expected a number of at least 1"),
+        (36, "endpoints.odd.give_up_after", "expected at most 6d"),
+        (37, "endpoints.odd.colour", "'colour' is not a key here (Check the spelling.)"),
     ):
         found = [one for one in told.splitlines() if f" {path}: " in one]
         assert found, f"{path} is not told of in:\n{told}"
@@ -149,10 +149,10 @@ def test_a_secret_that_is_none_is_told_without_telling_it(
     [
         ("endpoints: {", "not-yaml"),
         ("[]", "the file is a map"),
-        ("{}", "Field required"),
-        ("endpoints: {}", "at least 1 item"),
-        ("endpoints: [a]", "valid dictionary"),
-        ("endpoints: {a: 1}", "valid dictionary"),
+        ("{}", "'endpoints' is required"),
+        ("endpoints: {}", "expected at least one"),
+        ("endpoints: [a]", "expected a map"),
+        ("endpoints: {a: 1}", "expected a map"),
         ("endpoints: !!python/object:os.system {}", "error"),
     ],
 )
@@ -210,3 +210,9 @@ def test_a_metadata_address_is_an_error_of_the_file_whatever_it_allows(tmp_path:
 def test_a_port_that_does_not_exist_is_an_error_of_the_file(tmp_path: Path, port: int) -> None:
     text = f"endpoints:\n  crm:\n    url: https://a.com:{port}/\n    secrets: [{{env: A}}]\n"
     assert "from 1 to 65535" in problems(tmp_path, text, A=SECRET)
+
+
+def test_the_hint_about_names_is_not_given_for_other_keys_of_an_endpoint(tmp_path: Path) -> None:
+    text = "endpoints: {a: {url: https://example.com/, secrets: [{env: A}], timeout: 400s}}"
+    told = problems(tmp_path, text, A=SECRET)
+    assert "endpoints.a.timeout: expected at most 5m [" in told
