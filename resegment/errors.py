@@ -6,6 +6,7 @@ next to the protocol, and every implementation raises them.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final, Self
 
 
@@ -74,3 +75,14 @@ _OS_ERRORS: Final[dict[type[OSError], str]] = {
     IsADirectoryError: "it is a folder, not a file",
     NotADirectoryError: "part of its path is a file, not a folder",
 }
+
+
+class FolderNotWritable(UserError):
+    """The folder cannot be made, or nothing can be written to it."""
+
+    def __init__(self, folder: Path, cause: OSError) -> None:
+        super().__init__(
+            f"cannot write to the folder {folder}: {explain_os_error(cause)}",
+            remedy="Choose a folder that can be created and that you may write to.",
+        )
+        self.folder = folder

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from resegment.errors import ResegmentError
+from resegment.errors import FolderNotWritable, ResegmentError
 
 _LOOK_AGAIN_SECONDS = 0.05
 
@@ -34,7 +34,7 @@ async def held(folder: Path, *, patience: float = 10.0) -> AsyncIterator[int]:
     A server that inherits it keeps the folder held for as long as it runs, so after a crash nobody else
     writes to its data; up to `patience` seconds are given to such a server to end.
 
-    Raises `FolderInUse`: at once if the holder is alive, else when `patience` is over.
+    Raises `FolderInUse`: at once if the holder is alive, else when `patience` is over; and `FolderNotWritable`.
     """
     lock = _open_lock(folder)
     try:
@@ -52,8 +52,11 @@ async def held(folder: Path, *, patience: float = 10.0) -> AsyncIterator[int]:
 
 
 def _open_lock(folder: Path) -> int:
-    make_private(folder)
-    return os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        make_private(folder)
+        return os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise FolderNotWritable(folder, error) from error
 
 
 def make_private(folder: Path) -> None:

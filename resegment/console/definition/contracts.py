@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 import yaml
 
+from resegment.errors import FolderNotWritable
 from resegment.schemas.contracts.asyncapi import CHANGE, COMMAND, DEAD_LETTER, Address, asyncapi_document
 from resegment.schemas.contracts.jsonschema import (
     change_schema,
@@ -70,12 +71,15 @@ def documents() -> Mapping[Path, str]:
 
 
 def write_documents(folder: Path) -> list[Path]:
-    """Write all of them below a folder and return their paths. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write all of them below a folder and return their paths. Raises FolderNotWritable."""
     paths = []
-    for name, text in documents().items():
-        (folder / name).write_text(text, encoding="utf-8")
-        paths.append(folder / name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in documents().items():
+            (folder / name).write_text(text, encoding="utf-8")
+            paths.append(folder / name)
+    except OSError as error:
+        raise FolderNotWritable(folder, error) from error
     return paths
 
 

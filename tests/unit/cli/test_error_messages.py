@@ -198,6 +198,12 @@ MESSAGES: list[tuple[str, dict[str, str], int, str]] = [
         "Invalid value for --write: --write writes every contract: leave the name out",
     ),
     (
+        "schema --write segments.yaml/x",
+        {},
+        2,
+        "error: cannot write to the folder segments.yaml/x: part of its path is a file, not a folder Choose a folder that can be created and that you may write to.",
+    ),
+    (
         "status --folder other",
         {},
         1,
