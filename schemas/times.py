@@ -17,10 +17,13 @@ HORIZON: Final = 253_402_300_799_999
 """The end of the year 9999, in ms. A change after it never happens."""
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
+# datetime alone does not hold these bounds: it takes the offset +01:60 and, from Python 3.14 on, the hour 24.
+_HOUR: Final = r"(?:[01]\d|2[0-3])"
+_CLOCK: Final = rf"{_HOUR}:[0-5]\d:[0-5]\d"
 _RFC3339: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,18}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+    rf"(\d{{4}}-\d\d-\d\d)[Tt ]({_CLOCK})(?:\.(\d{{1,18}}))?([Zz]|[+-]{_HOUR}:[0-5]\d)", re.ASCII
 )
-_UTC: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{3}))?Z", re.ASCII)
+_UTC: Final = re.compile(rf"(\d{{4}}-\d\d-\d\dT{_CLOCK})(?:\.(\d{{3}}))?Z", re.ASCII)
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _FIRST_DAY: Final = EPOCH.toordinal()
 _DURATION: Final = re.compile(r"([0-9]{1,12})([smhdw])", re.ASCII)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from resegment.documents.diagnostics import Diagnostic, InvalidSegments, Path, Problems
 from resegment.segmentation.analysis.habits import check_habits
+from resegment.segmentation.analysis.high_counts import check_counts
 from resegment.segmentation.analysis.implication import Reasoner
 from resegment.segmentation.analysis.spelling import check_spelling, lists_in
 from resegment.segmentation.definition import Definition, Segment, names_tested, walk
@@ -50,6 +51,7 @@ def lint(definition: Definition, known_attributes: Collection[str] | None = None
     _check_names(definition.document.data, definition.traits, problems, known_attributes)
     _check_trait_sources(definition, problems, known_attributes)
     check_habits(definition, problems)
+    check_counts(definition, problems)
     return problems.in_order()
 
 
@@ -304,7 +306,9 @@ def _check_name(
 ) -> None:
     if test.name in traits or test.name == ACCOUNT:
         return
-    close = get_close_matches(test.name, WORDS, 1, 0.75) if test.beside_events else []
+    close = (
+        get_close_matches(test.name, WORDS, 1, 0.75) if test.beside_events and test.name not in WORDS else []
+    )
     reported = any(one.code == "misspelt-word" and one.path == test.path for one in problems.found)
     if close and not reported and test.name not in attribute_types() and test.name not in (known or ()):
         problems.warn(

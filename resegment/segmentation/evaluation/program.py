@@ -55,6 +55,7 @@ from resegment.segmentation.language.conditions import (
     Window,
     is_instant,
 )
+from resegment.segmentation.language.limits import FACTS_OF_A_KIND
 from resegment.segmentation.language.operators import compile_checks
 from resegment.segmentation.plays.templates import EvidenceField, evidence_of, names_of
 
@@ -68,7 +69,7 @@ KEPT_ATTRIBUTES: Final = frozenset({"name"})
 class Limits:
     """Bounds an account's state to `facts` of one kind. The oldest are dropped and counted."""
 
-    facts: int = 2_000
+    facts: int = FACTS_OF_A_KIND
 
 
 class Program:

@@ -139,6 +139,7 @@ DATES = [
     *unknown("a time without a zone", "2024-01-06T00:00:00"),
     *unknown("a time without seconds", "2024-01-06T00:00Z"),
     *unknown("an impossible hour", "2024-01-06T24:00:00Z"),
+    *unknown("an impossible minute of an offset", "2024-01-06T00:00:00+01:60"),
     *unknown("a date without dashes", "20240106"),
     *unknown("a date with short parts", "2024-1-6"),
     *unknown("another text", "soon"),

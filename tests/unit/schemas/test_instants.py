@@ -63,3 +63,19 @@ def test_lengths_are_spelt_in_the_greatest_unit_that_fits_twice(ms: int, spelt: 
 )
 def test_an_exact_duration_is_spelled_in_days_where_it_is_whole_days(ms: int, spelt: str) -> None:
     assert spell_duration(ms) == spelt
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-02-20T24:00:00Z",
+        "2026-02-20T24:00:00.000+01:00",
+        "2026-02-20T10:60:00Z",
+        "2026-02-20T10:00:60+01:00",
+        "2026-02-20T10:00:00+01:60",
+        "2026-02-20T10:00:00-24:00",
+    ],
+)
+def test_an_hour_or_a_minute_beyond_the_clock_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="RFC 3339"):
+        parse_instant(text)

@@ -167,6 +167,37 @@ def test_a_condition_that_contradicts_itself_is_never_true(when: Any) -> None:
     assert ("never-true", "0") in codes(define([when, {"country": "DE"}]))
 
 
+TOO_MANY = [
+    {**HIRING, "count": {"gte": 2001}},
+    {**HIRING, "count": {"gt": 2000, "lt": 9000}},
+    {"any": [{"employees": 5}, {**HIRING, "count": 5000}]},
+    {"open": "hiring", "count": {"between": [2500, 5000]}},
+    {"open_jobs": {"gte": 2001}},
+    {"jobs": [3000, 4000]},
+    {"jobs": {"in": "$many"}},
+    {"jobs": "$many"},
+]
+ENOUGH = [
+    {**HIRING, "count": {"gte": 2000}},
+    {**HIRING, "count": {"gt": 1999}},
+    {**HIRING, "count": {"lte": 5000}},
+    {**HIRING, "count": {"ne": 5000}},
+    {"jobs": [3, 4000]},
+    {"open_jobs": {"between": [1, 5000]}},
+    {"employees": {"gte": 5000}},
+]
+COUNTS = {"jobs": {"count": "hiring"}, "open_jobs": {"open": "hiring"}}
+
+
+@pytest.mark.parametrize(
+    ("when", "never"), [*((one, True) for one in TOO_MANY), *((one, False) for one in ENOUGH)]
+)
+def test_a_count_above_what_an_account_keeps_is_never_true(when: Any, never: bool) -> None:
+    definition = define([when], traits=COUNTS, lists={"many": [3000, 4000]})
+
+    assert ("never-true" in {one.code for one in lint(definition)}) is never
+
+
 def test_a_segment_whose_exit_is_always_true_takes_nobody() -> None:
     definition = define(
         [{"when": {"employees": {"gte": 50}}, "hold": {"exit_when": {"employees": {"gte": 10}}}}]
