@@ -52,9 +52,12 @@ class Message(NamedTuple):
 
 
 class PublishFailed(TransientError):
-    """Some of the messages were not acknowledged by all replicas in time; `cause` says why."""
+    """Some of the messages were not acknowledged by all replicas in time; `cause` says why.
 
-    def __init__(self, topics: Sequence[str], cause: BaseException) -> None:
+    `too_large`: a topic accepts no messages of such a size, now or later.
+    """
+
+    def __init__(self, topics: Sequence[str], cause: BaseException, *, too_large: bool = False) -> None:
         super().__init__(
             f"not all messages to {', '.join(topics)} were acknowledged: {cause!r}",
             remedy="Check that the brokers answer and have room. A worker publishes them again by itself; "
@@ -62,6 +65,7 @@ class PublishFailed(TransientError):
         )
         self.topics = topics
         self.cause = cause
+        self.too_large = too_large
 
 
 class Publisher(Protocol):
@@ -100,6 +104,12 @@ class UnreadableRecord(NamedTuple):
     timestamp_type: int = 0
     topic: str = ""
     partition: int = -1
+
+
+def size_of(record: Record) -> int:
+    """Return about how many bytes a record has. A producer may put any amount of them into headers."""
+    size = len(record.value or b"") + len(record.key or b"")
+    return size + sum(len(name) + len(one or b"") for name, one in record.headers) if record.headers else size
 
 
 def is_readable(record: object) -> bool:

@@ -16,6 +16,8 @@ MAX_BYTES = 1_000_000
 """The limit for key, value and headers: with the added headers they stay below the 1,048,588 bytes that a broker accepts."""
 KEPT_BYTES = 100_000
 """How much is kept of each part of a larger record: enough to see what it was."""
+SMALL_BYTES = 2_000
+"""The same where the topic of dead letters accepts only small messages."""
 MAX_FIELD = 500
 MAX_MESSAGE = 2000
 """How many characters are kept of a reason's field and message: a field can be a header's name, of any length."""
@@ -24,13 +26,21 @@ ONLY = "endpoint"
 
 
 def to_dead_letter(
-    topic: str, batch: Batch, record: Record, refused: RefusedEvent, *, endpoint: str | None = None
+    topic: str,
+    batch: Batch,
+    record: Record,
+    refused: RefusedEvent,
+    *,
+    endpoint: str | None = None,
+    small: bool = False,
 ) -> Message:
     """Return the dead letter of a record: its key, value and headers, with the reason in added headers.
 
     `endpoint` is the one that the record could not be delivered to. If the record would not fit into a message,
-    its key and value are cut, its headers are left out, and the reason gives the value's size.
+    its key and value are cut, its headers are left out, and the reason gives the value's size. `small` is for a topic
+    that accepts only small messages.
     """
+    limit, cut = (SMALL_BYTES, SMALL_BYTES) if small else (MAX_BYTES, KEPT_BYTES)
     about = {
         "reason": refused.reason,
         "field": (refused.field or "")[:MAX_FIELD],
@@ -44,12 +54,9 @@ def to_dead_letter(
         about["endpoint"] = endpoint
     kept = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
     key, value = record.key or b"", record.value or b""
-    if (
-        len(key) + len(value) + sum(len(_encoded(name)) + len(one or b"") + 8 for name, one in kept)
-        > MAX_BYTES
-    ):
+    if len(key) + len(value) + sum(len(_encoded(name)) + len(one or b"") + 8 for name, one in kept) > limit:
         about["truncated"] = str(len(value))
-        value, key, kept = value[:KEPT_BYTES], key[:KEPT_BYTES], []
+        value, key, kept = value[:cut], key[:cut], []
     own = [(PREFIX + name, _encoded(text)) for name, text in about.items()]
     return Message(
         topic,

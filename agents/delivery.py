@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Self
 
 import orjson
 
-from resegment.agents.batch import Batch, Publisher, Record, require_readable
+from resegment.agents.batch import Batch, Publisher, PublishFailed, Record, require_readable
 from resegment.agents.circuit_breaker import CircuitBreaker
 from resegment.agents.dead_letters import ONLY, to_dead_letter
 from resegment.errors import RefusedEvent, ResegmentError
@@ -313,12 +313,24 @@ class EndpointSender:
 
     async def _dead_letter(self, job: Job, sent: SendResult | None) -> float | None:
         assert job.refused is not None
-        message = to_dead_letter(self._dead_letters, job.batch, job.record, job.refused, endpoint=self._name)
         try:
-            await self._publisher.publish([message])
+            await self._publish_dead_letter(job, job.refused)
         except ResegmentError:  # Kafka is down: keep the command and the decision about it
             return DEAD_LETTER_WAIT
         if job.refused.reason == "undeliverable":  # not a record that is no command
             self.undelivered += 1
         self._report(job, "buried", sent)
         return None
+
+    async def _publish_dead_letter(self, job: Job, refused: RefusedEvent) -> None:
+        batch, record = job.batch, job.record
+        message = to_dead_letter(self._dead_letters, batch, record, refused, endpoint=self._name)
+        try:
+            await self._publisher.publish([message])
+        except PublishFailed as failed:
+            if not failed.too_large:
+                raise
+            message = to_dead_letter(
+                self._dead_letters, batch, record, refused, endpoint=self._name, small=True
+            )
+            await self._publisher.publish([message])

@@ -15,6 +15,7 @@ from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     IncompatibleBrokerVersion,
     KafkaError,
+    MessageSizeTooLargeError,
     UnknownError,
     UnsupportedVersionError,
 )
@@ -110,7 +111,9 @@ class KafkaPublisher:
             if producer is not None and producer is self._producer:
                 self._producer = None
                 await _discard(producer)
-            raise PublishFailed(sorted({message.topic for message in messages}), error) from error
+            topics = sorted({message.topic for message in messages})
+            too_large = isinstance(error, MessageSizeTooLargeError)
+            raise PublishFailed(topics, error, too_large=too_large) from error
 
     def _build(
         self, producer: AIOKafkaProducer, messages: Sequence[Message]

@@ -11,7 +11,7 @@ from resegment.schemas.fact import KINDS, Kind
 
 WEEK = timedelta(days=7)
 MAX_BATCH_BYTES = 1_048_588
-"""The largest batch that a broker accepts for a trigger topic, compressed: Kafka's own default, whatever the broker's is."""
+"""The largest batch that a broker accepts for a topic, compressed: Kafka's own default, whatever the broker's is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,12 @@ class Topic:
     cleanup: Literal["delete", "compact"] = "delete"
     fixed: bool = False
     """Whether its partitions must be as many as those of `signals`: an account has the same number in each."""
-    max_batch_bytes: int | None = None
+    max_batch_bytes: int = MAX_BATCH_BYTES
 
     @property
     def configs(self) -> dict[str, str]:
         """Return the broker's settings of the topic."""
-        configs: dict[str, str] = {"cleanup.policy": self.cleanup}
-        if self.max_batch_bytes is not None:
-            configs["max.message.bytes"] = str(self.max_batch_bytes)
+        configs = {"cleanup.policy": self.cleanup, "max.message.bytes": str(self.max_batch_bytes)}
         if self.retention is None:
             return configs | _FOREVER
         return configs | {"retention.ms": str(int(self.retention / timedelta(milliseconds=1)))}
@@ -102,21 +100,17 @@ _FOREVER = {
 }
 
 
-def _trigger(name: str, carries: str, *, fixed: bool = False) -> Topic:
-    return Topic(name, carries, fixed=fixed, max_batch_bytes=MAX_BATCH_BYTES)
-
-
 _DECLARED: Mapping[str, Topic] = {
-    "funding": _trigger("triggers.funding", "funding rounds"),
-    "hiring": _trigger("triggers.hiring", "jobs opened and closed"),
-    "leadership": _trigger("triggers.leadership", "leaders who joined, left or were promoted"),
-    "tech": _trigger("triggers.tech", "technologies added and removed"),
-    "intent": _trigger("triggers.intent", "topics that accounts research"),
-    "strategy": _trigger("triggers.strategy", "public statements of a strategic priority"),
-    "engagement": _trigger("triggers.engagement", "how people at an account engaged with you"),
-    "accounts": _trigger("accounts", "firmographic facts of accounts"),
-    "outcomes": _trigger("outcomes", "results of outreach: replies, meetings, deals"),
-    "replay": _trigger("triggers.replay", "sorted history of all kinds, on the facts' own clock", fixed=True),
+    "funding": Topic("triggers.funding", "funding rounds"),
+    "hiring": Topic("triggers.hiring", "jobs opened and closed"),
+    "leadership": Topic("triggers.leadership", "leaders who joined, left or were promoted"),
+    "tech": Topic("triggers.tech", "technologies added and removed"),
+    "intent": Topic("triggers.intent", "topics that accounts research"),
+    "strategy": Topic("triggers.strategy", "public statements of a strategic priority"),
+    "engagement": Topic("triggers.engagement", "how people at an account engaged with you"),
+    "accounts": Topic("accounts", "firmographic facts of accounts"),
+    "outcomes": Topic("outcomes", "results of outreach: replies, meetings, deals"),
+    "replay": Topic("triggers.replay", "sorted history of all kinds, on the facts' own clock", fixed=True),
     "signals": Topic(
         "signals", "every accepted fact and tick, by account: the source of truth", retention=None, fixed=True
     ),

@@ -3,11 +3,17 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import pytest
-from aiokafka.errors import CoordinatorNotAvailableError, KafkaError, UnsupportedVersionError
+from aiokafka.errors import (
+    CoordinatorNotAvailableError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    UnsupportedVersionError,
+)
 
-from resegment.agents.batch import PublishFailed
+from resegment.agents.batch import Message, PublishFailed
 from resegment.streams.kafka import publisher as module
 from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.kafka.topics import Topics
 
 
 class Client:
@@ -60,3 +66,21 @@ async def test_a_broker_without_producer_ids_is_asked_for_one_again_at_the_next_
     await publisher.stop()
     await publisher.start()
     assert producers.made == [False, True]
+
+
+@pytest.mark.parametrize("error", [MessageSizeTooLargeError(), CoordinatorNotAvailableError()])
+async def test_a_failure_says_whether_the_messages_are_too_large(
+    producers: type[Producer], monkeypatch: pytest.MonkeyPatch, error: KafkaError
+) -> None:
+    class Refusing(producers):  # type: ignore[misc, valid-type]
+        async def partitions_for(self, topic: str) -> set[int]:
+            raise error
+
+    monkeypatch.setattr(module, "AIOKafkaProducer", Refusing)
+    with pytest.raises(PublishFailed) as failed:
+        await KafkaPublisher("nowhere").publish([Message("t", None, b"")])
+    assert failed.value.too_large is isinstance(error, MessageSizeTooLargeError)
+
+
+def test_topics_take_messages_of_a_million_bytes_whatever_the_brokers_own_limit_is() -> None:
+    assert {topic.configs["max.message.bytes"] for topic in Topics("p")} == {"1048588"}
