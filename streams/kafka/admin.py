@@ -117,6 +117,12 @@ def find_grown(bootstrap: str, topics: Iterable[Topic], partitions: int, **secur
     return {name: number for name, number in found.items() if number != partitions}
 
 
+def count_partitions(bootstrap: str, topics: Iterable[Topic], **security: Any) -> dict[str, int]:
+    """Return the number of partitions of each topic that exists, by its name. Blocks. Raises TopicsUnavailable."""
+    with _connected(bootstrap, security) as admin:
+        return _count_partitions(admin, [one.name for one in topics])
+
+
 def identify_topic(bootstrap: str, topic: str, **security: Any) -> TopicIdentity:
     """Return the topic's id and its number of partitions. Blocks. Raises TopicsUnavailable.
 

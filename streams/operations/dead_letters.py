@@ -115,16 +115,25 @@ def _count(words: Iterable[str]) -> dict[str, int]:
 
 
 async def retry_dead_letters(
-    letters: Sequence[DeadLetter], topics: Topics, publisher: Publisher, now: int
+    letters: Sequence[DeadLetter],
+    topics: Topics,
+    publisher: Publisher,
+    now: int,
+    *,
+    partitions: Mapping[str, int],
 ) -> int:
     """Send records again to the topics that they came from, and record that; return how many.
 
     What is refused again gets a letter of its own. A letter that names another topic than those of the prefix, or no
-    place in it, is left out: not every record in the topic of dead letters needs to be a dead letter. Raises
-    PublishFailed.
+    place in it, is left out: not every record in the topic of dead letters needs to be a dead letter. `partitions` says
+    how many each topic has. Raises PublishFailed.
     """
-    names = {topic.name for topic in topics}
-    letters = [one for one in letters if one.about.get("topic") in names and has_place(one.record)]
+    counts = {topic.name: partitions.get(topic.name, 0) for topic in topics}
+    letters = [
+        one
+        for one in letters
+        if has_place(one.record) and one.about["partition"] < counts.get(one.about["topic"], 0)
+    ]
     await publisher.publish([to_retry(one.record, topics.signals.name) for one in letters])
     await publisher.publish([mark_retried(topics.dead_letters.name, one.record, now) for one in letters])
     return len(letters)

@@ -226,6 +226,7 @@ async def _retry(letters: list[str], reason: str | None, servers: ServerOptions)
     import time
 
     from resegment.cli.operations.session import open_session
+    from resegment.streams.kafka.admin import count_partitions
     from resegment.streams.operations.dead_letters import read_dead_letters, retry_dead_letters
 
     async with open_session(servers) as session:
@@ -233,7 +234,11 @@ async def _retry(letters: list[str], reason: str | None, servers: ServerOptions)
         held = await read_dead_letters(session.bootstrap, topic, security=session.security)
         chosen = choose(held, letters, reason)
         async with session.publisher("resegment-retry") as publisher:
-            return await retry_dead_letters(chosen, session.topics, publisher, time.time_ns() // 1_000_000)
+            partitions = await asyncio.to_thread(
+                count_partitions, session.bootstrap, session.topics, **session.security
+            )
+            now = time.time_ns() // 1_000_000
+            return await retry_dead_letters(chosen, session.topics, publisher, now, partitions=partitions)
 
 
 def _read(servers: ServerOptions) -> dict[str, DeadLetter]:

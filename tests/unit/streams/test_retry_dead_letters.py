@@ -14,6 +14,7 @@ from resegment.streams.operations.dead_letters import DeadLetter, retry_dead_let
 
 TOPICS = Topics("p")
 TIME = 1_769_850_000_007
+PARTITIONS = {topic.name: 8 for topic in TOPICS}
 
 
 class Publisher:
@@ -40,7 +41,7 @@ def letter(**changes: bytes | None) -> DeadLetter:
 
 async def test_a_dead_letter_goes_to_its_place_again() -> None:
     publisher = Publisher()
-    assert await retry_dead_letters([letter()], TOPICS, publisher, TIME) == 1
+    assert await retry_dead_letters([letter()], TOPICS, publisher, TIME, partitions=PARTITIONS) == 1
     again, mark = publisher.messages
     assert (again.topic, again.partition, again.key) == (TOPICS.workflow_commands.name, 3, b"acme.com")
     assert mark.topic == TOPICS.dead_letters.name
@@ -54,6 +55,8 @@ async def test_a_dead_letter_goes_to_its_place_again() -> None:
         {"topic": None},
         {"partition": b"x"},
         {"partition": None},
+        {"partition": b"8"},
+        {"partition": b"9999999999999999999"},
         {"timestamp": b"soon"},
         {"timestamp": None},
     ],
@@ -62,7 +65,12 @@ async def test_a_record_that_names_no_place_of_the_prefix_is_sent_nowhere(
     changes: dict[str, bytes | None],
 ) -> None:
     publisher = Publisher()
-    assert await retry_dead_letters([letter(**changes), letter()], TOPICS, publisher, TIME) == 1
+    assert (
+        await retry_dead_letters(
+            [letter(**changes), letter()], TOPICS, publisher, TIME, partitions=PARTITIONS
+        )
+        == 1
+    )
     assert [one.topic for one in publisher.messages] == [
         TOPICS.workflow_commands.name,
         TOPICS.dead_letters.name,
