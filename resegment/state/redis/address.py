@@ -54,8 +54,11 @@ class RedisAddress:
 
     @property
     def is_local(self) -> bool:
-        """Return whether nothing that is sent leaves this machine. Sentinels may name a master anywhere."""
-        return self.kind != "sentinel" and all(is_loopback(host) for host, _ in self.nodes)
+        """Return whether nothing that is sent leaves this machine.
+
+        Sentinels may name a master anywhere, and the nodes of a cluster other nodes.
+        """
+        return self.kind not in {"sentinel", "cluster"} and all(is_loopback(host) for host, _ in self.nodes)
 
 
 def parse_address(url: str) -> RedisAddress:
@@ -87,7 +90,7 @@ def parse_address(url: str) -> RedisAddress:
         if not master:
             raise WrongRedisUrl("it names no master")
     if path:
-        if kind == "cluster" or not path.isdigit():
+        if kind == "cluster" or re.fullmatch("[0-9]{1,9}", path) is None:
             raise WrongRedisUrl("what follows the host is not the number of a database")
         db = int(path)
     return RedisAddress(kind, tls=bool(match[1]), nodes=nodes, master=unquote(master), db=db, **known)
@@ -121,7 +124,10 @@ def _read_node(text: str, port: int) -> tuple[str, int]:
     match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/@\s]*)(?::([0-9]{1,5}))?", text)
     if match is None:
         raise WrongRedisUrl("a host or port in it cannot be read")
-    return match[1].strip("[]") or "localhost", int(match[2] or port)
+    number = int(match[2] or port)
+    if not 0 < number < 65_536:
+        raise WrongRedisUrl(f"{number} is no port")
+    return match[1].strip("[]") or "localhost", number
 
 
 def _read_options(query: str) -> dict[str, Any]:

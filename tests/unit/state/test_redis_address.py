@@ -58,6 +58,10 @@ def test_a_url_is_read(url: str, address: RedisAddress) -> None:
         f"redis://h?password={PLANTED}",
         "redis://h?db=one",
         "redis://h?unknown=1",
+        "redis://h/²",
+        f"redis://h/{'1' * 5000}",
+        "redis://h:99999",
+        "redis://h:0",
     ],
 )
 def test_a_url_that_cannot_be_read_or_weakens_checks_is_refused_without_its_secret(url: str) -> None:
@@ -105,6 +109,11 @@ def test_a_password_is_sent_to_another_machine_only_where_a_setting_allows_it(sc
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1", "redis://localhost", "redis://[::1]:1", "unix:///s"])
 def test_a_password_may_stay_on_this_machine_in_plain_text(url: str) -> None:
     connect_redis(settings_with("redis_password"), url)
+
+
+def test_nodes_of_a_cluster_may_be_elsewhere_though_the_first_one_is_here() -> None:
+    with pytest.raises(InsecureSettings):
+        connect_redis(settings_with("redis_password"), "redis+cluster://127.0.0.1:7000")
 
 
 def test_a_password_of_the_sentinels_is_kept_from_the_wire_too() -> None:
