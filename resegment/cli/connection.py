@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from resegment.settings import Settings
 
 INSTANCE_FILE = "instance.json"
+_MAX_INSTANCE = 64 * 1024
 _NO_SETTINGS = ("RESEGMENT_BENCH_", "RESEGMENT_REQUIRE_")
 """Variables that benchmarks and tests read."""
 
@@ -225,8 +226,10 @@ def read_instance(folder: Path) -> Instance | None:
     """
     place = folder / INSTANCE_FILE
     try:
-        with os.fdopen(os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
-            found, text = os.fstat(file.fileno()), file.read()
+        # O_NONBLOCK: a pipe in its place must not hold up every command
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        with os.fdopen(os.open(place, flags), "rb") as file:
+            found, text = os.fstat(file.fileno()), file.read(_MAX_INSTANCE)
         instance = msgspec.json.decode(text, type=Instance)
     except (OSError, msgspec.DecodeError):
         return None

@@ -54,7 +54,8 @@ async def held(folder: Path, *, patience: float = 10.0) -> AsyncIterator[int]:
 def _open_lock(folder: Path) -> int:
     try:
         make_private(folder)
-        return os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # the lock is emptied and written: a link that came with a folder must not lead to another file
+        return os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise FolderNotWritable(folder, error) from error
 

@@ -20,6 +20,8 @@ from resegment.cli.connection import (
     read_instance,
     resolve,
 )
+from resegment.embedded.folder import held
+from resegment.errors import FolderNotWritable
 from resegment.settings import Settings
 from resegment.state.redis.client import connect_redis
 
@@ -219,6 +221,23 @@ def test_an_instance_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None
     elsewhere.mkdir()
     (tmp_path / INSTANCE_FILE).symlink_to(planted(elsewhere))
     assert read_instance(tmp_path) is None
+
+
+def test_a_pipe_in_the_place_of_an_instance_file_holds_up_no_command(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / INSTANCE_FILE, 0o600)
+    assert read_instance(tmp_path) is None
+
+
+async def test_a_lock_that_is_a_link_empties_no_other_file(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("keep me")
+    folder = tmp_path / "planted"
+    folder.mkdir()
+    (folder / "lock").symlink_to(precious)
+    with pytest.raises(FolderNotWritable):
+        async with held(folder):
+            pass
+    assert precious.read_text() == "keep me"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
