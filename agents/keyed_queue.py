@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+from resegment.agents.batch import size_of
 from resegment.agents.delivery import Job
 
 Attempt = Callable[[Job], Awaitable[float | None]]
@@ -39,7 +40,7 @@ class KeyedQueue:
 
     def put(self, job: Job) -> None:
         """Add a job, behind the jobs of its account that are already here."""
-        self.size += len(job.record.value or b"")
+        self.size += size_of(job.record)
         jobs = self._accounts.get(job.command.account)
         if jobs is None:
             self._accounts[job.command.account] = deque([job])
@@ -86,7 +87,7 @@ class KeyedQueue:
         self._ready.put_nowait(job)
 
     def _settle(self, job: Job) -> None:
-        self.size -= len(job.record.value or b"")
+        self.size -= size_of(job.record)
         account = job.command.account
         jobs = self._accounts[account]
         jobs.popleft()

@@ -14,6 +14,7 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from resegment.agents.batch import size_of
 from resegment.streams.consumer.config import config_of
 from resegment.streams.kafka.unpacking import FetchResult
 
@@ -182,7 +183,7 @@ def _take(fetcher: Any, wanted: Collection[TP], limit: int) -> dict[TP, Fetched]
         if position is not None:
             taken[TP(*tp)] = Fetched(records, position if begin is None else begin, position)
             budget -= len(records)
-            left -= sum(len(record.value or b"") for record in records)
+            left -= sum(map(size_of, records))
             if budget <= 0 or left <= 0:
                 break
     return taken

@@ -17,16 +17,19 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 from aiokafka.record.util import decode_varint
 
-from resegment.agents.batch import UnreadableRecord
+from resegment.agents.batch import UnreadableRecord, size_of
 from resegment.agents.dead_letters import KEPT_BYTES
-from resegment.streams.kafka.decompression import Undecodable, decompress
+from resegment.streams.kafka.decompression import Codec, Undecodable, decompress
 
 MAX_UNPACKED: Final = 64 * 1024 * 1024
 """Bytes of one decompressed batch that are read: a full batch of a megabyte may shrink to a sixty-fourth."""
 MAX_AT_ONCE: Final = 8 * 1024 * 1024
 """Bytes of records that are handed over together; also of a batch that is unpacked in one piece."""
+MAX_IN_ONE_PIECE: Final = 50_000
+"""Records of a batch that is unpacked in one piece: a megabyte may hold a million empty ones."""
 
 _LENGTH: Final = struct.Struct(">qi")
+_SIZE: Final = struct.Struct(">i")
 _HEADER: Final = struct.Struct(">qiibIhiqqqhii")
 _MIN_LEGACY: Final = 26
 _MAGIC_AT: Final = 16
@@ -131,7 +134,7 @@ class FetchResult(fetcher.FetchResult):  # type: ignore[misc]
         size = 0
         for record in self._partition_records:
             found.append(record)
-            size += len(record.value or b"") + len(record.key or b"")
+            size += size_of(record)
             if size >= MAX_AT_ONCE or (max_records is not None and len(found) >= max_records):
                 self._update_position()
                 return found
@@ -161,16 +164,33 @@ def _open(raw: memoryview) -> Any:
 def _read_batch(raw: memoryview, batch: Any) -> Iterator[Any]:
     """Return the records of a batch. Raises what is wrong with all of it, before the first record."""
     if raw[_MAGIC_AT] < 2:
+        _check_legacy(raw)
         return iter(list(batch))
     header = _HEADER.unpack_from(raw)
     codec = header[5] & _CODEC
     payload, complete = decompress(codec, raw[_HEADER.size :], MAX_UNPACKED)
-    if complete and len(payload) <= MAX_AT_ONCE:
+    if complete and len(payload) <= MAX_AT_ONCE and header[12] <= MAX_IN_ONE_PIECE:
         try:
             return iter(list(_uncompressed(raw, header, payload) if codec else batch))
         except Exception:  # noqa: BLE001 - the same border, for one record: find out which
             return _read_one_by_one(payload, header, complete=True)
     return _read_one_by_one(payload, header, complete=complete)
+
+
+def _check_legacy(raw: memoryview) -> None:
+    """Raise Undecodable where an old batch is compressed and would become too large: the client has no limit."""
+    codec = raw[_MAGIC_AT + 1] & _CODEC
+    if codec == Codec.NONE:
+        return
+    at = _MAGIC_AT + (2 if raw[_MAGIC_AT] == 0 else 10)
+    key: int = _SIZE.unpack_from(raw, at)[0]
+    at += _SIZE.size + max(key, 0)
+    size: int = _SIZE.unpack_from(raw, at)[0]
+    if key < -1 or not 0 <= size <= len(raw) - at - _SIZE.size:
+        raise Undecodable("a part is longer than the batch")
+    at += _SIZE.size
+    if not decompress(codec, raw[at : at + size], MAX_UNPACKED).complete:
+        raise Undecodable(f"it has more than {MAX_UNPACKED >> 20} MB when decompressed")
 
 
 def _uncompressed(raw: memoryview, header: tuple[int, ...], payload: bytes | memoryview) -> Any:

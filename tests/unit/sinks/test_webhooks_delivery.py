@@ -102,11 +102,14 @@ class DeadLetters:
     def __init__(self, failures: int = 0) -> None:
         self.messages: list[Message] = []
         self.failures = failures
+        self.largest = 1_048_588
 
     async def publish(self, messages: Sequence[Message]) -> None:
         if self.failures:
             self.failures -= 1
             raise PublishFailed(["dead-letters"], TimeoutError())
+        if any(len(one.value or b"") > self.largest for one in messages):
+            raise PublishFailed(["dead-letters"], ValueError(), too_large=True)
         self.messages += messages
 
 
@@ -280,6 +283,15 @@ async def test_it_does_not_get_any_time_it_asks_for() -> None:
     setting = Setting(lambda _, number: SendResult(200) if number > 1 else SendResult(429, retry_after=1e9))
     await setting.work([record()])
     assert setting.clock.now - START == MAX_RETRY_AFTER
+
+
+async def test_a_dead_letter_that_is_too_large_for_its_topic_is_cut_harder() -> None:
+    setting = Setting(always(404))
+    setting.dead_letters.largest = 50_000
+    await setting.work([record(note="x" * 200_000), record(1)])
+    large, small = (dict(one.headers) for one in setting.dead_letters.messages)
+    assert int(large["dl_truncated"]) > 200_000
+    assert "dl_truncated" not in small
 
 
 async def test_an_endpoint_that_is_gone_ends_it_and_nothing_is_dead_lettered() -> None:
@@ -582,10 +594,11 @@ async def test_a_queue_knows_how_many_bytes_it_holds() -> None:
     setting = Setting(always(200))
     settled: list[Job] = []
     queue = KeyedQueue(setting.sender.attempt, settled.append, concurrency=1, sleep=setting.clock.sleep)
-    jobs = [job(record(number)) for number in range(3)]
+    jobs = [job(record(number, only="crm")) for number in range(3)]
     for one in jobs:
         queue.put(one)
-    assert queue.size == sum(len(one.record.value or b"") for one in jobs)
+    value = sum(len(one.record.value or b"") for one in jobs)
+    assert queue.size == value + 3 * len("acme.com" + "endpoint" + "crm")
     await setting.clock.run(lambda: len(settled) == len(jobs))
     assert queue.size == 0
     await queue.close(0)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 import tracemalloc
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import READ_COMMITTED
+from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
 from resegment.agents.batch import UnreadableRecord
 from resegment.streams.kafka import unpacking
-from tests.raw_batches import CODECS, HEADER, Given, batch_of, compress, seal, varint
+from tests.raw_batches import CODECS, HEADER, NOON, Given, batch_of, compress, seal, varint
 
 TP = TopicPartition("triggers.funding", 0)
 
@@ -196,3 +200,59 @@ def test_a_process_without_a_worker_unpacks_this_way_too(module: str) -> None:
     )
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "resegment.streams.kafka.unpacking"
+
+
+def fetch_of(data: bytes) -> Any:
+    """Return a fetch of a partition that is assigned, as the client hands it over."""
+    tps = SubscriptionState()
+    tps.assign_from_user({TP})
+    assignment = tps.subscription.assignment
+    assignment.state_value(TP).seek(0)
+    records = fetcher.PartitionRecords(
+        TP, fetcher.MemoryRecords(data), [], 0, None, None, True, READ_COMMITTED
+    )
+    return fetcher.FetchResult(TP, assignment=assignment, partition_records=records, backoff=0.1)
+
+
+async def test_bytes_in_headers_count_for_what_is_handed_over_together() -> None:
+    data = batch_of([Given(b"", b"h" * 1_000_000)] * 30, codec="zstd")
+    found = fetch_of(data).getall(1_000)
+    assert len(found) == 9
+
+
+async def test_a_million_empty_records_are_unpacked_as_they_are_taken() -> None:
+    data = batch_of([b""] * 1_000_000, codec="zstd")
+    fetch = fetch_of(data)
+    tracemalloc.start()
+    try:
+        found = fetch.getall(250)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [one.offset for one in found] == list(range(250))
+    assert peak < 40_000_000
+
+
+@pytest.mark.parametrize("magic", [0, 1])
+def test_an_old_batch_that_holds_hundreds_of_megabytes_is_set_aside(magic: int) -> None:
+    def message(value: bytes, attributes: int) -> bytes:
+        builder = LegacyRecordBatchBuilder(magic, 0, 1 << 30)
+        builder.append(0, timestamp=NOON, key=None, value=value)
+        made = bytearray(builder.build())
+        if attributes:
+            made[17] |= attributes
+            made[12:16] = (zlib.crc32(made[16:]) & 0xFFFFFFFF).to_bytes(4, "big")
+        return bytes(made)
+
+    small, big = (gzip.compress(message(b"x" * size, 0)) for size in (10, 200_000_000))
+    found, position = unpack(message(small, 1))
+    assert ([one.value for one in found], position) == ([b"x" * 10], 1)
+    tracemalloc.start()
+    try:
+        found, position = unpack(message(big, 1))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 180_000_000
+    assert problems(found)[0][1] == "unreadable"
+    assert position == 1
