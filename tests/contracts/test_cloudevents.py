@@ -66,7 +66,7 @@ def test_both_modes_are_the_same_event_whatever_it_says(
         identity,
         record,
         ms,
-        data,
+        {name: text.strip() or None for name, text in data.items()},
     )
 
 
