@@ -94,7 +94,8 @@ def _operand(name: str, kind: str) -> Schema:
     if name in IN_TIME:
         return ref("window")
     if name == "between":
-        return {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+        numbers = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+        return {"anyOf": [numbers, ref("list_name")]}
     if name in ("contains", "matches"):
         return {"type": "string", **({"maxLength": MAX_PATTERN} if name == "matches" else {})}
     return {"type": "number"}

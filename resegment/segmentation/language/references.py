@@ -233,7 +233,7 @@ def check_actionable(data: dict[str, Any], problems: Problems) -> None:
     seen: dict[tuple[Any, ...], Any] = {}
     for entry, path in entries(data):
         action = _action(entry)
-        if action is None:
+        if action is None or entry.get("status") == "draft":
             continue
         twin = seen.setdefault(action, entry.get("name"))
         if twin != entry.get("name"):

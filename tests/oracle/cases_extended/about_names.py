@@ -177,6 +177,13 @@ NAMES = [
     *truth(
         "a missing value is not known to be in a list by its name", None, {"country": "$eu"}, {}, lists=LISTS
     ),
+    *truth(
+        "a list by its name stands under between",
+        True,
+        {"fit": {"between": "$range"}},
+        {"fit": 3},
+        lists={"range": [1, 3]},
+    ),
     *truth("under eq a $ is a letter", True, {"code": {"eq": "$eu"}}, {"code": "$eu"}, lists=LISTS),
     *truth(
         "under eq a name of a list is a text", False, {"code": {"eq": "$eu"}}, {"code": "DE"}, lists=LISTS

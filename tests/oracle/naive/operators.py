@@ -151,7 +151,7 @@ def passes_operator(
         case "ne":
             return negation(equals(value, operand))
         case "gt" | "gte" | "lt" | "lte" | "between":
-            return passes_order(name, value, operand)
+            return passes_order(name, value, lists.named(moment, operand))
         case "contains" | "matches":
             return passes_text(name, value, operand)
         case "before" | "after" | "within_next" | "within_last":

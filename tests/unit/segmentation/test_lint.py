@@ -167,6 +167,15 @@ def test_a_condition_that_contradicts_itself_is_never_true(when: Any) -> None:
     assert ("never-true", "0") in codes(define([when, {"country": "DE"}]))
 
 
+def test_a_draft_may_do_what_another_segment_does() -> None:
+    route = {"workflow": "w"}
+    draft = {"when": {"industry": "b"}, "status": "draft", "route": route}
+
+    definition = define([{"when": {"industry": "a"}, "route": route}, draft])
+
+    assert codes(definition) == set()
+
+
 TOO_MANY = [
     {**HIRING, "count": {"gte": 2001}},
     {**HIRING, "count": {"gt": 2000, "lt": 9000}},

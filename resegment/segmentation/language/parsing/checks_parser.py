@@ -32,7 +32,7 @@ from resegment.segmentation.language.operators import (
 INSTANT: Final = "instant"
 """The kind of a trait that is the time of a fact: only dates are compared with it."""
 
-TAKES_LIST: Final = frozenset({"in", "not_in", "contains_any", *ON_COLLECTIONS})
+TAKES_LIST: Final = frozenset({"in", "not_in", "between", "contains_any", *ON_COLLECTIONS})
 
 
 class Subject(NamedTuple):
