@@ -179,3 +179,43 @@ def test_a_follower_is_remembered_as_long_as_a_fact_before_it_can_count() -> Non
 
     assert placed == "taken"
     assert learn(judge, account, 46, fact("follows", 21, "outcome")) == "rest"
+
+
+def test_a_follower_of_facts_without_a_window_is_never_forgotten() -> None:
+    judge = engine("{event: engagement, not_followed_by: {event: outcome}}")
+    account = judge.open("acme.com")
+    learn(judge, account, 1, fact("a", 1, "engagement"))
+    learn(judge, account, 2, fact("b", 2, "outcome"))
+
+    placed = [learn(judge, account, day, fact(f"{day}", day, "intent")) for day in range(400, 450)]
+
+    assert set(placed) == {"rest"}
+    again = judge.open("acme.com", decode_state(judge.encode(account)))
+    assert learn(judge, again, 451, fact("451", 451, "intent")) == "rest"
+
+
+def test_the_latest_of_many_facts_says_whether_a_job_is_open() -> None:
+    judge = engine("{open: hiring, count: 1}")
+    account = judge.open("acme.com")
+    for day in range(150):
+        change = "closed" if day % 2 else "opened"
+        placed = learn(judge, account, day, fact(f"{day}", day, "hiring", job="a", change=change))
+        assert placed == ("rest" if day % 2 else "taken")
+
+
+def test_an_empty_text_of_a_stored_signal_is_null() -> None:
+    judge = engine("{plan: {exists: true}}")
+    account = judge.open("acme.com")
+
+    assert learn(judge, account, 1, fact("a", 1, "firmographic", plan=" pro ")) == "taken"
+    assert learn(judge, account, 2, fact("b", 2, "firmographic", plan="  ")) == "rest"
+
+
+def test_facts_of_one_time_fill_one_step_each() -> None:
+    steps = "[{event: hiring, where: {function: sales}}, {event: hiring, where: {function: sales}}, {event: hiring}]"
+    judge = engine(f"{{sequence: {steps}, within: 9d, order: loose}}")
+    account = judge.open("acme.com")
+
+    first = [fact(name, 1, "hiring", function=name[:5]) for name in ("sales-1", "legal-1", "legal-2")]
+    assert learn(judge, account, 1, *first) == "rest"
+    assert learn(judge, account, 2, fact("sales-2", 1, "hiring", function="sales")) == "taken"
