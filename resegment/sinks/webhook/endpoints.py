@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from resegment.documents.diagnostics import Diagnostic, InvalidSegments, Place
 from resegment.documents.yaml import Document, parse_document
 from resegment.errors import UserError, explain_os_error
+from resegment.schemas.outgoing import Action
 from resegment.schemas.times import parse_duration
 from resegment.sinks.webhook.addresses import NEVER, NEVER_ALLOWED, Guard, Network
 from resegment.sinks.webhook.signing import Secret
@@ -50,6 +51,14 @@ def _read_seconds(given: object) -> float:
 
 def _read_names(given: object) -> object:
     return None if given == "all" else given
+
+
+def _read_actions(given: object) -> object:
+    names = _read_names(given)
+    known = get_args(Action)
+    if isinstance(names, list) and not all(one in known for one in names):
+        raise ValueError(f"an action is one of {', '.join(known)}")
+    return names
 
 
 def _read_url(given: object) -> str:
@@ -94,6 +103,7 @@ def _read_network(given: object) -> Network:
 
 Seconds = Annotated[float, BeforeValidator(_read_seconds), Field(gt=0)]
 Names = Annotated[frozenset[str] | None, BeforeValidator(_read_names)]
+Actions = Annotated[frozenset[str] | None, BeforeValidator(_read_actions)]
 
 
 class SecretSource(BaseModel):
@@ -118,7 +128,7 @@ class Endpoint(BaseModel):
 
     url: Annotated[str, BeforeValidator(_read_url)] = Field(repr=False, description="Where to send to")
     workflows: Names = Field(None, description="Commands of these workflows only; `all` by default")
-    actions: Names = Field(None, description="These actions only; `all` by default")
+    actions: Actions = Field(None, description="These actions only; `all` by default")
     secrets: tuple[SecretSource, ...] = Field(
         min_length=1, max_length=2, description="One secret, or two during a rotation"
     )

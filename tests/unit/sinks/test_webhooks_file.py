@@ -216,3 +216,8 @@ def test_the_hint_about_names_is_not_given_for_other_keys_of_an_endpoint(tmp_pat
     text = "endpoints: {a: {url: https://example.com/, secrets: [{env: A}], timeout: 400s}}"
     told = problems(tmp_path, text, A=SECRET)
     assert "endpoints.a.timeout: expected at most 5m [" in told
+
+
+def test_an_action_that_no_command_has_is_refused(tmp_path: Path) -> None:
+    text = "endpoints: {a: {url: https://example.com/, secrets: [{env: A}], actions: [enroll, enrol]}}"
+    assert "endpoints.a.actions: an action is one of enroll, stop, " in problems(tmp_path, text, A=SECRET)
