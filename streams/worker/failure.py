@@ -1,4 +1,4 @@
-"""The error that ends a worker."""
+"""Report the error that ends a worker. How long a failing batch is retried first is in `streams/consumer/binding.py`."""
 
 from __future__ import annotations
 
