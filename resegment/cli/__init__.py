@@ -7,6 +7,7 @@ functions, so that `resegment --help` answers at once.
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import traceback
@@ -95,7 +96,18 @@ def build() -> typer.Typer:
     app.callback()(_root)
     for commands in COMMANDS:
         commands.register(app)
+    _join_lines(app)
     return app
+
+
+def _join_lines(app: typer.Typer) -> None:
+    """Let the terminal break the lines of every help text, not the source code."""
+    for command in app.registered_commands:
+        text = command.help or inspect.getdoc(command.callback) or ""
+        command.help = "\n\n".join(" ".join(one.split()) for one in text.split("\n\n"))
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            _join_lines(group.typer_instance)
 
 
 def main() -> None:

@@ -61,7 +61,7 @@ def backtest(
     *,
     more: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE]...", help="More files of events, so that --events *.csv works."),
+        typer.Argument(metavar="FILE", help="More files of events, so that --events *.csv works."),
     ] = None,
     until: Annotated[
         int | None,

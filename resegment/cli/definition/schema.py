@@ -32,7 +32,7 @@ def schema(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]",
+            metavar="NAME",
             help="An event kind (like funding), change, command, dead-letter, segments, asyncapi or settings.",
         ),
     ] = None,

@@ -64,7 +64,7 @@ def accounts(
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Print the segment of each account, and since when it is there."""
+    """Print the segment of each account, and how long it has been there."""
     from resegment.cli.operations.session import open_session, read_accounts
     from resegment.console.terminal import print_note
 

@@ -160,14 +160,14 @@ def show(
 @takes_servers
 def retry(
     letters: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="The ids, as `list` shows them.")
+        list[str] | None, typer.Argument(metavar="ID", help="The ids, as `list` shows them.")
     ] = None,
     reason: Annotated[
         str | None,
         typer.Option(
             "--reason",
             metavar="REASON",
-            help="All dead letters with this reason that were not sent again yet.",
+            help="All dead letters with this reason that have not been sent again yet.",
         ),
     ] = None,
     servers: ServerOptions = DEFAULT_SERVERS,

@@ -128,7 +128,7 @@ def leave(
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Give a member no new accounts, and reassign their accounts to the other members of their teams.
+    """Stop giving a member new accounts, and reassign their accounts to the other members of their teams.
 
     While workers run, wait up to 10 seconds until all are reassigned. Exits with 1 if some are left; run it again to
     continue.
@@ -168,7 +168,7 @@ def come_back(
     segments: SomeSegments = None,
     servers: ServerOptions = DEFAULT_SERVERS,
 ) -> None:
-    """Give new accounts again to a member who had left."""
+    """Give new accounts to a member who has returned."""
     from resegment.console.terminal import print_note
 
     async def run(session: Session, store: OwnerStore) -> None:

@@ -91,7 +91,7 @@ def rebuild(
 ) -> None:
     """Rebuild from the log of `signals` what Redis has lost; what it still has stays as it is.
 
-    Publishes the changes that were decided and never announced, and lowers no sequence number. Without --partition
+    Publishes the changes that were decided but never announced. Sequence numbers never go down. Without --partition
     the workers must be stopped: new events wait in Kafka. If a rebuild is interrupted, run it again. Refused if
     the beginning of the log is gone.
     """

@@ -56,11 +56,16 @@ def register(app: typer.Typer) -> None:
 def repartition(
     name: Annotated[str, typer.Argument(metavar="NEW_PREFIX", help="The prefix to create.")],
     partitions: Annotated[
-        int, typer.Option("--partitions", min=1, max=1024, metavar="N", help="Its number of partitions.")
+        int,
+        typer.Option(
+            "--partitions", min=1, max=1024, metavar="N", help="The new prefix's number of partitions."
+        ),
     ],
     from_log: Annotated[
         bool,
-        typer.Option("--from-log", help="Decide the states again from the topics: for a Redis that is lost."),
+        typer.Option(
+            "--from-log", help="Compute the states again from the topics: for when Redis has lost its data."
+        ),
     ] = False,
     segments: SomeSegments = None,
     servers: ServerOptions = DEFAULT_SERVERS,

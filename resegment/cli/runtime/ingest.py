@@ -72,7 +72,7 @@ def ingest(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE...",
+            metavar="FILE",
             help="Events: .jsonl, .csv or .parquet files, a folder, or - for JSON Lines on standard input.",
         ),
     ],
