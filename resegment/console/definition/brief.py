@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from resegment.console.dates import spell_dates
+from resegment.console.facts import spell_values
 from resegment.segmentation.inspection.briefs import Brief, Cadence, Contact
 
 
@@ -92,7 +93,7 @@ def _facts(brief: Brief) -> Table:
         "workflow": brief.workflow,
         "team": brief.team,
         "qualification": brief.qualification,
-        "next": spell_dates(brief.next.text) if brief.next is not None else "no change is due",
+        "next": spell_values(brief.next.text) if brief.next is not None else "no change is due",
     }
     for name, value in rows.items():
         if value:

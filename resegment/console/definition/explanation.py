@@ -9,7 +9,7 @@ from rich.tree import Tree
 
 from resegment.console.counts import count
 from resegment.console.dates import spell_dates
-from resegment.console.facts import spell_fields
+from resegment.console.facts import spell_fields, spell_values
 from resegment.segmentation.inspection.descriptions import show_value
 from resegment.segmentation.inspection.explanation import Explanation, Miss, Node, SegmentStatus
 
@@ -39,7 +39,7 @@ def render(explanation: Explanation, routing: str | None = None) -> Tree:
             .append(", ".join(explanation.also_qualified))
             .append(", below")
         )
-    tree.add(Text("next: ", style="dim").append(spell_dates(explanation.outlook)))
+    tree.add(Text("next: ", style="dim").append(spell_values(explanation.outlook)))
     if explanation.dropped:
         told = f"{count(explanation.dropped, 'fact')} dropped, because the account has too many of one kind"
         tree.add(_sign(None, told))

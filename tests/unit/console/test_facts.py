@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from resegment.console.dates import reading_in
-from resegment.console.facts import spell_fields
+from resegment.console.facts import spell_fields, spell_values
 from resegment.localization import Locale
 
 
@@ -32,3 +32,10 @@ def test_amounts_are_written_as_money_and_other_values_as_they_are(
 def test_money_follows_the_locale_of_the_reader() -> None:
     with reading_in(Locale("de_DE")):
         assert dict(spell_fields({"amount_usd": 10_700_000})) == {"amount_usd": "10,7 Mio. $"}
+
+
+def test_a_text_that_names_a_fact_has_its_money_and_its_date_as_people_write_them() -> None:
+    text = "when funding (round = seed, amount_usd = 10700000, count = 3) of 2026-11-02 turns 90 days old"
+    assert spell_values(text) == (
+        "when funding (round = seed, amount_usd = $10.7M, count = 3) of Nov 2, 2026 turns 90 days old"
+    )
