@@ -1,4 +1,4 @@
-"""Defines an account as the router holds it in memory."""
+"""Define an account as the router holds it in memory."""
 
 from __future__ import annotations
 

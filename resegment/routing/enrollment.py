@@ -1,4 +1,4 @@
-"""Leads accounts through workflows: `(state, event, now) -> commands`, asking for owners on the way."""
+"""Lead accounts through workflows: `(state, event, now) -> commands`, asking for owners on the way."""
 
 from __future__ import annotations
 

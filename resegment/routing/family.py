@@ -1,4 +1,4 @@
-"""Lets suppressions hold for families: what parents and children tell each other, as events of `routing-events`.
+"""Let suppressions hold for families: what parents and children tell each other, as events of `routing-events`.
 
 Relatives lie in different partitions. A child reports its gates to its parent, and the parent tells each child which
 gates hold for the parent or for another child.

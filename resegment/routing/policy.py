@@ -1,4 +1,4 @@
-"""Answers what a segments file says about routing."""
+"""Answer what a segments file says about routing."""
 
 from __future__ import annotations
 

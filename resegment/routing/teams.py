@@ -1,4 +1,4 @@
-"""Evaluates a team of the segments file for one account at one instant."""
+"""Evaluate a team of the segments file for one account at one instant."""
 
 from __future__ import annotations
 

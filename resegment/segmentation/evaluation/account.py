@@ -1,4 +1,4 @@
-"""Holds one account in memory: its state, and the indexes that make evaluation cheap."""
+"""Hold one account in memory: its state, and the indexes that make evaluation cheap."""
 
 from __future__ import annotations
 

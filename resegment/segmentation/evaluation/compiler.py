@@ -1,4 +1,4 @@
-"""Compiles conditions to Python over two lists: the value of each leaf (`v`) and until when it lasts (`u`).
+"""Compile conditions to Python over two lists: the value of each leaf (`v`) and until when it lasts (`u`).
 
 A condition is true, false or unknown (Kleene). For each polarity (is it true? is it false?) there are three questions:
 does it hold; if it does, until when at minimum; if it does not, until when not. The generated code contains list

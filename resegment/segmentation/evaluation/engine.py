@@ -1,4 +1,4 @@
-"""Decides the segment of an account: `(account, facts, now) -> Decision`."""
+"""Decide the segment of an account: `(account, facts, now) -> Decision`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells why an account is in its segment: which tests hold, and on which facts."""
+"""Tell why an account is in its segment: which tests hold, and on which facts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folds facts into an account: revisions, retractions, duplicates, and what is forgotten."""
+"""Fold facts into an account: revisions, retractions, duplicates, and what is forgotten."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluates the tests at the leaves of conditions: the value at an instant, and until when it lasts."""
+"""Evaluate the tests at the leaves of conditions: the value at an instant, and until when it lasts."""
 
 from __future__ import annotations
 

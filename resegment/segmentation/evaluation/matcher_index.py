@@ -1,4 +1,4 @@
-"""Finds the matchers that take a fact. Matchers are looked up by the words that they ask for, not tried one by one."""
+"""Find the matchers that take a fact. Matchers are looked up by the words that they ask for, not tried one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiles a definition: which facts touch which tests, and how segments follow from the tests."""
+"""Compile a definition: which facts touch which tests, and how segments follow from the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the data of facts: texts without the space around them, and attributes by the types that the file gives them."""
+"""Read the data of facts: texts without the space around them, and attributes by the types that the file gives them."""
 
 from __future__ import annotations
 

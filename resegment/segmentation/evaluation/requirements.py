@@ -1,4 +1,4 @@
-"""Turns the condition of a segment into the tests that people read: what has to be true, with `not` in the tests."""
+"""Turn the condition of a segment into the tests that people read: what has to be true, with `not` in the tests."""
 
 from __future__ import annotations
 

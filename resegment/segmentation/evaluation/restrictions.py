@@ -1,4 +1,4 @@
-"""Finds what restricts outreach to an account beside its suppressions: persons not to contact, and a lost deal."""
+"""Find what restricts outreach to an account beside its suppressions: persons not to contact, and a lost deal."""
 
 from __future__ import annotations
 

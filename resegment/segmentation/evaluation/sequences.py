@@ -1,4 +1,4 @@
-"""Evaluates sequences: one fact for each step, in the order of time, inside a window."""
+"""Evaluate sequences: one fact for each step, in the order of time, inside a window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replays facts through the engine, without Kafka and Redis."""
+"""Replay facts through the engine, without Kafka and Redis."""
 
 from __future__ import annotations
 

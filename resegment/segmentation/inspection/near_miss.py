@@ -1,4 +1,4 @@
-"""Finds the fact that nearly matches: it is there, but something about it is not as asked."""
+"""Find the fact that nearly matches: it is there, but something about it is not as asked."""
 
 from __future__ import annotations
 

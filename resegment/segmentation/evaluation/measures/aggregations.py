@@ -1,4 +1,4 @@
-"""Aggregates facts: how each function summarizes consecutive facts, and how it combines such summaries."""
+"""Aggregate facts: how each function summarizes consecutive facts, and how it combines such summaries."""
 
 from __future__ import annotations
 

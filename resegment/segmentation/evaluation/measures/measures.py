@@ -1,4 +1,4 @@
-"""Measures attributes and traits: the value at an instant, and the next instant at which it may change."""
+"""Measure attributes and traits: the value at an instant, and the next instant at which it may change."""
 
 from __future__ import annotations
 

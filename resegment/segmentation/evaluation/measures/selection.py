@@ -1,4 +1,4 @@
-"""Selects the facts of a series that count at an instant: those in a window, and that no later fact undoes."""
+"""Select the facts of a series that count at an instant: those in a window, and that no later fact undoes."""
 
 from __future__ import annotations
 

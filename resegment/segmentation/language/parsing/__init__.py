@@ -1,1 +1,1 @@
-"""From the YAML of a segments file to conditions and traits, or to errors that say what was meant."""
+"""Read conditions and traits from the YAML of a segments file, or report errors that say what was meant."""

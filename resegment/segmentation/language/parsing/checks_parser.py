@@ -1,4 +1,4 @@
-"""Reads the tests of one value: a scalar, a list, or a map of operators. Every error is collected with its path."""
+"""Read the tests of one value: a scalar, a list, or a map of operators. Every error is collected with its path."""
 
 from __future__ import annotations
 

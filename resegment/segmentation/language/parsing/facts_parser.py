@@ -1,4 +1,4 @@
-"""Reads the parts that tests of events and traits over facts share: matchers, windows, fields."""
+"""Read the parts that tests of events and traits over facts share: matchers, windows, fields."""
 
 from __future__ import annotations
 

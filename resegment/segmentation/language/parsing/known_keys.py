@@ -1,4 +1,4 @@
-"""Finds the keys that a place of the segments file may have, for suggestions."""
+"""Find the keys that a place of the segments file may have, for suggestions."""
 
 from __future__ import annotations
 

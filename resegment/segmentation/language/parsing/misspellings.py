@@ -1,4 +1,4 @@
-"""Recognizes keys that were meant as a word of the language, or as part of a number."""
+"""Recognize keys that were meant as a word of the language, or as part of a number."""
 
 from __future__ import annotations
 

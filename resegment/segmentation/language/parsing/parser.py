@@ -1,4 +1,4 @@
-"""From the file's plain data to conditions and traits; every error is collected with its path."""
+"""Read conditions and traits from the plain data of the YAML; every error is collected with its path."""
 
 from __future__ import annotations
 

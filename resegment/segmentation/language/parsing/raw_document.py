@@ -1,4 +1,4 @@
-"""The file's plain data part by part, each with its path; parts that are broken are passed over."""
+"""Walk the plain data of the file part by part, each with its path, and skip broken parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pydantic finds in a segments file, in the file's own terms: each value once, at its place."""
+"""Report what pydantic finds in a segments file in plain words: each value once, at its place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Suggests the word that was meant: by its meaning, or by its letters."""
+"""Suggest the word that was meant: by its meaning, or by its letters."""
 
 from __future__ import annotations
 

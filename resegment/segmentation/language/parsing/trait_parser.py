@@ -1,4 +1,4 @@
-"""Reads traits: named values computed from what is known about an account."""
+"""Read traits: named values computed from what is known about an account."""
 
 from __future__ import annotations
 
