@@ -15,6 +15,7 @@ import idna
 from publicsuffixlist import PublicSuffixList
 
 from resegment.errors import RefusedEvent
+from resegment.identity.listed_hosts import listed_hosts
 from resegment.identity.shared_hosts import SharedHosts
 
 LONGEST_SUBJECT = 2_048
@@ -37,7 +38,7 @@ class SharedHost(RefusedEvent):
     def __init__(self, host: str) -> None:
         super().__init__(
             "not-a-company",
-            f"{host} is a host that many companies share: use the company's own domain "
+            f"{host} {listed_hosts().explain(host)}: use the company's own domain "
             "(RESEGMENT_SHARED_HOSTS can make an exception)",
             field="subject",
         )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
 from resegment.errors import UserError, explain_os_error
+from resegment.identity.listed_hosts import listed_hosts
 
 _HOST: Final = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z0-9-]{2,63}")
 
@@ -37,13 +36,16 @@ class SharedHosts:
 
         An exception is for the company that runs the host. A page on it (`has_path`) is about another company.
         """
-        listed = _listed()
+        listed = listed_hosts()
         while host:
             if host in self.excepted:
                 return host if has_path else None
-            if host in self.added or host in listed:
+            if host in self.added or listed.has(host):
                 return host
-            host = host.partition(".")[2]
+            parent = host.partition(".")[2]
+            if listed.has_beneath(parent, host) and parent not in self.excepted:
+                return parent
+            host = parent
         return None
 
 
@@ -66,10 +68,3 @@ def read_shared_hosts(path: Path) -> SharedHosts:
             raise WrongSharedHosts(path, f"line {number} is not a host")
         (excepted if entry.startswith("!") else added).add(host)
     return SharedHosts(frozenset(added), frozenset(excepted))
-
-
-@lru_cache(maxsize=1)
-def _listed() -> frozenset[str]:
-    text = resources.files("resegment.identity").joinpath("shared_hosts.txt").read_text(encoding="utf-8")
-    entries = (line.partition("#")[0].strip() for line in text.splitlines())
-    return frozenset(entry for entry in entries if entry)

@@ -29,7 +29,7 @@ from tests.faults.scenario import Scenario
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.faults, pytest.mark.timeout(7200)]
 MINUTES = float(os.environ.get("SOAK", "2"))
-EVENTS = 19_966
+EVENTS = 19_962
 RATE = 60.0
 """Events a second beside the probes. All come once in the first third of the time, and again after that."""
 QUICK = 1.0

@@ -240,7 +240,7 @@ def test_the_examples_can_be_replayed() -> None:
     result = CliRunner().invoke(build(), [*line, "2025-03-13"])
     assert result.exit_code == 0
     assert not result.stderr
-    assert len(rows(result.stdout)) == 6_269
+    assert len(rows(result.stdout)) == 6_268
 
 
 def test_explain_says_why_an_account_is_where_it_is(folder: Path) -> None:

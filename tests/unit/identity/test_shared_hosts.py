@@ -80,3 +80,12 @@ def test_every_command_resolves_by_the_same_hosts(tmp_path: Path, monkeypatch: p
     for command in commands:
         done = CliRunner().invoke(build(), command)
         assert done.exit_code == 0, done.output
+
+
+def test_an_exception_wins_over_a_list_of_the_hosts_beneath(tmp_path: Path) -> None:
+    use(tmp_path, "!zendesk.com\n!acme.wixsite.com\n!zoho.com\n")
+    assert registrable_domain("support.zendesk.com") == "zendesk.com"
+    assert registrable_domain("acme.wixsite.com") == "acme.wixsite.com"
+    assert registrable_domain("jo@zoho.com") == "zoho.com"
+    with pytest.raises(SharedHost):
+        registrable_domain("other.wixsite.com")

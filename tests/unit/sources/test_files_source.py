@@ -266,7 +266,7 @@ def test_a_folder_gives_the_events_of_its_files_in_the_order_of_their_names(tmp_
 
 def test_the_folder_of_the_directory_is_read_by_its_adapter() -> None:
     found, refusals = facts(EXAMPLES / "yc")
-    assert len(found) == 19_966
+    assert len(found) == 19_962
     assert not refusals.total
 
 
