@@ -56,7 +56,18 @@ SYNONYMS: Final[dict[str, dict[str, str]]] = {
 """Other spellings of the words of a vocabulary, by field."""
 
 
-OPT_OUTS: Final = ("unsubscribed", "unsubscribe", "opt_out", "spam_complaint", "complaint")
+OPT_OUTS: Final = (
+    "unsubscribed",
+    "unsubscribe",
+    "opt_out",
+    "opted_out",
+    "optout",
+    "spam_complaint",
+    "spam_report",
+    "marked_as_spam",
+    "complaint",
+    "complained",
+)
 """The actions of outcomes and engagement that say: do not contact. Any of them means the same."""
 
 

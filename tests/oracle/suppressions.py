@@ -14,7 +14,10 @@ Json = dict[str, Any]
 DAY = 86_400_000
 START = 1_767_225_600_000  # 2026-01-01
 
-OPT_OUTS = {"unsubscribed", "unsubscribe", "opt_out", "spam_complaint", "complaint"}
+OPT_OUTS = {
+    "unsubscribed", "unsubscribe", "opt_out", "opted_out", "optout", "spam_complaint", "spam_report", "marked_as_spam",
+    "complaint", "complained",
+}  # fmt: skip
 BACK = {"resubscribed", "resubscribe"}
 REACHED = {"opened", "replied", "positive_reply", "meeting_booked", "meeting_held"}
 
