@@ -12,7 +12,8 @@ up: $(STAMP) ## everything on this machine, until Ctrl-C
 	$(BIN)/resegment up --segments examples/segments.yaml
 
 test: $(STAMP) ## the tests that need nothing but the wheels: a few minutes
-	PYTHONSAFEPATH=1 $(BIN)/python -m pytest
+	PYTHONSAFEPATH=1 $(BIN)/python -m pytest --numprocesses auto tests/unit tests/contracts tests/oracle
+	PYTHONSAFEPATH=1 $(BIN)/python -m pytest tests/integration
 
 test-all: $(STAMP) ## every test but the faults, on Apache Kafka and Redis too: needs Java 17, Maven, redis-server, kcat and npm
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -m "not faults"

@@ -112,6 +112,7 @@ async def test_an_event_sent_from_another_shell_moves_its_account(tmp_path: Path
                 "topics": {"resegment.accounts": 1},
                 "refused": 1,
                 "reasons": {"not-json": 1},
+                "unlisted_actions": {},
             }
 
             async with asyncio.timeout(DEADLINE):
