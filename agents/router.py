@@ -17,6 +17,7 @@ from resegment.routing.account import RoutedAccount
 from resegment.routing.enrollment import EnrollmentMachine, Steps
 from resegment.routing.transition import Made
 from resegment.schemas.assignment import Assign, OwnerReply, OwnerRequest, Release
+from resegment.schemas.fact import LATEST
 from resegment.schemas.outgoing import CONTENT_TYPE, WorkflowCommand, encode_command
 from resegment.schemas.routing import (
     RoutedState,
@@ -56,7 +57,11 @@ class Routed:
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """What the router works with. `now` is the wall clock in ms; None: time advances only with the changes."""
+    """What the router works with.
+
+    `now` is the wall clock in ms; None: time advances only with the changes. `tolerance` (ms) is how far a change may be
+    ahead of it and still move the clock.
+    """
 
     machine: EnrollmentMachine
     owners: OwnerStore
@@ -65,10 +70,16 @@ class Router:
     dead_letters: str
     now: Callable[[], int] | None
     events: str = "routing-events"
+    tolerance: int = 300_000
 
     def clock(self, owned: Owned) -> int:
         """Return the partition's time in ms; it never moves back."""
         return max(owned.position.clock, 0 if self.now is None else self.now())
+
+    @property
+    def latest(self) -> int:
+        """The latest instant (ms) that a change may move a clock to: one of a foreign program must not end all waits."""
+        return LATEST if self.now is None else self.now() + self.tolerance
 
 
 async def route(batch: Batch, owned: Owned, router: Router, fence: int | None = None) -> Routed:
@@ -84,8 +95,9 @@ async def route(batch: Batch, owned: Owned, router: Router, fence: int | None = 
             return Routed()
         reading = _Reading(batch, router.dead_letters)
         clock = router.clock(owned)
+        latest = router.latest
         for record in records:
-            clock = reading.change(record, router.machine, clock)
+            clock = reading.change(record, router.machine, clock, latest)
         return await _follow(owned, router, reading, position_after(owned.position, records[-1], clock))
 
 
@@ -137,8 +149,8 @@ class _Reading:
         self.letters: list[Message] = []
         self.refused: list[RefusedEvent] = []
 
-    def change(self, record: Record, machine: EnrollmentMachine, clock: int) -> int:
-        """Read a segment change, and return the clock (ms), which moves to when the change was decided."""
+    def change(self, record: Record, machine: EnrollmentMachine, clock: int, latest: int) -> int:
+        """Read a segment change, and return the clock (ms), which moves to when it was decided, or to `latest`."""
         try:
             require_readable(record)
             change = decode_change(record.value or b"")
@@ -148,7 +160,7 @@ class _Reading:
         except ValueError as error:  # includes msgspec's errors
             self.refuse(record, RefusedEvent("not-a-change", f"{type(error).__name__}: {error}"))
             return clock
-        clock = max(clock, change.decided_at)
+        clock = max(clock, min(change.decided_at, latest))
         self.steps.append(
             RoutingTask(
                 change.account, clock, lambda one, now: machine.handle_change(one, change, now), record

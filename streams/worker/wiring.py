@@ -138,6 +138,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         topics.dead_letters.name,
         plan.now if plan.live else None,
         topics.routing_events.name,
+        settings.tolerance,
     )
 
     async def restart_routing(number: int) -> None:

@@ -22,7 +22,7 @@ from resegment.schemas.routing import (
     RoutingEvent,
     encode_routing_event,
 )
-from resegment.schemas.times import format_instant
+from resegment.schemas.times import format_instant, parse_instant
 from resegment.state.partition_store import StoreUnavailable
 from tests.builders import Rig, Routing, definition_of, facts_of, run, signals
 from tests.oracle.cases import day, event, funding, hiring, segments
@@ -999,3 +999,16 @@ async def test_changes_that_waited_while_a_rolled_back_partition_was_taken_again
     with pytest.raises(OutOfStep):
         await route(late, routing.owned, routing.router, fence)
     assert routing.owned.position.offset == 1
+
+
+async def test_a_change_of_the_future_moves_no_clock_beyond_the_tolerance() -> None:
+    routing, acme = await taken(), Account()
+    await routing.follow(acme.moves("hot", decided_at="2090-01-01T00:00:00Z"))
+    assert routing.owned.position.clock == NOON + routing.router.tolerance
+
+
+async def test_where_time_passes_with_the_changes_each_moves_the_clock() -> None:
+    routing, acme = Routing(definition_of(file()), now=None), Account()
+    await routing.take()
+    await routing.follow(acme.moves("hot", decided_at="2090-01-01T00:00:00Z"))
+    assert routing.owned.position.clock == parse_instant("2090-01-01T00:00:00Z")
