@@ -81,12 +81,10 @@ def _check_text(kind: str, field: str, operator: str, text: str, *, path: Path, 
     try:
         read = _as_read(kind, field, text)
     except ValidationError:
-        problems.warn(
-            "never-met",
-            f"no {kind} event has the {field} {text!r}",
-            path,
-            suggest_word(text, words_of(kind, field)),
-        )
+        words = words_of(kind, field)
+        if words:  # a text for a number is an error of its own
+            remedy = suggest_word(text, words)
+            problems.warn("never-met", f"no {kind} event has the {field} {text!r}", path, remedy)
         return
     if field == "round" and read == "other" and normalize_term(text) != read:
         problems.warn(

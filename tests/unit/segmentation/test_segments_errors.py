@@ -279,6 +279,7 @@ MISTAKES = [
         None,
     ),
     ("version: 1", "version: 1\nsuppression: [customer]", "wrong-value", "did you mean 'customers'?", 2),
+    ("name: one\n", "name: one\n    target: many\n", "wrong-type", "expected a number like 50", 4),
     ("version: 1", "version: 1\ncooldown_after_lost: 90", "wrong-type", "a duration like 90d, not 90", 2),
 ]
 HELPFUL = """version: 1
@@ -305,6 +306,18 @@ def test_a_mistake_is_one_error_that_says_what_was_meant(
     assert [one.code for one in found] == [code]
     assert says in str(found[0])
     assert found[0].place.line == (line or 4)
+
+
+def test_a_text_for_a_number_draws_no_advice_on_spelling() -> None:
+    found = lint_broken(refusal_of(HELPFUL.replace("{employees: {gte: 50}}", "{employees: '50+'}")))
+
+    assert [one.code for one in found if one.code in ("never-matches", "never-met")] == ["never-matches"]
+
+
+def test_a_word_of_the_language_in_the_wrong_place_draws_no_advice_on_spelling() -> None:
+    found = lint_broken(refusal_of(HELPFUL.replace("{employees: {gte: 50}}", "{open: hiring, within: 3d}")))
+
+    assert [one.code for one in found if one.code in ("wrong-shape", "misspelt-word")] == ["wrong-shape"]
 
 
 def test_a_missing_fallback_is_one_error_though_tests_expect_it() -> None:

@@ -45,6 +45,7 @@ _LIKE: Final[dict[str | int, str]] = {
     "sla": _DURATION,
     "retain": _DURATION,
     "after": _DURATION,
+    "target": "a number like 50",
 }
 """What to write for keys whose values look like nothing else, where another type is written."""
 _MOST_SHOWN: Final = 80
