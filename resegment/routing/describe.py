@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
-from resegment.routing.transition import AFTER_LOST
+from resegment.routing.decisions import AFTER_LOST
 from resegment.schemas.routing import Enrollment, Mode, RoutedState, RoutingDecision
 from resegment.schemas.times import format_instant
 

@@ -6,9 +6,10 @@ from collections.abc import Generator
 from typing import Final
 
 from resegment.routing.account import RoutedAccount
+from resegment.routing.decisions import NOT_ROUTED
 from resegment.routing.family import apply_news, apply_report, own_gates
 from resegment.routing.policy import Policy
-from resegment.routing.transition import NOT_ROUTED, Made, Transition
+from resegment.routing.transition import Made, Transition
 from resegment.schemas.assignment import OwnerReply, OwnerRequest
 from resegment.schemas.routing import (
     ChildReport,

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
+from resegment.routing.decisions import NOT_ROUTED
 from resegment.routing.policy import Policy
-from resegment.routing.transition import NOT_ROUTED
 from resegment.schemas.change import Restrictions
 from resegment.schemas.routing import Enrollment, RoutedChange, RoutedState
 from resegment.schemas.times import parse_instant

@@ -7,11 +7,11 @@ does no IO, and the router can ask for a whole batch of accounts at once.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Final
 
 import msgspec
 
 from resegment.routing.account import RoutedAccount
+from resegment.routing.decisions import AFTER_LOST, DEFERRED, NOT_ROUTED, TIMED
 from resegment.routing.family import own_gates, tell_relatives
 from resegment.routing.policy import Policy
 from resegment.schemas.assignment import Assigned, OwnerReply, OwnerRequest, Release, Waiting
@@ -34,18 +34,6 @@ Made = WorkflowCommand | RoutingEvent
 _Asking = Generator[OwnerRequest, OwnerReply, None]
 _Leaving = Generator[OwnerRequest, OwnerReply, Enrollment | None]
 
-NOT_ROUTED: Final = "quiet"
-"""The decision that the mode did not let the change through. State and wire call it `quiet`."""
-
-DEFERRED: Final = frozenset({"suppressed", NOT_ROUTED, "cooldown", "waiting"})
-"""Decisions after which the same change may still enroll the account."""
-
-AFTER_LOST: Final = " after a lost deal"
-"""Ends the reason of a cooldown that follows a lost deal, not a workflow that the account left."""
-
-_TIMED: Final = ("cooldown", "waiting")
-"""Decisions that end at an instant."""
-
 
 class Transition:
     """Apply one event to one account, and collect the commands that follow."""
@@ -57,12 +45,12 @@ class Transition:
         """What relatives of the account have to know."""
         route = None if account.state.target is None else account.state.target.route
         self.workflow: str | None = None if route is None else route.workflow
-        self.retry_at = account.deadline if account.state.decision in _TIMED else NEVER
+        self.retry_at = account.deadline if account.state.decision in TIMED else NEVER
 
     @property
     def is_over(self) -> bool:
         """Whether the cooldown or the wait of the account has ended."""
-        return self.state.decision in _TIMED and self.retry_at <= self.now
+        return self.state.decision in TIMED and self.retry_at <= self.now
 
     def done(self) -> list[Made]:
         """Set the account's next deadline and return the commands, then the events."""
@@ -70,7 +58,7 @@ class Transition:
         enrollment, deadline = state.enrollment, NEVER
         if enrollment is not None and enrollment.accept_by is not None and enrollment.answer is None:
             deadline = enrollment.accept_by
-        if state.decision in _TIMED:
+        if state.decision in TIMED:
             deadline = min(deadline, self.retry_at)
         self.account.deadline = deadline
         target = state.target
