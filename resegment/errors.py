@@ -72,6 +72,7 @@ def explain_os_error(error: OSError) -> str:
 _OS_ERRORS: Final[dict[type[OSError], str]] = {
     FileNotFoundError: "no such file or folder",
     PermissionError: "permission denied",
+    FileExistsError: "a file has that name already",
     IsADirectoryError: "it is a folder, not a file",
     NotADirectoryError: "part of its path is a file, not a folder",
 }
