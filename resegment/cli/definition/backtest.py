@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -110,7 +111,7 @@ def backtest(
 
     Needs neither Kafka nor Redis. Refused events are left out and counted on standard error.
     """
-    from resegment.cli.definition.facts import read_facts, report
+    from resegment.cli.definition.facts import read_facts, report, report_misfits
     from resegment.console.progress import show_progress
     from resegment.segmentation.evaluation.program import Program
     from resegment.sources.segments import load_definition
@@ -126,12 +127,13 @@ def backtest(
         moves=[] if summary else None,
     )
     end = at if at is not None else until
+    misfits: Counter[str] = Counter()
     with show_progress() as bars:
         facts, refusals = read_facts([*events, *(more or ())], form, bars, definition=program.definition)
         # The facts stay until the end: the garbage collector need not scan them again.
         gc.freeze()
         last = max((fact.recorded for fact in facts), default=0)
-        for account, changes in _replay(program, facts, end, bars):
+        for account, changes in _replay(program, facts, end, bars, misfits):
             history.take(account, changes)
     if output is not None:
         with _writing(output) as lines:
@@ -141,6 +143,7 @@ def backtest(
     if summary:
         _print_summary(program, history.moves or [], last if end is None else end, as_json=as_json)
     report(refusals, len(facts))
+    report_misfits(misfits)
     if strict and refusals.total:
         raise typer.Exit(1)
 
@@ -194,13 +197,13 @@ class _History:
 
 
 def _replay(
-    program: Program, facts: list[Fact], end: int | None, bars: Bars
+    program: Program, facts: list[Fact], end: int | None, bars: Bars, misfits: Counter[str]
 ) -> Iterator[tuple[Account, list[SegmentChange]]]:
     from resegment.segmentation.evaluation.engine import net_changes
     from resegment.segmentation.inspection.backtest import backtest as replay
 
     advance = bars.count("replaying", len(facts))
-    for account, changes in replay(program, facts, end, advance):
+    for account, changes in replay(program, facts, end, advance, misfits):
         yield account, net_changes(changes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -13,7 +14,7 @@ from resegment.segmentation.definition import Definition
 from resegment.sources.files.reader import Refusals, decode_events, read_events
 
 MAX_SHOWN: Final = 5
-"""How many unlisted actions are named."""
+"""How many unlisted actions or attributes are named."""
 
 
 def read_facts(
@@ -83,3 +84,14 @@ def report(refusals: Refusals, used: int) -> None:
         print_note(f"... and {hidden:,} more")
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in refusals.counts.most_common())
     print_note(f"{refusals.total:,} of {refusals.total + used:,} events refused: {reasons}")
+
+
+def report_misfits(misfits: Counter[str]) -> None:
+    """Print on standard error how many values had another type than the segments file gives their attribute."""
+    if misfits:
+        found = ", ".join(f"{name} {number:,}" for name, number in misfits.most_common(MAX_SHOWN))
+        more = len(misfits) - MAX_SHOWN
+        print_note(
+            f"values that do not fit the type of their attribute, and count as absent: {found}"
+            + (f" and {more:,} more attributes" if more > 0 else "")
+        )

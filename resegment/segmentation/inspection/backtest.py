@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
@@ -59,11 +60,17 @@ def backtest(
     facts: Iterable[Fact],
     until: int | None = None,
     progress: Callable[[int], None] | None = None,
+    misfits: Counter[str] | None = None,
 ) -> Iterator[tuple[Account, list[SegmentChange]]]:
-    """Yield every account with its changes, in the order of names."""
+    """Yield every account with its changes, in the order of names.
+
+    `misfits`, if given, collects how many values had another type than the file gives their attribute.
+    """
     engine = Engine(program)
     grouped = by_account(order_of_delivery(facts))
     for name in sorted(grouped):
         yield replay_account(engine, name, grouped[name], until)
         if progress is not None:
             progress(len(grouped[name]))
+    if misfits is not None:
+        misfits.update(engine.misfits)

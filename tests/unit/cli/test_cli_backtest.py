@@ -152,6 +152,20 @@ def test_refused_events_are_told_beside_the_history_and_fail_only_when_strict(fo
     assert (strict, same) == (1, output)
 
 
+def test_values_that_do_not_fit_their_type_are_counted_beside_the_history(folder: Path) -> None:
+    typed = SEGMENTS.replace("version: 1", "version: 1\nattributes: {seats: number, renewal: date}")
+    (folder / "segments.yaml").write_text(typed.replace("{event: hiring,", "{seats: 5, event: hiring,"))
+    snapshots = [
+        {**event(n, "acme.com", "2024-01-01"), "type": "gtm.firmographic.v1", "data": data}
+        for n, data in enumerate([{"seats": "5"}, {"seats": "many"}, {"seats": [5], "renewal": "soon"}], 50)
+    ]
+    (folder / "events.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in snapshots))
+
+    _, _, errors = run(folder)
+
+    assert "count as absent: seats 2" in errors
+
+
 def test_the_history_can_be_written_to_a_file(folder: Path) -> None:
     out = folder / "changes.jsonl"
     assert run(folder, "-o", str(out)) == (0, "", "")
