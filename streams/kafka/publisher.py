@@ -107,7 +107,9 @@ class KafkaPublisher:
                     for (topic, partition), batch in self._build(producer, messages)
                 ]
                 await asyncio.gather(*acks)
-        except (KafkaError, TimeoutError) as error:
+        except (KafkaError, TimeoutError, AssertionError) as error:
+            # an assertion is how the client says that there is no such partition: the topic is a new one
+            self._partitions.clear()
             if producer is not None and producer is self._producer:
                 self._producer = None
                 await _discard(producer)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any, ClassVar
 
 import pytest
@@ -84,3 +85,37 @@ async def test_a_failure_says_whether_the_messages_are_too_large(
 
 def test_topics_take_messages_of_a_million_bytes_whatever_the_brokers_own_limit_is() -> None:
     assert {topic.configs["max.message.bytes"] for topic in Topics("p")} == {"1048588"}
+
+
+async def test_a_topic_that_was_made_again_with_fewer_partitions_is_looked_up_again(
+    producers: type[Producer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = [8, 1]
+    sent: list[int] = []
+
+    class Shrinking(producers):  # type: ignore[misc, valid-type]
+        async def partitions_for(self, topic: str) -> set[int]:
+            return set(range(counts.pop(0)))
+
+        def create_batch(self) -> Any:
+            return DefaultRecordBatch()
+
+        async def send_batch(self, batch: Any, topic: str, *, partition: int) -> Any:
+            assert partition == 0, "Unrecognized partition"
+            sent.append(partition)
+            done = asyncio.get_running_loop().create_future()
+            done.set_result(None)
+            return done
+
+    class DefaultRecordBatch:
+        def append(self, **_: Any) -> object:
+            return object()
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(module, "AIOKafkaProducer", Shrinking)
+    publisher, message = KafkaPublisher("nowhere"), Message("t", None, b"", partition=5)
+    with pytest.raises(PublishFailed):
+        await publisher.publish([message])
+    await publisher.publish([Message("t", b"key", b"")])
+    assert (sent, counts) == ([0], [])
