@@ -180,9 +180,10 @@ def read_secret(name: str, given: Any, file: Path | None) -> str | None:
     if file is not None:
         try:
             return file.read_text("utf-8").strip()
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
+            why = explain_os_error(error) if isinstance(error, OSError) else "it is not text in UTF-8"
             raise InsecureSettings(
-                f"cannot read the file of {name}, {file}: {explain_os_error(error)}",
+                f"cannot read the file of {name}, {file}: {why}",
                 remedy=f"Check the path in RESEGMENT_{name.upper()}_FILE.",
             ) from error
     return None if given is None else str(given.get_secret_value())

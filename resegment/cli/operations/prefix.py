@@ -68,7 +68,8 @@ def delete(
     Refused while workers of the prefix run. Without --yes nothing is deleted.
     """
     from resegment.console.counts import count
-    from resegment.console.terminal import print_note, write_json
+    from resegment.console.sanitizing import escape_line
+    from resegment.console.terminal import print_note, screen, write_json
 
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
         raise typer.BadParameter("a prefix has letters, digits, _ and - only", param_hint="PREFIX")
@@ -87,7 +88,7 @@ def delete(
         )
     else:
         for kind, number in kinds.items():
-            typer.echo(f"{kind}: {count(number, 'key')}")
+            screen().print(f"{escape_line(kind)}: {count(number, 'key')}", soft_wrap=True)
         print_note("Nothing was deleted: pass --yes to delete this")
 
 

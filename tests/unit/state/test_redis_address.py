@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,3 +130,11 @@ def test_a_url_with_a_password_needs_no_user_of_the_settings() -> None:
     ):
         given = connect_redis(settings, url).connection_pool.connection_kwargs
         assert (given["username"], given["password"]) == user
+
+
+def test_a_file_with_a_password_that_is_not_text_is_refused_without_its_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(b"\xffs3cret")
+    with pytest.raises(InsecureSettings) as refused:
+        connect_redis(Settings(redis_password_file=file), "redis://127.0.0.1")
+    assert refused.value.message.endswith(f"{file}: it is not text in UTF-8")
