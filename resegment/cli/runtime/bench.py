@@ -144,10 +144,13 @@ async def _run(
     from resegment.benchmarks.run import Bench
     from resegment.benchmarks.scaling import scale
     from resegment.console.terminal import print_note, screen, write_json
+    from resegment.state.redis.errors import answering
 
     results: Results | None = None
     described: dict[str, Any] = {}
     async with _servers(kafka, redis) as servers, Client.from_url(servers.redis_url) as client:
+        with answering("reach it"):
+            await client.ping()
         bench = Bench(servers, plan, client, print_note)
         if drain:
             results = await bench.run()

@@ -198,6 +198,12 @@ MESSAGES: list[tuple[str, dict[str, str], int, str]] = [
         "Invalid value for --write: --write writes every contract: leave the name out",
     ),
     (
+        "bench --kafka 127.0.0.1:1 --redis redis://127.0.0.1:1/0",
+        {},
+        1,
+        "error: Redis: cannot reach it: Error 111 connecting to 127.0.0.1:1. Connect call failed ('127.0.0.1', 1). Check the URL, and that Redis is up and has free memory.",
+    ),
+    (
         "schema --write segments.yaml/x",
         {},
         2,
