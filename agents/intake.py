@@ -46,7 +46,6 @@ class IntakeRules:
     now: Callable[[], int]
     tolerance: int = 300_000
     kinds: Mapping[str, Kind] = field(default_factory=dict)
-    aliases: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ async def ingest(
                 continue
             event = decode_record(record.value, record.headers)
             if replayed:
-                fact = resolve_event(event, aliases=rules.aliases)
+                fact = resolve_event(event)
                 at = fact.recorded
                 if at > rules.now() + rules.tolerance:
                     _check_mark(record)
@@ -140,7 +139,7 @@ def _receive(event: UnresolvedEvent, record: Record, rules: IntakeRules, now: in
     received, is_ahead = record.timestamp, False
     if not EARLIEST <= received <= latest:
         received, is_ahead = now, received > latest
-    fact = resolve_event(event, received=received, aliases=rules.aliases)
+    fact = resolve_event(event, received=received)
     if fact.recorded > latest:
         return replace(fact, recorded=received), True
     return fact, is_ahead

@@ -44,6 +44,11 @@ class ReaderSettings(BaseSettings):
         description="File with your additions to the hosts that many companies share, and exceptions from them: "
         "`jobs.example.com` adds one, `!g2.com` makes an exception. Give all commands and workers the same file",
     )
+    aliases: Path | None = Field(
+        None,
+        description='JSON file that maps other domains of an account to its own: `{"acme.io": "acme.com"}`. Give all '
+        "commands and workers the same file",
+    )
 
 
 class Settings(ReaderSettings):
@@ -122,9 +127,6 @@ class Settings(ReaderSettings):
         None,
         description="Which changes enroll accounts from now on: all, only moves from one segment to another (changed), or "
         "none. Default: as before; none for a new prefix",
-    )
-    aliases: Path | None = Field(
-        None, description="JSON file that maps alternative domains to the domain of the account"
     )
     webhooks: Path | None = Field(
         None, description="File of webhook endpoints. Without it, workflow commands stay in Kafka"

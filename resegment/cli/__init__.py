@@ -69,7 +69,7 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command that the arguments name."""
         try:
-            _use_shared_hosts()
+            _use_identity()
             with _locale_of_reader():
                 return super().invoke(ctx)
         except typer.BadParameter as error:
@@ -147,16 +147,21 @@ def _locale_of_reader() -> Iterator[None]:
         yield
 
 
-def _use_shared_hosts() -> None:
-    """Resolve domains with the user's shared hosts in every command. Raises WrongSharedHosts."""
-    if not any(name.upper() == "RESEGMENT_SHARED_HOSTS" for name in os.environ):
+def _use_identity() -> None:
+    """Resolve subjects with the user's shared hosts and aliases in every command. Raises WrongSharedHosts, WrongAliases."""
+    wanted = {"RESEGMENT_SHARED_HOSTS", "RESEGMENT_ALIASES"}
+    if wanted.isdisjoint(name.upper() for name in os.environ):
         return
+    from resegment.identity.aliases import load_aliases, use_aliases
     from resegment.identity.domains import use_shared_hosts
     from resegment.identity.shared_hosts import read_shared_hosts
     from resegment.settings import ReaderSettings
 
-    if (path := ReaderSettings().shared_hosts) is not None:
-        use_shared_hosts(read_shared_hosts(path))
+    settings = ReaderSettings()
+    if settings.shared_hosts is not None:
+        use_shared_hosts(read_shared_hosts(settings.shared_hosts))
+    if settings.aliases is not None:
+        use_aliases(load_aliases(settings.aliases))
 
 
 def _show_version(wanted: bool) -> None:

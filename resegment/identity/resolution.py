@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from resegment.identity.domains import registrable_domain
+from resegment.identity.aliases import resolve_account
 from resegment.schemas.fact import Fact, UnresolvedEvent
 
 
-def resolve_event(
-    event: UnresolvedEvent, *, received: int | None = None, aliases: Mapping[str, str] | None = None
-) -> Fact:
+def resolve_event(event: UnresolvedEvent, *, received: int | None = None) -> Fact:
     """Return the event as a fact about its account.
 
     An event without `recordedtime` became known at `received` (ms), or at its `time` where that is None.
-    `aliases` maps alternative domains to the account's own.
     Raises RefusedEvent (`not-a-company`) where the subject names no company.
     """
-    account = registrable_domain(event.subject)
     recorded = event.recorded
     if recorded is None:
         recorded = event.time if received is None else received
     return Fact(
-        account=aliases.get(account, account) if aliases else account,
+        account=resolve_account(event.subject),
         kind=event.kind,
         id=event.id,
         source=event.source,

@@ -7,6 +7,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any, Final, get_args
 
+from resegment.identity.aliases import names_of
 from resegment.schemas.assignment import Candidate
 from resegment.schemas.segments import Member, Order, Team, Weekday
 from resegment.segmentation.language.gates import territory_gate
@@ -45,8 +46,9 @@ def candidates(team_name: str, team: Team, active_gates: Collection[str], at: in
 
 def preferred(team: Team, account: str, last_owner: str | None) -> tuple[str, ...]:
     """Return the owners to try first: the one named for the account, then, in a sticky team, its last owner."""
-    named, last = team.accounts.get(account), last_owner if team.sticky else None
-    return tuple(dict.fromkeys(name for name in (named, last) if name is not None))
+    named = (team.accounts[name] for name in names_of(account) if name in team.accounts)
+    last = last_owner if team.sticky else None
+    return tuple(dict.fromkeys(name for name in (next(named, None), last) if name is not None))
 
 
 def rank(team: Team, segment_index: int, effective_at: int, values: Mapping[str, Any]) -> float:

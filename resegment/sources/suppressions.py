@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from resegment.errors import RefusedEvent, ResegmentError, explain_os_error
-from resegment.identity.domains import registrable_domain
+from resegment.identity.aliases import resolve_account
 
 log = structlog.get_logger(__name__)
 
@@ -145,7 +145,7 @@ def _find_account(cells: list[str]) -> str | None:
     for cell in filter(None, cells):
         address = _ADDRESS.search(cell)
         try:
-            return registrable_domain(_DECORATION.sub("", cell if address is None else address[1]))
+            return resolve_account(_DECORATION.sub("", cell if address is None else address[1]))
         except RefusedEvent:
             continue
     return None

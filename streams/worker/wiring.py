@@ -75,7 +75,6 @@ class Plan:
     topics: Topics
     bootstrap: str
     redis_url: str
-    aliases: Mapping[str, str] | None
     now: Callable[[], int]
     agents: Collection[str] = AGENTS
 
@@ -253,9 +252,7 @@ def _stages(
     if "intake" in plan.agents:
         intake = classes.intake(
             topics,
-            rules=IntakeRules(
-                plan.settings.clock, plan.now, plan.settings.tolerance, topics.kinds, aliases=plan.aliases
-            ),
+            rules=IntakeRules(plan.settings.clock, plan.now, plan.settings.tolerance, topics.kinds),
             publisher=publisher,
             progress=progress,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
+from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, ClassVar
 
@@ -46,7 +46,6 @@ class Worker:
         *,
         bootstrap: str,
         redis_url: str,
-        aliases: Mapping[str, str] | None = None,
         agents: Collection[str] = AGENTS,
         stopping: Stopping | None = None,
     ) -> None:
@@ -56,7 +55,7 @@ class Worker:
         self.metrics = Metrics()
         runtime = DefinitionRuntime.build(definition, self.topics, facts_per_kind=settings.facts_per_kind)
         self._clock = WorkerClock(settings.tolerance)
-        self.plan = Plan(settings, runtime, self.topics, bootstrap, redis_url, aliases, self._clock, agents)
+        self.plan = Plan(settings, runtime, self.topics, bootstrap, redis_url, self._clock, agents)
         self._progress = Progress(self.metrics, self._clock if self.plan.live else None)
         self._stopping = stopping or Stopping()
         self._failure = Failure()

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from resegment.cli.connection import load_settings, resolve
 from resegment.cli.servers import ServerOptions
 from resegment.errors import RefusedEvent, ResegmentError
-from resegment.identity.domains import registrable_domain
+from resegment.identity.aliases import resolve_account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.program import Limits, Program
 from resegment.settings import Settings
@@ -128,7 +128,7 @@ def load_engine(segments: str, settings: Settings) -> Engine:
 def read_account(text: str) -> str:
     """Return the account that a domain, URL or email address means. Raises typer.BadParameter if it is no company's."""
     try:
-        return registrable_domain(text)
+        return resolve_account(text)
     except RefusedEvent as error:
         raise typer.BadParameter(error.message, param_hint="ACCOUNT") from error
 

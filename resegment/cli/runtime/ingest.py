@@ -113,20 +113,18 @@ def ingest(
     from resegment.console.counts import count
     from resegment.console.progress import show_progress
     from resegment.console.terminal import print_note, write_json
-    from resegment.identity.aliases import load_aliases
     from resegment.sources.files.reader import Refusals, read_events
 
     settings = load_settings(servers)
     set_up_logging(settings, quiet=True)
     connection = resolve(settings)
     settings = connection.settings
-    aliases = None if settings.aliases is None else load_aliases(settings.aliases)
     refusals = Refusals()
     with show_progress() as bars:
         name = None if form is None else form.value
         types = _read_types(settings)
         sources = [read_events(path, name, bars.watch, types) for path in files]
-        decoder = Decoder(refusals, aliases)
+        decoder = Decoder(refusals)
         events = (pair for source in sources for pair in decoder.decode(source))
         how = ReplayOptions(required=replay, until=until, allow_future=allow_future)
         topics, seconds = asyncio.run(_send(settings, connection, events, decoder, bars, how))
@@ -176,7 +174,6 @@ class Decoder:
     """
 
     refusals: Refusals
-    aliases: Mapping[str, str] | None = None
     latest: int | None = None
 
     def decode(self, events: Iterator[Located]) -> Iterator[tuple[Fact, bytes]]:
@@ -189,7 +186,7 @@ class Decoder:
             try:
                 if event.refused is not None:
                     raise event.refused
-                fact = resolve_event(decode_event(event.value), aliases=self.aliases)
+                fact = resolve_event(decode_event(event.value))
                 self._check_time(fact)
             except RefusedEvent as error:
                 self.refusals.add(Refused(event.file, event.line, error.reason, error.message, error.field))

@@ -12,7 +12,6 @@ from resegment.cli.runtime.signals import Stop, ending, first_of
 from resegment.cli.runtime.stack import Stack
 from resegment.errors import ResegmentError
 from resegment.http.server import build, health_of, serving
-from resegment.identity.aliases import load_aliases
 from resegment.segmentation.definition import Definition
 from resegment.settings import Settings
 from resegment.streams.shutdown import Stopping
@@ -99,7 +98,6 @@ async def running(
         definition,
         bootstrap=servers.bootstrap,
         redis_url=servers.redis_url,
-        aliases=None if settings.aliases is None else load_aliases(settings.aliases),
         stopping=stopping,
     )
     app = build(lambda: health_of(worker), worker.metrics.registry)

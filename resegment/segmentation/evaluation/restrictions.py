@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from resegment.errors import RefusedEvent
-from resegment.identity.domains import registrable_domain
+from resegment.identity.aliases import resolve_account
 from resegment.schemas.change import Restrictions
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.measures.measures import Attribute
@@ -60,7 +60,7 @@ def _resolve(parent: object, name: str) -> str | None:
     if not isinstance(parent, str):
         return None
     try:
-        found = registrable_domain(parent)
+        found = resolve_account(parent)
     except RefusedEvent:
         return None
     return None if found == name else found

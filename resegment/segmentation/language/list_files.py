@@ -9,7 +9,7 @@ from typing import Final
 
 from resegment.documents.diagnostics import Path, Problems
 from resegment.errors import RefusedEvent, explain_os_error
-from resegment.identity.domains import registrable_domain
+from resegment.identity.aliases import resolve_account
 from resegment.segmentation.language.conditions import FileList
 from resegment.segmentation.language.limits import MAX_LINES
 
@@ -75,7 +75,7 @@ class ListFiles:
         wrong: list[str] = []
         for text in texts:
             try:
-                accounts.add(registrable_domain(text))
+                accounts.add(resolve_account(text))
             except RefusedEvent as error:
                 wrong.append(error.message)
         if wrong:

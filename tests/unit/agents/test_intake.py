@@ -12,6 +12,7 @@ from resegment.agents.batch import Batch, PublishFailed, RecordedMessage
 from resegment.agents.dead_letters import read_dead_letter
 from resegment.agents.intake import REPLAYED, Ingested, IntakeRules, ingest
 from resegment.agents.segmenter import TICK
+from resegment.identity.aliases import use_aliases
 from resegment.schemas.fact import LATEST, decode_fact
 from resegment.schemas.times import format_instant, parse_instant
 from tests.builders import EVENT, Published, raw_event, trigger
@@ -132,7 +133,11 @@ async def test_no_one_can_tick_the_wall_clock() -> None:
 
 async def test_aliases_lead_to_the_account_that_they_stand_for() -> None:
     published = Published()
-    await take(trigger(raw_event(subject="old-acme.com")), published, aliases={"old-acme.com": "acme.com"})
+    use_aliases({"old-acme.com": "acme.com"})
+    try:
+        await take(trigger(raw_event(subject="old-acme.com")), published)
+    finally:
+        use_aliases({})
     assert published.messages[0].key == b"acme.com"
 
 

@@ -10,6 +10,7 @@ import re2
 
 from resegment.documents.diagnostics import Path, Problems
 from resegment.errors import RefusedEvent
+from resegment.identity.aliases import resolve_account
 from resegment.identity.domains import registrable_domain
 from resegment.schemas.times import format_duration, parse_duration, read_moment
 from resegment.segmentation.language.conditions import Check, Checks
@@ -101,8 +102,10 @@ class ChecksParser:
         if name in ON_FILES:
             lines = self.files.load(operand, accounts=subject.account, where=path)
             return None if lines is None else Check(name, lines)
-        if subject.account and name in EQUALITIES and not self._are_accounts(operand, path):
-            return None
+        if subject.account and name in EQUALITIES:
+            if not self._are_accounts(operand, path):
+                return None
+            operand = _resolve_accounts(operand)
         return Check(name, tuple(operand) if isinstance(operand, list) else operand)
 
     def _resolve(self, name: str, path: Path) -> list[Any] | None:
@@ -126,6 +129,12 @@ _ARTICLES: Final = {
     "bool": "a value that is true or false",
     INSTANT: "the time of a fact: it takes before, after, within_next, within_last and exists",
 }
+
+
+def _resolve_accounts(operand: Any) -> Any:
+    if isinstance(operand, list):
+        return [_resolve_accounts(one) for one in operand]
+    return resolve_account(operand) if isinstance(operand, str) else operand
 
 
 def check_account(account: str, path: Path, problems: Problems) -> bool:
