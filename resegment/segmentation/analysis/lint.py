@@ -10,7 +10,7 @@ from resegment.documents.diagnostics import Diagnostic, InvalidSegments, Path, P
 from resegment.segmentation.analysis.habits import check_habits
 from resegment.segmentation.analysis.high_counts import check_counts
 from resegment.segmentation.analysis.implication import Reasoner
-from resegment.segmentation.analysis.spelling import check_spelling, lists_in
+from resegment.segmentation.analysis.spelling import check_choices, check_spelling, lists_in
 from resegment.segmentation.definition import Definition, Segment, names_tested, walk
 from resegment.segmentation.language.conditions import (
     Aggregate,
@@ -52,6 +52,7 @@ def lint(definition: Definition, known_attributes: Collection[str] | None = None
     _check_trait_sources(definition, problems, known_attributes)
     check_habits(definition, problems)
     check_counts(definition, problems)
+    check_choices(definition, problems)
     return problems.in_order()
 
 

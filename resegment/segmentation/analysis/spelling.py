@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from resegment.documents.diagnostics import Path, Problems
 from resegment.schemas.events import DATA
 from resegment.schemas.vocabulary import ROUNDS, is_word_character, normalize_term
+from resegment.segmentation.definition import Definition
 from resegment.segmentation.language.conditions import (
     Aggregate,
     Trait,
@@ -17,7 +18,7 @@ from resegment.segmentation.language.conditions import (
 from resegment.segmentation.language.fields import words_of
 from resegment.segmentation.language.limits import ACCOUNT
 from resegment.segmentation.language.parsing.checks_parser import TAKES_LIST
-from resegment.segmentation.language.parsing.raw_document import Written
+from resegment.segmentation.language.parsing.raw_document import Written, conditions, tests
 from resegment.segmentation.language.parsing.suggestions import suggest_word
 
 Lists = Mapping[str, Sequence[Any]]
@@ -51,6 +52,23 @@ def check_spelling(
             return
         for operator, text, path in _texts(test.operand, test.path, lists):
             _check_text(kind, field, operator, text, path=path, problems=problems)
+
+
+def check_choices(definition: Definition, problems: Problems) -> None:
+    """Warn of texts that the type of their attribute leaves out."""
+    data = definition.document.data
+    for raw, path in conditions(data):
+        for test in tests(raw, path):
+            kind = definition.types.get(test.name) if test.test == "value" else None
+            if kind is None or not kind.choices or test.name in definition.traits:
+                continue
+            choices = [str(one) for one in kind.choices]
+            for operator, text, place in _texts(test.operand, test.path, lists_in(data)):
+                if operator in _SPELT_OPERATORS and text not in choices:
+                    message = (
+                        f"no account has the {test.name} {text!r}: its type is one of {', '.join(choices)}"
+                    )
+                    problems.warn("never-met", message, place, suggest_word(text, choices))
 
 
 def _texts(raw: Any, path: Path, lists: Lists) -> Iterator[tuple[str, str, Path]]:

@@ -329,6 +329,23 @@ def test_a_word_of_any_script_is_spelled_as_events_have_it(word: str) -> None:
     assert "never-met" not in {one.code for one in lint(definition)}
 
 
+@pytest.mark.parametrize(
+    ("test", "found"),
+    [
+        ("glod", ["did you mean 'gold'?"]),
+        (["gold", "tin"], ["use one of gold, silver"]),
+        ("$metals", ["use one of gold, silver"]),
+        ({"in": ["gold", "silver"]}, []),
+        ({"contains": "ld"}, []),
+    ],
+)
+def test_a_text_that_the_type_of_an_attribute_leaves_out_is_never_met(test: Any, found: list[str]) -> None:
+    types = {"tier": {"one_of": ["gold", "silver"]}}
+    definition = define([{"tier": test}], attributes=types, lists={"metals": ["silver", "lead"]})
+
+    assert [one.remedy for one in lint(definition) if one.code == "never-met"] == found
+
+
 def test_a_trait_is_checked_for_spellings_too() -> None:
     traits = {"raised": {"count": "funding", "where": {"round": "Series A"}}}
 

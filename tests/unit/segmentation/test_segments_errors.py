@@ -320,6 +320,14 @@ def test_a_word_of_the_language_in_the_wrong_place_draws_no_advice_on_spelling()
     assert [one.code for one in found if one.code in ("wrong-shape", "misspelt-word")] == ["wrong-shape"]
 
 
+def test_a_follower_without_a_kind_is_told_so() -> None:
+    when = "{event: hiring, not_followed_by: {where: {change: closed}}}"
+
+    (found,) = errors_of(HELPFUL.replace("{employees: {gte: 50}}", when))
+
+    assert (found.code, found.message) == ("unknown-kind", "it names no kind of event")
+
+
 def test_a_missing_fallback_is_one_error_though_tests_expect_it() -> None:
     text = "".join(line for line in HELPFUL.splitlines(True) if not line.startswith("fallback"))
 

@@ -90,7 +90,7 @@ class FactsParser:
         if not isinstance(kind, str) or kind not in KINDS:
             self.problems.error(
                 "unknown-kind",
-                f"{kind!r} is not a kind of event",
+                "it names no kind of event" if kind is None else f"{kind!r} is not a kind of event",
                 (*path, key),
                 f"use one of {', '.join(KINDS)}",
             )
