@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from resegment.documents.diagnostics import InvalidSegments
+from resegment.identity.aliases import use_aliases
 from resegment.schemas.routing import ChildReport, FamilyNews, decode_routing_event
 from tests.builders import Rig, Routing, definition_of, facts_of, signals
 from tests.oracle.cases import day, event, segments
@@ -94,6 +95,21 @@ def funded(account: str, at: int) -> Any:
 
 def outcome(account: str, action: str, at: int, **given: Any) -> Any:
     return event("outcome", at, account=account, action=action, id=f"o-{account}-{at}-{action}", **given)
+
+
+async def test_a_parent_may_be_named_by_an_alias() -> None:
+    use_aliases({"acme.io": "acme.com"})
+    try:
+        world = await World(file()).start()
+        await world.happen(
+            parent("acme.de", "https://acme.io", day(0)),
+            outcome("acme.com", "won", day(1)),
+            *(funded(account, day(2)) for account in ("acme.de", "lone.com")),
+        )
+        await world.happen()
+    finally:
+        use_aliases({})
+    assert (world.why("acme.de"), world.why("lone.com")) == ("customers (family)", "enrolled")
 
 
 @pytest.mark.parametrize("holder", ["acme.com", "acme.de", "acme.fr"])
