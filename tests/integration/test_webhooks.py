@@ -34,7 +34,7 @@ from resegment.sinks.webhook.endpoints import Endpoint, LoadedEndpoint
 from resegment.sinks.webhook.signing import Secret
 from resegment.state.redis.webhooks import WebhookStates
 from resegment.streams.delivery.service import DeliveryService, delivering, group_of
-from resegment.streams.kafka.admin import create_topics
+from resegment.streams.kafka.admin import count_partitions, create_topics
 from resegment.streams.kafka.group_offsets import place
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topics import Topics
@@ -356,7 +356,8 @@ async def test_a_dead_letter_that_is_retried_goes_to_its_endpoint_only(
         assert dead_letter.about["endpoint"] == "refusing"
         assert dead_letter.id.endswith(":refusing")
         refusing.answer = 200
-        await retry_dead_letters([dead_letter], topics, publisher, 1)
+        partitions = await asyncio.to_thread(count_partitions, stack.bootstrap, topics)
+        await retry_dead_letters([dead_letter], topics, publisher, 1, partitions=partitions)
         await refusing.until(lambda: len(refusing.taken) == 1)
         await publisher.publish([command(topics, 2, "acme.com")])
         await other.until(lambda: len(other.received) >= 2)
