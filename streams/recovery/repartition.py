@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from resegment.agents.batch import Batch, Message
+from resegment.agents.batch import Batch, Message, is_readable
 from resegment.agents.partition import OwnedPartition, digest_of
 from resegment.agents.segmenter import TICK
 from resegment.errors import FatalError
@@ -192,7 +192,8 @@ class Repartition:
             reading(self._old.bootstrap, topic, [number], security=self._old.security)
         )
         async for records in reader.to_end():
-            for record in await leave_out(self._old.ahead, Batch(topic, number, records)):
+            kept = await leave_out(self._old.ahead, Batch(topic, number, records))
+            for record in filter(is_readable, kept):  # what could not be unpacked is in the old dead letters
                 clock = max(clock, record.timestamp)
                 yield clock, record
 
@@ -282,7 +283,9 @@ class Repartition:
         async with reading(self._old.bootstrap, source, [number], security=self._old.security) as reader:
             async for records in reader.to_end():
                 wanted = [
-                    Message(target, one.key, one.value, one.headers) for one in records if one.offset >= start
+                    Message(target, one.key, one.value, one.headers)
+                    for one in filter(is_readable, records)
+                    if one.offset >= start
                 ]
                 await self._publish(wanted)
                 copied += len(wanted)
