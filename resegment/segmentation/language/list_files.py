@@ -63,7 +63,7 @@ class ListFiles:
             self._problems.error("unreadable-file", f"{path}: not UTF-8", where, "save it as UTF-8")
             return None
         lines = text.split("\n")
-        if len(lines) > MAX_LINES + 1:
+        if len(lines) - (not lines[-1]) > MAX_LINES:
             self._problems.error("too-large", f"{path} has more than {MAX_LINES:,} lines", where)
             return None
         self.digests[path] = hashlib.sha256(content).hexdigest()

@@ -48,8 +48,12 @@ def test_lines_that_name_no_company_are_warned_of_together() -> None:
 
 @pytest.mark.parametrize(
     ("content", "code"),
-    [(None, "unreadable-file"), ("x\n" * (MAX_LINES + 1), "too-large")],
-    ids=["missing", "too long"],
+    [
+        (None, "unreadable-file"),
+        ("x\n" * (MAX_LINES + 1), "too-large"),
+        ("x\n" * MAX_LINES + "x", "too-large"),
+    ],
+    ids=["missing", "too long", "too long without a last line break"],
 )
 def test_a_file_that_cannot_be_used_is_an_error(content: str | None, code: str) -> None:
     with pytest.raises(InvalidSegments) as refused:
