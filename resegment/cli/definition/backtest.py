@@ -237,7 +237,9 @@ def _print_summary(program: Program, moves: list[Move], end: int, *, as_json: bo
 
     console = screen()
     names = [segment.name for segment in program.segments]
-    made = summarise(moves, names, end=end, buckets=60 if as_json else chart_width(console.width, names))
+    targets = {one.name: one.target for one in program.definition.segments if one.target is not None}
+    buckets = 60 if as_json else chart_width(console.width, names, with_targets=bool(targets))
+    made = summarise(moves, names, end=end, buckets=buckets, targets=targets)
     if as_json:
         write_json(sys.stdout.buffer, describe_summary(made))
     else:

@@ -22,10 +22,10 @@ _BARS = "▁▂▃▄▅▆▇█"
 _FIRST_SEEN = "first seen"
 
 
-def chart_width(columns: int, names: Iterable[str]) -> int:
-    """Return how many buckets of a chart fit into a terminal of that width."""
+def chart_width(columns: int, names: Iterable[str], *, with_targets: bool = False) -> int:
+    """Return how many buckets of a chart fit into a terminal of that width, beside a column of targets or not."""
     longest = min(_MAX_NAME, max(map(len, names), default=0))
-    return max(25, min(60, columns - longest - 24))
+    return max(25, min(60, columns - longest - (34 if with_targets else 24)))
 
 
 def render(summary: Summary) -> RenderableType:
@@ -86,8 +86,13 @@ def render_sizes(segments: Sequence[SegmentHistory], begin: str, end: str) -> Ta
     table.add_column(Text(label, style="not bold dim"), no_wrap=True)
     table.add_column("peak", justify="right")
     table.add_column("at end", justify="right")
+    aims = any(one.target is not None for one in segments)
+    if aims:
+        table.add_column("target", justify="right")
     for one in segments:
-        table.add_row(one.name, sparkline(one.sizes), f"{one.peak:,}", Text(f"{one.size:,}", style="bold"))
+        aim = [""] if one.target is None else [f"{one.target:,}"]
+        size = Text(f"{one.size:,}", style="bold")
+        table.add_row(one.name, sparkline(one.sizes), f"{one.peak:,}", size, *(aim if aims else ()))
     return table
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from resegment.schemas.change import SegmentChange
@@ -45,6 +45,8 @@ class SegmentHistory:
     stays: int
     median: int | None
     p90: int | None
+    target: float | None = None
+    """How many accounts the segments file wants it to have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,12 @@ class Summary:
 
 
 def summarise(
-    moves: Iterable[Move], segments: Sequence[str], *, end: int | None = None, buckets: int = 60
+    moves: Iterable[Move],
+    segments: Sequence[str],
+    *,
+    end: int | None = None,
+    buckets: int = 60,
+    targets: Mapping[str, float] | None = None,
 ) -> Summary:
     """Sum up moves, in whatever order they come.
 
@@ -105,7 +112,9 @@ def summarise(
         accounts=len(tally.where),
         moves=sum(tally.moves.values()),
         later=len(every) - len(counted),
-        segments=tuple(tally.history(name) for name in tally.sizes),
+        segments=tuple(
+            replace(tally.history(name), target=(targets or {}).get(name)) for name in tally.sizes
+        ),
         flows=tuple(
             Flow(from_, to, count)
             for (from_, to), count in sorted(
@@ -128,6 +137,7 @@ def describe_summary(summary: Summary) -> dict[str, Any]:
             {
                 "name": one.name,
                 "size": one.size,
+                "target": one.target,
                 "peak": one.peak,
                 "entries": one.entries,
                 "stays": one.stays,

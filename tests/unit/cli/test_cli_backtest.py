@@ -204,6 +204,19 @@ def test_the_summary_is_for_people_and_with_json_for_programs(folder: Path) -> N
     ]
 
 
+def test_the_summary_sets_the_size_of_a_segment_beside_its_target(folder: Path) -> None:
+    aiming = SEGMENTS.replace("- name: hiring-now", "- name: hiring-now\n    target: 5000")
+    (folder / "segments.yaml").write_text(aiming)
+
+    table = run(folder, "--summary")[1].split("How long")[0].splitlines()
+    found = json.loads(run(folder, "--summary", "--json")[1])
+
+    assert next(line for line in table if "at end" in line).split()[-1] == "target"
+    assert next(line for line in table if line.startswith("hiring-now")).split()[-1] == "5,000"
+    assert all(len(line) <= 80 for line in table)
+    assert [one["target"] for one in found["segments"]] == [5000, None]
+
+
 @pytest.mark.parametrize("missing", ["--segments", "--events"])
 def test_a_missing_file_ends_with_2_and_says_which(folder: Path, missing: str) -> None:
     line = ["backtest", "--segments", str(folder / "segments.yaml"), "--events", str(folder / "events.jsonl")]
