@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import stat
 from pathlib import Path
+from typing import Final
 
 from resegment.errors import UserError, explain_os_error
 from resegment.segmentation.definition import Definition, read_definition
 
 SUFFIXES = frozenset({".yaml", ".yml"})
+MAX_LIST_BYTES: Final = 64 * 1024 * 1024
 
 
 class NoSegmentsFile(UserError):
@@ -36,8 +40,18 @@ def read_segments_files(path: str) -> list[tuple[str, bytes]]:
         raise NoSegmentsFile(path, explain_os_error(error)) from error
 
 
+def read_list_file(place: Path) -> bytes:
+    """Return the content of a file that a segments file names. Raises OSError, also for a device, a pipe, or a huge file."""
+    found = place.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    if found.st_size > MAX_LIST_BYTES:
+        raise OSError(errno.EFBIG, f"larger than {MAX_LIST_BYTES // (1024 * 1024)} MB")
+    return place.read_bytes()
+
+
 def load_definition(path: str) -> Definition:
     """Read the definition from a file or folder. Raises NoSegmentsFile, or InvalidSegments with every error."""
     place = Path(path)
     folder = place if place.is_dir() else place.parent
-    return read_definition(read_segments_files(path), lambda name: (folder / name).read_bytes())
+    return read_definition(read_segments_files(path), lambda name: read_list_file(folder / name))
