@@ -42,7 +42,14 @@ async def test_a_refused_record_is_logged_with_its_topic_partition_and_offset() 
 
 async def test_an_action_that_the_contract_does_not_list_is_counted_and_warned_of_once() -> None:
     metrics = Metrics()
-    actions = ["leave_me_alone", "leave_me_alone", "unsubscribed", "Spam Complaint", "page_view", "pricing_page"]
+    actions = [
+        "leave_me_alone",
+        "leave_me_alone",
+        "unsubscribed",
+        "Spam Complaint",
+        "page_view",
+        "pricing_page",
+    ]
     kinds = ["outcome", "outcome", "engagement", "outcome", "engagement", "engagement"]
     events = [
         raw_event(type=f"gtm.{kind}.v1", id=str(number), data={"action": action})
