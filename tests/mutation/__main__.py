@@ -28,28 +28,26 @@ class Target:
 
 
 _SEGMENTATION: Final = (
-    *(
-        f"tests/unit/segmentation/test_{name}.py"
-        for name in (
-            "fold",
-            "many_facts",
-            "evidence",
-            "explain",
-            "briefs",
-            "language_docs",
-        )
-    ),
+    "tests/unit/segmentation/evaluation/test_fold.py",
+    "tests/unit/segmentation/evaluation/test_many_facts.py",
+    "tests/unit/segmentation/evaluation/test_evidence.py",
+    "tests/unit/segmentation/inspection/test_explain.py",
+    "tests/unit/segmentation/inspection/test_briefs.py",
+    "tests/unit/segmentation/language/test_language_docs.py",
     "tests/unit/agents/test_segmenter.py",
 )
 _ROUTING: Final = (
     "tests/unit/routing",
     "tests/unit/agents/test_router.py",
-    "tests/unit/streams/test_restore_routing.py",
+    "tests/unit/streams/recovery/test_restore_routing.py",
     "tests/unit/docs/test_routing_docs.py",
 )
 
 TARGETS: Final = {
-    "evaluation": Target(("resegment/segmentation/evaluation/*.py",), _SEGMENTATION),
+    "evaluation": Target(
+        ("resegment/segmentation/evaluation/*.py", "resegment/segmentation/evaluation/measures/*.py"),
+        _SEGMENTATION,
+    ),
     "partition": Target(
         tuple(
             f"resegment/agents/{name}.py"

@@ -20,7 +20,7 @@ from resegment.streams.kafka.topics import Topics
 from resegment.streams.message_factory import MessageFactory
 from tests.builders import Routing, definition_of
 from tests.events import read_fact
-from tests.unit.segmentation.test_language_docs import (
+from tests.unit.segmentation.language.test_language_docs import (
     DOCS,
     check_file,
     define,

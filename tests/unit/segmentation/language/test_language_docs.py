@@ -36,7 +36,7 @@ from resegment.segmentation.language.operators import OPERATORS
 from tests.events import read_fact
 
 Json = Any
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = Path(__file__).parents[4] / "docs"
 START = parse_instant("2026-01-01T00:00:00Z")
 DAY = 86_400_000
 ENVELOPE = ("id", "source", "record", "op")

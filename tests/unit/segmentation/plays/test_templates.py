@@ -26,7 +26,7 @@ from resegment.streams.kafka.topics import Topics
 from resegment.streams.message_factory import MessageFactory
 from tests.events import read_fact
 
-DOCS = Path(__file__).parents[3] / "docs" / "plays.md"
+DOCS = Path(__file__).parents[4] / "docs" / "plays.md"
 TRAITS = {
     "jobs": {"count": "hiring", "within": "60d"},
     "raised": {"sum": "funding", "field": "amount_usd"},

@@ -22,7 +22,7 @@ from tests.builders import definition_of
 from tests.events import read_fact
 from tests.oracle.generate import generate
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+EXAMPLES = Path(__file__).parents[4] / "examples"
 PLAY = {
     "message": {"pain": "a", "value_prop": "b", "proof_points": ["c"]},
     "channels": {"primary": "email"},

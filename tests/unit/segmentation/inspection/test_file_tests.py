@@ -13,7 +13,7 @@ from resegment.segmentation.definition import read_definition
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.file_tests import CaseResult, run_tests
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+EXAMPLES = Path(__file__).parents[4] / "examples"
 NOW = parse_instant("2026-03-01T00:00:00Z")
 DAY = 86_400_000
 
