@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from resegment.agents.batch import PublishFailed
@@ -63,15 +63,19 @@ class Account:
 
     def __init__(self, name: str = "acme.com") -> None:
         self.name, self.number, self.segment, self.at = name, 0, None, NOON
+        self.came: str | None = None
+        """From where the latest change came: a change that supersedes it starts from there, too."""
 
     def moves(
         self, segment: str, way: Json | Any | None = ..., *, at: int | None = None, **given: Any
     ) -> bytes:
         self.number += 1
-        came, self.segment = self.segment, segment  # type: ignore[assignment]
+        if given.get("supersedes") is None:
+            self.came = self.segment
+        self.segment = segment  # type: ignore[assignment]
         self.at = self.at if at is None else at
         data = {
-            "account": self.name, "sequence_number": self.number, "from": came, "to": segment,
+            "account": self.name, "sequence_number": self.number, "from": self.came, "to": segment,
             "effective_at": format_instant(self.at), "decided_at": format_instant(self.at),
             "supersedes": None, "supersedes_to": None, "play": f"{segment}-play",
             "message": PLAY,
@@ -875,6 +879,14 @@ class Play:
 
 
 @settings(deadline=None)
+@example(
+    [
+        ("move", "c.com", 1, False),
+        ("answer", "c.com", "rejected", None),
+        ("move", "c.com", 2, False),
+        ("move", "c.com", 2, True),
+    ]
+)
 @given(steps)
 async def test_whatever_happens_an_account_is_in_one_workflow_at_most_and_its_owner_knows(
     taken_steps: list[tuple[str, str, Any, Any]],
