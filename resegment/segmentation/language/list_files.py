@@ -30,7 +30,8 @@ class ListFiles:
 
     def __init__(self, read_file: ReadFile, problems: Problems) -> None:
         self._read_file, self._problems = read_file, problems
-        self._texts: dict[str, frozenset[str] | None] = {}
+        self._texts: dict[str, dict[str, int] | None] = {}
+        """The texts of each file, with the number of the line that has it first."""
         self._lists: dict[tuple[str, bool], FileList | None] = {}
         self.digests: dict[str, str] = {}
 
@@ -38,13 +39,15 @@ class ListFiles:
         """Return the list of a file, its lines resolved as accounts are if asked for; None after an error."""
         if (path, accounts) not in self._lists:
             texts = self._load_texts(path, where)
-            members = self._resolve(path, texts, where) if texts is not None and accounts else texts
+            members: frozenset[str] | None = None
+            if texts is not None:
+                members = self._resolve(path, texts, where) if accounts else frozenset(texts)
             self._lists[path, accounts] = (
                 None if members is None else FileList(path, self.digests[path], accounts, members)
             )
         return self._lists[path, accounts]
 
-    def _load_texts(self, path: str, where: Path) -> frozenset[str] | None:
+    def _load_texts(self, path: str, where: Path) -> dict[str, int] | None:
         if path in self._texts:
             return self._texts[path]
         self._texts[path] = None
@@ -67,30 +70,33 @@ class ListFiles:
             self._problems.error("too-large", f"{path} has more than {MAX_LINES:,} lines", where)
             return None
         self.digests[path] = hashlib.sha256(content).hexdigest()
-        self._texts[path] = frozenset(_texts_of(lines))
-        return self._texts[path]
+        numbered: dict[str, int] = {}
+        for number, one in _texts_of(lines):
+            numbered.setdefault(one, number)
+        self._texts[path] = numbered
+        return numbered
 
-    def _resolve(self, path: str, texts: frozenset[str], where: Path) -> frozenset[str]:
+    def _resolve(self, path: str, texts: dict[str, int], where: Path) -> frozenset[str]:
         accounts: set[str] = set()
-        wrong: list[str] = []
-        for text in texts:
+        wrong: list[int] = []
+        for text, number in texts.items():
             try:
                 accounts.add(resolve_account(text))
-            except RefusedEvent as error:
-                wrong.append(error.message)
+            except RefusedEvent:
+                wrong.append(number)
         if wrong:
-            more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+            # The path may lead anywhere, so no text of the file is quoted.
+            lines = ", ".join(str(number) for number in wrong[:_SHOWN])
+            more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+            what = "this line names" if len(wrong) == 1 else "these lines name"
             self._problems.warn(
-                "never-met",
-                f"{path}: {'; '.join(sorted(wrong)[:_SHOWN])}{more}",
-                where,
-                "list company domains",
+                "never-met", f"{path}: {what} no company: {lines}{more}", where, "list company domains"
             )
         return frozenset(accounts)
 
 
-def _texts_of(lines: Iterable[str]) -> Iterable[str]:
-    for line in lines:
+def _texts_of(lines: Iterable[str]) -> Iterable[tuple[int, str]]:
+    for number, line in enumerate(lines, 1):
         text = (_COMMENT.sub("", line, count=1) if "#" in line else line).strip()
         if text:
-            yield text
+            yield number, text

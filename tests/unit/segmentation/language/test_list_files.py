@@ -37,13 +37,13 @@ def test_the_path_counts_from_the_folder_of_the_segments_file(tmp_path: Path) ->
     assert load_definition(str(tmp_path / "segments.yaml")).version == load_definition(str(tmp_path)).version
 
 
-def test_lines_that_name_no_company_are_warned_of_together() -> None:
+def test_lines_that_name_no_company_are_warned_of_together_and_never_quoted() -> None:
     text = "acme.com\ngmail.com\nlocalhost\nnobody\nintranet\n"
 
     definition = definition_of(segments(wanted={"account": {"in_file": "a.txt"}}), {"a.txt": text})
 
     (warning,) = [one for one in definition.warnings if one.code == "never-met"]
-    assert "and 1 more" in warning.message
+    assert warning.message == "a.txt: these lines name no company: 2, 3, 4 and 1 more"
 
 
 @pytest.mark.parametrize(
