@@ -172,7 +172,7 @@ async def test_events_that_retention_took_before_they_were_read_are_counted_and_
         events = [
             {
                 "specversion": "1.0", "id": f"f-{number}", "source": "/test", "type": "gtm.funding.v1",
-                "subject": f"c{number}.com", "time": "2026-01-31T09:00:00Z", "data": {"round": "seed"},
+                "subject": f"gap{number}.com", "time": "2026-01-31T09:00:00Z", "data": {"round": "seed"},
             }
             for number in numbers
         ]  # fmt: skip
@@ -194,7 +194,7 @@ async def test_events_that_retention_took_before_they_were_read_are_counted_and_
         assert second.metrics.registry.get_sample_value("resegment_log_gaps_total") == 1
     async with Redis.from_url(stack.redis_url) as client:
         kept = await client.hkeys(PartitionKeys.of("gap", 0).accounts)  # type: ignore[misc]
-    assert {name.decode() for name in kept} == {f"c{number}.com" for number in (*range(10), *range(15, 20))}
+    assert {name.decode() for name in kept} == {f"gap{number}.com" for number in (*range(10), *range(15, 20))}
 
 
 async def _spoil(client: Redis, account: str, value: bytes) -> None:
