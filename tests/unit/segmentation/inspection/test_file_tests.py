@@ -61,7 +61,7 @@ def test_the_tests_of_the_examples_pass_whenever_they_run(name: str, now: int) -
 
 
 def test_the_file_of_a_whole_go_to_market_team_has_no_errors_and_passes_its_tests() -> None:
-    file = Path(__file__).parents[2] / "data" / "go-to-market.yaml"
+    file = Path(__file__).parents[4] / "tests" / "data" / "go-to-market.yaml"
     definition = read_definition([(file.name, file.read_text())])
 
     assert {one.code for one in lint(definition)} <= {"many-segments"}
