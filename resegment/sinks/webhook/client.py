@@ -232,7 +232,15 @@ class _LimitedStream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109  # httpcore's own
     ) -> httpcore.AsyncNetworkStream:
         """Return the connection with TLS."""
-        return _LimitedStream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+        encrypted: httpcore.AsyncNetworkStream | None = None
+        try:
+            encrypted = await self._inner.start_tls(ssl_context, server_hostname, timeout)
+            return _LimitedStream(encrypted)
+        finally:
+            if (
+                encrypted is None
+            ):  # httpcore closes after errors, but not where the attempt's deadline cancels it
+                await self._inner.aclose()
 
     def get_extra_info(self, info: str) -> Any:
         """Return what httpcore asks about the socket."""
