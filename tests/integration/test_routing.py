@@ -147,9 +147,9 @@ async def test_a_customer_keeps_a_sibling_in_another_partition_out(stack: Stack)
         worker.running(),
         KafkaPublisher(stack.bootstrap, idempotent=stack.name != "embedded") as source,
     ):
-        now = time.time_ns() // 1_000_000
 
         async def send(kind: str, account: str, **data: Any) -> None:
+            now = time.time_ns() // 1_000_000  # facts of one time are ordered by their ids
             made = event(kind, now, id=f"{kind}-{next(NUMBERS)}", account=account, **data)
             await source.publish([Message(worker.topics.of_kind(kind).name, b"k", orjson.dumps(made))])
 
