@@ -90,3 +90,14 @@ HttpPort = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+OneAccount = Annotated[
+    str, typer.Argument(metavar="ACCOUNT", help="A domain, URL or email address of the account.")
+]
+SomeAccounts = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="ACCOUNT", help="Only these accounts: domains, URLs or email addresses."),
+]
+InSegment = Annotated[
+    str | None, typer.Option("--segment", metavar="NAME", help="Only accounts in this segment.")
+]

@@ -12,6 +12,7 @@ from resegment.cli.options import (
     TIME_METAVAR,
     AsJson,
     EventFormat,
+    OneAccount,
     SomeEvents,
     SomeSegments,
     parse_time,
@@ -36,9 +37,7 @@ def register(app: typer.Typer) -> None:
 
 @takes_servers
 def explain(
-    account: Annotated[
-        str, typer.Argument(metavar="ACCOUNT", help="A domain, URL or email address of the account.")
-    ],
+    account: OneAccount,
     *,
     segments: SomeSegments = None,
     events: SomeEvents = None,

@@ -12,6 +12,7 @@ from resegment.cli.options import (
     TIME_METAVAR,
     AsJson,
     EventFormat,
+    OneAccount,
     SomeEvents,
     SomeSegments,
     parse_time,
@@ -48,9 +49,7 @@ def register(app: typer.Typer) -> None:
 
 @takes_servers
 def play(
-    account: Annotated[
-        str, typer.Argument(metavar="ACCOUNT", help="A domain, URL or email address of the account.")
-    ],
+    account: OneAccount,
     *,
     segments: SomeSegments = None,
     events: SomeEvents = None,

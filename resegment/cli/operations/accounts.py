@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from resegment.cli.options import AsJson
+from resegment.cli.options import AsJson, InSegment, SomeAccounts
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
@@ -45,13 +45,8 @@ def register(app: typer.Typer) -> None:
 
 @takes_servers
 def accounts(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="ACCOUNT", help="Only these accounts: domains, URLs or email addresses."),
-    ] = None,
-    segment: Annotated[
-        str | None, typer.Option("--segment", metavar="NAME", help="Only accounts in this segment.")
-    ] = None,
+    names: SomeAccounts = None,
+    segment: InSegment = None,
     limit: Annotated[
         int | None,
         typer.Option(

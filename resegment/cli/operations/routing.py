@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from resegment.cli.options import AsJson, RouteMode
+from resegment.cli.options import AsJson, InSegment, RouteMode, SomeAccounts
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
@@ -149,10 +149,7 @@ def set_mode(
 
 @takes_servers
 def enroll(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="ACCOUNT", help="Only these accounts: domains, URLs or email addresses."),
-    ] = None,
+    names: SomeAccounts = None,
     segment: Annotated[
         str | None, typer.Option("--segment", metavar="NAME", help="All accounts of this segment.")
     ] = None,
@@ -202,17 +199,12 @@ def enroll(
 
 @takes_servers
 def list_accounts(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="ACCOUNT", help="Only these accounts: domains, URLs or email addresses."),
-    ] = None,
+    names: SomeAccounts = None,
     decision: Annotated[
         list[Decision] | None,
         typer.Option("--decision", metavar="DECISION", help="Only accounts with this decision. Repeatable."),
     ] = None,
-    segment: Annotated[
-        str | None, typer.Option("--segment", metavar="NAME", help="Only accounts in this segment.")
-    ] = None,
+    segment: InSegment = None,
     limit: Annotated[
         int | None,
         typer.Option(
