@@ -6,27 +6,26 @@ expressions are checked when the file is read.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from resegment.schemas.fact import KINDS
 from resegment.schemas.segments import SegmentsFile
 from resegment.segmentation.language.attribute_types import TYPE_NAMES
 from resegment.segmentation.language.fields import attribute_types, field_types
-from resegment.segmentation.language.jsonschema_tests import (
+from resegment.segmentation.language.limits import MAX_STEPS, WORDS
+from resegment.segmentation.language.operator_schemas import (
     APPLIES,
     IN_WHERE,
     ON_TEXTS,
+    Schema,
     choices,
     one_or_more,
     ref,
     test_of,
     testable,
 )
-from resegment.segmentation.language.limits import WORDS
 from resegment.segmentation.language.operators import KNOWN_WITHIN
 from resegment.segmentation.language.parsing.trait_parser import FUNCTIONS
-
-Schema = dict[str, Any]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _AGGREGATES: Final = {
@@ -234,7 +233,7 @@ def _condition() -> Schema:
                 "type": "array",
                 "items": ref("step"),
                 "minItems": 1,
-                "maxItems": 20,
+                "maxItems": MAX_STEPS,
             },
             "gap": _described("window", "How far apart two consecutive facts of the sequence may be."),
             "order": {

@@ -1,4 +1,4 @@
-"""The JSON Schema of tests: of attributes, traits, and the fields of events."""
+"""The JSON Schema of operators: in tests of attributes and traits, and of the fields of events."""
 
 from __future__ import annotations
 
@@ -35,7 +35,6 @@ _OPERATORS: Final = {
     "exists": "Whether a value is known at all.",
 }
 
-
 ON_TEXTS: Final = (
     "eq",
     "ne",
@@ -48,7 +47,6 @@ ON_TEXTS: Final = (
     "not_in_file",
 )
 
-
 APPLIES: Final = {
     "text": (*ON_TEXTS, "before", "after", "within_next", "within_last", "exists"),
     "number": ("eq", "ne", "in", "not_in", "gt", "gte", "lt", "lte", "between", "exists"),
@@ -57,15 +55,13 @@ APPLIES: Final = {
     "any": tuple(one for one in OPERATORS if one != KNOWN_WITHIN),
 }
 
-
 IN_WHERE: Final = {kind: tuple(one for one in names if one not in IN_TIME) for kind, names in APPLIES.items()}
-
 
 _JSON_TYPES: Final = {"text": "string", "number": "number", "bool": "boolean"}
 
 
 def test_of(kind: str, names: tuple[str, ...]) -> Schema:
-    """A scalar, a list or a map of operators, that can match a value of the kind."""
+    """Return the schema of a test: a scalar, a list or a map of operators, that can match a value of the kind."""
     operators = {
         "type": "object",
         "minProperties": 1,
