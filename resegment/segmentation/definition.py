@@ -31,15 +31,7 @@ from resegment.schemas.segments import (
 )
 from resegment.schemas.times import parse_duration
 from resegment.segmentation.language.attribute_types import AttributeType, read_types
-from resegment.segmentation.language.conditions import (
-    Compare,
-    Condition,
-    Every,
-    Not,
-    Score,
-    Some,
-    Trait,
-)
+from resegment.segmentation.language.conditions import Compare, Condition, Every, Not, Score, Some, Trait
 from resegment.segmentation.language.gates import Gate, read_gates
 from resegment.segmentation.language.limits import WORDS
 from resegment.segmentation.language.list_files import ListFiles, ReadFile, find_no_file

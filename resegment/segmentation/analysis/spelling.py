@@ -11,10 +11,7 @@ from resegment.documents.diagnostics import Path, Problems
 from resegment.schemas.events import DATA
 from resegment.schemas.vocabulary import ROUNDS, is_word_character, normalize_term
 from resegment.segmentation.definition import Definition
-from resegment.segmentation.language.conditions import (
-    Aggregate,
-    Trait,
-)
+from resegment.segmentation.language.conditions import Aggregate, Trait
 from resegment.segmentation.language.fields import words_of
 from resegment.segmentation.language.limits import ACCOUNT
 from resegment.segmentation.language.parsing.checks_parser import TAKES_LIST

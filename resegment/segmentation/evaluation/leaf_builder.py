@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from resegment.segmentation.evaluation.compiler import (
-    compile_logic,
-)
+from resegment.segmentation.evaluation.compiler import compile_logic
 from resegment.segmentation.evaluation.leaves import (
     AttributeLeaf,
     DatedLeaf,

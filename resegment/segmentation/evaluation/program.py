@@ -22,17 +22,9 @@ from resegment.segmentation.evaluation.compiler import (
     compile_qualifying,
 )
 from resegment.segmentation.evaluation.leaf_builder import LeafBuilder, Needs
-from resegment.segmentation.evaluation.leaves import (
-    DerivedLeaf,
-    Leaf,
-    ReferenceLeaf,
-    ScoreLeaf,
-)
+from resegment.segmentation.evaluation.leaves import DerivedLeaf, Leaf, ReferenceLeaf, ScoreLeaf
 from resegment.segmentation.evaluation.matcher_index import MatcherIndex, Watcher
-from resegment.segmentation.evaluation.measures.measures import (
-    Measure,
-    OpenOf,
-)
+from resegment.segmentation.evaluation.measures.measures import Measure, OpenOf
 from resegment.segmentation.evaluation.measures.selection import Selection
 from resegment.segmentation.evaluation.requirements import Requirement, Requirements, tests_in
 from resegment.segmentation.language.conditions import (

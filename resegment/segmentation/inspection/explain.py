@@ -28,11 +28,7 @@ from resegment.segmentation.evaluation.sequences import SequenceLeaf
 from resegment.segmentation.inspection.descriptions import cite_newest, describe_trait, plain
 from resegment.segmentation.inspection.explanation import Explanation, Held, Miss, Node, SegmentStatus
 from resegment.segmentation.inspection.near_miss import find_closed, find_near_miss
-from resegment.segmentation.inspection.next_change import (
-    copy_account,
-    find_next,
-    spell_window,
-)
+from resegment.segmentation.inspection.next_change import copy_account, find_next, spell_window
 from resegment.segmentation.language.conditions import (
     Aggregate,
     Compare,

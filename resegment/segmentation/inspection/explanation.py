@@ -7,9 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from resegment.segmentation.inspection.descriptions import show_value
-from resegment.segmentation.inspection.next_change import (
-    Next,
-)
+from resegment.segmentation.inspection.next_change import Next
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

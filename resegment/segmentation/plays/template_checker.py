@@ -11,9 +11,7 @@ from jinja2 import nodes
 
 from resegment.documents.diagnostics import Path, Problems
 from resegment.schemas.fact import KINDS
-from resegment.segmentation.language.conditions import (
-    Trait,
-)
+from resegment.segmentation.language.conditions import Trait
 from resegment.segmentation.language.fields import field_types
 from resegment.segmentation.plays.filters import FILTERS
 from resegment.segmentation.plays.templates import (

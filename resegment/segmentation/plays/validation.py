@@ -29,10 +29,7 @@ from resegment.segmentation.language.parsing.raw_document import conditions as w
 from resegment.segmentation.language.parsing.raw_document import entries, tests
 from resegment.segmentation.plays.filters import MAX_TEXT
 from resegment.segmentation.plays.template_checker import Known, TemplateChecker
-from resegment.segmentation.plays.templates import (
-    GIVEN,
-    is_template,
-)
+from resegment.segmentation.plays.templates import GIVEN, is_template
 
 _ALWAYS: Final = ("count", "sum", "distinct")
 """The aggregates that have a value without any fact."""

@@ -2,13 +2,7 @@
 
 from collections.abc import Callable
 
-from .own_words import (
-    GRADES,
-    PLANS,
-    REGIONS,
-    SEATS,
-    date_value,
-)
+from .own_words import GRADES, PLANS, REGIONS, SEATS, date_value
 from .stream import events
 from .vocabulary import Draw, Json
 
