@@ -207,9 +207,10 @@ class Engine:
                 deadline = min(deadline, logic.not_true_until(values, untils))
         before = state.active_gates, state.do_not_contact, state.lost_until, state.parent
         state.active_gates = tuple(holding)
-        restrictions = self.program.restrictions.read(account, t)
-        state.do_not_contact, state.lost_until = restrictions.do_not_contact, restrictions.lost_until
-        state.parent = restrictions.parent
+        if not account.restrictions_known:
+            restrictions = self.program.restrictions.read(account, t)
+            state.do_not_contact, state.lost_until = restrictions.do_not_contact, restrictions.lost_until
+            state.parent, account.restrictions_known = restrictions.parent, True
         after = state.active_gates, state.do_not_contact, state.lost_until, state.parent
         return before != after, deadline
 

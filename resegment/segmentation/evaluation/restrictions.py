@@ -30,7 +30,8 @@ class RestrictionsLeaf:
         self._persons, self._lost, self._cooldown, self._parent = persons, lost, cooldown, parent
 
     def evaluate(self, account: Account, t: int) -> tuple[bool, int]:
-        """Return false, and until when the restrictions last if no fact arrives."""
+        """Return false, and until when the restrictions last if no fact arrives. Lets the account read them again."""
+        account.restrictions_known = False
         until = min(one.boundary(account, t) for one in (*self._persons, self._lost))
         return False, until if self._parent is None else min(until, self._parent.boundary(account, t))
 
