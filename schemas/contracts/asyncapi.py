@@ -112,10 +112,11 @@ def _channel(address: Address, messages: Schema, prefix: str) -> Schema:
 
 
 def _event_messages(kind: str, schemas: Schema) -> Schema:
-    event = _hoist(event_schema(kind), f"{_title(kind)}Event", schemas)
+    schema = event_schema(kind)
+    event = _hoist(schema, f"{_title(kind)}Event", schemas)
     about = {
         "name": f"gtm.{kind}.v1",
-        "summary": event_schema(kind)["description"],
+        "summary": schema["description"],
         "bindings": _keyed(_ANY_KEY),
     }
     return {
