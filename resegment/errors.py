@@ -66,7 +66,8 @@ def explain_os_error(error: OSError) -> str:
     for kind, words in _OS_ERRORS.items():
         if isinstance(error, kind):
             return words
-    return (error.strerror or str(error)).lower()
+    words = error.strerror or str(error)
+    return words[:1].lower() + words[1:]
 
 
 _OS_ERRORS: Final[dict[type[OSError], str]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import stat
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ from resegment.segmentation.definition import Definition, read_definition
 
 SUFFIXES = frozenset({".yaml", ".yml"})
 MAX_LIST_BYTES: Final = 64 * 1024 * 1024
+"""The maximum size of a file that a segments file names."""
 
 
 class NoSegmentsFile(UserError):
@@ -40,18 +42,28 @@ def read_segments_files(path: str) -> list[tuple[str, bytes]]:
         raise NoSegmentsFile(path, explain_os_error(error)) from error
 
 
-def read_list_file(place: Path) -> bytes:
-    """Return the content of a file that a segments file names. Raises OSError, also for a device, a pipe, or a huge file."""
+def folder_of(segments: Path) -> Path:
+    """Return the folder that the paths in a segments file, or in a folder of them, are relative to."""
+    return segments if segments.is_dir() else segments.parent
+
+
+def check_list_file(place: Path) -> os.stat_result:
+    """Return the status of a file that a segments file names. Raises OSError, also for a device, a pipe, or a huge file."""
     found = place.stat()
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "not a regular file")
     if found.st_size > MAX_LIST_BYTES:
         raise OSError(errno.EFBIG, f"larger than {MAX_LIST_BYTES // (1024 * 1024)} MB")
+    return found
+
+
+def read_list_file(place: Path) -> bytes:
+    """Return the content of a file that a segments file names. Raises OSError as `check_list_file` does."""
+    check_list_file(place)
     return place.read_bytes()
 
 
 def load_definition(path: str) -> Definition:
     """Read the definition from a file or folder. Raises NoSegmentsFile, or InvalidSegments with every error."""
-    place = Path(path)
-    folder = place if place.is_dir() else place.parent
+    folder = folder_of(Path(path))
     return read_definition(read_segments_files(path), lambda name: read_list_file(folder / name))

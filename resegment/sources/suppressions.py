@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,9 @@ import structlog
 
 from resegment.errors import RefusedEvent, ResegmentError, explain_os_error
 from resegment.identity.aliases import resolve_account
+from resegment.sources.segments import check_list_file, folder_of, read_list_file
 
 log = structlog.get_logger(__name__)
-
-MAX_BYTES: Final = 64 * 1024 * 1024
-"""The maximum size of a list."""
 
 SHOWN_LINES: Final = 5
 """How many of the skipped lines are named."""
@@ -79,7 +76,7 @@ class ListFiles:
         segments: Path,
         note_skipped: Callable[[Mapping[str, int]], None] = lambda _: None,
     ) -> None:
-        folder = segments if segments.is_dir() else segments.parent
+        folder = folder_of(segments)
         self._paths = {name: folder / path for name, path in files.items()}
         self._note_skipped = note_skipped
         self._read: dict[str, tuple[tuple[int, int], SuppressionList]] = {}
@@ -101,9 +98,8 @@ class ListFiles:
 
 def read_list(path: Path) -> SuppressionList:
     """Read a list. A line that names no company is skipped, never the file. Raises WrongList."""
-    _stamp(path)
     try:
-        raw = path.read_bytes()
+        raw = read_list_file(path)
     except OSError as error:
         raise WrongList(path, explain_os_error(error)) from error
     encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
@@ -153,11 +149,7 @@ def _find_account(cells: list[str]) -> str | None:
 
 def _stamp(path: Path) -> tuple[int, int]:
     try:
-        found = path.stat()
+        found = check_list_file(path)
     except OSError as error:
         raise WrongList(path, explain_os_error(error)) from error
-    if not stat.S_ISREG(found.st_mode):
-        raise WrongList(path, "not a regular file")
-    if found.st_size > MAX_BYTES:
-        raise WrongList(path, f"larger than {MAX_BYTES // (1024 * 1024)} MB")
     return found.st_mtime_ns, found.st_size

@@ -115,14 +115,15 @@ def _attributes(events: list[str], form: Any) -> frozenset[str]:
 def _check_lists(definition: Definition, segments: str) -> Iterator[Diagnostic]:
     """Yield an error for each suppression list that a worker could not load, and a warning for skipped lines."""
     from resegment.documents.diagnostics import Diagnostic
+    from resegment.sources.segments import folder_of
     from resegment.sources.suppressions import WrongList, read_list
 
+    folder = folder_of(Path(segments))
     for number, one in enumerate(definition.suppression):
         if isinstance(one, str) or one.file is None:
             continue
         path = ("suppression", number, "file")
         place = definition.document.places[path]
-        folder = Path(segments) if Path(segments).is_dir() else Path(segments).parent
         try:
             found = read_list(folder / one.file)
         except WrongList as error:
