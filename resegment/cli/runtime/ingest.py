@@ -178,21 +178,9 @@ class Decoder:
 
     def decode(self, events: Iterator[Located]) -> Iterator[tuple[Fact, bytes]]:
         """Yield each fact with the bytes of its event."""
-        from resegment.identity.resolution import resolve_event
-        from resegment.schemas.cloudevents.decoding import decode_event
-        from resegment.sources.files.reader import Refused
+        from resegment.sources.files.reader import decode_with_bytes
 
-        for event in events:
-            try:
-                if event.refused is not None:
-                    raise event.refused
-                fact = resolve_event(decode_event(event.value))
-                self._check_time(fact)
-            except RefusedEvent as error:
-                self.refusals.add(Refused(event.file, event.line, error.reason, error.message, error.field))
-            else:
-                self.refusals.note(fact)
-                yield fact, event.value
+        return decode_with_bytes(events, self.refusals, self._check_time)
 
     def _check_time(self, fact: Fact) -> None:
         from resegment.schemas.times import format_instant

@@ -132,16 +132,25 @@ def read_events(
 
 def decode_events(events: Iterable[Located], refusals: Refusals) -> Iterator[Fact]:
     """Yield the facts of the events, and add events that break the contract to `refusals`."""
+    return (fact for fact, _ in decode_with_bytes(events, refusals))
+
+
+def decode_with_bytes(
+    events: Iterable[Located], refusals: Refusals, check: Callable[[Fact], None] | None = None
+) -> Iterator[tuple[Fact, bytes]]:
+    """Yield each fact with the bytes of its event. Refusals are those of `decode_events`, and those that `check` raises."""
     for event in events:
         try:
             if event.refused is not None:
                 raise event.refused
             fact = resolve_event(decode_event(event.value))
+            if check is not None:
+                check(fact)
         except RefusedEvent as error:
             refusals.add(Refused(event.file, event.line, error.reason, error.message, error.field))
         else:
             refusals.note(fact)
-            yield fact
+            yield fact, event.value
 
 
 def _format_of(path: str) -> str:
