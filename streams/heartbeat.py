@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from resegment.errors import UserError
 from resegment.state.redis.errors import FAILURES, answering
 from resegment.state.redis.keys import workers_key
 
@@ -25,6 +26,14 @@ FORGOTTEN_AFTER = 600.0
 """Seconds after which its entry is removed; clocks of machines may differ by less."""
 CLEANED_EVERY = 60
 """Reports between two looks for entries to remove."""
+
+
+class WorkersRunning(UserError):
+    """The prefix is in use."""
+
+    def __init__(self, prefix: str, workers: int) -> None:
+        super().__init__(f"prefix {prefix} has running workers: {workers}", remedy="Stop them first.")
+        self.prefix, self.workers = prefix, workers
 
 
 class Heartbeat:
@@ -80,3 +89,9 @@ async def read_workers(client: Redis, prefix: str) -> dict[str, dict[str, Any]]:
         answer: Any = client.hgetall(workers_key(prefix))
         entries = {name.decode(): orjson.loads(value) for name, value in (await answer).items()}
     return {name: one for name, one in entries.items() if time.time() - one["at"] < SILENT_AFTER}
+
+
+async def check_stopped(client: Redis, prefix: str) -> None:
+    """Raise WorkersRunning while workers of the prefix run, and StoreUnavailable."""
+    if workers := await read_workers(client, prefix):
+        raise WorkersRunning(prefix, len(workers))

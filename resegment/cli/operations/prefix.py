@@ -13,7 +13,6 @@ import typer
 
 from resegment.cli.options import AsJson
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
-from resegment.errors import UserError
 
 EXAMPLE: Final = """
 [bold]Example[/bold]
@@ -27,17 +26,6 @@ resegment prefix delete trial          # prints what it would delete
 
 resegment prefix delete trial --yes
 """
-
-
-class WorkersRunning(UserError):
-    """The prefix is in use."""
-
-    def __init__(self, prefix: str, workers: int) -> None:
-        super().__init__(
-            f"prefix {prefix} has running workers: {workers}",
-            remedy="Stop them first.",
-        )
-        self.prefix, self.workers = prefix, workers
 
 
 def register(app: typer.Typer) -> None:
@@ -96,13 +84,12 @@ async def _delete(name: str, servers: ServerOptions, *, yes: bool) -> Mapping[st
     from resegment.cli.connection import load_settings, resolve
     from resegment.state.redis.client import connect_redis
     from resegment.state.redis.whole_prefix import count_keys, delete_keys
-    from resegment.streams.heartbeat import read_workers
+    from resegment.streams.heartbeat import check_stopped
 
     connection = resolve(load_settings(servers))
     client = connect_redis(connection.settings, connection.redis_url)
     try:
-        if workers := await read_workers(client, name):
-            raise WorkersRunning(name, len(workers))
+        await check_stopped(client, name)
         kinds = await count_keys(client, name)
         if yes:
             await delete_keys(client, name)

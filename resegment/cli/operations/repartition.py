@@ -11,7 +11,6 @@ import typer
 
 from resegment.cli.options import AsJson, SomeSegments
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
-from resegment.errors import UserError
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -27,14 +26,6 @@ resegment repartition live-2 --partitions 16 --prefix live --segments segments.y
 
 resegment repartition live-2 --partitions 16 --prefix live --segments segments.yaml --from-log
 """
-
-
-class StillRunning(UserError):
-    """Workers of the old or of the new prefix are running."""
-
-    def __init__(self, prefix: str, workers: int) -> None:
-        super().__init__(f"prefix {prefix} has running workers: {workers}", remedy="Stop them first.")
-        self.prefix, self.workers = prefix, workers
 
 
 class Copied(NamedTuple):
@@ -105,7 +96,7 @@ async def _repartition(
     from resegment.cli.operations.session import NoSuchPrefix, load_engine
     from resegment.state.redis.client import connect_redis
     from resegment.streams.ahead import look_for_ahead_records
-    from resegment.streams.heartbeat import read_workers
+    from resegment.streams.heartbeat import check_stopped
     from resegment.streams.kafka.connectivity import check_access
     from resegment.streams.kafka.security import secure_kafka
     from resegment.streams.kafka.topics import Topics
@@ -120,8 +111,7 @@ async def _repartition(
     client = connect_redis(settings, connection.redis_url)
     try:
         for prefix in (connection.prefix, name):
-            if workers := await read_workers(client, prefix):
-                raise StillRunning(prefix, len(workers))
+            await check_stopped(client, prefix)
         held = await read_prefix(client, connection.prefix)
         if is_known(held):
             check_definition(held, engine.program.version)
