@@ -14,6 +14,7 @@ import typer
 from resegment.cli.connection import WrongUse
 from resegment.cli.options import AsJson, SomeSegments
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
+from resegment.console.counts import count
 from resegment.errors import ResegmentError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class WorkersRunning(WrongUse):
 
     def __init__(self, workers: int) -> None:
         super().__init__(
-            f"{workers} {'worker' if workers == 1 else 'workers'} of this prefix still running",
+            f"{count(workers, 'worker')} of this prefix still running",
             remedy="Stop all workers first. New events wait in Kafka meanwhile.",
         )
 
@@ -101,8 +102,7 @@ def rebuild(
     if as_json:
         write_json(sys.stdout.buffer, done._asdict())
         return
-    which = "1 partition" if len(done.partitions) == 1 else f"{len(done.partitions):,} partitions"
-    print_note(f"Rebuilt {which} from {done.records:,} records.")
+    print_note(f"Rebuilt {count(len(done.partitions), 'partition')} from {done.records:,} records.")
     if partition is not None:
         print_note("Workers that are running take the partition within seconds.")
         return
@@ -138,9 +138,7 @@ def verify(
                 f"{one['account']}: {one['what']}: Redis has {one['in_redis']}, the log gives {one['in_log']}",
                 soft_wrap=True,
             )
-        print_note(
-            f"{len(found):,} {'difference' if len(found) == 1 else 'differences'} in {accounts:,} accounts."
-        )
+        print_note(f"{count(len(found), 'difference')} in {accounts:,} accounts.")
     if found:
         raise typer.Exit(1)
 
@@ -170,7 +168,7 @@ async def _rebuild(servers: ServerOptions, segments: str | None, partition: int 
     from resegment.streams.recovery.rebuild import NothingLost, PrefixUnknown, Rebuild, find_lost
     from resegment.streams.recovery.replay import LogSource, check_complete
 
-    connection = resolve(load_settings(**servers.given(), segments=segments))
+    connection = resolve(load_settings(servers, segments=segments))
     settings = connection.settings
     prefix = connection.prefix
     engine = load_engine(connection.segments, settings)

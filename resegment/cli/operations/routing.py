@@ -125,6 +125,7 @@ def set_mode(
     Workers apply it within seconds. Accounts that were left out before stay out: `resegment routing enroll` enrolls them.
     """
     from resegment.cli.operations.session import run_in_session
+    from resegment.console.counts import count
     from resegment.console.terminal import print_note, write_json
     from resegment.routing.describe import MODES
     from resegment.routing.policy import mode_of
@@ -140,7 +141,7 @@ def set_mode(
         quiet = (await session.reader.decisions()).get("quiet", 0)
         if quiet and mode is not RouteMode.none:
             print_note(
-                f"{_count(quiet)} left out before {'stays' if quiet == 1 else 'stay'} out: "
+                f"{count(quiet, 'account')} left out before {'stays' if quiet == 1 else 'stay'} out: "
                 "`resegment routing enroll --all` enrolls them"
             )
 
@@ -168,6 +169,7 @@ def enroll(
     Suppressions, holdouts, cooldowns and team limits apply to them as to all others.
     """
     from resegment.cli.operations.session import read_accounts, run_in_session
+    from resegment.console.counts import count
     from resegment.console.dates import spell_dates
     from resegment.console.terminal import print_note, write_json
     from resegment.routing.describe import words_of
@@ -185,7 +187,7 @@ def enroll(
         if as_json:
             write_json(sys.stdout.buffer, {"told": len(quiet)})
         else:
-            print_note(f"asked the router to enroll {_count(len(quiet))}")
+            print_note(f"asked the router to enroll {count(len(quiet), 'account')}")
         if not wanted and not quiet:
             print_note(_tell_none(rows, "quiet"))
         for name, state in rows if wanted else ():
@@ -316,7 +318,3 @@ def _tell_missing(wanted: Sequence[str], rows: Sequence[Row]) -> bool:
     if missing:
         print_note(f"the router has no decision on {', '.join(sorted(missing))}")
     return not missing
-
-
-def _count(number: int) -> str:
-    return f"{number:,} {'account' if number == 1 else 'accounts'}"
