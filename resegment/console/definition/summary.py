@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from resegment.console.counts import count
 from resegment.console.dates import spell_day
+from resegment.console.tables import make_table
 from resegment.schemas.times import spell_length
 from resegment.segmentation.inspection.summary import Flow, Restless, SegmentHistory, Summary
 
@@ -79,7 +79,7 @@ def _show_length(ms: int | None) -> str:
 
 def render_sizes(segments: Sequence[SegmentHistory], begin: str, end: str) -> Table:
     """Render how many accounts each segment has over time."""
-    table = _table("Accounts in each segment", "each chart has its own scale")
+    table = make_table("Accounts in each segment", "each chart has its own scale")
     table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
     width = max((len(one.sizes) for one in segments), default=0)
     label = f"{begin}{end:>{max(width - len(begin), len(end) + 1)}}"
@@ -97,7 +97,7 @@ def render_sizes(segments: Sequence[SegmentHistory], begin: str, end: str) -> Ta
 
 
 def _dwell(segments: Sequence[SegmentHistory]) -> Table:
-    table = _table("How long accounts stay", "finished stays only")
+    table = make_table("How long accounts stay", "finished stays only")
     table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
     for name in ("entries", "stays", "median", "p90"):
         table.add_column(name, justify="right")
@@ -112,7 +112,7 @@ def render_flows(flows: Sequence[Flow]) -> Table:
     """Render how many accounts moved from which segment to which."""
     shown, hidden = flows[:MAX_FLOWS], flows[MAX_FLOWS:]
     note = f"the largest {len(shown)} of {len(flows)}" if hidden else ""
-    table = _table("Moves between segments", note)
+    table = make_table("Moves between segments", note)
     for name in ("from", "to"):
         table.add_column(name, overflow="fold", max_width=_MAX_NAME)
     table.add_column("moves", justify="right", no_wrap=True)
@@ -127,7 +127,7 @@ def render_flows(flows: Sequence[Flow]) -> Table:
 
 
 def _flapping(accounts: Sequence[Restless]) -> Table:
-    table = _table(
+    table = make_table(
         "Accounts that move most", "which segments they enter, and how often; `hold` keeps them from flapping"
     )
     table.add_column("account", overflow="fold", max_width=28)
@@ -138,13 +138,6 @@ def _flapping(accounts: Sequence[Restless]) -> Table:
         visited = ", ".join(f"{name} {times}×" if times > 1 else name for name, times in one.visited)
         table.add_row(one.account, str(one.moves), one.segment, Text(visited, style="dim"))
     return table
-
-
-def _table(title: str, note: str) -> Table:
-    text = Text(title, style="bold")
-    if note:
-        text.append(f"  {note}", style="not bold dim")
-    return Table(title=text, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
 
 
 def _plural(number: int, noun: str) -> str:

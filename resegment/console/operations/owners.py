@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from resegment.console.tables import make_table
 from resegment.routing.teams import day_of, is_away, members
 from resegment.schemas.segments import Team
 from resegment.state.owner_store import MemberLoad, OwnerLoads, TeamLoad
@@ -76,7 +76,7 @@ def _describe(
 
 def render_owners(rows: Sequence[TeamRow]) -> Table:
     """Render a table with a line for each member of each team, then its waiting accounts."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = make_table()
     for name in ("team", "member"):
         table.add_column(name, overflow="fold")
     for name in ("weight", "open", "capacity"):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, get_args
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from resegment.console.dates import spell_dates, spell_day
+from resegment.console.tables import make_table
 from resegment.routing.describe import MEANINGS, MODES, advise, since_of, workflow_of
 from resegment.schemas.routing import RoutedState, RoutingDecision
 from resegment.streams.operations.routing_status import RoutingLook
@@ -39,7 +39,7 @@ def render_decisions(look: RoutingLook) -> Table | None:
     """Render the number of accounts by decision, and what each decision means."""
     if not look.decisions:
         return None
-    table = _table("Accounts by decision")
+    table = make_table("Accounts by decision")
     table.add_column("decision", no_wrap=True)
     table.add_column("accounts", justify="right", no_wrap=True)
     table.add_column("", style="dim")
@@ -52,7 +52,7 @@ def render_teams(look: RoutingLook) -> Table | None:
     """Render how many accounts wait for each team, and how many it got today."""
     if not look.teams:
         return None
-    table = _table("Teams")
+    table = make_table("Teams")
     table.add_column("team", no_wrap=True, overflow="ellipsis")
     table.add_column("waiting", justify="right", no_wrap=True)
     table.add_column("assigned today", justify="right", no_wrap=True)
@@ -63,7 +63,7 @@ def render_teams(look: RoutingLook) -> Table | None:
 
 def render_accounts(rows: Sequence[tuple[str, RoutedState]]) -> Table:
     """Render a line for each account: the decision, since when, workflow, owner and reason."""
-    table = _table()
+    table = make_table()
     cells = [_cells(name, state) for name, state in rows]
     for number, (title, whole) in enumerate(_COLUMNS):
         if any(one[number] for one in cells):
@@ -94,8 +94,3 @@ def _cells(name: str, state: RoutedState) -> tuple[str, ...]:
         "" if enrolled is None else enrolled.owner or "",
         "" if state.decision == "enrolled" else spell_dates(state.why),
     )
-
-
-def _table(title: str | None = None) -> Table:
-    text = None if title is None else Text(title, style="bold")
-    return Table(title=text, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +12,7 @@ from rich.text import Text
 from resegment.console.counts import count
 from resegment.console.dates import spell_dates, spell_day, spell_instant
 from resegment.console.operations.routing import render_decisions, render_mode, render_teams
+from resegment.console.tables import make_table
 from resegment.schemas.times import spell_length
 from resegment.state.redis.reader import PartitionLook
 from resegment.streams.operations.overview import Overview, find_notes, find_problems
@@ -62,7 +62,7 @@ def _health(overview: Overview) -> Text:
 def _workers(overview: Overview) -> Table | None:
     if not overview.workers:
         return None
-    table = _table("Workers")
+    table = make_table("Workers")
     table.add_column("worker", overflow="fold")
     table.add_column("partitions", overflow="fold")
     table.add_column("lag", justify="right")
@@ -79,7 +79,7 @@ def _lag(overview: Overview) -> Table | Text | None:
         return None
     if not behind:
         return Text(f"No lag in {count(len(overview.lag), 'topic')}.", style="dim")
-    table = _table("Lag")
+    table = make_table("Lag")
     table.add_column("topic", no_wrap=True)
     table.add_column("records", justify="right")
     for topic, lag in sorted(behind.items()):
@@ -95,7 +95,7 @@ def _partitions(overview: Overview) -> Table:
         if len(overview.partitions) <= LISTED or one.outbox or one.due or one.number not in owners
     ]
     hidden = len(overview.partitions) - len(shown)
-    table = _table("Partitions", f"{hidden} more with nothing waiting" if hidden else "")
+    table = make_table("Partitions", f"{hidden} more with nothing waiting" if hidden else "")
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("owner", overflow="fold", max_width=20)
     table.add_column("clock", justify="right", no_wrap=True, min_width=8)
@@ -143,7 +143,7 @@ def _segments(overview: Overview) -> Table | None:
     if not sizes:
         return None
     total = sum(one.accounts for one in overview.partitions)
-    table = _table("Accounts by segment", f"{total:,} in all")
+    table = make_table("Accounts by segment", f"{total:,} in all")
     table.add_column("segment", no_wrap=True, overflow="ellipsis")
     table.add_column("accounts", justify="right")
     for name, size in sizes.items():
@@ -172,10 +172,3 @@ def spell_ranges(numbers: Iterable[int]) -> str:
         else:
             runs.append([number, number])
     return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
-
-
-def _table(title: str, note: str = "") -> Table:
-    text = Text(title, style="bold")
-    if note:
-        text.append(f"  {note}", style="not bold dim")
-    return Table(title=text, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)

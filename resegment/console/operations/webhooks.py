@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from resegment.console.tables import make_table
 from resegment.schemas.times import format_instant
 from resegment.sinks.webhook.endpoints import Endpoint
 from resegment.state.redis.webhooks import EndpointState
@@ -54,7 +54,7 @@ def _rank(report: Mapping[str, Any]) -> tuple[int, int]:
 
 def render_list(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Render a table of the endpoints."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = make_table()
     table.add_column("endpoint", no_wrap=True)
     table.add_column("to", overflow="fold")
     table.add_column("workflows", overflow="fold")

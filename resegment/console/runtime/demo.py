@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -16,6 +15,7 @@ from rich.text import Text
 from resegment.console.dates import spell_dates, spell_day
 from resegment.console.definition.summary import render_flows, render_sizes
 from resegment.console.facts import spell_fields
+from resegment.console.tables import make_table
 from resegment.schemas.outgoing import Action
 from resegment.segmentation.inspection.summary import Summary
 
@@ -146,13 +146,7 @@ def _tell_gone(test: str) -> str:
 
 
 def _commands(commands: Mapping[tuple[str, str], int], routes: Sequence[tuple[str, str]]) -> Table:
-    table = Table(
-        title=Text("Commands to workflows", style="bold"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        show_edge=False,
-    )
+    table = make_table("Commands to workflows")
     actions = [one for one in get_args(Action) if any(one == action for _, action in commands)]
     table.add_column("segment", no_wrap=True)
     table.add_column("workflow", no_wrap=True)
