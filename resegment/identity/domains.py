@@ -28,8 +28,9 @@ _PORT = re.compile(r":\d*\Z")
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 _HOST = re.compile(rf"(?:(?:[a-z0-9_-]{{1,63}})\.)*{_LABEL}\.{_LABEL}")
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
-_shared_hosts = SharedHosts()
 _NUMERIC = re.compile(r"\d+|0x[0-9a-f]*")
+
+_shared_hosts = SharedHosts()
 
 
 class SharedHost(RefusedEvent):
@@ -67,7 +68,7 @@ def use_shared_hosts(hosts: SharedHosts) -> None:
 
 @lru_cache(maxsize=REMEMBERED_SUBJECTS)
 def _resolve(subject: str) -> str:
-    host = _host(subject)
+    host, has_path = _split(subject)
     if len(host) > LONGEST_DOMAIN:
         raise _refusal(subject, f"its host is longer than {LONGEST_DOMAIN} characters")
     if _NUMERIC.fullmatch(host.rpartition(".")[2]):
@@ -76,7 +77,7 @@ def _resolve(subject: str) -> str:
         raise _refusal(subject, "it has no dot" if host else "it is empty")
     if not _HOST.fullmatch(host):
         raise _refusal(subject, "its host has characters that are not allowed in a domain name")
-    shared = _shared_hosts.find(host, has_path=_has_path(subject))
+    shared = _shared_hosts.find(host, has_path=has_path)
     if shared is not None:
         raise SharedHost(shared)
     domain: str | None = _suffixes().privatesuffix(host)
@@ -87,27 +88,20 @@ def _resolve(subject: str) -> str:
     return domain
 
 
-def _has_path(subject: str) -> bool:
-    """Whether a subject is a URL of a page, not only of a host."""
-    rest = subject.strip()
-    scheme = _SCHEME.match(rest)
-    _, *path = _END_OF_HOST.split(rest[scheme.end() :] if scheme else rest, maxsplit=1)
-    return any(path)
-
-
-def _host(subject: str) -> str:
+def _split(subject: str) -> tuple[str, bool]:
+    """Return the host of a subject, and whether the subject is a URL of a page, not only of a host."""
     rest = subject.strip()
     scheme = _SCHEME.match(rest)
     if scheme:
         rest = rest[scheme.end() :]
-    authority = _END_OF_HOST.split(rest, maxsplit=1)[0].rpartition("@")[2]
-    host = _PORT.sub("", authority).removesuffix(".").lower()
-    if host.isascii() and "xn--" not in host:
-        return host
-    try:
-        return idna.encode(host, uts46=True).decode("ascii").removesuffix(".").lower()
-    except (idna.IDNAError, UnicodeError) as error:
-        raise _refusal(subject, f"its host is not a valid international domain name ({error})") from error
+    authority, *path = _END_OF_HOST.split(rest, maxsplit=1)
+    host = _PORT.sub("", authority.rpartition("@")[2]).removesuffix(".").lower()
+    if not host.isascii() or "xn--" in host:
+        try:
+            host = idna.encode(host, uts46=True).decode("ascii").removesuffix(".").lower()
+        except (idna.IDNAError, UnicodeError) as error:
+            raise _refusal(subject, f"its host is not a valid international domain name ({error})") from error
+    return host, any(path)
 
 
 def _refusal(subject: str, why: str) -> RefusedEvent:
