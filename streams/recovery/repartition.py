@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from resegment.agents.batch import Batch, Message, is_readable
-from resegment.agents.partition import OwnedPartition, digest_of
+from resegment.agents.partition import OwnedPartition, position_after
 from resegment.agents.segmenter import TICK
 from resegment.errors import FatalError
 from resegment.routing.enrollment import EnrollmentMachine
@@ -220,9 +220,7 @@ class Repartition:
         for number in range(self._after):
             position, last = Position(log=signals, clock=clock), lasts.get(number)
             if last is not None:
-                position = replace(
-                    position, offset=last.offset + 1, timestamp=last.timestamp, digest=digest_of(last)
-                )
+                position = position_after(position, last, clock)
             await self._write(number, "segmenter", taken["segmenter"][number], position)
             routed = taken["router"][number]
             await self._write(number, "router", routed, Position(log=changes, clock=routed.clock))

@@ -9,7 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from resegment.agents.batch import Message, is_readable
-from resegment.agents.partition import digest_of
+from resegment.agents.partition import position_after
 from resegment.agents.router import Owned
 from resegment.routing.family import own_gates, tell_relatives
 from resegment.routing.policy import Policy
@@ -60,7 +60,7 @@ async def restore_partition(
         await owned.commit(owned.position, accounts.values(), messages, sizes=sorted(sizes.items()))
     position = replace(owned.position, clock=clock, side=side)
     if last is not None:
-        position = replace(position, offset=last.offset + 1, timestamp=last.timestamp, digest=digest_of(last))
+        position = position_after(position, last, clock)
     await owned.commit(position, ())
 
 
