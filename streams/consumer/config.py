@@ -38,8 +38,6 @@ class ConsumerConfig:
     """How long a stop waits for the chunks in progress and for the commit of their offsets before it cancels them."""
     placement_timeout: float = GIVE_UP_AFTER
     """How long the position of a partition may stay unknown before the worker exits."""
-    read_committed: bool = True
-    """Whether transactions that are open or were aborted are left out."""
     metadata_age: float = 5.0
     """How long a new partition of a topic may go unnoticed."""
     lost: Lost | None = None

@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CommitFailedError, ConsumerStoppedError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
@@ -48,9 +47,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         # faust fixes it at 1,500 ms, and a partition that has room again would wait that long
-        config = config_of(self.app)
-        consumer._fetch_max_wait_ms = int(config.fetch_wait * 1000)
-        consumer._isolation_level = "read_committed" if config.read_committed else "read_uncommitted"
+        consumer._fetch_max_wait_ms = int(config_of(self.app).fetch_wait * 1000)
+        consumer._isolation_level = "read_committed"
         return consumer
 
     async def on_thread_stop(self) -> None:
@@ -136,11 +134,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         asked = [TopicPartition(*tp) for tp in tps if consumer._subscription.is_assigned(TopicPartition(*tp))]
         ends = await consumer.end_offsets(asked) if asked else {}
         assigned = consumer.assignment()
-        # Tansu returns the base of the last batch as the end; its fetch responses are right
-        # records of a transaction that is open are not to be read yet
-        committed = consumer._fetcher._isolation_level == READ_COMMITTED
-        read = consumer.last_stable_offset if committed else consumer.highwater
-        return {TP(*tp): max(end, read(tp) or 0) for tp, end in ends.items() if tp in assigned}
+        # Tansu returns the base of the last batch as the end; its fetch responses are right. The last stable offset,
+        # as records of a transaction that is open are not to be read yet
+        stable = consumer.last_stable_offset
+        return {TP(*tp): max(end, stable(tp) or 0) for tp, end in ends.items() if tp in assigned}
 
     async def check(self) -> None:
         """Raise the error that ended the membership in the group, such as a missing permission: faust never asks."""
