@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 SILENT_AFTER = 10.0
 """Seconds after which a worker that does not report counts as gone."""
-
-
 FORGOTTEN_AFTER = 600.0
 """Seconds after which its entry is removed; clocks of machines may differ by less."""
 CLEANED_EVERY = 60
@@ -49,8 +47,13 @@ class Heartbeat:
 
     async def report(self, partitions: Sequence[int], lag: Mapping[str, int]) -> None:
         """Report the owned partitions and their lag. Raises StoreUnavailable."""
-        entry = {"at": time.time(), "partitions": partitions, "lag": lag, "frozen": self.frozen}
-        entry["skipped"] = self._skipped
+        entry = {
+            "at": time.time(),
+            "partitions": partitions,
+            "lag": lag,
+            "frozen": self.frozen,
+            "skipped": self._skipped,
+        }
         with answering("report"):
             answer: Any = self._client.hset(self._key, self.name, orjson.dumps(entry))
             await answer

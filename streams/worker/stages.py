@@ -32,14 +32,10 @@ from resegment.streams.worker.progress import Progress
 
 ROUTER_PATIENCE: Final = 2.0
 """Seconds that a batch of changes waits while deadlines are due: a late change is worse than late commands."""
-
-
 BATCH_DEADLINE: Final = 45.0
 """Seconds for one batch. A rebalance waits for the batch in work, and takes at most a minute."""
 COMPUTING: Final = 0.8
 """The share of the deadline that the thread must have computed for a record to be what is slow, not a server."""
-
-
 TOO_SLOW: Final = (
     "decision-too-slow",
     f"deciding this fact alone took longer than {BATCH_DEADLINE:.0f} s, twice",

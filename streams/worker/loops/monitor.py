@@ -18,7 +18,6 @@ from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.state.partition_store import StoreUnavailable
 from resegment.state.redis.client import read_memory
-from resegment.state.redis.errors import answering
 from resegment.streams.consumer.config import PartitionProgress
 from resegment.streams.heartbeat import Heartbeat
 from resegment.streams.worker.partitions import PartitionManager
@@ -88,8 +87,7 @@ class Gauges:
     async def measure_memory(self) -> None:
         """Set the gauge of what Redis uses. Raises StoreUnavailable."""
         if self._client is not None:
-            with answering("tell its memory"):
-                self._metrics.redis_memory.set(await read_memory(self._client))
+            self._metrics.redis_memory.set(await read_memory(self._client))
 
 
 class Monitor:
