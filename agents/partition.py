@@ -63,7 +63,6 @@ class Notices:
 
     new_logs: int = 0
     gaps: int = 0
-    dropped_facts: int = 0
     messages: list[str] = field(default_factory=list)
 
 
@@ -344,8 +343,3 @@ def position_after(position: Position, record: Record, clock: int) -> Position:
 def position_after_beside(position: Position, record: Record, clock: int) -> Position:
     """Return the position after everything up to the record of the topic read beside is committed."""
     return replace(position, side=record.offset + 1, side_mark=mark_of(record), clock=clock)
-
-
-def earliest(partitions: Iterable[OwnedPartition[A]]) -> int:
-    """Return the next deadline of all partitions, in ms, or NEVER."""
-    return min((one.next_deadline for one in partitions if one.next_deadline is not None), default=NEVER)

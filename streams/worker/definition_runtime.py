@@ -21,7 +21,6 @@ class DefinitionRuntime:
     """
 
     definition: Definition
-    program: Program
     engine: Engine
     policy: Policy
     factory: MessageFactory
@@ -30,6 +29,4 @@ class DefinitionRuntime:
     def build(cls, definition: Definition, topics: Topics, *, facts_per_kind: int) -> Self:
         """Compile the definition. `facts_per_kind` limits the facts that an account keeps of each kind."""
         program = Program(definition, Limits(facts=facts_per_kind))
-        return cls(
-            definition, program, Engine(program), Policy(definition), MessageFactory(definition, topics)
-        )
+        return cls(definition, Engine(program), Policy(definition), MessageFactory(definition, topics))

@@ -24,14 +24,11 @@ from resegment.streams.shutdown import Stopping
 from resegment.streams.worker.definition_runtime import DefinitionRuntime
 from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.loops.input_topics import InputTopics
-from resegment.streams.worker.loops.monitor import Stalled
 from resegment.streams.worker.loops.worker_clock import WorkerClock
 from resegment.streams.worker.partitions import PartitionManager, cancel
 from resegment.streams.worker.progress import Progress
 from resegment.streams.worker.startup import prepare_prefix
 from resegment.streams.worker.wiring import AGENTS, PartClasses, Parts, Plan, Shared, compose
-
-__all__ = ["AGENTS", "Stalled", "Worker"]
 
 
 class Worker:

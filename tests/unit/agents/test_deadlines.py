@@ -7,9 +7,8 @@ import pytest
 from resegment.agents import partition as ownership
 from resegment.agents.batch import PublishFailed
 from resegment.agents.deadlines import tick
-from resegment.agents.partition import earliest
 from resegment.agents.segmenter import TICK
-from resegment.schemas.times import NEVER, format_instant
+from resegment.schemas.times import format_instant
 from tests.builders import Published, Rig, facts_of, run, signals, ticking
 from tests.oracle.cases import day, funding, only
 
@@ -50,7 +49,7 @@ async def test_a_partition_without_a_deadline_gets_no_tick() -> None:
     rig = Rig(WEEK)
     await rig.take()
     assert await ticked(rig, day(8)) == []
-    assert earliest([rig.owned]) == NEVER
+    assert rig.owned.next_deadline is None
 
 
 async def test_a_tick_that_is_not_published_comes_again() -> None:
