@@ -1,9 +1,9 @@
-"""Commit where a consumer group begins in a topic before it reads anything, and let a member leave the group."""
+"""Read and place the offsets of a consumer group without being one of its members, and let a member leave the group."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -50,6 +50,20 @@ async def place(
         return True
     finally:
         await leave(consumer)
+
+
+async def read_committed_offsets(
+    bootstrap: str, group: str, partitions: Iterable[TopicPartition], *, security: Mapping[str, Any]
+) -> dict[TopicPartition, int]:
+    """Return the offset that the group has committed in each partition, 0 where it has none. Raises KafkaError."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, **security
+    )
+    await consumer.start()
+    try:
+        return {tp: await consumer.committed(tp) or 0 for tp in partitions}
+    finally:
+        await consumer.stop()
 
 
 async def leave(consumer: AIOKafkaConsumer) -> None:

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
 from resegment.agents.batch import Batch, Message, is_readable
 from resegment.agents.partition import OwnedPartition, position_after
@@ -37,6 +37,7 @@ from resegment.state.redis.partition import PartitionStore
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.ahead import leave_out
 from resegment.streams.kafka.admin import create_topics, join_topic_ids, read_topic_id
+from resegment.streams.kafka.group_offsets import read_committed_offsets
 from resegment.streams.kafka.topic_reader import has_records, reading
 from resegment.streams.prefix import read_prefix
 from resegment.streams.recovery.rebuild import read_announced, rebuild_partition
@@ -257,23 +258,16 @@ class Repartition:
     async def copy_unrouted(self, group: str) -> int:
         """Copy the changes and events that the old router has not read, after a loss; return how many."""
         old, new, copied = self._old.topics, self._new.topics, 0
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._old.bootstrap,
-            group_id=group,
-            enable_auto_commit=False,
-            **self._old.security,
-        )
-        await consumer.start()
-        try:
-            for source, target in (
-                (old.segment_changes.name, new.segment_changes.name),
-                (old.routing_events.name, new.routing_events.name),
-            ):
-                for number in range(self._before):
-                    start = await consumer.committed(TopicPartition(source, number)) or 0
-                    copied += await self._copy_from(source, number, start, target)
-        finally:
-            await consumer.stop()
+        for source, target in (
+            (old.segment_changes.name, new.segment_changes.name),
+            (old.routing_events.name, new.routing_events.name),
+        ):
+            read = [TopicPartition(source, number) for number in range(self._before)]
+            starts = await read_committed_offsets(
+                self._old.bootstrap, group, read, security=self._old.security
+            )
+            for tp, start in starts.items():
+                copied += await self._copy_from(source, tp.partition, start, target)
         return copied
 
     async def _copy_from(self, source: str, number: int, start: int, target: str) -> int:
@@ -297,7 +291,14 @@ async def find_unfinished(reader: PrefixReader | None, source: LogSource, group:
     """Return what the old prefix still has to do, one phrase each. Without a reader Redis is not asked."""
     problems: list[str] = []
     topics = source.topics
-    intake = sum([await _lag(source, group, one.name) for one in topics.triggers])
+    written = {
+        TopicPartition(one.name, number): end
+        for one in topics.triggers
+        for number, end in (await _ends(source, one.name)).items()
+        if end
+    }
+    taken = await read_committed_offsets(source.bootstrap, group, written, security=source.security)
+    intake = sum(max(0, end - taken[tp]) for tp, end in written.items())
     if intake:
         problems.append(f"{intake:,} events are not taken in")
     if reader is None:
@@ -322,24 +323,6 @@ async def find_unfinished(reader: PrefixReader | None, source: LogSource, group:
 async def _ends(source: LogSource, topic: str) -> dict[int, int]:
     async with reading(source.bootstrap, topic, security=source.security) as reader:
         return await reader.ends()
-
-
-async def _lag(source: LogSource, group: str, topic: str) -> int:
-    ends = await _ends(source, topic)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=source.bootstrap, group_id=group, enable_auto_commit=False, **source.security
-    )
-    await consumer.start()
-    try:
-        return sum(
-            [
-                max(0, end - (await consumer.committed(TopicPartition(topic, number)) or 0))
-                for number, end in ends.items()
-                if end
-            ]
-        )
-    finally:
-        await consumer.stop()
 
 
 def _size_of(stage: Stage, value: bytes) -> str | None:

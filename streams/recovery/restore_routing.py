@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
 from resegment.agents.batch import Message, is_readable
 from resegment.agents.partition import position_after
@@ -17,6 +17,7 @@ from resegment.routing.restore import PublishedCommand, decode_published_command
 from resegment.schemas.change import Restrictions
 from resegment.schemas.routing import RoutedChange, decode_change
 from resegment.schemas.state import AccountState
+from resegment.streams.kafka.group_offsets import read_committed_offsets
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.message_factory import tell
 from resegment.streams.recovery.replay import LogSource, chunks
@@ -33,8 +34,10 @@ async def restore_partition(
     It continues at the group's committed offsets: what was not routed before the loss is routed after it, by the
     mode. `log` names this incarnation of the topic of changes. Raises TopicUnreadable, StoreUnavailable.
     """
-    number = owned.number
-    upto, side = await _committed(source, group, number)
+    number, topics = owned.number, source.topics
+    read = [TopicPartition(one.name, number) for one in (topics.segment_changes, topics.routing_events)]
+    committed = await read_committed_offsets(source.bootstrap, group, read, security=source.security)
+    upto, side = (committed[tp] for tp in read)
     changes, last = await _read_changes(source, number, upto)
     said = await _read_said(source, number, changes)
     clock = max((one.decided_at for one in changes.values()), default=0)
@@ -62,20 +65,6 @@ async def restore_partition(
     if last is not None:
         position = position_after(position, last, clock)
     await owned.commit(position, ())
-
-
-async def _committed(source: LogSource, group: str, number: int) -> tuple[int, int]:
-    """Return the group's offsets in a partition of changes, and of the events beside them."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=source.bootstrap, group_id=group, enable_auto_commit=False, **source.security
-    )
-    await consumer.start()
-    try:
-        topics = source.topics.segment_changes.name, source.topics.routing_events.name
-        first, second = [await consumer.committed(TopicPartition(topic, number)) for topic in topics]
-        return first or 0, second or 0
-    finally:
-        await consumer.stop()
 
 
 async def _read_changes(
