@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +13,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from resegment.errors import FatalError, TransientError
-from resegment.streams.kafka.topics import Topic
+from resegment.streams.kafka.topics import Topic, Topics
 
 NO_TOPIC: Final = str(UUID(int=0))
 """The id that a broker gives for a topic that does not exist."""
@@ -123,19 +123,27 @@ def count_partitions(bootstrap: str, topics: Iterable[Topic], **security: Any) -
         return _count_partitions(admin, [one.name for one in topics])
 
 
-def identify_topic(bootstrap: str, topic: str, **security: Any) -> TopicIdentity:
-    """Return the topic's id and its number of partitions. Blocks. Raises TopicsUnavailable.
+def identify_topics(bootstrap: str, topics: Sequence[str], **security: Any) -> dict[str, TopicIdentity]:
+    """Return the id and the number of partitions of each topic, by its name. Blocks. Raises TopicsUnavailable.
 
     `security` is what kafka-python takes.
     """
     with _connected(bootstrap, security) as admin:
-        (described,) = admin.describe_topics([topic])
-        return TopicIdentity(str(described["topic_id"]), len(described["partitions"]))
+        found = {
+            one["name"]: TopicIdentity(str(one["topic_id"]), len(one["partitions"]))
+            for one in admin.describe_topics(list(topics))
+        }
+    return {name: found.get(name, TopicIdentity(NO_TOPIC, 0)) for name in topics}
 
 
-def read_topic_id(bootstrap: str, topic: str, **security: Any) -> str:
-    """Return only the topic's id. Blocks. Raises TopicsUnavailable."""
-    return identify_topic(bootstrap, topic, **security).id
+def read_log_ids(bootstrap: str, topics: Topics, **security: Any) -> tuple[str, str]:
+    """Return what names the logs of the segmenter and of the router in their positions. Blocks.
+
+    Raises TopicsUnavailable.
+    """
+    changes = topics.segment_changes.name, topics.routing_events.name
+    found = identify_topics(bootstrap, [topics.signals.name, *changes], **security)
+    return found[topics.signals.name].id, join_topic_ids(*[found[name].id for name in changes])
 
 
 def join_topic_ids(*ids: str) -> str:

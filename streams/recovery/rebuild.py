@@ -21,7 +21,7 @@ from resegment.segmentation.evaluation.engine import Engine
 from resegment.state.redis.keys import Stage
 from resegment.state.redis.partition import PartitionStore
 from resegment.state.redis.reader import PrefixReader
-from resegment.streams.kafka.admin import join_topic_ids, read_topic_id
+from resegment.streams.kafka.admin import read_log_ids
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.message_factory import MessageFactory
 from resegment.streams.partition_marks import (
@@ -119,9 +119,10 @@ class Rebuild:
             await begin_rebuild(self._client, self._prefix, (), whole=whole)
             return 0
         announced = await read_announced(self.source, numbers)
-        signals = await self._identify(self.source.topics.signals.name)
-        outputs = self.source.topics.segment_changes.name, self.source.topics.routing_events.name
-        changes = join_topic_ids(*[await self._identify(name) for name in outputs])
+        source = self.source
+        signals, changes = await asyncio.to_thread(
+            read_log_ids, source.bootstrap, source.topics, **source.security
+        )
         await begin_rebuild(self._client, self._prefix, numbers, whole=whole)
         records = 0
         for one in lost:
@@ -159,9 +160,6 @@ class Rebuild:
         reader = PrefixReader(self._client, self._prefix, self._partitions)
         owned = OwnedPartition(number, store, EnrollmentMachine(self._policy))
         await restore_partition(owned, self._policy, self.source, self._prefix, reader.states, log=log)
-
-    async def _identify(self, topic: str) -> str:
-        return await asyncio.to_thread(read_topic_id, self.source.bootstrap, topic, **self.source.security)
 
 
 async def find_lost(

@@ -36,7 +36,7 @@ from resegment.state.redis.keys import Stage
 from resegment.state.redis.partition import PartitionStore
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.ahead import leave_out
-from resegment.streams.kafka.admin import create_topics, join_topic_ids, read_topic_id
+from resegment.streams.kafka.admin import create_topics, read_log_ids
 from resegment.streams.kafka.group_offsets import read_committed_offsets
 from resegment.streams.kafka.topic_reader import has_records, reading
 from resegment.streams.prefix import read_prefix
@@ -215,9 +215,8 @@ class Repartition:
                 for one in taken[stage]:
                     one.clock = max(one.clock, found.clock)
         lasts = await self._last_records()
-        signals = await self._identify(self._new.topics.signals.name)
-        outputs = self._new.topics.segment_changes.name, self._new.topics.routing_events.name
-        changes = join_topic_ids(*[await self._identify(name) for name in outputs])
+        new = self._new
+        signals, changes = await asyncio.to_thread(read_log_ids, new.bootstrap, new.topics, **new.security)
         for number in range(self._after):
             position, last = Position(log=signals, clock=clock), lasts.get(number)
             if last is not None:
@@ -282,9 +281,6 @@ class Repartition:
                 await self._publish(wanted)
                 copied += len(wanted)
         return copied
-
-    async def _identify(self, topic: str) -> str:
-        return await asyncio.to_thread(read_topic_id, self._new.bootstrap, topic, **self._new.security)
 
 
 async def find_unfinished(reader: PrefixReader | None, source: LogSource, group: str) -> list[str]:

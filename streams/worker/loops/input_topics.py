@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Self
 
@@ -13,7 +13,7 @@ from resegment.streams.kafka.admin import (
     PartitionsDiffer,
     TopicIdentity,
     TopicsUnavailable,
-    identify_topic,
+    identify_topics,
     join_topic_ids,
 )
 from resegment.streams.kafka.topics import Topics
@@ -34,10 +34,8 @@ class InputTopics:
     async def identify(cls, bootstrap: str, security: Mapping[str, Any], topics: Topics) -> Self:
         """Ask the broker for the ids. Raises TopicsUnavailable."""
         names = [topics.signals.name, topics.segment_changes.name, topics.routing_events.name]
-        found = await asyncio.gather(
-            *(asyncio.to_thread(identify_topic, bootstrap, name, **security) for name in names)
-        )
-        return cls(bootstrap, security, dict(zip(names, found, strict=True)))
+        found = await asyncio.to_thread(identify_topics, bootstrap, names, **security)
+        return cls(bootstrap, security, found)
 
     def log_of(self, *names: str) -> str:
         """Return what names the incarnation of topics that are read as one."""
@@ -49,20 +47,20 @@ class InputTopics:
         Raises TopicsUnavailable.
         """
         if partition >= self._identities[topic].partitions:
-            await self._check(topic)
+            await self._check([topic])
 
     async def check(self) -> None:
         """Check again and again. Raises LogReplaced and PartitionsDiffer, which no reader would notice for certain."""
         while True:
             await asyncio.sleep(CHECKED_EVERY)
-            for name in self._identities:
-                with suppress(TopicsUnavailable):
-                    await self._check(name)
+            with suppress(TopicsUnavailable):
+                await self._check(list(self._identities))
 
-    async def _check(self, name: str) -> None:
-        held = self._identities[name]
-        found = await asyncio.to_thread(identify_topic, self._bootstrap, name, **self._security)
-        if found.id not in {held.id, NO_TOPIC}:
-            raise LogReplaced(name)
-        if found.partitions > held.partitions:
-            raise PartitionsDiffer(name, found.partitions, held.partitions, in_use=True)
+    async def _check(self, names: Sequence[str]) -> None:
+        now = await asyncio.to_thread(identify_topics, self._bootstrap, names, **self._security)
+        for name, found in now.items():
+            held = self._identities[name]
+            if found.id not in {held.id, NO_TOPIC}:
+                raise LogReplaced(name)
+            if found.partitions > held.partitions:
+                raise PartitionsDiffer(name, found.partitions, held.partitions, in_use=True)
