@@ -93,13 +93,24 @@ def load_settings(servers: ServerOptions | None = None, **given: Any) -> Setting
 
     `given` holds all options of the command. Unknown RESEGMENT_ variables are reported on standard error.
     """
-    from pydantic import ValidationError
-
     from resegment.settings import ENV_PREFIX, Settings
 
     if servers is not None:
         given |= servers.given()
     _warn_of_unknown(ENV_PREFIX, Settings.model_fields)
+    return _read_settings(given)
+
+
+def check_prefix(name: str) -> None:
+    """Raise WrongSetting if no prefix may have that name."""
+    _read_settings({"prefix": name})
+
+
+def _read_settings(given: Mapping[str, Any]) -> Settings:
+    from pydantic import ValidationError
+
+    from resegment.settings import ENV_PREFIX, Settings
+
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
@@ -205,11 +216,12 @@ def _check_local(settings: Settings, instance: Instance) -> None:
 
 def _without_secrets(settings: Settings) -> Settings:
     """Return the settings without the users, passwords and keys of servers that an instance file names."""
-    own = [name for name, server in (("kafka", settings.kafka), ("redis", settings.redis)) if server is None]
-    parts = ("username", "password", "password_file", "cert", "key", "sasl", "tls", "ca", "sentinel_password")
-    names = {f"{server}_{part}" for server in own for part in (*parts, "sentinel_password_file")}
-    defaults = type(settings).model_fields
-    return settings.model_copy(update={name: defaults[name].default for name in names if name in defaults})
+    servers = (("kafka_", settings.kafka), ("redis_", settings.redis))
+    named = tuple(prefix for prefix, server in servers if server is None)
+    fields = type(settings).model_fields.items()
+    return settings.model_copy(
+        update={name: field.default for name, field in fields if name.startswith(named)}
+    )
 
 
 def _find_segments(settings: Settings, instance: Instance) -> str:

@@ -92,7 +92,7 @@ def repartition(
 async def _repartition(
     name: str, partitions: int, servers: ServerOptions, segments: str | None, *, from_log: bool
 ) -> Copied:
-    from resegment.cli.connection import load_settings, resolve
+    from resegment.cli.connection import check_prefix, load_settings, resolve
     from resegment.cli.operations.session import NoSuchPrefix, load_engine
     from resegment.state.redis.client import connect_redis
     from resegment.streams.ahead import look_for_ahead_records
@@ -105,7 +105,7 @@ async def _repartition(
 
     connection = resolve(load_settings(servers, segments=segments))
     settings = connection.settings.model_copy(update={"prefix": connection.prefix})
-    load_settings(prefix=name)  # the new name obeys the same rules as any other
+    check_prefix(name)
     engine = load_engine(connection.segments, settings)
     security = secure_kafka(settings).clients()
     client = connect_redis(settings, connection.redis_url)
