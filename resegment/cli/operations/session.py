@@ -25,7 +25,7 @@ from resegment.streams.ahead import AheadRecords, look_for_ahead_records
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import secure_kafka
 from resegment.streams.kafka.topics import Topics
-from resegment.streams.prefix import read_prefix
+from resegment.streams.prefix import is_known, read_prefix
 
 T = TypeVar("T")
 
@@ -93,7 +93,7 @@ async def open_session(servers: ServerOptions, **given: Any) -> AsyncIterator[Se
     client = connect_redis(settings, connection.redis_url)
     try:
         held = await read_prefix(client, connection.prefix)
-        if "partitions" not in held:
+        if not is_known(held):
             raise NoSuchPrefix(connection.prefix)
         yield Session(
             settings,

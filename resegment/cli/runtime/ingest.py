@@ -213,8 +213,8 @@ async def _send(
 
     client = connect_redis(settings, connection.redis_url)
     try:
-        known = await read_prefix(client, connection.prefix)
-        on_facts = _is_replay(known, connection.prefix, how)
+        held = await read_prefix(client, connection.prefix)
+        on_facts = _is_replay(held, connection.prefix, how)
         if on_facts and not how.allow_future and how.until is None:
             decoder.latest = await read_time(client) + settings.tolerance
     finally:
@@ -240,7 +240,7 @@ async def _send(
                     facts,
                     publisher,
                     topics,
-                    partitions=int(known["partitions"]),
+                    partitions=int(held["partitions"]),
                     until=how.until,
                     progress=note,
                 )
@@ -276,13 +276,15 @@ def _count(
         yield fact, value
 
 
-def _is_replay(known: Mapping[str, str], prefix: str, how: ReplayOptions) -> bool:
-    if not known:
+def _is_replay(held: Mapping[str, str], prefix: str, how: ReplayOptions) -> bool:
+    from resegment.streams.prefix import is_known
+
+    if not is_known(held):
         raise WrongClock(
             f"Redis has no prefix {prefix}",
             remedy="Start `resegment up` or `resegment worker` first, or pass another --prefix.",
         )
-    on_facts = known["clock"] == "facts"
+    on_facts = held["clock"] == "facts"
     if (how.required or how.until is not None) and not on_facts:
         raise WrongClock(
             f"the prefix {prefix} runs on the wall clock and cannot replay history",
