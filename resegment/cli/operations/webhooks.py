@@ -125,6 +125,7 @@ def disable(
 
 def send_test(name: Name, webhooks: WebhooksFile = None, as_json: AsJson = False) -> None:
     """Send one signed test event, gtm.ping.v1, and print the result. Needs neither Kafka nor Redis."""
+    from resegment.agents.delivery import classify
     from resegment.console.terminal import print_note, write_json
 
     endpoints = read_endpoints(load_settings(webhooks=webhooks))
@@ -133,7 +134,7 @@ def send_test(name: Name, webhooks: WebhooksFile = None, as_json: AsJson = False
     if as_json:
         found = {"status": answer.status, "problem": answer.problem, "seconds": round(answer.took, 3)}
         write_json(sys.stdout.buffer, {"endpoint": name, **found})
-    if answer.status is None or not 200 <= answer.status < 300:
+    if classify(answer) != "delivered":
         raise NotTaken(name, answer)
     if not as_json:
         print_note(f"{name} accepted it: {answer}, {answer.took * 1000:.0f} ms")
