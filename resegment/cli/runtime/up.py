@@ -18,7 +18,6 @@ from resegment.cli.servers import Folder, Prefix
 if TYPE_CHECKING:
     from resegment.cli.runtime.serving import Serving
     from resegment.cli.runtime.signals import Stop
-    from resegment.console.runtime.instance import EarlierRun
     from resegment.segmentation.definition import Definition
     from resegment.settings import Settings
     from resegment.streams.delivery.service import DeliveryService
@@ -130,7 +129,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
     print_note("Starting ...")
     endpoints = {} if settings.webhooks is None else read_endpoints(settings)
     async with stack(settings, fresh=fresh) as servers:
-        earlier = await _look(settings, servers.redis_url)
+        left_accounts = await _count_accounts(settings, servers.redis_url)
         async with AsyncExitStack() as parts:
             serving = await parts.enter_async_context(running(settings, definition, servers))
             if settings.kafka is None:
@@ -157,7 +156,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
             with announced(settings.folder, instance):
                 stop.ready()
                 mode = serving.worker.policy.mode
-                rendered = render_up(settings, definition, instance, earlier, mode, list(endpoints))
+                rendered = render_up(settings, definition, instance, left_accounts, mode, list(endpoints))
                 screen().print(rendered, soft_wrap=False, crop=False)
                 await serving.until_stopped(stop)
             if settings.kafka is None:
@@ -165,18 +164,15 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
     print_note("Stopped.")
 
 
-async def _look(settings: Settings, redis_url: str) -> EarlierRun:
-    """Return what an earlier run left in Redis."""
-    from resegment.console.runtime.instance import EarlierRun
+async def _count_accounts(settings: Settings, redis_url: str) -> int:
+    """Return how many accounts an earlier run left in Redis."""
     from resegment.state.redis.client import connect_redis
     from resegment.state.redis.reader import PrefixReader
-    from resegment.streams.prefix import read_prefix
 
     client = connect_redis(settings, redis_url)
     try:
-        known = bool(await read_prefix(client, settings.prefix))
         partitions = await PrefixReader(client, settings.prefix, settings.partitions).look()
-        return EarlierRun(known, sum(one.accounts for one in partitions))
+        return sum(one.accounts for one in partitions)
     finally:
         await client.aclose()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -26,13 +26,6 @@ EVENT = (
 """An event to try."""
 
 
-class EarlierRun(NamedTuple):
-    """What an earlier run left in Redis: whether it knows the prefix, and how many accounts it holds."""
-
-    prefix: bool
-    accounts: int
-
-
 class Addresses(Protocol):
     """The addresses of a running instance."""
 
@@ -48,11 +41,11 @@ def render_up(
     settings: Settings,
     definition: Definition,
     addresses: Addresses,
-    earlier: EarlierRun,
+    left_accounts: int,
     mode: Mode,
     endpoints: Sequence[str] = (),
 ) -> RenderableType:
-    """Render the addresses, the topics, the routing mode, what an earlier run left, and an event to try."""
+    """Render the addresses, the topics, the routing mode, how many accounts an earlier run left, and an event to try."""
     topics = Topics(settings.prefix)
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
@@ -76,16 +69,16 @@ def render_up(
         style="not bold default",
     )
     parts: list[RenderableType] = [Text(), head, Text(), grid, Text(), _topics(topics), Text()]
-    parts += [*_routing(mode, _folder_option(settings.folder)), Text()]
-    if earlier.accounts and settings.kafka is None:
+    option = _folder_option(settings.folder)
+    parts += [*_routing(mode, option), Text()]
+    if left_accounts and settings.kafka is None:
         parts += [
             Text(
-                f"  Accounts that an earlier run left in Redis: {earlier.accounts:,}. The broker starts empty: what was in "
+                f"  Accounts that an earlier run left in Redis: {left_accounts:,}. The broker starts empty: what was in "
                 "its topics is gone."
             ),
             Text(),
         ]
-    option = _folder_option(settings.folder)
     parts += [
         Text("  To send an event, run in another shell:", style="bold"),
         Text(f"  echo '{EVENT}' | resegment ingest{option} -", no_wrap=True, overflow="ignore"),
