@@ -78,6 +78,11 @@ def prefix_key(prefix: str) -> str:
     return f"rs:{{{prefix}}}:prefix"
 
 
+def key_patterns(prefix: str) -> tuple[str, str]:
+    """Return what SCAN matches to find every key of a prefix: those of the whole, and those of its parts."""
+    return f"rs:{{{prefix}}}:*", f"rs:{{{prefix}.*}}:*"
+
+
 def lists_key(prefix: str) -> str:
     """Return the hash of suppression lists: by name, the accounts that each had last."""
     return f"rs:{{{prefix}}}:lists"

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from resegment.state.redis.errors import answering
-from resegment.state.redis.keys import OwnersKeys, lists_key, prefix_key, webhooks_key
+from resegment.state.redis.keys import OwnersKeys, key_patterns, lists_key, prefix_key, webhooks_key
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -48,7 +48,7 @@ async def delete_keys(client: Redis, prefix: str) -> int:
 async def _find_keys(client: Redis, prefix: str) -> AsyncIterator[bytes]:
     """Yield each key once. A prefix holds no character that a pattern would read in another way."""
     seen: set[bytes] = set()
-    for pattern in (f"rs:{{{prefix}}}:*", f"rs:{{{prefix}.*}}:*"):
+    for pattern in key_patterns(prefix):
         with answering("find the keys"):
             async for key in client.scan_iter(match=pattern, count=1000):
                 if key not in seen:
