@@ -11,6 +11,8 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from resegment.state.redis.address import is_loopback
+
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 MISDIRECTED: Final = 421
 
@@ -25,7 +27,7 @@ class AllowedHosts:
     def __init__(self, address: str, names: Iterable[str] = ()) -> None:
         own = address.lower()
         self._names = LOOPBACK_NAMES | {own} | {name.lower() for name in names}
-        self._open = not _is_loopback(own)
+        self._open = not is_loopback(own)
         if self._open:
             self._names |= {socket.gethostname().lower()}
 
@@ -63,7 +65,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_loopback(address: str) -> bool:
-    return address == "localhost" or (_is_address(address) and ipaddress.ip_address(address).is_loopback)
