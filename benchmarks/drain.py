@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
+from collections.abc import Callable
 
 from resegment.benchmarks.participant import Report, Stopwatch, Task, read_task, say_ready, tell
 from resegment.settings import Settings
@@ -45,12 +45,12 @@ async def run(task: Task) -> Report:
             loop.add_signal_handler(signal.SIGTERM, stop.set)
             await asyncio.wait([ended, loop.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
         else:
-            await _until(lambda: _done(worker) >= (task.events or 0) and _idle(worker), ended)
+            wanted = task.events
+            await _until(lambda: _done(worker) >= wanted and _idle(worker), ended)
         return watch.report(_done(worker) - begun)
 
 
-async def _until(condition: object, ended: asyncio.Task[BaseException]) -> None:
-    assert callable(condition)
+async def _until(condition: Callable[[], bool], ended: asyncio.Task[BaseException]) -> None:
     while not condition():
         if ended.done():
             raise ended.result()
@@ -83,7 +83,6 @@ def main() -> None:
                 report = runner.run(run(task))
             profile.dump_stats(place)
     tell(report)
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

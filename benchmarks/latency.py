@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from resegment.agents.batch import Message
 from resegment.benchmarks.loading import clear, make_prefix
-from resegment.benchmarks.run import PARTITIONS, SEGMENTS, Bench, ParticipantFailed, started
+from resegment.benchmarks.run import PARTITIONS, SEGMENTS, Bench, await_ready, started
 from resegment.schemas.fact import Fact, encode_fact
 from resegment.sources.segments import load_definition
 from resegment.streams.kafka.publisher import KafkaPublisher
@@ -54,10 +54,7 @@ async def measure(bench: Bench, rates: Sequence[int] = RATES) -> list[Point]:
     points: list[Point] = []
     try:
         async with started("worker", "drain", task) as process:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            if not await process.stdout.readline():
-                raise ParticipantFailed("worker", 1, (await process.stderr.read()).decode())
+            await await_ready(process)
             for rate in rates:
                 bench.say(f"latency at {rate:,} events/s")
                 points.append(

@@ -11,7 +11,7 @@ from resegment.benchmarks.usage import peak_mb, pin
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One job for one process. `events` is how many there are; None: work until standard input ends."""
+    """One job for one process. `events` is how many there are; None: work until SIGTERM."""
 
     bootstrap: str
     redis_url: str

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from resegment.benchmarks.checking import Verdict
+from resegment.benchmarks.latency import Point
+from resegment.benchmarks.run import Results
+from resegment.benchmarks.scaling import Scaled
 
-def render(results: Any) -> Group:
+
+def render(results: Results) -> Group:
     """Render what each participant used, and whether its result is right."""
     hand = [one.worker for one in results.rows if one.name == "by hand"]
     base = min(hand) if hand else None
@@ -45,7 +49,7 @@ def render(results: Any) -> Group:
     return Group(table, *(Text(note) for note in notes))
 
 
-def render_latency(points: Sequence[Any]) -> Table:
+def render_latency(points: Sequence[Point]) -> Table:
     """How long changes took at each rate."""
     table = Table(title="From a signal to its segment change, ms", title_justify="left")
     for title in ("events/s", "signals", "p50", "p99", "p99.9", "max"):
@@ -58,7 +62,7 @@ def render_latency(points: Sequence[Any]) -> Table:
     return table
 
 
-def render_scaling(scaled: Any) -> Table:
+def render_scaling(scaled: Scaled) -> Table:
     """Two workers beside one."""
     table = Table(title="Workers, each on a core of its own", title_justify="left")
     for title in ("workers", "events/s", "CPU s per million", "peak MB each"):
@@ -72,7 +76,7 @@ def render_scaling(scaled: Any) -> Table:
     return table
 
 
-def _verdict(verdict: Any) -> str:
+def _verdict(verdict: Verdict | None) -> str:
     if verdict is None:
         return ""
     if verdict.is_right:

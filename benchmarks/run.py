@@ -226,11 +226,6 @@ class Bench:
         return redis, kafka
 
 
-def replace_task(task: Task, **changes: Any) -> Task:
-    """Return the task with some fields changed."""
-    return msgspec.structs.replace(task, **changes)
-
-
 @contextlib.asynccontextmanager
 async def started(
     name: str, module: str, task: Task, flame: Path | None = None
@@ -254,6 +249,14 @@ async def started(
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def await_ready(process: asyncio.subprocess.Process) -> None:
+    """Wait until a started worker has its partitions. Raises ParticipantFailed."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    if not await process.stdout.readline():
+        raise ParticipantFailed("worker", 1, (await process.stderr.read()).decode())
 
 
 async def take_part(name: str, module: str, task: Task, flame: Path | None = None) -> Report:

@@ -19,8 +19,7 @@ from resegment.benchmarks.run import (
     PARTITIONS,
     SEGMENTS,
     Bench,
-    ParticipantFailed,
-    replace_task,
+    await_ready,
     started,
 )
 from resegment.identity.resolution import resolve_event
@@ -74,13 +73,12 @@ async def _with(workers: int, bench: Bench, facts: list[Fact]) -> Run:
     try:
         signals = list(make_signals(topics.signals.name, facts, PARTITIONS, END))
         async with AsyncExitStack() as stack:
-            tasks = [replace_task(task, core=cores[number % len(cores)]) for number in range(workers)]
+            tasks = [
+                msgspec.structs.replace(task, core=cores[number % len(cores)]) for number in range(workers)
+            ]
             both = [await stack.enter_async_context(started("worker", "drain", one)) for one in tasks]
             for one in both:
-                assert one.stdout is not None
-                if not await one.stdout.readline():
-                    assert one.stderr is not None
-                    raise ParticipantFailed("worker", 1, (await one.stderr.read()).decode())
+                await await_ready(one)
             await publish_all(servers.bootstrap, signals)
             begun, begin = await _done(bench, prefix), time.perf_counter()
             while await _done(bench, prefix) < total:  # noqa: ASYNC110  # Redis has no event for it
