@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -54,23 +55,30 @@ class CommittedPartitions:
         """
         while True:
             held = await self._read()
-            if not is_rebuilding(held, partition):
-                known = has_committed(held, stage, partition)
-                try:
-                    offset = await take(known)
-                except StateMissing as error:
-                    self._waiting.add((partition, stage))
-                    self._gauge.set(len(self.waiting))
-                    try:
-                        await self._wait(stage, partition, error)
-                    finally:
-                        self._waiting.discard((partition, stage))
-                        self._gauge.set(len(self.waiting))
-                    continue
-                if not known or is_waiting(held, stage, partition):
-                    await mark_committed(self._client, self._prefix, stage, partition)
-                return offset
-            await asyncio.sleep(LOOKED_AT)
+            if is_rebuilding(held, partition):
+                await asyncio.sleep(LOOKED_AT)
+                continue
+            known = has_committed(held, stage, partition)
+            try:
+                offset = await take(known)
+            except StateMissing as error:
+                with self._counted(stage, partition):
+                    await self._wait(stage, partition, error)
+                continue
+            if not known or is_waiting(held, stage, partition):
+                await mark_committed(self._client, self._prefix, stage, partition)
+            return offset
+
+    @contextmanager
+    def _counted(self, stage: Stage, partition: int) -> Iterator[None]:
+        """Count the partition among those that wait."""
+        self._waiting.add((partition, stage))
+        self._gauge.set(len(self.waiting))
+        try:
+            yield
+        finally:
+            self._waiting.discard((partition, stage))
+            self._gauge.set(len(self.waiting))
 
     async def _wait(self, stage: Stage, partition: int, error: StateMissing) -> None:
         """Wait until the mark is gone: a rebuild takes it away, or Redis is put back to how it was."""
