@@ -10,6 +10,7 @@ from resegment.agents.batch import Message, Publisher
 from resegment.agents.intake import REPLAYED
 from resegment.agents.segmenter import TICK
 from resegment.schemas.fact import Fact
+from resegment.schemas.outgoing import CONTENT_TYPE
 from resegment.streams.kafka.topics import Topics
 
 CHUNK: Final = 2_000
@@ -26,7 +27,7 @@ async def send_live(
 ) -> int:
     """Send each event, its bytes as they are, to the topic of its kind; return how many."""
     total = 0
-    headers = [("content-type", b"application/cloudevents+json")]
+    headers = [("content-type", CONTENT_TYPE)]
     for chunk in _chunks(events):
         messages = [
             Message(topics.of_kind(fact.kind).name, fact.account.encode(), raw, headers)
@@ -55,7 +56,7 @@ async def send_replay(
     """
     end = max((fact.recorded for fact, _ in events), default=0) if until is None else until
     ordered = [pair for pair in in_order(events) if pair[0].recorded <= end]
-    headers = [("content-type", b"application/cloudevents+json"), (REPLAYED, b"")]
+    headers = [("content-type", CONTENT_TYPE), (REPLAYED, b"")]
     for chunk in _chunks(ordered):
         messages = [Message(topics.replay.name, fact.account.encode(), raw, headers) for fact, raw in chunk]
         await publisher.publish(messages)
