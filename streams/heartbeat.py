@@ -42,7 +42,7 @@ class Heartbeat:
         self.frozen: str | None = None
         """Why a suppression list cannot be read, while the worker uses the last one that it could read."""
         self._skipped: dict[str, int] = {}
-        self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+        self.name = name_process()
         self._reports = 0
 
     async def report(self, partitions: Sequence[int], lag: Mapping[str, int]) -> None:
@@ -84,6 +84,11 @@ class Heartbeat:
             await answer
         except FAILURES:
             return
+
+
+def name_process() -> str:
+    """Return a name for this process that no other one has, on any host."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
 
 
 async def read_workers(client: Redis, prefix: str) -> dict[str, dict[str, Any]]:

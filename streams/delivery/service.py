@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final
@@ -23,6 +20,7 @@ from resegment.state.redis.client import connect_redis
 from resegment.state.redis.webhooks import EndpointState, WebhookStates
 from resegment.streams.delivery.attempt_reporter import AttemptReporter
 from resegment.streams.delivery.endpoint_consumer import NUMBERS, EndpointConsumer, Subscription
+from resegment.streams.heartbeat import name_process
 from resegment.streams.kafka.connectivity import check_access
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import secure_kafka
@@ -52,7 +50,7 @@ class DeliveryService:
         self.reachable = True
         """Whether Redis answered at the last sync."""
         self._states = states
-        self._process = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+        self._process = name_process()
         self._ending = False
 
     def describe(self) -> dict[str, dict[str, Any]]:
