@@ -15,6 +15,7 @@ from faust.types import TP
 
 from resegment.agents.batch import size_of
 from resegment.streams.consumer.config import config_of
+from resegment.streams.kafka.group_offsets import enable_leaving
 from resegment.streams.kafka.unpacking import FetchResult
 
 _T = TypeVar("_T")
@@ -53,11 +54,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def on_thread_stop(self) -> None:
         """Leave the group and close the client."""
-        coordinator = self._consumer and self._consumer._coordinator
-        if coordinator and coordinator.generation == 0:
-            # Tansu counts generations from 0, where aiokafka believes that there is nothing to leave; the next
-            # worker would then wait until this one's session is over
-            coordinator.generation = 1
+        if self._consumer is not None:
+            enable_leaving(self._consumer._coordinator)
         try:
             # the client's own canceled fetches surface here when the broker is gone
             with suppress(asyncio.CancelledError):

@@ -66,12 +66,19 @@ async def read_committed_offsets(
         await consumer.stop()
 
 
+def enable_leaving(coordinator: Any) -> None:
+    """Have a member of the first generation leave its group, too, when its client stops.
+
+    Tansu counts generations from 0, where aiokafka believes that there is nothing to leave. The next member would
+    then wait until this one's session is over.
+    """
+    if getattr(coordinator, "generation", None) == 0:
+        coordinator.generation = 1
+
+
 async def leave(consumer: AIOKafkaConsumer) -> None:
     """Leave the group and close the connections, within about LEAVING seconds, whatever the broker does."""
-    coordinator = consumer._coordinator
-    if getattr(coordinator, "generation", None) == 0:
-        # Tansu counts generations from 0, where aiokafka believes that there is nothing to leave
-        coordinator.generation = 1
+    enable_leaving(consumer._coordinator)
     # Not canceled and awaited: the client may swallow that and keep waiting for its broker.
     stopping = asyncio.create_task(consumer.stop())
     stopping.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody needs its error
