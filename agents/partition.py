@@ -160,8 +160,8 @@ class OwnedPartition(Generic[A]):
 
     # Reading
 
-    def expect_held(self, fence: int | None = None) -> None:
-        """Raise OutOfStep if the partition is not held, or not under the fence under which a batch was delivered.
+    def expect_held(self, fence: int | None = None) -> int:
+        """Return the fence. Raise OutOfStep if the partition is not held, or not under the fence of a delivered batch.
 
         A batch that waited while the partition was taken again may lie behind the position that the store has:
         to continue with it would skip records.
@@ -170,6 +170,7 @@ class OwnedPartition(Generic[A]):
             raise OutOfStep(f"partition {self.number} is not held")
         if fence is not None and fence != self.fence:
             raise OutOfStep(f"partition {self.number} was taken again since the batch was delivered")
+        return self.fence
 
     def unseen(self, batch: Batch, fence: int | None = None) -> Sequence[Record]:
         """Return the batch's records that are not committed yet.
@@ -281,8 +282,7 @@ class OwnedPartition(Generic[A]):
 
         `sizes` says by how much the numbers of accounts change, and `decided` counts the decisions.
         """
-        if self.fence is None:
-            raise OutOfStep(f"partition {self.number} is not held")
+        fence = self.expect_held()
         states: list[tuple[str, bytes]] = []
         deadlines: list[tuple[str, int | None]] = []
         for account in accounts:
@@ -292,7 +292,7 @@ class OwnedPartition(Generic[A]):
                 deadlines.append((account.name, account.kept_deadline))
         payload = pack(messages) if messages else None
         position = replace(position, commit=self.position.commit + 1, log=self._log)
-        commit = Commit(self.fence, position, states, deadlines, payload, decided, sizes, DUE_SLICE)
+        commit = Commit(fence, position, states, deadlines, payload, decided, sizes, DUE_SLICE)
         committed = await self.store.commit(commit)
         self.position = position
         self._note(committed)

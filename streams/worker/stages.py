@@ -180,9 +180,9 @@ class SegmenterStage:
         owned = partitions.get(batch.partition)
         if owned is None:
             return
-        before, fence = thread_time(), owned.fence
+        before = thread_time()
         try:
-            owned.expect_held()
+            fence = owned.expect_held()
             async with within_deadline(batch):
                 await partitions.wait_for_room(owned)
                 for part in self._divider.divide(batch, owned.position.offset):
@@ -199,7 +199,7 @@ class SegmenterStage:
             raise
         self._divider.speed_up(batch)
 
-    async def _do(self, batch: Batch, owned: SegmentedPartition, fence: int | None) -> None:
+    async def _do(self, batch: Batch, owned: SegmentedPartition, fence: int) -> None:
         with self._progress.timed(self.name):
             ahead = frozenset[int]() if self._ahead is None else await self._ahead.find(batch)
             if self._divider.is_stuck_at(batch.partition, owned.position.offset):
@@ -287,7 +287,7 @@ class RouterStage:
     async def work(
         self,
         batch: Batch,
-        do: Callable[[Batch, RoutedPartition, Router, int | None], Awaitable[Routed]],
+        do: Callable[[Batch, RoutedPartition, Router, int], Awaitable[Routed]],
         *,
         patience: float = 0.0,
     ) -> None:
@@ -299,8 +299,7 @@ class RouterStage:
         if owned is None:
             return
         try:
-            owned.expect_held()
-            fence = owned.fence
+            fence = owned.expect_held()
             if patience:
                 await self._segmented.wait_decided(patience)
             with self._progress.timed(self.name):
