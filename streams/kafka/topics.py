@@ -82,10 +82,9 @@ class Topics:
 
         Raises `KeyError` if there is no such kind.
         """
-        attribute = {"firmographic": "accounts", "outcome": "outcomes"}.get(kind, kind)
-        if attribute not in _KINDS:
+        if kind not in KINDS:
             raise KeyError(kind)
-        topic: Topic = getattr(self, attribute)
+        topic: Topic = getattr(self, {"firmographic": "accounts", "outcome": "outcomes"}.get(kind, kind))
         return topic
 
 
@@ -122,15 +121,4 @@ _DECLARED: Mapping[str, Topic] = {
     ),
     "workflow_commands": Topic("workflow-commands", "instructions for sequencers and CRMs", fixed=True),
     "dead_letters": Topic("dead-letters", "rejected records, with the reason"),
-}
-_KINDS = {
-    "funding",
-    "hiring",
-    "leadership",
-    "tech",
-    "intent",
-    "strategy",
-    "engagement",
-    "accounts",
-    "outcomes",
 }
