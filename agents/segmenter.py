@@ -124,11 +124,12 @@ async def set_aside(
     *,
     publisher: Publisher,
     dead_letters: str,
+    fence: int | None = None,
     ahead: Collection[int] = (),
 ) -> Segmented:
     """Commit a batch without deciding it: each of its facts becomes a dead letter. Raises as `segment` does."""
     async with owned.lock:
-        records = owned.unseen(batch)
+        records = owned.unseen(batch, fence)
         if not records:
             return Segmented(clock=owned.position.clock)
         reading = _read(batch, records, owned.position.clock, dead_letters, ahead)

@@ -209,6 +209,7 @@ class SegmenterStage:
                     *TOO_SLOW,
                     publisher=self._publisher,
                     dead_letters=self._dead_letters,
+                    fence=fence,
                     ahead=ahead,
                 )
             else:

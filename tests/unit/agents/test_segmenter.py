@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resegment.agents.batch import Message, PublishFailed, RecordedMessage
+from resegment.agents.batch import Batch, Message, PublishFailed, RecordedMessage
 from resegment.agents.partition import OutOfStep
+from resegment.agents.segmenter import set_aside
 from resegment.schemas.change import SegmentChange
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.inspection.backtest import backtest
@@ -293,6 +294,19 @@ async def test_after_a_commit_without_an_answer_the_partition_goes_on_without_do
     await rig.deliver()
     assert len({one.value for one in rig.published.messages}) == len(rig.published.messages) == 2
     assert rig.memory.sizes == {"in": 2}
+
+
+async def test_a_batch_of_before_the_partition_was_taken_again_is_not_set_aside() -> None:
+    rig = Rig(WEEK)
+    await rig.take()
+    fence = rig.owned.fence
+    await rig.take()
+    late = Batch("signals", 0, signals(facts_of([funding(day(0))])))
+    with pytest.raises(OutOfStep, match="taken again"):
+        await set_aside(
+            late, rig.owned, "slow", "too slow", publisher=rig.published, dead_letters="letters", fence=fence
+        )
+    assert rig.published.messages == []
 
 
 async def test_a_store_that_is_away_while_a_poison_is_sought_is_no_poison(
