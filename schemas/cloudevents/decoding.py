@@ -86,7 +86,7 @@ def _parse(value: bytes | None, *, field: str | None = None, content_type: bytes
     if len(value) > MAX_BYTES:
         raise RefusedEvent("too-large", f"{len(value)} bytes: at most {MAX_BYTES} are allowed", field=field)
     try:
-        return orjson.loads(strip_registry_header(value.removeprefix(_BOM)))
+        return orjson.loads(value if value[:1] == b"{" else strip_registry_header(value.removeprefix(_BOM)))
     except orjson.JSONDecodeError as error:
         message = name_bytes(value) or f"the value is not JSON in UTF-8 ({error})"
         if content_type is not None and b"json" not in content_type:
@@ -176,7 +176,13 @@ def _read_plain(event: Any) -> tuple[str, dict[str, Any], int, int | None] | Non
             kinds is list and (name not in _LISTS or any(type(one) is not str for one in value))
         ):
             return None
-        if kinds is str and (not value or value[0].isspace() or value[-1].isspace()):
+        # Every space of ASCII comes before the letters; other scripts have more of them.
+        if kinds is str and (
+            not value
+            or value[0] <= " "
+            or value[-1] <= " "
+            or not (value.isascii() or value == value.strip())
+        ):
             return None
         good = allowed.get(name)
         if good is not None and not good(value):

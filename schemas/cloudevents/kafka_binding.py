@@ -24,6 +24,8 @@ _MAY_NOT_BE_EMPTY: Final = frozenset(
 
 def is_binary(headers: Headers) -> bool:
     """Whether a record is in binary mode: it has attributes in headers, and is not declared as structured."""
+    if not headers:
+        return False
     content_type = content_type_of(headers)
     if content_type is not None and content_type.startswith(_STRUCTURED):
         return False

@@ -205,14 +205,17 @@ class Engine:
                 deadline = min(deadline, logic.true_until(values, untils))
             else:
                 deadline = min(deadline, logic.not_true_until(values, untils))
-        before = state.active_gates, state.do_not_contact, state.lost_until, state.parent
-        state.active_gates = tuple(holding)
-        if not account.restrictions_known:
-            restrictions = self.program.restrictions.read(account, t)
-            state.do_not_contact, state.lost_until = restrictions.do_not_contact, restrictions.lost_until
-            state.parent, account.restrictions_known = restrictions.parent, True
-        after = state.active_gates, state.do_not_contact, state.lost_until, state.parent
-        return before != after, deadline
+        gates, known = tuple(holding), self.program.restrictions.read(account, t)
+        if (
+            gates == state.active_gates
+            and known.do_not_contact == state.do_not_contact
+            and known.lost_until == state.lost_until
+            and known.parent == state.parent
+        ):
+            return False, deadline
+        state.active_gates, state.do_not_contact = gates, known.do_not_contact
+        state.lost_until, state.parent = known.lost_until, known.parent
+        return True, deadline
 
     def _carried_values(self, account: Account, new: int, t: int) -> dict[str, Any]:
         """Return the values that a change to this segment carries; unknown ones are left out."""

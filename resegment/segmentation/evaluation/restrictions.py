@@ -28,6 +28,7 @@ class RestrictionsLeaf:
         self, persons: tuple[NewestOf, ...], lost: NewestOf, cooldown: int, parent: Attribute | None
     ) -> None:
         self._persons, self._lost, self._cooldown, self._parent = persons, lost, cooldown, parent
+        self._series = frozenset(number for one in (*persons, lost) for number in one.series)
 
     def evaluate(self, account: Account, t: int) -> tuple[bool, int]:
         """Return false, and until when the restrictions last if no fact arrives. Lets the account read them again."""
@@ -38,7 +39,7 @@ class RestrictionsLeaf:
     def read(self, account: Account, t: int) -> Restrictions:
         """Return the restrictions at t. A cooldown that is over stays, so that its end changes nothing."""
         parent = None if self._parent is None else _resolve(self._parent.value(account, t), account.name)
-        if not account.series:
+        if self._series.isdisjoint(account.series):
             return UNRESTRICTED if parent is None else Restrictions(parent=parent)
         lost = self._lost.facts(account, t) if self._cooldown else ()
         return Restrictions(self._name(account, t), lost[-1].time + self._cooldown if lost else 0, parent)
