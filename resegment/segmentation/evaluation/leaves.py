@@ -227,16 +227,8 @@ class DatedLeaf:
         return (value, min(until, stale)) if t < stale else (None, until)
 
 
-class DerivedLeaf(Protocol):
-    """A test that follows from the values of others, which are evaluated before it."""
-
-    def evaluate(self, account: Account, t: int) -> Verdict:
-        """Return the value at t and until when it lasts."""
-        ...
-
-
 class ReferenceLeaf:
-    """The value of another condition."""
+    """The value of another condition, which is evaluated before it."""
 
     def __init__(self, logic: Logic) -> None:
         self.logic = logic
@@ -246,7 +238,7 @@ class ReferenceLeaf:
 
 
 class ScoreLeaf:
-    """Tests a score, or a ratio of one."""
+    """Tests a score, or a ratio of one, whose terms are evaluated before it."""
 
     def __init__(self, measure: Measure, predicate: Predicate) -> None:
         self.measure, self.predicate = measure, predicate

@@ -22,7 +22,7 @@ from resegment.segmentation.evaluation.compiler import (
     compile_qualifying,
 )
 from resegment.segmentation.evaluation.leaf_builder import LeafBuilder, Needs
-from resegment.segmentation.evaluation.leaves import DerivedLeaf, Leaf, ReferenceLeaf, ScoreLeaf
+from resegment.segmentation.evaluation.leaves import Leaf, ReferenceLeaf, ScoreLeaf
 from resegment.segmentation.evaluation.matcher_index import MatcherIndex, Watcher
 from resegment.segmentation.evaluation.measures.measures import Measure, OpenOf
 from resegment.segmentation.evaluation.measures.selection import Selection
@@ -87,7 +87,7 @@ class Program:
         self.conditions: dict[Condition, int] = {}
         self._builder = LeafBuilder(self.traits, self.conditions)
         self.leaves: list[Leaf] = []
-        self.derived: list[tuple[int, DerivedLeaf]] = []
+        self.derived: list[tuple[int, Leaf]] = []
         """The tests that follow from others, by their number; each comes after those that it depends on."""
         self._requirements = Requirements(self.conditions, self.condition_of)
         self._compile()
@@ -254,7 +254,7 @@ class Program:
             self._derive_terms(trait.over)
             self._derive_terms(trait.under)
 
-    def _add_derived(self, part: Condition, leaf: DerivedLeaf, needs: Needs) -> None:
+    def _add_derived(self, part: Condition, leaf: Leaf, needs: Needs) -> None:
         number = self.conditions[part] = len(self.leaves)
         self._needs.append(needs)
         self.leaves.append(leaf)

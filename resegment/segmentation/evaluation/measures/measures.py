@@ -69,32 +69,25 @@ class AggregateOf:
 
     def __init__(self, function: Aggregation, facts: Selection, field: str | None) -> None:
         self.function, self.facts, self.field = function, facts, field
-        self._series, self._opens, self._closes = facts.series, facts.window.opens, facts.window.closes
         self._key = (function, field)
         summarize, self._unite = AGGREGATES[function]
         self._summary = partial(summarize, field or "")
 
     def value(self, account: Account, t: int) -> Any:
-        series = account.series.get(self._series)
+        series, low, high = self.facts.span(account, t)
         if series is None:
             return self._unite([self._summary([])])
-        if self.facts.followers is None:
-            low, high = series.span(self._opens, self._closes, t)
-        else:
-            _, low, high = self.facts.span(account, t)
         return self._unite(series.summarize(self._key, low, high, self._summary))
 
     def boundary(self, account: Account, t: int) -> int:
-        if self.facts.followers is not None:
-            return self.facts.boundary(account, t)
-        return account.boundary(self._series, self._opens, self._closes, t)
+        return self.facts.boundary(account, t)
 
     def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
         value = self.value(account, t)
-        series = account.series.get(self._series)
-        only_leaving = series is None or series.next_after(t - self._opens) == NEVER
-        if self.facts.followers is not None:
-            only_leaving = False
+        series, window = account.series.get(self.facts.series), self.facts.window
+        only_leaving = self.facts.followers is None and (
+            series is None or series.next_after(t - window.opens) == NEVER
+        )
         if self.function not in ("count", "sum") or type(value) is not int or not only_leaving:
             return follow(self, account, t)
         return self._fall(series, value, t)
@@ -102,10 +95,11 @@ class AggregateOf:
     def _fall(self, series: Series | None, value: int, t: int) -> Iterator[tuple[int, int]]:
         """Yield the course of a sum of integers that facts only leave."""
         yield t, value
-        if series is None or self._closes == NEVER:
+        closes, field = self.facts.window.closes, self.field
+        if series is None or closes == NEVER:
             return
-        times, entries, closes, field = series.times, series.entries, self._closes, self.field
-        low, high = series.span(self._opens, closes, t)
+        times, entries = series.times, series.entries
+        low, high = series.span(self.facts.window.opens, closes, t)
         while low < high:
             time = times[low]
             while low < high and times[low] == time:
@@ -126,7 +120,6 @@ class DecayOf:
 
     def __init__(self, facts: Selection, field: str | None, half_life: int) -> None:
         self.facts, self.field, self.half_life = facts, field, half_life
-        self._series, self._opens, self._closes = facts.series, facts.window.opens, facts.window.closes
         self._key = ("decay", field, half_life)
 
     def value(self, account: Account, t: int) -> float:
@@ -134,13 +127,9 @@ class DecayOf:
 
     def total(self, account: Account, t: int) -> tuple[int, float]:
         """Return the time of the newest fact that counts at t, and the sum of the same facts at that time."""
-        series = account.series.get(self._series)
+        series, low, high = self.facts.span(account, t)
         if series is None:
             return 0, 0.0
-        if self.facts.followers is None:
-            low, high = series.span(self._opens, self._closes, t)
-        else:
-            _, low, high = self.facts.span(account, t)
         summaries = series.summarize(self._key, low, high, self._summarize)
         parts: list[tuple[int, float]] = [part for part in summaries if part is not None]
         if not parts:
@@ -165,9 +154,7 @@ class DecayOf:
         return latest, math.fsum(w * math.exp2((time - latest) / self.half_life) for time, w in weights)
 
     def boundary(self, account: Account, t: int) -> int:
-        if self.facts.followers is not None:
-            return self.facts.boundary(account, t)
-        return account.boundary(self._series, self._opens, self._closes, t)
+        return self.facts.boundary(account, t)
 
     def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
         return follow(self, account, t)

@@ -8,6 +8,7 @@ from typing import Any
 from resegment.schemas.state import Entry
 from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.measures.measures import follow
 from resegment.segmentation.language.conditions import Newest
 
 
@@ -51,9 +52,7 @@ class NewestOf:
         return min((account.boundary(number, 0, NEVER, t) for number in self.series), default=NEVER)
 
     def course(self, account: Account, t: int) -> Iterator[tuple[int, Any]]:
-        while t != NEVER:
-            yield t, self.value(account, t)
-            t = self.boundary(account, t)
+        return follow(self, account, t)
 
 
 def _order(entry: Entry) -> tuple[int, str, str]:
