@@ -21,6 +21,7 @@ from resegment.segmentation.language.conditions import (
     Some,
 )
 from resegment.segmentation.language.parsing.parser import Grammar
+from resegment.segmentation.language.parsing.raw_document import territories
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,11 @@ def read_gates(data: dict[str, Any], grammar: Grammar, problems: Problems) -> tu
                 condition = grammar.read_condition(entry["when"], (*path, "when"))
                 if condition is not None:
                     gates.append(Gate(suppression_gate(name), condition))
-    return (*gates, *_read_territories(data.get("teams"), grammar))
+    for team, member, path in territories(data):
+        condition = grammar.read_condition(member["territory"], path)
+        if condition is not None and isinstance(member.get("name"), str):
+            gates.append(Gate(territory_gate(team, member["name"]), condition))
+    return tuple(gates)
 
 
 def name_of(entry: Any) -> Any:
@@ -161,16 +166,3 @@ def name_of(entry: Any) -> Any:
     if not isinstance(entry, dict) or "name" in entry:
         return entry.get("name") if isinstance(entry, dict) else entry
     return next((name for name in BUILT_IN if name in entry), None)
-
-
-def _read_territories(teams: Any, grammar: Grammar) -> list[Gate]:
-    gates: list[Gate] = []
-    for team, entry in teams.items() if isinstance(teams, dict) else ():
-        members = entry.get("members") if isinstance(entry, dict) else None
-        for index, member in enumerate(members if isinstance(members, list) else ()):
-            if isinstance(member, dict) and member.get("territory") is not None:
-                path: Path = ("teams", team, "members", index, "territory")
-                condition = grammar.read_condition(member["territory"], path)
-                if condition is not None and isinstance(member.get("name"), str):
-                    gates.append(Gate(territory_gate(team, member["name"]), condition))
-    return gates

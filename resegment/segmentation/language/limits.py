@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 WORDS: Final = frozenset(
@@ -27,6 +28,13 @@ WORDS: Final = frozenset(
     }
 )
 """Words of the language: no attribute or trait is tested by such a name. `account` is always known."""
+
+TESTS_OF_FACTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "event": ("event", "where", "not_followed_by", "within", "ago", "count"),
+    "sequence": ("sequence", "within", "gap", "order"),
+    "open": ("open", "by", "where", "count"),
+}
+"""The tests that read facts, each by the key that makes it one, with all keys that belong to it."""
 
 ACCOUNT: Final = "account"
 

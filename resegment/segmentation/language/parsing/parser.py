@@ -24,7 +24,14 @@ from resegment.segmentation.language.conditions import (
     Some,
     Trait,
 )
-from resegment.segmentation.language.limits import ACCOUNT, MAX_CONDITIONS, MAX_DEPTH, MAX_STEPS, WORDS
+from resegment.segmentation.language.limits import (
+    ACCOUNT,
+    MAX_CONDITIONS,
+    MAX_DEPTH,
+    MAX_STEPS,
+    TESTS_OF_FACTS,
+    WORDS,
+)
 from resegment.segmentation.language.operators import KNOWN_WITHIN
 from resegment.segmentation.language.parsing.checks_parser import ACCOUNT_NAME, COUNT, ChecksParser, Subject
 from resegment.segmentation.language.parsing.facts_parser import FactsParser
@@ -32,10 +39,6 @@ from resegment.segmentation.language.parsing.misspellings import find_meant, is_
 from resegment.segmentation.language.parsing.trait_parser import TraitParser, trait_type
 
 _DECAY_OPERATORS: Final = frozenset({"gt", "gte", "lt", "lte", "between", "exists"})
-_OF_EVENTS: Final = ("event", "where", "not_followed_by", "within", "ago", "count")
-_OF_SEQUENCES: Final = ("sequence", "within", "gap", "order")
-_OF_OPEN: Final = ("open", "by", "where", "count")
-_TESTS_OF_FACTS: Final = ("event", "sequence", "open")
 
 
 class Grammar:
@@ -84,24 +87,14 @@ class Grammar:
         if not raw:
             self.problems.error("empty-group", "the condition is empty", path)
             return None
-        parts: list[Condition | None] = []
-        rest = dict(raw)
-        words: tuple[str, ...] = ()
-        if sum(key in raw for key in _TESTS_OF_FACTS) > 1:
+        asked = [one for one in TESTS_OF_FACTS if one in raw]
+        if len(asked) > 1:
             self.problems.error("wrong-shape", "event, sequence and open can't be in the same map", path)
             return None
-        if "event" in raw:
-            words = _OF_EVENTS
-            own = {key: rest.pop(key) for key in words if key in rest}
-            parts.append(self._read_occurs(own, path))
-        elif "sequence" in raw:
-            words = _OF_SEQUENCES
-            own = {key: rest.pop(key) for key in words if key in rest}
-            parts.append(self._read_sequence(own, path))
-        elif "open" in raw:
-            words = _OF_OPEN
-            own = {key: rest.pop(key) for key in words if key in rest}
-            parts.append(self._read_is_open(own, path))
+        words = TESTS_OF_FACTS[asked[0]] if asked else ()
+        rest = dict(raw)
+        own = {key: rest.pop(key) for key in words if key in rest}
+        parts = [self._read_facts(asked[0], own, path)] if asked else []
         for key, value in rest.items():
             here = (*path, key)
             mistaken = self._report_mistaken(key, value, here, words)
@@ -187,6 +180,15 @@ class Grammar:
         if "count" not in raw:
             return AtLeastOne
         return self._checks.read(raw["count"], (*path, "count"), COUNT)
+
+    def _read_facts(self, word: str, raw: dict[str, Any], path: Path) -> Condition | None:
+        match word:
+            case "event":
+                return self._read_occurs(raw, path)
+            case "sequence":
+                return self._read_sequence(raw, path)
+            case _:
+                return self._read_is_open(raw, path)
 
     def _read_occurs(self, raw: dict[str, Any], path: Path) -> Condition | None:
         matcher = self._facts.read_selection(raw, path, "event")

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from resegment.documents.diagnostics import Path
-
-_OF_EVENTS = ("event", "where", "not_followed_by", "within", "ago", "count")
-_OF_SEQUENCES = ("sequence", "within", "gap", "order")
-_OF_OPEN = ("open", "by", "where", "count")
+from resegment.segmentation.language.limits import TESTS_OF_FACTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,36 +70,39 @@ def gates(data: dict[str, Any]) -> Iterator[tuple[Any, Path]]:
     for index, entry in enumerate(listed if isinstance(listed, list) else ()):
         if isinstance(entry, dict) and "when" in entry:
             yield entry["when"], ("suppression", index, "when")
-    teams = data.get("teams")
-    for team, entry in teams.items() if isinstance(teams, dict) else ():
+    for _, member, path in territories(data):
+        yield member["territory"], path
+
+
+def territories(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], Path]]:
+    """Yield the members that have a territory, each with the team and the path of the territory."""
+    for team, entry in _maps(data.get("teams")).items():
         members = entry.get("members") if isinstance(entry, dict) else None
         for index, member in enumerate(members if isinstance(members, list) else ()):
             if isinstance(member, dict) and member.get("territory") is not None:
-                yield member["territory"], ("teams", team, "members", index, "territory")
+                yield team, member, ("teams", team, "members", index, "territory")
 
 
 def tests(raw: Any, path: Path) -> Iterator[Written]:
     """Every test of a condition; each step of a sequence is a test of events."""
     if not isinstance(raw, dict):
         return
-    own: tuple[str, ...] = ()
-    if "event" in raw:
-        own = _OF_EVENTS
+    word = next((one for one in TESTS_OF_FACTS if one in raw), None)
+    if word == "event":
         yield Written("event", str(raw["event"]), raw, path)
         if isinstance(unless := raw.get("not_followed_by"), dict):
             yield Written("event", str(unless.get("event")), unless, (*path, "not_followed_by"))
-    elif "open" in raw and "sequence" not in raw:
-        own = _OF_OPEN
+    elif word == "open":
         yield Written("event", str(raw["open"]), raw, path)
-    elif "sequence" in raw:
-        own = _OF_SEQUENCES
+    elif word == "sequence":
         steps = raw["sequence"]
         for index, step in enumerate(steps if isinstance(steps, list) else ()):
             if isinstance(step, dict):
                 yield Written("event", str(step.get("event")), step, (*path, "sequence", index))
+    own = () if word is None else TESTS_OF_FACTS[word]
     for key, value in raw.items():
         if key not in own:
-            yield from _tests_under(key, value, (*path, key), bool(own))
+            yield from _tests_under(key, value, (*path, key), word is not None)
 
 
 def _tests_under(key: str, value: Any, path: Path, beside: bool) -> Iterator[Written]:
