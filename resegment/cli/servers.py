@@ -42,28 +42,27 @@ class ServerOptions:
 
 
 DEFAULT_SERVERS: Final = ServerOptions()
+_PARAMETERS: Final = [
+    inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+    for name, hint in get_type_hints(ServerOptions, include_extras=True).items()
+]
 
 Command = Callable[..., None]
 
 
 def takes_servers(command: Command) -> Command:
     """Give a command the four options in place of its parameter `servers: ServerOptions`."""
-    hints = get_type_hints(ServerOptions, include_extras=True)
-    options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
-        for name, hint in hints.items()
-    ]
     signature = inspect.signature(command, eval_str=True)
     parameters: list[inspect.Parameter] = []
     for one in signature.parameters.values():
         if one.name == "servers":
-            parameters += options
+            parameters += _PARAMETERS
         else:
             parameters.append(one.replace(kind=inspect.Parameter.KEYWORD_ONLY))
 
     @wraps(command)
     def run(**given: Any) -> None:
-        servers = ServerOptions(**{name: given.pop(name) for name in hints})
+        servers = ServerOptions(**{one.name: given.pop(one.name) for one in _PARAMETERS})
         command(**given, servers=servers)
 
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # typer reads it
