@@ -41,7 +41,7 @@ class OwnerStore(Protocol):
     """The owners of one prefix's accounts. Every method raises `StoreUnavailable` where it does not answer."""
 
     async def settle(self, asks: Sequence[OwnerRequest]) -> list[OwnerReply]:
-        """OwnerReply each in its order; a `Release` is answered with None.
+        """Answer each in its order; a `Release` is answered with None.
 
         A key that was asked before has the answer that it had, but one that waits may be granted. A key that
         was released keeps its answer too, and takes no room for it (`Waiting` where it never had an owner).

@@ -33,7 +33,7 @@ class Memory:
     kept: dict[str, int] = field(default_factory=dict)
     """How much each part held after the last commit."""
     clock: Iterator[int] = field(default_factory=lambda: count(1), compare=False)
-    """Stand in for the server's clock, which moves forward even when everything else is rolled back."""
+    """Stands in for the server's clock, which moves forward even when everything else is rolled back."""
 
 
 class PartitionStore:
