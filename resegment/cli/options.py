@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -48,11 +48,16 @@ def parse_time(text: str) -> int:
 
 _IN_UTC: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d(?:\.\d{1,3})?)?)?", re.ASCII)
 
+
+def time_option(meaning: str) -> Any:
+    """Return an option that takes an instant; `meaning` is its help."""
+    return typer.Option(parser=parse_time, metavar="TIME", help=meaning)
+
+
 SEGMENTS_HELP = "The segments file, or a folder whose *.yaml files are merged."
 EVENTS_HELP = (
     "Events: a .jsonl, .csv or .parquet file, a folder, or - for JSON Lines on standard input. Repeatable."
 )
-TIME_METAVAR = "TIME"
 
 Segments = Annotated[str, typer.Option("--segments", "-s", metavar="FILE", help=SEGMENTS_HELP)]
 SomeSegments = Annotated[

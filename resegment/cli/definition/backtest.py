@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 import typer
 
 from resegment.cli.connection import WrongUse
-from resegment.cli.options import TIME_METAVAR, EventFormat, Events, Segments, parse_time
+from resegment.cli.options import EventFormat, Events, Segments, time_option
 from resegment.errors import explain_os_error
 
 if TYPE_CHECKING:
@@ -66,19 +66,11 @@ def backtest(
     ] = None,
     until: Annotated[
         int | None,
-        typer.Option(
-            parser=parse_time,
-            metavar=TIME_METAVAR,
-            help="Let time pass up to and including this instant. Default: until no more change is due.",
-        ),
+        time_option("Let time pass up to and including this instant. Default: until no more change is due."),
     ] = None,
     at: Annotated[
         int | None,
-        typer.Option(
-            parser=parse_time,
-            metavar=TIME_METAVAR,
-            help="Print the segment of every account at this time instead.",
-        ),
+        time_option("Print the segment of every account at this time instead."),
     ] = None,
     accounts: Annotated[
         bool, typer.Option("--accounts", help="Print the segment of every account at the end instead.")

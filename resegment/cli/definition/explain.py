@@ -9,13 +9,12 @@ from typing import Annotated
 import typer
 
 from resegment.cli.options import (
-    TIME_METAVAR,
     AsJson,
     EventFormat,
     OneAccount,
     SomeEvents,
     SomeSegments,
-    parse_time,
+    time_option,
 )
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
@@ -43,10 +42,8 @@ def explain(
     events: SomeEvents = None,
     at: Annotated[
         int | None,
-        typer.Option(
-            parser=parse_time,
-            metavar=TIME_METAVAR,
-            help="Explain the account at this time. Default: now, or the time of the last event in --events.",
+        time_option(
+            "Explain the account at this time. Default: now, or the time of the last event in --events."
         ),
     ] = None,
     form: EventFormat = None,

@@ -9,13 +9,12 @@ from typing import Annotated
 import typer
 
 from resegment.cli.options import (
-    TIME_METAVAR,
     AsJson,
     EventFormat,
     OneAccount,
     SomeEvents,
     SomeSegments,
-    parse_time,
+    time_option,
 )
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 from resegment.errors import ResegmentError
@@ -55,11 +54,7 @@ def play(
     events: SomeEvents = None,
     at: Annotated[
         int | None,
-        typer.Option(
-            parser=parse_time,
-            metavar=TIME_METAVAR,
-            help="Show the play at this time. Default: now, or the time of the last event in --events.",
-        ),
+        time_option("Show the play at this time. Default: now, or the time of the last event in --events."),
     ] = None,
     form: EventFormat = None,
     servers: ServerOptions = DEFAULT_SERVERS,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from resegment.cli.options import TIME_METAVAR, AsJson, parse_time
+from resegment.cli.options import AsJson, time_option
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
@@ -57,11 +57,7 @@ def changes(
     ] = None,
     since: Annotated[
         int | None,
-        typer.Option(
-            parser=parse_time,
-            metavar=TIME_METAVAR,
-            help="Only changes that took effect at this time or later.",
-        ),
+        time_option("Only changes that took effect at this time or later."),
     ] = None,
     last: Annotated[
         int | None,

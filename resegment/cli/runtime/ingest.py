@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 import typer
 
 from resegment.cli.connection import WrongUse
-from resegment.cli.options import TIME_METAVAR, AsJson, EventFormat, parse_time
+from resegment.cli.options import AsJson, EventFormat, time_option
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 from resegment.errors import RefusedEvent, TransientError
 
@@ -79,11 +79,7 @@ def ingest(
     form: EventFormat = None,
     until: Annotated[
         int | None,
-        typer.Option(
-            parser=parse_time,
-            metavar=TIME_METAVAR,
-            help="In a replay, let time pass up to this instant. Default: the last event.",
-        ),
+        time_option("In a replay, let time pass up to this instant. Default: the last event."),
     ] = None,
     replay: Annotated[
         bool,
