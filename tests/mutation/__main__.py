@@ -29,6 +29,7 @@ class Target:
 
 _SEGMENTATION: Final = (
     "tests/unit/segmentation/evaluation/test_fold.py",
+    "tests/unit/segmentation/evaluation/test_retention.py",
     "tests/unit/segmentation/evaluation/test_many_facts.py",
     "tests/unit/segmentation/evaluation/test_evidence.py",
     "tests/unit/segmentation/inspection/test_explain.py",

@@ -15,6 +15,7 @@ from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.evidence import encode_value, give_reason
 from resegment.segmentation.evaluation.fold import Fold
 from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.evaluation.retention import Retention
 
 MAX_CAUSES: Final = 20
 """How many event ids a change names as its cause."""
@@ -35,11 +36,11 @@ UNCHANGED: Final = Decision()
 
 
 class Engine:
-    """Evaluates accounts by one program."""
+    """Evaluates accounts by one program. By its `retention`, they may keep facts for other programs too."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, retention: Retention | None = None) -> None:
         self.program = program
-        self._fold = Fold(program)
+        self._fold = Fold(program, retention)
 
     @property
     def dropped(self) -> int:
@@ -56,6 +57,10 @@ class Engine:
     def open(self, name: str, state: AccountState | None = None) -> Account:
         """Index a stored state; without one, return a new account."""
         return self._fold.open(name, state or AccountState())
+
+    def reopen(self, account: Account) -> None:
+        """Index an account again, in place, that another engine has opened."""
+        self._fold.reopen(account)
 
     def load(self, name: str, value: bytes | None) -> Account:
         """Decode and index a stored account; without one, return a new account. Raises msgspec.DecodeError."""

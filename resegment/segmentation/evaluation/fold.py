@@ -13,9 +13,8 @@ from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.account import TECHNOLOGIES, Account, History, Inventory, Series
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.evaluation.reading import apply_types, trim
+from resegment.segmentation.evaluation.retention import FIRMOGRAPHIC, TECH, Retention
 
-FIRMOGRAPHIC: Final = KIND_NUMBERS["firmographic"]
-TECH: Final = KIND_NUMBERS["tech"]
 MAX_OLDER: Final = 100
 """How many ids of replaced revisions a fact remembers. An older revision would lose anyway."""
 FEW: Final = 32
@@ -26,11 +25,15 @@ CHANGES_OF_TECH: Final = ("added", "removed")
 
 
 class Fold:
-    """Applies facts to accounts. `touched` collects the numbers of the leaves that a fact can change."""
+    """Applies facts to accounts. `touched` collects the numbers of the leaves that a fact can change.
 
-    def __init__(self, program: Program) -> None:
+    A fold indexes accounts for one program. By its `retention`, they may keep facts for other programs too.
+    """
+
+    def __init__(self, program: Program, retention: Retention | None = None) -> None:
         self.program = program
-        self._few = min(FEW, program.limits.facts)
+        self.retention = retention or Retention(program)
+        self._few = min(FEW, self.retention.limit)
         self.dropped = 0
         """How many facts were dropped because an account had too many of one kind."""
         self.misfits: Counter[str] = Counter()
@@ -61,6 +64,15 @@ class Fold:
             account.untils[leaf] = -1
         return account
 
+    def reopen(self, account: Account) -> None:
+        """Index an account again, in place, that another fold has opened. Its tests are evaluated later."""
+        fresh = self.open(account.name, account.state)
+        account.values, account.untils, account.next_leaf = fresh.values, fresh.untils, fresh.next_leaf
+        account.ids, account.records, account.room = fresh.ids, fresh.records, fresh.room
+        account.series, account.attributes = fresh.series, fresh.attributes
+        account.restrictions_known = False
+        account.outdate()
+
     def take(self, account: Account, fact: Fact, now: int, touched: set[int]) -> bool:
         """Apply one fact; return False if it adds nothing to what is known."""
         source, name = intern(fact.source), fact.id
@@ -82,7 +94,7 @@ class Fold:
             latest = max(old.time, old.latest)
             self._remove(account, old, touched)
         kind = KIND_NUMBERS[fact.kind]
-        kept, data = self.program.kept[kind], fact.data
+        kept, data = self.retention.fields[kind], fact.data
         if not kept.issuperset(data):
             data = {field: value for field, value in data.items() if field in kept}
         retracted = fact.op == "retract"
@@ -194,13 +206,13 @@ class Fold:
     # Keeping state bounded
 
     def _bound(self, account: Account, now: int, kind: int, touched: set[int]) -> None:
-        state, program = account.state, self.program
+        state, retention = account.state, self.retention
         entries = state.entries
-        if now - state.pruned > program.memory // 8:
+        if now - state.pruned > retention.memory // 8:
             state.pruned = now
-            for entry in [one for one in entries if self._is_spent(one, now)]:
+            for entry in [one for one in entries if retention.is_spent(one, now)]:
                 self._remove(account, entry, set())  # no test can count it
-        limit = program.limits.facts
+        limit = retention.limit
         if len(entries) <= max(limit, account.room):
             return
         counts = Counter(one.kind for one in entries)
@@ -220,14 +232,14 @@ class Fold:
         """Return how much a fact is worth keeping: one that no test counts least, the only one of a series most."""
         find, series = self.program.matchers[kind].find, account.series
         latest_only = {one.series for one in self.program.open_groups(kind)}
-        keeps_all = kind == FIRMOGRAPHIC or (kind == TECH and self.program.uses_technologies)
+        keeps_all = kind == FIRMOGRAPHIC or (kind == TECH and self.retention.uses_technologies)
         latest = self._latest_of_groups(account, kind)
 
         def rank(entry: Entry) -> int:
             if keeps_all:
                 return 0
             if entry.retracted:
-                return -self.program.limits.facts
+                return -self.retention.limit
             numbers = [one.number for one in find(entry.data or {})]
             if latest and id(entry) in latest:
                 return 0
@@ -249,17 +261,3 @@ class Fold:
         if entry.kind != FIRMOGRAPHIC or entry.retracted:
             return True
         return all(account.attributes[name].newest_at(now) is not entry for name in entry.data or ())
-
-    def _is_spent(self, entry: Entry, now: int) -> bool:
-        """Whether no test can count the fact again, nor a redelivery of a revision that it replaced."""
-        program = self.program
-        if entry.known + program.memory > now:
-            return False
-        kind, data = entry.kind, entry.data or {}
-        if kind == FIRMOGRAPHIC or (kind == TECH and program.uses_technologies):
-            return False
-        matchers = program.matchers[kind]
-        # A replaced revision may match any test of its kind.
-        matching = matchers.watchers if entry.retracted or entry.older else matchers.find(data)
-        closes = max((one.closes for one in matching), default=0)
-        return closes != NEVER and max(entry.time, entry.latest) + max(closes, program.memory) <= now
