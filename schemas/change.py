@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
+EnrollmentRoute = Literal["none", "new-only", "all"]
+"""Which accounts that a new version of the definition moved are enrolled: none, those that the workflow and the play
+have not touched, or all."""
+
 
 class Cause(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """Why an account moved: the ids of the events, or the deadline that passed without one."""
+    """Why an account moved: the ids of the events, the deadline that passed without one, or a new definition.
+
+    `definition` is the number of the version that judged the account for the first time.
+    """
 
     events: tuple[str, ...] = ()
     deadline: str | None = None
+    definition: int | None = None
 
 
 class Restrictions(msgspec.Struct, frozen=True, gc=False):
@@ -35,6 +43,9 @@ class SegmentChange(
     `supersedes_to` is the segment that it had moved the account to. `active_gates` names the suppressions and
     territories that hold. `values` has the values that the play's texts and the waiting list's order use.
     `do_not_contact` names persons. Until `lost_until` a lost deal forbids an enrollment; 0 if none does.
+
+    A change that a new version of the definition made says with `route` whether it enrolls; `moved` if only the
+    segment's name changed; and `rollback_of` with the number of the version that the new one takes back.
     """
 
     id: str
@@ -55,6 +66,9 @@ class SegmentChange(
     do_not_contact: tuple[str, ...] = ()
     lost_until: int = 0
     parent: str | None = None
+    route: EnrollmentRoute | None = None
+    moved: bool = False
+    rollback_of: int | None = None
 
 
 class GateChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,5 +91,7 @@ def identify_change(
     account: str, effective_at: int, from_: str | None, to: str, cause: Cause, version: str
 ) -> str:
     """Return the id of a change: a hash of its content, so the same decision always has the same id."""
-    parts = (account, effective_at, from_, to, cause.events, cause.deadline, version)
+    parts: tuple[Any, ...] = (account, effective_at, from_, to, cause.events, cause.deadline, version)
+    if cause.definition is not None:
+        parts += (cause.definition,)
     return hashlib.blake2b(msgspec.json.encode(parts), digest_size=16).hexdigest()

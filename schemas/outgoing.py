@@ -42,12 +42,15 @@ class Sent(BaseModel):
 
 
 class ChangeCause(BaseModel):
-    """What made the account move: events, or a deadline."""
+    """What made the account move: events, a deadline, or a new version of the segments file."""
 
     model_config = ConfigDict(frozen=True)
 
     events: list[str] | None = Field(None, description="Ids of the events")
     deadline: Instant | None = Field(None, description="When a window or a hold ended")
+    definition: int | None = Field(
+        None, description="The number of the version of the segments file that was applied at this instant"
+    )
 
 
 class Evidence(BaseModel):
@@ -146,6 +149,15 @@ class SegmentChangeData(BaseModel):
     parent: str | None = Field(
         None, description="The parent account, if a suppression of the file holds for families"
     )
+    apply_route: str | None = Field(
+        None,
+        description="If a new version of the segments file made the change: which accounts that it moved are enrolled "
+        "(none, new-only, all)",
+    )
+    moved: bool = Field(False, description="Whether only the name of the segment changed")
+    rollback_of: int | None = Field(
+        None, description="If a rollback made the change: the number of the version that it takes back"
+    )
 
 
 class WorkflowCommandData(BaseModel):
@@ -241,6 +253,9 @@ def encode_change(
         "do_not_contact": change.do_not_contact,
         "lost_until": format_instant(change.lost_until) if change.lost_until else None,
         "parent": change.parent,
+        "apply_route": change.route,
+        "moved": change.moved,
+        "rollback_of": change.rollback_of,
     }
     return orjson.dumps(
         _event(change.id, CHANGE_TYPE, "/resegment/segmenter", change.account, data["effective_at"], data)

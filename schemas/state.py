@@ -34,7 +34,10 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
 
 
 class Membership(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """An account's segment, since when, and when it left the segments that have a cooldown."""
+    """An account's segment, since when, and when it last left each segment.
+
+    In the state of an earlier release, `left` names only segments with a cooldown.
+    """
 
     segment: str | None = None
     entered: int = 0
@@ -47,7 +50,8 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     `at` is the instant of the latest change, `before` is the membership before that instant, and `change` is that
     change's id. Facts that become known at the same instant are evaluated from `before` again. `do_not_contact` names
     persons, and `lost_until` is when (ms) the cooldown after a lost deal ends, 0 without one. `parent` is the
-    account's parent, if the file asks for families.
+    account's parent, if the file asks for families. `version` is the number of the definition that the account was last
+    judged by, 0 for the first one of a prefix.
     """
 
     entries: list[Entry] = []
@@ -63,6 +67,7 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     do_not_contact: tuple[str, ...] = ()
     lost_until: int = 0
     parent: str | None = None
+    version: int = 0
 
 
 _FIELDS: Final = 0x90 | len(AccountState.__struct_fields__)

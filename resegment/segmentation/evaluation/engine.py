@@ -153,9 +153,7 @@ class Engine:
         if new == old:
             member = base
         else:
-            left = base.left
-            if old >= 0 and program.segments[old].hold.cooldown:
-                left = {**left, program.segments[old].name: t}
+            left = base.left if base.segment is None else {**base.left, base.segment: t}
             member = Membership(segment.name, t, left)
         state.membership = member
         deadline = self._deadline(account, member, new, t)
