@@ -19,10 +19,11 @@ from resegment.routing.transition import Made
 from resegment.schemas.assignment import Assign, OwnerReply, OwnerRequest, Release
 from resegment.schemas.fact import LATEST
 from resegment.schemas.outgoing import CONTENT_TYPE, WorkflowCommand, encode_command
+from resegment.schemas.routed_change import decode_change
 from resegment.schemas.routing import (
+    DefinitionSwitched,
     RoutedState,
     RoutingDecision,
-    decode_change,
     decode_routing_event,
     encode_routed,
     encode_routing_event,
@@ -177,6 +178,8 @@ class _Reading:
             return
         except msgspec.DecodeError as error:
             self.refuse(record, RefusedEvent("not-a-routing-event", str(error)))
+            return
+        if isinstance(event, DefinitionSwitched):
             return
         self.steps.append(
             RoutingTask(event.account, clock, lambda one, now: machine.handle_event(one, event, now), record)

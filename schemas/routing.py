@@ -6,9 +6,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from resegment.schemas.change import Restrictions
+from resegment.schemas.change import EnrollmentRoute, Restrictions
 from resegment.schemas.segments import OnExit
-from resegment.schemas.times import parse_duration, parse_instant
 
 RoutingDecision = Literal[
     "none",
@@ -51,9 +50,6 @@ class Enrollment(msgspec.Struct, array_like=True, frozen=True):
     keys: tuple[str, ...] = ()
 
 
-_NOTHING: Final = msgspec.Raw(b"null")
-
-
 class RouteSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     """The route of a segment, as a segment change carries it."""
 
@@ -65,53 +61,23 @@ class RouteSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     cooldown: str | None = None
 
 
-class _ChangeData(msgspec.Struct, frozen=True, rename={"from_": "from", "active_gates": "standing"}):
-    """The fields that the router reads from a segment change; fields that were added later have defaults."""
+class Switch(msgspec.Struct, frozen=True):
+    """What a new version of the definition means for the accounts that it moves, suppresses or releases.
 
-    account: str
-    sequence_number: int
-    from_: str | None
-    to: str
-    effective_at: str
-    play: str | None
-    route: RouteSnapshot | None
-    decided_at: str | None = None
-    supersedes: str | None = None
-    from_route: RouteSnapshot | None = None
-    message: msgspec.Raw = _NOTHING
-    holdout: bool = False
-    active_gates: tuple[str, ...] | None = None
-    values: dict[str, Any] = {}
-    do_not_contact: tuple[str, ...] = ()
-    lost_until: str | None = None
-    parent: str | None = None
-
-
-class _ChangeEvent(msgspec.Struct, frozen=True):
-    """The event of a segment change."""
-
-    id: str
-    data: _ChangeData
-
-
-class RoutedChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A segment change as the router reads it; instants in ms.
-
-    `active_gates` is None in changes from before changes carried the gates.
+    `route` says which of them are enrolled. `rollback_of` is the number of the version that this one takes back.
     """
 
-    account: str
-    target: Target
-    decided_at: int
-    from_: str | None
-    from_route: RouteSnapshot | None
-    supersedes: str | None
-    active_gates: tuple[str, ...] | None
-    restrictions: Restrictions = Restrictions()
+    number: int
+    route: EnrollmentRoute = "none"
+    rollback_of: int | None = None
 
 
 class Target(msgspec.Struct, array_like=True, frozen=True):
-    """The latest change of an account: where it should go. `message` is the play as JSON, kept while it may be needed."""
+    """The latest change of an account: where it should go. `message` is the play as JSON, kept while it may be needed.
+
+    `version` is the fingerprint of the definition that route, play and holdout are of. `definition` is the number of
+    the version that put the account here, None if none did. `kept_out` says that this version does not enroll it.
+    """
 
     change: str
     sequence: int
@@ -123,16 +89,43 @@ class Target(msgspec.Struct, array_like=True, frozen=True):
     holdout: bool
     values: dict[str, Any] = {}
     message: bytes | None = None
+    version: str = ""
+    definition: int | None = None
+    kept_out: EnrollmentRoute | None = None
 
 
 class PriorState(msgspec.Struct, array_like=True, frozen=True):
-    """The account's state before its latest change (at `at`), for a change that supersedes that one."""
+    """The account's state before a change (at `at`), for a change that supersedes that one, and for a rollback.
+
+    `is_first`, `definition` and `kept_out` are those of the target then.
+    """
 
     at: int
     enrollment: Enrollment | None
     left: dict[str, int]
     decision: RoutingDecision = "none"
     why: str = ""
+    is_first: bool = False
+    definition: int | None = None
+    kept_out: EnrollmentRoute | None = None
+    admitted: bool = False
+    forced: bool = False
+    touched: Touched | None = None
+    displaced: tuple[Displaced, ...] = ()
+
+
+class Touched(msgspec.Struct, array_like=True, frozen=True):
+    """The workflows that an account was ever enrolled in, and the plays of these enrollments."""
+
+    workflows: frozenset[str] = frozenset()
+    plays: frozenset[str] = frozenset()
+
+
+class Displaced(msgspec.Struct, array_like=True, frozen=True):
+    """What the switch to version `by` changed about an account, so that a rollback can put it back."""
+
+    by: int
+    prior: PriorState
 
 
 class Family(msgspec.Struct, array_like=True):
@@ -158,7 +151,8 @@ class RoutedState(msgspec.Struct, array_like=True):
     the latest change after the first. `assignment` is the key under which it waits for its team. `admitted` says
     that the mode once allowed the latest change, `forced` that it was requested regardless of the mode.
     `requested` is the change that was requested last: after a rollback the request can come before the change.
-    `do_not_contact` names persons; until `lost_until` (ms) a lost deal forbids an enrollment.
+    `do_not_contact` names persons; until `lost_until` (ms) a lost deal forbids an enrollment. `displaced` is what new
+    versions of the definition changed since the account last moved by itself, oldest first.
     """
 
     target: Target | None = None
@@ -181,6 +175,8 @@ class RoutedState(msgspec.Struct, array_like=True):
     do_not_contact: tuple[str, ...] = ()
     lost_until: int = 0
     family: Family | None = None
+    touched: Touched = Touched()
+    displaced: tuple[Displaced, ...] = ()
 
 
 _state_encoder: Final = msgspec.msgpack.Encoder()
@@ -205,7 +201,8 @@ class GatesChanged(
 ):
     """Active suppressions or territories, or the restrictions, changed while the segment stayed the same; ms.
 
-    `sequence` is the number of the account's latest change before that.
+    `sequence` is the number of the account's latest change before that. `switch` is set if a new version of the
+    definition changed them.
     """
 
     account: str
@@ -215,6 +212,7 @@ class GatesChanged(
     do_not_contact: tuple[str, ...] = ()
     lost_until: int = 0
     parent: str | None = None
+    switch: Switch | None = None
 
     @property
     def restrictions(self) -> Restrictions:
@@ -275,47 +273,30 @@ class FamilyNews(msgspec.Struct, frozen=True, kw_only=True, tag="family"):
     gates: tuple[str, ...]
 
 
-RoutingEvent = GatesChanged | RoutedOutcome | Review | Reassign | ChildReport | FamilyNews
+class DefinitionSwitched(msgspec.Struct, frozen=True, kw_only=True, tag="definition"):
+    """Tell a partition that a version of the definition is in force since `at` (ms). It concerns no single account.
+
+    `route` says which accounts that it moves are enrolled, or names the segments that enroll all.
+    """
+
+    at: int
+    version: int
+    fingerprint: str
+    apply: str = ""
+    route: EnrollmentRoute | tuple[str, ...] = "none"
+    rollback_of: int | None = None
+
+    def switch_of(self, segment: str | None) -> Switch:
+        """Return what the switch means for an account of that segment."""
+        if isinstance(self.route, tuple):
+            return Switch(self.version, "all" if segment in self.route else "none", self.rollback_of)
+        return Switch(self.version, self.route, self.rollback_of)
+
+
+AccountEvent = GatesChanged | RoutedOutcome | Review | Reassign | ChildReport | FamilyNews
+RoutingEvent = AccountEvent | DefinitionSwitched
 
 ROUTED_OUTCOMES: Final = frozenset({"accepted", "rejected", "won", "lost"})
-
-_change_decoder: Final = msgspec.json.Decoder(_ChangeEvent)
-
-
-def decode_change(value: bytes) -> RoutedChange:
-    """Decode a segment change. Raises ValueError (which msgspec's errors are) for anything else."""
-    event = _change_decoder.decode(value)
-    data = event.data
-    decided_at = parse_instant(data.decided_at or data.effective_at)
-    target = Target(
-        change=event.id,
-        sequence=data.sequence_number,
-        effective_at=parse_instant(data.effective_at),
-        segment=data.to,
-        is_first=data.from_ is None,
-        route=data.route,
-        play=data.play,
-        holdout=data.holdout,
-        values=data.values,
-        message=None if data.message == b"null" else bytes(data.message),
-    )
-    if data.route is not None and data.route.cooldown is not None:
-        parse_duration(data.route.cooldown)  # the state keeps the text, so refuse a bad one here
-    return RoutedChange(
-        account=data.account,
-        target=target,
-        decided_at=decided_at,
-        from_=data.from_,
-        from_route=data.from_route,
-        supersedes=data.supersedes,
-        active_gates=data.active_gates,
-        restrictions=Restrictions(
-            data.do_not_contact,
-            0 if data.lost_until is None else parse_instant(data.lost_until),
-            data.parent,
-        ),
-    )
-
 
 _event_decoder: Final[msgspec.json.Decoder[RoutingEvent]] = msgspec.json.Decoder(RoutingEvent)
 

@@ -14,9 +14,9 @@ from resegment.schemas.fact import Fact
 from resegment.schemas.outgoing import CONTENT_TYPE, encode_change
 from resegment.schemas.routing import (
     ROUTED_OUTCOMES,
+    AccountEvent,
     GatesChanged,
     RoutedOutcome,
-    RoutingEvent,
     encode_routing_event,
 )
 from resegment.schemas.segments import Holdout, read_share
@@ -102,7 +102,7 @@ class MessageFactory:
         )
 
 
-def tell(topic: str, event: RoutingEvent) -> Message:
+def tell(topic: str, event: AccountEvent) -> Message:
     """Return the message of an event for the router."""
     return Message(topic, event.account.encode(), encode_routing_event(event))
 

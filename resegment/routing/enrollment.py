@@ -11,7 +11,9 @@ from resegment.routing.family import apply_news, apply_report, own_gates
 from resegment.routing.policy import Policy
 from resegment.routing.transition import Made, Transition
 from resegment.schemas.assignment import OwnerReply, OwnerRequest
+from resegment.schemas.routed_change import RoutedChange
 from resegment.schemas.routing import (
+    AccountEvent,
     ChildReport,
     Enrollment,
     FamilyNews,
@@ -19,11 +21,9 @@ from resegment.schemas.routing import (
     PriorState,
     Reassign,
     Review,
-    RoutedChange,
     RoutedOutcome,
     RoutedState,
     RouteSnapshot,
-    RoutingEvent,
     decode_routed,
     encode_routed,
 )
@@ -93,7 +93,7 @@ class EnrollmentMachine:
         yield from _fulfill_request(transition)
         return [*passed, *transition.done()]
 
-    def handle_event(self, account: RoutedAccount, event: RoutingEvent, now: int) -> Steps:
+    def handle_event(self, account: RoutedAccount, event: AccountEvent, now: int) -> Steps:
         """Apply an event of `routing-events`. Applied twice, it has the effect of once."""
         passed = yield from self.advance(account, now)
         transition = Transition(account, self.policy, now)

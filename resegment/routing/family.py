@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 
-from resegment.schemas.routing import ChildReport, Family, FamilyNews, RoutedState, RoutingEvent
+from resegment.schemas.routing import AccountEvent, ChildReport, Family, FamilyNews, RoutedState
 
 Gates = tuple[str, ...]
 
@@ -29,7 +29,7 @@ def own_gates(state: RoutedState, shared: Collection[str]) -> Gates:
 
 def tell_relatives(
     name: str, state: RoutedState, before: Gates, own: Gates, parent: str | None, now: int
-) -> list[RoutingEvent]:
+) -> list[AccountEvent]:
     """Return what to tell relatives after the account's gates changed from `before` to `own`, or its parent did."""
     if state.family is None:
         if parent is None:
@@ -37,7 +37,7 @@ def tell_relatives(
         state.family = Family()
     family = state.family
     at, sequence = state.gates_at, state.gates_sequence
-    events: list[RoutingEvent] = []
+    events: list[AccountEvent] = []
     if family.parent != parent:
         if family.parent is not None:
             events.append(ChildReport(account=family.parent, at=at, child=name, sequence=sequence, left=True))
@@ -51,7 +51,7 @@ def tell_relatives(
 
 def apply_report(
     name: str, state: RoutedState, report: ChildReport, own: Gates, now: int
-) -> list[RoutingEvent]:
+) -> list[AccountEvent]:
     """Record the gates of a child; return what to tell the children. An older report changes nothing."""
     family = state.family = state.family or Family()
     children = family.children
@@ -89,7 +89,7 @@ def _view(own: Gates, children: Mapping[str, tuple[int, int, Gates]]) -> dict[st
 
 def _tell_children(
     name: str, family: Family, before: Mapping[str, Gates], after: Mapping[str, Gates], now: int
-) -> list[RoutingEvent]:
+) -> list[AccountEvent]:
     changed = {child: gates for child, gates in after.items() if before.get(child, ()) != gates}
     if not changed:
         return []

@@ -10,7 +10,8 @@ import msgspec
 from resegment.routing.decisions import NOT_ROUTED
 from resegment.routing.policy import Policy
 from resegment.schemas.change import Restrictions
-from resegment.schemas.routing import Enrollment, RoutedChange, RoutedState
+from resegment.schemas.routed_change import RoutedChange
+from resegment.schemas.routing import Enrollment, RoutedState
 from resegment.schemas.times import parse_instant
 
 

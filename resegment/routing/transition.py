@@ -18,17 +18,17 @@ from resegment.schemas.assignment import Assigned, OwnerReply, OwnerRequest, Rel
 from resegment.schemas.change import Restrictions
 from resegment.schemas.outgoing import Action, WorkflowCommand, identify_command
 from resegment.schemas.routing import (
+    AccountEvent,
     Enrollment,
     PriorState,
     RoutedOutcome,
     RouteSnapshot,
     RoutingDecision,
-    RoutingEvent,
     Target,
 )
 from resegment.schemas.times import NEVER, format_instant
 
-Made = WorkflowCommand | RoutingEvent
+Made = WorkflowCommand | AccountEvent
 """What a transition makes: commands, and events for relatives."""
 
 _Asking = Generator[OwnerRequest, OwnerReply, None]
@@ -41,7 +41,7 @@ class Transition:
     def __init__(self, account: RoutedAccount, policy: Policy, now: int) -> None:
         self.account, self.state, self.policy, self.now = account, account.state, policy, now
         self.commands: list[WorkflowCommand] = []
-        self.events: list[RoutingEvent] = []
+        self.events: list[AccountEvent] = []
         """What relatives of the account have to know."""
         route = None if account.state.target is None else account.state.target.route
         self.workflow: str | None = None if route is None else route.workflow

@@ -15,7 +15,7 @@ from resegment.routing.enrollment import EnrollmentMachine
 from resegment.routing.policy import Policy
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.partitioning import partition_of
-from resegment.schemas.routing import decode_change
+from resegment.schemas.routed_change import decode_change
 from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.state.redis.keys import Stage

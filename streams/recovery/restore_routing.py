@@ -15,7 +15,7 @@ from resegment.routing.family import own_gates, tell_relatives
 from resegment.routing.policy import Policy
 from resegment.routing.restore import PublishedCommand, decode_published_command, restore
 from resegment.schemas.change import Restrictions
-from resegment.schemas.routing import RoutedChange, decode_change
+from resegment.schemas.routed_change import RoutedChange, decode_change
 from resegment.schemas.state import AccountState
 from resegment.streams.kafka.group_offsets import read_committed_offsets
 from resegment.streams.kafka.topic_reader import reading

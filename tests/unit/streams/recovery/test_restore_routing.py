@@ -10,12 +10,12 @@ import pytest
 
 from resegment.routing.policy import Policy
 from resegment.routing.restore import PublishedCommandEvent, decode_published_command, restore
+from resegment.schemas.routed_change import decode_change
 from resegment.schemas.routing import (
     GatesChanged,
     Reassign,
     Review,
     RoutedState,
-    decode_change,
     encode_routed,
 )
 from resegment.state.partition_store import Position
