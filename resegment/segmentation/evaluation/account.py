@@ -210,8 +210,8 @@ class Account(msgspec.Struct, eq=False, gc=False):
     """With this many facts or fewer, no kind can be over its limit."""
     series: dict[int, Series] = {}
     attributes: dict[str, History | Inventory] = {}
-    restrictions_known: bool = False
-    """Whether the restrictions in the state are those that hold."""
+    folded: AccountState | None = None
+    """Facts that were folded in from the log, for the next version of the definition."""
     _kept: bool = False
     """Whether it was encoded before. Only an account that comes back keeps the bytes of its facts."""
     _body: bytearray | None = None

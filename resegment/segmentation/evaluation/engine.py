@@ -16,6 +16,7 @@ from resegment.segmentation.evaluation.evidence import encode_value, give_reason
 from resegment.segmentation.evaluation.fold import Fold
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.evaluation.retention import Retention
+from resegment.segmentation.evaluation.switch import Switch
 
 MAX_CAUSES: Final = 20
 """How many event ids a change names as its cause."""
@@ -41,6 +42,7 @@ class Engine:
     def __init__(self, program: Program, retention: Retention | None = None) -> None:
         self.program = program
         self._fold = Fold(program, retention)
+        self.retention = self._fold.retention
 
     @property
     def dropped(self) -> int:
@@ -112,6 +114,33 @@ class Engine:
                 raise AssertionError(f"{account.name}: the deadline at {at} does not move on")
         return decisions
 
+    def fold_facts(self, account: Account, facts: Iterable[Fact], now: int) -> None:
+        """Apply facts that become known at `now`, and decide nothing."""
+        touched: set[int] = set()
+        for fact in facts:
+            self._fold.take(account, fact, now, touched)
+        for index in touched:
+            account.untils[index] = account.next_leaf = -1
+
+    def switch(
+        self, account: Account, facts: Sequence[Fact], t: int, switch: Switch, decided_at: int | None = None
+    ) -> Decision:
+        """Judge an account at t, the instant at which this engine's version takes over, with the facts of t.
+
+        The account is indexed for this engine, and the version before has decided every deadline before t. Facts of t
+        that arrive later are applied by another call, which decides as one call with all of them would have.
+        """
+        touched: set[int] = set()
+        take = self._fold.take
+        took = [take(account, fact, t, touched) for fact in facts]
+        changed = self._refresh(account, t, touched)
+        if account.state.version == switch.number and not (any(took) and changed):
+            return UNCHANGED
+        cause = Cause(definition=switch.number)
+        decision = self._decide(account, t, cause, t if decided_at is None else decided_at, switch)
+        account.state.version = switch.number
+        return decision
+
     # Evaluation
 
     def evaluate(self, account: Account, t: int) -> None:
@@ -141,12 +170,17 @@ class Engine:
             account.next_leaf = min(untils, default=NEVER)
         return moved
 
-    def _decide(self, account: Account, t: int, cause: Cause, decided_at: int) -> Decision:
+    def _decide(
+        self, account: Account, t: int, cause: Cause, decided_at: int, switch: Switch | None = None
+    ) -> Decision:
         """Decide the segment at t and the next deadline from the values of the tests."""
         program, state = self.program, account.state
         present = state.membership
         again = state.at == t and state.before is not None
-        base = state.before if again and state.before is not None else present
+        before = state.before if again and state.before is not None else present
+        base = before
+        if switch is not None and (again or state.version != switch.number):
+            base = switch.carry(before)
         old = -1 if base.segment is None else program.numbers.get(base.segment, -1)
         new = self._assign(account, base, old, t) if program.holds else program.first(account.values)
         segment = program.segments[new]
@@ -161,6 +195,12 @@ class Engine:
         deadline = min(deadline, until)
         account.deadline = deadline if deadline <= HORIZON else NEVER
         if segment.name == present.segment:
+            if switch is not None and new != old and not again:
+                state.at, state.before, state.change = (
+                    t,
+                    before,
+                    None,
+                )  # left and entered again, by another name
             if not moved:
                 return UNCHANGED
             gate_change = GateChange(
@@ -175,10 +215,10 @@ class Engine:
             )
             return Decision(None, gate_change)
         change = SegmentChange(
-            id=identify_change(account.name, t, base.segment, segment.name, cause, program.version),
+            id=identify_change(account.name, t, before.segment, segment.name, cause, program.version),
             account=account.name,
             sequence_number=state.sequence + 1,
-            from_=base.segment,
+            from_=before.segment,
             to=segment.name,
             effective_at=t,
             decided_at=decided_at,
@@ -187,15 +227,18 @@ class Engine:
             also_qualified=self._also(account, new),
             definition_version=program.version,
             supersedes=state.change if again else None,
-            supersedes_to=present.segment if again else None,
+            supersedes_to=present.segment if again and state.change is not None else None,
             active_gates=state.active_gates,
             values=self._carried_values(account, new, t),
             do_not_contact=state.do_not_contact,
             lost_until=state.lost_until,
             parent=state.parent,
+            route=None if switch is None else switch.route_to(segment.name),
+            moved=switch is not None and new == old and segment.name != before.segment,
+            rollback_of=None if switch is None else switch.rollback_of,
         )
         state.sequence += 1
-        state.at, state.before, state.change = t, base, change.id
+        state.at, state.before, state.change = t, before, change.id
         return Decision(change)
 
     def _evaluate_gates(self, account: Account, t: int) -> tuple[bool, int]:
@@ -209,8 +252,11 @@ class Engine:
             else:
                 deadline = min(deadline, logic.not_true_until(values, untils))
         gates, known = tuple(holding), self.program.restrictions.read(account, t)
+        same = gates == state.active_gates or sorted(gates) == sorted(state.active_gates)
+        if same:
+            state.active_gates = gates
         if (
-            gates == state.active_gates
+            same
             and known.do_not_contact == state.do_not_contact
             and known.lost_until == state.lost_until
             and known.parent == state.parent

@@ -9,7 +9,7 @@ from resegment.schemas.state import Entry
 from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.compiler import Values
-from resegment.segmentation.evaluation.leaves import (
+from resegment.segmentation.evaluation.leaves.leaves import (
     DatedLeaf,
     DecayLeaf,
     MeasureLeaf,
@@ -17,10 +17,10 @@ from resegment.segmentation.evaluation.leaves import (
     ScoreLeaf,
     UnfollowedLeaf,
 )
+from resegment.segmentation.evaluation.leaves.sequences import SequenceLeaf
 from resegment.segmentation.evaluation.measures.measures import OpenOf
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.evaluation.requirements import Requirement, SegmentTest
-from resegment.segmentation.evaluation.sequences import SequenceLeaf
 
 MAX_EVIDENCE: Final = 3
 """How many facts a reason names for one test. The newest are named."""

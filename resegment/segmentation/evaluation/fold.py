@@ -70,7 +70,6 @@ class Fold:
         account.values, account.untils, account.next_leaf = fresh.values, fresh.untils, fresh.next_leaf
         account.ids, account.records, account.room = fresh.ids, fresh.records, fresh.room
         account.series, account.attributes = fresh.series, fresh.attributes
-        account.restrictions_known = False
         account.outdate()
 
     def take(self, account: Account, fact: Fact, now: int, touched: set[int]) -> bool:

@@ -21,8 +21,8 @@ from resegment.segmentation.evaluation.compiler import (
     compile_logic,
     compile_qualifying,
 )
-from resegment.segmentation.evaluation.leaf_builder import LeafBuilder, Needs
-from resegment.segmentation.evaluation.leaves import Leaf, ReferenceLeaf, ScoreLeaf
+from resegment.segmentation.evaluation.leaves.leaf_builder import LeafBuilder, Needs
+from resegment.segmentation.evaluation.leaves.leaves import Leaf, ReferenceLeaf, ScoreLeaf
 from resegment.segmentation.evaluation.matcher_index import MatcherIndex, Watcher
 from resegment.segmentation.evaluation.measures.measures import Measure, OpenOf
 from resegment.segmentation.evaluation.measures.selection import Selection

@@ -13,6 +13,7 @@ from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Decision, Engine, changes_in
 from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.versions.timeline import Timeline
 
 
 def order_of_delivery(facts: Iterable[Fact]) -> list[Fact]:
@@ -36,41 +37,42 @@ def by_account(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
 
 
 def replay_account(
-    engine: Engine, name: str, facts: Iterable[Fact], until: int | None = None
+    judge: Engine | Timeline, name: str, facts: Iterable[Fact], until: int | None = None
 ) -> tuple[Account, list[SegmentChange]]:
     """Replay one account's facts, which are in the order in which they became known; return it with its changes.
 
     `until` is the last instant, inclusive. Without it, the replay ends when time alone changes nothing more.
     """
-    account = engine.open(name)
+    account = judge.open(name)
     decisions: list[Decision] = []
     end = NEVER - 1 if until is None else until
     for known, together in groupby(facts, key=attrgetter("recorded")):
         if known > end:
             break
-        decisions += engine.advance(account, known - 1)
-        decisions.append(engine.apply_facts(account, list(together), known))
+        decisions += judge.advance(account, known - 1)
+        decided = judge.apply_facts(account, list(together), known)
+        decisions += [decided] if isinstance(decided, Decision) else decided
     if account.state.membership.segment is not None:
-        decisions += engine.advance(account, end)
+        decisions += judge.advance(account, end)
     return account, changes_in(decisions)
 
 
 def backtest(
-    program: Program,
+    program: Program | Timeline,
     facts: Iterable[Fact],
     until: int | None = None,
     progress: Callable[[int], None] | None = None,
     misfits: Counter[str] | None = None,
 ) -> Iterator[tuple[Account, list[SegmentChange]]]:
-    """Yield every account with its changes, in the order of names.
+    """Yield every account with its changes, in the order of names. A timeline switches definitions on its way.
 
     `misfits`, if given, collects how many values had another type than the file gives their attribute.
     """
-    engine = Engine(program)
+    judge = program if isinstance(program, Timeline) else Engine(program)
     grouped = by_account(order_of_delivery(facts))
     for name in sorted(grouped):
-        yield replay_account(engine, name, grouped[name], until)
+        yield replay_account(judge, name, grouped[name], until)
         if progress is not None:
             progress(len(grouped[name]))
     if misfits is not None:
-        misfits.update(engine.misfits)
+        misfits.update(judge.misfits)

@@ -13,8 +13,8 @@ from resegment.schemas.times import NEVER, format_instant, parse_duration, spell
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.evidence import cite, give_reason
+from resegment.segmentation.evaluation.leaves.sequences import SequenceLeaf
 from resegment.segmentation.evaluation.program import KEPT_ATTRIBUTES, Program
-from resegment.segmentation.evaluation.sequences import SequenceLeaf
 from resegment.segmentation.inspection.next_change import copy_account, find_next
 from resegment.segmentation.language.conditions import (
     Aggregate,

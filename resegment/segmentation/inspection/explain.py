@@ -12,6 +12,7 @@ from resegment.schemas.times import HORIZON, format_instant, spell_duration
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.evidence import cite
+from resegment.segmentation.evaluation.leaves.sequences import SequenceLeaf
 from resegment.segmentation.evaluation.measures.measures import (
     AggregateOf,
     Attribute,
@@ -24,7 +25,6 @@ from resegment.segmentation.evaluation.measures.measures import (
 )
 from resegment.segmentation.evaluation.measures.selection import Selection
 from resegment.segmentation.evaluation.program import Program
-from resegment.segmentation.evaluation.sequences import SequenceLeaf
 from resegment.segmentation.inspection.descriptions import cite_newest, describe_trait, plain
 from resegment.segmentation.inspection.explanation import Explanation, Held, Miss, Node, SegmentStatus
 from resegment.segmentation.inspection.near_miss import find_closed, find_near_miss

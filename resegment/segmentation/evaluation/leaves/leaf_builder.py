@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from resegment.segmentation.evaluation.compiler import compile_logic
-from resegment.segmentation.evaluation.leaves import (
+from resegment.segmentation.evaluation.leaves.leaves import (
     AttributeLeaf,
     DatedLeaf,
     DecayLeaf,
@@ -15,6 +15,8 @@ from resegment.segmentation.evaluation.leaves import (
     OccursLeaf,
     UnfollowedLeaf,
 )
+from resegment.segmentation.evaluation.leaves.restrictions import RestrictionsLeaf
+from resegment.segmentation.evaluation.leaves.sequences import LooseSequenceLeaf, SequenceLeaf
 from resegment.segmentation.evaluation.matcher_index import compile_where
 from resegment.segmentation.evaluation.measures.measures import (
     AccountName,
@@ -30,8 +32,6 @@ from resegment.segmentation.evaluation.measures.measures import (
 )
 from resegment.segmentation.evaluation.measures.newest import NewestOf
 from resegment.segmentation.evaluation.measures.selection import Selection
-from resegment.segmentation.evaluation.restrictions import RestrictionsLeaf
-from resegment.segmentation.evaluation.sequences import LooseSequenceLeaf, SequenceLeaf
 from resegment.segmentation.language.conditions import (
     Aggregate,
     Compare,

@@ -10,7 +10,7 @@ from operator import attrgetter
 from resegment.schemas.state import Entry
 from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.account import Account
-from resegment.segmentation.evaluation.leaves import Verdict
+from resegment.segmentation.evaluation.leaves.leaves import Verdict
 
 
 class SequenceLeaf:

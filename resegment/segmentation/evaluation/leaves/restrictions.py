@@ -31,8 +31,7 @@ class RestrictionsLeaf:
         self._series = frozenset(number for one in (*persons, lost) for number in one.series)
 
     def evaluate(self, account: Account, t: int) -> tuple[bool, int]:
-        """Return false, and until when the restrictions last if no fact arrives. Lets the account read them again."""
-        account.restrictions_known = False
+        """Return false, and until when the restrictions last if no fact arrives."""
         until = min(one.boundary(account, t) for one in (*self._persons, self._lost))
         return False, until if self._parent is None else min(until, self._parent.boundary(account, t))
 

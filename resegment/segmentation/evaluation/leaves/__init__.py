@@ -1,0 +1,1 @@
+"""The tests of a program, each with its value and until when that lasts."""

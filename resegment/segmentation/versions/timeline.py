@@ -1,0 +1,258 @@
+"""Judge accounts by the versions of the definition, each from its instant on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Final
+
+from resegment.schemas.fact import Fact
+from resegment.schemas.state import AccountState, decode_state
+from resegment.schemas.times import NEVER
+from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.engine import UNCHANGED, Decision, Engine
+from resegment.segmentation.evaluation.retention import Retention
+from resegment.segmentation.evaluation.switch import Switch
+from resegment.segmentation.versions.era import Era
+from resegment.segmentation.versions.folding import conform, join_entries
+
+_FIRST: Final = 0
+"""The version in the state of accounts from before versions had numbers."""
+
+
+class UnknownVersion(LookupError):
+    """An account was judged by a version that is not among those known."""
+
+    def __init__(self, account: str, version: int) -> None:
+        super().__init__(
+            f"{account} was last judged by version {version} of the definition, which is not known here. "
+            "Read the topic of definitions again; if that does not help, rebuild the partition"
+        )
+        self.account, self.version = account, version
+
+
+class Timeline:
+    """The versions of a definition in the order in which they judge. Each account is switched when it is next touched.
+
+    Deadlines before the instant of a version are decided by the version before; at the instant, the account is judged
+    once, with the facts of that instant. Accounts can be switched in any order, and across several versions at once.
+    """
+
+    def __init__(
+        self,
+        eras: Sequence[Era],
+        retention: Retention | None = None,
+        *,
+        retired: Sequence[Engine] = (),
+    ) -> None:
+        """`retention` is kept by all versions in addition to what they need; `retired` engines still count drops."""
+        _check_order(eras)
+        self.eras: tuple[Era, ...] = tuple(eras)
+        self.retention = retention
+        self._engines = [self._engine_of(place) for place in range(len(eras))]
+        self._switches: list[Switch | None] = [None] + [
+            era.switch_from(before.definition) for before, era in pairwise(self.eras)
+        ]
+        self._counted = tuple(dict.fromkeys((*retired, *self._engines)))
+        ends = [era.at for era in self.eras[1:]] + [NEVER]
+        self._places = {era.number: place for place, era in enumerate(self.eras)}
+        self._places.setdefault(_FIRST, 0)
+        self._spans = {
+            number: (self.eras[place].at, ends[place], self._engines[place])
+            for number, place in self._places.items()
+        }
+
+    def _engine_of(self, place: int) -> Engine:
+        """Return the engine of an era; it keeps also what later eras need, so that no fact has to be found again."""
+        engine = self.eras[place].engine
+        kept = self._kept_from(place)
+        if len(kept.programs) == 1 or engine.retention.covers(kept):
+            return engine
+        return Engine(engine.program, kept)
+
+    def _kept_from(self, place: int) -> Retention:
+        kept = Retention(*dict.fromkeys(era.engine.program for era in self.eras[place:]))
+        for program in self.retention.programs if self.retention is not None else ():
+            kept = kept.extend(program)
+        return kept
+
+    # Other timelines
+
+    @property
+    def newest(self) -> Era:
+        return self.eras[-1]
+
+    def extend(self, era: Era) -> Timeline:
+        """Return a timeline with one more version. Accounts that this one has opened can be used with it."""
+        return Timeline((*self.eras, era), self.retention, retired=self._counted)
+
+    def retaining(self, retention: Retention | None) -> Timeline:
+        """Return a timeline whose accounts keep also what `retention` says; None: only what the versions need."""
+        return Timeline(self.eras, retention, retired=self._counted)
+
+    def at(self, t: int) -> Era:
+        """Return the era that judges at t."""
+        return self.eras[self._place_at(t)]
+
+    def _place_at(self, t: int) -> int:
+        return max((place for place, era in enumerate(self.eras) if era.at <= t), default=0)
+
+    # What happened so far
+
+    @property
+    def dropped(self) -> int:
+        """Return how many facts were dropped so far because an account had too many of one kind."""
+        return sum(engine.dropped for engine in self._counted)
+
+    @property
+    def misfits(self) -> Mapping[str, int]:
+        """Return how many values had another type than the file gives their attribute, by attribute."""
+        total: Counter[str] = Counter()
+        for engine in self._counted:
+            total.update(engine.misfits)
+        return total
+
+    # From state to account and back
+
+    def open(self, name: str, state: AccountState | None = None) -> Account:
+        """Index a stored state for the version that judged it last; without one, return a new account."""
+        if state is None:
+            return self._engines[-1].open(name, AccountState(version=self.eras[-1].number))
+        return self._span(name, state)[2].open(name, state)
+
+    def load(self, name: str, value: bytes | None) -> Account:
+        """Decode and index a stored account; without one, return a new account. Raises msgspec.DecodeError."""
+        return self.open(name, None if value is None else decode_state(value))
+
+    def close(self, account: Account) -> AccountState:
+        """Return the state to store."""
+        return self._engines[-1].close(account)
+
+    def encode(self, account: Account) -> bytes:
+        """Return the bytes to store."""
+        return self._engines[-1].encode(account)
+
+    def join_folded(self, account: Account, folded: AccountState) -> None:
+        """Give an account the facts that were folded in from the log for the newest version, to be used at its switch."""
+        account.folded = folded
+
+    # Facts and time
+
+    def apply_facts(
+        self, account: Account, facts: Sequence[Fact], now: int, decided_at: int | None = None
+    ) -> list[Decision]:
+        """Apply facts that become known at `now`, all at once, and decide; first switch an account that is behind.
+
+        Call `advance` first, up to the millisecond before `now`.
+        """
+        start, end, engine = self._span(account.name, account.state)
+        if start < now < end:
+            return [engine.apply_facts(account, facts, now, decided_at)]
+        return self._apply_at_border(account, facts, now, decided_at)
+
+    def advance(self, account: Account, until: int, decided_at: int | None = None) -> list[Decision]:
+        """Decide every deadline up to `until`, itself included, and switch the account as its instants come.
+
+        Decisions that change nothing are left out.
+        """
+        _, end, engine = self._span(account.name, account.state)
+        if until < end:
+            return engine.advance(account, until, decided_at)
+        return self._catch_up(account, until, decided_at)
+
+    def is_behind(self, account: Account, clock: int) -> bool:
+        """Whether a version that judges accounts has come since the account was last judged."""
+        return self.is_version_behind(account.state.version, clock)
+
+    def is_version_behind(self, version: int, clock: int) -> bool:
+        """Whether accounts that this version judged last have to be judged by a later one at this clock."""
+        place = self._places.get(version)
+        if place is None:
+            return False
+        return any(era.judges and era.at <= clock for era in self.eras[place + 1 :])
+
+    def _span(self, name: str, state: AccountState) -> tuple[int, int, Engine]:
+        try:
+            return self._spans[state.version]
+        except KeyError:
+            raise UnknownVersion(name, state.version) from None
+
+    def _apply_at_border(
+        self, account: Account, facts: Sequence[Fact], now: int, decided_at: int | None
+    ) -> list[Decision]:
+        """Apply facts to an account that is behind, that is new, or at the instant at which its version took over."""
+        if account.state.membership.segment is None:
+            return [self._place(account, now).apply_facts(account, facts, now, decided_at)]
+        decisions = self.advance(account, now - 1, decided_at)
+        place = self._places[account.state.version] + 1
+        if place < len(self.eras) and self.eras[place].at == now:
+            return [*decisions, *self._enter(account, place, facts, decided_at)]
+        place -= 1
+        engine, switch = self._engines[place], self._switches[place]
+        before = account.state.before
+        if (
+            switch is None
+            or not self.eras[place].judges
+            or self.eras[place].at != now
+            or (account.state.at == now and before is not None and before.segment is None)
+        ):
+            return [*decisions, engine.apply_facts(account, facts, now, decided_at)]
+        return [*decisions, engine.switch(account, facts, now, switch, decided_at)]
+
+    def _place(self, account: Account, now: int) -> Engine:
+        """Index a new account for the version of now, the only one that it knows."""
+        place = self._place_at(now)
+        if self._places[account.state.version] != place:
+            self._engines[place].reopen(account)
+        account.state.version = self.eras[place].number
+        return self._engines[place]
+
+    def _catch_up(self, account: Account, until: int, decided_at: int | None) -> list[Decision]:
+        decisions: list[Decision] = []
+        place = self._places[account.state.version]
+        if account.state.membership.segment is None:
+            return decisions
+        while place + 1 < len(self.eras) and self.eras[place + 1].at <= until:
+            place += 1
+            decisions += self._engines[place - 1].advance(account, self.eras[place].at - 1, decided_at)
+            decisions += self._enter(account, place, (), decided_at)
+        return decisions + self._engines[place].advance(account, until, decided_at)
+
+    def _enter(
+        self, account: Account, place: int, facts: Sequence[Fact], decided_at: int | None
+    ) -> list[Decision]:
+        """Switch an account to the next era, at its instant."""
+        era, engine, switch = self.eras[place], self._engines[place], self._switches[place]
+        assert switch is not None
+        state = account.state
+        if era is self.eras[-1] and account.folded is not None:
+            state.entries = join_entries(state.entries, account.folded.entries)
+            account.folded = None
+        conform(state.entries, engine.retention)
+        engine.reopen(account)
+        if era.judges:
+            decided = engine.switch(account, facts, era.at, switch, decided_at)
+            return [] if decided is UNCHANGED else [decided]
+        state.version = era.number
+        return [engine.apply_facts(account, facts, era.at, decided_at)] if facts else []
+
+
+def fold_into(
+    engine: Engine, name: str, folded: AccountState | None, groups: Iterable[tuple[int, Sequence[Fact]]]
+) -> AccountState:
+    """Return the state with facts from the log, which become known at the given instants; nothing is decided."""
+    account = engine.open(name, AccountState() if folded is None else folded)
+    for now, facts in groups:
+        engine.fold_facts(account, facts, now)
+    return account.state
+
+
+def _check_order(eras: Sequence[Era]) -> None:
+    if not eras:
+        raise ValueError("a timeline needs an era")
+    for before, era in pairwise(eras):
+        if era.number <= before.number or era.at <= before.at:
+            raise ValueError(
+                f"version {era.number} at {era.at} does not come after version {before.number} at {before.at}"
+            )
