@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from resegment.cli.definition import backtest, explain, play, schema, segments
+from resegment.cli.definition import backtest, explain, formatting, play, schema, segments
 from resegment.cli.operations import (
     accounts,
     changes,
@@ -40,6 +40,7 @@ COMMANDS = (
     ingest,
     backtest,
     segments,
+    formatting,
     explain,
     play,
     accounts,
