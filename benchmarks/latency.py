@@ -13,9 +13,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from resegment.agents.batch import Message
 from resegment.benchmarks.loading import clear, make_prefix
-from resegment.benchmarks.run import PARTITIONS, SEGMENTS, Bench, await_ready, started
+from resegment.benchmarks.run import PARTITIONS, Bench, await_ready, started
 from resegment.schemas.fact import Fact, encode_fact
-from resegment.sources.segments import load_definition
 from resegment.streams.kafka.publisher import KafkaPublisher
 
 RATES: Final = (100, 1_000, 5_000)
@@ -39,7 +38,6 @@ class Point:
 
 async def measure(bench: Bench, rates: Sequence[int] = RATES) -> list[Point]:
     """Each signal is the first of its account, so that each causes one change. Raises ParticipantFailed."""
-    definition = load_definition(SEGMENTS)
     prefix = f"{bench.prefix}-latency"
     servers = bench.servers
     topics = await make_prefix(
@@ -47,7 +45,6 @@ async def measure(bench: Bench, rates: Sequence[int] = RATES) -> list[Point]:
         bench.redis,
         prefix,
         partitions=PARTITIONS,
-        definition=definition.version,
         clock="wall",
     )
     task = bench.task(prefix, topics.signals.name, None, agents=("segmenter",), clock="wall")

@@ -25,11 +25,9 @@ from resegment.streams.prefix import agree
 _TOGETHER = 5_000
 
 
-async def make_prefix(
-    bootstrap: str, redis: Redis, prefix: str, *, partitions: int, definition: str, clock: str
-) -> Topics:
+async def make_prefix(bootstrap: str, redis: Redis, prefix: str, *, partitions: int, clock: str) -> Topics:
     """Agree on the prefix and create its topics, which keep records of any age."""
-    await agree(redis, prefix, partitions=partitions, clock=clock, definition=definition)
+    await agree(redis, prefix, partitions=partitions, clock=clock)
     topics = Topics(prefix)
     retention = dict.fromkeys(one.name for one in topics)
     await asyncio.to_thread(create_topics, bootstrap, topics, partitions=partitions, retention=retention)

@@ -123,7 +123,6 @@ class Bench:
                 self.redis,
                 source,
                 partitions=PARTITIONS,
-                definition=definition.version,
                 clock="facts",
             )
             await load_events(self.servers.bootstrap, whole.replay.name, events, PARTITIONS, END)
@@ -131,7 +130,7 @@ class Bench:
             for turn in range(plan.repeat):
                 if plan.by_hand:
                     await self._by_hand(turn, whole.replay.name, total, results)
-                results.rows.append(await self._segmenter(turn, facts, definition.version, expected))
+                results.rows.append(await self._segmenter(turn, facts, expected))
             task = self.task(source, whole.replay.name, total + PARTITIONS, agents=("intake", "segmenter"))
             figures = await self._drain("whole pipeline", "drain", task)
             if expected is not None:
@@ -154,14 +153,13 @@ class Bench:
         task = self.task(f"{self.prefix}-hand-{turn}", source, events)
         results.rows.append(await self._drain("by hand", "byhand", task))
 
-    async def _segmenter(self, turn: int, facts: list[Fact], version: str, expected: Any) -> Figures:
+    async def _segmenter(self, turn: int, facts: list[Fact], expected: Any) -> Figures:
         prefix = f"{self.prefix}-segmenter-{turn}"
         topics = await make_prefix(
             self.servers.bootstrap,
             self.redis,
             prefix,
             partitions=PARTITIONS,
-            definition=version,
             clock="facts",
         )
         await load_signals(self.servers.bootstrap, topics.signals.name, facts, PARTITIONS, END)

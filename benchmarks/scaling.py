@@ -17,7 +17,6 @@ from resegment.benchmarks.participant import Report
 from resegment.benchmarks.run import (
     END,
     PARTITIONS,
-    SEGMENTS,
     Bench,
     await_ready,
     started,
@@ -25,7 +24,6 @@ from resegment.benchmarks.run import (
 from resegment.identity.resolution import resolve_event
 from resegment.schemas.cloudevents.decoding import decode_event
 from resegment.schemas.fact import Fact
-from resegment.sources.segments import load_definition
 from resegment.state.redis.keys import PartitionKeys
 
 
@@ -62,10 +60,7 @@ async def _with(workers: int, bench: Bench, facts: list[Fact]) -> Run:
     """Measure workers: they take their partitions, then the signals come, and time counts once all are there."""
     bench.say(f"{workers} at once")
     prefix, servers = f"{bench.prefix}-scale-{workers}", bench.servers
-    version = load_definition(SEGMENTS).version
-    topics = await make_prefix(
-        servers.bootstrap, bench.redis, prefix, partitions=PARTITIONS, definition=version, clock="facts"
-    )
+    topics = await make_prefix(servers.bootstrap, bench.redis, prefix, partitions=PARTITIONS, clock="facts")
     share = PARTITIONS // workers
     task = bench.task(prefix, topics.signals.name, None, agents=("segmenter",), share=share)
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]

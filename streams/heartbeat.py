@@ -42,6 +42,8 @@ class Heartbeat:
         self.frozen: str | None = None
         """Why a suppression list cannot be read, while the worker uses the last one that it could read."""
         self._skipped: dict[str, int] = {}
+        self._version = 0
+        self._differs: str | None = None
         self.name = name_process()
         self._reports = 0
 
@@ -53,6 +55,8 @@ class Heartbeat:
             "lag": lag,
             "frozen": self.frozen,
             "skipped": self._skipped,
+            "version": self._version,
+            "differs": self._differs,
         }
         with answering("report"):
             answer: Any = self._client.hset(self._key, self.name, orjson.dumps(entry))
@@ -76,6 +80,10 @@ class Heartbeat:
     def note_skipped(self, lines: Mapping[str, int]) -> None:
         """Report from now on how many lines of each list are skipped."""
         self._skipped = {name: count for name, count in lines.items() if count}
+
+    def note_version(self, number: int, differs: str | None) -> None:
+        """Report from now on the version in force, and in what way the worker's own file differs from it."""
+        self._version, self._differs = number, differs
 
     async def leave(self) -> None:
         """Remove the entry. If Redis is down, it expires by its age."""

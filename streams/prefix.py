@@ -1,4 +1,4 @@
-"""The record of a prefix: partitions, clock and segments file. A worker that differs is refused."""
+"""The record of a prefix: partitions and clock, in which no worker may differ, and the version in force."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ROUTING: Final = "routing"
 """The field that has the routing mode."""
+DEFINITION: Final = "definition"
+"""The field that has the fingerprint of the version in force."""
 
 
 class PrefixDiffers(FatalError):
@@ -30,8 +32,6 @@ class PrefixDiffers(FatalError):
 _REMEDIES = {
     "partitions": "Give the number that it has, or copy the prefix into a new one: `resegment repartition`.",
     "clock": "The clock of a prefix is fixed: use the same one, or choose a new prefix.",
-    "definition": "To switch to another segments file, start with a new prefix and ingest into it; "
-    "`resegment up --fresh` forgets what an embedded instance holds.",
 }
 
 
@@ -62,12 +62,11 @@ def is_known(held: Mapping[str, str]) -> bool:
     return "partitions" in held
 
 
-def check_definition(held: Mapping[str, str], version: str) -> None:
-    """Raise PrefixDiffers if the prefix has another segments file than that of `version`."""
-    if held.get("definition") != version:
-        raise PrefixDiffers(
-            "definition", held.get("definition", "none"), version, "Give the active segments file."
-        )
+async def note_definition(client: Redis, prefix: str, fingerprint: str) -> None:
+    """Note which version is in force, for people and for earlier releases. Raises StoreUnavailable."""
+    with answering("note the version in force"):
+        answer: Any = client.hset(prefix_key(prefix), DEFINITION, fingerprint)
+        await answer
 
 
 async def set_routing(client: Redis, prefix: str, mode: str) -> None:
@@ -77,10 +76,10 @@ async def set_routing(client: Redis, prefix: str, mode: str) -> None:
         await answer
 
 
-async def agree(client: Redis, prefix: str, *, partitions: int, clock: str, definition: str) -> None:
+async def agree(client: Redis, prefix: str, *, partitions: int, clock: str) -> None:
     """Set what the record does not have yet, and refuse what differs. Raises PrefixDiffers or StoreUnavailable."""
     key = prefix_key(prefix)
-    wanted = {"partitions": str(partitions), "clock": clock, "definition": definition}
+    wanted = {"partitions": str(partitions), "clock": clock}
     with answering("set up the prefix"):
         for name, given in wanted.items():
             answer: Any = client.hsetnx(key, name, given)

@@ -75,8 +75,19 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """What a definition was read from: the segments files by name, and the files of lists by path."""
+
+    segments: tuple[tuple[str, bytes], ...]
+    lists: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Definition:
-    """A segments file that is free of errors. `segments` are in priority order, the fallback last."""
+    """A segments file that is free of errors. `segments` are in priority order, the fallback last.
+
+    `version` tells apart what the segmenter uses, `digest` everything that has a meaning.
+    """
 
     version: str
     segments: tuple[Segment, ...]
@@ -97,6 +108,8 @@ class Definition:
     document: Document
     compiled_plays: Mapping[str, CompiledPlay] = field(compare=False, repr=False)
     """The plays as they are rendered. Segmenter and router share them, so each play is compiled once."""
+    digest: str = field(compare=False)
+    content: Content = field(compare=False, repr=False)
 
     @property
     def fallback(self) -> Segment:
@@ -133,7 +146,8 @@ def read_definition(
         raise InvalidSegments(broken)
     document = merge_documents(documents)
     problems = Problems(document.places, [*broken, *document.errors], document.keys)
-    definition = _read(document, problems, ListFiles(read_file, problems))
+    texts = tuple((name, one.encode() if isinstance(one, str) else one) for name, one in files)
+    definition = _read(document, problems, ListFiles(read_file, problems), texts)
     if broken or any(len(one.path) < 2 for one in document.errors):
         problems.found = [one for one in problems.found if not _rests_on_the_whole(one)]
     if problems.errors or definition is None:
@@ -153,7 +167,9 @@ def _rests_on_the_whole(one: Diagnostic) -> bool:
     return one.code.startswith("unknown-") and one.code not in _UNKNOWN_ANYWHERE
 
 
-def _read(document: Document, problems: Problems, lists: ListFiles) -> Definition | None:
+def _read(
+    document: Document, problems: Problems, lists: ListFiles, texts: tuple[tuple[str, bytes], ...]
+) -> Definition | None:
     data = document.data
     if not isinstance(data, dict):
         problems.error("wrong-type", "expected a map with version, segments and fallback", ())
@@ -202,6 +218,8 @@ def _read(document: Document, problems: Problems, lists: ListFiles) -> Definitio
         warnings=problems.in_order(),
         document=document,
         compiled_plays=MappingProxyType({name: compile_play(play) for name, play in file.plays.items()}),
+        digest=_digest({**data, "files of lists": dict(lists.digests)}),
+        content=Content(texts, tuple(sorted(lists.contents.items()))),
     )
 
 
@@ -220,7 +238,11 @@ def _hash(data: dict[str, Any], digests: Mapping[str, str]) -> str:
         kept["teams"] = teams
     if digests:
         kept["files of lists"] = dict(digests)
-    return hashlib.sha256(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
+    return _digest(kept)
+
+
+def _digest(data: dict[str, Any]) -> str:
+    return hashlib.sha256(orjson.dumps(data, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
 
 
 def _judged(team: Any) -> dict[str, Any]:

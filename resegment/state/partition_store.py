@@ -48,7 +48,8 @@ class Position:
     `offset` is the next to read, `timestamp` (ms) and `digest` are those of the record before it, `log`
     tells one incarnation of the topic from another, `clock` (ms) is the partition's time. `commit` counts
     the writes. `side` is the next offset to read of the topic that is read beside it, where there is one, and
-    `side_mark` identifies the record before that one ("" where it is not known).
+    `side_mark` identifies the record before that one ("" where it is not known). `definition` is what the stage
+    keeps of switches to other versions of the segments file, as text.
     """
 
     offset: int = 0
@@ -59,6 +60,7 @@ class Position:
     commit: int = 0
     side: int = 0
     side_mark: str = ""
+    definition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,13 @@ class PartitionStore(Protocol):
 
     async def read(self, accounts: Sequence[str]) -> list[bytes | None]:
         """Return the states of accounts, or None where there is none."""
+        ...
+
+    async def scan(self, cursor: int, limit: int) -> tuple[int, list[tuple[str, bytes]]]:
+        """Return some accounts with their states, about `limit`, and the cursor for the next; 0 begins and ends.
+
+        Accounts that are there all the time are returned at least once.
+        """
         ...
 
     async def commit(self, commit: Commit) -> Committed:

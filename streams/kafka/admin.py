@@ -169,7 +169,7 @@ def _create_missing(
     created = []
     for name, topic in missing.items():
         request = {
-            "num_partitions": partitions,
+            "num_partitions": 1 if topic.single else partitions,
             "replication_factor": replication,
             "configs": topic.configs,
         }

@@ -15,6 +15,7 @@ from resegment.streams.kafka.connectivity import find_refusal
 
 POLL_MS = 200
 """How long one request for records may wait, in milliseconds."""
+_NO_TOPIC = "there is no such topic"
 
 
 class TopicUnreadable(TransientError):
@@ -26,6 +27,11 @@ class TopicUnreadable(TransientError):
             remedy="Is a worker of this prefix running, or has one ever run? Check the prefix and the address.",
         )
         self.topic, self.bootstrap, self.problem = topic, bootstrap, problem
+
+    @property
+    def is_missing(self) -> bool:
+        """Return whether the brokers answer and have no such topic."""
+        return self.problem == _NO_TOPIC
 
 
 class TopicReader:
@@ -43,7 +49,7 @@ class TopicReader:
         """Find the topic's partitions and their beginnings."""
         # list all topics: asking for one that does not exist may create it
         if self._topic not in await self._consumer.topics():
-            raise TopicUnreadable(self._topic, self._bootstrap, "there is no such topic")
+            raise TopicUnreadable(self._topic, self._bootstrap, _NO_TOPIC)
         first = TopicPartition(self._topic, 0)
         self._consumer.assign([first])
         await self._consumer.beginning_offsets(

@@ -25,6 +25,8 @@ class Topic:
     fixed: bool = False
     """Whether its partitions must be as many as those of `signals`: an account has the same number in each."""
     max_batch_bytes: int = MAX_BATCH_BYTES
+    single: bool = False
+    """Whether it has one partition, whose order is that of the whole prefix."""
 
     @property
     def configs(self) -> dict[str, str]:
@@ -55,6 +57,7 @@ class Topics:
     routing_events: Topic = field(init=False)
     workflow_commands: Topic = field(init=False)
     dead_letters: Topic = field(init=False)
+    definitions: Topic = field(init=False)
 
     def __post_init__(self) -> None:
         for attribute, topic in _DECLARED.items():
@@ -121,4 +124,10 @@ _DECLARED: Mapping[str, Topic] = {
     ),
     "workflow_commands": Topic("workflow-commands", "instructions for sequencers and CRMs", fixed=True),
     "dead_letters": Topic("dead-letters", "rejected records, with the reason"),
+    "definitions": Topic(
+        "definitions",
+        "every version of the segments file, and each switch from one to another",
+        retention=None,
+        single=True,
+    ),
 }

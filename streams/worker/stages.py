@@ -22,10 +22,10 @@ from resegment.errors import FatalError, PartitionLost, TransientError
 from resegment.routing.account import RoutedAccount
 from resegment.segmentation.evaluation.account import Account
 from resegment.streams.ahead import AheadRecords
+from resegment.streams.definitions.runtime import DefinitionRuntime
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.worker.batch_divider import BatchDivider
 from resegment.streams.worker.committed_partitions import CommittedPartitions
-from resegment.streams.worker.definition_runtime import DefinitionRuntime
 from resegment.streams.worker.loops.input_topics import InputTopics
 from resegment.streams.worker.partitions import PartitionManager
 from resegment.streams.worker.progress import Progress

@@ -25,11 +25,10 @@ async def prepare_prefix(
     client: Redis,
     topics: Topics,
     *,
-    version: str,
     bootstrap: str,
     security: KafkaSecurity,
 ) -> None:
-    """Agree with the other workers on the prefix, and create its topics. `version` is the definition's.
+    """Agree with the other workers on the prefix, and create its topics.
 
     Raises EvictionEnabled, OwnersLost, PrefixDiffers, Rebuilding, StateLost, KafkaRefused, TopicsUnavailable, StoreUnavailable.
     """
@@ -41,7 +40,6 @@ async def prepare_prefix(
             settings.prefix,
             partitions=settings.partitions,
             clock=settings.clock,
-            definition=version,
         )
 
     held = await read_held(client, settings.prefix)

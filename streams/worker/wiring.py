@@ -14,6 +14,7 @@ from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
 from resegment.routing.enrollment import EnrollmentMachine
 from resegment.routing.policy import list_files
+from resegment.segmentation.definition import Definition
 from resegment.segmentation.evaluation.account import Account
 from resegment.settings import Settings
 from resegment.sources.suppressions import ListFiles
@@ -25,13 +26,16 @@ from resegment.streams.consumer.application import Application, create_app
 from resegment.streams.consumer.binding import Retry, bind
 from resegment.streams.consumer.config import ConsumerConfig
 from resegment.streams.consumer.credentials import credentials_of
+from resegment.streams.definitions.follower import DefinitionFollower
+from resegment.streams.definitions.mirror import DefinitionMirror
+from resegment.streams.definitions.registry import DefinitionRegistry
+from resegment.streams.definitions.starting import warn_if_different
 from resegment.streams.heartbeat import Heartbeat
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import KafkaSecurity
 from resegment.streams.kafka.timeouts import pace_of
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.worker.committed_partitions import CommittedPartitions
-from resegment.streams.worker.definition_runtime import DefinitionRuntime
 from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.loops.input_topics import InputTopics
 from resegment.streams.worker.loops.monitor import Gauges, Monitor
@@ -68,10 +72,13 @@ class PartClasses:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a worker is made from. `agents`: which of AGENTS run. `now` is the wall clock, ms."""
+    """What a worker is made from. `agents`: which of AGENTS run. `now` is the wall clock, ms.
+
+    `given` is the worker's own file, None if it could not be read.
+    """
 
     settings: Settings
-    runtime: DefinitionRuntime
+    given: Definition | None
     topics: Topics
     bootstrap: str
     redis_url: str
@@ -91,6 +98,7 @@ class Shared:
     client: Redis
     security: KafkaSecurity
     inputs: InputTopics
+    registry: DefinitionRegistry
     metrics: Metrics
     progress: Progress
     failure: Failure
@@ -102,6 +110,8 @@ class Parts:
 
     publisher: KafkaPublisher
     app: Application
+    registry: DefinitionRegistry
+    follower: DefinitionFollower
     segmented: PartitionManager[Account]
     routed: PartitionManager[RoutedAccount]
     committed: CommittedPartitions
@@ -113,16 +123,12 @@ class Parts:
 
 def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
     """Build all parts and bind the stages to their topics. Nothing is connected yet."""
-    settings, topics = plan.settings, plan.topics
-    publisher = classes.publisher(
-        plan.bootstrap,
-        client_id=f"{settings.prefix}-publisher",
-        idempotent=settings.kafka is not None,
-        security=shared.security.clients(),
-    )
+    settings, topics, registry = plan.settings, plan.topics, shared.registry
+    runtime = registry.current
+    publisher = open_publisher(plan, shared.security, classes)
     app = _create_app(plan, shared)
     segmented: PartitionManager[Account] = PartitionManager(
-        lambda number: _open(plan, shared, classes, number, "segmenter", plan.runtime.engine),
+        lambda number: _open(plan, shared, classes, number, "segmenter", runtime.engine),
         lambda number: app.restart(topics.signals.name, number),
         publisher=publisher,
         metrics=shared.metrics,
@@ -130,7 +136,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         new_logs_are_expected=settings.kafka is None,  # an embedded broker is a new one at each start
     )
     router = Router(
-        EnrollmentMachine(plan.runtime.policy, live=plan.live),
+        EnrollmentMachine(runtime.policy, live=plan.live),
         OwnerStore(shared.client, settings.prefix),
         publisher,
         topics.workflow_commands.name,
@@ -169,18 +175,31 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             retry=Retry(deadline=BATCH_DEADLINE + 5),  # the stage has its own, which it counts
         )
     heartbeat = Heartbeat(shared.client, settings.prefix)
-    gauges = Gauges(
-        shared.metrics, plan.runtime.engine, segmented, routed, client=shared.client, now=plan.now
-    )
+    heartbeat.note_version(registry.definitions.current, warn_if_different(plan.given, registry.definitions))
+    gauges = Gauges(shared.metrics, runtime.engine, segmented, routed, client=shared.client, now=plan.now)
 
     def note_skipped(lines: Mapping[str, int]) -> None:
         heartbeat.note_skipped(lines)
         for name, count in lines.items():
             shared.metrics.list_lines_skipped.labels(name).set(count)
 
+    async def note_definitions() -> None:
+        heartbeat.note_version(
+            registry.definitions.current, warn_if_different(plan.given, registry.definitions)
+        )
+
     return Parts(
         publisher=publisher,
         app=app,
+        registry=registry,
+        follower=DefinitionFollower(
+            registry,
+            plan.bootstrap,
+            topics,
+            shared.security.clients(),
+            mirror=mirror_of(plan, shared.client),
+            on_change=note_definitions,
+        ),
         segmented=segmented,
         routed=routed,
         committed=committed,
@@ -193,12 +212,12 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         ),
         heartbeat=heartbeat,
         reloader=PolicyReloader(
-            plan.runtime.policy,
+            runtime.policy,
             shared.client,
             settings.prefix,
             publisher,
             topics.routing_events.name,
-            ListFiles(list_files(plan.runtime.definition), settings.segments, note_skipped).load,
+            ListFiles(list_files(runtime.definition), settings.segments, note_skipped).load,
             plan.now,
             heartbeat.note_frozen,
         ),
@@ -211,6 +230,22 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             now=plan.now,
         ),
     )
+
+
+def open_publisher(plan: Plan, security: KafkaSecurity, classes: PartClasses) -> KafkaPublisher:
+    """Return a publisher of the worker; nothing is connected yet."""
+    settings = plan.settings
+    return classes.publisher(
+        plan.bootstrap,
+        client_id=f"{settings.prefix}-publisher",
+        idempotent=settings.kafka is not None,
+        security=security.clients(),
+    )
+
+
+def mirror_of(plan: Plan, client: Redis) -> DefinitionMirror | None:
+    """Return where the versions are kept beside a broker that forgets them; None where Kafka keeps them."""
+    return DefinitionMirror(client, plan.settings.prefix) if plan.settings.kafka is None else None
 
 
 def _create_app(plan: Plan, shared: Shared) -> Application:
@@ -260,7 +295,7 @@ def _stages(
     stages.append(
         classes.segmenter(
             topics,
-            plan.runtime,
+            shared.registry.current,
             segmented,
             inputs=shared.inputs,
             committed=committed,

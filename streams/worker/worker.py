@@ -18,17 +18,28 @@ from resegment.segmentation.evaluation.engine import Engine
 from resegment.settings import Settings
 from resegment.state.redis.client import connect_redis, read_time
 from resegment.streams.consumer.application import running
+from resegment.streams.definitions.registry import DefinitionRegistry
+from resegment.streams.definitions.starting import establish
 from resegment.streams.kafka.security import KafkaSecurity, secure_kafka
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.prefix import note_definition, read_prefix
 from resegment.streams.shutdown import Stopping
-from resegment.streams.worker.definition_runtime import DefinitionRuntime
 from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.loops.input_topics import InputTopics
 from resegment.streams.worker.loops.worker_clock import WorkerClock
 from resegment.streams.worker.partitions import PartitionManager, cancel
 from resegment.streams.worker.progress import Progress
 from resegment.streams.worker.startup import prepare_prefix
-from resegment.streams.worker.wiring import AGENTS, PartClasses, Parts, Plan, Shared, compose
+from resegment.streams.worker.wiring import (
+    AGENTS,
+    PartClasses,
+    Parts,
+    Plan,
+    Shared,
+    compose,
+    mirror_of,
+    open_publisher,
+)
 
 
 class Worker:
@@ -39,20 +50,22 @@ class Worker:
     def __init__(
         self,
         settings: Settings,
-        definition: Definition,
+        definition: Definition | None,
         *,
         bootstrap: str,
         redis_url: str,
         agents: Collection[str] = AGENTS,
         stopping: Stopping | None = None,
     ) -> None:
-        """`agents`: which of AGENTS run; a benchmark leaves some out. `stopping`: the deadline of a stop."""
+        """`definition` is the worker's file: it becomes the first version of a prefix that has none.
+
+        `agents`: which of AGENTS run; a benchmark leaves some out. `stopping`: the deadline of a stop.
+        """
         self.settings = settings
         self.topics = Topics(settings.prefix)
         self.metrics = Metrics()
-        runtime = DefinitionRuntime.build(definition, self.topics, facts_per_kind=settings.facts_per_kind)
         self._clock = WorkerClock(settings.tolerance)
-        self.plan = Plan(settings, runtime, self.topics, bootstrap, redis_url, self._clock, agents)
+        self.plan = Plan(settings, definition, self.topics, bootstrap, redis_url, self._clock, agents)
         self._progress = Progress(self.metrics, self._clock if self.plan.live else None)
         self._stopping = stopping or Stopping()
         self._failure = Failure()
@@ -75,6 +88,7 @@ class Worker:
             stack.push_async_callback(stop, "the heartbeat", 0.5, parts.heartbeat.leave)
             await stack.enter_async_context(running(parts.app, stopping=self._stopping))
             loops: list[Coroutine[Any, Any, None]] = [
+                parts.follower.run(),
                 parts.monitor.run(),
                 self._report_crash(parts),
                 parts.reloader.run(),
@@ -96,12 +110,28 @@ class Worker:
             self.settings,
             client,
             self.topics,
-            version=plan.runtime.definition.version,
             bootstrap=plan.bootstrap,
             security=security,
         )
+        registry = await self._establish(client, security)
         inputs = await InputTopics.identify(plan.bootstrap, security.clients(), self.topics)
-        return Shared(client, security, inputs, self.metrics, self._progress, self._failure)
+        return Shared(client, security, inputs, registry, self.metrics, self._progress, self._failure)
+
+    async def _establish(self, client: Redis, security: KafkaSecurity) -> DefinitionRegistry:
+        """Return the versions of the prefix, of which there is at least one."""
+        plan, settings = self.plan, self.settings
+        definitions = await establish(
+            plan.given,
+            await read_prefix(client, settings.prefix),
+            self.topics,
+            plan.bootstrap,
+            security.clients(),
+            publishing=lambda: open_publisher(plan, security, self.classes),
+            mirror=mirror_of(plan, client),
+        )
+        registry = DefinitionRegistry(definitions, self.topics, facts_per_kind=settings.facts_per_kind)
+        await note_definition(client, settings.prefix, registry.current.definition.version)
+        return registry
 
     async def _report_crash(self, parts: Parts) -> None:
         self._failure.report(await parts.app.crashed())
@@ -139,13 +169,18 @@ class Worker:
 
     @property
     def engine(self) -> Engine:
-        """Return what evaluates accounts."""
-        return self.plan.runtime.engine
+        """Return what evaluates accounts by the version in force."""
+        return self._running.registry.current.engine
+
+    @property
+    def definition(self) -> Definition:
+        """Return the version in force."""
+        return self._running.registry.current.definition
 
     @property
     def policy(self) -> Policy:
         """Return the routing policy, with the mode and the lists as they are now."""
-        return self.plan.runtime.policy
+        return self._running.registry.current.policy
 
     @property
     def changes_decided(self) -> int:

@@ -83,7 +83,7 @@ async def prefix(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     monkeypatch.setattr(module, "LOOKED_AT", 0.01)
     async with Redis.from_url(redis_url) as client:
         made = Prefix(client)
-        await agree(client, made.name, partitions=2, clock="wall", definition="one")
+        await agree(client, made.name, partitions=2, clock="wall")
         yield made
 
 

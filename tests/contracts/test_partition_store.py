@@ -19,6 +19,7 @@ HERE = Position(
     commit=1,
     side=4,
     side_mark="3:1700000000000:8fba4c7193cca9cd",
+    definition='{"pending": "a b"}',
 )
 WHOLE = Commit(
     fence=0,  # no store gives that out
@@ -55,6 +56,18 @@ async def test_a_fresh_partition_has_no_position_and_nothing_in_it(store: Partit
     assert (await store.claim()).position is None
     assert await everything(store) == ([None, None, None], [], {})
     assert await store.read([]) == []
+
+
+async def test_a_scan_gives_every_account_with_its_state(store: PartitionStore) -> None:
+    states = [(f"a{number}.com", str(number).encode()) for number in range(1_000)]
+    await store.commit(replace(await take(store), states=states))
+    found: dict[str, bytes] = {}
+    cursor, steps = await store.scan(0, 100)
+    found.update(steps)
+    while cursor:
+        cursor, steps = await store.scan(cursor, 100)
+        found.update(steps)
+    assert found == dict(states)
 
 
 async def test_each_claim_gets_a_greater_fence(store: PartitionStore, open_store: Open) -> None:

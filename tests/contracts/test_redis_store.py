@@ -115,7 +115,7 @@ async def test_one_prefix_is_deleted_and_those_whose_names_begin_alike_stay(redi
             for stage in STAGES:
                 store = PartitionStore(client, name, 0, stage=stage)
                 await store.commit(Commit((await store.claim()).fence, Position(commit=1), [("a.com", b"x")]))
-            await agree(client, name, partitions=1, clock="wall", definition="d")
+            await agree(client, name, partitions=1, clock="wall")
             await OwnerStore(client, name).leave("ada")
 
         before = {key async for key in client.scan_iter("rs:*")}

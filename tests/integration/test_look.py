@@ -133,7 +133,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         try:
             rights = "on >secret ~* +@read +@connection +time"
             await client.execute_command("ACL", "SETUSER", "looker", *rights.split())  # type: ignore[no-untyped-call]
-            await agree(client, "idle", partitions=3, clock="wall", definition="none")
+            await agree(client, "idle", partitions=3, clock="wall")
         finally:
             await client.aclose()
         environment = {

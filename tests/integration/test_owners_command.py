@@ -249,7 +249,7 @@ async def test_accounts_that_wait_are_counted_by_team(running: Running) -> None:
 
 async def test_without_a_worker_the_router_is_told_and_nobody_waited_for(running: Running) -> None:
     bootstrap = running.environment["RESEGMENT_KAFKA"]
-    await agree(running.client, "idle", partitions=PARTITIONS, clock="wall", definition="any")
+    await agree(running.client, "idle", partitions=PARTITIONS, clock="wall")
     await asyncio.to_thread(create_topics, bootstrap, Topics("idle"), partitions=PARTITIONS)
     await running.put("idle.com", await running.owned_by("cat"), "idle")
     code, output, error = await running.run("leave", "cat", "--json", RESEGMENT_PREFIX="idle")

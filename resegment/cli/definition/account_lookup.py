@@ -30,17 +30,6 @@ class UnknownAccount(ResegmentError):
         self.at = at
 
 
-class OtherDefinition(ResegmentError):
-    """The segments file is not the one that the workers of the prefix use."""
-
-    def __init__(self, path: str, given: str, held: str) -> None:
-        super().__init__(
-            f"{path} has version {given}, but the workers of this prefix use {held}",
-            remedy="Pass the segments file that the workers use with --segments.",
-        )
-        self.given, self.held = given, held
-
-
 class AccountLookup(NamedTuple):
     """An account advanced to `at` (ms), and the engine that evaluated it.
 
@@ -64,7 +53,7 @@ def look_up_account(
 ) -> AccountLookup:
     """Look the account up in the events if there are any, else in the prefix that `servers` names.
 
-    `at` defaults to now, or to the time of the last event of any account. Raises UnknownAccount, OtherDefinition,
+    `at` defaults to now, or to the time of the last event of any account. Raises UnknownAccount,
     typer.BadParameter and what reading the files or the prefix raises.
     """
     from resegment.cli.operations.session import read_account
@@ -84,15 +73,18 @@ def look_up_account(
 async def _look_up_live(
     name: str, at: int | None, servers: ServerOptions, segments: str | None
 ) -> AccountLookup:
-    from resegment.cli.operations.session import load_engine, open_session
+    from resegment.cli.operations.session import open_session
     from resegment.console.terminal import print_note
+    from resegment.sources.segments import load_definition
     from resegment.streams.recovery.point_in_time import last_touched, rewind
 
     async with open_session(servers, segments=segments) as session:
-        engine = load_engine(session.segments, session.settings)
-        if engine.program.version != session.held.get("definition"):
-            raise OtherDefinition(
-                session.segments, engine.program.version, session.held.get("definition", "no file")
+        registry = await session.load_registry()
+        engine = registry.current.engine
+        if segments is not None and load_definition(segments).digest != engine.program.definition.digest:
+            print_note(
+                f"{segments} differs from version {registry.definitions.current}, by which the workers of this prefix "
+                "work and which answers here; `resegment plan` shows the difference."
             )
         partition = session.reader.partition_of(name)
         (state,) = await session.reader.states([name])

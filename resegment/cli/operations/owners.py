@@ -106,17 +106,16 @@ def list_owners(
 
     from resegment.console.operations.owners import describe_owners, render_owners
     from resegment.console.terminal import print_note, screen, write_json_lines
-    from resegment.sources.segments import load_definition
 
     async def run(session: Session, store: OwnerStore) -> None:
-        definition = load_definition(session.segments)
+        definition = (await session.load_registry()).current.definition
         rows = describe_owners(definition.teams, await store.look(), await session.now())
         if as_json:
             write_json_lines(sys.stdout.buffer, (to_builtins(row) for row in rows))
         elif rows:
             screen().print(render_owners(rows))
         else:
-            print_note(f"no team in {session.segments} has members")
+            print_note("no team of the version in force has members")
 
     _with_store(run, servers, segments=segments)
 
@@ -139,7 +138,7 @@ def leave(
     from resegment.streams.operations.owner_transfer import Portfolio
 
     async def run(session: Session, store: OwnerStore) -> None:
-        _check_known(name, session.segments, await store.look())
+        await _check_known(name, session, await store.look())
         await store.leave(name)
         async with session.publisher("resegment-owners") as publisher:
             topic, partitions = session.topics.routing_events.name, session.reader.partitions
@@ -172,7 +171,7 @@ def come_back(
     from resegment.console.terminal import print_note
 
     async def run(session: Session, store: OwnerStore) -> None:
-        _check_known(name, session.segments, await store.look())
+        await _check_known(name, session, await store.look())
         await store.come_back(name)
         print_note(f"{name} gets new accounts again")
 
@@ -234,11 +233,11 @@ async def _see_off(portfolio: Portfolio, session: Session) -> int:
             return left
 
 
-def _check_known(name: str, segments: str, look: OwnerLoads) -> None:
+async def _check_known(name: str, session: Session, look: OwnerLoads) -> None:
     """Raise NoSuchMember, so that a typo does not pass for a member who left."""
     from resegment.routing.teams import members
-    from resegment.sources.segments import load_definition
 
-    listed = {one.name for team in load_definition(segments).teams.values() for one in members(team)}
+    definition = (await session.load_registry()).current.definition
+    listed = {one.name for team in definition.teams.values() for one in members(team)}
     if name not in listed | look.members.keys():
         raise NoSuchMember(name, listed | look.members.keys())

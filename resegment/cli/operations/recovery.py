@@ -153,7 +153,7 @@ class Rebuilt(NamedTuple):
 
 async def _rebuild(servers: ServerOptions, segments: str | None, partition: int | None) -> Rebuilt:
     from resegment.cli.connection import load_settings, resolve
-    from resegment.cli.operations.session import load_engine
+    from resegment.cli.operations.session import load_registry
     from resegment.routing.policy import mode_of
     from resegment.state.redis.client import connect_redis
     from resegment.state.redis.reader import PrefixReader
@@ -169,20 +169,21 @@ async def _rebuild(servers: ServerOptions, segments: str | None, partition: int 
     from resegment.streams.recovery.replay import LogSource, check_complete
 
     connection = resolve(load_settings(servers, segments=segments))
-    settings = connection.settings
-    prefix = connection.prefix
-    engine = load_engine(connection.segments, settings)
+    settings, prefix = connection.settings, connection.prefix
     security = secure_kafka(settings).clients()
     client = connect_redis(settings, connection.redis_url)
     try:
         held = await read_prefix(client, prefix)
         whole = partition is None
-        if partition is not None and not is_known(held):
+        if not whole and not is_known(held):
             raise PrefixUnknown(prefix)
         if whole and (workers := await read_workers(client, prefix)):
             raise WorkersRunning(len(workers))
         await check_access(connection.bootstrap, security)
         source = LogSource(connection.bootstrap, Topics(prefix), security)
+        registry = await load_registry(
+            connection.segments, settings, held, source.topics, source.bootstrap, security
+        )
         partitions = int(held["partitions"]) if is_known(held) else len(await check_complete(source))
         if partition is not None and partition >= partitions:
             raise NoSuchPartition(partition, partitions)
@@ -192,32 +193,29 @@ async def _rebuild(servers: ServerOptions, segments: str | None, partition: int 
         if not lost and not (whole and unfinished):
             raise NothingLost(prefix, partition)
         clock = held.get("clock", settings.clock)
-        ahead = await look_for_ahead_records(client, prefix, clock, settings.tolerance, remember=True)
-        source = replace(source, ahead=ahead)
+        ahead = look_for_ahead_records(client, prefix, clock, settings.tolerance, remember=True)
+        source = replace(source, ahead=await ahead)
         ends = await check_complete(source, [one.number for one in lost])
-        await agree(
-            client,
-            prefix,
-            partitions=partitions,
-            clock=clock,
-            definition=engine.program.version,
-        )
-        records = await _run(Rebuild(client, source, engine, partitions), lost, ends, settings, whole=whole)
+        await agree(client, prefix, partitions=partitions, clock=clock)
+        work = Rebuild(client, source, registry.current.engine, partitions)
+        records = await _run(work, lost, ends, settings, whole=whole)
         if whole:
-            await _finish(client, prefix, partitions)
+            await _finish(client, prefix, partitions, registry.current.definition.version)
         mode = mode_of((await read_prefix(client, prefix)).get(ROUTING))
         return Rebuilt([one.number for one in lost], records, mode)
     finally:
         await client.aclose()
 
 
-async def _finish(client: RedisClient, prefix: str, partitions: int) -> None:
-    """Count the owners from the accounts, and let workers start."""
+async def _finish(client: RedisClient, prefix: str, partitions: int, fingerprint: str) -> None:
+    """Count the owners from the accounts, note the version in force, and let workers start."""
     from resegment.state.redis.owners import OwnerStore
     from resegment.streams.operations.owner_transfer import read_assignments
     from resegment.streams.owners_mark import accept_owners
     from resegment.streams.partition_marks import end_rebuild
+    from resegment.streams.prefix import note_definition
 
+    await note_definition(client, prefix, fingerprint)
     found = await read_assignments(client, prefix, partitions)
     await OwnerStore(client, prefix).recount(found.open, found.waiting)
     await accept_owners(client, prefix)
@@ -253,19 +251,17 @@ async def _run(
 
 
 async def _verify(servers: ServerOptions, segments: str | None) -> tuple[int, list[Difference]]:
-    from resegment.cli.operations.session import load_engine, open_session
+    from resegment.cli.operations.session import open_session
     from resegment.console.progress import show_progress
     from resegment.state.partition_store import StateMissing
     from resegment.streams.partition_marks import has_committed
-    from resegment.streams.prefix import check_definition
     from resegment.streams.recovery.replay import LogSource
     from resegment.streams.recovery.verify import verify_partition
 
     found: list[Difference] = []
     accounts = 0
     async with open_session(servers, segments=segments) as session:
-        engine = load_engine(session.segments, session.settings)
-        check_definition(session.held, engine.program.version)
+        engine = (await session.load_registry()).current.engine
         ahead = await session.look_for_ahead_records()
         source = LogSource(session.bootstrap, session.topics, session.security, ahead)
         with show_progress() as bars:

@@ -93,20 +93,19 @@ async def _repartition(
     name: str, partitions: int, servers: ServerOptions, segments: str | None, *, from_log: bool
 ) -> Copied:
     from resegment.cli.connection import check_prefix, load_settings, resolve
-    from resegment.cli.operations.session import NoSuchPrefix, load_engine
+    from resegment.cli.operations.session import NoSuchPrefix, load_registry
     from resegment.state.redis.client import connect_redis
     from resegment.streams.ahead import look_for_ahead_records
     from resegment.streams.heartbeat import check_stopped
     from resegment.streams.kafka.connectivity import check_access
     from resegment.streams.kafka.security import secure_kafka
     from resegment.streams.kafka.topics import Topics
-    from resegment.streams.prefix import check_definition, is_known, read_prefix
+    from resegment.streams.prefix import is_known, read_prefix
     from resegment.streams.recovery.replay import LogSource
 
     connection = resolve(load_settings(servers, segments=segments))
     settings = connection.settings.model_copy(update={"prefix": connection.prefix})
     check_prefix(name)
-    engine = load_engine(connection.segments, settings)
     security = secure_kafka(settings).clients()
     client = connect_redis(settings, connection.redis_url)
     try:
@@ -114,7 +113,6 @@ async def _repartition(
             await check_stopped(client, prefix)
         held = await read_prefix(client, connection.prefix)
         if is_known(held):
-            check_definition(held, engine.program.version)
             settings = settings.model_copy(update={"clock": held["clock"]})
         elif not from_log:
             raise NoSuchPrefix(connection.prefix)
@@ -122,6 +120,10 @@ async def _repartition(
         ahead = await look_for_ahead_records(client, settings.prefix, settings.clock, settings.tolerance)
         old = LogSource(connection.bootstrap, Topics(connection.prefix), security, ahead)
         new = LogSource(connection.bootstrap, Topics(name), security)
+        registry = await load_registry(
+            connection.segments, settings, held, old.topics, old.bootstrap, security
+        )
+        engine = registry.current.engine
         return await _copy(client, settings, engine, old, new, partitions, from_log=from_log)
     finally:
         await client.aclose()
@@ -141,11 +143,12 @@ async def _copy(
     from resegment.state.redis.owners import OwnerStore
     from resegment.state.redis.reader import PrefixReader
     from resegment.state.redis.whole_prefix import copy_owners, copy_settings
+    from resegment.streams.definitions.log import copy_definitions
     from resegment.streams.kafka.publisher import KafkaPublisher
     from resegment.streams.message_factory import MessageFactory
     from resegment.streams.operations.owner_transfer import read_assignments
     from resegment.streams.partition_marks import begin_rebuild, end_partition, end_rebuild
-    from resegment.streams.prefix import agree
+    from resegment.streams.prefix import agree, note_definition
     from resegment.streams.recovery.repartition import (
         LoggedState,
         NotDrained,
@@ -177,12 +180,14 @@ async def _copy(
         with show_progress() as bars:
             clock = await work.copy_log(bars.count("signals", sum(ends.values())))
         copied = await work.copy_states(states, clock)
+        await copy_definitions(old.bootstrap, old.topics, publisher, new.topics, old.security)
         if isinstance(states, LoggedState):
             factory = MessageFactory(engine.program.definition, new.topics)
             unrouted = await work.copy_unrouted(prefix) + len(states.lacking)
             await publisher.publish([factory.change(one) for one in states.lacking])
     await copy_settings(client, prefix, name, partitions)
-    await agree(client, name, partitions=partitions, clock=settings.clock, definition=engine.program.version)
+    await agree(client, name, partitions=partitions, clock=settings.clock)
+    await note_definition(client, name, engine.program.version)
     if not await copy_owners(client, prefix, name):
         found = await read_assignments(client, name, partitions)
         await OwnerStore(client, name).recount(found.open, found.waiting)

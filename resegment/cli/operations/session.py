@@ -15,13 +15,13 @@ from resegment.cli.connection import load_settings, resolve
 from resegment.cli.servers import ServerOptions
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.identity.aliases import resolve_account
-from resegment.segmentation.evaluation.engine import Engine
-from resegment.segmentation.evaluation.program import Limits, Program
 from resegment.settings import Settings
 from resegment.sources.segments import load_definition
 from resegment.state.redis.client import connect_redis
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.ahead import AheadRecords, look_for_ahead_records
+from resegment.streams.definitions.registry import DefinitionRegistry
+from resegment.streams.definitions.starting import read_registry
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import secure_kafka
 from resegment.streams.kafka.topics import Topics
@@ -67,6 +67,12 @@ class Session(NamedTuple):
         external = self.settings.kafka is not None
         return KafkaPublisher(
             self.bootstrap, client_id=client_id, idempotent=external, security=self.security
+        )
+
+    async def load_registry(self) -> DefinitionRegistry:
+        """Return the versions of the prefix, as its workers have them. Raises TopicUnreadable and PrefixDiffers."""
+        return await load_registry(
+            self.segments, self.settings, self.held, self.topics, self.bootstrap, self.security
         )
 
     async def look_for_ahead_records(self) -> AheadRecords | None:
@@ -120,9 +126,26 @@ def run_in_session(run: Callable[[Session], Awaitable[T]], servers: ServerOption
     return asyncio.run(looking())
 
 
-def load_engine(segments: str, settings: Settings) -> Engine:
-    """Return an engine that evaluates accounts as a worker does. Raises NoSegmentsFile or InvalidSegments."""
-    return Engine(Program(load_definition(segments), Limits(facts=settings.facts_per_kind)))
+async def load_registry(
+    segments: str,
+    settings: Settings,
+    held: Mapping[str, str],
+    topics: Topics,
+    bootstrap: str,
+    security: Mapping[str, Any],
+) -> DefinitionRegistry:
+    """Return the versions of a prefix. The file at `segments` is read only where the prefix has no version yet.
+
+    Raises TopicUnreadable, PrefixDiffers, NoSegmentsFile and InvalidSegments.
+    """
+    return await read_registry(
+        lambda: load_definition(segments),
+        held,
+        topics,
+        bootstrap,
+        security,
+        facts_per_kind=settings.facts_per_kind,
+    )
 
 
 def read_account(text: str) -> str:

@@ -89,7 +89,7 @@ class Serving:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, definition: Definition, servers: Stack, *, stopping: Stopping | None = None
+    settings: Settings, definition: Definition | None, servers: Stack, *, stopping: Stopping | None = None
 ) -> AsyncIterator[Serving]:
     """Run a worker with its HTTP server; stop both cleanly at the end of the block, by one deadline."""
     stopping = stopping or Stopping()

@@ -156,7 +156,9 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
             with announced(settings.folder, instance):
                 stop.ready()
                 mode = serving.worker.policy.mode
-                rendered = render_up(settings, definition, instance, left_accounts, mode, list(endpoints))
+                rendered = render_up(
+                    settings, serving.worker.definition, instance, left_accounts, mode, list(endpoints)
+                )
                 screen().print(rendered, soft_wrap=False, crop=False)
                 await serving.until_stopped(stop)
             if settings.kafka is None:

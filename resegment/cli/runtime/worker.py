@@ -62,13 +62,28 @@ def worker(
     servers = {"RESEGMENT_KAFKA": settings.kafka, "RESEGMENT_REDIS": settings.redis}
     if missing := [name for name, value in servers.items() if value is None]:
         raise ServersMissing(missing)
-    definition = read_segments(settings)
     set_up_logging(settings)
+    definition = _read_own_file(settings)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_run(settings, definition))
 
 
-async def _run(settings: Settings, definition: Definition) -> None:
+def _read_own_file(settings: Settings) -> Definition | None:
+    """Return the worker's segments file; None, with a warning, if it cannot be read: the prefix may have versions."""
+    from structlog import get_logger
+
+    from resegment.cli.runtime.up import NoSegmentsYet
+    from resegment.documents.diagnostics import InvalidSegments
+    from resegment.sources.segments import NoSegmentsFile
+
+    try:
+        return read_segments(settings)
+    except (NoSegmentsYet, NoSegmentsFile, InvalidSegments) as error:
+        get_logger(__name__).warning("the segments file of this worker cannot be read", reason=error.message)
+        return None
+
+
+async def _run(settings: Settings, definition: Definition | None) -> None:
     from resegment.cli.runtime.serving import running
     from resegment.cli.runtime.signals import ending, listening
     from resegment.cli.runtime.stack import stack

@@ -26,7 +26,7 @@ def find_no_file(path: str) -> bytes:
 
 
 class ListFiles:
-    """Reads each file once for one definition. `digests` tells their contents apart."""
+    """Reads each file once for one definition. `digests` tells their contents apart, `contents` has them."""
 
     def __init__(self, read_file: ReadFile, problems: Problems) -> None:
         self._read_file, self._problems = read_file, problems
@@ -34,6 +34,7 @@ class ListFiles:
         """The texts of each file, with the number of the line that has it first."""
         self._lists: dict[tuple[str, bool], FileList | None] = {}
         self.digests: dict[str, str] = {}
+        self.contents: dict[str, bytes] = {}
 
     def load(self, path: str, *, accounts: bool, where: Path) -> FileList | None:
         """Return the list of a file, its lines resolved as accounts are if asked for; None after an error."""
@@ -70,6 +71,7 @@ class ListFiles:
             self._problems.error("too-large", f"{path} has more than {MAX_LINES:,} lines", where)
             return None
         self.digests[path] = hashlib.sha256(content).hexdigest()
+        self.contents[path] = content
         numbered: dict[str, int] = {}
         for number, one in _texts_of(lines):
             numbered.setdefault(one, number)

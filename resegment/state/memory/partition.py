@@ -64,6 +64,12 @@ class PartitionStore:
     async def read(self, accounts: Sequence[str]) -> list[bytes | None]:
         return [self.memory.accounts.get(name) for name in accounts]
 
+    async def scan(self, cursor: int, limit: int) -> tuple[int, list[tuple[str, bytes]]]:
+        names = sorted(self.memory.accounts)
+        found = [(name, self.memory.accounts[name]) for name in names[cursor : cursor + limit]]
+        following = cursor + limit
+        return (following if following < len(names) else 0), found
+
     async def commit(self, commit: Commit) -> Committed:
         memory, number = self.memory, commit.position.commit
         last = memory.position.commit if memory.position else 0

@@ -2,7 +2,8 @@
 -- how much the other keys hold after the commit. If they hold another amount before the next one, something else emptied them.
 -- KEYS: meta, accounts, deadlines, outbox, sizes
 -- ARGV: fence, commit, offset, timestamp, digest, log, clock, due_limit, changes, outbox ('' for none),
---       number of states, number of deadlines set, of deadlines removed, of sizes, side offset and its mark, then these flat
+--       number of states, number of deadlines set, of deadlines removed, of sizes, side offset and its mark,
+--       what is kept of definitions, then these flat
 local meta = redis.call('HMGET', KEYS[1], 'fence', 'commit', 'outbox_id', 'kept')
 local fence, number = ARGV[1], tonumber(ARGV[2])
 if meta[1] ~= fence then return {'FENCED'} end
@@ -17,7 +18,7 @@ if last == number then
 elseif last ~= number - 1 or (meta[4] and meta[4]:match('^%d+') == meta[2] and meta[4] ~= kept(meta[2])) then
   return {'ROLLED BACK'}
 else
-  local from = 16
+  local from = 17
   local function each(key, command, count, width)
     local stop = from + count * width
     while from < stop do
@@ -38,7 +39,8 @@ else
   end
   local side, side_mark = ARGV[15]:match('^(%d+) ?(.*)$')
   redis.call('HSET', KEYS[1], 'commit', ARGV[2], 'offset', ARGV[3], 'timestamp', ARGV[4], 'digest', ARGV[5],
-    'log', ARGV[6], 'clock', ARGV[7], 'outbox_id', outbox_id, 'side', side, 'side_mark', side_mark, 'kept', kept(ARGV[2]))
+    'log', ARGV[6], 'clock', ARGV[7], 'outbox_id', outbox_id, 'side', side, 'side_mark', side_mark, 'definition', ARGV[16],
+    'kept', kept(ARGV[2]))
 end
 local first = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
 local due, states = {}, {}

@@ -93,6 +93,11 @@ def refused_key(prefix: str) -> str:
     return f"rs:{{{prefix}}}:refused"
 
 
+def definitions_key(prefix: str) -> str:
+    """Return the hash of the records of `definitions`, where an embedded broker forgets them."""
+    return f"rs:{{{prefix}}}:definitions"
+
+
 def workers_key(prefix: str) -> str:
     """Return the hash of live workers and the partitions that each owns."""
     return f"rs:{{{prefix}}}:workers"

@@ -58,6 +58,12 @@ class PartitionStore:
             found: list[bytes | None] = await answer
             return found
 
+    async def scan(self, cursor: int, limit: int) -> tuple[int, list[tuple[str, bytes]]]:
+        with answering("scan accounts"):
+            answer: Any = self._client.hscan(self.keys.accounts, cursor, count=limit)
+            following, found = await answer
+        return int(following), [(name.decode(), value) for name, value in found.items()]
+
     async def commit(self, commit: Commit) -> Committed:
         with answering("commit"), self._timed():
             answer = await load_script("commit").run(self._client, 5, *self.keys.all, *_arguments(commit))
@@ -126,6 +132,7 @@ def _arguments(commit: Commit) -> list[Any]:
         len(gone),
         len(commit.sizes),
         encode_side(position),
+        position.definition,
         *states,
         *deadlines,
         *gone,

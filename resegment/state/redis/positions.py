@@ -7,13 +7,15 @@ from typing import Final
 
 from resegment.state.partition_store import Position
 
-POSITION_FIELDS: Final = ("commit", "offset", "timestamp", "digest", "log", "clock", "side", "side_mark")
+POSITION_FIELDS: Final = (
+    *("commit", "offset", "timestamp", "digest", "log", "clock", "side", "side_mark", "definition"),
+)
 """The fields of the hash, in the order in which `decode_position` takes their values."""
 
 
 def decode_position(values: Sequence[bytes | None]) -> Position | None:
     """Return the position, or None where nothing was ever committed."""
-    commit, offset, timestamp, digest, log, clock, side, side_mark = values
+    commit, offset, timestamp, digest, log, clock, side, side_mark, definition = values
     if commit is None:
         return None
     return Position(
@@ -25,6 +27,7 @@ def decode_position(values: Sequence[bytes | None]) -> Position | None:
         commit=int(commit),
         side=int(side or 0),
         side_mark=(side_mark or b"").decode(),
+        definition=(definition or b"").decode(),
     )
 
 

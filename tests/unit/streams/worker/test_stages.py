@@ -16,9 +16,9 @@ from resegment.metrics import Metrics
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.state.partition_store import Commit, Committed
+from resegment.streams.definitions.runtime import DefinitionRuntime
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.worker import stages
-from resegment.streams.worker.definition_runtime import DefinitionRuntime
 from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.partitions import PartitionManager
 from resegment.streams.worker.progress import Progress

@@ -1,0 +1,1 @@
+"""How versions of a segments file, and switches between them, are written."""
