@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -17,6 +17,7 @@ from resegment.identity.resolution import resolve_event
 from resegment.schemas.cloudevents.decoding import decode_record
 from resegment.schemas.events import find_unlisted_action
 from resegment.schemas.fact import EARLIEST, LATEST, Fact, Kind, UnresolvedEvent, encode_fact
+from resegment.segmentation.language.privacy import drop_fields
 
 Clock = Literal["wall", "facts"]
 """When a fact counts: `wall` from its receipt, `facts` from its `recordedtime`, in the order of the topic."""
@@ -39,13 +40,15 @@ class IntakeRules:
     """What intake needs to know to judge a record.
 
     `kinds` says which kind each topic carries; a topic that is not in it carries any. `now` is the wall clock, ms,
-    and `tolerance` (ms) how far the clocks of producers may be ahead of it.
+    and `tolerance` (ms) how far the clocks of producers may be ahead of it. `dropped` gives the fields of events that are
+    never kept.
     """
 
     clock: Clock
     now: Callable[[], int]
     tolerance: int = 300_000
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+    dropped: Callable[[], Collection[str]] = frozenset
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,8 @@ async def ingest(
         accepted += 1
         if (action := find_unlisted_action(fact.kind, fact.data)) is not None:
             unlisted[fact.kind, action] += 1
-        messages.append(Message(signals, fact.account.encode(), encode_fact(fact), timestamp=at))
+        value = encode_fact(drop_fields(fact, rules.dropped()))
+        messages.append(Message(signals, fact.account.encode(), value, timestamp=at))
     await publisher.publish(messages)
     return Ingested(accepted, refused, ahead, unlisted)
 

@@ -376,6 +376,12 @@ class TestEntry(Part):
     until: TestUntil | list[TestUntil] | None = None
 
 
+class Privacy(Part):
+    """What is never kept."""
+
+    drop: list[Word] = Field([], description="Fields of events that are left out before anything is stored")
+
+
 class SegmentsFile(Part):
     """The whole file; `attributes`, `lists`, `conditions` and `traits` have their own grammar."""
 
@@ -397,4 +403,9 @@ class SegmentsFile(Part):
     suppression: list[SuppressionEntry] = Field(
         [], description="Accounts that are never enrolled; the first that holds is the reason reported"
     )
+    moved: dict[Word, Word] = Field(
+        {},
+        description="Segments that got another name since the version before: the new name, and the old one",
+    )
+    privacy: Privacy | None = Field(None, description="What is never kept")
     tests: list[TestEntry] = []

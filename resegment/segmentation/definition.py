@@ -35,6 +35,7 @@ from resegment.segmentation.language.conditions import Compare, Condition, Every
 from resegment.segmentation.language.gates import Gate, read_gates
 from resegment.segmentation.language.limits import WORDS
 from resegment.segmentation.language.list_files import ListFiles, ReadFile, find_no_file
+from resegment.segmentation.language.moves import check_moves
 from resegment.segmentation.language.parsing.checks_parser import ChecksParser, read_lists
 from resegment.segmentation.language.parsing.parser import Grammar
 from resegment.segmentation.language.parsing.schema_errors import check_durations, report_shape
@@ -104,6 +105,10 @@ class Definition:
     gates: tuple[Gate, ...]
     tests: tuple[TestEntry, ...]
     retain: int
+    moved: Mapping[str, str]
+    """The new names of segments that the version before named otherwise, each with the old one."""
+    dropped: frozenset[str]
+    """The fields of events that are never kept."""
     warnings: tuple[Diagnostic, ...]
     document: Document
     compiled_plays: Mapping[str, CompiledPlay] = field(compare=False, repr=False)
@@ -181,6 +186,7 @@ def _read(
     conditions = _read_conditions(data.get("segments"), grammar)
     gates = read_gates(data, grammar, problems)
     check_names(data, problems)
+    check_moves(data, problems)
     check_actionable(data, problems)
     check_traits(traits, {name: one.kind for name, one in types.items()}, problems)
     check_templates(data, conditions, named, traits, problems)
@@ -215,6 +221,8 @@ def _read(
         gates=gates,
         tests=tuple(file.tests),
         retain=parse_duration(file.retain) if file.retain else 0,
+        moved=MappingProxyType(dict(file.moved)),
+        dropped=frozenset(file.privacy.drop if file.privacy else ()),
         warnings=problems.in_order(),
         document=document,
         compiled_plays=MappingProxyType({name: compile_play(play) for name, play in file.plays.items()}),

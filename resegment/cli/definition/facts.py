@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from resegment.cli.options import Format
@@ -11,6 +11,7 @@ from resegment.console.progress import Bars, show_progress
 from resegment.console.terminal import print_note
 from resegment.schemas.fact import Fact
 from resegment.segmentation.definition import Definition
+from resegment.segmentation.language.privacy import drop_fields
 from resegment.sources.files.reader import Refusals, decode_events, read_events
 
 MAX_SHOWN: Final = 5
@@ -27,15 +28,18 @@ def read_facts(
 ) -> tuple[list[Fact], Refusals]:
     """Return the facts of all the files that `keep` chooses, in the order given. Raises WrongFile.
 
-    Cells of CSV files are read by the types that the definition gives to attributes.
+    Cells of CSV files are read by the types that the definition gives to attributes. Fields that it never keeps are left out.
     """
     types = {} if definition is None else definition.attribute_kinds
     refusals = Refusals()
     name = None if form is None else form.value
+    dropped = frozenset() if definition is None else definition.dropped
     files = [read_events(path, name, bars.watch, types) for path in paths]
     facts: list[Fact] = []
     for events in files:
-        decoded = decode_events(events, refusals)
+        decoded: Iterable[Fact] = decode_events(events, refusals)
+        if dropped:
+            decoded = (drop_fields(fact, dropped) for fact in decoded)
         facts.extend(decoded if keep is None else filter(keep, decoded))
     return facts, refusals
 

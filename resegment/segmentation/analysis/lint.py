@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from resegment.documents.diagnostics import Diagnostic, InvalidSegments, Path, Problems
+from resegment.segmentation.analysis.dropped_fields import check_dropped
 from resegment.segmentation.analysis.habits import check_habits
 from resegment.segmentation.analysis.high_counts import check_counts
 from resegment.segmentation.analysis.implication import Reasoner
@@ -53,6 +54,7 @@ def lint(definition: Definition, known_attributes: Collection[str] | None = None
     check_habits(definition, problems)
     check_counts(definition, problems)
     check_choices(definition, problems)
+    check_dropped(definition, problems)
     return problems.in_order()
 
 

@@ -26,6 +26,7 @@ from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.backtest import order_of_delivery, replay_account
 from resegment.segmentation.inspection.explain import explain, explain_absence
 from resegment.segmentation.language.parsing.checks_parser import check_account
+from resegment.segmentation.language.privacy import drop_fields
 
 _DEFAULT: Final = TestGiven().account
 NOW: Final = parse_instant("2026-01-01T00:00:00Z")
@@ -66,7 +67,9 @@ def run_tests(program: Program, now: int = NOW) -> tuple[CaseResult, ...]:
 def _run(engine: Engine, test: TestEntry, facts: list[Fact], now: int) -> list[CaseResult]:
     later = test.until if isinstance(test.until, list) else [test.until] if test.until else []
     expectations = [(0, test.expect), *((parse_duration(one.after), one.expect) for one in later)]
-    account, _ = replay_account(engine, facts[0].account, order_of_delivery(facts), now)
+    dropped = engine.program.definition.dropped
+    known = order_of_delivery(drop_fields(fact, dropped) for fact in facts)
+    account, _ = replay_account(engine, facts[0].account, known, now)
     results: dict[int, CaseResult] = {}
     for place, (after, expected) in sorted(enumerate(expectations), key=lambda one: one[1][0]):
         engine.advance(account, now + after)

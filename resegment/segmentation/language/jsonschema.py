@@ -47,6 +47,7 @@ _DESCRIPTIONS: Final = {
     "SegmentsFile.plays": "What to say to the accounts of a segment, by name.",
     "SegmentsFile.personas": "The contacts that plays address, by name.",
     "SegmentsFile.teams": "The teams that own the accounts of a route, by name.",
+    "Privacy.drop": "Fields of events that are never kept, like email.",
     "SegmentsFile.tests": "Made-up accounts and the segments they must be in; `resegment test` runs them.",
     "SegmentEntry.name": "The name that changes and commands carry.",
     "SegmentEntry.layer": "What the segment is based on: what a company is, uses, does or needs.",

@@ -58,7 +58,7 @@ def check_names(data: dict[str, Any], problems: Problems) -> None:
     for expected, path in _expectations(data):
         if known and expected not in seen:
             problems.error(
-                "unknown-segment", f"no segment is named {expected!r}", path, _choices(sorted(seen))
+                "unknown-segment", f"no segment is named {expected!r}", path, choices(sorted(seen))
             )
     _check_references(data, problems)
 
@@ -84,17 +84,18 @@ def _check_members(teams: Any, problems: Problems) -> None:
                     "unknown-member",
                     f"{member!r} is not a member of {team!r}",
                     path,
-                    _choices(sorted(members)),
+                    choices(sorted(members)),
                 )
 
 
 def _expect(data: dict[str, Any], what: str, name: Any, path: Path, problems: Problems) -> None:
     given = data.get(f"{what}s", {})
     if isinstance(name, str) and name and isinstance(given, dict) and name not in given:
-        problems.error(f"unknown-{what}", f"no {what} is named {name!r}", path, _choices(given))
+        problems.error(f"unknown-{what}", f"no {what} is named {name!r}", path, choices(given))
 
 
-def _choices(names: Iterable[str]) -> str:
+def choices(names: Iterable[str]) -> str:
+    """Return the remedy that names what a file defines."""
     listed = list(names)
     more = ", ..." if len(listed) > _MOST_CHOICES else ""
     return f"use one of {', '.join(listed[:_MOST_CHOICES])}{more}" if listed else "the file defines none"
@@ -195,7 +196,7 @@ def _expect_tested(test: Written, tested: Mapping[Node, Path], problems: Problem
             f"unknown-{test.test}",
             f"no {what} is named {test.name!r}",
             test.path,
-            _choices(sorted(name for sort, name in tested if sort == test.test)),
+            choices(sorted(name for sort, name in tested if sort == test.test)),
         )
 
 

@@ -250,3 +250,13 @@ async def test_an_event_about_the_future_is_accepted_and_moves_no_clock() -> Non
     assert (sent.timestamp, taken.ahead) == (NOW, 0)
     fact = decode_fact(sent.value or b"")
     assert (fact.time, fact.recorded) == (parse_instant(YEAR_2099), SENT)
+
+
+async def test_fields_that_the_file_drops_never_enter_signals() -> None:
+    published = Published()
+    event = raw_event(
+        data={"round": "seed", "email": "jo@acme.com", "people": [{"email": "x", "role": "cro"}]}
+    )
+    await take(trigger(event, timestamp=SENT), published, dropped=lambda: {"email"})
+    (signal,) = published.messages
+    assert decode_fact(signal.value or b"").data == {"round": "seed", "people": [{"role": "cro"}]}

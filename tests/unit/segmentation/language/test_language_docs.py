@@ -33,6 +33,9 @@ from resegment.segmentation.language import limits as grammar
 from resegment.segmentation.language.fields import attribute_types, field_types
 from resegment.segmentation.language.limits import WORDS
 from resegment.segmentation.language.operators import OPERATORS
+from resegment.segmentation.language.privacy import drop_fields
+from resegment.segmentation.versions.era import ALWAYS, Era
+from resegment.segmentation.versions.timeline import Timeline
 from tests.events import read_fact
 
 Json = Any
@@ -185,14 +188,28 @@ def find(text: str) -> list[Diagnostic]:
     return list(lint(definition, attribute_types()))
 
 
-def placed_in(engine: Engine, facts: list[Fact], at: int) -> str | None:
-    account, _ = replay_account(engine, "acme.com", order_of_delivery(facts), at)
+def engine_of(part: Json) -> Engine:
+    return Engine(Program(define(part)))
+
+
+def changed(part: Json) -> Timeline:
+    """The file `before` until day 10, and the file `after` from then on."""
+    engine = engine_of(part["after"])
+    moved = engine.program.definition.moved
+    return Timeline([Era(1, ALWAYS, engine_of(part["before"])), Era(2, instant("day 10"), engine, moved)])
+
+
+def placed_in(judge: Engine | Timeline, facts: list[Fact], at: int) -> str | None:
+    account, _ = replay_account(judge, "acme.com", order_of_delivery(facts), at)
     return account.state.membership.segment
 
 
 def says(part: Json, facts: list[Fact], at: int) -> str:
     """What the part comes to at an instant: a segment's name, a condition's value or a trait's."""
-    engine = Engine(Program(define(part)))
+    if "before" in part:
+        return placed_in(changed(part), facts, at) or "not placed"
+    engine = engine_of(part)
+    facts = [drop_fields(one, engine.program.definition.dropped) for one in facts]
     if "when" in part or "segments" in part:
         place = placed_in(engine, facts, at)
         outcome = "not placed" if place is None else place
@@ -272,7 +289,7 @@ def keys_in(data: Json) -> Iterator[str]:
 def test_every_word_of_the_language_has_an_example_that_runs() -> None:
     shown = {key for example in PARTS for key in keys_in(example.data)}
     traits = "count sum distinct min max avg latest earliest decay ratio growth open score points field over half_life"
-    names = "attributes lists conditions status"
+    names = "attributes lists conditions status moved privacy drop"
     hold = "min_dwell cooldown exit_when"
 
     assert {*OPERATORS, *WORDS, *traits.split(), *hold.split(), *names.split()} <= shown
