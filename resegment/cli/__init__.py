@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from resegment.cli import sources
 from resegment.cli.definition import backtest, explain, formatting, play, schema, segments
 from resegment.cli.operations import (
     accounts,
@@ -38,6 +39,7 @@ COMMANDS = (
     demo,
     up,
     ingest,
+    sources,
     backtest,
     segments,
     formatting,
