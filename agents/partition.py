@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, Protocol, TypeVar
@@ -70,8 +70,15 @@ class OwnedPartition(Generic[A]):
     """The owner's view of one partition. `lock` is held while its state changes."""
 
     def __init__(
-        self, number: int, store: PartitionStore, codec: AccountCodec[A], *, cached_accounts: int = 50_000
+        self,
+        number: int,
+        store: PartitionStore,
+        codec: AccountCodec[A],
+        *,
+        cached_accounts: int = 50_000,
+        has_more: Callable[[Position], bool] = lambda _: False,
     ) -> None:
+        """`has_more` says by the position whether there is background work beside what is due."""
         self.number = number
         self.store = store
         self.codec = codec
@@ -83,7 +90,7 @@ class OwnedPartition(Generic[A]):
         self.due: Sequence[tuple[str, bytes]] = ()
         self.outbox = Outbox()
         self._accounts: OrderedDict[str, A] = OrderedDict()
-        self._cached = cached_accounts
+        self._cached, self._has_more = cached_accounts, has_more
         self._log = ""
         self._distrusted: set[Literal["topic", "side"]] = set()
         self._woken = asyncio.Event()
@@ -303,20 +310,25 @@ class OwnedPartition(Generic[A]):
 
     def _note(self, committed: Committed) -> None:
         self.due = committed.due
-        if self.due:
+        if self.due or self.has_more:
             self._woken.set()
         self.next_deadline = committed.next_deadline
 
+    @property
+    def has_more(self) -> bool:
+        """Return whether there is background work beside what is due."""
+        return self.fence is not None and self._has_more(self.position)
+
     async def wait_due(self) -> None:
-        """Wait until the clock has reached a deadline."""
-        while not self.due:
+        """Wait until the clock has reached a deadline, or there is other background work."""
+        while not (self.due or self.has_more):
             self._woken.clear()
             await self._woken.wait()
 
     @property
     def is_idle(self) -> bool:
         """Return whether nothing is left to decide at this clock, or to publish."""
-        return not self.due and not self.outbox.entries
+        return not (self.due or self.has_more or self.outbox.entries)
 
 
 def digest_of(record: Record) -> str:

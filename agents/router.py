@@ -5,31 +5,38 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from resegment.agents.batch import Batch, Message, Publisher, Record, require_readable
 from resegment.agents.dead_letters import to_dead_letter
 from resegment.agents.partition import OwnedPartition, position_after, position_after_beside
-from resegment.errors import RefusedEvent
+from resegment.errors import RefusedEvent, TransientError
 from resegment.routing.account import RoutedAccount
+from resegment.routing.change import decode_change
 from resegment.routing.enrollment import EnrollmentMachine, Steps
 from resegment.routing.transition import Made
 from resegment.schemas.assignment import Assign, OwnerReply, OwnerRequest, Release
 from resegment.schemas.fact import LATEST
 from resegment.schemas.outgoing import CONTENT_TYPE, WorkflowCommand, encode_command
-from resegment.schemas.routed_change import decode_change
 from resegment.schemas.routing import (
     DefinitionSwitched,
+    InForce,
     RoutedState,
     RoutingDecision,
+    decode_in_force,
+    decode_routed,
     decode_routing_event,
+    encode_in_force,
     encode_routed,
     encode_routing_event,
 )
 from resegment.state.owner_store import OwnerStore
 from resegment.state.partition_store import Position
+
+LOOKED_AT_ONCE: Final = 250
+"""About how many accounts one commit looks at after a switch, so that live events don't wait long."""
 
 Owned = OwnedPartition[RoutedAccount]
 
@@ -94,11 +101,10 @@ async def route(batch: Batch, owned: Owned, router: Router, fence: int | None = 
         records = owned.unseen(batch, fence)
         if not records:
             return Routed()
-        reading = _Reading(batch, router.dead_letters)
+        reading = _Reading(batch, router, owned)
         clock = router.clock(owned)
-        latest = router.latest
         for record in records:
-            clock = reading.change(record, router.machine, clock, latest)
+            clock = reading.change(record, clock, router.latest)
         return await _follow(owned, router, reading, position_after(owned.position, records[-1], clock))
 
 
@@ -108,12 +114,13 @@ async def handle_events(batch: Batch, owned: Owned, router: Router, fence: int |
         records = owned.unseen_beside(batch, fence)
         if not records:
             return Routed()
-        reading = _Reading(batch, router.dead_letters)
+        reading = _Reading(batch, router, owned)
         clock = router.clock(owned)
         for record in records:
-            reading.told(record, router.machine, clock)
+            reading.told(record, clock)
+        position = position_after_beside(owned.position, records[-1], clock)
         return await _follow(
-            owned, router, reading, position_after_beside(owned.position, records[-1], clock)
+            owned, router, reading, replace(position, definition=encode_in_force(reading.in_force))
         )
 
 
@@ -129,28 +136,73 @@ async def route_due(owned: Owned, router: Router) -> Routed:
     async with owned.lock:
         if not owned.due or owned.fence is None:
             return Routed()
-        clock = router.clock(owned)
-        steps = [RoutingTask(name, clock, router.machine.advance) for name, _ in owned.due]
-        with owned.all_or_nothing():
-            due = dict(owned.due)
-            accounts = {name: owned.account(name, value) for name, value in due.items()}
-            walk = await _walk(accounts, steps, router)
-            for name, error in walk.failed.items():
-                walk.accounts[name] = owned.suspend(name, due[name], error)
-                walk.before[walk.accounts[name].state.decision] += 1
-            return await _commit(owned, walk, replace(owned.position, clock=clock), (), len(steps))
+        clock, machine = router.clock(owned), router.machine
+        current = machine.policies.at(decode_in_force(owned.position.definition).number)
+        steps = [
+            RoutingTask(name, clock, lambda one, now: machine.advance(one, now, current))
+            for name, _ in owned.due
+        ]
+        return await _decide(owned, router, steps, dict(owned.due), replace(owned.position, clock=clock))
+
+
+def has_to_look(position: Position) -> bool:
+    """Return whether accounts have to be looked at since the latest switch to another version."""
+    return decode_in_force(position.definition).cursor is not None
+
+
+async def look_again(owned: Owned, router: Router) -> Routed:
+    """Decide one slice of the accounts again that a switch concerns beside those that it moved. Raises as `route` does.
+
+    These wait for a team, or a list suppresses them now or no longer.
+    """
+    async with owned.lock:
+        in_force = decode_in_force(owned.position.definition)
+        switched, cursor = in_force.switched, in_force.cursor
+        if switched is None or cursor is None or owned.fence is None:
+            return Routed()
+        clock, machine = router.clock(owned), router.machine
+        current = machine.policies.at(switched.version)
+        following, found = await owned.store.scan(cursor, LOOKED_AT_ONCE)
+        concerned = {one: value for one, value in found if current.has_to_look(one, decode_routed(value))}
+        steps = [
+            RoutingTask(name, clock, lambda one, now: machine.look_again(one, switched, now, current))
+            for name in concerned
+        ]
+        looked = encode_in_force(InForce(switched, following or None))
+        return await _decide(
+            owned, router, steps, concerned, replace(owned.position, clock=clock, definition=looked)
+        )
+
+
+async def _decide(
+    owned: Owned,
+    router: Router,
+    steps: Sequence[RoutingTask],
+    stored: Mapping[str, bytes],
+    position: Position,
+) -> Routed:
+    """Run steps that no record asked for. An account that fails stays as it is stored."""
+    with owned.all_or_nothing():
+        accounts = {name: owned.account(name, value) for name, value in stored.items()}
+        walk = await _walk(accounts, steps, router)
+        for name, error in walk.failed.items():
+            walk.accounts[name] = owned.suspend(name, stored[name], error)
+            walk.before[walk.accounts[name].state.decision] += 1
+        return await _commit(owned, walk, position, (), len(steps))
 
 
 class _Reading:
     """The steps that a batch asks for, in order, and the records that are rejected."""
 
-    def __init__(self, batch: Batch, dead_letters: str) -> None:
-        self._batch, self._dead_letters = batch, dead_letters
+    def __init__(self, batch: Batch, router: Router, owned: Owned) -> None:
+        self._batch, self._dead_letters, self._machine = batch, router.dead_letters, router.machine
+        self.in_force = decode_in_force(owned.position.definition)
+        self._current = self._machine.policies.at(self.in_force.number)
         self.steps: list[RoutingTask] = []
         self.letters: list[Message] = []
         self.refused: list[RefusedEvent] = []
 
-    def change(self, record: Record, machine: EnrollmentMachine, clock: int, latest: int) -> int:
+    def change(self, record: Record, clock: int, latest: int) -> int:
         """Read a segment change, and return the clock (ms), which moves to when it was decided, or to `latest`."""
         try:
             require_readable(record)
@@ -162,14 +214,20 @@ class _Reading:
             self.refuse(record, RefusedEvent("not-a-change", f"{type(error).__name__}: {error}"))
             return clock
         clock = max(clock, min(change.decided_at, latest))
+        machine, current, version = self._machine, self._current, change.target.version
+        own = machine.policies.of(version) if version not in ("", current.version) else current
         self.steps.append(
             RoutingTask(
-                change.account, clock, lambda one, now: machine.handle_change(one, change, now), record
+                change.account,
+                clock,
+                lambda one, now: machine.handle_change(one, change, now, current, own),
+                record,
             )
         )
         return clock
 
-    def told(self, record: Record, machine: EnrollmentMachine, clock: int) -> None:
+    def told(self, record: Record, clock: int) -> None:
+        """Read an event of `routing-events`. A switch to another version counts for the events after it."""
         try:
             require_readable(record)
             event = decode_routing_event(record.value or b"")
@@ -180,10 +238,21 @@ class _Reading:
             self.refuse(record, RefusedEvent("not-a-routing-event", str(error)))
             return
         if isinstance(event, DefinitionSwitched):
+            self._switch(event)
             return
+        machine, current = self._machine, self._current
         self.steps.append(
-            RoutingTask(event.account, clock, lambda one, now: machine.handle_event(one, event, now), record)
+            RoutingTask(
+                event.account, clock, lambda one, now: machine.handle_event(one, event, now, current), record
+            )
         )
+
+    def _switch(self, event: DefinitionSwitched) -> None:
+        if event.version <= self.in_force.number:
+            return
+        before, self._current = self._current, self._machine.policies.at(event.version)
+        looks = self.in_force.cursor is not None or self._current.concerns(before)
+        self.in_force = InForce(event, 0 if looks else None)
 
     def refuse(self, record: Record, reason: RefusedEvent) -> None:
         """Send a record to the dead letters."""
@@ -259,6 +328,8 @@ async def _walk(accounts: dict[str, RoutedAccount], steps: Iterable[RoutingTask]
         for name in asking:
             try:
                 ask = _step(name, accounts[name], waiting[name], running, answers, commands[name])
+            except TransientError:
+                raise
             except Exception as error:  # noqa: BLE001  # the agent's border: one account's bug stops no partition
                 walk.failed[name] = error
             else:

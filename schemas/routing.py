@@ -296,6 +296,22 @@ class DefinitionSwitched(msgspec.Struct, frozen=True, kw_only=True, tag="definit
 AccountEvent = GatesChanged | RoutedOutcome | Review | Reassign | ChildReport | FamilyNews
 RoutingEvent = AccountEvent | DefinitionSwitched
 
+
+class InForce(msgspec.Struct, frozen=True):
+    """What a partition of the router knows of the version in force; None before the first switch.
+
+    `cursor` says up to where the accounts that the switch concerns were looked at, None once all were.
+    """
+
+    switched: DefinitionSwitched | None = None
+    cursor: int | None = None
+
+    @property
+    def number(self) -> int:
+        """Return the number of the version; 0 is the first."""
+        return 0 if self.switched is None else self.switched.version
+
+
 ROUTED_OUTCOMES: Final = frozenset({"accepted", "rejected", "won", "lost"})
 
 _event_decoder: Final[msgspec.json.Decoder[RoutingEvent]] = msgspec.json.Decoder(RoutingEvent)
@@ -309,3 +325,16 @@ def encode_routing_event(event: RoutingEvent) -> bytes:
 def decode_routing_event(value: bytes) -> RoutingEvent:
     """Decode a `routing-events` record. Raises msgspec.DecodeError."""
     return _event_decoder.decode(value)
+
+
+_in_force_decoder: Final = msgspec.json.Decoder(InForce)
+
+
+def encode_in_force(in_force: InForce) -> str:
+    """Return the text that the position of a partition keeps."""
+    return msgspec.json.encode(in_force).decode() if in_force.switched is not None else ""
+
+
+def decode_in_force(text: str) -> InForce:
+    """Decode what the position of a partition keeps; "" before the first switch. Raises msgspec.DecodeError."""
+    return _in_force_decoder.decode(text) if text else InForce()

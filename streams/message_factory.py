@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
 from resegment.agents.batch import Message
+from resegment.routing.holdout import is_held_out, read_holdout
 from resegment.schemas.change import GateChange, SegmentChange
 from resegment.schemas.fact import Fact
 from resegment.schemas.outgoing import CONTENT_TYPE, encode_change
@@ -19,15 +19,12 @@ from resegment.schemas.routing import (
     RoutedOutcome,
     encode_routing_event,
 )
-from resegment.schemas.segments import Holdout, read_share
 from resegment.schemas.shrinking import MAX_BYTES, fit_change
-from resegment.segmentation.definition import Definition, Segment
+from resegment.segmentation.definition import Definition
 from resegment.segmentation.plays.rendering import cited_in, render_play
 from resegment.streams.kafka.topics import Topics
 
 log = structlog.get_logger(__name__)
-
-_DRAWS: Final = 1 << 32
 
 
 class MessageFactory:
@@ -40,7 +37,7 @@ class MessageFactory:
             one.name: one.route.model_dump() if one.route else None for one in definition.segments
         }
         self._play_of = {one.name: one.play for one in definition.segments}
-        self._holdouts = {one.name: _salted(one) for one in definition.segments}
+        self._holdouts = {one.name: read_holdout(one) for one in definition.segments}
         self._headers = [("content-type", CONTENT_TYPE)]
 
     def change(self, change: SegmentChange) -> Message:
@@ -105,14 +102,3 @@ class MessageFactory:
 def tell(topic: str, event: AccountEvent) -> Message:
     """Return the message of an event for the router."""
     return Message(topic, event.account.encode(), encode_routing_event(event))
-
-
-def is_held_out(account: str, share: float, salt: str) -> bool:
-    """Return whether an account belongs to the share that is not enrolled. For one salt, the answer never changes."""
-    drawn = hashlib.blake2b(f"{salt}\0{account}".encode(), digest_size=4).digest()
-    return int.from_bytes(drawn, "big") < share * _DRAWS
-
-
-def _salted(segment: Segment) -> tuple[float, str] | None:
-    holdout: Holdout | None = segment.holdout
-    return None if holdout is None else (read_share(holdout.share), holdout.salt or segment.name)

@@ -14,7 +14,7 @@ from resegment.agents.relay import relay
 from resegment.agents.router import Routed, Router, handle_events, pass_time, route, route_due
 from resegment.agents.segmenter import TICK, Segmented, decide_due, segment
 from resegment.routing.enrollment import EnrollmentMachine
-from resegment.routing.policy import Policy
+from resegment.routing.policy import OnePolicy, Policies, Policy, RoutingControls
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.fact import Fact, encode_fact
 from resegment.schemas.routing import Mode, RoutedState, RoutingEvent, decode_routed, encode_routing_event
@@ -206,16 +206,24 @@ class Routing:
     """One partition of `segment-changes` and of `routing-events` with the router over stores in memory."""
 
     def __init__(
-        self, definition: Definition, *, mode: Mode = "all", memory: Memory | None = None, now: int | None = 0
+        self,
+        definition: Definition,
+        *,
+        mode: Mode = "all",
+        memory: Memory | None = None,
+        now: int | None = 0,
+        policies: Policies | None = None,
     ) -> None:
-        self.policy = Policy(definition, mode=mode)
+        self.policy = Policy(definition, RoutingControls(mode=mode))
         self.memory = memory or Memory()
         self.owners = OwnerStore()
         self.published = Published()
         self.now = now
         """The wall clock, ms; None: time passes with the changes."""
         self.owned = OwnedPartition(
-            0, PartitionStore(self.memory, 0), EnrollmentMachine(self.policy, live=now is not None)
+            0,
+            PartitionStore(self.memory, 0),
+            EnrollmentMachine(policies or OnePolicy(self.policy), live=now is not None),
         )
         clock = None if now is None else (lambda: self.now or 0)
         self.router = Router(

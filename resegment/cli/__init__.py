@@ -18,7 +18,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from resegment.cli import sources
 from resegment.cli.definition import backtest, explain, formatting, play, schema, segments
 from resegment.cli.operations import (
     accounts,
@@ -39,7 +38,6 @@ COMMANDS = (
     demo,
     up,
     ingest,
-    sources,
     backtest,
     segments,
     formatting,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from resegment.schemas.routing import Target
+
 NOT_ROUTED: Final = "quiet"
 """The decision that the mode did not let the change through. State and wire call it `quiet`."""
 
@@ -18,3 +20,15 @@ AFTER_LOST: Final = " after a lost deal"
 
 TIMED: Final = ("cooldown", "waiting")
 """Decisions that end at an instant."""
+
+
+BY_DEFINITION: Final = "version "
+"""Begins the reason why an account that a new version of the definition moved is not enrolled."""
+
+
+def reason_of(target: Target) -> str:
+    """Say why the version that put the account into its segment does not enroll it."""
+    number = f"{BY_DEFINITION}{target.definition}"
+    if target.kept_out == "new-only":
+        return f"{number} enrolls only accounts that this workflow and this play have not touched"
+    return f"{number} enrolls none of the accounts that it moves"

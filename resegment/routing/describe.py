@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
-from resegment.routing.decisions import AFTER_LOST
+from resegment.routing.decisions import AFTER_LOST, BY_DEFINITION
 from resegment.schemas.routing import Enrollment, Mode, RoutedState, RoutingDecision
 from resegment.schemas.times import format_instant
 
@@ -18,7 +18,7 @@ MEANINGS: Final[dict[RoutingDecision, str]] = {
     "no-route": "its segment has no route",
     "suppressed": "not enrolled while a suppression applies",
     "holdout": "held out as a comparison group",
-    "quiet": "left out by the routing mode; `resegment routing enroll` enrolls it",
+    "quiet": "left out by the routing mode or by a new version; `resegment routing enroll` enrolls it",
     "never-again": "was in the workflow before, which never enrolls an account twice",
     "cooldown": "left the workflow or lost a deal recently, and is in cooldown",
     "waiting": "waits until its team has capacity",
@@ -114,10 +114,7 @@ def _reason(state: RoutedState) -> str:
         case "holdout":
             return f"held out of {segment} as a comparison group"
         case "quiet":
-            mode = state.why.rpartition(" ")[2]
-            if mode == "none":
-                return f"routing was none when it entered {segment}"
-            return f"{segment} is its first segment and routing was {mode}"
+            return _tell_quiet(state.why, segment)
         case "never-again":
             return f"{state.why} before, which never enrolls an account twice"
         case "cooldown":
@@ -127,6 +124,15 @@ def _reason(state: RoutedState) -> str:
         case "rejected":
             return f"rejected by {state.why}" if state.why else "rejected"
     return state.decision
+
+
+def _tell_quiet(why: str, segment: str) -> str:
+    if why.startswith(BY_DEFINITION):
+        return why
+    mode = why.rpartition(" ")[2]
+    if mode == "none":
+        return f"routing was none when it entered {segment}"
+    return f"{segment} is its first segment and routing was {mode}"
 
 
 def _moment(ms: int) -> str:

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Final
+
+import msgspec
 
 from resegment.routing.account import RoutedAccount
-from resegment.routing.decisions import NOT_ROUTED
+from resegment.routing.change import RoutedChange
+from resegment.routing.decisions import DEFERRED
 from resegment.routing.family import apply_news, apply_report, own_gates
-from resegment.routing.policy import Policy
-from resegment.routing.transition import Made, Transition
+from resegment.routing.policy import Policies, Policy
+from resegment.routing.running import answer, escalate, reassign
+from resegment.routing.switching import (
+    KEPT,
+    displace,
+    find_kept_out,
+    follow_switch,
+    judge_gates,
+    put_back,
+    rename,
+    snapshot,
+)
+from resegment.routing.transition import Asking, Made, Transition
 from resegment.schemas.assignment import OwnerReply, OwnerRequest
-from resegment.schemas.routed_change import RoutedChange
 from resegment.schemas.routing import (
     AccountEvent,
     ChildReport,
+    DefinitionSwitched,
     Enrollment,
     FamilyNews,
     GatesChanged,
@@ -24,6 +37,7 @@ from resegment.schemas.routing import (
     RoutedOutcome,
     RoutedState,
     RouteSnapshot,
+    Switch,
     decode_routed,
     encode_routed,
 )
@@ -32,20 +46,19 @@ from resegment.schemas.times import NEVER
 Steps = Generator[OwnerRequest, OwnerReply, list[Made]]
 """Yields questions for the store of owners, receives their answers, returns commands and events in their order."""
 
-_KEPT: Final = frozenset({NOT_ROUTED, "rejected", "never-again"})
-"""Decisions that remain after a change that was superseded back to where it came from."""
+_Transiting = Generator[OwnerRequest, OwnerReply, Transition]
 
 
 class EnrollmentMachine:
-    """Applies events to accounts by one policy."""
+    """Applies events to accounts, each by the policy that counts for it."""
 
-    def __init__(self, policy: Policy, *, live: bool = True) -> None:
-        """Set the policy and the clock.
+    def __init__(self, policies: Policies, *, live: bool = True) -> None:
+        """Set the policies and the clock.
 
         `live` is the wall clock: what is overdue happens now. On the clock of facts everything happens at its own
         instant.
         """
-        self.policy, self.live = policy, live
+        self.policies, self.live = policies, live
 
     def load(self, name: str, value: bytes | None) -> RoutedAccount:
         """Decode an account's stored value; without one, return a new account. Raises msgspec.DecodeError."""
@@ -57,70 +70,118 @@ class EnrollmentMachine:
         account.kept_deadline = account.state.deadline
         return encode_routed(account.state)
 
-    def handle_change(self, account: RoutedAccount, change: RoutedChange, now: int) -> Steps:
-        """Apply a segment change.
+    def handle_change(
+        self, account: RoutedAccount, change: RoutedChange, now: int, current: Policy, own: Policy
+    ) -> Steps:
+        """Apply a segment change by its `own` policy, that of the version which decided it.
 
         A change that is not newer than the latest one does nothing. A change that supersedes one of the same
         instant undoes what that one began.
         """
-        passed = yield from self.advance(account, now)
+        passed = yield from self.advance(account, now, current)
         state, target = account.state, change.target
         if state.target is not None and target.sequence <= state.target.sequence:
             return passed
         if state.target is None and state.enrollment is None and change.from_route is not None:
             state.enrollment = _enrollment_before(change, change.from_route)
-        state.target, state.attempt = target, 0
-        state.admitted = state.forced = False
-        transition = Transition(account, self.policy, now)
-        if change.active_gates is not None:
-            transition.set_gates(
-                change.active_gates, change.restrictions, target.effective_at, target.sequence
-            )
-        before = state.before
-        if change.supersedes is not None and before is not None and before.at == target.effective_at:
-            stays = yield from transition.cancel(before)
-            if change.from_ == target.segment and before.enrollment is None and before.decision in _KEPT:
-                transition.decide(before.decision, before.why)
-                yield from _fulfill_request(transition)
-                return [*passed, *transition.done()]
+        before = state.before if change.supersedes is not None else None
+        if before is not None and before.at == target.effective_at:
+            transition = yield from self._supersede(account, change, before, now, own)
+        elif change.moved and state.target is not None:
+            transition = yield from self._rename(account, change, now, own)
         else:
-            before = state.before = PriorState(
-                target.effective_at, state.enrollment, dict(state.left), state.decision, state.why
-            )
-            stays = yield from transition.leave()
-        was_in = before.enrollment is not None and before.enrollment.workflow == transition.workflow
-        yield from transition.enter(stays=stays, was_in=was_in)
+            transition = yield from self._move(account, change, now, own)
         yield from _fulfill_request(transition)
         return [*passed, *transition.done()]
 
-    def handle_event(self, account: RoutedAccount, event: AccountEvent, now: int) -> Steps:
+    def _move(self, account: RoutedAccount, change: RoutedChange, now: int, own: Policy) -> _Transiting:
+        """Take the account out of its workflow and into that of its new segment."""
+        state, switch = account.state, change.switch
+        prior = state.before = snapshot(state, change.target.effective_at)
+        back = _begin(state, change, prior)
+        transition = _open(account, change, now, own)
+        stays = yield from transition.leave()
+        yield from _enter(transition, switch, prior, back, stays)
+        return transition
+
+    def _rename(self, account: RoutedAccount, change: RoutedChange, now: int, own: Policy) -> _Transiting:
+        """Take the account over into the new name of its segment: only gates may change what runs."""
+        state, switch = account.state, change.switch
+        prior = state.before = snapshot(state, change.target.effective_at)
+        rename(state, change.target)
+        state.attempt = 0
+        transition = _open(account, change, now, own)
+        if switch is not None:
+            yield from judge_gates(transition, switch, prior)
+        return transition
+
+    def _supersede(
+        self, account: RoutedAccount, change: RoutedChange, before: PriorState, now: int, own: Policy
+    ) -> _Transiting:
+        """Undo what a change of the same instant began, and do what this one asks for instead."""
+        state, switch = account.state, change.switch
+        returns = change.from_ == change.target.segment or change.moved
+        back = _begin(state, change, before)
+        if returns:
+            state.displaced = before.displaced
+        transition = _open(account, change, now, own)
+        stays = yield from transition.cancel(before)
+        if returns and switch is not None:
+            yield from put_back(transition, before, stays)
+        elif returns and before.enrollment is None and before.decision in KEPT:
+            transition.decide(before.decision, before.why)
+        else:
+            yield from _enter(transition, switch, before, back, stays)
+        return transition
+
+    def handle_event(self, account: RoutedAccount, event: AccountEvent, now: int, current: Policy) -> Steps:
         """Apply an event of `routing-events`. Applied twice, it has the effect of once."""
-        passed = yield from self.advance(account, now)
-        transition = Transition(account, self.policy, now)
+        passed = yield from self.advance(account, now, current)
+        state = account.state
+        self._catch_up(account, current)
+        transition = Transition(account, current, now)
         match event:
             case GatesChanged():
+                prior = snapshot(state, event.at)
                 if transition.set_gates(event.active_gates, event.restrictions, event.at, event.sequence):
-                    yield from transition.review()
+                    if event.switch is None:
+                        yield from transition.review()
+                    else:
+                        yield from judge_gates(transition, event.switch, prior)
             case Review():
                 if event.change is None:
                     yield from transition.review(forced=event.forced)
                 else:
-                    account.state.requested = event.change
+                    state.requested = event.change
                     yield from _fulfill_request(transition)
             case RoutedOutcome():
-                yield from transition.answer(event)
+                yield from answer(transition, event)
             case ChildReport():
-                own = own_gates(account.state, self.policy.family)
-                transition.events += apply_report(account.name, account.state, event, own, now)
+                own = own_gates(state, current.family)
+                transition.events += apply_report(account.name, state, event, own, now)
                 yield from transition.review()
             case FamilyNews():
-                if apply_news(account.state, event):
+                if apply_news(state, event):
                     yield from transition.review()
             case Reassign():
-                yield from transition.reassign(event.owner)
+                yield from reassign(transition, event.owner)
         return [*passed, *transition.done()]
 
-    def advance(self, account: RoutedAccount, now: int) -> Steps:
+    def look_again(
+        self, account: RoutedAccount, switched: DefinitionSwitched, now: int, current: Policy
+    ) -> Steps:
+        """Decide again after a switch: the account waits for its team, or a list suppresses it or no longer does."""
+        state = account.state
+        self._catch_up(account, current)
+        transition = Transition(account, current, now)
+        if state.target is not None:
+            switch = switched.switch_of(state.target.segment)
+            yield from judge_gates(transition, switch, snapshot(state, switched.at))
+            if state.decision == "waiting":
+                yield from transition.enter()
+        return transition.done()
+
+    def advance(self, account: RoutedAccount, now: int, current: Policy) -> Steps:
         """Apply deadlines up to `now`: a late acknowledgment, a cooldown or wait that ended.
 
         On the clock of facts each deadline applies at its own instant, so the result does not depend on when it is
@@ -129,12 +190,57 @@ class EnrollmentMachine:
         commands: list[Made] = []
         while account.deadline <= now:
             at = now if self.live or account.state.decision == "waiting" else account.deadline
-            transition = Transition(account, self.policy, at)
-            transition.escalate()
+            self._catch_up(account, current)
+            transition = Transition(account, current, at)
+            escalate(transition)
             if transition.is_over:
                 yield from transition.enter()
             commands += transition.done()
         return commands
+
+    def _catch_up(self, account: RoutedAccount, current: Policy) -> None:
+        """Give an account that may still be enrolled by its latest change the route and texts of the version in force."""
+        state, target = account.state, account.state.target
+        if target is not None and target.version not in ("", current.version) and state.decision in DEFERRED:
+            state.target = current.catch_up(account.name, target, self.policies.of(target.version))
+
+
+def _open(account: RoutedAccount, change: RoutedChange, now: int, own: Policy) -> Transition:
+    """Set the gates that the change carries, and return what applies the rest."""
+    transition = Transition(account, own, now)
+    if change.active_gates is not None:
+        target = change.target
+        transition.set_gates(change.active_gates, change.restrictions, target.effective_at, target.sequence)
+    return transition
+
+
+def _begin(state: RoutedState, change: RoutedChange, prior: PriorState) -> PriorState | None:
+    """Set the change as the account's target. Return what the account goes back to, if a rollback made the change."""
+    target, switch, back = change.target, change.switch, None
+    if switch is None:
+        state.displaced = ()
+    else:
+        state.displaced, back = displace(prior, switch)
+        target = msgspec.structs.replace(target, kept_out=find_kept_out(switch, target, prior))
+    state.target, state.attempt = target, 0
+    state.admitted = state.forced = False
+    return back
+
+
+def _enter(
+    transition: Transition,
+    switch: Switch | None,
+    prior: PriorState,
+    back: PriorState | None,
+    stays: Enrollment | None,
+) -> Asking:
+    """Decide on the new segment."""
+    if switch is None:
+        was = prior.enrollment
+        was_in = was is not None and was.workflow == transition.workflow
+        yield from transition.enter(stays=stays, was_in=was_in)
+    else:
+        yield from follow_switch(transition, switch, prior, back, stays)
 
 
 def _fulfill_request(transition: Transition) -> Generator[OwnerRequest, OwnerReply, None]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final, get_args
+from typing import Final, Protocol, get_args
 
 import msgspec
 
 from resegment.routing.family import gates_of_relatives
+from resegment.routing.holdout import is_held_out, read_holdout
 from resegment.routing.teams import candidates, day_of, members, next_day, preferred, rank
-from resegment.schemas.assignment import Assign, Throttle
-from resegment.schemas.routing import Mode, RoutedState, Target
+from resegment.schemas.assignment import Assign, Candidate, Throttle
+from resegment.schemas.routing import Enrollment, Mode, RoutedState, RouteSnapshot, Target
 from resegment.schemas.segments import OnExit, Qualification, Suppression, Team
 from resegment.schemas.times import parse_duration
 from resegment.segmentation.definition import Definition
@@ -34,16 +35,21 @@ def mode_of(text: str | None) -> Mode:
 
 
 @dataclass
-class Policy:
-    """The routing rules of a definition. `lists` and `mode` may change while a worker runs."""
+class RoutingControls:
+    """What may change while workers run, without a new version: the mode, and the suppressions that are lists."""
 
-    definition: Definition
     lists: Lists = field(default_factory=dict)
-    mode: Mode = "none"
+    mode: Mode = FIRST_MODE
 
-    def __post_init__(self) -> None:
-        definition = self.definition
+
+class Policy:
+    """The routing rules of one version of a definition. The policies of all versions share the controls."""
+
+    def __init__(self, definition: Definition, controls: RoutingControls | None = None) -> None:
+        self.definition = definition
+        self.controls = controls or RoutingControls()
         self._plays = definition.compiled_plays
+        self._segments = {one.name: one for one in definition.segments if not one.draft}
         self.family = frozenset(map(suppression_gate, definition.family))
         """The gates of suppressions that hold for relatives too."""
         self._exits = {one.name: one.route.on_exit for one in definition.segments if one.route is not None}
@@ -58,6 +64,21 @@ class Policy:
             else (one.name, suppression_gate(one.name) if one.when is not None else None)
             for one in definition.suppression
         ]
+
+    @property
+    def version(self) -> str:
+        """Return the fingerprint of the definition."""
+        return self.definition.version
+
+    @property
+    def mode(self) -> Mode:
+        """Return which changes are routed."""
+        return self.controls.mode
+
+    @property
+    def lists(self) -> Lists:
+        """Return the accounts of the suppressions that are lists."""
+        return self.controls.lists
 
     def suppressed_by(self, account: str, state: RoutedState) -> str | None:
         """Return the first suppression of the file that holds for the account, or for a relative where that counts."""
@@ -120,6 +141,72 @@ class Policy:
             throttle=throttle,
         )
 
+    def ask_same(
+        self, key: str, account: str, enrollment: Enrollment, state: RoutedState, now: int
+    ) -> Assign | None:
+        """Return the question for the owner of an enrollment that begins again: the same one, if there is room.
+
+        The daily limit does not apply. None if the team no longer assigns owners.
+        """
+        name = enrollment.team
+        team = self.team(name)
+        if team is None or name is None:
+            return None
+        fallback, owner = team.fallback or name, enrollment.owner
+        if owner == fallback:
+            available: tuple[Candidate, ...] = ()
+        else:
+            available = candidates(name, team, state.active_gates, now)
+            if all(one.name != owner for one in available):
+                mine = (one for one in members(team) if one.name == owner)
+                available += tuple(Candidate(one.name, one.weight, one.capacity) for one in mine)
+        return Assign(
+            key=key,
+            account=account,
+            team=name,
+            strategy=team.strategy,
+            candidates=available,
+            preferred=() if owner is None else (owner,),
+            fallback=fallback,
+        )
+
+    def concerns(self, before: Policy) -> bool:
+        """Return whether accounts may have to be decided again although none of their facts is judged again.
+
+        That is where teams changed, for accounts that wait for one, and where the suppressions that are lists did.
+        """
+        return self.definition.teams != before.definition.teams or list_files(self.definition) != list_files(
+            before.definition
+        )
+
+    def has_to_look(self, account: str, state: RoutedState) -> bool:
+        """Return whether an account may be decided otherwise than it was, with the teams and lists of now."""
+        suppressed = self.suppressed_by(account, state) is not None
+        return state.decision == "waiting" or suppressed != (state.decision == "suppressed")
+
+    def catch_up(self, account: str, target: Target, before: Policy) -> Target:
+        """Return the target with the route, play and holdout that its segment has now; `before` is its own policy.
+
+        A segment that is gone or got another name is left as it is: a change of the account follows.
+        """
+        segment = self._segments.get(target.segment)
+        if segment is None or target.segment in self.definition.moved.values():
+            return target
+        route = segment.route
+        drawn = read_holdout(segment)
+        plays = self.definition.plays, before.definition.plays
+        same = target.play == segment.play and plays[0].get(target.play or "") == plays[1].get(
+            target.play or ""
+        )
+        return msgspec.structs.replace(
+            target,
+            route=None if route is None else msgspec.convert(route.model_dump(), RouteSnapshot),
+            play=segment.play,
+            holdout=drawn is not None and is_held_out(account, *drawn),
+            message=target.message if same else None,
+            version=self.version,
+        )
+
     def message(self, account: str, target: Target) -> bytes | None:
         """Return the play as JSON for the account: as its change had it, or rendered from the stored values."""
         play = self._plays.get(target.play or "")
@@ -144,6 +231,36 @@ class Policy:
         if left is None or route is None or route.cooldown is None:
             return 0
         return left + parse_duration(route.cooldown)
+
+
+class Policies(Protocol):
+    """Finds the policy of a version. All policies of a prefix share the mode and the lists.
+
+    Both methods raise TransientError while a version that exists is not read yet.
+    """
+
+    def of(self, fingerprint: str) -> Policy:
+        """Return the policy of the version with this fingerprint; of the one in force if there is none."""
+        ...
+
+    def at(self, number: int) -> Policy:
+        """Return the policy of a version by its number. 0 is the first version."""
+        ...
+
+
+class OnePolicy:
+    """The policies of a prefix that has had one version."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    def of(self, fingerprint: str) -> Policy:  # noqa: ARG002  # the port
+        """Return the policy."""
+        return self._policy
+
+    def at(self, number: int) -> Policy:  # noqa: ARG002  # the port
+        """Return the policy."""
+        return self._policy
 
 
 def list_files(definition: Definition) -> dict[str, str]:

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
+from resegment.routing.change import RoutedChange
 from resegment.routing.decisions import NOT_ROUTED
 from resegment.routing.policy import Policy
 from resegment.schemas.change import Restrictions
-from resegment.schemas.routed_change import RoutedChange
 from resegment.schemas.routing import Enrollment, RoutedState
 from resegment.schemas.times import parse_instant
 

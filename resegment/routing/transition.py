@@ -11,7 +11,7 @@ from collections.abc import Generator
 import msgspec
 
 from resegment.routing.account import RoutedAccount
-from resegment.routing.decisions import AFTER_LOST, DEFERRED, NOT_ROUTED, TIMED
+from resegment.routing.decisions import AFTER_LOST, DEFERRED, NOT_ROUTED, TIMED, reason_of
 from resegment.routing.family import own_gates, tell_relatives
 from resegment.routing.policy import Policy
 from resegment.schemas.assignment import Assigned, OwnerReply, OwnerRequest, Release, Waiting
@@ -21,18 +21,20 @@ from resegment.schemas.routing import (
     AccountEvent,
     Enrollment,
     PriorState,
-    RoutedOutcome,
     RouteSnapshot,
     RoutingDecision,
     Target,
+    Touched,
 )
 from resegment.schemas.times import NEVER, format_instant
 
 Made = WorkflowCommand | AccountEvent
 """What a transition makes: commands, and events for relatives."""
 
-_Asking = Generator[OwnerRequest, OwnerReply, None]
-_Leaving = Generator[OwnerRequest, OwnerReply, Enrollment | None]
+Asking = Generator[OwnerRequest, OwnerReply, None]
+"""Yields questions for the store of owners and receives their answers."""
+
+Leaving = Generator[OwnerRequest, OwnerReply, Enrollment | None]
 
 
 class Transition:
@@ -69,28 +71,28 @@ class Transition:
 
     # Out of a workflow
 
-    def leave(self) -> _Leaving:
+    def leave(self) -> Leaving:
         """Leave the workflow that the account is in or waits for.
 
         Return the enrollment if the latest change leads to the same workflow, so that it continues.
         """
         state = self.state
-        yield from self._stop_waiting()
+        yield from self.stop_waiting()
         old, state.enrollment = state.enrollment, None
         if old is None or old.workflow == self.workflow:
             return old
-        yield from self._give_back(old)
-        self._command(old.on_exit, old)
+        yield from self.give_back(old)
+        self.command(old.on_exit, old)
         state.left[old.workflow] = self.now
         return None
 
-    def cancel(self, before: PriorState) -> _Leaving:
+    def cancel(self, before: PriorState) -> Leaving:
         """Undo what a superseded change began.
 
         Return its enrollment if that is in the workflow of the latest change, so that it continues.
         """
         state = self.state
-        yield from self._stop_waiting()
+        yield from self.stop_waiting()
         mine, state.enrollment = state.enrollment, None
         state.left = dict(before.left)
         old = before.enrollment
@@ -98,25 +100,27 @@ class Transition:
             state.left[old.workflow] = self.now
         if mine is None or mine.workflow == self.workflow:
             return mine
-        yield from self._give_back(mine)
+        yield from self.give_back(mine)
         if old is not None and old.workflow == mine.workflow:
-            self._command(old.on_exit, mine)
+            self.command(old.on_exit, mine)
         else:
-            self._command("stop", mine, reason="the change that led here is void")
+            self.command("stop", mine, reason="the change that led here is void")
         return None
 
-    def _stop_waiting(self) -> _Asking:
+    def stop_waiting(self) -> Asking:
+        """Give up the account's place in the line of its team."""
         if self.state.assignment is not None:
             yield Release(key=self.state.assignment)
             self.state.assignment = None
 
-    def _give_back(self, enrollment: Enrollment) -> _Asking:
+    def give_back(self, enrollment: Enrollment) -> Asking:
+        """Release the owner's room."""
         if enrollment.assignment is not None:
             yield Release(key=enrollment.assignment)
 
     # Into a workflow
 
-    def enter(self, *, stays: Enrollment | None = None, was_in: bool = False) -> _Asking:
+    def enter(self, *, stays: Enrollment | None = None, was_in: bool = False) -> Asking:
         """Decide on the latest change.
 
         `stays` is a running enrollment in the same workflow. `was_in` says that the account was in this workflow
@@ -124,15 +128,15 @@ class Transition:
         """
         state, target = self.state, self.state.target
         assert target is not None
-        refusal = self._refusal(target, is_in=stays is not None or was_in)
+        refusal = self.refusal(target, is_in=stays is not None or was_in)
         if refusal is None and stays is None and not was_in:
             state.admitted = True
             refusal = self._too_soon(target)
         if refusal is not None:
             yield from self._renounce(target)
             if stays is not None:
-                yield from self._give_back(stays)
-                self._command("stop", stays, reason=": ".join(filter(None, refusal)))
+                yield from self.give_back(stays)
+                self.command("stop", stays, reason=": ".join(filter(None, refusal)))
                 state.left[stays.workflow] = self.now
             self.decide(*refusal)
             return
@@ -143,7 +147,7 @@ class Transition:
             self._enroll(target, route, key, stays.owner, stays.assignment, stays)
             return
         if stays is not None:
-            yield from self._give_back(stays)
+            yield from self.give_back(stays)
         key = state.assignment or identify_command(target.change, "enroll", route.workflow, state.attempt)
         ask = self.policy.ask(key, self.account.name, state, self.now, again=stays is not None)
         owner = route.team
@@ -162,7 +166,7 @@ class Transition:
         state.assignment = None
         self._enroll(target, route, key, owner, None if ask is None else key)
 
-    def _renounce(self, target: Target) -> _Asking:
+    def _renounce(self, target: Target) -> Asking:
         """Release what this change may have asked for, including by an attempt that was not committed."""
         state = self.state
         if state.assignment is None and (target.route is None or self.policy.team(target.route.team) is None):
@@ -174,7 +178,7 @@ class Transition:
         state.assignment = None
         state.attempt += 1  # a released key is never granted again
 
-    def _refusal(self, target: Target, *, is_in: bool) -> tuple[RoutingDecision, str] | None:
+    def refusal(self, target: Target, *, is_in: bool) -> tuple[RoutingDecision, str] | None:
         """Return the decision and reason against the target's workflow; None if there is none.
 
         `is_in` says that the account is in the workflow already.
@@ -187,6 +191,8 @@ class Transition:
         if target.holdout:
             return "holdout", ""
         mode, state = self.policy.mode, self.state
+        if target.kept_out is not None and not (is_in or state.forced):
+            return NOT_ROUTED, reason_of(target)
         passes = mode == "all" or (mode == "changed" and (state.admitted or not target.is_first))
         if not (passes or is_in or state.forced):
             return NOT_ROUTED, f"routing is {mode}"
@@ -234,12 +240,12 @@ class Transition:
                 enrollment, accept_by=before.accept_by, answer=before.answer, keys=(*before.keys[-4:], key)
             )
         self.state.enrollment = enrollment
-        self._command("enroll", enrollment, key=key)
+        self.command("enroll", enrollment, key=key)
         self.decide("enrolled", owner or "")
 
     # What happens meanwhile
 
-    def review(self, *, forced: bool = False) -> _Asking:
+    def review(self, *, forced: bool = False) -> Asking:
         """Decide again: suppressions have changed, or somebody asked for it (`forced`)."""
         state, target = self.state, self.state.target
         if target is None:
@@ -249,11 +255,11 @@ class Transition:
             if state.decision == "suppressed" and state.enrollment is None:
                 self.decide("suppressed", suppression)
                 return
-            yield from self._stop_waiting()
+            yield from self.stop_waiting()
             state.attempt += 1
             if state.enrollment is not None:
-                yield from self._give_back(state.enrollment)
-                self._command("stop", state.enrollment, reason=f"suppressed: {suppression}")
+                yield from self.give_back(state.enrollment)
+                self.command("stop", state.enrollment, reason=f"suppressed: {suppression}")
                 state.left[state.enrollment.workflow] = self.now
                 state.enrollment = None
             if state.decision not in ("no-route", "holdout", "never-again", "rejected"):
@@ -266,74 +272,6 @@ class Transition:
             state.attempt += 1
             state.forced = state.forced or forced
             yield from self.enter()
-
-    def answer(self, outcome: RoutedOutcome) -> _Asking:
-        """Apply an acknowledgment of a command, or a won or lost deal, which frees its owner."""
-        state, enrollment = self.state, self.state.enrollment
-        if enrollment is None:
-            return
-        mine = outcome.key in enrollment.keys
-        if outcome.action in ("won", "lost"):
-            if mine or enrollment.at < outcome.at:  # an older deal belongs to an earlier enrollment
-                yield from self._give_back(enrollment)
-                answer = enrollment.answer or "accepted"
-                state.enrollment = msgspec.structs.replace(enrollment, assignment=None, answer=answer)
-        elif mine and outcome.action == "accepted":
-            state.enrollment = msgspec.structs.replace(enrollment, answer="accepted")
-        elif mine:
-            yield from self._give_back(enrollment)
-            state.left[enrollment.workflow] = self.now
-            state.enrollment = None
-            state.owners.pop(
-                enrollment.team or "", None
-            )  # a sticky team does not offer it to this owner again
-            self.decide("rejected", enrollment.owner or "")
-
-    def escalate(self) -> None:
-        """Escalate an enrollment that nobody accepted in time."""
-        enrollment = self.state.enrollment
-        if enrollment is None or enrollment.accept_by is None or enrollment.answer is not None:
-            return
-        if enrollment.accept_by <= self.now:
-            qualification = self.policy.qualification(enrollment.qualification)
-            told = None if qualification is None else qualification.escalate_to
-            self._command(
-                "escalate",
-                enrollment,
-                owner=told or enrollment.team,
-                reason=f"not accepted by {format_instant(enrollment.accept_by)}; owner: {enrollment.owner}",
-            )
-            self.state.enrollment = msgspec.structs.replace(enrollment, answer="escalated")
-
-    def reassign(self, owner: str) -> _Asking:
-        """Give the account of an owner who left to another owner."""
-        state, enrollment = self.state, self.state.enrollment
-        if enrollment is None or enrollment.owner != owner or enrollment.team is None or state.target is None:
-            return
-        state.attempt += 1
-        key = identify_command(state.target.change, "reassign", enrollment.workflow, state.attempt)
-        ask = self.policy.ask(key, self.account.name, state, self.now, again=True)
-        if ask is None:
-            return
-        yield from self._give_back(enrollment)
-        answer = yield ask
-        assert isinstance(answer, Assigned)
-        if not answer.is_queue:
-            state.owners[enrollment.team] = answer.owner
-        won = enrollment.assignment is None
-        if won:
-            yield Release(key=key)
-        sla = self.policy.sla(enrollment.qualification)
-        state.enrollment = msgspec.structs.replace(
-            enrollment,
-            owner=answer.owner,
-            assignment=None if won else key,
-            accept_by=None if sla is None else self.now + sla,
-            answer=enrollment.answer if won else None,
-            keys=(key,),
-        )
-        self._command("reassign", state.enrollment, key=key, reason=f"{owner} has left")
-        self.decide("enrolled", answer.owner)
 
     # Noting it
 
@@ -362,7 +300,7 @@ class Transition:
             )
         return True
 
-    def _command(
+    def command(
         self,
         action: Action,
         enrollment: Enrollment,
@@ -371,8 +309,11 @@ class Transition:
         owner: str | None = None,
         reason: str | None = None,
     ) -> None:
+        """Add a command about an enrollment, which follows from the latest change."""
         cause = self.state.target
         assert cause is not None
+        if action == "enroll":
+            self._touch(enrollment)
         message = self.policy.message(self.account.name, cause) if action == "enroll" else None
         self.commands.append(
             WorkflowCommand(
@@ -397,3 +338,12 @@ class Transition:
                 do_not_contact=self.state.do_not_contact,
             )
         )
+
+    def _touch(self, enrollment: Enrollment) -> None:
+        """Note the workflow and the play that touch the account."""
+        touched, play = self.state.touched, enrollment.play
+        if enrollment.workflow not in touched.workflows or (play is not None and play not in touched.plays):
+            self.state.touched = Touched(
+                touched.workflows | {enrollment.workflow},
+                touched.plays if play is None else touched.plays | {play},
+            )

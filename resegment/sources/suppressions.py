@@ -65,27 +65,29 @@ class SuppressionList:
 
 
 class ListFiles:
-    """The lists of a segments file: paths by name, relative to that file.
+    """The lists of a segments file, at paths relative to that file.
 
     `note_skipped` is called after each change of a file with the number of skipped lines of every list.
     """
 
     def __init__(
         self,
-        files: Mapping[str, str],
         segments: Path,
         note_skipped: Callable[[Mapping[str, int]], None] = lambda _: None,
     ) -> None:
-        folder = folder_of(segments)
-        self._paths = {name: folder / path for name, path in files.items()}
-        self._note_skipped = note_skipped
-        self._read: dict[str, tuple[tuple[int, int], SuppressionList]] = {}
+        self._folder, self._note_skipped = folder_of(segments), note_skipped
+        self._read: dict[str, tuple[tuple[Path, int, int], SuppressionList]] = {}
 
-    def load(self) -> dict[str, frozenset[str]]:
-        """Return the accounts of each list. A file is read again only when it changes. Raises WrongList."""
-        changed = False
-        for name, path in self._paths.items():
-            stamp = _stamp(path)
+    def load(self, files: Mapping[str, str]) -> dict[str, frozenset[str]]:
+        """Return the accounts of each list: `files` gives its path by its name.
+
+        A file is read again only when it changes. Raises WrongList.
+        """
+        changed = not self._read.keys() <= files.keys()
+        self._read = {name: one for name, one in self._read.items() if name in files}
+        for name, given in files.items():
+            path = self._folder / given
+            stamp = (path, *_stamp(path))
             if name not in self._read or self._read[name][0] != stamp:
                 found, changed = read_list(path), True
                 self._read[name] = stamp, found

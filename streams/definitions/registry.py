@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from resegment.routing.policy import RoutingControls
 from resegment.schemas.definitions.records import Apply
 from resegment.streams.definitions.history import Definitions, Verdict
 from resegment.streams.definitions.runtime import DefinitionRuntime
@@ -18,6 +19,8 @@ class DefinitionRegistry:
         self.definitions = definitions
         self._topics, self._facts_per_kind = topics, facts_per_kind
         self._runtimes: dict[int, DefinitionRuntime] = {}
+        self.controls = RoutingControls()
+        """The mode and the lists, which the policies of all versions share."""
         self._told = asyncio.Event()
 
     def runtime(self, number: int) -> DefinitionRuntime:
@@ -28,7 +31,7 @@ class DefinitionRegistry:
         if number not in self._runtimes:
             definition = self.definitions.definition_of(number)
             self._runtimes[number] = DefinitionRuntime.build(
-                definition, self._topics, facts_per_kind=self._facts_per_kind
+                definition, self._topics, facts_per_kind=self._facts_per_kind, controls=self.controls
             )
         return self._runtimes[number]
 

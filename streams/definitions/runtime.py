@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from resegment.routing.policy import Policy
+from resegment.routing.policy import Policy, RoutingControls
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.program import Limits, Program
@@ -26,7 +26,19 @@ class DefinitionRuntime:
     factory: MessageFactory
 
     @classmethod
-    def build(cls, definition: Definition, topics: Topics, *, facts_per_kind: int) -> Self:
-        """Compile the definition. `facts_per_kind` limits the facts that an account keeps of each kind."""
+    def build(
+        cls,
+        definition: Definition,
+        topics: Topics,
+        *,
+        facts_per_kind: int,
+        controls: RoutingControls | None = None,
+    ) -> Self:
+        """Compile the definition. `facts_per_kind` limits the facts that an account keeps of each kind.
+
+        `controls` are shared by all versions of a prefix.
+        """
         program = Program(definition, Limits(facts=facts_per_kind))
-        return cls(definition, Engine(program), Policy(definition), MessageFactory(definition, topics))
+        return cls(
+            definition, Engine(program), Policy(definition, controls), MessageFactory(definition, topics)
+        )

@@ -11,11 +11,11 @@ from resegment.agents.batch import Message, is_readable
 from resegment.agents.partition import OwnedPartition
 from resegment.agents.segmenter import Owned
 from resegment.errors import FatalError
+from resegment.routing.change import decode_change
 from resegment.routing.enrollment import EnrollmentMachine
-from resegment.routing.policy import Policy
+from resegment.routing.policy import OnePolicy, Policy
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.partitioning import partition_of
-from resegment.schemas.routed_change import decode_change
 from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.state.redis.keys import Stage
@@ -158,7 +158,7 @@ class Rebuild:
         store = PartitionStore(self._client, self._prefix, number, stage="router")
         await store.clear()
         reader = PrefixReader(self._client, self._prefix, self._partitions)
-        owned = OwnedPartition(number, store, EnrollmentMachine(self._policy))
+        owned = OwnedPartition(number, store, EnrollmentMachine(OnePolicy(self._policy)))
         await restore_partition(owned, self._policy, self.source, self._prefix, reader.states, log=log)
 
 

@@ -22,7 +22,7 @@ from resegment.agents.partition import OwnedPartition, position_after
 from resegment.agents.segmenter import TICK
 from resegment.errors import FatalError
 from resegment.routing.enrollment import EnrollmentMachine
-from resegment.routing.policy import Policy
+from resegment.routing.policy import OnePolicy, Policy
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.routing import decode_routed
@@ -131,7 +131,9 @@ class LoggedState:
             found = [segmented.accounts.get(name) for name in names]
             return [None if value is None else decode_state(value) for value in found]
 
-        router = OwnedPartition(number, MemoryStore(routed, number), EnrollmentMachine(self._policy))
+        router = OwnedPartition(
+            number, MemoryStore(routed, number), EnrollmentMachine(OnePolicy(self._policy))
+        )
         await restore_partition(
             router, self._policy, self._source, self._source.topics.prefix, states, log=""
         )

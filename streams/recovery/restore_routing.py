@@ -11,11 +11,11 @@ from aiokafka import ConsumerRecord, TopicPartition
 from resegment.agents.batch import Message, is_readable
 from resegment.agents.partition import position_after
 from resegment.agents.router import Owned
+from resegment.routing.change import RoutedChange, decode_change
 from resegment.routing.family import own_gates, tell_relatives
 from resegment.routing.policy import Policy
 from resegment.routing.restore import PublishedCommand, decode_published_command, restore
 from resegment.schemas.change import Restrictions
-from resegment.schemas.routed_change import RoutedChange, decode_change
 from resegment.schemas.state import AccountState
 from resegment.streams.kafka.group_offsets import read_committed_offsets
 from resegment.streams.kafka.topic_reader import reading

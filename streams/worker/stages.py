@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from resegment.agents.batch import Batch, Publisher
 from resegment.agents.intake import IntakeRules, ingest
 from resegment.agents.router import Owned as RoutedPartition
-from resegment.agents.router import Routed, Router, handle_events, route, route_due
+from resegment.agents.router import Routed, Router, handle_events, look_again, route, route_due
 from resegment.agents.segmenter import Owned as SegmentedPartition
 from resegment.agents.segmenter import decide_due, segment, set_aside
 from resegment.errors import FatalError, PartitionLost, TransientError
@@ -273,8 +273,9 @@ class RouterStage:
         await self.work(batch, route, patience=ROUTER_PATIENCE)
 
     async def on_due(self, owned: RoutedPartition) -> None:
-        """Decide one slice of the accounts whose wait or acknowledgment is due."""
-        self._progress.count_routed_due(await route_due(owned, self._router))
+        """Decide one slice of the accounts whose wait or acknowledgment is due, or that a switch concerns."""
+        do = route_due if owned.due else look_again
+        self._progress.count_routed_due(await do(owned, self._router))
 
     async def on_revoked(self, topic: str, partition: int) -> None:  # noqa: ARG002  # the port of a stage
         """Release the partition."""

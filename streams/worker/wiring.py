@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from resegment.agents.intake import IntakeRules
 from resegment.agents.partition import A, AccountCodec, OwnedPartition
-from resegment.agents.router import Router
+from resegment.agents.router import Router, has_to_look
 from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
 from resegment.routing.enrollment import EnrollmentMachine
-from resegment.routing.policy import list_files
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.evaluation.account import Account
 from resegment.settings import Settings
@@ -28,6 +27,7 @@ from resegment.streams.consumer.config import ConsumerConfig
 from resegment.streams.consumer.credentials import credentials_of
 from resegment.streams.definitions.follower import DefinitionFollower
 from resegment.streams.definitions.mirror import DefinitionMirror
+from resegment.streams.definitions.policies import VersionPolicies, files_of_lists
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.definitions.starting import warn_if_different
 from resegment.streams.heartbeat import Heartbeat
@@ -136,7 +136,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         new_logs_are_expected=settings.kafka is None,  # an embedded broker is a new one at each start
     )
     router = Router(
-        EnrollmentMachine(runtime.policy, live=plan.live),
+        EnrollmentMachine(VersionPolicies(registry), live=plan.live),
         OwnerStore(shared.client, settings.prefix),
         publisher,
         topics.workflow_commands.name,
@@ -183,6 +183,8 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         for name, count in lines.items():
             shared.metrics.list_lines_skipped.labels(name).set(count)
 
+    lists = ListFiles(settings.segments, note_skipped)
+
     async def note_definitions() -> None:
         heartbeat.note_version(
             registry.definitions.current, warn_if_different(plan.given, registry.definitions)
@@ -212,12 +214,12 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         ),
         heartbeat=heartbeat,
         reloader=PolicyReloader(
-            runtime.policy,
+            registry.controls,
             shared.client,
             settings.prefix,
             publisher,
             topics.routing_events.name,
-            ListFiles(list_files(runtime.definition), settings.segments, note_skipped).load,
+            lambda: lists.load(files_of_lists(registry)),
             plan.now,
             heartbeat.note_frozen,
         ),
@@ -269,7 +271,13 @@ def _open(
 ) -> OwnedPartition[A]:
     timed = shared.metrics.commit_seconds.time
     store = classes.store(shared.client, plan.settings.prefix, number, stage=stage, timed=timed)
-    return OwnedPartition(number, store, codec, cached_accounts=plan.settings.cached_accounts)
+    return OwnedPartition(
+        number,
+        store,
+        codec,
+        cached_accounts=plan.settings.cached_accounts,
+        has_more=has_to_look if stage == "router" else lambda _: False,
+    )
 
 
 def _stages(

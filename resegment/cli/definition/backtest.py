@@ -16,7 +16,6 @@ import typer
 
 from resegment.cli.connection import WrongUse
 from resegment.cli.options import EventFormat, Events, Segments, time_option
-from resegment.cli.sources import Dates, DomainsFile, MapFile, SourceName, Zone
 from resegment.errors import explain_os_error
 
 if TYPE_CHECKING:
@@ -85,11 +84,6 @@ def backtest(
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if any event is refused.")] = False,
     form: EventFormat = None,
-    source: SourceName = None,
-    mapping: MapFile = None,
-    domains: DomainsFile = None,
-    zone: Zone = None,
-    dates: Dates = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -110,14 +104,12 @@ def backtest(
     Needs neither Kafka nor Redis. Refused events are left out and counted on standard error.
     """
     from resegment.cli.definition.facts import read_facts, report, report_misfits
-    from resegment.cli.sources import choose_source
     from resegment.console.progress import show_progress
     from resegment.segmentation.evaluation.program import Program
     from resegment.sources.segments import load_definition
 
     if at is not None and (until is not None or accounts):
         raise typer.BadParameter("--at already means --accounts --until TIME: do not combine it with either")
-    chosen = choose_source(source, mapping, domains, zone, dates)
     program = Program(load_definition(segments))
     if output is not None:
         _check_writable(output)
@@ -129,9 +121,7 @@ def backtest(
     end = at if at is not None else until
     misfits: Counter[str] = Counter()
     with show_progress() as bars:
-        facts, refusals = read_facts(
-            [*events, *(more or ())], form, bars, definition=program.definition, source=chosen
-        )
+        facts, refusals = read_facts([*events, *(more or ())], form, bars, definition=program.definition)
         # The facts stay until the end: the garbage collector need not scan them again.
         gc.freeze()
         last = max((fact.recorded for fact in facts), default=0)

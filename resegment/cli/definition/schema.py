@@ -21,7 +21,6 @@ resegment schema --write docs/contracts
 """
 
 SETTINGS: Final = "settings"
-SOURCES: Final = "sources"
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +33,7 @@ def schema(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="An event kind (like funding), change, command, dead-letter, segments, asyncapi, settings or sources.",
+            help="An event kind (like funding), change, command, dead-letter, segments, asyncapi or settings.",
         ),
     ] = None,
     folder: Annotated[
@@ -53,8 +52,6 @@ def schema(
     from resegment.console.definition.contracts import NAMES, document, write_documents
     from resegment.console.definition.settings_reference import describe_settings
     from resegment.settings import Settings
-    from resegment.sources.adapters.reference import describe_all
-    from resegment.sources.registry import all_adapters
 
     if folder is not None:
         if name is not None:
@@ -64,14 +61,10 @@ def schema(
         for path in write_documents(folder):
             typer.echo(path)
     elif name is None:
-        typer.echo("\n".join((*NAMES, SETTINGS, SOURCES)))
+        typer.echo("\n".join((*NAMES, SETTINGS)))
     elif name == SETTINGS:
         typer.echo(describe_settings(Settings), nl=False)
-    elif name == SOURCES:
-        typer.echo(describe_all(all_adapters()), nl=False)
     elif name in NAMES:
         typer.echo(document(name), nl=False)
     else:
-        raise typer.BadParameter(
-            f"{name!r} is not one of {', '.join((*NAMES, SETTINGS, SOURCES))}", param_hint="NAME"
-        )
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join((*NAMES, SETTINGS))}", param_hint="NAME")

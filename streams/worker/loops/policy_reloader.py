@@ -11,7 +11,7 @@ import structlog
 
 from resegment.agents.batch import Publisher, PublishFailed
 from resegment.errors import ResegmentError
-from resegment.routing.policy import Lists, Policy, mode_of
+from resegment.routing.policy import Lists, RoutingControls, mode_of
 from resegment.schemas.routing import Mode, Review
 from resegment.state.partition_store import StoreUnavailable
 from resegment.streams.message_factory import tell
@@ -37,11 +37,11 @@ LOOKED_AT: Final = 2.0
 
 
 class PolicyReloader:
-    """Keeps a policy up to date. `load` reads the lists; accounts that were added to or removed from a list are reviewed."""
+    """Keeps the controls of routing up to date. `load` reads the lists; accounts that were added to or removed from a list are reviewed."""
 
     def __init__(
         self,
-        policy: Policy,
+        controls: RoutingControls,
         client: Redis,
         prefix: str,
         publisher: Publisher,
@@ -50,7 +50,7 @@ class PolicyReloader:
         now: Callable[[], int],
         note_frozen: Callable[[str | None], None],
     ) -> None:
-        self._policy, self._client, self._prefix = policy, client, prefix
+        self._controls, self._client, self._prefix = controls, client, prefix
         self._publisher, self._topic, self._load, self._now = publisher, topic, load, now
         self._note_frozen = note_frozen
         self._moved: set[str] = set()
@@ -61,7 +61,7 @@ class PolicyReloader:
         """Set the mode if one is given, and read mode and lists. Raises StoreUnavailable, and what `load` raises."""
         if mode is not None:
             await set_routing(self._client, self._prefix, mode)
-        self._policy.lists = await asyncio.to_thread(self._load)
+        self._controls.lists = await asyncio.to_thread(self._load)
         await self._read_mode()
 
     async def run(self) -> None:
@@ -87,7 +87,7 @@ class PolicyReloader:
         if self._was_known and not is_known(held):
             raise StateLost(self._prefix)
         self._was_known = is_known(held)
-        self._policy.mode = mode_of(held.get(ROUTING))
+        self._controls.mode = mode_of(held.get(ROUTING))
         return held
 
     async def _reload(self) -> None:
@@ -99,7 +99,7 @@ class PolicyReloader:
             self._note_frozen(error.message)
             return
         self._note_frozen(None)
-        before, self._policy.lists = self._policy.lists, lists
+        before, self._controls.lists = self._controls.lists, lists
         for name, accounts in lists.items():
             self._moved |= set(accounts) ^ set(before.get(name, ()))
         self._unkept |= bool(self._moved)
@@ -114,8 +114,8 @@ class PolicyReloader:
         kept = await read_lists(self._client, self._prefix)
         changed: dict[str, KeptList] = {}
         moved = set(self._moved)
-        for name in {*kept, *self._policy.lists}:
-            now, was = frozenset(self._policy.lists.get(name, ())), kept.get(name, KeptList())
+        for name in {*kept, *self._controls.lists}:
+            now, was = frozenset(self._controls.lists.get(name, ())), kept.get(name, KeptList())
             moved |= now ^ was.accounts | now ^ was.before
             if now != was.accounts:
                 changed[name] = KeptList(now, was.accounts)

@@ -189,7 +189,7 @@ async def test_the_mode_says_which_changes_are_routed(mode: str, first: int, sec
 async def test_what_was_enrolled_is_stopped_though_nothing_is_routed_any_more() -> None:
     routing, acme = await taken(), Account()
     await routing.follow(acme.moves("cold"))
-    routing.policy.mode = "none"
+    routing.policy.controls.mode = "none"
     assert said(await routing.follow(acme.moves("hot"))) == [("stop", "cold-flow", "cold")]
     assert routing.state("acme.com").why == "routing is none"
 
@@ -277,10 +277,10 @@ async def test_an_older_standing_does_not_undo_a_newer_one() -> None:
 async def test_a_list_suppresses_and_a_review_stops_what_runs() -> None:
     routing, acme = await taken(**SUPPRESSED), Account()
     await routing.follow(acme.moves("hot"))
-    routing.policy.lists = {"board": {"acme.com"}}
+    routing.policy.controls.lists = {"board": {"acme.com"}}
     (stop,) = await routing.tell(Review(account="acme.com", at=NOON))
     assert stop["reason"] == "suppressed: board"
-    routing.policy.lists = {"board": set()}
+    routing.policy.controls.lists = {"board": set()}
     assert said(await routing.tell(Review(account="acme.com", at=NOON))) == [ENROLL]
 
 
@@ -524,7 +524,7 @@ async def test_what_was_asked_for_waits_for_its_team_and_is_not_forgotten() -> N
 async def test_who_waits_is_not_forgotten_when_first_sights_are_no_longer_routed() -> None:
     routing = await taken("all", teams={"sales": {"members": ["ann"], "per_day": 1}})
     await routing.follow(*(Account(f"a{n}.com").moves("hot") for n in range(2)))
-    routing.policy.mode = "changed"
+    routing.policy.controls.mode = "changed"
     assert len(await routing.wait_until(day(1))) == 1
 
 
@@ -618,7 +618,7 @@ async def test_a_move_that_comes_to_nothing_leaves_a_quiet_account_quiet() -> No
 async def test_a_void_move_costs_no_workflow_though_nothing_is_routed_any_more() -> None:
     routing, acme = await taken(), Account()
     await routing.follow(acme.moves("cold"))
-    routing.policy.mode = "none"
+    routing.policy.controls.mode = "none"
     await routing.follow(acme.moves("warm", at=NOON + 1))
     void = {"supersedes": "acme.com-2", "supersedes_to": "warm", "from": "cold"}
     assert said(await routing.follow(acme.moves("cold", **void))) == [("enroll", "cold-flow", "cold")]
@@ -810,7 +810,7 @@ class Play:
             self.apply(await routing.wait_until(routing.now + what))
             return
         if kind == "mode":
-            routing.policy.mode = what
+            routing.policy.controls.mode = what
             return
         if kind == "leave":
             await routing.owners.leave(what)

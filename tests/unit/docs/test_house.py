@@ -23,7 +23,7 @@ LARGER = {
     "streams/kafka/topics.py: Topics": "every topic, declared once",
     "schemas/outgoing.py: SegmentChangeData": "the published contract of a change",
     "schemas/change.py: SegmentChange": "the same, as the core decides it",
-    "schemas/routing.py: _ChangeData": "the same, as the router reads it",
+    "resegment/routing/change.py: _ChangeData": "the same, as the router reads it",
     "resegment/segmentation/definition.py: Definition": "a segments file, part by part",
     "schemas/routing.py: RoutedState": "the stored format of a routed account",
     "resegment/segmentation/inspection/briefs.py: Brief": "the JSON of `resegment play`",

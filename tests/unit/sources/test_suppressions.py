@@ -50,10 +50,10 @@ def test_a_line_that_names_no_company_is_skipped_and_never_the_file(
 def test_skipped_lines_are_counted_and_named_by_their_numbers_alone(tmp_path: Path) -> None:
     write(tmp_path / "secret.txt", "acme.com\n" + "password: hunter2\n" * 7)
     noted: list[dict[str, int]] = []
-    files = ListFiles({"partners": "secret.txt"}, tmp_path, lambda lines: noted.append(dict(lines)))
+    files = ListFiles(tmp_path, lambda lines: noted.append(dict(lines)))
     with capture_logs() as lines:
-        assert files.load() == {"partners": frozenset({"acme.com"})}
-        files.load()
+        assert files.load({"partners": "secret.txt"}) == {"partners": frozenset({"acme.com"})}
+        files.load({"partners": "secret.txt"})
     assert noted == [{"partners": 7}]
     (line,) = lines
     assert (line["log_level"], line["list"]) == ("warning", "partners")
@@ -64,10 +64,10 @@ def test_skipped_lines_are_counted_and_named_by_their_numbers_alone(tmp_path: Pa
 def test_a_list_that_changes_is_read_again(tmp_path: Path) -> None:
     file = write(tmp_path / "list.txt", "acme.com\njo@gmail.com\n")
     noted: list[dict[str, int]] = []
-    files = ListFiles({"a": "list.txt"}, tmp_path / "segments.yaml", lambda lines: noted.append(dict(lines)))
-    files.load()
+    files = ListFiles(tmp_path / "segments.yaml", lambda lines: noted.append(dict(lines)))
+    files.load({"a": "list.txt"})
     write(file, "zeta.io\n")
-    assert files.load() == {"a": frozenset({"zeta.io"})}
+    assert files.load({"a": "list.txt"}) == {"a": frozenset({"zeta.io"})}
     assert noted == [{"a": 1}, {"a": 0}]
 
 

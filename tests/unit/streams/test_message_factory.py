@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
+from resegment.routing.holdout import is_held_out
 from resegment.schemas.routing import GatesChanged, RoutedOutcome, decode_routing_event
-from resegment.streams.message_factory import is_held_out
 from tests.builders import Rig, data_of, facts_of, run, signals
 from tests.oracle.cases import day, event, hiring, segments
 

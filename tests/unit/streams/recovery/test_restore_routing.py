@@ -8,9 +8,9 @@ import msgspec
 import orjson
 import pytest
 
+from resegment.routing.change import decode_change
 from resegment.routing.policy import Policy
 from resegment.routing.restore import PublishedCommandEvent, decode_published_command, restore
-from resegment.schemas.routed_change import decode_change
 from resegment.schemas.routing import (
     GatesChanged,
     Reassign,

@@ -10,13 +10,12 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as Away
 
 from resegment.agents.batch import PublishFailed
-from resegment.routing.policy import Policy
+from resegment.routing.policy import RoutingControls
 from resegment.schemas.routing import decode_routing_event
 from resegment.sources.suppressions import WrongList
 from resegment.state.partition_store import StoreUnavailable
 from resegment.streams.worker.loops.policy_reloader import PolicyReloader
-from tests.builders import Published, definition_of
-from tests.oracle.cases import only
+from tests.builders import Published
 
 
 class Server:
@@ -43,11 +42,11 @@ class Desk:
         self.lists = lists
         self.unreadable = False
         self.published = Published()
-        self.policy = Policy(definition_of(only({"event": "funding"})))
+        self.controls = RoutingControls()
         client = cast("Redis", server)
         self.frozen: list[str | None] = []
         self.reloader = PolicyReloader(
-            self.policy,
+            self.controls,
             client,
             "p",
             self.published,
@@ -86,7 +85,7 @@ async def test_while_a_worker_looks_those_are_reviewed_who_come_or_go() -> None:
     desk.lists = {"partners": "a.com b.com d.com"}
     assert {"c.com", "d.com"} <= set(await desk.look())
     assert await desk.look() == []
-    assert desk.policy.lists == {"partners": {"a.com", "b.com", "d.com"}}
+    assert desk.controls.lists == {"partners": {"a.com", "b.com", "d.com"}}
 
 
 async def test_who_was_taken_off_while_no_worker_ran_is_reviewed_at_the_next_start() -> None:
@@ -156,7 +155,7 @@ async def test_a_list_that_cannot_be_read_stays_as_it_was() -> None:
     await desk.begin()
     desk.lists, desk.unreadable = {"partners": ""}, True
     assert await desk.look() == []
-    assert desk.policy.lists == {"partners": {"a.com"}}
+    assert desk.controls.lists == {"partners": {"a.com"}}
     assert desk.frozen[-1] == "partners.txt: it is away"
     desk.lists, desk.unreadable = {"partners": "a.com"}, False
     await desk.look()

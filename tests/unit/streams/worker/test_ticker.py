@@ -13,7 +13,7 @@ from resegment.agents.partition import OwnedPartition
 from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
 from resegment.routing.enrollment import EnrollmentMachine
-from resegment.routing.policy import Policy
+from resegment.routing.policy import OnePolicy, Policy
 from resegment.schemas.routing import RoutedState
 from resegment.state.memory.partition import Memory, PartitionStore
 from resegment.state.partition_store import Commit, Committed, StoreUnavailable
@@ -30,7 +30,7 @@ from tests.oracle.cases import only
 
 FILE = only({"event": "funding", "within": "7d"})
 DUE = 5
-MACHINE = EnrollmentMachine(Policy(definition_of(FILE)))
+MACHINE = EnrollmentMachine(OnePolicy(Policy(definition_of(FILE))))
 
 
 class Store(PartitionStore):

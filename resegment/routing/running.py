@@ -1,0 +1,122 @@
+"""What happens to an account while it is in a workflow: an answer, a late acknowledgment, an owner who leaves."""
+
+from __future__ import annotations
+
+import msgspec
+
+from resegment.routing.transition import Asking, Transition
+from resegment.schemas.assignment import Assigned, Release
+from resegment.schemas.outgoing import identify_command
+from resegment.schemas.routing import Enrollment, RoutedOutcome, RoutedState
+from resegment.schemas.times import format_instant
+
+
+def answer(transition: Transition, outcome: RoutedOutcome) -> Asking:
+    """Apply an acknowledgment of a command, or a won or lost deal, which frees its owner."""
+    state = transition.state
+    enrollment = state.enrollment
+    if enrollment is None or outcome.key in _displaced_keys(state):
+        _answer_displaced(state, outcome)
+    if enrollment is None:
+        return
+    mine = outcome.key in enrollment.keys
+    if outcome.action in ("won", "lost"):
+        if mine or enrollment.at < outcome.at:  # an older deal belongs to an earlier enrollment
+            yield from transition.give_back(enrollment)
+            state.enrollment = _close(enrollment)
+    elif mine and outcome.action == "accepted":
+        state.enrollment = msgspec.structs.replace(enrollment, answer="accepted")
+    elif mine:
+        yield from transition.give_back(enrollment)
+        state.left[enrollment.workflow] = transition.now
+        state.enrollment = None
+        _forget_owner(state, enrollment)
+        transition.decide("rejected", enrollment.owner or "")
+
+
+def _close(enrollment: Enrollment) -> Enrollment:
+    """Return the enrollment after a deal: no owner's room is taken, and nobody has to answer."""
+    return msgspec.structs.replace(enrollment, assignment=None, answer=enrollment.answer or "accepted")
+
+
+def _forget_owner(state: RoutedState, enrollment: Enrollment) -> None:
+    """Have a sticky team not offer the account to this owner again."""
+    state.owners.pop(enrollment.team or "", None)
+
+
+def _displaced_keys(state: RoutedState) -> frozenset[str]:
+    prior = state.displaced[-1].prior.enrollment if state.displaced else None
+    return frozenset(() if prior is None else prior.keys)
+
+
+def _answer_displaced(state: RoutedState, outcome: RoutedOutcome) -> None:
+    """Apply an answer to the enrollment that the latest switch ended: a rollback may begin it again."""
+    newest = state.displaced[-1] if state.displaced else None
+    enrollment = None if newest is None else newest.prior.enrollment
+    if newest is None or enrollment is None:
+        return
+    mine, prior = outcome.key in enrollment.keys, newest.prior
+    if outcome.action in ("won", "lost"):
+        if not mine and enrollment.at >= outcome.at:
+            return
+        prior = msgspec.structs.replace(prior, enrollment=_close(enrollment))
+    elif not mine:
+        return
+    elif outcome.action == "accepted":
+        accepted = msgspec.structs.replace(enrollment, answer="accepted")
+        prior = msgspec.structs.replace(prior, enrollment=accepted)
+    else:
+        _forget_owner(state, enrollment)
+        prior = msgspec.structs.replace(
+            prior, enrollment=None, decision="rejected", why=enrollment.owner or ""
+        )
+    state.displaced = (*state.displaced[:-1], msgspec.structs.replace(newest, prior=prior))
+
+
+def escalate(transition: Transition) -> None:
+    """Escalate an enrollment that nobody accepted in time."""
+    enrollment = transition.state.enrollment
+    if enrollment is None or enrollment.accept_by is None or enrollment.answer is not None:
+        return
+    if enrollment.accept_by <= transition.now:
+        qualification = transition.policy.qualification(enrollment.qualification)
+        told = None if qualification is None else qualification.escalate_to
+        transition.command(
+            "escalate",
+            enrollment,
+            owner=told or enrollment.team,
+            reason=f"not accepted by {format_instant(enrollment.accept_by)}; owner: {enrollment.owner}",
+        )
+        transition.state.enrollment = msgspec.structs.replace(enrollment, answer="escalated")
+
+
+def reassign(transition: Transition, owner: str) -> Asking:
+    """Give the account of an owner who left to another owner."""
+    state, policy = transition.state, transition.policy
+    enrollment = state.enrollment
+    if enrollment is None or enrollment.owner != owner or enrollment.team is None or state.target is None:
+        return
+    state.attempt += 1
+    key = identify_command(state.target.change, "reassign", enrollment.workflow, state.attempt)
+    ask = policy.ask(key, transition.account.name, state, transition.now, again=True)
+    if ask is None:
+        return
+    yield from transition.give_back(enrollment)
+    answered = yield ask
+    assert isinstance(answered, Assigned)
+    if not answered.is_queue:
+        state.owners[enrollment.team] = answered.owner
+    won = enrollment.assignment is None
+    if won:
+        yield Release(key=key)
+    sla = policy.sla(enrollment.qualification)
+    state.enrollment = msgspec.structs.replace(
+        enrollment,
+        owner=answered.owner,
+        assignment=None if won else key,
+        accept_by=None if sla is None else transition.now + sla,
+        answer=enrollment.answer if won else None,
+        keys=(key,),
+    )
+    transition.command("reassign", state.enrollment, key=key, reason=f"{owner} has left")
+    transition.decide("enrolled", answered.owner)

@@ -1,1 +1,0 @@
-"""Turn what providers send into trigger events: the port of adapters, and what all of them are made of."""

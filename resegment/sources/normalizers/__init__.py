@@ -1,1 +1,0 @@
-"""Bring titles and rounds of any provider to the words of the contract."""

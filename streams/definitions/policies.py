@@ -1,0 +1,66 @@
+"""The routing policies of a prefix's versions, and the list files that they need."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from resegment.errors import TransientError
+from resegment.routing.policy import Policy, list_files
+from resegment.streams.definitions.registry import DefinitionRegistry
+
+UNREAD_FOR: Final = 10.0
+"""Seconds within which the record of a version must come. A change of a foreign program may name one that never comes."""
+
+
+class VersionUnread(TransientError):
+    """A record names a version that is not read from `definitions` yet."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(
+            f"version {version} of the segments file is not read yet",
+            remedy="If this does not end: check that the broker with the topic `definitions` answers.",
+        )
+        self.version = version
+
+
+class VersionPolicies:
+    """See `resegment.routing.policy.Policies`."""
+
+    def __init__(self, registry: DefinitionRegistry, now: Callable[[], float] = time.monotonic) -> None:
+        self._registry, self._now = registry, now
+        self._numbers: dict[str, int] = {}
+        self._missed: dict[str, float] = {}
+
+    def of(self, fingerprint: str) -> Policy:
+        """Return the policy of the version with this fingerprint. Raises VersionUnread, for up to `UNREAD_FOR` seconds."""
+        found = self._find(fingerprint)
+        if found is not None:
+            return self._registry.runtime(found).policy
+        since = self._missed.setdefault(fingerprint, self._now())
+        if self._now() - since < UNREAD_FOR:
+            raise VersionUnread(fingerprint)
+        return self._registry.current.policy
+
+    def at(self, number: int) -> Policy:
+        """Return the policy of a version; 0 is the first. Raises VersionUnread."""
+        versions = self._registry.definitions.versions
+        wanted = number or min(versions, default=0)
+        if wanted not in versions:
+            raise VersionUnread(str(wanted))
+        return self._registry.runtime(wanted).policy
+
+    def _find(self, fingerprint: str) -> int | None:
+        if fingerprint not in self._numbers:
+            versions = self._registry.definitions.versions.values()
+            self._numbers.update((one.fingerprint, one.number) for one in versions)
+        return self._numbers.get(fingerprint)
+
+
+def files_of_lists(registry: DefinitionRegistry) -> dict[str, str]:
+    """Return the suppressions that are lists, name to path: of the version in force, and of one that is prepared."""
+    definitions = registry.definitions
+    prepared = definitions.open
+    coming = {} if prepared is None else list_files(definitions.definition_of(prepared.version))
+    return {**coming, **list_files(registry.current.definition)}
