@@ -74,7 +74,8 @@ class SegmentChange(
 class GateChange(msgspec.Struct, frozen=True, kw_only=True):
     """Active gates, persons not to contact or a lost deal's cooldown changed, and the segment did not; ms.
 
-    `sequence` is the number of the account's latest change.
+    `sequence` is the number of the account's latest change. Where a new version of the definition judged the gates,
+    `definition` is its number, and `route` and `rollback_of` are those that its changes carry.
     """
 
     account: str
@@ -85,6 +86,9 @@ class GateChange(msgspec.Struct, frozen=True, kw_only=True):
     do_not_contact: tuple[str, ...] = ()
     lost_until: int = 0
     parent: str | None = None
+    definition: int | None = None
+    route: EnrollmentRoute | None = None
+    rollback_of: int | None = None
 
 
 def identify_change(

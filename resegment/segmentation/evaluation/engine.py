@@ -212,6 +212,9 @@ class Engine:
                 do_not_contact=state.do_not_contact,
                 lost_until=state.lost_until,
                 parent=state.parent,
+                definition=cause.definition,
+                route=None if switch is None else switch.route_to(segment.name),
+                rollback_of=None if switch is None else switch.rollback_of,
             )
             return Decision(None, gate_change)
         change = SegmentChange(

@@ -1,0 +1,33 @@
+"""Find which facts a definition reads that the state of another one lacks."""
+
+from __future__ import annotations
+
+from resegment.schemas.fact import KINDS
+from resegment.schemas.times import NEVER, format_duration
+from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.evaluation.retention import Retention
+
+
+def find_needs(old: Program, new: Program) -> tuple[str, ...]:
+    """Return in words which facts must be folded in from the log before the new program can judge; empty if none."""
+    before, after = Retention(old), Retention(new)
+    if before.covers(after):
+        return ()
+    found: list[str] = []
+    for kind, mine, theirs in zip(KINDS, before.fields, after.fields, strict=True):
+        found += [f"{field} of {kind}" for field in sorted(theirs - mine)]
+    if after.uses_technologies > before.uses_technologies:
+        found.append("all tech events")
+    kept = {watcher.matcher: watcher.closes for index in old.matchers for watcher in index.watchers}
+    for index in new.matchers:
+        for watcher in index.watchers:
+            if watcher.closes > max(before.memory, kept.get(watcher.matcher, 0)):
+                age = (
+                    "of any age"
+                    if watcher.closes == NEVER
+                    else f"of the last {format_duration(watcher.closes)}"
+                )
+                found.append(f"{watcher.matcher} {age}")
+    if after.memory > before.memory:
+        found.append(f"facts of the last {format_duration(after.memory)}")
+    return tuple(dict.fromkeys(found)) or ("facts that an account with many facts has lost",)
