@@ -100,6 +100,18 @@ class TopicReader:
                     del left[tp]
             self._check_patience(since)
 
+    async def between(self, partition: int, start: int, end: int) -> AsyncIterator[Sequence[ConsumerRecord]]:
+        """Yield the records of one partition from offset `start` to before `end`, all of which must exist."""
+        tp = TopicPartition(self._topic, partition)
+        self._consumer.seek(tp, start)
+        since = time.monotonic()
+        while await self._consumer.position(tp) < end:
+            fetched = await self._consumer.getmany(tp, timeout_ms=POLL_MS)
+            for records in fetched.values():
+                since = time.monotonic()
+                yield [record for record in records if record.offset < end]
+            self._check_patience(since)
+
     async def follow(self) -> AsyncIterator[Sequence[ConsumerRecord]]:
         """Yield what comes after that, as it comes; never end."""
         while True:

@@ -33,7 +33,7 @@ def schema(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="An event kind (like funding), change, command, dead-letter, segments, asyncapi or settings.",
+            help="An event kind (like funding), change, command, dead-letter, segments, plan, asyncapi or settings.",
         ),
     ] = None,
     folder: Annotated[

@@ -161,6 +161,22 @@ class Timeline:
             return engine.advance(account, until, decided_at)
         return self._catch_up(account, until, decided_at)
 
+    def open_switched(self, name: str, state: AccountState) -> tuple[Account, list[Decision]] | None:
+        """Index a stored state for the newest version at once and judge it at that version's instant.
+
+        None where something else comes before: a deadline, another version, or facts to fold in. Then it takes `open`
+        and `advance`, which index the account twice.
+        """
+        era, engine, switch = self.eras[-1], self._engines[-1], self._switches[-1]
+        _, end, _ = self._span(name, state)
+        due = NEVER if state.deadline is None else state.deadline
+        if switch is None or not era.judges or end != era.at or due < end or state.membership.segment is None:
+            return None
+        conform(state.entries, engine.retention)
+        account = engine.open(name, state)
+        decided = engine.switch(account, (), era.at, switch)
+        return account, [] if decided is UNCHANGED else [decided]
+
     def is_behind(self, account: Account, clock: int) -> bool:
         """Whether a version that judges accounts has come since the account was last judged."""
         return self.is_version_behind(account.state.version, clock)

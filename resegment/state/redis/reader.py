@@ -174,6 +174,19 @@ class PrefixReader:
             answer: Any = self._client.hmget(keys.meta, list(POSITION_FIELDS))
             return decode_position(await answer)
 
+    async def states_at(self, partition: int, accounts: Sequence[str]) -> tuple[dict[str, bytes], Position]:
+        """Return the encoded states of accounts of a partition, and the one position at which they are so."""
+        keys = self._keys[partition]
+        pipe = self._client.pipeline(transaction=True)
+        pipe.hmget(keys.meta, list(POSITION_FIELDS))
+        if accounts:
+            pipe.hmget(keys.accounts, list(accounts))
+        with answering("read accounts"):
+            found, *values = await pipe.execute()
+        states = zip(accounts, values[0] if values else (), strict=True)
+        known = {name: value for name, value in states if value is not None}
+        return known, decode_position(found) or Position()
+
     async def missing(self, partition: int, stage: Stage = "segmenter") -> list[str]:
         """Return the parts of a partition that were written and are gone, as a claim does, but claim nothing."""
         keys = self._keys_of(partition, stage)

@@ -27,6 +27,7 @@ LARGER = {
     "resegment/segmentation/definition.py: Definition": "a segments file, part by part",
     "schemas/routing.py: RoutedState": "the stored format of a routed account",
     "resegment/segmentation/inspection/briefs.py: Brief": "the JSON of `resegment play`",
+    "resegment/segmentation/planning/plan.py: Plan": "the JSON of `resegment plan`",
     "resegment/segmentation/evaluation/program.py: Program": "a compiled file, read by index on the hot path",
 }
 """What is larger, and why."""

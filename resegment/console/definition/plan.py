@@ -1,0 +1,216 @@
+"""A plan on a terminal: what differs, who moves, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from resegment.console.dates import spell_dates
+from resegment.console.definition.plan_words import (
+    describe_difference,
+    headline,
+    name_route,
+    notes,
+    subtitle,
+    tell_commands,
+    tell_route,
+)
+from resegment.console.tables import make_table
+from resegment.segmentation.planning.plan import Difference, Plan, PlannedFlow
+
+MAX_FLOWS: Final = 20
+MAX_SAMPLED: Final = 5
+"""How many flows have their samples shown."""
+MAX_ROWS: Final = 12
+_MAX_NAME: Final = 32
+
+
+def render(plan: Plan) -> Group:
+    """Render the plan, the most important first."""
+    return Group(*_parts(plan))
+
+
+def _parts(plan: Plan) -> Iterator[RenderableType]:
+    yield (
+        Text("Plan ", style="bold")
+        .append(plan.hash, style="bold cyan")
+        .append(f"  {subtitle(plan)}", style="not bold dim")
+    )
+    yield Text(headline(plan), style="bold" if plan.moved else "")
+    for warning in plan.warnings:
+        yield Text("! ", style="bold yellow").append(warning, style="not bold")
+    tables = (
+        render_differences(plan.differences),
+        _sizes(plan),
+        _flows(plan),
+        _samples(plan),
+        _gates(plan),
+        _enrollments(plan),
+        _overlaps(plan),
+        _shadowed(plan),
+        _unjudged(plan),
+    )
+    for table in tables:
+        if table is not None:
+            yield Text()
+            yield table
+    found = list(notes(plan))
+    if found:
+        yield Text()
+    for note in found:
+        yield Text(note)
+
+
+def render_differences(differences: tuple[Difference, ...]) -> RenderableType | None:
+    """Render how two versions differ by meaning; parts that are unchanged are only counted."""
+    changed = [one for one in differences if one.what != ("unchanged",)]
+    if not changed:
+        return None
+    same = len(differences) - len(changed)
+    table = make_table("What differs", f"{same} unchanged" if same else "")
+    table.add_column("part", overflow="fold", max_width=_MAX_NAME)
+    table.add_column("how", overflow="fold")
+    for one in changed:
+        name = Text(f"{one.part} ", style="dim").append(one.name, style="not dim bold")
+        how = Text(describe_difference(one))
+        for sign, style, rule in (("- ", "red", one.before), ("+ ", "green", one.after)):
+            if rule is not None and one.before != one.after:
+                how.append(f"\n{sign}{rule}", style=style)
+        table.add_row(name, how)
+    return table
+
+
+def _sizes(plan: Plan) -> Table | None:
+    if plan.changes != "segments" or not plan.sizes:
+        return None
+    table = make_table("Accounts by segment")
+    table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
+    for name in ("before", "after", "difference"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in plan.sizes:
+        difference = one.after - one.before
+        style = "green" if difference > 0 else "red" if difference < 0 else "dim"
+        table.add_row(
+            one.name,
+            f"{one.before:,}",
+            f"{one.after:,}",
+            Text(f"{difference:+,}" if difference else "0", style=style),
+        )
+    return table
+
+
+def _flows(plan: Plan) -> Table | None:
+    if not plan.flows:
+        return None
+    shown, hidden = plan.flows[:MAX_FLOWS], len(plan.flows) - MAX_FLOWS
+    table = make_table("Moves", f"the largest {MAX_FLOWS} of {len(plan.flows)}" if hidden > 0 else "")
+    for name in ("from", "to"):
+        table.add_column(name, overflow="fold", max_width=_MAX_NAME)
+    table.add_column("accounts", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    top = max(one.accounts for one in shown)
+    for one in shown:
+        bar = Text("only the name" if one.renamed else "█" * max(1, round(16 * one.accounts / top)))
+        bar.stylize("dim" if one.renamed else "cyan")
+        table.add_row(one.from_, one.to, f"{one.accounts:,}", bar)
+    return table
+
+
+def _samples(plan: Plan) -> RenderableType | None:
+    flows: list[PlannedFlow] = [one for one in plan.flows if one.samples][:MAX_SAMPLED]
+    if not flows:
+        return None
+    parts: list[RenderableType] = [Text("Why, for some of them", style="bold")]
+    for flow in flows:
+        parts.append(Text(f"{flow.from_} to {flow.to}", style="cyan"))
+        for one in flow.samples:
+            parts.append(Padding(Text(one.account, style="bold"), (0, 0, 0, 2)))
+            for label, text in (("before  ", one.before), ("after   ", one.after)):
+                line = Text(label, style="dim").append(spell_dates(text), style="not dim")
+                parts.append(Padding(line, (0, 0, 0, 4)))
+    return Group(*parts)
+
+
+def _gates(plan: Plan) -> Table | None:
+    changed = [one for one in plan.gates if one.before != one.after]
+    if not changed:
+        return None
+    table = make_table("Suppressions and territories", "accounts for which they hold")
+    table.add_column("name", overflow="fold")
+    for name in ("before", "after"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in changed:
+        table.add_row(one.name, f"{one.before:,}", f"{one.after:,}")
+    return table
+
+
+def _enrollments(plan: Plan) -> RenderableType | None:
+    if not plan.enrollments:
+        return None
+    table = make_table("Enrollments", "what each --route would start and stop")
+    table.add_column("--route", no_wrap=True)
+    names = [
+        name
+        for name in ("start", "stop", "finish", "pause")
+        if any(name in tell_commands(one) for one in plan.enrollments)
+    ]
+    for name in names or ["start"]:
+        table.add_column(name, justify="right", overflow="fold")
+    for one in plan.enrollments:
+        told = tell_commands(one)
+        chosen = one.route == name_route(plan.route)
+        table.add_row(
+            Text(one.route, style="bold" if chosen else ""),
+            *(told.get(name, "0") for name in names or ["start"]),
+        )
+    return Group(table, Text(f"This plan: {tell_route(plan.route)}.", style="dim"))
+
+
+def _overlaps(plan: Plan) -> Table | None:
+    if not plan.overlaps:
+        return None
+    shown, hidden = plan.overlaps[:MAX_ROWS], len(plan.overlaps) - MAX_ROWS
+    note = f"the largest {MAX_ROWS} of {len(plan.overlaps)}" if hidden > 0 else "the first one takes them"
+    table = make_table("Accounts that qualify for two segments", note)
+    for name in ("first", "also"):
+        table.add_column(name, overflow="fold", max_width=_MAX_NAME)
+    table.add_column("accounts", justify="right", no_wrap=True)
+    for one in shown:
+        table.add_row(one.segment, one.also, f"{one.accounts:,}")
+    return table
+
+
+def _shadowed(plan: Plan) -> Table | None:
+    if not plan.shadowed:
+        return None
+    table = make_table("Segments that are never reached")
+    table.add_column("segment", overflow="fold", max_width=_MAX_NAME)
+    table.add_column("qualify", justify="right", no_wrap=True)
+    table.add_column("are in", overflow="fold")
+    for one in plan.shadowed:
+        table.add_row(
+            one.segment,
+            f"{one.qualify:,}",
+            ", ".join(f"{name} {number:,}" for name, number in one.taken_by.items()),
+        )
+    return table
+
+
+def _unjudged(plan: Plan) -> Table | None:
+    if not plan.unjudged:
+        return None
+    ordered = sorted(plan.unjudged, key=lambda one: -one.accounts)
+    hidden = len(ordered) - MAX_ROWS
+    note = f"the largest {MAX_ROWS} of {len(ordered)}" if hidden > 0 else "because a value is unknown"
+    table = make_table("Accounts that a test can't judge", note)
+    table.add_column("segment", overflow="fold", max_width=_MAX_NAME)
+    table.add_column("test", overflow="fold")
+    table.add_column("accounts", justify="right", no_wrap=True)
+    for one in ordered[:MAX_ROWS]:
+        table.add_row(one.segment, one.test, f"{one.accounts:,}")
+    return table

@@ -1,0 +1,140 @@
+"""What a plan says, in sentences that the terminal, Markdown and HTML share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from resegment.console.counts import count
+from resegment.console.dates import spell_dates
+from resegment.segmentation.planning.plan import Difference, EnrollmentForecast, Plan, VersionName
+
+CHANGES: Final = {
+    "nothing": "Nothing changes: the file means the same as the version in force.",
+    "texts": "Only texts, plays or routes differ: no account is judged again.",
+    "gates": "Only suppressions, territories or teams differ: no account moves.",
+    "segments": "Segments differ: every account is judged again, once.",
+}
+
+WHAT: Final = {
+    "unchanged": "unchanged",
+    "reworded": "other texts",
+    "reordered": "other priority",
+    "condition-changed": "other condition",
+    "hold-changed": "other hold",
+    "renamed": "renamed",
+    "added": "new",
+    "removed": "removed",
+    "drafted": "now a draft",
+    "activated": "no longer a draft",
+    "route-changed": "other route",
+    "play-changed": "other play",
+    "changed": "changed",
+}
+
+ROUTE: Final = {
+    "none": "no account that moves is enrolled",
+    "new-only": "accounts that move are enrolled, unless that workflow or play has touched them before",
+    "all": "all accounts that move are enrolled, as by any other change",
+}
+
+
+def name_version(version: VersionName) -> str:
+    """Return `version 3`, or a file by its fingerprint if it has no number yet."""
+    return f"version {version.number}" if version.number is not None else f"file {version.fingerprint}"
+
+
+def headline(plan: Plan) -> str:
+    """Return the most important in one sentence."""
+    if plan.changes != "segments":
+        return CHANGES[plan.changes]
+    if not plan.moved and not plan.renamed:
+        return f"No account moves ({count(plan.accounts, 'account')} judged)."
+    parts = []
+    if plan.moved:
+        share = f" ({plan.moved / plan.accounts:.1%})" if plan.accounts else ""
+        parts.append(
+            f"{plan.moved:,} of {count(plan.accounts, 'account')} {_verb(plan.moved, 'move')}{share}"
+        )
+    if plan.renamed:
+        parts.append(
+            f"{count(plan.renamed, 'account')} {_verb(plan.renamed, 'stay')} in a segment that is renamed"
+        )
+    return "; ".join(parts) + "."
+
+
+def _verb(number: int, verb: str) -> str:
+    return f"{verb}s" if number == 1 else verb
+
+
+def subtitle(plan: Plan) -> str:
+    """Return which versions the plan is about, and when its counts hold."""
+    back = f"rollback of version {plan.rollback_of}, " if plan.rollback_of is not None else ""
+    return spell_dates(
+        f"{back}from {name_version(plan.base)} to {name_version(plan.target)}, counted at {plan.at}"
+    )
+
+
+def describe_difference(one: Difference) -> str:
+    """Return how a part differs: `other condition, other hold`."""
+    return ", ".join(
+        f"renamed from {one.old_name}" if what == "renamed" and one.old_name else WHAT.get(what, what)
+        for what in one.what
+    )
+
+
+def tell_route(route: str | tuple[str, ...]) -> str:
+    """Return what a route means for accounts that move."""
+    if isinstance(route, str) and route in ROUTE:
+        return ROUTE[route]
+    names = route if isinstance(route, tuple) else (route,)
+    return f"accounts that move into {' or '.join(names)} are enrolled, others are not"
+
+
+def name_route(route: str | tuple[str, ...]) -> str:
+    """Return the value of `--route` as it is typed."""
+    return route if isinstance(route, str) else " ".join(route)
+
+
+def tell_commands(one: EnrollmentForecast) -> dict[str, str]:
+    """Return the commands of a forecast: a number each, with the largest workflows."""
+    return {
+        name: _by_workflow(found)
+        for name, found in {
+            "start": one.enroll,
+            "stop": one.stop,
+            "finish": one.finish,
+            "pause": one.pause,
+        }.items()
+        if found
+    }
+
+
+def _by_workflow(found: Mapping[str, int]) -> str:
+    ordered = sorted(found.items(), key=lambda one: (-one[1], one[0]))
+    shown = ", ".join(f"{name} {number:,}" for name, number in ordered[:4])
+    more = f" and {len(ordered) - 4} more" if len(ordered) > 4 else ""
+    return f"{sum(found.values()):,} ({shown}{more})"
+
+
+def notes(plan: Plan) -> Iterator[str]:
+    """Yield what else has to be known: facts to fold in, exits that are due."""
+    if plan.folding is not None:
+        text = f"Facts to fold in from the log before the switch: {', '.join(plan.folding.needs)}"
+        if plan.folding.records is not None:
+            text += f"; {count(plan.folding.records, 'record')} to read"
+        if plan.folding.seconds is not None:
+            text += f", about {spell_seconds(plan.folding.seconds)}"
+        yield f"{text}."
+    soon = [one for one in plan.due if one.accounts]
+    if soon:
+        text = ", ".join(f"{one.accounts:,} within {one.within}" for one in soon)
+        yield (
+            f"Moves that are due by time alone, without the switch: {text}. They are foreseen: they make no saved "
+            "plan stale."
+        )
+
+
+def spell_seconds(seconds: float) -> str:
+    """Return `8 s` or `3 min`."""
+    return f"{max(1, round(seconds))} s" if seconds < 100 else f"{round(seconds / 60)} min"

@@ -1,0 +1,190 @@
+"""Sum up what a switch does to accounts: sizes, flows, overlap, tests that can't judge."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from heapq import heappush, heappushpop
+from operator import itemgetter
+from typing import Final, NamedTuple
+
+from resegment.schemas.fact import Fact
+from resegment.schemas.state import AccountState
+from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.planning.judging import Judgment
+from resegment.segmentation.planning.plan import (
+    DueMoves,
+    GateSize,
+    Move,
+    Overlap,
+    SegmentSize,
+    ShadowedSegment,
+    UnjudgedTest,
+)
+
+SAMPLES: Final = 3
+"""How many accounts of a flow are explained."""
+
+FlowKey = tuple[str, str, bool]
+"""From, to, and whether only the segment's name changes."""
+
+WITHIN: Final = {"1h": 3_600_000, "24h": 86_400_000, "7d": 7 * 86_400_000}
+
+
+class Sampled(NamedTuple):
+    """What explaining an account takes: its stored state, when (ms) it was judged, and the facts that came in."""
+
+    value: bytes
+    at: int
+    folded: AccountState | None = None
+    facts: Sequence[Fact] = ()
+
+
+class Tally:
+    """Counts judgments of one plan, in whatever order they come."""
+
+    def __init__(self, program: Program, old: Sequence[str]) -> None:
+        """Count for the new version `program`; `old` are the names of the segments in force, in their order."""
+        self._program, self._old = program, old
+        self.accounts = 0
+        self.moves: list[Move] = []
+        self.renamed = 0
+        self.flows: Counter[FlowKey] = Counter()
+        self._before: Counter[str] = Counter()
+        self._after: Counter[str] = Counter()
+        self._qualifying: Counter[tuple[tuple[int, ...], str]] = Counter()
+        self._unknown: Counter[int] = Counter()
+        self._gates: tuple[Counter[str], Counter[str]] = Counter(), Counter()
+        self.gate_changes: list[str] = []
+        """Accounts whose gates change while their segment stays."""
+        self._due: Counter[str] = Counter()
+        self._samples: dict[FlowKey, list[tuple[int, str, Sampled]]] = {}
+        self._leaves = frozenset(
+            test.leaf
+            for segment, tests in zip(program.segments, program.tests, strict=True)
+            if not segment.draft
+            for test in tests
+        )
+
+    def add(self, one: Judgment, sampled: Sampled) -> None:
+        """Count one account; `sampled` is what explaining it takes."""
+        self.accounts += 1
+        self._before[one.before] += 1
+        self._after[one.after] += 1
+        self._qualifying[tuple(self._program.qualifying(one.values)), one.after] += 1
+        if None in one.values:
+            leaves = self._leaves
+            self._unknown.update(
+                [leaf for leaf, value in enumerate(one.values) if value is None and leaf in leaves]
+            )
+        was, now = one.gates
+        if was:
+            self._gates[0].update(was)
+        if now:
+            self._gates[1].update(now)
+        if one.before != one.after:
+            self._move(one, sampled)
+        elif was != now:
+            self.gate_changes.append(one.account)
+        if one.due:
+            first = one.due[0].effective_at - sampled.at
+            self._due.update(within for within, length in WITHIN.items() if first <= length)
+
+    def _move(self, one: Judgment, sampled: Sampled) -> None:
+        key = (one.before, one.after, one.renamed)
+        self.flows[key] += 1
+        if one.renamed:
+            self.renamed += 1
+        self.moves.append(Move(one.account, one.before, one.after))
+        kept = self._samples.setdefault(key, [])
+        drawn = (-_draw(one.account), one.account, sampled)
+        if len(kept) < SAMPLES:
+            heappush(kept, drawn)
+        else:
+            heappushpop(kept, drawn)
+
+    # What it comes to
+
+    def samples(self, key: FlowKey) -> list[tuple[str, Sampled]]:
+        """Return accounts of a flow to explain, by name. For the same flow always the same."""
+        found = [(name, sampled) for _, name, sampled in self._samples.get(key, ())]
+        return sorted(found, key=itemgetter(0))
+
+    def sizes(self) -> tuple[SegmentSize, ...]:
+        """Return the segments of the new version in their order, then those that are gone."""
+        names = [one.name for one in self._program.segments]
+        names += [one for one in self._old if one not in names]
+        names += sorted({*self._before, *self._after}.difference(names))
+        return tuple(SegmentSize(name=one, before=self._before[one], after=self._after[one]) for one in names)
+
+    def overlaps(self) -> tuple[Overlap, ...]:
+        """Return how many accounts qualify for each two segments, the most first."""
+        segments, pairs = self._program.segments, Counter[tuple[int, int]]()
+        for (numbers, _), count in self._qualifying.items():
+            for place, first in enumerate(numbers):
+                for second in numbers[place + 1 :]:
+                    pairs[first, second] += count
+        return tuple(
+            Overlap(segment=segments[first].name, also=segments[second].name, accounts=count)
+            for (first, second), count in sorted(pairs.items(), key=lambda one: (-one[1], one[0]))
+        )
+
+    def shadowed(self) -> tuple[ShadowedSegment, ...]:
+        """Return the segments that accounts qualify for and that have none."""
+        found = []
+        for number, segment in enumerate(self._program.segments):
+            if segment.when is None or segment.draft or self._after[segment.name]:
+                continue
+            taken: Counter[str] = Counter()
+            for (numbers, after), count in self._qualifying.items():
+                if number in numbers:
+                    taken[after] += count
+            if taken:
+                found.append(
+                    ShadowedSegment(
+                        segment=segment.name, qualify=taken.total(), taken_by=dict(taken.most_common())
+                    )
+                )
+        return tuple(found)
+
+    def unjudged(self) -> tuple[UnjudgedTest, ...]:
+        """Return the tests that can't tell for some accounts, in the order of segments."""
+        found = []
+        for segment, tests in zip(self._program.segments, self._program.tests, strict=True):
+            if segment.draft:
+                continue
+            seen: set[int] = set()
+            for test in tests:
+                if test.leaf not in seen and (count := self._unknown[test.leaf]):
+                    seen.add(test.leaf)
+                    found.append(UnjudgedTest(segment=segment.name, test=test.text, accounts=count))
+        return tuple(found)
+
+    def gates(self) -> tuple[GateSize, ...]:
+        """Return the suppressions and territories, by name."""
+        before, after = self._gates
+        return tuple(
+            GateSize(name=name, before=before[name], after=after[name]) for name in sorted({*before, *after})
+        )
+
+    def due(self) -> tuple[DueMoves, ...]:
+        """Return how many accounts time alone moves soon."""
+        return tuple(DueMoves(within=one, accounts=self._due[one]) for one in WITHIN)
+
+    def warnings(self) -> Iterator[str]:
+        """Yield a sentence for each segment that takes no account."""
+        shadowed = {one.segment: one for one in self.shadowed()}
+        for segment in self._program.segments:
+            if segment.when is None or segment.draft or self._after[segment.name] or not self.accounts:
+                continue
+            one = shadowed.get(segment.name)
+            if one is None:
+                yield f"{segment.name} takes no account: none meets its condition"
+            else:
+                others = ", ".join(f"{count:,} in {name}" for name, count in one.taken_by.items())
+                yield f"{segment.name} takes no account: all that qualify are elsewhere ({others})"
+
+
+def _draw(account: str) -> int:
+    return int.from_bytes(hashlib.blake2b(account.encode(), digest_size=8).digest(), "big")
