@@ -104,7 +104,8 @@ class Metrics:
         )
         self.facts_dropped = Counter(
             "resegment_facts_dropped",
-            "Facts dropped because an account had too many of one kind",
+            "Facts that count no more because an account has too many that match a test",
+            ["test"],
             registry=registry,
         )
         self.misfits = Counter(

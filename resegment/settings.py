@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from resegment.errors import ResegmentError, explain_os_error
 from resegment.localization import DEFAULT
 from resegment.schemas.times import parse_duration
+from resegment.segmentation.language.limits import FACTS_OF_A_TEST
 
 ENV_PREFIX: Final = "RESEGMENT_"
 _LONGEST: Final = 36_500 * 86_400_000
@@ -145,7 +146,12 @@ class Settings(ReaderSettings):
     cached_accounts: int = Field(
         20_000, ge=0, description="Accounts that a worker keeps decoded in memory for each of its partitions"
     )
-    facts_per_kind: int = Field(2_000, ge=10, description="Maximum facts of one kind to keep for one account")
+    facts_per_test: int = Field(
+        FACTS_OF_A_TEST,
+        ge=10,
+        description="How many facts of one account a test counts at most: the newest that match it. Give all commands "
+        "and workers the same number",
+    )
     session_timeout: float = Field(
         10.0, ge=1, description="Seconds until Kafka considers a silent worker dead"
     )

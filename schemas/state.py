@@ -44,6 +44,13 @@ class Membership(msgspec.Struct, array_like=True, frozen=True, gc=False):
     left: dict[str, int] = {}
 
 
+class Limited(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What limits do to an account. With `room` facts or fewer, none is dropped; `dropped` counts the dropped by test."""
+
+    room: int = 0
+    dropped: dict[str, int] = {}
+
+
 class AccountState(msgspec.Struct, array_like=True, gc=False):
     """Everything that decides an account's segment, now and later.
 
@@ -51,7 +58,8 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     change's id. Facts that become known at the same instant are evaluated from `before` again. `do_not_contact` names
     persons, and `lost_until` is when (ms) the cooldown after a lost deal ends, 0 without one. `parent` is the
     account's parent, if the file asks for families. `version` is the number of the definition that the account was last
-    judged by, 0 for the first one of a prefix.
+    judged by, 0 for the first one of a prefix. Until `pruned` (ms) no fact is old enough to be forgotten. `dropped`
+    counts the facts that a limit took from a test.
     """
 
     entries: list[Entry] = []
@@ -68,6 +76,7 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     lost_until: int = 0
     parent: str | None = None
     version: int = 0
+    limited: Limited = Limited()
 
 
 _FIELDS: Final = 0x90 | len(AccountState.__struct_fields__)

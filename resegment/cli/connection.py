@@ -16,6 +16,7 @@ from resegment.errors import ResegmentError, UserError
 
 if TYPE_CHECKING:
     from resegment.cli.servers import ServerOptions
+    from resegment.segmentation.evaluation.program import Limits
     from resegment.settings import Settings
 
 INSTANCE_FILE = "instance.json"
@@ -99,6 +100,15 @@ def load_settings(servers: ServerOptions | None = None, **given: Any) -> Setting
         given |= servers.given()
     _warn_of_unknown(ENV_PREFIX, Settings.model_fields)
     return _read_settings(given)
+
+
+def read_limits() -> Limits:
+    """Return how many facts a test counts, as the environment says. Raises WrongSetting."""
+    from resegment.segmentation.evaluation.program import Limits
+
+    if not any(name.upper() == "RESEGMENT_FACTS_PER_TEST" for name in os.environ):
+        return Limits()
+    return Limits(facts=_read_settings({}).facts_per_test)
 
 
 def check_prefix(name: str) -> None:

@@ -15,9 +15,9 @@ from resegment.streams.kafka.topics import Topics
 class DefinitionRegistry:
     """Gives the runtime of each version of a prefix, and follows what `definitions` says of switches."""
 
-    def __init__(self, definitions: Definitions, topics: Topics, *, facts_per_kind: int) -> None:
+    def __init__(self, definitions: Definitions, topics: Topics, *, facts_per_test: int) -> None:
         self.definitions = definitions
-        self._topics, self._facts_per_kind = topics, facts_per_kind
+        self._topics, self._facts_per_test = topics, facts_per_test
         self._runtimes: dict[int, DefinitionRuntime] = {}
         self.controls = RoutingControls()
         """The mode and the lists, which the policies of all versions share."""
@@ -31,7 +31,7 @@ class DefinitionRegistry:
         if number not in self._runtimes:
             definition = self.definitions.definition_of(number)
             self._runtimes[number] = DefinitionRuntime.build(
-                definition, self._topics, facts_per_kind=self._facts_per_kind, controls=self.controls
+                definition, self._topics, facts_per_test=self._facts_per_test, controls=self.controls
             )
         return self._runtimes[number]
 

@@ -31,14 +31,14 @@ class DefinitionRuntime:
         definition: Definition,
         topics: Topics,
         *,
-        facts_per_kind: int,
+        facts_per_test: int,
         controls: RoutingControls | None = None,
     ) -> Self:
-        """Compile the definition. `facts_per_kind` limits the facts that an account keeps of each kind.
+        """Compile the definition. `facts_per_test` is how many facts of an account a test counts.
 
         `controls` are shared by all versions of a prefix.
         """
-        program = Program(definition, Limits(facts=facts_per_kind))
+        program = Program(definition, Limits(facts=facts_per_test))
         return cls(
             definition, Engine(program), Policy(definition, controls), MessageFactory(definition, topics)
         )

@@ -85,7 +85,7 @@ async def read_registry(
     bootstrap: str,
     security: Mapping[str, Any],
     *,
-    facts_per_kind: int,
+    facts_per_test: int,
 ) -> DefinitionRegistry:
     """Return the versions of a prefix, for a command. Nothing is written.
 
@@ -104,7 +104,7 @@ async def read_registry(
         records: list[DefinitionRecord] = [*chunks, version]
         for one in records:
             definitions.take(encode_definition_record(one))
-    return DefinitionRegistry(definitions, topics, facts_per_kind=facts_per_kind)
+    return DefinitionRegistry(definitions, topics, facts_per_test=facts_per_test)
 
 
 def name_author() -> str:

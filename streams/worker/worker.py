@@ -129,7 +129,7 @@ class Worker:
             publishing=lambda: open_publisher(plan, security, self.classes),
             mirror=mirror_of(plan, client),
         )
-        registry = DefinitionRegistry(definitions, self.topics, facts_per_kind=settings.facts_per_kind)
+        registry = DefinitionRegistry(definitions, self.topics, facts_per_test=settings.facts_per_test)
         await note_definition(client, settings.prefix, registry.current.definition.version)
         return registry
 

@@ -125,13 +125,14 @@ async def _look_up_live(
 def _look_up_in_files(
     name: str, segments: str, events: list[str], at: int | None, form: Format | None
 ) -> AccountLookup:
+    from resegment.cli.connection import read_limits
     from resegment.cli.definition.facts import take_facts
     from resegment.segmentation.evaluation.engine import Engine
     from resegment.segmentation.evaluation.program import Program
     from resegment.segmentation.inspection.backtest import order_of_delivery, replay_account
     from resegment.sources.segments import load_definition
 
-    engine = Engine(Program(load_definition(segments)))
+    engine = Engine(Program(load_definition(segments), read_limits()))
     last = 0
 
     def keep(fact: Fact) -> bool:

@@ -103,6 +103,7 @@ def backtest(
 
     Needs neither Kafka nor Redis. Refused events are left out and counted on standard error.
     """
+    from resegment.cli.connection import read_limits
     from resegment.cli.definition.facts import read_facts, report, report_misfits
     from resegment.console.progress import show_progress
     from resegment.segmentation.evaluation.program import Program
@@ -110,7 +111,7 @@ def backtest(
 
     if at is not None and (until is not None or accounts):
         raise typer.BadParameter("--at already means --accounts --until TIME: do not combine it with either")
-    program = Program(load_definition(segments))
+    program = Program(load_definition(segments), read_limits())
     if output is not None:
         _check_writable(output)
     history = _History(

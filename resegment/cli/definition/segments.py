@@ -49,6 +49,7 @@ def lint(
 
     With --events, also warn about tests on attributes that no account in the events has. Exits with 2 if there are errors.
     """
+    from resegment.cli.connection import read_limits
     from resegment.console.definition.diagnostics import count, render
     from resegment.console.terminal import print_note, screen, write_json_lines
     from resegment.documents.diagnostics import InvalidSegments
@@ -62,7 +63,8 @@ def lint(
     except InvalidSegments as error:
         found = lint_broken(error)
     else:
-        found = find(definition, _attributes(events, form) if events else None)
+        known = _attributes(events, form) if events else None
+        found = find(definition, known, facts_per_test=read_limits().facts)
         found = (*_check_lists(definition, segments), *found)
     if as_json:
         write_json_lines(sys.stdout.buffer, (_describe(one) for one in found))
@@ -79,13 +81,14 @@ def lint(
 
 def run_cases(segments: SegmentsArgument, as_json: AsJson = False) -> None:
     """Run the tests in a segments file: each made-up account must land in the segment that its test expects."""
+    from resegment.cli.connection import read_limits
     from resegment.console.definition.file_tests import render
     from resegment.console.terminal import screen, write_json_lines
     from resegment.segmentation.evaluation.program import Program
     from resegment.segmentation.inspection.file_tests import run_tests
     from resegment.sources.segments import load_definition
 
-    results = run_tests(Program(load_definition(segments)))
+    results = run_tests(Program(load_definition(segments), read_limits()))
     if as_json:
         write_json_lines(sys.stdout.buffer, results)
     else:

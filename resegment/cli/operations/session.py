@@ -144,7 +144,7 @@ async def load_registry(
         topics,
         bootstrap,
         security,
-        facts_per_kind=settings.facts_per_kind,
+        facts_per_test=settings.facts_per_test,
     )
 
 

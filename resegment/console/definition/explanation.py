@@ -40,9 +40,10 @@ def render(explanation: Explanation, routing: str | None = None) -> Tree:
             .append(", below")
         )
     tree.add(Text("next: ", style="dim").append(spell_values(explanation.outlook)))
-    if explanation.dropped:
-        told = f"{count(explanation.dropped, 'fact')} dropped, because the account has too many of one kind"
-        tree.add(_sign(None, told))
+    for test, number in sorted(explanation.dropped_by.items(), key=lambda one: (-one[1], one[0])):
+        tree.add(
+            _sign(None, f"{count(number, 'older fact')} dropped, because the account has too many: {test}")
+        )
     if routing is not None:
         tree.add(Text("routing: ", style="dim").append(spell_dates(routing), style="not dim"))
     return tree

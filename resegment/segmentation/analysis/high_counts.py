@@ -1,4 +1,4 @@
-"""Warnings about counts that no account reaches, because it keeps only so many facts of one kind."""
+"""Find counts that no account reaches, because a test counts only so many facts of it."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from resegment.documents.diagnostics import Path, Problems
 from resegment.segmentation.analysis.spelling import lists_in
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.language.conditions import Aggregate, OpenThings
-from resegment.segmentation.language.limits import FACTS_OF_A_KIND
 from resegment.segmentation.language.parsing.raw_document import conditions, tests
 
 _LOWEST: Final = {"eq": 0, "in": 0, "gte": 0, "between": 0, "gt": 1}
 """Operators that ask for at least their operand, plus so many."""
 
 
-def check_counts(definition: Definition, problems: Problems) -> None:
-    """Warn of every test of a number of facts that asks for more than an account keeps."""
+def check_counts(definition: Definition, problems: Problems, limit: int) -> None:
+    """Report every test of a number of facts that asks for more than the limit of facts that a test counts."""
     lists = lists_in(definition.document.data)
     for operand, path in _counts(definition):
         short = lists.get(operand[1:]) if isinstance(operand, str) else operand
         checks = short if isinstance(short, dict) else {"in" if isinstance(short, list) else "eq": short}
         least = max((_least(operator, value, lists) for operator, value in checks.items()), default=0)
-        if least > FACTS_OF_A_KIND:
-            problems.warn(
-                "never-true",
-                f"no account has {least:,} facts that count: it keeps at most {FACTS_OF_A_KIND:,} of one kind",
+        if least > limit:
+            problems.error(
+                "count-too-high",
+                f"this can never be true: a test counts at most the newest {limit:,} facts of an account, not {least:,}",
                 path,
-                "ask for fewer, or raise RESEGMENT_FACTS_PER_KIND",
+                "ask for fewer, or raise RESEGMENT_FACTS_PER_TEST",
             )
 
 
@@ -40,7 +39,9 @@ def _counts(definition: Definition) -> Iterator[tuple[Any, Path]]:
             if test.test == "event" and isinstance(test.operand, dict) and "count" in test.operand:
                 yield test.operand["count"], (*test.path, "count")
             trait = definition.traits.get(test.name) if test.test == "value" else None
-            if isinstance(trait, OpenThings) or (isinstance(trait, Aggregate) and trait.function == "count"):
+            if isinstance(trait, OpenThings) or (
+                isinstance(trait, Aggregate) and trait.function in ("count", "distinct")
+            ):
                 yield test.operand, test.path
 
 

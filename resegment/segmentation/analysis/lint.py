@@ -1,4 +1,4 @@
-"""Warnings about a definition that is free of errors: what cannot work, and what nobody will understand."""
+"""Problems of a definition that can be read: what cannot work, and what nobody will understand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from resegment.segmentation.language.conditions import (
     Trait,
 )
 from resegment.segmentation.language.fields import attribute_types
-from resegment.segmentation.language.limits import ACCOUNT, WORDS
+from resegment.segmentation.language.limits import ACCOUNT, FACTS_OF_A_TEST, WORDS
 from resegment.segmentation.language.parsing.raw_document import Written, conditions, entries, tests
 from resegment.segmentation.plays.templates import names_of
 
@@ -39,10 +39,16 @@ MAX_COMPARED: Final = 300
 """Among more segments than that, none is compared with the others: it would take too long."""
 
 
-def lint(definition: Definition, known_attributes: Collection[str] | None = None) -> tuple[Diagnostic, ...]:
-    """Every warning, in the order of the file; those that reading the file gave are among them.
+def lint(
+    definition: Definition,
+    known_attributes: Collection[str] | None = None,
+    *,
+    facts_per_test: int = FACTS_OF_A_TEST,
+) -> tuple[Diagnostic, ...]:
+    """Return every problem, in the order of the file; the warnings that reading the file gave are among them.
 
     `known_attributes` are the attributes that any account has; without it, none is reported as not measurable.
+    `facts_per_test` is how many facts a test counts: one that asks for more is an error.
     """
     problems = Problems(definition.document.places, list(definition.warnings))
     _check_reach(definition, problems)
@@ -52,7 +58,7 @@ def lint(definition: Definition, known_attributes: Collection[str] | None = None
     _check_names(definition.document.data, definition.traits, problems, known_attributes)
     _check_trait_sources(definition, problems, known_attributes)
     check_habits(definition, problems)
-    check_counts(definition, problems)
+    check_counts(definition, problems, facts_per_test)
     check_choices(definition, problems)
     check_dropped(definition, problems)
     return problems.in_order()

@@ -26,10 +26,11 @@ Summary = Any
 
 
 class Series(msgspec.Struct, eq=False, gc=False):
-    """The facts that match one matcher, in the order of (time, id, source)."""
+    """The facts that match one matcher, in the order of (time, id, source). The newest `cap` of them count."""
 
     times: list[int] = []
     entries: list[Entry] = []
+    cap: int = NEVER
     _summaries: dict[object, list[Summary]] | None = None
 
     def add(self, entry: Entry) -> None:
@@ -59,12 +60,27 @@ class Series(msgspec.Struct, eq=False, gc=False):
             for summaries in self._summaries.values():
                 del summaries[place // CHUNK :]
 
+    def keep(self, kept: set[int]) -> None:
+        """Forget all facts but some, which `kept` has by their `id()`."""
+        self.entries = [entry for entry in self.entries if id(entry) in kept]
+        self.times = [entry.time for entry in self.entries]
+        self._summaries = None
+
+    @property
+    def floor(self) -> int:
+        """The index of the first fact that counts: those before it are more than the newest `cap`."""
+        return max(0, len(self.times) - self.cap)
+
+    def reach(self, t: int) -> int:
+        """Return the index after the last fact whose time is not after t."""
+        times = self.times
+        return len(times) if not times or times[-1] <= t else bisect_right(times, t)
+
     def span(self, opens: int, closes: int, t: int) -> tuple[int, int]:
         """Return the range of the facts that count at t: the first index, and the one after the last."""
-        times = self.times
-        latest = t - opens
-        high = len(times) if not times or times[-1] <= latest else bisect_right(times, latest)
-        return (0 if closes == NEVER else bisect_right(times, t - closes)), high
+        high = self.reach(t - opens)
+        low = 0 if closes == NEVER else bisect_right(self.times, t - closes)
+        return min(max(low, self.floor), high), high
 
     def summarize(
         self, key: object, low: int, high: int, summary: Callable[[list[Entry]], Summary]
@@ -86,7 +102,7 @@ class Series(msgspec.Struct, eq=False, gc=False):
     def newest_at(self, t: int) -> Entry | None:
         """Return the newest fact whose time is not after t."""
         place = bisect_right(self.times, t)
-        return self.entries[place - 1] if place else None
+        return self.entries[place - 1] if place > self.floor else None
 
     def next_after(self, t: int) -> int:
         """Return the first time after t, or NEVER."""
@@ -122,6 +138,10 @@ class History(Series, eq=False, gc=False, kw_only=True):
         self._part()
         super().remove(entry)
 
+    def keep(self, kept: set[int]) -> None:
+        super().keep(kept)
+        self.shared = False
+
     def _part(self) -> None:
         if self.shared:
             self.times, self.entries, self.shared = self.times.copy(), self.entries.copy(), False
@@ -136,7 +156,7 @@ class History(Series, eq=False, gc=False, kw_only=True):
         if not times:
             return None
         place = len(times) if times[-1] <= t else bisect_right(times, t)
-        return (self.entries[place - 1].data or {})[self.field] if place else None
+        return (self.entries[place - 1].data or {})[self.field] if place > self.floor else None
 
 
 class Inventory(Series, eq=False, gc=False):
@@ -158,6 +178,10 @@ class Inventory(Series, eq=False, gc=False):
     def remove(self, entry: Entry) -> None:
         self._restart()
         super().remove(entry)
+
+    def keep(self, kept: set[int]) -> None:
+        self._restart()
+        super().keep(kept)
 
     def _restart(self) -> None:
         self._names, self._applied = None, 0
@@ -206,8 +230,6 @@ class Account(msgspec.Struct, eq=False, gc=False):
     """(source, id) of every revision that is remembered, to the fact that it belongs to."""
     records: dict[tuple[str, str], Entry] = {}
     """(source, record) of the facts whose record is not their id."""
-    room: int = 0
-    """With this many facts or fewer, no kind can be over its limit."""
     series: dict[int, Series] = {}
     attributes: dict[str, History | Inventory] = {}
     folded: AccountState | None = None
@@ -236,10 +258,16 @@ class Account(msgspec.Struct, eq=False, gc=False):
         while entries[place] is not entry:
             place += 1
         del entries[place]
-        self.room -= 1
         if self._body is not None and self._sizes is not None:
             start = sum(self._sizes[:place])
             del self._body[start : start + self._sizes.pop(place)]
+
+    def keep(self, kept: set[int]) -> None:
+        """Forget all facts but some, which `kept` has by their `id()`."""
+        self.state.entries = [entry for entry in self.state.entries if id(entry) in kept]
+        for series in (*self.series.values(), *self.attributes.values()):
+            series.keep(kept)
+        self.outdate()
 
     def outdate(self) -> None:
         """Discard the encoded facts, because one of them has changed."""

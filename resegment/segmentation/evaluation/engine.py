@@ -45,8 +45,8 @@ class Engine:
         self.retention = self._fold.retention
 
     @property
-    def dropped(self) -> int:
-        """Return how many facts were dropped so far because an account had too many of one kind."""
+    def dropped(self) -> Mapping[str, int]:
+        """Return how many facts count no more because an account has too many that match a test, by the test."""
         return self._fold.dropped
 
     @property

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from sys import intern
 from typing import Any, Final
 
 from resegment.schemas.fact import Fact
-from resegment.schemas.state import KIND_NUMBERS, AccountState, Entry
-from resegment.schemas.times import NEVER
+from resegment.schemas.state import KIND_NUMBERS, AccountState, Entry, Limited
 from resegment.segmentation.evaluation.account import TECHNOLOGIES, Account, History, Inventory, Series
 from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.evaluation.pruning import Pruner
 from resegment.segmentation.evaluation.reading import apply_types, trim
 from resegment.segmentation.evaluation.retention import FIRMOGRAPHIC, TECH, Retention
 
@@ -19,8 +19,12 @@ MAX_OLDER: Final = 100
 """How many ids of replaced revisions a fact remembers. An older revision would lose anyway."""
 FEW: Final = 32
 """An account with this many facts or fewer is never pruned."""
+PART: Final = 32
+"""An account is pruned for old age where one fact in so many may be too old."""
 MARGIN: Final = 64
-"""An account over its limit loses one extra fact for every MARGIN facts of the limit."""
+"""So many facts more, or half as many again if that is more, lead to an account being pruned again."""
+MAX_TEXT: Final = 200
+"""The most characters of the test that names what is dropped."""
 CHANGES_OF_TECH: Final = ("added", "removed")
 
 
@@ -34,8 +38,9 @@ class Fold:
         self.program = program
         self.retention = retention or Retention(program)
         self._few = min(FEW, self.retention.limit)
-        self.dropped = 0
-        """How many facts were dropped because an account had too many of one kind."""
+        self._pruner = Pruner(program, self.retention)
+        self.dropped: Counter[str] = Counter()
+        """How many facts count no more because an account has too many that match a test, by the test."""
         self.misfits: Counter[str] = Counter()
         """How many values had another type than the file gives their attribute, by attribute."""
 
@@ -56,7 +61,7 @@ class Fold:
             if entry.kind == FIRMOGRAPHIC and (types or entry.raw):
                 entry.data, entry.raw = self._read({**(entry.data or {}), **(entry.raw or {})}, Counter())
             if not entry.retracted:
-                self._enter(account, entry, touched)
+                self._enter(account, entry, touched, counting=False)
         touched.update(program.account_leaves)
         if state.entries or touched:
             account.next_leaf = -1
@@ -68,7 +73,7 @@ class Fold:
         """Index an account again, in place, that another fold has opened. Its tests are evaluated later."""
         fresh = self.open(account.name, account.state)
         account.values, account.untils, account.next_leaf = fresh.values, fresh.untils, fresh.next_leaf
-        account.ids, account.records, account.room = fresh.ids, fresh.records, fresh.room
+        account.ids, account.records = fresh.ids, fresh.records
         account.series, account.attributes = fresh.series, fresh.attributes
         account.outdate()
 
@@ -114,8 +119,10 @@ class Fold:
             account.records[source, record] = entry
         if not retracted:
             self._enter(account, entry, touched)
-        if len(account.state.entries) > self._few:
-            self._bound(account, now, kind, touched)
+        state = account.state
+        size = len(state.entries)
+        if size > self._few and (size > state.limited.room or now >= state.pruned):
+            self._prune(account, now, touched)
         return True
 
     def _read(
@@ -138,6 +145,10 @@ class Fold:
         if not entry.retracted:
             self._leave(account, entry, touched)
         account.remove(entry)
+        self._forget(account, entry)
+
+    def _forget(self, account: Account, entry: Entry) -> None:
+        """Forget the ids of a fact."""
         source = entry.source
         for one in (entry.id, *(entry.older or ())):
             account.ids.pop((source, one), None)
@@ -146,29 +157,20 @@ class Fold:
 
     # The indexes
 
-    def _enter(self, account: Account, entry: Entry, touched: set[int]) -> None:
-        """Add a fact to the series and histories that it belongs to."""
-        program, kind, data = self.program, entry.kind, entry.data or {}
+    def _enter(self, account: Account, entry: Entry, touched: set[int], *, counting: bool = True) -> None:
+        """Add a fact to the series and histories that it belongs to. `counting` counts what the limit then drops."""
+        program, kind, data, limit = self.program, entry.kind, entry.data or {}, self.retention.limit
         for watcher in program.matchers[kind].find(data):
             series = account.series.get(watcher.number)
             if series is None:
-                account.series[watcher.number] = Series([entry.time], [entry])
+                account.series[watcher.number] = Series([entry.time], [entry], limit)
             else:
                 series.add(entry)
+                if counting and len(series.times) > limit and watcher.counted:
+                    self._drop(account, str(watcher.matcher))
             touched.update(watcher.leaves)
         if kind == FIRMOGRAPHIC:
-            attributes, leaves = account.attributes, program.attribute_leaves
-            times, entries = [entry.time], [entry]
-            for name in data:
-                history = attributes.get(name)
-                if history is not None:
-                    history.add(entry)
-                elif name == TECHNOLOGIES:
-                    attributes[name] = Inventory([entry.time], [entry])
-                else:
-                    attributes[name] = History(times, entries, field=name, shared=True)
-                if name in leaves:
-                    touched.update(leaves[name])
+            self._enter_snapshot(account, entry, touched, counting=counting)
         elif kind == TECH and (technology := self._technology(data)) is not None:
             inventory = account.attributes.get(TECHNOLOGIES)
             if inventory is None:
@@ -180,6 +182,23 @@ class Fold:
                 touched.update(program.attribute_leaves.get(TECHNOLOGIES, ()))
             else:
                 touched.update(program.technology_leaves.get(technology, ()))
+
+    def _enter_snapshot(self, account: Account, entry: Entry, touched: set[int], *, counting: bool) -> None:
+        """Add a snapshot to the histories of its attributes."""
+        attributes, leaves, limit = account.attributes, self.program.attribute_leaves, self.retention.limit
+        times, entries = [entry.time], [entry]
+        for name in entry.data or ():
+            history = attributes.get(name)
+            if history is not None:
+                history.add(entry)
+                if counting and len(history.times) > limit and name != TECHNOLOGIES:
+                    self._drop(account, name)
+            elif name == TECHNOLOGIES:
+                attributes[name] = Inventory([entry.time], [entry])
+            else:
+                attributes[name] = History(times, entries, limit, field=name, shared=True)
+            if name in leaves:
+                touched.update(leaves[name])
 
     def _leave(self, account: Account, entry: Entry, touched: set[int]) -> None:
         """Remove a fact from its series and histories."""
@@ -204,59 +223,35 @@ class Fold:
 
     # Keeping state bounded
 
-    def _bound(self, account: Account, now: int, kind: int, touched: set[int]) -> None:
-        state, retention = account.state, self.retention
+    def _prune(self, account: Account, now: int, touched: set[int]) -> None:
+        """Forget what no test can count, and say when to look again: not before there is much to forget."""
+        state, memory = account.state, self.retention.memory
         entries = state.entries
-        if now - state.pruned > retention.memory // 8:
-            state.pruned = now
-            for entry in [one for one in entries if retention.is_spent(one, now)]:
-                self._remove(account, entry, set())  # no test can count it
-        limit = retention.limit
-        if len(entries) <= max(limit, account.room):
-            return
-        counts = Counter(one.kind for one in entries)
-        account.room = len(entries) + limit - max(counts.values())
-        if counts[kind] > limit:
-            same = [one for one in entries if one.kind == kind]
-            rank = self._rank(account, kind)
-            same.sort(key=lambda one: (rank(one), one.time, one.id))
-            spare = [one for one in same if self._is_overwritten(account, one, now)]
-            # Drop a few extra, so that a full account does not pay for this with every fact.
-            for entry in (spare or same)[: 1 + limit // MARGIN]:
-                self._remove(account, entry, touched)
-                state.dropped += 1
-                self.dropped += 1
+        kept, dropped = self._pruner.keep(account, now)
+        before, size = len(entries), len(kept)
+        if size < before:
+            for entry in entries:
+                if id(entry) not in kept:
+                    self._forget(account, entry)
+            account.keep(kept)
+        if dropped:
+            touched.update(self._pruner.grouped)
+            for text, number in dropped.items():
+                self._drop(account, text, number)
+        margin = min(MARGIN, self.retention.limit)
+        room = size + max(margin, size * margin // (2 * MARGIN) if margin else 0)
+        state.limited = Limited(room, state.limited.dropped)
+        ripe = state.entries[size // PART].known + memory if size else 0
+        if ripe > now or (before - size) * PART >= before:
+            state.pruned = max(ripe, now + memory // 8)
+        else:
+            state.pruned = now + memory * 8
 
-    def _rank(self, account: Account, kind: int) -> Callable[[Entry], int]:
-        """Return how much a fact is worth keeping: one that no test counts least, the only one of a series most."""
-        find, series = self.program.matchers[kind].find, account.series
-        latest_only = {one.series for one in self.program.open_groups(kind)}
-        keeps_all = kind == FIRMOGRAPHIC or (kind == TECH and self.retention.uses_technologies)
-        latest = self._latest_of_groups(account, kind)
-
-        def rank(entry: Entry) -> int:
-            if keeps_all:
-                return 0
-            if entry.retracted:
-                return -self.retention.limit
-            numbers = [one.number for one in find(entry.data or {})]
-            if latest and id(entry) in latest:
-                return 0
-            sizes = [len(series[number].times) for number in numbers if number not in latest_only]
-            return -min(sizes) if sizes else -NEVER
-
-        return rank
-
-    def _latest_of_groups(self, account: Account, kind: int) -> set[int]:
-        """Return the facts that say what is open: of other facts, `open` needs none."""
-        return {
-            id(entry)
-            for measure in self.program.open_groups(kind)
-            for entry in measure.latest(account, NEVER - 1).values()
-        }
-
-    def _is_overwritten(self, account: Account, entry: Entry, now: int) -> bool:
-        """Whether dropping the fact leaves every attribute as it is. True for other kinds of facts."""
-        if entry.kind != FIRMOGRAPHIC or entry.retracted:
-            return True
-        return all(account.attributes[name].newest_at(now) is not entry for name in entry.data or ())
+    def _drop(self, account: Account, text: str, number: int = 1) -> None:
+        """Count facts that are dropped for a limit."""
+        text = text[:MAX_TEXT]
+        state = account.state
+        state.dropped += number
+        before = state.limited.dropped
+        state.limited = Limited(state.limited.room, {**before, text: before.get(text, 0) + number})
+        self.dropped[text] += number

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from typing import Any
+from typing import Any, Protocol
 
+from resegment.schemas.state import Entry
 from resegment.segmentation.language.conditions import Check, Checks, Matcher
 from resegment.segmentation.language.operators import compile_checks
 
@@ -14,14 +15,32 @@ Passes = Callable[[dict[str, Any]], bool]
 """Tells whether a fact's data pass every test of a matcher's `where`."""
 
 
+class Grouping(Protocol):
+    """Groups the facts of a series: of each group, the newest fact counts."""
+
+    def group_of(self, entry: Entry) -> str | None:
+        """Return the group of a fact; None if it belongs to none."""
+        ...
+
+    def matters(self, entry: Entry) -> bool:
+        """Whether the newest fact of a group says more than nothing would."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """One matcher: its series, the leaves that it feeds, and how long after its time a fact of it can count."""
+    """One matcher: its series, the leaves that it feeds, and how long after its time a fact of it can count.
+
+    `groupings` group its facts, of each group of which the newest counts. `counted` says whether something reads its
+    facts without regard to groups.
+    """
 
     number: int
     matcher: Matcher
     leaves: tuple[int, ...]
     closes: int
+    counted: bool = True
+    groupings: tuple[Grouping, ...] = ()
 
 
 @dataclass(slots=True)

@@ -47,7 +47,7 @@ from resegment.segmentation.language.conditions import (
     Window,
     is_instant,
 )
-from resegment.segmentation.language.limits import FACTS_OF_A_KIND
+from resegment.segmentation.language.limits import FACTS_OF_A_TEST
 from resegment.segmentation.language.operators import compile_checks
 from resegment.segmentation.plays.templates import EvidenceField, evidence_of, names_of
 
@@ -59,9 +59,9 @@ KEPT_ATTRIBUTES: Final = frozenset({"name"})
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds an account's state to `facts` of one kind. The oldest are dropped and counted."""
+    """Bounds an account's state: the newest `facts` that match the same test count, and older ones are dropped."""
 
-    facts: int = FACTS_OF_A_KIND
+    facts: int = FACTS_OF_A_TEST
 
 
 class Program:
@@ -222,10 +222,6 @@ class Program:
         followers = None if matcher.unless is None else self._builder.series[matcher.unless]
         return Selection(self._builder.series[matcher.base], window, followers)
 
-    def open_groups(self, kind: int) -> list[OpenOf]:
-        """Return what counts open groups of a kind of facts."""
-        return [measure for things, measure in self._builder.opens.items() if things.kind == KINDS[kind]]
-
     def open_of(self, things: OpenThings) -> OpenOf:
         """Return what counts open groups. Raises KeyError if no test uses it."""
         return self._builder.opens[things]
@@ -270,7 +266,18 @@ class Program:
         watchers: dict[str, list[Watcher]] = {kind: [] for kind in KINDS}
         for matcher, number in self._builder.series.items():
             leaves = tuple(i for i, needs in enumerate(self._needs) if matcher in needs.matchers)
-            watchers[matcher.kind].append(Watcher(number, matcher, leaves, self._builder.closes[matcher]))
+            watchers[matcher.kind].append(
+                Watcher(
+                    number,
+                    matcher,
+                    leaves,
+                    self._builder.closes[matcher],
+                    number in self._builder.counted,
+                    tuple(self._builder.groupings.get(number, ())),
+                )
+            )
+        self.watchers = {one.number: one for kind in KINDS for one in watchers[kind]}
+        """The matchers by the number of their series."""
         self.matchers = [MatcherIndex(watchers[kind]) for kind in KINDS]
         self.attribute_leaves: dict[str, tuple[int, ...]] = {}
         for index, needs in enumerate(self._needs):

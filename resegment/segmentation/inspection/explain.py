@@ -80,6 +80,7 @@ def explain(engine: Engine, account: Account, t: int, *, ahead: bool = True) -> 
         next=coming,
         outlook=NO_CHANGE if coming is None else coming.text,
         dropped=account.state.dropped,
+        dropped_by=account.state.limited.dropped,
         definition_version=program.version,
     )
 

@@ -83,8 +83,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """An account's segment at an instant, and why; instants in RFC 3339.
 
     `also_qualified` are the lower segments whose `when` is true as well. `next` is None where time alone changes
-    nothing, or where it was not asked for; `outlook` says it in words. `dropped` counts the facts that the account lost
-    because it has too many of one kind.
+    nothing, or where it was not asked for; `outlook` says it in words. `dropped` counts the facts that count no more
+    because the account has too many that match a test, and `dropped_by` counts them by the test.
     """
 
     account: str
@@ -97,4 +97,5 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     next: Next | None
     outlook: str
     dropped: int
+    dropped_by: dict[str, int]
     definition_version: str

@@ -44,7 +44,7 @@ MAX_LIST: Final = 5_000
 MAX_PATTERN: Final = 1_000
 MAX_STEPS: Final = 20
 MAX_LINES: Final = 1_000_000
-FACTS_OF_A_KIND: Final = 2_000
-"""How many facts of one kind an account keeps, unless a setting says otherwise."""
+FACTS_OF_A_TEST: Final = 2_000
+"""How many facts of one account a test counts, unless a setting says otherwise: the newest."""
 MAX_DURATION: Final = 365_000 * 86_400_000
 """In ms: a thousand years, so that every deadline is an instant of the calendar."""

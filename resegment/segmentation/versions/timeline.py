@@ -101,9 +101,12 @@ class Timeline:
     # What happened so far
 
     @property
-    def dropped(self) -> int:
-        """Return how many facts were dropped so far because an account had too many of one kind."""
-        return sum(engine.dropped for engine in self._counted)
+    def dropped(self) -> Mapping[str, int]:
+        """Return how many facts count no more because an account has too many that match a test, by the test."""
+        total: Counter[str] = Counter()
+        for engine in self._counted:
+            total.update(engine.dropped)
+        return total
 
     @property
     def misfits(self) -> Mapping[str, int]:

@@ -53,8 +53,8 @@ class Gauges:
     ) -> None:
         self._metrics, self._engine, self._client, self._now = metrics, engine, client, now
         self.segmented, self._routed = segmented, routed
-        self._dropped = 0
-        """Facts that the engine had dropped at the last look."""
+        self._dropped: dict[str, int] = {}
+        """Facts that the engine had dropped at the last look, by test."""
         self._misfits: dict[str, int] = {}
         """Values that did not fit the type of their attribute, at the last look."""
 
@@ -76,9 +76,9 @@ class Gauges:
         none = dict.fromkeys([one.name for one in self._engine.program.segments], 0)
         reachable = await _measure_sizes(metrics.segment_size, self.segmented, none)
         reachable &= await _measure_sizes(metrics.routed_size, self._routed, {})
-        dropped = self._engine.dropped
-        metrics.facts_dropped.inc(dropped - self._dropped)
-        self._dropped = dropped
+        for test, count in self._engine.dropped.items():
+            metrics.facts_dropped.labels(test).inc(count - self._dropped.get(test, 0))
+            self._dropped[test] = count
         for attribute, count in self._engine.misfits.items():
             metrics.misfits.labels(attribute).inc(count - self._misfits.get(attribute, 0))
             self._misfits[attribute] = count

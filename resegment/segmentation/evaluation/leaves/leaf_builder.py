@@ -17,7 +17,7 @@ from resegment.segmentation.evaluation.leaves.leaves import (
 )
 from resegment.segmentation.evaluation.leaves.restrictions import RestrictionsLeaf
 from resegment.segmentation.evaluation.leaves.sequences import LooseSequenceLeaf, SequenceLeaf
-from resegment.segmentation.evaluation.matcher_index import compile_where
+from resegment.segmentation.evaluation.matcher_index import Grouping, compile_where
 from resegment.segmentation.evaluation.measures.measures import (
     AccountName,
     AggregateOf,
@@ -78,6 +78,10 @@ class LeafBuilder:
         self.series: dict[Matcher, int] = {}
         self.opens: dict[OpenThings, OpenOf] = {}
         self.grouped: list[Newest] = []
+        self.groupings: dict[int, list[Grouping]] = {}
+        """What groups the facts of a series, by its number."""
+        self.counted: set[int] = set()
+        """The series that are read without regard to groups."""
         self._scores: dict[str, ScoreOf] = {}
 
     def leaf(self, part: Condition, needs: Needs) -> Leaf:
@@ -91,6 +95,7 @@ class LeafBuilder:
         if isinstance(part, Sequence):
             window = Window(0, part.within)
             numbers = tuple(self._watch(step, window, needs) for step in part.steps)
+            self.counted.update(numbers)
             kind = LooseSequenceLeaf if part.loose else SequenceLeaf
             return kind(numbers, part.within, part.gap)
         if isinstance(part, IsOpen):
@@ -119,7 +124,10 @@ class LeafBuilder:
         """Build what measures what happened last."""
         self.grouped.append(newest)
         series = tuple(self._watch(matcher, Window(), needs) for matcher in newest.matchers)
-        return NewestOf(series, newest)
+        measure = NewestOf(series, newest)
+        for number in series:
+            self.groupings.setdefault(number, []).append(measure)
+        return measure
 
     def measure(self, name: str, needs: Needs) -> Measure:
         """Build the measure of an attribute or trait."""
@@ -159,13 +167,17 @@ class LeafBuilder:
         if matcher.unless is not None:
             # A follower that is older than the window undoes no fact in it.
             followers = self._watch(matcher.unless, Window(0, window.closes), needs)
-        return Selection(self._watch(matcher.base, window, needs), window, followers)
+            self.counted.add(followers)
+        number = self._watch(matcher.base, window, needs)
+        self.counted.add(number)
+        return Selection(number, window, followers)
 
     def _open(self, things: OpenThings, needs: Needs) -> OpenOf:
         number = self._watch(Matcher(things.kind), Window(), needs)
         if things not in self.opens:
             passes = compile_where(things.where) if things.where else None
             self.opens[things] = OpenOf(number, things.by, passes)
+            self.groupings.setdefault(number, []).append(self.opens[things])
         return self.opens[things]
 
     def _watch(self, matcher: Matcher, window: Window, needs: Needs) -> int:

@@ -54,15 +54,19 @@ class OccursLeaf:
         size, latest = len(times), t - self.opens
         high = size if size and times[-1] <= latest else bisect_right(times, latest)
         opening = times[high] + self.opens if high < size else NEVER
-        closes, least = self.closes, self.least
+        closes, least, floor = self.closes, self.least, size - series.cap
         if least is not None:
             # The newest `least` facts decide: true until the oldest of them stops counting.
-            if high < least or (closes != NEVER and times[high - least] + closes <= t):
+            if (
+                high < least
+                or high - least < floor
+                or (closes != NEVER and times[high - least] + closes <= t)
+            ):
                 return False, opening
             return True, NEVER if closes == NEVER else times[high - least] + closes
         if closes == NEVER:
-            return self.predicate(high), opening
-        low = bisect_right(times, t - closes)
+            return self.predicate(high - min(max(floor, 0), high)), opening
+        low = min(max(bisect_right(times, t - closes), floor), high)
         closing = times[low] + closes if low < high else NEVER
         return self.predicate(high - low), min(opening, closing)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import groupby, pairwise
 from operator import attrgetter
@@ -37,8 +37,8 @@ class SequenceLeaf:
             series = account.series.get(number)
             if series is None:
                 return None
-            times = series.times
-            times = times[bisect_right(times, t - self.within) : bisect_right(times, t)]
+            low, high = series.span(0, self.within, t)
+            times = series.times[low:high]
             if index == 0:
                 ends = starts = times
                 continue
@@ -62,7 +62,7 @@ class SequenceLeaf:
         for number in reversed(self.series):
             series = account.series.get(number)
             place = 0 if series is None else bisect_left(series.times, before)
-            if series is None or not place:
+            if series is None or place <= series.floor:
                 return None
             before = series.times[place - 1]
             if before <= t - self.within:

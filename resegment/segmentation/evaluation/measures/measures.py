@@ -210,25 +210,30 @@ class OpenOf:
         self.series, self.by, self._passes = series, by, passes
 
     def value(self, account: Account, t: int) -> int:
-        return sum(self._groups(account, t).values())
-
-    def _groups(self, account: Account, t: int) -> dict[str, bool]:
         series = account.series.get(self.series)
-        if series is None:
-            return {}
+        return 0 if series is None else min(sum(self._groups(series, t).values()), series.cap)
+
+    def _groups(self, series: Series, t: int) -> dict[str, bool]:
         groups: dict[str, bool] = {}
-        _, high = series.span(0, NEVER, t)
-        for part in series.summarize(self, 0, high, self._summarize):
+        for part in series.summarize(self, 0, series.reach(t), self._summarize):
             groups.update(part)
         return groups
+
+    def group_of(self, entry: Entry) -> str | None:
+        """Return the group of a fact; None if it belongs to none."""
+        group = (entry.data or {}).get(self.by)
+        return group if type(group) is str else None
+
+    def matters(self, entry: Entry) -> bool:
+        """Whether the latest fact of a group opens it."""
+        return self._opens(entry.data or {})
 
     def _summarize(self, entries: list[Entry]) -> dict[str, bool]:
         """Return for each group whether the latest of consecutive facts opens it."""
         latest: dict[str, dict[str, Any]] = {}
         for entry in entries:
-            data = entry.data or {}
-            if type(group := data.get(self.by)) is str:
-                latest[group] = data
+            if (group := self.group_of(entry)) is not None:
+                latest[group] = entry.data or {}
         return {group: self._opens(data) for group, data in latest.items()}
 
     def _opens(self, data: dict[str, Any]) -> bool:
@@ -246,8 +251,8 @@ class OpenOf:
         """Return the latest fact of each group."""
         series = account.series.get(self.series)
         latest: dict[str, Entry] = {}
-        for entry in () if series is None else series.entries[: series.span(0, NEVER, t)[1]]:
-            if type(group := (entry.data or {}).get(self.by)) is str:
+        for entry in () if series is None else series.entries[: series.reach(t)]:
+            if (group := self.group_of(entry)) is not None:
                 latest[group] = entry
         return latest
 

@@ -29,8 +29,7 @@ class NewestOf:
             series = account.series.get(number)
             if series is None:
                 continue
-            _, high = series.span(0, NEVER, t)
-            for newest in series.summarize(self, 0, high, self._summarize):
+            for newest in series.summarize(self, 0, series.reach(t), self._summarize):
                 for group, entry in newest.items():
                     known = groups.get(group)
                     if known is None or _order(known) < _order(entry):
@@ -40,13 +39,18 @@ class NewestOf:
 
     def _summarize(self, entries: list[Entry]) -> dict[str, Entry]:
         """Return the newest of consecutive facts by group."""
-        return {self._group(entry): entry for entry in entries}
+        return {self.group_of(entry): entry for entry in entries}
 
-    def _group(self, entry: Entry) -> str:
+    def group_of(self, entry: Entry) -> str:
+        """Return the group of a fact."""
         text = None if self.by is None else (entry.data or {}).get(self.by)
         if not isinstance(text, str):
             return ""
         return text.strip().casefold() if self.folded else text.strip()
+
+    def matters(self, entry: Entry) -> bool:  # noqa: ARG002  # a grouping's signature
+        """Whether the newest fact of a group says more than nothing would. That of these groups always does."""
+        return True
 
     def boundary(self, account: Account, t: int) -> int:
         return min((account.boundary(number, 0, NEVER, t) for number in self.series), default=NEVER)

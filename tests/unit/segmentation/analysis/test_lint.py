@@ -185,6 +185,7 @@ TOO_MANY = [
     {"jobs": [3000, 4000]},
     {"jobs": {"in": "$many"}},
     {"jobs": "$many"},
+    {"roles": {"gte": 2001}},
 ]
 ENOUGH = [
     {**HIRING, "count": {"gte": 2000}},
@@ -195,16 +196,27 @@ ENOUGH = [
     {"open_jobs": {"between": [1, 5000]}},
     {"employees": {"gte": 5000}},
 ]
-COUNTS = {"jobs": {"count": "hiring"}, "open_jobs": {"open": "hiring"}}
+COUNTS = {
+    "jobs": {"count": "hiring"},
+    "roles": {"distinct": "hiring", "field": "function"},
+    "open_jobs": {"open": "hiring"},
+}
 
 
 @pytest.mark.parametrize(
     ("when", "never"), [*((one, True) for one in TOO_MANY), *((one, False) for one in ENOUGH)]
 )
-def test_a_count_above_what_an_account_keeps_is_never_true(when: Any, never: bool) -> None:
+def test_a_count_above_what_a_test_counts_is_an_error(when: Any, never: bool) -> None:
     definition = define([when], traits=COUNTS, lists={"many": [3000, 4000]})
 
-    assert ("never-true" in {one.code for one in lint(definition)}) is never
+    assert (("count-too-high", "error") in {(one.code, one.severity) for one in lint(definition)}) is never
+
+
+@pytest.mark.parametrize(("limit", "found"), [(4_999, 1), (5_000, 0)])
+def test_the_limit_of_facts_that_a_test_counts_is_a_setting(limit: int, found: int) -> None:
+    problems = lint(define([{**HIRING, "count": {"gte": 5000}}]), facts_per_test=limit)
+
+    assert [one.code for one in problems].count("count-too-high") == found
 
 
 def test_a_segment_whose_exit_is_always_true_takes_nobody() -> None:

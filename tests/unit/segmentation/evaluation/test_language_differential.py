@@ -110,6 +110,7 @@ def test_what_is_forgotten_as_soon_as_possible_makes_no_difference(
     first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fold, "FEW", 0)
+    monkeypatch.setattr(fold, "MARGIN", 0)
     monkeypatch.setattr(program, "DAY", 1)
     for seed in range(first, first + CHUNK):
         file, events, files = generate(seed, True)

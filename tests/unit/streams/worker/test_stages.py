@@ -42,7 +42,7 @@ class Stage:
             failure=self.failure,
             patience=patience,
         )
-        runtime = DefinitionRuntime.build(definition_of(FILE), Topics(), facts_per_kind=1000)
+        runtime = DefinitionRuntime.build(definition_of(FILE), Topics(), facts_per_test=1000)
         self.stage = SegmenterStage(
             Topics(),
             runtime,

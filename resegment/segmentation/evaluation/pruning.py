@@ -1,0 +1,184 @@
+"""Find the facts that an account can forget: those that count no more, and those beyond what each test can count."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from resegment.schemas.fact import KINDS
+from resegment.schemas.state import Entry
+from resegment.schemas.times import NEVER
+from resegment.segmentation.evaluation.account import TECHNOLOGIES, Account, Series
+from resegment.segmentation.evaluation.matcher_index import Grouping
+from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.evaluation.retention import TECH, Retention
+
+UNREAD: Final = 200
+"""How many facts of one kind that no test reads are kept. They only guard against older revisions of themselves."""
+
+Dropped = Counter[str]
+"""How many facts were dropped for a limit, by the test that would have counted them."""
+
+
+@dataclass(slots=True)
+class Claims:
+    """What the tests say about the facts of an account, which are named by their `id()`."""
+
+    kept: set[int] = field(default_factory=set)
+    """Those that a test can count."""
+    spent: set[int] = field(default_factory=set)
+    """Those that are too old for a test."""
+    crowded: set[int] = field(default_factory=set)
+    """Those that are more than a test can count."""
+    dropped: Dropped = field(default_factory=Counter)
+
+
+class Pruner:
+    """Finds what an account that is indexed for a program can forget, with regard to all programs of a retention."""
+
+    def __init__(self, program: Program, retention: Retention) -> None:
+        self.program, self.retention = program, retention
+        self._others = [one for one in retention.programs if one is not program]
+        grouped = {leaf for one in program.watchers.values() if one.groupings for leaf in one.leaves}
+        self.grouped = frozenset(grouped.union(program.attribute_leaves.get(TECHNOLOGIES, ())))
+        """The tests that a fact can change which is dropped: of the others, it counts for none."""
+
+    def keep(self, account: Account, now: int) -> tuple[set[int], Dropped]:
+        """Return the facts to keep by their `id()`, and how many of the others a limit drops."""
+        entries = account.state.entries
+        claims = Claims()
+        self._claim_series(self.program, account.series, now, claims)
+        for other in self._others:
+            self._claim_series(other, _index(other, entries), now, claims)
+        self._claim_attributes(account, now, claims)
+        guards, unread = self._sort_rest(entries, now, claims)
+        for kind, facts in guards.items():
+            facts.sort(key=_recency)
+            _cut(facts, self.retention.limit, f"corrections of {KINDS[kind]} facts", claims)
+        for kind, facts in unread.items():
+            facts.sort(key=_order)
+            _cut(facts, min(UNREAD, self.retention.limit), f"{KINDS[kind]} facts that no test reads", claims)
+        return claims.kept, claims.dropped
+
+    def _claim_series(
+        self, program: Program, indexed: Mapping[int, Series], now: int, claims: Claims
+    ) -> None:
+        limit, memory = self.retention.limit, self.retention.memory
+        for number, series in indexed.items():
+            watcher, entries = program.watchers[number], series.entries
+            floor = low = max(0, len(entries) - limit)
+            if watcher.closes != NEVER:
+                low = max(low, bisect_right(series.times, now - max(watcher.closes, memory)))
+            claims.kept.update(map(id, entries[low:] if low else entries))
+            if low:
+                claims.spent.update(map(id, entries[floor:low]))
+            if floor:
+                claims.crowded.update(map(id, entries[:floor]))
+                for grouping in watcher.groupings:
+                    _claim_groups(entries, now, grouping, limit, str(watcher.matcher), claims)
+
+    def _claim_attributes(self, account: Account, now: int, claims: Claims) -> None:
+        """Claim the snapshots that give attributes their values, and what says which technologies there are."""
+        limit = self.retention.limit
+        for name, history in account.attributes.items():
+            entries = history.entries
+            claims.kept.update(map(id, entries[-limit:]))
+            if len(entries) > limit:
+                claims.crowded.update(map(id, entries[:-limit]))
+                if name == TECHNOLOGIES:
+                    _claim_groups(entries, now, _TECHNOLOGIES, limit, name, claims)
+        if self.retention.uses_technologies and not self.program.uses_technologies:
+            of_tech = sorted(
+                (one for one in account.state.entries if one.kind == TECH and not one.retracted), key=_order
+            )
+            claims.kept.update(map(id, of_tech[-limit:]))
+            _claim_groups(of_tech, now, _TECHNOLOGIES, limit, TECHNOLOGIES, claims)
+
+    def _sort_rest(
+        self, entries: Iterable[Entry], now: int, claims: Claims
+    ) -> tuple[dict[int, list[Entry]], dict[int, list[Entry]]]:
+        """Return by kind what guards against older revisions, and what no test reads; keep what is spent but young."""
+        kept, memory = claims.kept, self.retention.memory
+        guards: dict[int, list[Entry]] = {}
+        unread: dict[int, list[Entry]] = {}
+        for entry in entries:
+            name = id(entry)
+            if name in kept:
+                continue
+            young = entry.known + memory > now
+            if entry.retracted or entry.older:
+                if young or not self.retention.is_spent(entry, now):
+                    guards.setdefault(entry.kind, []).append(entry)
+            elif name in claims.spent:
+                if young:
+                    kept.add(name)
+            elif name not in claims.crowded and (young or entry.time + memory > now):
+                unread.setdefault(entry.kind, []).append(entry)
+        return guards, unread
+
+
+class _Technologies:
+    """Groups what is said about technologies: snapshots are one group, and so are the facts about each technology."""
+
+    def group_of(self, entry: Entry) -> str | None:
+        data = entry.data or {}
+        return "" if TECHNOLOGIES in data else f"{data.get('technology')}"
+
+    def matters(self, entry: Entry) -> bool:
+        data = entry.data or {}
+        return TECHNOLOGIES in data or data.get("change") == "added"
+
+
+_TECHNOLOGIES: Final = _Technologies()
+
+
+def _claim_groups(
+    entries: Sequence[Entry], now: int, grouping: Grouping, limit: int, text: str, claims: Claims
+) -> None:
+    """Claim the newest fact of each group: first of those that matter, then of those that are newest."""
+    latest: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.time > now:
+            break
+        if (group := grouping.group_of(entry)) is not None:
+            latest.pop(group, None)
+            latest[group] = entry
+    found = list(latest.values())
+    if len(found) > limit:
+        found.sort(key=grouping.matters)
+        lost = found[:-limit]
+        if beyond := sum(1 for one in lost if grouping.matters(one) and id(one) not in claims.kept):
+            claims.dropped[text] += beyond
+        found = found[-limit:]
+    claims.kept.update(map(id, found))
+
+
+def _cut(facts: list[Entry], limit: int, text: str, claims: Claims) -> None:
+    """Keep the last of some facts."""
+    if len(facts) > limit:
+        claims.dropped[text] += len(facts) - limit
+        facts = facts[-limit:]
+    claims.kept.update(map(id, facts))
+
+
+def _index(program: Program, entries: Iterable[Entry]) -> dict[int, Series]:
+    """Return the series of a program for which the account is not indexed."""
+    found: dict[int, list[Entry]] = {}
+    for entry in entries:
+        if not entry.retracted:
+            for watcher in program.matchers[entry.kind].find(entry.data or {}):
+                found.setdefault(watcher.number, []).append(entry)
+    for facts in found.values():
+        facts.sort(key=_order)
+    return {number: Series([one.time for one in facts], facts) for number, facts in found.items()}
+
+
+def _recency(entry: Entry) -> tuple[int, str, str]:
+    return entry.recorded, entry.id, entry.source
+
+
+def _order(entry: Entry) -> tuple[int, str, str]:
+    return entry.time, entry.id, entry.source
