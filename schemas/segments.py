@@ -386,6 +386,7 @@ class SegmentsFile(Part):
     """The whole file; `attributes`, `lists`, `conditions` and `traits` have their own grammar."""
 
     version: Literal[1]
+    include: list[Text] = Field([], description="Other files of the definition, relative to this one")
     retain: PositiveDuration | None = Field(None, description="The minimum time that facts are kept")
     attributes: dict[str, Any] = Field({}, description="The types of your own attributes")
     lists: dict[str, Any] = Field({}, description="Lists that tests use as $name")

@@ -12,6 +12,7 @@ import orjson
 from pydantic import ValidationError
 
 from resegment.documents.diagnostics import Diagnostic, InvalidSegments, Path, Problems
+from resegment.documents.includes import KEY as INCLUDE
 from resegment.documents.yaml import Document, merge_documents, parse_document
 from resegment.schemas.events import Firmographic
 from resegment.schemas.segments import (
@@ -203,8 +204,9 @@ def _read(
     if problems.errors:
         return None
     known = {name: trait for name, trait in traits.items() if trait is not None}
+    meant = {key: value for key, value in data.items() if key != INCLUDE}  # files may be cut in any way
     return Definition(
-        version=_hash(data, lists.digests),
+        version=_hash(meant, lists.digests),
         segments=_join(file, conditions),
         traits=MappingProxyType(known),
         conditions=MappingProxyType({name: one for name, one in named.items() if one is not None}),
@@ -226,7 +228,7 @@ def _read(
         warnings=problems.in_order(),
         document=document,
         compiled_plays=MappingProxyType({name: compile_play(play) for name, play in file.plays.items()}),
-        digest=_digest({**data, "files of lists": dict(lists.digests)}),
+        digest=_digest({**meant, "files of lists": dict(lists.digests)}),
         content=Content(texts, tuple(sorted(lists.contents.items()))),
     )
 

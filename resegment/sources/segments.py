@@ -1,4 +1,4 @@
-"""Read segments files from disk: one YAML file, or a folder of files to merge."""
+"""Read segments files from disk: one YAML file, or a folder of files to merge, and the files that they include."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from resegment.documents.includes import CannotInclude, IncludedFiles
 from resegment.errors import UserError, explain_os_error
 from resegment.segmentation.definition import Definition, read_definition
 
 SUFFIXES = frozenset({".yaml", ".yml"})
 MAX_LIST_BYTES: Final = 64 * 1024 * 1024
 """The maximum size of a file that a segments file names."""
+_WILD: Final = frozenset("*?[")
 
 
 class NoSegmentsFile(UserError):
@@ -28,7 +30,16 @@ class NoSegmentsFile(UserError):
 
 
 def read_segments_files(path: str) -> list[tuple[str, bytes]]:
-    """Return the name and content of each file, a folder's in the order of their names. Raises NoSegmentsFile."""
+    """Return the name and content of every file of a definition: those of the path, and those that they include.
+
+    Raises NoSegmentsFile, or InvalidSegments for what cannot be included.
+    """
+    folder = folder_of(Path(path))
+    return IncludedFiles(InFolder(folder).find, read_included_file).collect(read_given_files(path))
+
+
+def read_given_files(path: str) -> list[tuple[str, bytes]]:
+    """Return the name and content of a file, or of the files in a folder by name. Raises NoSegmentsFile."""
     place = Path(path)
     try:
         if place.is_dir():
@@ -40,6 +51,54 @@ def read_segments_files(path: str) -> list[tuple[str, bytes]]:
         return [(str(file), file.read_bytes()) for file in files]
     except OSError as error:
         raise NoSegmentsFile(path, explain_os_error(error)) from error
+
+
+class InFolder:
+    """Finds included files, all of them inside the folder of the definition."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+
+    def find(self, pattern: str, including: str) -> list[str]:
+        """Return the names of the files that a path or pattern in a file stands for. Raises CannotInclude."""
+        base = Path(including).parent
+        if _WILD.isdisjoint(pattern):
+            found = [base / pattern]
+        else:
+            found = sorted(file for file in _glob(base, pattern) if _is_segments_file(file))
+        names = [os.path.normpath(file) for file in found]
+        for name in names:
+            if not Path(name).resolve().is_relative_to(self._folder):
+                raise CannotInclude(
+                    f"{pattern} is outside the folder of the segments file",
+                    "include files of that folder and of the folders in it",
+                )
+        if not names:
+            raise CannotInclude(f"{pattern} matches no *.yaml or *.yml file", "check the path")
+        return names
+
+
+def _glob(base: Path, pattern: str) -> list[Path]:
+    try:
+        return list(base.glob(pattern))
+    except ValueError as error:
+        raise CannotInclude(
+            f"{pattern} is not a pattern: {error}", "write a pattern like plays/*.yaml"
+        ) from None
+    except OSError as error:
+        raise CannotInclude(f"{pattern}: {explain_os_error(error)}") from error
+
+
+def _is_segments_file(file: Path) -> bool:
+    return file.suffix in SUFFIXES and not file.name.startswith(".") and file.is_file()
+
+
+def read_included_file(name: str) -> bytes:
+    """Return the content of an included file. Raises CannotInclude."""
+    try:
+        return read_list_file(Path(name))
+    except OSError as error:
+        raise CannotInclude(f"{name}: {explain_os_error(error)}", "check the path") from error
 
 
 def folder_of(segments: Path) -> Path:

@@ -84,14 +84,12 @@ def fmt(
 
 
 def _read(files: list[str]) -> list[tuple[str, bytes]]:
-    from resegment.sources.segments import read_segments_files
+    from resegment.sources.segments import read_given_files
 
     return [
         found
         for file in files
         for found in (
-            [(STANDARD_INPUT, sys.stdin.buffer.read())]
-            if file == STANDARD_INPUT
-            else read_segments_files(file)
+            [(STANDARD_INPUT, sys.stdin.buffer.read())] if file == STANDARD_INPUT else read_given_files(file)
         )
     ]

@@ -37,6 +37,7 @@ from resegment.segmentation.language.operators import OPERATORS
 from resegment.segmentation.language.privacy import drop_fields
 from resegment.segmentation.versions.era import ALWAYS, Era
 from resegment.segmentation.versions.timeline import Timeline
+from resegment.sources.segments import read_segments_files
 from tests.events import read_fact
 
 Json = Any
@@ -234,6 +235,18 @@ PARTS = [one for one in examples_of("language.md") if "version" not in one.data]
 @pytest.mark.parametrize("example", WHOLE, ids=lambda one: f"line {one.line}")
 def test_every_whole_file_of_the_reference_is_right(example: Example) -> None:
     check_file([("segments.yaml", example.text)])
+
+
+def test_the_definition_in_several_files_is_right(tmp_path: Path) -> None:
+    page = "\n".join(lines_of("language.md"))
+    for name, text in re.findall(r"```text\n# ([\w/]+\.yaml)\n(.*?)```", page, re.DOTALL):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    check_file(
+        [(name, content.decode()) for name, content in read_segments_files(str(tmp_path / "segments.yaml"))]
+    )
+    assert len(list(tmp_path.rglob("*.yaml"))) == 3
 
 
 @pytest.mark.parametrize("example", PARTS, ids=lambda one: f"line {one.line}")
