@@ -105,7 +105,7 @@ def follow_switch(
     """Decide on a change that a switch made, after the account left its workflow.
 
     `prior` is the account before the change, `back` what it goes back to if the switch is a rollback, and `stays` a
-    running enrollment in the workflow of the new segment. Such an enrollment goes on without a command, unless the
+    running enrollment in the workflow of the new segment. Such an enrollment continues without a command, unless the
     switch enrolls all.
     """
     was = prior.enrollment
@@ -168,7 +168,7 @@ def put_back(transition: Transition, prior: PriorState, stays: Enrollment | None
 
 
 def _keep(transition: Transition, stays: Enrollment) -> Asking:
-    """Let an enrollment go on as it is, without a command, unless something forbids it."""
+    """Let an enrollment continue as it is, without a command, unless something forbids it."""
     state, target = transition.state, transition.state.target
     assert target is not None
     if transition.refusal(target, is_in=True) is not None:
