@@ -13,6 +13,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 from resegment.agents.batch import Batch, Message, Record
 from resegment.agents.outbox import Outbox, Unpublished, pack, unpack
 from resegment.errors import PartitionLost
+from resegment.schemas.state import StateWrite
 from resegment.schemas.times import NEVER
 from resegment.state.partition_store import (
     Commit,
@@ -52,8 +53,11 @@ class AccountCodec(Protocol[A]):
         """Return the account of that state, or a new one without state. Raises msgspec.DecodeError."""
         ...
 
-    def encode(self, account: A) -> bytes:
-        """Return the bytes to store; `kept_deadline` becomes the account's deadline."""
+    def write(self, account: A) -> StateWrite | None:
+        """Return what to store, or None if the store has it; `kept_deadline` becomes the account's deadline.
+
+        It counts as written: if it is not, the account must be dropped.
+        """
         ...
 
 
@@ -87,7 +91,7 @@ class OwnedPartition(Generic[A]):
         self.position = Position()
         self.fence: int | None = None
         self.next_deadline: int | None = None
-        self.due: Sequence[tuple[str, bytes]] = ()
+        self.due: Sequence[str] = ()
         self.outbox = Outbox()
         self._accounts: OrderedDict[str, A] = OrderedDict()
         self._cached, self._has_more = cached_accounts, has_more
@@ -245,19 +249,15 @@ class OwnedPartition(Generic[A]):
             found[name] = self._admit(name, value)
         return found
 
-    def account(self, name: str, value: bytes) -> A:
-        """Return the account in memory, or else the one of that state."""
-        return self._accounts.get(name) or self._admit(name, value)
-
     def _admit(self, name: str, value: bytes | None) -> A:
         account = self.codec.load(name, value)
         self._accounts[name] = account
         return account
 
-    def suspend(self, name: str, value: bytes, error: Exception) -> A:
+    async def suspend(self, name: str, error: Exception) -> A:
         """Return the account as it was, without the deadline that could not be decided. Its next fact sets a new one."""
         self.drop(name)
-        account = self._admit(name, value)
+        account = self._admit(name, await self.stored(name))
         account.deadline = NEVER
         self.notices.messages.append(
             f"partition {self.number}: {name} could not be decided at its deadline ({type(error).__name__}: {error}); "
@@ -291,15 +291,18 @@ class OwnedPartition(Generic[A]):
         """
         fence = self.expect_held()
         states: list[tuple[str, bytes]] = []
+        appended: list[tuple[str, bytes]] = []
         deadlines: list[tuple[str, int | None]] = []
         for account in accounts:
             before = account.kept_deadline
-            states.append((account.name, self.codec.encode(account)))
+            write = self.codec.write(account)
+            if write is not None:
+                (appended if write.appends else states).append((account.name, write.data))
             if account.kept_deadline != before:
                 deadlines.append((account.name, account.kept_deadline))
         payload = pack(messages) if messages else None
         position = replace(position, commit=self.position.commit + 1, log=self._log)
-        commit = Commit(fence, position, states, deadlines, payload, decided, sizes, DUE_SLICE)
+        commit = Commit(fence, position, states, deadlines, payload, decided, sizes, DUE_SLICE, appended)
         committed = await self.store.commit(commit)
         self.position = position
         self._note(committed)

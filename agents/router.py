@@ -140,9 +140,9 @@ async def route_due(owned: Owned, router: Router) -> Routed:
         current = machine.policies.at(decode_in_force(owned.position.definition).number)
         steps = [
             RoutingTask(name, clock, lambda one, now: machine.advance(one, now, current))
-            for name, _ in owned.due
+            for name in owned.due
         ]
-        return await _decide(owned, router, steps, dict(owned.due), replace(owned.position, clock=clock))
+        return await _decide(owned, router, steps, owned.due, replace(owned.position, clock=clock))
 
 
 def has_to_look(position: Position) -> bool:
@@ -163,7 +163,7 @@ async def look_again(owned: Owned, router: Router) -> Routed:
         clock, machine = router.clock(owned), router.machine
         current = machine.policies.at(switched.version)
         following, found = await owned.store.scan(cursor, LOOKED_AT_ONCE)
-        concerned = {one: value for one, value in found if current.has_to_look(one, decode_routed(value))}
+        concerned = [one for one, value in found if current.has_to_look(one, decode_routed(value))]
         steps = [
             RoutingTask(name, clock, lambda one, now: machine.look_again(one, switched, now, current))
             for name in concerned
@@ -178,15 +178,14 @@ async def _decide(
     owned: Owned,
     router: Router,
     steps: Sequence[RoutingTask],
-    stored: Mapping[str, bytes],
+    names: Sequence[str],
     position: Position,
 ) -> Routed:
     """Run steps that no record asked for. An account that fails stays as it is stored."""
     with owned.all_or_nothing():
-        accounts = {name: owned.account(name, value) for name, value in stored.items()}
-        walk = await _walk(accounts, steps, router)
+        walk = await _walk(await owned.accounts(names), steps, router)
         for name, error in walk.failed.items():
-            walk.accounts[name] = owned.suspend(name, stored[name], error)
+            walk.accounts[name] = await owned.suspend(name, error)
             walk.before[walk.accounts[name].state.decision] += 1
         return await _commit(owned, walk, position, (), len(steps))
 

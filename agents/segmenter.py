@@ -153,14 +153,16 @@ async def decide_due(
         clock = owned.position.clock
         decided = _Decided(factory)
         with owned.all_or_nothing():
+            found = await owned.accounts(owned.due)
             accounts: list[Account] = []
-            for name, state in owned.due:
-                account = owned.account(name, state)
+            for name in owned.due:
+                account = found[name]
                 try:
                     decided.add(engine.advance(account, clock, clock))
                 except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
-                    account = owned.suspend(name, state, error)
-                accounts.append(account)
+                    accounts.append(await owned.suspend(name, error))
+                else:
+                    accounts.append(account)
             return await _commit(owned, owned.position, accounts, decided)
 
 

@@ -1,8 +1,21 @@
-"""The state of an account as stored in Redis (MessagePack arrays: append fields, never reorder)."""
+"""The state of an account, and the log as which it is stored. Append fields to `AccountState`, never reorder them.
+
+A log is a MessagePack array with a 32-bit length, whose items are read in their order:
+
+- a map: fields of the state by their number in `AccountState`. Number 0 holds the bytes that the state took when it
+  was last written as a whole.
+- an array: a fact that the state has from here on.
+- a number: the fact at this place is removed; a negative one: the next fact replaces the one at -1 - number.
+
+Two logs are joined by joining their items. The log of a whole state leaves out the fields that have their default. A
+release before this format stored the state as one array of its fields: that is read too.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterable
+from types import NoneType
+from typing import Any, Final, NamedTuple, get_args, get_type_hints
 
 import msgspec
 
@@ -79,42 +92,211 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     limited: Limited = Limited()
 
 
-_FIELDS: Final = 0x90 | len(AccountState.__struct_fields__)
-"""The first byte of a MessagePack array of the state's fields; the entries come first."""
+LOG: Final = 0xDD
+"""The first byte of a log. No other stored value begins with it."""
+HEADER: Final = 5
+"""The bytes before the first item: `LOG`, and the number of items."""
+GROWTH: Final = 2.5
+SLACK: Final = 512
+"""A state is written as a whole again when its log takes GROWTH times the bytes of the last time, and SLACK more.
+
+So a byte that is appended costs two thirds of one for that, however many facts there are.
+"""
+
+_NAMES: Final = AccountState.__struct_fields__
+_DEFAULTS: Final = msgspec.structs.astuple(AccountState())
+_ENTRIES: Final = _NAMES.index("entries")
+_BASE: Final = 0
 
 _encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final = msgspec.msgpack.Decoder(AccountState)
+_encode_into: Final = _encoder.encode_into
+_decoder: Final = msgspec.msgpack.Decoder(list[Entry | dict[int, Any] | int])
+_raw_decoder: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_head_decoder: Final = msgspec.msgpack.Decoder(dict[int, Any])
+_array_decoder: Final = msgspec.msgpack.Decoder(AccountState)
+
+
+def _find_plain(hint: Any) -> tuple[type, ...]:
+    """Return the types that a field's value may have as it was decoded; others are converted."""
+    plain = {int, str, bool, NoneType}
+    return tuple(one for one in (hint, *get_args(hint)) if one in plain)
+
+
+_HINTS: Final = [get_type_hints(AccountState)[name] for name in _NAMES]
+_PLAIN: Final = [_find_plain(hint) for hint in _HINTS]
+
+
+class StateWrite(NamedTuple):
+    """What a commit writes of one account: its whole state, or items that are appended to its log."""
+
+    data: bytes
+    appends: bool = False
+
+
+class StateLog(msgspec.Struct, eq=False, gc=False):
+    """Notes what changes in a state, and says what to write. A new one stands for a state that is not stored."""
+
+    size: int = 0
+    """The bytes that the store has, and those that are noted."""
+    _base: int = 0
+    _stored: tuple[Any, ...] | None = None
+    """The fields as the store has them; None: it has none, or in an earlier format."""
+    _noted: bytearray | None = None
+    _items: int = 0
+
+    def add(self, entry: Entry) -> None:
+        """Note that the state has another fact, as its last one."""
+        self._note(entry)
+
+    def remove(self, place: int) -> None:
+        """Note that the fact at this place is removed."""
+        self._note(place)
+
+    def replace(self, place: int, entry: Entry) -> None:
+        """Note that the fact at this place has changed."""
+        self._note(~place)
+        self._note(entry)
+
+    def _note(self, item: Entry | int) -> None:
+        if self._noted is None:
+            self._noted = bytearray()
+        before = len(self._noted)
+        _encode_into(item, self._noted, -1)
+        self._items += 1
+        self.size += len(self._noted) - before
+
+    def outdate(self) -> None:
+        """Let the next write be of the whole state: it has changed in a way that was not noted."""
+        self._stored = None
+
+    def write(self, state: AccountState) -> StateWrite | None:
+        """Return what to write so that the store has the state, or None if it has it. What is noted counts as written."""
+        fields, stored = msgspec.structs.astuple(state), self._stored
+        if stored is not None and self._noted is None and fields == stored:
+            return None
+        self._stored = fields
+        noted, items = self._noted or b"", self._items
+        self._noted, self._items = None, 0
+        if stored is not None:
+            changed = {
+                number: value
+                for number, value in enumerate(fields)
+                if number != _ENTRIES and value is not stored[number] and value != stored[number]
+            }
+            head = _encoder.encode(changed) if changed else b""
+            self.size += len(head)
+            if self.size < GROWTH * self._base + SLACK:
+                return StateWrite(begin_log(items + bool(changed)) + head + noted, appends=True)
+        data, self._base = _encode(fields)
+        self.size = len(data)
+        return StateWrite(data)
 
 
 def encode_state(state: AccountState) -> bytes:
-    """Return the bytes to store in Redis."""
-    return _encoder.encode(state)
+    """Return the log of a whole state."""
+    return _encode(msgspec.structs.astuple(state))[0]
 
 
-def append_entry(body: bytearray, entry: Entry) -> int:
-    """Append an entry to the body for `encode_with`, and return how many bytes it took."""
-    size = len(body)
-    _encoder.encode_into(entry, body, -1)
-    return len(body) - size
-
-
-def encode_with(state: AccountState, body: bytearray) -> bytes:
-    """Return the same bytes as `encode_state`, with the entries taken from `body`."""
-    entries, state.entries = state.entries, []
-    try:
-        rest = _encoder.encode(state)[2:]  # past the number of fields and the empty array of entries
-    finally:
-        state.entries = entries
+def _encode(fields: tuple[Any, ...]) -> tuple[bytes, int]:
+    entries = fields[_ENTRIES]
+    facts = _encoder.encode(entries)
     count = len(entries)
-    if count < 16:
-        head = bytes((_FIELDS, 0x90 | count))
-    elif count < 1 << 16:
-        head = bytes((_FIELDS, 0xDC)) + count.to_bytes(2, "big")
-    else:
-        head = bytes((_FIELDS, 0xDD)) + count.to_bytes(4, "big")
-    return b"".join((head, body, rest))
+    facts = facts[1 if count < 16 else 3 if count < 1 << 16 else 5 :]
+    head = {
+        number: value
+        for number, value in enumerate(fields)
+        if number != _ENTRIES and value != _DEFAULTS[number]
+    }
+    body = _encoder.encode(head) + facts if head else facts
+    return begin_log(1 + bool(head) + count) + _encoder.encode({_BASE: len(body)}) + body, len(body)
+
+
+def begin_log(items: int) -> bytes:
+    """Return the bytes before the items of a log."""
+    return bytes((LOG,)) + items.to_bytes(4, "big")
+
+
+def count_items(log: bytes) -> int:
+    """Return how many items a log says that it has."""
+    return int.from_bytes(log[1:HEADER], "big")
+
+
+def join_logs(logs: Iterable[bytes]) -> bytes:
+    """Return one log with the items of all, in their order."""
+    given = list(logs)
+    return begin_log(sum(map(count_items, given))) + b"".join(one[HEADER:] for one in given)
+
+
+def is_log(value: bytes) -> bool:
+    """Return whether items can be appended to a stored value."""
+    return value[:1] == b"\xdd"
 
 
 def decode_state(value: bytes) -> AccountState:
     """Return the state of stored bytes. Raises msgspec.DecodeError if they are not a state."""
-    return _decoder.decode(value)
+    return open_log(value)[0]
+
+
+def open_log(value: bytes) -> tuple[AccountState, StateLog]:
+    """Return the state of stored bytes, and what notes its changes from here on. Raises msgspec.DecodeError."""
+    if not is_log(value):
+        return _array_decoder.decode(value), StateLog(len(value))
+    entries: list[Entry] = []
+    head: dict[int, Any] = {}
+    replaced = -1
+    try:
+        for item in _decoder.decode(value):
+            if type(item) is Entry:
+                if replaced < 0:
+                    entries.append(item)
+                else:
+                    entries[replaced], replaced = item, -1
+            elif type(item) is dict:
+                head.update(item)
+            elif item >= 0:  # type: ignore[operator]
+                del entries[item]  # type: ignore[arg-type]
+            else:
+                replaced = ~item  # type: ignore[operator]
+    except IndexError:
+        raise msgspec.DecodeError("a fact that is not there is removed or replaced") from None
+    base = head.pop(_BASE, 0)
+    state = AccountState(entries)
+    _set_fields(state, head)
+    return state, StateLog(len(value), base, msgspec.structs.astuple(state))
+
+
+def _set_fields(state: AccountState, head: dict[int, Any]) -> None:
+    for number, field in head.items():
+        if number >= len(_NAMES):
+            raise msgspec.DecodeError(f"it has a field {number}, which a later version wrote")
+        fits = type(field) in _PLAIN[number]
+        setattr(state, _NAMES[number], field if fits else msgspec.convert(field, _HINTS[number]))
+
+
+class _Array(msgspec.Struct, array_like=True):
+    """An array of the fields, whose facts stay undecoded."""
+
+    entries: msgspec.Raw = msgspec.Raw()
+    membership: Membership = Membership()
+
+
+_array: Final = msgspec.msgpack.Decoder(_Array)
+
+
+def decode_head(value: bytes) -> AccountState:
+    """Return the segment and, of a log, all other fields of stored bytes without the facts, which stay undecoded.
+
+    Raises msgspec.DecodeError.
+    """
+    state = AccountState()
+    if not is_log(value):
+        state.membership = _array.decode(value).membership
+        return state
+    head: dict[int, Any] = {}
+    for item in _raw_decoder.decode(value):
+        first = memoryview(item)[0]
+        if 0x80 <= first <= 0x8F or first in {0xDE, 0xDF}:
+            head.update(_head_decoder.decode(item))
+    head.pop(_BASE, None)
+    _set_fields(state, head)
+    return state

@@ -195,11 +195,16 @@ class Rig:
     def state(self, account: str) -> AccountState:
         return decode_state(self.memory.accounts[account])
 
+    def states(self) -> dict[str, AccountState]:
+        """All stored states."""
+        return {name: decode_state(value) for name, value in self.memory.accounts.items()}
+
     def standing(self) -> dict[str, bytes]:
         """What decides each account's future, whatever number of changes led to it."""
         encode = msgspec.msgpack.encode
-        states = {name: decode_state(value) for name, value in self.memory.accounts.items()}
-        return {name: encode((one.entries, one.membership, one.deadline)) for name, one in states.items()}
+        return {
+            name: encode((one.entries, one.membership, one.deadline)) for name, one in self.states().items()
+        }
 
 
 class Routing:

@@ -41,6 +41,7 @@ from resegment.schemas.routing import (
     decode_routed,
     encode_routed,
 )
+from resegment.schemas.state import StateWrite
 from resegment.schemas.times import NEVER
 
 Steps = Generator[OwnerRequest, OwnerReply, list[Made]]
@@ -69,6 +70,10 @@ class EnrollmentMachine:
         account.state.deadline = None if account.deadline == NEVER else account.deadline
         account.kept_deadline = account.state.deadline
         return encode_routed(account.state)
+
+    def write(self, account: RoutedAccount) -> StateWrite:
+        """Return what to store: the whole state, which is small."""
+        return StateWrite(self.encode(account))
 
     def handle_change(
         self, account: RoutedAccount, change: RoutedChange, now: int, current: Policy, own: Policy

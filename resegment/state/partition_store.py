@@ -79,9 +79,10 @@ class Claim:
 class Commit:
     """All that one batch changes, written together or not at all.
 
-    `position.commit` is the number of this write; the one before it must be the last written. `deadlines`
-    has None where an account has none any more. `outbox` is what the relay publishes, `changes` how many
-    changes that are. `sizes` adds to the number of accounts by segment. Due accounts are returned up to
+    `position.commit` is the number of this write; the one before it must be the last written. `states` are
+    written as wholes, and `appended` has logs (see `resegment.schemas.state`) that are joined to those that are
+    stored; an account is in one of them. `deadlines` has None where an account has none any more. `outbox` is what the relay publishes, `changes` how many
+    changes that are. `sizes` adds to the number of accounts by segment. Due accounts are named up to
     `due_limit`.
     """
 
@@ -93,17 +94,18 @@ class Commit:
     changes: int = 0
     sizes: Sequence[tuple[str, int]] = ()
     due_limit: int = 0
+    appended: Sequence[tuple[str, bytes]] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """`outbox_id` names what was put into the outbox; `due` are accounts whose deadline the clock has reached.
+    """`outbox_id` names what was put into the outbox; `due` names accounts whose deadline the clock has reached.
 
     `next_deadline` is the earliest of the partition (ms), None where there is none.
     """
 
     outbox_id: str | None
-    due: Sequence[tuple[str, bytes]]
+    due: Sequence[str]
     next_deadline: int | None
 
 
@@ -143,7 +145,7 @@ class PartitionStore(Protocol):
     async def commit(self, commit: Commit) -> Committed:
         """Write it all. The same commit again changes nothing and gives the same answer.
 
-        Raises `Fenced` or `RolledBack`, and has then written nothing.
+        Raises `Fenced` or `RolledBack`, also where a log to be joined to is not there, and has then written nothing.
         """
         ...
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from resegment.schemas.state import begin_log
 from resegment.state.partition_store import Commit, Fenced, OutboxEntry, PartitionStore, Position, RolledBack
 from tests.contracts.conftest import Open, Server
 
@@ -41,6 +43,11 @@ def after(commit: Commit, **changed: object) -> Commit:
     """The next commit of the same owner, empty but for what is given."""
     position = replace(commit.position, commit=commit.position.commit + 1)
     return replace(Commit(commit.fence, position), **changed)  # type: ignore[arg-type]
+
+
+def log(*items: bytes) -> bytes:
+    """A log of these items."""
+    return begin_log(len(items)) + b"".join(items)
 
 
 async def everything(store: PartitionStore) -> object:
@@ -121,7 +128,7 @@ async def test_the_same_commit_again_changes_nothing_and_gives_the_same_answer(
     before = await everything(store)
     assert await open_store(0).commit(commit) == first
     assert await everything(store) == before
-    assert first.due == [("müller.de", b"two"), ("acme.com", b"\x00\xff")]
+    assert first.due == ["müller.de", "acme.com"]
 
 
 async def test_the_same_commit_again_names_no_entry_of_an_earlier_commit(store: PartitionStore) -> None:
@@ -197,13 +204,12 @@ async def test_due_accounts_come_in_the_order_of_their_deadlines_up_to_the_limit
         due_limit=3,
     )
     written = await store.commit(commit)
-    assert [name for name, _ in written.due] == ["a", "b", "é"]
-    assert [state for _, state in written.due] == [b"a", b"b", "é".encode()]
+    assert written.due == ["a", "b", "é"]
     assert written.next_deadline == 7
 
     later = after(commit, deadlines=[("a", None), ("b", 200), ("é", 300)], due_limit=10)
     written = await store.commit(later)
-    assert [name for name, _ in written.due] == ["c"]
+    assert written.due == ["c"]
     assert written.next_deadline == 100
 
     written = await store.commit(after(later, deadlines=[("c", None), ("d", None), ("nobody", None)]))
@@ -216,7 +222,7 @@ async def test_nothing_is_due_before_the_clock_of_the_commit(store: PartitionSto
     commit = Commit(fence, Position(clock=99, commit=1), [("a", b"")], [("a", 100)], due_limit=5)
     assert not (await store.commit(commit)).due
     later = await store.commit(after(commit, position=Position(clock=100, commit=2), due_limit=5))
-    assert [name for name, _ in later.due] == ["a"]
+    assert later.due == ["a"]
 
 
 @pytest.mark.parametrize("limit", [0, 1])
@@ -224,7 +230,7 @@ async def test_no_more_accounts_are_due_than_asked_for(store: PartitionStore, li
     fence = (await store.claim()).fence
     commit = Commit(fence, Position(clock=100, commit=1), [("a", b"1")], [("a", 100)], due_limit=limit)
     written = await store.commit(commit)
-    assert list(written.due) == [("a", b"1")][:limit]
+    assert written.due == ["a"][:limit]
     assert written.next_deadline == 100
 
 
@@ -271,7 +277,7 @@ async def test_five_thousand_accounts_are_one_commit(store: PartitionStore) -> N
         due_limit=500,
     )
     written = await store.commit(commit)
-    assert [name for name, _ in written.due] == names[:500]
+    assert written.due == names[:500]
     assert await store.read(names) == [name.encode() for name in names]
     assert (await store.sizes())["segment-299"] == 299
     (entry,) = await store.outbox(None, 10)
@@ -342,3 +348,69 @@ async def test_published_entries_are_no_part_that_is_gone(store: PartitionStore,
     committed = await store.commit(await take(store))
     await store.acknowledge([str(committed.outbox_id)])
     assert (await open_store(0).claim()).missing == []
+
+
+async def test_an_appended_log_is_joined_to_the_stored_one(store: PartitionStore, open_store: Open) -> None:
+    whole = await take(store)
+    first = replace(whole, states=[("acme.com", log(b"a")), ("other.com", b"two")])
+    await store.commit(first)
+    second = after(first, appended=[("acme.com", log(b"b", b"c"))], states=[("other.com", b"three")])
+    await store.commit(second)
+    await store.commit(second)  # written already
+    await store.commit(after(second, appended=[("acme.com", log(b"d"))]))
+    assert await open_store(0).read(["other.com", "acme.com"]) == [b"three", log(b"a", b"b", b"c", b"d")]
+
+
+@pytest.mark.parametrize("there", [None, b"", b"\x90", b"text"])
+async def test_a_log_is_joined_to_nothing_but_a_log(store: PartitionStore, there: bytes | None) -> None:
+    whole = replace(await take(store), states=[] if there is None else [("acme.com", there)])
+    await store.commit(whole)
+    before = await everything(store)
+    with pytest.raises(RolledBack):
+        await store.commit(
+            after(
+                whole,
+                states=[("new.com", b"x")],
+                appended=[("acme.com", log(b"a"))],
+                sizes=[("hot", 1)],
+                outbox=b"o",
+            )
+        )
+    assert await everything(store) == before
+    assert await store.read(["new.com"]) == [None]
+    await store.check(whole.fence, 1)
+
+
+@pytest.mark.parametrize("start", [10, 4_090, 4_091, 4_092, 30_000])
+async def test_a_log_that_grows_for_long_is_read_as_it_was_written(
+    store: PartitionStore, open_store: Open, start: int
+) -> None:
+    """Shrinks to a small log in between, and grows again from one of the same size."""
+    draw = random.Random(start)
+    commit = Commit((await store.claim()).fence, Position())
+    for _ in range(2):
+        items = [bytes([1]) * start]
+        written = log(*items)
+        commit = after(commit, states=[("acme.com", written), ("small.com", log(b"x"))])
+        await store.commit(commit)
+        for _ in range(40):
+            more = [draw.randbytes(draw.choice([0, 1, 7, 500, 5_000])) for _ in range(draw.randrange(3))]
+            items += more
+            commit = after(commit, appended=[("acme.com", log(*more)), ("small.com", log(b"y"))])
+            await store.commit(commit)
+            assert await open_store(0).read(["acme.com", "none.com"]) == [log(*items), None]
+        claim = await open_store(0).claim()
+        assert claim.missing == []
+        commit = replace(commit, fence=claim.fence)
+    assert await store.read(["small.com"]) == [log(b"x", *[b"y"] * 40)]
+    await store.commit(after(commit, states=[("acme.com", b"plain")]))
+    assert await store.read(["acme.com"]) == [b"plain"]
+
+
+async def test_thousands_of_logs_are_appended_to_in_one_commit(store: PartitionStore) -> None:
+    fence = (await store.claim()).fence
+    names = [f"company-{number}.com" for number in range(5_000)]
+    commit = Commit(fence, Position(commit=1), [(name, log(name.encode() * 150)) for name in names])
+    await store.commit(commit)
+    await store.commit(after(commit, appended=[(name, log(b"more")) for name in names]))
+    assert await store.read(names) == [log(name.encode() * 150, b"more") for name in names]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from resegment.schemas.state import begin_log
 from resegment.state.partition_store import Commit, Fenced, Position, RolledBack, StoreUnavailable
+from resegment.state.redis.chunks import read_whole
 from resegment.state.redis.client import EvictionEnabled, check_eviction
 from resegment.state.redis.owners import OwnerStore
 from resegment.state.redis.partition import PartitionStore
+from resegment.state.redis.reader import BrokenState, PrefixReader
 from resegment.state.redis.whole_prefix import count_keys, delete_keys
 from resegment.streams.partition_marks import STAGES
 from resegment.streams.prefix import agree, read_prefix
@@ -127,3 +131,63 @@ async def test_one_prefix_is_deleted_and_those_whose_names_begin_alike_stay(redi
         assert before - left == {key for key in before if key.startswith((b"rs:{gone}", b"rs:{gone."))}
         assert await read_prefix(client, "gone-too")
         assert await count_keys(client, "gone") == {}
+
+
+LONG = begin_log(1) + bytes(10_000)
+
+
+async def test_a_long_log_is_in_a_hash_of_its_own_until_it_is_short_again(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        store = PartitionStore(client, "long", 0)
+        commit = Commit((await store.claim()).fence, Position(commit=1), [("acme.com", LONG)])
+        await store.commit(commit)
+        assert await client.hlen(store.keys.chunks) == 1  # type: ignore[misc]
+        commit = replace(commit, position=Position(commit=2), states=[], appended=[("acme.com", LONG)])
+        await store.commit(commit)
+        assert await client.hlen(store.keys.chunks) == 2  # type: ignore[misc]
+        assert await client.hstrlen(store.keys.accounts, "acme.com") < 30  # type: ignore[misc]
+        short = replace(commit, position=Position(commit=3), states=[("acme.com", b"short")], appended=[])
+        await store.commit(short)
+        assert not await client.exists(store.keys.chunks)
+
+
+async def test_a_reader_gets_the_newer_state_where_the_chunks_it_asks_for_were_replaced(
+    redis_url: str,
+) -> None:
+    async with Redis.from_url(redis_url) as client:
+        store = PartitionStore(client, "replaced", 0)
+        commit = Commit((await store.claim()).fence, Position(commit=1), [("acme.com", LONG)])
+        await store.commit(commit)
+        seen = await client.hmget(store.keys.accounts, ["acme.com"])  # type: ignore[misc]
+        newer = LONG + b"newer"
+        await store.commit(replace(commit, position=Position(commit=2), states=[("acme.com", newer)]))
+        assert await read_whole(client, store.keys, [b"acme.com"], seen) == [newer]
+
+
+async def test_a_state_whose_chunk_is_gone_is_not_read(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        store = PartitionStore(client, "torn", 0)
+        commit = Commit((await store.claim()).fence, Position(commit=1), [("a.com", LONG), ("b.com", LONG)])
+        await store.commit(commit)
+        await client.hdel(store.keys.chunks, "a.com\0001.0")  # type: ignore[misc]
+        with pytest.raises(RolledBack):
+            await store.read(["a.com"])
+        assert await store.read(["b.com"]) == [LONG]
+        reader = PrefixReader(client, "torn", 1)
+        with pytest.raises(BrokenState, match=r"a\.com"):
+            await reader.states(["a.com"])
+        assert await reader.missing(0) == (await store.claim()).missing == ["chunks"]
+
+
+async def test_the_first_commit_after_a_version_without_chunks_is_taken(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        store = PartitionStore(client, "before-chunks", 0)
+        commit = Commit((await store.claim()).fence, Position(commit=1), [("acme.com", b"one")])
+        await store.commit(commit)
+        assert await client.hget(store.keys.meta, "kept") == b"1 1 0 0 0 0"  # type: ignore[misc]
+        await client.hset(store.keys.meta, "kept", "1 1 0 0 0")  # type: ignore[misc]
+        assert (
+            (await store.claim()).missing == await PrefixReader(client, "before-chunks", 1).missing(0) == []
+        )
+        fence = (await store.claim()).fence
+        await store.commit(replace(commit, fence=fence, position=Position(commit=2)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from operator import attrgetter
@@ -10,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from resegment.schemas.state import AccountState, Entry, append_entry, encode_state, encode_with
+from resegment.schemas.state import AccountState, Entry, StateLog, StateWrite
 from resegment.schemas.times import NEVER
 
 TECHNOLOGIES: Final = "technologies"
@@ -234,10 +233,10 @@ class Account(msgspec.Struct, eq=False, gc=False):
     attributes: dict[str, History | Inventory] = {}
     folded: AccountState | None = None
     """Facts that were folded in from the log, for the next version of the definition."""
-    _kept: bool = False
-    """Whether it was encoded before. Only an account that comes back keeps the bytes of its facts."""
-    _body: bytearray | None = None
-    _sizes: array[int] | None = None
+    restrictions_known: bool = False
+    """Whether the restrictions in the state are those that hold."""
+    log: StateLog = msgspec.field(default_factory=StateLog)
+    """What the store has of the state, and what has changed since."""
 
     @property
     def kept_deadline(self) -> int | None:
@@ -247,42 +246,43 @@ class Account(msgspec.Struct, eq=False, gc=False):
     def add(self, entry: Entry) -> None:
         """Remember a fact."""
         self.state.entries.append(entry)
-        if self._body is not None and self._sizes is not None:
-            self._sizes.append(append_entry(self._body, entry))
+        self.log.add(entry)
 
     def remove(self, entry: Entry) -> None:
         """Forget a fact."""
+        place = self._place(entry)
+        del self.state.entries[place]
+        self.log.remove(place)
+
+    def note(self, entry: Entry) -> None:
+        """Note that a fact that is remembered has changed."""
+        self.log.replace(self._place(entry), entry)
+
+    def outdate(self) -> None:
+        """Let the next write be of the whole state, which has changed in other ways."""
+        self.log.outdate()
+
+    def _place(self, entry: Entry) -> int:
+        """Return the index of a fact. They are in the order in which they became known."""
         entries = self.state.entries
-        # Entries are in the order in which they became known.
         place = bisect_left(entries, entry.known, key=_known)
         while entries[place] is not entry:
             place += 1
-        del entries[place]
-        if self._body is not None and self._sizes is not None:
-            start = sum(self._sizes[:place])
-            del self._body[start : start + self._sizes.pop(place)]
+        return place
 
     def keep(self, kept: set[int]) -> None:
         """Forget all facts but some, which `kept` has by their `id()`."""
-        self.state.entries = [entry for entry in self.state.entries if id(entry) in kept]
+        entries = self.state.entries
+        for place in range(len(entries) - 1, -1, -1):
+            if id(entries[place]) not in kept:
+                del entries[place]
+                self.log.remove(place)
         for series in (*self.series.values(), *self.attributes.values()):
             series.keep(kept)
-        self.outdate()
 
-    def outdate(self) -> None:
-        """Discard the encoded facts, because one of them has changed."""
-        self._body = self._sizes = None
-
-    def encode(self) -> bytes:
-        """Return the bytes to store. From the second time on, each fact is encoded only once."""
-        state = self.state
-        if self._body is None:
-            if not self._kept:
-                self._kept = True
-                return encode_state(state)
-            body = self._body = bytearray()
-            self._sizes = array("L", [append_entry(body, entry) for entry in state.entries])
-        return encode_with(state, self._body)
+    def write(self) -> StateWrite | None:
+        """Return what to write so that the store has the state, or None if it has it. It counts as written."""
+        return self.log.write(self.state)
 
     def attribute_at(self, field: str, t: int) -> Any:
         """Return the attribute's value at t; None if it is unknown."""

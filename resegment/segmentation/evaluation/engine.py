@@ -9,7 +9,7 @@ import msgspec
 
 from resegment.schemas.change import Cause, GateChange, SegmentChange, identify_change
 from resegment.schemas.fact import Fact
-from resegment.schemas.state import AccountState, Membership, decode_state
+from resegment.schemas.state import AccountState, Membership, StateWrite, encode_state, open_log
 from resegment.schemas.times import HORIZON, NEVER, format_instant
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.evidence import encode_value, give_reason
@@ -66,7 +66,12 @@ class Engine:
 
     def load(self, name: str, value: bytes | None) -> Account:
         """Decode and index a stored account; without one, return a new account. Raises msgspec.DecodeError."""
-        return self.open(name, None if value is None else decode_state(value))
+        if value is None:
+            return self.open(name)
+        state, log = open_log(value)
+        account = self.open(name, state)
+        account.log = log
+        return account
 
     def close(self, account: Account) -> AccountState:
         """Return the state to store."""
@@ -75,9 +80,13 @@ class Engine:
         return state
 
     def encode(self, account: Account) -> bytes:
-        """Return the bytes to store: `encode_state` of `close`, without encoding each fact again."""
+        """Return the log of the whole state."""
+        return encode_state(self.close(account))
+
+    def write(self, account: Account) -> StateWrite | None:
+        """Return what to store, or None if the store has it. It counts as written."""
         self.close(account)
-        return account.encode()
+        return account.write()
 
     # Facts and time
 

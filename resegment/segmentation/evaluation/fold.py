@@ -92,7 +92,7 @@ class Fold:
             if (fact.recorded, name) < (old.recorded, old.id):
                 old.older = [*(old.older or ()), name][-MAX_OLDER:]
                 ids[key] = old
-                account.outdate()
+                account.note(old)
                 return False
             older = [*(old.older or ()), old.id][-MAX_OLDER:]
             latest = max(old.time, old.latest)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Final
 
 from resegment.schemas.fact import Fact
-from resegment.schemas.state import AccountState, decode_state
+from resegment.schemas.state import AccountState, StateWrite, open_log
 from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import UNCHANGED, Decision, Engine
@@ -126,15 +126,24 @@ class Timeline:
 
     def load(self, name: str, value: bytes | None) -> Account:
         """Decode and index a stored account; without one, return a new account. Raises msgspec.DecodeError."""
-        return self.open(name, None if value is None else decode_state(value))
+        if value is None:
+            return self.open(name)
+        state, log = open_log(value)
+        account = self.open(name, state)
+        account.log = log
+        return account
 
     def close(self, account: Account) -> AccountState:
         """Return the state to store."""
         return self._engines[-1].close(account)
 
     def encode(self, account: Account) -> bytes:
-        """Return the bytes to store."""
+        """Return the log of the whole state."""
         return self._engines[-1].encode(account)
+
+    def write(self, account: Account) -> StateWrite | None:
+        """Return what to store, or None if the store has it. It counts as written."""
+        return self._engines[-1].write(account)
 
     def join_folded(self, account: Account, folded: AccountState) -> None:
         """Give an account the facts that were folded in from the log for the newest version, to be used at its switch."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+from resegment.schemas.state import is_log, join_logs
 from resegment.state.partition_store import (
     Claim,
     Commit,
@@ -80,12 +81,19 @@ class PartitionStore:
         if last == number - 1:
             self._apply(commit)
         due = sorted((at, name) for name, at in memory.deadlines.items() if at <= commit.position.clock)
-        pairs = [(name, memory.accounts[name]) for _, name in due[: commit.due_limit]]
-        return Committed(memory.last_outbox, pairs, min(memory.deadlines.values(), default=None))
+        names = [name for _, name in due[: commit.due_limit]]
+        return Committed(memory.last_outbox, names, min(memory.deadlines.values(), default=None))
 
     def _apply(self, commit: Commit) -> None:
         memory = self.memory
+        before = [memory.accounts.get(name, b"") for name, _ in commit.appended]
+        if not all(map(is_log, before)):
+            raise RolledBack(self.partition)
+        joined = {
+            name: join_logs((log, more)) for log, (name, more) in zip(before, commit.appended, strict=True)
+        }
         memory.accounts.update(commit.states)
+        memory.accounts.update(joined)
         for name, at in commit.deadlines:
             if at is None:
                 memory.deadlines.pop(name, None)

@@ -11,23 +11,25 @@ Stage = Literal["segmenter", "router"]
 
 @dataclass(frozen=True, slots=True)
 class PartitionKeys:
-    """The keys of one stage of one partition."""
+    """The keys of one stage of one partition. `chunks` has the older parts of long logs in `accounts`."""
 
     meta: str
     accounts: str
     deadlines: str
     outbox: str
     sizes: str
+    chunks: str
 
     @property
-    def all(self) -> tuple[str, str, str, str, str]:
+    def all(self) -> tuple[str, str, str, str, str, str]:
         """Return every key, in the order in which the scripts take them."""
-        return self.meta, self.accounts, self.deadlines, self.outbox, self.sizes
+        return self.meta, self.accounts, self.deadlines, self.outbox, self.sizes, self.chunks
 
     @classmethod
     def of(cls, prefix: str, partition: int, stage: Stage = "segmenter") -> PartitionKeys:
         tag = f"rs:{{{prefix}.{partition}}}{':route' if stage == 'router' else ''}"
-        return cls(f"{tag}:meta", f"{tag}:accounts", f"{tag}:deadlines", f"{tag}:outbox", f"{tag}:sizes")
+        names = ("meta", "accounts", "deadlines", "outbox", "sizes", "chunks")
+        return cls(*(f"{tag}:{name}" for name in names))
 
 
 @dataclass(frozen=True, slots=True)

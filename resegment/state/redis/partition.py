@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from resegment.state.partition_store import (
     OutboxEntry,
     RolledBack,
 )
+from resegment.state.redis.chunks import ChunksMissing, read_whole
 from resegment.state.redis.errors import answering
 from resegment.state.redis.keys import PartitionKeys, Stage
 from resegment.state.redis.positions import POSITION_FIELDS, decode_position, encode_side
@@ -45,7 +46,7 @@ class PartitionStore:
 
     async def claim(self) -> Claim:
         with answering("claim the partition"):
-            fence, missing = await load_script("claim").run(self._client, 5, *self.keys.all)
+            fence, missing = await load_script("claim").run(self._client, len(self.keys.all), *self.keys.all)
             answer: Any = self._client.hmget(self.keys.meta, list(POSITION_FIELDS))
             names = [name.decode() for name in missing]
             return Claim(int(fence), decode_position(await answer), names)
@@ -55,26 +56,35 @@ class PartitionStore:
             return []
         with answering("read accounts"):
             answer: Any = self._client.hmget(self.keys.accounts, list(accounts))
-            found: list[bytes | None] = await answer
-            return found
+            return await self._whole([name.encode() for name in accounts], await answer)
+
+    async def _whole(self, accounts: Sequence[bytes], values: Iterable[bytes | None]) -> list[bytes | None]:
+        try:
+            return await read_whole(self._client, self.keys, accounts, values)
+        except ChunksMissing:
+            raise RolledBack(self.partition) from None
 
     async def scan(self, cursor: int, limit: int) -> tuple[int, list[tuple[str, bytes]]]:
         with answering("scan accounts"):
             answer: Any = self._client.hscan(self.keys.accounts, cursor, count=limit)
             following, found = await answer
-        return int(following), [(name.decode(), value) for name, value in found.items()]
+            whole = await self._whole(list(found), found.values())
+        pairs = zip(found, whole, strict=True)
+        return int(following), [(name.decode(), value) for name, value in pairs if value is not None]
 
     async def commit(self, commit: Commit) -> Committed:
         with answering("commit"), self._timed():
-            answer = await load_script("commit").run(self._client, 5, *self.keys.all, *_arguments(commit))
+            answer = await load_script("commit").run(
+                self._client, len(self.keys.all), *self.keys.all, *_arguments(commit)
+            )
         verdict = answer[0]
         if verdict == b"FENCED":
             raise Fenced(self.partition)
         if verdict == b"ROLLED BACK":
             raise RolledBack(self.partition)
-        _, outbox_id, first, due, states = answer
-        pairs = [(name.decode(), state) for name, state in zip(due, states, strict=True) if state is not None]
-        return Committed(outbox_id.decode() or None, pairs, int(float(first)) if first else None)
+        _, outbox_id, first, due = answer
+        names = [name.decode() for name in due]
+        return Committed(outbox_id.decode() or None, names, int(float(first)) if first else None)
 
     async def check(self, fence: int, commit: int) -> None:
         with answering("check the fence"):
@@ -111,6 +121,7 @@ def _arguments(commit: Commit) -> list[Any]:
     position = commit.position
     gone = [name for name, at in commit.deadlines if at is None]
     states = [part for pair in commit.states for part in pair]
+    appended = [part for pair in commit.appended for part in pair]
     deadlines: list[Any] = []
     for name, at in commit.deadlines:
         if at is not None:
@@ -128,12 +139,14 @@ def _arguments(commit: Commit) -> list[Any]:
         commit.changes,
         commit.outbox or b"",
         len(commit.states),
+        len(commit.appended),
         len(deadlines) // 2,
         len(gone),
         len(commit.sizes),
         encode_side(position),
         position.definition,
         *states,
+        *appended,
         *deadlines,
         *gone,
         *sizes,

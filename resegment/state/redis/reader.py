@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -12,8 +12,9 @@ import msgspec
 from resegment.errors import ResegmentError
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.routing import RoutedState, decode_routed
-from resegment.schemas.state import AccountState, Membership, decode_state
+from resegment.schemas.state import AccountState, decode_head, decode_state
 from resegment.state.partition_store import Position
+from resegment.state.redis.chunks import ChunksMissing, read_whole
 from resegment.state.redis.errors import answering
 from resegment.state.redis.keys import PartitionKeys, Stage
 from resegment.state.redis.positions import POSITION_FIELDS, decode_position
@@ -64,16 +65,6 @@ class PartitionLook:
     deadlines: int
     due: int
     next_deadline: int | None
-
-
-class _PlacedPart(msgspec.Struct, array_like=True):
-    """The part of a state that has the account's segment. Its facts stay undecoded."""
-
-    entries: msgspec.Raw = msgspec.Raw()
-    membership: Membership = Membership()
-
-
-_placed: Final = msgspec.msgpack.Decoder(_PlacedPart)
 
 
 def add_sizes(partitions: Iterable[PartitionLook]) -> dict[str, int]:
@@ -127,7 +118,25 @@ class PrefixReader:
             pipe.hget(keys[self.partition_of(name)].accounts, name)
         with answering("read accounts"):
             values: list[bytes | None] = await pipe.execute()
+        by_partition: defaultdict[int, list[int]] = defaultdict(list)
+        for place, name in enumerate(accounts):
+            by_partition[self.partition_of(name)].append(place)
+        for number, places in by_partition.items():
+            asked = [accounts[place].encode() for place in places]
+            whole = await self._whole(keys[number], asked, [values[place] for place in places])
+            for place, value in zip(places, whole, strict=True):
+                values[place] = value
         return values
+
+    async def _whole(
+        self, keys: PartitionKeys, accounts: Sequence[bytes], values: Iterable[bytes | None]
+    ) -> list[bytes | None]:
+        """Return the values of accounts of one partition, with the parts that are in another hash."""
+        try:
+            with answering("read accounts"):
+                return await read_whole(self._client, keys, accounts, values)
+        except ChunksMissing as missing:
+            raise BrokenState(missing.account, str(missing)) from missing
 
     async def clock(self, partition: int) -> int:
         """Return the partition's time, ms; 0 where nothing was ever written."""
@@ -159,7 +168,9 @@ class PrefixReader:
                 with answering("scan accounts"):
                     answer: Any = self._client.hscan(keys.accounts, cursor, count=SCAN_BATCH)
                     cursor, found = await answer
-                yield {name: value for name, value in found.items() if name not in seen}
+                fresh = [name for name in found if name not in seen]
+                whole = await self._whole(keys, fresh, [found[name] for name in fresh])
+                yield {name: value for name, value in zip(fresh, whole, strict=True) if value is not None}
                 if not cursor:
                     break
                 seen.update(found)
@@ -198,6 +209,7 @@ class PrefixReader:
                 pipe.zcard(keys.deadlines)
                 pipe.exists(keys.outbox)
                 pipe.hlen(keys.sizes)
+                pipe.hlen(keys.chunks)
                 there = await pipe.execute()
                 if await self._read_kept(keys) == before:  # no commit came in between
                     break
@@ -207,7 +219,8 @@ class PrefixReader:
         written, *counts = map(int, (kept or b"0").split())
         if written != int(commit):  # by a version that keeps no counts
             return []
-        names = ("accounts", "deadlines", "outbox", "sizes")
+        names = ("accounts", "deadlines", "outbox", "sizes", "chunks")
+        counts += [0] * (len(names) - len(counts))  # of a version that has no chunks
         return [name for name, count, now in zip(names, counts, there, strict=True) if count != now]
 
     async def _read_kept(self, keys: PartitionKeys) -> Sequence[bytes | None]:
@@ -303,7 +316,7 @@ def _decode_routed(account: str, value: bytes) -> RoutedState:
 
 def _place(account: str, value: bytes) -> PlacedAccount | None:
     try:
-        member = _placed.decode(value).membership
+        member = decode_head(value).membership
     except msgspec.DecodeError as error:
         raise BrokenState(account, str(error)) from error
     return None if member.segment is None else PlacedAccount(member.entered, account, member.segment)

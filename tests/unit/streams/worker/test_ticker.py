@@ -117,7 +117,7 @@ async def test_partitions_that_cannot_decide_keep_no_turn_from_the_others(
     partitions.hangs = {0, 1, 2}
     async with partitions.taken():
         for owned in partitions.manager:
-            owned.due = [("a.com", b"")]
+            owned.due = ["a.com"]
             owned._woken.set()
         await asyncio.wait_for(partitions.decided[3].wait(), 5)
         assert not any(partitions.decided[number].is_set() for number in partitions.hangs)
@@ -137,12 +137,12 @@ async def test_deadlines_that_are_never_decided_have_the_partition_taken_again_a
         taken += 1
         await partitions.manager.take(number, "log", partitions.on_due)
         (owned,) = partitions.manager
-        owned.due = [("a.com", b"")]
+        owned.due = ["a.com"]
 
     monkeypatch.setattr(partitions.manager, "_restart", take_again)
     async with partitions.taken():
         (owned,) = partitions.manager
-        owned.due = [("a.com", b"")]
+        owned.due = ["a.com"]
         owned._woken.set()
         error = await asyncio.wait_for(partitions.manager._failure.wait(), 5)
     assert isinstance(error, DueTooSlow)

@@ -1,0 +1,194 @@
+"""The log as which a state is stored."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import msgspec
+import pytest
+
+from resegment.schemas.state import (
+    AccountState,
+    Entry,
+    Membership,
+    StateLog,
+    begin_log,
+    decode_head,
+    decode_state,
+    encode_state,
+    join_logs,
+    open_log,
+)
+
+
+def entry(number: int, *, size: int = 20) -> Entry:
+    return Entry(0, number, number, number, "s", f"i{number}", None, {"text": "x" * size})
+
+
+class Stored:
+    """An account whose changes are noted and written, and what a store then has."""
+
+    def __init__(self) -> None:
+        self.state, self.log, self.value = AccountState(), StateLog(), b""
+        self.wholes = 0
+        self.sizes: list[int] = []
+
+    def add(self, one: Entry) -> None:
+        self.state.entries.append(one)
+        self.log.add(one)
+
+    def remove(self, place: int) -> None:
+        del self.state.entries[place]
+        self.log.remove(place)
+
+    def write(self) -> bytes | None:
+        """Write what has changed; return what crossed the network."""
+        write = self.log.write(self.state)
+        if write is None:
+            return None
+        self.wholes += not write.appends
+        self.value = join_logs((self.value, write.data)) if write.appends else write.data
+        assert self.log.size == len(self.value)
+        return write.data
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_what_is_read_is_what_was_written_however_it_changed(seed: int) -> None:
+    draw = random.Random(seed)
+    stored = Stored()
+    for number in range(draw.choice([20, 400])):
+        state = stored.state
+        for _ in range(draw.choice([0, 1, 1, 2])):
+            stored.add(entry(number, size=draw.choice([0, 20, 300])))
+        if state.entries and draw.random() < 0.4:
+            stored.remove(draw.randrange(len(state.entries)))
+        if state.entries and draw.random() < 0.2:
+            place = draw.randrange(len(state.entries))
+            state.entries[place].older = [f"o{number}"]
+            stored.log.replace(place, state.entries[place])
+        if draw.random() < 0.3:
+            state.membership = Membership(draw.choice(["hot", "cold"]), number, {"hot": number})
+            state.before = draw.choice([None, Membership("hot", 1)])
+        if draw.random() < 0.3:
+            state.deadline = draw.choice([None, number])
+            state.active_gates = draw.choice([(), ("gate",)])
+            state.sequence, state.parent = draw.choice([0, number]), draw.choice([None, "p.com"])
+        if draw.random() < 0.7:
+            stored.write()
+            assert decode_state(stored.value) == state
+            assert decode_head(stored.value) == AccountState([], *msgspec.structs.astuple(state)[1:])
+            assert decode_state(encode_state(state)) == state
+        if stored.value and draw.random() < 0.2:  # another worker reads it
+            stored.write()
+            stored.state, stored.log = open_log(stored.value)
+
+
+def test_nothing_is_written_where_nothing_has_changed() -> None:
+    stored = Stored()
+    assert stored.write() is not None
+    assert stored.write() is None
+    stored.state.deadline = 5
+    assert stored.write() is not None
+    _, log = open_log(stored.value)
+    assert log.write(decode_state(stored.value)) is None
+
+
+def test_a_long_field_is_written_when_it_changes_and_then_no_more() -> None:
+    stored = Stored()
+    persons = tuple(f"person-{number}@acme.com" for number in range(1_000))
+    for number in range(20):
+        stored.add(entry(number, size=500))
+    stored.write()
+    stored.state.do_not_contact = persons
+    assert len(stored.write() or b"") > 20_000
+    written = []
+    for number in range(100, 200):
+        stored.add(entry(number))
+        written.append(len(stored.write() or b""))
+    assert max(written) < 100
+    assert decode_state(stored.value).do_not_contact == persons
+
+
+def test_what_an_event_writes_does_not_depend_on_how_many_facts_there_are() -> None:
+    assert bytes_per_event(2_000) < 1.3 * bytes_per_event(10)
+
+
+def bytes_per_event(held: int) -> float:
+    """Return what an event writes on average, where each adds a fact and drops the oldest."""
+    stored, first, count = Stored(), 100_000, 12 * held
+    for number in range(first, first + held):
+        stored.add(entry(number, size=80))
+    stored.write()
+    total = 0
+    for number in range(first + held, first + held + count):
+        stored.add(entry(number, size=80))
+        stored.remove(0)
+        stored.state.deadline = number
+        write = stored.log.write(stored.state)
+        assert write is not None
+        total += len(write.data)
+    return total / count
+
+
+def test_a_log_takes_no_more_than_its_facts_two_and_a_half_times_and_some() -> None:
+    stored = Stored()
+    for number in range(5_000):
+        stored.state.deadline = number
+        stored.write()
+        assert len(stored.value) < 1_200
+    for number in range(50):
+        stored.add(entry(number, size=1_000))
+        stored.write()
+    facts = len(encode_state(stored.state))
+    for number in range(50, 2_000):
+        stored.add(entry(number, size=1_000))
+        stored.remove(0)
+        stored.write()
+        assert len(stored.value) < 2.5 * facts + 2_000
+
+
+def test_a_state_of_an_earlier_release_is_written_as_a_whole_when_it_changes_and_from_then_on_appended_to() -> (
+    None
+):
+    fact = [0, 1, 2, 3, "s", "i", None, {"round": "seed"}, False, None, 0]
+    state, log = open_log(msgspec.msgpack.encode([[fact] * 20, ["a", 5, {}], 1]))
+    state.sequence = 2
+    write = log.write(state)
+    assert write is not None
+    assert not write.appends
+    assert decode_state(write.data) == state
+    state.sequence = 3
+    write = log.write(state)
+    assert write is not None
+    assert write.appends
+
+
+def stored_log(*items: Any) -> bytes:
+    return begin_log(len(items)) + b"".join(map(msgspec.msgpack.encode, items))
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (b"", "truncated"),
+        (begin_log(2) + b"\x80", "truncated"),
+        (stored_log(0), "not there"),
+        (stored_log(-3, entry(1)), "not there"),
+        (stored_log({99: 1}), "later version"),
+        (stored_log({1: 7}), "array"),
+        (stored_log({2: "seven"}), "int"),
+        (stored_log("text"), "str"),
+    ],
+)
+def test_what_is_no_state_is_refused(value: bytes, problem: str) -> None:
+    with pytest.raises(msgspec.DecodeError, match=problem):
+        decode_state(value)
+
+
+def test_the_segment_is_read_of_both_formats_without_decoding_facts() -> None:
+    broken = msgspec.msgpack.encode(["no fact"])
+    state = AccountState([], Membership("hot", 7, {"cold": 3}))
+    array = msgspec.msgpack.encode([broken, ["hot", 7, {"cold": 3}], 1])
+    assert decode_head(array) == decode_head(encode_state(state)) == state
+    assert decode_head(encode_state(AccountState())) == AccountState()
