@@ -70,6 +70,14 @@ class Notices:
     messages: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What there is to do in the background: says so by the position, and wakes the waiting task."""
+
+    has_more: Callable[[Position], bool]
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class OwnedPartition(Generic[A]):
     """The owner's view of one partition. `lock` is held while its state changes."""
 
@@ -94,10 +102,10 @@ class OwnedPartition(Generic[A]):
         self.due: Sequence[str] = ()
         self.outbox = Outbox()
         self._accounts: OrderedDict[str, A] = OrderedDict()
-        self._cached, self._has_more = cached_accounts, has_more
+        self._cached = cached_accounts
         self._log = ""
         self._distrusted: set[Literal["topic", "side"]] = set()
-        self._woken = asyncio.Event()
+        self._work = _Work(has_more)
 
     # Taking and losing
 
@@ -314,19 +322,19 @@ class OwnedPartition(Generic[A]):
     def _note(self, committed: Committed) -> None:
         self.due = committed.due
         if self.due or self.has_more:
-            self._woken.set()
+            self._work.woken.set()
         self.next_deadline = committed.next_deadline
 
     @property
     def has_more(self) -> bool:
         """Return whether there is background work beside what is due."""
-        return self.fence is not None and self._has_more(self.position)
+        return self.fence is not None and self._work.has_more(self.position)
 
     async def wait_due(self) -> None:
         """Wait until the clock has reached a deadline, or there is other background work."""
         while not (self.due or self.has_more):
-            self._woken.clear()
-            await self._woken.wait()
+            self._work.woken.clear()
+            await self._work.woken.wait()
 
     @property
     def is_idle(self) -> bool:

@@ -115,10 +115,10 @@ class PriorState(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Touched(msgspec.Struct, array_like=True, frozen=True):
-    """The workflows that an account was ever enrolled in, and the plays of these enrollments."""
+    """The workflows that an account was ever enrolled in, and the plays of these enrollments, oldest first."""
 
-    workflows: frozenset[str] = frozenset()
-    plays: frozenset[str] = frozenset()
+    workflows: tuple[str, ...] = ()
+    plays: tuple[str, ...] = ()
 
 
 class Displaced(msgspec.Struct, array_like=True, frozen=True):

@@ -17,6 +17,7 @@ from resegment.schemas.routing import (
     AccountEvent,
     GatesChanged,
     RoutedOutcome,
+    Switch,
     encode_routing_event,
 )
 from resegment.schemas.shrinking import MAX_BYTES, fit_change
@@ -72,6 +73,7 @@ class MessageFactory:
         return said.play
 
     def gate_change(self, gate_change: GateChange) -> Message:
+        number = gate_change.definition
         event = GatesChanged(
             account=gate_change.account,
             at=gate_change.effective_at,
@@ -80,6 +82,9 @@ class MessageFactory:
             do_not_contact=gate_change.do_not_contact,
             lost_until=gate_change.lost_until,
             parent=gate_change.parent,
+            switch=None
+            if number is None
+            else Switch(number, gate_change.route or "none", gate_change.rollback_of),
         )
         return tell(self._routing, event)
 

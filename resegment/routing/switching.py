@@ -69,10 +69,10 @@ def find_kept_out(switch: Switch, target: Target, prior: PriorState) -> Enrollme
     if switch.route != "new-only":
         return None if switch.route == "all" else switch.route
     touched, enrollment = prior.touched or Touched(), prior.enrollment
-    workflows = touched.workflows | prior.left.keys()
-    plays = touched.plays
+    workflows, plays = {*touched.workflows, *prior.left}, {*touched.plays}
     if enrollment is not None:
-        workflows, plays = workflows | {enrollment.workflow}, plays | {enrollment.play or ""}
+        workflows.add(enrollment.workflow)
+        plays.add(enrollment.play or "")
     workflow = None if target.route is None else target.route.workflow
     return "new-only" if workflow in workflows or (target.play and target.play in plays) else None
 

@@ -343,7 +343,6 @@ class Transition:
         """Note the workflow and the play that touch the account."""
         touched, play = self.state.touched, enrollment.play
         if enrollment.workflow not in touched.workflows or (play is not None and play not in touched.plays):
-            self.state.touched = Touched(
-                touched.workflows | {enrollment.workflow},
-                touched.plays if play is None else touched.plays | {play},
-            )
+            workflows = dict.fromkeys((*touched.workflows, enrollment.workflow))
+            plays = dict.fromkeys(touched.plays if play is None else (*touched.plays, play))
+            self.state.touched = Touched(tuple(workflows), tuple(plays))

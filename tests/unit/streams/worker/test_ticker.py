@@ -118,7 +118,7 @@ async def test_partitions_that_cannot_decide_keep_no_turn_from_the_others(
     async with partitions.taken():
         for owned in partitions.manager:
             owned.due = ["a.com"]
-            owned._woken.set()
+            owned._work.woken.set()
         await asyncio.wait_for(partitions.decided[3].wait(), 5)
         assert not any(partitions.decided[number].is_set() for number in partitions.hangs)
 
@@ -143,7 +143,7 @@ async def test_deadlines_that_are_never_decided_have_the_partition_taken_again_a
     async with partitions.taken():
         (owned,) = partitions.manager
         owned.due = ["a.com"]
-        owned._woken.set()
+        owned._work.woken.set()
         error = await asyncio.wait_for(partitions.manager._failure.wait(), 5)
     assert isinstance(error, DueTooSlow)
     assert taken >= 1
