@@ -14,6 +14,7 @@ from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import UNCHANGED, Decision, Engine
 from resegment.segmentation.evaluation.retention import Retention
 from resegment.segmentation.evaluation.switch import Switch
+from resegment.segmentation.language.privacy import drop_fields
 from resegment.segmentation.versions.era import Era
 from resegment.segmentation.versions.folding import conform, join_entries
 
@@ -94,6 +95,10 @@ class Timeline:
     def at(self, t: int) -> Era:
         """Return the era that judges at t."""
         return self.eras[self._place_at(t)]
+
+    def receive(self, fact: Fact) -> Fact:
+        """Return the fact as the version of the instant at which it became known keeps it."""
+        return drop_fields(fact, self.at(fact.recorded).definition.dropped)
 
     def _place_at(self, t: int) -> int:
         return max((place for place, era in enumerate(self.eras) if era.at <= t), default=0)
