@@ -13,7 +13,19 @@ import msgspec
 from resegment.agents.batch import Message
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[tuple[str, bytes | None, bytes | None, list[tuple[str, bytes]]]])
+
+
+class _Packed(msgspec.Struct, array_like=True, frozen=True):
+    """A message as the store keeps it. `partition` was appended."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    partition: int | None = None
+
+
+_decoder = msgspec.msgpack.Decoder(list[_Packed])
 
 
 class Unpublished(NamedTuple):
@@ -75,9 +87,18 @@ class Outbox:
 
 def pack(messages: Sequence[Message]) -> bytes:
     """Return the bytes that the store keeps of one commit's messages."""
-    return _encoder.encode([(m.topic, m.key, m.value, list(m.headers)) for m in messages])
+    return _encoder.encode(
+        [
+            (m.topic, m.key, m.value, list(m.headers))
+            if m.partition is None
+            else (m.topic, m.key, m.value, list(m.headers), m.partition)
+            for m in messages
+        ]
+    )
 
 
 def unpack(payload: bytes) -> list[Message]:
     """Return the messages of one stored entry. Raises msgspec.DecodeError."""
-    return [Message(topic, key, value, headers) for topic, key, value, headers in _decoder.decode(payload)]
+    return [
+        Message(one.topic, one.key, one.value, one.headers, one.partition) for one in _decoder.decode(payload)
+    ]

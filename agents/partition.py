@@ -257,6 +257,10 @@ class OwnedPartition(Generic[A]):
             found[name] = self._admit(name, value)
         return found
 
+    def cached(self, name: str) -> A | None:
+        """Return the account in memory, None where it is not there."""
+        return self._accounts.get(name)
+
     def _admit(self, name: str, value: bytes | None) -> A:
         account = self.codec.load(name, value)
         self._accounts[name] = account

@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import msgspec
 
 from resegment.agents.batch import Batch, Message, Publisher, Record, is_readable, require_readable
 from resegment.agents.dead_letters import to_dead_letter
+from resegment.agents.deciding.decided import Decided, MessageFactory, Owned
+from resegment.agents.deciding.folding import changeover_of, join_folded, read_folded
+from resegment.agents.deciding.marks import Crossing, is_mark
+from resegment.agents.deciding.versions import Versions
 from resegment.agents.isolation import find_failing
-from resegment.agents.partition import OwnedPartition, position_after
+from resegment.agents.partition import position_after
 from resegment.errors import RefusedEvent
-from resegment.schemas.change import GateChange, SegmentChange
+from resegment.schemas.change import SegmentChange
+from resegment.schemas.definitions.marks import encode_changeover
 from resegment.schemas.fact import LATEST, Fact, decode_fact
+from resegment.schemas.state import decode_state
 from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.account import Account
-from resegment.segmentation.evaluation.engine import Decision, Engine
+from resegment.segmentation.evaluation.engine import Decision
+from resegment.segmentation.versions.timeline import Timeline
 from resegment.state.partition_store import Position
 
 TICK: Final = "tick"
 """The header of a record of `signals` that carries no fact, only time."""
-
-
-class MessageFactory(Protocol):
-    """Makes the messages that announce decisions."""
-
-    def change(self, change: SegmentChange) -> Message:
-        """Return the event of a segment change."""
-        ...
-
-    def gate_change(self, gate_change: GateChange) -> Message:
-        """Return the event that tells the router which gates hold now."""
-        ...
-
-    def outcome(self, fact: Fact) -> Message | None:
-        """Return the event that tells the router of an outcome, or None where the router has no use for it."""
-        ...
-
-
-Owned = OwnedPartition[Account]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +40,8 @@ class Segmented:
     changes: Sequence[SegmentChange] = ()
     refused: Sequence[RefusedEvent] = ()
     clock: int = 0
+    waits_for: str | None = None
+    """The apply on whose end the rest of the batch waits."""
 
 
 _Known = tuple[int, list[Fact], list[Record]]
@@ -60,9 +50,14 @@ _Known = tuple[int, list[Fact], list[Record]]
 
 @dataclass(slots=True)
 class _Reading:
-    """The facts of a batch by account, in the order in which they become known, and what is refused."""
+    """The facts of a batch by account, in the order in which they become known, and what is refused.
+
+    `last` is the last record that was read: where the partition has to wait, it is not the last of the batch.
+    """
 
     clock: int
+    crossing: Crossing
+    last: Record | None = None
     known: dict[str, list[_Known]] = field(default_factory=dict)
     facts: int = 0
     ticks: int = 0
@@ -74,11 +69,17 @@ class _Reading:
         self.refused.append(refused.at(record.offset))
         self.dead_letters.append(to_dead_letter(topic, batch, record, refused))
 
+    def position(self, position: Position) -> Position:
+        """Return the position after what was read."""
+        assert self.last is not None
+        definition = encode_changeover(self.crossing.changeover)
+        return replace(position_after(position, self.last, self.clock), definition=definition)
+
 
 async def segment(
     batch: Batch,
     owned: Owned,
-    engine: Engine,
+    versions: Versions,
     *,
     publisher: Publisher,
     factory: MessageFactory | None,
@@ -87,6 +88,9 @@ async def segment(
     ahead: Collection[int] = (),
 ) -> Segmented:
     """Commit what a batch leads to, all or nothing: states, deadlines, changes, clock and position.
+
+    At the instant of a switch of which it is not known yet whether it stands, the rest of the batch is left: call
+    this again once that is known.
 
     `fence` is the one under which the batch was delivered: if the partition was taken again since, it is refused.
     `ahead` are the offsets of records whose timestamps are ahead of the time: they are refused, and move no clock.
@@ -97,32 +101,38 @@ async def segment(
         records = owned.unseen(batch, fence)
         if not records:
             return Segmented(clock=owned.position.clock)
-        reading = _read(batch, records, owned.position.clock, dead_letters, ahead)
-        decided = _Decided(factory)
+        reading = _read(batch, records, owned, versions, dead_letters, ahead)
+        if reading.last is None:
+            return Segmented(clock=reading.clock, waits_for=reading.crossing.blocked)
+        timeline, clock = versions.timeline, reading.clock
+        decided = Decided(factory, owned.number, reading.crossing.switched)
         with owned.all_or_nothing():
             accounts = await owned.accounts(reading.known)
+            await join_folded(owned, timeline, accounts, reading.crossing.changeover, clock)
             for name, account in list(accounts.items()):
                 try:
-                    decisions, outcomes = _apply_facts(engine, account, reading.known[name], reading.clock)
-                    decided.add(decisions + _pass_time(engine, account, reading.clock), outcomes)
+                    decisions, outcomes = _apply_facts(timeline, account, reading.known[name], clock)
+                    decided.add(decisions + _pass_time(timeline, account, clock), outcomes)
                 except Exception:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
                     accounts[name] = await _apply_apart(
-                        batch, owned, engine, name, reading, decided, dead_letters
+                        batch, owned, timeline, name, reading, decided, dead_letters
                     )
             if reading.dead_letters:
                 await publisher.publish(reading.dead_letters)
-            position = position_after(owned.position, records[-1], reading.clock)
-            changes = await _commit(owned, position, accounts.values(), decided)
-        return Segmented(reading.facts, reading.ticks, changes, reading.refused, reading.clock)
+            changes = await decided.commit(owned, reading.position(owned.position), accounts.values())
+        blocked = reading.crossing.blocked
+        return Segmented(reading.facts, reading.ticks, changes, reading.refused, clock, blocked)
 
 
 async def set_aside(
     batch: Batch,
     owned: Owned,
+    versions: Versions,
     reason: str,
     message: str,
     *,
     publisher: Publisher,
+    factory: MessageFactory | None,
     dead_letters: str,
     fence: int | None = None,
     ahead: Collection[int] = (),
@@ -132,85 +142,43 @@ async def set_aside(
         records = owned.unseen(batch, fence)
         if not records:
             return Segmented(clock=owned.position.clock)
-        reading = _read(batch, records, owned.position.clock, dead_letters, ahead)
+        reading = _read(batch, records, owned, versions, dead_letters, ahead)
+        if reading.last is None:
+            return Segmented(clock=reading.clock, waits_for=reading.crossing.blocked)
+        decided = Decided(factory, owned.number, reading.crossing.switched)
         for groups in reading.known.values():
             for _, _, facts in groups:
                 for record in facts:
                     reading.refuse(batch, record, RefusedEvent(reason, message), dead_letters)
         with owned.all_or_nothing():
             await publisher.publish(reading.dead_letters)
-            await owned.commit(position_after(owned.position, records[-1], reading.clock), ())
-        return Segmented(reading.facts, reading.ticks, (), reading.refused, reading.clock)
+            await decided.commit(owned, reading.position(owned.position), ())
+        blocked = reading.crossing.blocked
+        return Segmented(reading.facts, reading.ticks, (), reading.refused, reading.clock, blocked)
 
 
 async def decide_due(
-    owned: Owned, engine: Engine, *, factory: MessageFactory | None
+    owned: Owned, versions: Versions, *, factory: MessageFactory | None
 ) -> Sequence[SegmentChange]:
     """Decide one slice of the accounts whose deadline the partition's clock has reached. Raises as `segment` does."""
     async with owned.lock:
         if not owned.due or owned.fence is None:
             return ()
-        clock = owned.position.clock
-        decided = _Decided(factory)
+        clock, timeline = owned.position.clock, versions.timeline
+        decided = Decided(factory, owned.number)
         with owned.all_or_nothing():
             found = await owned.accounts(owned.due)
             accounts: list[Account] = []
+            await join_folded(owned, timeline, found, changeover_of(owned.position), clock)
             for name in owned.due:
                 account = found[name]
                 try:
-                    decided.add(engine.advance(account, clock, clock))
+                    decided.add(timeline.advance(account, clock, clock))
                 except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
                     accounts.append(await owned.suspend(name, error))
                 else:
                     accounts.append(account)
-            return await _commit(owned, owned.position, accounts, decided)
-
-
-class _Decided:
-    """What the engine decided in a batch, and the messages that announce it."""
-
-    def __init__(self, factory: MessageFactory | None) -> None:
-        self.factory = factory
-        self._changes: list[tuple[SegmentChange, Message | None]] = []
-        self._gate_changes: list[GateChange] = []
-        self._outcomes: list[Fact] = []
-
-    def add(self, decisions: Sequence[Decision], outcomes: Sequence[Fact] = ()) -> None:
-        """Add one account's decisions: all of them, or none where a message cannot be made."""
-        changes = self.announced(decisions)
-        self._changes += changes
-        self._outcomes += outcomes
-        self._gate_changes += [one.gate_change for one in decisions if one.gate_change is not None]
-
-    def announced(self, decisions: Sequence[Decision]) -> list[tuple[SegmentChange, Message | None]]:
-        """Return the changes among the decisions, each with its message where changes are announced."""
-        factory = self.factory
-        return [
-            (one.change, None if factory is None else factory.change(one.change))
-            for one in decisions
-            if one.change is not None
-        ]
-
-    def settle(self) -> tuple[list[SegmentChange], list[Message]]:
-        """Return the changes in the order of their instants, and the messages: of changes, then for the router."""
-        self._changes.sort(key=lambda one: one[0].effective_at)
-        messages = [message for _, message in self._changes if message is not None]
-        if (factory := self.factory) is not None:
-            messages += [message for one in self._outcomes if (message := factory.outcome(one)) is not None]
-            messages += [factory.gate_change(one) for one in self._gate_changes]
-        return [change for change, _ in self._changes], messages
-
-
-async def _commit(
-    owned: Owned,
-    position: Position,
-    accounts: Iterable[Account],
-    decided: _Decided,
-) -> list[SegmentChange]:
-    """Commit the accounts with all that was decided about them."""
-    changes, messages = decided.settle()
-    await owned.commit(position, accounts, messages, sizes=count_moves(changes), decided=len(changes))
-    return changes
+            return await decided.commit(owned, owned.position, accounts)
 
 
 def is_tick(record: Record) -> bool:
@@ -219,16 +187,29 @@ def is_tick(record: Record) -> bool:
 
 
 def _read(
-    batch: Batch, records: Sequence[Record], clock: int, dead_letters: str, ahead: Collection[int]
+    batch: Batch,
+    records: Sequence[Record],
+    owned: Owned,
+    versions: Versions,
+    dead_letters: str,
+    ahead: Collection[int],
 ) -> _Reading:
-    reading = _Reading(clock)
+    clock = owned.position.clock
+    crossing = Crossing(versions, changeover_of(owned.position))
+    reading = _Reading(clock, crossing)
     known = reading.known
     for record in records:
         if record.offset in ahead:
             reading.refuse(batch, record, _ahead(record), dead_letters)
+            reading.last = record
             continue
-        clock = max(clock, record.timestamp)
-        if record.value is None and is_tick(record):
+        reached = max(clock, record.timestamp)
+        if not crossing.reach(reached) or (
+            record.key is None and is_mark(record) and not crossing.read(record, reached)
+        ):
+            break
+        clock, reading.last = reached, record
+        if record.key is None and (is_tick(record) or is_mark(record)):
             reading.ticks += 1
             continue
         try:
@@ -263,7 +244,7 @@ def _ahead(record: Record) -> RefusedEvent:
 
 
 def _apply_facts(
-    engine: Engine, account: Account, groups: Sequence[_Known], clock: int
+    timeline: Timeline, account: Account, groups: Sequence[_Known], clock: int
 ) -> tuple[list[Decision], list[Fact]]:
     """Apply facts in the order in which they become known, each after the deadlines before it.
 
@@ -273,12 +254,12 @@ def _apply_facts(
     outcomes: list[Fact] = []
     for at, facts, _ in groups:
         if account.deadline < at:
-            decisions += engine.advance(account, at - 1, clock)
+            decisions += timeline.advance(account, at - 1, clock)
         fresh: dict[tuple[str, str], Fact] = {}
         for fact in facts:
             if fact.kind == "outcome" and (key := (fact.source, fact.id)) not in account.ids:
                 fresh.setdefault(key, fact)
-        decisions.append(engine.apply_facts(account, facts, at, clock))
+        decisions += timeline.apply_facts(account, facts, at, clock)
         for key, fact in fresh.items():
             entry = account.ids.get(key)
             if entry is None or entry.id == fact.id:
@@ -286,22 +267,23 @@ def _apply_facts(
     return decisions, outcomes
 
 
-def _pass_time(engine: Engine, account: Account, clock: int) -> list[Decision]:
+def _pass_time(timeline: Timeline, account: Account, clock: int) -> list[Decision]:
     """Decide the deadlines up to the clock."""
-    return list(engine.advance(account, clock, clock)) if account.deadline <= clock else []
+    return timeline.advance(account, clock, clock) if account.deadline <= clock else []
 
 
 async def _apply_apart(
     batch: Batch,
     owned: Owned,
-    engine: Engine,
+    timeline: Timeline,
     name: str,
     reading: _Reading,
-    decided: _Decided,
+    decided: Decided,
     dead_letters: str,
 ) -> Account:
     """Apply an account's facts from its stored state, one by one in order, and set aside those that fail."""
     owned.drop(name)
+    (folded,) = await read_folded(owned, timeline, [name], reading.crossing.changeover, reading.clock)
     units: list[_Known] = [
         (at, [fact], [record])
         for at, facts, records in reading.known[name]
@@ -309,10 +291,12 @@ async def _apply_apart(
     ]
 
     def attempt(checkpoint: bytes | None, run: Sequence[_Known]) -> bytes:
-        account = engine.load(name, checkpoint)
-        decisions, _ = _apply_facts(engine, account, run, reading.clock)
-        after = engine.encode(account)
-        decisions += _pass_time(engine, account, reading.clock)
+        account = timeline.load(name, checkpoint)
+        if folded is not None:
+            timeline.join_folded(account, decode_state(folded))
+        decisions, _ = _apply_facts(timeline, account, run, reading.clock)
+        after = timeline.encode(account)
+        decisions += _pass_time(timeline, account, reading.clock)
         decided.announced(decisions)
         return after
 
@@ -322,18 +306,9 @@ async def _apply_apart(
         reading.refuse(batch, units[place][2][0], refused, dead_letters)
     good = [unit for place, unit in enumerate(units) if place not in failing]
     account = (await owned.accounts([name]))[name]
+    if folded is not None:
+        timeline.join_folded(account, decode_state(folded))
     if good:
-        decisions, outcomes = _apply_facts(engine, account, good, reading.clock)
-        decided.add(decisions + _pass_time(engine, account, reading.clock), outcomes)
+        decisions, outcomes = _apply_facts(timeline, account, good, reading.clock)
+        decided.add(decisions + _pass_time(timeline, account, reading.clock), outcomes)
     return account
-
-
-def count_moves(changes: Sequence[SegmentChange]) -> list[tuple[str, int]]:
-    """Return by how much each segment grows or shrinks."""
-    sizes: dict[str, int] = {}
-    for change in changes:
-        left = change.supersedes_to if change.supersedes is not None else change.from_
-        if left is not None:
-            sizes[left] = sizes.get(left, 0) - 1
-        sizes[change.to] = sizes.get(change.to, 0) + 1
-    return [(segment, more) for segment, more in sizes.items() if more]

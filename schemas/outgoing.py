@@ -225,10 +225,14 @@ def encode_change(
     play: str | None,
     message: Mapping[str, Any] | None,
     routes: Mapping[str, Mapping[str, Any] | None],
+    left_routes: Mapping[str, Mapping[str, Any] | None] | None = None,
     *,
     holdout: bool = False,
 ) -> bytes:
-    """Return the event of a change. `message` is its rendered play; `routes` are by segment name."""
+    """Return the event of a change. `message` is its rendered play; `routes` are by segment name.
+
+    `left_routes` are those of the version before, where a new one moved the account out of a segment of that one.
+    """
     data = {
         "account": change.account,
         "sequence_number": change.sequence_number,
@@ -245,7 +249,7 @@ def encode_change(
         "play": play,
         "message": message,
         "route": routes.get(change.to),
-        "from_route": None if change.from_ is None else routes.get(change.from_),
+        "from_route": None if change.from_ is None else (left_routes or routes).get(change.from_),
         "superseded_route": None if change.supersedes_to is None else routes.get(change.supersedes_to),
         "holdout": holdout,
         "standing": change.active_gates,

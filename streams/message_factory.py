@@ -10,11 +10,13 @@ import structlog
 from resegment.agents.batch import Message
 from resegment.routing.holdout import is_held_out, read_holdout
 from resegment.schemas.change import GateChange, SegmentChange
+from resegment.schemas.definitions.records import Apply
 from resegment.schemas.fact import Fact
 from resegment.schemas.outgoing import CONTENT_TYPE, encode_change
 from resegment.schemas.routing import (
     ROUTED_OUTCOMES,
     AccountEvent,
+    DefinitionSwitched,
     GatesChanged,
     RoutedOutcome,
     Switch,
@@ -31,12 +33,13 @@ log = structlog.get_logger(__name__)
 class MessageFactory:
     """See `resegment.agents.segmenter.MessageFactory`."""
 
-    def __init__(self, definition: Definition, topics: Topics) -> None:
+    def __init__(self, definition: Definition, topics: Topics, before: Definition | None = None) -> None:
+        """`before` is the version before, out of whose segments this one moves accounts when it takes over."""
         self._changes, self._routing = topics.segment_changes.name, topics.routing_events.name
+        self._fingerprint = definition.version
         self._plays = definition.compiled_plays
-        self._routes = {
-            one.name: one.route.model_dump() if one.route else None for one in definition.segments
-        }
+        self._routes = _routes_of(definition)
+        self._left_routes = None if before is None else _routes_of(before)
         self._play_of = {one.name: one.play for one in definition.segments}
         self._holdouts = {one.name: read_holdout(one) for one in definition.segments}
         self._headers = [("content-type", CONTENT_TYPE)]
@@ -48,6 +51,7 @@ class MessageFactory:
             play,
             None if play is None else self._message(change, play),
             self._routes,
+            self._left_routes if change.cause.definition is not None else None,
             holdout=holdout is not None and is_held_out(change.account, *holdout),
         )
         key = change.account.encode()
@@ -88,6 +92,18 @@ class MessageFactory:
         )
         return tell(self._routing, event)
 
+    def switched(self, apply: Apply, partition: int) -> Message:
+        """Return the event that tells the router of a partition that another version is in force."""
+        event = DefinitionSwitched(
+            at=apply.at,
+            version=apply.version,
+            fingerprint=self._fingerprint,
+            apply=apply.id,
+            route=apply.route,
+            rollback_of=apply.rollback_of,
+        )
+        return Message(self._routing, None, encode_routing_event(event), (), partition)
+
     def outcome(self, fact: Fact) -> Message | None:
         data = fact.data or {}
         action, key = data.get("action"), data.get("idempotency_key")
@@ -107,3 +123,7 @@ class MessageFactory:
 def tell(topic: str, event: AccountEvent) -> Message:
     """Return the message of an event for the router."""
     return Message(topic, event.account.encode(), encode_routing_event(event))
+
+
+def _routes_of(definition: Definition) -> dict[str, dict[str, Any] | None]:
+    return {one.name: one.route.model_dump() if one.route else None for one in definition.segments}

@@ -9,6 +9,7 @@ import msgspec
 import orjson
 
 from resegment.agents.batch import Batch, Headers, Message, PublishFailed, RecordedMessage
+from resegment.agents.deciding.versions import KnownVersions, one_version
 from resegment.agents.partition import OwnedPartition
 from resegment.agents.relay import relay
 from resegment.agents.router import Routed, Router, handle_events, pass_time, route, route_due
@@ -25,6 +26,9 @@ from resegment.segmentation.evaluation.engine import Engine, net_changes
 from resegment.segmentation.evaluation.program import Program
 from resegment.state.memory.owners import OwnerStore
 from resegment.state.memory.partition import Memory, PartitionStore
+from resegment.streams.definitions.content import to_records
+from resegment.streams.definitions.history import Definitions
+from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.message_factory import MessageFactory
 from tests.events import read_fact
@@ -60,6 +64,16 @@ def definition_of(file: Json, files: Mapping[str, str] | None = None) -> Definit
         return texts[path].encode()
 
     return read_definition([("segments.yaml", orjson.dumps(file))], read)
+
+
+def registry_of(*definitions: Definition) -> DefinitionRegistry:
+    """The registry of a prefix with these versions, the first of which is in force."""
+    told = Definitions()
+    for number, definition in enumerate(definitions, 1):
+        chunks, version = to_records(definition, number, at=number)
+        for one in (*chunks, version):
+            told.take(msgspec.json.encode(one))
+    return DefinitionRegistry(told, Topics(), facts_per_test=1_000)
 
 
 def facts_of(events: Iterable[Json]) -> list[Fact]:
@@ -149,9 +163,10 @@ class Rig:
     ) -> None:
         definition = definition_of(file, files)
         self.engine = Engine(Program(definition))
+        self.versions: KnownVersions | DefinitionRegistry = one_version(self.engine)
         self.memory = memory or Memory()
         self.store = PartitionStore(self.memory, 0)
-        self.owned = OwnedPartition(0, self.store, self.engine, cached_accounts=cached_accounts)
+        self.owned = OwnedPartition(0, self.store, self.versions, cached_accounts=cached_accounts)
         self.factory = MessageFactory(definition, Topics())
         self.published = Published()
         self.log = log
@@ -166,7 +181,7 @@ class Rig:
         done = await segment(
             Batch("signals", 0, records),
             self.owned,
-            self.engine,
+            self.versions,
             publisher=self.published,
             factory=self.factory,
             dead_letters="dead-letters",
@@ -179,7 +194,7 @@ class Rig:
         """Decide whatever is due; return in how many slices."""
         slices = 0
         while self.owned.due:
-            self.changes += await decide_due(self.owned, self.engine, factory=self.factory)
+            self.changes += await decide_due(self.owned, self.versions, factory=self.factory)
             slices += 1
         return slices
 

@@ -142,6 +142,18 @@ class PartitionStore(Protocol):
         """
         ...
 
+    async def read_folded(self, accounts: Sequence[str]) -> list[bytes | None]:
+        """Return what was folded in from the log for accounts, or None where there is nothing."""
+        ...
+
+    async def keep_folded(self, states: Sequence[tuple[str, bytes]]) -> None:
+        """Keep what was folded in from the log for accounts."""
+        ...
+
+    async def clear_folded(self) -> None:
+        """Delete all that was folded in."""
+        ...
+
     async def commit(self, commit: Commit) -> Committed:
         """Write it all. The same commit again changes nothing and gives the same answer.
 

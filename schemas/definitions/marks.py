@@ -6,8 +6,6 @@ from typing import Final, Literal
 
 import msgspec
 
-from resegment.schemas.definitions.records import Kind
-
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -18,7 +16,6 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int
     step: Literal["prepare", "switch", "void"]
     at: int = 0
-    kind: Kind = "switch"
 
 
 _mark_decoder: Final = msgspec.json.Decoder(Mark)

@@ -65,7 +65,7 @@ class Prepare(_Record, frozen=True, kw_only=True, tag="prepare"):
 class Apply(_Record, frozen=True, kw_only=True, tag="apply"):
     """The wish to switch from `base` to `version` at the instant `at` (ms).
 
-    `judges` says that accounts are judged again. `plan` is the hash of the plan that is carried out.
+    `judges` says that accounts are judged again, `moved` has new names of segments with the old ones. `plan` is the hash of the plan that is carried out.
     """
 
     id: str
@@ -73,6 +73,7 @@ class Apply(_Record, frozen=True, kw_only=True, tag="apply"):
     base: int
     at: int
     judges: bool = True
+    moved: dict[str, str] = {}
     route: Route = "none"
     rollback_of: int | None = None
     kind: Kind = "switch"

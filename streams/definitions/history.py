@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
 
 import msgspec
 
+from resegment.agents.deciding.versions import Verdict
 from resegment.errors import UserError
 from resegment.schemas.definitions.records import (
     Applied,
@@ -25,8 +25,6 @@ from resegment.schemas.definitions.records import (
 )
 from resegment.segmentation.definition import Content, Definition
 from resegment.streams.definitions.content import compile_content, decode_chunk, to_content
-
-Verdict = Literal["stands", "void"]
 
 
 class NoSuchVersion(UserError):

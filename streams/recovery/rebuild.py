@@ -8,22 +8,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from resegment.agents.batch import Message, is_readable
+from resegment.agents.deciding.decided import Owned
+from resegment.agents.deciding.versions import Versions
 from resegment.agents.partition import OwnedPartition
-from resegment.agents.segmenter import Owned
 from resegment.errors import FatalError
 from resegment.routing.change import decode_change
 from resegment.routing.enrollment import EnrollmentMachine
 from resegment.routing.policy import OnePolicy, Policy
 from resegment.schemas.change import SegmentChange
+from resegment.schemas.definitions.records import Void, encode_definition_record
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.times import NEVER
-from resegment.segmentation.evaluation.engine import Engine
 from resegment.state.redis.keys import Stage
 from resegment.state.redis.partition import PartitionStore
 from resegment.state.redis.reader import PrefixReader
+from resegment.streams.definitions.announcing import Announcer
+from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.admin import read_log_ids
 from resegment.streams.kafka.topic_reader import reading
-from resegment.streams.message_factory import MessageFactory
 from resegment.streams.partition_marks import (
     begin_rebuild,
     end_partition,
@@ -94,12 +96,14 @@ Publish = Callable[[Sequence[Message]], Awaitable[None]]
 class Rebuild:
     """Rebuilds lost partitions of one prefix, one after another."""
 
-    def __init__(self, client: Redis, source: LogSource, engine: Engine, partitions: int) -> None:
+    def __init__(
+        self, client: Redis, source: LogSource, registry: DefinitionRegistry, partitions: int
+    ) -> None:
         self.source = source
-        self._client, self._engine, self._partitions = client, engine, partitions
+        self._client, self._registry, self._partitions = client, registry, partitions
         self._prefix = source.topics.prefix
-        self._factory = MessageFactory(engine.program.definition, source.topics)
-        self._policy = Policy(engine.program.definition)
+        self._announcer = Announcer(registry)
+        self._policy = Policy(registry.current.definition)
 
     async def run(
         self,
@@ -118,6 +122,7 @@ class Rebuild:
         if not lost:  # what the whole prefix shares is lost, and no partition
             await begin_rebuild(self._client, self._prefix, (), whole=whole)
             return 0
+        await self._end_open_switch(publish)
         announced = await read_announced(self.source, numbers)
         source = self.source
         signals, changes = await asyncio.to_thread(
@@ -135,15 +140,24 @@ class Rebuild:
             await end_partition(self._client, self._prefix, one.number)
         return records
 
+    async def _end_open_switch(self, publish: Publish) -> None:
+        """End a switch that is not settled: until then the log does not say what it leads to."""
+        one = self._registry.definitions.open
+        if one is None or one.verdict is not None:
+            return
+        record = encode_definition_record(Void(apply=one.id, reason="a partition is being rebuilt"))
+        await publish([Message(self.source.topics.definitions.name, None, record, (), 0)])
+        self._registry.take([record])
+
     async def _rebuild_segmenter(
         self, number: int, log: str, announced: Announced, progress: Progress | None, publish: Publish
     ) -> int:
         store = PartitionStore(self._client, self._prefix, number)
         await store.clear()
-        owned = OwnedPartition(number, store, self._engine)
+        owned = OwnedPartition(number, store, self._registry)
         records, lacking = await rebuild_partition(
             owned,
-            self._engine,
+            self._registry,
             self.source,
             log=log,
             announced=announced,
@@ -151,7 +165,7 @@ class Rebuild:
             progress=progress,
         )
         if lacking:
-            await publish([self._factory.change(one) for one in lacking])
+            await publish([self._announcer.change(one) for one in lacking])
         return records
 
     async def _restore_router(self, number: int, log: str) -> None:
@@ -190,7 +204,7 @@ async def _is_lost(reader: PrefixReader, number: int, stage: Stage) -> bool:
 
 async def rebuild_partition(
     owned: Owned,
-    engine: Engine,
+    versions: Versions,
     source: LogSource,
     *,
     log: str,
@@ -210,7 +224,7 @@ async def rebuild_partition(
     def look(changes: Sequence[SegmentChange]) -> None:
         lacking.extend(one for one in changes if announced.lacks(one, owned.number))
 
-    records = await replay(owned, engine, source, None, progress, look)
+    records = await replay(owned, versions, source, None, progress, look)
     floors = announced.floors
     mine = [name for name in floors if partition_of(name.encode(), partitions) == owned.number]
     for names in chunks(mine):

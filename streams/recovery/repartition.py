@@ -18,16 +18,17 @@ from typing import TYPE_CHECKING, Final
 from aiokafka import ConsumerRecord, TopicPartition
 
 from resegment.agents.batch import Batch, Message, is_readable
+from resegment.agents.deciding.marks import MARK
 from resegment.agents.partition import OwnedPartition, position_after
 from resegment.agents.segmenter import TICK
 from resegment.errors import FatalError
 from resegment.routing.enrollment import EnrollmentMachine
 from resegment.routing.policy import OnePolicy, Policy
 from resegment.schemas.change import SegmentChange
+from resegment.schemas.definitions.marks import Changeover, encode_changeover
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.routing import decode_routed
 from resegment.schemas.state import AccountState, decode_state
-from resegment.segmentation.evaluation.engine import Engine
 from resegment.settings import Settings
 from resegment.state.memory.partition import Memory
 from resegment.state.memory.partition import PartitionStore as MemoryStore
@@ -36,6 +37,7 @@ from resegment.state.redis.keys import Stage
 from resegment.state.redis.partition import PartitionStore
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.ahead import leave_out
+from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.admin import create_topics, read_log_ids
 from resegment.streams.kafka.group_offsets import read_committed_offsets
 from resegment.streams.kafka.topic_reader import has_records, reading
@@ -111,9 +113,9 @@ class OldState:
 class LoggedState:
     """The states of the old prefix as its topics give them: for a Redis that is lost."""
 
-    def __init__(self, source: LogSource, engine: Engine, partitions: int) -> None:
-        self._source, self._engine, self._partitions = source, engine, partitions
-        self._policy = Policy(engine.program.definition)
+    def __init__(self, source: LogSource, registry: DefinitionRegistry, partitions: int) -> None:
+        self._source, self._registry, self._partitions = source, registry, partitions
+        self._policy = Policy(registry.current.definition)
         self.lacking: list[SegmentChange] = []
         """Changes that were decided and never announced."""
 
@@ -121,9 +123,9 @@ class LoggedState:
         """Return both stages of a partition. Raises HistoryIncomplete and TopicUnreadable."""
         announced = await read_announced(self._source, [number])
         segmented, routed = Memory(), Memory()
-        owned = OwnedPartition(number, MemoryStore(segmented, number), self._engine)
+        owned = OwnedPartition(number, MemoryStore(segmented, number), self._registry)
         _, lacking = await rebuild_partition(
-            owned, self._engine, self._source, log="", announced=announced, partitions=self._partitions
+            owned, self._registry, self._source, log="", announced=announced, partitions=self._partitions
         )
         self.lacking += lacking
 
@@ -144,8 +146,18 @@ class Repartition:
     """Copies one prefix into another. The new one's topics must exist, and be empty."""
 
     def __init__(
-        self, client: Redis, old: LogSource, new: LogSource, *, before: int, after: int, publish: Publish
+        self,
+        client: Redis,
+        old: LogSource,
+        new: LogSource,
+        *,
+        before: int,
+        after: int,
+        publish: Publish,
+        version: int = 1,
     ) -> None:
+        """`before` and `after` are the numbers of partitions. `version` is the one in force, which has been worked off."""
+        self._worked_off = encode_changeover(Changeover(version=version, worked_off=version))
         self._client, self._old, self._new = client, old, new
         self._before, self._after, self._publish = before, after, publish
 
@@ -154,8 +166,9 @@ class Repartition:
         topic, clock, batch = self._new.topics.signals.name, 0, list[Message]()
         async for at, record in self._merge():
             clock = max(clock, at)
-            if record.value is None and any(name == TICK for name, _ in record.headers):
-                continue  # its time is that of the next record, or of the last tick below
+            if record.key is None and any(name in (TICK, MARK) for name, _ in record.headers):
+                # its time is that of the next record, or of the last tick below; `definitions` says what stands
+                continue
             number = partition_of(record.key or b"", self._after)
             batch.append(Message(topic, record.key, record.value, record.headers, number, at))
             if len(batch) >= PUBLISHED_AT_ONCE:
@@ -223,6 +236,7 @@ class Repartition:
             position, last = Position(log=signals, clock=clock), lasts.get(number)
             if last is not None:
                 position = position_after(position, last, clock)
+            position = replace(position, definition=self._worked_off)
             await self._write(number, "segmenter", taken["segmenter"][number], position)
             routed = taken["router"][number]
             await self._write(number, "router", routed, Position(log=changes, clock=routed.clock))

@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 from aiokafka import ConsumerRecord
 
 from resegment.agents.batch import Batch, Message
-from resegment.agents.segmenter import Owned, decide_due, segment
-from resegment.errors import FatalError
+from resegment.agents.deciding.decided import Owned
+from resegment.agents.deciding.versions import Versions
+from resegment.agents.segmenter import decide_due, segment
+from resegment.errors import FatalError, TransientError
 from resegment.schemas.change import SegmentChange
-from resegment.segmentation.evaluation.engine import Engine
 from resegment.streams.ahead import AheadRecords
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.kafka.topics import Topics
@@ -33,6 +34,17 @@ class HistoryIncomplete(FatalError):
             remedy="Restore Redis from a backup, or ingest the history into a new prefix.",
         )
         self.topic, self.oldest = topic, oldest
+
+
+class SwitchOpen(TransientError):
+    """The log has the mark of a switch of which it is not settled whether it happens."""
+
+    def __init__(self, apply: str) -> None:
+        super().__init__(
+            f"the switch {apply} is not settled: whether it happens decides what the log leads to",
+            remedy="Try again in some seconds: an apply that is not settled within ten ends void.",
+        )
+        self.apply = apply
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,7 @@ async def check_complete(source: LogSource, partitions: Collection[int] | None =
 
 async def replay(
     owned: Owned,
-    engine: Engine,
+    versions: Versions,
     source: LogSource,
     upto: int | None,
     progress: Progress | None,
@@ -87,7 +99,7 @@ async def replay(
         async for records in reader.to_end():
             wanted = [record for record in records if upto is None or record.offset < upto]
             for chunk in chunks(wanted):
-                await _learn(owned, engine, source, chunk, look)
+                await _learn(owned, versions, source, chunk, look)
                 total += len(chunk)
                 if progress is not None:
                     progress(len(chunk))
@@ -96,7 +108,7 @@ async def replay(
 
 async def _learn(
     owned: Owned,
-    engine: Engine,
+    versions: Versions,
     source: LogSource,
     records: Sequence[ConsumerRecord],
     look: Callable[[Sequence[SegmentChange]], None],
@@ -105,15 +117,17 @@ async def _learn(
     done = await segment(
         batch,
         owned,
-        engine,
+        versions,
         publisher=_Nowhere(),
         factory=None,
         dead_letters=source.topics.dead_letters.name,
         ahead=frozenset() if source.ahead is None else await source.ahead.find(batch),
     )
     look(done.changes)
+    if done.waits_for is not None:
+        raise SwitchOpen(done.waits_for)
     while owned.due:
-        look(await decide_due(owned, engine, factory=None))
+        look(await decide_due(owned, versions, factory=None))
 
 
 def chunks(items: Sequence[_T]) -> list[Sequence[_T]]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from resegment.agents.partition import OwnedPartition
 from resegment.schemas.state import AccountState, decode_state
 from resegment.schemas.times import NEVER
-from resegment.segmentation.evaluation.engine import Engine
+from resegment.segmentation.versions.timeline import Timeline
 from resegment.state.memory.partition import Memory
 from resegment.state.memory.partition import PartitionStore as MemoryStore
+from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.recovery.replay import LogSource, Progress, replay
 
 
@@ -26,7 +27,7 @@ class Difference:
 
 async def verify_partition(
     number: int,
-    engine: Engine,
+    registry: DefinitionRegistry,
     stored: Mapping[str, bytes],
     timers: Mapping[str, int],
     upto: int,
@@ -39,9 +40,9 @@ async def verify_partition(
     Raises HistoryIncomplete, TopicUnreadable, StoreUnavailable.
     """
     memory = Memory()
-    owned = OwnedPartition(number, MemoryStore(memory, number), engine)
+    owned = OwnedPartition(number, MemoryStore(memory, number), registry)
     await owned.take("")
-    await replay(owned, engine, source, upto, progress)
+    await replay(owned, registry, source, upto, progress)
     differences: list[Difference] = []
     expected = dict(memory.accounts)
     for name, value in stored.items():
@@ -51,7 +52,7 @@ async def verify_partition(
         if in_log is None:
             differences.append(Difference(name, "account", state.membership.segment, None))
         else:
-            latest = look_again(engine, name, in_log, owned.position.clock)
+            latest = look_again(registry.timeline, name, in_log, owned.position.clock)
             differences += compare_states(name, state, latest)
     for name, value in expected.items():
         differences.append(Difference(name, "account", None, decode_state(value).membership.segment))
@@ -81,11 +82,12 @@ def compare_states(name: str, in_redis: AccountState, in_log: AccountState) -> l
     return found
 
 
-def look_again(engine: Engine, name: str, value: bytes, clock: int) -> AccountState:
+def look_again(timeline: Timeline, name: str, value: bytes, clock: int) -> AccountState:
     """Return the state with the latest deadline that is right at the clock."""
-    account = engine.load(name, value)
-    engine.apply_facts(account, (), clock)
-    return engine.close(account)
+    account = timeline.load(name, value)
+    timeline.advance(account, clock)
+    timeline.apply_facts(account, (), clock)
+    return timeline.close(account)
 
 
 def _or_never(deadline: int | None) -> int:

@@ -13,16 +13,20 @@ from time import thread_time
 from typing import Final, Protocol
 
 from resegment.agents.batch import Batch, Publisher
+from resegment.agents.deciding.decided import Owned as SegmentedPartition
+from resegment.agents.deciding.sweep import find_due_sweep, sweep
 from resegment.agents.intake import IntakeRules, ingest
 from resegment.agents.router import Owned as RoutedPartition
 from resegment.agents.router import Routed, Router, handle_events, look_again, route, route_due
-from resegment.agents.segmenter import Owned as SegmentedPartition
-from resegment.agents.segmenter import decide_due, segment, set_aside
+from resegment.agents.segmenter import Segmented, decide_due, segment, set_aside
 from resegment.errors import FatalError, PartitionLost, TransientError
 from resegment.routing.account import RoutedAccount
 from resegment.segmentation.evaluation.account import Account
 from resegment.streams.ahead import AheadRecords
-from resegment.streams.definitions.runtime import DefinitionRuntime
+from resegment.streams.definitions.announcing import Announcer
+from resegment.streams.definitions.log import DefinitionWriter
+from resegment.streams.definitions.registry import DefinitionRegistry
+from resegment.streams.definitions.settling import Settler
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.worker.batch_divider import BatchDivider
 from resegment.streams.worker.committed_partitions import CommittedPartitions
@@ -142,7 +146,7 @@ class SegmenterStage:
     def __init__(
         self,
         topics: Topics,
-        runtime: DefinitionRuntime,
+        registry: DefinitionRegistry,
         partitions: PartitionManager[Account],
         *,
         inputs: InputTopics,
@@ -154,10 +158,14 @@ class SegmenterStage:
         """`ahead` finds records of the future; None on the clock of the facts, where time is what records say."""
         self._ahead = ahead
         self.topics: Sequence[str] = [topics.signals.name]
-        self._runtime, self._partitions, self._inputs = runtime, partitions, inputs
+        self._registry, self._partitions, self._inputs = registry, partitions, inputs
+        self._announcer = Announcer(registry)
+        self._settler = Settler(registry, DefinitionWriter(publisher, topics))
         self._committed, self._dead_letters = committed, topics.dead_letters.name
         self._publisher, self._progress = publisher, progress
         self._divider = BatchDivider()
+        self._cursors: dict[int, tuple[tuple[int | None, int], int]] = {}
+        """How far the sweep of each partition is, under which fence and to which version."""
 
     async def on_assigned(self, topic: str, partition: int) -> int | None:
         """Take the partition, once Redis has its whole state."""
@@ -200,14 +208,20 @@ class SegmenterStage:
         self._divider.speed_up(batch)
 
     async def _do(self, batch: Batch, owned: SegmentedPartition, fence: int) -> None:
+        while (apply := (await self._decide(batch, owned, fence)).waits_for) is not None:
+            await self._settler.settle(apply)
+
+    async def _decide(self, batch: Batch, owned: SegmentedPartition, fence: int) -> Segmented:
         with self._progress.timed(self.name):
             ahead = frozenset[int]() if self._ahead is None else await self._ahead.find(batch)
             if self._divider.is_stuck_at(batch.partition, owned.position.offset):
                 done = await set_aside(
                     batch,
                     owned,
+                    self._registry,
                     *TOO_SLOW,
                     publisher=self._publisher,
+                    factory=self._announcer,
                     dead_letters=self._dead_letters,
                     fence=fence,
                     ahead=ahead,
@@ -216,9 +230,9 @@ class SegmenterStage:
                 done = await segment(
                     batch,
                     owned,
-                    self._runtime.engine,
+                    self._registry,
                     publisher=self._publisher,
-                    factory=self._runtime.factory,
+                    factory=self._announcer,
                     dead_letters=self._dead_letters,
                     fence=fence,
                     ahead=ahead,
@@ -226,11 +240,25 @@ class SegmenterStage:
         self._progress.count_batch(self.name, batch, len(done.changes), done.refused)
         self._progress.count_changes(done.changes)
         self._partitions.note_success(owned)
+        return done
 
     async def on_due(self, owned: SegmentedPartition) -> None:
-        """Decide one slice of the accounts whose deadline has come."""
-        changes = await decide_due(owned, self._runtime.engine, factory=self._runtime.factory)
-        self._progress.count_due(changes)
+        """Decide one slice of the accounts whose deadline has come, else switch one slice to the version in force."""
+        if owned.due:
+            changes = await decide_due(owned, self._registry, factory=self._announcer)
+            self._progress.count_due(changes)
+        elif (number := find_due_sweep(owned.position, self._registry.timeline)) is not None:
+            await self._sweep(owned, number)
+
+    async def _sweep(self, owned: SegmentedPartition, number: int) -> None:
+        """Go on with the sweep where the last slice ended; after the partition was taken again, from the beginning."""
+        place = (owned.fence, number)
+        before, cursor = self._cursors.get(owned.number, (place, 0))
+        done = await sweep(
+            owned, self._registry, cursor if before == place else 0, number, factory=self._announcer
+        )
+        self._cursors[owned.number] = place, done.cursor
+        self._progress.count_due(done.changes)
 
     async def on_revoked(self, topic: str, partition: int) -> None:  # noqa: ARG002  # the port of a stage
         """Release the partition."""

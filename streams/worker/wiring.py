@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from resegment.agents.deciding.sweep import find_due_sweep
 from resegment.agents.intake import IntakeRules
 from resegment.agents.partition import A, AccountCodec, OwnedPartition
 from resegment.agents.router import Router, has_to_look
@@ -128,7 +129,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
     publisher = open_publisher(plan, shared.security, classes)
     app = _create_app(plan, shared)
     segmented: PartitionManager[Account] = PartitionManager(
-        lambda number: _open(plan, shared, classes, number, "segmenter", runtime.engine),
+        lambda number: _open(plan, shared, classes, number, "segmenter", registry),
         lambda number: app.restart(topics.signals.name, number),
         publisher=publisher,
         metrics=shared.metrics,
@@ -276,7 +277,9 @@ def _open(
         store,
         codec,
         cached_accounts=plan.settings.cached_accounts,
-        has_more=has_to_look if stage == "router" else lambda _: False,
+        has_more=has_to_look
+        if stage == "router"
+        else lambda position: find_due_sweep(position, shared.registry.timeline) is not None,
     )
 
 
@@ -303,7 +306,7 @@ def _stages(
     stages.append(
         classes.segmenter(
             topics,
-            shared.registry.current,
+            shared.registry,
             segmented,
             inputs=shared.inputs,
             committed=committed,

@@ -54,7 +54,7 @@ class Worker:
         await segment(
             batch,
             self.rig.owned,
-            self.rig.engine,
+            self.rig.versions,
             publisher=self.rig.published,
             factory=self.rig.factory,
             dead_letters="dead-letters",

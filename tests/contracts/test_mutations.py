@@ -208,7 +208,7 @@ async def test_each_broken_event_gives_a_signal_or_a_dead_letter_and_the_segment
             RecordedMessage(start + n, one.timestamp or NOW, one.key, one.value, one.headers)
             for n, one in enumerate(chunk)
         ]
-        done = await segment(Batch("signals", 0, log), rig.owned, rig.engine, publisher=rig.published, factory=rig.factory,
+        done = await segment(Batch("signals", 0, log), rig.owned, rig.versions, publisher=rig.published, factory=rig.factory,
                              dead_letters="dead-letters")  # fmt: skip
         assert not done.refused
     assert rig.memory.accounts

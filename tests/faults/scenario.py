@@ -25,6 +25,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from resegment.agents.batch import Batch, Message, PublishFailed, RecordedMessage, is_readable
+from resegment.agents.deciding.versions import one_version
 from resegment.agents.partition import OwnedPartition
 from resegment.agents.segmenter import decide_due, segment
 from resegment.schemas.change import SegmentChange
@@ -469,8 +470,8 @@ def _standing(state: AccountState | None) -> object:
 
 async def _replayed(records: Sequence[Any]) -> tuple[list[SegmentChange], dict[str, AccountState]]:
     memory = Memory()
-    engine = Engine(Program(companies.definition()))
-    owned = OwnedPartition(0, MemoryStore(memory, 0), engine, cached_accounts=1_000_000)
+    versions = one_version(Engine(Program(companies.definition())))
+    owned = OwnedPartition(0, MemoryStore(memory, 0), versions, cached_accounts=1_000_000)
     await owned.take("oracle")
     changes: list[SegmentChange] = []
     for start in range(0, len(records), 500):
@@ -478,7 +479,7 @@ async def _replayed(records: Sequence[Any]) -> tuple[list[SegmentChange], dict[s
         done = await segment(
             batch,
             owned,
-            engine,
+            versions,
             publisher=Published(),
             factory=None,
             dead_letters="dead-letters",
@@ -486,7 +487,7 @@ async def _replayed(records: Sequence[Any]) -> tuple[list[SegmentChange], dict[s
         )
         changes += done.changes
         while owned.due:
-            changes += await decide_due(owned, engine, factory=None)
+            changes += await decide_due(owned, versions, factory=None)
     return changes, {name: decode_state(value) for name, value in memory.accounts.items()}
 
 

@@ -197,7 +197,7 @@ async def _rebuild(servers: ServerOptions, segments: str | None, partition: int 
         source = replace(source, ahead=await ahead)
         ends = await check_complete(source, [one.number for one in lost])
         await agree(client, prefix, partitions=partitions, clock=clock)
-        work = Rebuild(client, source, registry.current.engine, partitions)
+        work = Rebuild(client, source, registry, partitions)
         records = await _run(work, lost, ends, settings, whole=whole)
         if whole:
             await _finish(client, prefix, partitions, registry.current.definition.version)
@@ -261,7 +261,7 @@ async def _verify(servers: ServerOptions, segments: str | None) -> tuple[int, li
     found: list[Difference] = []
     accounts = 0
     async with open_session(servers, segments=segments) as session:
-        engine = (await session.load_registry()).current.engine
+        registry = await session.load_registry()
         ahead = await session.look_for_ahead_records()
         source = LogSource(session.bootstrap, session.topics, session.security, ahead)
         with show_progress() as bars:
@@ -280,6 +280,6 @@ async def _verify(servers: ServerOptions, segments: str | None) -> tuple[int, li
                 if position is not None:
                     advance = bars.count(f"partition {number}", position.offset)
                     found += await verify_partition(
-                        number, engine, stored, timers, position.offset, source, progress=advance
+                        number, registry, stored, timers, position.offset, source, progress=advance
                     )
     return accounts, found

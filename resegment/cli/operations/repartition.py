@@ -15,8 +15,8 @@ from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from resegment.segmentation.evaluation.engine import Engine
     from resegment.settings import Settings
+    from resegment.streams.definitions.registry import DefinitionRegistry
     from resegment.streams.recovery.replay import LogSource
 
 EXAMPLES: Final = """
@@ -123,8 +123,7 @@ async def _repartition(
         registry = await load_registry(
             connection.segments, settings, held, old.topics, old.bootstrap, security
         )
-        engine = registry.current.engine
-        return await _copy(client, settings, engine, old, new, partitions, from_log=from_log)
+        return await _copy(client, settings, registry, old, new, partitions, from_log=from_log)
     finally:
         await client.aclose()
 
@@ -132,7 +131,7 @@ async def _repartition(
 async def _copy(
     client: Redis,
     settings: Settings,
-    engine: Engine,
+    registry: DefinitionRegistry,
     old: LogSource,
     new: LogSource,
     partitions: int,
@@ -143,9 +142,10 @@ async def _copy(
     from resegment.state.redis.owners import OwnerStore
     from resegment.state.redis.reader import PrefixReader
     from resegment.state.redis.whole_prefix import copy_owners, copy_settings
+    from resegment.streams.definitions.announcing import Announcer
     from resegment.streams.definitions.log import copy_definitions
+    from resegment.streams.definitions.registry import DefinitionRegistry
     from resegment.streams.kafka.publisher import KafkaPublisher
-    from resegment.streams.message_factory import MessageFactory
     from resegment.streams.operations.owner_transfer import read_assignments
     from resegment.streams.partition_marks import begin_rebuild, end_partition, end_rebuild
     from resegment.streams.prefix import agree, note_definition
@@ -167,7 +167,7 @@ async def _copy(
         raise NotDrained(prefix, problems)
     await check_new(client, new, settings, partitions)
     await begin_rebuild(client, name, (), whole=True)  # keeps workers away from what is half copied
-    states = LoggedState(old, engine, before) if from_log else OldState(reader)
+    states = LoggedState(old, registry, before) if from_log else OldState(reader)
     unrouted = 0
     publisher = KafkaPublisher(
         old.bootstrap,
@@ -176,18 +176,28 @@ async def _copy(
         security=old.security,
     )
     async with publisher:
-        work = Repartition(client, old, new, before=before, after=partitions, publish=publisher.publish)
+        work = Repartition(
+            client,
+            old,
+            new,
+            before=before,
+            after=partitions,
+            publish=publisher.publish,
+            version=registry.definitions.current,
+        )
         with show_progress() as bars:
             clock = await work.copy_log(bars.count("signals", sum(ends.values())))
         copied = await work.copy_states(states, clock)
         await copy_definitions(old.bootstrap, old.topics, publisher, new.topics, old.security)
         if isinstance(states, LoggedState):
-            factory = MessageFactory(engine.program.definition, new.topics)
+            factory = Announcer(
+                DefinitionRegistry(registry.definitions, new.topics, facts_per_test=settings.facts_per_test)
+            )
             unrouted = await work.copy_unrouted(prefix) + len(states.lacking)
             await publisher.publish([factory.change(one) for one in states.lacking])
     await copy_settings(client, prefix, name, partitions)
     await agree(client, name, partitions=partitions, clock=settings.clock)
-    await note_definition(client, name, engine.program.version)
+    await note_definition(client, name, registry.current.definition.version)
     if not await copy_owners(client, prefix, name):
         found = await read_assignments(client, name, partitions)
         await OwnerStore(client, name).recount(found.open, found.waiting)

@@ -31,6 +31,7 @@ class Memory:
     has_outbox: bool = False
     """Whether anything was ever put into the outbox."""
     last_outbox: str | None = None
+    folded: dict[str, bytes] = field(default_factory=dict)
     kept: dict[str, int] = field(default_factory=dict)
     """How much each part held after the last commit."""
     clock: Iterator[int] = field(default_factory=lambda: count(1), compare=False)
@@ -70,6 +71,15 @@ class PartitionStore:
         found = [(name, self.memory.accounts[name]) for name in names[cursor : cursor + limit]]
         following = cursor + limit
         return (following if following < len(names) else 0), found
+
+    async def read_folded(self, accounts: Sequence[str]) -> list[bytes | None]:
+        return [self.memory.folded.get(name) for name in accounts]
+
+    async def keep_folded(self, states: Sequence[tuple[str, bytes]]) -> None:
+        self.memory.folded.update(states)
+
+    async def clear_folded(self) -> None:
+        self.memory.folded.clear()
 
     async def commit(self, commit: Commit) -> Committed:
         memory, number = self.memory, commit.position.commit

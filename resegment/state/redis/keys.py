@@ -19,16 +19,18 @@ class PartitionKeys:
     outbox: str
     sizes: str
     chunks: str
+    folded: str
+    """What is folded in from the log while an apply is prepared; it is not part of what a commit writes."""
 
     @property
     def all(self) -> tuple[str, str, str, str, str, str]:
-        """Return every key, in the order in which the scripts take them."""
+        """Return every key of a commit, in the order in which the scripts take them."""
         return self.meta, self.accounts, self.deadlines, self.outbox, self.sizes, self.chunks
 
     @classmethod
     def of(cls, prefix: str, partition: int, stage: Stage = "segmenter") -> PartitionKeys:
         tag = f"rs:{{{prefix}.{partition}}}{':route' if stage == 'router' else ''}"
-        names = ("meta", "accounts", "deadlines", "outbox", "sizes", "chunks")
+        names = ("meta", "accounts", "deadlines", "outbox", "sizes", "chunks", "folded")
         return cls(*(f"{tag}:{name}" for name in names))
 
 

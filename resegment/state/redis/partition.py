@@ -72,6 +72,24 @@ class PartitionStore:
         pairs = zip(found, whole, strict=True)
         return int(following), [(name.decode(), value) for name, value in pairs if value is not None]
 
+    async def read_folded(self, accounts: Sequence[str]) -> list[bytes | None]:
+        if not accounts:
+            return []
+        with answering("read what was folded in"):
+            answer: Any = self._client.hmget(self.keys.folded, list(accounts))
+            found: list[bytes | None] = await answer
+            return found
+
+    async def keep_folded(self, states: Sequence[tuple[str, bytes]]) -> None:
+        if states:
+            with answering("keep what was folded in"):
+                answer: Any = self._client.hset(self.keys.folded, mapping=dict(states))
+                await answer
+
+    async def clear_folded(self) -> None:
+        with answering("clear what was folded in"):
+            await self._client.unlink(self.keys.folded)
+
     async def commit(self, commit: Commit) -> Committed:
         with answering("commit"), self._timed():
             answer = await load_script("commit").run(
@@ -109,7 +127,7 @@ class PartitionStore:
     async def clear(self) -> None:
         """Delete all that is kept of the partition. Raises StoreUnavailable."""
         with answering("clear the partition"):
-            await self._client.delete(*self.keys.all)
+            await self._client.delete(*self.keys.all, self.keys.folded)
 
     async def acknowledge(self, ids: Sequence[str]) -> None:
         if ids:

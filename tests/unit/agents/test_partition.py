@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from resegment.agents.batch import Batch, RecordedMessage
+from resegment.agents.deciding.decided import count_moves
 from resegment.agents.partition import OutOfStep
-from resegment.agents.segmenter import count_moves
 from resegment.schemas.change import Cause, SegmentChange
 from resegment.state.memory.partition import PartitionStore
 from tests.builders import Rig, facts_of, run, signals, ticking

@@ -304,7 +304,15 @@ async def test_a_batch_of_before_the_partition_was_taken_again_is_not_set_aside(
     late = Batch("signals", 0, signals(facts_of([funding(day(0))])))
     with pytest.raises(OutOfStep, match="taken again"):
         await set_aside(
-            late, rig.owned, "slow", "too slow", publisher=rig.published, dead_letters="letters", fence=fence
+            late,
+            rig.owned,
+            rig.versions,
+            "slow",
+            "too slow",
+            publisher=rig.published,
+            factory=None,
+            dead_letters="letters",
+            fence=fence,
         )
     assert rig.published.messages == []
 

@@ -42,7 +42,9 @@ async def test_a_deadline_that_comes_too_early_is_none_of_the_log_s_business_and
     states = [decode_state(one.memory.accounts["acme.com"]) for one in (kept, forgotten)]
     assert states[0].deadline != states[1].deadline
     for rig in (kept, forgotten):
-        latest = look_again(rig.engine, "acme.com", rig.memory.accounts["acme.com"], rig.owned.position.clock)
+        latest = look_again(
+            rig.versions.timeline, "acme.com", rig.memory.accounts["acme.com"], rig.owned.position.clock
+        )
         for state in states:
             assert not compare_states("acme.com", state, latest)
             late = msgspec.structs.replace(state, deadline=None, sequence=0)

@@ -16,14 +16,13 @@ from resegment.metrics import Metrics
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.state.partition_store import Commit, Committed
-from resegment.streams.definitions.runtime import DefinitionRuntime
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.worker import stages
 from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.partitions import PartitionManager
 from resegment.streams.worker.progress import Progress
 from resegment.streams.worker.stages import BatchTooSlow, SegmenterStage
-from tests.builders import Rig, definition_of, facts_of, signals
+from tests.builders import Rig, definition_of, facts_of, registry_of, signals
 from tests.oracle.cases import day, funding, only
 
 FILE = only({"event": "funding", "within": "7d"})
@@ -42,10 +41,10 @@ class Stage:
             failure=self.failure,
             patience=patience,
         )
-        runtime = DefinitionRuntime.build(definition_of(FILE), Topics(), facts_per_test=1000)
+        registry = registry_of(definition_of(FILE))
         self.stage = SegmenterStage(
             Topics(),
-            runtime,
+            registry,
             self.manager,
             inputs=cast("Any", None),
             committed=cast("Any", None),

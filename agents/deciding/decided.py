@@ -1,0 +1,101 @@
+"""Collect what is decided in a batch or slice of a partition, and commit it with the messages that announce it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from resegment.agents.batch import Message
+from resegment.agents.partition import OwnedPartition
+from resegment.schemas.change import GateChange, SegmentChange
+from resegment.schemas.definitions.records import Apply
+from resegment.schemas.fact import Fact
+from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.engine import Decision
+from resegment.state.partition_store import Position
+
+Owned = OwnedPartition[Account]
+
+
+class MessageFactory(Protocol):
+    """Makes the messages that announce decisions."""
+
+    def change(self, change: SegmentChange) -> Message:
+        """Return the event of a segment change."""
+        ...
+
+    def gate_change(self, gate_change: GateChange) -> Message:
+        """Return the event that tells the router which gates hold now."""
+        ...
+
+    def outcome(self, fact: Fact) -> Message | None:
+        """Return the event that tells the router of an outcome, or None where the router has no use for it."""
+        ...
+
+    def switched(self, apply: Apply, partition: int) -> Message:
+        """Return the event that tells the router of a partition that another version is in force."""
+        ...
+
+
+class Decided:
+    """What was decided in a batch or slice of a partition, and the messages that announce it.
+
+    `switched` are the switches that took effect in it: the router hears of them first.
+    """
+
+    def __init__(
+        self, factory: MessageFactory | None, partition: int, switched: Sequence[Apply] = ()
+    ) -> None:
+        self.factory = factory
+        self._partition, self._switched = partition, switched
+        self._changes: list[tuple[SegmentChange, Message | None]] = []
+        self._gate_changes: list[GateChange] = []
+        self._outcomes: list[Fact] = []
+
+    def add(self, decisions: Sequence[Decision], outcomes: Sequence[Fact] = ()) -> None:
+        """Add one account's decisions: all of them, or none where a message cannot be made."""
+        changes = self.announced(decisions)
+        self._changes += changes
+        self._outcomes += outcomes
+        self._gate_changes += [one.gate_change for one in decisions if one.gate_change is not None]
+
+    def announced(self, decisions: Sequence[Decision]) -> list[tuple[SegmentChange, Message | None]]:
+        """Return the changes among the decisions, each with its message where changes are announced."""
+        factory = self.factory
+        return [
+            (one.change, None if factory is None else factory.change(one.change))
+            for one in decisions
+            if one.change is not None
+        ]
+
+    def settle(self) -> tuple[list[SegmentChange], list[Message]]:
+        """Return the changes in the order of their instants, and the messages: of changes, then for the router."""
+        self._changes.sort(key=lambda one: one[0].effective_at)
+        factory = self.factory
+        messages = (
+            [] if factory is None else [factory.switched(one, self._partition) for one in self._switched]
+        )
+        messages += [message for _, message in self._changes if message is not None]
+        if factory is not None:
+            messages += [message for one in self._outcomes if (message := factory.outcome(one)) is not None]
+            messages += [factory.gate_change(one) for one in self._gate_changes]
+        return [change for change, _ in self._changes], messages
+
+    async def commit(
+        self, owned: Owned, position: Position, accounts: Iterable[Account]
+    ) -> list[SegmentChange]:
+        """Commit the accounts with all that was decided about them."""
+        changes, messages = self.settle()
+        await owned.commit(position, accounts, messages, sizes=count_moves(changes), decided=len(changes))
+        return changes
+
+
+def count_moves(changes: Sequence[SegmentChange]) -> list[tuple[str, int]]:
+    """Return by how much each segment grows or shrinks."""
+    sizes: dict[str, int] = {}
+    for change in changes:
+        left = change.supersedes_to if change.supersedes is not None else change.from_
+        if left is not None:
+            sizes[left] = sizes.get(left, 0) - 1
+        sizes[change.to] = sizes.get(change.to, 0) + 1
+    return [(segment, more) for segment, more in sizes.items() if more]

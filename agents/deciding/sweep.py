@@ -1,0 +1,112 @@
+"""Switch the accounts that nothing touches to the version in force, slice by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from msgspec.structs import replace as with_changes
+
+from resegment.agents.deciding.decided import Decided, MessageFactory, Owned
+from resegment.agents.deciding.folding import changeover_of, join_folded
+from resegment.agents.deciding.versions import Versions
+from resegment.schemas.change import SegmentChange
+from resegment.schemas.definitions.marks import encode_changeover
+from resegment.schemas.state import decode_head
+from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.versions.timeline import Timeline
+from resegment.state.partition_store import Position
+
+SLICE = 100
+"""Accounts in a slice: live events wait for one at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a slice came to. `cursor` 0: every account has been looked at."""
+
+    cursor: int
+    seen: int = 0
+    changes: Sequence[SegmentChange] = ()
+
+
+def find_due_sweep(position: Position, timeline: Timeline) -> int | None:
+    """Return the number of the version to which accounts of the partition have to be switched, None for none."""
+    newest = timeline.newest
+    if newest.number == timeline.eras[0].number or newest.at > position.clock:
+        return None
+    done = changeover_of(position).worked_off
+    due = [
+        one.number
+        for one in timeline.eras[1:]
+        if one.judges and done < one.number and one.at <= position.clock
+    ]
+    return due[-1] if due else None
+
+
+async def sweep(
+    owned: Owned,
+    versions: Versions,
+    cursor: int,
+    number: int,
+    *,
+    factory: MessageFactory | None,
+    limit: int = SLICE,
+) -> Swept:
+    """Switch one slice of the accounts to version `number`. After the last slice, the partition has worked it off.
+
+    An account that cannot be judged stays behind until its next fact, and a notice says so. Raises PartitionLost and
+    StoreUnavailable.
+    """
+    async with owned.lock:
+        if owned.fence is None:
+            return Swept(cursor)
+        timeline, clock, position = versions.timeline, owned.position.clock, owned.position
+        following, found = await owned.store.scan(cursor, limit)
+        decided = Decided(factory, owned.number)
+        with owned.all_or_nothing():
+            behind = _find_behind(owned, timeline, found, clock)
+            await join_folded(owned, timeline, behind, changeover_of(position), clock)
+            accounts = [
+                account for account in behind.values() if _switch(owned, timeline, account, clock, decided)
+            ]
+            if not following:
+                done = with_changes(
+                    changeover_of(position), worked_off=number, preparing=None, offset=0, late=None
+                )
+                position = replace(position, definition=encode_changeover(done))
+            changes: Sequence[SegmentChange] = ()
+            if accounts or not following:
+                changes = await decided.commit(owned, position, accounts)
+        if not following:
+            await owned.store.clear_folded()
+        return Swept(following, len(found), changes)
+
+
+def _find_behind(
+    owned: Owned, timeline: Timeline, found: Sequence[tuple[str, bytes]], clock: int
+) -> dict[str, Account]:
+    """Return those of the accounts that a version has not judged yet. Those not in memory are not kept there."""
+    behind: dict[str, Account] = {}
+    for name, value in found:
+        account = owned.cached(name)
+        if account is None:
+            if timeline.is_version_behind(decode_head(value).version, clock):
+                behind[name] = timeline.load(name, value)
+        elif timeline.is_behind(account, clock):
+            behind[name] = account
+    return behind
+
+
+def _switch(owned: Owned, timeline: Timeline, account: Account, clock: int, decided: Decided) -> bool:
+    """Judge an account; return False, with a notice, where that fails."""
+    try:
+        decided.add(timeline.advance(account, clock, clock))
+    except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
+        owned.drop(account.name)
+        owned.notices.messages.append(
+            f"partition {owned.number}: {account.name} could not be judged by the new version "
+            f"({type(error).__name__}: {error}); it stays where it is until its next fact"
+        )
+        return False
+    return True

@@ -1,0 +1,47 @@
+"""Wait until it is known how an apply ends, where a partition may not read on before."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from resegment.errors import TransientError
+from resegment.schemas.definitions.records import Void
+from resegment.streams.definitions.log import DefinitionWriter
+from resegment.streams.definitions.registry import DefinitionRegistry
+
+PATIENCE: Final = 10.0
+"""Seconds after which a partition that has reached the instant of a switch ends it, if the applier has not settled it."""
+
+
+class SwitchUndecided(TransientError):
+    """A partition has reached the instant of a switch, and the topic `definitions` does not say how it ends."""
+
+    def __init__(self, apply: str) -> None:
+        super().__init__(
+            f"it is not known yet whether the switch {apply} happens",
+            remedy="Check that the topic `definitions` can be read and written. Nothing is lost meanwhile.",
+        )
+        self.apply = apply
+
+
+class Settler:
+    """Waits for the end of applies, and ends those that nobody else does."""
+
+    def __init__(
+        self, registry: DefinitionRegistry, writer: DefinitionWriter, *, patience: float = PATIENCE
+    ) -> None:
+        self._registry, self._writer, self._patience = registry, writer, patience
+
+    async def settle(self, apply: str) -> None:
+        """Return once it is known whether the apply stands, or that there is one. Raises SwitchUndecided, PublishFailed."""
+        registry, patience = self._registry, self._patience
+        if not registry.knows(apply):
+            if not await registry.wait_for(lambda: registry.knows(apply), patience):
+                raise SwitchUndecided(apply)
+            return
+        if await registry.wait_for(lambda: registry.verdict(apply) is not None, patience):
+            return
+        reason = f"it was not settled within {patience:.0f} s after its instant"
+        await self._writer.write(Void(apply=apply, reason=reason))
+        if not await registry.wait_for(lambda: registry.verdict(apply) is not None, patience):
+            raise SwitchUndecided(apply)
