@@ -130,7 +130,9 @@ def judge_gates(transition: Transition, switch: Switch, prior: PriorState) -> As
         return
     if policy.suppressed_by(transition.account.name, state) is not None:
         if state.decision != "suppressed":
-            state.displaced, _ = displace(prior, switch)
+            state.displaced, back = displace(prior, switch)
+            if back is not None:
+                _restore_terms(state, back)
         yield from transition.review()
     elif state.decision == "suppressed":
         state.displaced, back = displace(prior, switch)
@@ -148,11 +150,7 @@ def judge_gates(transition: Transition, switch: Switch, prior: PriorState) -> As
 def put_back(transition: Transition, prior: PriorState, stays: Enrollment | None) -> Asking:
     """Decide as if the account had never left the state that it had before."""
     state = transition.state
-    assert state.target is not None
-    state.target = msgspec.structs.replace(
-        state.target, is_first=prior.is_first, definition=prior.definition, kept_out=prior.kept_out
-    )
-    state.admitted, state.forced = prior.admitted, prior.forced
+    _restore_terms(state, prior)
     was = prior.enrollment
     if was is None:
         if stays is None and prior.decision in KEPT:
@@ -165,6 +163,15 @@ def put_back(transition: Transition, prior: PriorState, stays: Enrollment | None
         yield from _keep(transition, stays)
     else:
         yield from transition.enter(stays=stays)
+
+
+def _restore_terms(state: RoutedState, prior: PriorState) -> None:
+    """Let the account be enrolled on the same terms as before."""
+    assert state.target is not None
+    state.target = msgspec.structs.replace(
+        state.target, is_first=prior.is_first, definition=prior.definition, kept_out=prior.kept_out
+    )
+    state.admitted, state.forced = prior.admitted, prior.forced
 
 
 def _keep(transition: Transition, stays: Enrollment) -> Asking:
