@@ -18,11 +18,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from resegment.cli.definition import backtest, explain, formatting, play, schema, segments
+from resegment.cli.definition import backtest, differences, explain, formatting, play, schema, segments
 from resegment.cli.operations import (
     accounts,
     changes,
     dead_letters,
+    history,
     owners,
     prefix,
     recovery,
@@ -41,6 +42,8 @@ COMMANDS = (
     backtest,
     segments,
     formatting,
+    differences,
+    history,
     explain,
     play,
     accounts,
