@@ -88,7 +88,9 @@ def test_diff_tells_what_differs_by_meaning(files: tuple[str, str]) -> None:
 
 def test_diff_of_one_file_in_two_styles_finds_nothing(files: tuple[str, str], tmp_path: Path) -> None:
     again = tmp_path / "again.yaml"
-    again.write_text("# the same\n" + Path(files[0]).read_text().replace("\n    route: {", "\n\n    route:   {"))
+    again.write_text(
+        "# the same\n" + Path(files[0]).read_text().replace("\n    route: {", "\n\n    route:   {")
+    )
     assert run("diff", files[0], str(again))[1] == "Nothing differs: both mean the same.\n"
 
 
