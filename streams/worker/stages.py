@@ -251,7 +251,7 @@ class SegmenterStage:
             await self._sweep(owned, number)
 
     async def _sweep(self, owned: SegmentedPartition, number: int) -> None:
-        """Go on with the sweep where the last slice ended; after the partition was taken again, from the beginning."""
+        """Continue with the sweep where the last slice ended; after the partition was taken again, from the beginning."""
         place = (owned.fence, number)
         before, cursor = self._cursors.get(owned.number, (place, 0))
         done = await sweep(
