@@ -233,8 +233,6 @@ class Account(msgspec.Struct, eq=False, gc=False):
     attributes: dict[str, History | Inventory] = {}
     folded: AccountState | None = None
     """Facts that were folded in from the log, for the next version of the definition."""
-    restrictions_known: bool = False
-    """Whether the restrictions in the state are those that hold."""
     log: StateLog = msgspec.field(default_factory=StateLog)
     """What the store has of the state, and what has changed since."""
 

@@ -75,7 +75,8 @@ class Fold:
         account.values, account.untils, account.next_leaf = fresh.values, fresh.untils, fresh.next_leaf
         account.ids, account.records = fresh.ids, fresh.records
         account.series, account.attributes = fresh.series, fresh.attributes
-        account.outdate()
+        if self.program.types or any(entry.raw for entry in account.state.entries):
+            account.outdate()  # snapshots may have been read by other types
 
     def take(self, account: Account, fact: Fact, now: int, touched: set[int]) -> bool:
         """Apply one fact; return False if it adds nothing to what is known."""

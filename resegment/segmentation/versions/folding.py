@@ -48,12 +48,18 @@ def _older(one: Entry, other: Entry) -> list[str]:
     return [*(one.older or ()), *(other.older or ())]
 
 
-def conform(entries: Sequence[Entry], retention: Retention) -> None:
-    """Drop the fields that no version needs any more. What no test can count is dropped with the account's next facts."""
+def conform(entries: Sequence[Entry], retention: Retention) -> bool:
+    """Drop the fields that no version needs any more, and return whether there were any.
+
+    What no test can count is dropped with the account's next facts.
+    """
+    changed = False
     for entry in entries:
         fields = retention.fields[entry.kind]
-        entry.data = _keep(entry.data, fields)
-        entry.raw = _keep(entry.raw, fields)
+        data, raw = _keep(entry.data, fields), _keep(entry.raw, fields)
+        if data is not entry.data or raw is not entry.raw:
+            entry.data, entry.raw, changed = data, raw, True
+    return changed
 
 
 def _keep(data: dict[str, Any] | None, fields: frozenset[str]) -> dict[str, Any] | None:

@@ -262,7 +262,9 @@ class Timeline:
         if era is self.eras[-1] and account.folded is not None:
             state.entries = join_entries(state.entries, account.folded.entries)
             account.folded = None
-        conform(state.entries, engine.retention)
+            account.outdate()
+        if conform(state.entries, engine.retention):
+            account.outdate()
         engine.reopen(account)
         if era.judges:
             decided = engine.switch(account, facts, era.at, switch, decided_at)

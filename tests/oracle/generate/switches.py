@@ -12,7 +12,7 @@ from .extended_file import extended_file
 from .own_words import LISTS, Sample, files
 from .vocabulary import DAY, HOUR, SPANS, Draw, Json
 
-FRESH = ["north", "south", "east", "west"]
+FRESH = ["north", "south", "east", "west", "spring", "summer", "autumn", "winter"]
 """Names that no generated file has."""
 
 

@@ -17,7 +17,7 @@ import pytest
 from resegment.identity.domains import registrable_domain
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.fact import Fact
-from resegment.schemas.state import AccountState
+from resegment.schemas.state import AccountState, join_logs
 from resegment.schemas.times import HORIZON, NEVER
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Decision, Engine, changes_in, net_changes
@@ -119,7 +119,7 @@ class Live:
             if not self.timeline.newest.at <= self.clock:
                 if self.timeline.newest.at >= era.at or at < self.timeline.newest.at:
                     return
-                self.clock = self.draw.choice([self.timeline.newest.at, era.at - 1])
+                self.clock = self.draw.choice([self.timeline.newest.at, min(era.at - 1, at)])
             self.work_off(1)  # one version at a time
             self.coming.pop(0)
             program = era.engine.program
@@ -169,7 +169,12 @@ class Live:
                 self.store(account)
 
     def store(self, account: Account) -> None:
-        self.stored[account.name] = self.timeline.encode(account)
+        if self.draw.random() < 0.3:
+            self.stored[account.name] = self.timeline.encode(account)
+            self.memory.pop(account.name, None)
+        elif (write := self.timeline.write(account)) is not None:
+            before = self.stored.get(account.name, b"") if write.appends else b""
+            self.stored[account.name] = join_logs((before, write.data))
         if self.draw.random() < 0.5:
             self.memory.pop(account.name, None)
 
