@@ -9,13 +9,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import typer
 
 from resegment.cli.connection import WrongUse
-from resegment.cli.options import EventFormat, Events, Segments, time_option
+from resegment.cli.options import EventFormat, Events, Segments, parse_time, time_option
 from resegment.errors import explain_os_error
 
 if TYPE_CHECKING:
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
     from resegment.schemas.change import SegmentChange
     from resegment.schemas.fact import Fact
     from resegment.segmentation.evaluation.account import Account
-    from resegment.segmentation.evaluation.program import Program
     from resegment.segmentation.inspection.summary import Move
+    from resegment.segmentation.versions.timeline import Timeline
 
 EXAMPLES = """
 [bold]Examples[/bold]
@@ -34,6 +36,8 @@ resegment backtest --segments segments.yaml --events history.jsonl.gz
 resegment backtest --segments segments.yaml --events examples/yc --summary
 
 resegment backtest --segments segments.yaml --events history.csv --at 2026-01-31
+
+resegment backtest --segments old.yaml --switch 2026-01-31=new.yaml --events history.csv
 """
 
 FIRST = ("account", "from", "to", "effective_at", "sequence_number", "cause", "reason")
@@ -72,6 +76,14 @@ def backtest(
         int | None,
         time_option("Print the segment of every account at this time instead."),
     ] = None,
+    switch: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--switch",
+            metavar="TIME=FILE",
+            help="Let this segments file take over at this time, as an apply does. Repeatable.",
+        ),
+    ] = None,
     accounts: Annotated[
         bool, typer.Option("--accounts", help="Print the segment of every account at the end instead.")
     ] = False,
@@ -103,15 +115,12 @@ def backtest(
 
     Needs neither Kafka nor Redis. Refused events are left out and counted on standard error.
     """
-    from resegment.cli.connection import read_limits
     from resegment.cli.definition.facts import read_facts, report, report_misfits
     from resegment.console.progress import show_progress
-    from resegment.segmentation.evaluation.program import Program
-    from resegment.sources.segments import load_definition
 
     if at is not None and (until is not None or accounts):
         raise typer.BadParameter("--at already means --accounts --until TIME: do not combine it with either")
-    program = Program(load_definition(segments), read_limits())
+    timeline = _read_timeline(segments, switch or ())
     if output is not None:
         _check_writable(output)
     history = _History(
@@ -122,11 +131,17 @@ def backtest(
     end = at if at is not None else until
     misfits: Counter[str] = Counter()
     with show_progress() as bars:
-        facts, refusals = read_facts([*events, *(more or ())], form, bars, definition=program.definition)
+        facts, refusals = read_facts(
+            [*events, *(more or ())],
+            form,
+            bars,
+            definition=timeline.eras[0].definition,
+            receive=timeline.receive if switch else None,
+        )
         # The facts stay until the end: the garbage collector need not scan them again.
         gc.freeze()
         last = max((fact.recorded for fact in facts), default=0)
-        for account, changes in _replay(program, facts, end, bars, misfits):
+        for account, changes in _replay(timeline, facts, end, bars, misfits):
             history.take(account, changes)
     if output is not None:
         with _writing(output) as lines:
@@ -134,11 +149,34 @@ def backtest(
     elif not summary:
         history.write(sys.stdout.buffer)
     if summary:
-        _print_summary(program, history.moves or [], last if end is None else end, as_json=as_json)
+        _print_summary(timeline, history.moves or [], last if end is None else end, as_json=as_json)
     report(refusals, len(facts))
     report_misfits(misfits)
     if strict and refusals.total:
         raise typer.Exit(1)
+
+
+def _read_timeline(segments: str, switches: Sequence[str]) -> Timeline:
+    """Return the versions in the order of their times. Raises BadParameter, and as `load_definition` does."""
+    from resegment.cli.connection import read_limits
+    from resegment.segmentation.versions.chain import follow
+    from resegment.sources.segments import load_definition
+
+    later: list[tuple[int, str]] = []
+    for text in switches:
+        time, sign, path = text.partition("=")
+        if not sign or not path:
+            raise typer.BadParameter(
+                f"{text[:80]!r} is not a time and a file: write --switch 2026-01-31=new.yaml"
+            )
+        later.append((parse_time(time), path))
+    later.sort(key=itemgetter(0))
+    for (one, _), (other, path) in pairwise(later):
+        if one == other:
+            raise typer.BadParameter(f"two files take over at the same time: give {path} another time")
+    return follow(
+        load_definition(segments), [(at, load_definition(path)) for at, path in later], read_limits()
+    )
 
 
 def _check_writable(path: Path) -> None:
@@ -190,13 +228,13 @@ class _History:
 
 
 def _replay(
-    program: Program, facts: list[Fact], end: int | None, bars: Bars, misfits: Counter[str]
+    timeline: Timeline, facts: list[Fact], end: int | None, bars: Bars, misfits: Counter[str]
 ) -> Iterator[tuple[Account, list[SegmentChange]]]:
     from resegment.segmentation.evaluation.engine import net_changes
     from resegment.segmentation.inspection.backtest import backtest as replay
 
     advance = bars.count("replaying", len(facts))
-    for account, changes in replay(program, facts, end, advance, misfits):
+    for account, changes in replay(timeline, facts, end, advance, misfits):
         yield account, net_changes(changes)
 
 
@@ -223,14 +261,15 @@ def _encode(row: dict[str, Any]) -> bytes:
     return encode_line(row)
 
 
-def _print_summary(program: Program, moves: list[Move], end: int, *, as_json: bool) -> None:
+def _print_summary(timeline: Timeline, moves: list[Move], end: int, *, as_json: bool) -> None:
     from resegment.console.definition.summary import chart_width, render
     from resegment.console.terminal import screen, write_json
     from resegment.segmentation.inspection.summary import describe_summary, summarise
 
     console = screen()
-    names = [segment.name for segment in program.segments]
-    targets = {one.name: one.target for one in program.definition.segments if one.target is not None}
+    segments = [one for era in reversed(timeline.eras) for one in era.definition.segments]
+    names = list(dict.fromkeys(one.name for one in segments))
+    targets = {one.name: one.target for one in timeline.newest.definition.segments if one.target is not None}
     buckets = 60 if as_json else chart_width(console.width, names, with_targets=bool(targets))
     made = summarise(moves, names, end=end, buckets=buckets, targets=targets)
     if as_json:

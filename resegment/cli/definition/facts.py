@@ -25,10 +25,12 @@ def read_facts(
     keep: Callable[[Fact], bool] | None = None,
     *,
     definition: Definition | None = None,
+    receive: Callable[[Fact], Fact] | None = None,
 ) -> tuple[list[Fact], Refusals]:
     """Return the facts of all the files that `keep` chooses, in the order given. Raises WrongFile.
 
-    Cells of CSV files are read by the types that the definition gives to attributes. Fields that it never keeps are left out.
+    Cells of CSV files are read by the types that the definition gives to attributes. Fields that it never keeps are left
+    out; or `receive`, if given, returns each fact as it is kept.
     """
     types = {} if definition is None else definition.attribute_kinds
     refusals = Refusals()
@@ -38,7 +40,9 @@ def read_facts(
     facts: list[Fact] = []
     for events in files:
         decoded: Iterable[Fact] = decode_events(events, refusals)
-        if dropped:
+        if receive is not None:
+            decoded = map(receive, decoded)
+        elif dropped:
             decoded = (drop_fields(fact, dropped) for fact in decoded)
         facts.extend(decoded if keep is None else filter(keep, decoded))
     return facts, refusals

@@ -295,3 +295,43 @@ def test_explain_fails_for_an_account_of_which_nothing_is_known(folder: Path) ->
 
 def test_explain_wants_the_domain_of_a_company(folder: Path) -> None:
     assert run(folder, "github.com", command="explain")[0] == 2
+
+
+def test_another_file_takes_over_at_its_time(folder: Path) -> None:
+    renamed = SEGMENTS.replace("hiring-now", "opening").replace("90d", "60d")
+    (folder / "new.yaml").write_text("moved: {opening: hiring-now}" + renamed)
+    (folder / "last.yaml").write_text(SEGMENTS.replace("hiring-now", "opening").replace("90d", "400d"))
+    switches = [f"--switch=2026-06-01={folder / 'last.yaml'}", f"--switch=2026-02-01={folder / 'new.yaml'}"]
+
+    code, output, _ = run(folder, *switches, "--until", "2026-06-30")
+
+    assert code == 0
+    assert moves(output)[3:] == [
+        ("a.com", "hiring-now", "opening", "2026-02-01T00:00:00Z"),
+        ("b.com", "hiring-now", "opening", "2026-02-01T00:00:00Z"),
+        ("a.com", "opening", "not-now", "2026-03-02T00:00:00Z"),
+        ("b.com", "opening", "not-now", "2026-03-11T00:00:00Z"),
+        ("a.com", "not-now", "opening", "2026-06-01T00:00:00Z"),
+        ("b.com", "not-now", "opening", "2026-06-01T00:00:00Z"),
+    ]
+    assert [row["cause"].get("definition") for row in rows(output)[3:]] == [2, 2, None, None, 3, 3]
+    assert [row["moved"] for row in rows(output)[3:]] == [True, True, False, False, False, False]
+    _, table, _ = run(folder, *switches, "--summary", "--json")
+    assert [one["name"] for one in json.loads(table)["segments"]] == ["opening", "not-now", "hiring-now"]
+
+
+@pytest.mark.parametrize(
+    ("switches", "error"),
+    [
+        (["2026-02-01"], "write --switch 2026-01-31=new.yaml"),
+        (["yesterday=segments.yaml"], "is not a time"),
+        (["2026-02-01={file}", "2026-02-01T00:00:00Z={file}"], "at the same time"),
+    ],
+)
+def test_a_switch_that_cannot_be_is_refused(folder: Path, switches: list[str], error: str) -> None:
+    given = [f"--switch={one.format(file=folder / 'segments.yaml')}" for one in switches]
+
+    code, _, told = run(folder, *given)
+
+    assert code == 2
+    assert error in " ".join(told.replace("│", " ").split())
