@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from resegment.cli.definition import backtest, differences, explain, formatting, play, schema, segments
+from resegment.cli.definition import backtest, differences, explain, formatting, plan, play, schema, segments
 from resegment.cli.operations import (
     accounts,
     changes,
@@ -42,6 +42,7 @@ COMMANDS = (
     backtest,
     segments,
     formatting,
+    plan,
     differences,
     history,
     explain,

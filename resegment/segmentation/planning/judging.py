@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
-from resegment.schemas.change import SegmentChange
+from resegment.schemas.change import GateChange, SegmentChange
 from resegment.schemas.fact import Fact
 from resegment.schemas.state import AccountState, decode_state
 from resegment.schemas.times import NEVER
@@ -18,7 +18,8 @@ WEEK = 7 * 86_400_000
 class Judgment(NamedTuple):
     """What the switch does to one account.
 
-    `change` is the move that the new version decides, None without one. `values` are those of the tests of the new
+    `change` is the move that the new version decides, None without one, and `gate_change` what it decides about gates
+    where the account stays. `values` are those of the tests of the new
     version, `news` is when the account's newest fact became known (ms). It entered `before` at `entered` (ms), and came
     from `came_from`. `due` are the changes of the coming week that time alone brings under the version in force.
     """
@@ -28,6 +29,7 @@ class Judgment(NamedTuple):
     after: str
     renamed: bool
     change: SegmentChange | None
+    gate_change: GateChange | None
     gates: tuple[tuple[str, ...], tuple[str, ...]]
     values: list[bool | None]
     news: int
@@ -92,6 +94,7 @@ class Judge:
             after=after,
             renamed=change is not None and change.moved,
             change=change,
+            gate_change=next((one.gate_change for one in decisions if one.gate_change is not None), None),
             gates=(before.gates, state.active_gates),
             values=account.values,
             news=news,

@@ -19,11 +19,15 @@ class VersionName(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """How one part of the file differs, by meaning. `before` and `after` are the rules in words; None where there are none."""
+    """How one part of the file differs, by meaning.
+
+    `words` are its changes, one each; `before` and `after` are the whole rules, None where there is none.
+    """
 
     part: str
     name: str
     what: tuple[str, ...]
+    words: tuple[str, ...] = ()
     before: str | None = None
     after: str | None = None
     old_name: str | None = None

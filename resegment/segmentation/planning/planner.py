@@ -40,6 +40,13 @@ class PlannedSwitch(NamedTuple):
     differences: tuple[Difference, ...]
     route: str | tuple[str, ...] = "none"
     rollback_of: int | None = None
+    needs: tuple[str, ...] = ()
+    """Facts that the new version reads and the state of the old one lacks, in words."""
+
+    @property
+    def judges(self) -> bool:
+        """Whether accounts are judged again."""
+        return self.changes in ("segments", "gates")
 
 
 class Planner:
@@ -72,6 +79,10 @@ class Planner:
         self._judge = Judge(self._present, self._planned(at), at)
         self._number, self.at = partition, max(self.at, at)
 
+    def skip(self, at: int) -> None:
+        """Take no account: the switch at `at` (ms) judges none."""
+        self.at = max(self.at, at)
+
     def take(
         self, name: str, value: bytes, folded: AccountState | None = None, facts: Sequence[Fact] = ()
     ) -> None:
@@ -86,7 +97,7 @@ class Planner:
         place = f"{one.account}\0{one.before}\0{one.after}"
         drawn = int.from_bytes(hashlib.blake2b(place.encode(), digest_size=DIGEST_BITS // 8).digest(), "big")
         self._digests[self._number] = (self._digests.get(self._number, 0) + drawn) % (1 << DIGEST_BITS)
-        if one.before != one.after or one.gates[0] != one.gates[1]:
+        if one.change is not None or one.gate_change is not None:
             self.told.append(one._replace(values=[], due=()))
         if self._news is not None:
             self._news.note(one, self._number)
@@ -102,8 +113,9 @@ class Planner:
         folding: Folding | None = None,
         partitions: Sequence[PartitionInstant] = (),
         warnings: Sequence[str] = (),
+        accounts: int | None = None,
     ) -> Plan:
-        """Return the plan, after all accounts were taken."""
+        """Return the plan, after all accounts were taken; `accounts` is how many there are where none had to be."""
         tally, switch = self.tally, self.switch
         moved = len(tally.moves) - tally.renamed
         return Plan(
@@ -115,7 +127,7 @@ class Planner:
             rollback_of=switch.rollback_of,
             route=switch.route,
             differences=switch.differences,
-            accounts=tally.accounts,
+            accounts=tally.accounts if accounts is None else accounts,
             judged=tally.accounts,
             moved=moved,
             renamed=tally.renamed,

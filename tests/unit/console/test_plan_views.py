@@ -10,11 +10,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import RenderableType
 
-from resegment.console.definition.plan import render
-from resegment.console.definition.plan_html import render_html
-from resegment.console.definition.plan_markdown import render_markdown
-from resegment.console.definition.plan_words import headline
-from resegment.console.definition.sankey import draw_sankey
+from resegment.console.planning.markdown import render_markdown
+from resegment.console.planning.page import render_html
+from resegment.console.planning.sankey import draw_sankey
+from resegment.console.planning.terminal_view import render
+from resegment.console.planning.words import headline
 from resegment.console.terminal import Terminal
 from resegment.segmentation.planning.plan import (
     Difference,
@@ -47,6 +47,7 @@ def plan_of(name: str = "hot", account: str = "acme.com") -> Plan:
                 part="segment",
                 name=name,
                 what=("condition-changed",),
+                words=(f"employees at least 50 → 100 {name}",),
                 before="employees >= 50",
                 after=f"employees >= 100 {name}",
             ),

@@ -30,6 +30,7 @@ def seen(
         after=before,
         renamed=False,
         change=None,
+        gate_change=None,
         gates=((), ()),
         values=[],
         news=news,

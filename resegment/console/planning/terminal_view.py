@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from resegment.console.dates import spell_dates
-from resegment.console.definition.plan_words import (
+from resegment.console.planning.words import (
     describe_difference,
     headline,
     name_route,
@@ -72,23 +72,31 @@ def render_differences(differences: tuple[Difference, ...]) -> RenderableType | 
     if not changed:
         return None
     same = len(differences) - len(changed)
-    table = make_table("What differs", f"{same} unchanged" if same else "")
+    title, table = _titled("What differs", f"{same} unchanged" if same else "")
     table.add_column("part", overflow="fold", max_width=_MAX_NAME)
     table.add_column("how", overflow="fold")
     for one in changed:
         name = Text(f"{one.part} ", style="dim").append(one.name, style="not dim bold")
         how = Text(describe_difference(one))
-        for sign, style, rule in (("- ", "red", one.before), ("+ ", "green", one.after)):
-            if rule is not None and one.before != one.after:
-                how.append(f"\n{sign}{rule}", style=style)
+        style = {"added": "green", "removed": "red"}.get(one.what[0], "")
+        for words in one.words:
+            how.append(f"\n{words}", style=style)
         table.add_row(name, how)
-    return table
+    return Group(title, table)
 
 
-def _sizes(plan: Plan) -> Table | None:
+def _titled(title: str, note: str = "") -> tuple[Text, Table]:
+    """Return a title that a narrow table does not break, and the table."""
+    text = Text(title, style="bold")
+    if note:
+        text.append(f"  {note}", style="not bold dim")
+    return text, make_table()
+
+
+def _sizes(plan: Plan) -> RenderableType | None:
     if plan.changes != "segments" or not plan.sizes:
         return None
-    table = make_table("Accounts by segment")
+    title, table = _titled("Accounts by segment")
     table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
     for name in ("before", "after", "difference"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -101,14 +109,14 @@ def _sizes(plan: Plan) -> Table | None:
             f"{one.after:,}",
             Text(f"{difference:+,}" if difference else "0", style=style),
         )
-    return table
+    return Group(title, table)
 
 
-def _flows(plan: Plan) -> Table | None:
+def _flows(plan: Plan) -> RenderableType | None:
     if not plan.flows:
         return None
     shown, hidden = plan.flows[:MAX_FLOWS], len(plan.flows) - MAX_FLOWS
-    table = make_table("Moves", f"the largest {MAX_FLOWS} of {len(plan.flows)}" if hidden > 0 else "")
+    title, table = _titled("Moves", f"the largest {MAX_FLOWS} of {len(plan.flows)}" if hidden > 0 else "")
     for name in ("from", "to"):
         table.add_column(name, overflow="fold", max_width=_MAX_NAME)
     table.add_column("accounts", justify="right", no_wrap=True)
@@ -118,7 +126,7 @@ def _flows(plan: Plan) -> Table | None:
         bar = Text("only the name" if one.renamed else "█" * max(1, round(16 * one.accounts / top)))
         bar.stylize("dim" if one.renamed else "cyan")
         table.add_row(one.from_, one.to, f"{one.accounts:,}", bar)
-    return table
+    return Group(title, table)
 
 
 def _samples(plan: Plan) -> RenderableType | None:
@@ -136,23 +144,23 @@ def _samples(plan: Plan) -> RenderableType | None:
     return Group(*parts)
 
 
-def _gates(plan: Plan) -> Table | None:
+def _gates(plan: Plan) -> RenderableType | None:
     changed = [one for one in plan.gates if one.before != one.after]
     if not changed:
         return None
-    table = make_table("Suppressions and territories", "accounts for which they hold")
+    title, table = _titled("Suppressions and territories", "accounts for which they hold")
     table.add_column("name", overflow="fold")
     for name in ("before", "after"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in changed:
         table.add_row(one.name, f"{one.before:,}", f"{one.after:,}")
-    return table
+    return Group(title, table)
 
 
 def _enrollments(plan: Plan) -> RenderableType | None:
     if not plan.enrollments:
         return None
-    table = make_table("Enrollments", "what each --route would start and stop")
+    title, table = _titled("Enrollments", "what each --route would start and stop")
     table.add_column("--route", no_wrap=True)
     names = [
         name
@@ -168,27 +176,27 @@ def _enrollments(plan: Plan) -> RenderableType | None:
             Text(one.route, style="bold" if chosen else ""),
             *(told.get(name, "0") for name in names or ["start"]),
         )
-    return Group(table, Text(f"This plan: {tell_route(plan.route)}.", style="dim"))
+    return Group(title, table, Text(f"This plan: {tell_route(plan.route)}.", style="dim"))
 
 
-def _overlaps(plan: Plan) -> Table | None:
+def _overlaps(plan: Plan) -> RenderableType | None:
     if not plan.overlaps:
         return None
     shown, hidden = plan.overlaps[:MAX_ROWS], len(plan.overlaps) - MAX_ROWS
     note = f"the largest {MAX_ROWS} of {len(plan.overlaps)}" if hidden > 0 else "the first one takes them"
-    table = make_table("Accounts that qualify for two segments", note)
+    title, table = _titled("Accounts that qualify for two segments", note)
     for name in ("first", "also"):
         table.add_column(name, overflow="fold", max_width=_MAX_NAME)
     table.add_column("accounts", justify="right", no_wrap=True)
     for one in shown:
         table.add_row(one.segment, one.also, f"{one.accounts:,}")
-    return table
+    return Group(title, table)
 
 
-def _shadowed(plan: Plan) -> Table | None:
+def _shadowed(plan: Plan) -> RenderableType | None:
     if not plan.shadowed:
         return None
-    table = make_table("Segments that are never reached")
+    title, table = _titled("Segments that are never reached")
     table.add_column("segment", overflow="fold", max_width=_MAX_NAME)
     table.add_column("qualify", justify="right", no_wrap=True)
     table.add_column("are in", overflow="fold")
@@ -198,19 +206,19 @@ def _shadowed(plan: Plan) -> Table | None:
             f"{one.qualify:,}",
             ", ".join(f"{name} {number:,}" for name, number in one.taken_by.items()),
         )
-    return table
+    return Group(title, table)
 
 
-def _unjudged(plan: Plan) -> Table | None:
+def _unjudged(plan: Plan) -> RenderableType | None:
     if not plan.unjudged:
         return None
     ordered = sorted(plan.unjudged, key=lambda one: -one.accounts)
     hidden = len(ordered) - MAX_ROWS
     note = f"the largest {MAX_ROWS} of {len(ordered)}" if hidden > 0 else "because a value is unknown"
-    table = make_table("Accounts that a test can't judge", note)
+    title, table = _titled("Accounts that a test can't judge", note)
     table.add_column("segment", overflow="fold", max_width=_MAX_NAME)
     table.add_column("test", overflow="fold")
     table.add_column("accounts", justify="right", no_wrap=True)
     for one in ordered[:MAX_ROWS]:
         table.add_row(one.segment, one.test, f"{one.accounts:,}")
-    return table
+    return Group(title, table)

@@ -7,7 +7,8 @@ from html import escape
 from typing import Final
 
 from resegment.console.dates import spell_dates
-from resegment.console.definition.plan_words import (
+from resegment.console.planning.sankey import draw_sankey
+from resegment.console.planning.words import (
     describe_difference,
     headline,
     name_route,
@@ -16,7 +17,6 @@ from resegment.console.definition.plan_words import (
     tell_commands,
     tell_route,
 )
-from resegment.console.definition.sankey import draw_sankey
 from resegment.console.sanitizing import sanitize
 from resegment.segmentation.planning.plan import Plan
 
@@ -132,7 +132,9 @@ def _differences(plan: Plan) -> Iterator[str]:
             f'<li><span class="muted">{_text(one.part)}</span> <strong>{_text(one.name)}</strong>: '
             f"{_text(describe_difference(one))}"
         )
-        if one.before != one.after:
+        for words in one.words:
+            yield f'<div class="words">{_text(words)}</div>'
+        if one.before != one.after and None not in (one.before, one.after):
             if one.before is not None:
                 yield f"<del>{_text(one.before)}</del>"
             if one.after is not None:
@@ -243,6 +245,7 @@ th { color: var(--muted); font-weight: 600; white-space: nowrap; }
 .up { color: var(--up); } .down { color: var(--down); }
 .differences { list-style: none; margin: 0; padding: 0; }
 .differences li { padding: 0.5rem 0; border-bottom: 1px solid var(--line); }
+.words { padding-left: 1.25rem; }
 del, ins { display: block; text-decoration: none; margin-top: 0.25rem; padding-left: 1.25rem; text-indent: -1.25rem;
   font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: 0.88rem; }
 del { color: var(--down); } del::before { content: "\\2212  "; }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from resegment.console.dates import spell_dates
-from resegment.console.definition.plan_words import (
+from resegment.console.planning.words import (
     describe_difference,
     headline,
     name_route,
@@ -99,9 +99,8 @@ def _differences(plan: Plan) -> Iterator[str]:
     yield ""
     for one in changed:
         yield f"- {escape(one.part)} **{escape(one.name)}**: {escape(describe_difference(one))}"
-        for sign, rule in (("−", one.before), ("+", one.after)):
-            if rule is not None and one.before != one.after:
-                yield f"  - {sign} {escape(rule)}"
+        for words in one.words:
+            yield f"  - {escape(words)}"
 
 
 def _samples(plan: Plan) -> Iterator[str]:

@@ -29,6 +29,7 @@ WHAT: Final = {
     "activated": "no longer a draft",
     "route-changed": "other route",
     "play-changed": "other play",
+    "holdout-changed": "other holdout",
     "changed": "changed",
 }
 
@@ -76,11 +77,8 @@ def subtitle(plan: Plan) -> str:
 
 
 def describe_difference(one: Difference) -> str:
-    """Return how a part differs: `other condition, other hold`."""
-    return ", ".join(
-        f"renamed from {one.old_name}" if what == "renamed" and one.old_name else WHAT.get(what, what)
-        for what in one.what
-    )
+    """Return how a part differs: `other condition, other hold`. `words` of the difference say to what."""
+    return ", ".join(WHAT.get(what, what) for what in one.what)
 
 
 def tell_route(route: str | tuple[str, ...]) -> str:

@@ -1,0 +1,1 @@
+"""Views of plans: on a terminal, in Markdown, as a page."""
