@@ -9,9 +9,9 @@ _SEED = 0x9747B28C
 _MIX = 0x5BD1E995
 _MASK = 0xFFFFFFFF
 _HOT_KEYS = 65_536
+_LONGEST_HOT = 256
 
 
-@lru_cache(maxsize=_HOT_KEYS)
 def partition_of(key: bytes, partitions: int) -> int:
     """Return the partition, 0 to `partitions` - 1, where Kafka's default partitioner puts `key`.
 
@@ -19,7 +19,11 @@ def partition_of(key: bytes, partitions: int) -> int:
     """
     if partitions < 1:
         raise ValueError(f"a topic has at least one partition, not {partitions}")
-    return (_murmur2(key) & 0x7FFFFFFF) % partitions
+    return (_hash_hot(key) if len(key) <= _LONGEST_HOT else _hash(key)) % partitions
+
+
+def _hash(key: bytes) -> int:
+    return _murmur2(key) & 0x7FFFFFFF
 
 
 def _murmur2(data: bytes) -> int:
@@ -34,3 +38,6 @@ def _murmur2(data: bytes) -> int:
         value = (value ^ int.from_bytes(data[body:], "little")) * _MIX & _MASK
     value = (value ^ value >> 13) * _MIX & _MASK
     return value ^ value >> 15
+
+
+_hash_hot = lru_cache(maxsize=_HOT_KEYS)(_hash)

@@ -50,15 +50,22 @@ def parse_instant(text: str) -> int:
     return (whole - EPOCH) // _MILLISECOND + int(millis)
 
 
-@lru_cache(maxsize=4096)
 def read_moment(text: str) -> int | None:
     """Return the milliseconds of an RFC 3339 time, or of the first instant (UTC) of a date; None for other texts."""
+    return _read_short(text) if len(text) <= _LONGEST_REMEMBERED else _read_moment(text)
+
+
+def _read_moment(text: str) -> int | None:
     try:
         if _DATE.fullmatch(text) is not None:
             return (date.fromisoformat(text).toordinal() - _FIRST_DAY) * 86_400_000
         return parse_instant(text)
     except (ValueError, OverflowError):
         return None
+
+
+_LONGEST_REMEMBERED: Final = 64
+_read_short: Final = lru_cache(maxsize=4096)(_read_moment)
 
 
 def format_instant(ms: int) -> str:

@@ -10,17 +10,22 @@ from typing import Final
 _GAPS: Final = re.compile(r"[^0-9a-z]+")
 
 
+LONGEST_REMEMBERED: Final = 128
+"""Texts of more characters are normalized each time, so that a few long ones do not fill the memory."""
 _JOINERS: Final = "\u200c\u200d"
 """Characters without a shape that some scripts need inside words."""
 
 
-@lru_cache(maxsize=4096)
 def normalize_term(raw: str) -> str:
     """Return the normal spelling of a vocabulary's word: `Series A` -> `series_a`, `営業 部長` -> `営業_部長`.
 
     Letters of any script are kept, in lower case. What stands between words becomes `_`. A text without a letter or a
     digit stays as it is.
     """
+    return _remember_term(raw) if len(raw) <= LONGEST_REMEMBERED else _normalize_term(raw)
+
+
+def _normalize_term(raw: str) -> str:
     text = raw.strip().lower()
     if text.isascii():
         return _GAPS.sub("_", text).strip("_") or text
@@ -28,15 +33,24 @@ def normalize_term(raw: str) -> str:
     return "_".join("".join(kept).split()) or text
 
 
+_remember_term: Final = lru_cache(maxsize=4096)(_normalize_term)
+
+
 def is_word_character(character: str) -> bool:
     """Whether a character is part of a word in some script: a letter, a mark on one, a digit, or a joiner."""
     return unicodedata.category(character)[0] in "LMN" or character in _JOINERS
 
 
-@lru_cache(maxsize=4096)
 def normalize_technology(raw: str) -> str:
     """Return the slug of a technology: `Google Analytics` -> `google-analytics`."""
+    return _remember_technology(raw) if len(raw) <= LONGEST_REMEMBERED else _normalize_technology(raw)
+
+
+def _normalize_technology(raw: str) -> str:
     return "-".join(raw.strip().lower().split())
+
+
+_remember_technology: Final = lru_cache(maxsize=4096)(_normalize_technology)
 
 
 SYNONYMS: Final[dict[str, dict[str, str]]] = {

@@ -21,6 +21,8 @@ from resegment.identity.shared_hosts import SharedHosts
 LONGEST_SUBJECT = 2_048
 LONGEST_DOMAIN = 253
 REMEMBERED_SUBJECTS = 65_536
+LONGEST_REMEMBERED = 128
+"""Subjects of more characters are resolved each time, so that long ones do not fill the memory."""
 
 _SCHEME = re.compile(r"(?:[a-z][a-z0-9+.\-]*:)?//", re.IGNORECASE)
 _END_OF_HOST = re.compile(r"[/?#\\]")
@@ -56,17 +58,16 @@ def registrable_domain(subject: str) -> str:
     """
     if len(subject) > LONGEST_SUBJECT:
         raise _refusal(subject, f"it is longer than {LONGEST_SUBJECT} characters")
-    return _resolve(subject)
+    return _remembered(subject) if len(subject) <= LONGEST_REMEMBERED else _resolve(subject)
 
 
 def use_shared_hosts(hosts: SharedHosts) -> None:
     """Add to the shared hosts, and make exceptions, in the whole process. Call this before anything is resolved."""
     global _shared_hosts  # noqa: PLW0603  # one table for the process: the same subject has one account
     _shared_hosts = hosts
-    _resolve.cache_clear()
+    _remembered.cache_clear()
 
 
-@lru_cache(maxsize=REMEMBERED_SUBJECTS)
 def _resolve(subject: str) -> str:
     host, has_path = _split(subject)
     if len(host) > LONGEST_DOMAIN:
@@ -86,6 +87,9 @@ def _resolve(subject: str) -> str:
     if not _DOMAIN.fullmatch(domain):
         raise _refusal(subject, "its domain has characters that are not allowed in a registered name")
     return domain
+
+
+_remembered = lru_cache(maxsize=REMEMBERED_SUBJECTS)(_resolve)
 
 
 def _split(subject: str) -> tuple[str, bool]:

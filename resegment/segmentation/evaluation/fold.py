@@ -246,7 +246,7 @@ class Fold:
         if ripe > now or (before - size) * PART >= before:
             state.pruned = max(ripe, now + memory // 8)
         else:
-            state.pruned = now + memory * 8
+            state.pruned = now + memory * PART
 
     def _drop(self, account: Account, text: str, number: int = 1) -> None:
         """Count facts that are dropped for a limit."""

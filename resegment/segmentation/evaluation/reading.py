@@ -1,27 +1,58 @@
-"""Read the data of facts: texts without the space around them, and attributes by the types that the file gives them."""
+"""Read the data of facts: texts trimmed and cut, and attributes by the types that the file gives them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from resegment.segmentation.language.attribute_types import MISFIT, AttributeType
 
 Data = dict[str, Any]
+MAX_TEXT: Final = 4_000
+"""The most characters of a text that an account keeps and tests read. The rest of a longer one is cut off."""
 
 
 def trim(data: Data) -> Data:
-    """Return data whose texts have no space around them, and none of which is empty."""
+    """Return data whose texts have no space around them, are not empty, and have no more than MAX_TEXT characters."""
     for value in data.values():
-        # Every space of ASCII comes before the letters; other scripts have more of them.
-        if type(value) is str and (not value or value[0] <= " " or value[-1] <= " " or not value.isascii()):
+        if type(value) is str:
+            # Every space of ASCII comes before the letters; other scripts have more of them.
+            if (
+                not value
+                or value[0] <= " "
+                or value[-1] <= " "
+                or len(value) > MAX_TEXT
+                or not value.isascii()
+            ):
+                return {name: _trimmed(one) for name, one in data.items()}
+        elif (type(value) is list or type(value) is dict) and _is_long(value):
             return {name: _trimmed(one) for name, one in data.items()}
     return data
 
 
 def _trimmed(value: Any) -> Any:
-    return value.strip() or None if type(value) is str else value
+    return value.strip()[:MAX_TEXT] or None if type(value) is str else _cut(value)
+
+
+def _is_long(value: Any) -> bool:
+    """Whether a text inside a list or a map is too long."""
+    if type(value) is str:
+        return len(value) > MAX_TEXT
+    if type(value) is dict:
+        return any(_is_long(one) for pair in value.items() for one in pair)
+    return type(value) is list and any(_is_long(one) for one in value)
+
+
+def _cut(value: Any) -> Any:
+    """Cut the texts inside a list or a map."""
+    if type(value) is str:
+        return value[:MAX_TEXT]
+    if type(value) is list:
+        return [_cut(one) for one in value]
+    if type(value) is dict:
+        return {name[:MAX_TEXT]: _cut(one) for name, one in value.items()}
+    return value
 
 
 def apply_types(types: Mapping[str, AttributeType], data: Data, misfits: Counter[str]) -> tuple[Data, Data]:

@@ -18,6 +18,7 @@ Condition = dict[str, Any]
 
 UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 DURATION = re.compile(r"([0-9]+)([smhdw])")
+LONGEST_TEXT = 4_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -78,8 +79,19 @@ def duration(text: str) -> int:
 
 
 def trimmed(value: Any) -> Any:
-    """A text without the space around it, missing where nothing is left; anything else as it is."""
-    return (value.strip() or None) if isinstance(value, str) else value
+    """A text without the space around it, missing where nothing is left, and cut where it is long; texts inside lists
+    and maps are only cut."""
+    return (value.strip()[:LONGEST_TEXT] or None) if isinstance(value, str) else cut(value)
+
+
+def cut(value: Any) -> Any:
+    if isinstance(value, str):
+        return value[:LONGEST_TEXT]
+    if isinstance(value, list):
+        return [cut(inner) for inner in value]
+    if isinstance(value, dict):
+        return {name[:LONGEST_TEXT]: cut(inner) for name, inner in value.items()}
+    return value
 
 
 def read_fact(event: dict[str, Any]) -> Fact:

@@ -220,3 +220,33 @@ def test_facts_of_one_time_fill_one_step_each() -> None:
     first = [fact(name, 1, "hiring", function=name[:5]) for name in ("sales-1", "legal-1", "legal-2")]
     assert learn(judge, account, 1, *first) == "rest"
     assert learn(judge, account, 2, fact("sales-2", 1, "hiring", function="sales")) == "taken"
+
+
+@pytest.mark.parametrize(("before", "segment"), [(3_996, "taken"), (3_997, "rest")])
+def test_a_text_is_read_up_to_a_length_and_kept_up_to_it(before: int, segment: str) -> None:
+    judge = engine('{event: intent, where: {topic: {contains: "last"}}}')
+    account = judge.open("acme.com")
+
+    text = "x" * before + "last" + "y" * 250_000
+    assert learn(judge, account, 1, fact("a", 1, "intent", topic=text)) == segment
+    assert len(judge.encode(account)) < 4_200
+
+
+def test_texts_inside_lists_and_maps_are_cut_too() -> None:
+    judge = engine("{tags: {exists: true}}")
+    account = judge.open("acme.com")
+
+    learn(judge, account, 1, fact("a", 1, "firmographic", tags=["x" * 9_000, 5, {"y" * 9_000: "z" * 9_000}]))
+
+    assert [entry.data for entry in account.state.entries] == [
+        {"tags": ["x" * 4_000, 5, {"y" * 4_000: "z" * 4_000}]}
+    ]
+
+
+def test_many_long_texts_make_no_large_account() -> None:
+    judge = engine("{event: intent, where: {topic: pricing}, count: {gte: 3}}")
+    account = judge.open("acme.com")
+    for day in range(200):
+        learn(judge, account, day, fact(f"{day}", day, "intent", topic="x" * 250_000))
+
+    assert len(judge.encode(account)) < 200 * 4_100

@@ -28,6 +28,7 @@ from resegment.segmentation.definition import Definition, read_definition
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.program import Limits, Program
 from resegment.segmentation.evaluation.pruning import UNREAD
+from resegment.segmentation.evaluation.reading import MAX_TEXT
 from resegment.segmentation.inspection.backtest import order_of_delivery, replay_account
 from resegment.segmentation.inspection.file_tests import run_tests
 from resegment.segmentation.language import limits as grammar
@@ -328,6 +329,7 @@ def test_the_limits_of_the_reference_are_those_of_the_code() -> None:
         f"| an event | {decoding.MAX_BYTES >> 10} KiB, nested {decoding.MAX_DEPTH} deep, times from 1970 to 2100 |",
         f"A test counts at most {Limits().facts:,} facts",
         f"the newest {UNREAD} of each kind",
+        f"the first {MAX_TEXT:,} characters of a text",
     ]
 
     assert [one for one in limits if one not in page] == []
