@@ -153,7 +153,7 @@ def test_a_job_that_stays_open_is_not_forgotten_among_many_others() -> None:
         )
 
     assert placed == "taken"
-    assert len(account.state.entries) <= 20 + 20
+    assert len(account.state.entries) <= 15 + 20 + 20
 
 
 def test_a_rare_fact_is_not_forgotten_among_many_of_another_test() -> None:
