@@ -112,6 +112,7 @@ class PriorState(msgspec.Struct, array_like=True, frozen=True):
     forced: bool = False
     touched: Touched | None = None
     displaced: tuple[Displaced, ...] = ()
+    segment: str = ""
 
 
 class Touched(msgspec.Struct, array_like=True, frozen=True):

@@ -118,6 +118,9 @@ class EnrollmentMachine:
         transition = _open(account, change, now, own)
         if switch is not None:
             yield from judge_gates(transition, switch, prior)
+            state.displaced, _ = displace(
+                msgspec.structs.replace(prior, displaced=state.displaced), switch, ""
+            )
         return transition
 
     def _supersede(
@@ -225,7 +228,7 @@ def _begin(state: RoutedState, change: RoutedChange, prior: PriorState) -> Prior
     if switch is None:
         state.displaced = ()
     else:
-        state.displaced, back = displace(prior, switch)
+        state.displaced, back = displace(prior, switch, target.segment)
         target = msgspec.structs.replace(target, kept_out=find_kept_out(switch, target, prior))
     state.target, state.attempt = target, 0
     state.admitted = state.forced = False

@@ -7,7 +7,7 @@ import msgspec
 from resegment.routing.transition import Asking, Transition
 from resegment.schemas.assignment import Assigned, Release
 from resegment.schemas.outgoing import identify_command
-from resegment.schemas.routing import Enrollment, RoutedOutcome, RoutedState
+from resegment.schemas.routing import Displaced, Enrollment, RoutedOutcome, RoutedState
 from resegment.schemas.times import format_instant
 
 
@@ -15,8 +15,10 @@ def answer(transition: Transition, outcome: RoutedOutcome) -> Asking:
     """Apply an acknowledgment of a command, or a won or lost deal, which frees its owner."""
     state = transition.state
     enrollment = state.enrollment
-    if enrollment is None or outcome.key in _displaced_keys(state):
-        _answer_displaced(state, outcome)
+    for prior in (one.prior.enrollment for one in state.displaced):
+        if prior is not None and outcome.action == "rejected" and outcome.key in prior.keys:
+            _forget_owner(state, prior)
+    state.displaced = tuple(_answer_displaced(one, outcome) for one in state.displaced)
     if enrollment is None:
         return
     mine = outcome.key in enrollment.keys
@@ -44,33 +46,24 @@ def _forget_owner(state: RoutedState, enrollment: Enrollment) -> None:
     state.owners.pop(enrollment.team or "", None)
 
 
-def _displaced_keys(state: RoutedState) -> frozenset[str]:
-    prior = state.displaced[-1].prior.enrollment if state.displaced else None
-    return frozenset(() if prior is None else prior.keys)
-
-
-def _answer_displaced(state: RoutedState, outcome: RoutedOutcome) -> None:
-    """Apply an answer to the enrollment that the latest switch ended: a rollback may begin it again."""
-    newest = state.displaced[-1] if state.displaced else None
-    enrollment = None if newest is None else newest.prior.enrollment
-    if newest is None or enrollment is None:
-        return
-    mine, prior = outcome.key in enrollment.keys, newest.prior
+def _answer_displaced(displaced: Displaced, outcome: RoutedOutcome) -> Displaced:
+    """Apply an answer to an enrollment that a switch ended: a rollback may begin it again."""
+    prior = displaced.prior
+    enrollment = prior.enrollment
+    if enrollment is None:
+        return displaced
+    mine = outcome.key in enrollment.keys
     if outcome.action in ("won", "lost"):
-        if not mine and enrollment.at >= outcome.at:
-            return
-        prior = msgspec.structs.replace(prior, enrollment=_close(enrollment))
-    elif not mine:
-        return
-    elif outcome.action == "accepted":
+        if mine or enrollment.at < outcome.at:
+            prior = msgspec.structs.replace(prior, enrollment=_close(enrollment))
+    elif mine and outcome.action == "accepted":
         accepted = msgspec.structs.replace(enrollment, answer="accepted")
         prior = msgspec.structs.replace(prior, enrollment=accepted)
-    else:
-        _forget_owner(state, enrollment)
+    elif mine:
         prior = msgspec.structs.replace(
             prior, enrollment=None, decision="rejected", why=enrollment.owner or ""
         )
-    state.displaced = (*state.displaced[:-1], msgspec.structs.replace(newest, prior=prior))
+    return msgspec.structs.replace(displaced, prior=prior)
 
 
 def escalate(transition: Transition) -> None:

@@ -39,18 +39,22 @@ def snapshot(state: RoutedState, at: int) -> PriorState:
         forced=state.forced,
         touched=state.touched,
         displaced=state.displaced,
+        segment="" if target is None else target.segment,
     )
 
 
-def displace(prior: PriorState, switch: Switch) -> tuple[tuple[Displaced, ...], PriorState | None]:
+def displace(
+    prior: PriorState, switch: Switch, segment: str
+) -> tuple[tuple[Displaced, ...], PriorState | None]:
     """Return what to remember after a switch, and what the account goes back to if the switch is a rollback.
 
-    `prior` is the account before the switch. A rollback takes back a version and all that came after it.
+    `prior` is the account before the switch, `segment` its segment after it. A rollback takes back a version and all
+    that came after it. An account that it brings to another segment than it had would have moved in the meantime.
     """
     kept, back = list(prior.displaced), None
     if switch.rollback_of is not None:
         undone = [one for one in kept if switch.rollback_of <= one.by < switch.number]
-        back = undone[0].prior if undone else None
+        back = undone[0].prior if undone and undone[0].prior.segment == segment else None
         kept = [one for one in kept if one not in undone]
     if all(one.by != switch.number for one in kept):
         kept.append(Displaced(switch.number, _shorten(prior)))
@@ -128,14 +132,15 @@ def judge_gates(transition: Transition, switch: Switch, prior: PriorState) -> As
     state, policy = transition.state, transition.policy
     if state.target is None:
         return
-    if policy.suppressed_by(transition.account.name, state) is not None:
-        if state.decision != "suppressed":
-            state.displaced, back = displace(prior, switch)
-            if back is not None:
-                _restore_terms(state, back)
+    suppressed = policy.suppressed_by(transition.account.name, state) is not None
+    back: PriorState | None = None
+    if suppressed != (state.decision == "suppressed"):
+        state.displaced, back = displace(prior, switch, state.target.segment)
+    if suppressed:
+        if back is not None:
+            _restore_terms(state, back)
         yield from transition.review()
     elif state.decision == "suppressed":
-        state.displaced, back = displace(prior, switch)
         state.attempt += 1
         if back is not None:
             yield from put_back(transition, back, None)
