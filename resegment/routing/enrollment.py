@@ -20,6 +20,7 @@ from resegment.routing.switching import (
     judge_gates,
     put_back,
     rename,
+    runs_on,
     snapshot,
 )
 from resegment.routing.transition import Asking, Made, Transition
@@ -105,14 +106,20 @@ class EnrollmentMachine:
         prior = state.before = snapshot(state, change.target.effective_at)
         back = _begin(state, change, prior)
         transition = _open(account, change, now, own)
-        stays = yield from transition.leave()
+        if runs_on(state.enrollment, back):
+            stays, state.enrollment = state.enrollment, None
+        else:
+            stays = yield from transition.leave()
         yield from _enter(transition, switch, prior, back, stays)
         return transition
 
     def _rename(self, account: RoutedAccount, change: RoutedChange, now: int, own: Policy) -> _Transiting:
         """Take the account over into the new name of its segment: only gates may change what runs."""
         state, switch = account.state, change.switch
-        prior = state.before = snapshot(state, change.target.effective_at)
+        prior = snapshot(state, change.target.effective_at)
+        if switch is not None and displace(prior, switch, change.target.segment)[1] is not None:
+            return (yield from self._move(account, change, now, own))
+        state.before = prior
         rename(state, change.target)
         state.attempt = 0
         transition = _open(account, change, now, own)
@@ -133,7 +140,10 @@ class EnrollmentMachine:
         if returns:
             state.displaced = before.displaced
         transition = _open(account, change, now, own)
-        stays = yield from transition.cancel(before)
+        if returns and switch is not None and runs_on(state.enrollment, before):
+            stays, state.enrollment, state.left = state.enrollment, None, dict(before.left)
+        else:
+            stays = yield from transition.cancel(before)
         if returns and switch is not None:
             yield from put_back(transition, before, stays)
         elif returns and before.enrollment is None and before.decision in KEPT:

@@ -19,6 +19,9 @@ from resegment.schemas.routing import Displaced, Enrollment, PriorState, RoutedS
 KEPT: Final = frozenset({NOT_ROUTED, "rejected", "never-again"})
 """Decisions that remain where the account goes back to where it was."""
 
+UNDECIDED: Final = frozenset({"none", "suppressed", "cooldown", "waiting"})
+"""Decisions that are made again where the account goes back to where it was, because they depend on what holds now."""
+
 MOST_REMEMBERED: Final = 8
 """Versions whose effect on one account is remembered."""
 
@@ -51,14 +54,13 @@ def displace(
     `prior` is the account before the switch, `segment` its segment after it. A rollback takes back a version and all
     that came after it. An account that it brings to another segment than it had would have moved in the meantime.
     """
-    kept, back = list(prior.displaced), None
+    kept, back = prior.displaced, None
     if switch.rollback_of is not None:
-        undone = [one for one in kept if switch.rollback_of <= one.by < switch.number]
-        back = undone[0].prior if undone and undone[0].prior.segment == segment else None
-        kept = [one for one in kept if one not in undone]
+        undone = [one.prior for one in kept if switch.rollback_of <= one.by < switch.number]
+        back = undone[0] if undone and undone[0].segment == segment else None
     if all(one.by != switch.number for one in kept):
-        kept.append(Displaced(switch.number, _shorten(prior)))
-    return tuple(kept[-MOST_REMEMBERED:]), back
+        kept = (*kept, Displaced(switch.number, _shorten(prior)))
+    return kept[-MOST_REMEMBERED:], back
 
 
 def _shorten(prior: PriorState) -> PriorState:
@@ -134,17 +136,21 @@ def judge_gates(transition: Transition, switch: Switch, prior: PriorState) -> As
         return
     suppressed = policy.suppressed_by(transition.account.name, state) is not None
     back: PriorState | None = None
-    if suppressed != (state.decision == "suppressed"):
+    if suppressed != (state.decision == "suppressed") or switch.rollback_of is not None:
+        known = any(one.by == switch.number for one in prior.displaced)
         state.displaced, back = displace(prior, switch, state.target.segment)
+        back = None if known else back
     if suppressed:
-        if back is not None:
-            _restore_terms(state, back)
         yield from transition.review()
+        if back is not None and back.enrollment is None:
+            yield from put_back(transition, back, None)
+        elif back is not None:
+            _restore_terms(state, back)
+    elif back is not None and state.enrollment is None:
+        state.attempt += 1
+        yield from put_back(transition, back, None)
     elif state.decision == "suppressed":
         state.attempt += 1
-        if back is not None:
-            yield from put_back(transition, back, None)
-            return
         kept_out = find_kept_out(switch, state.target, prior)
         state.target = msgspec.structs.replace(state.target, definition=switch.number, kept_out=kept_out)
         yield from transition.enter()
@@ -158,16 +164,35 @@ def put_back(transition: Transition, prior: PriorState, stays: Enrollment | None
     _restore_terms(state, prior)
     was = prior.enrollment
     if was is None:
-        if stays is None and prior.decision in KEPT:
-            transition.decide(prior.decision, prior.why)
-        else:
+        if stays is not None or prior.decision in UNDECIDED:
             yield from transition.enter(stays=stays)
+        else:
+            transition.decide(prior.decision, prior.why)
+            yield from transition.review()
     elif stays is None:
         yield from _resume(transition, was, prior)
     elif stays.key == was.key:
-        yield from _keep(transition, stays)
-    else:
+        state.enrollment = msgspec.structs.replace(stays, segment=was.segment)
+        transition.decide("enrolled", stays.owner or "")
+        yield from transition.review()  # it may be suppressed by now
+    elif stays.workflow != was.workflow:
+        yield from transition.end(stays)
+        yield from _resume(transition, was, prior)
+    elif transition.workflow == was.workflow:
         yield from transition.enter(stays=stays)
+    else:
+        state.enrollment = stays
+        yield from transition.review()  # it may be suppressed by now
+        if state.enrollment is not None:
+            state.enrollment = None
+            yield from transition.give_back(stays)
+            yield from _resume(transition, was, prior)
+
+
+def runs_on(running: Enrollment | None, prior: PriorState | None) -> bool:
+    """Return whether an account goes back to a workflow that it is in, whatever its segment's workflow is now."""
+    was = None if prior is None else prior.enrollment
+    return running is not None and was is not None and running.workflow == was.workflow
 
 
 def _restore_terms(state: RoutedState, prior: PriorState) -> None:
@@ -204,6 +229,8 @@ def _resume(transition: Transition, was: Enrollment, prior: PriorState) -> Askin
         if was.assignment is not None:
             yield Release(key=key)  # an attempt that was not committed may have asked
         state.attempt += 1
+        if state.left.get(was.workflow) == prior.left.get(was.workflow):
+            state.left[was.workflow] = now
         transition.decide("suppressed", suppression)
         return
     state.left.pop(was.workflow, None)

@@ -81,10 +81,14 @@ class Transition:
         old, state.enrollment = state.enrollment, None
         if old is None or old.workflow == self.workflow:
             return old
-        yield from self.give_back(old)
-        self.command(old.on_exit, old)
-        state.left[old.workflow] = self.now
+        yield from self.end(old)
         return None
+
+    def end(self, enrollment: Enrollment) -> Asking:
+        """End an enrollment as its route says."""
+        yield from self.give_back(enrollment)
+        self.command(enrollment.on_exit, enrollment)
+        self.state.left[enrollment.workflow] = self.now
 
     def cancel(self, before: PriorState) -> Leaving:
         """Undo what a superseded change began.
@@ -137,7 +141,8 @@ class Transition:
             if stays is not None:
                 yield from self.give_back(stays)
                 self.command("stop", stays, reason=": ".join(filter(None, refusal)))
-                state.left[stays.workflow] = self.now
+            if stays is not None or was_in:
+                state.left[self.workflow or ""] = self.now
             self.decide(*refusal)
             return
         route = target.route
