@@ -155,9 +155,7 @@ class Holdout(Part):
     """A stable random share of the segment's accounts that is not enrolled, to measure lift."""
 
     share: Share
-    salt: Word | None = Field(
-        None, description="Each salt draws different accounts; default: the segment's name"
-    )
+    salt: Word | None = None
 
 
 Layer = Literal["firmographic", "technographic", "behavioral", "needs"]
@@ -167,13 +165,9 @@ class SegmentEntry(Part):
     """A segment; `when` is a condition."""
 
     name: Word
-    status: Literal["active", "draft"] = Field(
-        "active", description="A draft is evaluated and explained, but takes no account"
-    )
+    status: Literal["active", "draft"] = "active"
     tags: list[Word] = Field([], description="Labels for reports and filters")
-    target: Annotated[StrictInt | StrictFloat, Field(ge=0)] | None = Field(
-        None, description="How many accounts the segment should have, for reports"
-    )
+    target: Annotated[StrictInt | StrictFloat, Field(ge=0)] | None = None
     layer: Layer | None = None
     description: Text | None = None
     hypothesis: Text | None = None
@@ -398,15 +392,8 @@ class SegmentsFile(Part):
     personas: dict[str, Persona] = {}
     teams: dict[str, Team | None] = {}
     qualifications: dict[str, Qualification] = {}
-    cooldown_after_lost: Duration = Field(
-        "90d", description="How long after an outcome lost an account is not enrolled again; 0d for no time"
-    )
-    suppression: list[SuppressionEntry] = Field(
-        [], description="Accounts that are never enrolled; the first that holds is the reason reported"
-    )
-    moved: dict[Word, Word] = Field(
-        {},
-        description="Segments that got another name since the version before: the new name, and the old one",
-    )
+    cooldown_after_lost: Duration = "90d"
+    suppression: list[SuppressionEntry] = []
+    moved: dict[Word, Word] = {}
     privacy: Privacy | None = Field(None, description="What is never kept")
     tests: list[TestEntry] = []
