@@ -37,9 +37,10 @@ wheel: $(STAMP) ## build the wheel into dist/
 	rm -rf build dist
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
-contracts: $(STAMP) ## regenerate docs/contracts and docs/settings.md from the models
+contracts: $(STAMP) ## regenerate docs/contracts, docs/settings.md and docs/sources-reference.md
 	$(BIN)/resegment schema --write docs/contracts
 	$(BIN)/resegment schema settings > docs/settings.md
+	$(BIN)/resegment schema sources > docs/sources-reference.md
 
 install: $(STAMP)
 

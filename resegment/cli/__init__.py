@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from resegment.cli import sources
 from resegment.cli.definition import backtest, differences, explain, formatting, plan, play, schema, segments
 from resegment.cli.operations import (
     accounts,
@@ -39,6 +40,7 @@ COMMANDS = (
     demo,
     up,
     ingest,
+    sources,
     backtest,
     segments,
     formatting,

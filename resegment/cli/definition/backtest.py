@@ -18,6 +18,7 @@ import typer
 
 from resegment.cli.connection import WrongUse
 from resegment.cli.options import EventFormat, Events, Segments, parse_time, time_option
+from resegment.cli.sources import Dates, DomainsFile, MapFile, SourceName, Zone
 from resegment.errors import explain_os_error
 
 if TYPE_CHECKING:
@@ -96,6 +97,11 @@ def backtest(
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if any event is refused.")] = False,
     form: EventFormat = None,
+    source: SourceName = None,
+    mapping: MapFile = None,
+    domains: DomainsFile = None,
+    zone: Zone = None,
+    dates: Dates = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -116,10 +122,12 @@ def backtest(
     Needs neither Kafka nor Redis. Refused events are left out and counted on standard error.
     """
     from resegment.cli.definition.facts import read_facts, report, report_misfits
+    from resegment.cli.sources import choose_source
     from resegment.console.progress import show_progress
 
     if at is not None and (until is not None or accounts):
         raise typer.BadParameter("--at already means --accounts --until TIME: do not combine it with either")
+    chosen = choose_source(source, mapping, domains, zone, dates)
     timeline = _read_timeline(segments, switch or ())
     if output is not None:
         _check_writable(output)
@@ -137,6 +145,7 @@ def backtest(
             bars,
             definition=timeline.eras[0].definition,
             receive=timeline.receive if switch else None,
+            source=chosen,
         )
         # The facts stay until the end: the garbage collector need not scan them again.
         gc.freeze()

@@ -12,6 +12,7 @@ from resegment.console.terminal import print_note
 from resegment.schemas.fact import Fact
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.language.privacy import drop_fields
+from resegment.sources.conversion import Source, locate_events
 from resegment.sources.files.reader import Refusals, decode_events, read_events
 
 MAX_SHOWN: Final = 5
@@ -26,17 +27,22 @@ def read_facts(
     *,
     definition: Definition | None = None,
     receive: Callable[[Fact], Fact] | None = None,
+    source: Source | None = None,
 ) -> tuple[list[Fact], Refusals]:
     """Return the facts of all the files that `keep` chooses, in the order given. Raises WrongFile.
 
     Cells of CSV files are read by the types that the definition gives to attributes. Fields that it never keeps are left
-    out; or `receive`, if given, returns each fact as it is kept.
+    out; or `receive`, if given, returns each fact as it is kept. With `source`, the files are those of a
+    provider.
     """
     types = {} if definition is None else definition.attribute_kinds
     refusals = Refusals()
     name = None if form is None else form.value
     dropped = frozenset() if definition is None else definition.dropped
-    files = [read_events(path, name, bars.watch, types) for path in paths]
+    if source is None:
+        files = [read_events(path, name, bars.watch, types) for path in paths]
+    else:
+        files = [locate_events(path, source, refusals.remark) for path in paths]
     facts: list[Fact] = []
     for events in files:
         decoded: Iterable[Fact] = decode_events(events, refusals)
@@ -73,6 +79,12 @@ def take_facts(
 
 def report(refusals: Refusals, used: int) -> None:
     """Print the first refused events, the count of each reason, and unlisted actions on standard error."""
+    for remark in refusals.remarks[:MAX_SHOWN]:
+        print_note(remark)
+    if len(refusals.remarks) > MAX_SHOWN:
+        print_note(
+            f"... and {len(refusals.remarks) - MAX_SHOWN:,} more remarks: `resegment sources test` counts them"
+        )
     if refusals.unlisted:
         found = ", ".join(
             f"{kind} {action[:40]!r} ({number:,})"

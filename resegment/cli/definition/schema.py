@@ -21,6 +21,7 @@ resegment schema --write docs/contracts
 """
 
 SETTINGS: Final = "settings"
+SOURCES: Final = "sources"
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +34,8 @@ def schema(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="An event kind (like funding), change, command, dead-letter, segments, plan, asyncapi or settings.",
+            help="An event kind (like funding), change, command, dead-letter, segments, plan, asyncapi, settings or "
+            "sources.",
         ),
     ] = None,
     folder: Annotated[
@@ -52,6 +54,8 @@ def schema(
     from resegment.console.definition.contracts import NAMES, document, write_documents
     from resegment.console.definition.settings_reference import describe_settings
     from resegment.settings import Settings
+    from resegment.sources.adapters.reference import describe_all
+    from resegment.sources.registry import all_adapters
 
     if folder is not None:
         if name is not None:
@@ -61,10 +65,14 @@ def schema(
         for path in write_documents(folder):
             typer.echo(path)
     elif name is None:
-        typer.echo("\n".join((*NAMES, SETTINGS)))
+        typer.echo("\n".join((*NAMES, SETTINGS, SOURCES)))
     elif name == SETTINGS:
         typer.echo(describe_settings(Settings), nl=False)
+    elif name == SOURCES:
+        typer.echo(describe_all(all_adapters()), nl=False)
     elif name in NAMES:
         typer.echo(document(name), nl=False)
     else:
-        raise typer.BadParameter(f"{name!r} is not one of {', '.join((*NAMES, SETTINGS))}", param_hint="NAME")
+        raise typer.BadParameter(
+            f"{name!r} is not one of {', '.join((*NAMES, SETTINGS, SOURCES))}", param_hint="NAME"
+        )

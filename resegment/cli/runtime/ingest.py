@@ -16,6 +16,7 @@ import typer
 from resegment.cli.connection import WrongUse
 from resegment.cli.options import AsJson, EventFormat, time_option
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
+from resegment.cli.sources import Dates, DomainsFile, MapFile, SourceName, Zone
 from resegment.errors import RefusedEvent, TransientError
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ resegment ingest events.jsonl.gz
 my-scraper | resegment ingest -
 
 resegment ingest history.csv --replay --until 2026-01-31
+
+resegment ingest companies.csv --source hubspot --zone America/New_York
 """
 
 
@@ -77,6 +80,11 @@ def ingest(
         ),
     ],
     form: EventFormat = None,
+    source: SourceName = None,
+    mapping: MapFile = None,
+    domains: DomainsFile = None,
+    zone: Zone = None,
+    dates: Dates = None,
     until: Annotated[
         int | None,
         time_option("In a replay, let time pass up to this instant. Default: the last event."),
@@ -106,11 +114,14 @@ def ingest(
     from resegment.cli.connection import load_settings, resolve
     from resegment.cli.definition.facts import report
     from resegment.cli.logging import set_up_logging
+    from resegment.cli.sources import choose_source
     from resegment.console.counts import count
     from resegment.console.progress import show_progress
     from resegment.console.terminal import print_note, write_json
+    from resegment.sources.conversion import locate_events
     from resegment.sources.files.reader import Refusals, read_events
 
+    chosen = choose_source(source, mapping, domains, zone, dates)
     settings = load_settings(servers)
     set_up_logging(settings, quiet=True)
     connection = resolve(settings)
@@ -119,7 +130,10 @@ def ingest(
     with show_progress() as bars:
         name = None if form is None else form.value
         types = _read_types(settings)
-        sources = [read_events(path, name, bars.watch, types) for path in files]
+        if chosen is None:
+            sources = [read_events(path, name, bars.watch, types) for path in files]
+        else:
+            sources = [locate_events(path, chosen, refusals.remark) for path in files]
         decoder = Decoder(refusals)
         events = (pair for source in sources for pair in decoder.decode(source))
         how = ReplayOptions(required=replay, until=until, allow_future=allow_future)

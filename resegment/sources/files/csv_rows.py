@@ -61,7 +61,9 @@ class CsvRows:
         return Row(first, [start[:1000]], refused)
 
     def _detect_delimiter(self, columns: Iterable[str]) -> str:
-        """Return the delimiter for which the header has the columns, by default a comma.
+        """Return the delimiter for which the header has the columns; if none are wanted, the one with most cells.
+
+        By default it is a comma.
 
         A first line `sep=;`, as Excel reads it, is skipped.
         """
@@ -69,14 +71,18 @@ class CsvRows:
         if line.lower().startswith("sep=") and len(line.strip()) == len("sep=;"):
             self._lines.skip()
             return line[4]
+        wanted = set(columns)
+        best, most = ",", 1
         for delimiter in DELIMITERS:
             try:
                 header = next(csv.reader([line], delimiter=delimiter), [])
             except csv.Error:
                 continue
-            if {name.strip() for name in header}.issuperset(columns):
+            if wanted and {name.strip() for name in header}.issuperset(wanted):
                 return delimiter
-        return ","
+            if not wanted and len(header) > most:
+                best, most = delimiter, len(header)
+        return best
 
 
 class _TooLong(csv.Error):

@@ -87,6 +87,8 @@ class Refusals:
     counts: Counter[str] = field(default_factory=Counter)
     examples: list[Refused] = field(default_factory=list)
     unlisted: Counter[tuple[str, str]] = field(default_factory=Counter)
+    remarks: list[str] = field(default_factory=list)
+    """What was left out of events that were accepted, with places."""
 
     @property
     def total(self) -> int:
@@ -98,6 +100,10 @@ class Refusals:
         self.counts[one.reason] += 1
         if len(self.examples) < MAX_EXAMPLES:
             self.examples.append(one)
+
+    def remark(self, one: object) -> None:
+        """Keep a remark about an accepted event."""
+        self.remarks.append(str(one))
 
     def note(self, fact: Fact) -> None:
         """Count the action of an accepted event if the contract does not list it."""

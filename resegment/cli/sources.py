@@ -1,0 +1,305 @@
+"""`resegment sources`: the adapters of providers, and converting their files. Options that read files with one."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from resegment.cli.options import time_option
+
+if TYPE_CHECKING:
+    from resegment.sources.adapters.port import Adapter, Context
+    from resegment.sources.conversion import Source
+
+EXAMPLES: Final = """
+[bold]Examples[/bold]
+
+resegment sources list
+
+resegment sources show hubspot
+
+resegment sources convert hubspot companies.csv --zone America/New_York > events.jsonl
+
+resegment sources convert csv leads.csv --map map.yaml
+
+resegment sources guess export.csv > map.yaml
+"""
+
+
+class DateOrder(StrEnum):
+    """Which comes first in 03/04/2026."""
+
+    mdy = "mdy"
+    dmy = "dmy"
+
+
+SourceName = Annotated[
+    str | None,
+    typer.Option(
+        "--source", metavar="NAME", help="Convert the files with this adapter: see `resegment sources list`."
+    ),
+]
+MapFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--map", metavar="FILE", help="A mapping file: which column becomes which part of an event."
+    ),
+]
+OneSubject = Annotated[
+    str | None,
+    typer.Option("--account", metavar="DOMAIN", help="The account of records that name no company."),
+]
+DomainsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--domains",
+        metavar="FILE",
+        help="The domain of a provider's ids, slugs or names: a JSON object, or a CSV file with two columns.",
+    ),
+]
+TakenAt = Annotated[int | None, time_option("When a snapshot was taken that does not say it.")]
+Zone = Annotated[
+    str | None,
+    typer.Option("--zone", metavar="ZONE", help="The zone of times without one, like Europe/Berlin."),
+]
+Dates = Annotated[
+    DateOrder | None, typer.Option("--dates", help="What comes first in 03/04/2026: month or day.")
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option("--encoding", metavar="NAME", help="The encoding of the text. Default: by its bytes."),
+]
+Empty = Annotated[
+    bool,
+    typer.Option(
+        "--empty-clears", help="An empty cell of an attribute clears its value. Default: it is absent."
+    ),
+]
+Files = Annotated[
+    list[str],
+    typer.Argument(metavar="FILE", help="CSV, JSON, JSON Lines, XML or Parquet files, folders, or -."),
+]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of an adapter, or csv with --map.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(
+        help="List the adapters of providers, and convert their files to events.",
+        no_args_is_help=True,
+        epilog=EXAMPLES,
+    )
+    group.command("list")(list_sources)
+    group.command("show")(show)
+    group.command("convert", epilog=EXAMPLES)(convert)
+    group.command("test")(count_converted)
+    group.command("guess")(guess)
+    app.add_typer(group, name="sources")
+
+
+def list_sources(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print the name of each adapter, and what it reads."""
+    from resegment.console.terminal import write_json
+    from resegment.sources.registry import all_adapters
+
+    adapters = all_adapters()
+    if as_json:
+        write_json(
+            sys.stdout.buffer,
+            [
+                {
+                    "name": one.name,
+                    "title": one.title,
+                    "reads": one.reads,
+                    "kinds": sorted({t.kind for t in one.tables}),
+                }
+                for one in adapters
+            ],
+        )
+        return
+    width = max(len(one.name) for one in adapters)
+    for one in adapters:
+        typer.echo(f"{one.name:<{width}}  {one.reads}")
+
+
+def show(name: Name) -> None:
+    """Print the mapping of an adapter: what each record and field becomes, and what is ignored."""
+    from resegment.sources.adapters.reference import describe_adapter
+    from resegment.sources.registry import find_adapter
+
+    typer.echo(describe_adapter(find_adapter(name)), nl=False)
+
+
+def convert(
+    name: Name,
+    files: Files,
+    mapping: MapFile = None,
+    account: OneSubject = None,
+    domains: DomainsFile = None,
+    at: TakenAt = None,
+    zone: Zone = None,
+    dates: Dates = None,
+    encoding: Encoding = None,
+    empty: Empty = False,
+) -> None:
+    """Print the events of files as JSON Lines; what is refused or left out, with its place, on standard error.
+
+    Exits with 0 if any event came out.
+    """
+    from resegment.console.terminal import encode_line
+    from resegment.errors import RefusedEvent
+    from resegment.sources.adapters.port import Remark
+    from resegment.sources.conversion import convert_files
+
+    source = read_source(
+        name,
+        mapping,
+        account=account,
+        domains=domains,
+        at=at,
+        zone=zone,
+        dates=dates,
+        encoding=encoding,
+        empty=empty,
+    )
+    events = 0
+    output, errors = sys.stdout.buffer, sys.stderr.buffer
+    for file, line, item in convert_files(files, source):
+        if isinstance(item, RefusedEvent | Remark):
+            errors.write(
+                encode_line(
+                    {
+                        "file": file,
+                        "line": line,
+                        "reason": item.reason,
+                        "field": item.field,
+                        "message": item.message,
+                        "refused": isinstance(item, RefusedEvent),
+                    }
+                )
+            )
+        else:
+            output.write(encode_line(item))
+            events += 1
+    output.flush()
+    errors.flush()
+    if not events:
+        raise typer.Exit(1)
+
+
+def count_converted(
+    name: Name,
+    files: Files,
+    mapping: MapFile = None,
+    account: OneSubject = None,
+    domains: DomainsFile = None,
+    at: TakenAt = None,
+    zone: Zone = None,
+    dates: Dates = None,
+) -> None:
+    """Count what an adapter makes of files: events by kind, refusals by reason, and fields that it does not know.
+
+    Exits with 1 if a record is refused for another reason than being ignored.
+    """
+    from resegment.sources.adapters.reference import Tally
+    from resegment.sources.conversion import convert_files
+
+    source = read_source(name, mapping, account=account, domains=domains, at=at, zone=zone, dates=dates)
+    tally = Tally()
+    for file, line, item in convert_files(files, source):
+        tally.add(file, line, item)
+    typer.echo(tally.describe(), nl=False)
+    if tally.failed:
+        raise typer.Exit(1)
+
+
+def guess(files: Files) -> None:
+    """Print a mapping file to edit for each file, with the adapter that fits best in a comment."""
+    from resegment.sources.guessing import guess_file
+
+    for path in files:
+        typer.echo(guess_file(path), nl=False)
+
+
+def read_source(
+    name: str | None,
+    mapping: Path | None,
+    *,
+    account: str | None = None,
+    domains: Path | None = None,
+    at: int | None = None,
+    zone: str | None = None,
+    dates: DateOrder | None = None,
+    encoding: str | None = None,
+    empty: bool = False,
+) -> Source:
+    """Return the adapter with what was said of its files.
+
+    Raises UnknownSource, WrongMapping, WrongAccounts, or typer.BadParameter for a wrong zone.
+    """
+    from resegment.sources.accounts import read_accounts
+    from resegment.sources.adapters.mapping import read_zone
+    from resegment.sources.adapters.port import Context
+    from resegment.sources.conversion import Source
+
+    try:
+        known_zone = None if zone is None else read_zone(zone)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--zone") from None
+    context = Context(
+        account=account,
+        at=at,
+        zone=known_zone,
+        order=None if dates is None else dates.value,
+        empty="null" if empty else "absent",
+        accounts={} if domains is None else read_accounts(domains),
+    )
+    adapter, context = _choose(name, mapping, context)
+    return Source(adapter, context, encoding)
+
+
+def _choose(name: str | None, mapping: Path | None, context: Context) -> tuple[Adapter, Context]:
+    from resegment.errors import explain_os_error
+    from resegment.sources.adapters.mapping import build_adapter, read_mapping
+    from resegment.sources.files.located import WrongFile
+    from resegment.sources.registry import GENERIC, find_adapter
+
+    generic = name is None or name.strip().lower() in GENERIC
+    if mapping is None:
+        if generic:
+            raise typer.BadParameter(
+                "a file of any shape needs --map FILE: `resegment sources guess FILE` writes one"
+            )
+        return find_adapter(name or ""), context
+    try:
+        text = mapping.read_bytes()
+    except OSError as error:
+        raise WrongFile(str(mapping), explain_os_error(error), remedy="Check the path of --map.") from error
+    mapped = read_mapping(text, str(mapping))
+    wanted = mapped.preset if generic else name
+    base = None if wanted is None else find_adapter(wanted)
+    return build_adapter(mapped, base), mapped.apply(context)
+
+
+def choose_source(
+    name: str | None, mapping: Path | None, domains: Path | None, zone: str | None, dates: DateOrder | None
+) -> Source | None:
+    """Return what the options of a command that reads events say; None if its files are events already.
+
+    Raises as `read_source` does, and typer.BadParameter for options that need an adapter.
+    """
+    if name is None and mapping is None:
+        for option, value in (("--domains", domains), ("--zone", zone), ("--dates", dates)):
+            if value is not None:
+                raise typer.BadParameter(
+                    "it is for files of a source: pass --source NAME or --map FILE", param_hint=option
+                )
+        return None
+    return read_source(name, mapping, domains=domains, zone=zone, dates=dates)

@@ -1,0 +1,1 @@
+"""Turn what providers send into trigger events: the port of adapters, and what all of them are made of."""

@@ -1,0 +1,120 @@
+"""Describe where the envelope of an event comes from: its account, its times, its identity and what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from resegment.errors import RefusedEvent
+from resegment.identity.domains import registrable_domain
+from resegment.schemas.times import format_instant
+from resegment.sources.adapters.dates import Order, read_moment
+from resegment.sources.adapters.port import Context, Remark
+from resegment.sources.adapters.records import Record, as_list, as_text
+
+Op = Literal["assert", "retract"]
+Identity = Literal["record", "snapshot", "event", "derived"]
+"""What a record is: one that may be revised; how things were at one time, a fact of its own, so that growth can be
+measured; an event that never changes; or one without an id, whose id is a digest of what it says."""
+
+
+def _assert(_: Record) -> Op:
+    return "assert"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """The paths of each part of an envelope.
+
+    `key` are the parts of the record's id, each a path or several with `|` between; `record` is put before them.
+    `known_as` are ids, slugs and names that may stand for an account. `utc` says that times without a zone are in UTC.
+    """
+
+    subject: tuple[str, ...]
+    time: tuple[str, ...]
+    record: str = ""
+    key: tuple[str, ...] = ()
+    recorded: tuple[str, ...] = ()
+    known_as: tuple[str, ...] = ()
+    identity: Identity = "record"
+    order: Order | None = None
+    utc: bool = False
+    op: Callable[[Record], Op] = _assert
+
+    def paths(self) -> Iterator[str]:
+        """Yield every path."""
+        yield from (*self.subject, *self.time, *self.recorded, *self.known_as)
+        for one in self.key:
+            yield from one.split("|")
+
+    def find_subject(self, record: Record, context: Context, what: str) -> str:
+        """Return the account's domain. Raises RefusedEvent for a record without one."""
+        named: RefusedEvent | None = None
+        for path, value in record.find_all(*self.subject):
+            for host in _texts(value):
+                try:
+                    return registrable_domain(host)
+                except RefusedEvent as error:
+                    named = named or RefusedEvent(error.reason, error.message, field=record.spell(path))
+        names = [name for path in (*self.known_as, *self.subject) if (name := record.find_text(path))]
+        for text in names:
+            account = context.accounts.get(text) or context.accounts.get(text.lower())
+            if account is not None:
+                return account
+        if named is not None:
+            raise named
+        if context.account is not None:
+            return context.account
+        shown = f" {names[0][:60]!r}" if names else ""
+        raise RefusedEvent(
+            "no-account",
+            f"the {what} names no domain of a company{shown}: pass --account DOMAIN, or --domains FILE with the "
+            "domain of each name or id",
+            field=self.subject[0] if self.subject else "subject",
+        )
+
+    def find_time(
+        self, record: Record, paths: tuple[str, ...], context: Context, remarks: list[Remark]
+    ) -> int | None:
+        """Return the first time at one of the paths; None if there is none. Raises RefusedEvent for a wrong one."""
+        wrong: tuple[str, str] | None = None
+        for path, value in record.find_all(*paths):
+            one: Any = value
+            if isinstance(one, Mapping):
+                one = Record(one).find("value", "date", "time", "timestamp")
+            try:
+                moment = read_moment(one, zone=context.zone, order=context.order or self.order)
+            except ValueError as error:
+                wrong = wrong or (path, str(error))
+                continue
+            if not moment.zoned and context.zone is None and not self.utc:
+                message = "a time without a zone is read as UTC: pass --zone, like --zone Europe/Berlin"
+                remarks.append(Remark("no-zone", message, record.spell(path)))
+            return moment.ms
+        if wrong is not None:
+            raise RefusedEvent("wrong-time", wrong[1], field=record.spell(wrong[0]))
+        return None
+
+    def name_record(self, record: Record, subject: str, time: int, what: str) -> str:
+        """Return the name of the fact. Raises RefusedEvent if a record that needs an id has none."""
+        parts = [text for one in self.key if (text := record.find_text(*one.split("|")))]
+        if self.key and not parts:
+            first, *more = self.key[0].split("|")
+            wanted = " or ".join((first, *more[:3]))
+            raise RefusedEvent("no-id", f"the {what} has no id (looked for {wanted})", field=first)
+        if not self.key:
+            parts = [subject]
+        if self.identity == "snapshot":
+            parts.append(format_instant(time))
+        return ":".join((self.record, *parts) if self.record else parts)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts in a value that may name a host: itself, those of a list, or those in objects of a list."""
+    for one in as_list(value):
+        text = as_text(one)
+        if text is None and isinstance(one, Mapping):
+            text = as_text(Record(one).find("domain", "value", "url"))
+        if text is not None:
+            yield text

@@ -1,0 +1,159 @@
+"""The port of adapters: what an adapter is given, what it yields, and how a payload is refused."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+import orjson
+
+from resegment.errors import RefusedEvent
+from resegment.identity.aliases import resolve_account
+from resegment.schemas.cloudevents.decoding import read_event
+from resegment.schemas.times import format_instant
+from resegment.sources.adapters.dates import Order
+
+if TYPE_CHECKING:
+    from resegment.sources.adapters.tables import Table
+
+Event = dict[str, Any]
+"""A trigger event as a JSON object."""
+
+
+class Remark(NamedTuple):
+    """Something that was left out of an event, or read with an assumption. The event itself is kept."""
+
+    reason: str
+    message: str
+    field: str | None = None
+
+
+Item = Event | RefusedEvent | Remark
+"""What an adapter yields: an event, the refusal of a record, or a remark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the payload does not say.
+
+    `account` is the domain that all records are about, where they name none. `at` (ms) is when a snapshot was taken.
+    `zone` is that of times without one. `accounts` has the domains of a provider's own ids, slugs or names.
+    """
+
+    account: str | None = None
+    at: int | None = None
+    zone: tzinfo | None = None
+    order: Order | None = None
+    empty: Literal["absent", "null"] = "absent"
+    accounts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+NOTHING: Final = Context()
+
+Split = Callable[[Any, Context], Iterator["tuple[Table, Mapping[str, Any]] | Item"]]
+"""Finds the records in a payload, each with the table that describes it. It refuses what it does not know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """How the payloads of one provider become events. Pure: the same payload and context give the same events."""
+
+    name: str
+    title: str
+    tables: tuple[Table, ...]
+    split: Split
+    reads: str
+    """The exports, interfaces and webhooks that are read."""
+    ignored: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Types of events and records that give no event, and why."""
+    notes: str = ""
+
+    def convert(self, payload: Any, context: Context = NOTHING) -> Iterator[Item]:
+        """Yield the events of a payload, valid by the contract, and what was refused or left out.
+
+        A payload is the value of a JSON document, or the cells of a row by column. It never raises.
+        """
+        if not isinstance(payload, Mapping | list):
+            yield RefusedEvent("wrong-payload", f"an object or a list is expected, not {_name(payload)}")
+            return
+        found = False
+        for item in self.split(payload, context):
+            found = True
+            if isinstance(item, tuple) and not isinstance(item, Remark):
+                table, record = item
+                yield from _check(table.convert(record, self.name, context))
+            elif isinstance(item, dict):
+                yield from _check([item])
+            else:
+                yield item
+        if not found:
+            yield RefusedEvent("no-record", f"the payload has no record that {self.title} is known to send")
+
+
+def _check(items: Any) -> Iterator[Item]:
+    """Pass items on, and refuse events that the contract does not allow."""
+    for item in items:
+        if isinstance(item, dict):
+            try:
+                resolve_account(read_event(item).subject)
+            except RefusedEvent as error:
+                yield error
+                continue
+        yield item
+
+
+def make_event(
+    *,
+    kind: str,
+    source: str,
+    record: str,
+    subject: str,
+    time: int,
+    data: Mapping[str, Any],
+    recorded: int | None = None,
+    op: Literal["assert", "retract"] = "assert",
+    event_id: str | None = None,
+) -> Event:
+    """Build an event. Without `event_id`, the id is the record with a digest of what this revision says."""
+    digest = digest_of(time, recorded, op, data, subject)
+    event: Event = {
+        "specversion": "1.0",
+        "id": _shorten(event_id or f"{record}:{digest}"),
+        "source": source,
+        "type": f"gtm.{kind}.v1",
+        "subject": subject,
+        "time": format_instant(time),
+    }
+    if recorded is not None:
+        event["recordedtime"] = format_instant(recorded)
+    if event_id is None:
+        event["record"] = _shorten(record)
+    if op == "retract":
+        event["op"] = op
+    event["datacontenttype"] = "application/json"
+    event["data"] = dict(data)
+    return event
+
+
+def digest_of(*parts: Any) -> str:
+    """Return a short digest of JSON values, the same for the same values."""
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:12]
+
+
+def _shorten(name: str) -> str:
+    """Return a name of at most 512 characters: a longer one keeps its start, and a digest of all."""
+    if len(name) <= 512:
+        return name
+    return f"{name[:440]}:{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _name(value: Any) -> str:
+    if value is None:
+        return "null"
+    return {str: "text", bool: "true or false", int: "a number", float: "a number"}.get(
+        type(value), "another value"
+    )

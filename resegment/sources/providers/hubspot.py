@@ -1,0 +1,340 @@
+"""HubSpot: companies, deals, e-mail events and property history, from exports, the interface, webhooks and warehouses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Literal
+
+from resegment.errors import RefusedEvent
+from resegment.sources.adapters.envelope import Envelope
+from resegment.sources.adapters.fields import choice, field
+from resegment.sources.adapters.port import Adapter, Context, Item
+from resegment.sources.adapters.records import Record, as_list, is_blank, normalize_name
+from resegment.sources.adapters.tables import Table, snake_case
+from resegment.sources.providers.hubspot_words import EMAIL_ACTIONS, EMAIL_SKIPPED, STATISTICS, SUBSCRIPTIONS
+
+_CHANGED: Final = (
+    "hs_lastmodifieddate", "last modified date", "lastmodifieddate", "updatedAt", "updated_at", "notes_last_updated",
+    "_fivetran_synced",
+)  # fmt: skip
+_DOMAIN: Final = (
+    "domain", "company domain name", "company domain", "website", "website url", "associated company domain",
+    "company.domain", "company.website", "associated company website",
+)  # fmt: skip
+_COMPANY_ID: Final = ("hs_object_id", "record id", "companyId", "objectId", "id")
+_DEAL_ID: Final = ("hs_object_id", "record id", "dealId", "objectId", "id")
+_STAGES: Final = {
+    "closedwon": "won", "closed_won": "won", "won": "won", "closedlost": "lost", "closed_lost": "lost", "lost": "lost",
+}  # fmt: skip
+
+
+def _custom(name: str) -> str | None:
+    """Return the attribute of a custom property. Those that HubSpot computes (`hs_...`) are left out."""
+    plain = name.lower().removeprefix("property_")
+    return None if plain.startswith(("hs_", "hubspot_", "_", "record id")) else snake_case(plain)
+
+
+def _is_gone(record: Record) -> bool:
+    found = record.find("is_deleted", "deleted", "archived", "isDeleted", "_fivetran_deleted")
+    return found is True or str(found).lower() == "true"
+
+
+def _op(record: Record) -> Literal["assert", "retract"]:
+    return "retract" if _is_gone(record) else "assert"
+
+
+def _refine_company(_: Record, data: dict[str, Any]) -> None:
+    stage = data.get("lifecyclestage")
+    if isinstance(stage, str):
+        data["lifecyclestage"] = normalize_name(stage) or stage
+
+
+COMPANY: Final = Table(
+    name="company",
+    kind="firmographic",
+    envelope=Envelope(
+        record="company",
+        key=("|".join(_COMPANY_ID),),
+        known_as=(*_COMPANY_ID, "name", "company name"),
+        subject=(*_DOMAIN, "hs_additional_domains", "additional domains"),
+        time=_CHANGED,
+        identity="snapshot",
+    ),
+    data={
+        "name": field("text", "name", "company name", "property_name"),
+        "industry": field("text", "industry"),
+        "subindustry": field(
+            "text", "sub-vertical", "subvertical", "sub-industry", "subindustry", "industry_group"
+        ),
+        "business_model": field("text", "business model", "business_model"),
+        "employees": field("count", "numberofemployees", "number of employees", "employees"),
+        "employees_range": field("text", "hs_employee_range", "employee range"),
+        "revenue_usd": field("money", "annualrevenue", "annual revenue"),
+        "country": field("text", "country", "country/region", "hs_country_code"),
+        "region": field("text", "state/region", "hs_state_code"),
+        "technologies": field("texts", "web_technologies", "web technologies"),
+        "lifecyclestage": field("text", "lifecyclestage", "lifecycle stage"),
+        "target_account": field("flag", "hs_is_target_account", "target account"),
+        "type": field("text", "type"),
+    },
+    ignored=STATISTICS,
+    rest=_custom,
+    refine=_refine_company,
+)
+
+
+def _deal_data(record: Record, data: dict[str, Any]) -> None:
+    """Say what happened to the deal: created, won or lost."""
+    closed_won = record.find("hs_is_closed_won", "is closed won")
+    closed = record.find("hs_is_closed", "is closed", "is deal closed?")
+    action = data.get("action")
+    if str(closed_won).lower() == "true":
+        action = "won"
+    elif action not in ("won", "lost") and str(closed).lower() == "true" and closed_won is not None:
+        action = "lost"
+    elif action not in ("won", "lost"):
+        action = "opportunity_created"
+    data.pop("action_raw", None)
+    data["action"] = action
+
+
+_DEAL_DATA: Final = {
+    "action": choice(
+        _STAGES, "dealstage", "deal stage", "deal_pipeline_stage_id", other="opportunity_created"
+    ),
+    "deal": field("text", *_DEAL_ID),
+    "amount_usd": field("money", "amount_in_home_currency", "amount in company currency", "amount"),
+    "name": field("text", "dealname", "deal name"),
+    "stage": field("text", "dealstage", "deal stage", "deal_pipeline_stage_id"),
+    "pipeline": field("text", "pipeline", "deal_pipeline_id"),
+    "type": field("text", "dealtype", "deal type"),
+}
+_DEAL_IGNORED: Final = (
+    "description", "owner_id", "portal_id", "hubspot_owner_id", "deal owner", "hs_acv", "hs_arr", "hs_mrr", "hs_tcv", "hs_forecast_amount",
+    "hs_deal_stage_probability", "closed_lost_reason", "closed_won_reason", "num_associated_contacts", "is_deleted", "hs_is_closed",
+    "hs_is_closed_won", "associated contact", "associated company", "createdAt", "archived",
+)  # fmt: skip
+
+DEAL_OPENED: Final = Table(name="deal", kind="outcome", envelope=Envelope(record="deal", key=("|".join(_DEAL_ID),), known_as=("associated company ids", "associated company", "company_id", "associatedcompanyid", "associations.companies.results.id", "hs_primary_associated_company"), subject=_DOMAIN, time=("createdate", "create date", "createdAt"), recorded=(), op=_op,), data={**_DEAL_DATA, "action": choice({}, "no such field")}, constants={"action": "opportunity_created"}, ignored=(*_DEAL_IGNORED, "closedate", "close date", "hs_lastmodifieddate", "last modified date"),)  # fmt: skip
+DEAL_CLOSED: Final = Table(
+    name="closed deal",
+    kind="outcome",
+    envelope=Envelope(
+        record="deal-closed",
+        key=DEAL_OPENED.envelope.key,
+        known_as=DEAL_OPENED.envelope.known_as,
+        subject=_DOMAIN,
+        time=(
+            "closedate",
+            "close date",
+            "hs_closed_won_date",
+            "hs_lastmodifieddate",
+            "last modified date",
+            "updatedAt",
+        ),
+        op=_op,
+    ),
+    data=_DEAL_DATA,
+    ignored=(*_DEAL_IGNORED, "createdate", "create date"),
+    refine=_deal_data,
+)
+
+
+def _email_data(record: Record, data: dict[str, Any]) -> None:
+    kind = str(record.find("type", "eventType")).lower()
+    if kind == "statuschange":
+        status = str(record.find("portalSubscriptionStatus", "subscriptions.status")).lower()
+        changed = f"{status} {record.find('source')}".lower()
+        if "unsubscribed" not in changed:
+            raise RefusedEvent("ignored", "a change of subscriptions that is no opt-out", field="type")
+        data["action"] = "unsubscribed"
+    if kind == "open" and str(record.find("filteredEvent", "filtered_event")).lower() == "true":
+        raise RefusedEvent(
+            "ignored", "an opening that HubSpot filtered out as a machine's", field="filteredEvent"
+        )
+    data.pop("action_raw", None)
+
+
+EMAIL: Final = Table(name="e-mail event", kind="outcome", envelope=Envelope(record="", key=("id",), subject=("recipient", "recipient email", "email"), known_as=("recipient",), time=("created", "created_at", "timestamp", "occurredAt"), recorded=(), utc=True, identity="event",), data={
+        "action": choice(EMAIL_ACTIONS, "type", "eventType"),
+        "person": field("text", "recipient", "recipient email", "email"),
+        "campaign": field("text", "emailCampaignId", "email_campaign_id", "campaignId"),
+        "url": field("text", "url"),
+        "bounce_category": field("text", "category"),
+    }, constants={"channel": "email"}, ignored=(
+        "appId", "appName", "app_id", "portalId", "portal_id", "sentBy", "sent_by_created", "sent_by_id", "causedBy",
+        "caused_by_created", "caused_by_id", "obsoletedBy", "obsoleted_by_created", "obsoleted_by_id", "browser", "location", "userAgent",
+        "ipAddress", "deviceType", "duration", "referer", "linkId", "hmid", "smtpId", "subject", "from", "replyTo", "cc", "bcc", "attempt",
+        "response", "status", "dropReason", "dropMessage", "bounced", "requestedBy", "filteredEvent", "filtered_event", "_fivetran_synced",
+        "suppressedReason", "suppressedMessage", "subscriptions", "portalSubscriptionStatus", "source", "sourceId",
+    ), required=("action",), refine=_email_data,)  # fmt: skip
+
+_PROPERTIES: Final = {normalize_name(path): name for name, one in COMPANY.data.items() for path in one.paths}
+
+
+def _history_data(record: Record, data: dict[str, Any]) -> None:
+    """Read the value of the property that changed. An empty one was cleared."""
+    name = record.find_text("name", "propertyName", "property_name", "property")
+    value = record.find("value", "propertyValue", "property_value")
+    if name is None:
+        raise RefusedEvent("no-value", "the change does not name a property", field="name")
+    attribute = _PROPERTIES.get(normalize_name(name)) or _custom(name)
+    if attribute is None:
+        raise RefusedEvent("ignored", f"the property {name[:60]} is computed by HubSpot", field="name")
+    if normalize_name(name) in _IGNORED_PROPERTIES:
+        raise RefusedEvent("ignored", f"the property {name[:60]} gives no attribute", field="name")
+    if is_blank(value):
+        data[attribute] = None
+        return
+    one = COMPANY.data.get(attribute)
+    if one is None:
+        data[attribute] = value if isinstance(value, int | float | bool) else str(value).strip()
+        return
+    try:
+        from resegment.sources.adapters.fields import Read  # noqa: PLC0415
+
+        data.update(one.read(attribute, value, Read(None, None, record)))
+    except ValueError as error:
+        raise RefusedEvent("wrong-cell", str(error), field="value") from None
+    _refine_company(record, data)
+
+
+_IGNORED_PROPERTIES: Final = frozenset(
+    normalize_name(path) for path in (*STATISTICS, *_CHANGED, "hs_object_id", "domain", "website")
+)
+
+PROPERTY: Final = Table(name="change of a company's property", kind="firmographic", envelope=Envelope(record="property", key=("companyId|objectId", "name|propertyName|property", "timestamp|occurredAt"), known_as=("companyId", "objectId"), subject=("domain", "website", "company_domain", "company.domain"), time=("timestamp", "occurredAt", "updatedAt"), utc=True,), data={}, ignored=(
+        "name", "value", "propertyName", "propertyValue", "source", "source_id", "sourceId", "sourceVid", "requestId", "changeSource",
+        "updatedByUserId", "_fivetran_synced", "eventId", "subscriptionId", "portalId", "appId", "attemptNumber", "changeFlag",
+        "subscriptionType", "isSensitive", "objectTypeId", "source_label", "selected_by_user", "useTimestampAsPersistenceTimestamp",
+    ), refine=_history_data,)  # fmt: skip
+
+
+def _split(payload: Any, context: Context) -> Iterator[tuple[Table, Mapping[str, Any]] | Item]:
+    for one in as_list(payload):
+        if not isinstance(one, Mapping):
+            yield RefusedEvent("wrong-payload", "an object is expected")
+            continue
+        inner = Record(one)
+        listed = inner.find("results", "companies", "deals", "events")
+        if isinstance(listed, list) and not inner.has("properties", "id", "objectId", "companyId", "dealId"):
+            yield from _split(listed, context)
+        elif inner.has("subscriptionType"):
+            yield from _webhook(one, inner)
+        else:
+            yield from _record(one, inner)
+
+
+def _webhook(one: Mapping[str, Any], record: Record) -> Iterator[tuple[Table, Mapping[str, Any]] | Item]:
+    subscription = str(record.find("subscriptionType"))
+    kind = subscription.lower()
+    if kind == "company.propertychange" or (
+        kind == "object.propertychange" and str(record.find("objectTypeId")) == "0-2"
+    ):
+        yield PROPERTY, one
+        return
+    why = SUBSCRIPTIONS.get(kind) or SUBSCRIPTIONS.get(kind.partition(".")[0])
+    if why is not None:
+        yield RefusedEvent("ignored", f"{subscription[:60]}: {why}", field="subscriptionType")
+    else:
+        yield RefusedEvent(
+            "unknown-type", f"{subscription[:60]!r} is no known subscription", field="subscriptionType"
+        )
+
+
+def _record(one: Mapping[str, Any], record: Record) -> Iterator[tuple[Table, Mapping[str, Any]] | Item]:
+    flat = _flatten(one)
+    record = Record(flat)
+    if record.has("recipient") and record.has("type", "eventType"):
+        kind = str(record.find("type", "eventType")).lower()
+        if kind in EMAIL_SKIPPED:
+            yield RefusedEvent(
+                "ignored", f"an e-mail event {kind.upper()} says nothing of the account", field="type"
+            )
+        elif kind not in EMAIL_ACTIONS:
+            yield RefusedEvent("unknown-type", f"{kind[:60]!r} is no known e-mail event", field="type")
+        else:
+            yield EMAIL, flat
+    elif record.has(
+        "dealname", "deal name", "dealstage", "deal stage", "dealId", "deal_id", "deal_pipeline_stage_id"
+    ):
+        yield DEAL_OPENED, flat
+        check: dict[str, Any] = {}
+        stage = record.find_text("dealstage", "deal stage", "deal_pipeline_stage_id")
+        if stage is not None:
+            check["action"] = _STAGES.get(normalize_name(stage), "opportunity_created")
+        _deal_data(record, check)
+        if check["action"] in ("won", "lost"):
+            yield DEAL_CLOSED, flat
+    elif record.has("canonical_vid", "vid_to_merge", "vid-to-merge"):
+        yield RefusedEvent("ignored", "a merge of contacts says nothing of an account", field="canonical_vid")
+    elif record.has("value") and record.has("name", "propertyName", "property") and record.has("timestamp"):
+        yield PROPERTY, flat
+    elif record.has("firstname", "first name", "lastname", "last name") and not record.has(
+        "numberofemployees", "number of employees"
+    ):
+        yield RefusedEvent("ignored", "a contact is no account", field="firstname")
+    elif record.has(*_DOMAIN, *_COMPANY_ID[:3], "properties") or (
+        record.has("id") and record.has("name", "company name", "industry", "numberofemployees")
+    ):
+        yield COMPANY, flat
+        yield from _versions(one)
+    else:
+        yield RefusedEvent(
+            "no-record", "neither a company, a deal, an e-mail event nor a change of a property is recognized"
+        )
+
+
+def _flatten(one: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record with its properties at the top: those of the old interface are inside `value`."""
+    flat: dict[str, Any] = {}
+    for name, value in one.items():
+        key = str(name)
+        if normalize_name(key).startswith("property") and key.lower().startswith("property_"):
+            key = key[len("property_") :]
+        if key == "properties" and isinstance(value, Mapping):
+            continue
+        flat.setdefault(key, value)
+    properties = one.get("properties")
+    if isinstance(properties, Mapping):
+        for name, value in properties.items():
+            inner = value.get("value") if isinstance(value, Mapping) else value
+            if not is_blank(inner) or str(name) not in flat:
+                flat[str(name)] = inner
+    return flat
+
+
+def _versions(one: Mapping[str, Any]) -> Iterator[tuple[Table, Mapping[str, Any]] | Item]:
+    """Find the history of each property that a record of the interface has."""
+    record = Record(one)
+    identity = record.find_text(*_COMPANY_ID, "properties.hs_object_id")
+    domain = record.find("properties.domain.value", "properties.domain", "domain", "properties.website")
+    history = one.get("propertiesWithHistory")
+    if not isinstance(history, Mapping):
+        return
+    for name, versions in history.items():
+        for version in as_list(versions):
+            if isinstance(version, Mapping):
+                if normalize_name(str(name)) in _IGNORED_PROPERTIES or (
+                    _custom(str(name)) is None and normalize_name(str(name)) not in _PROPERTIES
+                ):
+                    continue
+                yield PROPERTY, {**version, "companyId": identity, "name": name, "domain": domain}
+
+
+ADAPTER: Final = Adapter(
+    name="hubspot",
+    title="HubSpot",
+    reads="CSV exports of companies and deals, CRM objects of the interface (v1, v3, with history), e-mail events, webhooks, "
+    "and the tables of Fivetran",
+    tables=(COMPANY, DEAL_OPENED, DEAL_CLOSED, EMAIL, PROPERTY),
+    split=_split,
+    ignored={
+        **SUBSCRIPTIONS,
+        **{f"e-mail event {one.upper()}": "says nothing of the account" for one in sorted(EMAIL_SKIPPED)},
+        "contact merge": "a merge of contacts says nothing of an account",
+    },
+    notes="Each export of a company is a fact of its own, with the day of its last change in its id. A deal gives "
+    "`opportunity_created` at its creation, and `won` or `lost` at its close. A deal names no domain in the interface: "
+    "give the domains of company ids with `--domains`.",
+)

@@ -1,0 +1,99 @@
+"""`resegment sources`, and reading a provider's files in other commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from resegment.cli import build
+
+DATA = Path(__file__).parents[2] / "data" / "sources"
+
+SEGMENTS = """
+version: 1
+segments:
+  - {name: big, when: {employees: {gte: 1000}}, play: talk, route: {workflow: w}}
+fallback: {name: rest, play: talk, route: {workflow: nurture}}
+plays:
+  talk:
+    message: {pain: a, value_prop: b, proof_points: [c]}
+    channels: {primary: email}
+"""
+
+
+def run(*arguments: str) -> tuple[int, list[str], list[str]]:
+    result = CliRunner().invoke(build(), list(arguments))
+    return result.exit_code, result.stdout.splitlines(), result.stderr.splitlines()
+
+
+def test_convert_prints_events_and_says_what_it_refuses_where() -> None:
+    code, events, refusals = run(
+        "sources", "convert", "hubspot", str(DATA / "hubspot-companies.csv"), "--zone", "UTC"
+    )
+    assert code == 0
+    assert [json.loads(line)["subject"] for line in events] == ["example.com", "fabrikam.com", "contoso.com"]
+    said = [json.loads(line) for line in refusals]
+    assert [(one["line"], one["reason"], one["field"], one["refused"]) for one in said] == [
+        (4, "no-account", "domain", True),
+        (5, "wrong-cell", "Number of Employees", False),
+    ]
+
+
+def test_convert_exits_with_1_if_nothing_came_out(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text('{"a": 1}')
+    code, events, refusals = run("sources", "convert", "hubspot", str(file))
+    assert (code, events) == (1, [])
+    assert json.loads(refusals[0])["reason"] == "no-record"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nosuch", "a.csv"], "is no known source"),
+        (["csv", "a.csv"], "--map"),
+        (["hubspot", "missing.csv"], "no such file"),
+        (["hubspot", "a.csv", "--zone", "Mars/Base"], "is no time zone"),
+    ],
+)
+def test_wrong_use_exits_with_2_and_says_why(arguments: list[str], words: str) -> None:
+    code, _, errors = run("sources", "convert", *arguments)
+    assert code == 2
+    assert words in " ".join(errors)
+
+
+def test_list_and_show_name_the_adapters() -> None:
+    assert any(line.startswith("hubspot ") for line in run("sources", "list")[1])
+    assert "data.employees" in "\n".join(run("sources", "show", "hubspot")[1])
+
+
+def test_a_guess_is_a_mapping_that_converts_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "leads.csv"
+    file.write_text('Company Domain,Employees,Updated At\nacme.com,"1,200",2026-01-02\n')
+    code, lines, _ = run("sources", "guess", str(file))
+    assert code == 0
+    mapping = tmp_path / "map.yaml"
+    mapping.write_text("\n".join(lines))
+    code, events, _ = run("sources", "convert", "csv", str(file), "--map", str(mapping))
+    assert code == 0
+    assert json.loads(events[0])["data"] == {"employees": 1200}
+
+
+def test_backtest_reads_the_files_of_a_source(tmp_path: Path) -> None:
+    segments = tmp_path / "segments.yaml"
+    segments.write_text(SEGMENTS)
+    code, lines, _ = run(
+        "backtest", "-s", str(segments), "-e", str(DATA / "hubspot-companies.csv"), "--source", "hubspot", "--accounts"
+    )  # fmt: skip
+    assert code == 0
+    found = {one["account"]: one["segment"] for one in map(json.loads, lines)}
+    assert found == {"example.com": "big", "fabrikam.com": "rest", "contoso.com": "rest"}
+
+
+def test_options_of_a_source_need_one(tmp_path: Path) -> None:
+    code, _, errors = run("backtest", "-s", "s.yaml", "-e", "x.jsonl", "--zone", "UTC")
+    assert code == 2
+    assert "--source" in " ".join(errors)
