@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from resegment.errors import RefusedEvent
 from resegment.sources.adapters.port import NOTHING, Adapter, Context, Event, Remark
 from resegment.sources.files.located import Located, MissingFile, WrongFile
-from resegment.sources.files.payloads import read_payloads
+from resegment.sources.files.payloads import Payloads, read_payloads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,11 +47,46 @@ Found = tuple[str, int, "Event | RefusedEvent | Remark"]
 def convert_files(paths: Sequence[str], source: Source) -> Iterator[Found]:
     """Yield what an adapter makes of the files, in their order. A folder stands for its files.
 
-    The same remark about a file's encoding or zone is made once. Raises WrongFile for a file that cannot be read.
+    The domains that some records tell are known for all. The same remark about a file's zone is made once. Raises
+    WrongFile for a file that cannot be read.
     """
-    for path in paths:
-        for file in _files(path):
-            yield from _convert_file(file, source)
+    files = [file for path in paths for file in _files(path)]
+    if not source.adapter.learns():
+        for file in files:
+            yield from _convert_file(file, _read(file, source), source)
+        return
+    read = [(file, _keep(_read(file, source))) for file in files]
+    context = learn_accounts(
+        [row.value for _, payloads in read for row in payloads.rows if row.refused is None], source
+    )
+    for file, payloads in read:
+        yield from _convert_file(
+            file, payloads._replace(rows=iter(payloads.rows)), replace(source, context=context)
+        )
+
+
+def learn_accounts(payloads: Sequence[Any], source: Source) -> Context:
+    """Return the context with the domains of the ids that payloads tell. What was said before counts first."""
+    context = source.context
+    for _ in range(3):  # a round is known by its organization, and a deletion by its round
+        known = dict(context.accounts)
+        for payload in payloads:
+            for name, domain in source.adapter.learn(payload, context).items():
+                known.setdefault(name, domain)
+        if len(known) == len(context.accounts):
+            break
+        context = replace(context, accounts=known)
+    return context
+
+
+def _read(file: str, source: Source) -> Payloads:
+    if file != "-" and not Path(file).exists():
+        raise MissingFile(file)
+    return read_payloads(file, encoding=source.encoding)
+
+
+def _keep(payloads: Payloads) -> Payloads:
+    return payloads._replace(rows=list(payloads.rows))
 
 
 def _files(path: str) -> list[str]:
@@ -64,10 +99,7 @@ def _files(path: str) -> list[str]:
     return found
 
 
-def _convert_file(path: str, source: Source) -> Iterator[Found]:
-    if path != "-" and not Path(path).exists():
-        raise MissingFile(path)
-    payloads = read_payloads(path, encoding=source.encoding)
+def _convert_file(path: str, payloads: Payloads, source: Source) -> Iterator[Found]:
     if payloads.encoding in ("mac-roman", "cp1252") and source.encoding is None:
         message = (
             f"the text is not UTF-8 and is read as {payloads.encoding}: pass --encoding if it is another"

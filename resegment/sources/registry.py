@@ -12,11 +12,59 @@ if TYPE_CHECKING:
     from resegment.sources.adapters.port import Adapter
 
 MODULES: Final[dict[str, str]] = {
-    "hubspot": "hubspot",
+    "6sense": "intent.sixsense",
+    "bombora": "intent.bombora",
+    "builtwith": "signals.builtwith",
+    "clay": "companies.clay",
+    "common-room": "visits.common_room",
+    "coresignal": "companies.coresignal",
+    "crunchbase": "companies.crunchbase",
+    "crunchbase-2013": "companies.crunchbase_2013",
+    "debezium": "changes.debezium",
+    "formd": "companies.formd",
+    "g2": "intent.g2",
+    "hg-insights": "intent.hg_insights",
+    "hubspot": "crm.hubspot",
+    "kafka-connect": "changes.kafka_connect",
+    "peopledatalabs": "companies.peopledatalabs",
+    "predictleads": "signals.predictleads",
+    "rb2b": "visits.rb2b",
+    "rudderstack": "visits.rudderstack",
+    "salesforce": "crm.salesforce",
+    "segment": "visits.segment",
+    "singer": "changes.singer",
+    "tamradar": "signals.tamradar",
+    "theirstack": "signals.theirstack",
+    "zoominfo": "intent.zoominfo",
 }
 """The module in `resegment.sources.providers` of each adapter."""
 
-OTHER_NAMES: Final[dict[str, str]] = {}
+OTHER_NAMES: Final[dict[str, str]] = {
+    "sixsense": "6sense",
+    "commonroom": "common-room",
+    "crunchbase2013": "crunchbase-2013",
+    "form-d": "companies.formd",
+    "sec-form-d": "companies.formd",
+    "sec-formd": "companies.formd",
+    "sec": "companies.formd",
+    "edgar": "companies.formd",
+    "hg": "hg-insights",
+    "hginsights": "hg-insights",
+    "hub-spot": "crm.hubspot",
+    "connect": "kafka-connect",
+    "kafkaconnect": "kafka-connect",
+    "people-data-labs": "companies.peopledatalabs",
+    "pdl": "companies.peopledatalabs",
+    "predict-leads": "signals.predictleads",
+    "rudder": "visits.rudderstack",
+    "rudder-stack": "visits.rudderstack",
+    "sfdc": "crm.salesforce",
+    "tam-radar": "signals.tamradar",
+    "their-stack": "signals.theirstack",
+    "built-with": "signals.builtwith",
+    "zoom-info": "intent.zoominfo",
+    "g2-crowd": "intent.g2",
+}
 """Other names of adapters."""
 
 

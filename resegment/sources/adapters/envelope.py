@@ -27,7 +27,9 @@ def _assert(_: Record) -> Op:
 class Envelope:
     """The paths of each part of an envelope.
 
-    `key` are the parts of the record's id, each a path or several with `|` between; `record` is put before them.
+    `key` are the parts of the record's id, each a path or several with `|` between; `record` is put before them. The
+    parts `@subject` and `@time` are those of the event.
+    `learns` are ids that stand for the account from now on, in other records too. `withdrawn` is when a retraction became known.
     `known_as` are ids, slugs and names that may stand for an account. `utc` says that times without a zone are in UTC.
     """
 
@@ -36,7 +38,9 @@ class Envelope:
     record: str = ""
     key: tuple[str, ...] = ()
     recorded: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
     known_as: tuple[str, ...] = ()
+    learns: tuple[str, ...] = ()
     identity: Identity = "record"
     order: Order | None = None
     utc: bool = False
@@ -44,9 +48,17 @@ class Envelope:
 
     def paths(self) -> Iterator[str]:
         """Yield every path."""
-        yield from (*self.subject, *self.time, *self.recorded, *self.known_as)
+        yield from (*self.subject, *self.time, *self.recorded, *self.withdrawn, *self.known_as)
         for one in self.key:
-            yield from one.split("|")
+            yield from (path for path in one.split("|") if path[0] != "@")
+
+    def learn(self, record: Record, context: Context) -> Iterator[tuple[str, str]]:
+        """Yield each id of the record that stands for its account, with the domain. Raises RefusedEvent without a domain."""
+        subject = self.find_subject(record, context, "record")
+        for path in self.learns:
+            text = record.find_text(path)
+            if text is not None:
+                yield text, subject
 
     def find_subject(self, record: Record, context: Context, what: str) -> str:
         """Return the account's domain. Raises RefusedEvent for a record without one."""
@@ -98,7 +110,8 @@ class Envelope:
 
     def name_record(self, record: Record, subject: str, time: int, what: str) -> str:
         """Return the name of the fact. Raises RefusedEvent if a record that needs an id has none."""
-        parts = [text for one in self.key if (text := record.find_text(*one.split("|")))]
+        own = {"@subject": subject, "@time": format_instant(time)}
+        parts = [text for one in self.key if (text := _find_part(record, one, own))]
         if self.key and not parts:
             first, *more = self.key[0].split("|")
             wanted = " or ".join((first, *more[:3]))
@@ -108,6 +121,14 @@ class Envelope:
         if self.identity == "snapshot":
             parts.append(format_instant(time))
         return ":".join((self.record, *parts) if self.record else parts)
+
+
+def _find_part(record: Record, part: str, own: Mapping[str, str]) -> str | None:
+    for path in part.split("|"):
+        text = own.get(path) or record.find_text(path)
+        if text is not None:
+            return text
+    return None
 
 
 def _texts(value: Any) -> Iterator[str]:

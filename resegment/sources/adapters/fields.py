@@ -47,8 +47,6 @@ class Field:
 
 def _text(name: str, value: Any, _: Read) -> Mapping[str, Any]:
     found = label_of(value)
-    if found is None and isinstance(value, list):
-        found = next((text for one in value if (text := label_of(one))), None)
     if found is None and isinstance(value, bool):
         found = str(value).lower()
     if found is None:

@@ -15,6 +15,7 @@ from resegment.errors import RefusedEvent, UserError
 from resegment.schemas.events import DATA
 from resegment.schemas.fact import KINDS, Kind
 from resegment.segmentation.language.fields import field_types
+from resegment.sources.adapters.connect import GONE, STAMP
 from resegment.sources.adapters.dates import Order
 from resegment.sources.adapters.envelope import Envelope, Identity
 from resegment.sources.adapters.fields import READERS, Field, Read, field
@@ -292,15 +293,19 @@ def read_zone(name: str) -> tzinfo:
 
 def build_adapter(mapped: Mapped, base: Adapter | None = None) -> Adapter:
     """Return the adapter that a mapping file describes, or an adapter with the fields of the file added."""
-    if base is not None:
+    if base is not None and base.unwrap is None:
         return _extend(base, mapped)
+    unwrap = as_list if base is None else base.unwrap
+    assert unwrap is not None
     name = (mapped.source or "file").strip("/") or "file"
     kinds = (mapped.kind,) if mapped.kind is not None else KINDS
     tables = {kind: _table(kind, mapped) for kind in kinds}
 
     def split(payload: Any, _: Context) -> Iterator[tuple[Table, Mapping[str, Any]] | Item]:
-        for one in as_list(payload):
-            if not isinstance(one, Mapping):
+        for one in unwrap(payload):
+            if isinstance(one, RefusedEvent):
+                yield one
+            elif not isinstance(one, Mapping):
                 yield RefusedEvent("wrong-payload", "an object is expected")
             elif mapped.kind is not None:
                 yield tables[mapped.kind], one
@@ -335,10 +340,10 @@ def _choose(
 def _table(kind: Kind, mapped: Mapped) -> Table:
     envelope = mapped.envelope
     key = envelope.get("record") or envelope.get("id", ())
-    deleted = envelope.get("op", ())
+    deleted = (*envelope.get("op", ()), GONE)
 
     def op(record: Record) -> Literal["assert", "retract"]:
-        found = record.find(*deleted) if deleted else None
+        found = record.find(*deleted)
         return "retract" if str(found).strip().lower() in _RETRACTED else "assert"
 
     identity: Identity = "snapshot" if mapped.snapshot and "record" not in envelope else "record"
@@ -349,8 +354,8 @@ def _table(kind: Kind, mapped: Mapped) -> Table:
             key=key,
             subject=envelope.get("subject", ()),
             known_as=envelope.get("subject", ()),
-            time=envelope.get("time", ()),
-            recorded=envelope.get("recordedtime", ()),
+            time=(*envelope.get("time", ()), STAMP),
+            recorded=(*envelope.get("recordedtime", ()), STAMP),
             identity=identity if key else "derived",
             op=op,
         ),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
@@ -16,6 +17,7 @@ from resegment.identity.aliases import resolve_account
 from resegment.schemas.cloudevents.decoding import read_event
 from resegment.schemas.times import format_instant
 from resegment.sources.adapters.dates import Order
+from resegment.sources.adapters.records import Record
 
 if TYPE_CHECKING:
     from resegment.sources.adapters.tables import Table
@@ -71,6 +73,8 @@ class Adapter:
     ignored: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Types of events and records that give no event, and why."""
     notes: str = ""
+    unwrap: Callable[[Any], Iterator[Any]] | None = None
+    """For an envelope around rows of any meaning: finds the rows, so that a mapping file can say what they are."""
 
     def convert(self, payload: Any, context: Context = NOTHING) -> Iterator[Item]:
         """Yield the events of a payload, valid by the contract, and what was refused or left out.
@@ -92,6 +96,24 @@ class Adapter:
                 yield item
         if not found:
             yield RefusedEvent("no-record", f"the payload has no record that {self.title} is known to send")
+
+    def learns(self) -> bool:
+        """Whether records of the provider tell the domains of ids that other records name."""
+        return any(table.envelope.learns for table in self.tables)
+
+    def learn(self, payload: Any, context: Context) -> dict[str, str]:
+        """Return the domains of the ids that a payload tells. It never raises."""
+        found: dict[str, str] = {}
+        if not isinstance(payload, Mapping | list):
+            return found
+        for item in self.split(payload, context):
+            if not isinstance(item, tuple) or isinstance(item, Remark):
+                continue
+            table, record = item
+            if table.envelope.learns:
+                with suppress(RefusedEvent):
+                    found.update(table.envelope.learn(Record(record), replace(context, account=None)))
+        return found
 
 
 def _check(items: Any) -> Iterator[Item]:
@@ -118,7 +140,11 @@ def make_event(
     op: Literal["assert", "retract"] = "assert",
     event_id: str | None = None,
 ) -> Event:
-    """Build an event. Without `event_id`, the id is the record with a digest of what this revision says."""
+    """Build an event. Without `event_id`, the id is the record with a digest of what this revision says.
+
+    Raises RefusedEvent for values that JSON cannot hold.
+    """
+    digest_of(record, source)
     digest = digest_of(time, recorded, op, data, subject)
     event: Event = {
         "specversion": "1.0",
@@ -140,8 +166,15 @@ def make_event(
 
 
 def digest_of(*parts: Any) -> str:
-    """Return a short digest of JSON values, the same for the same values."""
-    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:12]
+    """Return a short digest of JSON values, the same for the same values.
+
+    Raises RefusedEvent for values that JSON cannot hold, such as half a character.
+    """
+    try:
+        text = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=str)
+    except orjson.JSONEncodeError as error:
+        raise RefusedEvent("wrong-text", f"a value that JSON cannot hold: {error}"[:200]) from None
+    return hashlib.sha256(text).hexdigest()[:12]
 
 
 def _shorten(name: str) -> str:

@@ -165,8 +165,11 @@ def _whole(value: int) -> str | None:
 
 
 def label_of(value: Any) -> str | None:
-    """Return the text of a value, or of the field of an object that names it."""
+    """Return the text of a value, or of the field of an object that names it, or else of its first text; of a list, the first."""
+    if isinstance(value, list):
+        return next((text for one in value if not isinstance(one, list) and (text := label_of(one))), None)
     if isinstance(value, Mapping):
         record = Record(value)
-        return record.find_text("name", "value", "label", "title", "display_name", "full_name", "id")
+        named = record.find_text("name", "value", "label", "title", "display_name", "full_name", "id")
+        return named or next((text for one in value.values() if (text := as_text(one))), None)
     return as_text(value)

@@ -57,6 +57,8 @@ def _describe_table(table: Table) -> list[str]:
     lines.append(
         f"| {'id' if envelope.identity == 'event' else 'record'} | `{identity.replace('|', ' or ')}` |"
     )
+    if envelope.learns:
+        lines.append(f"| tells the domain of | {_paths(envelope.learns)} |")
     if envelope.known_as:
         lines.append(f"| known as (`--domains`) | {_paths(envelope.known_as)} |")
     lines += [f"| data.{name} | always `{value}` |" for name, value in table.constants.items()]

@@ -59,7 +59,10 @@ class Table:
         op = envelope.op(record)
         subject = envelope.find_subject(record, context, self.name)
         time = envelope.find_time(record, envelope.time, context, remarks)
-        recorded = envelope.find_time(record, envelope.recorded, context, remarks)
+        known = envelope.recorded if op == "assert" else (*envelope.withdrawn, *envelope.recorded)
+        recorded = envelope.find_time(record, known, context, remarks)
+        if op == "retract" and recorded is None:
+            recorded = context.at
         if time is None:
             time = recorded if recorded is not None else context.at
         if envelope.identity == "snapshot" and recorded is None:

@@ -7,7 +7,7 @@ import io
 import lzma
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 from xml.etree import ElementTree as ET
@@ -37,7 +37,7 @@ class Payloads(NamedTuple):
     """The payloads of a file. `columns` are those of its header, `encoding` what its text is assumed to be."""
 
     form: Form
-    rows: Iterator[Payload]
+    rows: Iterable[Payload]
     columns: list[str]
     encoding: str = "utf-8"
 

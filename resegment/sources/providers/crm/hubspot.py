@@ -11,7 +11,12 @@ from resegment.sources.adapters.fields import choice, field
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record, as_list, is_blank, normalize_name
 from resegment.sources.adapters.tables import Table, snake_case
-from resegment.sources.providers.hubspot_words import EMAIL_ACTIONS, EMAIL_SKIPPED, STATISTICS, SUBSCRIPTIONS
+from resegment.sources.providers.crm.hubspot_words import (
+    EMAIL_ACTIONS,
+    EMAIL_SKIPPED,
+    STATISTICS,
+    SUBSCRIPTIONS,
+)
 
 _CHANGED: Final = (
     "hs_lastmodifieddate", "last modified date", "lastmodifieddate", "updatedAt", "updated_at", "notes_last_updated",
@@ -54,6 +59,7 @@ COMPANY: Final = Table(
     kind="firmographic",
     envelope=Envelope(
         record="company",
+        learns=_COMPANY_ID,
         key=("|".join(_COMPANY_ID),),
         known_as=(*_COMPANY_ID, "name", "company name"),
         subject=(*_DOMAIN, "hs_additional_domains", "additional domains"),
@@ -115,7 +121,7 @@ _DEAL_IGNORED: Final = (
     "hs_is_closed_won", "associated contact", "associated company", "createdAt", "archived",
 )  # fmt: skip
 
-DEAL_OPENED: Final = Table(name="deal", kind="outcome", envelope=Envelope(record="deal", key=("|".join(_DEAL_ID),), known_as=("associated company ids", "associated company", "company_id", "associatedcompanyid", "associations.companies.results.id", "hs_primary_associated_company"), subject=_DOMAIN, time=("createdate", "create date", "createdAt"), recorded=(), op=_op,), data={**_DEAL_DATA, "action": choice({}, "no such field")}, constants={"action": "opportunity_created"}, ignored=(*_DEAL_IGNORED, "closedate", "close date", "hs_lastmodifieddate", "last modified date"),)  # fmt: skip
+DEAL_OPENED: Final = Table(name="deal", kind="outcome", envelope=Envelope(record="deal", key=("|".join(_DEAL_ID),), known_as=("associated company ids", "associated company", "company_id", "associatedcompanyid", "associations.companies.results.id", "hs_primary_associated_company"), subject=_DOMAIN, time=("createdate", "create date", "createdAt"), recorded=(), withdrawn=("archivedAt", *_CHANGED), op=_op,), data={**_DEAL_DATA, "action": choice({}, "no such field")}, constants={"action": "opportunity_created"}, ignored=(*_DEAL_IGNORED, "closedate", "close date", "hs_lastmodifieddate", "last modified date"),)  # fmt: skip
 DEAL_CLOSED: Final = Table(
     name="closed deal",
     kind="outcome",
@@ -132,6 +138,7 @@ DEAL_CLOSED: Final = Table(
             "last modified date",
             "updatedAt",
         ),
+        withdrawn=("archivedAt", *_CHANGED),
         op=_op,
     ),
     data=_DEAL_DATA,

@@ -1,0 +1,1 @@
+"""Read the envelopes of change streams around rows of other tools."""

@@ -1,0 +1,1 @@
+"""Read what databases of companies say: rounds, attributes, jobs."""

@@ -1,0 +1,1 @@
+"""Read what CRMs export: accounts, deals and e-mail."""

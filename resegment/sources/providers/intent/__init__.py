@@ -1,0 +1,1 @@
+"""Read what vendors of intent say: which company researches which topic."""

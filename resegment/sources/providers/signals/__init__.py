@@ -1,0 +1,1 @@
+"""Read what services that watch the market report: rounds, jobs, technologies, news."""

@@ -1,0 +1,255 @@
+"""What the payloads of each provider become: kind, account, day, operation and the fields that tests of segments ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from resegment.schemas.times import format_instant
+from tests.unit.sources.adapting import convert, convert_file, day
+
+AT = 1_767_225_600_000
+
+CASES: list[tuple[str, str, dict[str, Any], list[tuple[str, str, str, dict[str, Any]]]]] = [
+    ("salesforce", "salesforce-query.json", {}, [
+        ("firmographic", "northwind.com", "2026-02-01", {"employees": 320, "revenue_usd": 42000000, "renewal_date": "2026-12-01"}),
+        ("outcome", "northwind.com", "2026-01-05", {"action": "opportunity_created", "deal": "006A"}),
+        ("outcome", "northwind.com", "2026-03-01", {"action": "won", "deal": "006A", "amount_usd": 50000}),
+        ("outcome", "northwind.com", "2026-02-05", {"action": "opportunity_created", "deal": "006B"}),
+    ]),
+    ("salesforce", "salesforce-changes.jsonl", {"accounts": {"001A": "northwind.com"}}, [
+        ("firmographic", "northwind.com", "2026-01-01", {"employees": 400}),
+        ("outcome", "northwind.com", "2026-01-02", {"action": "opportunity_created"}),
+        ("outcome", "northwind.com", "2026-01-03", {}),
+        ("outcome", "northwind.com", "2026-01-03", {}),
+    ]),
+    ("segment", "segment-calls.json", {}, [
+        ("engagement", "northwind.com", "2026-01-02", {"action": "demo_request", "url": "https://us.example/demo", "persona": "CFO"}),
+        ("engagement", "northwind.com", "2026-01-02", {"action": "page_view", "url": "https://us.example/pricing"}),
+        ("firmographic", "northwind.com", "2026-01-02", {"employees": 329, "industry": "Retail", "plan": "enterprise"}),
+        ("firmographic", "northwind.com", "2026-01-02", {"employees": 330}),
+    ]),
+    ("rudderstack", "rudderstack-track.json", {}, [("engagement", "northwind.com", "2026-01-02", {"action": "product_signup", "person": "u1"})]),
+    ("crunchbase", "crunchbase-search.json", {}, [
+        ("funding", "northwind.com", "2026-01-10", {"round": "series_a", "amount": 10000000, "currency": "EUR", "amount_usd": 11650000, "lead_investors": ["Big Fund"]}),
+        ("firmographic", "northwind.com", "2026-01-12", {"employees_min": 51, "employees_max": 100}),
+        ("firmographic", "northwind.com", "2026-05-01", {"status": "acquired", "acquired_by": "Contoso"}),
+    ]),
+    ("crunchbase", "crunchbase-deleted.json", {"accounts": {"aaaa-1": "northwind.com"}}, [("funding", "northwind.com", "2026-02-01", {})]),
+    ("crunchbase", "crunchbase-rounds.csv", {}, [
+        ("funding", "northwind.com", "2026-06-01", {"round": "series_b", "amount": 20000000, "currency": "EUR", "amount_usd": 23000000, "investors": ["Big Fund", "Other VC"]}),
+        ("funding", "fabrikam.com", "2026-06-02", {"round": "other"}),
+    ]),
+    ("crunchbase-2013", "crunchbase-2013-rounds.csv", {"accounts": {"/company/northwind": "northwind.com"}}, [
+        ("funding", "northwind.com", "2012-06-30", {"round": "series_a", "amount_usd": 1750000}),
+        ("funding", "northwind.com", "2013-06-30", {"round": "series_c"}),
+        ("funding", "northwind.com", "2012-06-30", {"round": "series_a"}),
+    ]),
+    ("formd", "formd-filing.xml", {"accounts": {"0000000042": "northwind.com"}}, [
+        ("funding", "northwind.com", "2026-01-15", {"round": "other", "amount_usd": 5000000, "submission": "D", "industry": "Other Technology"}),
+    ]),
+    ("predictleads", "predictleads-events.json", {}, [
+        ("funding", "northwind.com", "2026-01-10", {"round": "series_a", "amount_usd": 12000000}),
+        ("leadership", "northwind.com", "2026-02-01", {"change": "joined", "role": "cro", "person": "Jo Doe"}),
+        ("strategy", "northwind.com", "2026-02-02", {"theme": "expands_offices_to"}),
+        ("tech", "northwind.com", "2025-12-01", {"change": "added", "technology": "salesforce"}),
+        ("hiring", "northwind.com", "2026-01-03", {"change": "opened", "job": "j-1", "function": "sales_ops"}),
+        ("hiring", "northwind.com", "2026-02-03", {"change": "closed", "job": "j-1"}),
+        ("funding", "northwind.com", "2026-01-12", {}),
+    ]),
+    ("theirstack", "theirstack-webhooks.jsonl", {}, [
+        ("hiring", "northwind.com", "2026-01-10", {"change": "opened", "job": "42", "remote": True, "technologies": ["salesforce"]}),
+        ("hiring", "northwind.com", "2026-01-10", {"job": "42"}),
+        ("hiring", "northwind.com", "2026-03-01", {"change": "closed", "job": "42"}),
+        ("firmographic", "northwind.com", "2026-01-11", {"employees": 120, "growth_stage": "series_a"}),
+        ("tech", "northwind.com", "2026-01-05", {"change": "added", "technology": "hubspot"}),
+    ]),
+    ("builtwith", "builtwith-live.jsonl", {}, [("tech", "northwind.com", "2026-01-01", {"change": "added", "technology": "shopify"})]),
+    ("builtwith", "builtwith-changes.json", {}, [
+        ("tech", "northwind.com", "2026-01-05", {"change": "added", "technology": "hubspot"}),
+        ("tech", "northwind.com", "2026-01-06", {"change": "removed", "technology": "marketo"}),
+    ]),
+    ("builtwith", "builtwith-domain.json", {}, [
+        ("tech", "northwind.com", "2024-01-01", {"change": "added", "technology": "salesforce"}),
+        ("firmographic", "northwind.com", "2026-01-01", {"industry": "Retail"}),
+    ]),
+    ("hg-insights", "hg-insights-intent.json", {}, [
+        ("intent", "northwind.com", "2026-01-10", {"topic": "CRM", "score": 91, "level": "high", "trend": "up"}),
+        ("intent", "northwind.com", "2026-01-10", {"topic": "Marketing Automation", "level": "medium"}),
+        ("tech", "northwind.com", "2025-05-01", {"technology": "slack", "vendor": "Salesforce"}),
+    ]),
+    ("bombora", "bombora-surge.csv", {}, [
+        ("intent", "northwind.com", "2026-11-21", {"topic": "Customer Relationship Management (CRM)", "score": 82, "level": "surging", "trend": "up"}),
+        ("intent", "northwind.com", "2026-11-14", {"topic": "CRM Software", "score": 55, "level": "normal"}),
+    ]),
+    ("g2", "g2-signals.json", {}, [
+        ("intent", "northwind.com", "2026-01-10", {"topic": "CRM", "product": "Our CRM", "level": "high"}),
+        ("intent", "northwind.com", "2026-01-11", {"signal": "comparison", "competitors": ["Our CRM", "Their CRM"]}),
+    ]),
+    ("zoominfo", "zoominfo-intent.json", {}, [("intent", "northwind.com", "2026-01-10", {"topic": "CRM", "score": 88, "level": "b"})]),
+    ("zoominfo", "zoominfo-scoops.json", {}, [("strategy", "northwind.com", "2026-01-01", {"theme": "project", "statement": "Northwind plans a CRM project"})]),
+    ("zoominfo", "zoominfo-companies.csv", {}, [("firmographic", "northwind.com", "2026-01-05", {"employees": 320, "country": "Germany"})]),
+    ("6sense", "6sense-company.json", {"at": AT}, [
+        ("intent", "northwind.com", "2026-01-01", {"topic": "crm", "score": 81, "stage": "decision", "fit": "strong", "qualified": True}),
+        ("firmographic", "northwind.com", "2026-01-01", {"employees_min": 500, "employees_max": 999}),
+    ]),
+    ("common-room", "common-room-webhook.json", {}, [
+        ("leadership", "fabrikam.com", "2026-01-10", {"change": "joined", "role": "vp_sales", "previous_company": "Northwind"}),
+        ("leadership", "northwind.com", "2026-01-10", {"change": "left"}),
+    ]),
+    ("rb2b", "rb2b-visit.json", {}, [
+        ("engagement", "northwind.com", "2024-01-01", {"action": "page_view", "url": "https://us.example/pricing", "persona": "CFO"}),
+        ("firmographic", "northwind.com", "2024-01-01", {"employees_min": 51, "revenue_max_usd": 10000000}),
+    ]),
+    ("coresignal", "coresignal-webhook.json", {"accounts": {"11": "northwind.com"}}, [("leadership", "northwind.com", "2026-01-10", {"change": "joined", "role": "cro"})]),
+    ("coresignal", "coresignal-company.json", {}, [("firmographic", "northwind.com", "2026-01-09", {"employees": 120, "technologies": ["salesforce"]})]),
+    ("coresignal", "coresignal-jobs.json", {}, [
+        ("hiring", "northwind.com", "2026-01-01", {"change": "opened", "function": "sales"}),
+        ("hiring", "northwind.com", "2026-02-01", {"change": "closed"}),
+    ]),
+    ("tamradar", "tamradar-webhooks.jsonl", {}, [
+        ("funding", "northwind.com", "2026-01-10", {"round": "series_b", "amount_usd": 30000000}),
+        ("leadership", "northwind.com", "2026-01-12", {"change": "joined", "role": "cro"}),
+        ("hiring", "northwind.com", "2026-01-12", {"change": "opened", "function": "sales_ops"}),
+        ("funding", "northwind.com", "2026-01-10", {"round": "series_b"}),
+    ]),
+    ("peopledatalabs", "peopledatalabs-company.json", {"at": AT}, [
+        ("firmographic", "northwind.com", "2026-01-01", {"employees_min": 51, "employees_max": 200, "country": "germany", "growth_stage": "series_a"}),
+    ]),
+    ("clay", "clay-leaders.csv", {}, [
+        ("leadership", "northwind.com", "2026-10-01", {"change": "joined", "role": "cro", "person": "Jo Doe"}),
+        ("leadership", "fabrikam.com", "2026-10-20", {"role": "vp_sales"}),
+        ("leadership", "fabrikam.com", "2026-10-21", {"role": "unknown"}),
+    ]),
+    ("clay", "clay-companies.csv", {}, [("firmographic", "northwind.com", "2026-01-05", {"employees": 1250, "uses_slack": "yes"})]),
+    ("debezium", "debezium-rows.jsonl", {}, [
+        ("firmographic", "northwind.com", "2026-01-01", {"employees": 120, "tier": "A"}),
+        ("firmographic", "northwind.com", "2026-01-02", {"employees": 150}),
+    ]),
+    ("kafka-connect", "kafka-connect-row.json", {}, [("firmographic", "northwind.com", "2026-01-01", {"renewal": "2026-01-01", "spend": 12.34})]),
+    ("singer", "singer-messages.jsonl", {}, [
+        ("firmographic", "northwind.com", "2026-01-01", {"employees": 85}),
+        ("firmographic", "fabrikam.com", "2026-01-02", {"industry": "Retail", "employees": 10}),
+    ]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "file", "context", "expected"), CASES, ids=[case[1] for case in CASES])
+def test_the_payload_becomes(
+    name: str, file: str, context: dict[str, Any], expected: list[tuple[str, str, str, dict[str, Any]]]
+) -> None:
+    facts = convert_file(name, file, **context).facts
+    assert [(one.kind, one.account, day(one)) for one in facts] == [case[:3] for case in expected]
+    for fact, (_, _, _, data) in zip(facts, expected, strict=True):
+        assert {name: fact.data.get(name) for name in data} == data
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "context", "reasons"),
+    [
+        ("salesforce", "salesforce-query.json", {}, ["ignored"]),
+        ("segment", "segment-calls.json", {}, ["ignored", "ignored", "not-a-company"]),
+        ("crunchbase", "crunchbase-search.json", {}, ["no-account", "ignored"]),
+        ("formd", "formd-filing.xml", {}, ["no-account"]),
+        ("predictleads", "predictleads-events.json", {}, ["ignored"]),
+        ("theirstack", "theirstack-webhooks.jsonl", {}, ["unknown-type"]),
+        ("builtwith", "builtwith-live.jsonl", {}, ["not-a-company", "ignored"]),
+        ("6sense", "6sense-company.json", {}, ["no-time", "no-time"]),
+        ("peopledatalabs", "peopledatalabs-company.json", {}, ["no-time"]),
+        ("coresignal", "coresignal-webhook.json", {}, ["no-account", "no-account", "unknown-type"]),
+        ("tamradar", "tamradar-webhooks.jsonl", {}, ["ignored"]),
+        ("debezium", "debezium-rows.jsonl", {}, ["ignored", "ignored"]),
+        ("singer", "singer-messages.jsonl", {}, ["ignored", "ignored"]),
+    ],
+)
+def test_what_gives_no_event_is_refused_with_a_reason(
+    name: str, file: str, context: dict[str, Any], reasons: list[str]
+) -> None:
+    assert [reason for reason, _ in convert_file(name, file, **context).refused] == reasons
+
+
+def test_a_deletion_withdraws_the_round_of_its_id_after_it_became_known() -> None:
+    (told,) = convert_file(
+        "crunchbase", "crunchbase-deleted.json", accounts={"aaaa-1": "northwind.com"}
+    ).facts
+    first = convert_file("crunchbase", "crunchbase-search.json").facts[0]
+    assert (told.op, told.record, told.source) == ("retract", first.record, first.source)
+    assert told.recorded > first.recorded
+
+
+def test_a_round_that_changed_is_a_new_revision_of_the_same_fact() -> None:
+    made = {
+        "uuid": "r-1",
+        "announced_on": "2026-01-01",
+        "investment_type": "seed",
+        "website_url": "acme.com",
+        "money_raised": {"value": 1, "currency": "USD"},
+    }
+    (old,) = convert("crunchbase", {**made, "updated_at": "2026-01-02T00:00:00Z"}).facts
+    (new,) = convert(
+        "crunchbase", {**made, "investment_type": "series_a", "updated_at": "2026-01-03T00:00:00Z"}
+    ).facts
+    (back,) = convert("crunchbase", {**made, "updated_at": "2026-01-04T00:00:00Z"}).facts
+    assert old.record == new.record == back.record
+    assert len({old.id, new.id, back.id}) == 3
+    assert [format_instant(one.recorded)[:10] for one in (old, new, back)] == [
+        "2026-01-02",
+        "2026-01-03",
+        "2026-01-04",
+    ]
+
+
+def test_an_amendment_of_form_d_revises_the_filing_that_it_names() -> None:
+    filing = {
+        "submissionType": "D",
+        "accessionNumber": "0001-26-1",
+        "cik": "42",
+        "filingDate": "2026-01-20",
+        "dateOfFirstSale": "2026-01-15",
+        "totalAmountSold": "5",
+    }
+    amended = {
+        **filing,
+        "submissionType": "D/A",
+        "accessionNumber": "0001-26-9",
+        "previousAccessionNumber": "0001-26-1",
+        "filingDate": "2026-03-01",
+        "totalAmountSold": "9",
+    }
+    (old,) = convert("formd", filing, accounts={"42": "acme.com"}).facts
+    (new,) = convert("formd", amended, accounts={"42": "acme.com"}).facts
+    assert old.record == new.record
+    assert new.recorded > old.recorded
+    assert new.data["amount_usd"] == 9
+
+
+def test_a_delivery_that_is_sent_again_under_another_id_is_the_same_event() -> None:
+    facts = convert_file("theirstack", "theirstack-webhooks.jsonl").facts
+    assert facts[0] == facts[1]
+    findings = convert_file("tamradar", "tamradar-webhooks.jsonl").facts
+    assert findings[0] == findings[-1]
+
+
+def test_epoch_seconds_and_milliseconds_of_one_vendor_are_both_read() -> None:
+    def change(epoch: int) -> str:
+        message = {
+            "type": "message",
+            "channel": "X",
+            "data": {"channel_name": "X", "website_domain": "acme.com", "epoch_secs": epoch},
+        }
+        return day(convert("builtwith", message).only())
+
+    assert change(1767225600) == change(1767225600000) == "2026-01-01"
+
+
+def test_a_new_title_at_the_same_company_is_a_promotion() -> None:
+    member = {
+        "id": "m",
+        "title": "CRO",
+        "previousTitle": "VP Sales",
+        "organization": {"name": "Acme", "domain": "acme.com"},
+        "titleChangeDate": "2026-01-01",
+    }
+    fact = convert("common-room", {"payload": {**member, "previousOrganization": {"name": "ACME"}}}).only()
+    assert (fact.data["change"], fact.data["role"]) == ("promoted", "cro")
