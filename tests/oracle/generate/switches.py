@@ -131,7 +131,8 @@ def list_some(draw: Draw, file: Json, before: Json) -> Json:
     if "lists" not in file:
         return file
     lists = {
-        name: [one for one in values if draw.random() < 0.6] or values[:1] for name, values in LISTS.items()
+        name: [values[0], *(one for one in values[1:] if draw.random() < 0.6)]
+        for name, values in LISTS.items()
     }
     return {**file, "lists": lists}
 
