@@ -94,7 +94,7 @@ def drop_one(draw: Draw, file: Json, before: Json) -> Json:
         return file
     name = draw.choice(gone)
     made = {**file, "segments": [one for one in file["segments"] if one["name"] != name]}
-    if draw.random() < 0.4:
+    if draw.random() < 0.7:
         heir = draw.choice(sorted(names(made)))
         made["moved"] = {**file.get("moved", {}), heir: name}
     return made
@@ -119,6 +119,15 @@ def hold_some(draw: Draw, file: Json, before: Json) -> Json:
             one.pop("hold", None)
             if hold:
                 one["hold"] = hold
+    return made
+
+
+def cool_some(draw: Draw, file: Json, before: Json) -> Json:
+    """Segments take back nobody for a while, those that moved above all."""
+    made = copy.deepcopy(file)
+    for one in made["segments"]:
+        if one["name"] in file.get("moved", {}) or draw.random() < 0.4:
+            one["hold"] = {**one.get("hold", {}), "cooldown": draw.choice(["2d", "3d", "5d", "1w"])}
     return made
 
 
@@ -168,8 +177,23 @@ def say_some(draw: Draw, file: Json, before: Json) -> Json:
     return made
 
 
+def fields_read(file: Json) -> list[str]:
+    """The fields of facts that tests look at."""
+    found: set[str] = set()
+
+    def look(node: Json) -> None:
+        if isinstance(node, dict):
+            found.update(node.get("where", {}))
+            found.update(set(node) & {"employees", "industry", "fit", "tier", "margin", "seats", "country"})
+        for one in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            look(one)
+
+    look([file["traits"], file["segments"]])
+    return sorted(found - {"account"})
+
+
 def drop_fields(draw: Draw, file: Json, before: Json) -> Json:
-    fields = draw.sample(["score", "function", "industry", "tier", "seats", "title"], k=draw.randint(0, 2))
+    fields = draw.sample(fields_read(file), k=min(draw.randint(0, 2), len(fields_read(file))))
     return (
         {**file, "privacy": {"drop": fields}} if fields else {k: v for k, v in file.items() if k != "privacy"}
     )
@@ -186,6 +210,7 @@ OTHERS: list[Other] = [
     move_some,
     move_some,
     exchange_some,
+    drop_one,
     drop_one,
     draft_some,
     hold_some,
@@ -225,6 +250,8 @@ def next_file(draw: Draw, before: Json, stream: list[dict[str, Json]]) -> Json:
         for other in draw.sample(OTHERS, k=draw.choice([0, 1, 1, 2, 3])):
             file = other(draw, file, before)
         actors = [one for one in file["segments"] if one.get("status") != "draft"]
+        if file.get("moved") and draw.random() < 0.5:
+            file = cool_some(draw, file, before)
         if not breaks_moves(file) and actors:
             return copy.deepcopy(file)  # no part is shared between two files
     return copy.deepcopy({key: value for key, value in before.items() if key != "moved"})
@@ -240,6 +267,9 @@ def instants(draw: Draw, stream: list[dict[str, Json]], count: int) -> list[int]
     found: set[int] = set()
     while len(found) < count:
         fact = draw.choice(facts)
+        if draw.random() < 0.4:
+            found.add(fact.recorded)
+            continue
         at = draw.choice([fact.recorded, fact.recorded, fact.time])
         at += draw.choice([0, 0, 0, *SPANS.values()]) + draw.choice([0, 0, 0, 0, -1, 1, HOUR])
         if draw.random() < 0.1:
