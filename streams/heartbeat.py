@@ -42,7 +42,8 @@ class Heartbeat:
         self.frozen: str | None = None
         """Why a suppression list cannot be read, while the worker uses the last one that it could read."""
         self._skipped: dict[str, int] = {}
-        self._version = 0
+        self.version = 0
+        """The number of the version in force, as it was reported last."""
         self._differs: str | None = None
         self.name = name_process()
         self._reports = 0
@@ -55,7 +56,7 @@ class Heartbeat:
             "lag": lag,
             "frozen": self.frozen,
             "skipped": self._skipped,
-            "version": self._version,
+            "version": self.version,
             "differs": self._differs,
         }
         with answering("report"):
@@ -83,7 +84,7 @@ class Heartbeat:
 
     def note_version(self, number: int, differs: str | None) -> None:
         """Report from now on the version in force, and in what way the worker's own file differs from it."""
-        self._version, self._differs = number, differs
+        self.version, self._differs = number, differs
 
     async def leave(self) -> None:
         """Remove the entry. If Redis is down, it expires by its age."""

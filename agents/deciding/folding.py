@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
 from resegment.agents.partition import OwnedPartition
 from resegment.schemas.definitions.marks import Changeover, decode_changeover
 from resegment.schemas.state import decode_state
@@ -14,7 +16,10 @@ from resegment.state.partition_store import Position
 
 def changeover_of(position: Position) -> Changeover:
     """Return what the partition keeps of switches."""
-    return decode_changeover(position.definition)
+    changeover = decode_changeover(position.definition)
+    if position.clock == 0 and not changeover.origin:
+        return replace(changeover, origin=position.log)
+    return changeover
 
 
 async def join_folded(

@@ -36,7 +36,8 @@ class Changeover(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `preparing` is the prepare mark that it has read, `offset` where that mark is. `pending` is a switch that was
     marked before its instant; `late` is the apply whose mark came too late. `version` is the version that the
-    partition works by, `worked_off` the newest version that every account of it was judged by.
+    partition works by, `worked_off` the newest version that every account of it was judged by. `origin` names the
+    incarnation of `signals` that the partition has read from its beginning, "" where that is not known.
     """
 
     preparing: Mark | None = None
@@ -45,6 +46,7 @@ class Changeover(msgspec.Struct, frozen=True, omit_defaults=True):
     late: str | None = None
     version: int = 0
     worked_off: int = 0
+    origin: str = ""
 
 
 NO_CHANGEOVER: Final = Changeover()

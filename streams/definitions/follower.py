@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import structlog
@@ -11,7 +12,8 @@ import structlog
 from resegment.agents.batch import PublishFailed
 from resegment.errors import TransientError
 from resegment.state.partition_store import StoreUnavailable
-from resegment.streams.definitions.log import PARTITION
+from resegment.streams.definitions.applying.requests import ApplyConnection
+from resegment.streams.definitions.log import PARTITION, read_definitions
 from resegment.streams.definitions.mirror import DefinitionMirror
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
@@ -69,3 +71,28 @@ class DefinitionFollower:
             self._registry.take(fresh)
             await self._on_change()
         return end
+
+
+@asynccontextmanager
+async def following_registry(connection: ApplyConnection) -> AsyncIterator[DefinitionRegistry]:
+    """Give a registry that is kept up to date inside the block. Raises TopicUnreadable."""
+    definitions = await read_definitions(connection.bootstrap, connection.topics, connection.security)
+    registry = DefinitionRegistry(definitions, connection.topics, facts_per_test=connection.facts_per_test)
+
+    async def ignore() -> None:
+        """Do nothing: the work looks by itself."""
+
+    follower = DefinitionFollower(
+        registry,
+        connection.bootstrap,
+        connection.topics,
+        connection.security,
+        mirror=None,
+        on_change=ignore,
+    )
+    task = asyncio.create_task(follower.run())
+    try:
+        yield registry
+    finally:
+        task.cancel()
+        await asyncio.wait([task])

@@ -62,6 +62,8 @@ class ApplyHistory:
     @property
     def is_open(self) -> bool:
         """Return whether it is neither void nor worked off: no other may begin."""
+        if self.kind == "shadow":
+            return self.verdict is None
         return self.verdict != "void" and not self.applied
 
 

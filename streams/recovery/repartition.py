@@ -157,7 +157,7 @@ class Repartition:
         version: int = 1,
     ) -> None:
         """`before` and `after` are the numbers of partitions. `version` is the one in force, which has been worked off."""
-        self._worked_off = encode_changeover(Changeover(version=version, worked_off=version))
+        self._version = version
         self._client, self._old, self._new = client, old, new
         self._before, self._after, self._publish = before, after, publish
 
@@ -236,7 +236,8 @@ class Repartition:
             position, last = Position(log=signals, clock=clock), lasts.get(number)
             if last is not None:
                 position = position_after(position, last, clock)
-            position = replace(position, definition=self._worked_off)
+            done = Changeover(version=self._version, worked_off=self._version, origin=signals)
+            position = replace(position, definition=encode_changeover(done))
             await self._write(number, "segmenter", taken["segmenter"][number], position)
             routed = taken["router"][number]
             await self._write(number, "router", routed, Position(log=changes, clock=routed.clock))

@@ -14,6 +14,7 @@ from resegment.agents.router import Router, has_to_look
 from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
 from resegment.routing.enrollment import EnrollmentMachine
+from resegment.routing.policy import list_files
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.evaluation.account import Account
 from resegment.settings import Settings
@@ -27,8 +28,10 @@ from resegment.streams.consumer.binding import Retry, bind
 from resegment.streams.consumer.config import ConsumerConfig
 from resegment.streams.consumer.credentials import credentials_of
 from resegment.streams.definitions.follower import DefinitionFollower
+from resegment.streams.definitions.log import DefinitionWriter
 from resegment.streams.definitions.mirror import DefinitionMirror
 from resegment.streams.definitions.policies import VersionPolicies, files_of_lists
+from resegment.streams.definitions.preparing import SignalLog
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.definitions.starting import warn_if_different
 from resegment.streams.heartbeat import Heartbeat
@@ -41,6 +44,7 @@ from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.loops.input_topics import InputTopics
 from resegment.streams.worker.loops.monitor import Gauges, Monitor
 from resegment.streams.worker.loops.policy_reloader import PolicyReloader
+from resegment.streams.worker.loops.preparer import Preparer
 from resegment.streams.worker.loops.ticker import Ticker
 from resegment.streams.worker.partitions import PartitionManager
 from resegment.streams.worker.progress import Progress
@@ -119,6 +123,7 @@ class Parts:
     monitor: Monitor
     heartbeat: Heartbeat
     reloader: PolicyReloader
+    preparer: Preparer
     ticker: Ticker
 
 
@@ -187,6 +192,8 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
     lists = ListFiles(settings.segments, note_skipped)
 
     async def note_definitions() -> None:
+        if registry.definitions.current == heartbeat.version:
+            return
         heartbeat.note_version(
             registry.definitions.current, warn_if_different(plan.given, registry.definitions)
         )
@@ -224,6 +231,25 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             plan.now,
             heartbeat.note_frozen,
         ),
+        preparer=Preparer(
+            registry,
+            segmented,
+            DefinitionWriter(publisher, topics),
+            SignalLog(
+                plan.bootstrap,
+                topics,
+                shared.security.clients(),
+                find_ahead_records(
+                    shared.client,
+                    settings.prefix,
+                    settings.clock,
+                    lambda: plan.now() + settings.tolerance,
+                    remember=False,
+                ),
+                is_kept=settings.kafka is not None,
+            ),
+            lambda definition: _check_lists(settings, definition),
+        ),
         ticker=Ticker(
             segmented,
             routed,
@@ -233,6 +259,11 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             now=plan.now,
         ),
     )
+
+
+def _check_lists(settings: Settings, definition: Definition) -> None:
+    """Raise WrongList if a suppression list of a version cannot be read on this machine."""
+    ListFiles(settings.segments, lambda _: None).load(list_files(definition))
 
 
 def open_publisher(plan: Plan, security: KafkaSecurity, classes: PartClasses) -> KafkaPublisher:

@@ -89,6 +89,7 @@ class Worker:
             await stack.enter_async_context(running(parts.app, stopping=self._stopping))
             loops: list[Coroutine[Any, Any, None]] = [
                 parts.follower.run(),
+                parts.preparer.run(),
                 parts.monitor.run(),
                 self._report_crash(parts),
                 parts.reloader.run(),

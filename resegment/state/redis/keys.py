@@ -102,6 +102,11 @@ def definitions_key(prefix: str) -> str:
     return f"rs:{{{prefix}}}:definitions"
 
 
+def applying_key(prefix: str) -> str:
+    """Return the lock of the process that applies a version."""
+    return f"rs:{{{prefix}}}:applying"
+
+
 def workers_key(prefix: str) -> str:
     """Return the hash of live workers and the partitions that each owns."""
     return f"rs:{{{prefix}}}:workers"

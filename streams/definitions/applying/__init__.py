@@ -1,0 +1,1 @@
+"""Switch a prefix to another version."""

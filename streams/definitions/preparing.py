@@ -1,0 +1,154 @@
+"""Prepare a partition for another version: fold in from the log what its accounts do not keep."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from resegment.agents.batch import Batch, is_readable
+from resegment.agents.deciding.decided import Owned
+from resegment.agents.deciding.folding import changeover_of
+from resegment.errors import FatalError
+from resegment.schemas.definitions.marks import Mark
+from resegment.schemas.fact import Fact, decode_fact
+from resegment.schemas.state import AccountState, decode_state, encode_state
+from resegment.segmentation.definition import Definition
+from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.engine import Engine
+from resegment.segmentation.evaluation.retention import Retention
+from resegment.state.partition_store import PartitionStore
+from resegment.streams.ahead import AheadRecords, leave_out
+from resegment.streams.definitions.registry import DefinitionRegistry
+from resegment.streams.kafka.topic_reader import reading
+from resegment.streams.kafka.topics import Topics
+
+TOGETHER: Final = 250
+"""Records that are folded in before live events get their turn."""
+IN_MEMORY: Final = 200_000
+"""Facts that are kept in memory before what was folded in is written."""
+
+
+class LogIncomplete(FatalError):
+    """The log does not have the facts from which a version's new fields would be filled."""
+
+    def __init__(self, partition: int, problem: str) -> None:
+        super().__init__(
+            f"the version reads facts that accounts do not keep, and the log of partition {partition} does not have "
+            f"them all: {problem}",
+            remedy="Ingest the history into a new prefix with the new file; an embedded instance begins again with "
+            "`resegment up --fresh`.",
+        )
+        self.partition = partition
+
+
+@dataclass(frozen=True, slots=True)
+class SignalLog:
+    """Where `signals` is. `ahead` finds records that workers refused. `is_kept`: the broker keeps it over restarts."""
+
+    bootstrap: str
+    topics: Topics
+    security: Mapping[str, Any]
+    ahead: AheadRecords | None = None
+    is_kept: bool = True
+
+
+async def prepare_partition(
+    owned: Owned,
+    mark: Mark,
+    upto: int,
+    registry: DefinitionRegistry,
+    source: SignalLog,
+    *,
+    check: Callable[[Definition], None],
+) -> int:
+    """Fold in what the version reads from the log up to the offset of its mark; return how many records were read.
+
+    Raises what makes the version unusable here: InvalidSegments, VersionIncomplete, LogIncomplete, and what `check`
+    raises, which looks at what the version needs on this machine. Raises TopicUnreadable and StoreUnavailable too.
+    """
+    runtime = registry.runtime(mark.version)
+    await asyncio.to_thread(check, runtime.definition)
+    program = runtime.engine.program
+    now = registry.timeline.at(owned.position.clock).engine.program
+    await owned.store.clear_folded()
+    if Retention(now).covers(Retention(program)):
+        return 0
+    if not source.is_kept and owned.position.log != changeover_of(owned.position).origin:
+        raise LogIncomplete(owned.number, "the embedded broker has forgotten what came before its last start")
+    return await fold_in(owned.number, upto, runtime.engine, owned.store, source)
+
+
+async def fold_in(number: int, upto: int, engine: Engine, store: PartitionStore, source: SignalLog) -> int:
+    """Fold the facts of a partition's log before an offset, by the engine's program, into the store's side.
+
+    Raises LogIncomplete, TopicUnreadable, StoreUnavailable.
+    """
+    folding = _Folding(engine, store)
+    topic, clock, total = source.topics.signals.name, 0, 0
+    async with reading(source.bootstrap, topic, [number], security=source.security) as reader:
+        if reader.newest_beginning > 0:
+            raise LogIncomplete(number, f"it begins at offset {reader.newest_beginning}")
+        async for records in reader.to_end():
+            wanted = [one for one in records if one.offset < upto]
+            if not wanted:
+                break
+            kept = await leave_out(source.ahead, Batch(topic, number, wanted))
+            for start in range(0, len(kept), TOGETHER):
+                group: dict[str, list[tuple[int, Fact]]] = {}
+                for record in kept[start : start + TOGETHER]:
+                    clock = max(clock, record.timestamp)
+                    if record.key is not None and is_readable(record):
+                        fact = _decode(record.value)
+                        if fact is not None:
+                            group.setdefault(fact.account, []).append((clock, fact))
+                await folding.take(group)
+            total += len(wanted)
+    await folding.flush()
+    return total
+
+
+class _Folding:
+    """Accounts that facts are folded into: in memory up to a limit, then in the store."""
+
+    def __init__(self, engine: Engine, store: PartitionStore) -> None:
+        self._engine, self._store = engine, store
+        self._accounts: dict[str, Account] = {}
+        self._held = 0
+
+    async def take(self, group: Mapping[str, list[tuple[int, Fact]]]) -> None:
+        """Fold in facts, each with the instant at which it became known."""
+        missing = [name for name in group if name not in self._accounts]
+        for name, value in zip(missing, await self._store.read_folded(missing), strict=True):
+            state = AccountState() if value is None else decode_state(value)
+            self._accounts[name] = self._engine.open(name, state)
+        for name, known in group.items():
+            account = self._accounts[name]
+            for clock, fact in known:
+                self._engine.fold_facts(account, (fact,), clock)
+            self._held += len(known)
+        if self._held >= IN_MEMORY:
+            await self.flush()
+        await asyncio.sleep(0)
+
+    async def flush(self) -> None:
+        """Write all to the store."""
+        names = list(self._accounts)
+        for start in range(0, len(names), TOGETHER):
+            states = [
+                (name, encode_state(self._accounts[name].state)) for name in names[start : start + TOGETHER]
+            ]
+            await self._store.keep_folded(states)
+            await asyncio.sleep(0)
+        self._accounts.clear()
+        self._held = 0
+
+
+def _decode(value: bytes | None) -> Fact | None:
+    try:
+        return None if value is None else decode_fact(value)
+    except msgspec.DecodeError:  # a dead letter: the segmenter set it aside too
+        return None

@@ -1,0 +1,226 @@
+"""Switch a running prefix to another version of its segments file."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import orjson
+import pytest
+from redis.asyncio import Redis
+
+from resegment.agents.batch import Message
+from resegment.segmentation.definition import Definition
+from resegment.settings import Settings
+from resegment.state.redis.reader import PrefixReader, add_sizes
+from resegment.streams.definitions.applying.apply import apply_version
+from resegment.streams.definitions.applying.requests import Applied, ApplyConnection, ApplyRequest
+from resegment.streams.definitions.log import read_definitions
+from resegment.streams.definitions.registry import DefinitionRegistry
+from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.kafka.topic_reader import reading
+from resegment.streams.kafka.topics import Topics
+from resegment.streams.recovery.replay import LogSource
+from resegment.streams.recovery.verify import Difference, verify_partition
+from resegment.streams.worker.worker import Worker
+from tests.builders import definition_of
+from tests.integration.conftest import Stack
+from tests.oracle.cases import event
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+NUMBERS = count()
+PARTITIONS = 4
+ACCOUNTS = 40
+PLAY: dict[str, Any] = {
+    "message": {"pain": "p", "value_prop": "v", "proof_points": ["a"]},
+    "channels": {"primary": "email"},
+}
+
+
+def segments(*entries: dict[str, Any], **changed: Any) -> Definition:
+    """A version with these segments, each a play and a workflow of its own name."""
+    named = [
+        {"play": "plain", "route": {"workflow": one["name"], "on_exit": "stop"}, **one} for one in entries
+    ]
+    return definition_of(
+        {
+            "version": 1,
+            "segments": named,
+            "fallback": {"name": "rest", "play": "plain"},
+            "plays": {"plain": PLAY},
+            **changed,
+        }
+    )
+
+
+def large(least: int, name: str = "large", **more: Any) -> dict[str, Any]:
+    return {"name": name, "when": {"employees": {"gte": least}}, **more}
+
+
+@dataclass
+class Prefix:
+    """A prefix with one worker in this process."""
+
+    stack: Stack
+    worker: Worker
+    source: KafkaPublisher
+    client: Redis
+    accounts: list[str] = field(
+        default_factory=lambda: [f"company-{number}.com" for number in range(ACCOUNTS)]
+    )
+
+    @property
+    def topics(self) -> Topics:
+        return self.worker.topics
+
+    @property
+    def reader(self) -> PrefixReader:
+        return PrefixReader(self.client, self.topics.prefix, PARTITIONS)
+
+    async def send(self, *events: tuple[str, dict[str, Any]]) -> None:
+        """Send events of these kinds, and wait until all is decided and routed."""
+        now = time.time_ns() // 1_000_000
+        await self.source.publish(
+            [
+                Message(
+                    self.topics.of_kind(kind).name,
+                    None,
+                    orjson.dumps(event(kind, now, id=f"e{next(NUMBERS)}", **data)),
+                )
+                for kind, data in events
+            ]
+        )
+        assert await self.worker.drain(60.0)
+
+    async def fill(self) -> None:
+        """Give each account its number of employees, and some a job."""
+        await self.send(
+            *(
+                ("firmographic", {"account": name, "employees": 10 * number, "region": "emea"})
+                for number, name in enumerate(self.accounts)
+            ),
+            *(
+                ("hiring", {"account": name, "change": "opened", "function": "sales"})
+                for name in self.accounts[::4]
+            ),
+        )
+
+    def connection(self) -> ApplyConnection:
+        return ApplyConnection(
+            self.client, self.source, self.stack.bootstrap, self.topics, {}, PARTITIONS, "wall"
+        )
+
+    async def apply(self, definition: Definition, **asked: Any) -> Applied:
+        done = await apply_version(self.connection(), ApplyRequest(definition, **asked))
+        assert await self.worker.drain(60.0)
+        return done
+
+    async def sizes(self) -> dict[str, int]:
+        return {name: size for name, size in add_sizes(await self.reader.look()).items() if size}
+
+    async def changes(self) -> list[dict[str, Any]]:
+        return [one["data"] for one in await self.read(self.topics.segment_changes.name)]
+
+    async def moved_by(self, version: int) -> list[dict[str, Any]]:
+        """Return the changes that a version caused."""
+        return [one for one in await self.changes() if one["cause"].get("definition") == version]
+
+    async def commands(self) -> Counter[tuple[str, str]]:
+        found = [one["data"] for one in await self.read(self.topics.workflow_commands.name)]
+        return Counter((one["action"], one["workflow"]) for one in found)
+
+    async def read(self, topic: str) -> list[Any]:
+        async with reading(self.stack.bootstrap, topic) as reader:
+            return [orjson.loads(one.value) async for records in reader.to_end() for one in records]
+
+    async def verify(self) -> Sequence[Difference]:
+        """Compare all partitions with a replay of the log."""
+        definitions = await read_definitions(self.stack.bootstrap, self.topics)
+        registry = DefinitionRegistry(definitions, self.topics, facts_per_test=2_000)
+        found: list[Difference] = []
+        for number in range(PARTITIONS):
+            position = await self.reader.position(number)
+            assert position is not None
+            stored = {name: value async for name, value in self.reader.raw_states(number)}
+            timers = await self.reader.timers(number)
+            source = LogSource(self.stack.bootstrap, self.topics, {})
+            found += await verify_partition(number, registry, stored, timers, position.offset, source)
+        return found
+
+
+@asynccontextmanager
+async def running(stack: Stack, definition: Definition, name: str | None = None) -> AsyncIterator[Prefix]:
+    prefix = name or f"apply{next(NUMBERS)}{stack.name}"
+    kafka = {} if stack.name == "embedded" else {"kafka": stack.bootstrap}
+    settings = Settings(prefix=prefix, partitions=PARTITIONS, route="all", **kafka)  # type: ignore[arg-type]
+    worker = Worker(settings, definition, bootstrap=stack.bootstrap, redis_url=stack.redis_url)
+    client = Redis.from_url(stack.redis_url)
+    async with (
+        KafkaPublisher(stack.bootstrap, idempotent=stack.name != "embedded") as source,
+        worker.running(),
+    ):
+        try:
+            yield Prefix(stack, worker, source, client)
+        finally:
+            await client.aclose()
+
+
+async def test_a_threshold_moves_accounts_at_one_instant_and_enrolls_nobody(stack: Stack) -> None:
+    async with running(stack, segments(large(200))) as prefix:
+        await prefix.fill()
+        assert await prefix.sizes() == {"rest": 20, "large": 20}
+        enrolled = await prefix.commands()
+
+        done = await prefix.apply(segments(large(300)), message="fewer")
+
+        assert (done.version, done.pending, dict(done.moved)) == (2, False, {"large": -10, "rest": 10})
+        moved = await prefix.moved_by(2)
+        assert {(one["from"], one["to"]) for one in moved} == {("large", "rest")}
+        assert len(moved) == len({one["account"] for one in moved}) == 10
+        assert len({one["effective_at"] for one in moved}) == 1
+        after = await prefix.commands()
+        assert after - enrolled == Counter({("stop", "large"): 10})
+        assert await prefix.verify() == []
+
+
+async def test_new_fields_are_folded_in_from_the_log_before_anybody_is_judged(stack: Stack) -> None:
+    async with running(stack, segments(large(200))) as prefix:
+        await prefix.fill()
+        growing = {
+            "name": "growing",
+            "when": {"event": "hiring", "where": {"function": "sales"}, "within": "30d"},
+        }
+        done = await prefix.apply(segments(growing, large(200), {"name": "emea", "when": {"region": "emea"}}))
+        assert done.warnings == []
+        assert await prefix.sizes() == {"growing": 10, "large": 15, "emea": 15}
+        assert await prefix.verify() == []
+        await prefix.send(
+            *(("hiring", {"account": name, "function": "sales"}) for name in prefix.accounts[:8])
+        )
+        assert (await prefix.sizes())["growing"] == 16
+        assert await prefix.verify() == []
+
+
+async def test_texts_alone_judge_nobody_and_a_rename_moves_the_name_alone(stack: Stack) -> None:
+    async with running(stack, segments(large(200))) as prefix:
+        await prefix.fill()
+        before = len(await prefix.changes())
+        texts = {"plain": {**PLAY, "message": {**PLAY["message"], "pain": "another"}}}
+        assert (await prefix.apply(segments(large(200), plays=texts))).version == 2
+        assert len(await prefix.changes()) == before
+        assert (await prefix.apply(segments(large(200), plays=texts))).apply is None
+
+        commands = await prefix.commands()
+        renamed = segments(large(200, "big"), plays=texts, moved={"big": "large"})
+        await prefix.apply(renamed)
+        moved = await prefix.moved_by(3)
+        assert {(one["from"], one["to"], one["moved"]) for one in moved} == {("large", "big", True)}
+        assert len(moved) == 20
+        assert await prefix.commands() == commands
+        assert await prefix.verify() == []
