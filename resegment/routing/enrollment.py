@@ -144,6 +144,9 @@ class EnrollmentMachine:
             stays, state.enrollment, state.left = state.enrollment, None, dict(before.left)
         else:
             stays = yield from transition.cancel(before)
+            if returns and switch is not None and stays is not None and before.enrollment is not None:
+                yield from transition.undo(stays)
+                stays = None
         if returns and switch is not None:
             yield from put_back(transition, before, stays)
         elif returns and before.enrollment is None and before.decision in KEPT:

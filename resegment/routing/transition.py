@@ -104,12 +104,17 @@ class Transition:
             state.left[old.workflow] = self.now
         if mine is None or mine.workflow == self.workflow:
             return mine
-        yield from self.give_back(mine)
         if old is not None and old.workflow == mine.workflow:
+            yield from self.give_back(mine)
             self.command(old.on_exit, mine)
         else:
-            self.command("stop", mine, reason="the change that led here is void")
+            yield from self.undo(mine)
         return None
+
+    def undo(self, enrollment: Enrollment) -> Asking:
+        """End an enrollment that a void change began."""
+        yield from self.give_back(enrollment)
+        self.command("stop", enrollment, reason="the change that led here is void")
 
     def stop_waiting(self) -> Asking:
         """Give up the account's place in the line of its team."""

@@ -65,6 +65,7 @@ class NaiveRouter:
             voided = self.states.pop()
         before = self.states[-1]
         if event.void and event.segment == before.segment:
+            event = Event("gates", suppressed=event.suppressed)  # nothing happened
             after = replace(self._go_back(voided, before, event), left=before.left)
             if event.suppressed and before.running is not None:
                 after = replace(after, left=before.left | {before.running[0]})
@@ -73,7 +74,7 @@ class NaiveRouter:
         if event.void:
             after = replace(after, touched=after.touched | voided.touched)
             began = voided.running
-            if after.running is None and began is not None and began[0] == self.workflows[event.segment]:
+            if after.running is None and began is not None and began[0] == self.workflows.get(event.segment):
                 after = replace(after, left=after.left | {began[0]})
         commands = list(self._tell(actual, after.running))
         if commands and after.running is not None and after.running == before.running:
