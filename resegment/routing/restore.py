@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
 from resegment.routing.change import RoutedChange
 from resegment.routing.decisions import NOT_ROUTED
-from resegment.routing.policy import Policy
+from resegment.routing.policy import Policies, Policy
+from resegment.routing.switching import displace
+from resegment.routing.transition import touch
 from resegment.schemas.change import Restrictions
-from resegment.schemas.routing import Enrollment, RoutedState
+from resegment.schemas.routing import Enrollment, PriorState, RoutedState
 from resegment.schemas.times import parse_instant
 
 
@@ -55,36 +58,75 @@ def decode_published_command(value: bytes) -> PublishedCommand:
     return command
 
 
+@dataclass(slots=True)
+class Trail:
+    """What a restore keeps of an account's changes, taken in their order.
+
+    `switched` are those that switches to new versions made since the account last moved by itself. `versions` has the
+    fingerprint of the version that decided each change, by its number.
+    """
+
+    latest: RoutedChange | None = None
+    switched: list[RoutedChange] = field(default_factory=list)
+    versions: dict[int, str] = field(default_factory=dict)
+
+    def take(self, change: RoutedChange) -> None:
+        """Take a change. One that is not newer than the latest is a repetition."""
+        target = change.target
+        if self.latest is not None and target.sequence <= self.latest.target.sequence:
+            return
+        if change.switch is None:
+            self.switched.clear()
+        else:
+            self.switched.append(change)
+        if target.version:
+            self.versions[target.sequence] = target.version
+        self.latest = change
+
+
 def restore(
-    change: RoutedChange | None,
+    trail: Trail,
     commands: Sequence[PublishedCommand],
-    policy: Policy,
+    policies: Policies,
+    current: Policy,
     now: int,
     active_gates: tuple[str, ...] | None = None,
     restrictions: Restrictions | None = None,
 ) -> RoutedState:
     """Return the state after an account's latest change and its commands, in their order; repeated keys count once.
 
-    `change` is None if Kafka no longer has it. `active_gates` are the gates and `restrictions` the restrictions that
-    hold now. What no command says is lost: an account that was not enrolled stays not routed until its next change, or until somebody asks for it. A
-    command whose acknowledgment was due by `now` (ms) is not escalated.
+    The trail is empty if Kafka no longer has the changes. `active_gates` are the gates and `restrictions` the
+    restrictions that hold now. What no command says is lost: an account that was not enrolled stays not routed until its next
+    change, or until somebody asks for it. A command whose acknowledgment was due by `now` (ms) is not escalated.
     """
     # Earlier decisions counted attempts from 0, so `now` makes keys that were never used.
     state = RoutedState(decision=NOT_ROUTED, why="restored", since=now, attempt=now)
+    change = trail.latest
     if change is not None:
-        state.target = change.target
         told = active_gates if active_gates is not None else change.active_gates
         if told is not None:
-            state.active_gates, state.gates_at = told, state.target.effective_at
-            state.gates_sequence = state.target.sequence
+            state.active_gates, state.gates_at = told, change.target.effective_at
+            state.gates_sequence = change.target.sequence
         now_restricted = restrictions or change.restrictions
         state.do_not_contact = now_restricted.do_not_contact
         state.lost_until = now_restricted.lost_until
+    switched = list(trail.switched)
     seen: set[str] = set()
     for one in commands:
-        if one.idempotency_key not in seen:
-            seen.add(one.idempotency_key)
-            _apply(state, one, policy, now)
+        if one.idempotency_key in seen:
+            continue
+        seen.add(one.idempotency_key)
+        number = int(one.cause["sequence_number"])
+        while switched and switched[0].target.sequence <= number:
+            _switch(state, switched.pop(0))
+        version = trail.versions.get(number, "")
+        _apply(state, one, policies.of(version) if version else current, current, now)
+    for left in switched:
+        _switch(state, left)
+    if change is not None:
+        state.target = change.target
+        if change.switch is not None and state.enrollment is None and change.switch.route != "all":
+            state.target = msgspec.structs.replace(change.target, kept_out=change.switch.route)
     if state.enrollment is not None:
         state.decision, state.why = "enrolled", state.enrollment.owner or ""
     state.deadline = None
@@ -93,10 +135,31 @@ def restore(
     return state
 
 
-def _apply(state: RoutedState, command: PublishedCommand, policy: Policy, now: int) -> None:
+def _switch(state: RoutedState, change: RoutedChange) -> None:
+    """Remember what a switch found, as the router does when the change comes."""
+    switch, enrollment = change.switch, state.enrollment
+    if switch is None:
+        return
+    prior = PriorState(
+        change.target.effective_at,
+        enrollment,
+        dict(state.left),
+        state.decision if enrollment is None else "enrolled",
+        state.why if enrollment is None else enrollment.owner or "",
+        displaced=state.displaced,
+        segment=change.from_ or "",
+    )
+    state.displaced, _ = displace(prior, switch, change.target.segment)
+    if change.moved and enrollment is not None:
+        state.enrollment = msgspec.structs.replace(enrollment, segment=change.target.segment)
+
+
+def _apply(state: RoutedState, command: PublishedCommand, policy: Policy, current: Policy, now: int) -> None:
+    """Apply a command. `policy` is that of the version which decided its change."""
     at = parse_instant(command.cause["effective_at"])
-    team = policy.team(command.team)
+    team = current.team(command.team)
     if command.action == "enroll":
+        touch(state, command.workflow, command.play)
         accept_by = None if command.accept_by is None else parse_instant(command.accept_by)
         state.enrollment = Enrollment(
             key=command.idempotency_key,
@@ -125,5 +188,5 @@ def _apply(state: RoutedState, command: PublishedCommand, policy: Policy, now: i
         state.left[command.workflow] = at
         if state.enrollment is not None and state.enrollment.workflow == command.workflow:
             state.enrollment = None
-    if command.action in ("enroll", "reassign") and command.owner in policy.members(command.team):
+    if command.action in ("enroll", "reassign") and command.owner in current.members(command.team):
         state.owners[command.team or ""] = command.owner or ""

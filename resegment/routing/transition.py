@@ -21,6 +21,7 @@ from resegment.schemas.routing import (
     AccountEvent,
     Enrollment,
     PriorState,
+    RoutedState,
     RouteSnapshot,
     RoutingDecision,
     Target,
@@ -323,7 +324,7 @@ class Transition:
         cause = self.state.target
         assert cause is not None
         if action == "enroll":
-            self._touch(enrollment)
+            touch(self.state, enrollment.workflow, enrollment.play)
         message = self.policy.message(self.account.name, cause) if action == "enroll" else None
         self.commands.append(
             WorkflowCommand(
@@ -349,10 +350,11 @@ class Transition:
             )
         )
 
-    def _touch(self, enrollment: Enrollment) -> None:
-        """Note the workflow and the play that touch the account."""
-        touched, play = self.state.touched, enrollment.play
-        if enrollment.workflow not in touched.workflows or (play is not None and play not in touched.plays):
-            workflows = dict.fromkeys((*touched.workflows, enrollment.workflow))
-            plays = dict.fromkeys(touched.plays if play is None else (*touched.plays, play))
-            self.state.touched = Touched(tuple(workflows), tuple(plays))
+
+def touch(state: RoutedState, workflow: str, play: str | None) -> None:
+    """Note the workflow and the play that touch the account."""
+    touched = state.touched
+    if workflow not in touched.workflows or (play is not None and play not in touched.plays):
+        workflows = dict.fromkeys((*touched.workflows, workflow))
+        plays = dict.fromkeys(touched.plays if play is None else (*touched.plays, play))
+        state.touched = Touched(tuple(workflows), tuple(plays))

@@ -8,6 +8,7 @@ from typing import Final
 
 from resegment.errors import TransientError
 from resegment.routing.policy import Policy, list_files
+from resegment.schemas.routing import DefinitionSwitched
 from resegment.streams.definitions.registry import DefinitionRegistry
 
 UNREAD_FOR: Final = 10.0
@@ -64,3 +65,19 @@ def files_of_lists(registry: DefinitionRegistry) -> dict[str, str]:
     prepared = definitions.open
     coming = {} if prepared is None else list_files(definitions.definition_of(prepared.version))
     return {**coming, **list_files(registry.current.definition)}
+
+
+def latest_switch(registry: DefinitionRegistry) -> DefinitionSwitched | None:
+    """Return what a partition of the router is told of the version in force; None before the first switch."""
+    standing = registry.definitions.standing
+    if not standing:
+        return None
+    apply = standing[-1]
+    return DefinitionSwitched(
+        at=apply.at,
+        version=apply.version,
+        fingerprint=registry.definitions.version(apply.version).fingerprint,
+        apply=apply.id,
+        route=apply.route,
+        rollback_of=apply.rollback_of,
+    )

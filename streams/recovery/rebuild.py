@@ -14,7 +14,6 @@ from resegment.agents.partition import OwnedPartition
 from resegment.errors import FatalError
 from resegment.routing.change import decode_change
 from resegment.routing.enrollment import EnrollmentMachine
-from resegment.routing.policy import OnePolicy, Policy
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.definitions.records import Void, encode_definition_record
 from resegment.schemas.partitioning import partition_of
@@ -23,6 +22,7 @@ from resegment.state.redis.keys import Stage
 from resegment.state.redis.partition import PartitionStore
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.definitions.announcing import Announcer
+from resegment.streams.definitions.policies import VersionPolicies, latest_switch
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.admin import read_log_ids
 from resegment.streams.kafka.topic_reader import reading
@@ -103,7 +103,6 @@ class Rebuild:
         self._client, self._registry, self._partitions = client, registry, partitions
         self._prefix = source.topics.prefix
         self._announcer = Announcer(registry)
-        self._policy = Policy(registry.current.definition)
 
     async def run(
         self,
@@ -172,8 +171,17 @@ class Rebuild:
         store = PartitionStore(self._client, self._prefix, number, stage="router")
         await store.clear()
         reader = PrefixReader(self._client, self._prefix, self._partitions)
-        owned = OwnedPartition(number, store, EnrollmentMachine(OnePolicy(self._policy)))
-        await restore_partition(owned, self._policy, self.source, self._prefix, reader.states, log=log)
+        policies = VersionPolicies(self._registry)
+        owned = OwnedPartition(number, store, EnrollmentMachine(policies))
+        await restore_partition(
+            owned,
+            policies,
+            latest_switch(self._registry),
+            self.source,
+            self._prefix,
+            reader.states,
+            log=log,
+        )
 
 
 async def find_lost(

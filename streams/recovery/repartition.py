@@ -23,11 +23,10 @@ from resegment.agents.partition import OwnedPartition, position_after
 from resegment.agents.segmenter import TICK
 from resegment.errors import FatalError
 from resegment.routing.enrollment import EnrollmentMachine
-from resegment.routing.policy import OnePolicy, Policy
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.definitions.marks import Changeover, encode_changeover
 from resegment.schemas.partitioning import partition_of
-from resegment.schemas.routing import decode_routed
+from resegment.schemas.routing import DefinitionSwitched, InForce, decode_routed, encode_in_force
 from resegment.schemas.state import AccountState, decode_state
 from resegment.settings import Settings
 from resegment.state.memory.partition import Memory
@@ -37,6 +36,7 @@ from resegment.state.redis.keys import Stage
 from resegment.state.redis.partition import PartitionStore
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.ahead import leave_out
+from resegment.streams.definitions.policies import VersionPolicies, latest_switch
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.admin import create_topics, read_log_ids
 from resegment.streams.kafka.group_offsets import read_committed_offsets
@@ -115,7 +115,6 @@ class LoggedState:
 
     def __init__(self, source: LogSource, registry: DefinitionRegistry, partitions: int) -> None:
         self._source, self._registry, self._partitions = source, registry, partitions
-        self._policy = Policy(registry.current.definition)
         self.lacking: list[SegmentChange] = []
         """Changes that were decided and never announced."""
 
@@ -133,11 +132,16 @@ class LoggedState:
             found = [segmented.accounts.get(name) for name in names]
             return [None if value is None else decode_state(value) for value in found]
 
-        router = OwnedPartition(
-            number, MemoryStore(routed, number), EnrollmentMachine(OnePolicy(self._policy))
-        )
+        policies = VersionPolicies(self._registry)
+        router = OwnedPartition(number, MemoryStore(routed, number), EnrollmentMachine(policies))
         await restore_partition(
-            router, self._policy, self._source, self._source.topics.prefix, states, log=""
+            router,
+            policies,
+            latest_switch(self._registry),
+            self._source,
+            self._source.topics.prefix,
+            states,
+            log="",
         )
         return {"segmenter": StageState.of(segmented), "router": StageState.of(routed)}
 
@@ -155,8 +159,13 @@ class Repartition:
         after: int,
         publish: Publish,
         version: int = 1,
+        in_force: DefinitionSwitched | None = None,
     ) -> None:
-        """`before` and `after` are the numbers of partitions. `version` is the one in force, which has been worked off."""
+        """`before` and `after` are the numbers of partitions. `version` is the one in force, which has been worked off.
+
+        `in_force` is the switch to it, None before the first.
+        """
+        self._in_force = encode_in_force(InForce(in_force))
         self._version = version
         self._client, self._old, self._new = client, old, new
         self._before, self._after, self._publish = before, after, publish
@@ -240,7 +249,9 @@ class Repartition:
             position = replace(position, definition=encode_changeover(done))
             await self._write(number, "segmenter", taken["segmenter"][number], position)
             routed = taken["router"][number]
-            await self._write(number, "router", routed, Position(log=changes, clock=routed.clock))
+            await self._write(
+                number, "router", routed, Position(log=changes, clock=routed.clock, definition=self._in_force)
+            )
         return {stage: sum(len(one.states) for one in found) for stage, found in taken.items()}
 
     async def _write(self, number: int, stage: Stage, taken: StageState, position: Position) -> None:
@@ -293,7 +304,7 @@ class Repartition:
                 wanted = [
                     Message(target, one.key, one.value, one.headers)
                     for one in filter(is_readable, records)
-                    if one.offset >= start
+                    if one.offset >= start and one.key is not None  # a switch is in the position
                 ]
                 await self._publish(wanted)
                 copied += len(wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,11 +12,12 @@ from aiokafka import ConsumerRecord, TopicPartition
 from resegment.agents.batch import Message, is_readable
 from resegment.agents.partition import position_after
 from resegment.agents.router import Owned
-from resegment.routing.change import RoutedChange, decode_change
+from resegment.routing.change import decode_change
 from resegment.routing.family import own_gates, tell_relatives
-from resegment.routing.policy import Policy
-from resegment.routing.restore import PublishedCommand, decode_published_command, restore
+from resegment.routing.policy import Policies
+from resegment.routing.restore import PublishedCommand, Trail, decode_published_command, restore
 from resegment.schemas.change import Restrictions
+from resegment.schemas.routing import DefinitionSwitched, InForce, encode_in_force
 from resegment.schemas.state import AccountState
 from resegment.streams.kafka.group_offsets import read_committed_offsets
 from resegment.streams.kafka.topic_reader import reading
@@ -27,20 +29,29 @@ States = Callable[[Sequence[str]], Awaitable[Sequence[AccountState | None]]]
 
 
 async def restore_partition(
-    owned: Owned, policy: Policy, source: LogSource, group: str, states: States, *, log: str
+    owned: Owned,
+    policies: Policies,
+    in_force: DefinitionSwitched | None,
+    source: LogSource,
+    group: str,
+    states: States,
+    *,
+    log: str,
 ) -> None:
     """Fill an empty partition of the router, and send no command.
 
     It continues at the group's committed offsets: what was not routed before the loss is routed after it, by the
-    mode. `log` names this incarnation of the topic of changes. Raises TopicUnreadable, StoreUnavailable.
+    mode. `in_force` is the latest switch to another version, None before the first. `log` names this incarnation of the
+    topic of changes. Raises TopicUnreadable, StoreUnavailable.
     """
     number, topics = owned.number, source.topics
     read = [TopicPartition(one.name, number) for one in (topics.segment_changes, topics.routing_events)]
     committed = await read_committed_offsets(source.bootstrap, group, read, security=source.security)
     upto, side = (committed[tp] for tp in read)
+    policy = policies.at(0 if in_force is None else in_force.version)
     changes, last = await _read_changes(source, number, upto)
     said = await _read_said(source, number, changes)
-    clock = max((one.decided_at for one in changes.values()), default=0)
+    clock = max((one.latest.decided_at for one in changes.values() if one.latest is not None), default=0)
     await owned.take(log)
     for names in chunks(sorted(changes.keys() | said.keys())):
         accounts = await owned.accounts(names)
@@ -48,12 +59,14 @@ async def restore_partition(
         messages: list[Message] = []
         found = await states(names)
         for (name, account), state in zip(accounts.items(), found, strict=True):
-            change = changes.get(name)
+            trail = changes.get(name, Trail())
             active_gates = None if state is None else state.active_gates
             restrictions = (
                 None if state is None else Restrictions(state.do_not_contact, state.lost_until, state.parent)
             )
-            account.state = restore(change, said.get(name, ()), policy, clock, active_gates, restrictions)
+            account.state = restore(
+                trail, said.get(name, ()), policies, policy, clock, active_gates, restrictions
+            )
             account.deadline = account.state.deadline or account.deadline
             if policy.family and restrictions is not None:
                 own = own_gates(account.state, policy.family)
@@ -61,7 +74,8 @@ async def restore_partition(
                 messages += [tell(source.topics.routing_events.name, one) for one in events]
             sizes[account.state.decision] = sizes.get(account.state.decision, 0) + 1
         await owned.commit(owned.position, accounts.values(), messages, sizes=sorted(sizes.items()))
-    position = replace(owned.position, clock=clock, side=side)
+    definition = encode_in_force(InForce(in_force, None if in_force is None else 0))
+    position = replace(owned.position, clock=clock, side=side, definition=definition)
     if last is not None:
         position = position_after(position, last, clock)
     await owned.commit(position, ())
@@ -69,9 +83,9 @@ async def restore_partition(
 
 async def _read_changes(
     source: LogSource, number: int, upto: int
-) -> tuple[dict[str, RoutedChange], ConsumerRecord | None]:
-    """Return the latest change of each account before an offset, and the last record."""
-    latest: dict[str, RoutedChange] = {}
+) -> tuple[dict[str, Trail], ConsumerRecord | None]:
+    """Return the changes of each account before an offset, and the last record."""
+    trails: defaultdict[str, Trail] = defaultdict(Trail)
     last: ConsumerRecord | None = None
     async for record in _records(source, source.topics.segment_changes.name, number):
         if record.offset >= upto:
@@ -83,14 +97,12 @@ async def _read_changes(
             change = decode_change(record.value or b"")
         except ValueError:  # a dead letter: the router set it aside too
             continue
-        before = latest.get(change.account)
-        if before is None or before.target.sequence < change.target.sequence:
-            latest[change.account] = change
-    return latest, last
+        trails[change.account].take(change)
+    return dict(trails), last
 
 
 async def _read_said(
-    source: LogSource, number: int, changes: Mapping[str, RoutedChange]
+    source: LogSource, number: int, changes: Mapping[str, Trail]
 ) -> dict[str, list[PublishedCommand]]:
     """Return the commands of each account, without those of a change that is still to be routed."""
     said: dict[str, list[PublishedCommand]] = {}
@@ -103,8 +115,8 @@ async def _read_said(
             continue
         if record.key != one.account.encode():  # not the router's: it may belong to another partition
             continue
-        change = changes.get(one.account)
-        if change is None or one.cause["sequence_number"] <= change.target.sequence:
+        latest = changes.get(one.account, Trail()).latest
+        if latest is None or one.cause["sequence_number"] <= latest.target.sequence:
             said.setdefault(one.account, []).append(one)
     return said
 

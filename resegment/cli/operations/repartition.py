@@ -144,6 +144,7 @@ async def _copy(
     from resegment.state.redis.whole_prefix import copy_owners, copy_settings
     from resegment.streams.definitions.announcing import Announcer
     from resegment.streams.definitions.log import copy_definitions
+    from resegment.streams.definitions.policies import latest_switch
     from resegment.streams.definitions.registry import DefinitionRegistry
     from resegment.streams.kafka.publisher import KafkaPublisher
     from resegment.streams.operations.owner_transfer import read_assignments
@@ -184,6 +185,7 @@ async def _copy(
             after=partitions,
             publish=publisher.publish,
             version=registry.definitions.current,
+            in_force=latest_switch(registry),
         )
         with show_progress() as bars:
             clock = await work.copy_log(bars.count("signals", sum(ends.values())))

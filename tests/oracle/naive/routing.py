@@ -129,9 +129,11 @@ class NaiveRouter:
             left |= {running[0]}
         back = replace(past, suppressed=event.suppressed, touched=before.touched, left=left, running=None)
         if was is None:
-            if past.decision not in ("none", "suppressed") and not stays:
+            stopped = event.kind == "gates" and event.suppressed
+            if past.decision not in ("none", "suppressed") and (stopped or not stays):
                 quiet = event.suppressed and past.decision == "quiet"
-                return replace(back, decision="suppressed") if quiet else back
+                left |= {running[0]} if stopped and running is not None else set()
+                return replace(back, left=left, decision="suppressed" if quiet else back.decision)
             return self._enter(back, running if stays else None)
         if event.suppressed:
             return replace(back, decision="suppressed", left=left | {was[0]} if stays else left)

@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from resegment.routing.change import decode_change
-from resegment.routing.policy import Policy
-from resegment.routing.restore import PublishedCommandEvent, decode_published_command, restore
+from resegment.routing.policy import OnePolicy, Policy
+from resegment.routing.restore import PublishedCommandEvent, Trail, decode_published_command, restore
 from resegment.schemas.routing import (
     GatesChanged,
     Reassign,
@@ -26,11 +26,14 @@ SAID = msgspec.json.Decoder(PublishedCommandEvent)
 
 
 def restored(
-    routing: Routing, change: bytes, *, now: int = NOON, standing: tuple[str, ...] | None = None
+    routing: Routing, *changes: bytes, now: int = NOON, standing: tuple[str, ...] | None = None
 ) -> RoutedState:
     """What comes back of the account, of all that the router has published."""
     said = [SAID.decode(one.value or b"").data for one in routing.published.to("workflow-commands")]
-    return restore(decode_change(change), said, Policy(routing.policy.definition), now, standing)
+    policy, trail = Policy(routing.policy.definition), Trail()
+    for change in changes:
+        trail.take(decode_change(change))
+    return restore(trail, said, OnePolicy(policy), policy, now, standing)
 
 
 async def after(state: RoutedState, **given: Any) -> Routing:
@@ -102,7 +105,8 @@ async def test_a_command_whose_change_is_not_kept_any_more_is_left_with_the_next
     await routing.take()
     await routing.follow(acme.moves("cold"))
     said = [SAID.decode(one.value or b"").data for one in routing.published.to("workflow-commands")]
-    state = restore(None, said, Policy(definition_of(file(teams=TEAM))), NOON)
+    policy = Policy(definition_of(file(teams=TEAM)))
+    state = restore(Trail(), said, OnePolicy(policy), policy, NOON)
     again = await after(state, teams=TEAM)
     made = await again.follow(acme.moves("hot", at=NOON + 1))
     assert [(one["action"], one["workflow"]) for one in made] == [
@@ -169,3 +173,41 @@ async def test_what_only_looks_like_a_command_is_no_command_for_a_restore() -> N
     for one in (b"", b"nonsense", b"[]", *map(orjson.dumps, broken)):
         with pytest.raises(ValueError, match=r"\w"):
             decode_published_command(one)
+
+
+async def test_a_rollback_after_a_rebuild_enrolls_again_what_the_version_took_out() -> None:
+    routing, acme = rig(teams=TEAM), Account()
+    await routing.take()
+    by_two = {"cause": {"definition": 2}, "apply_route": "none", "at": NOON + 1}
+    changes = [acme.moves("hot"), acme.moves("cold", **by_two)]
+    first, _ = await routing.follow(*changes)
+    again = await after(restored(routing, *changes), teams=TEAM)
+    back = acme.moves("hot", **{**by_two, "cause": {"definition": 3}, "rollback_of": 2})
+    (made,) = await again.follow(back)
+    assert (made["action"], made["workflow"], made["owner"]) == ("enroll", "hot-flow", first["owner"])
+    assert again.state("acme.com").left == {}
+
+
+async def test_a_rebuild_knows_what_touched_an_account_and_that_a_version_left_it_out() -> None:
+    routing, acme = rig(teams=TEAM), Account()
+    await routing.take()
+    by_two = {"cause": {"definition": 2}, "apply_route": "new-only", "at": NOON + 2}
+    changes = [acme.moves("hot"), acme.moves("cold", None, at=NOON + 1), acme.moves("hot", **by_two)]
+    assert [one["action"] for one in await routing.follow(*changes)] == ["enroll", "stop"]
+    state = restored(routing, *changes)
+    assert state.touched == routing.state("acme.com").touched
+    again = await after(state, teams=TEAM)
+    assert await again.tell(Review(account="acme.com", at=NOON + 3)) == []
+    later = acme.moves("hot", **{**by_two, "cause": {"definition": 4}, "at": NOON + 4})
+    assert await again.follow(later) == []
+
+
+async def test_a_renamed_segment_keeps_its_enrollment_through_a_rebuild() -> None:
+    routing, acme = rig(teams=TEAM), Account()
+    await routing.take()
+    renamed = {"cause": {"definition": 2}, "apply_route": "none", "moved": True, "at": NOON + 1}
+    changes = [acme.moves("hot"), acme.moves("warm", to("hot-flow"), **renamed)]
+    await routing.follow(*changes)
+    again = await after(restored(routing, *changes), teams=TEAM)
+    (left,) = await again.follow(acme.moves("out", None, at=NOON + 2))
+    assert (left["action"], left["workflow"], left["segment"]) == ("stop", "hot-flow", "warm")
