@@ -51,7 +51,8 @@ def render(change: Change, *, void: bool = False, width: int | None = None) -> T
 def give_reason(change: Change) -> str:
     """Return the tests that moved the account, with evidence: tests of the causing events first.
 
-    If time moved it, start with the test of the old segment that is no longer true.
+    If time moved it, start with the test of the old segment that is no longer true; if a new version of the segments
+    file did, with its number.
     """
     reason, cause = change["reason"], change["cause"]
     events = set(cause.get("events") or ())
@@ -60,6 +61,10 @@ def give_reason(change: Change) -> str:
     told = [*told[:1], *map(_tell, holds), *told[1:]]
     if not told:
         told = [f"no longer {test}" for test in reason.get("no_longer") or ()]
+    if (version := cause.get("definition")) is not None:
+        if change.get("moved"):
+            return f"version {version} of the file calls it {change['to']}"
+        told = [f"version {version} of the file", *told]
     more = len(told) - SHOWN
     return "; ".join(told[:SHOWN]) + (f" (+{more})" if more > 0 else "")
 
