@@ -5,6 +5,7 @@ A log is a MessagePack array with a 32-bit length, whose items are read in their
 - a map: fields of the state by their number in `AccountState`. Number 0 holds the bytes that the state took when it
   was last written as a whole.
 - an array: a fact that the state has from here on.
+- bytes: a fact that the state has from here on, which is as an earlier one but for its id and its times.
 - a number: the fact at this place is removed; a negative one: the next fact replaces the one at -1 - number.
 
 Two logs are joined by joining their items. The log of a whole state leaves out the fields that have their default. A
@@ -103,6 +104,10 @@ SLACK: Final = 512
 So a byte that is appended costs two thirds of one for that, however many facts there are.
 """
 
+LOOKED_AT: Final = 32
+"""How many facts a new snapshot is compared with, to find one that it repeats."""
+
+_FIRMOGRAPHIC: Final = KIND_NUMBERS["firmographic"]
 _NAMES: Final = AccountState.__struct_fields__
 _DEFAULTS: Final = msgspec.structs.astuple(AccountState())
 _ENTRIES: Final = _NAMES.index("entries")
@@ -110,7 +115,8 @@ _BASE: Final = 0
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _encode_into: Final = _encoder.encode_into
-_decoder: Final = msgspec.msgpack.Decoder(list[Entry | dict[int, Any] | int])
+_decoder: Final = msgspec.msgpack.Decoder(list[Entry | dict[int, Any] | int | bytes])
+_repeat_decoder: Final = msgspec.msgpack.Decoder(tuple[int, int, int, int, int, str])
 _raw_decoder: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _head_decoder: Final = msgspec.msgpack.Decoder(dict[int, Any])
 _array_decoder: Final = msgspec.msgpack.Decoder(AccountState)
@@ -144,8 +150,14 @@ class StateLog(msgspec.Struct, eq=False, gc=False):
     _noted: bytearray | None = None
     _items: int = 0
 
-    def add(self, entry: Entry) -> None:
-        """Note that the state has another fact, as its last one."""
+    def add(self, entries: list[Entry]) -> None:
+        """Note that the state has another fact: the last of these."""
+        entry, last = entries[-1], len(entries) - 1
+        if entry.kind == _FIRMOGRAPHIC:
+            for place in range(last - 1, max(last - LOOKED_AT, 0) - 1, -1):
+                if _repeats(entry, entries[place]):
+                    self._note(encode_repeat(entry, entries[place], last - place))
+                    return
         self._note(entry)
 
     def remove(self, place: int) -> None:
@@ -157,7 +169,7 @@ class StateLog(msgspec.Struct, eq=False, gc=False):
         self._note(~place)
         self._note(entry)
 
-    def _note(self, item: Entry | int) -> None:
+    def _note(self, item: Entry | int | bytes) -> None:
         if self._noted is None:
             self._noted = bytearray()
         before = len(self._noted)
@@ -199,9 +211,8 @@ def encode_state(state: AccountState) -> bytes:
 
 def _encode(fields: tuple[Any, ...]) -> tuple[bytes, int]:
     entries = fields[_ENTRIES]
-    facts = _encoder.encode(entries)
     count = len(entries)
-    facts = facts[1 if count < 16 else 3 if count < 1 << 16 else 5 :]
+    facts = _encode_facts(entries)
     head = {
         number: value
         for number, value in enumerate(fields)
@@ -209,6 +220,65 @@ def _encode(fields: tuple[Any, ...]) -> tuple[bytes, int]:
     }
     body = _encoder.encode(head) + facts if head else facts
     return begin_log(1 + bool(head) + count) + _encoder.encode({_BASE: len(body)}) + body, len(body)
+
+
+def _encode_facts(entries: list[Entry]) -> bytes:
+    """Return the items of facts, one after another."""
+    latest: dict[tuple[int, str], int] = {}
+    repeats: dict[int, int] = {}
+    for place, entry in enumerate(entries):
+        if entry.kind == _FIRMOGRAPHIC and entry.data is not None:
+            before = latest.get(key := (id(entry.data), entry.source))
+            if before is not None and _repeats(entry, entries[before]):
+                repeats[place] = before
+            latest[key] = place
+    if not repeats:
+        facts, count = _encoder.encode(entries), len(entries)
+        return facts[1 if count < 16 else 3 if count < 1 << 16 else 5 :]
+    body = bytearray()
+    for place, entry in enumerate(entries):
+        before = repeats.get(place)
+        item = entry if before is None else encode_repeat(entry, entries[before], place - before)
+        _encode_into(item, body, -1)
+    return bytes(body)
+
+
+def _repeats(entry: Entry, other: Entry) -> bool:
+    """Whether a snapshot shares all that it says with another one, and has no history of its own."""
+    return (
+        entry.data is other.data
+        and entry.raw is other.raw
+        and entry.data is not None
+        and entry.source == other.source
+        and not (entry.record or entry.retracted or entry.older or other.retracted)
+    )
+
+
+def encode_repeat(entry: Entry, other: Entry, distance: int) -> bytes:
+    """Return a snapshot that repeats the one so many places before it: what is different."""
+    shared = next((at for at, (a, b) in enumerate(zip(entry.id, other.id, strict=False)) if a != b), 0)
+    difference = (
+        distance,
+        entry.time - other.time,
+        entry.recorded - entry.time,
+        entry.known - entry.recorded,
+        shared,
+        entry.id[shared:],
+    )
+    return _encoder.encode(difference)
+
+
+def _decode_repeat(item: bytes, entries: list[Entry]) -> Entry:
+    distance, later, recorded, known, shared, rest = _repeat_decoder.decode(item)
+    if not 0 < distance <= len(entries):
+        raise IndexError
+    other = entries[-distance]
+    time = other.time + later
+    told = time + recorded if recorded else time
+    learned = told + known if known else told
+    one = Entry(other.kind, time, told, learned, other.source, other.id[:shared] + rest, None, other.data)
+    one.raw = other.raw
+    return one
 
 
 def begin_log(items: int) -> bytes:
@@ -253,12 +323,14 @@ def open_log(value: bytes) -> tuple[AccountState, StateLog]:
                     entries[replaced], replaced = item, -1
             elif type(item) is dict:
                 head.update(item)
+            elif type(item) is bytes:
+                entries.append(_decode_repeat(item, entries))
             elif item >= 0:  # type: ignore[operator]
                 del entries[item]  # type: ignore[arg-type]
             else:
                 replaced = ~item  # type: ignore[operator]
     except IndexError:
-        raise msgspec.DecodeError("a fact that is not there is removed or replaced") from None
+        raise msgspec.DecodeError("a fact that is not there is removed, replaced or repeated") from None
     base = head.pop(_BASE, 0)
     state = AccountState(entries)
     _set_fields(state, head)

@@ -244,7 +244,7 @@ class Account(msgspec.Struct, eq=False, gc=False):
     def add(self, entry: Entry) -> None:
         """Remember a fact."""
         self.state.entries.append(entry)
-        self.log.add(entry)
+        self.log.add(self.state.entries)
 
     def remove(self, entry: Entry) -> None:
         """Forget a fact."""

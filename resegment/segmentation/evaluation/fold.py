@@ -12,7 +12,7 @@ from resegment.schemas.state import KIND_NUMBERS, AccountState, Entry, Limited
 from resegment.segmentation.evaluation.account import TECHNOLOGIES, Account, History, Inventory, Series
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.evaluation.pruning import Pruner
-from resegment.segmentation.evaluation.reading import apply_types, trim
+from resegment.segmentation.evaluation.reading import apply_types, says_the_same, trim
 from resegment.segmentation.evaluation.retention import FIRMOGRAPHIC, TECH, Retention
 
 MAX_OLDER: Final = 100
@@ -25,6 +25,8 @@ MARGIN: Final = 64
 """So many facts more, or half as many again if that is more, lead to an account being pruned again."""
 MAX_TEXT: Final = 200
 """The most characters of the test that names what is dropped."""
+Typed = dict[tuple[int, int], tuple[Any, Any, Any, Any]]
+"""By the `id()` of data and raw values: these, and what they are by the types of the file."""
 CHANGES_OF_TECH: Final = ("added", "removed")
 
 
@@ -51,6 +53,7 @@ class Fold:
         if state.deadline is not None:
             account.deadline = state.deadline
         touched: set[int] = set()
+        typed: Typed = {}
         for entry in state.entries:
             source = entry.source = intern(entry.source)
             account.ids[source, entry.id] = entry
@@ -59,7 +62,7 @@ class Fold:
             if entry.record is not None:
                 account.records[source, entry.record] = entry
             if entry.kind == FIRMOGRAPHIC and (types or entry.raw):
-                entry.data, entry.raw = self._read({**(entry.data or {}), **(entry.raw or {})}, Counter())
+                self._type(entry, typed)
             if not entry.retracted:
                 self._enter(account, entry, touched, counting=False)
         touched.update(program.account_leaves)
@@ -110,6 +113,8 @@ class Fold:
             data = read or {}
         entry = Entry(kind, fact.time, fact.recorded, now, source, name, record, data or None, retracted)
         entry.raw = raw
+        if kind == FIRMOGRAPHIC and data:
+            self._share(account, entry)
         if older is not None:
             entry.older, entry.latest = older, latest
         account.add(entry)
@@ -125,6 +130,22 @@ class Fold:
         if size > self._few and (size > state.limited.room or now >= state.pruned):
             self._prune(account, now, touched)
         return True
+
+    def _type(self, entry: Entry, typed: Typed) -> None:
+        """Read a stored snapshot by the types of the file. What snapshots share, they share afterwards too."""
+        key = id(entry.data), id(entry.raw)
+        if key not in typed:
+            given = {**(entry.data or {}), **(entry.raw or {})}
+            typed[key] = entry.data, entry.raw, *self._read(given, Counter())
+        _, _, entry.data, entry.raw = typed[key]
+
+    def _share(self, account: Account, entry: Entry) -> None:
+        """Let a snapshot that says the same as one of the newest ones share its data."""
+        history = account.attributes.get(next(iter(entry.data or ())))
+        for other in history.entries[:-4:-1] if history is not None else ():
+            if says_the_same(entry.data, other.data) and says_the_same(entry.raw, other.raw):
+                entry.data, entry.raw = other.data, other.raw
+                return
 
     def _read(
         self, data: dict[str, Any], misfits: Counter[str]

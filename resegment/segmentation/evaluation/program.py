@@ -9,7 +9,7 @@ from typing import Any, Final
 from resegment.schemas.fact import KINDS
 from resegment.schemas.segments import Order
 from resegment.schemas.state import AccountState
-from resegment.schemas.times import NEVER
+from resegment.schemas.times import NEVER, parse_duration
 from resegment.segmentation.definition import Definition, Hold, Segment, walk
 from resegment.segmentation.evaluation.account import TECHNOLOGIES, Account
 from resegment.segmentation.evaluation.compiler import (
@@ -33,6 +33,7 @@ from resegment.segmentation.language.conditions import (
     Compare,
     Condition,
     Decay,
+    Growth,
     InSegment,
     IsOpen,
     Matcher,
@@ -48,7 +49,7 @@ from resegment.segmentation.language.conditions import (
     is_instant,
 )
 from resegment.segmentation.language.limits import FACTS_OF_A_TEST
-from resegment.segmentation.language.operators import compile_checks
+from resegment.segmentation.language.operators import KNOWN_WITHIN, compile_checks
 from resegment.segmentation.plays.templates import EvidenceField, evidence_of, names_of
 
 DAY: Final = 86_400_000
@@ -292,7 +293,19 @@ class Program:
         finite = [closes for closes in self._builder.closes.values() if closes != NEVER]
         self.memory = max([DAY, self.definition.retain, *finite])
         """How long (ms) a fact is remembered, at minimum, after it became known."""
+        self.looks_back = max([self.memory, *self._looks_at_snapshots()])
+        """How far (ms) tests look back on what snapshots said and when."""
         self._evaluate_blank()
+
+    def _looks_at_snapshots(self) -> Iterator[int]:
+        for trait in self.traits.values():
+            if isinstance(trait, Growth):
+                yield trait.over
+        for part in self.conditions:
+            if isinstance(part, Compare):
+                yield from (
+                    parse_duration(one.operand) for one in part.checks if one.operator == KNOWN_WITHIN
+                )
 
     def _evaluate_blank(self) -> None:
         """Evaluate every test for an account about which nothing is known. Time does not change these values."""

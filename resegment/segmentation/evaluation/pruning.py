@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,6 +14,7 @@ from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.account import TECHNOLOGIES, Account, Series
 from resegment.segmentation.evaluation.matcher_index import Grouping
 from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.evaluation.reading import says_the_same
 from resegment.segmentation.evaluation.retention import TECH, Retention
 
 UNREAD: Final = 200
@@ -82,10 +83,10 @@ class Pruner:
 
     def _claim_attributes(self, account: Account, now: int, claims: Claims) -> None:
         """Claim the snapshots that give attributes their values, and what says which technologies there are."""
-        limit = self.retention.limit
+        limit, before = self.retention.limit, now - self.retention.looks_back
         for name, history in account.attributes.items():
             entries = history.entries
-            claims.kept.update(map(id, entries[-limit:]))
+            claims.kept.update(map(id, _leave_out_repeats(entries[-limit:], before)))
             if len(entries) > limit:
                 claims.crowded.update(map(id, entries[:-limit]))
                 if name == TECHNOLOGIES:
@@ -118,6 +119,28 @@ class Pruner:
             elif name not in claims.crowded and (young or entry.time + memory > now):
                 unread.setdefault(entry.kind, []).append(entry)
         return guards, unread
+
+
+def _leave_out_repeats(entries: Sequence[Entry], before: int) -> Iterator[Entry]:
+    """Leave out snapshots of before an instant that say the same as the one before and the one after.
+
+    Whichever of them is withdrawn or corrected later, no test that looks back to that instant tells a difference.
+    """
+    last = len(entries) - 1
+    for place, entry in enumerate(entries):
+        if (
+            0 < place < last
+            and entries[place + 1].time <= before
+            and entry.known <= before
+            and _repeats(entry, entries[place - 1])
+            and _repeats(entries[place + 1], entry)
+        ):
+            continue
+        yield entry
+
+
+def _repeats(entry: Entry, other: Entry) -> bool:
+    return says_the_same(entry.data, other.data) and says_the_same(entry.raw, other.raw)
 
 
 class _Technologies:

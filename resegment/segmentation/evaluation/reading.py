@@ -55,6 +55,11 @@ def _cut(value: Any) -> Any:
     return value
 
 
+def says_the_same(data: Data | None, other: Data | None) -> bool:
+    """Whether the data of two snapshots are equal. 1, 1.0 and true are not."""
+    return data is other or (data == other and repr(data) == repr(other))
+
+
 def apply_types(types: Mapping[str, AttributeType], data: Data, misfits: Counter[str]) -> tuple[Data, Data]:
     """Return the data as the types have them, and the values that this changed, as they were.
 

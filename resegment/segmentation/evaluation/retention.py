@@ -30,6 +30,8 @@ class Retention:
         """The fields of `data` that are kept, by the number of the kind."""
         self.memory = max(one.memory for one in programs)
         """How long (ms) a fact is remembered, at minimum, after it became known."""
+        self.looks_back = max(one.looks_back for one in programs)
+        """How far (ms) tests look back on what snapshots said and when."""
         self.limit = max(one.limits.facts for one in programs)
         self.uses_technologies = any(one.uses_technologies for one in programs)
 
@@ -41,6 +43,7 @@ class Retention:
         """Whether an account that keeps this has kept all that the other keeps."""
         return (
             self.memory >= other.memory
+            and self.looks_back >= other.looks_back
             and self.limit >= other.limit
             and self.uses_technologies >= other.uses_technologies
             and all(mine >= theirs for mine, theirs in zip(self.fields, other.fields, strict=True))

@@ -26,6 +26,19 @@ def entry(number: int, *, size: int = 20) -> Entry:
     return Entry(0, number, number, number, "s", f"i{number}", None, {"text": "x" * size})
 
 
+def snapshot(draw: random.Random, number: int, stored: Stored) -> Entry:
+    """Return a snapshot that shares what it says with the newest one, if there is one."""
+    newest = next((one for one in reversed(stored.state.entries) if one.kind == 7), None)
+    data, raw = {"employees": number}, draw.choice([None, {"plan": number}])
+    if newest is not None and newest.data is not None and draw.random() < 0.8:
+        data, raw = newest.data, newest.raw
+    recorded = number + draw.choice([0, 0, 5, -5])
+    one = Entry(7, number, recorded, recorded + draw.choice([0, 3]), draw.choice("st"), f"crm-{number:06}")
+    one.record = draw.choice([None, None, None, "r"])
+    one.data, one.raw, one.retracted = data, raw, draw.random() < 0.05
+    return one
+
+
 class Stored:
     """An account whose changes are noted and written, and what a store then has."""
 
@@ -36,7 +49,7 @@ class Stored:
 
     def add(self, one: Entry) -> None:
         self.state.entries.append(one)
-        self.log.add(one)
+        self.log.add(self.state.entries)
 
     def remove(self, place: int) -> None:
         del self.state.entries[place]
@@ -60,7 +73,11 @@ def test_what_is_read_is_what_was_written_however_it_changed(seed: int) -> None:
     for number in range(draw.choice([20, 400])):
         state = stored.state
         for _ in range(draw.choice([0, 1, 1, 2])):
-            stored.add(entry(number, size=draw.choice([0, 20, 300])))
+            repeated = stored.state.entries and draw.random() < 0.5
+            one = (
+                snapshot(draw, number, stored) if repeated else entry(number, size=draw.choice([0, 20, 300]))
+            )
+            stored.add(one)
         if state.entries and draw.random() < 0.4:
             stored.remove(draw.randrange(len(state.entries)))
         if state.entries and draw.random() < 0.2:
@@ -82,6 +99,28 @@ def test_what_is_read_is_what_was_written_however_it_changed(seed: int) -> None:
         if stored.value and draw.random() < 0.2:  # another worker reads it
             stored.write()
             stored.state, stored.log = open_log(stored.value)
+
+
+def test_snapshots_that_say_the_same_take_few_bytes_and_share_their_data() -> None:
+    stored, data = Stored(), {"employees": 60, "plan": "professional", "industry": "manufacturing"}
+    for night in range(365):
+        time = (19_000 + night) * 86_400_000
+        stored.add(
+            Entry(7, time, time + 9_000, time + 10_000, "/crm", f"acme.com-2026-{night:04}", None, data)
+        )
+        stored.write()
+    assert decode_state(stored.value) == stored.state
+    assert len({id(one.data) for one in decode_state(stored.value).entries}) == 1
+    assert len(stored.value) < 365 * 40
+    assert len(encode_state(stored.state)) < 365 * 24
+
+
+@pytest.mark.parametrize("distance", [0, -1, 2])
+def test_a_snapshot_that_repeats_one_that_is_not_there_is_no_state(distance: int) -> None:
+    repeat = msgspec.msgpack.encode(msgspec.msgpack.encode((distance, 1, 0, 0, 0, "b")))
+    log = begin_log(2) + msgspec.msgpack.encode(entry(1)) + repeat
+    with pytest.raises(msgspec.DecodeError):
+        decode_state(log)
 
 
 def test_nothing_is_written_where_nothing_has_changed() -> None:
