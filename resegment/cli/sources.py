@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -73,6 +74,23 @@ Dates = Annotated[
 Encoding = Annotated[
     str | None,
     typer.Option("--encoding", metavar="NAME", help="The encoding of the text. Default: by its bytes."),
+]
+StateFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        metavar="FILE",
+        help="Remember the jobs of boards and the domains of ids in this file, for the next run.",
+    ),
+]
+Confirm = Annotated[
+    int,
+    typer.Option(
+        "--closed-after",
+        min=1,
+        metavar="N",
+        help="How many looks in a row must lack a job until it is closed.",
+    ),
 ]
 Empty = Annotated[
     bool,
@@ -148,6 +166,8 @@ def convert(
     dates: Dates = None,
     encoding: Encoding = None,
     empty: Empty = False,
+    state: StateFile = None,
+    confirm: Confirm = 2,
 ) -> None:
     """Print the events of files as JSON Lines; what is refused or left out, with its place, on standard error.
 
@@ -157,6 +177,7 @@ def convert(
     from resegment.errors import RefusedEvent
     from resegment.sources.adapters.port import Remark
     from resegment.sources.conversion import convert_files
+    from resegment.sources.state import read_state, write_state
 
     source = read_source(
         name,
@@ -169,6 +190,8 @@ def convert(
         encoding=encoding,
         empty=empty,
     )
+    if state is not None:
+        source = replace(source, state=read_state(state), confirm=confirm)
     events = 0
     output, errors = sys.stdout.buffer, sys.stderr.buffer
     for file, line, item in convert_files(files, source):
@@ -189,6 +212,8 @@ def convert(
             output.write(encode_line(item))
             events += 1
     output.flush()
+    if state is not None and source.state is not None:
+        write_state(state, source.state)
     errors.flush()
     if not events:
         raise typer.Exit(1)

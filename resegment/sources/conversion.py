@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from resegment.errors import RefusedEvent
-from resegment.sources.adapters.port import NOTHING, Adapter, Context, Event, Remark
+from resegment.sources.adapters.port import NOTHING, Adapter, Context, Event, Item, Remark
+from resegment.sources.boards.adapter import find_account, make_job_event
+from resegment.sources.boards.snapshot import Snapshot
+from resegment.sources.boards.watching import CONFIRM, observe
 from resegment.sources.files.located import Located, MissingFile, WrongFile
 from resegment.sources.files.payloads import Payloads, read_payloads
+from resegment.sources.state import SourceState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +29,10 @@ class Source:
     adapter: Adapter
     context: Context = NOTHING
     encoding: str | None = None
+    state: SourceState | None = None
+    """What was learned before; it is brought up to date."""
+    confirm: int = CONFIRM
+    """How many looks in a row must lack a job until it is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +118,41 @@ def _convert_file(path: str, payloads: Payloads, source: Source) -> Iterator[Fou
         if payload.refused is not None:
             yield path, payload.line, payload.refused
             continue
-        for item in source.adapter.convert(payload.value, source.context):
+        for item in _convert(payload.value, source):
             if isinstance(item, Remark) and item.reason == "no-zone":
                 if (item.reason, item.field) in said:
                     continue
                 said.add((item.reason, item.field))
             yield path, payload.line, item
+
+
+def _convert(payload: Any, source: Source) -> Iterator[Item]:
+    adapter, state = source.adapter, source.state
+    if adapter.snapshots is None or state is None:
+        yield from adapter.convert(payload, source.context)
+        return
+    for found in adapter.snapshots(payload, source.context):
+        if isinstance(found, RefusedEvent):
+            yield found
+            continue
+        try:
+            yield from _watch(found, source, state)
+        except RefusedEvent as error:
+            yield error
+
+
+def _watch(found: Snapshot, source: Source, state: SourceState) -> Iterator[Event]:
+    """Yield what changed on a board since the last look, and remember the look."""
+    if found.at is None:
+        raise RefusedEvent(
+            "no-time", "the snapshot does not say when it was taken: pass --at TIME", field="at"
+        )
+    account = find_account(found, source.context)
+    system = source.adapter.name
+    key = f"{system}/{found.board or account}"
+    state.boards[key], changes = observe(state.boards.get(key), found, found.at, source.confirm)
+    for change in changes:
+        yield make_job_event(system, found, account, change)
 
 
 def locate_events(

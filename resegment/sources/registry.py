@@ -39,31 +39,35 @@ MODULES: Final[dict[str, str]] = {
 }
 """The module in `resegment.sources.providers` of each adapter."""
 
+BOARDS: Final = ("ashby", "greenhouse", "lever", "smartrecruiters", "workable")
+"""The job boards, which `resegment.sources.boards` reads."""
+
 OTHER_NAMES: Final[dict[str, str]] = {
     "sixsense": "6sense",
     "commonroom": "common-room",
     "crunchbase2013": "crunchbase-2013",
-    "form-d": "companies.formd",
-    "sec-form-d": "companies.formd",
-    "sec-formd": "companies.formd",
-    "sec": "companies.formd",
-    "edgar": "companies.formd",
+    "form-d": "formd",
+    "sec-form-d": "formd",
+    "sec-formd": "formd",
+    "sec": "formd",
+    "edgar": "formd",
+    "smart-recruiters": "smartrecruiters",
     "hg": "hg-insights",
     "hginsights": "hg-insights",
-    "hub-spot": "crm.hubspot",
+    "hub-spot": "hubspot",
     "connect": "kafka-connect",
     "kafkaconnect": "kafka-connect",
-    "people-data-labs": "companies.peopledatalabs",
-    "pdl": "companies.peopledatalabs",
-    "predict-leads": "signals.predictleads",
-    "rudder": "visits.rudderstack",
-    "rudder-stack": "visits.rudderstack",
-    "sfdc": "crm.salesforce",
-    "tam-radar": "signals.tamradar",
-    "their-stack": "signals.theirstack",
-    "built-with": "signals.builtwith",
-    "zoom-info": "intent.zoominfo",
-    "g2-crowd": "intent.g2",
+    "people-data-labs": "peopledatalabs",
+    "pdl": "peopledatalabs",
+    "predict-leads": "predictleads",
+    "rudder": "rudderstack",
+    "rudder-stack": "rudderstack",
+    "sfdc": "salesforce",
+    "tam-radar": "tamradar",
+    "their-stack": "theirstack",
+    "built-with": "builtwith",
+    "zoom-info": "zoominfo",
+    "g2-crowd": "g2",
 }
 """Other names of adapters."""
 
@@ -80,7 +84,7 @@ class UnknownSource(UserError):
     def __init__(self, name: str) -> None:
         super().__init__(
             f"{name[:60]!r} is no known source",
-            remedy=f"Use one of {', '.join(sorted(MODULES))}, or describe the columns in a mapping file (--map).",
+            remedy=f"Use one of {', '.join(names())}, or describe the columns in a mapping file (--map).",
         )
         self.name = name
 
@@ -91,6 +95,10 @@ def find_adapter(name: str) -> Adapter:
     plain = name.strip().lower().replace("_", "-").replace(" ", "-")
     plain = OTHER_NAMES.get(plain, plain)
     module = MODULES.get(plain)
+    if plain in BOARDS:
+        from resegment.sources.boards.adapter import board_adapter  # noqa: PLC0415  # only for boards
+
+        return board_adapter(plain)
     if module is None:
         raise UnknownSource(name)
     found: Adapter = import_module(f"resegment.sources.providers.{module}").ADAPTER
@@ -99,4 +107,9 @@ def find_adapter(name: str) -> Adapter:
 
 def all_adapters() -> list[Adapter]:
     """Return every adapter, by name."""
-    return [find_adapter(name) for name in sorted(MODULES)]
+    return [find_adapter(name) for name in names()]
+
+
+def names() -> list[str]:
+    """Return the names of all adapters."""
+    return sorted((*MODULES, *BOARDS))

@@ -21,6 +21,7 @@ from resegment.sources.adapters.records import Record
 
 if TYPE_CHECKING:
     from resegment.sources.adapters.tables import Table
+    from resegment.sources.boards.snapshot import Snapshot
 
 Event = dict[str, Any]
 """A trigger event as a JSON object."""
@@ -75,6 +76,8 @@ class Adapter:
     notes: str = ""
     unwrap: Callable[[Any], Iterator[Any]] | None = None
     """For an envelope around rows of any meaning: finds the rows, so that a mapping file can say what they are."""
+    snapshots: Callable[[Any, Context], Iterator[Snapshot | RefusedEvent]] | None = None
+    """For a job board: finds the looks in a payload, so that they can be compared."""
 
     def convert(self, payload: Any, context: Context = NOTHING) -> Iterator[Item]:
         """Yield the events of a payload, valid by the contract, and what was refused or left out.

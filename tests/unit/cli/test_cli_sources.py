@@ -97,3 +97,32 @@ def test_options_of_a_source_need_one(tmp_path: Path) -> None:
     code, _, errors = run("backtest", "-s", "s.yaml", "-e", "x.jsonl", "--zone", "UTC")
     assert code == 2
     assert "--source" in " ".join(errors)
+
+
+def test_snapshots_of_a_board_give_what_changed_since_the_last_one(tmp_path: Path) -> None:
+    state = str(tmp_path / "state.json")
+
+    def look(day: int, *jobs: int) -> list[tuple[str, str, str]]:
+        file = tmp_path / "board.json"
+        file.write_text(json.dumps({"jobs": [{"id": one, "title": "Account Executive"} for one in jobs]}))
+        at = f"2026-01-0{day}T00:00:00Z"
+        _, lines, _ = run(
+            "sources", "convert", "greenhouse", str(file), "--account", "acme.com", "--at", at, "--state", state
+        )  # fmt: skip
+        events = [json.loads(line) for line in lines]
+        return [(one["data"]["change"], one["data"]["job"], one["time"][:10]) for one in events]
+
+    assert look(1, 1, 2) == [("opened", "1", "2026-01-01"), ("opened", "2", "2026-01-01")]
+    assert look(2, 1) == []
+    assert look(3, 1, 3) == [("opened", "3", "2026-01-03"), ("closed", "2", "2026-01-02")]
+    assert look(4, 1, 2, 3) == [("reopened", "2", "2026-01-04")]
+
+
+def test_a_broken_state_is_a_wrong_file(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    state.write_text("{")
+    code, _, errors = run(
+        "sources", "convert", "greenhouse", str(DATA / "greenhouse-jobs.json"), "--account", "a.com", "--state", str(state)
+    )  # fmt: skip
+    assert code == 2
+    assert "not a state of sources" in " ".join(errors)

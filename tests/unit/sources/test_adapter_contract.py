@@ -17,12 +17,12 @@ from resegment.schemas.cloudevents.decoding import decode_event
 from resegment.sources.adapters.port import Adapter, Context, Remark
 from resegment.sources.adapters.reference import describe_adapter
 from resegment.sources.files.payloads import read_payloads
-from resegment.sources.registry import MODULES, OTHER_NAMES, UnknownSource, all_adapters, find_adapter
+from resegment.sources.registry import OTHER_NAMES, UnknownSource, all_adapters, find_adapter, names
 from tests.unit.sources.adapting import DATA
 
 AT = 1_767_225_600_000
 WHO = Context(account="acme.com", at=AT)
-NAMES = sorted(MODULES)
+NAMES = names()
 
 
 def fixtures(name: str) -> list[Path]:
