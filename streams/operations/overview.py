@@ -12,8 +12,16 @@ from resegment.schemas.times import format_instant, spell_length
 from resegment.sinks.webhook.health import find_trouble
 from resegment.state.redis.reader import PartitionLook, PrefixReader, add_sizes
 from resegment.state.redis.webhooks import EndpointState, WebhookStates
+from resegment.streams.definitions.history import Definitions
 from resegment.streams.heartbeat import read_workers
 from resegment.streams.operations.dead_letters import DeadLetterCount
+from resegment.streams.operations.definition_status import (
+    DefinitionLook,
+    describe_definition_look,
+    find_definition_notes,
+    find_definition_problems,
+    look_at_definitions,
+)
 from resegment.streams.operations.routing_status import RoutingLook, describe_routing_look, look_at_routing
 from resegment.streams.partition_marks import find_rebuilding, find_waiting
 
@@ -39,6 +47,8 @@ class WorkerLook:
     silent: int
     frozen: str | None = None
     skipped: Mapping[str, int] = field(default_factory=dict)
+    differs: str | None = None
+    """In what way its segments file is not the version in force, None if it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,7 @@ class Overview:
     """What is kept of each webhook endpoint."""
     grown: Mapping[str, int] = field(default_factory=dict)
     """Topics with another number of partitions than the prefix, with that number."""
+    definitions: DefinitionLook = field(default_factory=DefinitionLook)
 
     @property
     def owners(self) -> dict[int, str]:
@@ -84,25 +95,30 @@ async def look(
     held: Mapping[str, str],
     letters: DeadLetterCount,
     grown: Mapping[str, int] | None = None,
+    definitions: Definitions | None = None,
 ) -> Overview:
-    """Look at a prefix; `held` is its record, `letters` and `grown` are what Kafka says. Raises StoreUnavailable."""
+    """Look at a prefix; `held` is its record, the rest is what Kafka says. Raises StoreUnavailable."""
     now = await reader.now()
     workers = await read_workers(client, reader.prefix)
     clock = held.get("clock", "wall")
     here, told = time.time(), now if clock == "wall" else None
+    partitions = await reader.look(told)
     return Overview(
         prefix=reader.prefix,
         clock=clock,
         definition=held.get("definition", ""),
         now=now,
         workers=[_worker(name, entry, here) for name, entry in sorted(workers.items())],
-        partitions=await reader.look(told),
+        partitions=partitions,
         letters=letters,
         routing=await look_at_routing(client, reader, held, told),
         missing=find_waiting(held),
         rebuilding=find_rebuilding(held),
         webhooks=await WebhookStates(client, reader.prefix).read(),
         grown=grown or {},
+        definitions=DefinitionLook()
+        if definitions is None
+        else await look_at_definitions(client, reader.prefix, definitions, partitions, now),
     )
 
 
@@ -129,6 +145,7 @@ def find_problems(overview: Overview) -> list[str]:
         problems += _find_delays(overview, one, "the outbox", "")
     for one in overview.routing.partitions:
         problems += _find_delays(overview, one, "the router's outbox", "the router of ")
+    problems += find_definition_problems(overview.definitions, overview.clock)
     problems += _find_clocks_ahead(overview)
     problems += _find_grown(overview)
     problems += _find_webhooks_in_trouble(overview)
@@ -199,6 +216,8 @@ def find_notes(overview: Overview) -> list[str]:
         f"list {name}: {count:,} {'line' if count == 1 else 'lines'} skipped, as `resegment lint` shows"
         for name, count in sorted(skipped.items())
     ]
+    lines += find_definition_notes(overview.definitions)
+    lines += [f"worker {one.name}: {one.differs}" for one in overview.workers if one.differs]
     return lines if advice is None else [advice, *lines]
 
 
@@ -232,6 +251,7 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
         "notes": find_notes(overview),
         "clock": overview.clock,
         "definition_version": overview.definition,
+        "definition": describe_definition_look(overview.definitions),
         "accounts": sum(one.accounts for one in overview.partitions),
         "segments": overview.sizes,
         "workers": [
@@ -242,6 +262,7 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
                 "silent_seconds": one.silent / 1000,
                 "frozen_list": one.frozen,
                 "skipped_lines": dict(one.skipped),
+                "file_differs": one.differs,
             }
             for one in overview.workers
         ],
@@ -277,7 +298,13 @@ def _worker(name: str, entry: Mapping[str, Any], now: float) -> WorkerLook:
     lag = _sum({place.rpartition(":")[0]: behind} for place, behind in entry["lag"].items())
     silent = max(0, int((now - entry["at"]) * 1000))
     return WorkerLook(
-        name, sorted(entry["partitions"]), lag, silent, entry.get("frozen"), entry.get("skipped") or {}
+        name,
+        sorted(entry["partitions"]),
+        lag,
+        silent,
+        entry.get("frozen"),
+        entry.get("skipped") or {},
+        entry.get("differs"),
     )
 
 

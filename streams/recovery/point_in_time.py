@@ -14,7 +14,7 @@ from resegment.errors import FatalError
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.state import AccountState
 from resegment.segmentation.evaluation.account import Account
-from resegment.segmentation.evaluation.engine import Engine
+from resegment.segmentation.versions.timeline import Timeline
 from resegment.streams.ahead import AheadRecords, leave_out
 from resegment.streams.kafka.topic_reader import reading
 
@@ -34,7 +34,7 @@ class HistoryLost(FatalError):
 
 
 async def rewind(
-    engine: Engine,
+    timeline: Timeline,
     name: str,
     state: AccountState,
     until: int,
@@ -50,22 +50,22 @@ async def rewind(
     Raises HistoryLost where they do not lead to its present `state`, and TopicUnreadable.
     """
     known = await _read_known(name, bootstrap, topic, partition, security, ahead)
-    now = relearn(engine, name, known, last_touched(state))
+    now = relearn(timeline, name, known, last_touched(state))
     if now.state.membership != state.membership:
         raise HistoryLost(name)
-    return relearn(engine, name, known, until)
+    return relearn(timeline, name, known, until)
 
 
-def relearn(engine: Engine, name: str, known: Iterable[Known], until: int) -> Account:
+def relearn(timeline: Timeline, name: str, known: Iterable[Known], until: int) -> Account:
     """Return the account after the facts known up to and including `until` (ms), in the order of the log."""
-    account = engine.open(name)
+    account = timeline.open(name)
     for at, together in groupby(known, key=itemgetter(0)):
         if at > until:
             break
-        engine.advance(account, at - 1)
-        engine.apply_facts(account, [fact for _, fact in together], at)
+        timeline.advance(account, at - 1)
+        timeline.apply_facts(account, [fact for _, fact in together], at)
     if account.state.membership.segment is not None:
-        engine.advance(account, until)
+        timeline.advance(account, until)
     return account
 
 

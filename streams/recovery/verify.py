@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from resegment.agents.partition import OwnedPartition
-from resegment.schemas.state import AccountState, decode_state
+from resegment.schemas.state import AccountState, Entry, decode_state
 from resegment.schemas.times import NEVER
+from resegment.segmentation.evaluation.retention import Retention
 from resegment.segmentation.versions.timeline import Timeline
 from resegment.state.memory.partition import Memory
 from resegment.state.memory.partition import PartitionStore as MemoryStore
@@ -43,6 +46,8 @@ async def verify_partition(
     owned = OwnedPartition(number, MemoryStore(memory, number), registry)
     await owned.take("")
     await replay(owned, registry, source, upto, progress)
+    clock = owned.position.clock
+    retention = Retention(registry.timeline.at(clock).engine.program)
     differences: list[Difference] = []
     expected = dict(memory.accounts)
     for name, value in stored.items():
@@ -52,14 +57,32 @@ async def verify_partition(
         if in_log is None:
             differences.append(Difference(name, "account", state.membership.segment, None))
         else:
-            latest = look_again(registry.timeline, name, in_log, owned.position.clock)
-            differences += compare_states(name, state, latest)
+            latest = look_again(registry.timeline, name, in_log, clock)
+            differences += compare_states(name, state, latest, lambda one: keep(one, retention, clock))
     for name, value in expected.items():
         differences.append(Difference(name, "account", None, decode_state(value).membership.segment))
     return differences
 
 
-def compare_states(name: str, in_redis: AccountState, in_log: AccountState) -> list[Difference]:
+def keep(entry: Entry, retention: Retention, clock: int) -> Entry | None:
+    """Return what counts of a fact for the version in force; None for one that no test can count again.
+
+    An account keeps also what versions before or after that read.
+    """
+    if retention.is_spent(entry, clock):
+        return None
+    fields = retention.fields[entry.kind]
+    data = {name: value for name, value in (entry.data or {}).items() if name in fields}
+    raw = {name: value for name, value in (entry.raw or {}).items() if name in fields}
+    return replace(entry, data=data or None, raw=raw or None)
+
+
+def compare_states(
+    name: str,
+    in_redis: AccountState,
+    in_log: AccountState,
+    kept: Callable[[Entry], Entry | None] = lambda one: one,
+) -> list[Difference]:
     """Return the differences between two states of one account.
 
     A deadline may be earlier than necessary, because a test looks ahead a limited number of boundaries from when it was
@@ -72,8 +95,8 @@ def compare_states(name: str, in_redis: AccountState, in_log: AccountState) -> l
         found.append(Difference(name, "deadline", in_redis.deadline, in_log.deadline))
     if in_redis.sequence < in_log.sequence:
         found.append(Difference(name, "sequence", in_redis.sequence, in_log.sequence))
-    mine_facts = {(entry.source, entry.id): entry for entry in in_redis.entries}
-    their_facts = {(entry.source, entry.id): entry for entry in in_log.entries}
+    mine_facts = {(entry.source, entry.id): one for entry in in_redis.entries if (one := kept(entry))}
+    their_facts = {(entry.source, entry.id): one for entry in in_log.entries if (one := kept(entry))}
     found += [
         Difference(name, f"fact {key[1]} of {key[0]}", mine_facts.get(key), their_facts.get(key))
         for key in sorted(mine_facts.keys() | their_facts.keys())

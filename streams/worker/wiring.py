@@ -22,6 +22,7 @@ from resegment.sources.suppressions import ListFiles
 from resegment.state.redis.keys import Stage
 from resegment.state.redis.owners import OwnerStore
 from resegment.state.redis.partition import PartitionStore
+from resegment.state.redis.reader import PrefixReader
 from resegment.streams.ahead import find_ahead_records
 from resegment.streams.consumer.application import Application, create_app
 from resegment.streams.consumer.binding import Retry, bind
@@ -41,6 +42,7 @@ from resegment.streams.kafka.timeouts import pace_of
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.worker.committed_partitions import CommittedPartitions
 from resegment.streams.worker.failure import Failure
+from resegment.streams.worker.loops.apply_closer import ApplyCloser
 from resegment.streams.worker.loops.input_topics import InputTopics
 from resegment.streams.worker.loops.monitor import Gauges, Monitor
 from resegment.streams.worker.loops.policy_reloader import PolicyReloader
@@ -124,6 +126,7 @@ class Parts:
     heartbeat: Heartbeat
     reloader: PolicyReloader
     preparer: Preparer
+    closer: ApplyCloser
     ticker: Ticker
 
 
@@ -132,6 +135,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
     settings, topics, registry = plan.settings, plan.topics, shared.registry
     runtime = registry.current
     publisher = open_publisher(plan, shared.security, classes)
+    writer = DefinitionWriter(publisher, topics)
     app = _create_app(plan, shared)
     segmented: PartitionManager[Account] = PartitionManager(
         lambda number: _open(plan, shared, classes, number, "segmenter", registry),
@@ -231,10 +235,17 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             plan.now,
             heartbeat.note_frozen,
         ),
+        closer=ApplyCloser(
+            registry,
+            segmented,
+            writer,
+            shared.client,
+            PrefixReader(shared.client, settings.prefix, settings.partitions),
+        ),
         preparer=Preparer(
             registry,
             segmented,
-            DefinitionWriter(publisher, topics),
+            writer,
             SignalLog(
                 plan.bootstrap,
                 topics,

@@ -90,6 +90,7 @@ class Worker:
             loops: list[Coroutine[Any, Any, None]] = [
                 parts.follower.run(),
                 parts.preparer.run(),
+                parts.closer.run(),
                 parts.monitor.run(),
                 self._report_crash(parts),
                 parts.reloader.run(),
@@ -172,6 +173,11 @@ class Worker:
     def engine(self) -> Engine:
         """Return what evaluates accounts by the version in force."""
         return self._running.registry.current.engine
+
+    @property
+    def registry(self) -> DefinitionRegistry:
+        """Return the versions of the prefix."""
+        return self._running.registry
 
     @property
     def definition(self) -> Definition:

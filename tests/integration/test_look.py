@@ -331,7 +331,7 @@ async def test_a_log_that_does_not_lead_to_the_present_state_is_not_taken_for_hi
     partition = partition_of(b"acme.com", PARTITIONS)
     with pytest.raises(HistoryLost):
         await rewind(
-            stack.worker.engine,
+            stack.worker.registry.timeline,
             "acme.com",
             state,
             END - 1,

@@ -80,8 +80,8 @@ async def _look_up_live(
 
     async with open_session(servers, segments=segments) as session:
         registry = await session.load_registry()
-        engine = registry.current.engine
-        if segments is not None and load_definition(segments).digest != engine.program.definition.digest:
+        timeline = registry.timeline
+        if segments is not None and load_definition(segments).digest != registry.current.definition.digest:
             print_note(
                 f"{segments} differs from version {registry.definitions.current}, by which the workers of this prefix "
                 "work and which answers here; `resegment plan` shows the difference."
@@ -96,14 +96,14 @@ async def _look_up_live(
                 name, at, "Check the spelling; `resegment accounts` lists the known accounts."
             )
         if at >= last_touched(state):
-            account = engine.open(name, state)
+            account = timeline.open(name, state)
             held = state.membership.segment
-            engine.advance(account, at)
+            timeline.advance(account, at)
             if at <= now and account.state.membership.segment != held:
                 print_note(f"Its partition has not decided yet: the prefix still has the account in {held}.")
         else:
             account = await rewind(
-                engine,
+                timeline,
                 name,
                 state,
                 at,
@@ -119,7 +119,7 @@ async def _look_up_live(
         )
     if at > now:
         print_note("This time is in the future: the answer holds if no event arrives before it.")
-    return AccountLookup(engine, account, at, routing)
+    return AccountLookup(timeline.at(at).engine, account, at, routing)
 
 
 def _look_up_in_files(

@@ -64,6 +64,16 @@ class NoSuchPartition(WrongUse):
         )
 
 
+class SwitchUnderWay(ResegmentError):
+    """The partition judges its accounts by a new version."""
+
+    def __init__(self, partition: int, version: int) -> None:
+        super().__init__(
+            f"partition {partition} has not judged all its accounts by version {version} yet",
+            remedy="Wait until `resegment status` says that the version is applied, and verify again.",
+        )
+
+
 class StillMoving(ResegmentError):
     """The partition takes in events faster than it can be compared."""
 
@@ -251,6 +261,7 @@ async def _run(
 
 
 async def _verify(servers: ServerOptions, segments: str | None) -> tuple[int, list[Difference]]:
+    from resegment.agents.deciding.sweep import find_due_sweep
     from resegment.cli.operations.session import open_session
     from resegment.console.progress import show_progress
     from resegment.state.partition_store import StateMissing
@@ -276,6 +287,8 @@ async def _verify(servers: ServerOptions, segments: str | None) -> tuple[int, li
                     raise StillMoving(number)
                 if position is None and has_committed(session.held, "segmenter", number):
                     raise StateMissing(number)
+                if position is not None and find_due_sweep(position, registry.timeline) is not None:
+                    raise SwitchUnderWay(number, registry.timeline.newest.number)
                 accounts += len(stored)
                 if position is not None:
                     advance = bars.count(f"partition {number}", position.offset)

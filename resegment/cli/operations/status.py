@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from resegment.cli.operations.session import Session
+    from resegment.streams.definitions.history import Definitions
     from resegment.streams.operations.overview import Overview
 
 EXAMPLES: Final = """
@@ -86,10 +87,20 @@ async def _look(servers: ServerOptions, *, watch: bool) -> AsyncIterator[Overvie
                 grown = {} if letters.problem is not None else await _find_grown(session)
             turn += 1
             held = await read_prefix(session.client, session.prefix)  # the mode of routing may have changed
-            yield await look(session.client, session.reader, held, letters, grown)
+            definitions = await _read_definitions(session)
+            yield await look(session.client, session.reader, held, letters, grown, definitions)
             if not watch:
                 return
             await asyncio.sleep(PACE)
+
+
+async def _read_definitions(session: Session) -> Definitions | None:
+    from resegment.streams.definitions.log import read_definitions
+    from resegment.streams.kafka.topic_reader import TopicUnreadable
+
+    with suppress(TopicUnreadable):  # the dead letters say so, if Kafka is away
+        return await read_definitions(session.bootstrap, session.topics, session.security)
+    return None
 
 
 async def _find_grown(session: Session) -> dict[str, int]:

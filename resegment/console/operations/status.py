@@ -26,7 +26,7 @@ def render(overview: Overview) -> RenderableType:
     head = Text(overview.prefix, style="bold")
     head.append(
         f"  {spell_instant(overview.now // 1000 * 1000)}, {_CLOCKS.get(overview.clock, overview.clock)}, "
-        f"segments file {overview.definition}",
+        f"{_name_version(overview)}",
         style="not bold dim",
     )
     parts: list[RenderableType] = [head, _health(overview)]
@@ -172,3 +172,8 @@ def spell_ranges(numbers: Iterable[int]) -> str:
         else:
             runs.append([number, number])
     return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+
+
+def _name_version(overview: Overview) -> str:
+    number = overview.definitions.version
+    return f"version {number} ({overview.definition})" if number else f"segments file {overview.definition}"
