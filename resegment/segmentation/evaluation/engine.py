@@ -141,11 +141,15 @@ class Engine:
         """
         touched: set[int] = set()
         take = self._fold.take
-        took = [take(account, fact, t, touched) for fact in facts]
+        events = [fact.id for fact in facts if take(account, fact, t, touched)]
         changed = self._refresh(account, t, touched)
-        if account.state.version == switch.number and not (any(took) and changed):
+        if account.state.version == switch.number and not (events and changed):
             return UNCHANGED
         cause = Cause(definition=switch.number)
+        if switch.gates_only and events:
+            cause = Cause(events=tuple(events[:MAX_CAUSES]))
+        elif switch.gates_only and account.deadline == t:
+            cause = Cause(deadline=format_instant(t))
         decision = self._decide(account, t, cause, t if decided_at is None else decided_at, switch)
         account.state.version = switch.number
         return decision
@@ -205,11 +209,8 @@ class Engine:
         account.deadline = deadline if deadline <= HORIZON else NEVER
         if segment.name == present.segment:
             if switch is not None and new != old and not again:
-                state.at, state.before, state.change = (
-                    t,
-                    before,
-                    None,
-                )  # left and entered again, by another name
+                # It left and entered again: its old segment has another name, and its new one the old name.
+                state.at, state.before, state.change = t, before, None
             if not moved:
                 return UNCHANGED
             gate_change = GateChange(
@@ -221,11 +222,12 @@ class Engine:
                 do_not_contact=state.do_not_contact,
                 lost_until=state.lost_until,
                 parent=state.parent,
-                definition=cause.definition,
+                definition=None if switch is None else switch.number,
                 route=None if switch is None else switch.route_to(segment.name),
                 rollback_of=None if switch is None else switch.rollback_of,
             )
             return Decision(None, gate_change)
+        ruled = None if switch is None or switch.gates_only else switch
         change = SegmentChange(
             id=identify_change(account.name, t, before.segment, segment.name, cause, program.version),
             account=account.name,
@@ -245,9 +247,9 @@ class Engine:
             do_not_contact=state.do_not_contact,
             lost_until=state.lost_until,
             parent=state.parent,
-            route=None if switch is None else switch.route_to(segment.name),
-            moved=switch is not None and new == old and segment.name != before.segment,
-            rollback_of=None if switch is None else switch.rollback_of,
+            route=None if ruled is None else ruled.route_to(segment.name),
+            moved=ruled is not None and new == old and segment.name != before.segment,
+            rollback_of=None if ruled is None else ruled.rollback_of,
         )
         state.sequence += 1
         state.at, state.before, state.change = t, before, change.id

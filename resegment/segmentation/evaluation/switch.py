@@ -17,12 +17,14 @@ class Switch(msgspec.Struct, frozen=True, kw_only=True):
     """What the version `number` means to the accounts that the version before has judged.
 
     `moved` has the names of segments that got another one: old to new. `rollback_of` is the version that it takes back.
+    Where it is `gates_only`, both versions decide the same segments: a change at its instant has another cause.
     """
 
     number: int
     moved: Mapping[str, str] = {}
     route: Routed = "none"
     rollback_of: int | None = None
+    gates_only: bool = False
 
     def carry(self, member: Membership) -> Membership:
         """Return the membership by the new names. Where two names become one, the later exit counts."""

@@ -22,14 +22,15 @@ def follow(
     """
     eras = [Era(1, ALWAYS, Engine(Program(first, limits)))]
     for at, definition in switches:
-        before = eras[-1].definition
+        differences = compare(eras[-1].definition, definition)
         eras.append(
             Era(
                 number=len(eras) + 1,
                 at=at,
                 engine=Engine(Program(definition, limits)),
                 moved=definition.moved,
-                judges=compare(before, definition).judges,
+                judges=differences.judges,
+                gates_only=differences.gates_only,
             )
         )
     return Timeline(eras)

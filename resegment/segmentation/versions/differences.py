@@ -73,6 +73,11 @@ class Differences:
         return self.segments_judged or self.gates
 
     @property
+    def gates_only(self) -> bool:
+        """Whether accounts are judged for their gates alone, and no segment changes."""
+        return self.gates and not self.segments_judged
+
+    @property
     def is_empty(self) -> bool:
         return not self.parts and all(one.what == ("unchanged",) for one in self.segments)
 

@@ -19,7 +19,8 @@ class Era:
     """The version `number`, which judges accounts from the instant `at` (ms) on.
 
     `moved` has new names of segments, each with the old one. `judges` says whether accounts are judged at `at`:
-    where only texts differ from the version before, none is. `route` says which accounts that it moves are enrolled; by default, none is.
+    where only texts differ from the version before, none is. `route` says which accounts that it moves are enrolled; by default, none is. Where it is
+    `gates_only`, only suppressions and the like differ, and accounts are judged for these.
     """
 
     number: int
@@ -29,6 +30,7 @@ class Era:
     judges: bool = True
     route: Routed = "none"
     rollback_of: int | None = None
+    gates_only: bool = False
 
     @property
     def definition(self) -> Definition:
@@ -41,6 +43,7 @@ class Era:
             moved=effective_moves(before, self.moved),
             route=self.route,
             rollback_of=self.rollback_of,
+            gates_only=self.gates_only,
         )
 
 

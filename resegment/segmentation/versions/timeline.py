@@ -226,6 +226,7 @@ class Timeline:
         before = account.state.before
         if (
             switch is None
+            or switch.gates_only
             or not self.eras[place].judges
             or self.eras[place].at != now
             or (account.state.at == now and before is not None and before.segment is None)

@@ -111,6 +111,7 @@ PRODUCT = [
 
 class _NeverJudges:
     judges = False
+    gates_only = False
 
 
 NEVER_JUDGES = _NeverJudges()

@@ -68,8 +68,9 @@ def eras_of(versions: Sequence[Version]) -> list[Era]:
     for number in range(1, len(versions)):
         before, definition, at = definitions[number - 1], definitions[number], versions[number].at
         assert at is not None
-        judges = compare(before, definition).judges
-        eras.append(Era(number + 1, at, Engine(Program(definition)), definition.moved, judges))
+        found = compare(before, definition)
+        engine = Engine(Program(definition))
+        eras.append(Era(number + 1, at, engine, definition.moved, found.judges, gates_only=found.gates_only))
     return eras
 
 
