@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, Protocol, TypeVar
 
+from resegment.agents.account_cache import AccountCache, CacheBudget, SizedAccount
 from resegment.agents.batch import Batch, Message, Record
 from resegment.agents.outbox import Outbox, Unpublished, pack, unpack
 from resegment.errors import PartitionLost
@@ -31,10 +31,9 @@ class OutOfStep(PartitionLost):
     """What was read does not follow what was committed: the partition must be claimed again."""
 
 
-class StoredAccount(Protocol):
+class StoredAccount(SizedAccount, Protocol):
     """The stored state of an account. `deadline` (ms) is the next instant that needs a decision, or NEVER."""
 
-    name: str
     deadline: int
 
     @property
@@ -87,10 +86,13 @@ class OwnedPartition(Generic[A]):
         store: PartitionStore,
         codec: AccountCodec[A],
         *,
-        cached_accounts: int = 50_000,
+        budget: CacheBudget | None = None,
         has_more: Callable[[Position], bool] = lambda _: False,
     ) -> None:
-        """`has_more` says by the position whether there is background work beside what is due."""
+        """`has_more` says by the position whether there is background work beside what is due.
+
+        `budget` bounds the accounts in memory, together with those of other partitions.
+        """
         self.number = number
         self.store = store
         self.codec = codec
@@ -101,8 +103,7 @@ class OwnedPartition(Generic[A]):
         self.next_deadline: int | None = None
         self.due: Sequence[str] = ()
         self.outbox = Outbox()
-        self._accounts: OrderedDict[str, A] = OrderedDict()
-        self._cached = cached_accounts
+        self._accounts: AccountCache[A] = AccountCache(budget or CacheBudget(), self.lock.locked)
         self._log = ""
         self._distrusted: set[Literal["topic", "side"]] = set()
         self._work = _Work(has_more)
@@ -241,18 +242,7 @@ class OwnedPartition(Generic[A]):
 
     async def accounts(self, names: Iterable[str]) -> dict[str, A]:
         """Return the accounts by name, from memory or from the store."""
-        cache = self._accounts
-        crowded = 2 * len(cache) > self._cached  # the order of use matters only then
-        found: dict[str, A] = {}
-        missing: list[str] = []
-        for name in names:
-            account = cache.get(name)
-            if account is None:
-                missing.append(name)
-            else:
-                found[name] = account
-                if crowded:
-                    cache.move_to_end(name)
+        found, missing = self._accounts.find(names)
         for name, value in zip(missing, await self.store.read(missing), strict=True):
             found[name] = self._admit(name, value)
         return found
@@ -263,7 +253,7 @@ class OwnedPartition(Generic[A]):
 
     def _admit(self, name: str, value: bytes | None) -> A:
         account = self.codec.load(name, value)
-        self._accounts[name] = account
+        self._accounts.put(account)
         return account
 
     async def suspend(self, name: str, error: Exception) -> A:
@@ -284,14 +274,14 @@ class OwnedPartition(Generic[A]):
 
     def drop(self, name: str) -> None:
         """Drop one account that may be half changed."""
-        self._accounts.pop(name, None)
+        self._accounts.drop(name)
 
     # Writing
 
     async def commit(
         self,
         position: Position,
-        accounts: Iterable[A],
+        accounts: Collection[A],
         messages: Sequence[Message] = (),
         *,
         sizes: Sequence[tuple[str, int]] = (),
@@ -320,8 +310,7 @@ class OwnedPartition(Generic[A]):
         self._note(committed)
         if payload is not None and committed.outbox_id is not None:
             self.outbox.add([Unpublished(committed.outbox_id, messages)])
-        while len(self._accounts) > self._cached:
-            self._accounts.popitem(last=False)
+        self._accounts.settle(accounts)
 
     def _note(self, committed: Committed) -> None:
         self.due = committed.due

@@ -143,8 +143,10 @@ class Settings(ReaderSettings):
         8300, ge=0, le=65535, description="Port of /healthz, /readyz and /metrics; 0 picks a free one"
     )
     chunk: int = Field(1000, ge=1, le=100_000, description="Maximum records of one partition in a batch")
-    cached_accounts: int = Field(
-        20_000, ge=0, description="Accounts that a worker keeps decoded in memory for each of its partitions"
+    cache_bytes: int = Field(
+        512_000_000,
+        ge=0,
+        description="Memory that a worker uses to keep accounts decoded, in bytes: about, and of all its partitions together",
     )
     facts_per_test: int = Field(
         FACTS_OF_A_TEST,

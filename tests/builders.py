@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from resegment.agents.account_cache import CacheBudget
 from resegment.agents.batch import Batch, Headers, Message, PublishFailed, RecordedMessage
 from resegment.agents.deciding.versions import KnownVersions, one_version
 from resegment.agents.partition import OwnedPartition
@@ -159,14 +160,14 @@ class Rig:
         files: Mapping[str, str] | None = None,
         memory: Memory | None = None,
         log: str = "log",
-        cached_accounts: int = 50_000,
+        cache_bytes: int = 10**9,
     ) -> None:
         definition = definition_of(file, files)
         self.engine = Engine(Program(definition))
         self.versions: KnownVersions | DefinitionRegistry = one_version(self.engine)
         self.memory = memory or Memory()
         self.store = PartitionStore(self.memory, 0)
-        self.owned = OwnedPartition(0, self.store, self.versions, cached_accounts=cached_accounts)
+        self.owned = OwnedPartition(0, self.store, self.versions, budget=CacheBudget(cache_bytes))
         self.factory = MessageFactory(definition, Topics())
         self.published = Published()
         self.log = log

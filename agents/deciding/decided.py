@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from resegment.agents.batch import Message
@@ -82,7 +82,7 @@ class Decided:
         return [change for change, _ in self._changes], messages
 
     async def commit(
-        self, owned: Owned, position: Position, accounts: Iterable[Account]
+        self, owned: Owned, position: Position, accounts: Collection[Account]
     ) -> list[SegmentChange]:
         """Commit the accounts with all that was decided about them."""
         changes, messages = self.settle()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from resegment.agents.account_cache import CacheBudget
 from resegment.agents.deciding.sweep import find_due_sweep
 from resegment.agents.intake import IntakeRules
 from resegment.agents.partition import A, AccountCodec, OwnedPartition
@@ -109,6 +110,7 @@ class Shared:
     metrics: Metrics
     progress: Progress
     failure: Failure
+    budget: CacheBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +320,7 @@ def _open(
         number,
         store,
         codec,
-        cached_accounts=plan.settings.cached_accounts,
+        budget=shared.budget,
         has_more=has_to_look
         if stage == "router"
         else lambda position: find_due_sweep(position, shared.registry.timeline) is not None,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from redis.asyncio import Redis
 
+from resegment.agents.account_cache import CacheBudget
 from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
 from resegment.routing.policy import Policy
@@ -117,7 +118,8 @@ class Worker:
         )
         registry = await self._establish(client, security)
         inputs = await InputTopics.identify(plan.bootstrap, security.clients(), self.topics)
-        return Shared(client, security, inputs, registry, self.metrics, self._progress, self._failure)
+        budget = CacheBudget(self.settings.cache_bytes)
+        return Shared(client, security, inputs, registry, self.metrics, self._progress, self._failure, budget)
 
     async def _establish(self, client: Redis, security: KafkaSecurity) -> DefinitionRegistry:
         """Return the versions of the prefix, of which there is at least one."""

@@ -19,6 +19,7 @@ import yaml
 from redis.asyncio import Redis
 
 from resegment.agents.batch import Batch
+from resegment.agents.deciding.versions import one_version
 from resegment.agents.partition import OwnedPartition
 from resegment.agents.segmenter import decide_due, segment
 from resegment.schemas.change import SegmentChange
@@ -55,10 +56,11 @@ class Prefix:
         self.client, self.fixture, self.name = client, fixture, name
         self.definition = definition_of(yaml.safe_load(fixture.segments))
         self.engine = Engine(Program(self.definition))
+        self.versions = one_version(self.engine)
         self.factory = MessageFactory(self.definition, Topics())
         self.reader = PrefixReader(client, name, len(NUMBERS))
         self.owned = {
-            number: OwnedPartition(number, PartitionStore(client, name, number), self.engine)
+            number: OwnedPartition(number, PartitionStore(client, name, number), self.versions)
             for number in NUMBERS
         }
 
@@ -89,17 +91,17 @@ class Prefix:
         for start in range(0, len(records), 10):
             batch = Batch("signals", owned.number, records[start : start + 10])
             done = await segment(
-                batch, owned, self.engine, publisher=Published(), factory=self.factory, dead_letters="dead"
+                batch, owned, self.versions, publisher=Published(), factory=self.factory, dead_letters="dead"
             )
             assert not done.refused
             changes += done.changes
             while owned.due:
-                changes += await decide_due(owned, self.engine, factory=self.factory)
+                changes += await decide_due(owned, self.versions, factory=self.factory)
         return changes
 
     async def replayed(self, number: int) -> tuple[dict[str, AccountState], list[SegmentChange]]:
         memory = Memory()
-        owned = OwnedPartition(number, MemoryStore(memory, number), self.engine)
+        owned = OwnedPartition(number, MemoryStore(memory, number), self.versions)
         await owned.take("log-1")
         changes = await self.feed(owned, self.records(number))
         return {name: decode_state(value) for name, value in memory.accounts.items()}, changes

@@ -471,7 +471,7 @@ def _standing(state: AccountState | None) -> object:
 async def _replayed(records: Sequence[Any]) -> tuple[list[SegmentChange], dict[str, AccountState]]:
     memory = Memory()
     versions = one_version(Engine(Program(companies.definition())))
-    owned = OwnedPartition(0, MemoryStore(memory, 0), versions, cached_accounts=1_000_000)
+    owned = OwnedPartition(0, MemoryStore(memory, 0), versions)
     await owned.take("oracle")
     changes: list[SegmentChange] = []
     for start in range(0, len(records), 500):

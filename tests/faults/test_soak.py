@@ -40,7 +40,7 @@ LONG = 10.0
 """Minutes from which on a soak tells how memory moves: a shorter one is all warm-up."""
 LEAK = 40.0
 """MB an hour; a hundred bytes kept of each fact would be 20."""
-CACHED = 500
+CACHE_BYTES = 6_000_000
 """Accounts in memory, of each partition: so few that the cache is full after the warm-up."""
 FROZEN = 4.0
 """Seconds that a worker sleeps: longer than its session."""
@@ -159,7 +159,7 @@ async def test_a_soak_under_random_faults_stays_quick_and_ends_where_its_log_doe
         send=soak.send,
         oracle="log",
         clock="wall",
-        cached_accounts=CACHED,
+        cache_bytes=CACHE_BYTES,
     )
     slopes = {pid: slope for pid, points in soak.sizes.items() if (slope := _slope(points)) is not None}
     DETAILS.extend([*_recovery_table(soak.recoveries), "", *_memory_table(soak.sizes, slopes)])

@@ -17,6 +17,11 @@ TECHNOLOGIES: Final = "technologies"
 CHUNK: Final = 32
 """How many consecutive facts of a series share one summary, so that a large window is not read fact by fact."""
 
+IN_MEMORY: Final = 2_000
+FACT_IN_MEMORY: Final = 1_000
+BYTE_IN_MEMORY: Final = 1.0
+"""About the bytes of memory that an account takes, each of its facts, and each byte of them as it is stored."""
+
 Summary = Any
 """What a measure computes from some consecutive facts; each measure has its own type."""
 
@@ -235,6 +240,7 @@ class Account(msgspec.Struct, eq=False, gc=False):
     """Facts that were folded in from the log, for the next version of the definition."""
     log: StateLog = msgspec.field(default_factory=StateLog)
     """What the store has of the state, and what has changed since."""
+    cached: int = 0
 
     @property
     def kept_deadline(self) -> int | None:
@@ -277,6 +283,11 @@ class Account(msgspec.Struct, eq=False, gc=False):
                 self.log.remove(place)
         for series in (*self.series.values(), *self.attributes.values()):
             series.keep(kept)
+
+    def measure(self) -> int:
+        """Return about how many bytes of memory the account takes."""
+        facts = len(self.state.entries)
+        return IN_MEMORY + facts * FACT_IN_MEMORY + int(self.log.size * BYTE_IN_MEMORY)
 
     def write(self) -> StateWrite | None:
         """Return what to write so that the store has the state, or None if it has it. It counts as written."""

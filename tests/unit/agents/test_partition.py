@@ -162,13 +162,15 @@ async def test_a_partition_that_was_let_go_takes_nothing_in() -> None:
 
 async def test_an_account_beyond_the_memory_of_the_worker_is_read_again() -> None:
     events = [funding(day(n), account=f"c{n % 3}.com", id=f"i{n}") for n in range(9)]
-    small = await run(Rig(WEEK, cached_accounts=1), [[one] for one in signals(facts_of(events))])
+    small = await run(Rig(WEEK, cache_bytes=1), [[one] for one in signals(facts_of(events))])
     large = await run(Rig(WEEK), [[one] for one in signals(facts_of(events))])
     assert small.memory == large.memory
 
 
 async def test_a_worker_forgets_the_account_first_that_was_not_used_for_longest() -> None:
-    rig, read = Rig(WEEK, cached_accounts=2), list[str]()
+    one = await run(Rig(WEEK), [signals(facts_of([funding(day(0))]))])
+    size = (await one.owned.accounts(["acme.com"]))["acme.com"].measure()
+    rig, read = Rig(WEEK, cache_bytes=int(2.9 * size)), list[str]()
 
     class Watched(PartitionStore):
         async def read(self, accounts: Sequence[str]) -> list[bytes | None]:

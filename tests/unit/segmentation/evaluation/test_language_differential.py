@@ -99,7 +99,7 @@ async def test_the_live_path_finds_the_changes_that_a_backtest_gives(first: int,
             records = records[taken:]
         offset = batches[-1][-1].offset
         batches.append([ticking(offset + 1, until - draw.randint(0, MONTHS)), ticking(offset + 2, until)])
-        rig = await run(Rig(file, files=files, cached_accounts=draw.choice([0, 1, 50])), batches)
+        rig = await run(Rig(file, files=files, cache_bytes=draw.choice([0, 5_000, 10**9])), batches)
         assert rig.net == judged(file, facts, until, files), seed
         numbers = [(one.account, one.sequence_number) for one in rig.changes]
         assert len(set(numbers)) == len(numbers), seed

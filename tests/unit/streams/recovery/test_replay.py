@@ -38,7 +38,7 @@ async def test_a_deadline_that_comes_too_early_is_none_of_the_log_s_business_and
     events = [*views, *(snapshot(day(30) + minute * 60_000, name=f"Acme {minute}") for minute in (9, 10))]
     file = only({"views": {"gte": 3}}, {"views": {"count": "engagement", "within": "30d"}})
     batches = [[one] for one in signals(facts_of(events))]
-    kept, forgotten = await run(Rig(file), batches), await run(Rig(file, cached_accounts=0), batches)
+    kept, forgotten = await run(Rig(file), batches), await run(Rig(file, cache_bytes=0), batches)
     states = [decode_state(one.memory.accounts["acme.com"]) for one in (kept, forgotten)]
     assert states[0].deadline != states[1].deadline
     for rig in (kept, forgotten):
