@@ -17,9 +17,9 @@ TECHNOLOGIES: Final = "technologies"
 CHUNK: Final = 32
 """How many consecutive facts of a series share one summary, so that a large window is not read fact by fact."""
 
-IN_MEMORY: Final = 2_000
-FACT_IN_MEMORY: Final = 1_000
-BYTE_IN_MEMORY: Final = 1.0
+IN_MEMORY: Final = 3_000
+FACT_IN_MEMORY: Final = 650
+BYTE_IN_MEMORY: Final = 1.1
 """About the bytes of memory that an account takes, each of its facts, and each byte of them as it is stored."""
 
 Summary = Any
