@@ -24,6 +24,7 @@ from resegment.schemas.state import decode_state
 from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Decision
+from resegment.segmentation.language.limits import ACCOUNT_BYTES
 from resegment.segmentation.versions.timeline import Timeline
 from resegment.state.partition_store import Position
 
@@ -113,6 +114,7 @@ async def segment(
                 try:
                     decisions, outcomes = _apply_facts(timeline, account, reading.known[name], clock)
                     decided.add(decisions + _pass_time(timeline, account, clock), outcomes)
+                    _refuse_too_large(batch, account, reading, dead_letters)
                 except Exception:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
                     accounts[name] = await _apply_apart(
                         batch, owned, timeline, name, reading, decided, dead_letters
@@ -260,11 +262,30 @@ def _apply_facts(
             if fact.kind == "outcome" and (key := (fact.source, fact.id)) not in account.ids:
                 fresh.setdefault(key, fact)
         decisions += timeline.apply_facts(account, facts, at, clock)
+        refused = account.refused or ()
         for key, fact in fresh.items():
             entry = account.ids.get(key)
-            if entry is None or entry.id == fact.id:
+            if key not in refused and (entry is None or entry.id == fact.id):
                 outcomes.append(fact)
     return decisions, outcomes
+
+
+def _refuse_too_large(batch: Batch, account: Account, reading: _Reading, dead_letters: str) -> None:
+    """Set the facts aside that the account had no room for."""
+    refused, account.refused = account.refused, None
+    for _, facts, records in reading.known[account.name] if refused else ():
+        for fact, record in zip(facts, records, strict=True):
+            if refused and (fact.source, fact.id) in refused:
+                reading.refuse(
+                    batch,
+                    record,
+                    RefusedEvent(
+                        "account-too-large",
+                        f"the facts of {account.name} would take more than {ACCOUNT_BYTES:,} bytes. The account "
+                        "stays as it was. Do several companies share this subject, or does a test keep a long text?",
+                    ),
+                    dead_letters,
+                )
 
 
 def _pass_time(timeline: Timeline, account: Account, clock: int) -> list[Decision]:
@@ -311,4 +332,5 @@ async def _apply_apart(
     if good:
         decisions, outcomes = _apply_facts(timeline, account, good, reading.clock)
         decided.add(decisions + _pass_time(timeline, account, reading.clock), outcomes)
+        _refuse_too_large(batch, account, reading, dead_letters)
     return account

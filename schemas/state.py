@@ -14,7 +14,7 @@ release before this format stored the state as one array of its fields: that is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import NoneType
 from typing import Any, Final, NamedTuple, get_args, get_type_hints
 
@@ -202,6 +202,11 @@ class StateLog(msgspec.Struct, eq=False, gc=False):
         data, self._base = _encode(fields)
         self.size = len(data)
         return StateWrite(data)
+
+
+def encoded_size(value: Entry | Sequence[Entry]) -> int:
+    """Return how many bytes a fact, or facts, take as they are stored."""
+    return len(_encoder.encode(value))
 
 
 def encode_state(state: AccountState) -> bytes:

@@ -24,7 +24,7 @@ from resegment.schemas.state import AccountState, decode_state
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.definition import Definition, read_definition
 from resegment.segmentation.evaluation.engine import Engine, net_changes
-from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.evaluation.program import Limits, Program
 from resegment.state.memory.owners import OwnerStore
 from resegment.state.memory.partition import Memory, PartitionStore
 from resegment.streams.definitions.content import to_records
@@ -161,9 +161,10 @@ class Rig:
         memory: Memory | None = None,
         log: str = "log",
         cache_bytes: int = 10**9,
+        limits: Limits | None = None,
     ) -> None:
         definition = definition_of(file, files)
-        self.engine = Engine(Program(definition))
+        self.engine = Engine(Program(definition, limits))
         self.versions: KnownVersions | DefinitionRegistry = one_version(self.engine)
         self.memory = memory or Memory()
         self.store = PartitionStore(self.memory, 0)

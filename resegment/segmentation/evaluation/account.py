@@ -9,13 +9,16 @@ from typing import Any, Final
 
 import msgspec
 
-from resegment.schemas.state import AccountState, Entry, StateLog, StateWrite
+from resegment.schemas.state import AccountState, Entry, StateLog, StateWrite, encoded_size
 from resegment.schemas.times import NEVER
 
 TECHNOLOGIES: Final = "technologies"
 
 CHUNK: Final = 32
 """How many consecutive facts of a series share one summary, so that a large window is not read fact by fact."""
+
+MAX_FACT: Final = 300_000
+"""No fact takes more bytes: events are smaller."""
 
 IN_MEMORY: Final = 3_000
 FACT_IN_MEMORY: Final = 650
@@ -240,6 +243,8 @@ class Account(msgspec.Struct, eq=False, gc=False):
     """Facts that were folded in from the log, for the next version of the definition."""
     log: StateLog = msgspec.field(default_factory=StateLog)
     """What the store has of the state, and what has changed since."""
+    refused: set[tuple[str, str]] | None = None
+    """(source, id) of facts that were not taken because the account would become too large."""
     cached: int = 0
 
     @property
@@ -283,6 +288,17 @@ class Account(msgspec.Struct, eq=False, gc=False):
                 self.log.remove(place)
         for series in (*self.series.values(), *self.attributes.values()):
             series.keep(kept)
+
+    def is_near(self, limit: int) -> bool:
+        """Return whether one more fact may bring all facts beyond so many bytes, as they are stored."""
+        return self.log.size > limit - MAX_FACT
+
+    def fits(self, entry: Entry, replaced: Entry | None, limit: int) -> bool:
+        """Return whether all facts take at most so many bytes with one more, in place of an older revision."""
+        facts = encoded_size(self.state.entries)
+        if facts < self.log.size // 2:
+            self.log.outdate()
+        return facts + encoded_size(entry) - (0 if replaced is None else encoded_size(replaced)) <= limit
 
     def measure(self) -> int:
         """Return about how many bytes of memory the account takes."""

@@ -39,6 +39,7 @@ class Fold:
     def __init__(self, program: Program, retention: Retention | None = None) -> None:
         self.program = program
         self.retention = retention or Retention(program)
+        self._bytes = program.limits.account_bytes
         self._few = min(FEW, self.retention.limit)
         self._pruner = Pruner(program, self.retention)
         self.dropped: Counter[str] = Counter()
@@ -90,40 +91,26 @@ class Fold:
             return False
         record = None if fact.record == name else fact.record
         old = account.records.get(key) if record is None else self._revised(account, source, record)
-        older: list[str] | None = None
-        latest = 0
-        if old is not None:
-            if (fact.recorded, name) < (old.recorded, old.id):
-                old.older = [*(old.older or ()), name][-MAX_OLDER:]
-                ids[key] = old
-                account.note(old)
-                return False
-            older = [*(old.older or ()), old.id][-MAX_OLDER:]
-            latest = max(old.time, old.latest)
-            self._remove(account, old, touched)
-        kind = KIND_NUMBERS[fact.kind]
-        kept, data = self.retention.fields[kind], fact.data
-        if not kept.issuperset(data):
-            data = {field: value for field, value in data.items() if field in kept}
-        retracted = fact.op == "retract"
-        data = trim(data)
-        raw: dict[str, Any] | None = None
-        if kind == FIRMOGRAPHIC and self.program.types:
-            read, raw = self._read(data, self.misfits)
-            data = read or {}
-        entry = Entry(kind, fact.time, fact.recorded, now, source, name, record, data or None, retracted)
-        entry.raw = raw
-        if kind == FIRMOGRAPHIC and data:
+        if old is not None and (fact.recorded, name) < (old.recorded, old.id):
+            old.older = [*(old.older or ()), name][-MAX_OLDER:]
+            ids[key] = old
+            account.note(old)
+            return False
+        entry = self._make_entry(fact, source, record, now, old)
+        if entry.kind == FIRMOGRAPHIC and entry.data:
             self._share(account, entry)
-        if older is not None:
-            entry.older, entry.latest = older, latest
+        if account.is_near(self._bytes) and not self._has_room(account, entry, old, now, touched):
+            account.refused = {*(account.refused or ()), key}
+            return False
+        if old is not None and ids.get((source, old.id)) is old:
+            self._remove(account, old, touched)
         account.add(entry)
         ids[key] = entry
-        if older is not None:
-            ids.update(((source, one), entry) for one in older)
+        if entry.older is not None:
+            ids.update(((source, one), entry) for one in entry.older)
         if record is not None:
             account.records[source, record] = entry
-        if not retracted:
+        if not entry.retracted:
             self._enter(account, entry, touched)
         state = account.state
         size = len(state.entries)
@@ -146,6 +133,25 @@ class Fold:
             if says_the_same(entry.data, other.data) and says_the_same(entry.raw, other.raw):
                 entry.data, entry.raw = other.data, other.raw
                 return
+
+    def _make_entry(self, fact: Fact, source: str, record: str | None, now: int, old: Entry | None) -> Entry:
+        """Return what is remembered of a fact, which replaces an older revision."""
+        kind = KIND_NUMBERS[fact.kind]
+        kept, data = self.retention.fields[kind], fact.data
+        if not kept.issuperset(data):
+            data = {field: value for field, value in data.items() if field in kept}
+        data = trim(data)
+        raw: dict[str, Any] | None = None
+        if kind == FIRMOGRAPHIC and self.program.types:
+            read, raw = self._read(data, self.misfits)
+            data = read or {}
+        retracted = fact.op == "retract"
+        entry = Entry(kind, fact.time, fact.recorded, now, source, fact.id, record, data or None, retracted)
+        entry.raw = raw
+        if old is not None:
+            entry.older = [*(old.older or ()), old.id][-MAX_OLDER:]
+            entry.latest = max(old.time, old.latest)
+        return entry
 
     def _read(
         self, data: dict[str, Any], misfits: Counter[str]
@@ -244,6 +250,18 @@ class Fold:
         return None
 
     # Keeping state bounded
+
+    def _has_room(
+        self, account: Account, entry: Entry, old: Entry | None, now: int, touched: set[int]
+    ) -> bool:
+        """Return whether the account may take the fact in place of an older revision; forget first what no test counts."""
+        if account.fits(entry, old, self._bytes):
+            return True
+        state = account.state
+        if now < state.pruned and len(state.entries) <= state.limited.room:
+            return False
+        self._prune(account, now, touched)
+        return account.fits(entry, old, self._bytes)
 
     def _prune(self, account: Account, now: int, touched: set[int]) -> None:
         """Forget what no test can count, and say when to look again: not before there is much to forget."""

@@ -48,7 +48,7 @@ from resegment.segmentation.language.conditions import (
     Window,
     is_instant,
 )
-from resegment.segmentation.language.limits import FACTS_OF_A_TEST
+from resegment.segmentation.language.limits import ACCOUNT_BYTES, FACTS_OF_A_TEST
 from resegment.segmentation.language.operators import KNOWN_WITHIN, compile_checks
 from resegment.segmentation.plays.templates import EvidenceField, evidence_of, names_of
 
@@ -60,9 +60,13 @@ KEPT_ATTRIBUTES: Final = frozenset({"name"})
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds an account's state: the newest `facts` that match the same test count, and older ones are dropped."""
+    """Bounds an account's state: the newest `facts` that match the same test count, and older ones are dropped.
+
+    A fact with which all facts would take more than `account_bytes` in Redis is refused.
+    """
 
     facts: int = FACTS_OF_A_TEST
+    account_bytes: int = ACCOUNT_BYTES
 
 
 class Program:

@@ -46,5 +46,7 @@ MAX_STEPS: Final = 20
 MAX_LINES: Final = 1_000_000
 FACTS_OF_A_TEST: Final = 2_000
 """How many facts of one account a test counts, unless a setting says otherwise: the newest."""
+ACCOUNT_BYTES: Final = 8_000_000
+"""How many bytes the facts of one account take in Redis at most. The same everywhere, so that a replay decides the same."""
 MAX_DURATION: Final = 365_000 * 86_400_000
 """In ms: a thousand years, so that every deadline is an instant of the calendar."""

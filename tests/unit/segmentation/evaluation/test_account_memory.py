@@ -23,9 +23,7 @@ SEGMENTS = Path(__file__).parents[4] / "benchmarks" / "segments.yaml"
 @pytest.mark.parametrize(("accounts", "triggers"), [(1_000, 0), (1_000, 2_000), (500, 5_000), (20, 4_000)])
 def test_an_account_says_within_a_third_how_much_memory_it_takes(accounts: int, triggers: int) -> None:
     engine = Engine(Program(load_definition(str(SEGMENTS))))
-    facts = [
-        encode_fact(resolve_event(decode_event(one.value))) for one in make_events(accounts, triggers)
-    ]
+    facts = [encode_fact(resolve_event(decode_event(one.value))) for one in make_events(accounts, triggers)]
     kept: dict[str, Account] = {}
     gc.collect()
     tracemalloc.start()
