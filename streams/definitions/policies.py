@@ -68,7 +68,7 @@ def files_of_lists(registry: DefinitionRegistry) -> dict[str, str]:
 
 
 def latest_switch(registry: DefinitionRegistry) -> DefinitionSwitched | None:
-    """Return what a partition of the router is told of the version in force; None before the first switch."""
+    """Return the event by which the router learns of the version in force; None before the first switch."""
     standing = registry.definitions.standing
     if not standing:
         return None
