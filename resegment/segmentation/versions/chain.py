@@ -31,6 +31,7 @@ def follow(
                 moved=definition.moved,
                 judges=differences.judges,
                 gates_only=differences.gates_only,
+                folds_in=bool(differences.needs_facts),
             )
         )
     return Timeline(eras)

@@ -20,7 +20,8 @@ class Era:
 
     `moved` has new names of segments, each with the old one. `judges` says whether accounts are judged at `at`:
     where only texts differ from the version before, none is. `route` says which accounts that it moves are enrolled; by default, none is. Where it is
-    `gates_only`, only suppressions and the like differ, and accounts are judged for these.
+    `gates_only`, only suppressions and the like differ, and accounts are judged for these. `folds_in` says whether it reads
+    facts that were folded in from the log, so that every account has to be switched even where none is judged.
     """
 
     number: int
@@ -31,6 +32,12 @@ class Era:
     route: Routed = "none"
     rollback_of: int | None = None
     gates_only: bool = False
+    folds_in: bool = False
+
+    @property
+    def works_off(self) -> bool:
+        """Whether every account has to be switched, even if nothing touches it."""
+        return self.judges or self.folds_in
 
     @property
     def definition(self) -> Definition:

@@ -195,15 +195,15 @@ class Timeline:
         return account, [] if decided is UNCHANGED else [decided]
 
     def is_behind(self, account: Account, clock: int) -> bool:
-        """Whether a version that judges accounts has come since the account was last judged."""
+        """Whether a version that every account has to be switched to has come since the account's own."""
         return self.is_version_behind(account.state.version, clock)
 
     def is_version_behind(self, version: int, clock: int) -> bool:
-        """Whether accounts that this version judged last have to be judged by a later one at this clock."""
+        """Whether accounts of this version have to be switched to a later one at this clock."""
         place = self._places.get(version)
         if place is None:
             return False
-        return any(era.judges and era.at <= clock for era in self.eras[place + 1 :])
+        return any(era.works_off and era.at <= clock for era in self.eras[place + 1 :])
 
     def _span(self, name: str, state: AccountState) -> tuple[int, int, Engine]:
         try:

@@ -224,6 +224,18 @@ def test_accounts_are_not_judged_where_only_texts_differ() -> None:
     assert not timeline.is_behind(account, T)
 
 
+def test_an_account_gets_facts_for_texts_without_a_judgment() -> None:
+    old, new = segments(in_=FUNDED), segments(in_=SELLING)  # judged, the account would leave
+    timeline = switching(old, new, judges=False, folds_in=True)
+    account, _ = replay_account(timeline, "acme.com", facts_of([funding(day(0))]), T - 1)
+    assert timeline.is_behind(account, T)
+
+    assert timeline.advance(account, T) == []
+
+    assert not timeline.is_behind(account, T)
+    assert account.state.membership.segment == "in"
+
+
 def test_gates_are_judged_again_without_a_change() -> None:
     old = segments(in_=FUNDED)
     new = {**segments(in_=FUNDED), "suppression": [{"name": "board", "when": FUNDED}]}
