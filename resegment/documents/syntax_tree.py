@@ -11,6 +11,7 @@ from typing import Any, Final
 import yaml
 
 _COMMENT: Final = re.compile(r"#[^\n\x85\u2028\u2029]*")
+_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _ENTRIES: Final = (yaml.BlockEntryToken, yaml.KeyToken)
 _COLLECTIONS: Final = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
 
@@ -60,7 +61,7 @@ class SyntaxTree:
     def __init__(self, text: str) -> None:
         """Parse the text. Raises yaml.YAMLError."""
         self.text = text
-        tokens = list(yaml.scan(text, Loader=yaml.SafeLoader))
+        tokens: list[Any] = list(yaml.scan(text, Loader=_LOADER))
         self.comments = tuple(_find_comments(text, tokens))
         self._comment_starts = [one.start for one in self.comments]
         self.directives = tuple(
@@ -112,7 +113,7 @@ def _build(text: str, tokens: list[Any]) -> SyntaxNode | None:
     ends = sorted(by_start)
     stack: list[SyntaxNode] = []
     root: SyntaxNode | None = None
-    events: Iterator[Any] = iter(yaml.parse(text, Loader=yaml.SafeLoader))
+    events: Iterator[Any] = iter(yaml.parse(text, Loader=_LOADER))
     for event in events:
         if isinstance(event, yaml.CollectionEndEvent):
             stack.pop().end = event.end_mark.index  # type: ignore[union-attr]

@@ -30,6 +30,8 @@ def scalar_lines(node: SyntaxNode, text: str, *, key: bool = False, column: int 
         return [json.dumps(node.value, ensure_ascii=not node.value.isprintable())]
     if node.style in ("|", ">"):
         return _block_lines(node, raw, column)
+    if raw in ("-", "?"):
+        return [f'"{raw}"']  # in block style, it would begin an entry
     if node.style == "'" and "\n" not in raw and _can_be_double(node.value):
         return [f'"{node.value}"']
     first, *rest = raw.split("\n")
