@@ -153,7 +153,8 @@ class RoutedState(msgspec.Struct, array_like=True):
     that the mode once allowed the latest change, `forced` that it was requested regardless of the mode.
     `requested` is the change that was requested last: after a rollback the request can come before the change.
     `do_not_contact` names persons; until `lost_until` (ms) a lost deal forbids an enrollment. `displaced` is what new
-    versions of the definition changed since the account last moved by itself, oldest first.
+    versions of the definition changed since the account last moved by itself, oldest first. `gates_by` is the switch that
+    the gates came with, if one did.
     """
 
     target: Target | None = None
@@ -178,6 +179,7 @@ class RoutedState(msgspec.Struct, array_like=True):
     family: Family | None = None
     touched: Touched = Touched()
     displaced: tuple[Displaced, ...] = ()
+    gates_by: Switch | None = None
 
 
 _state_encoder: Final = msgspec.msgpack.Encoder()

@@ -18,6 +18,7 @@ from resegment.routing.switching import (
     find_kept_out,
     follow_switch,
     judge_gates,
+    meet_gates,
     put_back,
     rename,
     runs_on,
@@ -104,7 +105,7 @@ class EnrollmentMachine:
         """Take the account out of its workflow and into that of its new segment."""
         state, switch = account.state, change.switch
         prior = state.before = snapshot(state, change.target.effective_at)
-        back = _begin(state, change, prior)
+        back = _begin(account, change, prior, own)
         transition = _open(account, change, now, own)
         if runs_on(state.enrollment, back):
             stays, state.enrollment = state.enrollment, None
@@ -136,7 +137,7 @@ class EnrollmentMachine:
         """Undo what a change of the same instant began, and do what this one asks for instead."""
         state, switch = account.state, change.switch
         returns = change.from_ == change.target.segment or change.moved
-        back = _begin(state, change, before)
+        back = _begin(account, change, before, own)
         if returns:
             state.displaced = before.displaced
         transition = _open(account, change, now, own)
@@ -164,7 +165,9 @@ class EnrollmentMachine:
         match event:
             case GatesChanged():
                 prior = snapshot(state, event.at)
-                if transition.set_gates(event.active_gates, event.restrictions, event.at, event.sequence):
+                if transition.set_gates(
+                    event.active_gates, event.restrictions, event.at, event.sequence, event.switch
+                ):
                     if event.switch is None:
                         yield from transition.review()
                     else:
@@ -235,8 +238,9 @@ def _open(account: RoutedAccount, change: RoutedChange, now: int, own: Policy) -
     return transition
 
 
-def _begin(state: RoutedState, change: RoutedChange, prior: PriorState) -> PriorState | None:
+def _begin(account: RoutedAccount, change: RoutedChange, prior: PriorState, own: Policy) -> PriorState | None:
     """Set the change as the account's target. Return what the account goes back to, if a rollback made the change."""
+    state = account.state
     target, switch, back = change.target, change.switch, None
     if switch is None:
         state.displaced = ()
@@ -245,6 +249,7 @@ def _begin(state: RoutedState, change: RoutedChange, prior: PriorState) -> Prior
         target = msgspec.structs.replace(target, kept_out=find_kept_out(switch, target, prior))
     state.target, state.attempt = target, 0
     state.admitted = state.forced = False
+    meet_gates(account.name, state, change, own)
     return back
 
 

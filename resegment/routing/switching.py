@@ -9,7 +9,9 @@ from typing import Final
 
 import msgspec
 
+from resegment.routing.change import RoutedChange
 from resegment.routing.decisions import AFTER_LOST, NOT_ROUTED
+from resegment.routing.policy import Policy
 from resegment.routing.transition import Asking, Transition
 from resegment.schemas.assignment import Assigned, Release
 from resegment.schemas.change import EnrollmentRoute
@@ -156,6 +158,37 @@ def judge_gates(transition: Transition, switch: Switch, prior: PriorState) -> As
         yield from transition.enter()
     elif switch.route == "all" and state.decision == "cooldown" and state.why.endswith(AFTER_LOST):
         yield from transition.review()
+
+
+def meet_gates(name: str, state: RoutedState, change: RoutedChange, policy: Policy) -> None:
+    """Let a change meet gates that a later switch has set already: the account was suppressed by it, or released.
+
+    Changes and gates come in different topics, so the switch may be known first. It counts as if it came after.
+    """
+    switch, target = state.gates_by, state.target
+    if switch is None or target is None or change.active_gates is None:
+        return
+    if target.effective_at >= state.gates_at or (target.definition or 0) >= switch.number:
+        return
+    now = policy.suppressed_by(name, state)
+    then = policy.suppressed_by(name, msgspec.structs.replace(state, active_gates=change.active_gates))
+    if (now is None) == (then is None):
+        return
+    prior = PriorState(
+        state.gates_at,
+        None,
+        {},
+        "suppressed",
+        is_first=target.is_first,
+        definition=target.definition,
+        kept_out=target.kept_out,
+        displaced=state.displaced,
+        segment=target.segment,
+    )
+    state.displaced, _ = displace(prior, switch, target.segment)
+    if now is None:
+        kept_out = find_kept_out(switch, target, snapshot(state, state.gates_at))
+        state.target = msgspec.structs.replace(target, definition=switch.number, kept_out=kept_out)
 
 
 def put_back(transition: Transition, prior: PriorState, stays: Enrollment | None) -> Asking:

@@ -24,6 +24,7 @@ from resegment.schemas.routing import (
     RoutedState,
     RouteSnapshot,
     RoutingDecision,
+    Switch,
     Target,
     Touched,
 )
@@ -294,7 +295,12 @@ class Transition:
         state.decision, state.why = decision, why
 
     def set_gates(
-        self, active_gates: tuple[str, ...], restrictions: Restrictions, at: int, sequence: int
+        self,
+        active_gates: tuple[str, ...],
+        restrictions: Restrictions,
+        at: int,
+        sequence: int,
+        switch: Switch | None = None,
     ) -> bool:
         """Record which gates and restrictions hold; return False if the account already has newer ones."""
         state = self.state
@@ -303,6 +309,7 @@ class Transition:
         family = self.policy.family
         before = own_gates(state, family) if family else ()
         state.active_gates, state.gates_at, state.gates_sequence = active_gates, at, sequence
+        state.gates_by = switch
         state.do_not_contact, state.lost_until = restrictions.do_not_contact, restrictions.lost_until
         if family:
             own = own_gates(state, family)
