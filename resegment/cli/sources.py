@@ -314,7 +314,13 @@ def _choose(name: str | None, mapping: Path | None, context: Context) -> tuple[A
 
 
 def choose_source(
-    name: str | None, mapping: Path | None, domains: Path | None, zone: str | None, dates: DateOrder | None
+    name: str | None,
+    mapping: Path | None,
+    domains: Path | None,
+    zone: str | None,
+    dates: DateOrder | None,
+    *,
+    empty: bool = False,
 ) -> Source | None:
     """Return what the options of a command that reads events say; None if its files are events already.
 
@@ -327,4 +333,4 @@ def choose_source(
                     "it is for files of a source: pass --source NAME or --map FILE", param_hint=option
                 )
         return None
-    return read_source(name, mapping, domains=domains, zone=zone, dates=dates)
+    return read_source(name, mapping, domains=domains, zone=zone, dates=dates, empty=empty)

@@ -10,12 +10,15 @@ from resegment.errors import RefusedEvent
 from resegment.sources.adapters.dates import read_moment
 from resegment.sources.adapters.port import Adapter, Context
 from resegment.sources.adapters.records import Record, is_blank, normalize_name
+from resegment.sources.adapters.splitting import merge_attributes
 from resegment.sources.adapters.tables import snake_case
 from resegment.sources.adapters.values import read_count, read_money_range, read_number
 from resegment.sources.files.payloads import read_payloads
 from resegment.sources.registry import all_adapters
 
 SAMPLE: Final = 25
+ENOUGH: Final = 0.4
+"""The share of records and columns that an adapter must know."""
 _SOMETIME: Final = 1_700_000_000_000
 _SUBJECTS: Final = (
     *("domain", "companydomain", "companydomainname", "website", "companywebsite", "organizationwebsite", "url", "homepageurl"),
@@ -35,6 +38,14 @@ _KINDS: Final = (
     ("hiring", {"jobposting", "joburl", "joblocation"}),
     ("engagement", {"event", "pageurl", "url", "contextpageurl"}),
 )
+_BOARD_MARKS: Final = {
+    "ashby": frozenset({"joburl", "islisted", "publishedat"}),
+    "greenhouse": frozenset({"internaljobid", "firstpublished"}),
+    "lever": frozenset({"hostedurl"}),
+    "smartrecruiters": frozenset({"releaseddate", "refnumber"}),
+    "workable": frozenset({"shortcode", "telecommuting"}),
+}
+"""Fields that only jobs of that board have."""
 _FIELDS: Final = {
     "name": "name", "companyname": "name", "organizationname": "name", "industry": "industry", "employees": "employees",
     "numberofemployees": "employees", "headcount": "employees", "employeecount": "employees", "companysize": "employees",
@@ -42,7 +53,7 @@ _FIELDS: Final = {
     "technologies": "technologies", "webtechnologies": "technologies", "fundingtype": "round", "investmenttype": "round",
     "moneyraised": "amount", "moneyraisedcurrencyinusd": "amount_usd", "topicname": "topic", "topic": "topic", "compositescore": "score",
     "score": "score", "quote": "statement", "statement": "statement", "jobtitle": "title", "title": "title", "fullname": "person",
-    "event": "action", "pageurl": "url",
+    "event": "action", "pageurl": "url", "url": "url", "contextpageurl": "url", "technology": "technology", "location": "location",
 }  # fmt: skip
 
 
@@ -53,7 +64,7 @@ def guess_file(path: str) -> str:
     best, share = find_best(sample)
     lines = []
     if best is not None:
-        lines.append(f"# The adapter {best.name} fits {share:.0%} of the first {len(sample)} records:")
+        lines.append(f"# The adapter {best.name} fits: it knows {share:.0%} of the columns.")
         lines.append(f"#   resegment sources convert {best.name} {path}")
         lines.append("# To read other columns too, edit this mapping and pass it with --map.")
     else:
@@ -64,31 +75,70 @@ def guess_file(path: str) -> str:
 
 
 def find_best(sample: list[Any]) -> tuple[Adapter | None, float]:
-    """Return the adapter that makes valid events of most records, and the share; None if none does.
-
-    Of two that do, the one that reads more fields is better.
-    """
-    best: tuple[float, int, Adapter] | None = None
+    """Return the adapter that knows most of the records and of their columns, and the share of columns; None if none fits."""
+    best: tuple[float, Adapter] | None = None
+    columns = _columns(sample)
     for adapter in all_adapters():
-        good = fields = records = 0
-        for value in sample:
-            for item in adapter.convert(value, Context(account="example.com", at=_SOMETIME)):
-                if isinstance(item, dict):
-                    good += 1
-                    records += 1
-                    fields += sum(not is_blank(one) for one in item["data"].values()) + (
-                        item["subject"] != "example.com"
-                    )
-                elif isinstance(item, RefusedEvent):
-                    records += 1
-        share = good / records if records else 0.0
-        if share > 0.2 and (best is None or (round(share, 1), fields) > best[:2]):
-            best = (round(share, 1), fields, adapter)
-    return (None, 0.0) if best is None else (best[2], best[0])
+        if adapter.unwrap is not None:
+            score = 1.0 if any(_envelope_of(value) == adapter.name for value in sample) else 0.0
+        elif adapter.name == "rudderstack" and "rudderid" not in columns:
+            continue  # the same calls as Segment's
+        else:
+            score = _share(adapter, sample) * _coverage(adapter, columns)
+        if score >= ENOUGH and (best is None or score > best[0]):
+            best = (score, adapter)
+    return (None, 0.0) if best is None else (best[1], best[0])
+
+
+def _share(adapter: Adapter, sample: list[Any]) -> float:
+    """Return the share of records that the adapter knows, whether or not they give an event."""
+    known = records = 0
+    for value in sample:
+        for item in adapter.convert(value, Context(at=_SOMETIME)):
+            if isinstance(item, dict | RefusedEvent):
+                records += 1
+                known += isinstance(item, dict) or item.reason not in (
+                    "no-record",
+                    "unknown-type",
+                    "wrong-payload",
+                )
+    return known / records if records else 0.0
+
+
+def _coverage(adapter: Adapter, columns: frozenset[str]) -> float:
+    if adapter.snapshots is not None:
+        return 1.0 if columns & _BOARD_MARKS[adapter.name] else 0.0
+    known = frozenset().union(*(table.taken() for table in adapter.tables))
+    return len(columns & known) / len(columns) if columns else 0.0
+
+
+def _columns(sample: list[Any]) -> frozenset[str]:
+    rows = [merge_attributes(one, "properties", "attributes") for value in sample for one in _objects(value)]
+    return frozenset(
+        normalize_name(str(name).lower().removeprefix("property_")) for row in rows for name in row
+    )
+
+
+def _envelope_of(value: Any) -> str | None:
+    """Return the adapter of an envelope around a row: of Kafka Connect, Debezium or Singer."""
+    if isinstance(value, list):
+        return next((name for one in value[:3] if (name := _envelope_of(one))), None)
+    if not isinstance(value, Mapping):
+        return None
+    if value.get("type") in ("RECORD", "SCHEMA", "STATE"):
+        return "singer"
+    inner = value["payload"] if {"schema", "payload"} == value.keys() else value
+    if isinstance(inner, Mapping) and "op" in inner and ("after" in inner or "before" in inner):
+        return "debezium"
+    if inner is not value:
+        return "kafka-connect"
+    return "debezium" if {"__op", "__deleted"} & value.keys() else None
 
 
 def _objects(value: Any) -> list[Mapping[str, Any]]:
     if isinstance(value, Mapping):
+        if len(value) > 1 and all(isinstance(one, Mapping) for one in value.values()):
+            return [inner for one in value.values() for inner in _objects(one)]
         inner = next(
             (one for one in value.values() if isinstance(one, list) and one and isinstance(one[0], Mapping)),
             None,
@@ -113,13 +163,16 @@ def _mapping(rows: list[Mapping[str, Any]]) -> list[str]:
             lines.append("zone: UTC  # the zone of times without one")
     else:
         lines.append("# no column looks like a time: pass --at TIME, or map one to time")
+    if kind in ("leadership", "hiring", "tech"):
+        word = {"leadership": "joined", "hiring": "opened", "tech": "added"}[kind]
+        lines.append(f"constants: {{change: {word}}}")
     lines.append("map:")
     for column in columns:
         target = chosen.get(column) or _FIELDS.get(plain[column])
         if target is None:
             lines.append(f"  # {_quote(column)}: {snake_case(column) or 'field'}")
             continue
-        type_name = None if column in chosen else _type(rows, column, target)
+        type_name = None if column in chosen else _type(rows, column, target, kind)
         value = target if type_name is None else f"{{field: {target}, type: {type_name}}}"
         lines.append(f"  {_quote(column)}: {value}")
     return lines
@@ -137,11 +190,13 @@ def _is_zoned(rows: list[Mapping[str, Any]], column: str) -> bool:
     return True
 
 
-def _type(rows: list[Mapping[str, Any]], column: str, target: str) -> str | None:
+def _type(rows: list[Mapping[str, Any]], column: str, target: str, kind: str) -> str | None:
     """Return the type that a mapping must name for a column; None if the field's own type will do."""
     values = [row[column] for row in rows if column in row and not is_blank(row[column])]
     if target in ("employees", "round", "revenue_usd", "amount", "amount_usd") or not values:
         return None
+    if target == "title" and kind in ("leadership", "hiring"):
+        return "leader" if kind == "leadership" else "job"
     if target == "technologies":
         return "texts"
     for name, read in (("number", read_number), ("count", read_count), ("money", read_money_range)):

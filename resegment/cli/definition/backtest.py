@@ -18,7 +18,7 @@ import typer
 
 from resegment.cli.connection import WrongUse
 from resegment.cli.options import EventFormat, Events, Segments, parse_time, time_option
-from resegment.cli.sources import Dates, DomainsFile, MapFile, SourceName, Zone
+from resegment.cli.sources import Dates, DomainsFile, Empty, MapFile, SourceName, Zone
 from resegment.errors import explain_os_error
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def backtest(
     domains: DomainsFile = None,
     zone: Zone = None,
     dates: Dates = None,
+    empty: Empty = False,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -127,7 +128,7 @@ def backtest(
 
     if at is not None and (until is not None or accounts):
         raise typer.BadParameter("--at already means --accounts --until TIME: do not combine it with either")
-    chosen = choose_source(source, mapping, domains, zone, dates)
+    chosen = choose_source(source, mapping, domains, zone, dates, empty=empty)
     timeline = _read_timeline(segments, switch or ())
     if output is not None:
         _check_writable(output)

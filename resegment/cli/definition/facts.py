@@ -85,6 +85,11 @@ def report(refusals: Refusals, used: int) -> None:
         print_note(
             f"... and {len(refusals.remarks) - MAX_SHOWN:,} more remarks: `resegment sources test` counts them"
         )
+    for source, number in refusals.same_ids.most_common(MAX_SHOWN):
+        print_note(
+            f"{number:,} events of {source[:80]} have the id of an earlier one and other data, so they change nothing: give each "
+            "revision an id of its own, and the same record"
+        )
     if refusals.unlisted:
         found = ", ".join(
             f"{kind} {action[:40]!r} ({number:,})"

@@ -16,7 +16,7 @@ import typer
 from resegment.cli.connection import WrongUse
 from resegment.cli.options import AsJson, EventFormat, time_option
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
-from resegment.cli.sources import Dates, DomainsFile, MapFile, SourceName, Zone
+from resegment.cli.sources import Dates, DomainsFile, Empty, MapFile, SourceName, Zone
 from resegment.errors import RefusedEvent, TransientError
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def ingest(
     domains: DomainsFile = None,
     zone: Zone = None,
     dates: Dates = None,
+    empty: Empty = False,
     until: Annotated[
         int | None,
         time_option("In a replay, let time pass up to this instant. Default: the last event."),
@@ -121,7 +122,7 @@ def ingest(
     from resegment.sources.conversion import locate_events
     from resegment.sources.files.reader import Refusals, read_events
 
-    chosen = choose_source(source, mapping, domains, zone, dates)
+    chosen = choose_source(source, mapping, domains, zone, dates, empty=empty)
     settings = load_settings(servers)
     set_up_logging(settings, quiet=True)
     connection = resolve(settings)

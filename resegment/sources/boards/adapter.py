@@ -9,6 +9,7 @@ from typing import Any
 
 from resegment.errors import RefusedEvent
 from resegment.identity.domains import registrable_domain
+from resegment.schemas.times import format_instant
 from resegment.sources.adapters.envelope import Envelope
 from resegment.sources.adapters.fields import field
 from resegment.sources.adapters.port import Adapter, Context, Event, Item, make_event
@@ -43,7 +44,7 @@ def make_job_event(system: str, snapshot: Snapshot, account: str, change: JobCha
     return make_event(
         kind="hiring",
         source=f"/{system}",
-        record=f"{board}:{change.data['job']}:{change.change}:{change.time}",
+        record=f"{board}:{change.data['job']}:{change.change}:{format_instant(change.time)}",
         subject=account,
         time=change.time,
         recorded=change.recorded,

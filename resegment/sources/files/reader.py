@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -43,6 +44,9 @@ MAX_EXAMPLES: Final = 10
 
 MAX_OBJECT: Final = 4 * MAX_BYTES
 """The maximum size of a pretty-printed event. With its spaces it may be larger than an event."""
+
+MAX_IDS: Final = 1_000_000
+"""How many ids are remembered, to find events with the same id and other data."""
 
 _BUFFER: Final = 1 << 20
 _BOM: Final = b"\xef\xbb\xbf"
@@ -89,6 +93,9 @@ class Refusals:
     unlisted: Counter[tuple[str, str]] = field(default_factory=Counter)
     remarks: list[str] = field(default_factory=list)
     """What was left out of events that were accepted, with places."""
+    same_ids: Counter[str] = field(default_factory=Counter)
+    """Events that have the id of an earlier one and say something else, by source: they change nothing."""
+    _said: dict[int, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -109,6 +116,12 @@ class Refusals:
         """Count the action of an accepted event if the contract does not list it."""
         if (action := find_unlisted_action(fact.kind, fact.data)) is not None:
             self.unlisted[fact.kind, action] += 1
+        name = hash((fact.account, fact.source, fact.id))
+        said = hash((fact.time, fact.op, orjson.dumps(fact.data, option=orjson.OPT_SORT_KEYS)))
+        if self._said.get(name, said) != said:
+            self.same_ids[fact.source] += 1
+        elif len(self._said) < MAX_IDS:
+            self._said[name] = said
 
 
 def read_events(
@@ -242,24 +255,36 @@ def _open(path: str, watch: Watch | None) -> Iterator[io.BufferedReader]:
 
 
 def _read_lines(path: str, lines: Iterable[bytes]) -> Iterator[Located]:
-    for number, value in _join_objects(_strip(path, lines)):
+    numbered = _strip(lines)
+    start = next(numbered, None)
+    if start is None:
+        return
+    if start[1].lstrip()[:1] == b"[":
+        yield from _read_list(path, start[0], b"\n".join((start[1], *(line for _, line in numbered))))
+        return
+    for number, value in _join_objects(chain((start,), numbered)):
         yield Located(path, number, value)
 
 
-def _strip(path: str, lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Yield each line that is not blank with its number. Raises WrongFile for a list of events."""
+def _read_list(path: str, line: int, text: bytes) -> Iterator[Located]:
+    """Yield the events of a JSON list, all at the line where it starts. Raises WrongFile if it is not JSON."""
+    try:
+        events = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise WrongFile(
+            path, f"the JSON list is broken: {error}", line=line, remedy="Write it as JSON."
+        ) from error
+    for event in events:
+        yield Located(path, line, orjson.dumps(event))
+
+
+def _strip(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield each line that is not blank with its number."""
     first = True
     for number, line in enumerate(lines, 1):
         value = line.removeprefix(_BOM).rstrip() if first else line.rstrip()
         if not value:
             continue
-        if first and value.lstrip()[:1] == b"[":
-            raise WrongFile(
-                path,
-                "the file is a JSON list of events; one event per line is expected",
-                line=number,
-                remedy="Convert it with: jq -c '.[]'",
-            )
         first = False
         yield number, value
 

@@ -94,7 +94,8 @@ def _check_header(path: str, header: list[str]) -> None:
             path,
             f"these columns are missing: {', '.join(missing)}",
             line=1,
-            remedy=f"An event has {', '.join(REQUIRED)}, and its data in columns like data.employees.",
+            remedy=f"An event has {', '.join(REQUIRED)}, and its data in columns like data.employees. For another tool's "
+            f"file, `resegment sources guess {path}` says which --source fits, and prints a mapping file for --map.",
         )
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:

@@ -207,6 +207,27 @@ def test_parquet_gives_the_same_facts_from_structs_flat_columns_and_json(
     assert found[1].time == 1_767_413_106_789
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_the_events_of_a_json_list_are_read(tmp_path: Path, indent: int | None) -> None:
+    content = json.dumps([event(1), event(2)], indent=indent)
+    found, refusals = facts(write(tmp_path / "a.json", content))
+    assert [one.id for one in found] == ["e1", "e2"]
+    assert not refusals.total
+
+
+def test_an_event_with_the_id_of_an_earlier_one_and_other_data_is_counted(tmp_path: Path) -> None:
+    same, other = event(1, function="sales"), event(1, function="marketing")
+    _, refusals = facts(write(tmp_path / "a.jsonl", lines(same, same, other, other)))
+    assert refusals.same_ids == {"/test": 2}
+
+
+def test_a_table_of_another_tool_is_refused_with_the_command_that_finds_its_source(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.csv", "Company Domain Name,Record ID\na.com,1\n")
+    with pytest.raises(WrongFile) as error:
+        facts(file)
+    assert f"resegment sources guess {file}" in str(error.value.remedy)
+
+
 def test_a_table_without_a_column_that_events_need_is_told_at_its_header(tmp_path: Path) -> None:
     file = write(tmp_path / "a.csv", "id,source,type,time\n1,2,3,4\n")
     with pytest.raises(WrongFile, match=r"a\.csv:1: these columns are missing: subject"):
@@ -218,7 +239,7 @@ def test_a_table_without_a_column_that_events_need_is_told_at_its_header(tmp_pat
     [
         ("a.jsonl.gz", b"this is not gzip", "broken|cannot be read"),
         ("a.jsonl.gz", gzip.compress(lines(event()) * 9, mtime=0)[:-12], "broken gzip"),
-        ("a.json", b'[\n{"id": 1}\n]\n', "a JSON list of events"),
+        ("a.json", b'[\n{"id": 1}\n', "the JSON list is broken"),
         ("a.parquet", b"this is not parquet", "not Parquet"),
         ("a.csv", b"id,source,type,subject,time,\xff\n", "not UTF-8"),
         ("a.csv", b'"id,source,type,subject,time\n', "not CSV"),

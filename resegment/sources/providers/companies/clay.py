@@ -76,13 +76,16 @@ COMPANY: Final = Table(
 )
 
 
+_KNOWN: Final = tuple(path for one in COMPANY.data.values() for path in one.paths)
+
+
 def _choose(one: Mapping[str, Any], _: Context) -> Iterator[Pair | Item]:
     record = Record(one)
     if record.has(*_TITLES) and record.has(
         "Full Name", "Name", "First Name", "LinkedIn URL", "Person", "LinkedIn Profile"
     ):
         yield LEADER, one
-    elif record.has(*_DOMAINS):
+    elif record.has(*_DOMAINS) and record.find(*_KNOWN) is not None:
         yield COMPANY, one
     else:
         yield RefusedEvent("no-record", "neither a company nor a person with a title is recognized")

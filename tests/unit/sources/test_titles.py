@@ -1,0 +1,44 @@
+"""Which role, function and seniority a title gives."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resegment.sources.normalizers.titles import read_title
+
+
+@pytest.mark.parametrize(
+    ("title", "role"),
+    [
+        ("Chief Revenue Officer", "cro"), ("CRO & Co-Founder", "cro"), ("Vice President, Sales", "vp_sales"), ("SVP Sales", "vp_sales"), ("Head of Sales", "vp_sales"),
+        ("VP Revenue", "vp_sales"), ("VP of Revenue", "vp_sales"), ("V.P. Sales", "vp_sales"), ("VP - Sales", "vp_sales"), ("Regional VP, Enterprise Sales", "vp_sales"),
+        ("Head of Global Sales", "vp_sales"), ("Vertriebsleiter", "vp_sales"), ("Leiterin Vertrieb", "vp_sales"), ("Directeur commercial", "vp_sales"), ("Directrice des ventes", "vp_sales"),
+        ("Director Comercial", "vp_sales"), ("Directora de Ventas", "vp_sales"), ("Diretor de Vendas", "vp_sales"), ("Commercieel directeur", "vp_sales"), ("Chief Marketing Officer", "cmo"),
+        ("VP Marketing", "vp_marketing"), ("Chief Executive Officer", "ceo"), ("Geschäftsführer", "ceo"), ("Chief Technology Officer", "cto"), ("CFO", "cfo"), ("VP Engineering", "vp_engineering"),
+        ("Vice President Sales Operations", "vp_sales_ops"), ("Head of RevOps", "head_of_sales_ops"), ("Co-Founder", "founder"),
+        ("Assistant to the CRO", None), ("Executive Assistant to the CEO", None), ("Account Executive", None), ("Sales Manager", None), ("Former VP Sales", None), ("VP Sales Engineering", None),
+        ("Head of Sales Enablement", None), ("Office of the CEO", None), ("Chief of Staff to the CRO", None), ("Sales Intern", None), ("", None), ("Engineer", None), ("Assistenz der Geschäftsführung", None),
+    ],
+)  # fmt: skip
+def test_the_role_of_a_leader(title: str, role: str | None) -> None:
+    assert read_title(title).role == role
+
+
+@pytest.mark.parametrize(
+    ("title", "function"),
+    [
+        ("Account Executive", "sales"), ("Founding Account Executive", "sales"), ("SDR", "sales"), ("Sales Development Representative", "sales"), ("Vertriebsmitarbeiter", "sales"),
+        ("Sales Operations Manager", "sales_ops"), ("RevOps Manager", "sales_ops"), ("Revenue Operations Analyst", "sales_ops"), ("Marketing Operations", "marketing_ops"),
+        ("Senior Software Engineer", "engineering"), ("Solutions Engineer", "sales_engineering"), ("Product Manager", "product"), ("Customer Success Manager", "customer_success"),
+        ("Technical Recruiter", "recruiting"), ("Data Scientist", "data"), ("Accountant", "finance"), ("Content Marketing Manager", "marketing"), ("Janitor", None),
+    ],
+)  # fmt: skip
+def test_the_function_of_a_job(title: str, function: str | None) -> None:
+    assert read_title(title).function == function
+
+
+@given(st.text(max_size=400))
+def test_any_text_is_read(title: str) -> None:
+    read_title(title)
