@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from resegment.documents.formatter import format_document
 from resegment.segmentation.definition import Definition, read_definition
 from resegment.segmentation.versions.differences import Differences, compare
 from tests.builders import definition_of
@@ -211,7 +213,7 @@ def texts(draw: random.Random, file: Json) -> Iterator[str]:
         yield f"# {draw.random()}\n{text}\n# the end\n"
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(10))
 def test_how_a_file_is_written_makes_no_difference(seed: int) -> None:
     file, _, lists = generate(seed, extended=True)
     draw = random.Random(seed)
@@ -220,6 +222,23 @@ def test_how_a_file_is_written_makes_no_difference(seed: int) -> None:
         new = read_definition([("segments.yaml", text)], lambda path: lists[path].encode())
         assert compare(old, new).is_empty
         assert not compare(old, new).judges
+
+
+FORMATTED = int(os.environ.get("RESEGMENT_FORMATTED", "12"))
+
+
+def test_formatting_a_file_makes_no_difference() -> None:
+    changed = 0
+    for seed in range(FORMATTED):
+        file, _, lists = generate(seed, extended=True)
+        draw = random.Random(seed)
+        old = definition_of(file, lists)
+        text = draw.choice(list(texts(draw, naming(draw, rewritten(draw, json_of(old))))))
+        formatted = format_document(text.encode(), "segments.yaml")
+        changed += formatted != text.encode()
+        new = read_definition([("segments.yaml", formatted)], lambda path, lists=lists: lists[path].encode())
+        assert compare(old, new).is_empty
+    assert changed >= 0.75 * FORMATTED
 
 
 def json_of(definition: Definition) -> Json:

@@ -25,14 +25,14 @@ from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.evaluation.retention import Retention
 from resegment.segmentation.inspection.backtest import backtest, order_of_delivery
 from resegment.segmentation.versions.differences import compare
-from resegment.segmentation.versions.era import ALWAYS, Era
+from resegment.segmentation.versions.era import ALWAYS, Era, invert_moves
 from resegment.segmentation.versions.timeline import Timeline, fold_into
 from tests.builders import Json, Move, definition_of, facts_of, moves
 from tests.oracle.cases_switches import SWITCH_CASES, SwitchCase
 from tests.oracle.generate import generate
-from tests.oracle.generate.switches import Switches, switches
+from tests.oracle.generate.switches import Switches, instants, next_file, renaming, switches
 from tests.oracle.naive import Change
-from tests.oracle.naive.switching import Version, switching_history
+from tests.oracle.naive.switching import Version, names, switching_history
 
 SEEDS = int(os.environ.get("RESEGMENT_SWITCHES", "40"))
 CHUNK = 10
@@ -94,6 +94,59 @@ def test_a_live_partition_switches_as_the_text_says(first: int) -> None:
         live = Live(eras_of(switched.versions), random.Random(seed))
         live.run(order_of_delivery(facts_of(switched.events)))
         assert (seed, moves(net_changes(live.changes))) == (seed, expected(switched))
+
+
+@chunks
+def test_after_a_rollback_an_account_is_where_it_would_be_if_it_had_never_left(first: int) -> None:
+    for seed in range(first, first + CHUNK):
+        draw = random.Random(seed)
+        file, events, files = generate(seed, extended=True)
+        for one in file["segments"]:
+            one.pop("hold", None)  # what it remembers is not taken back
+        other = next_file(draw, file, events)
+        before, after = definition_of(file, files), definition_of(other, files)
+        start, end = instants(draw, events, 2)
+        alone = Timeline([Era(1, ALWAYS, Engine(Program(before)))])
+        back = Timeline(
+            [
+                Era(1, ALWAYS, Engine(Program(before))),
+                Era(2, start, Engine(Program(after)), after.moved),
+                Era(3, end, Engine(Program(before)), invert_moves(before, after.moved), rollback_of=2),
+            ]
+        )
+        facts = facts_of(one for one in events if not other.get("privacy"))
+        for until in (end, end + 1, end + 5 * 86_400_000, END):
+            placed = [
+                {one.name: one.state.membership.segment for one, _ in backtest(timeline, facts, until)}
+                for timeline in (alone, back)
+            ]
+            assert (seed, until, placed[1]) == (seed, until, placed[0])
+
+
+@chunks
+def test_names_that_a_rollback_takes_back_leave_entries_and_exits_as_they_were(first: int) -> None:
+    for seed in range(first, first + CHUNK):
+        draw = random.Random(seed)
+        file, events, files = generate(seed, extended=True)
+        chosen = draw.sample(sorted(names(file)), k=2)
+        renamed = dict(zip(chosen, [chosen[1], "other"], strict=True))
+        before, after = definition_of(file, files), definition_of(renaming(file, renamed), files)
+        moved = {new: old for old, new in renamed.items()}
+        start, end = instants(draw, events, 2)
+        alone = Timeline([Era(1, ALWAYS, Engine(Program(before)))])
+        back = Timeline(
+            [
+                Era(1, ALWAYS, Engine(Program(before))),
+                Era(2, start, Engine(Program(after)), moved),
+                Era(3, end, Engine(Program(before)), invert_moves(before, moved)),
+            ]
+        )
+        for until in (end, end + 1, END):
+            placed = [
+                {one.name: one.state.membership for one, _ in backtest(timeline, facts_of(events), until)}
+                for timeline in (alone, back)
+            ]
+            assert (seed, until, placed[1]) == (seed, until, placed[0])
 
 
 class Live:
