@@ -40,15 +40,15 @@ class IntakeRules:
     """What intake needs to know to judge a record.
 
     `kinds` says which kind each topic carries; a topic that is not in it carries any. `now` is the wall clock, ms,
-    and `tolerance` (ms) how far the clocks of producers may be ahead of it. `dropped` gives the fields of events that are
-    never kept.
+    and `tolerance` (ms) how far the clocks of producers may be ahead of it. `dropped` gives the fields that are
+    not kept of events that become known at an instant (ms).
     """
 
     clock: Clock
     now: Callable[[], int]
     tolerance: int = 300_000
     kinds: Mapping[str, Kind] = field(default_factory=dict)
-    dropped: Callable[[], Collection[str]] = frozenset
+    dropped: Callable[[int], Collection[str]] = lambda _: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ async def ingest(
         accepted += 1
         if (action := find_unlisted_action(fact.kind, fact.data)) is not None:
             unlisted[fact.kind, action] += 1
-        value = encode_fact(drop_fields(fact, rules.dropped()))
+        value = encode_fact(drop_fields(fact, rules.dropped(fact.recorded)))
         messages.append(Message(signals, fact.account.encode(), value, timestamp=at))
     await publisher.publish(messages)
     return Ingested(accepted, refused, ahead, unlisted)

@@ -199,7 +199,8 @@ def _read(
     clock = owned.position.clock
     crossing = Crossing(versions, changeover_of(owned.position))
     reading = _Reading(clock, crossing)
-    known = reading.known
+    known, timeline = reading.known, versions.timeline
+    drops = any(one.definition.dropped for one in timeline.eras)
     for record in records:
         if record.offset in ahead:
             reading.refuse(batch, record, _ahead(record), dead_letters)
@@ -223,6 +224,8 @@ def _read(
         except RefusedEvent as refused:
             reading.refuse(batch, record, refused, dead_letters)
             continue
+        if drops:  # intake has left the fields out, unless its worker learned of the version too late
+            fact = timeline.receive(fact)
         reading.facts += 1
         groups = known.get(fact.account)
         if groups is None:

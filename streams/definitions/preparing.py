@@ -79,13 +79,22 @@ async def prepare_partition(
         return 0
     if not source.is_kept and owned.position.log != changeover_of(owned.position).origin:
         raise LogIncomplete(owned.number, "the embedded broker has forgotten what came before its last start")
-    return await fold_in(owned.number, upto, runtime.engine, owned.store, source)
+    receive = registry.timeline.receive
+    return await fold_in(owned.number, upto, runtime.engine, owned.store, source, receive=receive)
 
 
-async def fold_in(number: int, upto: int, engine: Engine, store: PartitionStore, source: SignalLog) -> int:
+async def fold_in(
+    number: int,
+    upto: int,
+    engine: Engine,
+    store: PartitionStore,
+    source: SignalLog,
+    *,
+    receive: Callable[[Fact], Fact] = lambda fact: fact,
+) -> int:
     """Fold the facts of a partition's log before an offset, by the engine's program, into the store's side.
 
-    Raises LogIncomplete, TopicUnreadable, StoreUnavailable.
+    `receive` leaves out what must not be kept. Raises LogIncomplete, TopicUnreadable, StoreUnavailable.
     """
     folding = _Folding(engine, store)
     topic, clock, total = source.topics.signals.name, 0, 0
@@ -104,7 +113,7 @@ async def fold_in(number: int, upto: int, engine: Engine, store: PartitionStore,
                     if record.key is not None and is_readable(record):
                         fact = _decode(record.value)
                         if fact is not None:
-                            group.setdefault(fact.account, []).append((clock, fact))
+                            group.setdefault(fact.account, []).append((clock, receive(fact)))
                 await folding.take(group)
             total += len(wanted)
     await folding.flush()

@@ -342,7 +342,13 @@ def _stages(
     if "intake" in plan.agents:
         intake = classes.intake(
             topics,
-            rules=IntakeRules(plan.settings.clock, plan.now, plan.settings.tolerance, topics.kinds),
+            rules=IntakeRules(
+                plan.settings.clock,
+                plan.now,
+                plan.settings.tolerance,
+                topics.kinds,
+                lambda at: shared.registry.timeline.at(at).definition.dropped,
+            ),
             publisher=publisher,
             progress=progress,
         )

@@ -257,6 +257,6 @@ async def test_fields_that_the_file_drops_never_enter_signals() -> None:
     event = raw_event(
         data={"round": "seed", "email": "jo@acme.com", "people": [{"email": "x", "role": "cro"}]}
     )
-    await take(trigger(event, timestamp=SENT), published, dropped=lambda: {"email"})
+    await take(trigger(event, timestamp=SENT), published, dropped=lambda _: {"email"})
     (signal,) = published.messages
     assert decode_fact(signal.value or b"").data == {"round": "seed", "people": [{"role": "cro"}]}
