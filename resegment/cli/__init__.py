@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from resegment.cli import sources
-from resegment.cli.definition import backtest, differences, explain, formatting, plan, play, schema, segments
+from resegment.cli.definition import backtest, differences, explain, formatting, play, schema, segments
 from resegment.cli.operations import (
     accounts,
     changes,
@@ -34,6 +34,7 @@ from resegment.cli.operations import (
     webhooks,
 )
 from resegment.cli.runtime import bench, deliver, demo, ingest, process, up, worker
+from resegment.cli.versions import apply, plan
 from resegment.errors import ResegmentError, UserError
 
 COMMANDS = (
@@ -45,6 +46,7 @@ COMMANDS = (
     segments,
     formatting,
     plan,
+    apply,
     differences,
     history,
     explain,

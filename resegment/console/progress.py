@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -33,12 +33,16 @@ class _Silent:
         return lambda _: None
 
 
+SILENT: Final[Bars] = _Silent()
+"""Shows nothing."""
+
+
 @contextmanager
 def show_progress() -> Iterator[Bars]:
     """Show bars that disappear when the work is done."""
     console = screen(error=True)
     if not console.is_terminal:
-        yield _Silent()
+        yield SILENT
         return
     progress = Progress(
         TextColumn("{task.description:<24}"),

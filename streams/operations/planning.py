@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,6 +45,8 @@ Count = Callable[[str, int], Progress]
 ROUTES: Final[tuple[Route, ...]] = ("none", "new-only", "all")
 SLICE: Final = 1_000
 """Accounts whose routing is read at once."""
+FOLDED_AT_ONCE: Final = 100_000
+"""Records whose facts are held before they are folded: an account is indexed once for all of them."""
 FOLDED_A_SECOND: Final = 25_000
 """Records of the log that workers fold in a second, roughly."""
 
@@ -140,8 +144,16 @@ class _Run:
 
     def _plan_at(self, at: int) -> Timeline:
         moved = self._wish.definition.moved if self._wish.moved is None else self._wish.moved
+        switch = self._switch
         era = Era(
-            self._number, at, self._new.engine, moved, self._switch.judges, "none", self._wish.rollback_of
+            number=self._number,
+            at=at,
+            engine=self._new.engine,
+            moved=moved,
+            judges=switch.judges,
+            rollback_of=self._wish.rollback_of,
+            gates_only=switch.changes == "gates",
+            folds_in=bool(switch.needs),
         )
         return self._present.extend(era)
 
@@ -177,8 +189,14 @@ class _Run:
             enrollments=await self._forecast(),
             folding=self._fold(partitions),
             partitions=partitions,
-            accounts=None,
+            warnings=list(self._warn()),
         )
+
+    def _warn(self) -> Iterator[str]:
+        """Yield what may make the counts wrong."""
+        one = self._prefix.registry.definitions.open
+        if one is not None and one.kind == "switch":
+            yield f"the apply of version {one.version} is under way: plan again when it is done"
 
     async def _choose_instant(self, least: int, snapshot: Snapshot | None = None) -> int:
         """Return when the switch is planned in a partition. The wall clock does not stand still while others are read."""
@@ -195,6 +213,10 @@ class _Run:
         if self._switch.needs:
             folded = await self._fold_in(snapshot)
         self._planner.begin(snapshot.number, at)
+        with _no_collections():
+            self._take(snapshot, folded, progress)
+
+    def _take(self, snapshot: Snapshot, folded: Mapping[str, AccountState], progress: Progress) -> None:
         for done, (name, value) in enumerate(snapshot.states.items(), 1):
             self._planner.take(name, value, folded.get(name))
             if done % SLICE == 0:
@@ -206,17 +228,26 @@ class _Run:
         prefix, engine = self._prefix, self._new.engine
         topic = prefix.topics.signals.name
         folded: dict[str, AccountState] = {}
-        clock = 0
+        waiting: dict[str, list[tuple[int, list[Fact]]]] = {}
+
+        def fold() -> None:
+            for name, groups in waiting.items():
+                folded[name] = fold_into(engine, name, folded.get(name), groups)
+            waiting.clear()
+
+        clock = read = 0
         async with reading(prefix.bootstrap, topic, [snapshot.number], security=prefix.security) as log:
-            start, end = log.oldest, snapshot.position.offset
-            async for records in log.between(snapshot.number, start, end):
+            async for records in log.between(snapshot.number, log.oldest, snapshot.position.offset):
                 for record in await leave_out(prefix.ahead, Batch(topic, snapshot.number, records)):
                     clock = max(clock, record.timestamp)
                     fact = _decode(record.value) if is_readable(record) else None
                     if fact is not None and record.key == fact.account.encode():
-                        folded[fact.account] = fold_into(
-                            engine, fact.account, folded.get(fact.account), [(clock, [fact])]
-                        )
+                        waiting.setdefault(fact.account, []).append((clock, [fact]))
+                read += len(records)
+                if read >= FOLDED_AT_ONCE:
+                    fold()
+                    read = 0
+        fold()
         return folded
 
     def _instant_of(self, snapshot: Snapshot) -> PartitionInstant:
@@ -258,6 +289,16 @@ class _Run:
                 if decision is not None:
                     forecaster.take(one.account, decision, state)
         return forecaster.forecasts()
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Leave the garbage collector out: accounts come and go by the thousand, and none is in a circle."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _decode(value: bytes | None) -> Fact | None:

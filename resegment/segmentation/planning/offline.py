@@ -36,7 +36,9 @@ def plan_replay(
     planner = Planner(
         switch,
         present=present,
-        planned=lambda at: present.extend(Era(2, at, engines[1], new.moved, switch.judges)),
+        planned=lambda at: present.extend(
+            Era(2, at, engines[1], new.moved, switch.judges, gates_only=switch.changes == "gates")
+        ),
         engines=engines,
     )
     if not switch.judges:

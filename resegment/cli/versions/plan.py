@@ -122,7 +122,7 @@ def plan(
     Reads the running prefix, or with --events and --segments only recorded events. Changes nothing. Exits with 0 if the
     file means the same as the version in force, with 3 if it changes something, and with 2 if the file has errors.
     """
-    from resegment.cli.definition.planning import check_route, plan_files, plan_prefix
+    from resegment.cli.versions.planning import check_route, plan_files, plan_prefix
 
     if sum((as_json, markdown, html == Path("-"))) > 1:
         raise typer.BadParameter("choose one of --json, --markdown and --html")

@@ -114,9 +114,13 @@ async def plan_prefix(
         return await plan_session(session, Wish(new, route, at))
 
 
-async def plan_session(session: Session, wish: Wish, *, news: News | None = None) -> SavedPlan:
+async def plan_session(
+    session: Session, wish: Wish, *, news: News | None = None, quiet: bool = False
+) -> SavedPlan:
     """Plan a switch of an open session's prefix. `news` notes what changed since an earlier plan."""
-    from resegment.console.progress import show_progress
+    from contextlib import nullcontext
+
+    from resegment.console.progress import SILENT, show_progress
     from resegment.segmentation.planning.saved import SavedPlan
     from resegment.streams.operations.planning import PlannedPrefix, plan_live
 
@@ -131,6 +135,6 @@ async def plan_session(session: Session, wish: Wish, *, news: News | None = None
         ahead=await session.look_for_ahead_records(),
         facts_per_test=session.settings.facts_per_test,
     )
-    with show_progress() as bars:
+    with nullcontext(SILENT) if quiet else show_progress() as bars:
         plan = await plan_live(prefix, wish, news=news, count=bars.count)
     return SavedPlan(id=uuid.uuid4().hex, plan=plan, content=wish.definition.content)

@@ -1,0 +1,1 @@
+"""Commands that change the segments file of a running prefix: plan, apply, roll back, shadow."""

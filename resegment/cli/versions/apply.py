@@ -1,0 +1,328 @@
+"""`resegment apply` and `resegment rollback`: switch a running prefix to another version of its segments file."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from resegment.cli.options import AsJson, time_option
+from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
+from resegment.cli.versions.applying import Asked
+from resegment.cli.versions.plan import ApplyRoute
+
+if TYPE_CHECKING:
+    from resegment.cli.operations.session import Session
+    from resegment.cli.versions.applying import Intent
+    from resegment.segmentation.planning.saved import SavedPlan
+    from resegment.streams.definitions.history import Definitions
+
+APPLY_EXAMPLES: Final = """
+[bold]Examples[/bold]
+
+resegment apply segments.yaml --message "raise the threshold"
+
+resegment plan segments.yaml --out plan.json, then resegment apply plan.json --yes
+
+resegment apply segments.yaml --plan-hash 049d36ebf84e-374 --yes
+
+resegment apply segments.yaml --at 2026-12-01 --route new-only
+
+resegment apply segments.yaml --shadow
+"""
+ROLLBACK_EXAMPLES: Final = """
+[bold]Examples[/bold]
+
+resegment rollback
+
+resegment rollback 3 --message "too few accounts"
+"""
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+At = Annotated[
+    int | None,
+    time_option("Switch at this time. What the plan says is checked again right before. Default: at once."),
+]
+Message = Annotated[
+    str, typer.Option("--message", "-m", metavar="TEXT", help="Why: `resegment history` shows it.")
+]
+Author = Annotated[
+    str | None,
+    typer.Option("--author", metavar="NAME", help="Who applies. Default: git's author, or user and host."),
+]
+PlanHash = Annotated[
+    str | None,
+    typer.Option(
+        "--plan-hash",
+        metavar="HASH",
+        help="Apply only what this hash of a plan approves; refuse anything else.",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(epilog=APPLY_EXAMPLES)(apply)
+    app.command(epilog=ROLLBACK_EXAMPLES)(rollback)
+
+
+@takes_servers
+def apply(
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE|PLAN", help="A segments file, a folder of them, or a saved plan."),
+    ] = None,
+    *,
+    at: At = None,
+    message: Message = "",
+    author: Author = None,
+    route: ApplyRoute = None,
+    plan_hash: PlanHash = None,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Judge the version beside the one in force: nothing changes.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Finish an apply whose command was interrupted.")
+    ] = False,
+    yes: Yes = False,
+    servers: ServerOptions = DEFAULT_SERVERS,
+    as_json: AsJson = False,
+) -> None:
+    """Switch the running prefix to another version of its segments file, at one instant for all partitions.
+
+    Shows the plan and asks first. A saved plan is carried out exactly, once; it is refused if another version is in
+    force meanwhile, or if more than 1 % of the accounts (at least 20) depart from it for another reason than time.
+    """
+    from resegment.cli.operations.session import run_in_session
+    from resegment.cli.versions.applying import carry_out
+    from resegment.cli.versions.planning import check_route
+
+    if shadow and at is not None:
+        raise typer.BadParameter("--shadow begins at once: leave --at out")
+    asked = Asked(at, message, author, plan_hash, yes, shadow, as_json)
+
+    async def run(session: Session) -> None:
+        if resume:
+            await _resume(session, file, asked)
+            return
+        if file is None:
+            raise typer.BadParameter(
+                "give the segments file or the saved plan to apply", param_hint="FILE|PLAN"
+            )
+        saved = _read_plan(file)
+        if await _finish_same(session, file, saved, asked):
+            return
+        if saved is None:
+            intent = await _intend_file(session, file, route, at)
+        elif route:
+            raise typer.BadParameter("a saved plan has its route: leave --route out", param_hint="--route")
+        else:
+            intent = await _intend_saved(session, file, saved, at)
+        await carry_out(session, intent, asked)
+
+    check_route(route)
+    run_in_session(run, servers)
+
+
+@takes_servers
+def rollback(
+    number: Annotated[
+        int | None,
+        typer.Argument(metavar="N", min=1, help="The version to go back to. Default: the one before."),
+    ] = None,
+    *,
+    at: At = None,
+    message: Message = "",
+    author: Author = None,
+    plan_hash: PlanHash = None,
+    yes: Yes = False,
+    servers: ServerOptions = DEFAULT_SERVERS,
+    as_json: AsJson = False,
+) -> None:
+    """Go back to an earlier version: its rules, as a new version, with the names that changed since taken back.
+
+    Accounts that the versions since then took out of a workflow, and that have not moved by themselves, are enrolled
+    again where they were. Shows the plan and asks first.
+    """
+    from resegment.cli.operations.session import run_in_session
+    from resegment.cli.versions.applying import carry_out
+
+    asked = Asked(at, message, author, plan_hash, yes, as_json=as_json)
+
+    async def run(session: Session) -> None:
+        from dataclasses import replace
+
+        intent = await _intend_rollback(session, number, at)
+        back = f"roll back to version {intent.goes_back_to}"
+        await carry_out(session, intent, asked if message else replace(asked, message=back))
+
+    run_in_session(run, servers)
+
+
+def _read_plan(path: str) -> SavedPlan | None:
+    """Return the saved plan at a path; None if that is something else, like a segments file. Raises WrongPlan."""
+    from resegment.cli.versions.plan import read_saved
+    from resegment.segmentation.planning.saved import looks_saved
+
+    place = Path(path)
+    if not place.is_file():
+        return None
+    with place.open("rb") as file:
+        begin = file.read(256)
+    return read_saved(place) if looks_saved(begin) else None
+
+
+async def _intend_file(session: Session, path: str, route: list[str] | None, at: int | None) -> Intent:
+    from resegment.cli.versions.applying import Intent
+    from resegment.cli.versions.planning import check_route, check_segments, plan_session
+    from resegment.sources.segments import load_definition
+    from resegment.streams.operations.planning import Wish
+
+    definition = load_definition(path)
+    chosen = check_route(route)
+    check_segments(chosen, definition)
+    wish = Wish(definition, chosen, at)
+    return Intent(await plan_session(session, wish), wish)
+
+
+async def _intend_saved(session: Session, path: str, saved: SavedPlan, at: int | None) -> Intent:
+    """Return the intent to carry out a saved plan. Raises NotAppliable, PlanUsed, BaseDiffers and PlanStale."""
+    from resegment.cli.versions.applying import Intent, check_drift
+    from resegment.segmentation.planning.refusals import BaseDiffers, NotAppliable
+    from resegment.streams.definitions.content import compile_content
+    from resegment.streams.operations.planning import Wish
+
+    plan = saved.plan
+    if plan.base.number is None:
+        raise NotAppliable(path)
+    definitions = (await session.load_registry()).definitions
+    check_unused(definitions, saved)
+    if definitions.current != plan.base.number:
+        raise BaseDiffers(plan, definitions.current)
+    definition = compile_content(saved.content)
+    moved = None
+    if plan.rollback_of is not None:
+        moved = _invert(definitions, plan.rollback_of)
+    wish = Wish(definition, plan.route, at, moved, plan.rollback_of)
+    if not plan.is_empty:
+        await check_drift(session, saved, wish)
+    return Intent(saved, wish)
+
+
+def check_unused(definitions: Definitions, saved: SavedPlan) -> None:
+    """Raise PlanUsed if the plan was applied. An apply that did not happen has not used it."""
+    from resegment.segmentation.planning.refusals import PlanUsed
+
+    for one in definitions.applies.values():
+        if one.plan == saved.id and one.verdict == "stands":
+            raise PlanUsed(one.version)
+
+
+async def _intend_rollback(session: Session, number: int | None, at: int | None) -> Intent:
+    from resegment.cli.versions.applying import Intent
+    from resegment.cli.versions.planning import plan_session
+    from resegment.streams.operations.planning import Wish
+
+    definitions = (await session.load_registry()).definitions
+    chosen = number if number is not None else _before(definitions)
+    undone = _undone_by(definitions, chosen)
+    wish = Wish(
+        definitions.definition_of(chosen),
+        at=at,
+        moved=_invert(definitions, undone),
+        rollback_of=undone,
+    )
+    return Intent(await plan_session(session, wish), wish, goes_back_to=chosen)
+
+
+def _numbers(definitions: Definitions) -> list[int]:
+    """Return the versions that were in force, in their order; the first is the one that began."""
+    return [min(definitions.versions, default=0), *(one.version for one in definitions.standing)]
+
+
+def _before(definitions: Definitions) -> int:
+    """Return the version before the one in force. Raises NothingBefore."""
+    from resegment.segmentation.planning.refusals import NothingBefore
+
+    numbers = _numbers(definitions)
+    if len(numbers) < 2:
+        raise NothingBefore(numbers[-1])
+    return numbers[-2]
+
+
+def _undone_by(definitions: Definitions, number: int) -> int:
+    """Return the first version that going back to this one undoes. Raises NoSuchVersion, NeverInForce, InForce."""
+    from resegment.segmentation.planning.refusals import InForce, NeverInForce
+
+    definitions.version(number)
+    numbers = _numbers(definitions)
+    if number not in numbers:
+        raise NeverInForce(number)
+    place = numbers.index(number)
+    if place + 1 == len(numbers):
+        raise InForce(number, numbers[place - 1] if place else None)
+    return numbers[place + 1]
+
+
+def _invert(definitions: Definitions, first: int) -> dict[str, str]:
+    """Return the names that undo the switches from that to version `first` on."""
+    from resegment.segmentation.planning.rollback import Step, invert_steps
+
+    numbers = _numbers(definitions)
+    steps = [
+        Step(definitions.definition_of(before), one.moved)
+        for before, one in zip(numbers, definitions.standing, strict=False)
+    ]
+    return invert_steps(steps[numbers.index(first) - 1 :])
+
+
+async def _finish_same(session: Session, path: str, saved: SavedPlan | None, asked: Asked) -> bool:
+    """Finish an apply of the same content or plan that stands and whose command was interrupted; return whether it did."""
+    from resegment.sources.segments import load_definition
+
+    definitions = (await session.load_registry()).definitions
+    one = definitions.open
+    if one is None or one.kind != "switch" or one.verdict != "stands":
+        return False
+    if saved is not None:
+        same = one.plan == saved.id
+    else:
+        same = load_definition(path).digest == definitions.version(one.version).digest
+    if same:
+        await _work_off(session, one.version, definitions, asked)
+    return same
+
+
+async def _resume(session: Session, file: str | None, asked: Asked) -> None:
+    """Finish what an interrupted apply left. Raises NothingToResume, and NotSwitched where its switch is not settled."""
+    from resegment.segmentation.planning.refusals import NothingToResume, NotSwitched
+
+    if file is not None:
+        raise typer.BadParameter("--resume finishes what began: leave the file out")
+    definitions = (await session.load_registry()).definitions
+    one = definitions.open
+    if one is None:
+        raise NothingToResume
+    if one.verdict != "stands":
+        raise NotSwitched(one.version)
+    await _work_off(session, one.version, definitions, asked)
+
+
+async def _work_off(session: Session, number: int, definitions: Definitions, asked: Asked) -> None:
+    import sys
+
+    from resegment.cli.versions.applying import connect, showing_steps
+    from resegment.console.terminal import print_note, write_json
+    from resegment.streams.definitions.applying.apply import apply_version
+    from resegment.streams.definitions.applying.requests import ApplyRequest
+
+    request = ApplyRequest(definitions.definition_of(number))
+    async with session.publisher("resegment-apply") as publisher:
+        with showing_steps() as report:
+            await apply_version(connect(session, publisher), request, report)
+    if asked.as_json:
+        write_json(sys.stdout.buffer, {"version": number, "applied": True, "resumed": True})
+    else:
+        print_note(f"version {number} is in force, and all partitions have worked it off")

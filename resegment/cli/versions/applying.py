@@ -1,0 +1,273 @@
+"""Carry out a plan on a running prefix, with its progress, and say what came of it."""
+
+# ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from resegment.agents.batch import Publisher
+    from resegment.cli.operations.session import Session
+    from resegment.segmentation.definition import Definition
+    from resegment.segmentation.planning.outcome import Outcome
+    from resegment.segmentation.planning.plan import Plan
+    from resegment.segmentation.planning.saved import SavedPlan
+    from resegment.streams.definitions.applying.requests import Applied, ApplyConnection, Report
+    from resegment.streams.operations.planning import Wish
+
+FRESH = 60.0
+"""Seconds for which the world is taken to be as a plan saw it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the options of `apply` and `rollback` say."""
+
+    at: int | None = None
+    message: str = ""
+    author: str | None = None
+    plan_hash: str | None = None
+    yes: bool = False
+    shadow: bool = False
+    as_json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A plan that is to be carried out, and what it takes to make it again.
+
+    `goes_back_to` is the version that a rollback goes back to.
+    """
+
+    saved: SavedPlan
+    wish: Wish
+    goes_back_to: int | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """The plan."""
+        return self.saved.plan
+
+    @property
+    def definition(self) -> Definition:
+        """The new version."""
+        return self.wish.definition
+
+
+async def carry_out(session: Session, intent: Intent, asked: Asked) -> None:
+    """Show the plan, ask, apply it, and print what came of it.
+
+    Raises PlanStale, HashDiffers, typer.Abort, and what `apply_version` raises.
+    """
+    from resegment.cli.versions.plan import present
+    from resegment.console.terminal import print_note
+    from resegment.segmentation.planning.refusals import check_hash
+
+    plan = intent.plan
+    if not asked.as_json:
+        present(plan, html=None, markdown=False, as_json=False)
+    if plan.is_empty:
+        _print_nothing(plan, as_json=asked.as_json)
+        return
+    if asked.plan_hash is not None:
+        check_hash(asked.plan_hash, plan)
+    if not asked.yes:
+        typer.confirm(_question(intent, asked), abort=True, err=True)
+    try:
+        async with session.publisher("resegment-apply") as publisher:
+            with showing_steps() as report:
+                connection = connect(session, publisher)
+                applied, outcome = await _apply(session, connection, intent, asked, report)
+    except asyncio.CancelledError:
+        print_note("interrupted: run the same command again, it continues where this one stopped")
+        raise
+    _print(intent, applied, outcome, as_json=asked.as_json)
+
+
+def connect(session: Session, publisher: Publisher) -> ApplyConnection:
+    """Return what the applier needs of a session."""
+    from resegment.streams.definitions.applying.requests import ApplyConnection
+
+    return ApplyConnection(
+        client=session.client,
+        publisher=publisher,
+        bootstrap=session.bootstrap,
+        topics=session.topics,
+        security=session.security,
+        partitions=session.reader.partitions,
+        clock=session.held.get("clock", "wall"),
+        facts_per_test=session.settings.facts_per_test,
+    )
+
+
+async def _apply(
+    session: Session, connection: ApplyConnection, intent: Intent, asked: Asked, report: Report
+) -> tuple[Applied, Outcome | None]:
+    from resegment.streams.definitions.applying.apply import apply_version
+    from resegment.streams.definitions.applying.requests import ApplyRequest
+    from resegment.streams.operations.moves import find_outcome, note_ends
+
+    plan, wish = intent.plan, intent.wish
+    checker = DriftCheck(session, intent)
+    ends = await note_ends(session.bootstrap, session.topics, session.security)
+    request = ApplyRequest(
+        definition=intent.definition,
+        base=plan.base.number,
+        at=asked.at,
+        route=wish.route,  # type: ignore[arg-type]  # one of the words, or segments
+        kind="shadow" if asked.shadow else "switch",
+        plan=intent.saved.id,
+        author=asked.author if asked.author is not None else name_author(),
+        message=asked.message,
+        rollback_of=wish.rollback_of,
+        moved=wish.moved,
+        check=None if asked.shadow else checker.check,
+    )
+    applied = await apply_version(connection, request, report)
+    if asked.shadow or applied.apply is None or applied.pending:
+        return applied, None
+    latest = checker.latest or plan
+    outcome = await find_outcome(
+        latest, applied.version, ends, session.reader, session.bootstrap, session.topics, session.security
+    )
+    return applied, outcome
+
+
+class DriftCheck:
+    """Makes the plan again right before the switch, if it is not fresh or for a later time, and compares."""
+
+    def __init__(self, session: Session, intent: Intent) -> None:
+        self._session, self._intent = session, intent
+        self._later = intent.wish.at is not None
+        self._made = asyncio.get_running_loop().time()
+        self.latest: Plan | None = None
+        """The plan that was made again, if one was."""
+
+    async def check(self) -> None:
+        """Raise PlanStale if more accounts depart from the plan than is tolerated."""
+        if not self._later and asyncio.get_running_loop().time() - self._made < FRESH:
+            return
+        self.latest = await check_drift(self._session, self._intent.saved, self._intent.wish)
+
+
+async def check_drift(session: Session, saved: SavedPlan, wish: Wish) -> Plan:
+    """Plan again and return that plan. Raises PlanStale if more accounts depart from the saved one than is tolerated."""
+    from resegment.cli.versions.planning import plan_session
+    from resegment.segmentation.planning.drift import News, find_drift
+    from resegment.segmentation.planning.refusals import PlanStale
+
+    news = News({one.number: one.clock for one in saved.plan.partitions})
+    fresh = await plan_session(session, wish, news=news, quiet=True)
+    drift = find_drift(saved.plan, fresh.plan, news)
+    if drift.is_too_much:
+        raise PlanStale(drift)
+    return fresh.plan
+
+
+def name_author() -> str:
+    """Return who applies: the author that the environment gives git, or user and host."""
+    given = os.environ.get("GIT_AUTHOR_EMAIL") or os.environ.get("EMAIL")
+    if given:
+        return given
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def _question(intent: Intent, asked: Asked) -> str:
+    from resegment.console.counts import count
+    from resegment.console.dates import spell_instant
+
+    plan = intent.plan
+    when = "" if asked.at is None else f" on {spell_instant(asked.at)}"
+    if asked.shadow:
+        return "Judge this version beside the one in force?"
+    if plan.changes != "segments":
+        return f"Apply it{when}? No account moves."
+    return f"Apply it{when}? {count(plan.moved, 'account')} would move."
+
+
+STEPS = {
+    "prepare": "preparing partitions",
+    "wait": "waiting for the instant",
+    "mark": "marking the instant",
+    "switch": "judging accounts",
+}
+
+
+@contextmanager
+def showing_steps() -> Iterator[Report]:
+    """Show the steps of an apply as bars; without a terminal, a line when each begins."""
+    from resegment.console.progress import show_progress
+    from resegment.console.terminal import print_note, screen
+
+    plain = not screen(error=True).is_terminal
+    with show_progress() as bars:
+        shown: dict[str, Any] = {}
+        reached: dict[str, int] = {}
+
+        def report(step: str, done: int, total: int) -> None:
+            label = STEPS.get(step, step)
+            if step not in shown:
+                shown[step], reached[step] = bars.count(label, total), 0
+                if plain:
+                    print_note(f"{label} ...")
+            if done > reached[step]:
+                shown[step](done - reached[step])
+                reached[step] = done
+
+        yield report
+
+
+def _print_nothing(plan: Plan, *, as_json: bool) -> None:
+    from resegment.console.terminal import print_note, write_json
+
+    if as_json:
+        write_json(sys.stdout.buffer, {"version": plan.base.number, "applied": False})
+    else:
+        print_note(f"nothing to apply: version {plan.base.number} is in force and means the same")
+
+
+def _print(intent: Intent, applied: Applied, outcome: Outcome | None, *, as_json: bool) -> None:
+    from resegment.console.planning.outcome import render_outcome
+    from resegment.console.terminal import print_note, screen, write_json
+
+    if as_json:
+        write_json(sys.stdout.buffer, describe_applied(intent.plan, applied, outcome))
+        return
+    screen().print(render_outcome(intent.plan, applied.version, applied.at, outcome, pending=applied.pending))
+    for warning in applied.warnings:
+        print_note(f"warning: {warning}")
+
+
+def describe_applied(plan: Plan, applied: Applied, outcome: Outcome | None) -> Mapping[str, Any]:
+    """Return what an apply came to as JSON."""
+    import msgspec
+
+    from resegment.schemas.times import format_instant
+
+    return {
+        "version": applied.version,
+        "applied": applied.apply is not None and not applied.pending,
+        "pending": applied.pending,
+        "apply": applied.apply,
+        "at": None if applied.at is None else format_instant(applied.at),
+        "base": plan.base.number,
+        "plan": plan.hash,
+        "outcome": None if outcome is None else msgspec.to_builtins(outcome),
+        "warnings": list(applied.warnings),
+    }
