@@ -108,9 +108,11 @@ class AccountCache(Generic[A]):
         self._accounts[account.name] = account
 
     def settle(self, accounts: Iterable[A]) -> None:
-        """Measure accounts of this cache that have changed, and keep the bound."""
+        """Measure accounts that have changed, and keep the bound. Those that are not kept here do not count."""
         more = 0
         for account in accounts:
+            if self._accounts.get(account.name) is not account:
+                continue
             size = account.measure()
             more += size - account.cached
             account.cached = size

@@ -97,3 +97,10 @@ def test_what_is_dropped_or_replaced_is_counted_no_longer(again: int) -> None:
     assert (cache.used, budget.used, len(cache)) == (0, 0, 0)
     fill(cache, Sized("x"))
     assert budget.used == 10
+
+
+def test_an_account_that_is_not_kept_takes_no_room() -> None:
+    cache: AccountCache[Sized] = AccountCache(CacheBudget(30))
+    fill(cache, *map(Sized, "ab"))
+    cache.settle([Sized("c", 100)])
+    assert (names(cache, "abc"), cache.used) == ("ab", 20)
