@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from resegment.benchmarks.checking import Verdict
+from resegment.benchmarks.growth import Growth
 from resegment.benchmarks.latency import Point
 from resegment.benchmarks.run import Results
 from resegment.benchmarks.scaling import Scaled
@@ -82,3 +83,28 @@ def _verdict(verdict: Verdict | None) -> str:
     if verdict.is_right:
         return "equal"
     return f"{verdict.missing} missing, {verdict.unexpected} unexpected, {verdict.misplaced} misplaced"
+
+
+def render_growth(rows: Sequence[Growth]) -> Group:
+    """Render what an event costs as accounts grow, and as they become many."""
+    table = Table(title="An event of accounts that grow, and of many", title_justify="left")
+    table.add_column("participant", no_wrap=True)
+    for title in ("accounts", "facts", "CPU", "Redis", "sent", "written", "in memory", "in Redis"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for one in rows:
+        table.add_row(
+            one.name,
+            f"{one.accounts:,}",
+            f"{one.facts:,.0f}",
+            f"{one.cpu:,.1f}",
+            f"{one.redis:,.1f}",
+            f"{one.sent:,.0f}",
+            f"{one.written:,.0f}",
+            "" if one.memory is None else f"{one.memory:,.0f}",
+            f"{one.stored:,.0f}",
+        )
+    notes = (
+        "CPU, Redis: microseconds of each process per event; sent, written: bytes to Redis and in its append-only file",
+        "in memory, in Redis: bytes per account",
+    )
+    return Group(table, *(Text(note) for note in notes))

@@ -97,11 +97,11 @@ LOG: Final = 0xDD
 """The first byte of a log. No other stored value begins with it."""
 HEADER: Final = 5
 """The bytes before the first item: `LOG`, and the number of items."""
-GROWTH: Final = 2.5
+GROWTH: Final = 2
 SLACK: Final = 512
 """A state is written as a whole again when its log takes GROWTH times the bytes of the last time, and SLACK more.
 
-So a byte that is appended costs two thirds of one for that, however many facts there are.
+So each byte that is appended costs another one for that, however many facts there are.
 """
 
 LOOKED_AT: Final = 32
@@ -184,6 +184,8 @@ class StateLog(msgspec.Struct, eq=False, gc=False):
     def write(self, state: AccountState) -> StateWrite | None:
         """Return what to write so that the store has the state, or None if it has it. What is noted counts as written."""
         fields, stored = msgspec.structs.astuple(state), self._stored
+        if stored is not None and fields[_ENTRIES] is not stored[_ENTRIES]:
+            stored = None  # other facts, of which nothing was noted
         if stored is not None and self._noted is None and fields == stored:
             return None
         self._stored = fields

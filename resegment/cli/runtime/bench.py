@@ -29,6 +29,8 @@ resegment bench --full --json
 
 resegment bench --latency --no-drain
 
+resegment bench --growth --accounts 1000000 --redis redis://localhost:6379/15
+
 resegment bench --profile flame.svg
 """
 
@@ -76,6 +78,14 @@ def bench(
     scaling: Annotated[
         bool, typer.Option("--scaling", help="Also compare two workers with one, each on its own core.")
     ] = False,
+    growth: Annotated[
+        bool,
+        typer.Option(
+            "--growth",
+            help="Measure nothing but what an event costs for accounts with 10 to 2,000 facts, and for 10,000 accounts "
+            "up to --accounts. Needs no Kafka.",
+        ),
+    ] = False,
     repeat: Annotated[
         int, typer.Option("--repeat", min=1, help="How many times to run the loop and the segmenter.")
     ] = 1,
@@ -110,6 +120,9 @@ def bench(
 
     if full:
         accounts, events = FULL
+    if growth:
+        asyncio.run(_grow(redis, accounts, as_json=as_json))
+        return
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     plan = Plan(
         accounts=accounts,
@@ -170,6 +183,45 @@ async def _run(
     if as_json:
         write_json(sys.stdout.buffer, described)
     return results is not None and any(one.verdict and not one.verdict.is_right for one in results.rows)
+
+
+async def _grow(redis: str | None, accounts: int, *, as_json: bool) -> None:
+    from redis.asyncio import Redis as Client
+
+    from resegment.benchmarks.growth import Growing
+    from resegment.benchmarks.report import render_growth
+    from resegment.console.terminal import print_note, screen, write_json
+    from resegment.state.redis.errors import answering
+
+    async with _redis(redis) as url, Client.from_url(url) as client:
+        with answering("reach it"):
+            await client.ping()
+        growing = Growing(url, client, print_note)
+        try:
+            rows = [*await growing.by_facts(), *await growing.by_accounts(accounts)]
+        finally:
+            growing.close()
+    if as_json:
+        write_json(sys.stdout.buffer, {"growth": [asdict(one) for one in rows]})
+    else:
+        screen().print(render_growth(rows))
+
+
+@asynccontextmanager
+async def _redis(redis: str | None) -> AsyncIterator[str]:
+    if redis is not None:
+        yield redis
+        return
+    import tempfile
+
+    _, debian = _launchers()
+    with tempfile.TemporaryDirectory(prefix="resegment-bench-") as folder:
+        store = debian.SystemRedis(Path(folder))
+        await store.start()
+        try:
+            yield store.url
+        finally:
+            await store.stop()
 
 
 @asynccontextmanager

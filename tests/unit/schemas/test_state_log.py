@@ -129,8 +129,10 @@ def test_nothing_is_written_where_nothing_has_changed() -> None:
     assert stored.write() is None
     stored.state.deadline = 5
     assert stored.write() is not None
-    _, log = open_log(stored.value)
-    assert log.write(decode_state(stored.value)) is None
+    state, log = open_log(stored.value)
+    assert log.write(state) is None
+    state.entries = [*state.entries]  # which nobody has noted
+    assert log.write(state) is not None
 
 
 def test_a_long_field_is_written_when_it_changes_and_then_no_more() -> None:
@@ -170,7 +172,7 @@ def bytes_per_event(held: int) -> float:
     return total / count
 
 
-def test_a_log_takes_no_more_than_its_facts_two_and_a_half_times_and_some() -> None:
+def test_a_log_takes_no_more_than_its_facts_twice_and_some() -> None:
     stored = Stored()
     for number in range(5_000):
         stored.state.deadline = number
@@ -184,7 +186,7 @@ def test_a_log_takes_no_more_than_its_facts_two_and_a_half_times_and_some() -> N
         stored.add(entry(number, size=1_000))
         stored.remove(0)
         stored.write()
-        assert len(stored.value) < 2.5 * facts + 2_000
+        assert len(stored.value) < 2 * facts + 2_000
 
 
 def test_a_state_of_an_earlier_release_is_written_as_a_whole_when_it_changes_and_from_then_on_appended_to() -> (
