@@ -34,7 +34,7 @@ from resegment.cli.operations import (
     webhooks,
 )
 from resegment.cli.runtime import bench, deliver, demo, ingest, process, up, worker
-from resegment.cli.versions import apply, plan
+from resegment.cli.versions import apply, plan, shadow
 from resegment.errors import ResegmentError, UserError
 
 COMMANDS = (
@@ -47,6 +47,7 @@ COMMANDS = (
     formatting,
     plan,
     apply,
+    shadow,
     differences,
     history,
     explain,

@@ -249,3 +249,22 @@ async def test_a_plan_counts_what_the_apply_does_while_signals_arrive(running: R
         await loading
     assert applied["outcome"]["departed"] == []
     assert await running.caused(2) == pairs(plan)
+
+
+async def test_a_shadow_is_judged_beside_the_version_in_force_and_promoted(running: Running) -> None:
+    begun = await running.json("apply", running.write("v2.yaml", raised(200)), "--shadow", "--yes")
+    assert (begun["version"], begun["shadow"], begun["applied"]) == (2, True, False)
+    assert not await running.caused(2)
+    before = await running.json("shadow")
+    assert (before["version"], before["base"], before["accounts"], before["differ"]) == (2, 1, ACCOUNTS, 50)
+    await running.resize({"a60.com": 500, "a199.com": 150})
+    after = await running.json("shadow")
+    elsewhere = {one["account"]: (one["from"], one["to"]) for one in after["elsewhere"]}
+    assert "a60.com" not in elsewhere
+    assert elsewhere["a199.com"] == ("large", "not-now")
+    code, _, error = await running.run("apply", "v2.yaml", "--shadow", "--yes")
+    assert (code, "is judged as a shadow already" in error) == (2, True)
+    promoted = await running.json("promote", "--yes")
+    assert await running.caused(promoted["version"]) == elsewhere
+    code, _, error = await running.run("discard")
+    assert (code, "there is no shadow" in error) == (2, True)

@@ -93,7 +93,7 @@ async def carry_out(session: Session, intent: Intent, asked: Asked) -> None:
     except asyncio.CancelledError:
         print_note("interrupted: run the same command again, it continues where this one stopped")
         raise
-    _print(intent, applied, outcome, as_json=asked.as_json)
+    _print(intent, applied, outcome, asked)
 
 
 def connect(session: Session, publisher: Publisher) -> ApplyConnection:
@@ -242,19 +242,24 @@ def _print_nothing(plan: Plan, *, as_json: bool) -> None:
         print_note(f"nothing to apply: version {plan.base.number} is in force and means the same")
 
 
-def _print(intent: Intent, applied: Applied, outcome: Outcome | None, *, as_json: bool) -> None:
+def _print(intent: Intent, applied: Applied, outcome: Outcome | None, asked: Asked) -> None:
     from resegment.console.planning.outcome import render_outcome
     from resegment.console.terminal import print_note, screen, write_json
 
-    if as_json:
-        write_json(sys.stdout.buffer, describe_applied(intent.plan, applied, outcome))
+    if asked.as_json:
+        write_json(sys.stdout.buffer, describe_applied(intent.plan, applied, outcome, shadow=asked.shadow))
         return
-    screen().print(render_outcome(intent.plan, applied.version, applied.at, outcome, pending=applied.pending))
+    done = render_outcome(
+        intent.plan, applied.version, applied.at, outcome, pending=applied.pending, shadow=asked.shadow
+    )
+    screen().print(done)
     for warning in applied.warnings:
         print_note(f"warning: {warning}")
 
 
-def describe_applied(plan: Plan, applied: Applied, outcome: Outcome | None) -> Mapping[str, Any]:
+def describe_applied(
+    plan: Plan, applied: Applied, outcome: Outcome | None, *, shadow: bool = False
+) -> Mapping[str, Any]:
     """Return what an apply came to as JSON."""
     import msgspec
 
@@ -263,7 +268,8 @@ def describe_applied(plan: Plan, applied: Applied, outcome: Outcome | None) -> M
     return {
         "version": applied.version,
         "applied": applied.apply is not None and not applied.pending,
-        "pending": applied.pending,
+        "pending": applied.pending and not shadow,
+        "shadow": shadow,
         "apply": applied.apply,
         "at": None if applied.at is None else format_instant(applied.at),
         "base": plan.base.number,

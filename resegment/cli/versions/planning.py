@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from resegment.segmentation.planning.drift import News
     from resegment.segmentation.planning.plan import Plan
     from resegment.segmentation.planning.saved import SavedPlan
-    from resegment.streams.operations.planning import Wish
+    from resegment.streams.operations.planning import PlannedPrefix, Wish
 
 Route = str | tuple[str, ...]
 
@@ -114,17 +114,11 @@ async def plan_prefix(
         return await plan_session(session, Wish(new, route, at))
 
 
-async def plan_session(
-    session: Session, wish: Wish, *, news: News | None = None, quiet: bool = False
-) -> SavedPlan:
-    """Plan a switch of an open session's prefix. `news` notes what changed since an earlier plan."""
-    from contextlib import nullcontext
+async def read_planned(session: Session) -> PlannedPrefix:
+    """Return what planning needs of a session. Raises TopicUnreadable and StoreUnavailable."""
+    from resegment.streams.operations.planning import PlannedPrefix
 
-    from resegment.console.progress import SILENT, show_progress
-    from resegment.segmentation.planning.saved import SavedPlan
-    from resegment.streams.operations.planning import PlannedPrefix, plan_live
-
-    prefix = PlannedPrefix(
+    return PlannedPrefix(
         client=session.client,
         reader=session.reader,
         registry=await session.load_registry(),
@@ -135,6 +129,19 @@ async def plan_session(
         ahead=await session.look_for_ahead_records(),
         facts_per_test=session.settings.facts_per_test,
     )
+
+
+async def plan_session(
+    session: Session, wish: Wish, *, news: News | None = None, quiet: bool = False
+) -> SavedPlan:
+    """Plan a switch of an open session's prefix. `news` notes what changed since an earlier plan."""
+    from contextlib import nullcontext
+
+    from resegment.console.progress import SILENT, show_progress
+    from resegment.segmentation.planning.saved import SavedPlan
+    from resegment.streams.operations.planning import plan_live
+
+    prefix = await read_planned(session)
     with nullcontext(SILENT) if quiet else show_progress() as bars:
         plan = await plan_live(prefix, wish, news=news, count=bars.count)
     return SavedPlan(id=uuid.uuid4().hex, plan=plan, content=wish.definition.content)

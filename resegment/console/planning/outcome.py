@@ -16,10 +16,14 @@ SHOWN: Final = 10
 
 
 def render_outcome(
-    plan: Plan, version: int, at: int | None, outcome: Outcome | None, *, pending: bool
+    plan: Plan, version: int, at: int | None, outcome: Outcome | None, *, pending: bool, shadow: bool
 ) -> RenderableType:
     """Render that a version is in force, how many accounts moved, and which did not move as planned."""
     when = "" if at is None else f" since {spell_instant(at)}"
+    if shadow:
+        return Text(
+            f"Version {version} is judged beside the one in force{when}: `resegment shadow` compares them."
+        )
     if pending and at is not None:
         return Text(f"Version {version} takes over on {spell_instant(at)}: all partitions have it noted.")
     head = Text("✓ ", style="green").append(f"Version {version} is in force{when}.", style="bold default")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -21,7 +21,7 @@ from resegment.console.planning.words import (
     tell_route,
 )
 from resegment.console.tables import make_table
-from resegment.segmentation.planning.plan import Difference, Plan, PlannedFlow
+from resegment.segmentation.planning.plan import Difference, Plan, PlannedFlow, SegmentSize
 
 MAX_FLOWS: Final = 20
 MAX_SAMPLED: Final = 5
@@ -46,9 +46,9 @@ def _parts(plan: Plan) -> Iterator[RenderableType]:
         yield Text("! ", style="bold yellow").append(warning, style="not bold")
     tables = (
         render_differences(plan.differences),
-        _sizes(plan),
-        _flows(plan),
-        _samples(plan),
+        render_sizes(plan.sizes) if plan.changes == "segments" else None,
+        render_flows(plan.flows),
+        render_samples(plan.flows),
         _gates(plan),
         _enrollments(plan),
         _overlaps(plan),
@@ -93,14 +93,17 @@ def _titled(title: str, note: str = "") -> tuple[Text, Table]:
     return text, make_table()
 
 
-def _sizes(plan: Plan) -> RenderableType | None:
-    if plan.changes != "segments" or not plan.sizes:
+def render_sizes(
+    sizes: Sequence[SegmentSize], names: tuple[str, str] = ("before", "after")
+) -> RenderableType | None:
+    """Render how many accounts each segment has, by two versions of that name."""
+    if not sizes:
         return None
     title, table = _titled("Accounts by segment")
     table.add_column("segment", no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
-    for name in ("before", "after", "difference"):
+    for name in (*names, "difference"):
         table.add_column(name, justify="right", no_wrap=True)
-    for one in plan.sizes:
+    for one in sizes:
         difference = one.after - one.before
         style = "green" if difference > 0 else "red" if difference < 0 else "dim"
         table.add_row(
@@ -112,13 +115,14 @@ def _sizes(plan: Plan) -> RenderableType | None:
     return Group(title, table)
 
 
-def _flows(plan: Plan) -> RenderableType | None:
-    if not plan.flows:
+def render_flows(flows: Sequence[PlannedFlow], name: str = "Moves") -> RenderableType | None:
+    """Render how many accounts go from which segment to which."""
+    if not flows:
         return None
-    shown, hidden = plan.flows[:MAX_FLOWS], len(plan.flows) - MAX_FLOWS
-    title, table = _titled("Moves", f"the largest {MAX_FLOWS} of {len(plan.flows)}" if hidden > 0 else "")
-    for name in ("from", "to"):
-        table.add_column(name, overflow="fold", max_width=_MAX_NAME)
+    shown, hidden = flows[:MAX_FLOWS], len(flows) - MAX_FLOWS
+    title, table = _titled(name, f"the largest {MAX_FLOWS} of {len(flows)}" if hidden > 0 else "")
+    for column in ("from", "to"):
+        table.add_column(column, overflow="fold", max_width=_MAX_NAME)
     table.add_column("accounts", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     top = max(one.accounts for one in shown)
@@ -129,17 +133,21 @@ def _flows(plan: Plan) -> RenderableType | None:
     return Group(title, table)
 
 
-def _samples(plan: Plan) -> RenderableType | None:
-    flows: list[PlannedFlow] = [one for one in plan.flows if one.samples][:MAX_SAMPLED]
-    if not flows:
+def render_samples(
+    flows: Sequence[PlannedFlow], names: tuple[str, str] = ("before", "after")
+) -> RenderableType | None:
+    """Render why some accounts are where they are, by two versions of that name."""
+    explained = [one for one in flows if one.samples][:MAX_SAMPLED]
+    if not explained:
         return None
+    width = max(map(len, names)) + 2
     parts: list[RenderableType] = [Text("Why, for some of them", style="bold")]
-    for flow in flows:
+    for flow in explained:
         parts.append(Text(f"{flow.from_} to {flow.to}", style="cyan"))
         for one in flow.samples:
             parts.append(Padding(Text(one.account, style="bold"), (0, 0, 0, 2)))
-            for label, text in (("before  ", one.before), ("after   ", one.after)):
-                line = Text(label, style="dim").append(spell_dates(text), style="not dim")
+            for label, text in zip(names, (one.before, one.after), strict=True):
+                line = Text(label.ljust(width), style="dim").append(spell_dates(text), style="not dim")
                 parts.append(Padding(line, (0, 0, 0, 4)))
     return Group(*parts)
 

@@ -146,7 +146,6 @@ class Planner:
         )
 
     def _flows(self) -> list[PlannedFlow]:
-        flows = sorted(self.tally.flows.items(), key=lambda one: (-one[1], one[0]))
         return [
             PlannedFlow(
                 from_=from_,
@@ -155,7 +154,7 @@ class Planner:
                 renamed=renamed,
                 samples=() if renamed else tuple(self._explain(from_, to)),
             )
-            for (from_, to, renamed), count in flows
+            for (from_, to, renamed), count in self.tally.ordered_flows()
         ]
 
     def _explain(self, from_: str, to: str) -> list[Sample]:

@@ -106,6 +106,10 @@ class Tally:
 
     # What it comes to
 
+    def ordered_flows(self) -> list[tuple[FlowKey, int]]:
+        """Return the flows, the largest first."""
+        return sorted(self.flows.items(), key=lambda one: (-one[1], one[0]))
+
     def samples(self, key: FlowKey) -> list[tuple[str, Sampled]]:
         """Return accounts of a flow to explain, by name. For the same flow always the same."""
         found = [(name, sampled) for _, name, sampled in self._samples.get(key, ())]

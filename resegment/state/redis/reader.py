@@ -186,7 +186,7 @@ class PrefixReader:
             return decode_position(await answer)
 
     async def states_at(self, partition: int, accounts: Sequence[str]) -> tuple[dict[str, bytes], Position]:
-        """Return the encoded states of accounts of a partition, and the one position at which they are so."""
+        """Return the encoded states of accounts of a partition, and a position: they are no later than that."""
         keys = self._keys[partition]
         pipe = self._client.pipeline(transaction=True)
         pipe.hmget(keys.meta, list(POSITION_FIELDS))
@@ -194,9 +194,13 @@ class PrefixReader:
             pipe.hmget(keys.accounts, list(accounts))
         with answering("read accounts"):
             found, *values = await pipe.execute()
-        states = zip(accounts, values[0] if values else (), strict=True)
-        known = {name: value for name, value in states if value is not None}
-        return known, decode_position(found) or Position()
+        held: list[bytes | None] = values[0] if values else []
+        whole = await self._whole(keys, [name.encode() for name in accounts], held)
+        position = decode_position(found)
+        if whole != held:  # long logs have parts elsewhere, which a later commit may have replaced
+            position = await self.position(partition)
+        states = zip(accounts, whole, strict=True)
+        return {name: value for name, value in states if value is not None}, position or Position()
 
     async def missing(self, partition: int, stage: Stage = "segmenter") -> list[str]:
         """Return the parts of a partition that were written and are gone, as a claim does, but claim nothing."""

@@ -58,9 +58,12 @@ class World:
         self.moved = moved or {}
         self.present = Timeline([Era(1, ALWAYS, self.old)]).retaining(Retention(self.new.program))
         self.states: dict[str, bytes] = {}
-        for name in dict.fromkeys(one.account for one in facts):
+        self.facts: dict[str, list[Fact]] = {}
+        for one in sorted(facts, key=lambda one: one.recorded):
+            self.facts.setdefault(one.account, []).append(one)
+        for name, known in self.facts.items():
             account = self.present.open(name)
-            for one in sorted((one for one in facts if one.account == name), key=lambda one: one.recorded):
+            for one in known:
                 self.present.advance(account, one.recorded - 1)
                 self.present.apply_facts(account, [one], one.recorded)
             self.states[name] = self.present.encode(account)

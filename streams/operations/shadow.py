@@ -1,0 +1,165 @@
+"""Judge the accounts of a prefix by its shadow, from the log, and compare them with what its workers decided.
+
+Workers know nothing of a shadow: it costs them nothing, and whatever ends a worker leaves it as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from resegment.agents.batch import Batch, is_readable
+from resegment.errors import FatalError, UserError
+from resegment.schemas.definitions.records import Apply
+from resegment.schemas.fact import Fact, decode_fact
+from resegment.segmentation.planning.shadow import ShadowComparison, ShadowReport
+from resegment.segmentation.planning.switch import describe_differences
+from resegment.segmentation.versions.differences import compare
+from resegment.segmentation.versions.era import Era
+from resegment.segmentation.versions.timeline import Timeline
+from resegment.segmentation.versions.wording import tell_differences
+from resegment.streams.ahead import leave_out
+from resegment.streams.definitions.registry import DefinitionRegistry
+from resegment.streams.kafka.topic_reader import reading
+from resegment.streams.operations.planning import Count, PlannedPrefix, Progress
+from resegment.streams.operations.snapshot import read_snapshot
+
+AT_ONCE: Final = 50_000
+"""Records of a partition that are decided together: an account is opened once for all of them."""
+
+
+class NoShadow(UserError):
+    """No version is judged beside the one in force."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "there is no shadow: no version is judged beside the one in force",
+            remedy="Begin one with `resegment apply FILE --shadow`.",
+        )
+
+
+class LogIncomplete(FatalError):
+    """The oldest records of the log are gone, so that the shadow cannot be judged from it."""
+
+    def __init__(self, topic: str, oldest: int) -> None:
+        super().__init__(
+            f"{topic} begins at offset {oldest}: its older records are gone, and a shadow is judged from all of them",
+            remedy="Compare with `resegment plan`, which needs no log unless facts have to be folded in.",
+        )
+        self.topic, self.oldest = topic, oldest
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """The shadow of a prefix: its apply, and the versions that judge its accounts."""
+
+    apply: Apply
+    timeline: Timeline
+
+
+def find_shadow(registry: DefinitionRegistry) -> Shadow:
+    """Return the shadow of the prefix. Raises NoShadow."""
+    found = registry.definitions.shadow
+    if found is None or found.apply is None:
+        raise NoShadow
+    apply, definitions = found.apply, registry.definitions
+    differences = compare(
+        definitions.definition_of(apply.base), definitions.definition_of(apply.version), apply.moved
+    )
+    era = Era(
+        number=apply.version,
+        at=apply.at,
+        engine=registry.runtime(apply.version).engine,
+        moved=apply.moved,
+        judges=differences.judges,
+        gates_only=differences.gates_only,
+        folds_in=bool(differences.needs_facts),
+    )
+    before = [one for one in registry.timeline.eras if one.at < apply.at]
+    return Shadow(apply, Timeline([*before, era]))
+
+
+async def compare_shadow(prefix: PlannedPrefix, count: Count) -> ShadowReport:
+    """Compare the shadow with the version in force, every account as it is at one position of its partition.
+
+    Raises NoShadow, LogIncomplete, StoreUnavailable and TopicUnreadable.
+    """
+    registry = prefix.registry
+    shadow = find_shadow(registry)
+    live = registry.current
+    other = registry.runtime(shadow.apply.version)
+    comparison = ShadowComparison((registry.timeline, shadow.timeline), (live.engine, other.engine))
+    looks = await prefix.reader.look()
+    records = count("replaying", sum(0 if one.position is None else one.position.offset for one in looks))
+    least = max([0, *(one.position.clock for one in looks if one.position is not None)])
+    for number in range(prefix.reader.partitions):
+        snapshot = await read_snapshot(
+            prefix.reader,
+            number,
+            bootstrap=prefix.bootstrap,
+            topics=prefix.topics,
+            security=prefix.security,
+        )
+        if snapshot is None:
+            continue
+        states = await _replay(prefix, shadow.timeline, number, snapshot.position.offset, records)
+        passed = snapshot.position.clock
+        comparison.begin(max(passed, least if prefix.on_facts else await prefix.reader.now()))
+        for name, value in snapshot.states.items():
+            if name in states:
+                comparison.take(name, value, states[name])
+    differences = compare(live.definition, other.definition, shadow.apply.moved)
+    told = tell_differences(live.definition, other.definition, differences)
+    return comparison.finish(
+        version=shadow.apply.version,
+        base=registry.definitions.current,
+        since=shadow.apply.at,
+        differences=tuple(describe_differences(differences, told)),
+    )
+
+
+async def _replay(
+    prefix: PlannedPrefix, timeline: Timeline, number: int, upto: int, progress: Progress
+) -> Mapping[str, bytes]:
+    """Return the states of a partition's accounts after the records before an offset, as a timeline judges them."""
+    topic = prefix.topics.signals.name
+    states: dict[str, bytes] = {}
+    waiting: dict[str, list[tuple[int, Fact]]] = {}
+
+    def decide() -> None:
+        for name, facts in waiting.items():
+            account = timeline.load(name, states.get(name))
+            for clock, fact in facts:
+                timeline.advance(account, clock - 1)
+                timeline.apply_facts(account, [fact], clock)
+            states[name] = timeline.encode(account)
+        waiting.clear()
+
+    clock = read = 0
+    security: Mapping[str, Any] = prefix.security
+    async with reading(prefix.bootstrap, topic, [number], security=security) as log:
+        if log.newest_beginning > 0:
+            raise LogIncomplete(topic, log.newest_beginning)
+        async for records in log.between(number, 0, upto):
+            for record in await leave_out(prefix.ahead, Batch(topic, number, records)):
+                clock = max(clock, record.timestamp)
+                fact = _decode(record.value) if is_readable(record) else None
+                if fact is not None and record.key == fact.account.encode():
+                    waiting.setdefault(fact.account, []).append((clock, timeline.receive(fact)))
+            read += len(records)
+            progress(len(records))
+            if read >= AT_ONCE:
+                decide()
+                read = 0
+    decide()
+    return states
+
+
+def _decode(value: bytes | None) -> Fact | None:
+    try:
+        return None if value is None else decode_fact(value)
+    except msgspec.DecodeError:  # a mark, a tick, or a dead letter
+        return None
