@@ -11,6 +11,7 @@ from resegment.agents.router import has_to_look, look_again
 from resegment.routing.describe import words_of
 from resegment.routing.policy import Policy, RoutingControls
 from resegment.schemas.routing import DefinitionSwitched, GatesChanged, Review, RoutedOutcome, Switch
+from resegment.segmentation.definition import Definition
 from tests.builders import Routing, definition_of
 from tests.unit.agents.test_router import (
     DAY,
@@ -34,9 +35,10 @@ T = NOON + HOUR
 class Versions:
     """The policies of some versions of a file, numbered from 1."""
 
-    def __init__(self, *files: Json) -> None:
+    def __init__(self, *files: Json | Definition) -> None:
         self.controls = RoutingControls(mode="all")
-        self.policies = [Policy(definition_of(one), self.controls) for one in files]
+        definitions = [one if isinstance(one, Definition) else definition_of(one) for one in files]
+        self.policies = [Policy(one, self.controls) for one in definitions]
 
     def of(self, fingerprint: str) -> Policy:
         return next((one for one in self.policies if one.version == fingerprint), self.policies[0])
@@ -51,7 +53,7 @@ class Versions:
 class Rig(Routing):
     """A router whose prefix has had these versions."""
 
-    def __init__(self, *files: Json) -> None:
+    def __init__(self, *files: Json | Definition) -> None:
         self.versions = Versions(*(files or [file(teams=TEAM, **SUPPRESSED)] * 3))
         super().__init__(self.versions.policies[0].definition, now=NOON, policies=self.versions)
 
