@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from resegment.errors import RefusedEvent
 from resegment.schemas.cloudevents.decoding import read_event
+from resegment.schemas.events import Envelope as Attributes
 from resegment.schemas.fact import KINDS, Kind
 from resegment.schemas.times import format_instant
 from resegment.segmentation.language.fields import field_types
@@ -19,6 +20,7 @@ from resegment.sources.adapters.splitting import objects
 from resegment.sources.adapters.tables import Table
 
 _PREFIX: Final = "data."
+_ATTRIBUTES: Final = frozenset(Attributes.model_fields) - {"data"}
 _TIMES: Final = ("time", "recordedtime")
 _TYPES: Final = {"number": "number", "bool": "flag", "collection": "texts"}
 _COUNTS: Final = {"employees": "count", "revenue_usd": "money"}
@@ -61,7 +63,7 @@ def _read(one: Mapping[str, Any], context: Context) -> Iterator[Item]:
         key = str(name).strip()
         if key.startswith(_PREFIX):
             data[key[len(_PREFIX) :]] = value
-        elif key != "data" and not is_blank(value):
+        elif key in _ATTRIBUTES and not is_blank(value):
             event[key] = value
     if isinstance(inner, Mapping):
         data = {**{str(name): value for name, value in inner.items()}, **data}
