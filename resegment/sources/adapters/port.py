@@ -55,6 +55,9 @@ class Context:
     accounts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
+MAX_DEPTH: Final = 64
+"""How deep objects and lists may be nested in a payload."""
+
 NOTHING: Final = Context()
 
 Split = Callable[[Any, Context], Iterator["tuple[Table, Mapping[str, Any]] | Item"]]
@@ -87,6 +90,9 @@ class Adapter:
         if not isinstance(payload, Mapping | list):
             yield RefusedEvent("wrong-payload", f"an object or a list is expected, not {_name(payload)}")
             return
+        if not is_shallow(payload):
+            yield RefusedEvent("too-deep", f"objects and lists nest deeper than {MAX_DEPTH} levels")
+            return
         found = False
         for item in self.split(payload, context):
             found = True
@@ -107,7 +113,7 @@ class Adapter:
     def learn(self, payload: Any, context: Context) -> dict[str, str]:
         """Return the domains of the ids that a payload tells. It never raises."""
         found: dict[str, str] = {}
-        if not isinstance(payload, Mapping | list):
+        if not isinstance(payload, Mapping | list) or not is_shallow(payload):
             return found
         for item in self.split(payload, context):
             if not isinstance(item, tuple) or isinstance(item, Remark):
@@ -166,6 +172,21 @@ def make_event(
     event["datacontenttype"] = "application/json"
     event["data"] = dict(data)
     return event
+
+
+def is_shallow(payload: Any) -> bool:
+    """Whether objects and lists nest in no more than `MAX_DEPTH` levels."""
+    level = [payload]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, Mapping) else node)
+            if isinstance(child, Mapping | list)
+        ]
+        if not level:
+            return True
+    return False
 
 
 def digest_of(*parts: Any) -> str:

@@ -133,6 +133,17 @@ def test_any_json_is_converted_or_refused(name: str, payload: Any) -> None:
     check_json(find_adapter(name), payload)
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("key", ["data", "results", "payload", "records", "properties", "jobs", "scores"])
+def test_a_payload_that_nests_very_deep_is_refused(name: str, key: str) -> None:
+    payload: Any = {"id": 1}
+    for _ in range(500):
+        payload = {key: payload}
+    (refused,) = find_adapter(name).convert(payload, WHO)
+    assert isinstance(refused, RefusedEvent)
+    assert refused.reason == "too-deep"
+
+
 def check_json(adapter: Adapter, payload: Any) -> None:
     for item in adapter.convert(payload, WHO):
         if isinstance(item, dict):

@@ -9,7 +9,7 @@ from resegment.errors import RefusedEvent
 from resegment.sources.adapters.envelope import Envelope
 from resegment.sources.adapters.fields import field
 from resegment.sources.adapters.port import Adapter, Context, Item
-from resegment.sources.adapters.records import Record
+from resegment.sources.adapters.records import Record, normalize_name
 from resegment.sources.adapters.splitting import Pair, ignored, merge_attributes, objects
 from resegment.sources.adapters.tables import Table
 
@@ -160,6 +160,9 @@ TECHNOLOGY: Final = Table(
 )
 
 
+_LISTS: Final = frozenset({"data", "intent", "scoops", "intents", "signals"})
+
+
 def _split(payload: Any, context: Context) -> Iterator[Pair | Item]:
     for one in objects(payload, "data.result", "data", "result", "results"):
         if isinstance(one, RefusedEvent):
@@ -169,7 +172,11 @@ def _split(payload: Any, context: Context) -> Iterator[Pair | Item]:
         record = Record(flat)
         inner = record.records("data", "intent", "scoops", "intents", "signals")
         if inner and not record.has("topic", "types", "description"):
-            outer = {key: value for key, value in flat.items() if not isinstance(value, list)}
+            outer = {
+                key: value
+                for key, value in flat.items()
+                if not isinstance(value, list) and normalize_name(key) not in _LISTS
+            }
             company = {"company": outer} if record.has("website") and not record.has("company") else outer
             for each in inner:
                 yield from _split({**company, **each.given}, context)
