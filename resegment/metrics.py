@@ -125,6 +125,9 @@ class Metrics:
             "resegment_routed_accounts", "Accounts by their last routing decision, in the partitions owned",
             ["decision"], registry=registry,
         )  # fmt: skip
+        self.cached_bytes = Gauge(
+            "resegment_cached_bytes", "Memory that the worker's accounts take, about", registry=registry
+        )
         self.redis_memory = Gauge("resegment_redis_memory_bytes", "Memory used by Redis", registry=registry)
         self.list_lines_skipped = Gauge(
             "resegment_list_lines_skipped",

@@ -119,6 +119,7 @@ class Worker:
         registry = await self._establish(client, security)
         inputs = await InputTopics.identify(plan.bootstrap, security.clients(), self.topics)
         budget = CacheBudget(self.settings.cache_bytes)
+        self.metrics.cached_bytes.set_function(lambda: budget.used)
         return Shared(client, security, inputs, registry, self.metrics, self._progress, self._failure, budget)
 
     async def _establish(self, client: Redis, security: KafkaSecurity) -> DefinitionRegistry:
