@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gc
-import os
 import random
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -19,13 +17,13 @@ import orjson
 import redis as sync_redis
 from redis.asyncio import Redis
 
-from resegment.agents.account_cache import DEFAULT, CacheBudget
 from resegment.agents.batch import Batch, Message, RecordedMessage
 from resegment.agents.deciding.versions import one_version
 from resegment.agents.partition import OwnedPartition
 from resegment.agents.relay import relay
 from resegment.agents.segmenter import decide_due, segment
 from resegment.benchmarks.events import BEGIN, make_events
+from resegment.benchmarks.participant import resident_bytes
 from resegment.benchmarks.rules import apply
 from resegment.benchmarks.run import SEGMENTS
 from resegment.identity.resolution import resolve_event
@@ -35,6 +33,7 @@ from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.program import Program
 from resegment.sources.segments import load_definition
+from resegment.state.account_cache import DEFAULT, CacheBudget
 from resegment.state.redis.partition import PartitionStore
 from resegment.state.redis.whole_prefix import delete_keys
 from resegment.streams.kafka.topics import Topics
@@ -186,14 +185,14 @@ class Growing:
 
     async def _many(self, accounts: int, cache_bytes: int) -> Growth:
         async with _Worker(self._client, SEGMENTS, CacheBudget(cache_bytes)) as worker:
-            empty, before = self._used(), _resident()
+            empty, before = self._used(), resident_bytes()
             measured = _Measured(self._redis)
             for batch in _batches(_triggers(accounts)):
                 facts = worker.encode(batch)
                 with measured:
                     await worker.feed_facts(facts)
             gc.collect()
-            kept = (_resident() - before) / max(1, len(worker.cached)), (self._used() - empty) / accounts
+            kept = (resident_bytes() - before) / max(1, len(worker.cached)), (self._used() - empty) / accounts
             return measured.row("segmenter", accounts, 2, 2 * accounts, kept)
 
     def _many_by_hand(self, accounts: int) -> Growth:
@@ -334,10 +333,3 @@ def _view_by_hand(states: dict[str, dict[str, Any]], value: bytes) -> None:
 def _trigger_by_hand(states: dict[str, dict[str, Any]], value: bytes) -> None:
     event = orjson.loads(value)
     states[event["subject"]], _ = apply(states.get(event["subject"]), event)
-
-
-def _resident() -> int:
-    """Return the bytes of memory that this process uses now; 0 where the system does not say."""
-    with suppress(OSError):
-        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return 0

@@ -1,13 +1,18 @@
-"""What a process of the benchmark is told, and what it tells when it is done."""
+"""What a process of the benchmark is told, and what it tells when it is done: events, CPU time, peak memory."""
 
 from __future__ import annotations
 
+import os
+import resource
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
 
 import msgspec
 
-from resegment.benchmarks.usage import peak_mb, pin
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -75,3 +80,35 @@ def say_ready() -> None:
     """Tell that the partitions are there."""
     sys.stdout.write("ready\n")
     sys.stdout.flush()
+
+
+def cpu_of(pid: int) -> float | None:
+    """CPU seconds of another process so far; None where the system has no /proc, or the process is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def peak_mb() -> float:
+    """Return the peak memory of this process so far, in millions of bytes."""
+    # not what getrusage says where /proc does: that begins with the peak of the process that started this one
+    with suppress(OSError):
+        lines = Path("/proc/self/status").read_text("ascii").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024 / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def pin(core: int) -> None:
+    """Keep this process on one core, where the system can do that."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {core})
+
+
+def resident_bytes() -> int:
+    """Return the bytes of memory that this process uses now; 0 where the system does not say."""
+    with suppress(OSError):
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0

@@ -20,8 +20,7 @@ from redis.asyncio import Redis
 from resegment.benchmarks.checking import Verdict, compare, expect
 from resegment.benchmarks.events import BEGIN, SPAN, make_events
 from resegment.benchmarks.loading import clear, load_events, load_signals, make_changes, make_prefix
-from resegment.benchmarks.participant import Report, Task
-from resegment.benchmarks.usage import cpu_of
+from resegment.benchmarks.participant import Report, Task, cpu_of
 from resegment.errors import ResegmentError
 from resegment.identity.resolution import resolve_event
 from resegment.schemas.cloudevents.decoding import decode_event

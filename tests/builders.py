@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import orjson
 
-from resegment.agents.account_cache import CacheBudget
 from resegment.agents.batch import Batch, Headers, Message, PublishFailed, RecordedMessage
 from resegment.agents.deciding.versions import KnownVersions, one_version
 from resegment.agents.partition import OwnedPartition
@@ -25,6 +24,7 @@ from resegment.schemas.times import parse_instant
 from resegment.segmentation.definition import Definition, read_definition
 from resegment.segmentation.evaluation.engine import Engine, net_changes
 from resegment.segmentation.evaluation.program import Limits, Program
+from resegment.state.account_cache import CacheBudget
 from resegment.state.memory.owners import OwnerStore
 from resegment.state.memory.partition import Memory, PartitionStore
 from resegment.streams.definitions.content import to_records

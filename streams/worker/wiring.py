@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from resegment.agents.account_cache import CacheBudget
 from resegment.agents.deciding.sweep import find_due_sweep
 from resegment.agents.intake import IntakeRules
 from resegment.agents.partition import A, AccountCodec, OwnedPartition
@@ -20,6 +19,7 @@ from resegment.segmentation.definition import Definition
 from resegment.segmentation.evaluation.account import Account
 from resegment.settings import Settings
 from resegment.sources.suppressions import ListFiles
+from resegment.state.account_cache import CacheBudget
 from resegment.state.redis.keys import Stage
 from resegment.state.redis.owners import OwnerStore
 from resegment.state.redis.partition import PartitionStore

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 from redis.asyncio import Redis
 
-from resegment.agents.account_cache import CacheBudget
 from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
 from resegment.routing.policy import Policy
@@ -17,6 +16,7 @@ from resegment.segmentation.definition import Definition
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.settings import Settings
+from resegment.state.account_cache import CacheBudget
 from resegment.state.redis.client import connect_redis, read_time
 from resegment.streams.consumer.application import running
 from resegment.streams.definitions.registry import DefinitionRegistry

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
+import hiredis
 from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
@@ -17,7 +18,6 @@ from resegment.errors import FatalError
 from resegment.settings import InsecureSettings, Settings, read_secret
 from resegment.state.redis.address import RedisAddress, parse_address
 from resegment.state.redis.errors import answering
-from resegment.state.redis.packer import pack_fast
 
 RETRIES: Final = 3
 """How often the client retries a command. Its default of 10 would hide a server that hangs for minutes."""
@@ -45,11 +45,11 @@ def connect_redis(settings: Settings, url: str) -> Redis:
     # a server that says READONLY has written nothing, and after a failover its name leads to another server
     given |= {"db": address.db, "retry_on_error": [ReadOnlyError]}
     if address.kind == "sentinel":
-        return pack_fast(_connect_sentinel(settings, address, given, tls))
+        return _pack_fast(_connect_sentinel(settings, address, given, tls))
     if address.kind == "socket":
-        return pack_fast(Redis(unix_socket_path=address.path, **given))
+        return _pack_fast(Redis(unix_socket_path=address.path, **given))
     ((host, port),) = address.nodes
-    return pack_fast(Redis(host=host, port=port, **given, **tls))
+    return _pack_fast(Redis(host=host, port=port, **given, **tls))
 
 
 def _read_user(settings: Settings, address: RedisAddress) -> dict[str, Any]:
@@ -118,6 +118,23 @@ def _connect_sentinel(
     sentinel = Sentinel(list(address.nodes), sentinel_kwargs=to_sentinels)  # type: ignore[no-untyped-call]
     client: _SentinelRedis = sentinel.master_for(address.master, redis_class=_SentinelRedis, **given, **tls)
     client.discovery = sentinel
+    return client
+
+
+class _Packing:
+    """A connection that packs with hiredis: the client's own packing takes longer than sending a large command."""
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        """Return the bytes to send; a command's name may be of two words."""
+        name = args[0].encode() if isinstance(args[0], str) else args[0]
+        return [hiredis.pack_command((*name.split(), *args[1:]))]
+
+
+def _pack_fast(client: Redis) -> Redis:
+    """Return the same client, with connections that pack faster."""
+    pool = client.connection_pool
+    kind = pool.connection_class
+    pool.connection_class = type(f"Packing{kind.__name__}", (_Packing, kind), {})
     return client
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from resegment.agents.account_cache import AccountCache, CacheBudget
+from resegment.state.account_cache import AccountCache, CacheBudget
 
 
 @dataclass
