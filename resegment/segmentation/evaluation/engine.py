@@ -131,6 +131,10 @@ class Engine:
         for index in touched:
             account.untils[index] = account.next_leaf = -1
 
+    def forget(self, account: Account, now: int) -> None:
+        """Forget what no test can count, and facts beyond the limits."""
+        self._fold.forget(account, now)
+
     def switch(
         self, account: Account, facts: Sequence[Fact], t: int, switch: Switch, decided_at: int | None = None
     ) -> Decision:

@@ -263,6 +263,11 @@ class Fold:
         self._prune(account, now, touched)
         return account.fits(entry, old, self._bytes)
 
+    def forget(self, account: Account, now: int) -> None:
+        """Forget what no test can count, and facts beyond the limits."""
+        if len(account.state.entries) > self._few:
+            self._prune(account, now, set())
+
     def _prune(self, account: Account, now: int, touched: set[int]) -> None:
         """Forget what no test can count, and say when to look again: not before there is much to forget."""
         state, memory = account.state, self.retention.memory

@@ -28,6 +28,8 @@ def find_needs(old: Program, new: Program) -> tuple[str, ...]:
                     else f"of the last {format_duration(watcher.closes)}"
                 )
                 found.append(f"{watcher.matcher} {age}")
+    if after.looks_back > before.looks_back:
+        found.append(f"older snapshots of the last {format_duration(after.looks_back)}")
     if after.memory > before.memory:
         found.append(f"facts of the last {format_duration(after.memory)}")
     return tuple(dict.fromkeys(found)) or ("facts that an account with many facts has lost",)

@@ -260,13 +260,16 @@ class Timeline:
         era, engine, switch = self.eras[place], self._engines[place], self._switches[place]
         assert switch is not None
         state = account.state
-        if era is self.eras[-1] and account.folded is not None:
+        joins = era is self.eras[-1] and account.folded is not None
+        if joins and account.folded is not None:
             state.entries = join_entries(state.entries, account.folded.entries)
             account.folded = None
             account.outdate()
         if conform(state.entries, engine.retention):
             account.outdate()
         engine.reopen(account)
+        if joins:
+            engine.forget(account, era.at)  # of either side it may have as many facts as one account can keep
         if era.judges:
             decided = engine.switch(account, facts, era.at, switch, decided_at)
             return [] if decided is UNCHANGED else [decided]

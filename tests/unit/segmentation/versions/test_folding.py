@@ -13,7 +13,7 @@ from resegment.schemas.fact import Fact
 from resegment.schemas.state import AccountState, Entry, decode_state
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
-from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.evaluation.program import Limits, Program
 from resegment.segmentation.evaluation.retention import Retention
 from resegment.segmentation.inspection.backtest import by_account, order_of_delivery
 from resegment.segmentation.versions.era import ALWAYS, Era
@@ -145,6 +145,27 @@ def test_facts_that_were_folded_in_count_from_the_switch_on() -> None:
     assert [one.change.to for one in second.advance(again, day(5)) if one.change] == ["out", "large"]
     assert [one.data for one in again.state.entries] == [{"amount_usd": 9}, {"employees": 7}]
     assert again.folded is None
+
+
+def test_facts_that_were_folded_in_are_bounded_as_any_others() -> None:
+    def engine(when: object) -> Engine:
+        return Engine(Program(definition_of(segments(in_=when)), Limits(facts=40)))
+
+    old, new = (
+        engine({"event": "funding", "within": "9d"}),
+        engine({"event": "funding", "count": {"gte": 41}}),
+    )
+    facts = facts_of([funding(day(0) + number, id=f"{number:03}") for number in range(200)])
+    timeline = Timeline([Era(1, ALWAYS, old), Era(2, day(5), new)])
+    account = timeline.open("acme.com")
+    for fact in facts[:100]:
+        timeline.apply_facts(account, [fact], fact.recorded)
+    timeline.join_folded(account, fold_into(new, "acme.com", None, [(one.recorded, [one]) for one in facts]))
+
+    timeline.advance(account, day(5))
+
+    assert account.state.membership.segment == "out"
+    assert [one.id for one in account.state.entries] == [f"{number:03}" for number in range(160, 200)]
 
 
 def test_an_account_that_is_not_touched_keeps_what_was_folded_in_for_it() -> None:

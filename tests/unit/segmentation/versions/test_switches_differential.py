@@ -5,20 +5,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Sequence
 from functools import cache
 from itertools import groupby
 from operator import attrgetter
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from resegment.cli import build
 from resegment.identity.domains import registrable_domain
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.fact import Fact
 from resegment.schemas.state import AccountState, join_logs
-from resegment.schemas.times import HORIZON, NEVER
+from resegment.schemas.times import HORIZON, NEVER, format_instant, parse_instant
+from resegment.segmentation.evaluation import fold, program
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Decision, Engine, changes_in, net_changes
 from resegment.segmentation.evaluation.program import Program
@@ -89,6 +94,49 @@ def test_a_replay_switches_as_the_text_says(first: int) -> None:
 
 @chunks
 def test_a_live_partition_switches_as_the_text_says(first: int) -> None:
+    for seed in range(first, first + CHUNK):
+        switched = chain(seed)
+        live = Live(eras_of(switched.versions), random.Random(seed))
+        live.run(order_of_delivery(facts_of(switched.events)))
+        assert (seed, moves(net_changes(live.changes))) == (seed, expected(switched))
+
+
+COMMAND = int(os.environ.get("RESEGMENT_SWITCHES", "8"))
+
+
+@pytest.mark.parametrize("seed", range(COMMAND))
+def test_the_command_switches_as_the_text_says(seed: int, tmp_path: Path) -> None:
+    switched = chain(seed)
+    paths = []
+    for number, version in enumerate(switched.versions):
+        paths.append(tmp_path / f"{number}" / "segments.yaml")
+        for name, text in {"segments.yaml": json.dumps(version.file), **version.files}.items():
+            path = paths[-1].parent / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="")
+    events = tmp_path / "events.jsonl"
+    events.write_text("".join(json.dumps(one) + "\n" for one in switched.events), encoding="utf-8")
+    switch = [
+        f"--switch={format_instant(version.at)}={path}"
+        for version, path in zip(switched.versions, paths, strict=True)
+        if version.at is not None
+    ]
+
+    result = CliRunner().invoke(build(), ["backtest", "-s", str(paths[0]), *switch, "-e", str(events)])
+
+    assert result.exit_code == 0, result.stderr
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    made = [(row["account"], row["from"], row["to"], parse_instant(row["effective_at"])) for row in rows]
+    assert sorted(made, key=lambda move: (move[3], move[0])) == expected(switched)
+
+
+@chunks
+def test_what_is_forgotten_as_soon_as_possible_makes_no_difference(
+    first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fold, "FEW", 0)
+    monkeypatch.setattr(fold, "MARGIN", 0)
+    monkeypatch.setattr(program, "DAY", 1)
     for seed in range(first, first + CHUNK):
         switched = chain(seed)
         live = Live(eras_of(switched.versions), random.Random(seed))
@@ -191,8 +239,8 @@ class Live:
                 self.clock = self.draw.choice([self.timeline.newest.at, min(era.at - 1, at)])
             self.work_off(1)  # one version at a time
             self.coming.pop(0)
-            program = era.engine.program
-            self.timeline = self.timeline.retaining(Retention(self.timeline.newest.engine.program, program))
+            both = self.timeline.newest.engine.program, era.engine.program
+            self.timeline = self.timeline.retaining(Retention(*both))
             # Facts may still arrive between the beginning of the preparation and the instant.
             self.fold_in(era.engine)
             self.timeline = self.timeline.extend(era).retaining(None)
