@@ -13,6 +13,7 @@ import msgspec
 from resegment.agents.batch import Batch, is_readable
 from resegment.errors import UserError
 from resegment.routing.policy import Policy, mode_of
+from resegment.schemas.definitions.marks import decode_changeover
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.state import AccountState
 from resegment.schemas.times import format_instant
@@ -24,6 +25,7 @@ from resegment.segmentation.planning.planner import PlannedSwitch, Planner
 from resegment.segmentation.planning.switch import describe_folding, plan_switch
 from resegment.segmentation.versions.era import Era
 from resegment.segmentation.versions.timeline import Timeline, fold_into
+from resegment.state.partition_store import Position
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.ahead import AheadRecords, leave_out
 from resegment.streams.definitions.policies import VersionPolicies
@@ -76,11 +78,17 @@ class PlannedPrefix:
     security: Mapping[str, Any]
     ahead: AheadRecords | None
     facts_per_test: int
+    is_kept: bool = True
+    """Whether the broker keeps the log over restarts; the embedded one does not."""
 
     @property
     def on_facts(self) -> bool:
         """Whether the prefix runs on the clock of the facts."""
         return self.held.get("clock") == "facts"
+
+    def has_log(self, position: Position) -> bool:
+        """Return whether the log begins where the partition did."""
+        return self.is_kept or position.log == decode_changeover(position.definition).origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +139,7 @@ class _Run:
     ) -> None:
         self._prefix, self._wish, self._switch = prefix, wish, switch
         self._old, self._new = old, new
+        self._forgotten = False
         definitions = prefix.registry.definitions
         self._number = max(definitions.newest, definitions.current) + 1
         self._present = prefix.registry.timeline.retaining(Retention(new.engine.program))
@@ -197,6 +206,11 @@ class _Run:
         one = self._prefix.registry.definitions.open
         if one is not None and one.kind == "switch":
             yield f"the apply of version {one.version} is under way: plan again when it is done"
+        if self._forgotten:
+            yield (
+                "facts that the new version reads cannot be folded in, because the embedded broker has forgotten what "
+                "came before its last start: `resegment apply` would be refused, and the counts lack those facts"
+            )
 
     async def _choose_instant(self, least: int, snapshot: Snapshot | None = None) -> int:
         """Return when the switch is planned in a partition. The wall clock does not stand still while others are read."""
@@ -211,6 +225,7 @@ class _Run:
     async def _judge(self, snapshot: Snapshot, at: int, progress: Progress) -> None:
         folded: Mapping[str, AccountState] = {}
         if self._switch.needs:
+            self._forgotten |= not self._prefix.has_log(snapshot.position)
             folded = await self._fold_in(snapshot)
         self._planner.begin(snapshot.number, at)
         with _no_collections():
@@ -226,7 +241,7 @@ class _Run:
     async def _fold_in(self, snapshot: Snapshot) -> dict[str, AccountState]:
         """Return the facts of each account in the log, with all that the new version reads of them."""
         prefix, engine = self._prefix, self._new.engine
-        topic = prefix.topics.signals.name
+        topic, receive = prefix.topics.signals.name, prefix.registry.timeline.receive
         folded: dict[str, AccountState] = {}
         waiting: dict[str, list[tuple[int, list[Fact]]]] = {}
 
@@ -242,7 +257,7 @@ class _Run:
                     clock = max(clock, record.timestamp)
                     fact = _decode(record.value) if is_readable(record) else None
                     if fact is not None and record.key == fact.account.encode():
-                        waiting.setdefault(fact.account, []).append((clock, [fact]))
+                        waiting.setdefault(fact.account, []).append((clock, [receive(fact)]))
                 read += len(records)
                 if read >= FOLDED_AT_ONCE:
                     fold()

@@ -44,9 +44,9 @@ class NoShadow(UserError):
 class LogIncomplete(FatalError):
     """The oldest records of the log are gone, so that the shadow cannot be judged from it."""
 
-    def __init__(self, topic: str, oldest: int) -> None:
+    def __init__(self, topic: str, oldest: str) -> None:
         super().__init__(
-            f"{topic} begins at offset {oldest}: its older records are gone, and a shadow is judged from all of them",
+            f"{topic} begins {oldest}: its older records are gone, and a shadow is judged from all of them",
             remedy="Compare with `resegment plan`, which needs no log unless facts have to be folded in.",
         )
         self.topic, self.oldest = topic, oldest
@@ -105,6 +105,8 @@ async def compare_shadow(prefix: PlannedPrefix, count: Count) -> ShadowReport:
         )
         if snapshot is None:
             continue
+        if not prefix.has_log(snapshot.position):
+            raise LogIncomplete(prefix.topics.signals.name, "where the embedded broker was started last")
         states = await _replay(prefix, shadow.timeline, number, snapshot.position.offset, records)
         passed = snapshot.position.clock
         comparison.begin(max(passed, least if prefix.on_facts else await prefix.reader.now()))
@@ -142,7 +144,7 @@ async def _replay(
     security: Mapping[str, Any] = prefix.security
     async with reading(prefix.bootstrap, topic, [number], security=security) as log:
         if log.newest_beginning > 0:
-            raise LogIncomplete(topic, log.newest_beginning)
+            raise LogIncomplete(topic, f"at offset {log.newest_beginning}")
         async for records in log.between(number, 0, upto):
             for record in await leave_out(prefix.ahead, Batch(topic, number, records)):
                 clock = max(clock, record.timestamp)
