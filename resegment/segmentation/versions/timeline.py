@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
+from resegment.errors import TransientError
 from resegment.schemas.fact import Fact
 from resegment.schemas.state import AccountState, StateWrite, open_log
 from resegment.schemas.times import NEVER
@@ -22,13 +23,13 @@ _FIRST: Final = 0
 """The version in the state of accounts from before versions had numbers."""
 
 
-class UnknownVersion(LookupError):
-    """An account was judged by a version that is not among those known."""
+class UnknownVersion(TransientError):
+    """An account was judged by a version that this process has not read yet."""
 
     def __init__(self, account: str, version: int) -> None:
         super().__init__(
-            f"{account} was last judged by version {version} of the definition, which is not known here. "
-            "Read the topic of definitions again; if that does not help, rebuild the partition"
+            f"{account} was last judged by version {version} of the segments file, which is not known here yet",
+            remedy="It is read from the topic `definitions`. If it does not come, rebuild the partition.",
         )
         self.account, self.version = account, version
 
