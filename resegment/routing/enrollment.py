@@ -104,7 +104,9 @@ class EnrollmentMachine:
     def _move(self, account: RoutedAccount, change: RoutedChange, now: int, own: Policy) -> _Transiting:
         """Take the account out of its workflow and into that of its new segment."""
         state, switch = account.state, change.switch
-        prior = state.before = snapshot(state, change.target.effective_at)
+        prior = snapshot(state, change.target.effective_at)
+        # what touched the account counts only where a switch makes the changes
+        state.before = prior if switch is not None else msgspec.structs.replace(prior, touched=None)
         back = _begin(account, change, prior, own)
         transition = _open(account, change, now, own)
         if runs_on(state.enrollment, back):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
-from resegment.errors import TransientError
+from resegment.errors import ResegmentError, TransientError
 from resegment.routing.policy import Policy, list_files
 from resegment.schemas.routing import DefinitionSwitched
 from resegment.streams.definitions.registry import DefinitionRegistry
@@ -35,10 +36,15 @@ class VersionPolicies:
         self._missed: dict[str, float] = {}
 
     def of(self, fingerprint: str) -> Policy:
-        """Return the policy of the version with this fingerprint. Raises VersionUnread, for up to `UNREAD_FOR` seconds."""
+        """Return the policy of the version with this fingerprint. Raises VersionUnread, for up to `UNREAD_FOR` seconds.
+
+        A version that this release no longer compiles has the policy of the one in force.
+        """
         found = self._find(fingerprint)
         if found is not None:
-            return self._registry.runtime(found).policy
+            with suppress(ResegmentError):
+                return self._registry.runtime(found).policy
+            return self._registry.current.policy
         since = self._missed.setdefault(fingerprint, self._now())
         if self._now() - since < UNREAD_FOR:
             raise VersionUnread(fingerprint)
@@ -62,8 +68,10 @@ class VersionPolicies:
 def files_of_lists(registry: DefinitionRegistry) -> dict[str, str]:
     """Return the suppressions that are lists, name to path: of the version in force, and of one that is prepared."""
     definitions = registry.definitions
-    prepared = definitions.open
-    coming = {} if prepared is None else list_files(definitions.definition_of(prepared.version))
+    prepared, coming = definitions.open, dict[str, str]()
+    if prepared is not None:
+        with suppress(ResegmentError):  # it is refused then
+            coming = list_files(definitions.definition_of(prepared.version))
     return {**coming, **list_files(registry.current.definition)}
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from resegment.agents.router import has_to_look, look_again
+from resegment.agents.router import has_to_look, look_again, route
+from resegment.errors import TransientError
 from resegment.routing.describe import words_of
 from resegment.routing.policy import Policy, RoutingControls
 from resegment.schemas.routing import DefinitionSwitched, GatesChanged, Review, RoutedOutcome, Switch
@@ -440,3 +441,21 @@ async def test_an_account_on_a_list_that_a_version_drops_stays_out_unless_the_ro
     await routing.follow(acme.moves("hot"))
     assert await routing.switch(2, route=("warm",)) == []
     assert routing.state("acme.com").decision == "quiet"
+
+
+async def test_a_change_of_a_version_that_is_not_read_yet_is_routed_once_it_is() -> None:
+    routing, acme = await rig(file(teams=TEAM), file(teams=TEAM, retain="900d")), Account()
+    find, unread = routing.versions.of, TransientError("not read yet")
+    batch = routing.batch(
+        "segment-changes", [acme.moves("hot", definition_version=routing.versions.fingerprint(2))]
+    )
+
+    def fail(_: str) -> Policy:
+        raise unread
+
+    routing.versions.of = fail  # type: ignore[method-assign]
+    with pytest.raises(TransientError):
+        await route(batch, routing.owned, routing.router)
+    assert routing.memory.accounts == {}
+    routing.versions.of = find  # type: ignore[method-assign]
+    assert said(await routing._done(route(batch, routing.owned, routing.router))) == [ENROLL]
