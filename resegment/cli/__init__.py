@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from resegment.cli import sources
+from resegment.cli import normalize, sources
 from resegment.cli.definition import backtest, differences, explain, formatting, play, schema, segments
 from resegment.cli.operations import (
     accounts,
@@ -42,6 +42,7 @@ COMMANDS = (
     up,
     ingest,
     sources,
+    normalize,
     backtest,
     segments,
     formatting,

@@ -21,6 +21,7 @@ from resegment.sources.adapters.values import (
     read_texts,
 )
 from resegment.sources.normalizers.rounds import normalize_round
+from resegment.sources.normalizers.technologies import find_technology
 from resegment.sources.normalizers.titles import read_title
 
 
@@ -114,6 +115,21 @@ def _term(name: str, value: Any, _: Read) -> Mapping[str, Any]:
     return {name: term} if term == raw else {name: term, f"{name}_raw": raw}
 
 
+def _technology(name: str, value: Any, _: Read) -> Mapping[str, Any]:
+    raw = label_of(value)
+    if raw is None:
+        raise ValueError("the name of a technology is expected")
+    slug = find_technology(raw).slug
+    return {name: slug} if slug == raw else {name: slug, f"{name}_raw": raw}
+
+
+def _technologies(name: str, value: Any, _: Read) -> Mapping[str, Any]:
+    found = read_texts(value)
+    if not found:
+        raise ValueError("a list of technologies is expected")
+    return {name: list(dict.fromkeys(find_technology(one).slug for one in found))}
+
+
 def _job(name: str, value: Any, _: Read) -> Mapping[str, Any]:
     """Read a job's title: the title itself, its function and seniority."""
     raw = label_of(value)
@@ -164,6 +180,8 @@ READERS: Final[dict[str, Reader]] = {
     "time": _time,
     "round": _round,
     "term": _term,
+    "technology": _technology,
+    "technologies": _technologies,
     "job": _job,
     "leader": _leader,
 }

@@ -46,6 +46,8 @@ _COLUMN_KEYS: Final = ("field", "type", "values", "split", "other")
 _TYPES: Final = {"text": "text", "number": "number", "bool": "flag", "collection": "texts", "any": "text"}
 _RETRACTED: Final = frozenset({"retract", "d", "delete", "deleted", "true", "1", "yes", "archived"})
 _GUESSED: Final = {
+    "technology": "technology",
+    "technologies": "technologies",
     "employees": "count",
     "revenue_usd": "money",
     "amount": "price",

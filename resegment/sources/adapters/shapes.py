@@ -34,7 +34,7 @@ ATTRIBUTES: Final[dict[str, Field]] = {
     "revenue_usd": field("money", "annual_revenue_usd", "revenue_usd", "annual_revenue", "revenue", "estimated_revenue", "inferred_revenue", "revenue_range", "company.revenue"),
     "country": field("text", "country", "company_country", "hq_country", "headquarters_country", "location.country", "country_name", "company.country", "billing_country"),
     "region": field("text", "region", "state", "location.region", "company_state"),
-    "technologies": field("texts", "technologies", "tech_stack", "technology_slugs", "technology_names", "web_technologies"),
+    "technologies": field("technologies", "technologies", "tech_stack", "technology_slugs", "technology_names", "web_technologies"),
     "growth_stage": field("term", "funding_stage", "latest_funding_stage", "last_funding_type", "stage", "growth_stage"),
 }  # fmt: skip
 """The attributes of a company, by the names that providers of firmographic data use."""

@@ -59,10 +59,10 @@ _ROLES: Final = (
     ("cro", r"\bcro\b(?! (?:specialist|manager|analyst|consultant|expert|strategist|lead))|chief revenue officer|chief revenue and\b|chief revenue &"),
     ("cso", r"chief sales officer"),
     ("cco", r"chief commercial officer|chief customer officer"),
-    ("cmo", r"\bcmo\b|chief marketing (?:officer|and|&)|chief (?:growth|brand) officer"),
+    ("cmo", r"\bcmo\b(?!\))|^cmo\b|chief marketing (?:officer|and|&)|chief (?:growth|brand) officer"),
     ("cto", r"\bcto\b|chief (?:technology|technical) officer|directeur technique|director de tecnologia|technischer direktor"),
     ("cio", r"\bcio\b|chief information officer"),
-    ("ciso", r"\bciso\b|chief information security officer|chief security officer"),
+    ("ciso", r"\bciso\b|chief information security officer"),
     ("cfo", r"\bcfo\b|chief financ(?:e|ial) officer|finanzvorstand|directeur financier|director financiero|diretor financeiro|financieel directeur"),
     ("coo", r"\bcoo\b|chief operati(?:ng|ons) officer"),
     ("cpo", r"chief product officer|chief product and\b"),
@@ -82,7 +82,7 @@ _ROLES: Final = (
     ("vp_finance", rf"{_VP}{_OF}finance\b|\bhead of finance\b"),
     ("vp_it", rf"{_VP}{_OF}(?:it|information technology)\b|\bhead of it\b"),
     ("head_of_sales_ops", r"(?:head|director|leader)(?: of|,)? (?:rev(?:enue)?[ -]?op(?:s|erations)|sales[ -]?op(?:s|erations)|gtm op(?:s|erations))"),
-    ("founder", r"\b(?:co-?)?founder\b|\bgrunder(?:in)?\b|\bfondateur\b|\bfondatrice\b|\bfundador(?:a)?\b|\boprichter\b|\bmitgrunder(?:in)?\b|\bcofondateur\b|\bcofundador(?:a)?\b"),
+    ("founder", r"(?:^|[&,/|+]|-|\band) ?(?:co-?)?founder\b|\bco-?founder\b|\bgrunder(?:in)?\b|\bfondateur\b|\bfondatrice\b|\bfundador(?:a)?\b|\boprichter\b|\bmitgrunder(?:in)?\b|\bcofondateur\b|\bcofundador(?:a)?\b"),
 )  # fmt: skip
 _COMPILED_ROLES: Final = tuple((name, re.compile(pattern)) for name, pattern in _ROLES)
 _ROLE_FUNCTIONS: Final = {

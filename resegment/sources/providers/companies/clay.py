@@ -58,7 +58,7 @@ COMPANY: Final = Table(
     ),
     data={
         **ATTRIBUTES,
-        "technologies": field("texts", "Technologies", "Tech Stack", "Technologies Used", "Tech"),
+        "technologies": field("technologies", "Technologies", "Tech Stack", "Technologies Used", "Tech"),
         "location": field("text", "Location", "Headquarters", "Locality"),
         "growth_stage": field("term", "Funding Stage", "Latest Funding Stage", "Last Funding Type"),
     },

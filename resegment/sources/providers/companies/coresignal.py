@@ -46,7 +46,7 @@ COMPANY: Final = Table(name="company", kind="firmographic", envelope=Envelope(re
         "revenue_usd": field("money", "revenue_annual.source_5_annual_revenue.annual_revenue", "revenue_annual", "annual_revenue", "revenue_annual_range"),
         "country": field("text", "hq_country", "headquarters_country_parsed", "location_hq_country", "headquarters_country"),
         "region": field("text", "hq_region", "hq_state"),
-        "technologies": field("texts", "technologies_used", "technologies"),
+        "technologies": field("technologies", "technologies_used", "technologies"),
         "growth_stage": field("term", "last_funding_round_name", "last_funding_round_type"),
         "status": field("term", "status.value", "status"),
     }, ignored=(

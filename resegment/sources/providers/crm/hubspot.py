@@ -78,7 +78,7 @@ COMPANY: Final = Table(
         "revenue_usd": field("money", "annualrevenue", "annual revenue"),
         "country": field("text", "country", "country/region", "hs_country_code"),
         "region": field("text", "state/region", "hs_state_code"),
-        "technologies": field("texts", "web_technologies", "web technologies"),
+        "technologies": field("technologies", "web_technologies", "web technologies"),
         "lifecyclestage": field("text", "lifecyclestage", "lifecycle stage"),
         "target_account": field("flag", "hs_is_target_account", "target account"),
         "type": field("text", "type"),

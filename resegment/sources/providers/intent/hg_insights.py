@@ -65,7 +65,7 @@ INTENT: Final = Table(
     refine=_level,
 )
 INSTALL: Final = Table(name="installed product", kind="tech", envelope=Envelope(record="install", key=("@subject", "product_id|product|product_name|name"), known_as=_KNOWN, subject=_DOMAINS, time=("first_verified_at", "first_verified", "first_seen_at", "firstDateVerified", "first_date", "date_first_verified", "last_verified_at", "last_verified", "lastDateVerified"), utc=True,), data={
-        "technology": field("text", "product_name", "product.name", "product", "name"),
+        "technology": field("technology", "product_name", "product.name", "product", "name"),
         "vendor": field("text", "vendor_name", "vendor.name", "vendor"),
         "category": field("text", "category_name", "category", "product_category"),
         "score": field("number", "intensity", "intensity_score"),

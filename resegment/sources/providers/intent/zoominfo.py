@@ -131,7 +131,7 @@ COMPANY: Final = Table(name="company", kind="firmographic", envelope=Envelope(re
         "revenue_usd": field("money", "revenue", "Revenue (in 000s USD)", "revenueRange"),
         "country": field("text", "country", "Company Country"),
         "region": field("text", "state", "Company State"),
-        "technologies": field("texts", "techAttributes", "technologies"),
+        "technologies": field("technologies", "techAttributes", "technologies"),
         "growth_stage": field("term", "companyFunding.roundType", "recentFundingRound"),
     }, ignored=(
         *_LEFT_OUT, "ticker", "socialMediaUrls", "competitors", "ultimateParentId", "ultimateParentName", "parentId", "sicCodes", "naicsCodes", "phone", "fax", "street", "city", "zipCode",
@@ -150,7 +150,7 @@ TECHNOLOGY: Final = Table(
         utc=True,
     ),
     data={
-        "technology": field("text", "product", "technologyName", "technology"),
+        "technology": field("technology", "product", "technologyName", "technology"),
         "vendor": field("text", "vendor"),
         "category": field("text", "category", "categoryParent"),
     },

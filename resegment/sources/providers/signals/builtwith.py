@@ -19,7 +19,7 @@ from resegment.sources.adapters.splitting import Pair, ignored, objects, unknown
 from resegment.sources.adapters.tables import Table
 
 _FIELDS: Final = {
-    "technology": field("text", "technology", "Name", "channel_name", "tech"),
+    "technology": field("technology", "technology", "Name", "channel_name", "tech"),
     "category": field("text", "category", "Categories", "Tag"),
 }
 _KNOWN: Final = ("lookup", "domain", "website_domain")

@@ -78,7 +78,7 @@ DETECTION: Final = Table(
         op=_op,
     ),
     data={
-        "technology": field("text", "technology_name", "technology.name", "technology", "name"),
+        "technology": field("technology", "technology_name", "technology.name", "technology", "name"),
         "category": field("text", "technology_categories", "categories"),
         "score": field("number", "score"),
         "behind_firewall": field("flag", "behind_firewall"),
@@ -95,7 +95,7 @@ _JOB: Final = {
     "url": field("text", "url", "source_url"),
     "seniority": field("term", "seniority"),
     "categories": field("texts", "categories"),
-    "technologies": field("texts", "tags"),
+    "technologies": field("technologies", "tags"),
 }
 _JOB_IGNORED: Final = (
     *_LEFT_OUT,

@@ -29,7 +29,7 @@ _DATA: Final[dict[Kind, dict[str, Field]]] = {
     "funding": {"round": field("round", *_at("round", "round_type", "funding_type", "funding_round", "stage")), "amount": field("price", *_at("amount", "amount_raised", "funding_amount", "money_raised")), "amount_usd": field("number", *_at("amount_usd")), "investors": field("texts", *_at("investors"))},
     "hiring": {"job": field("text", *_at("job_id"), "record_id"), "title": field("job", *_at("job_title", "title", "position")), "location": field("text", *_at("location")), "url": field("text", *_at("url", "job_url"))},
     "leadership": {"title": field("leader", *_at("new_title", "job_title", "title", "position")), "person": field("text", *_at("full_name", "person_name", "name", "profile_url")), "previous_company": field("text", *_at("previous_company"))},
-    "tech": {"technology": field("text", *_at("technology", "technology_name", "name"))},
+    "tech": {"technology": field("technology", *_at("technology", "technology_name", "name"))},
     "intent": {"topic": field("text", *_at("topic", "keyword")), "score": field("number", *_at("score"))},
     "firmographic": {"employees": field("count", *_at("employee_count", "employees", "headcount", "current_headcount")), "industry": field("text", *_at("industry"))},
     "strategy": {"theme": field("term", *_at("category", "theme", "topic"), "radar_type"), "statement": field("text", *_at("summary", "text", "headline", "title", "description")), "url": field("text", *_at("url", "link", "source_url", "post_url"))},

@@ -31,7 +31,7 @@ _JOB: Final = {
     "remote": field("flag", "remote"),
     "url": field("text", "final_url", "url", "source_url"),
     "seniority": field("term", "seniority"),
-    "technologies": field("texts", "technology_slugs", "technology_names"),
+    "technologies": field("technologies", "technology_slugs", "technology_names"),
 }
 _JOB_IGNORED: Final = (
     "company", "company_object", "hiring_team", "has_blurred_data", "discovered_at", "date_posted", "reposted", "date_reposted", "country", "country_code", "country_codes",
@@ -94,7 +94,7 @@ COMPANY: Final = Table(name="company", kind="firmographic", envelope=Envelope(re
         "revenue_usd": field("money", "annual_revenue_usd", "annual_revenue_usd_readable"),
         "country": field("text", "country", "country_code"),
         "growth_stage": field("term", "funding_stage"),
-        "technologies": field("texts", "technology_slugs", "technology_names"),
+        "technologies": field("technologies", "technology_slugs", "technology_names"),
         "funding_total_usd": field("money", "total_funding_usd"),
         "last_funding_on": field("text", "last_funding_round_date"),
     }, ignored=(
@@ -103,7 +103,7 @@ COMPANY: Final = Table(name="company", kind="firmographic", envelope=Envelope(re
         "long_description", "seo_description", "postal_code", "company_keywords", "industry_id", "technologies_found", "has_blurred_data", "possible_domains", "revenue_usd", "fortune_500_rank",
     ),)  # fmt: skip
 TECHNOLOGY: Final = Table(name="technology of a company", kind="tech", envelope=Envelope(record="technology", key=("@subject", "technology.slug|technology_slug|slug|technology"), known_as=_KNOWN, subject=_DOMAINS, time=("first_date_found", "first_seen_at", "discovered_at", "theirstack_first_date_found"), recorded=("discovered_at", "first_date_found"), utc=True,), data={
-        "technology": field("text", "technology.slug", "technology_slug", "technology.name", "technology_name", "technology", "slug"),
+        "technology": field("technology", "technology.slug", "technology_slug", "technology.name", "technology_name", "technology", "slug"),
         "category": field("text", "technology.category", "category"),
         "level": field("term", "confidence"),
         "jobs": field("number", "jobs"),
