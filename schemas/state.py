@@ -15,8 +15,10 @@ release before this format stored the state as one array of its fields: that is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import compress
+from operator import is_not
 from types import NoneType
-from typing import Any, Final, NamedTuple, get_args, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 
@@ -112,6 +114,7 @@ _NAMES: Final = AccountState.__struct_fields__
 _DEFAULTS: Final = msgspec.structs.astuple(AccountState())
 _ENTRIES: Final = _NAMES.index("entries")
 _BASE: Final = 0
+_NUMBERS: Final = range(len(_NAMES))
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _encode_into: Final = _encoder.encode_into
@@ -132,7 +135,7 @@ _HINTS: Final = [get_type_hints(AccountState)[name] for name in _NAMES]
 _PLAIN: Final = [_find_plain(hint) for hint in _HINTS]
 
 
-class StateWrite(NamedTuple):
+class StateWrite(msgspec.Struct, frozen=True, gc=False):
     """What a commit writes of one account: its whole state, or items that are appended to its log."""
 
     data: bytes
@@ -193,9 +196,9 @@ class StateLog(msgspec.Struct, eq=False, gc=False):
         self._noted, self._items = None, 0
         if stored is not None:
             changed = {
-                number: value
-                for number, value in enumerate(fields)
-                if number != _ENTRIES and value is not stored[number] and value != stored[number]
+                number: fields[number]
+                for number in compress(_NUMBERS, map(is_not, fields, stored))
+                if fields[number] != stored[number]
             }
             head = _encoder.encode(changed) if changed else b""
             self.size += len(head)
