@@ -46,32 +46,41 @@ class Timeline:
         eras: Sequence[Era],
         retention: Retention | None = None,
         *,
-        retired: Sequence[Engine] = (),
+        counted: list[Engine] | None = None,
     ) -> None:
-        """`retention` is kept by all versions in addition to what they need; `retired` engines still count drops."""
+        """`retention` is kept by all versions in addition to what they need; `counted` engines have counted drops."""
         _check_order(eras)
         self.eras: tuple[Era, ...] = tuple(eras)
         self.retention = retention
-        self._engines = [self._engine_of(place) for place in range(len(eras))]
-        self._switches: list[Switch | None] = [None] + [
-            era.switch_from(before.definition) for before, era in pairwise(self.eras)
-        ]
-        self._counted = tuple(dict.fromkeys((*retired, *self._engines)))
+        self._last = len(eras) - 1
+        self._engines: list[Engine | None] = [None] * len(eras)
+        self._switches: list[Switch | None] = [None] * len(eras)
+        self._counted: list[Engine] = [] if counted is None else counted
         ends = [era.at for era in self.eras[1:]] + [NEVER]
         self._places = {era.number: place for place, era in enumerate(self.eras)}
         self._places.setdefault(_FIRST, 0)
         self._spans = {
-            number: (self.eras[place].at, ends[place], self._engines[place])
-            for number, place in self._places.items()
+            number: (self.eras[place].at, ends[place], place) for number, place in self._places.items()
         }
 
-    def _engine_of(self, place: int) -> Engine:
+    def _engine(self, place: int) -> Engine:
         """Return the engine of an era; it keeps also what later eras need, so that no fact has to be found again."""
-        engine = self.eras[place].engine
-        kept = self._kept_from(place)
-        if len(kept.programs) == 1 or engine.retention.covers(kept):
-            return engine
-        return Engine(engine.program, kept)
+        engine = self._engines[place]
+        if engine is None:
+            engine, kept = self.eras[place].engine, self._kept_from(place)
+            if set(kept.programs) != set(engine.retention.programs):
+                engine = Engine(engine.program, kept)
+            self._engines[place] = engine
+            if engine not in self._counted:
+                self._counted.append(engine)
+        return engine
+
+    def _switch(self, place: int) -> Switch | None:
+        """Return what an era means to the accounts of the one before; None for the first."""
+        if self._switches[place] is None and place:
+            before = self.eras[place - 1].definition
+            self._switches[place] = self.eras[place].switch_from(before)
+        return self._switches[place]
 
     def _kept_from(self, place: int) -> Retention:
         kept = Retention(*dict.fromkeys(era.engine.program for era in self.eras[place:]))
@@ -87,11 +96,11 @@ class Timeline:
 
     def extend(self, era: Era) -> Timeline:
         """Return a timeline with one more version. Accounts that this one has opened can be used with it."""
-        return Timeline((*self.eras, era), self.retention, retired=self._counted)
+        return Timeline((*self.eras, era), self.retention, counted=self._counted)
 
     def retaining(self, retention: Retention | None) -> Timeline:
         """Return a timeline whose accounts keep also what `retention` says; None: only what the versions need."""
-        return Timeline(self.eras, retention, retired=self._counted)
+        return Timeline(self.eras, retention, counted=self._counted)
 
     def at(self, t: int) -> Era:
         """Return the era that judges at t."""
@@ -127,7 +136,7 @@ class Timeline:
     def open(self, name: str, state: AccountState | None = None) -> Account:
         """Index a stored state for the version that judged it last; without one, return a new account."""
         if state is None:
-            return self._engines[-1].open(name, AccountState(version=self.eras[-1].number))
+            return self._engine(self._last).open(name, AccountState(version=self.eras[-1].number))
         return self._span(name, state)[2].open(name, state)
 
     def load(self, name: str, value: bytes | None) -> Account:
@@ -141,15 +150,15 @@ class Timeline:
 
     def close(self, account: Account) -> AccountState:
         """Return the state to store."""
-        return self._engines[-1].close(account)
+        return self._engine(self._last).close(account)
 
     def encode(self, account: Account) -> bytes:
         """Return the log of the whole state."""
-        return self._engines[-1].encode(account)
+        return self._engine(self._last).encode(account)
 
     def write(self, account: Account) -> StateWrite | None:
         """Return what to store, or None if the store has it. It counts as written."""
-        return self._engines[-1].write(account)
+        return self._engine(self._last).write(account)
 
     def join_folded(self, account: Account, folded: AccountState) -> None:
         """Give an account the facts that were folded in from the log for the newest version, to be used at its switch."""
@@ -185,7 +194,7 @@ class Timeline:
         None where something else comes before: a deadline, another version, or facts to fold in. Then it takes `open`
         and `advance`, which index the account twice.
         """
-        era, engine, switch = self.eras[-1], self._engines[-1], self._switches[-1]
+        era, engine, switch = self.eras[-1], self._engine(self._last), self._switch(self._last)
         _, end, _ = self._span(name, state)
         due = NEVER if state.deadline is None else state.deadline
         if switch is None or not era.judges or end != era.at or due < end or state.membership.segment is None:
@@ -207,10 +216,12 @@ class Timeline:
         return any(era.works_off and era.at <= clock for era in self.eras[place + 1 :])
 
     def _span(self, name: str, state: AccountState) -> tuple[int, int, Engine]:
+        """Return from when to when the version of an account judges, and its engine."""
         try:
-            return self._spans[state.version]
+            start, end, place = self._spans[state.version]
         except KeyError:
             raise UnknownVersion(name, state.version) from None
+        return start, end, self._engines[place] or self._engine(place)
 
     def _apply_at_border(
         self, account: Account, facts: Sequence[Fact], now: int, decided_at: int | None
@@ -223,7 +234,7 @@ class Timeline:
         if place < len(self.eras) and self.eras[place].at == now:
             return [*decisions, *self._enter(account, place, facts, decided_at)]
         place -= 1
-        engine, switch = self._engines[place], self._switches[place]
+        engine, switch = self._engine(place), self._switch(place)
         before = account.state.before
         if (
             switch is None
@@ -239,9 +250,9 @@ class Timeline:
         """Index a new account for the version of now, the only one that it knows."""
         place = self._place_at(now)
         if self._places[account.state.version] != place:
-            self._engines[place].reopen(account)
+            self._engine(place).reopen(account)
         account.state.version = self.eras[place].number
-        return self._engines[place]
+        return self._engine(place)
 
     def _catch_up(self, account: Account, until: int, decided_at: int | None) -> list[Decision]:
         decisions: list[Decision] = []
@@ -250,15 +261,15 @@ class Timeline:
             return decisions
         while place + 1 < len(self.eras) and self.eras[place + 1].at <= until:
             place += 1
-            decisions += self._engines[place - 1].advance(account, self.eras[place].at - 1, decided_at)
+            decisions += self._engine(place - 1).advance(account, self.eras[place].at - 1, decided_at)
             decisions += self._enter(account, place, (), decided_at)
-        return decisions + self._engines[place].advance(account, until, decided_at)
+        return decisions + self._engine(place).advance(account, until, decided_at)
 
     def _enter(
         self, account: Account, place: int, facts: Sequence[Fact], decided_at: int | None
     ) -> list[Decision]:
         """Switch an account to the next era, at its instant."""
-        era, engine, switch = self.eras[place], self._engines[place], self._switches[place]
+        era, engine, switch = self.eras[place], self._engine(place), self._switch(place)
         assert switch is not None
         state = account.state
         joins = era is self.eras[-1] and account.folded is not None

@@ -64,23 +64,23 @@ def catch_up_at_once(self: Timeline, account: Any, until: int, decided_at: Any) 
     while place + 1 < len(self.eras) and self.eras[place + 1].at <= until:
         place += 1
         decisions += ENTER(self, account, place, (), decided_at)
-    return decisions + self._engines[place].advance(account, until, decided_at)
+    return decisions + self._engine(place).advance(account, until, decided_at)
 
 
 ENTER = Timeline._enter
 
 
 def place_first(self: Timeline, account: Any, now: int) -> Engine:
-    self._engines[0].reopen(account)
+    self._engine(0).reopen(account)
     account.state.version = self.eras[0].number
-    return self._engines[0]
+    return self._engine(0)
 
 
 def enter_without_facts(self: Timeline, account: Any, place: int, facts: Any, decided_at: Any) -> Any:
     """Judges before the facts of the instant, and these as any others."""
     done = ENTER(self, account, place, (), decided_at)
     at = self.eras[place].at
-    return [*done, *([self._engines[place].apply_facts(account, facts, at, decided_at)] if facts else [])]
+    return [*done, *([self._engine(place).apply_facts(account, facts, at, decided_at)] if facts else [])]
 
 
 def forgetful(self: Timeline, place: int) -> Retention:
