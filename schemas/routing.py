@@ -255,7 +255,8 @@ class Reassign(msgspec.Struct, frozen=True, kw_only=True, tag="reassign"):
 class ChildReport(msgspec.Struct, frozen=True, kw_only=True, tag="child"):
     """Tell a parent (`account`) which gates hold for its child since `at` (ms), or that it is its child no more.
 
-    `sequence` is the number of the child's latest change before that.
+    `sequence` is the number of the child's latest change before that. `switch` is set if a new version of the definition
+    changed the gates.
     """
 
     account: str
@@ -264,16 +265,21 @@ class ChildReport(msgspec.Struct, frozen=True, kw_only=True, tag="child"):
     sequence: int
     gates: tuple[str, ...] = ()
     left: bool = False
+    switch: Switch | None = None
 
 
 class FamilyNews(msgspec.Struct, frozen=True, kw_only=True, tag="family"):
-    """Tell a child (`account`) which gates hold for its parent or a sibling. A greater `number` is newer."""
+    """Tell a child (`account`) which gates hold for its parent or a sibling. A greater `number` is newer.
+
+    `switch` is set if a new version of the definition changed them.
+    """
 
     account: str
     at: int
     parent: str
     number: int
     gates: tuple[str, ...]
+    switch: Switch | None = None
 
 
 class DefinitionSwitched(msgspec.Struct, frozen=True, kw_only=True, tag="definition"):

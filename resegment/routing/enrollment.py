@@ -166,14 +166,10 @@ class EnrollmentMachine:
         transition = Transition(account, current, now)
         match event:
             case GatesChanged():
-                prior = snapshot(state, event.at)
                 if transition.set_gates(
                     event.active_gates, event.restrictions, event.at, event.sequence, event.switch
                 ):
-                    if event.switch is None:
-                        yield from transition.review()
-                    else:
-                        yield from judge_gates(transition, event.switch, prior)
+                    yield from _judge(transition, event)
             case Review():
                 if event.change is None:
                     yield from transition.review(forced=event.forced)
@@ -185,10 +181,10 @@ class EnrollmentMachine:
             case ChildReport():
                 own = own_gates(state, current.family)
                 transition.events += apply_report(account.name, state, event, own, now)
-                yield from transition.review()
+                yield from _judge(transition, event)
             case FamilyNews():
                 if apply_news(state, event):
-                    yield from transition.review()
+                    yield from _judge(transition, event)
             case Reassign():
                 yield from reassign(transition, event.owner)
         return [*passed, *transition.done()]
@@ -236,7 +232,9 @@ def _open(account: RoutedAccount, change: RoutedChange, now: int, own: Policy) -
     transition = Transition(account, own, now)
     if change.active_gates is not None:
         target = change.target
-        transition.set_gates(change.active_gates, change.restrictions, target.effective_at, target.sequence)
+        transition.set_gates(
+            change.active_gates, change.restrictions, target.effective_at, target.sequence, change.switch
+        )
     return transition
 
 
@@ -269,6 +267,14 @@ def _enter(
         yield from transition.enter(stays=stays, was_in=was_in)
     else:
         yield from follow_switch(transition, switch, prior, back, stays)
+
+
+def _judge(transition: Transition, event: GatesChanged | ChildReport | FamilyNews) -> Asking:
+    """Decide again after gates of the account or of a relative changed."""
+    if event.switch is None:
+        yield from transition.review()
+    else:
+        yield from judge_gates(transition, event.switch, snapshot(transition.state, event.at))
 
 
 def _fulfill_request(transition: Transition) -> Generator[OwnerRequest, OwnerReply, None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 
-from resegment.schemas.routing import AccountEvent, ChildReport, Family, FamilyNews, RoutedState
+from resegment.schemas.routing import AccountEvent, ChildReport, Family, FamilyNews, RoutedState, Switch
 
 Gates = tuple[str, ...]
 
@@ -28,9 +28,18 @@ def own_gates(state: RoutedState, shared: Collection[str]) -> Gates:
 
 
 def tell_relatives(
-    name: str, state: RoutedState, before: Gates, own: Gates, parent: str | None, now: int
+    name: str,
+    state: RoutedState,
+    before: Gates,
+    own: Gates,
+    parent: str | None,
+    now: int,
+    switch: Switch | None = None,
 ) -> list[AccountEvent]:
-    """Return what to tell relatives after the account's gates changed from `before` to `own`, or its parent did."""
+    """Return what to tell relatives after the account's gates changed from `before` to `own`, or its parent did.
+
+    `switch` is the new version of the definition that changed them, if one did.
+    """
     if state.family is None:
         if parent is None:
             return []
@@ -40,13 +49,18 @@ def tell_relatives(
     events: list[AccountEvent] = []
     if family.parent != parent:
         if family.parent is not None:
-            events.append(ChildReport(account=family.parent, at=at, child=name, sequence=sequence, left=True))
+            report = ChildReport(
+                account=family.parent, at=at, child=name, sequence=sequence, left=True, switch=switch
+            )
+            events.append(report)
         family.parent, family.told, family.heard, family.relatives = parent, None, 0, ()
     if parent is not None and family.told != own:
-        events.append(ChildReport(account=parent, at=at, child=name, sequence=sequence, gates=own))
+        events.append(
+            ChildReport(account=parent, at=at, child=name, sequence=sequence, gates=own, switch=switch)
+        )
         family.told = own
     views = _view(before, family.children), _view(own, family.children)
-    return events + _tell_children(name, family, *views, now)
+    return events + _tell_children(name, family, *views, now, switch)
 
 
 def apply_report(
@@ -64,7 +78,7 @@ def apply_report(
     else:
         children[report.child] = (report.at, report.sequence, report.gates)
         before[report.child] = ()  # it may have forgotten what it was told
-    return _tell_children(name, family, before, _view(own, children), now)
+    return _tell_children(name, family, before, _view(own, children), now, report.switch)
 
 
 def apply_news(state: RoutedState, news: FamilyNews) -> bool:
@@ -88,13 +102,18 @@ def _view(own: Gates, children: Mapping[str, tuple[int, int, Gates]]) -> dict[st
 
 
 def _tell_children(
-    name: str, family: Family, before: Mapping[str, Gates], after: Mapping[str, Gates], now: int
+    name: str,
+    family: Family,
+    before: Mapping[str, Gates],
+    after: Mapping[str, Gates],
+    now: int,
+    switch: Switch | None,
 ) -> list[AccountEvent]:
     changed = {child: gates for child, gates in after.items() if before.get(child, ()) != gates}
     if not changed:
         return []
     family.news = max(family.news + 1, now)
     return [
-        FamilyNews(account=child, at=now, parent=name, number=family.news, gates=gates)
+        FamilyNews(account=child, at=now, parent=name, number=family.news, gates=gates, switch=switch)
         for child, gates in changed.items()
     ]

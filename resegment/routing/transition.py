@@ -314,7 +314,7 @@ class Transition:
         if family:
             own = own_gates(state, family)
             self.events += tell_relatives(
-                self.account.name, state, before, own, restrictions.parent, self.now
+                self.account.name, state, before, own, restrictions.parent, self.now, switch
             )
         return True
 

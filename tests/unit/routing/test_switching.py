@@ -11,7 +11,14 @@ from resegment.agents.router import has_to_look, look_again, route
 from resegment.errors import TransientError
 from resegment.routing.describe import words_of
 from resegment.routing.policy import Policy, RoutingControls
-from resegment.schemas.routing import DefinitionSwitched, GatesChanged, Review, RoutedOutcome, Switch
+from resegment.schemas.routing import (
+    DefinitionSwitched,
+    GatesChanged,
+    Review,
+    RoutedOutcome,
+    Switch,
+    decode_routing_event,
+)
 from resegment.segmentation.definition import Definition
 from tests.builders import Routing, definition_of
 from tests.unit.agents.test_router import (
@@ -231,6 +238,34 @@ async def test_a_rollback_ends_the_silence_that_the_lifted_suppression_began() -
     await routing.tell(gates(GATED, 3, at=T + 1, rollback_of=2))
     assert routing.state("acme.com").decision == "suppressed"
     assert said(await routing.tell(gates((), at=T + 2))) == [ENROLL]
+
+
+async def test_relatives_of_an_account_that_a_version_suppresses_are_stopped_and_put_back_with_it() -> None:
+    families = [file(teams=TEAM, suppression=[{"customers": {"family": True}}])] * 3
+    routing, parent, child = await rig(*families), Account(), Account("acme.de")
+    await routing.follow(parent.moves("hot", standing=()))
+    way = to("hot-flow", reentry="never")
+    (first,) = await routing.follow(child.moves("hot", way, standing=(), parent="acme.com"))
+
+    async def settle(*events: Any) -> list[Json]:
+        made: list[Json] = []
+        waiting, seen = list(events), len(routing.published.to("routing-events"))
+        while waiting:
+            made += await routing.tell(waiting.pop(0))
+            told = routing.published.to("routing-events")
+            waiting += [decode_routing_event(one.value or b"") for one in told[seen:]]
+            seen = len(told)
+        return made
+
+    known = [decode_routing_event(one.value or b"") for one in routing.published.to("routing-events")]
+    assert await settle(*known) == []
+    assert [one["account"] for one in await settle(gates(GATED, 2))] == ["acme.com", "acme.de"]
+    back = await settle(gates((), 3, at=T + 1, rollback_of=2))
+    assert [(one["action"], one["account"]) for one in back] == [
+        ("enroll", "acme.com"),
+        ("enroll", "acme.de"),
+    ]
+    assert back[1]["owner"] == first["owner"]
 
 
 # Rollback
