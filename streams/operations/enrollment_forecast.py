@@ -94,6 +94,17 @@ class EnrollmentForecaster:
             steps = self._steps(account, decision, count.switched, known=state is not None)
             count.take(_drive(steps, count), was_in, account.state)
 
+    def look_again(self, name: str, state: RoutedState) -> None:
+        """Count the commands for an account that teams or lists of the new version may concern, and nothing else."""
+        if not self._after.has_to_look(name, state):
+            return
+        value = encode_routed(state)
+        was_in = None if state.enrollment is None else state.enrollment.workflow
+        for count in self._counts.values():
+            account = RoutedAccount(name, decode_routed(value))
+            steps = self._machine.look_again(account, count.switched, self._at, self._after)
+            count.take(_drive(steps, count), was_in, account.state)
+
     def forecasts(self) -> Sequence[EnrollmentForecast]:
         """Return what each route would do."""
         return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -100,6 +100,8 @@ class Wish:
     at: int | None = None
     moved: Mapping[str, str] | None = None
     rollback_of: int | None = None
+    lists: Mapping[str, Collection[str]] | None = None
+    """The accounts of the suppressions that are lists, by name; None: those that workers read last."""
 
 
 async def plan_live(prefix: PlannedPrefix, wish: Wish, *, news: News | None = None, count: Count) -> Plan:
@@ -178,7 +180,13 @@ class _Run:
                 for number, one in positions.items()
             ]
             self._planner.skip(await self._choose_instant(least))
-            return self._planner.finish(accounts=total, partitions=offsets, folding=self._fold(offsets))
+            return self._planner.finish(
+                accounts=total,
+                partitions=offsets,
+                folding=self._fold(offsets),
+                enrollments=await self._forecast() if self._new.policy.concerns(self._old.policy) else (),
+                warnings=list(self._warn()),
+            )
         read, judge = count("reading accounts", total), count("judging accounts", total)
         partitions = []
         for number in range(reader.partitions):
@@ -283,7 +291,7 @@ class _Run:
         controls = prefix.registry.controls
         controls.mode = mode_of(prefix.held.get(ROUTING))
         kept = await read_lists(prefix.client, prefix.reader.prefix)
-        controls.lists = {name: one.accounts for name, one in kept.items()}
+        controls.lists = {name: one.accounts for name, one in kept.items()} | dict(wish.lists or {})
         before: Policy = self._old.policy
         routes = [*ROUTES, *([wish.route] if wish.route not in ROUTES else [])]
         forecaster = EnrollmentForecaster(
@@ -303,6 +311,12 @@ class _Run:
                 decision = one.change or one.gate_change
                 if decision is not None:
                     forecaster.take(one.account, decision, state)
+        if self._new.policy.concerns(before):
+            seen = {one.account for one in told}
+            async for batch in prefix.reader.routings():
+                for name, routed in batch:
+                    if name not in seen:
+                        forecaster.look_again(name, routed)
         return forecaster.forecasts()
 
 

@@ -176,14 +176,14 @@ def _read_plan(path: str) -> SavedPlan | None:
 
 async def _intend_file(session: Session, path: str, route: list[str] | None, at: int | None) -> Intent:
     from resegment.cli.versions.applying import Intent
-    from resegment.cli.versions.planning import check_route, check_segments, plan_session
+    from resegment.cli.versions.planning import check_route, check_segments, plan_session, read_lists
     from resegment.sources.segments import load_definition
     from resegment.streams.operations.planning import Wish
 
     definition = load_definition(path)
     chosen = check_route(route)
     check_segments(chosen, definition)
-    wish = Wish(definition, chosen, at)
+    wish = Wish(definition, chosen, at, lists=read_lists(definition, path))
     return Intent(await plan_session(session, wish), wish)
 
 

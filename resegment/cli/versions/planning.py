@@ -11,7 +11,7 @@ import typer
 from resegment.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from resegment.cli.operations.session import Session
     from resegment.cli.options import Format
@@ -60,6 +60,16 @@ def check_segments(route: Route, definition: Definition) -> None:
     for name in route if isinstance(route, tuple) else ():
         if name not in names:
             raise NoSuchSegment(name, names)
+
+
+def read_lists(definition: Definition, path: str) -> Mapping[str, Collection[str]]:
+    """Return the accounts of the lists that a segments file names, which lie beside it. Raises WrongList."""
+    from pathlib import Path
+
+    from resegment.routing.policy import list_files
+    from resegment.sources.suppressions import ListFiles
+
+    return ListFiles(Path(path)).load(list_files(definition))
 
 
 def plan_files(
@@ -111,7 +121,7 @@ async def plan_prefix(
     new = load_definition(file)
     check_segments(route, new)
     async with open_session(servers, segments=segments) as session:
-        return await plan_session(session, Wish(new, route, at))
+        return await plan_session(session, Wish(new, route, at, lists=read_lists(new, file)))
 
 
 async def read_planned(session: Session) -> PlannedPrefix:

@@ -11,6 +11,7 @@ from resegment.schemas.routing import Enrollment, Mode, RoutedState, Target, Tou
 from resegment.segmentation.planning.plan import EnrollmentForecast, VersionName
 from resegment.segmentation.planning.planner import PlannedSwitch, Planner
 from resegment.streams.operations.enrollment_forecast import EnrollmentForecaster
+from tests.builders import definition_of
 from tests.unit.segmentation.planning.test_planner import BIG, MIDDLE, PLAYS, T, World, fact, file_of, growing
 
 HIGHER = file_of(("big", {"employees": {"gte": 150}}), MIDDLE)
@@ -131,3 +132,16 @@ def test_a_daily_limit_lets_only_so_many_start() -> None:
     world = World(old, new, growing({f"a{number}.com": 120 for number in range(5)}))
     found = forecast(world, {name: enrolled("w-big") for name in world.states})["all"]
     assert (found.enroll, found.held_back) == ({"w-middle": 2}, {"waiting": 3})
+
+
+def test_a_new_list_stops_those_on_it_though_no_account_is_judged() -> None:
+    listed = file_of(BIG, suppression=[{"name": "partners", "file": "partners.txt"}])
+    before = Policy(definition_of(file_of(BIG)))
+    after = Policy(definition_of(listed), RoutingControls({"partners": {"a.com"}}, "all"))
+    forecaster = EnrollmentForecaster(
+        OnePolicy(before), before=before, after=after, number=2, at=T, routes=["none"]
+    )
+    forecaster.look_again("a.com", enrolled("w-big"))
+    forecaster.look_again("b.com", enrolled("w-big"))
+    (found,) = forecaster.forecasts()
+    assert found.stop == {"w-big": 1}
