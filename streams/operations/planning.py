@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +32,7 @@ from resegment.streams.definitions.runtime import DefinitionRuntime
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.operations.enrollment_forecast import EnrollmentForecaster
+from resegment.streams.operations.judging import JudgingPool, judging_pool
 from resegment.streams.operations.snapshot import Snapshot, read_snapshot
 from resegment.streams.prefix import ROUTING, read_lists
 
@@ -189,19 +188,19 @@ class _Run:
             )
         read, judge = count("reading accounts", total), count("judging accounts", total)
         partitions = []
-        for number in range(reader.partitions):
-            snapshot = await read_snapshot(
-                reader,
-                number,
-                bootstrap=self._prefix.bootstrap,
-                topics=self._prefix.topics,
-                security=self._prefix.security,
-                progress=read,
-            )
-            if snapshot is None:
-                continue
-            await self._judge(snapshot, await self._choose_instant(least, snapshot), judge)
-            partitions.append(self._instant_of(snapshot))
+        with judging_pool(self._planner, total) as pool:
+            for number in range(reader.partitions):
+                snapshot = await read_snapshot(
+                    reader,
+                    number,
+                    bootstrap=self._prefix.bootstrap,
+                    topics=self._prefix.topics,
+                    security=self._prefix.security,
+                    progress=read,
+                )
+                if snapshot is not None:
+                    await self._judge(pool, snapshot, await self._choose_instant(least, snapshot), judge)
+                    partitions.append(self._instant_of(snapshot))
         return self._planner.finish(
             enrollments=await self._forecast(),
             folding=self._fold(partitions),
@@ -230,21 +229,12 @@ class _Run:
             return wanted
         return max(passed, least if self._prefix.on_facts else await self._prefix.reader.now())
 
-    async def _judge(self, snapshot: Snapshot, at: int, progress: Progress) -> None:
+    async def _judge(self, pool: JudgingPool, snapshot: Snapshot, at: int, progress: Progress) -> None:
         folded: Mapping[str, AccountState] = {}
         if self._switch.needs:
             self._forgotten |= not self._prefix.has_log(snapshot.position)
             folded = await self._fold_in(snapshot)
-        self._planner.begin(snapshot.number, at)
-        with _no_collections():
-            self._take(snapshot, folded, progress)
-
-    def _take(self, snapshot: Snapshot, folded: Mapping[str, AccountState], progress: Progress) -> None:
-        for done, (name, value) in enumerate(snapshot.states.items(), 1):
-            self._planner.take(name, value, folded.get(name))
-            if done % SLICE == 0:
-                progress(SLICE)
-        progress(len(snapshot.states) % SLICE)
+        await pool.judge(snapshot.number, at, snapshot.states, folded, progress)
 
     async def _fold_in(self, snapshot: Snapshot) -> dict[str, AccountState]:
         """Return the facts of each account in the log, with all that the new version reads of them."""
@@ -318,16 +308,6 @@ class _Run:
                     if name not in seen:
                         forecaster.look_again(name, routed)
         return forecaster.forecasts()
-
-
-@contextmanager
-def _no_collections() -> Iterator[None]:
-    """Leave the garbage collector out: accounts come and go by the thousand, and none is in a circle."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _decode(value: bytes | None) -> Fact | None:

@@ -63,6 +63,15 @@ class News:
         self.entered: dict[str, tuple[str, str]] = {}
         """Accounts that learned of a fact and are in another segment than before: from and to."""
 
+    def restart(self) -> News:
+        """Return one that has noted nothing yet."""
+        return News(self._since)
+
+    def add(self, other: News) -> None:
+        """Add what another process has noted."""
+        self.known |= other.known
+        self.entered |= other.entered
+
     def note(self, one: Judgment, partition: int) -> None:
         """Note one account."""
         since = self._since.get(partition, -1)

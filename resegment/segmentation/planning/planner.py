@@ -25,7 +25,7 @@ from resegment.segmentation.planning.plan import (
     hash_plan,
 )
 from resegment.segmentation.planning.samples import explain_sample
-from resegment.segmentation.planning.tally import Sampled, Tally
+from resegment.segmentation.planning.tally import Counts, Sampled, Tally
 from resegment.segmentation.versions.timeline import Timeline
 
 DIGEST_BITS = 64
@@ -47,6 +47,15 @@ class PlannedSwitch(NamedTuple):
     def judges(self) -> bool:
         """Whether accounts are judged again."""
         return self.changes in ("segments", "gates")
+
+
+class Part(NamedTuple):
+    """What a planner has taken: other processes can send it."""
+
+    counts: Counts
+    digests: dict[int, int]
+    told: list[Judgment]
+    news: News | None
 
 
 class Planner:
@@ -101,6 +110,23 @@ class Planner:
             self.told.append(one._replace(values=[], due=()))
         if self._news is not None:
             self._news.note(one, self._number)
+
+    def split(self) -> Part:
+        """Return what was taken since the last call, for the planner of another process."""
+        part = Part(self.tally.counts, self._digests, self.told, self._news)
+        self.tally.counts, self._digests, self.told = Counts(), {}, []
+        if self._news is not None:
+            self._news = self._news.restart()
+        return part
+
+    def join(self, part: Part) -> None:
+        """Add what the planner of another process has taken."""
+        self.tally.counts.add(part.counts)
+        self.told += part.told
+        for number, digest in part.digests.items():
+            self._digests[number] = (self._digests.get(number, 0) + digest) % (1 << DIGEST_BITS)
+        if self._news is not None and part.news is not None:
+            self._news.add(part.news)
 
     def digest(self, partition: int) -> str:
         """Return a digest of where each account of a partition is before and after, whatever their order."""

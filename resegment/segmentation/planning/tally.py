@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from heapq import heappush, heappushpop
 from operator import itemgetter
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from resegment.schemas.fact import Fact
 from resegment.schemas.state import AccountState
@@ -41,25 +42,61 @@ class Sampled(NamedTuple):
     facts: Sequence[Fact] = ()
 
 
+@dataclass(slots=True)
+class Counts:
+    """What a tally has counted so far; those of several processes can be added up."""
+
+    accounts: int = 0
+    renamed: int = 0
+    moves: list[Move] = field(default_factory=list)
+    flows: Counter[FlowKey] = field(default_factory=Counter)
+    before: Counter[str] = field(default_factory=Counter)
+    after: Counter[str] = field(default_factory=Counter)
+    qualifying: Counter[tuple[tuple[int, ...], str]] = field(default_factory=Counter)
+    unknown: Counter[int] = field(default_factory=Counter)
+    gates_before: Counter[str] = field(default_factory=Counter)
+    gates_after: Counter[str] = field(default_factory=Counter)
+    due: Counter[str] = field(default_factory=Counter)
+    samples: dict[FlowKey, list[tuple[int, str, Sampled]]] = field(default_factory=dict)
+    """Of each flow, the accounts with the lowest draws."""
+
+    def add(self, other: Counts) -> None:
+        """Add what another process has counted."""
+        self.accounts += other.accounts
+        self.renamed += other.renamed
+        self.moves += other.moves
+        pairs: list[tuple[Counter[Any], Counter[Any]]] = [
+            (self.flows, other.flows),
+            (self.before, other.before),
+            (self.after, other.after),
+            (self.qualifying, other.qualifying),
+            (self.unknown, other.unknown),
+            (self.gates_before, other.gates_before),
+            (self.gates_after, other.gates_after),
+            (self.due, other.due),
+        ]
+        for mine, theirs in pairs:
+            mine.update(theirs)
+        for key, drawn in other.samples.items():
+            for one in drawn:
+                self.draw(key, one)
+
+    def draw(self, key: FlowKey, drawn: tuple[int, str, Sampled]) -> None:
+        """Keep an account of a flow as a sample, if its draw is among the lowest."""
+        kept = self.samples.setdefault(key, [])
+        if len(kept) < SAMPLES:
+            heappush(kept, drawn)
+        else:
+            heappushpop(kept, drawn)
+
+
 class Tally:
     """Counts judgments of one plan, in whatever order they come."""
 
     def __init__(self, program: Program, old: Sequence[str]) -> None:
         """Count for the new version `program`; `old` are the names of the segments in force, in their order."""
         self._program, self._old = program, old
-        self.accounts = 0
-        self.moves: list[Move] = []
-        self.renamed = 0
-        self.flows: Counter[FlowKey] = Counter()
-        self._before: Counter[str] = Counter()
-        self._after: Counter[str] = Counter()
-        self._qualifying: Counter[tuple[tuple[int, ...], str]] = Counter()
-        self._unknown: Counter[int] = Counter()
-        self._gates: tuple[Counter[str], Counter[str]] = Counter(), Counter()
-        self.gate_changes: list[str] = []
-        """Accounts whose gates change while their segment stays."""
-        self._due: Counter[str] = Counter()
-        self._samples: dict[FlowKey, list[tuple[int, str, Sampled]]] = {}
+        self.counts = Counts()
         self._leaves = frozenset(
             test.leaf
             for segment, tests in zip(program.segments, program.tests, strict=True)
@@ -67,65 +104,73 @@ class Tally:
             for test in tests
         )
 
+    @property
+    def accounts(self) -> int:
+        """Return how many accounts were counted."""
+        return self.counts.accounts
+
+    @property
+    def moves(self) -> Sequence[Move]:
+        """Return the accounts that move, those included whose segment only gets another name."""
+        return self.counts.moves
+
+    @property
+    def renamed(self) -> int:
+        """Return how many accounts stay in a segment that gets another name."""
+        return self.counts.renamed
+
     def add(self, one: Judgment, sampled: Sampled) -> None:
         """Count one account; `sampled` is what explaining it takes."""
-        self.accounts += 1
-        self._before[one.before] += 1
-        self._after[one.after] += 1
-        self._qualifying[tuple(self._program.qualifying(one.values)), one.after] += 1
+        counts = self.counts
+        counts.accounts += 1
+        counts.before[one.before] += 1
+        counts.after[one.after] += 1
+        counts.qualifying[tuple(self._program.qualifying(one.values)), one.after] += 1
         if None in one.values:
             leaves = self._leaves
-            self._unknown.update(
+            counts.unknown.update(
                 [leaf for leaf, value in enumerate(one.values) if value is None and leaf in leaves]
             )
         was, now = one.gates
         if was:
-            self._gates[0].update(was)
+            counts.gates_before.update(was)
         if now:
-            self._gates[1].update(now)
+            counts.gates_after.update(now)
         if one.before != one.after:
-            self._move(one, sampled)
-        elif was != now:
-            self.gate_changes.append(one.account)
+            key = (one.before, one.after, one.renamed)
+            counts.flows[key] += 1
+            counts.renamed += one.renamed
+            counts.moves.append(Move(one.account, one.before, one.after))
+            counts.draw(key, (-_draw(one.account), one.account, sampled))
         if one.due:
             first = one.due[0].effective_at - sampled.at
-            self._due.update(within for within, length in WITHIN.items() if first <= length)
-
-    def _move(self, one: Judgment, sampled: Sampled) -> None:
-        key = (one.before, one.after, one.renamed)
-        self.flows[key] += 1
-        if one.renamed:
-            self.renamed += 1
-        self.moves.append(Move(one.account, one.before, one.after))
-        kept = self._samples.setdefault(key, [])
-        drawn = (-_draw(one.account), one.account, sampled)
-        if len(kept) < SAMPLES:
-            heappush(kept, drawn)
-        else:
-            heappushpop(kept, drawn)
+            counts.due.update(within for within, length in WITHIN.items() if first <= length)
 
     # What it comes to
 
     def ordered_flows(self) -> list[tuple[FlowKey, int]]:
         """Return the flows, the largest first."""
-        return sorted(self.flows.items(), key=lambda one: (-one[1], one[0]))
+        return sorted(self.counts.flows.items(), key=lambda one: (-one[1], one[0]))
 
     def samples(self, key: FlowKey) -> list[tuple[str, Sampled]]:
         """Return accounts of a flow to explain, by name. For the same flow always the same."""
-        found = [(name, sampled) for _, name, sampled in self._samples.get(key, ())]
+        found = [(name, sampled) for _, name, sampled in self.counts.samples.get(key, ())]
         return sorted(found, key=itemgetter(0))
 
     def sizes(self) -> tuple[SegmentSize, ...]:
         """Return the segments of the new version in their order, then those that are gone."""
         names = [one.name for one in self._program.segments]
         names += [one for one in self._old if one not in names]
-        names += sorted({*self._before, *self._after}.difference(names))
-        return tuple(SegmentSize(name=one, before=self._before[one], after=self._after[one]) for one in names)
+        names += sorted({*self.counts.before, *self.counts.after}.difference(names))
+        return tuple(
+            SegmentSize(name=one, before=self.counts.before[one], after=self.counts.after[one])
+            for one in names
+        )
 
     def overlaps(self) -> tuple[Overlap, ...]:
         """Return how many accounts qualify for each two segments, the most first."""
         segments, pairs = self._program.segments, Counter[tuple[int, int]]()
-        for (numbers, _), count in self._qualifying.items():
+        for (numbers, _), count in self.counts.qualifying.items():
             for place, first in enumerate(numbers):
                 for second in numbers[place + 1 :]:
                     pairs[first, second] += count
@@ -138,10 +183,10 @@ class Tally:
         """Return the segments that accounts qualify for and that have none."""
         found = []
         for number, segment in enumerate(self._program.segments):
-            if segment.when is None or segment.draft or self._after[segment.name]:
+            if segment.when is None or segment.draft or self.counts.after[segment.name]:
                 continue
             taken: Counter[str] = Counter()
-            for (numbers, after), count in self._qualifying.items():
+            for (numbers, after), count in self.counts.qualifying.items():
                 if number in numbers:
                     taken[after] += count
             if taken:
@@ -160,27 +205,27 @@ class Tally:
                 continue
             seen: set[int] = set()
             for test in tests:
-                if test.leaf not in seen and (count := self._unknown[test.leaf]):
+                if test.leaf not in seen and (count := self.counts.unknown[test.leaf]):
                     seen.add(test.leaf)
                     found.append(UnjudgedTest(segment=segment.name, test=test.text, accounts=count))
         return tuple(found)
 
     def gates(self) -> tuple[GateSize, ...]:
         """Return the suppressions and territories, by name."""
-        before, after = self._gates
+        before, after = self.counts.gates_before, self.counts.gates_after
         return tuple(
             GateSize(name=name, before=before[name], after=after[name]) for name in sorted({*before, *after})
         )
 
     def due(self) -> tuple[DueMoves, ...]:
         """Return how many accounts time alone moves soon."""
-        return tuple(DueMoves(within=one, accounts=self._due[one]) for one in WITHIN)
+        return tuple(DueMoves(within=one, accounts=self.counts.due[one]) for one in WITHIN)
 
     def warnings(self) -> Iterator[str]:
         """Yield a sentence for each segment that takes no account."""
         shadowed = {one.segment: one for one in self.shadowed()}
         for segment in self._program.segments:
-            if segment.when is None or segment.draft or self._after[segment.name] or not self.accounts:
+            if segment.when is None or segment.draft or self.counts.after[segment.name] or not self.accounts:
                 continue
             one = shadowed.get(segment.name)
             if one is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from collections import Counter
 from typing import Any
@@ -71,7 +72,7 @@ class World:
     def planned(self, at: int) -> Timeline:
         return self.present.extend(Era(2, at, self.new, self.moved))
 
-    def plan(self, at: int = T) -> Plan:
+    def planner(self, at: int = T) -> Planner:
         names = VersionName(number=1, fingerprint="a"), VersionName(number=None, fingerprint="b")
         planner = Planner(
             PlannedSwitch(*names, "segments", ()),
@@ -80,6 +81,10 @@ class World:
             engines=(self.old, self.new),
         )
         planner.begin(0, at)
+        return planner
+
+    def plan(self, at: int = T) -> Plan:
+        planner = self.planner(at)
         for name, value in self.states.items():
             planner.take(name, value)
         return planner.finish()
@@ -251,3 +256,22 @@ def test_the_order_of_accounts_makes_no_difference() -> None:
     before = world.plan()
     world.states = dict(reversed(world.states.items()))
     assert world.plan() == before
+
+
+@pytest.mark.parametrize("seed", range(90, 100))
+def test_parts_that_several_processes_took_make_the_same_plan(seed: int) -> None:
+    world = random_world(seed)
+    whole, workers = world.planner(), [world.planner(), world.planner()]
+    for number, (name, value) in enumerate(world.states.items()):
+        worker = workers[number % 2]
+        worker.take(name, value)
+        if number % 7 == 0:
+            whole.join(pickle.loads(pickle.dumps(worker.split())))  # noqa: S301  # our own
+    for worker in workers:
+        whole.join(worker.split())
+    assert whole.finish() == world.plan()
+    alone = world.planner()
+    for name, value in world.states.items():
+        alone.take(name, value)
+    assert whole.digest(0) == alone.digest(0)
+    assert sorted(one.account for one in whole.told) == sorted(one.account for one in alone.told)
