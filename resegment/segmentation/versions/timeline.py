@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -53,14 +54,15 @@ class Timeline:
         self.eras: tuple[Era, ...] = tuple(eras)
         self.retention = retention
         self._last = len(eras) - 1
+        self._starts = [era.at for era in eras]
         self._engines: list[Engine | None] = [None] * len(eras)
         self._switches: list[Switch | None] = [None] * len(eras)
         self._counted: list[Engine] = [] if counted is None else counted
-        ends = [era.at for era in self.eras[1:]] + [NEVER]
+        ends = [*self._starts[1:], NEVER]
         self._places = {era.number: place for place, era in enumerate(self.eras)}
         self._places.setdefault(_FIRST, 0)
         self._spans = {
-            number: (self.eras[place].at, ends[place], place) for number, place in self._places.items()
+            number: (self._starts[place], ends[place], place) for number, place in self._places.items()
         }
 
     def _engine(self, place: int) -> Engine:
@@ -111,7 +113,7 @@ class Timeline:
         return drop_fields(fact, self.at(fact.recorded).definition.dropped)
 
     def _place_at(self, t: int) -> int:
-        return max((place for place, era in enumerate(self.eras) if era.at <= t), default=0)
+        return max(0, bisect_right(self._starts, t) - 1)
 
     # What happened so far
 
