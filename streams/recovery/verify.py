@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -48,6 +48,7 @@ async def verify_partition(
     await replay(owned, registry, source, upto, progress)
     clock = owned.position.clock
     retention = Retention(registry.timeline.at(clock).engine.program)
+    cooldowns = find_cooldowns(registry.timeline)
     differences: list[Difference] = []
     expected = dict(memory.accounts)
     for name, value in stored.items():
@@ -58,10 +59,18 @@ async def verify_partition(
             differences.append(Difference(name, "account", state.membership.segment, None))
         else:
             latest = look_again(registry.timeline, name, in_log, clock)
-            differences += compare_states(name, state, latest, lambda one: keep(one, retention, clock))
+            differences += compare_states(
+                name, state, latest, lambda one: keep(one, retention, clock), cooldowns
+            )
     for name, value in expected.items():
         differences.append(Difference(name, "account", None, decode_state(value).membership.segment))
     return differences
+
+
+def find_cooldowns(timeline: Timeline) -> frozenset[str]:
+    """Return the names of the segments that have a cooldown in any version."""
+    segments = [one for era in timeline.eras for one in era.engine.program.segments]
+    return frozenset(one.name for one in segments if one.hold.cooldown)
 
 
 def keep(entry: Entry, retention: Retention, clock: int) -> Entry | None:
@@ -82,14 +91,20 @@ def compare_states(
     in_redis: AccountState,
     in_log: AccountState,
     kept: Callable[[Entry], Entry | None] = lambda one: one,
+    cooldowns: Collection[str] | None = None,
 ) -> list[Difference]:
     """Return the differences between two states of one account.
 
     A deadline may be earlier than necessary, because a test looks ahead a limited number of boundaries from when it was
-    evaluated: nothing is decided there. A sequence number may be higher, because a rebuild never lowers one.
+    evaluated: nothing is decided there. A sequence number may be higher, because a rebuild never lowers one. Of segments
+    that are not in `cooldowns`, a state of an earlier release does not say when the account left them.
     """
     found: list[Difference] = []
-    if in_redis.membership != in_log.membership:
+    member = in_log.membership
+    if cooldowns is not None:
+        known = {*cooldowns, *in_redis.membership.left}
+        member = replace(member, left={name: at for name, at in member.left.items() if name in known})
+    if in_redis.membership != member:
         found.append(Difference(name, "membership", in_redis.membership, in_log.membership))
     if _or_never(in_redis.deadline) > _or_never(in_log.deadline):
         found.append(Difference(name, "deadline", in_redis.deadline, in_log.deadline))
