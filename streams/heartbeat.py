@@ -22,6 +22,8 @@ SILENT_AFTER = 10.0
 """Seconds after which a worker that does not report counts as gone."""
 FORGOTTEN_AFTER = 600.0
 """Seconds after which its entry is removed; clocks of machines may differ by less."""
+MOST_DROPPED = 10
+"""Tests that a report names."""
 CLEANED_EVERY = 60
 """Reports between two looks for entries to remove."""
 
@@ -42,6 +44,7 @@ class Heartbeat:
         self.frozen: str | None = None
         """Why a suppression list cannot be read, while the worker uses the last one that it could read."""
         self._skipped: dict[str, int] = {}
+        self._dropped: dict[str, tuple[int, int]] = {}
         self.version = 0
         """The number of the version in force, as it was reported last."""
         self._differs: str | None = None
@@ -56,6 +59,7 @@ class Heartbeat:
             "lag": lag,
             "frozen": self.frozen,
             "skipped": self._skipped,
+            "dropped": self._dropped,
             "version": self.version,
             "differs": self._differs,
         }
@@ -81,6 +85,10 @@ class Heartbeat:
     def note_skipped(self, lines: Mapping[str, int]) -> None:
         """Report from now on how many lines of each list are skipped."""
         self._skipped = {name: count for name, count in lines.items() if count}
+
+    def note_dropped(self, facts: Mapping[str, tuple[int, int]]) -> None:
+        """Report from now on the tests for which most facts were dropped: how many, and of how many accounts."""
+        self._dropped = dict(sorted(facts.items(), key=lambda one: -one[1][0])[:MOST_DROPPED])
 
     def note_version(self, number: int, differs: str | None) -> None:
         """Report from now on the version in force, and in what way the worker's own file differs from it."""

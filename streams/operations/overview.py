@@ -49,6 +49,8 @@ class WorkerLook:
     skipped: Mapping[str, int] = field(default_factory=dict)
     differs: str | None = None
     """In what way its segments file is not the version in force, None if it is."""
+    dropped: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Facts that the limit of a test dropped since it started, and how many accounts came over the limit, by test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +218,21 @@ def find_notes(overview: Overview) -> list[str]:
         f"list {name}: {count:,} {'line' if count == 1 else 'lines'} skipped, as `resegment lint` shows"
         for name, count in sorted(skipped.items())
     ]
+    lines += _find_dropped(overview.workers)
     lines += find_definition_notes(overview.definitions)
     lines += [f"worker {one.name}: {one.differs}" for one in overview.workers if one.differs]
     return lines if advice is None else [advice, *lines]
+
+
+def _find_dropped(workers: Sequence[WorkerLook]) -> list[str]:
+    """Return for each test how many facts its limit dropped since the workers started."""
+    facts = _sum({test: number for test, (number, _) in one.dropped.items()} for one in workers)
+    accounts = _sum({test: number for test, (_, number) in one.dropped.items()} for one in workers)
+    return [
+        f"the limit of facts that a test counts dropped {facts[test]:,} older ones of {accounts[test]:,} "
+        f"{'account' if accounts[test] == 1 else 'accounts'} since the workers started: {test}"
+        for test in sorted(facts)
+    ]
 
 
 def _find_delays(overview: Overview, one: PartitionLook, outbox: str, whose: str) -> list[str]:
@@ -263,6 +277,8 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
                 "frozen_list": one.frozen,
                 "skipped_lines": dict(one.skipped),
                 "file_differs": one.differs,
+                "dropped_facts": {test: facts for test, (facts, _) in one.dropped.items()},
+                "accounts_over_limit": {test: accounts for test, (_, accounts) in one.dropped.items()},
             }
             for one in overview.workers
         ],
@@ -305,6 +321,7 @@ def _worker(name: str, entry: Mapping[str, Any], now: float) -> WorkerLook:
         entry.get("frozen"),
         entry.get("skipped") or {},
         entry.get("differs"),
+        {test: (facts, accounts) for test, (facts, accounts) in (entry.get("dropped") or {}).items()},
     )
 
 

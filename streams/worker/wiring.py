@@ -188,7 +188,15 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         )
     heartbeat = Heartbeat(shared.client, settings.prefix)
     heartbeat.note_version(registry.definitions.current, warn_if_different(plan.given, registry.definitions))
-    gauges = Gauges(shared.metrics, runtime.engine, segmented, routed, client=shared.client, now=plan.now)
+    gauges = Gauges(
+        shared.metrics,
+        runtime.engine,
+        segmented,
+        routed,
+        client=shared.client,
+        now=plan.now,
+        counts=lambda: registry.timeline,
+    )
 
     def note_skipped(lines: Mapping[str, int]) -> None:
         heartbeat.note_skipped(lines)

@@ -50,6 +50,11 @@ class Engine:
         return self._fold.dropped
 
     @property
+    def crowded(self) -> Mapping[str, int]:
+        """Return how many accounts came to have too many facts that match a test, by the test."""
+        return self._fold.crowded
+
+    @property
     def misfits(self) -> Mapping[str, int]:
         """Return how many values had another type than the file gives their attribute, by attribute."""
         return self._fold.misfits

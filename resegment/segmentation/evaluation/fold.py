@@ -44,6 +44,8 @@ class Fold:
         self._pruner = Pruner(program, self.retention)
         self.dropped: Counter[str] = Counter()
         """How many facts count no more because an account has too many that match a test, by the test."""
+        self.crowded: Counter[str] = Counter()
+        """How many accounts came to have too many facts that match a test, by the test."""
         self.misfits: Counter[str] = Counter()
         """How many values had another type than the file gives their attribute, by attribute."""
 
@@ -300,3 +302,4 @@ class Fold:
         before = state.limited.dropped
         state.limited = Limited(state.limited.room, {**before, text: before.get(text, 0) + number})
         self.dropped[text] += number
+        self.crowded[text] += text not in before

@@ -120,18 +120,17 @@ class Timeline:
     @property
     def dropped(self) -> Mapping[str, int]:
         """Return how many facts count no more because an account has too many that match a test, by the test."""
-        total: Counter[str] = Counter()
-        for engine in self._counted:
-            total.update(engine.dropped)
-        return total
+        return _add(engine.dropped for engine in self._counted)
+
+    @property
+    def crowded(self) -> Mapping[str, int]:
+        """Return how many accounts came to have too many facts that match a test, by the test."""
+        return _add(engine.crowded for engine in self._counted)
 
     @property
     def misfits(self) -> Mapping[str, int]:
         """Return how many values had another type than the file gives their attribute, by attribute."""
-        total: Counter[str] = Counter()
-        for engine in self._counted:
-            total.update(engine.misfits)
-        return total
+        return _add(engine.misfits for engine in self._counted)
 
     # From state to account and back
 
@@ -309,3 +308,10 @@ def _check_order(eras: Sequence[Era]) -> None:
             raise ValueError(
                 f"version {era.number} at {era.at} does not come after version {before.number} at {before.at}"
             )
+
+
+def _add(counts: Iterable[Mapping[str, int]]) -> Mapping[str, int]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return total

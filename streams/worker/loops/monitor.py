@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from aiokafka.errors import KafkaError
 
@@ -38,8 +38,24 @@ class Stalled(FatalError):
     """There was lag and no progress for too long: the worker ends, so that its supervisor restarts it."""
 
 
+class Counts(Protocol):
+    """What evaluating accounts counts: facts that limits dropped, accounts over a limit, values of another type."""
+
+    @property
+    def dropped(self) -> Mapping[str, int]: ...
+
+    @property
+    def crowded(self) -> Mapping[str, int]: ...
+
+    @property
+    def misfits(self) -> Mapping[str, int]: ...
+
+
 class Gauges:
-    """Measures the owned partitions of both stages. `now` is the wall clock, ms."""
+    """Measures the owned partitions of both stages. `now` is the wall clock, ms.
+
+    `counts` returns what all versions of the definition count; without it, that of the engine counts.
+    """
 
     def __init__(
         self,
@@ -50,13 +66,22 @@ class Gauges:
         *,
         client: Redis | None,
         now: Callable[[], int],
+        counts: Callable[[], Counts] | None = None,
     ) -> None:
+        self._counts: Callable[[], Counts] = counts or (lambda: engine)
         self._metrics, self._engine, self._client, self._now = metrics, engine, client, now
         self.segmented, self._routed = segmented, routed
         self._dropped: dict[str, int] = {}
         """Facts that the engine had dropped at the last look, by test."""
         self._misfits: dict[str, int] = {}
         """Values that did not fit the type of their attribute, at the last look."""
+
+    @property
+    def dropped(self) -> dict[str, tuple[int, int]]:
+        """The facts that a limit dropped since the worker started, and the accounts that lost them, by test."""
+        counts = self._counts()
+        crowded = counts.crowded
+        return {test: (facts, crowded.get(test, 0)) for test, facts in counts.dropped.items()}
 
     async def measure(self, partition_progress: Sequence[PartitionProgress]) -> bool:
         """Set all gauges, and notice partitions that were lost; return whether all stores answered."""
@@ -76,10 +101,11 @@ class Gauges:
         none = dict.fromkeys([one.name for one in self._engine.program.segments], 0)
         reachable = await _measure_sizes(metrics.segment_size, self.segmented, none)
         reachable &= await _measure_sizes(metrics.routed_size, self._routed, {})
-        for test, count in self._engine.dropped.items():
+        counts = self._counts()
+        for test, count in counts.dropped.items():
             metrics.facts_dropped.labels(test).inc(count - self._dropped.get(test, 0))
             self._dropped[test] = count
-        for attribute, count in self._engine.misfits.items():
+        for attribute, count in counts.misfits.items():
             metrics.misfits.labels(attribute).inc(count - self._misfits.get(attribute, 0))
             self._misfits[attribute] = count
         return reachable
@@ -139,6 +165,7 @@ class Monitor:
         partition_progress = await self._partition_progress()
         self.lag = sum(one.lag or 0 for one in partition_progress)
         reachable = await self._gauges.measure(partition_progress)
+        self._heartbeat.note_dropped(self._gauges.dropped)
         lag = {f"{one.topic}:{one.partition}": one.lag or 0 for one in partition_progress}
         await self._heartbeat.report(self._gauges.segmented.numbers, lag)
         await self._gauges.measure_memory()

@@ -200,6 +200,25 @@ def test_lines_of_a_list_that_are_skipped_are_a_note() -> None:
     assert "list partners: 3 lines skipped, as `resegment lint` shows" in find_notes(seen)
 
 
+def test_facts_that_a_limit_dropped_are_a_note_by_test() -> None:
+    dropped = {"engagement (action = page_view)": (1_234, 1)}
+    workers = [
+        WorkerLook("w1", (0,), {}, SECOND, dropped={**dropped, "intent": (3, 2)}),
+        WorkerLook("w2", (1,), {}, SECOND, dropped=dropped),
+    ]
+    seen = replace(overview(partition(0)), workers=workers)
+    assert find_problems(seen) == []
+    said = "the limit of facts that a test counts dropped {} older ones of {} accounts since the workers started: {}"
+    assert find_notes(seen)[-2:] == [
+        said.format("2,468", 2, "engagement (action = page_view)"),
+        said.format("3", 2, "intent"),
+    ]
+    assert describe_overview(seen)["workers"][0]["dropped_facts"] == {
+        "engagement (action = page_view)": 1_234,
+        "intent": 3,
+    }
+
+
 def test_the_age_of_an_outbox_is_shown() -> None:
     seen = overview(partition(0, outbox=12, waiting_since=NOW - 5 * SECOND))
     console = screen()
