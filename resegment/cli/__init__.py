@@ -19,12 +19,11 @@ import typer
 from typer.core import TyperGroup
 
 from resegment.cli import normalize, sources
-from resegment.cli.definition import backtest, differences, explain, formatting, play, schema, segments
+from resegment.cli.definition import backtest, explain, formatting, play, schema, segments
 from resegment.cli.operations import (
     accounts,
     changes,
     dead_letters,
-    history,
     owners,
     prefix,
     recovery,
@@ -34,7 +33,7 @@ from resegment.cli.operations import (
     webhooks,
 )
 from resegment.cli.runtime import bench, deliver, demo, ingest, process, up, worker
-from resegment.cli.versions import apply, plan, shadow
+from resegment.cli.versions import apply, differences, history, plan, shadow
 from resegment.errors import ResegmentError, UserError
 
 COMMANDS = (
