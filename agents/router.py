@@ -21,7 +21,10 @@ from resegment.schemas.assignment import Assign, OwnerReply, OwnerRequest, Relea
 from resegment.schemas.fact import LATEST
 from resegment.schemas.outgoing import CONTENT_TYPE, WorkflowCommand, encode_command
 from resegment.schemas.routing import (
+    ChildReport,
     DefinitionSwitched,
+    FamilyNews,
+    GatesChanged,
     InForce,
     RoutedState,
     RoutingDecision,
@@ -240,6 +243,9 @@ class _Reading:
             self._switch(event)
             return
         machine, current = self._machine, self._current
+        switch = event.switch if isinstance(event, GatesChanged | ChildReport | FamilyNews) else None
+        if switch is not None and switch.number > self.in_force.number:  # news of a relative's partition
+            current = machine.policies.at(switch.number)
         self.steps.append(
             RoutingTask(
                 event.account, clock, lambda one, now: machine.handle_event(one, event, now, current), record
@@ -296,15 +302,7 @@ async def _commit(
         if name != "none" and after[name] != before[name]
     ]
     # an account that was only asked about is not stored; its gates may arrive before its first change
-    known = [
-        one
-        for one in walk.accounts.values()
-        if one.state.target is not None
-        or one.state.enrollment is not None
-        or one.state.gates_at >= 0
-        or one.state.requested is not None
-        or one.state.family is not None
-    ]
+    known = [one for one in walk.accounts.values() if one.is_known]
     await owned.commit(position, known, walk.messages, sizes=sizes, decided=len(walk.commands))
     return Routed(events, [one.action for one in walk.commands], sorted(after.items()), refused)
 

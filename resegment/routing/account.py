@@ -22,6 +22,18 @@ class RoutedAccount:
         self.cached = 0
         self.deadline = NEVER if state.deadline is None else state.deadline
 
+    @property
+    def is_known(self) -> bool:
+        """Return whether there is anything to store. Gates and requests may come before the first change."""
+        state = self.state
+        return (
+            state.target is not None
+            or state.enrollment is not None
+            or state.gates_at >= 0
+            or state.requested is not None
+            or state.family is not None
+        )
+
     def measure(self) -> int:
         """Return about how many bytes of memory the account takes: all are of about the same size."""
         return IN_MEMORY

@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 
 from resegment.schemas.change import SegmentChange
+from resegment.schemas.routing import decode_routing_event
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.definition import Definition, read_definition
 from resegment.segmentation.evaluation.engine import Engine
@@ -119,3 +120,47 @@ async def test_a_rollback_brings_them_back_to_their_owners_where_no_cooldown_kee
     assert sequencer.running == before
     assert sequencer.routing.state("quotewise.com").decision == "holdout"
     assert sequencer.routing.state("finbarrow.io").decision == "suppressed"
+
+
+async def test_a_suppression_that_a_version_adds_stops_small_accounts_until_its_rollback() -> None:
+    stricter = OLD.replace(
+        "  - bounced\n", "  - bounced\n  - {name: small, when: {employees: {lt: 70}}}\n", 1
+    )
+    definitions = versions(OLD, stricter, OLD)
+    eras = [ALWAYS, SWITCHED, TAKEN_BACK]
+    timeline = Timeline(
+        [
+            Era(number, at, Engine(Program(one)), rollback_of=2 if number == 3 else None)
+            for number, (at, one) in enumerate(zip(eras, definitions, strict=True), 1)
+        ]
+    )
+    routing = Rig(*definitions)
+    await routing.take()
+    factories = [MessageFactory(one, Topics()) for one in definitions]
+    made: list[list[Json]] = []
+    for number, until in enumerate((SWITCHED - 1, SWITCHED, TAKEN_BACK)):
+        commands: list[Json] = []
+        for name, facts in by_account(order_of_delivery(facts_of(EVENTS))).items():
+            if number == 0:
+                _, changes = replay_account(timeline, name, facts, until)
+                values = [factories[0].change(one).value or b"" for one in changes]
+                commands += await routing.follow(*values)
+                continue
+            account = timeline.open(name)
+            for fact in facts:
+                timeline.apply_facts(account, [fact], fact.recorded)
+            timeline.advance(account, until - 1)
+            for decision in timeline.advance(account, until):
+                assert decision.change is None
+                if decision.gate_change is not None:
+                    told = factories[number].gate_change(decision.gate_change)
+                    commands += await routing.tell(decode_routing_event(told.value or b""))
+        made.append(commands)
+    owners = {one["account"]: one["owner"] for one in made[0]}
+    small = ["dealbarn.com", "ironwren.com", "soinsoft.fr"]
+    assert {(one["account"], one["action"], one["reason"]) for one in made[1]} == {
+        (name, "stop", "suppressed: small") for name in small
+    }
+    assert {(one["account"], one["action"], one["owner"]) for one in made[2]} == {
+        (name, "enroll", owners[name]) for name in small
+    }
