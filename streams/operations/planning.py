@@ -24,7 +24,7 @@ from resegment.segmentation.planning.switch import describe_folding, plan_switch
 from resegment.segmentation.versions.era import Era
 from resegment.segmentation.versions.timeline import Timeline, fold_into
 from resegment.state.partition_store import Position
-from resegment.state.redis.reader import PrefixReader
+from resegment.state.redis.reader import BrokenState, PrefixReader
 from resegment.streams.ahead import AheadRecords, leave_out
 from resegment.streams.definitions.policies import VersionPolicies
 from resegment.streams.definitions.registry import DefinitionRegistry
@@ -234,7 +234,10 @@ class _Run:
         if self._switch.needs:
             self._forgotten |= not self._prefix.has_log(snapshot.position)
             folded = await self._fold_in(snapshot)
-        await pool.judge(snapshot.number, at, snapshot.states, folded, progress)
+        try:
+            await pool.judge(snapshot.number, at, snapshot.states, folded, progress)
+        except msgspec.DecodeError as error:
+            raise BrokenState(f"an account of partition {snapshot.number}", str(error)) from error
 
     async def _fold_in(self, snapshot: Snapshot) -> dict[str, AccountState]:
         """Return the facts of each account in the log, with all that the new version reads of them."""

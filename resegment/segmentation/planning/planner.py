@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from resegment.schemas.fact import Fact
@@ -42,6 +43,8 @@ class PlannedSwitch(NamedTuple):
     rollback_of: int | None = None
     needs: tuple[str, ...] = ()
     """Facts that the new version reads and the state of the old one lacks, in words."""
+    renamed: Mapping[str, str] = MappingProxyType({})
+    """New names of segments, by the old ones."""
 
     @property
     def judges(self) -> bool:
@@ -195,5 +198,7 @@ class Planner:
                 if sampled.facts:
                     eras.apply_facts(account, sampled.facts, sampled.at)
                 eras.advance(account, sampled.at)
-            samples.append(explain_sample(*self._engines, (old, new), sampled.at, (from_, to)))
+            samples.append(
+                explain_sample(*self._engines, (old, new), sampled.at, (from_, to), self.switch.renamed)
+            )
         return samples

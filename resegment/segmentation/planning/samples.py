@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from resegment.segmentation.evaluation.account import Account
@@ -17,19 +18,25 @@ MAX_TESTS: Final = 4
 
 
 def explain_sample(
-    old: Engine, new: Engine, accounts: tuple[Account, Account], at: int, other: tuple[str, str]
+    old: Engine,
+    new: Engine,
+    accounts: tuple[Account, Account],
+    at: int,
+    places: tuple[str, str],
+    renamed: Mapping[str, str] = MappingProxyType({}),
 ) -> Sample:
-    """Explain an account that is in `other[0]` by the old version and in `other[1]` by the new one.
+    """Explain an account that is in `places[0]` by the old version and in `places[1]` by the new one.
 
-    `accounts` are the account as each version has it at `at`.
+    `accounts` are the account as each version has it at `at`. `renamed` has new names of segments, by the old ones.
     """
-    from_, to = other
+    from_, to = places
+    back = {name: one for one, name in renamed.items()}
     before = explain(old, accounts[0], at, ahead=False)
     after = explain(new, accounts[1], at, ahead=False)
     return Sample(
         account=accounts[0].name,
-        before=_tell(before, from_, to),
-        after=_tell(after, to, from_),
+        before=_tell(before, from_, back.get(to, to)),
+        after=_tell(after, to, renamed.get(from_, from_)),
     )
 
 
@@ -77,6 +84,8 @@ def _true_tests(node: Node) -> Iterator[str]:
             if part.value is True:
                 yield from _true_tests(part)
                 return
+    elif node.kind == "not":
+        yield f"not {' and '.join(part.text for part in node.parts)}"
     elif node.kind == "value":
         yield f"{node.text} (is {show_value(node.measured)})"
     elif node.kind in ("event", "open", "sequence") and node.measured:

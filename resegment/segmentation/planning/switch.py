@@ -9,6 +9,7 @@ from resegment.segmentation.definition import Definition
 from resegment.segmentation.planning.plan import Changes, Difference, Folding, VersionName
 from resegment.segmentation.planning.planner import PlannedSwitch
 from resegment.segmentation.versions.differences import Differences, compare
+from resegment.segmentation.versions.era import effective_moves
 from resegment.segmentation.versions.wording import ToldDifference, tell_differences
 
 _PARTS: Final = {
@@ -45,6 +46,7 @@ def plan_switch(
         route=route,
         rollback_of=rollback_of,
         needs=differences.needs_facts,
+        renamed=effective_moves(old, new.moved if moved is None else moved),
     )
 
 

@@ -275,3 +275,23 @@ def test_parts_that_several_processes_took_make_the_same_plan(seed: int) -> None
         alone.take(name, value)
     assert whole.digest(0) == alone.digest(0)
     assert sorted(one.account for one in whole.told) == sorted(one.account for one in alone.told)
+
+
+def test_a_sample_of_a_renamed_segment_is_explained_by_its_name_of_then() -> None:
+    new = file_of(("huge", {"employees": {"gte": 150}}), MIDDLE)
+    world = World(file_of(BIG, MIDDLE), new, growing({"b.com": 120}), {"huge": "big"})
+    planner = world.planner()
+    planner.switch = planner.switch._replace(renamed={"big": "huge"})
+    for name, value in world.states.items():
+        planner.take(name, value)
+    (sample,) = planner.finish().flows[0].samples
+    assert sample.after == "middle, because employees >= 50 (is 120); huge needs employees >= 150 (is 120)"
+
+
+def test_a_sample_names_what_must_not_be() -> None:
+    lapsed = {"all": [{"employees": {"gte": 100}}, {"not": {"event": "hiring", "within": "9d"}}]}
+    world = World(
+        file_of(("quiet", lapsed)), file_of(("quiet", {"employees": {"gte": 999}})), growing({"b.com": 120})
+    )
+    (sample,) = world.plan().flows[0].samples
+    assert sample.before.startswith("quiet, because employees >= 100 (is 120), not hiring within 9d;")
