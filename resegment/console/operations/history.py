@@ -30,7 +30,7 @@ def render_history(versions: Sequence[VersionEntry], prefix: str) -> Table:
 
 def _describe(one: VersionEntry) -> Text:
     text = Text(escape_line(one.changes))
-    if one.message:
+    if one.message and one.message not in one.changes:
         text.append(f"\n“{escape_line(one.message)}”", style="italic")
     if one.in_force and one.since is not None:
         text.append(f"\nin force since {spell_dates(one.since)}", style="green")

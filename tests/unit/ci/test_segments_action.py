@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -90,6 +91,19 @@ def test_what_changes_is_told_by_meaning(repository: Path) -> None:
     done = check(repository)
     assert (done.code, done.output) == (0, "changes=true\n")
     assert "employees at least 50 → 40" in done.summary
+
+
+def test_with_events_the_plan_says_who_would_move(repository: Path) -> None:
+    event = {
+        "specversion": "1.0", "id": "1", "source": "/crm", "type": "gtm.firmographic.v1", "subject": "acme.com",
+        "time": "2026-01-31T09:00:00Z", "data": {"status": "active", "employees": 45},
+    }  # fmt: skip
+    (repository / "history.jsonl").write_text(json.dumps(event) + "\n")
+    edit(repository, "{gte: 50}", "{gte: 40}")
+    done = check(repository, EVENTS="history.jsonl")
+    assert (done.code, done.output) == (0, "changes=true\n")
+    assert "1 of 1 account moves" in done.summary
+    assert re.search(r"^\| `?not-now`? +\| `?established`? +\| 1", done.summary, re.MULTILINE)
 
 
 def test_an_error_is_shown_at_its_line_and_fails(repository: Path) -> None:
