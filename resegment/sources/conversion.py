@@ -64,9 +64,12 @@ def convert_files(paths: Sequence[str], source: Source) -> Iterator[Found]:
             yield from _convert_file(file, _read(file, source), source)
         return
     read = [(file, _keep(_read(file, source))) for file in files]
-    context = learn_accounts(
-        [row.value for _, payloads in read for row in payloads.rows if row.refused is None], source
-    )
+    learned = {} if source.state is None else source.state.accounts.get(source.adapter.name, {})
+    known = replace(source.context, accounts={**learned, **source.context.accounts})
+    values = [row.value for _, payloads in read for row in payloads.rows if row.refused is None]
+    context = learn_accounts(values, replace(source, context=known))
+    if source.state is not None:
+        source.state.accounts[source.adapter.name] = dict(context.accounts)
     for file, payloads in read:
         yield from _convert_file(
             file, payloads._replace(rows=iter(payloads.rows)), replace(source, context=context)

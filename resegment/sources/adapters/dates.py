@@ -98,7 +98,7 @@ def _order(first: int, second: int, order: Order | None, text: str) -> tuple[int
     if order == "mdy" or second > 12 or first == second:
         return first, second
     raise ValueError(
-        f"{text[:40]!r} may be a day of either month: say which comes first with dates: mdy or dates: dmy"
+        f"{text[:40]!r} may be a day of either month: say which comes first with --dates mdy or --dates dmy"
     )
 
 

@@ -188,9 +188,14 @@ READERS: Final[dict[str, Reader]] = {
 """The types that a mapping file may name."""
 
 
+def listed(text: str) -> tuple[str, ...]:
+    """Return the paths in a text, which has commas between them."""
+    return tuple(path.strip() for path in text.split(",") if path.strip())
+
+
 def field(type_name: str, *paths: str) -> Field:
-    """Return a field of a type that is read from the first of the paths with a value."""
-    return Field(paths, type_name, READERS[type_name])
+    """Return a field of a type that is read from the first of the paths with a value. A text may have several paths."""
+    return Field(tuple(path for text in paths for path in listed(text)), type_name, READERS[type_name])
 
 
 def choice(words: Mapping[str, Any], *paths: str, other: str | None = None) -> Field:

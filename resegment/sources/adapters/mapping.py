@@ -18,7 +18,7 @@ from resegment.segmentation.language.fields import field_types
 from resegment.sources.adapters.connect import GONE, STAMP
 from resegment.sources.adapters.dates import Order
 from resegment.sources.adapters.envelope import Envelope, Identity
-from resegment.sources.adapters.fields import READERS, Field, Read, field
+from resegment.sources.adapters.fields import READERS, Field, Read
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record, as_list, as_text
 from resegment.sources.adapters.tables import Table, snake_case
@@ -218,7 +218,7 @@ class _Reading:
         if split is not None and (not isinstance(split, str) or not split):
             self._problems.error("wrong-type", "split is one or more characters, like ;", (*path, "split"))
             split = None
-        base = field(type_name, *paths)
+        base = Field(tuple(paths), type_name, READERS[type_name])
         if split is not None:
             return Field(tuple(paths), "texts", lambda name, value, _: {name: read_texts(value, str(split))})
         return replace(base, read=_translating(base, values, other)) if values else base

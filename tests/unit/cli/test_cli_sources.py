@@ -126,3 +126,18 @@ def test_a_broken_state_is_a_wrong_file(tmp_path: Path) -> None:
     )  # fmt: skip
     assert code == 2
     assert "not a state of sources" in " ".join(errors)
+
+
+def test_the_state_remembers_the_domains_of_ids(tmp_path: Path) -> None:
+    state = str(tmp_path / "state.json")
+    deal = tmp_path / "deal.json"
+    deal.write_text(
+        '{"Id": "006Z", "AccountId": "001A", "StageName": "New", "CreatedDate": "2026-01-01T00:00:00Z"}'
+    )
+    assert run("sources", "convert", "salesforce", str(deal), "--state", state)[0] == 1
+    assert (
+        run("sources", "convert", "salesforce", str(DATA / "salesforce-query.json"), "--state", state)[0] == 0
+    )
+    code, lines, _ = run("sources", "convert", "salesforce", str(deal), "--state", state)
+    assert code == 0
+    assert json.loads(lines[0])["subject"] == "northwind.com"

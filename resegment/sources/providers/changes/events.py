@@ -13,7 +13,7 @@ from resegment.schemas.times import format_instant
 from resegment.segmentation.language.fields import field_types
 from resegment.sources.adapters.dates import read_moment
 from resegment.sources.adapters.envelope import Envelope
-from resegment.sources.adapters.fields import READERS, Field, Read, field
+from resegment.sources.adapters.fields import READERS, Field, Read, field, listed
 from resegment.sources.adapters.port import Adapter, Context, Event, Item, Remark
 from resegment.sources.adapters.records import Record, is_blank
 from resegment.sources.adapters.splitting import objects
@@ -41,7 +41,7 @@ _TABLES: Final = tuple(
             subject=("subject",), time=("time",), recorded=("recordedtime",), key=("record|id",)
         ),
         data=_fields(kind),
-        ignored=("id", "source", "type", "specversion", "op", "datacontenttype", "data"),
+        ignored=listed("id, source, type, specversion, op, datacontenttype, data"),
     )
     for kind in KINDS
 )

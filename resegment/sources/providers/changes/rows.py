@@ -8,6 +8,7 @@ from typing import Any, Final
 from resegment.errors import RefusedEvent
 from resegment.sources.adapters.connect import GONE, STAMP, TABLE
 from resegment.sources.adapters.envelope import Envelope
+from resegment.sources.adapters.fields import listed
 from resegment.sources.adapters.port import Context, Item, Split
 from resegment.sources.adapters.records import Record
 from resegment.sources.adapters.shapes import ATTRIBUTES, DOMAINS
@@ -16,7 +17,48 @@ from resegment.sources.adapters.tables import Table, snake_case
 from resegment.sources.providers.crm import hubspot, salesforce
 from resegment.sources.providers.visits import segment
 
-COMPANY: Final = Table(name="row of a company", kind="firmographic", envelope=Envelope(record="row", key=(TABLE, "id|uuid|company_id|account_id|key|domain|website"), known_as=("id", "uuid", "company_id", "account_id", "name"), subject=(*DOMAINS, "email"), time=("updated_at", "updatedAt", "modified_at", "last_modified", "last_modified_date", "lastmodifieddate", STAMP, "_sdc_extracted_at", "_fivetran_synced", "created_at"), recorded=(STAMP,), utc=True, identity="snapshot",), data=ATTRIBUTES, ignored=("is_deleted", GONE, TABLE, "__op", "__source_ts_ms", "__lsn", "_sdc_batched_at", "_sdc_received_at", "_sdc_sequence", "_sdc_table_version", "_sdc_deleted_at", "_dlt_id", "_dlt_load_id"), rest=lambda name: None if name.startswith("_") else snake_case(name),)  # fmt: skip
+COMPANY: Final = Table(
+    name="row of a company",
+    kind="firmographic",
+    envelope=Envelope(
+        record="row",
+        key=(TABLE, "id|uuid|company_id|account_id|key|domain|website"),
+        known_as=listed("id, uuid, company_id, account_id, name"),
+        subject=(*DOMAINS, "email"),
+        time=(
+            "updated_at",
+            "updatedAt",
+            "modified_at",
+            "last_modified",
+            "last_modified_date",
+            "lastmodifieddate",
+            STAMP,
+            "_sdc_extracted_at",
+            "_fivetran_synced",
+            "created_at",
+        ),
+        recorded=(STAMP,),
+        utc=True,
+        identity="snapshot",
+    ),
+    data=ATTRIBUTES,
+    ignored=(
+        "is_deleted",
+        GONE,
+        TABLE,
+        "__op",
+        "__source_ts_ms",
+        "__lsn",
+        "_sdc_batched_at",
+        "_sdc_received_at",
+        "_sdc_sequence",
+        "_sdc_table_version",
+        "_sdc_deleted_at",
+        "_dlt_id",
+        "_dlt_load_id",
+    ),
+    rest=lambda name: None if name.startswith("_") else snake_case(name),
+)
 
 _SEGMENT: Final = frozenset({"tracks", "pages", "screens", "groups", "identifies"})
 

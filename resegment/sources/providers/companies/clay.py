@@ -7,70 +7,70 @@ from typing import Any, Final
 
 from resegment.errors import RefusedEvent
 from resegment.sources.adapters.envelope import Envelope
-from resegment.sources.adapters.fields import field
+from resegment.sources.adapters.fields import field, listed
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record
 from resegment.sources.adapters.shapes import ATTRIBUTES
 from resegment.sources.adapters.splitting import Pair, split_by
 from resegment.sources.adapters.tables import Table, snake_case
 
-_DOMAINS: Final = (
-    "Company Domain",
-    "Domain",
-    "Company Website",
-    "Website",
-    "Company URL",
-    "Work Email",
-    "Email",
-    "Company",
-    "URL",
+_DOMAINS: Final = listed(
+    "Company Domain, Domain, Company Website, Website, Company URL, Work Email, Email, Company, URL"
 )
-_TITLES: Final = ("Job Title", "Title", "New Title", "Current Title", "Latest Experience Title", "Position")
-_STARTED: Final = (
-    "Start Date",
-    "Started At",
-    "Job Start Date",
-    "New Job Start Date",
-    "Latest Experience Start Date",
-    "Joined",
-    "Started On",
-    "Hire Date",
-    "Date",
+_TITLES: Final = listed("Job Title, Title, New Title, Current Title, Latest Experience Title, Position")
+_STARTED: Final = listed(
+    "Start Date, Started At, Job Start Date, New Job Start Date, Latest Experience Start Date, "
+    "Joined, Started On, Hire Date, Date"
 )
 
-LEADER: Final = Table(name="person with a title", kind="leadership", envelope=Envelope(record="person", key=("@subject", "Full Name|Name|LinkedIn URL|LinkedIn Profile|Work Email|First Name", "|".join(_TITLES), "@time"), known_as=("Company Name", "Company", "Company LinkedIn URL"), subject=_DOMAINS, time=_STARTED, utc=True,), data={
+LEADER: Final = Table(
+    name="person with a title",
+    kind="leadership",
+    envelope=Envelope(
+        record="person",
+        key=(
+            "@subject",
+            "Full Name|Name|LinkedIn URL|LinkedIn Profile|Work Email|First Name",
+            "|".join(_TITLES),
+            "@time",
+        ),
+        known_as=("Company Name", "Company", "Company LinkedIn URL"),
+        subject=_DOMAINS,
+        time=_STARTED,
+        utc=True,
+    ),
+    data={
         "title": field("leader", *_TITLES),
-        "person": field("text", "Full Name", "Name", "Person", "LinkedIn URL", "Work Email", "Last Name"),
+        "person": field("text", "Full Name, Name, Person, LinkedIn URL, Work Email, Last Name"),
         "previous_company": field("text", "Previous Company", "Previous Company Name"),
-        "url": field("text", "LinkedIn URL", "LinkedIn Profile", "Person LinkedIn URL"),
-    }, constants={"change": "joined"}, required=("title",), ignored=("Company Name", "First Name", "Last Name", "Location", "City", "Country", "Headline", "Summary", "Phone", "Industry"),)  # fmt: skip
+        "url": field("text", "LinkedIn URL, LinkedIn Profile, Person LinkedIn URL"),
+    },
+    constants={"change": "joined"},
+    required=("title",),
+    ignored=listed(
+        "Company Name, First Name, Last Name, Location, City, Country, Headline, Summary, Phone, Industry"
+    ),
+)
 COMPANY: Final = Table(
     name="company",
     kind="firmographic",
     envelope=Envelope(
         record="company",
         key=("@subject",),
-        known_as=("Company Name", "Name", "Company", "LinkedIn URL"),
+        known_as=listed("Company Name, Name, Company, LinkedIn URL"),
         subject=_DOMAINS,
-        time=("Updated At", "Last Updated", "Enriched At", "Last Run", "Date", "Created At"),
+        time=listed("Updated At, Last Updated, Enriched At, Last Run, Date, Created At"),
         utc=True,
         identity="snapshot",
     ),
     data={
         **ATTRIBUTES,
-        "technologies": field("technologies", "Technologies", "Tech Stack", "Technologies Used", "Tech"),
-        "location": field("text", "Location", "Headquarters", "Locality"),
-        "growth_stage": field("term", "Funding Stage", "Latest Funding Stage", "Last Funding Type"),
+        "technologies": field("technologies", "Technologies, Tech Stack, Technologies Used, Tech"),
+        "location": field("text", "Location, Headquarters, Locality"),
+        "growth_stage": field("term", "Funding Stage, Latest Funding Stage, Last Funding Type"),
     },
-    ignored=(
-        "LinkedIn URL",
-        "Description",
-        "Logo",
-        "Company LinkedIn URL",
-        "Find companies",
-        "Enrich Company",
-        "Founded",
-        "Type",
+    ignored=listed(
+        "LinkedIn URL, Description, Logo, Company LinkedIn URL, Find companies, Enrich Company, Founded, Type"
     ),
     rest=snake_case,
 )

@@ -7,77 +7,75 @@ from typing import Any, Final
 
 from resegment.errors import RefusedEvent
 from resegment.sources.adapters.envelope import Envelope
-from resegment.sources.adapters.fields import field
+from resegment.sources.adapters.fields import field, listed
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record, as_list
 from resegment.sources.adapters.splitting import Pair, ignored, split_by, unknown
 from resegment.sources.adapters.tables import Table
 
-_DOMAINS: Final = (
-    "website",
-    "company_website",
-    "company.website",
-    "company_domain",
-    "domain",
-    "unique_domain",
-    "websites_main",
-    "website_url",
-    "company_website_url",
+_DOMAINS: Final = listed(
+    "website, company_website, company.website, company_domain, domain, unique_domain, websites_main, "
+    "website_url, company_website_url"
 )
-_KNOWN: Final = (
-    "company_id",
-    "company_name",
-    "id",
-    "member_id",
-    "employee_id",
-    "job_id",
-    "company_shorthand_name",
-)
+_KNOWN: Final = listed("company_id, company_name, id, member_id, employee_id, job_id, company_shorthand_name")
 _STATUSES: Final = {
     "started_matching_query": "joined",
     "stopped_matching_query": "left",
     "changed": "promoted",
 }
 
-COMPANY: Final = Table(name="company", kind="firmographic", envelope=Envelope(record="company", learns=("id", "company_id"), key=("id|company_id|source_id|@subject",), known_as=_KNOWN, subject=_DOMAINS, time=("last_updated_at", "last_updated", "updated_at", "checked_at"), utc=True, identity="snapshot",), data={
+COMPANY: Final = Table(
+    name="company",
+    kind="firmographic",
+    envelope=Envelope(
+        record="company",
+        learns=("id", "company_id"),
+        key=("id|company_id|source_id|@subject",),
+        known_as=_KNOWN,
+        subject=_DOMAINS,
+        time=listed("last_updated_at, last_updated, updated_at, checked_at"),
+        utc=True,
+        identity="snapshot",
+    ),
+    data={
         "name": field("text", "company_name", "name"),
         "industry": field("text", "industry"),
-        "employees": field("count", "employees_count", "size_employees_count", "size", "size_range", "employees_count_inferred"),
-        "revenue_usd": field("money", "revenue_annual.source_5_annual_revenue.annual_revenue", "revenue_annual", "annual_revenue", "revenue_annual_range"),
-        "country": field("text", "hq_country", "headquarters_country_parsed", "location_hq_country", "headquarters_country"),
+        "employees": field(
+            "count", "employees_count, size_employees_count, size, size_range, employees_count_inferred"
+        ),
+        "revenue_usd": field(
+            "money",
+            "revenue_annual.source_5_annual_revenue.annual_revenue, revenue_annual, annual_revenue, "
+            "revenue_annual_range",
+        ),
+        "country": field(
+            "text", "hq_country, headquarters_country_parsed, location_hq_country, headquarters_country"
+        ),
         "region": field("text", "hq_region", "hq_state"),
         "technologies": field("technologies", "technologies_used", "technologies"),
         "growth_stage": field("term", "last_funding_round_name", "last_funding_round_type"),
         "status": field("term", "status.value", "status"),
-    }, ignored=(
-        "description", "description_enriched", "logo", "logo_url", "founded", "followers", "followers_count_linkedin", "specialities", "categories_and_keywords", "hq_location", "hq_full_address", "hq_city", "hq_street",
-        "hq_zipcode", "ticker", "is_public", "type", "linkedin_url", "source_id", "last_funding_round_amount_raised", "last_funding_round_announced_date", "funding_rounds", "created", "deleted", "url", "hash", "sic_codes", "naics_codes",
-        "employees_count_change", "employees_count_by_month", "active_job_postings", "active_job_postings_count", "key_executives", "competitors", "parent_company_information",
-    ),)  # fmt: skip
+    },
+    ignored=listed(
+        "description, description_enriched, logo, logo_url, founded, followers, followers_count_linkedin, "
+        "specialities, categories_and_keywords, hq_location, hq_full_address, hq_city, hq_street, "
+        "hq_zipcode, ticker, is_public, type, linkedin_url, source_id, last_funding_round_amount_raised, "
+        "last_funding_round_announced_date, funding_rounds, created, deleted, url, hash, sic_codes, "
+        "naics_codes, employees_count_change, employees_count_by_month, active_job_postings, "
+        "active_job_postings_count, key_executives, competitors, parent_company_information"
+    ),
+)
 _JOB: Final = {
     "job": field("text", "id", "job_id"),
     "title": field("job", "title", "job_title"),
     "location": field("text", "location", "country"),
     "seniority": field("term", "seniority"),
-    "url": field("text", "url", "external_url", "redirected_url"),
+    "url": field("text", "url, external_url, redirected_url"),
 }
-_JOB_IGNORED: Final = (
-    "company_name",
-    "company_url",
-    "company_id",
-    "description",
-    "employment_type",
-    "time_posted",
-    "applicants_count",
-    "hash",
-    "linkedin_job_id",
-    "salary",
-    "application_active",
-    "deleted",
-    "last_updated",
-    "job_functions",
-    "job_function",
-    "created",
+_JOB_IGNORED: Final = listed(
+    "company_name, company_url, company_id, description, employment_type, time_posted, "
+    "applicants_count, hash, linkedin_job_id, salary, application_active, deleted, last_updated, "
+    "job_functions, job_function, created"
 )
 JOB: Final = Table(
     name="job",
@@ -87,7 +85,7 @@ JOB: Final = Table(
         key=("id|job_id",),
         known_as=("company_id", "company_name", "company_url"),
         subject=_DOMAINS,
-        time=("created", "created_at", "time_posted", "date_posted"),
+        time=listed("created, created_at, time_posted, date_posted"),
         recorded=("created", "created_at"),
         utc=True,
     ),
@@ -123,17 +121,17 @@ MEMBER: Final = Table(
     envelope=Envelope(
         record="member",
         key=("member_id|employee_id|id", "status", "@time"),
-        known_as=("company_id", "company_name", "member_id", "employee_id"),
+        known_as=listed("company_id, company_name, member_id, employee_id"),
         subject=_DOMAINS,
-        time=("timestamp", "updated_at", "last_updated", "last_updated_at", "date"),
+        time=listed("timestamp, updated_at, last_updated, last_updated_at, date"),
         utc=True,
     ),
     data={
-        "title": field("leader", "title", "job_title", "headline", "active_experience_title"),
-        "person": field("text", "full_name", "name", "member_id", "employee_id"),
+        "title": field("leader", "title, job_title, headline, active_experience_title"),
+        "person": field("text", "full_name, name, member_id, employee_id"),
         "changed_fields": field("texts", "changed_fields"),
     },
-    ignored=("status", "subscription_id", "profile_url", "company_id"),
+    ignored=listed("status, subscription_id, profile_url, company_id"),
     refine=_status,
 )
 

@@ -7,22 +7,17 @@ from typing import Any, Final
 
 from resegment.errors import RefusedEvent
 from resegment.sources.adapters.envelope import Envelope
-from resegment.sources.adapters.fields import field
+from resegment.sources.adapters.fields import field, listed
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record
 from resegment.sources.adapters.splitting import Pair, split_by
 from resegment.sources.adapters.tables import Table
 
-_COMPANY: Final = ("company_permalink", "permalink", "company_name", "name")
-_SITES: Final = ("homepage_url", "company_homepage_url", "website", "domain")
-_PARTS: Final = (
-    "company_category_code",
-    "company_country_code",
-    "company_state_code",
-    "company_region",
-    "company_city",
-    "company_category_list",
-    "company_market",
+_COMPANY: Final = listed("company_permalink, permalink, company_name, name")
+_SITES: Final = listed("homepage_url, company_homepage_url, website, domain")
+_PARTS: Final = listed(
+    "company_category_code, company_country_code, company_state_code, company_region, company_city, "
+    "company_category_list, company_market"
 )
 
 
@@ -64,13 +59,13 @@ COMPANY: Final = Table(
         key=("permalink|name",),
         known_as=_COMPANY,
         subject=_SITES,
-        time=("last_milestone_at", "last_funding_at", "first_funding_at", "founded_at"),
+        time=listed("last_milestone_at, last_funding_at, first_funding_at, founded_at"),
         utc=True,
         identity="snapshot",
     ),
     data={
         "name": field("text", "name"),
-        "industry": field("text", "category_code", "market", "category_list"),
+        "industry": field("text", "category_code, market, category_list"),
         "status": field("term", "status"),
         "country": field("text", "country_code"),
         "region": field("text", "region"),
@@ -78,16 +73,34 @@ COMPANY: Final = Table(
         "funding_total_usd": field("money", "funding_total_usd"),
         "funding_rounds": field("number", "funding_rounds"),
     },
-    ignored=("state_code", "founded_month", "founded_quarter", "founded_year", "founded_at"),
+    ignored=listed("state_code, founded_month, founded_quarter, founded_year, founded_at"),
 )
-ACQUISITION: Final = Table(name="acquisition", kind="firmographic", envelope=Envelope(record="acquisition", key=("company_permalink|company_name", "acquirer_permalink|acquirer_name", "acquired_at"), known_as=_COMPANY, subject=_SITES, time=("acquired_at",), utc=True,), data={
+ACQUISITION: Final = Table(
+    name="acquisition",
+    kind="firmographic",
+    envelope=Envelope(
+        record="acquisition",
+        key=("company_permalink|company_name", "acquirer_permalink|acquirer_name", "acquired_at"),
+        known_as=_COMPANY,
+        subject=_SITES,
+        time=("acquired_at",),
+        utc=True,
+    ),
+    data={
         "acquired_by": field("text", "acquirer_name"),
         "acquisition_amount": field("number", "price_amount"),
         "acquisition_currency": field("text", "price_currency_code"),
-    }, constants={"status": "acquired"}, ignored=(
-        *_PARTS, "acquirer_category_code", "acquirer_country_code", "acquirer_state_code", "acquirer_region", "acquirer_city", "acquired_month",
-        "acquired_quarter", "acquired_year", "acquirer_market", "acquirer_category_list",
-    ),)  # fmt: skip
+    },
+    constants={"status": "acquired"},
+    ignored=(
+        *_PARTS,
+        *listed(
+            "acquirer_category_code, acquirer_country_code, acquirer_state_code, acquirer_region, "
+            "acquirer_city, acquired_month, acquired_quarter, acquired_year, acquirer_market, "
+            "acquirer_category_list"
+        ),
+    ),
+)
 
 
 def _choose(one: Mapping[str, Any], _: Context) -> Iterator[Pair | Item]:

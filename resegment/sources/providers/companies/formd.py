@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from resegment.errors import RefusedEvent
 from resegment.sources.adapters.envelope import Envelope
-from resegment.sources.adapters.fields import field
+from resegment.sources.adapters.fields import field, listed
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record, as_text
 from resegment.sources.adapters.splitting import Pair, ignored, split_by
@@ -46,18 +46,57 @@ def _flag(record: Record, *paths: str) -> bool:
     return str(record.find(*paths)).lower() in ("true", "1", "y", "yes")
 
 
-FILING: Final = Table(name="notice of an offering", kind="funding", envelope=Envelope(record="formd", key=(
-        "offeringData.typeOfFiling.newOrAmendment.previousAccessionNumber|previousAccessionNumber|accessionNumber|accession_number|accessionNo|cik",
-        "dateless",
-    ), known_as=("primaryIssuer.cik", "cik", "primaryIssuer.entityName", "entityName", "issuer.cik", "entity_name", "companyName"), subject=("website", "domain", "company_domain"), time=("offeringData.typeOfFiling.dateOfFirstSale.value", "dateOfFirstSale.value", "dateOfFirstSale", "sale_date", "offeringData.signatureBlock.signature.signatureDate", "signatureBlock.signature.signatureDate", "filingDate", "filing_date", "filedAt"), recorded=("filedAt", "filingDate", "filing_date", "acceptanceDateTime", "offeringData.signatureBlock.signature.signatureDate", "signatureBlock.signature.signatureDate", "signatureDate"), utc=True,), data={
-        "name": field("text", "primaryIssuer.entityName", "entityName", "entity_name", "companyName"),
-        "amount_usd": field("money", "offeringData.offeringSalesAmounts.totalAmountSold", "totalAmountSold", "total_amount_sold"),
-        "industry": field("text", "offeringData.industryGroup.industryGroupType", "industryGroupType", "industryGroup"),
+FILING: Final = Table(
+    name="notice of an offering",
+    kind="funding",
+    envelope=Envelope(
+        record="formd",
+        key=(
+            "offeringData.typeOfFiling.newOrAmendment.previousAccessionNumber|previousAccessionNumber|accessionNumber|accession_number|accessionNo|cik",
+            "dateless",
+        ),
+        known_as=listed(
+            "primaryIssuer.cik, cik, primaryIssuer.entityName, entityName, issuer.cik, entity_name, "
+            "companyName"
+        ),
+        subject=("website", "domain", "company_domain"),
+        time=listed(
+            "offeringData.typeOfFiling.dateOfFirstSale.value, dateOfFirstSale.value, dateOfFirstSale, "
+            "sale_date, offeringData.signatureBlock.signature.signatureDate, "
+            "signatureBlock.signature.signatureDate, filingDate, filing_date, filedAt"
+        ),
+        recorded=listed(
+            "filedAt, filingDate, filing_date, acceptanceDateTime, "
+            "offeringData.signatureBlock.signature.signatureDate, signatureBlock.signature.signatureDate, "
+            "signatureDate"
+        ),
+        utc=True,
+    ),
+    data={
+        "name": field("text", "primaryIssuer.entityName, entityName, entity_name, companyName"),
+        "amount_usd": field(
+            "money", "offeringData.offeringSalesAmounts.totalAmountSold, totalAmountSold, total_amount_sold"
+        ),
+        "industry": field(
+            "text", "offeringData.industryGroup.industryGroupType, industryGroupType, industryGroup"
+        ),
         "revenue_range": field("text", "offeringData.issuerSize.revenueRange", "revenueRange"),
-        "investors_count": field("number", "offeringData.investors.totalNumberAlreadyInvested", "totalNumberAlreadyInvested"),
+        "investors_count": field(
+            "number", "offeringData.investors.totalNumberAlreadyInvested", "totalNumberAlreadyInvested"
+        ),
         "submission": field("text", "submissionType", "submission_type"),
-        "region": field("text", "primaryIssuer.issuerAddress.stateOrCountryDescription", "issuerAddress.stateOrCountryDescription"),
-    }, ignored=("schemaVersion", "testOrLive", "relatedPersonsList", "issuerList", "notificationAddressList", "offeringData", "primaryIssuer"), refine=_refine,)  # fmt: skip
+        "region": field(
+            "text",
+            "primaryIssuer.issuerAddress.stateOrCountryDescription",
+            "issuerAddress.stateOrCountryDescription",
+        ),
+    },
+    ignored=listed(
+        "schemaVersion, testOrLive, relatedPersonsList, issuerList, notificationAddressList, "
+        "offeringData, primaryIssuer"
+    ),
+    refine=_refine,
+)
 
 
 def _choose(one: Mapping[str, Any], _: Context) -> Iterator[Pair | Item]:

@@ -7,13 +7,25 @@ from typing import Any, Final
 
 from resegment.errors import RefusedEvent
 from resegment.sources.adapters.envelope import Envelope
-from resegment.sources.adapters.fields import field
+from resegment.sources.adapters.fields import field, listed
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record
 from resegment.sources.adapters.splitting import Pair, ignored, split_by
 from resegment.sources.adapters.tables import Table
 
-COMPANY: Final = Table(name="company", kind="firmographic", envelope=Envelope(record="company", key=("id|website|linkedin_id|name",), known_as=("id", "name", "display_name", "linkedin_url", "linkedin_id"), subject=("website", "domain", "alternative_domains"), time=("updated_at", "last_updated", "as_of", "retrieved_at"), utc=True, identity="snapshot",), data={
+COMPANY: Final = Table(
+    name="company",
+    kind="firmographic",
+    envelope=Envelope(
+        record="company",
+        key=("id|website|linkedin_id|name",),
+        known_as=listed("id, name, display_name, linkedin_url, linkedin_id"),
+        subject=("website", "domain", "alternative_domains"),
+        time=listed("updated_at, last_updated, as_of, retrieved_at"),
+        utc=True,
+        identity="snapshot",
+    ),
+    data={
         "name": field("text", "display_name", "name"),
         "industry": field("text", "industry", "industry_v2"),
         "employees": field("count", "employee_count", "size"),
@@ -30,13 +42,22 @@ COMPANY: Final = Table(name="company", kind="firmographic", envelope=Envelope(re
         "naics": field("text", "naics.naics_code"),
         "tags": field("texts", "tags"),
         "growth_12m": field("number", "employee_growth_rate.12_month"),
-    }, ignored=(
-        "headline", "summary", "founded", "linkedin_url", "linkedin_slug", "facebook_url", "twitter_url", "profiles", "affiliated_profiles", "alternative_names", "alternative_domains", "mic_exchange", "gics_sector", "sic", "naics",
-        "ultimate_parent", "immediate_parent", "direct_subsidiaries", "all_subsidiaries", "ultimate_parent_ticker", "ultimate_parent_mic_exchange", "average_employee_tenure", "average_tenure_by_role", "average_tenure_by_level",
-        "employee_count_by_country", "employee_count_by_month", "employee_count_by_month_by_level", "employee_count_by_month_by_role", "employee_count_by_class", "employee_count_by_role", "employee_count_by_month_by_role_and_level", "employee_churn_rate",
-        "employee_growth_rate", "employee_growth_rate_12_month_by_role", "gross_additions_by_month", "gross_departures_by_month", "recent_exec_hires", "recent_exec_departures", "top_next_employers_by_role", "top_previous_employers_by_role",
-        "top_us_employee_metros", "funding_stages", "funding_details", "inferred_revenue_range", "likelihood", "status", "dataset_version", "location", "linkedin_follower_count", "linkedin_employee_count", "strategic_areas", "logo_url",
-    ),)  # fmt: skip
+    },
+    ignored=listed(
+        "headline, summary, founded, linkedin_url, linkedin_slug, facebook_url, twitter_url, profiles, "
+        "affiliated_profiles, alternative_names, alternative_domains, mic_exchange, gics_sector, sic, "
+        "naics, ultimate_parent, immediate_parent, direct_subsidiaries, all_subsidiaries, "
+        "ultimate_parent_ticker, ultimate_parent_mic_exchange, average_employee_tenure, "
+        "average_tenure_by_role, average_tenure_by_level, employee_count_by_country, "
+        "employee_count_by_month, employee_count_by_month_by_level, employee_count_by_month_by_role, "
+        "employee_count_by_class, employee_count_by_role, employee_count_by_month_by_role_and_level, "
+        "employee_churn_rate, employee_growth_rate, employee_growth_rate_12_month_by_role, "
+        "gross_additions_by_month, gross_departures_by_month, recent_exec_hires, recent_exec_departures, "
+        "top_next_employers_by_role, top_previous_employers_by_role, top_us_employee_metros, "
+        "funding_stages, funding_details, inferred_revenue_range, likelihood, status, dataset_version, "
+        "location, linkedin_follower_count, linkedin_employee_count, strategic_areas, logo_url"
+    ),
+)
 
 
 def _choose(one: Mapping[str, Any], _: Context) -> Iterator[Pair | Item]:

@@ -6,31 +6,30 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
 from resegment.errors import RefusedEvent
+from resegment.sources.adapters.currency import keep_currency
 from resegment.sources.adapters.envelope import Envelope
-from resegment.sources.adapters.fields import choice, field
+from resegment.sources.adapters.fields import field, listed
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record, as_list, is_blank, normalize_name
+from resegment.sources.adapters.splitting import Pair, ignored
 from resegment.sources.adapters.tables import Table, snake_case
+from resegment.sources.providers.crm.hubspot_emails import EMAIL, choose_email
 from resegment.sources.providers.crm.hubspot_words import (
-    EMAIL_ACTIONS,
     EMAIL_SKIPPED,
     STATISTICS,
     SUBSCRIPTIONS,
 )
 
-_CHANGED: Final = (
-    "hs_lastmodifieddate", "last modified date", "lastmodifieddate", "updatedAt", "updated_at", "notes_last_updated",
-    "_fivetran_synced",
-)  # fmt: skip
-_DOMAIN: Final = (
-    "domain", "company domain name", "company domain", "website", "website url", "associated company domain",
-    "company.domain", "company.website", "associated company website",
-)  # fmt: skip
-_COMPANY_ID: Final = ("hs_object_id", "record id", "companyId", "objectId", "id")
-_DEAL_ID: Final = ("hs_object_id", "record id", "dealId", "objectId", "id")
-_STAGES: Final = {
-    "closedwon": "won", "closed_won": "won", "won": "won", "closedlost": "lost", "closed_lost": "lost", "lost": "lost",
-}  # fmt: skip
+_CHANGED: Final = listed(
+    "hs_lastmodifieddate, last modified date, lastmodifieddate, updatedAt, updated_at, "
+    "notes_last_updated, _fivetran_synced"
+)
+_DOMAIN: Final = listed(
+    "domain, company domain name, company domain, website, website url, associated company domain, "
+    "company.domain, company.website, associated company website"
+)
+_COMPANY_ID: Final = listed("hs_object_id, record id, companyId, objectId, id")
+_DEAL_ID: Final = listed("hs_object_id, record id, dealId, objectId, id")
 
 
 def _custom(name: str) -> str | None:
@@ -67,16 +66,14 @@ COMPANY: Final = Table(
         identity="snapshot",
     ),
     data={
-        "name": field("text", "name", "company name", "property_name"),
+        "name": field("text", "name, company name, property_name"),
         "industry": field("text", "industry"),
-        "subindustry": field(
-            "text", "sub-vertical", "subvertical", "sub-industry", "subindustry", "industry_group"
-        ),
+        "subindustry": field("text", "sub-vertical, subvertical, sub-industry, subindustry, industry_group"),
         "business_model": field("text", "business model", "business_model"),
-        "employees": field("count", "numberofemployees", "number of employees", "employees"),
+        "employees": field("count", "numberofemployees, number of employees, employees"),
         "employees_range": field("text", "hs_employee_range", "employee range"),
         "revenue_usd": field("money", "annualrevenue", "annual revenue"),
-        "country": field("text", "country", "country/region", "hs_country_code"),
+        "country": field("text", "country, country/region, hs_country_code"),
         "region": field("text", "state/region", "hs_state_code"),
         "technologies": field("technologies", "web_technologies", "web technologies"),
         "lifecyclestage": field("text", "lifecyclestage", "lifecycle stage"),
@@ -89,39 +86,73 @@ COMPANY: Final = Table(
 )
 
 
+def _read_stage(record: Record) -> str:
+    """Return won, lost or opportunity_created, by the name of the stage in any pipeline."""
+    stage = normalize_name(record.find_text("dealstage", "deal stage", "deal_pipeline_stage_id") or "")
+    if "closedwon" in stage or stage == "won":
+        return "won"
+    return "lost" if "closedlost" in stage or stage == "lost" else "opportunity_created"
+
+
+def _opened_data(record: Record, data: dict[str, Any]) -> None:
+    data["action"] = "opportunity_created"
+    data.pop("stage", None)
+    keep_currency(record, data, "deal_currency_code", "currency")
+
+
 def _deal_data(record: Record, data: dict[str, Any]) -> None:
     """Say what happened to the deal: created, won or lost."""
+    keep_currency(record, data, "deal_currency_code", "currency")
     closed_won = record.find("hs_is_closed_won", "is closed won")
     closed = record.find("hs_is_closed", "is closed", "is deal closed?")
-    action = data.get("action")
+    action = _read_stage(record)
     if str(closed_won).lower() == "true":
         action = "won"
     elif action not in ("won", "lost") and str(closed).lower() == "true" and closed_won is not None:
         action = "lost"
     elif action not in ("won", "lost"):
         action = "opportunity_created"
-    data.pop("action_raw", None)
     data["action"] = action
 
 
 _DEAL_DATA: Final = {
-    "action": choice(
-        _STAGES, "dealstage", "deal stage", "deal_pipeline_stage_id", other="opportunity_created"
-    ),
     "deal": field("text", *_DEAL_ID),
-    "amount_usd": field("money", "amount_in_home_currency", "amount in company currency", "amount"),
+    "amount_usd": field("money", "amount_in_home_currency, amount in company currency, amount"),
     "name": field("text", "dealname", "deal name"),
-    "stage": field("text", "dealstage", "deal stage", "deal_pipeline_stage_id"),
+    "stage": field("text", "dealstage, deal stage, deal_pipeline_stage_id"),
     "pipeline": field("text", "pipeline", "deal_pipeline_id"),
     "type": field("text", "dealtype", "deal type"),
 }
-_DEAL_IGNORED: Final = (
-    "description", "owner_id", "portal_id", "hubspot_owner_id", "deal owner", "hs_acv", "hs_arr", "hs_mrr", "hs_tcv", "hs_forecast_amount",
-    "hs_deal_stage_probability", "closed_lost_reason", "closed_won_reason", "num_associated_contacts", "is_deleted", "hs_is_closed",
-    "hs_is_closed_won", "associated contact", "associated company", "createdAt", "archived",
-)  # fmt: skip
+_DEAL_IGNORED: Final = listed(
+    "description, owner_id, portal_id, hubspot_owner_id, deal owner, hs_acv, hs_arr, hs_mrr, hs_tcv, "
+    "hs_forecast_amount, hs_deal_stage_probability, closed_lost_reason, closed_won_reason, "
+    "num_associated_contacts, is_deleted, hs_is_closed, hs_is_closed_won, associated contact, "
+    "associated company, createdAt, archived"
+)
 
-DEAL_OPENED: Final = Table(name="deal", kind="outcome", envelope=Envelope(record="deal", key=("|".join(_DEAL_ID),), known_as=("associated company ids", "associated company", "company_id", "associatedcompanyid", "associations.companies.results.id", "hs_primary_associated_company"), subject=_DOMAIN, time=("createdate", "create date", "createdAt"), recorded=(), withdrawn=("archivedAt", *_CHANGED), op=_op,), data={**_DEAL_DATA, "action": choice({}, "no such field")}, constants={"action": "opportunity_created"}, ignored=(*_DEAL_IGNORED, "closedate", "close date", "hs_lastmodifieddate", "last modified date"),)  # fmt: skip
+DEAL_OPENED: Final = Table(
+    name="deal",
+    kind="outcome",
+    envelope=Envelope(
+        record="deal",
+        key=("|".join(_DEAL_ID),),
+        known_as=listed(
+            "associated company ids, associated company, company_id, associatedcompanyid, "
+            "associations.companies.results.id, objectId, hs_primary_associated_company"
+        ),
+        subject=_DOMAIN,
+        time=("createdate", "create date", "createdAt"),
+        recorded=(),
+        withdrawn=("archivedAt", *_CHANGED),
+        op=_op,
+    ),
+    data=_DEAL_DATA,
+    refine=_opened_data,
+    ignored=(
+        *_DEAL_IGNORED,
+        *listed("closedate, close date, hs_lastmodifieddate, last modified date"),
+    ),
+)
 DEAL_CLOSED: Final = Table(
     name="closed deal",
     kind="outcome",
@@ -130,13 +161,8 @@ DEAL_CLOSED: Final = Table(
         key=DEAL_OPENED.envelope.key,
         known_as=DEAL_OPENED.envelope.known_as,
         subject=_DOMAIN,
-        time=(
-            "closedate",
-            "close date",
-            "hs_closed_won_date",
-            "hs_lastmodifieddate",
-            "last modified date",
-            "updatedAt",
+        time=listed(
+            "closedate, close date, hs_closed_won_date, hs_lastmodifieddate, last modified date, updatedAt"
         ),
         withdrawn=("archivedAt", *_CHANGED),
         op=_op,
@@ -145,36 +171,6 @@ DEAL_CLOSED: Final = Table(
     ignored=(*_DEAL_IGNORED, "createdate", "create date"),
     refine=_deal_data,
 )
-
-
-def _email_data(record: Record, data: dict[str, Any]) -> None:
-    kind = str(record.find("type", "eventType")).lower()
-    if kind == "statuschange":
-        status = str(record.find("portalSubscriptionStatus", "subscriptions.status")).lower()
-        changed = f"{status} {record.find('source')}".lower()
-        if "unsubscribed" not in changed:
-            raise RefusedEvent("ignored", "a change of subscriptions that is no opt-out", field="type")
-        data["action"] = "unsubscribed"
-    if kind == "open" and str(record.find("filteredEvent", "filtered_event")).lower() == "true":
-        raise RefusedEvent(
-            "ignored", "an opening that HubSpot filtered out as a machine's", field="filteredEvent"
-        )
-    data.pop("action_raw", None)
-
-
-EMAIL: Final = Table(name="e-mail event", kind="outcome", envelope=Envelope(record="", key=("id",), subject=("recipient", "recipient email", "email"), known_as=("recipient",), time=("created", "created_at", "timestamp", "occurredAt"), recorded=(), utc=True, identity="event",), data={
-        "action": choice(EMAIL_ACTIONS, "type", "eventType"),
-        "person": field("text", "recipient", "recipient email", "email"),
-        "campaign": field("text", "emailCampaignId", "email_campaign_id", "campaignId"),
-        "url": field("text", "url"),
-        "bounce_category": field("text", "category"),
-    }, constants={"channel": "email"}, ignored=(
-        "appId", "appName", "app_id", "portalId", "portal_id", "sentBy", "sent_by_created", "sent_by_id", "causedBy",
-        "caused_by_created", "caused_by_id", "obsoletedBy", "obsoleted_by_created", "obsoleted_by_id", "browser", "location", "userAgent",
-        "ipAddress", "deviceType", "duration", "referer", "linkId", "hmid", "smtpId", "subject", "from", "replyTo", "cc", "bcc", "attempt",
-        "response", "status", "dropReason", "dropMessage", "bounced", "requestedBy", "filteredEvent", "filtered_event", "_fivetran_synced",
-        "suppressedReason", "suppressedMessage", "subscriptions", "portalSubscriptionStatus", "source", "sourceId",
-    ), required=("action",), refine=_email_data,)  # fmt: skip
 
 _PROPERTIES: Final = {normalize_name(path): name for name, one in COMPANY.data.items() for path in one.paths}
 
@@ -210,14 +206,29 @@ _IGNORED_PROPERTIES: Final = frozenset(
     normalize_name(path) for path in (*STATISTICS, *_CHANGED, "hs_object_id", "domain", "website")
 )
 
-PROPERTY: Final = Table(name="change of a company's property", kind="firmographic", envelope=Envelope(record="property", key=("companyId|objectId", "name|propertyName|property", "timestamp|occurredAt"), known_as=("companyId", "objectId"), subject=("domain", "website", "company_domain", "company.domain"), time=("timestamp", "occurredAt", "updatedAt"), utc=True,), data={}, ignored=(
-        "name", "value", "propertyName", "propertyValue", "source", "source_id", "sourceId", "sourceVid", "requestId", "changeSource",
-        "updatedByUserId", "_fivetran_synced", "eventId", "subscriptionId", "portalId", "appId", "attemptNumber", "changeFlag",
-        "subscriptionType", "isSensitive", "objectTypeId", "source_label", "selected_by_user", "useTimestampAsPersistenceTimestamp",
-    ), refine=_history_data,)  # fmt: skip
+PROPERTY: Final = Table(
+    name="change of a company's property",
+    kind="firmographic",
+    envelope=Envelope(
+        record="property",
+        key=("companyId|objectId", "name|propertyName|property", "timestamp|occurredAt"),
+        known_as=("companyId", "objectId"),
+        subject=listed("domain, website, company_domain, company.domain"),
+        time=("timestamp", "occurredAt", "updatedAt"),
+        utc=True,
+    ),
+    data={},
+    ignored=listed(
+        "name, value, propertyName, propertyValue, source, source_id, sourceId, sourceVid, requestId, "
+        "changeSource, updatedByUserId, _fivetran_synced, eventId, subscriptionId, portalId, appId, "
+        "attemptNumber, changeFlag, subscriptionType, isSensitive, objectTypeId, source_label, "
+        "selected_by_user, useTimestampAsPersistenceTimestamp"
+    ),
+    refine=_history_data,
+)
 
 
-def _split(payload: Any, context: Context) -> Iterator[tuple[Table, Mapping[str, Any]] | Item]:
+def _split(payload: Any, context: Context) -> Iterator[Pair | Item]:
     for one in as_list(payload):
         if not isinstance(one, Mapping):
             yield RefusedEvent("wrong-payload", "an object is expected")
@@ -232,13 +243,16 @@ def _split(payload: Any, context: Context) -> Iterator[tuple[Table, Mapping[str,
             yield from _record(one, inner)
 
 
-def _webhook(one: Mapping[str, Any], record: Record) -> Iterator[tuple[Table, Mapping[str, Any]] | Item]:
+def _webhook(one: Mapping[str, Any], record: Record) -> Iterator[Pair | Item]:
     subscription = str(record.find("subscriptionType"))
     kind = subscription.lower()
     if kind == "company.propertychange" or (
         kind == "object.propertychange" and str(record.find("objectTypeId")) == "0-2"
     ):
         yield PROPERTY, one
+        return
+    if kind.startswith("deal.") or (kind.startswith("object.") and str(record.find("objectTypeId")) == "0-3"):
+        yield from _deal_webhook(one, record, kind.partition(".")[2])
         return
     why = SUBSCRIPTIONS.get(kind) or SUBSCRIPTIONS.get(kind.partition(".")[0])
     if why is not None:
@@ -249,27 +263,36 @@ def _webhook(one: Mapping[str, Any], record: Record) -> Iterator[tuple[Table, Ma
         )
 
 
-def _record(one: Mapping[str, Any], record: Record) -> Iterator[tuple[Table, Mapping[str, Any]] | Item]:
+def _deal_webhook(one: Mapping[str, Any], record: Record, kind: str) -> Iterator[Pair | Item]:
+    """Read a message about a deal, which has the id alone: `known_as` has the domain of its company."""
+    base = {
+        **one,
+        "id": record.find("objectId"),
+        "createdate": record.find("occurredAt"),
+        "closedate": record.find("occurredAt"),
+    }
+    if kind == "creation":
+        yield DEAL_OPENED, base
+    elif kind == "propertychange" and str(record.find("propertyName")) == "dealstage":
+        moved = {**base, "dealstage": record.find("propertyValue")}
+        if _read_stage(Record(moved)) == "opportunity_created":
+            yield ignored("dealstage", "the stage neither wins nor loses the deal", "propertyValue")
+        else:
+            yield DEAL_CLOSED, moved
+    else:
+        yield ignored(f"deal.{kind}", SUBSCRIPTIONS["deal"], "subscriptionType")
+
+
+def _record(one: Mapping[str, Any], record: Record) -> Iterator[Pair | Item]:
     flat = _flatten(one)
     record = Record(flat)
     if record.has("recipient") and record.has("type", "eventType"):
-        kind = str(record.find("type", "eventType")).lower()
-        if kind in EMAIL_SKIPPED:
-            yield RefusedEvent(
-                "ignored", f"an e-mail event {kind.upper()} says nothing of the account", field="type"
-            )
-        elif kind not in EMAIL_ACTIONS:
-            yield RefusedEvent("unknown-type", f"{kind[:60]!r} is no known e-mail event", field="type")
-        else:
-            yield EMAIL, flat
+        yield choose_email(flat, record)
     elif record.has(
         "dealname", "deal name", "dealstage", "deal stage", "dealId", "deal_id", "deal_pipeline_stage_id"
     ):
         yield DEAL_OPENED, flat
         check: dict[str, Any] = {}
-        stage = record.find_text("dealstage", "deal stage", "deal_pipeline_stage_id")
-        if stage is not None:
-            check["action"] = _STAGES.get(normalize_name(stage), "opportunity_created")
         _deal_data(record, check)
         if check["action"] in ("won", "lost"):
             yield DEAL_CLOSED, flat
@@ -311,7 +334,7 @@ def _flatten(one: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _versions(one: Mapping[str, Any]) -> Iterator[tuple[Table, Mapping[str, Any]] | Item]:
+def _versions(one: Mapping[str, Any]) -> Iterator[Pair | Item]:
     """Find the history of each property that a record of the interface has."""
     record = Record(one)
     identity = record.find_text(*_COMPANY_ID, "properties.hs_object_id")

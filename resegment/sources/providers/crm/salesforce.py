@@ -6,40 +6,34 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from resegment.errors import RefusedEvent
+from resegment.sources.adapters.currency import keep_currency
 from resegment.sources.adapters.envelope import Envelope
-from resegment.sources.adapters.fields import field
+from resegment.sources.adapters.fields import field, listed
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record, as_list
 from resegment.sources.adapters.splitting import Pair, ignored, objects
 from resegment.sources.adapters.tables import Table, snake_case
 
-_CHANGED: Final = (
-    "LastModifiedDate",
-    "Last Modified Date",
-    "SystemModstamp",
-    "commitTimestamp",
-    "_fivetran_synced",
-    "_sdc_extracted_at",
+_CHANGED: Final = listed(
+    "LastModifiedDate, Last Modified Date, SystemModstamp, commitTimestamp, _fivetran_synced, "
+    "_sdc_extracted_at"
 )
-_DOMAIN: Final = (
-    "Website",
-    "Account.Website",
-    "Account Website",
-    "Domain__c",
-    "Company_Domain__c",
-    "Domain",
-    "Account Domain",
+_DOMAIN: Final = listed(
+    "Website, Account.Website, Account Website, Domain__c, Company_Domain__c, Domain, Account Domain"
 )
-_SYSTEM: Final = (
-    "attributes", "OwnerId", "Owner", "CreatedById", "LastModifiedById", "CreatedDate", "Created Date", "LastActivityDate",
-    "Last Activity", "LastViewedDate", "LastReferencedDate", "MasterRecordId", "PhotoUrl", "Phone", "Fax", "Description", "BillingStreet",
-    "BillingCity", "BillingPostalCode", "BillingLatitude", "BillingLongitude", "BillingGeocodeAccuracy", "BillingAddress", "Billing Street",
-    "Billing City", "Billing Zip/Postal Code", "ShippingStreet", "ShippingCity", "ShippingState", "ShippingPostalCode", "ShippingCountry",
-    "ShippingLatitude", "ShippingLongitude", "ShippingGeocodeAccuracy", "ShippingAddress", "Jigsaw", "JigsawCompanyId", "CleanStatus",
-    "AccountSource", "DunsNumber", "Tradestyle", "YearStarted", "SicDesc", "Site", "TickerSymbol", "Ownership", "DandbCompanyId",
-    "OperatingHoursId", "AccountNumber", "IsDeleted", "RecordTypeId", "CurrencyIsoCode", "Account Owner", "ChangeEventHeader", "Alias",
-    "IsCustomerPortal", "IsPartner", "ChannelProgramName", "ChannelProgramLevelName", "Rating_Date", "_fivetran_deleted", "is_deleted",
-)  # fmt: skip
+_SYSTEM: Final = listed(
+    "attributes, OwnerId, Owner, CreatedById, LastModifiedById, CreatedDate, Created Date, "
+    "LastActivityDate, Last Activity, LastViewedDate, LastReferencedDate, MasterRecordId, PhotoUrl, "
+    "Phone, Fax, Description, BillingStreet, BillingCity, BillingPostalCode, BillingLatitude, "
+    "BillingLongitude, BillingGeocodeAccuracy, BillingAddress, Billing Street, Billing City, Billing "
+    "Zip/Postal Code, ShippingStreet, ShippingCity, ShippingState, ShippingPostalCode, "
+    "ShippingCountry, ShippingLatitude, ShippingLongitude, ShippingGeocodeAccuracy, ShippingAddress, "
+    "Jigsaw, JigsawCompanyId, CleanStatus, AccountSource, DunsNumber, Tradestyle, YearStarted, "
+    "SicDesc, Site, TickerSymbol, Ownership, DandbCompanyId, OperatingHoursId, AccountNumber, "
+    "IsDeleted, RecordTypeId, CurrencyIsoCode, Account Owner, ChangeEventHeader, Alias, "
+    "IsCustomerPortal, IsPartner, ChannelProgramName, ChannelProgramLevelName, Rating_Date, "
+    "_fivetran_deleted, is_deleted"
+)
 
 
 def _custom(name: str) -> str | None:
@@ -49,26 +43,51 @@ def _custom(name: str) -> str | None:
     return snake_case(name) if name.endswith("__c") or " " in name else None
 
 
+def _currency(record: Record, data: dict[str, Any]) -> None:
+    keep_currency(record, data, "CurrencyIsoCode", "Amount Currency", "Annual Revenue Currency")
+
+
 def _is_gone(record: Record) -> bool:
     change = str(record.find("ChangeEventHeader.changeType")).upper()
     deleted = record.find("IsDeleted", "_fivetran_deleted", "is_deleted")
     return change in ("DELETE", "GAP_DELETE") or str(deleted).lower() == "true"
 
 
-ACCOUNT: Final = Table(name="account", kind="firmographic", envelope=Envelope(record="account", learns=("Id", "Account ID"), key=("Id|Account ID|AccountId",), known_as=("Id", "Account ID", "Name", "Account Name"), subject=_DOMAIN, time=_CHANGED, identity="snapshot",), data={
+ACCOUNT: Final = Table(
+    name="account",
+    kind="firmographic",
+    envelope=Envelope(
+        record="account",
+        learns=("Id", "Account ID"),
+        key=("Id|Account ID|AccountId",),
+        known_as=listed("Id, Account ID, Name, Account Name"),
+        subject=_DOMAIN,
+        time=_CHANGED,
+        identity="snapshot",
+    ),
+    data={
         "name": field("text", "Name", "Account Name"),
         "industry": field("text", "Industry"),
-        "employees": field("count", "NumberOfEmployees", "Employees", "Number of Employees"),
+        "employees": field("count", "NumberOfEmployees, Employees, Number of Employees"),
         "revenue_usd": field("money", "AnnualRevenue", "Annual Revenue"),
-        "country": field("text", "BillingCountry", "Billing Country", "BillingAddress.country", "BillingCountryCode", "ShippingCountry"),
-        "region": field("text", "BillingState", "Billing State/Province", "BillingAddress.state", "BillingStateCode"),
+        "country": field(
+            "text",
+            "BillingCountry, Billing Country, BillingAddress.country, BillingCountryCode, ShippingCountry",
+        ),
+        "region": field(
+            "text", "BillingState, Billing State/Province, BillingAddress.state, BillingStateCode"
+        ),
         "type": field("text", "Type"),
         "rating": field("text", "Rating"),
         "naics": field("text", "NaicsCode", "NAICS Code"),
         "sic": field("text", "Sic", "SIC Code"),
         "parent": field("text", "Parent.Website"),
         "parent_id": field("text", "ParentId", "Parent Account ID"),
-    }, ignored=_SYSTEM, rest=_custom,)  # fmt: skip
+    },
+    ignored=_SYSTEM,
+    rest=_custom,
+    refine=_currency,
+)
 
 _DEAL_DATA: Final = {
     "deal": field("text", "Id", "Opportunity ID"),
@@ -77,22 +96,20 @@ _DEAL_DATA: Final = {
     "type": field("text", "Type"),
     "lead_source": field("text", "LeadSource", "Lead Source"),
 }
-_DEAL_ACCOUNTS: Final = (
-    "Id",
-    "Opportunity ID",
-    "AccountId",
-    "Account ID",
-    "Account.Id",
-    "Account Name",
-    "Account.Name",
+_DEAL_ACCOUNTS: Final = listed(
+    "Id, Opportunity ID, AccountId, Account ID, Account.Id, Account Name, Account.Name"
 )
 _DEAL_IGNORED: Final = (
-    *_SYSTEM, "StageName", "Stage", "Probability", "Probability (%)", "ForecastCategory", "ForecastCategoryName", "Forecast Category",
-    "NextStep", "Next Step", "CampaignId", "HasOpportunityLineItem", "Pricebook2Id", "FiscalQuarter", "FiscalYear", "Fiscal Period", "Fiscal",
-    "IsClosed", "IsWon", "Closed", "Won", "LastStageChangeDate", "LastAmountChangedHistoryId", "LastCloseDateChangedHistoryId", "IsPrivate",
-    "TotalOpportunityQuantity", "ContactId", "PushCount", "Age", "Opportunity Owner", "Owner Role", "LastModifiedDate", "SystemModstamp",
-    "CloseDate", "Close Date", "ContractId", "HasOpenActivity", "HasOverdueTask", "IqScore", "SyncedQuoteId",
-)  # fmt: skip
+    *_SYSTEM,
+    *listed(
+        "StageName, Stage, Probability, Probability (%), ForecastCategory, ForecastCategoryName, Forecast "
+        "Category, NextStep, Next Step, CampaignId, HasOpportunityLineItem, Pricebook2Id, FiscalQuarter, "
+        "FiscalYear, Fiscal Period, Fiscal, IsClosed, IsWon, Closed, Won, LastStageChangeDate, "
+        "LastAmountChangedHistoryId, LastCloseDateChangedHistoryId, IsPrivate, TotalOpportunityQuantity, "
+        "ContactId, PushCount, Age, Opportunity Owner, Owner Role, LastModifiedDate, SystemModstamp, "
+        "CloseDate, Close Date, ContractId, HasOpenActivity, HasOverdueTask, IqScore, SyncedQuoteId"
+    ),
+)
 
 OPENED: Final = Table(
     name="opportunity",
@@ -110,10 +127,12 @@ OPENED: Final = Table(
     data=_DEAL_DATA,
     constants={"action": "opportunity_created"},
     ignored=_DEAL_IGNORED,
+    refine=_currency,
 )
 
 
 def _closed_data(record: Record, data: dict[str, Any]) -> None:
+    _currency(record, data)
     data["action"] = "won" if is_won(record) else "lost"
 
 
@@ -126,9 +145,7 @@ CLOSED: Final = Table(
         known_as=_DEAL_ACCOUNTS,
         subject=_DOMAIN,
         time=(
-            "CloseDate",
-            "Close Date",
-            "LastStageChangeDate",
+            *listed("CloseDate, Close Date, LastStageChangeDate"),
             *_CHANGED,
             "ChangeEventHeader.commitTimestamp",
         ),
@@ -136,7 +153,7 @@ CLOSED: Final = Table(
         withdrawn=(*_CHANGED, "ChangeEventHeader.commitTimestamp"),
         op=lambda record: "retract" if _is_gone(record) else "assert",
     ),
-    data={**_DEAL_DATA, "reason": field("text", "Loss_Reason__c", "Closed_Lost_Reason__c", "Loss Reason")},
+    data={**_DEAL_DATA, "reason": field("text", "Loss_Reason__c, Closed_Lost_Reason__c, Loss Reason")},
     ignored=(*_DEAL_IGNORED, "CreatedDate"),
     refine=_closed_data,
 )

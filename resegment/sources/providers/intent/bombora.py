@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from resegment.errors import RefusedEvent
 from resegment.sources.adapters.envelope import Envelope
-from resegment.sources.adapters.fields import field
+from resegment.sources.adapters.fields import field, listed
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record
 from resegment.sources.adapters.splitting import Pair, objects
@@ -15,7 +15,7 @@ from resegment.sources.adapters.tables import Table
 
 SURGING: Final = 60
 """From this score on, Bombora says that a company surges. 50 is the usual."""
-_DOMAINS: Final = ("Domain", "company_domain", "universal_domain", "Company Domain", "Website", "Company URL")
+_DOMAINS: Final = listed("Domain, company_domain, universal_domain, Company Domain, Website, Company URL")
 
 
 def _level(record: Record, data: dict[str, Any]) -> None:
@@ -27,16 +27,42 @@ def _level(record: Record, data: dict[str, Any]) -> None:
         data["trend"] = "up" if int(delta) > 0 else "down" if int(delta) < 0 else "flat"
 
 
-SURGE: Final = Table(name="topic of a company", kind="intent", envelope=Envelope(record="surge", key=("@subject", "Topic ID|topic_id|Topic Name|topic_name|Intent Topic|Topic", "@time"), known_as=("Company Name", "company_name"), subject=_DOMAINS, time=("Date", "week", "week_ending", "week_of", "date_stamp", "Date Stamp", "report_date", "Report Date", "run_date", "as_of", "event_date", "Week Ending"), order="mdy", utc=True,), data={
-        "topic": field("text", "Topic Name", "topic_name", "Intent Topic", "Topic", "name"),
-        "score": field("number", "Composite Score", "composite_score", "Topic Score", "Surge Score", "company_surge_score", "score", "Average Score"),
-        "score_delta": field("number", "Composite Score Delta", "composite_score_delta", "Score Delta", "delta"),
+SURGE: Final = Table(
+    name="topic of a company",
+    kind="intent",
+    envelope=Envelope(
+        record="surge",
+        key=("@subject", "Topic ID|topic_id|Topic Name|topic_name|Intent Topic|Topic", "@time"),
+        known_as=("Company Name", "company_name"),
+        subject=_DOMAINS,
+        time=listed(
+            "Date, week, week_ending, week_of, date_stamp, Date Stamp, report_date, Report Date, run_date, "
+            "as_of, event_date, Week Ending"
+        ),
+        order="mdy",
+        utc=True,
+    ),
+    data={
+        "topic": field("text", "Topic Name, topic_name, Intent Topic, Topic, name"),
+        "score": field(
+            "number",
+            "Composite Score, composite_score, Topic Score, Surge Score, company_surge_score, score, Average "
+            "Score",
+        ),
+        "score_delta": field("number", "Composite Score Delta, composite_score_delta, Score Delta, delta"),
         "topic_id": field("text", "Topic ID", "topic_id"),
-        "cluster": field("text", "Cluster", "Theme", "cluster_name"),
-    }, constants={"score_scale": 100, "vendor": "bombora"}, required=("topic",), ignored=(
-        "Company Name", "Company Size", "Company Revenue", "Industry", "Sub-Industry", "Country", "Metro Area", "Domain Origin", "Domain Origin Composite", "Metro Composite Score", "State",
-        "Number of Unique Users", "unique_users", "Topic Count", "Topic Count Delta", "Threshold", "Employee Range", "company_name", "Topic Theme", "Household Income",
-    ), refine=_level,)  # fmt: skip
+        "cluster": field("text", "Cluster, Theme, cluster_name"),
+    },
+    constants={"score_scale": 100, "vendor": "bombora"},
+    required=("topic",),
+    ignored=listed(
+        "Company Name, Company Size, Company Revenue, Industry, Sub-Industry, Country, Metro Area, Domain "
+        "Origin, Domain Origin Composite, Metro Composite Score, State, Number of Unique Users, "
+        "unique_users, Topic Count, Topic Count Delta, Threshold, Employee Range, company_name, Topic "
+        "Theme, Household Income"
+    ),
+    refine=_level,
+)
 
 
 def _split(payload: Any, _: Context) -> Iterator[Pair | Item]:

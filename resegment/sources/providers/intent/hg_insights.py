@@ -7,24 +7,17 @@ from typing import Any, Final
 
 from resegment.errors import RefusedEvent
 from resegment.sources.adapters.envelope import Envelope
-from resegment.sources.adapters.fields import field
+from resegment.sources.adapters.fields import field, listed
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record
 from resegment.sources.adapters.shapes import ATTRIBUTES, COMPANY_NAMES
 from resegment.sources.adapters.splitting import Pair, objects
 from resegment.sources.adapters.tables import Table
 
-_DOMAINS: Final = (
-    "domain",
-    "company_domain",
-    "company.domain",
-    "company.url",
-    "url",
-    "website",
-    "companyUrl",
-    "account_domain",
+_DOMAINS: Final = listed(
+    "domain, company_domain, company.domain, company.url, url, website, companyUrl, account_domain"
 )
-_KNOWN: Final = ("hg_id", "hgid", "company.id", "company_id", "company.name", "company_name")
+_KNOWN: Final = listed("hg_id, hgid, company.id, company_id, company.name, company_name")
 
 
 def _level(_: Record, data: dict[str, Any]) -> None:
@@ -46,11 +39,11 @@ INTENT: Final = Table(
         ),
         known_as=_KNOWN,
         subject=_DOMAINS,
-        time=("last_seen_at", "last_seen", "date", "signal_date"),
+        time=listed("last_seen_at, last_seen, date, signal_date"),
         utc=True,
     ),
     data={
-        "topic": field("text", "topic", "topic_name", "intent_topic", "name"),
+        "topic": field("text", "topic, topic_name, intent_topic, name"),
         "score": field("number", "score", "intent_score"),
         "level": field("term", "signal_level", "level"),
         "trend": field("term", "trend"),
@@ -61,15 +54,36 @@ INTENT: Final = Table(
     },
     constants={"score_scale": 100},
     required=("topic",),
-    ignored=("first_seen_at", "company", "id", "attribute_names", "topic_id", "description"),
+    ignored=listed("first_seen_at, company, id, attribute_names, topic_id, description"),
     refine=_level,
 )
-INSTALL: Final = Table(name="installed product", kind="tech", envelope=Envelope(record="install", key=("@subject", "product_id|product|product_name|name"), known_as=_KNOWN, subject=_DOMAINS, time=("first_verified_at", "first_verified", "first_seen_at", "firstDateVerified", "first_date", "date_first_verified", "last_verified_at", "last_verified", "lastDateVerified"), utc=True,), data={
-        "technology": field("technology", "product_name", "product.name", "product", "name"),
-        "vendor": field("text", "vendor_name", "vendor.name", "vendor"),
-        "category": field("text", "category_name", "category", "product_category"),
+INSTALL: Final = Table(
+    name="installed product",
+    kind="tech",
+    envelope=Envelope(
+        record="install",
+        key=("@subject", "product_id|product|product_name|name"),
+        known_as=_KNOWN,
+        subject=_DOMAINS,
+        time=listed(
+            "first_verified_at, first_verified, first_seen_at, firstDateVerified, first_date, "
+            "date_first_verified, last_verified_at, last_verified, lastDateVerified"
+        ),
+        utc=True,
+    ),
+    data={
+        "technology": field("technology", "product_name, product.name, product, name"),
+        "vendor": field("text", "vendor_name, vendor.name, vendor"),
+        "category": field("text", "category_name, category, product_category"),
         "score": field("number", "intensity", "intensity_score"),
-    }, constants={"change": "added"}, required=("technology",), ignored=("last_verified_at", "last_verified", "lastDateVerified", "location", "signal_count", "company", "product_id", "vendor_id"),)  # fmt: skip
+    },
+    constants={"change": "added"},
+    required=("technology",),
+    ignored=listed(
+        "last_verified_at, last_verified, lastDateVerified, location, signal_count, company, product_id, "
+        "vendor_id"
+    ),
+)
 COMPANY: Final = Table(
     name="company",
     kind="firmographic",
@@ -84,21 +98,9 @@ COMPANY: Final = Table(
     ),
     data={
         **ATTRIBUTES,
-        "it_spend_usd": field("money", "it_spend", "it_spend_usd", "total_it_spend"),
+        "it_spend_usd": field("money", "it_spend, it_spend_usd, total_it_spend"),
     },
-    ignored=(
-        "naics",
-        "sic",
-        "street",
-        "city",
-        "zip",
-        "phone",
-        "linkedin_url",
-        "ticker",
-        "fai",
-        "installs",
-        "intent",
-    ),
+    ignored=listed("naics, sic, street, city, zip, phone, linkedin_url, ticker, fai, installs, intent"),
 )
 
 

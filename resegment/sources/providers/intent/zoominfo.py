@@ -7,42 +7,19 @@ from typing import Any, Final
 
 from resegment.errors import RefusedEvent
 from resegment.sources.adapters.envelope import Envelope
-from resegment.sources.adapters.fields import field
+from resegment.sources.adapters.fields import field, listed
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record, normalize_name
 from resegment.sources.adapters.splitting import Pair, ignored, merge_attributes, objects
 from resegment.sources.adapters.tables import Table
 
-_DOMAINS: Final = (
-    "company.website",
-    "company.domain",
-    "website",
-    "companyWebsite",
-    "company_website",
-    "domain",
-    "Company Domain",
-    "company.url",
+_DOMAINS: Final = listed(
+    "company.website, company.domain, website, companyWebsite, company_website, domain, Company "
+    "Domain, company.url"
 )
-_KNOWN: Final = (
-    "company.id",
-    "companyId",
-    "company_id",
-    "company.name",
-    "companyName",
-    "Company Name",
-    "id",
-    "name",
-)
-_LEFT_OUT: Final = (
-    "company",
-    "companyId",
-    "companyName",
-    "id",
-    "attributes",
-    "recommendedContacts",
-    "type",
-    "relationships",
-    "links",
+_KNOWN: Final = listed("company.id, companyId, company_id, company.name, companyName, Company Name, id, name")
+_LEFT_OUT: Final = listed(
+    "company, companyId, companyName, id, attributes, recommendedContacts, type, relationships, links"
 )
 
 INTENT: Final = Table(
@@ -57,14 +34,14 @@ INTENT: Final = Table(
         ),
         known_as=_KNOWN,
         subject=_DOMAINS,
-        time=("signalDate", "signal_date", "Signal Date", "lastUpdatedDate"),
+        time=listed("signalDate, signal_date, Signal Date, lastUpdatedDate"),
         utc=True,
         order="mdy",
     ),
     data={
-        "topic": field("text", "topic", "topicName", "Topic"),
-        "score": field("number", "signalScore", "signal_score", "Signal Score"),
-        "level": field("term", "audienceStrength", "audience_strength", "Audience Strength"),
+        "topic": field("text", "topic, topicName, Topic"),
+        "score": field("number", "signalScore, signal_score, Signal Score"),
+        "level": field("term", "audienceStrength, audience_strength, Audience Strength"),
         "category": field("text", "category"),
     },
     constants={"score_scale": 100, "vendor": "zoominfo"},
@@ -79,15 +56,15 @@ SCOOP: Final = Table(
         key=("scoopId|id",),
         known_as=_KNOWN,
         subject=_DOMAINS,
-        time=("originalPublishedDate", "publishedDate", "scoopDate", "published_date", "date"),
-        recorded=("lastUpdatedDate", "updatedDate", "publishedDate", "published_date"),
+        time=listed("originalPublishedDate, publishedDate, scoopDate, published_date, date"),
+        recorded=listed("lastUpdatedDate, updatedDate, publishedDate, published_date"),
         utc=True,
     ),
     data={
-        "theme": field("term", "types", "scoopTypes", "scoopType", "topics", "scoopTopics", "scoopTopic"),
-        "topics": field("texts", "topics", "scoopTopics", "scoopTopic"),
-        "statement": field("text", "description", "title", "summary"),
-        "url": field("text", "linkUrl", "link.url", "link", "url"),
+        "theme": field("term", "types, scoopTypes, scoopType, topics, scoopTopics, scoopTopic"),
+        "topics": field("texts", "topics, scoopTopics, scoopTopic"),
+        "statement": field("text", "description, title, summary"),
+        "url": field("text", "linkUrl, link.url, link, url"),
         "department": field("texts", "department", "departments"),
     },
     ignored=(*_LEFT_OUT, "contacts", "linkText", "source"),
@@ -123,21 +100,45 @@ def _thousands(record: Record, data: dict[str, Any]) -> None:
         data["revenue_usd"] = data["revenue_usd"] * 1000
 
 
-COMPANY: Final = Table(name="company", kind="firmographic", envelope=Envelope(record="company", learns=("id", "companyId"), key=("id|companyId|ZoomInfo Company ID|@subject",), known_as=_KNOWN, subject=("website", "companyWebsite", "domain", "Website", "company.website", "domainList"), time=("lastUpdatedDate", "last_updated_date", "Last Updated Date"), utc=True, order="mdy", identity="snapshot",), data={
-        "name": field("text", "name", "companyName", "Company Name"),
-        "industry": field("text", "primaryIndustry", "Primary Industry", "industries", "industry"),
+COMPANY: Final = Table(
+    name="company",
+    kind="firmographic",
+    envelope=Envelope(
+        record="company",
+        learns=("id", "companyId"),
+        key=("id|companyId|ZoomInfo Company ID|@subject",),
+        known_as=_KNOWN,
+        subject=listed("website, companyWebsite, domain, Website, company.website, domainList"),
+        time=("lastUpdatedDate", "last_updated_date", "Last Updated Date"),
+        utc=True,
+        order="mdy",
+        identity="snapshot",
+    ),
+    data={
+        "name": field("text", "name, companyName, Company Name"),
+        "industry": field("text", "primaryIndustry, Primary Industry, industries, industry"),
         "subindustry": field("text", "primarySubIndustry", "Primary Sub-Industry"),
-        "employees": field("count", "employeeCount", "Employees", "employeeRange", "Employee Range"),
-        "revenue_usd": field("money", "revenue", "Revenue (in 000s USD)", "revenueRange"),
+        "employees": field("count", "employeeCount, Employees, employeeRange, Employee Range"),
+        "revenue_usd": field("money", "revenue, Revenue (in 000s USD), revenueRange"),
         "country": field("text", "country", "Company Country"),
         "region": field("text", "state", "Company State"),
         "technologies": field("technologies", "techAttributes", "technologies"),
         "growth_stage": field("term", "companyFunding.roundType", "recentFundingRound"),
-    }, ignored=(
-        *_LEFT_OUT, "ticker", "socialMediaUrls", "competitors", "ultimateParentId", "ultimateParentName", "parentId", "sicCodes", "naicsCodes", "phone", "fax", "street", "city", "zipCode",
-        "continent", "companyStatus", "companyStatusDate", "descriptionList", "description", "businessModel", "companyFunding", "foundedYear", "numberOfContactsInZoomInfo", "alexaRank", "employeeGrowth",
-        "locationCount", "metroArea", "isDefunct", "logo", "departmentBudgets", "oneYearEmployeeGrowthRate", "twoYearEmployeeGrowthRate", "certified", "certificationDate", "metaData", "hashtags", "products", "recentFundingAmount", "recentFundingDate", "totalFundingAmount",
-    ), refine=_thousands,)  # fmt: skip
+    },
+    ignored=(
+        *_LEFT_OUT,
+        *listed(
+            "ticker, socialMediaUrls, competitors, ultimateParentId, ultimateParentName, parentId, sicCodes, "
+            "naicsCodes, phone, fax, street, city, zipCode, continent, companyStatus, companyStatusDate, "
+            "descriptionList, description, businessModel, companyFunding, foundedYear, "
+            "numberOfContactsInZoomInfo, alexaRank, employeeGrowth, locationCount, metroArea, isDefunct, "
+            "logo, departmentBudgets, oneYearEmployeeGrowthRate, twoYearEmployeeGrowthRate, certified, "
+            "certificationDate, metaData, hashtags, products, recentFundingAmount, recentFundingDate, "
+            "totalFundingAmount"
+        ),
+    ),
+    refine=_thousands,
+)
 TECHNOLOGY: Final = Table(
     name="technology of a company",
     kind="tech",
@@ -146,11 +147,11 @@ TECHNOLOGY: Final = Table(
         key=("@subject", "technologyId|product|name|technologyName"),
         known_as=_KNOWN,
         subject=_DOMAINS,
-        time=("createdTime", "created_time", "firstSeen", "modifiedTime"),
+        time=listed("createdTime, created_time, firstSeen, modifiedTime"),
         utc=True,
     ),
     data={
-        "technology": field("technology", "product", "technologyName", "technology"),
+        "technology": field("technology", "product, technologyName, technology"),
         "vendor": field("text", "vendor"),
         "category": field("text", "category", "categoryParent"),
     },

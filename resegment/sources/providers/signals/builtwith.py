@@ -12,15 +12,15 @@ from publicsuffixlist import PublicSuffixList
 
 from resegment.errors import RefusedEvent
 from resegment.sources.adapters.envelope import Envelope
-from resegment.sources.adapters.fields import field
+from resegment.sources.adapters.fields import field, listed
 from resegment.sources.adapters.port import Adapter, Context, Item, Remark
 from resegment.sources.adapters.records import Record, as_list, as_text
 from resegment.sources.adapters.splitting import Pair, ignored, objects, unknown
 from resegment.sources.adapters.tables import Table
 
 _FIELDS: Final = {
-    "technology": field("technology", "technology", "Name", "channel_name", "tech"),
-    "category": field("text", "category", "Categories", "Tag"),
+    "technology": field("technology", "technology, Name, channel_name, tech"),
+    "category": field("text", "category, Categories, Tag"),
 }
 _KNOWN: Final = ("lookup", "domain", "website_domain")
 CHANGE: Final = Table(
@@ -53,16 +53,33 @@ DETECTED: Final = Table(
     data=_FIELDS,
     constants={"change": "added"},
     required=("technology",),
-    ignored=("Link", "Description", "IsPremium", "LastDetected", "Parent"),
+    ignored=listed("Link, Description, IsPremium, LastDetected, Parent"),
 )
-COMPANY: Final = Table(name="company of a domain", kind="firmographic", envelope=Envelope(record="company", key=("domain",), known_as=_KNOWN, subject=("domain",), time=("LastIndexed", "LastIndexDate", "last_indexed"), utc=True, identity="snapshot",), data={
+COMPANY: Final = Table(
+    name="company of a domain",
+    kind="firmographic",
+    envelope=Envelope(
+        record="company",
+        key=("domain",),
+        known_as=_KNOWN,
+        subject=("domain",),
+        time=("LastIndexed", "LastIndexDate", "last_indexed"),
+        utc=True,
+        identity="snapshot",
+    ),
+    data={
         "name": field("text", "CompanyName", "Company"),
         "industry": field("text", "Vertical"),
         "country": field("text", "Country"),
         "employees": field("count", "Employees"),
         "revenue_usd": field("money", "Sales Revenue USD", "Revenue"),
-        "tech_spend_usd": field("money", "Technology Spend USD", "Tech Spend USD", "Spend"),
-    }, ignored=("City", "State", "Postcode", "Telephones", "Emails", "Names", "Titles", "Social", "ARank", "QRank", "Tranco", "Page Rank", "Majestic", "Umbrella", "Location on Site", "Compliance", "Exclusion"),)  # fmt: skip
+        "tech_spend_usd": field("money", "Technology Spend USD, Tech Spend USD, Spend"),
+    },
+    ignored=listed(
+        "City, State, Postcode, Telephones, Emails, Names, Titles, Social, ARank, QRank, Tranco, Page "
+        "Rank, Majestic, Umbrella, Location on Site, Compliance, Exclusion"
+    ),
+)
 
 
 @cache

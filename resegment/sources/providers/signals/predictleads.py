@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from resegment.errors import RefusedEvent
 from resegment.sources.adapters.envelope import Envelope
-from resegment.sources.adapters.fields import field
+from resegment.sources.adapters.fields import field, listed
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record, as_list
 from resegment.sources.adapters.splitting import Pair, ignored, merge_attributes, unknown
@@ -18,21 +18,10 @@ _DOMAIN: Final = ("company_domain", "domain", "company.domain")
 _KNOWN: Final = ("company_id", "company_name")
 _STATE: Final = ("record_state", "meta.record_state")
 _GONE: Final = frozenset({"deleted", "removed", "retracted", "inactive", "hidden"})
-_SOURCES: Final = ("url", "source_urls", "source_url", "article_url")
-_LEFT_OUT: Final = (
-    "type",
-    "id",
-    "relationships",
-    "links",
-    "record_state",
-    "meta",
-    "company_id",
-    "company_name",
-    "found_at",
-    "article_sentence",
-    "human_approved",
-    "planning",
-    "image_url",
+_SOURCES: Final = listed("url, source_urls, source_url, article_url")
+_LEFT_OUT: Final = listed(
+    "type, id, relationships, links, record_state, meta, company_id, company_name, found_at, "
+    "article_sentence, human_approved, planning, image_url"
 )
 
 
@@ -55,7 +44,7 @@ FINANCING: Final = Table(
         op=_op,
     ),
     data={
-        "round": field("round", "financing_type_normalized", "financing_type", "financing_type_tags"),
+        "round": field("round", "financing_type_normalized, financing_type, financing_type_tags"),
         "amount": field("price", "amount"),
         "amount_usd": field("number", "amount_normalized"),
         "investors": field("texts", "investors", "investor_names"),
@@ -78,7 +67,7 @@ DETECTION: Final = Table(
         op=_op,
     ),
     data={
-        "technology": field("technology", "technology_name", "technology.name", "technology", "name"),
+        "technology": field("technology", "technology_name, technology.name, technology, name"),
         "category": field("text", "technology_categories", "categories"),
         "score": field("number", "score"),
         "behind_firewall": field("flag", "behind_firewall"),
@@ -86,12 +75,15 @@ DETECTION: Final = Table(
     },
     constants={"change": "added"},
     required=("technology",),
-    ignored=(*_LEFT_OUT, "technology_id", "seen_on_job_openings", "seen_on_subpages", "seen_on_dns_records"),
+    ignored=(
+        *_LEFT_OUT,
+        *listed("technology_id, seen_on_job_openings, seen_on_subpages, seen_on_dns_records"),
+    ),
 )
 _JOB: Final = {
     "job": field("text", "id"),
-    "title": field("job", "title", "normalized_title", "translated_title"),
-    "location": field("text", "location", "location_data.city", "location_data.country"),
+    "title": field("job", "title, normalized_title, translated_title"),
+    "location": field("text", "location, location_data.city, location_data.country"),
     "url": field("text", "url", "source_url"),
     "seniority": field("term", "seniority"),
     "categories": field("texts", "categories"),
@@ -99,20 +91,10 @@ _JOB: Final = {
 }
 _JOB_IGNORED: Final = (
     *_LEFT_OUT,
-    "normalized_title",
-    "translated_title",
-    "description",
-    "salary",
-    "salary_data",
-    "status",
-    "language",
-    "contract_types",
-    "onet_data",
-    "recruiter",
-    "last_processed_at",
-    "posted_at",
-    "location_data",
-    "closed",
+    *listed(
+        "normalized_title, translated_title, description, salary, salary_data, status, language, "
+        "contract_types, onet_data, recruiter, last_processed_at, posted_at, location_data, closed"
+    ),
 )
 OPENING: Final = Table(
     name="job opening",
@@ -148,13 +130,33 @@ CLOSING: Final = Table(
     constants={"change": "closed"},
     ignored=_JOB_IGNORED,
 )
-COMPANY: Final = Table(name="company", kind="firmographic", envelope=Envelope(record="company", key=("@subject",), known_as=_KNOWN, subject=_DOMAIN, time=("updated_at", "last_seen_at"), utc=True, identity="snapshot",), data={
+COMPANY: Final = Table(
+    name="company",
+    kind="firmographic",
+    envelope=Envelope(
+        record="company",
+        key=("@subject",),
+        known_as=_KNOWN,
+        subject=_DOMAIN,
+        time=("updated_at", "last_seen_at"),
+        utc=True,
+        identity="snapshot",
+    ),
+    data={
         "name": field("text", "friendly_company_name", "company_name"),
         "country": field("text", "location_data.country", "country"),
         "location": field("text", "location"),
         "parent": field("text", "parent_company_domain"),
         "employees": field("count", "employees", "employee_count"),
-    }, ignored=(*_LEFT_OUT, "description", "meta_title", "meta_description", "ticker", "language", "subsidiary_companies", "lookalike_companies", "redirects_to", "location_data"),)  # fmt: skip
+    },
+    ignored=(
+        *_LEFT_OUT,
+        *listed(
+            "description, meta_title, meta_description, ticker, language, subsidiary_companies, "
+            "lookalike_companies, redirects_to, location_data"
+        ),
+    ),
+)
 
 _PEOPLE: Final = {
     "hires": "joined",
@@ -187,8 +189,53 @@ _NEWS_DATA: Final = {
     "headcount": field("number", "headcount"),
 }
 _NEWS_TIMES: Final = ("effective_date", "found_at", "first_seen_at")
-NEWS: Final = Table(name="news event", kind="strategy", envelope=Envelope(record="news", key=("id",), known_as=_KNOWN, subject=("company1_domain", *_DOMAIN), time=_NEWS_TIMES, recorded=("found_at", "first_seen_at"), withdrawn=("updated_at",), utc=True, op=_op,), data=_NEWS_DATA, ignored=(*_LEFT_OUT, "category", "amount", "most_relevant_source", "assets", "award", "contact", "event", "financing_type", "job_title", "location_data", "product_data", "product_tags", "recognition", "vulnerability", "division", "financing_type_normalized", "financing_type_tags"), refine=_news,)  # fmt: skip
-PEOPLE: Final = Table(name="news event about a person", kind="leadership", envelope=Envelope(record="news", key=("id",), known_as=_KNOWN, subject=("company1_domain", *_DOMAIN), time=_NEWS_TIMES, recorded=("found_at", "first_seen_at"), withdrawn=("updated_at",), utc=True, op=_op,), data={"person": field("text", "contact", "person", "assets"), "statement": field("text", "summary"), "confidence": field("number", "confidence")}, ignored=(*_LEFT_OUT, "category", "job_title", "most_relevant_source"), refine=_news,)  # fmt: skip
+NEWS: Final = Table(
+    name="news event",
+    kind="strategy",
+    envelope=Envelope(
+        record="news",
+        key=("id",),
+        known_as=_KNOWN,
+        subject=("company1_domain", *_DOMAIN),
+        time=_NEWS_TIMES,
+        recorded=("found_at", "first_seen_at"),
+        withdrawn=("updated_at",),
+        utc=True,
+        op=_op,
+    ),
+    data=_NEWS_DATA,
+    ignored=(
+        *_LEFT_OUT,
+        *listed(
+            "category, amount, most_relevant_source, assets, award, contact, event, financing_type, "
+            "job_title, location_data, product_data, product_tags, recognition, vulnerability, division, "
+            "financing_type_normalized, financing_type_tags"
+        ),
+    ),
+    refine=_news,
+)
+PEOPLE: Final = Table(
+    name="news event about a person",
+    kind="leadership",
+    envelope=Envelope(
+        record="news",
+        key=("id",),
+        known_as=_KNOWN,
+        subject=("company1_domain", *_DOMAIN),
+        time=_NEWS_TIMES,
+        recorded=("found_at", "first_seen_at"),
+        withdrawn=("updated_at",),
+        utc=True,
+        op=_op,
+    ),
+    data={
+        "person": field("text", "contact, person, assets"),
+        "statement": field("text", "summary"),
+        "confidence": field("number", "confidence"),
+    },
+    ignored=(*_LEFT_OUT, "category", "job_title", "most_relevant_source"),
+    refine=_news,
+)
 _IGNORED: Final = {
     "connection": "links between companies say nothing of one", "github_repository": "repositories give no event", "product": "products give no event",
     "startup_post": "posts give no event", "website_evolution": "pages give no event", "similar_company": "no fact about the account",

@@ -7,17 +7,28 @@ from typing import Any, Final
 
 from resegment.schemas.fact import Kind
 from resegment.sources.adapters.envelope import Envelope
-from resegment.sources.adapters.fields import Field, field
+from resegment.sources.adapters.fields import Field, field, listed
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record
 from resegment.sources.adapters.splitting import Pair, ignored, split_by, unknown
 from resegment.sources.adapters.tables import Table
 
 _KINDS: Final[tuple[tuple[str, Kind], ...]] = (
-    ("fund", "funding"), ("job_opening", "hiring"), ("job_post", "hiring"), ("jobs", "hiring"), ("hiring", "hiring"), ("new_hire", "leadership"),
-    ("promotion", "leadership"), ("job_change", "leadership"), ("departure", "leadership"), ("champion", "leadership"), ("tech", "tech"), ("headcount", "firmographic"),
-    ("employee_count", "firmographic"), ("intent", "intent"),
-)  # fmt: skip
+    ("fund", "funding"),
+    ("job_opening", "hiring"),
+    ("job_post", "hiring"),
+    ("jobs", "hiring"),
+    ("hiring", "hiring"),
+    ("new_hire", "leadership"),
+    ("promotion", "leadership"),
+    ("job_change", "leadership"),
+    ("departure", "leadership"),
+    ("champion", "leadership"),
+    ("tech", "tech"),
+    ("headcount", "firmographic"),
+    ("employee_count", "firmographic"),
+    ("intent", "intent"),
+)
 """Words in the type of a radar, and the kind of its findings. Any other finding is `strategy`."""
 
 
@@ -65,56 +76,29 @@ def _table(kind: Kind) -> Table:
             record="finding",
             key=("record_id|update_id",),
             known_as=("data.company_name", "content.company_name"),
-            subject=(
-                "data.domain",
-                "data.company_domain",
-                "content.domain",
-                "content.company_domain",
-                "domain",
-                "data.email",
-                "data.website",
+            subject=listed(
+                "data.domain, data.company_domain, content.domain, content.company_domain, domain, data.email, "
+                "data.website"
             ),
-            time=(
-                "content.occurred_at",
-                "content.announced_at",
-                "content.announced_on",
-                "content.date",
-                "content.published_at",
-                "content.posted_at",
-                "discovered_at",
+            time=listed(
+                "content.occurred_at, content.announced_at, content.announced_on, content.date, "
+                "content.published_at, content.posted_at, discovered_at"
             ),
             recorded=("discovered_at",),
             utc=True,
         ),
         data=_DATA[kind],
-        ignored=(
-            "update_id",
-            "update_type",
-            "radar_id",
-            "data",
-            "content",
-            "custom_fields",
-            "api_version",
-            "webhook_id",
+        ignored=listed(
+            "update_id, update_type, radar_id, data, content, custom_fields, api_version, webhook_id"
         ),
         refine=_change,
     )
 
 
 _TABLES: Final = {kind: _table(kind) for kind in _DATA}
-_CONTROL: Final = (
-    "radar_failure",
-    "radar_created",
-    "radar_activated",
-    "radar_deactivated",
-    "radar_deleted",
-    "radar_updated",
-    "radar_status",
-    "radar_completed",
-    "radar_paused",
-    "test",
-    "ping",
-    "batch_completed",
+_CONTROL: Final = listed(
+    "radar_failure, radar_created, radar_activated, radar_deactivated, radar_deleted, radar_updated, "
+    "radar_status, radar_completed, radar_paused, test, ping, batch_completed"
 )
 
 

@@ -7,38 +7,34 @@ from typing import Any, Final
 
 from resegment.errors import RefusedEvent
 from resegment.sources.adapters.envelope import Envelope
-from resegment.sources.adapters.fields import field
+from resegment.sources.adapters.fields import field, listed
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record, as_list
 from resegment.sources.adapters.splitting import Pair, split_by, unknown
 from resegment.sources.adapters.tables import Table
 
-_DOMAINS: Final = (
-    "company_domain",
-    "company_object.domain",
-    "company.domain",
-    "domain",
-    "company_object.possible_domains",
-    "possible_domains",
-    "company_url",
-    "url_company",
+_DOMAINS: Final = listed(
+    "company_domain, company_object.domain, company.domain, domain, company_object.possible_domains, "
+    "possible_domains, company_url, url_company"
 )
-_KNOWN: Final = ("company_object.id", "company_object.name", "company_name", "company", "id", "name")
+_KNOWN: Final = listed("company_object.id, company_object.name, company_name, company, id, name")
 _JOB: Final = {
     "job": field("text", "id"),
-    "title": field("job", "job_title", "title", "normalized_title"),
-    "location": field("text", "location", "long_location", "short_location"),
+    "title": field("job", "job_title, title, normalized_title"),
+    "location": field("text", "location, long_location, short_location"),
     "remote": field("flag", "remote"),
-    "url": field("text", "final_url", "url", "source_url"),
+    "url": field("text", "final_url, url, source_url"),
     "seniority": field("term", "seniority"),
     "technologies": field("technologies", "technology_slugs", "technology_names"),
 }
-_JOB_IGNORED: Final = (
-    "company", "company_object", "hiring_team", "has_blurred_data", "discovered_at", "date_posted", "reposted", "date_reposted", "country", "country_code", "country_codes",
-    "countries", "cities", "postal_code", "state_code", "latitude", "longitude", "hybrid", "salary_string", "min_annual_salary", "max_annual_salary", "min_annual_salary_usd",
-    "max_annual_salary_usd", "avg_annual_salary_usd", "salary_currency", "description", "employment_statuses", "easy_apply", "manager_roles", "matching_phrases",
-    "matching_words", "keyword_slugs", "locations", "normalized_title", "source_url", "closed_at", "status", "continents",
-)  # fmt: skip
+_JOB_IGNORED: Final = listed(
+    "company, company_object, hiring_team, has_blurred_data, discovered_at, date_posted, reposted, "
+    "date_reposted, country, country_code, country_codes, countries, cities, postal_code, state_code, "
+    "latitude, longitude, hybrid, salary_string, min_annual_salary, max_annual_salary, "
+    "min_annual_salary_usd, max_annual_salary_usd, avg_annual_salary_usd, salary_currency, "
+    "description, employment_statuses, easy_apply, manager_roles, matching_phrases, matching_words, "
+    "keyword_slugs, locations, normalized_title, source_url, closed_at, status, continents"
+)
 JOB: Final = Table(
     name="job",
     kind="hiring",
@@ -87,7 +83,19 @@ CLOSED: Final = Table(
     constants={"change": "closed"},
     ignored=_JOB_IGNORED,
 )
-COMPANY: Final = Table(name="company", kind="firmographic", envelope=Envelope(record="company", key=("id|@subject",), known_as=_KNOWN, subject=_DOMAINS, time=("updated_at", "discovered_at", "event_at"), utc=True, identity="snapshot",), data={
+COMPANY: Final = Table(
+    name="company",
+    kind="firmographic",
+    envelope=Envelope(
+        record="company",
+        key=("id|@subject",),
+        known_as=_KNOWN,
+        subject=_DOMAINS,
+        time=("updated_at", "discovered_at", "event_at"),
+        utc=True,
+        identity="snapshot",
+    ),
+    data={
         "name": field("text", "name"),
         "industry": field("text", "industry"),
         "employees": field("count", "employee_count", "employee_count_range"),
@@ -97,17 +105,44 @@ COMPANY: Final = Table(name="company", kind="firmographic", envelope=Envelope(re
         "technologies": field("technologies", "technology_slugs", "technology_names"),
         "funding_total_usd": field("money", "total_funding_usd"),
         "last_funding_on": field("text", "last_funding_round_date"),
-    }, ignored=(
-        "num_jobs", "num_jobs_last_30_days", "num_technologies", "logo", "linkedin_url", "linkedin_id", "url", "url_source", "is_recruiting_agency", "yc_batch", "apollo_id",
-        "founded_year", "last_funding_round_amount_readable", "num_jobs_found", "alexa_ranking", "publicly_traded_symbol", "publicly_traded_exchange", "investors", "city",
-        "long_description", "seo_description", "postal_code", "company_keywords", "industry_id", "technologies_found", "has_blurred_data", "possible_domains", "revenue_usd", "fortune_500_rank",
-    ),)  # fmt: skip
-TECHNOLOGY: Final = Table(name="technology of a company", kind="tech", envelope=Envelope(record="technology", key=("@subject", "technology.slug|technology_slug|slug|technology"), known_as=_KNOWN, subject=_DOMAINS, time=("first_date_found", "first_seen_at", "discovered_at", "theirstack_first_date_found"), recorded=("discovered_at", "first_date_found"), utc=True,), data={
-        "technology": field("technology", "technology.slug", "technology_slug", "technology.name", "technology_name", "technology", "slug"),
+    },
+    ignored=listed(
+        "num_jobs, num_jobs_last_30_days, num_technologies, logo, linkedin_url, linkedin_id, url, "
+        "url_source, is_recruiting_agency, yc_batch, apollo_id, founded_year, "
+        "last_funding_round_amount_readable, num_jobs_found, alexa_ranking, publicly_traded_symbol, "
+        "publicly_traded_exchange, investors, city, long_description, seo_description, postal_code, "
+        "company_keywords, industry_id, technologies_found, has_blurred_data, possible_domains, "
+        "revenue_usd, fortune_500_rank"
+    ),
+)
+TECHNOLOGY: Final = Table(
+    name="technology of a company",
+    kind="tech",
+    envelope=Envelope(
+        record="technology",
+        key=("@subject", "technology.slug|technology_slug|slug|technology"),
+        known_as=_KNOWN,
+        subject=_DOMAINS,
+        time=listed("first_date_found, first_seen_at, discovered_at, theirstack_first_date_found"),
+        recorded=("discovered_at", "first_date_found"),
+        utc=True,
+    ),
+    data={
+        "technology": field(
+            "technology",
+            "technology.slug, technology_slug, technology.name, technology_name, technology, slug",
+        ),
         "category": field("text", "technology.category", "category"),
         "level": field("term", "confidence"),
         "jobs": field("number", "jobs"),
-    }, constants={"change": "added"}, required=("technology",), ignored=("last_date_found", "jobs_last_7_days", "jobs_last_30_days", "jobs_last_180_days", "rank_within_category", "relative_occurrence_within_category", "company", "company_object"),)  # fmt: skip
+    },
+    constants={"change": "added"},
+    required=("technology",),
+    ignored=listed(
+        "last_date_found, jobs_last_7_days, jobs_last_30_days, jobs_last_180_days, rank_within_category, "
+        "relative_occurrence_within_category, company, company_object"
+    ),
+)
 _EVENTS: Final = {
     "job.new": "job",
     "job.closed": "closed",

@@ -8,59 +8,24 @@ from typing import Any, Final
 from resegment.errors import RefusedEvent
 from resegment.schemas.vocabulary import normalize_term
 from resegment.sources.adapters.envelope import Envelope
-from resegment.sources.adapters.fields import field
+from resegment.sources.adapters.fields import field, listed
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record, label_of
 from resegment.sources.adapters.splitting import Pair, objects, unknown
 from resegment.sources.adapters.tables import Table
 
-_PERSON: Final = (
-    "fullName",
-    "full_name",
-    "name",
-    "primaryEmail",
-    "primary_email",
-    "email",
-    "linkedinUrl",
-    "id",
+_PERSON: Final = listed("fullName, full_name, name, primaryEmail, primary_email, email, linkedinUrl, id")
+_LEFT_OUT: Final = listed(
+    "id, type, payload, organization, previousOrganization, location, socialProfiles, avatarUrl, "
+    "segments, tags, bio, emails, sources, event, linkedinUrl, url, leadScores"
 )
-_LEFT_OUT: Final = (
-    "id",
-    "type",
-    "payload",
-    "organization",
-    "previousOrganization",
-    "location",
-    "socialProfiles",
-    "avatarUrl",
-    "segments",
-    "tags",
-    "bio",
-    "emails",
-    "sources",
-    "event",
-    "linkedinUrl",
-    "url",
-    "leadScores",
+_NOW: Final = listed(
+    "organization.domain, organization.website, organization.primaryDomain, organizationDomain, "
+    "primaryEmail, primary_email, email"
 )
-_NOW: Final = (
-    "organization.domain",
-    "organization.website",
-    "organization.primaryDomain",
-    "organizationDomain",
-    "primaryEmail",
-    "primary_email",
-    "email",
-)
-_CHANGED: Final = (
-    "organizationChangeDate",
-    "organization_change_date",
-    "titleChangeDate",
-    "jobChangeDate",
-    "changeDate",
-    "timestamp",
-    "occurredAt",
-    "updatedAt",
+_CHANGED: Final = listed(
+    "organizationChangeDate, organization_change_date, titleChangeDate, jobChangeDate, changeDate, "
+    "timestamp, occurredAt, updatedAt"
 )
 
 JOINED: Final = Table(
@@ -79,7 +44,7 @@ JOINED: Final = Table(
         utc=True,
     ),
     data={
-        "title": field("leader", "title", "jobTitle", "newTitle"),
+        "title": field("leader", "title, jobTitle, newTitle"),
         "person": field("text", *_PERSON),
         "previous_company": field("text", "previousOrganization.name", "previousOrganization"),
         "previous_title": field("text", "previousTitle"),
@@ -97,11 +62,9 @@ LEFT: Final = Table(
             "@time",
         ),
         known_as=("previousOrganization.name", "previousOrganization.id", "previousOrganization"),
-        subject=(
-            "previousOrganization.domain",
-            "previousOrganization.website",
-            "previousOrganization.primaryDomain",
-            "previousOrganizationDomain",
+        subject=listed(
+            "previousOrganization.domain, previousOrganization.website, previousOrganization.primaryDomain, "
+            "previousOrganizationDomain"
         ),
         time=_CHANGED,
         recorded=("timestamp", "sentAt", "updatedAt"),
@@ -122,18 +85,14 @@ ACTIVITY: Final = Table(
         record="activity",
         key=("activity.id|activityId|id",),
         known_as=("organization.name", "member.organization.name"),
-        subject=(
-            "organization.domain",
-            "member.organization.domain",
-            "member.primaryEmail",
-            "primaryEmail",
-            "email",
+        subject=listed(
+            "organization.domain, member.organization.domain, member.primaryEmail, primaryEmail, email"
         ),
-        time=("activity.timestamp", "activity.occurredAt", "timestamp", "occurredAt", "createdAt"),
+        time=listed("activity.timestamp, activity.occurredAt, timestamp, occurredAt, createdAt"),
         utc=True,
     ),
     data={
-        "action": field("term", "activity.type", "activityType", "activity.activityType", "activityTypeName"),
+        "action": field("term", "activity.type, activityType, activity.activityType, activityTypeName"),
         "url": field("text", "activity.url", "url"),
         "person": field("text", "member.fullName", "member.primaryEmail", *_PERSON),
         "persona": field("text", "member.title", "title"),

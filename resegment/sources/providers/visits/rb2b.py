@@ -7,31 +7,48 @@ from typing import Any, Final
 
 from resegment.errors import RefusedEvent
 from resegment.sources.adapters.envelope import Envelope
-from resegment.sources.adapters.fields import field
+from resegment.sources.adapters.fields import field, listed
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record
 from resegment.sources.adapters.splitting import Pair, split_by
 from resegment.sources.adapters.tables import Table
 
-_DOMAINS: Final = (
-    "Website",
-    "Company Website",
-    "Company Domain",
-    "Domain",
-    "Business Email",
-    "Work Email",
-    "Email",
+_DOMAINS: Final = listed(
+    "Website, Company Website, Company Domain, Domain, Business Email, Work Email, Email"
 )
-_SEEN: Final = ("Seen At", "Last Seen At", "First Seen At", "Timestamp", "Visited At")
+_SEEN: Final = listed("Seen At, Last Seen At, First Seen At, Timestamp, Visited At")
 
-VISIT: Final = Table(name="visit", kind="engagement", envelope=Envelope(record="visit", key=("LinkedIn URL|Business Email|Email|Full Name|First Name|@subject", "@time", "Captured URL|Page URL|URL"), known_as=("Company Name", "Company"), subject=_DOMAINS, time=_SEEN, utc=True, order="mdy",), data={
-        "url": field("text", "Captured URL", "Page URL", "URL", "Recent Page URLs"),
-        "person": field("text", "LinkedIn URL", "Full Name", "Business Email", "Email", "Last Name", "First Name"),
+VISIT: Final = Table(
+    name="visit",
+    kind="engagement",
+    envelope=Envelope(
+        record="visit",
+        key=(
+            "LinkedIn URL|Business Email|Email|Full Name|First Name|@subject",
+            "@time",
+            "Captured URL|Page URL|URL",
+        ),
+        known_as=("Company Name", "Company"),
+        subject=_DOMAINS,
+        time=_SEEN,
+        utc=True,
+        order="mdy",
+    ),
+    data={
+        "url": field("text", "Captured URL, Page URL, URL, Recent Page URLs"),
+        "person": field("text", "LinkedIn URL, Full Name, Business Email, Email, Last Name, First Name"),
         "persona": field("text", "Title", "Job Title"),
         "referrer": field("text", "Referrer"),
         "tags": field("texts", "Tags", "Tag"),
         "repeat": field("flag", "is_repeat_visit", "Is Repeat Visit"),
-    }, constants={"action": "page_view"}, ignored=("First Name", "Last Name", "Full Name", "City", "State", "Zipcode", "Zip Code", "Business Email", "Company Name", "Industry", "Employee Count", "Estimate Revenue", "Estimated Revenue", "All Time Page Views", "Page Views", "New Profile?"),)  # fmt: skip
+    },
+    constants={"action": "page_view"},
+    ignored=listed(
+        "First Name, Last Name, Full Name, City, State, Zipcode, Zip Code, Business Email, Company Name, "
+        "Industry, Employee Count, Estimate Revenue, Estimated Revenue, All Time Page Views, Page Views, "
+        "New Profile?"
+    ),
+)
 COMPANY: Final = Table(
     name="company of a visitor",
     kind="firmographic",
@@ -39,7 +56,7 @@ COMPANY: Final = Table(
         record="company",
         key=("@subject",),
         known_as=("Company Name", "Company"),
-        subject=("Website", "Company Website", "Company Domain", "Domain"),
+        subject=listed("Website, Company Website, Company Domain, Domain"),
         time=_SEEN,
         utc=True,
         order="mdy",
@@ -48,21 +65,12 @@ COMPANY: Final = Table(
     data={
         "name": field("text", "Company Name", "Company"),
         "industry": field("text", "Industry"),
-        "employees": field("count", "Employee Count", "Estimated Employee Count", "Employees"),
+        "employees": field("count", "Employee Count, Estimated Employee Count, Employees"),
         "revenue_usd": field("money", "Estimate Revenue", "Estimated Revenue"),
     },
-    ignored=(
-        "LinkedIn URL",
-        "First Name",
-        "Last Name",
-        "Title",
-        "Business Email",
-        "City",
-        "State",
-        "Zipcode",
-        "Captured URL",
-        "Referrer",
-        "Tags",
+    ignored=listed(
+        "LinkedIn URL, First Name, Last Name, Title, Business Email, City, State, Zipcode, Captured URL, "
+        "Referrer, Tags"
     ),
 )
 

@@ -7,53 +7,39 @@ from typing import Any, Final
 
 from resegment.schemas.vocabulary import normalize_term
 from resegment.sources.adapters.envelope import Envelope
-from resegment.sources.adapters.fields import choice, field
+from resegment.sources.adapters.fields import choice, field, listed
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record
 from resegment.sources.adapters.shapes import ATTRIBUTES
 from resegment.sources.adapters.splitting import Pair, ignored, split_by, unknown
 from resegment.sources.adapters.tables import Table
 
-_EMAILS: Final = (
-    "properties.company_domain", "properties.domain", "traits.company.domain", "traits.company.website", "context.traits.company.domain",
-    "context.traits.company.website", "context.groupTraits.domain", "context.groupTraits.website", "properties.email", "traits.email",
-    "context.traits.email", "email", "context_traits_email", "company_domain", "context_traits_company_domain", "userId", "user_id",
-)  # fmt: skip
-_GROUPS: Final = (
-    "context.groupId",
-    "properties.groupId",
-    "context_group_id",
-    "groupId",
-    "group_id",
-    "properties.company_id",
-    "traits.company.id",
+_EMAILS: Final = listed(
+    "properties.company_domain, properties.domain, traits.company.domain, traits.company.website, "
+    "context.traits.company.domain, context.traits.company.website, context.groupTraits.domain, "
+    "context.groupTraits.website, properties.email, traits.email, context.traits.email, email, "
+    "context_traits_email, company_domain, context_traits_company_domain, userId, user_id"
 )
-_TIME: Final = (
-    "timestamp",
-    "originalTimestamp",
-    "original_timestamp",
-    "sentAt",
-    "sent_at",
-    "receivedAt",
-    "received_at",
+_GROUPS: Final = listed(
+    "context.groupId, properties.groupId, context_group_id, groupId, group_id, properties.company_id, "
+    "traits.company.id"
+)
+_TIME: Final = listed(
+    "timestamp, originalTimestamp, original_timestamp, sentAt, sent_at, receivedAt, received_at"
 )
 _RECEIVED: Final = ("receivedAt", "received_at", "loaded_at")
 _ID: Final = ("messageId|message_id|id",)
-_PERSON: Final = (
-    "userId",
-    "user_id",
-    "properties.email",
-    "context.traits.email",
-    "email",
-    "anonymousId",
-    "anonymous_id",
+_PERSON: Final = listed(
+    "userId, user_id, properties.email, context.traits.email, email, anonymousId, anonymous_id"
 )
-_IGNORED: Final = (
-    "channel", "context", "integrations", "library", "version", "writeKey", "projectId", "originalTimestamp", "sentAt", "sent_at", "type", "rudderId",
-    "anonymousId", "anonymous_id", "metadata", "_metadata", "uuid", "uuid_ts", "loaded_at", "context_ip", "context_user_agent", "context_library_name",
-    "context_library_version", "context_campaign_source", "context_campaign_medium", "context_campaign_name", "context_campaign_term",
-    "context_campaign_content", "context_locale", "context_page_path", "context_page_referrer", "context_page_search", "context_page_title", "event_text", "request_ip",
-)  # fmt: skip
+_IGNORED: Final = listed(
+    "channel, context, integrations, library, version, writeKey, projectId, originalTimestamp, "
+    "sentAt, sent_at, type, rudderId, anonymousId, anonymous_id, metadata, _metadata, uuid, uuid_ts, "
+    "loaded_at, context_ip, context_user_agent, context_library_name, context_library_version, "
+    "context_campaign_source, context_campaign_medium, context_campaign_name, context_campaign_term, "
+    "context_campaign_content, context_locale, context_page_path, context_page_referrer, "
+    "context_page_search, context_page_title, event_text, request_ip"
+)
 
 _ACTIONS: Final = {
     "page_viewed": "page_view", "viewed_page": "page_view", "page_view": "page_view", "loaded_a_page": "page_view", "pageview": "page_view",
@@ -91,10 +77,10 @@ TRACK: Final = Table(
     ),
     data={
         "action": choice(_ACTIONS, "event", "event_text"),
-        "url": field("text", "properties.url", "context.page.url", "context_page_url", "url"),
+        "url": field("text", "properties.url, context.page.url, context_page_url, url"),
         "person": field("text", *_PERSON),
         "persona": field(
-            "text", "context.traits.title", "traits.title", "properties.title", "context_traits_title"
+            "text", "context.traits.title, traits.title, properties.title, context_traits_title"
         ),
     },
     required=("action",),
@@ -116,22 +102,44 @@ PAGE: Final = Table(
     ),
     data={
         "url": field(
-            "text", "properties.url", "context.page.url", "url", "context_page_url", "properties.path", "path"
+            "text", "properties.url, context.page.url, url, context_page_url, properties.path, path"
         ),
-        "page": field("text", "name", "properties.name", "properties.title", "title"),
+        "page": field("text", "name, properties.name, properties.title, title"),
         "person": field("text", *_PERSON),
     },
     constants={"action": "page_view"},
-    ignored=(*_IGNORED, "properties", "category", "search", "referrer"),
+    ignored=(
+        *_IGNORED,
+        *listed("properties, category, search, referrer"),
+    ),
 )
 _TRAITS: Final = {
     name: field(one.type, *(f"traits.{path}" for path in one.paths), *one.paths)
     for name, one in ATTRIBUTES.items()
 }
-GROUP: Final = Table(name="group call", kind="firmographic", envelope=Envelope(record="group", learns=("groupId", "group_id"), key=("groupId|group_id|messageId|id",), known_as=("groupId", "group_id", "traits.name", "name"), subject=("traits.domain", "traits.website", "traits.company_domain", "traits.email", "website", "domain", "groupId", "group_id"), time=_TIME, recorded=_RECEIVED, utc=True, identity="snapshot",), data={
+GROUP: Final = Table(
+    name="group call",
+    kind="firmographic",
+    envelope=Envelope(
+        record="group",
+        learns=("groupId", "group_id"),
+        key=("groupId|group_id|messageId|id",),
+        known_as=listed("groupId, group_id, traits.name, name"),
+        subject=listed(
+            "traits.domain, traits.website, traits.company_domain, traits.email, website, domain, groupId, "
+            "group_id"
+        ),
+        time=_TIME,
+        recorded=_RECEIVED,
+        utc=True,
+        identity="snapshot",
+    ),
+    data={
         **_TRAITS,
         "plan": field("text", "traits.plan", "plan"),
-    }, ignored=(*_IGNORED, "traits", "userId", "user_id"),)  # fmt: skip
+    },
+    ignored=(*_IGNORED, "traits", "userId", "user_id"),
+)
 IDENTIFY: Final = Table(
     name="identify call with a company",
     kind="firmographic",
@@ -139,13 +147,8 @@ IDENTIFY: Final = Table(
         record="identify",
         key=_ID,
         known_as=("traits.company.id", "traits.company.name", "context.traits.company.id"),
-        subject=(
-            "traits.company.domain",
-            "traits.company.website",
-            "traits.company.url",
-            "traits.email",
-            "email",
-            "userId",
+        subject=listed(
+            "traits.company.domain, traits.company.website, traits.company.url, traits.email, email, userId"
         ),
         time=_TIME,
         recorded=_RECEIVED,
@@ -156,7 +159,7 @@ IDENTIFY: Final = Table(
         "name": field("text", "traits.company.name"),
         "industry": field("text", "traits.company.industry"),
         "employees": field(
-            "count", "traits.company.employee_count", "traits.company.employees", "traits.company.size"
+            "count", "traits.company.employee_count, traits.company.employees, traits.company.size"
         ),
         "plan": field("text", "traits.company.plan"),
     },

@@ -138,3 +138,55 @@ def test_the_history_of_a_property_is_one_fact_for_each_version() -> None:
     assert [one.data for one in found.facts] == [{"employees": 10}, {"employees": 20}]
     assert len({one.record for one in found.facts}) == 2
     assert found.refused == [("ignored", "name")]
+
+
+def test_an_export_of_deals_has_the_pipeline_beside_the_stage() -> None:
+    row = {
+        "Record ID": "5", "Deal Name": "x", "Deal Stage": "Closed Won (Sales Pipeline)", "Amount": "1,500.00", "Create Date": "2026-01-01 10:00",
+        "Close Date": "2026-02-01 10:00", "Associated Company IDs": "101", "Associated Company": "Northwind",
+    }  # fmt: skip
+    facts = convert("hubspot", row, accounts={"101": "northwind.com"}).facts
+    assert [(one.data["action"], one.account, one.data["amount_usd"]) for one in facts] == [
+        ("opportunity_created", "northwind.com", 1500), ("won", "northwind.com", 1500),
+    ]  # fmt: skip
+
+
+def test_an_amount_in_another_currency_is_not_in_dollars() -> None:
+    deal = {
+        "id": "1",
+        "dealname": "x",
+        "domain": "acme.com",
+        "createdate": "2026-01-01T00:00:00Z",
+        "amount": "5",
+        "deal_currency_code": "EUR",
+    }
+    (fact,) = convert("hubspot", deal).facts
+    assert (fact.data["amount"], fact.data["currency"]) == (5, "EUR")
+    assert "amount_usd" not in fact.data
+
+
+def test_webhooks_of_deals_open_and_close_them() -> None:
+    def message(kind: str, **more: object) -> dict[str, object]:
+        return {
+            "eventId": 1,
+            "occurredAt": 1767225600000,
+            "subscriptionType": f"deal.{kind}",
+            "objectId": 990,
+            **more,
+        }
+
+    found = convert(
+        "hubspot",
+        [
+            message("creation"),
+            message("propertyChange", propertyName="dealstage", propertyValue="closedlost"),
+            message("propertyChange", propertyName="dealstage", propertyValue="qualifiedtobuy"),
+            message("propertyChange", propertyName="amount", propertyValue="7"),
+        ],
+        accounts={"990": "acme.com"},
+    )
+    assert [(one.data["action"], one.data["deal"]) for one in found.facts] == [
+        ("opportunity_created", "990"),
+        ("lost", "990"),
+    ]
+    assert [reason for reason, _ in found.refused] == ["ignored", "ignored"]

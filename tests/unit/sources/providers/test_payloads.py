@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from resegment.schemas.times import format_instant
-from tests.unit.sources.adapting import convert, convert_file, day
+from resegment.sources.conversion import Source, convert_files
+from resegment.sources.registry import find_adapter
+from resegment.sources.state import SourceState
+from tests.unit.sources.adapting import DATA, convert, convert_file, day, sort_out
 
 AT = 1_767_225_600_000
 
@@ -253,3 +256,44 @@ def test_a_new_title_at_the_same_company_is_a_promotion() -> None:
     }
     fact = convert("common-room", {"payload": {**member, "previousOrganization": {"name": "ACME"}}}).only()
     assert (fact.data["change"], fact.data["role"]) == ("promoted", "cro")
+
+
+def test_a_company_that_crunchbase_deleted_stays() -> None:
+    gone = {"uuid": "org-1", "entity_def_id": "organization", "deleted_at": "2026-01-01T00:00:00Z"}
+    assert convert("crunchbase", gone, account="acme.com").refused == [("ignored", "deleted_at")]
+
+
+def test_the_ids_of_one_file_are_known_in_the_next_one(tmp_path: Any) -> None:
+    file = tmp_path / "deals.json"
+    file.write_text(
+        '[{"Id": "006Z", "AccountId": "001A", "StageName": "Prospecting", "CreatedDate": "2026-01-01T00:00:00Z"}]'
+    )
+    state = SourceState()
+    for path in (str(DATA / "salesforce-query.json"), str(file)):
+        found = sort_out(
+            item for _, _, item in convert_files([path], Source(find_adapter("salesforce"), state=state))
+        )
+    assert found.only().account == "northwind.com"
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "data"),
+    [
+        ("salesforce", {"Id": "1", "Website": "acme.com", "AnnualRevenue": 5, "CurrencyIsoCode": "EUR", "LastModifiedDate": "2026-01-01"}, {"revenue": 5, "currency": "EUR"}),
+        ("segment", {"type": "group", "groupId": "acme.com", "messageId": "1", "timestamp": "2026-01-01T00:00:00Z", "traits": {"employees": "51-200"}}, {"employees_min": 51}),
+        ("crunchbase", {"properties": {"identifier": {"uuid": "1"}, "announced_on": {"value": "2026-01-01", "precision": "month"}, "investment_type": "seed"}, "website_url": "acme.com"}, {"date_precision": "month"}),
+        ("zoominfo", {"id": 7, "website": "acme.com", "revenue": 12000, "lastUpdatedDate": "2026-01-01", "employeeCount": 5}, {"revenue_usd": 12000000}),
+        ("peopledatalabs", {"website": "acme.com", "size": "10001+", "last_updated": "2026-01-01"}, {"employees_min": 10001}),
+        ("theirstack", {"data": [{"id": 1, "job_title": "AE", "date_posted": "2026-01-01", "company_object": {"domain": "acme.com"}}]}, {"job": "1", "function": "sales"}),
+        ("clay", {"Work Email": "jo@acme.com", "Full Name": "Jo", "Title": "VP Sales", "Start Date": "Jan 5, 2026"}, {"role": "vp_sales"}),
+        ("g2", {"company": {"domain": "acme.com"}, "category": {"name": "CRM"}, "event_type": "Category Page", "time": 1767225600}, {"topic": "CRM", "level": "low"}),
+        ("bombora", {"Message": {"Results": [{"Domain": "acme.com", "Date": "2026-01-01", "Topics": [{"Name": "CRM", "Score": 70}]}]}}, {"topic": "CRM", "level": "surging"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_other_shapes_of_the_same_payload_are_read(
+    name: str, payload: dict[str, Any], data: dict[str, Any]
+) -> None:
+    fact = convert(name, payload).facts[0]
+    assert fact.account == "acme.com"
+    assert {name: fact.data.get(name) for name in data} == data
