@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,16 @@ DESCRIPTION: dict[str, Any] = yaml.safe_load((ACTION / "action.yml").read_text("
 HOOKS: list[dict[str, Any]] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
 GIT = shutil.which("git") or "git"
 EXAMPLE = ROOT / "examples" / "quickstart.yaml"
+
+EVENT = {
+    "specversion": "1.0",
+    "id": "1",
+    "source": "/crm",
+    "type": "gtm.firmographic.v1",
+    "subject": "acme.com",
+    "time": "2026-01-31T09:00:00Z",
+    "data": {"status": "active", "employees": 45},
+}
 
 
 class Done(NamedTuple):
@@ -94,11 +105,7 @@ def test_what_changes_is_told_by_meaning(repository: Path) -> None:
 
 
 def test_with_events_the_plan_says_who_would_move(repository: Path) -> None:
-    event = {
-        "specversion": "1.0", "id": "1", "source": "/crm", "type": "gtm.firmographic.v1", "subject": "acme.com",
-        "time": "2026-01-31T09:00:00Z", "data": {"status": "active", "employees": 45},
-    }  # fmt: skip
-    (repository / "history.jsonl").write_text(json.dumps(event) + "\n")
+    (repository / "history.jsonl").write_text(json.dumps(EVENT) + "\n")
     edit(repository, "{gte: 50}", "{gte: 40}")
     done = check(repository, EVENTS="history.jsonl")
     assert (done.code, done.output) == (0, "changes=true\n")
@@ -180,6 +187,35 @@ def test_no_input_is_put_into_a_script(repository: Path) -> None:
 def test_the_hook_formats_segments_files(path: str, formatted: bool) -> None:
     (hook,) = [one for one in HOOKS if one["id"] == "resegment-fmt"]
     assert bool(re.search(hook["files"], path)) is formatted
+
+
+def test_the_hook_plans_what_a_commit_changes(repository: Path) -> None:
+    (hook,) = [one for one in HOOKS if one["id"] == "resegment-plan"]
+    (repository / "history.jsonl").write_text(json.dumps(EVENT) + "\n")
+    bin_folder = repository.parent / "bin"
+    bin_folder.mkdir()
+    command = bin_folder / "resegment"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m resegment "$@"\n')
+    command.chmod(0o755)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [*shlex.split(hook["entry"]), *arguments],
+            cwd=repository,
+            env={**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    given = ("conf/segments.yaml", "--events", "history.jsonl")
+    edit(repository, "{gte: 50}", "{gte: 40}")
+    code, output = run(*given)
+    assert (code, "1 of 1 account moves" in output) == (0, True)
+    edit(repository, "{gte: 40}", "{gte: ")
+    assert run(*given)[0] != 0
+    assert run("conf/other.yaml", *given[1:]) == (0, "conf/other.yaml is new\n")
 
 
 @pytest.mark.full
