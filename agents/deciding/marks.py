@@ -57,8 +57,8 @@ class Crossing:
             self.changeover,
             pending=None,
             version=pending.version,
-            preparing=self.changeover.preparing if apply is None or apply.judges else None,
-            worked_off=self.changeover.worked_off if apply is None or apply.judges else pending.version,
+            preparing=self.changeover.preparing if apply is None or apply.works_off else None,
+            worked_off=self.changeover.worked_off if apply is None or apply.works_off else pending.version,
         )
         return True
 

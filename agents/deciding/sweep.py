@@ -39,7 +39,7 @@ def find_due_sweep(position: Position, timeline: Timeline) -> int | None:
     due = [
         one.number
         for one in timeline.eras[1:]
-        if one.judges and done < one.number and one.at <= position.clock
+        if one.works_off and done < one.number and one.at <= position.clock
     ]
     return due[-1] if due else None
 

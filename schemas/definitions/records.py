@@ -65,7 +65,8 @@ class Prepare(_Record, frozen=True, kw_only=True, tag="prepare"):
 class Apply(_Record, frozen=True, kw_only=True, tag="apply"):
     """The wish to switch from `base` to `version` at the instant `at` (ms).
 
-    `judges` says that accounts are judged again, `moved` has new names of segments with the old ones. `plan` is the hash of the plan that is carried out.
+    `judges` says that accounts are judged again, `gates_only` that only for gates, `folds_in` that the version reads
+    facts that were folded in from the log. `moved` has new names of segments with the old ones. `plan` is the hash of the plan that is carried out.
     """
 
     id: str
@@ -73,6 +74,8 @@ class Apply(_Record, frozen=True, kw_only=True, tag="apply"):
     base: int
     at: int
     judges: bool = True
+    gates_only: bool = False
+    folds_in: bool = False
     moved: dict[str, str] = {}
     route: Route = "none"
     rollback_of: int | None = None
@@ -80,6 +83,11 @@ class Apply(_Record, frozen=True, kw_only=True, tag="apply"):
     plan: str | None = None
     author: str = ""
     message: str = ""
+
+    @property
+    def works_off(self) -> bool:
+        """Whether every account has to be switched, even if nothing touches it."""
+        return self.judges or self.folds_in
 
 
 class Prepared(_Record, frozen=True, kw_only=True, tag="prepared"):

@@ -15,7 +15,7 @@ from resegment.agents.deciding.folding import changeover_of
 from resegment.errors import FatalError
 from resegment.schemas.definitions.marks import Mark
 from resegment.schemas.fact import Fact, decode_fact
-from resegment.schemas.state import AccountState, decode_state, encode_state
+from resegment.schemas.state import AccountState, decode_head, decode_state, encode_state
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
@@ -75,12 +75,29 @@ async def prepare_partition(
     program = runtime.engine.program
     now = registry.timeline.at(owned.position.clock).engine.program
     await owned.store.clear_folded()
-    if Retention(now).covers(Retention(program)):
+    if Retention(now).covers(Retention(program)) and not await _lacks_facts(owned.store):
         return 0
     if not source.is_kept and owned.position.log != changeover_of(owned.position).origin:
         raise LogIncomplete(owned.number, "the embedded broker has forgotten what came before its last start")
     receive = registry.timeline.receive
     return await fold_in(owned.number, upto, runtime.engine, owned.store, source, receive=receive)
+
+
+async def _lacks_facts(store: PartitionStore) -> bool:
+    """Return whether an account has lost facts to a limit: a test of the version may count them."""
+    cursor = 0
+    while True:
+        cursor, found = await store.scan(cursor, TOGETHER)
+        if any(_has_dropped(value) for _, value in found):
+            return True
+        if not cursor:
+            return False
+        await asyncio.sleep(0)
+
+
+def _has_dropped(value: bytes) -> bool:
+    state = decode_head(value)
+    return bool(state.dropped or state.limited.dropped)
 
 
 async def fold_in(

@@ -109,6 +109,8 @@ class DefinitionRegistry:
             apply.judges,
             apply.route,
             apply.rollback_of,
+            apply.gates_only,
+            apply.folds_in,
         )
 
     def _compile(self, number: int) -> DefinitionRuntime:

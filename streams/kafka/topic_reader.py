@@ -112,6 +112,12 @@ class TopicReader:
                 yield [record for record in records if record.offset < end]
             self._check_patience(since)
 
+    async def follow_from(self, partition: int, start: int) -> AsyncIterator[Sequence[ConsumerRecord]]:
+        """Yield the records of one partition from an offset on, and then what comes; never end."""
+        self._consumer.seek(TopicPartition(self._topic, partition), start)
+        async for records in self.follow():
+            yield records
+
     async def follow(self) -> AsyncIterator[Sequence[ConsumerRecord]]:
         """Yield what comes after that, as it comes; never end."""
         while True:

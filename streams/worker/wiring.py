@@ -48,6 +48,7 @@ from resegment.streams.worker.loops.input_topics import InputTopics
 from resegment.streams.worker.loops.monitor import Gauges, Monitor
 from resegment.streams.worker.loops.policy_reloader import PolicyReloader
 from resegment.streams.worker.loops.preparer import Preparer
+from resegment.streams.worker.loops.shadow_follower import ShadowFollower
 from resegment.streams.worker.loops.ticker import Ticker
 from resegment.streams.worker.partitions import PartitionManager
 from resegment.streams.worker.progress import Progress
@@ -129,6 +130,7 @@ class Parts:
     reloader: PolicyReloader
     preparer: Preparer
     closer: ApplyCloser
+    shadow: ShadowFollower
     ticker: Ticker
 
 
@@ -138,6 +140,19 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
     runtime = registry.current
     publisher = open_publisher(plan, shared.security, classes)
     writer = DefinitionWriter(publisher, topics)
+    log = SignalLog(
+        plan.bootstrap,
+        topics,
+        shared.security.clients(),
+        find_ahead_records(
+            shared.client,
+            settings.prefix,
+            settings.clock,
+            lambda: plan.now() + settings.tolerance,
+            remember=False,
+        ),
+        is_kept=settings.kafka is not None,
+    )
     app = _create_app(plan, shared)
     segmented: PartitionManager[Account] = PartitionManager(
         lambda number: _open(plan, shared, classes, number, "segmenter", registry),
@@ -252,23 +267,18 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             shared.client,
             PrefixReader(shared.client, settings.prefix, settings.partitions),
         ),
+        shadow=ShadowFollower(
+            registry,
+            segmented,
+            lambda number: PartitionStore(shared.client, settings.prefix, number, stage="shadow"),
+            log,
+            cache_bytes=settings.cache_bytes // 8,
+        ),
         preparer=Preparer(
             registry,
             segmented,
             writer,
-            SignalLog(
-                plan.bootstrap,
-                topics,
-                shared.security.clients(),
-                find_ahead_records(
-                    shared.client,
-                    settings.prefix,
-                    settings.clock,
-                    lambda: plan.now() + settings.tolerance,
-                    remember=False,
-                ),
-                is_kept=settings.kafka is not None,
-            ),
+            log,
             lambda definition: _check_lists(settings, definition),
         ),
         ticker=Ticker(

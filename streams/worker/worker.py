@@ -92,6 +92,7 @@ class Worker:
                 parts.follower.run(),
                 parts.preparer.run(),
                 parts.closer.run(),
+                parts.shadow.run(),
                 parts.monitor.run(),
                 self._report_crash(parts),
                 parts.reloader.run(),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -18,7 +19,7 @@ from resegment.agents.batch import Message
 from resegment.segmentation.definition import Definition
 from resegment.settings import Settings
 from resegment.state.redis.reader import PrefixReader, add_sizes
-from resegment.streams.definitions.applying.apply import apply_version
+from resegment.streams.definitions.applying.apply import apply_version, discard_shadow
 from resegment.streams.definitions.applying.requests import Applied, ApplyConnection, ApplyRequest
 from resegment.streams.definitions.log import read_definitions
 from resegment.streams.definitions.registry import DefinitionRegistry
@@ -224,3 +225,41 @@ async def test_texts_alone_judge_nobody_and_a_rename_moves_the_name_alone(stack:
         assert len(moved) == 20
         assert await prefix.commands() == commands
         assert await prefix.verify() == []
+
+
+async def test_a_shadow_is_judged_beside_the_version_in_force_until_it_is_discarded_or_promoted(
+    stack: Stack,
+) -> None:
+    async with running(stack, segments(large(200))) as prefix:
+        await prefix.fill()
+        before = await prefix.changes()
+        shadow = segments(large(300))
+        await prefix.apply(shadow, kind="shadow")
+        await prefix.send(("firmographic", {"account": prefix.accounts[0], "employees": 1_000}))
+
+        reader = PrefixReader(prefix.client, prefix.topics.prefix, PARTITIONS, stage="shadow")
+
+        async def sizes() -> dict[str, int]:
+            return {name: size for name, size in add_sizes(await reader.look()).items() if size}
+
+        await until(sizes, {"rest": 29, "large": 11})
+        assert await prefix.sizes() == {"rest": 19, "large": 21}
+        assert len(await prefix.changes()) == len(before) + 1
+
+        assert await discard_shadow(prefix.connection()) == 2
+        await until(sizes, {})
+        await prefix.apply(shadow, kind="shadow")
+        await until(sizes, {"rest": 29, "large": 11})
+        done = await prefix.apply(shadow)
+        assert (done.version, await prefix.sizes()) == (2, {"rest": 29, "large": 11})
+        await until(sizes, {})
+        assert await prefix.verify() == []
+
+
+async def until(look: Callable[[], Awaitable[Any]], wanted: Any) -> None:
+    """Wait until a look finds what is wanted."""
+    found = None
+    async with asyncio.timeout(30.0):
+        while (found := await look()) != wanted:
+            await asyncio.sleep(0.1)
+    assert found == wanted

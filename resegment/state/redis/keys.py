@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
-Stage = Literal["segmenter", "router"]
-"""The stage that the state of a partition belongs to. Both stages are in the same slot."""
+Stage = Literal["segmenter", "router", "shadow"]
+"""What the state of a partition belongs to: a stage, or a version judged beside the one in force. All are in one slot."""
+
+_TAGS: Final[dict[Stage, str]] = {"segmenter": "", "router": ":route", "shadow": ":shadow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class PartitionKeys:
 
     @classmethod
     def of(cls, prefix: str, partition: int, stage: Stage = "segmenter") -> PartitionKeys:
-        tag = f"rs:{{{prefix}.{partition}}}{':route' if stage == 'router' else ''}"
+        tag = f"rs:{{{prefix}.{partition}}}{_TAGS[stage]}"
         names = ("meta", "accounts", "deadlines", "outbox", "sizes", "chunks", "folded")
         return cls(*(f"{tag}:{name}" for name in names))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -78,10 +78,18 @@ def add_sizes(partitions: Iterable[PartitionLook]) -> dict[str, int]:
 class PrefixReader:
     """Reads one prefix; the client must not decode responses. Every method raises `StoreUnavailable`."""
 
-    def __init__(self, client: Redis, prefix: str, partitions: int) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        prefix: str,
+        partitions: int,
+        *,
+        stage: Literal["segmenter", "shadow"] = "segmenter",
+    ) -> None:
+        """`stage` says whether accounts are those of the version in force, or those of the shadow."""
         self.prefix, self.partitions = prefix, partitions
         self._client = client
-        self._keys = [PartitionKeys.of(prefix, number) for number in range(partitions)]
+        self._keys = [PartitionKeys.of(prefix, number, stage) for number in range(partitions)]
         self._routed = [PartitionKeys.of(prefix, number, "router") for number in range(partitions)]
 
     def partition_of(self, account: str) -> int:
@@ -176,7 +184,7 @@ class PrefixReader:
                 seen.update(found)
 
     def _keys_of(self, partition: int, stage: Stage) -> PartitionKeys:
-        return (self._keys if stage == "segmenter" else self._routed)[partition]
+        return (self._routed if stage == "router" else self._keys)[partition]
 
     async def position(self, partition: int, stage: Stage = "segmenter") -> Position | None:
         """Return where a partition stands, or None where nothing is there."""

@@ -24,7 +24,7 @@ async def count_keys(client: Redis, prefix: str) -> Mapping[str, int]:
     """Return how many keys of each kind there are: `meta`, `accounts`, `held` and so on. Raises StoreUnavailable."""
     found: Counter[str] = Counter()
     async for key in _find_keys(client, prefix):
-        kind = key.decode(errors="replace").partition("}:")[2].removeprefix("route:")
+        kind = key.decode(errors="replace").partition("}:")[2].removeprefix("route:").removeprefix("shadow:")
         found[kind.partition(":")[0]] += 1
     return dict(sorted(found.items()))
 

@@ -169,7 +169,14 @@ class _Work:
         if request.at is not None and not await self._is_reached(apply):
             return Applied(apply.version, apply.id, apply.at, pending=True)
         await self._work_off(apply)
+        await self._end_promoted(request.definition)
         return await self._sum_up(apply, before)
+
+    async def _end_promoted(self, definition: Definition) -> None:
+        """End the shadow, if it is the version that is in force now."""
+        shadow = self._definitions.shadow
+        if shadow is not None and self._definitions.version(shadow.version).digest == definition.digest:
+            await self._write(Discarded(apply=shadow.id))
 
     async def _check_workers(self) -> None:
         if not await read_workers(self._connection.client, self._connection.prefix):
@@ -260,12 +267,15 @@ class _Work:
         definitions = self._definitions
         old, new = definitions.definition_of(definitions.current), request.definition
         moved = dict(new.moved if request.moved is None else request.moved)
+        differences = compare(old, new, moved)
         apply = Apply(
             id=one.id,
             version=one.version,
             base=definitions.current,
             at=await self._choose_instant(request.at, ahead),
-            judges=compare(old, new, moved).judges,
+            judges=differences.judges,
+            gates_only=differences.gates_only,
+            folds_in=bool(differences.needs_facts),
             moved=moved,
             route=request.route,
             rollback_of=request.rollback_of,
@@ -357,12 +367,14 @@ class _Work:
         at = max(world.clock, await self._reader.now() if self._connection.clock == "wall" else 0) + 1
         old = self._definitions.definition_of(self._definitions.current)
         moved = dict(request.definition.moved if request.moved is None else request.moved)
+        differences = compare(old, request.definition, moved)
         apply = Apply(
             id=one.id,
             version=one.version,
             base=self._definitions.current,
             at=at,
-            judges=compare(old, request.definition, moved).judges,
+            judges=differences.judges,
+            gates_only=differences.gates_only,
             moved=moved,
             route=request.route,
             kind="shadow",
