@@ -14,7 +14,6 @@ from resegment.agents.router import Router, has_to_look
 from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
 from resegment.routing.enrollment import EnrollmentMachine
-from resegment.routing.policy import list_files
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.evaluation.account import Account
 from resegment.settings import Settings
@@ -31,7 +30,6 @@ from resegment.streams.consumer.config import ConsumerConfig
 from resegment.streams.consumer.credentials import credentials_of
 from resegment.streams.definitions.follower import DefinitionFollower
 from resegment.streams.definitions.log import DefinitionWriter
-from resegment.streams.definitions.mirror import DefinitionMirror
 from resegment.streams.definitions.policies import VersionPolicies, files_of_lists
 from resegment.streams.definitions.preparing import SignalLog
 from resegment.streams.definitions.registry import DefinitionRegistry
@@ -42,6 +40,7 @@ from resegment.streams.kafka.security import KafkaSecurity
 from resegment.streams.kafka.timeouts import pace_of
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.worker.committed_partitions import CommittedPartitions
+from resegment.streams.worker.connections import check_lists, mirror_of, open_publisher
 from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.loops.apply_closer import ApplyCloser
 from resegment.streams.worker.loops.input_topics import InputTopics
@@ -138,7 +137,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
     """Build all parts and bind the stages to their topics. Nothing is connected yet."""
     settings, topics, registry = plan.settings, plan.topics, shared.registry
     runtime = registry.current
-    publisher = open_publisher(plan, shared.security, classes)
+    publisher = open_publisher(classes.publisher, settings, plan.bootstrap, shared.security)
     writer = DefinitionWriter(publisher, topics)
     log = SignalLog(
         plan.bootstrap,
@@ -236,7 +235,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             plan.bootstrap,
             topics,
             shared.security.clients(),
-            mirror=mirror_of(plan, shared.client),
+            mirror=mirror_of(settings, shared.client),
             on_change=note_definitions,
         ),
         segmented=segmented,
@@ -279,7 +278,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             segmented,
             writer,
             log,
-            lambda definition: _check_lists(settings, definition),
+            lambda definition: check_lists(settings, definition),
         ),
         ticker=Ticker(
             segmented,
@@ -290,27 +289,6 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             now=plan.now,
         ),
     )
-
-
-def _check_lists(settings: Settings, definition: Definition) -> None:
-    """Raise WrongList if a suppression list of a version cannot be read on this machine."""
-    ListFiles(settings.segments, lambda _: None).load(list_files(definition))
-
-
-def open_publisher(plan: Plan, security: KafkaSecurity, classes: PartClasses) -> KafkaPublisher:
-    """Return a publisher of the worker; nothing is connected yet."""
-    settings = plan.settings
-    return classes.publisher(
-        plan.bootstrap,
-        client_id=f"{settings.prefix}-publisher",
-        idempotent=settings.kafka is not None,
-        security=security.clients(),
-    )
-
-
-def mirror_of(plan: Plan, client: Redis) -> DefinitionMirror | None:
-    """Return where the versions are kept beside a broker that forgets them; None where Kafka keeps them."""
-    return DefinitionMirror(client, plan.settings.prefix) if plan.settings.kafka is None else None
 
 
 def _create_app(plan: Plan, shared: Shared) -> Application:
