@@ -750,26 +750,22 @@ WAYS = [
     to("y", qualification="fast"), to("free", team=None),
 ]  # fmt: skip
 
-steps = st.lists(
-    st.one_of(
-        st.tuples(
-            st.just("move"), st.sampled_from(ACCOUNTS), st.sampled_from(range(len(WAYS))), st.booleans()
-        ),
-        st.tuples(st.just("stand"), st.sampled_from(ACCOUNTS), st.booleans(), st.none()),
-        st.tuples(
-            st.just("answer"),
-            st.sampled_from(ACCOUNTS),
-            st.sampled_from(["accepted", "rejected", "won"]),
-            st.none(),
-        ),
-        st.tuples(st.just("pass"), st.just(""), st.sampled_from([1, HOUR, 5 * HOUR, DAY]), st.none()),
-        st.tuples(st.just("review"), st.sampled_from(ACCOUNTS), st.booleans(), st.none()),
-        st.tuples(st.just("mode"), st.just(""), st.sampled_from(["all", "changed", "none"]), st.none()),
-        st.tuples(st.just("leave"), st.just(""), st.sampled_from(["ann", "bob"]), st.none()),
-        st.tuples(st.just("fail"), st.just(""), st.none(), st.none()),
+step = st.one_of(
+    st.tuples(st.just("move"), st.sampled_from(ACCOUNTS), st.sampled_from(range(len(WAYS))), st.booleans()),
+    st.tuples(st.just("stand"), st.sampled_from(ACCOUNTS), st.booleans(), st.none()),
+    st.tuples(
+        st.just("answer"),
+        st.sampled_from(ACCOUNTS),
+        st.sampled_from(["accepted", "rejected", "won"]),
+        st.none(),
     ),
-    max_size=40,
+    st.tuples(st.just("pass"), st.just(""), st.sampled_from([1, HOUR, 5 * HOUR, DAY]), st.none()),
+    st.tuples(st.just("review"), st.sampled_from(ACCOUNTS), st.booleans(), st.none()),
+    st.tuples(st.just("mode"), st.just(""), st.sampled_from(["all", "changed", "none"]), st.none()),
+    st.tuples(st.just("leave"), st.just(""), st.sampled_from(["ann", "bob"]), st.none()),
+    st.tuples(st.just("fail"), st.just(""), st.none(), st.none()),
 )
+steps = st.lists(step, max_size=40)
 
 
 class Play:
