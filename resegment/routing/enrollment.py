@@ -152,7 +152,7 @@ class EnrollmentMachine:
                 stays = None
         if returns and switch is not None:
             yield from put_back(transition, before, stays)
-        elif returns and before.enrollment is None and before.decision in KEPT:
+        elif returns and stays is None and before.enrollment is None and before.decision in KEPT:
             transition.decide(before.decision, before.why)
         else:
             yield from _enter(transition, switch, before, back, stays)

@@ -883,6 +883,16 @@ class Play:
         ("move", "c.com", 2, True),
     ]
 )
+@example(
+    [
+        ("mode", "", "changed", None),
+        ("move", "a.com", 1, False),
+        ("move", "a.com", 0, False),
+        ("move", "a.com", 1, True),
+        ("review", "a.com", True, None),
+        ("move", "a.com", 1, True),
+    ]
+)
 @given(steps)
 async def test_whatever_happens_an_account_is_in_one_workflow_at_most_and_its_owner_knows(
     taken_steps: list[tuple[str, str, Any, Any]],
