@@ -77,6 +77,17 @@ async def test_a_scan_gives_every_account_with_its_state(store: PartitionStore) 
     assert found == dict(states)
 
 
+async def test_what_is_folded_in_lies_beside_the_accounts_until_it_is_cleared(store: PartitionStore) -> None:
+    await store.commit(await take(store))
+    await store.keep_folded([("acme.com", b"one"), ("other.com", b"two")])
+    await store.keep_folded([("acme.com", b"three")])
+    assert await store.read_folded(["acme.com", "none.com", "other.com"]) == [b"three", None, b"two"]
+    assert await store.read(["other.com"]) == [None]
+    await store.clear_folded()
+    assert await store.read_folded(["acme.com"]) == [None]
+    assert (await store.claim()).missing == []
+
+
 async def test_each_claim_gets_a_greater_fence(store: PartitionStore, open_store: Open) -> None:
     fences = [(await each.claim()).fence for each in (store, open_store(0), store)]
     assert fences == sorted(set(fences))
