@@ -6,17 +6,20 @@ import copy
 import os
 import random
 from collections.abc import Iterator
+from functools import cache, partial
 from typing import Any
 
 import pytest
 import yaml
 
+from resegment.documents.diagnostics import InvalidSegments
 from resegment.documents.formatter import format_document
 from resegment.segmentation.definition import Definition, read_definition
 from resegment.segmentation.versions.differences import Differences, compare
 from tests.builders import definition_of
 from tests.oracle.cases import segments
 from tests.oracle.generate import generate
+from tests.oracle.naive import history
 
 Json = Any
 FUNDED, SELLING = {"event": "funding"}, {"event": "hiring"}
@@ -243,3 +246,49 @@ def test_formatting_a_file_makes_no_difference() -> None:
 
 def json_of(definition: Definition) -> Json:
     return copy.deepcopy(definition.document.data)
+
+
+def leaves(node: Json) -> Iterator[tuple[Json, Json]]:
+    """Each map or list with the key of a value in it that is neither."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+        if isinstance(value, dict | list):
+            yield from leaves(value)
+        else:
+            yield node, key
+
+
+def edited(draw: random.Random, file: Json) -> Json:
+    """The file with one value in place of another one of the same type, or one part less."""
+    made = copy.deepcopy(file)
+    rules = [made["traits"], made.get("conditions", {}), made.get("lists", {}), made.get("attributes", {})]
+    rules += [{"when": one["when"], "hold": one.get("hold", {})} for one in made["segments"]]
+    places = list(leaves(rules))
+    node, key = draw.choice(places)
+    others = [other[at] for other, at in places if at == key and type(other[at]) is type(node[key])]
+    if isinstance(node, list) and len(node) > 1 and draw.random() < 0.3:
+        del node[key]
+    else:
+        node[key] = draw.choice(others)
+    return made
+
+
+sample = cache(partial(generate, extended=True))
+EDITED = int(os.environ.get("RESEGMENT_EDITED", "60"))
+
+
+def test_where_nobody_is_judged_no_account_would_have_moved() -> None:
+    judged = unjudged = 0
+    for seed in range(EDITED):
+        draw = random.Random(seed)
+        file, events, lists = sample(seed % 10)
+        other = edited(draw, file)
+        try:
+            differences = compare(definition_of(file, lists), definition_of(other, lists))
+        except InvalidSegments:
+            continue
+        judged += differences.judges
+        if not differences.judges:
+            unjudged += 1
+            assert history(other, events, None, lists) == history(file, events, None, lists), seed
+    assert judged > EDITED / 8
+    assert unjudged > EDITED / 20
