@@ -1,6 +1,6 @@
-"""Judge the accounts of a prefix by its shadow, from the log, and compare them with what its workers decided.
+"""Compare what a shadow decides about the accounts of a prefix with what the version in force decides.
 
-Workers know nothing of a shadow: it costs them nothing, and whatever ends a worker leaves it as it is.
+Workers judge a shadow in their spare time, so it lags behind. What it has not read yet is judged here, from the log.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from resegment.segmentation.versions.differences import compare
 from resegment.segmentation.versions.era import Era
 from resegment.segmentation.versions.timeline import Timeline
 from resegment.segmentation.versions.wording import tell_differences
+from resegment.state.redis.reader import PrefixReader
 from resegment.streams.ahead import leave_out
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.topic_reader import reading
-from resegment.streams.operations.planning import Count, PlannedPrefix, Progress
+from resegment.streams.operations.planning import Count, PlannedPrefix
 from resegment.streams.operations.snapshot import read_snapshot
 
 AT_ONCE: Final = 50_000
@@ -69,8 +70,9 @@ def find_shadow(registry: DefinitionRegistry) -> Shadow:
     differences = compare(
         definitions.definition_of(apply.base), definitions.definition_of(apply.version), apply.moved
     )
+    before = [one for one in registry.timeline.eras if one.at < apply.at]
     era = Era(
-        number=apply.version,
+        number=max(apply.version, before[-1].number + 1),
         at=apply.at,
         engine=registry.runtime(apply.version).engine,
         moved=apply.moved,
@@ -78,7 +80,6 @@ def find_shadow(registry: DefinitionRegistry) -> Shadow:
         gates_only=differences.gates_only,
         folds_in=bool(differences.needs_facts),
     )
-    before = [one for one in registry.timeline.eras if one.at < apply.at]
     return Shadow(apply, Timeline([*before, era]))
 
 
@@ -93,26 +94,11 @@ async def compare_shadow(prefix: PlannedPrefix, count: Count) -> ShadowReport:
     other = registry.runtime(shadow.apply.version)
     comparison = ShadowComparison((registry.timeline, shadow.timeline), (live.engine, other.engine))
     looks = await prefix.reader.look()
-    records = count("replaying", sum(0 if one.position is None else one.position.offset for one in looks))
+    progress = count("comparing partitions", len(looks))
     least = max([0, *(one.position.clock for one in looks if one.position is not None)])
     for number in range(prefix.reader.partitions):
-        snapshot = await read_snapshot(
-            prefix.reader,
-            number,
-            bootstrap=prefix.bootstrap,
-            topics=prefix.topics,
-            security=prefix.security,
-        )
-        if snapshot is None:
-            continue
-        if not prefix.has_log(snapshot.position):
-            raise LogIncomplete(prefix.topics.signals.name, "where the embedded broker was started last")
-        states = await _replay(prefix, shadow.timeline, number, snapshot.position.offset, records)
-        passed = snapshot.position.clock
-        comparison.begin(max(passed, least if prefix.on_facts else await prefix.reader.now()))
-        for name, value in snapshot.states.items():
-            if name in states:
-                comparison.take(name, value, states[name])
+        await _compare_partition(prefix, shadow, comparison, number, least)
+        progress(1)
     differences = compare(live.definition, other.definition, shadow.apply.moved)
     told = tell_differences(live.definition, other.definition, differences)
     return comparison.finish(
@@ -123,12 +109,65 @@ async def compare_shadow(prefix: PlannedPrefix, count: Count) -> ShadowReport:
     )
 
 
-async def _replay(
-    prefix: PlannedPrefix, timeline: Timeline, number: int, upto: int, progress: Progress
-) -> Mapping[str, bytes]:
-    """Return the states of a partition's accounts after the records before an offset, as a timeline judges them."""
-    topic = prefix.topics.signals.name
-    states: dict[str, bytes] = {}
+async def _compare_partition(
+    prefix: PlannedPrefix, shadow: Shadow, comparison: ShadowComparison, number: int, least: int
+) -> None:
+    """Compare the accounts of a partition, both versions at one offset of the log."""
+    judged = await _read_judged(prefix, number)
+    snapshot = await read_snapshot(
+        prefix.reader,
+        number,
+        bootstrap=prefix.bootstrap,
+        topics=prefix.topics,
+        security=prefix.security,
+    )
+    if snapshot is None:
+        return
+    position = snapshot.position
+    if not prefix.has_log(position):
+        raise LogIncomplete(prefix.topics.signals.name, "where the embedded broker was started last")
+    live = _Judged(dict(snapshot.states), position.offset, position.clock, position.offset)
+    if judged is None or judged.log != f"{position.log} {shadow.apply.id}":
+        judged = _Judged({}, 0, 0, 0)
+    upto = max(live.end, judged.end)
+    await _replay(prefix, shadow.timeline, number, judged, upto)
+    await _replay(prefix, prefix.registry.timeline, number, live, upto)
+    passed = max(live.clock, judged.clock)
+    comparison.begin(max(passed, least if prefix.on_facts else await prefix.reader.now()))
+    for name, value in live.states.items():
+        if name in judged.states:
+            comparison.take(name, value, judged.states[name])
+
+
+@dataclass(slots=True)
+class _Judged:
+    """States of a partition: each has taken all records before `offset`, and none from `end` on."""
+
+    states: dict[str, bytes]
+    offset: int
+    clock: int
+    end: int
+    log: str = ""
+
+
+async def _read_judged(prefix: PlannedPrefix, number: int) -> _Judged | None:
+    """Return what workers have judged by the shadow so far; None for nothing."""
+    reader = PrefixReader(prefix.client, prefix.reader.prefix, prefix.reader.partitions, stage="shadow")
+    begun = await reader.position(number)
+    if begun is None:
+        return None
+    states = {name: value async for name, value in reader.raw_states(number)}
+    now = await reader.position(number) or begun
+    if now.log != begun.log:
+        return None
+    return _Judged(states, begun.offset, begun.clock, now.offset, begun.log)
+
+
+async def _replay(prefix: PlannedPrefix, timeline: Timeline, number: int, judged: _Judged, upto: int) -> None:
+    """Let states take the records before an offset, as a timeline judges them. What they have taken changes nothing."""
+    if judged.offset >= upto:
+        return
+    topic, states = prefix.topics.signals.name, judged.states
     waiting: dict[str, list[tuple[int, Fact]]] = {}
 
     def decide() -> None:
@@ -140,24 +179,22 @@ async def _replay(
             states[name] = timeline.encode(account)
         waiting.clear()
 
-    clock = read = 0
+    read = 0
     security: Mapping[str, Any] = prefix.security
     async with reading(prefix.bootstrap, topic, [number], security=security) as log:
-        if log.newest_beginning > 0:
+        if log.newest_beginning > judged.offset:
             raise LogIncomplete(topic, f"at offset {log.newest_beginning}")
-        async for records in log.between(number, 0, upto):
+        async for records in log.between(number, judged.offset, upto):
             for record in await leave_out(prefix.ahead, Batch(topic, number, records)):
-                clock = max(clock, record.timestamp)
+                judged.clock = max(judged.clock, record.timestamp)
                 fact = _decode(record.value) if is_readable(record) else None
                 if fact is not None and record.key == fact.account.encode():
-                    waiting.setdefault(fact.account, []).append((clock, timeline.receive(fact)))
+                    waiting.setdefault(fact.account, []).append((judged.clock, timeline.receive(fact)))
             read += len(records)
-            progress(len(records))
             if read >= AT_ONCE:
                 decide()
                 read = 0
     decide()
-    return states
 
 
 def _decode(value: bytes | None) -> Fact | None:
