@@ -52,7 +52,7 @@ class Versions:
         return next((one for one in self.policies if one.version == fingerprint), self.policies[0])
 
     def at(self, number: int) -> Policy:
-        return self.policies[max(number, 1) - 1]
+        return self.policies[min(max(number, 1), len(self.policies)) - 1]  # later ones are as the last
 
     def fingerprint(self, number: int) -> str:
         return self.at(number).version
