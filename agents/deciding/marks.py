@@ -50,6 +50,11 @@ class Crossing:
         if verdict == "void":
             self._drop(pending.apply)
             return True
+        preparing = self.changeover.preparing
+        if self.versions.folds_in and preparing is not None and not self.changeover.ready:
+            # the store went back to before the facts were folded in: they are folded in again
+            self.blocked = pending.apply
+            return False
         apply = self.versions.apply_of(pending.apply)
         if apply is not None:
             self.switched.append(apply)
@@ -74,7 +79,9 @@ class Crossing:
                     self.blocked = mark.apply
                     return False
                 if self.versions.verdict(mark.apply) != "void":
-                    self.changeover = replace(self.changeover, preparing=mark, offset=record.offset)
+                    self.changeover = replace(
+                        self.changeover, preparing=mark, offset=record.offset, ready=False
+                    )
             case "switch":
                 if clock < mark.at:
                     self.changeover = replace(self.changeover, pending=mark)

@@ -72,7 +72,12 @@ async def sweep(
             ]
             if not following:
                 done = with_changes(
-                    changeover_of(position), worked_off=number, preparing=None, offset=0, late=None
+                    changeover_of(position),
+                    worked_off=number,
+                    preparing=None,
+                    offset=0,
+                    ready=False,
+                    late=None,
                 )
                 position = replace(position, definition=encode_changeover(done))
             changes: Sequence[SegmentChange] = ()

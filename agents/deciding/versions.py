@@ -22,6 +22,11 @@ class Versions(Protocol):
         """Return the versions of all switches that stand. It keeps also what an apply under way will read."""
         ...
 
+    @property
+    def folds_in(self) -> bool:
+        """Return whether facts are folded in beside the accounts. A replay needs none: it keeps all from its beginning."""
+        ...
+
     def knows(self, apply: str) -> bool:
         """Return whether the apply has been read, so that accounts keep what its version reads."""
         ...
@@ -37,6 +42,8 @@ class Versions(Protocol):
 
 class KnownVersions:
     """Versions that do not change: for replays, and where there is only one. It is also the codec of their accounts."""
+
+    folds_in = False
 
     def __init__(self, timeline: Timeline) -> None:
         self.timeline = timeline

@@ -34,7 +34,8 @@ def decode_mark(value: bytes) -> Mark:
 class Changeover(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a partition keeps of switches, committed with its position.
 
-    `preparing` is the prepare mark that it has read, `offset` where that mark is. `pending` is a switch that was
+    `preparing` is the prepare mark that it has read, `offset` where that mark is, and `ready` says that all before it
+    is folded in. `pending` is a switch that was
     marked before its instant; `late` is the apply whose mark came too late. `version` is the version that the
     partition works by, `worked_off` the newest version that every account of it was judged by. `origin` names the
     incarnation of `signals` that the partition has read from its beginning, "" where that is not known.
@@ -42,6 +43,7 @@ class Changeover(msgspec.Struct, frozen=True, omit_defaults=True):
 
     preparing: Mark | None = None
     offset: int = 0
+    ready: bool = False
     pending: Mark | None = None
     late: str | None = None
     version: int = 0

@@ -51,6 +51,8 @@ class DefinitionRegistry:
         self._runtimes: dict[int, DefinitionRuntime] = {}
         self.controls = RoutingControls()
         """The mode and the lists, which the policies of all versions share."""
+        self.folds_in = False
+        """Whether this process folds in facts before a switch, as workers do; a replay has all of them."""
         self._told = asyncio.Event()
         self._timeline: Timeline | None = None
         self._built: tuple[int, str | None] = (0, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from resegment.errors import TransientError
@@ -11,6 +12,9 @@ from resegment.streams.definitions.registry import DefinitionRegistry
 
 PATIENCE: Final = 10.0
 """Seconds after which a partition that has reached the instant of a switch ends it, if the applier has not settled it."""
+
+AGAIN_AFTER: Final = 0.2
+"""Seconds until a partition that is not ready looks again."""
 
 
 class SwitchUndecided(TransientError):
@@ -38,6 +42,9 @@ class Settler:
         if not registry.knows(apply):
             if not await registry.wait_for(lambda: registry.knows(apply), patience):
                 raise SwitchUndecided(apply)
+            return
+        if registry.verdict(apply) is not None:
+            await asyncio.sleep(AGAIN_AFTER)  # the partition is not ready: what it needs is folded in again
             return
         if await registry.wait_for(lambda: registry.verdict(apply) is not None, patience):
             return

@@ -10,6 +10,7 @@ from aiokafka import ConsumerRecord
 
 from resegment.agents.batch import Batch, Message
 from resegment.agents.deciding.decided import Owned
+from resegment.agents.deciding.sweep import find_due_sweep, sweep
 from resegment.agents.deciding.versions import Versions
 from resegment.agents.segmenter import decide_due, segment
 from resegment.errors import FatalError, TransientError
@@ -128,6 +129,11 @@ async def _learn(
         raise SwitchOpen(done.waits_for)
     while owned.due:
         look(await decide_due(owned, versions, factory=None))
+    cursor = 0
+    while (version := find_due_sweep(owned.position, versions.timeline)) is not None:
+        swept = await sweep(owned, versions, cursor, version, factory=None, limit=CHUNK)
+        cursor = swept.cursor
+        look(swept.changes)
 
 
 def chunks(items: Sequence[_T]) -> list[Sequence[_T]]:

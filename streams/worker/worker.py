@@ -135,6 +135,7 @@ class Worker:
             mirror=mirror_of(settings, client),
         )
         registry = DefinitionRegistry(definitions, self.topics, facts_per_test=settings.facts_per_test)
+        registry.folds_in = True
         await note_definition(client, settings.prefix, registry.current.definition.version)
         return registry
 

@@ -164,7 +164,10 @@ async def _copy(
     ends = await check_complete(old)
     before = len(ends)
     reader = PrefixReader(client, prefix, before)
-    if problems := await find_unfinished(None if from_log else reader, old, prefix):
+    problems = await find_unfinished(None if from_log else reader, old, prefix)
+    if (underway := registry.definitions.open) is not None:
+        problems.append(f"version {underway.version} is being applied")
+    if problems:
         raise NotDrained(prefix, problems)
     await check_new(client, new, settings, partitions)
     await begin_rebuild(client, name, (), whole=True)  # keeps workers away from what is half copied

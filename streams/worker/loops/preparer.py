@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import structlog
+from msgspec.structs import replace as with_changes
 
 from resegment.agents.batch import PublishFailed
 from resegment.agents.deciding.decided import Owned
 from resegment.agents.deciding.folding import changeover_of
 from resegment.errors import PartitionLost, ResegmentError, TransientError
-from resegment.schemas.definitions.marks import Mark
+from resegment.schemas.definitions.marks import Mark, encode_changeover
 from resegment.schemas.definitions.records import Prepared, Refused
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.evaluation.account import Account
@@ -64,11 +66,12 @@ class Preparer:
         """Return the prepare mark that the partition has to answer."""
         if owned.fence is None:
             return None
-        mark = changeover_of(owned.position).preparing
+        changeover = changeover_of(owned.position)
+        mark = changeover.preparing
         one = None if mark is None else self._registry.definitions.applies.get(mark.apply)
-        if mark is None or one is None or one.verdict is not None:
+        if one is None or one.verdict == "void" or owned.number in one.refused:
             return None
-        return None if owned.number in one.prepared or owned.number in one.refused else mark
+        return None if changeover.ready and owned.number in one.prepared else mark
 
     async def _prepare(self, owned: Owned, mark: Mark) -> None:
         fence, upto = owned.fence, changeover_of(owned.position).offset
@@ -82,11 +85,21 @@ class Preparer:
             log.warning("a version cannot be carried out", version=mark.version, reason=error.message)
             await self._writer.write(Refused(apply=mark.apply, partition=owned.number, reason=error.message))
         else:
-            if owned.fence != fence:
-                return  # another owner answers
+            if not await self._note_ready(owned, mark, fence):
+                return  # another owner answers, or the apply is over
             log.info("a partition is prepared", partition=owned.number, version=mark.version, records=records)
             await self._writer.write(Prepared(apply=mark.apply, partition=owned.number))
         await self._registry.wait_for(lambda: self._is_answered(owned.number, mark.apply), 5.0)
+
+    async def _note_ready(self, owned: Owned, mark: Mark, fence: int | None) -> bool:
+        """Commit that all is folded in. After what was folded in is lost with a server, so is this."""
+        async with owned.lock:
+            changeover = changeover_of(owned.position)
+            if owned.fence != fence or changeover.preparing != mark:
+                return False
+            ready = encode_changeover(with_changes(changeover, ready=True))
+            await owned.commit(replace(owned.position, definition=ready), ())
+            return True
 
     def _is_answered(self, partition: int, apply: str) -> bool:
         one = self._registry.definitions.applies.get(apply)
