@@ -15,6 +15,7 @@ from typing import Final
 
 from resegment.schemas.state import AccountState
 from resegment.segmentation.planning.planner import Part, Planner
+from resegment.streams.operations.snapshot import Snapshot
 
 SLICE: Final = 2_500
 """Accounts that are judged at once."""
@@ -35,14 +36,14 @@ class JudgingPool:
 
     async def judge(
         self,
-        number: int,
+        snapshot: Snapshot,
         at: int,
-        states: Mapping[str, bytes],
         folded: Mapping[str, AccountState],
         progress: Callable[[int], None],
     ) -> None:
         """Judge the accounts of a partition at an instant (ms). Raises msgspec.DecodeError."""
-        self._planner.begin(number, at)
+        number, clock, states = snapshot.number, snapshot.position.clock, snapshot.states
+        self._planner.begin(number, at, clock)
         if self._pool is None or len(states) < FEW:
             with _no_collections():
                 for some in _slices(states, folded):
@@ -52,7 +53,7 @@ class JudgingPool:
         loop, running = asyncio.get_running_loop(), set[asyncio.Future[Part]]()
         limit = 2 * (os.cpu_count() or 1)
         for some in _slices(states, folded):
-            running.add(loop.run_in_executor(self._pool, _judge, number, at, some))
+            running.add(loop.run_in_executor(self._pool, _judge, number, at, clock, some))
             if len(running) >= limit:
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 self._join(done, progress)
@@ -83,11 +84,11 @@ def judging_pool(planner: Planner, accounts: int) -> Iterator[JudgingPool]:
         _planner = None
 
 
-def _judge(number: int, at: int, some: _Slice) -> Part:
+def _judge(number: int, at: int, clock: int, some: _Slice) -> Part:
     """Judge a slice in a process of the pool."""
     assert _planner is not None
     gc.disable()  # accounts come and go by the thousand, and none is in a circle
-    _planner.begin(number, at)
+    _planner.begin(number, at, clock)
     _take(_planner, some)
     return _planner.split()
 

@@ -48,7 +48,7 @@ SLICE: Final = 1_000
 """Accounts whose routing is read at once."""
 FOLDED_AT_ONCE: Final = 100_000
 """Records whose facts are held before they are folded: an account is indexed once for all of them."""
-FOLDED_A_SECOND: Final = 25_000
+FOLDED_A_SECOND: Final = 15_000
 """Records of the log that workers fold in a second, roughly."""
 
 
@@ -235,7 +235,7 @@ class _Run:
             self._forgotten |= not self._prefix.has_log(snapshot.position)
             folded = await self._fold_in(snapshot)
         try:
-            await pool.judge(snapshot.number, at, snapshot.states, folded, progress)
+            await pool.judge(snapshot, at, folded, progress)
         except msgspec.DecodeError as error:
             raise BrokenState(f"an account of partition {snapshot.number}", str(error)) from error
 
@@ -273,6 +273,7 @@ class _Run:
             offset=position.offset,
             clock=position.clock,
             digest=self._planner.digest(snapshot.number),
+            latest=self._planner.latest(snapshot.number),
         )
 
     def _fold(self, partitions: Sequence[PartitionInstant]) -> Folding | None:

@@ -168,7 +168,7 @@ async def check_drift(session: Session, saved: SavedPlan, wish: Wish) -> Plan:
     from resegment.segmentation.planning.drift import News, find_drift
     from resegment.segmentation.planning.refusals import PlanStale
 
-    news = News({one.number: one.clock for one in saved.plan.partitions})
+    news = News(saved.plan.partitions)
     fresh = await plan_session(session, wish, news=news, quiet=True)
     drift = find_drift(saved.plan, fresh.plan, news)
     if drift.is_too_much:

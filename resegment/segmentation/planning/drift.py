@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from resegment.segmentation.planning.judging import Judgment
-from resegment.segmentation.planning.plan import Move, Plan
+from resegment.segmentation.planning.plan import Move, PartitionInstant, Plan
 
 TOLERATED_SHARE: Final = 0.01
 TOLERATED_ACCOUNTS: Final = 20
@@ -53,11 +53,11 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
 class News:
     """Notes, while a plan is made, which accounts have changed since an earlier plan.
 
-    `since` is the clock of each partition at the earlier plan (ms).
+    `since` is where the earlier plan knew each partition.
     """
 
-    def __init__(self, since: Mapping[int, int]) -> None:
-        self._since = since
+    def __init__(self, since: Sequence[PartitionInstant]) -> None:
+        self._since = {one.number: one for one in since}
         self.known: set[str] = set()
         """Accounts that learned of a fact."""
         self.entered: dict[str, tuple[str, str]] = {}
@@ -65,7 +65,7 @@ class News:
 
     def restart(self) -> News:
         """Return one that has noted nothing yet."""
-        return News(self._since)
+        return News(list(self._since.values()))
 
     def add(self, other: News) -> None:
         """Add what another process has noted."""
@@ -74,11 +74,14 @@ class News:
 
     def note(self, one: Judgment, partition: int) -> None:
         """Note one account."""
-        since = self._since.get(partition, -1)
-        if one.news <= since:
+        since = self._since.get(partition)
+        clock = -1 if since is None else since.clock
+        if one.news < clock:
+            return
+        if since is not None and one.news == clock and since.latest.get(one.account) == one.latest:
             return
         self.known.add(one.account)
-        if one.entered > since and one.came_from not in (None, one.before):
+        if one.entered > clock - (one.news == clock) and one.came_from not in (None, one.before):
             self.entered[one.account] = (one.came_from or "", one.before)
 
 

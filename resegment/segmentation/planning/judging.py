@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple, Self
 
 from resegment.schemas.change import GateChange, SegmentChange
@@ -20,7 +21,7 @@ class Judgment(NamedTuple):
 
     `change` is the move that the new version decides, None without one, and `gate_change` what it decides about gates
     where the account stays. `values` are those of the tests of the new
-    version, `news` is when the account's newest fact became known (ms). It entered `before` at `entered` (ms), and came
+    version, `news` is when the account's newest fact became known (ms), and `latest` how many facts became known then. It entered `before` at `entered` (ms), and came
     from `came_from`. `due` are the changes of the coming week that time alone brings under the version in force.
     """
 
@@ -33,6 +34,7 @@ class Judgment(NamedTuple):
     gates: tuple[tuple[str, ...], tuple[str, ...]]
     values: list[bool | None]
     news: int
+    latest: int
     entered: int
     came_from: str | None
     due: tuple[SegmentChange, ...]
@@ -69,7 +71,9 @@ class Judge:
         """
         planned, state = self._planned, decode_state(value)
         due_at = NEVER if state.deadline is None else state.deadline
-        news = state.entries[-1].known if state.entries else 0
+        entries = state.entries
+        news = entries[-1].known if entries else 0
+        latest = sum(1 for _ in takewhile(lambda one: one.known == news, reversed(entries)))
         before = _Placement.of(state)
         direct = None if folded is not None or facts else planned.open_switched(name, state)
         if direct is not None:
@@ -98,6 +102,7 @@ class Judge:
             gates=(before.gates, state.active_gates),
             values=account.values,
             news=news,
+            latest=latest,
             entered=before.entered,
             came_from=before.came_from,
             due=self._look_ahead(name, value) if due_at <= self.at + self._ahead else (),

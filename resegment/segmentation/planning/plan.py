@@ -120,13 +120,15 @@ class DueMoves(msgspec.Struct, frozen=True, kw_only=True):
 class PartitionInstant(msgspec.Struct, frozen=True, kw_only=True):
     """Up to where the plan knows a partition: the offset of the next record of `signals`, and its clock (ms).
 
-    `digest` is of the segment of each account before and after the switch.
+    `digest` is of the segment of each account before and after the switch. `latest` are the accounts that learned of facts
+    right at that clock, with how many these are: a later fact may come at the same instant.
     """
 
     number: int
     offset: int
     clock: int
     digest: str
+    latest: dict[str, int] = {}
 
 
 class Move(msgspec.Struct, frozen=True, rename={"from_": "from"}, order=True):

@@ -57,6 +57,7 @@ class Part(NamedTuple):
 
     counts: Counts
     digests: dict[int, int]
+    latest: dict[int, dict[str, int]]
     told: list[Judgment]
     news: News | None
 
@@ -80,16 +81,17 @@ class Planner:
         self.switch, self.at = switch, 0
         self._present, self._planned, self._engines, self._news = present, planned, engines, news
         self._judge = Judge(present, present, 0)
-        self._number = 0
+        self._number = self._clock = 0
         self.tally = Tally(engines[1].program, [one.name for one in engines[0].program.segments])
         self._digests: dict[int, int] = {}
+        self._latest: dict[int, dict[str, int]] = {}
         self.told: list[Judgment] = []
         """Accounts that the router hears of: those that move, and those whose gates change."""
 
-    def begin(self, partition: int, at: int) -> None:
-        """Take the accounts of a partition from now on, and judge them at `at` (ms)."""
+    def begin(self, partition: int, at: int, clock: int = -1) -> None:
+        """Take the accounts of a partition from now on, and judge them at `at` (ms). `clock` is that of the partition."""
         self._judge = Judge(self._present, self._planned(at), at)
-        self._number, self.at = partition, max(self.at, at)
+        self._number, self._clock, self.at = partition, clock, max(self.at, at)
 
     def skip(self, at: int) -> None:
         """Take no account: the switch at `at` (ms) judges none."""
@@ -109,6 +111,8 @@ class Planner:
         place = f"{one.account}\0{one.before}\0{one.after}"
         drawn = int.from_bytes(hashlib.blake2b(place.encode(), digest_size=DIGEST_BITS // 8).digest(), "big")
         self._digests[self._number] = (self._digests.get(self._number, 0) + drawn) % (1 << DIGEST_BITS)
+        if one.news >= self._clock >= 0:
+            self._latest.setdefault(self._number, {})[one.account] = one.latest
         if one.change is not None or one.gate_change is not None:
             self.told.append(one._replace(values=[], due=()))
         if self._news is not None:
@@ -116,8 +120,8 @@ class Planner:
 
     def split(self) -> Part:
         """Return what was taken since the last call, for the planner of another process."""
-        part = Part(self.tally.counts, self._digests, self.told, self._news)
-        self.tally.counts, self._digests, self.told = Counts(), {}, []
+        part = Part(self.tally.counts, self._digests, self._latest, self.told, self._news)
+        self.tally.counts, self._digests, self._latest, self.told = Counts(), {}, {}, []
         if self._news is not None:
             self._news = self._news.restart()
         return part
@@ -128,12 +132,18 @@ class Planner:
         self.told += part.told
         for number, digest in part.digests.items():
             self._digests[number] = (self._digests.get(number, 0) + digest) % (1 << DIGEST_BITS)
+        for number, latest in part.latest.items():
+            self._latest.setdefault(number, {}).update(latest)
         if self._news is not None and part.news is not None:
             self._news.add(part.news)
 
     def digest(self, partition: int) -> str:
         """Return a digest of where each account of a partition is before and after, whatever their order."""
         return f"{self._digests.get(partition, 0):016x}"
+
+    def latest(self, partition: int) -> dict[str, int]:
+        """Return the accounts of a partition that learned of facts right at its clock, with how many these are."""
+        return dict(sorted(self._latest.get(partition, {}).items()))
 
     def finish(
         self,

@@ -73,6 +73,7 @@ class ShadowComparison:
             gates=(accounts[0].state.active_gates, accounts[1].state.active_gates),
             values=accounts[1].values,
             news=0,
+            latest=0,
             entered=0,
             came_from=None,
             due=(),

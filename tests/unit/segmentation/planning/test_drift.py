@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from resegment.segmentation.planning.drift import News, find_drift, tolerate
 from resegment.segmentation.planning.judging import Judgment
-from resegment.segmentation.planning.plan import Move, Plan, VersionName
+from resegment.segmentation.planning.plan import Move, PartitionInstant, Plan, VersionName
 
 CLOCK = 1_000
 
@@ -22,7 +22,13 @@ def plan_of(*moves: tuple[str, str, str], accounts: int = 100) -> Plan:
 
 
 def seen(
-    account: str, *, news: int, before: str = "hot", entered: int = 0, came_from: str | None = None
+    account: str,
+    *,
+    news: int,
+    latest: int = 1,
+    before: str = "hot",
+    entered: int = 0,
+    came_from: str | None = None,
 ) -> Judgment:
     return Judgment(
         account=account,
@@ -34,6 +40,7 @@ def seen(
         gates=((), ()),
         values=[],
         news=news,
+        latest=latest,
         entered=entered,
         came_from=came_from,
         due=(),
@@ -41,7 +48,7 @@ def seen(
 
 
 def news_of(*judgments: Judgment) -> News:
-    news = News({0: CLOCK})
+    news = News([PartitionInstant(number=0, offset=1, clock=CLOCK, digest="", latest={"at.com": 1})])
     for one in judgments:
         news.note(one, 0)
     return news
@@ -54,7 +61,7 @@ def test_the_same_moves_are_no_drift() -> None:
 
 
 def test_a_move_that_time_alone_took_away_was_foreseen() -> None:
-    drift = find_drift(plan_of(("a.com", "hot", "warm")), plan_of(), news_of(seen("a.com", news=CLOCK)))
+    drift = find_drift(plan_of(("a.com", "hot", "warm")), plan_of(), news_of(seen("a.com", news=CLOCK - 1)))
     assert (drift.foreseen, drift.unforeseen) == (1, ())
 
 
@@ -93,3 +100,9 @@ def test_one_departure_more_than_tolerated_is_too_much() -> None:
     drift = find_drift(plan_of(*moves), plan_of(), news)
     assert drift.is_too_much
     assert drift.flows() == [("was planned to move from hot to warm, and would not move now", 21)]
+
+
+def test_a_fact_at_the_very_instant_of_the_plan_counts_only_if_the_plan_did_not_know_it() -> None:
+    known, more = seen("at.com", news=CLOCK), seen("at.com", news=CLOCK, latest=2)
+    other = seen("other.com", news=CLOCK)
+    assert [news_of(one).known for one in (known, more, other)] == [set(), {"at.com"}, {"other.com"}]

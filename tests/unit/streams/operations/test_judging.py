@@ -6,8 +6,10 @@ import msgspec
 import pytest
 
 from resegment.segmentation.planning.planner import Planner
+from resegment.state.partition_store import Position
 from resegment.streams.operations import judging
 from resegment.streams.operations.judging import judging_pool
+from resegment.streams.operations.snapshot import Snapshot
 from tests.unit.segmentation.planning.test_planner import T, World, random_world
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -23,7 +25,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 async def judged(world: World, accounts: int) -> tuple[Planner, int]:
     planner, seen = world.planner(), []
     with judging_pool(planner, accounts) as pool:
-        await pool.judge(0, T, world.states, {}, seen.append)
+        await pool.judge(Snapshot(0, Position(clock=T - 1), world.states), T, {}, seen.append)
     return planner, sum(seen)
 
 
@@ -33,6 +35,7 @@ async def test_processes_make_the_plan_that_one_makes() -> None:
     together, several = await judged(world, accounts=len(world.states))
     assert together.finish() == alone.finish()
     assert together.digest(0) == alone.digest(0)
+    assert together.latest(0) == alone.latest(0)
     assert one == several == len(world.states)
 
 
