@@ -117,6 +117,7 @@ def register(app: typer.Typer) -> None:
     group.command("convert", epilog=EXAMPLES)(convert)
     group.command("test")(count_converted)
     group.command("guess")(guess)
+    group.command("new")(new)
     app.add_typer(group, name="sources")
 
 
@@ -243,6 +244,20 @@ def count_converted(
     typer.echo(tally.describe(), nl=False)
     if tally.failed:
         raise typer.Exit(1)
+
+
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name for the adapter, like my-tool.")],
+    folder: Annotated[
+        Path,
+        typer.Option("--folder", metavar="FOLDER", file_okay=False, help="Where to write it. Default: here."),
+    ] = Path(),
+) -> None:
+    """Write the skeleton of an adapter with a payload and a test. Pass its .py file where the name of an adapter goes."""
+    from resegment.sources.skeleton import write_skeleton
+
+    for path in write_skeleton(name, folder):
+        typer.echo(path)
 
 
 def guess(files: Files) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from resegment.errors import UserError
@@ -92,9 +94,21 @@ class UnknownSource(UserError):
         self.name = name
 
 
+class WrongAdapter(UserError):
+    """A module of a user that has no adapter."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"{path}: {problem}", remedy="`resegment sources new NAME` writes a module that works."
+        )
+        self.path = path
+
+
 @cache
 def find_adapter(name: str) -> Adapter:
     """Return the adapter of that name. Raises UnknownSource."""
+    if name.endswith(".py"):
+        return load_adapter(Path(name))
     plain = name.strip().lower().replace("_", "-").replace(" ", "-")
     plain = OTHER_NAMES.get(plain, plain)
     module = MODULES.get(plain)
@@ -105,6 +119,24 @@ def find_adapter(name: str) -> Adapter:
     if module is None:
         raise UnknownSource(name)
     found: Adapter = import_module(f"resegment.sources.providers.{module}").ADAPTER
+    return found
+
+
+def load_adapter(path: Path) -> Adapter:
+    """Return the adapter of your own module: its `ADAPTER`. Runs the module. Raises WrongAdapter."""
+    from resegment.sources.adapters.port import Adapter  # noqa: PLC0415  # only for modules of users
+
+    spec = spec_from_file_location(f"resegment_source_{path.stem}", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise WrongAdapter(path, "no such module")
+    module = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # the border to a module of somebody else
+        raise WrongAdapter(path, f"it fails with {type(error).__name__}: {error}") from error
+    found = getattr(module, "ADAPTER", None)
+    if not isinstance(found, Adapter):
+        raise WrongAdapter(path, "it has no ADAPTER")
     return found
 
 

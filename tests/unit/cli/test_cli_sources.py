@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -141,3 +142,31 @@ def test_the_state_remembers_the_domains_of_ids(tmp_path: Path) -> None:
     code, lines, _ = run("sources", "convert", "salesforce", str(deal), "--state", state)
     assert code == 0
     assert json.loads(lines[0])["subject"] == "northwind.com"
+
+
+def test_a_new_adapter_converts_its_payload_and_passes_its_test(tmp_path: Path) -> None:
+    code, lines, _ = run("sources", "new", "my-tool", "--folder", str(tmp_path))
+    assert code == 0
+    assert [Path(line).name for line in lines] == ["my_tool.py", "my_tool.json", "test_my_tool.py"]
+    code, events, _ = run("sources", "convert", str(tmp_path / "my_tool.py"), str(tmp_path / "my_tool.json"))
+    assert code == 0
+    assert json.loads(events[0])["source"] == "/my-tool"
+    spec = importlib.util.spec_from_file_location("test_my_tool", tmp_path / "test_my_tool.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.test_the_payload_becomes_events()
+    assert run("sources", "new", "my-tool", "--folder", str(tmp_path))[0] == 2
+    assert run("sources", "new", "My Tool", "--folder", str(tmp_path))[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("x = 1\n", "it has no ADAPTER"), ("1 / 0\n", "ZeroDivisionError")]
+)
+def test_a_module_without_an_adapter_is_a_wrong_file(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "a.py"
+    file.write_text(text)
+    code, _, errors = run("sources", "convert", str(file), "x.json")
+    assert code == 2
+    assert words in " ".join(errors)
