@@ -32,7 +32,7 @@ from resegment.cli.operations import (
     status,
     webhooks,
 )
-from resegment.cli.runtime import bench, deliver, demo, ingest, process, up, worker
+from resegment.cli.runtime import bench, deliver, demo, ingest, intake, process, up, worker
 from resegment.cli.versions import apply, differences, history, plan, shadow
 from resegment.errors import ResegmentError, UserError
 
@@ -40,6 +40,7 @@ COMMANDS = (
     demo,
     up,
     ingest,
+    intake,
     sources,
     normalize,
     backtest,

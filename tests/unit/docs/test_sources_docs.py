@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from resegment.http.intake.keys import read_access
 from resegment.sources.adapters.mapping import read_mapping
 from resegment.sources.adapters.reference import describe_all
 from resegment.sources.registry import all_adapters
@@ -19,7 +20,7 @@ def test_the_reference_is_what_the_adapters_say() -> None:
 
 def test_the_mapping_file_of_the_page_is_valid() -> None:
     page = (DOCS / "sources.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (example,) = (one for one in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if one.startswith("kind"))
     mapped = read_mapping(example.encode(), "map.yaml")
     assert mapped.kind == "firmographic"
     assert {one.name for one in mapped.fields} == {
@@ -29,3 +30,12 @@ def test_the_mapping_file_of_the_page_is_valid() -> None:
         "status",
         "naics",
     }
+
+
+def test_the_file_of_keys_of_the_page_is_valid(tmp_path: Path) -> None:
+    page = (DOCS / "sources.md").read_text(encoding="utf-8")
+    (example,) = (one for one in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if one.startswith("keys"))
+    file = tmp_path / "keys.yaml"
+    file.write_text(example)
+    access = read_access(file, {"HUBSPOT_CLIENT_SECRET": "x"})
+    assert [key.name for key in access.keys] == ["scraper"]

@@ -1,0 +1,1 @@
+"""Take events and webhooks over HTTP, and answer only once Kafka has them."""

@@ -1,0 +1,85 @@
+"""Check the signatures of webhooks, each provider's in its scheme. All comparisons take the same time."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+WINDOW: Final = 300
+"""Seconds by which the time of a signed message may differ from now."""
+
+
+class Signed(NamedTuple):
+    """A request as it was signed; `headers` have names in lower case."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+Scheme = Callable[[Signed, str, float], bool]
+
+
+def is_genuine(source: str, request: Signed, secret: str, now: float) -> bool:
+    """Whether a request is signed with the secret in the scheme of the source: by default, Standard Webhooks."""
+    return SCHEMES.get(source, _standard)(request, secret, now)
+
+
+def _hex(digest: str) -> Callable[[str], Scheme]:
+    def named(header: str) -> Scheme:
+        def check(request: Signed, secret: str, _: float) -> bool:
+            given = request.headers.get(header, "").removeprefix(f"{digest}=").lower()
+            made = hmac.new(secret.encode(), request.body, getattr(hashlib, digest)).hexdigest()
+            return hmac.compare_digest(made.encode(), given.encode())
+
+        return check
+
+    return named
+
+
+def _shared(header: str) -> Scheme:
+    def check(request: Signed, secret: str, _: float) -> bool:
+        return hmac.compare_digest(secret.encode(), request.headers.get(header, "").encode())
+
+    return check
+
+
+def _hubspot(request: Signed, secret: str, now: float) -> bool:
+    stamp = request.headers.get("x-hubspot-request-timestamp", "")
+    if not _is_recent(stamp, now, 1000):
+        return False
+    text = request.method.encode() + request.url.encode() + request.body + stamp.encode()
+    made = base64.b64encode(hmac.new(secret.encode(), text, hashlib.sha256).digest())
+    return hmac.compare_digest(made, request.headers.get("x-hubspot-signature-v3", "").encode())
+
+
+def _standard(request: Signed, secret: str, now: float) -> bool:
+    stamp = request.headers.get("webhook-timestamp", "")
+    if not _is_recent(stamp, now, 1):
+        return False
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = secret.encode()
+    text = f"{request.headers.get('webhook-id', '')}.{stamp}.".encode() + request.body
+    made = b"v1," + base64.b64encode(hmac.new(key, text, hashlib.sha256).digest())
+    given = request.headers.get("webhook-signature", "").split()
+    return any(hmac.compare_digest(made, one.encode()) for one in given)
+
+
+def _is_recent(stamp: str, now: float, unit: int) -> bool:
+    return stamp.isascii() and stamp.isdigit() and len(stamp) < 16 and abs(int(stamp) / unit - now) <= WINDOW
+
+
+SCHEMES: Final[dict[str, Scheme]] = {
+    "hubspot": _hubspot,
+    "theirstack": _hex("sha256")("x-theirstack-signature-256"),
+    "segment": _hex("sha1")("x-signature"),
+    "rudderstack": _hex("sha1")("x-signature"),
+    "common-room": _shared("x-commonroom-webhook-secret"),
+}
+"""The scheme of each source that has its own."""
