@@ -20,6 +20,7 @@ from resegment.schemas.routing import (
     decode_routing_event,
 )
 from resegment.segmentation.definition import Definition
+from resegment.state.partition_store import StoreUnavailable
 from tests.builders import Routing, definition_of
 from tests.unit.agents.test_router import (
     DAY,
@@ -494,3 +495,34 @@ async def test_a_change_of_a_version_that_is_not_read_yet_is_routed_once_it_is()
     assert routing.memory.accounts == {}
     routing.versions.of = find  # type: ignore[method-assign]
     assert said(await routing._done(route(batch, routing.owned, routing.router))) == [ENROLL]
+
+
+async def test_a_deal_that_is_won_meanwhile_frees_the_owner_for_good() -> None:
+    routing, acme = await rig(), Account()
+    await routing.follow(acme.moves("hot"))
+    await routing.follow(acme.moves("cold", None, **by(2)))
+    await routing.tell(RoutedOutcome(account="acme.com", at=T + 1, action="won"))
+    back = acme.moves("hot", **by(3, at=T + 2, rollback_of=2))
+    assert said(await routing.follow(back)) == [ENROLL]
+    assert sum(one.open for one in (await routing.owners.look()).members.values()) == 0
+
+
+async def test_a_rollback_that_was_not_committed_takes_no_room_if_a_suppression_comes_first() -> None:
+    routing, acme = await rig(), Account()
+    await routing.follow(acme.moves("hot"))
+    await routing.follow(acme.moves("cold", None, **by(2)))
+    batch = routing.batch("segment-changes", [acme.moves("hot", **by(3, at=T + 1, rollback_of=2))])
+    commit = routing.owned.store.commit
+
+    async def away(_: Any) -> Any:
+        raise StoreUnavailable("away")
+
+    routing.owned.store.commit = away  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailable):
+        await route(batch, routing.owned, routing.router)
+    routing.owned.store.commit = commit  # type: ignore[method-assign]
+    await routing.take()
+    await routing.tell(gates(GATED, at=T + 2))
+    assert await routing._done(route(batch, routing.owned, routing.router)) == []
+    assert routing.state("acme.com").decision == "suppressed"
+    assert sum(one.open for one in (await routing.owners.look()).members.values()) == 0
