@@ -22,6 +22,12 @@ def changeover_of(position: Position) -> Changeover:
     return changeover
 
 
+def begins_at_its_beginning(position: Position) -> bool:
+    """Return whether the log of the partition is the one that it began with, as far as that is known."""
+    origin = decode_changeover(position.definition).origin
+    return not origin or origin == position.log
+
+
 async def join_folded(
     owned: OwnedPartition[Account],
     timeline: Timeline,

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -16,11 +17,18 @@ import pytest
 from redis.asyncio import Redis
 
 from resegment.agents.batch import Message
+from resegment.embedded.servers import embedded
+from resegment.schemas.times import format_instant
 from resegment.segmentation.definition import Definition
 from resegment.settings import Settings
 from resegment.state.redis.reader import PrefixReader, add_sizes
 from resegment.streams.definitions.applying.apply import apply_version, discard_shadow
-from resegment.streams.definitions.applying.requests import Applied, ApplyConnection, ApplyRequest
+from resegment.streams.definitions.applying.requests import (
+    Applied,
+    ApplyConnection,
+    ApplyRefused,
+    ApplyRequest,
+)
 from resegment.streams.definitions.log import read_definitions
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.publisher import KafkaPublisher
@@ -225,6 +233,80 @@ async def test_texts_alone_judge_nobody_and_a_rename_moves_the_name_alone(stack:
         assert len(moved) == 20
         assert await prefix.commands() == commands
         assert await prefix.verify() == []
+
+
+class Interrupted(Exception):
+    """The command that applies a version is gone."""
+
+
+@pytest.mark.parametrize("step", ["prepare", "mark", "switch"])
+async def test_an_apply_that_is_interrupted_is_continued_by_the_next(stack: Stack, step: str) -> None:
+    def interrupt(reached: str, done: int, total: int) -> None:
+        del done, total
+        if reached == step:
+            raise Interrupted
+
+    async with running(stack, segments(large(200))) as prefix:
+        await prefix.fill()
+        wanted = segments(large(300))
+        with pytest.raises(Interrupted):
+            await apply_version(prefix.connection(), ApplyRequest(wanted), interrupt)
+        await prefix.send(("firmographic", {"account": prefix.accounts[0], "employees": 1_000}))
+        await prefix.apply(wanted)
+        assert await prefix.sizes() == {"rest": 29, "large": 11}
+        definitions = await read_definitions(stack.bootstrap, prefix.topics)
+        assert (definitions.newest, definitions.current, definitions.open) == (2, 2, None)
+        assert len(await prefix.moved_by(2)) == 10
+        assert await prefix.verify() == []
+
+
+async def test_a_version_whose_list_a_worker_cannot_read_is_refused_and_nothing_changes(stack: Stack) -> None:
+    async with running(stack, segments(large(200))) as prefix:
+        await prefix.fill()
+        listed = segments(large(200), suppression=[{"name": "partners", "file": "not-there.csv"}])
+        with pytest.raises(ApplyRefused, match=r"not-there\.csv"):
+            await prefix.apply(listed)
+        done = await prefix.apply(segments(large(300)))
+        assert (done.version, await prefix.sizes()) == (3, {"rest": 30, "large": 10})
+        assert await prefix.verify() == []
+
+
+async def test_a_switch_that_is_marked_for_later_happens_then_by_itself(stack: Stack) -> None:
+    async with running(stack, segments(large(200))) as prefix:
+        await prefix.fill()
+        at = time.time_ns() // 1_000_000 + 3_000
+        applying = asyncio.create_task(prefix.apply(segments(large(300)), at=at))
+        await asyncio.sleep(1.5)
+        assert (await prefix.sizes())["large"] == 20
+        done = await applying
+        assert done.at == at
+        await until(prefix.sizes, {"rest": 30, "large": 10})
+        assert {one["effective_at"] for one in await prefix.moved_by(2)} == {format_instant(at)}
+
+
+@asynccontextmanager
+async def up(folder: Path, definition: Definition) -> AsyncIterator[Prefix]:
+    """An embedded instance and its worker."""
+    async with (
+        embedded(folder) as servers,
+        running(Stack("embedded", servers.bootstrap, servers.redis_url), definition, "kept") as prefix,
+    ):
+        yield prefix
+
+
+async def test_an_embedded_instance_keeps_its_versions_but_not_its_log_over_a_restart(tmp_path: Path) -> None:
+    first, second = segments(large(200)), segments(large(300))
+    async with up(tmp_path / "servers", first) as prefix:
+        await prefix.fill()
+        await prefix.apply(second)
+    async with up(tmp_path / "servers", first) as prefix:
+        assert prefix.worker.registry.definitions.current == 2
+        assert await prefix.sizes() == {"rest": 30, "large": 10}
+        await prefix.apply(segments(large(250)))
+        assert await prefix.sizes() == {"rest": 25, "large": 15}
+        with pytest.raises(ApplyRefused, match="has forgotten"):
+            await prefix.apply(segments({"name": "emea", "when": {"region": "emea"}}))
+        assert await prefix.sizes() == {"rest": 25, "large": 15}
 
 
 async def test_a_shadow_is_judged_beside_the_version_in_force_until_it_is_discarded_or_promoted(

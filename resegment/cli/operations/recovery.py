@@ -64,6 +64,16 @@ class NoSuchPartition(WrongUse):
         )
 
 
+class LogForgotten(ResegmentError):
+    """The log of a partition is a new one, in which the facts of its accounts are not."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(
+            f"the log of partition {partition} is a new one: it does not have the facts of all accounts",
+            remedy="There is nothing to compare with. An embedded broker forgets its log when it stops.",
+        )
+
+
 class SwitchUnderWay(ResegmentError):
     """The partition judges its accounts by a new version."""
 
@@ -261,6 +271,7 @@ async def _run(
 
 
 async def _verify(servers: ServerOptions, segments: str | None) -> tuple[int, list[Difference]]:
+    from resegment.agents.deciding.folding import begins_at_its_beginning
     from resegment.agents.deciding.sweep import find_due_sweep
     from resegment.cli.operations.session import open_session
     from resegment.console.progress import show_progress
@@ -287,6 +298,8 @@ async def _verify(servers: ServerOptions, segments: str | None) -> tuple[int, li
                     raise StillMoving(number)
                 if position is None and has_committed(session.held, "segmenter", number):
                     raise StateMissing(number)
+                if position is not None and not begins_at_its_beginning(position):
+                    raise LogForgotten(number)
                 if position is not None and find_due_sweep(position, registry.timeline) is not None:
                     raise SwitchUnderWay(number, registry.timeline.newest.number)
                 accounts += len(stored)
