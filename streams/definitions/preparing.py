@@ -55,6 +55,11 @@ class SignalLog:
     ahead: AheadRecords | None = None
     is_kept: bool = True
 
+    def has_whole(self, owned: Owned) -> bool:
+        """Return whether the log is the one that the partition began with; if unknown, a broker that keeps it is trusted."""
+        origin = changeover_of(owned.position).origin
+        return origin == owned.position.log or (self.is_kept and not origin)
+
 
 async def prepare_partition(
     owned: Owned,
@@ -77,8 +82,8 @@ async def prepare_partition(
     await owned.store.clear_folded()
     if Retention(now).covers(Retention(program)) and not await _lacks_facts(owned.store):
         return 0
-    if not source.is_kept and owned.position.log != changeover_of(owned.position).origin:
-        raise LogIncomplete(owned.number, "the embedded broker has forgotten what came before its last start")
+    if not source.has_whole(owned):
+        raise LogIncomplete(owned.number, "its broker has forgotten what came before")
     receive = registry.timeline.receive
     return await fold_in(owned.number, upto, runtime.engine, owned.store, source, receive=receive)
 

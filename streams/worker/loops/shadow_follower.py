@@ -11,7 +11,6 @@ import structlog
 
 from resegment.agents.batch import Batch, Message
 from resegment.agents.deciding.decided import Owned
-from resegment.agents.deciding.folding import changeover_of
 from resegment.agents.deciding.sweep import find_due_sweep, sweep
 from resegment.agents.deciding.versions import KnownVersions
 from resegment.agents.partition import OwnedPartition
@@ -115,7 +114,7 @@ class ShadowFollower:
 
     async def _judge(self, live: Owned, shadow: Apply) -> None:
         number, source = live.number, self._source
-        if not source.is_kept and live.position.log != changeover_of(live.position).origin:
+        if not source.has_whole(live):
             log.warning("the log has not the whole history: no shadow is judged", partition=number)
             await asyncio.Event().wait()
         versions = KnownVersions(self._timeline(shadow))
