@@ -262,12 +262,12 @@ def _apply_facts(
             decisions += timeline.advance(account, at - 1, clock)
         fresh: dict[tuple[str, str], Fact] = {}
         for fact in facts:
-            if fact.kind == "outcome" and (key := (fact.source, fact.id)) not in account.ids:
-                fresh.setdefault(key, fact)
+            if fact.kind == "outcome" and account.holder(fact.source, fact.id) is None:
+                fresh.setdefault((fact.source, fact.id), fact)
         decisions += timeline.apply_facts(account, facts, at, clock)
         refused = account.refused or ()
         for key, fact in fresh.items():
-            entry = account.ids.get(key)
+            entry = account.holder(*key)
             if key not in refused and (entry is None or entry.id == fact.id):
                 outcomes.append(fact)
     return decisions, outcomes

@@ -113,6 +113,7 @@ _FIRMOGRAPHIC: Final = KIND_NUMBERS["firmographic"]
 _NAMES: Final = AccountState.__struct_fields__
 _DEFAULTS: Final = msgspec.structs.astuple(AccountState())
 _ENTRIES: Final = _NAMES.index("entries")
+_MEMBERSHIP: Final = _NAMES.index("membership")
 _BASE: Final = 0
 _NUMBERS: Final = range(len(_NAMES))
 
@@ -352,7 +353,16 @@ def _set_fields(state: AccountState, head: dict[int, Any]) -> None:
         if number >= len(_NAMES):
             raise msgspec.DecodeError(f"it has a field {number}, which a later version wrote")
         fits = type(field) in _PLAIN[number]
-        setattr(state, _NAMES[number], field if fits else msgspec.convert(field, _HINTS[number]))
+        setattr(state, _NAMES[number], field if fits else _convert(field, number))
+
+
+def _convert(field: Any, number: int) -> Any:
+    """Return a field as its type. Memberships, which most states have, are made without a look at the type."""
+    if number == _MEMBERSHIP and type(field) is list and list(map(type, field)) == [str, int, dict]:
+        left = field[2]
+        if not left or all(type(name) is str and type(at) is int for name, at in left.items()):
+            return Membership(*field)
+    return msgspec.convert(field, _HINTS[number])
 
 
 class _Array(msgspec.Struct, array_like=True):

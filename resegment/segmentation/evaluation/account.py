@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any, Final
 
@@ -14,6 +14,8 @@ from resegment.schemas.times import NEVER
 
 TECHNOLOGIES: Final = "technologies"
 
+SCANNED: Final = 16
+"""The ids of so many facts are looked through one by one; those of more are indexed."""
 CHUNK: Final = 32
 """How many consecutive facts of a series share one summary, so that a large window is not read fact by fact."""
 
@@ -21,7 +23,7 @@ MAX_FACT: Final = 300_000
 """No fact takes more bytes: events are smaller."""
 
 IN_MEMORY: Final = 3_000
-FACT_IN_MEMORY: Final = 650
+FACT_IN_MEMORY: Final = 220
 BYTE_IN_MEMORY: Final = 1.1
 """About the bytes of memory that an account takes, each of its facts, and each byte of them as it is stored."""
 
@@ -129,41 +131,26 @@ class Series(msgspec.Struct, eq=False, gc=False):
 
 
 class History(Series, eq=False, gc=False, kw_only=True):
-    """The snapshots that carry one attribute.
+    """The snapshots that carry an attribute, or several that the same snapshots carry: so many `users`."""
 
-    Histories that begin with the same snapshot share its lists until one of them grows.
-    """
+    users: int = 1
 
-    field: str
-    shared: bool = False
+    def part(self, users: int) -> History:
+        """Return a history of its own for some of the users."""
+        self.users -= users
+        return History(self.times.copy(), self.entries.copy(), self.cap, users=users)
 
-    def add(self, entry: Entry) -> None:
-        self._part()
-        super().add(entry)
-
-    def remove(self, entry: Entry) -> None:
-        self._part()
-        super().remove(entry)
-
-    def keep(self, kept: set[int]) -> None:
-        super().keep(kept)
-        self.shared = False
-
-    def _part(self) -> None:
-        if self.shared:
-            self.times, self.entries, self.shared = self.times.copy(), self.entries.copy(), False
-
-    def newest(self) -> Any:
+    def newest(self, field: str) -> Any:
         """Return the value of the newest snapshot; None if there is none, or if it clears the attribute."""
-        return (self.entries[-1].data or {})[self.field] if self.entries else None
+        return (self.entries[-1].data or {})[field] if self.entries else None
 
-    def value_at(self, t: int) -> Any:
+    def value_at(self, t: int, field: str) -> Any:
         """Return the newest value whose time is not after t; None if there is none, or if it was cleared."""
         times = self.times
         if not times:
             return None
         place = len(times) if times[-1] <= t else bisect_right(times, t)
-        return (self.entries[place - 1].data or {})[self.field] if place > self.floor else None
+        return (self.entries[place - 1].data or {})[field] if place > self.floor else None
 
 
 class Inventory(Series, eq=False, gc=False):
@@ -193,11 +180,11 @@ class Inventory(Series, eq=False, gc=False):
     def _restart(self) -> None:
         self._names, self._applied = None, 0
 
-    def value_at(self, t: int) -> set[Any] | None:
+    def value_at(self, t: int, field: str) -> set[Any] | None:  # noqa: ARG002  # a history's signature
         """Return the set at t; None before anything is known about it."""
         return self._reach(bisect_right(self.times, t))
 
-    def newest(self) -> set[Any] | None:
+    def newest(self, field: str) -> set[Any] | None:  # noqa: ARG002  # a history's signature
         """Return the set after all facts."""
         return self._reach(len(self.times))
 
@@ -233,10 +220,6 @@ class Account(msgspec.Struct, eq=False, gc=False):
     deadline: int = NEVER
     next_leaf: int = NEVER
     """The least of `untils`."""
-    ids: dict[tuple[str, str], Entry] = {}
-    """(source, id) of every revision that is remembered, to the fact that it belongs to."""
-    records: dict[tuple[str, str], Entry] = {}
-    """(source, record) of the facts whose record is not their id."""
     series: dict[int, Series] = {}
     attributes: dict[str, History | Inventory] = {}
     folded: AccountState | None = None
@@ -246,6 +229,71 @@ class Account(msgspec.Struct, eq=False, gc=False):
     refused: set[tuple[str, str]] | None = None
     """(source, id) of facts that were not taken because the account would become too large."""
     cached: int = 0
+    _ids: dict[tuple[str, str], Entry] | None = None
+    """(source, id) of every revision that is remembered, to the fact that it belongs to."""
+    _records: dict[tuple[str, str], Entry] | None = None
+    """(source, record) of the facts whose record is not their id."""
+
+    @property
+    def histories(self) -> Iterable[History | Inventory]:
+        """The histories of the attributes, each once."""
+        return {id(one): one for one in self.attributes.values()}.values()
+
+    def holder(self, source: str, name: str) -> Entry | None:
+        """Return the fact that the revision with this id belongs to; None if it is not remembered."""
+        if self._ids is None:
+            if len(self.state.entries) <= SCANNED:
+                for entry in self.state.entries:
+                    if (
+                        entry.id == name or (entry.older is not None and name in entry.older)
+                    ) and entry.source == source:
+                        return entry
+                return None
+            self._index()
+        return None if self._ids is None else self._ids.get((source, name))
+
+    def of_record(self, source: str, record: str) -> Entry | None:
+        """Return the fact of a record that is not the fact's id."""
+        if self._records is None:
+            if len(self.state.entries) <= SCANNED:
+                for entry in self.state.entries:
+                    if entry.record == record and entry.source == source:
+                        return entry
+                return None
+            self._index()
+        return None if self._records is None else self._records.get((source, record))
+
+    def _index(self) -> None:
+        self._ids, self._records = {}, {}
+        for entry in self.state.entries:
+            self.remember(entry)
+
+    def remember(self, entry: Entry) -> None:
+        """Index the ids of a fact, if there are many."""
+        if self._ids is None or self._records is None:
+            return
+        source = entry.source
+        self._ids[source, entry.id] = entry
+        for one in entry.older or ():
+            self._ids[source, one] = entry
+        if entry.record is not None:
+            self._records[source, entry.record] = entry
+
+    def forget(self, entry: Entry) -> None:
+        """Forget the ids of a fact."""
+        if self._ids is None or self._records is None:
+            return
+        source = entry.source
+        for one in (entry.id, *(entry.older or ())):
+            self._ids.pop((source, one), None)
+        if entry.record is not None:
+            self._records.pop((source, entry.record), None)
+
+    def reindex(self, other: Account) -> None:
+        """Take over the indexes of the same account that was opened otherwise."""
+        self.values, self.untils, self.next_leaf = other.values, other.untils, other.next_leaf
+        self.series, self.attributes = other.series, other.attributes
+        self._ids = self._records = None
 
     @property
     def kept_deadline(self) -> int | None:
@@ -256,15 +304,18 @@ class Account(msgspec.Struct, eq=False, gc=False):
         """Remember a fact."""
         self.state.entries.append(entry)
         self.log.add(self.state.entries)
+        self.remember(entry)
 
     def remove(self, entry: Entry) -> None:
         """Forget a fact."""
         place = self._place(entry)
         del self.state.entries[place]
         self.log.remove(place)
+        self.forget(entry)
 
     def note(self, entry: Entry) -> None:
         """Note that a fact that is remembered has changed."""
+        self.remember(entry)
         self.log.replace(self._place(entry), entry)
 
     def outdate(self) -> None:
@@ -284,9 +335,10 @@ class Account(msgspec.Struct, eq=False, gc=False):
         entries = self.state.entries
         for place in range(len(entries) - 1, -1, -1):
             if id(entries[place]) not in kept:
+                self.forget(entries[place])
                 del entries[place]
                 self.log.remove(place)
-        for series in (*self.series.values(), *self.attributes.values()):
+        for series in (*self.series.values(), *self.histories):
             series.keep(kept)
 
     def is_near(self, limit: int) -> bool:
@@ -312,7 +364,7 @@ class Account(msgspec.Struct, eq=False, gc=False):
     def attribute_at(self, field: str, t: int) -> Any:
         """Return the attribute's value at t; None if it is unknown."""
         history = self.attributes.get(field)
-        return None if history is None else history.value_at(t)
+        return None if history is None else history.value_at(t, field)
 
     def window(self, number: int, opens: int, closes: int, t: int) -> list[Entry]:
         """Return the facts of a series that count at t."""

@@ -11,8 +11,8 @@ from resegment.schemas.fact import Fact
 from resegment.schemas.state import KIND_NUMBERS, AccountState, Entry, Limited
 from resegment.segmentation.evaluation.account import TECHNOLOGIES, Account, History, Inventory, Series
 from resegment.segmentation.evaluation.program import Program
-from resegment.segmentation.evaluation.pruning import Pruner
-from resegment.segmentation.evaluation.reading import apply_types, says_the_same, trim
+from resegment.segmentation.evaluation.pruning import MAX_TEXT, Pruner
+from resegment.segmentation.evaluation.reading import apply_types, says_the_same, share, trim
 from resegment.segmentation.evaluation.retention import FIRMOGRAPHIC, TECH, Retention
 
 MAX_OLDER: Final = 100
@@ -23,8 +23,6 @@ PART: Final = 32
 """An account is pruned for old age where one fact in so many may be too old."""
 MARGIN: Final = 64
 """So many facts more, or half as many again if that is more, lead to an account being pruned again."""
-MAX_TEXT: Final = 200
-"""The most characters of the test that names what is dropped."""
 Typed = dict[tuple[int, int], tuple[Any, Any, Any, Any]]
 """By the `id()` of data and raw values: these, and what they are by the types of the file."""
 CHANGES_OF_TECH: Final = ("added", "removed")
@@ -58,16 +56,17 @@ class Fold:
         touched: set[int] = set()
         typed: Typed = {}
         for entry in state.entries:
-            source = entry.source = intern(entry.source)
-            account.ids[source, entry.id] = entry
-            if entry.older:
-                account.ids.update(((source, one), entry) for one in entry.older)
-            if entry.record is not None:
-                account.records[source, entry.record] = entry
-            if entry.kind == FIRMOGRAPHIC and (types or entry.raw):
+            entry.source = intern(entry.source)
+            if entry.recorded == entry.time:
+                entry.recorded = entry.time
+            if entry.known == entry.recorded:
+                entry.known = entry.recorded  # the same object, not another one
+            if entry.kind != FIRMOGRAPHIC:
+                entry.data = share(entry.data)
+            elif types or entry.raw:
                 self._type(entry, typed)
             if not entry.retracted:
-                self._enter(account, entry, touched, counting=False)
+                self._enter(account, entry, touched)
         touched.update(program.account_leaves)
         if state.entries or touched:
             account.next_leaf = -1
@@ -77,41 +76,30 @@ class Fold:
 
     def reopen(self, account: Account) -> None:
         """Index an account again, in place, that another fold has opened. Its tests are evaluated later."""
-        fresh = self.open(account.name, account.state)
-        account.values, account.untils, account.next_leaf = fresh.values, fresh.untils, fresh.next_leaf
-        account.ids, account.records = fresh.ids, fresh.records
-        account.series, account.attributes = fresh.series, fresh.attributes
+        account.reindex(self.open(account.name, account.state))
         if self.program.types or any(entry.raw for entry in account.state.entries):
             account.outdate()  # snapshots may have been read by other types
 
     def take(self, account: Account, fact: Fact, now: int, touched: set[int]) -> bool:
         """Apply one fact; return False if it adds nothing to what is known."""
         source, name = intern(fact.source), fact.id
-        key = (source, name)
-        ids = account.ids
-        if key in ids:
+        if account.state.entries and account.holder(source, name) is not None:
             return False
         record = None if fact.record == name else fact.record
-        old = account.records.get(key) if record is None else self._revised(account, source, record)
+        old = account.of_record(source, name) if record is None else self._revised(account, source, record)
         if old is not None and (fact.recorded, name) < (old.recorded, old.id):
             old.older = [*(old.older or ()), name][-MAX_OLDER:]
-            ids[key] = old
             account.note(old)
             return False
         entry = self._make_entry(fact, source, record, now, old)
         if entry.kind == FIRMOGRAPHIC and entry.data:
             self._share(account, entry)
         if account.is_near(self._bytes) and not self._has_room(account, entry, old, now, touched):
-            account.refused = {*(account.refused or ()), key}
+            account.refused = {*(account.refused or ()), (source, name)}
             return False
-        if old is not None and ids.get((source, old.id)) is old:
+        if old is not None and account.holder(source, old.id) is old:
             self._remove(account, old, touched)
         account.add(entry)
-        ids[key] = entry
-        if entry.older is not None:
-            ids.update(((source, one), entry) for one in entry.older)
-        if record is not None:
-            account.records[source, record] = entry
         if not entry.retracted:
             self._enter(account, entry, touched)
         state = account.state
@@ -148,6 +136,8 @@ class Fold:
             read, raw = self._read(data, self.misfits)
             data = read or {}
         retracted = fact.op == "retract"
+        if kind != FIRMOGRAPHIC:
+            data = share(data) or {}
         entry = Entry(kind, fact.time, fact.recorded, now, source, fact.id, record, data or None, retracted)
         entry.raw = raw
         if old is not None:
@@ -164,9 +154,9 @@ class Fold:
 
     def _revised(self, account: Account, source: str, record: str) -> Entry | None:
         """Return the fact of a record that is not the id. The first revision may have used the record as its id."""
-        found = account.records.get((source, record))
+        found = account.of_record(source, record)
         if found is None:
-            found = account.ids.get((source, record))
+            found = account.holder(source, record)
             if found is not None and (found.record is not None or found.id != record):
                 return None
         return found
@@ -175,20 +165,11 @@ class Fold:
         if not entry.retracted:
             self._leave(account, entry, touched)
         account.remove(entry)
-        self._forget(account, entry)
-
-    def _forget(self, account: Account, entry: Entry) -> None:
-        """Forget the ids of a fact."""
-        source = entry.source
-        for one in (entry.id, *(entry.older or ())):
-            account.ids.pop((source, one), None)
-        if entry.record is not None:
-            account.records.pop((source, entry.record), None)
 
     # The indexes
 
-    def _enter(self, account: Account, entry: Entry, touched: set[int], *, counting: bool = True) -> None:
-        """Add a fact to the series and histories that it belongs to. `counting` counts what the limit then drops."""
+    def _enter(self, account: Account, entry: Entry, touched: set[int]) -> None:
+        """Add a fact to the series and histories that it belongs to."""
         program, kind, data, limit = self.program, entry.kind, entry.data or {}, self.retention.limit
         for watcher in program.matchers[kind].find(data):
             series = account.series.get(watcher.number)
@@ -196,11 +177,9 @@ class Fold:
                 account.series[watcher.number] = Series([entry.time], [entry], limit)
             else:
                 series.add(entry)
-                if counting and len(series.times) > limit and watcher.counted:
-                    self._drop(account, str(watcher.matcher))
             touched.update(watcher.leaves)
         if kind == FIRMOGRAPHIC:
-            self._enter_snapshot(account, entry, touched, counting=counting)
+            self._enter_snapshot(account, entry, touched)
         elif kind == TECH and (technology := self._technology(data)) is not None:
             inventory = account.attributes.get(TECHNOLOGIES)
             if inventory is None:
@@ -213,22 +192,32 @@ class Fold:
             else:
                 touched.update(program.technology_leaves.get(technology, ()))
 
-    def _enter_snapshot(self, account: Account, entry: Entry, touched: set[int], *, counting: bool) -> None:
-        """Add a snapshot to the histories of its attributes."""
-        attributes, leaves, limit = account.attributes, self.program.attribute_leaves, self.retention.limit
-        times, entries = [entry.time], [entry]
+    def _enter_snapshot(self, account: Account, entry: Entry, touched: set[int]) -> None:
+        """Add a snapshot to the histories of its attributes. Attributes that the same snapshots carry share one."""
+        attributes, leaves = account.attributes, self.program.attribute_leaves
+        fresh: History | None = None
+        held: dict[int, list[str]] = {}
         for name in entry.data or ():
             history = attributes.get(name)
-            if history is not None:
+            if name == TECHNOLOGIES:
+                if history is None:
+                    history = attributes[name] = Inventory()
                 history.add(entry)
-                if counting and len(history.times) > limit and name != TECHNOLOGIES:
-                    self._drop(account, name)
-            elif name == TECHNOLOGIES:
-                attributes[name] = Inventory([entry.time], [entry])
+            elif history is not None:
+                held.setdefault(id(history), []).append(name)
             else:
-                attributes[name] = History(times, entries, limit, field=name, shared=True)
+                if fresh is None:
+                    fresh = History([entry.time], [entry], self.retention.limit, users=0)
+                fresh.users += 1
+                attributes[name] = fresh
             if name in leaves:
                 touched.update(leaves[name])
+        for names in held.values():
+            history = attributes[names[0]]
+            if isinstance(history, History) and len(names) < history.users:
+                history = history.part(len(names))
+                attributes.update(dict.fromkeys(names, history))
+            history.add(entry)
 
     def _leave(self, account: Account, entry: Entry, touched: set[int]) -> None:
         """Remove a fact from its series and histories."""
@@ -241,8 +230,9 @@ class Fold:
             names = data
         elif kind == TECH and self._technology(data) is not None:
             names = (TECHNOLOGIES,)
+        for history in {id(one): one for one in map(account.attributes.__getitem__, names)}.values():
+            history.remove(entry)
         for name in names:
-            account.attributes[name].remove(entry)
             touched.update(program.attribute_leaves.get(name, ()))
 
     def _technology(self, data: dict[str, Any]) -> Any:
@@ -277,9 +267,6 @@ class Fold:
         kept, dropped = self._pruner.keep(account, now)
         before, size = len(entries), len(kept)
         if size < before:
-            for entry in entries:
-                if id(entry) not in kept:
-                    self._forget(account, entry)
             account.keep(kept)
         if dropped:
             touched.update(self._pruner.grouped)

@@ -20,6 +20,8 @@ from resegment.segmentation.evaluation.retention import TECH, Retention
 UNREAD: Final = 200
 """How many facts of one kind that no test reads are kept. They only guard against older revisions of themselves."""
 
+MAX_TEXT: Final = 200
+"""The most characters of the test that names what is dropped."""
 Dropped = Counter[str]
 """How many facts were dropped for a limit, by the test that would have counted them."""
 
@@ -34,7 +36,23 @@ class Claims:
     """Those that are too old for a test."""
     crowded: set[int] = field(default_factory=set)
     """Those that are more than a test can count."""
+    beyond: list[tuple[str, list[Entry]]] = field(default_factory=list)
+    """By the test: the facts that are more than it can count."""
     dropped: Dropped = field(default_factory=Counter)
+
+
+def count_dropped(program: Program, account: Account) -> Dropped:
+    """Return how many facts count no more for a limit, by the test: those that were dropped and those that will be."""
+    dropped = Counter(account.state.limited.dropped)
+    for number, series in account.series.items():
+        watcher = program.watchers[number]
+        if watcher.counted and series.floor:
+            dropped[str(watcher.matcher)[:MAX_TEXT]] += series.floor
+    names = {id(history): name for name, history in account.attributes.items()}
+    for history in account.histories:
+        if history.floor:
+            dropped[names[id(history)]] += history.floor
+    return dropped
 
 
 class Pruner:
@@ -62,6 +80,9 @@ class Pruner:
         for kind, facts in unread.items():
             facts.sort(key=_order)
             _cut(facts, min(UNREAD, self.retention.limit), f"{KINDS[kind]} facts that no test reads", claims)
+        for text, facts in claims.beyond:
+            if beyond := sum(1 for one in facts if id(one) not in claims.kept):
+                claims.dropped[text] += beyond
         return claims.kept, claims.dropped
 
     def _claim_series(
@@ -78,17 +99,22 @@ class Pruner:
                 claims.spent.update(map(id, entries[floor:low]))
             if floor:
                 claims.crowded.update(map(id, entries[:floor]))
+                if watcher.counted:
+                    claims.beyond.append((str(watcher.matcher), entries[:floor]))
                 for grouping in watcher.groupings:
                     _claim_groups(entries, now, grouping, limit, str(watcher.matcher), claims)
 
     def _claim_attributes(self, account: Account, now: int, claims: Claims) -> None:
         """Claim the snapshots that give attributes their values, and what says which technologies there are."""
         limit, before = self.retention.limit, now - self.retention.looks_back
-        for name, history in account.attributes.items():
-            entries = history.entries
+        names = {id(history): name for name, history in account.attributes.items()}
+        for history in account.histories:
+            name, entries = names[id(history)], history.entries
             claims.kept.update(map(id, _leave_out_repeats(entries[-limit:], before)))
             if len(entries) > limit:
                 claims.crowded.update(map(id, entries[:-limit]))
+                if name != TECHNOLOGIES:
+                    claims.beyond.append((name, entries[:-limit]))
                 if name == TECHNOLOGIES:
                     _claim_groups(entries, now, _TECHNOLOGIES, limit, name, claims)
         if self.retention.uses_technologies and not self.program.uses_technologies:

@@ -9,6 +9,14 @@ from typing import Any, Final
 from resegment.segmentation.language.attribute_types import MISFIT, AttributeType
 
 Data = dict[str, Any]
+MOST_SHARED: Final = 4
+"""The most fields of data that facts share."""
+MAX_SHARED: Final = 40
+"""The most characters of a text in them."""
+ALL_SHARED: Final = 16_384
+"""How many different data are remembered to be shared."""
+_shared: dict[tuple[Any, ...], Data] = {}
+_PLAIN: Final = frozenset({int, float, bool, type(None)})
 MAX_TEXT: Final = 4_000
 """The most characters of a text that an account keeps and tests read. The rest of a longer one is cut off."""
 
@@ -53,6 +61,28 @@ def _cut(value: Any) -> Any:
     if type(value) is dict:
         return {name[:MAX_TEXT]: _cut(one) for name, one in value.items()}
     return value
+
+
+def share(data: Data | None) -> Data | None:
+    """Return equal data that other facts have already, where they are a few short values. Nobody changes data."""
+    if not data or len(data) > MOST_SHARED:
+        return data
+    parts: list[Any] = []
+    for name, value in data.items():
+        kind = type(value)
+        if kind is str:
+            if len(value) > MAX_SHARED:
+                return data
+        elif kind not in _PLAIN:
+            return data
+        parts += (name, kind, value)
+    key = tuple(parts)
+    found = _shared.get(key)
+    if found is None:
+        if len(_shared) >= ALL_SHARED:
+            _shared.clear()
+        found = _shared[key] = data
+    return found
 
 
 def says_the_same(data: Data | None, other: Data | None) -> bool:

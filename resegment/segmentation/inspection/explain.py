@@ -25,6 +25,7 @@ from resegment.segmentation.evaluation.measures.measures import (
 )
 from resegment.segmentation.evaluation.measures.selection import Selection
 from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.evaluation.pruning import count_dropped
 from resegment.segmentation.inspection.descriptions import cite_newest, describe_trait, plain
 from resegment.segmentation.inspection.explanation import Explanation, Held, Miss, Node, SegmentStatus
 from resegment.segmentation.inspection.near_miss import find_closed, find_near_miss
@@ -64,6 +65,7 @@ def explain(engine: Engine, account: Account, t: int, *, ahead: bool = True) -> 
     current = program.numbers.get(member.segment or "", -1)
     reader = _Reader(program, account, t)
     statuses = tuple(reader.stand(number, current) for number in range(len(program.segments)))
+    dropped = count_dropped(program, account)
     coming = find_next(engine, account) if ahead and member.segment is not None else None
     return Explanation(
         account=account.name,
@@ -79,8 +81,8 @@ def explain(engine: Engine, account: Account, t: int, *, ahead: bool = True) -> 
         ),
         next=coming,
         outlook=NO_CHANGE if coming is None else coming.text,
-        dropped=account.state.dropped,
-        dropped_by=account.state.limited.dropped,
+        dropped=dropped.total(),
+        dropped_by=dict(dropped),
         definition_version=program.version,
     )
 

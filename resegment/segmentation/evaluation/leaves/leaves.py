@@ -111,15 +111,16 @@ class AttributeLeaf(MeasureLeaf):
     def __init__(self, attribute: Attribute, predicate: Predicate) -> None:
         super().__init__(attribute, predicate)
         self.field = attribute.field
+        self._unknown: Verdict = predicate(None), NEVER
 
     def evaluate(self, account: Account, t: int) -> Verdict:
         history = account.attributes.get(self.field)
         if history is None:
-            return self.predicate(None), NEVER
+            return self._unknown
         times = history.times
         if times and times[-1] > t:
             return super().evaluate(account, t)
-        return self.predicate(history.newest()), NEVER
+        return self.predicate(history.newest(self.field)), NEVER
 
 
 CLOSE = 1e-13

@@ -49,7 +49,7 @@ class Attribute:
 
     def value(self, account: Account, t: int) -> Any:
         history = account.attributes.get(self.field)
-        return None if history is None else history.value_at(t)
+        return None if history is None else history.value_at(t, self.field)
 
     def snapshot(self, account: Account, t: int) -> Entry | None:
         """Return the fact that gives the value at t."""

@@ -13,6 +13,7 @@ from resegment.segmentation.definition import read_definition
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.program import Limits, Program
+from resegment.segmentation.inspection.explain import explain
 
 DAY = 86_400_000
 FILE = """
@@ -86,8 +87,7 @@ def test_a_fact_that_the_cap_drops_counts_no_more_at_once() -> None:
         learn(judge, account, day, fact(f"f{day}", day, round="seed"))
     again = judge.open("acme.com", decode_state(judge.encode(account)))
     assert learn(judge, again, 7, fact("x", 7, "strategy")) == account.state.membership.segment == "rest"
-    assert judge.dropped == account.state.limited.dropped == {"funding": 3}
-    assert account.state.dropped == 3
+    assert explain(judge, account, 7 * DAY).dropped_by == {"funding": 3}
 
 
 def test_the_cap_spares_the_snapshot_that_gives_an_attribute_its_value() -> None:
