@@ -1,0 +1,109 @@
+"""Which version a rollback goes back to, what it undoes, and when a saved plan was used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from resegment.cli.versions.apply import _before, _invert, _undone_by, check_unused
+from resegment.cli.versions.applying import name_author
+from resegment.schemas.definitions.records import Apply, Prepare, Stands, Void, encode_definition_record
+from resegment.segmentation.definition import Content
+from resegment.segmentation.planning.refusals import InForce, NeverInForce, NothingBefore, PlanUsed
+from resegment.segmentation.planning.saved import SavedPlan
+from resegment.streams.definitions.content import to_records
+from resegment.streams.definitions.history import Definitions, NoSuchVersion
+from tests.builders import definition_of
+from tests.unit.segmentation.planning.test_drift import plan_of
+from tests.unit.segmentation.planning.test_planner import file_of
+
+
+class History:
+    """The versions of a prefix, made one after the other."""
+
+    def __init__(self, *names: str) -> None:
+        self.definitions = Definitions()
+        self._take(*self._records(1, names))
+
+    def _records(self, number: int, names: tuple[str, ...]) -> list[Any]:
+        definition = definition_of(file_of(*((name, {"employees": {"gte": number}}) for name in names)))
+        chunks, version = to_records(definition, number, at=number)
+        return [*chunks, version]
+
+    def _take(self, *records: Any) -> None:
+        for one in records:
+            self.definitions.take(encode_definition_record(one))
+
+    def switch(self, number: int, *names: str, stands: bool = True, plan: str = "", **moved: str) -> None:
+        base, name = self.definitions.current, f"apply-{number}"
+        self._take(
+            *self._records(number, names),
+            Prepare(apply=name, version=number, base=base, at=number, plan=plan),
+            Apply(id=name, version=number, base=base, at=number, moved=moved, plan=plan),
+            Stands(apply=name) if stands else Void(apply=name, reason="late"),
+        )
+        if stands:
+            self.definitions.applies[name].applied = True
+
+
+def saved(name: str) -> SavedPlan:
+    return SavedPlan(id=name, plan=plan_of(), content=Content(()))
+
+
+def test_a_rollback_without_a_number_goes_back_to_the_version_before() -> None:
+    history = History("hot")
+    history.switch(2, "hot")
+    history.switch(3, "hot", stands=False)
+    history.switch(4, "hot")
+    assert _before(history.definitions) == 2
+    assert _undone_by(history.definitions, 2) == 4
+    assert _undone_by(history.definitions, 1) == 2
+
+
+def test_names_are_taken_back_over_all_versions_that_are_undone() -> None:
+    history = History("hot", "warm")
+    history.switch(2, "boiling", "warm", boiling="hot")
+    history.switch(3, "blazing", "tepid", blazing="boiling", tepid="warm")
+    assert _invert(history.definitions, 3) == {"boiling": "blazing", "warm": "tepid"}
+    assert _invert(history.definitions, 2) == {"hot": "blazing", "warm": "tepid"}
+
+
+def test_the_only_version_has_nothing_before_it() -> None:
+    with pytest.raises(NothingBefore, match="version 1 is the only one"):
+        _before(History("hot").definitions)
+
+
+def test_going_back_to_the_version_in_force_names_the_one_before() -> None:
+    history = History("hot")
+    history.switch(2, "hot")
+    with pytest.raises(InForce) as refused:
+        _undone_by(history.definitions, 2)
+    assert refused.value.remedy == "To undo it, go back to the one before: `resegment rollback 1`."
+
+
+def test_there_is_no_going_back_to_a_version_that_never_was_in_force() -> None:
+    history = History("hot")
+    history.switch(2, "hot", stands=False)
+    with pytest.raises(NeverInForce):
+        _undone_by(history.definitions, 2)
+    with pytest.raises(NoSuchVersion):
+        _undone_by(history.definitions, 9)
+
+
+def test_a_plan_is_used_once_it_was_applied_and_not_by_a_switch_that_did_not_happen() -> None:
+    history = History("hot")
+    history.switch(2, "hot", stands=False, plan="p1")
+    check_unused(history.definitions, saved("p1"))
+    history.switch(3, "hot", plan="p1")
+    check_unused(history.definitions, saved("p2"))
+    with pytest.raises(PlanUsed, match="applied already, as version 3"):
+        check_unused(history.definitions, saved("p1"))
+
+
+def test_the_author_is_that_of_git_or_a_user_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EMAIL", raising=False)
+    monkeypatch.delenv("GIT_AUTHOR_EMAIL", raising=False)
+    assert "@" in name_author()
+    monkeypatch.setenv("GIT_AUTHOR_EMAIL", "ann@example.com")
+    assert name_author() == "ann@example.com"
