@@ -40,7 +40,8 @@ _FUNCTIONS: Final = (
 _COMPILED: Final = tuple((name, re.compile(pattern)) for name, pattern in _FUNCTIONS)
 
 _HELPER: Final = re.compile(
-    r"\b(?:assistant|assistenz|assistente|assistentin|asistente|adjoint\w*|secretary|sekretar\w*) (?:to|of|for|der|des|du|de|do|da|van|til|a)\b"
+    r"['’]s (?:office|associate|assistant)\b|\b(?:officer|founder|c[efmtr]o|coo) associate\b|\b(?:officer|analyst|manager|coordinator|liaison) to (?:the )?(?:c[efmtrio]o|chief)\b"
+    r"|\b(?:assistant|assistenz|assistente|assistentin|asistente|adjoint\w*|secretary|sekretar\w*) (?:to|of|for|der|des|du|de|do|da|van|til|a)\b"
     r"|\bassistant\b(?! (?:vice|vp|director|manager|general|professor|controller|engineer))|\bexecutive assistant\b|\bpersonal assistant\b"
     r"|\bchief of staff\b|\boffice of the\b|\b(?:reporting|reports) to\b|\badvisor to\b|\bsupport(?:ing)? the\b|\bbusiness partner to\b"
     r"|\bdirectionssekretar\w*|\bvorstandsassisten\w*|\bsecretari[ao]\b|\bassistent(?:e|in)? (?:van|der|des|do|da)\b"
@@ -60,7 +61,7 @@ _ROLES: Final = (
     ("cso", r"chief sales officer"),
     ("cco", r"chief commercial officer|chief customer officer"),
     ("cmo", r"\bcmo\b(?!\))|^cmo\b|chief marketing (?:officer|and|&)|chief (?:growth|brand) officer"),
-    ("cto", r"\bcto\b|chief (?:technology|technical) officer|directeur technique|director de tecnologia|technischer direktor"),
+    ("cto", r"(?<!field )(?<!account )(?<!deputy )\bcto\b|chief (?:technology|technical) officer|directeur technique|director de tecnologia|technischer direktor"),
     ("cio", r"\bcio\b|chief information officer"),
     ("ciso", r"\bciso\b|chief information security officer"),
     ("cfo", r"\bcfo\b|chief financ(?:e|ial) officer|finanzvorstand|directeur financier|director financiero|diretor financeiro|financieel directeur"),
@@ -71,18 +72,18 @@ _ROLES: Final = (
     ("ceo", r"\bceo\b|chief executive(?: officer)?\b|geschaftsfuhrer(?:in)?\b(?! vertrieb)|vorstandsvorsitzende\w*|\bpdg\b|president[- ]directeur general|directeur general\b|director general\b|diretor geral|algemeen directeur"),
     ("vp_sales_ops", rf"{_VP}{_OF}(?:{_SALES_OPS})"),
     ("vp_customer_success", rf"{_VP}{_OF}(?:customer success|client success|customer experience)"),
-    ("vp_sales", rf"{_VP}{_OF}revenue(?! op| enable| account| manage| cycle| integr| assurance| recog)"),
-    ("vp_marketing", rf"{_VP}{_OF}(?:growth |demand |product |digital |brand )*marketing(?! op)|(?<!product )(?<!content )(?<!email )(?<!field )(?<!event )(?<!social )(?<!partner )(?<!lifecycle )(?<!performance )(?<!digital )\bhead of (?:global )?marketing(?! op)|marketingleiter(?:in)?|leiter(?:in)? marketing|directeur marketing|directrice marketing|director de marketing|diretor de marketing|directora de marketing|hoofd marketing"),
+    ("vp_sales", rf"{_VP}{_OF}revenue(?! op| enable| market| account| manage| cycle| integr| assurance| recog)"),
+    ("vp_marketing", rf"{_VP}{_OF}(?:growth |digital |brand )*marketing(?! op| perf| analyt| tech| comm| data| auto)|(?<!product )(?<!content )(?<!email )(?<!field )(?<!event )(?<!social )(?<!partner )(?<!lifecycle )(?<!performance )(?<!digital )\bhead of (?:global )?marketing(?! op| perf| analyt| tech| comm| data| auto)|marketingleiter(?:in)?|leiter(?:in)? marketing|directeur marketing|directrice marketing|director de marketing|diretor de marketing|directora de marketing|hoofd marketing"),
     ("vp_sales", (rf"{_VP}{_OF}{_SALES}(?! op| enable| engineer| strateg| develop| effective| excel| tech| planning| train| account| support| admin| market| finance)"
                  rf"|\bhead of (?:global |worldwide |international |enterprise |commercial |field |emea |us |dach |uk )*(?:sales|revenue)(?! op| enable| engineer| strateg| develop| effective| excel| tech| planning| train| support| admin| manage| account| market)"
                  r"|\bsales (?:vp|vice president)\b|vertriebsleiter(?:in)?\b(?! innendienst)|leiter(?:in)? (?:des |de[rs] )?vertriebs?\b|vertriebsdirektor(?:in)?|vertriebsvorstand|directeur commercial|directrice commerciale|directeur des ventes|directrice des ventes|director de ventas|directora de ventas|director comercial|directora comercial|diretor(?:a)? comercial|diretor(?:a)? de vendas|commercieel directeur|hoofd verkoop|verkoopdirecteur|sales directeur")),
     ("vp_engineering", rf"{_VP}{_OF}(?:software |platform )?(?:engineering|development|technology)(?! sales)|\bhead of engineering(?! op)"),
-    ("vp_product", rf"{_VP}{_OF}product(?! market)(?:s| management)?\b|\bhead of product(?! market| design| op)"),
-    ("vp_people", rf"{_VP}{_OF}(?:people|human resources|hr|talent)\b|\bhead of (?:people|hr|human resources)\b"),
+    ("vp_product", rf"{_VP}{_OF}product(?! market| support| op| design| secur| analyt)(?:s| management)?\b|\bhead of product(?! market| design| op| support| secur| analyt)"),
+    ("vp_people", rf"{_VP}{_OF}(?:people|human resources|hr|talent)\b|\bhead of (?:people|hr|human resources)\b(?! op| system| analyt| partner)"),
     ("vp_finance", rf"{_VP}{_OF}finance\b|\bhead of finance\b"),
     ("vp_it", rf"{_VP}{_OF}(?:it|information technology)\b|\bhead of it\b"),
     ("head_of_sales_ops", r"(?:head|director|leader)(?: of|,)? (?:rev(?:enue)?[ -]?op(?:s|erations)|sales[ -]?op(?:s|erations)|gtm op(?:s|erations))"),
-    ("founder", r"(?:^|[&,/|+]|-|\band) ?(?:co-?)?founder\b|\bco-?founder\b|\bgrunder(?:in)?\b|\bfondateur\b|\bfondatrice\b|\bfundador(?:a)?\b|\boprichter\b|\bmitgrunder(?:in)?\b|\bcofondateur\b|\bcofundador(?:a)?\b"),
+    ("founder", r"(?:^|[&,/|+]|-|\band) ?(?:co-?)?founder\b(?!['’(]| associate| office| in residence)|\bco-?founder\b(?!['’(]| associate)|\bgrunder(?:in)?\b|\bfondateur\b|\bfondatrice\b|\bfundador(?:a)?\b|\boprichter\b|\bmitgrunder(?:in)?\b|\bcofondateur\b|\bcofundador(?:a)?\b"),
 )  # fmt: skip
 _COMPILED_ROLES: Final = tuple((name, re.compile(pattern)) for name, pattern in _ROLES)
 _ROLE_FUNCTIONS: Final = {

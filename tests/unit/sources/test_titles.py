@@ -20,6 +20,10 @@ from resegment.sources.normalizers.titles import read_title
         ("Vice President Sales Operations", "vp_sales_ops"), ("Head of RevOps", "head_of_sales_ops"), ("Co-Founder", "founder"),
         ("Assistant to the CRO", None), ("Executive Assistant to the CEO", None), ("Account Executive", None), ("Sales Manager", None), ("Former VP Sales", None), ("VP Sales Engineering", None),
         ("Head of Sales Enablement", None), ("Office of the CEO", None), ("Chief of Staff to the CRO", None), ("Sales Intern", None), ("", None), ("Engineer", None), ("Assistenz der Geschäftsführung", None),
+        ("Founder's Associate", None), ("Founder associate", None), ("Founder(s) in Residence", None), ("Field CTO - APJ", None), ("Account CTO", None), ("CTO's Office - AI Engineer", None),
+        ("Chief Revenue Officer Associate", None), ("Special Officer to CEO", None), ("VP of Revenue Marketing", None), ("VP Product Marketing", None), ("Head of Marketing performance", None),
+        ("VP of Product Support", None), ("Head of People Systems", None), ("Head of Sales DACH / Regional Sales Director DACH", "vp_sales"), ("Regional vice president, enterprise sales (UK)", "vp_sales"),
+        ("Head of Marketing (f/m/d)", "vp_marketing"), ("Chief Operating Officer (COO)/Deputy CEO", "coo"), ("Continuous Mining Operator (CMO)", None), ("Iron Founder", None),
     ],
 )  # fmt: skip
 def test_the_role_of_a_leader(title: str, role: str | None) -> None:
