@@ -8,9 +8,10 @@ import getpass
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -48,12 +49,14 @@ class Asked:
 class Intent:
     """A plan that is to be carried out, and what it takes to make it again.
 
-    `goes_back_to` is the version that a rollback goes back to.
+    `goes_back_to` is the version that a rollback goes back to. `seen` is when (by the monotonic clock) the accounts were
+    last found to be as the plan says.
     """
 
     saved: SavedPlan
     wish: Wish
     goes_back_to: int | None = None
+    seen: float = field(default_factory=time.monotonic)
 
     @property
     def plan(self) -> Plan:
@@ -151,13 +154,12 @@ class DriftCheck:
     def __init__(self, session: Session, intent: Intent) -> None:
         self._session, self._intent = session, intent
         self._later = intent.wish.at is not None
-        self._made = asyncio.get_running_loop().time()
         self.latest: Plan | None = None
         """The plan that was made again, if one was."""
 
     async def check(self) -> None:
         """Raise PlanStale if more accounts depart from the plan than is tolerated."""
-        if not self._later and asyncio.get_running_loop().time() - self._made < FRESH:
+        if not self._later and time.monotonic() - self._intent.seen < FRESH:
             return
         self.latest = await check_drift(self._session, self._intent.saved, self._intent.wish)
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
+from resegment.cli.versions import applying
 from resegment.cli.versions.apply import _before, _invert, _undone_by, check_unused
-from resegment.cli.versions.applying import name_author
+from resegment.cli.versions.applying import DriftCheck, Intent, name_author
 from resegment.schemas.definitions.records import Apply, Prepare, Stands, Void, encode_definition_record
 from resegment.segmentation.definition import Content
 from resegment.segmentation.planning.refusals import InForce, NeverInForce, NothingBefore, PlanUsed
 from resegment.segmentation.planning.saved import SavedPlan
 from resegment.streams.definitions.content import to_records
 from resegment.streams.definitions.history import Definitions, NoSuchVersion
+from resegment.streams.operations.planning import Wish
 from tests.builders import definition_of
 from tests.unit.segmentation.planning.test_drift import plan_of
 from tests.unit.segmentation.planning.test_planner import file_of
@@ -107,3 +110,20 @@ def test_the_author_is_that_of_git_or_a_user_of_this_machine(monkeypatch: pytest
     assert "@" in name_author()
     monkeypatch.setenv("GIT_AUTHOR_EMAIL", "ann@example.com")
     assert name_author() == "ann@example.com"
+
+
+@pytest.mark.parametrize(("age", "at", "again"), [(0.0, None, False), (61.0, None, True), (0.0, 1_000, True)])
+async def test_a_plan_is_made_again_right_before_the_switch_unless_it_is_fresh(
+    age: float, at: int | None, again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[SavedPlan] = []
+
+    async def check(session: Any, plan: SavedPlan, wish: Any) -> Any:
+        made.append(plan)
+        return plan.plan
+
+    monkeypatch.setattr(applying, "check_drift", check)
+    wish = Wish(definition_of(file_of(("hot", {"employees": {"gte": 1}}))), at=at)
+    checker = DriftCheck(None, Intent(saved("p1"), wish, seen=time.monotonic() - age))  # type: ignore[arg-type]
+    await checker.check()
+    assert bool(made) is again
