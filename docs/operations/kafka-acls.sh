@@ -25,7 +25,8 @@ allow() {
 allow --allow-principal "$worker" --operation Read --resource-pattern-type prefixed --topic "$prefix.triggers."
 allow --allow-principal "$worker" --operation Read --topic "$prefix.accounts" --topic "$prefix.outcomes"
 allow --allow-principal "$worker" --operation Read --operation Write \
-  --topic "$prefix.signals" --topic "$prefix.segment-changes" --topic "$prefix.routing-events"
+  --topic "$prefix.signals" --topic "$prefix.segment-changes" --topic "$prefix.routing-events" \
+  --topic "$prefix.definitions"
 allow --allow-principal "$worker" --operation Write --topic "$prefix.workflow-commands" --topic "$prefix.dead-letters"
 allow --allow-principal "$worker" --operation Read --group "$prefix"
 # `resegment deliver`, and `rebuild`, which reads the commands back
@@ -46,9 +47,10 @@ allow --allow-principal "$consumer" --operation Read \
   --topic "$prefix.segment-changes" --topic "$prefix.workflow-commands"
 allow --allow-principal "$consumer" --operation Read --resource-pattern-type prefixed --group "$prefix-consumer"
 
-# `resegment status`, `changes`, `explain`, `verify` and `dead-letters list`
+# `resegment status`, `changes`, `explain`, `verify`, `plan`, `history`, `owners list` and `dead-letters list`
 allow --allow-principal "$look" --operation Read \
-  --topic "$prefix.signals" --topic "$prefix.segment-changes" --topic "$prefix.dead-letters"
+  --topic "$prefix.signals" --topic "$prefix.segment-changes" --topic "$prefix.dead-letters" \
+  --topic "$prefix.definitions"
 
 # `resegment dead-letters retry`: sends rejected records back to their topics; `routing enroll`, `owners leave`; and
 # `resegment ingest` into a prefix on the clock of the facts, which moves its clock. Only workers and the operator may
@@ -60,3 +62,7 @@ done
 allow --allow-principal "$operator" --operation Write \
   --topic "$prefix.accounts" --topic "$prefix.outcomes" --topic "$prefix.signals" --topic "$prefix.segment-changes" \
   --topic "$prefix.routing-events" --topic "$prefix.workflow-commands"
+
+# `resegment apply`, `rollback` and `shadow`; `owners leave` reads the members of the version in force
+allow --allow-principal "$operator" --operation Read --operation Write --topic "$prefix.definitions"
+allow --allow-principal "$operator" --operation Read --topic "$prefix.signals"

@@ -88,7 +88,7 @@ class PartitionStore:
 
     async def clear_folded(self) -> None:
         with answering("clear what was folded in"):
-            await self._client.unlink(self.keys.folded)
+            await self._client.delete(self.keys.folded)
 
     async def commit(self, commit: Commit) -> Committed:
         with answering("commit"), self._timed():
