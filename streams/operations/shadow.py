@@ -18,7 +18,7 @@ from resegment.schemas.fact import Fact, decode_fact
 from resegment.segmentation.planning.shadow import ShadowComparison, ShadowReport
 from resegment.segmentation.planning.switch import describe_differences
 from resegment.segmentation.versions.differences import compare
-from resegment.segmentation.versions.era import Era
+from resegment.segmentation.versions.era import Era, effective_moves
 from resegment.segmentation.versions.timeline import Timeline
 from resegment.segmentation.versions.wording import tell_differences
 from resegment.state.redis.reader import PrefixReader
@@ -92,7 +92,11 @@ async def compare_shadow(prefix: PlannedPrefix, count: Count) -> ShadowReport:
     shadow = find_shadow(registry)
     live = registry.current
     other = registry.runtime(shadow.apply.version)
-    comparison = ShadowComparison((registry.timeline, shadow.timeline), (live.engine, other.engine))
+    comparison = ShadowComparison(
+        (registry.timeline, shadow.timeline),
+        (live.engine, other.engine),
+        effective_moves(live.definition, shadow.apply.moved),
+    )
     looks = await prefix.reader.look()
     progress = count("comparing partitions", len(looks))
     least = max([0, *(one.position.clock for one in looks if one.position is not None)])

@@ -11,6 +11,7 @@ from resegment.console.planning.words import (
     describe_difference,
     headline,
     name_route,
+    name_size,
     notes,
     subtitle,
     tell_commands,
@@ -43,7 +44,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield from _table(
             "Accounts by segment",
             ("segment", "before", "after", "difference"),
-            [(one.name, one.before, one.after, f"{one.after - one.before:+,}") for one in plan.sizes],
+            [(name_size(one), one.before, one.after, f"{one.after - one.before:+,}") for one in plan.sizes],
         )
     flows = [(one.from_, one.to, one.accounts, "only the name" if one.renamed else "") for one in plan.flows]
     yield from _table("Moves", ("from", "to", "accounts", ""), flows)

@@ -12,6 +12,7 @@ from resegment.console.planning.words import (
     describe_difference,
     headline,
     name_route,
+    name_size,
     notes,
     subtitle,
     tell_commands,
@@ -64,7 +65,7 @@ def _body(plan: Plan) -> Iterator[str]:
         yield from _section(
             "Accounts by segment",
             ("segment", "before", "after", "difference"),
-            [(one.name, one.before, one.after, _Signed(one.after - one.before)) for one in plan.sizes],
+            [(name_size(one), one.before, one.after, _Signed(one.after - one.before)) for one in plan.sizes],
         )
     yield from _flows(plan)
     yield from _samples(plan)

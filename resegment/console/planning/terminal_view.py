@@ -15,6 +15,7 @@ from resegment.console.planning.words import (
     describe_difference,
     headline,
     name_route,
+    name_size,
     notes,
     subtitle,
     tell_commands,
@@ -107,7 +108,7 @@ def render_sizes(
         difference = one.after - one.before
         style = "green" if difference > 0 else "red" if difference < 0 else "dim"
         table.add_row(
-            one.name,
+            name_size(one),
             f"{one.before:,}",
             f"{one.after:,}",
             Text(f"{difference:+,}" if difference else "0", style=style),

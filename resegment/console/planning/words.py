@@ -7,7 +7,13 @@ from typing import Final
 
 from resegment.console.counts import count
 from resegment.console.dates import spell_dates
-from resegment.segmentation.planning.plan import Difference, EnrollmentForecast, Plan, VersionName
+from resegment.segmentation.planning.plan import (
+    Difference,
+    EnrollmentForecast,
+    Plan,
+    SegmentSize,
+    VersionName,
+)
 
 CHANGES: Final = {
     "nothing": "Nothing changes: the file means the same as the version in force.",
@@ -79,6 +85,11 @@ def subtitle(plan: Plan) -> str:
 def describe_difference(one: Difference) -> str:
     """Return how a part differs: `other condition, other hold`. `words` of the difference say to what."""
     return ", ".join(WHAT.get(what, what) for what in one.what)
+
+
+def name_size(one: SegmentSize) -> str:
+    """Return the name of a segment, with its old one if it gets another."""
+    return one.name if one.old_name is None else f"{one.name} (was {one.old_name})"
 
 
 def tell_route(route: str | tuple[str, ...]) -> str:

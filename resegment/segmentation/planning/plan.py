@@ -34,11 +34,12 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SegmentSize(msgspec.Struct, frozen=True, kw_only=True):
-    """How many accounts a segment has right before the switch, and right after it."""
+    """How many accounts a segment has right before the switch, under its old name if it gets another, and right after."""
 
     name: str
     before: int
     after: int
+    old_name: str | None = None
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):

@@ -45,6 +45,8 @@ class PlannedSwitch(NamedTuple):
     """Facts that the new version reads and the state of the old one lacks, in words."""
     renamed: Mapping[str, str] = MappingProxyType({})
     """New names of segments, by the old ones."""
+    digest: str = ""
+    """Of all that the new version says: its fingerprint is only of what judges accounts."""
 
     @property
     def judges(self) -> bool:
@@ -158,7 +160,13 @@ class Planner:
         tally, switch = self.tally, self.switch
         moved = len(tally.moves) - tally.renamed
         return Plan(
-            hash=hash_plan(switch.base, switch.target.fingerprint, switch.route, switch.rollback_of, moved),
+            hash=hash_plan(
+                switch.base,
+                switch.digest or switch.target.fingerprint,
+                switch.route,
+                switch.rollback_of,
+                moved,
+            ),
             at=format_instant(self.at),
             base=switch.base,
             target=switch.target,
@@ -170,7 +178,7 @@ class Planner:
             judged=tally.accounts,
             moved=moved,
             renamed=tally.renamed,
-            sizes=tally.sizes(),
+            sizes=tally.sizes(switch.renamed),
             flows=tuple(self._flows()),
             overlaps=tally.overlaps(),
             shadowed=tally.shadowed(),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
@@ -37,10 +38,18 @@ class ShadowReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShadowComparison:
-    """Takes accounts by both versions. `eras` and `engines` are of the version in force and of the shadow."""
+    """Takes accounts by both versions. `eras` and `engines` are of the version in force and of the shadow.
 
-    def __init__(self, eras: tuple[Timeline, Timeline], engines: tuple[Engine, Engine]) -> None:
-        self._eras, self._engines, self.at = eras, engines, 0
+    `renamed` has new names of segments, by the old ones: an account in both is not elsewhere.
+    """
+
+    def __init__(
+        self,
+        eras: tuple[Timeline, Timeline],
+        engines: tuple[Engine, Engine],
+        renamed: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._eras, self._engines, self._renamed, self.at = eras, engines, renamed, 0
         self._now = 0
         self._tally = Tally(engines[1].program, [one.name for one in engines[0].program.segments])
         self._pairs: dict[str, tuple[bytes, bytes]] = {}
@@ -61,13 +70,14 @@ class ShadowComparison:
         if before is None or after is None:
             return
         self._engines[1].evaluate(accounts[1], self._now)
-        if before != after:
+        same = self._renamed.get(before, before) == after
+        if not same:
             self._pairs[name] = (live, shadow)
         judgment = Judgment(
             account=name,
             before=before,
             after=after,
-            renamed=False,
+            renamed=same,
             change=None,
             gate_change=None,
             gates=(accounts[0].state.active_gates, accounts[1].state.active_gates),
@@ -92,17 +102,17 @@ class ShadowComparison:
             at=format_instant(self.at),
             differences=tuple(differences),
             accounts=tally.accounts,
-            differ=len(tally.moves),
-            sizes=tally.sizes(),
+            differ=len(tally.moves) - tally.renamed,
+            sizes=tally.sizes(self._renamed),
             flows=tuple(self._flow(key, count) for key, count in tally.ordered_flows()),
             warnings=tuple(tally.warnings()),
-            elsewhere=tuple(sorted(tally.moves)),
+            elsewhere=tuple(sorted(one for one in tally.moves if one.account in self._pairs)),
         )
 
     def _flow(self, key: tuple[str, str, bool], count: int) -> PlannedFlow:
-        from_, to, _ = key
+        from_, to, renamed = key
         samples = []
-        for name, sampled in self._tally.samples(key):
+        for name, sampled in () if renamed else self._tally.samples(key):
             accounts = [
                 eras.open(name, decode_state(value))
                 for eras, value in zip(self._eras, self._pairs[name], strict=True)
@@ -110,6 +120,8 @@ class ShadowComparison:
             for eras, account in zip(self._eras, accounts, strict=True):
                 eras.advance(account, sampled.at)
             samples.append(
-                explain_sample(*self._engines, (accounts[0], accounts[1]), sampled.at, (from_, to))
+                explain_sample(
+                    *self._engines, (accounts[0], accounts[1]), sampled.at, (from_, to), self._renamed
+                )
             )
-        return PlannedFlow(from_=from_, to=to, accounts=count, samples=tuple(samples))
+        return PlannedFlow(from_=from_, to=to, accounts=count, renamed=renamed, samples=tuple(samples))

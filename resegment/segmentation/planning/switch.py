@@ -39,13 +39,14 @@ def plan_switch(
     """
     differences = compare(old, new, moved)
     return PlannedSwitch(
-        base=VersionName(number=base, fingerprint=old.digest),
-        target=VersionName(number=None, fingerprint=new.digest),
+        base=VersionName(number=base, fingerprint=old.version),
+        target=VersionName(number=None, fingerprint=new.version),
         changes=find_changes(differences),
         differences=tuple(describe_differences(differences, tell_differences(old, new, differences))),
         route=route,
         rollback_of=rollback_of,
         needs=differences.needs_facts,
+        digest=new.digest,
         renamed=effective_moves(old, new.moved if moved is None else moved),
     )
 

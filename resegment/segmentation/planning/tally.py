@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappush, heappushpop
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from resegment.schemas.fact import Fact
@@ -157,13 +158,24 @@ class Tally:
         found = [(name, sampled) for _, name, sampled in self.counts.samples.get(key, ())]
         return sorted(found, key=itemgetter(0))
 
-    def sizes(self) -> tuple[SegmentSize, ...]:
-        """Return the segments of the new version in their order, then those that are gone."""
+    def sizes(self, renamed: Mapping[str, str] = MappingProxyType({})) -> tuple[SegmentSize, ...]:
+        """Return the segments of the new version in their order, then those that are gone.
+
+        `renamed` has new names of segments, by the old ones.
+        """
+        before, after = self.counts.before, self.counts.after
+        came_from = {new: old for old, new in renamed.items()}
         names = [one.name for one in self._program.segments]
-        names += [one for one in self._old if one not in names]
-        names += sorted({*self.counts.before, *self.counts.after}.difference(names))
+        known = {*names, *renamed}
+        names += [one for one in self._old if one not in known]
+        names += sorted({*before, *after}.difference(names, renamed))
         return tuple(
-            SegmentSize(name=one, before=self.counts.before[one], after=self.counts.after[one])
+            SegmentSize(
+                name=one,
+                before=before[came_from.get(one, one)] if one not in renamed or one in came_from else 0,
+                after=after[one],
+                old_name=came_from.get(one),
+            )
             for one in names
         )
 

@@ -284,7 +284,12 @@ def test_a_sample_of_a_renamed_segment_is_explained_by_its_name_of_then() -> Non
     planner.switch = planner.switch._replace(renamed={"big": "huge"})
     for name, value in world.states.items():
         planner.take(name, value)
-    (sample,) = planner.finish().flows[0].samples
+    plan = planner.finish()
+    assert [(one.name, one.old_name, one.before, one.after) for one in plan.sizes[:2]] == [
+        ("huge", "big", 1, 0),
+        ("middle", None, 0, 1),
+    ]
+    (sample,) = plan.flows[0].samples
     assert sample.after == "middle, because employees >= 50 (is 120); huge needs employees >= 150 (is 120)"
 
 
@@ -295,3 +300,20 @@ def test_a_sample_names_what_must_not_be() -> None:
     )
     (sample,) = world.plan().flows[0].samples
     assert sample.before.startswith("quiet, because employees >= 100 (is 120), not hiring within 9d;")
+
+
+def test_segments_that_swap_their_names_keep_the_sizes_that_they_had() -> None:
+    new = file_of(("middle", {"employees": {"gte": 100}}), ("big", {"employees": {"gte": 50}}))
+    swap = {"big": "middle", "middle": "big"}
+    world = World(file_of(BIG, MIDDLE), new, growing({"a.com": 200, "b.com": 300, "c.com": 60}), swap)
+    planner = world.planner()
+    planner.switch = planner.switch._replace(renamed=swap)
+    for name, value in world.states.items():
+        planner.take(name, value)
+    plan = planner.finish()
+    assert (plan.moved, plan.renamed) == (0, 3)
+    assert [(one.name, one.old_name, one.before, one.after) for one in plan.sizes] == [
+        ("middle", "big", 2, 2),
+        ("big", "middle", 1, 1),
+        ("rest", None, 0, 0),
+    ]

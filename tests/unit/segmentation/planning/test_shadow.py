@@ -20,7 +20,8 @@ from tests.unit.segmentation.planning.test_planner import (
 def report_of(world: World, since: int, at: int = T) -> ShadowReport:
     """The shadow of the world's new version, which began at `since`."""
     shadow = world.planned(since)
-    comparison = ShadowComparison((world.present, shadow), (world.old, world.new))
+    renamed = {old: new for new, old in world.moved.items()}
+    comparison = ShadowComparison((world.present, shadow), (world.old, world.new), renamed)
     comparison.begin(at)
     for name, facts in world.facts.items():
         account = shadow.open(name)
@@ -58,11 +59,17 @@ def test_a_shadow_remembers_its_own_exits() -> None:
 def test_a_shadow_that_begins_now_is_what_a_plan_says() -> None:
     for seed in range(20):
         world = random_world(seed)
-        plan, report = world.plan(), report_of(world, T)
-        assert [(one.account, one.from_, one.to) for one in plan.moves] == [
+        planner = world.planner()
+        planner.switch = planner.switch._replace(renamed={old: new for new, old in world.moved.items()})
+        for name, value in world.states.items():
+            planner.take(name, value)
+        plan, report = planner.finish(), report_of(world, T)
+        renamed = {(one.from_, one.to) for one in plan.flows if one.renamed}
+        moves = [(one.account, one.from_, one.to) for one in plan.moves]
+        assert [one for one in moves if one[1:] not in renamed] == [
             (one.account, one.from_, one.to) for one in report.elsewhere
         ]
-        assert report.sizes == plan.sizes
+        assert (report.sizes, report.differ) == (plan.sizes, plan.moved)
 
 
 def test_stored_states_stay_as_they_are() -> None:
@@ -70,3 +77,11 @@ def test_stored_states_stay_as_they_are() -> None:
     before = {name: decode_state(value) for name, value in world.states.items()}
     report_of(world, T - DAY)
     assert {name: decode_state(value) for name, value in world.states.items()} == before
+
+
+def test_members_of_a_renamed_segment_are_not_elsewhere() -> None:
+    new = file_of(("large", {"employees": {"gte": 100}}), MIDDLE)
+    world = World(file_of(BIG, MIDDLE), new, growing({"a.com": 200, "b.com": 60}), {"large": "big"})
+    report = report_of(world, T - DAY)
+    assert (report.differ, report.elsewhere) == (0, ())
+    assert [(one.from_, one.to, one.renamed) for one in report.flows] == [("big", "large", True)]
