@@ -164,9 +164,16 @@ class StateLog(msgspec.Struct, eq=False, gc=False):
                     return
         self._note(entry)
 
-    def remove(self, place: int) -> None:
-        """Note that the fact at this place is removed."""
-        self._note(place)
+    def remove(self, *places: int) -> None:
+        """Note that the facts at these places, which ascend, are removed."""
+        if not places:
+            return
+        if self._noted is None:
+            self._noted = bytearray()
+        items = _encode_items(places[::-1])
+        self._noted += items
+        self._items += len(places)
+        self.size += len(items)
 
     def replace(self, place: int, entry: Entry) -> None:
         """Note that the fact at this place has changed."""
@@ -233,6 +240,12 @@ def _encode(fields: tuple[Any, ...]) -> tuple[bytes, int]:
     return begin_log(1 + bool(head) + count) + _encoder.encode({_BASE: len(body)}) + body, len(body)
 
 
+def _encode_items(items: Sequence[Entry] | Sequence[int]) -> bytes:
+    """Return the items, one after another."""
+    count = len(items)
+    return _encoder.encode(items)[1 if count < 16 else 3 if count < 1 << 16 else 5 :]
+
+
 def _encode_facts(entries: list[Entry]) -> bytes:
     """Return the items of facts, one after another."""
     latest: dict[tuple[int, str], int] = {}
@@ -244,8 +257,7 @@ def _encode_facts(entries: list[Entry]) -> bytes:
                 repeats[place] = before
             latest[key] = place
     if not repeats:
-        facts, count = _encoder.encode(entries), len(entries)
-        return facts[1 if count < 16 else 3 if count < 1 << 16 else 5 :]
+        return _encode_items(entries)
     body = bytearray()
     for place, entry in enumerate(entries):
         before = repeats.get(place)

@@ -333,11 +333,11 @@ class Account(msgspec.Struct, eq=False, gc=False):
     def keep(self, kept: set[int]) -> None:
         """Forget all facts but some, which `kept` has by their `id()`."""
         entries = self.state.entries
-        for place in range(len(entries) - 1, -1, -1):
-            if id(entries[place]) not in kept:
-                self.forget(entries[place])
-                del entries[place]
-                self.log.remove(place)
+        places = [place for place, one in enumerate(entries) if id(one) not in kept]
+        for place in places:
+            self.forget(entries[place])
+        self.log.remove(*places)
+        entries[:] = [one for one in entries if id(one) in kept]
         for series in (*self.series.values(), *self.histories):
             series.keep(kept)
 
