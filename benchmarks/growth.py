@@ -7,6 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -16,6 +17,7 @@ from typing import Any, Final, Self
 import orjson
 import redis as sync_redis
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from resegment.agents.batch import Batch, Message, RecordedMessage
 from resegment.agents.deciding.versions import one_version
@@ -38,6 +40,7 @@ from resegment.state.redis.partition import PartitionStore
 from resegment.state.redis.whole_prefix import delete_keys
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.message_factory import MessageFactory
+from resegment.streams.runtime import settle
 
 FACTS: Final = (10, 100, 1_000, 2_000)
 ACCOUNTS: Final = (10_000, 100_000, 1_000_000)
@@ -95,7 +98,7 @@ class _Measured:
             time.process_time(),
             info["used_cpu_user"] + info["used_cpu_sys"],
             float(info["total_net_input_bytes"]),
-            float(info.get("aof_current_size", 0)),  # which Redis may rewrite, smaller, in between
+            float(info.get("aof_current_size", 0)),
         )
 
     def row(
@@ -112,6 +115,8 @@ class Growing:
     def __init__(self, url: str, client: Redis, say: Callable[[str], None]) -> None:
         self._client, self._say = client, say
         self._redis = sync_redis.Redis.from_url(url)
+        with suppress(RedisError):  # a file that Redis rewrites in between says nothing
+            self._redis.config_set("auto-aof-rewrite-percentage", 0)
 
     def close(self) -> None:
         """Close its connection."""
@@ -149,7 +154,7 @@ class Growing:
         states: dict[str, dict[str, Any]] = {}
         for _ in range(facts):
             for value in next(values):
-                _view_by_hand(states, value)
+                _note_view(states, value)
         prefix, empty = f"growth-{uuid.uuid4().hex[:6]}:", self._used()
         self._redis.mset({prefix + name: orjson.dumps(state) for name, state in states.items()})
         stored = (self._used() - empty) / TOGETHER
@@ -226,14 +231,15 @@ class _Worker:
         self._names: set[str] = set()
 
     async def __aenter__(self) -> Self:
-        gc.collect()
-        gc.freeze()
+        self._thresholds = gc.get_threshold()
+        settle()
         await self._owned.take("growth")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._owned.forget()
         gc.unfreeze()
+        gc.set_threshold(*self._thresholds)
         await delete_keys(self._client, self._prefix)
 
     @property
@@ -318,12 +324,18 @@ def _triggers(accounts: int) -> Iterator[bytes]:
     return (event.value for event in make_events(accounts, accounts))
 
 
-def _view_by_hand(states: dict[str, dict[str, Any]], value: bytes) -> None:
+def _note_view(states: dict[str, dict[str, Any]], value: bytes) -> dict[str, Any]:
     event = orjson.loads(value)
     now = round(datetime.fromisoformat(event["time"]).timestamp() * 1000)
     state = states.setdefault(event["subject"], {"segment": None, "views": []})
+    state["views"].append([now, event["data"]["url"], event["data"]["person"], event["id"]])
+    return state
+
+
+def _view_by_hand(states: dict[str, dict[str, Any]], value: bytes) -> None:
+    state = _note_view(states, value)
     views = state["views"]
-    views.append([now, event["data"]["url"], event["data"]["person"], event["id"]])
+    now = views[-1][0]
     while views[0][0] <= now - WINDOW:
         del views[0]
     pricing = sum("/pricing" in one[1] for one in views)

@@ -8,7 +8,8 @@
 -- A log that grows past SPLIT bytes moves to a field of `chunks` of its own, which no append touches. The account's
 -- field then begins with MOVED, how many chunks and how many items in them, and the length and text of what their
 -- names have in common: after the account's name and a zero byte comes that text, a point and a number from 0.
-local LOG, MOVED, SPLIT = '\221', '\193', 4096
+local LOG, MOVED, SPLIT = 221, 193, 2048
+local byte, char, floor, sub = string.byte, string.char, math.floor, string.sub
 local meta = redis.call('HMGET', KEYS[1], 'fence', 'commit', 'outbox_id', 'kept')
 local fence, number = ARGV[1], tonumber(ARGV[2])
 if meta[1] ~= fence then return {'FENCED'} end
@@ -22,18 +23,20 @@ local function is_lost()
   return meta[4] ~= there and meta[4] .. ' 0' ~= there  -- the version before had no chunks
 end
 
-local function packed(n)
-  local char, floor = string.char, math.floor
-  return char(floor(n / 16777216) % 256, floor(n / 65536) % 256, floor(n / 256) % 256, n % 256)
+local function packed(first, n)
+  return char(first, floor(n / 16777216) % 256, floor(n / 65536) % 256, floor(n / 256) % 256, n % 256)
 end
 local function unpacked(text, at)
-  local a, b, c, d = text:byte(at, at + 3)
+  local a, b, c, d = byte(text, at, at + 3)
   return ((a * 256 + b) * 256 + c) * 256 + d
 end
 local function parts(value)
-  if value:sub(1, 1) ~= MOVED then return nil, value end
-  local stop = 10 + value:byte(10)
-  return {unpacked(value, 2), unpacked(value, 6), value:sub(11, stop)}, value:sub(stop + 1)
+  if byte(value, 1) ~= MOVED then return nil, value end
+  local stop = 10 + byte(value, 10)
+  return {unpacked(value, 2), unpacked(value, 6), sub(value, 11, stop)}, sub(value, stop + 1)
+end
+local function chunk(name, moved, number)
+  return name .. '\0' .. moved[3] .. '.' .. string.format('%.0f', number)
 end
 
 local from = 18
@@ -51,17 +54,20 @@ local function given(count, width)
 end
 
 -- What to write of accounts: fields of both hashes, and chunks that are gone.
-local fields, chunks, gone = {}, {}, {}
+local fields, filled, chunks, gone = {}, 0, {}, {}
 local function put(name, moved, log)
-  if #log > SPLIT and log:sub(1, 1) == LOG then
+  if #log > SPLIT and byte(log, 1) == LOG then
     moved = moved or {0, 0, ARGV[2]}
-    chunks[#chunks + 1] = name .. '\0' .. moved[3] .. '.' .. string.format('%.0f', moved[1])
-    chunks[#chunks + 1] = log:sub(6)
+    chunks[#chunks + 1] = chunk(name, moved, moved[1])
+    chunks[#chunks + 1] = sub(log, 6)
     moved[1], moved[2] = moved[1] + 1, moved[2] + unpacked(log, 2)
-    log = LOG .. '\0\0\0\0'
+    log = packed(LOG, 0)
   end
-  if moved then log = MOVED .. packed(moved[1]) .. packed(moved[2]) .. string.char(#moved[3]) .. moved[3] .. log end
-  fields[#fields + 1], fields[#fields + 2] = name, log
+  if moved then
+    log = packed(MOVED, moved[1]) .. sub(packed(0, moved[2]), 2) .. char(#moved[3]) .. moved[3] .. log
+  end
+  fields[filled + 1], fields[filled + 2] = name, log
+  filled = filled + 2
 end
 local function stored(use, first, last)
   while first <= last do
@@ -78,16 +84,16 @@ end
 local function replace(name, value, log)
   local moved = value and parts(value)
   if moved then
-    for i = 0, moved[1] - 1 do gone[#gone + 1] = name .. '\0' .. moved[3] .. '.' .. string.format('%.0f', i) end
+    for i = 0, moved[1] - 1 do gone[#gone + 1] = chunk(name, moved, i) end
   end
   put(name, nil, log)
   return true
 end
 local function append(name, value, more)
-  local moved, log
-  if value then moved, log = parts(value) end
-  if not log or log:sub(1, 1) ~= LOG then return false end
-  put(name, moved, LOG .. packed(unpacked(log, 2) + unpacked(more, 2)) .. log:sub(6) .. more:sub(6))
+  if not value then return false end
+  local moved, log = parts(value)
+  if byte(log, 1) ~= LOG then return false end
+  put(name, moved, packed(LOG, unpacked(log, 2) + unpacked(more, 2)) .. sub(log, 6) .. sub(more, 6))
   return true
 end
 
@@ -105,7 +111,7 @@ else
     for i = first, last, 2 do put(ARGV[i], nil, ARGV[i + 1]) end
   end
   if not stored(append, given(tonumber(ARGV[12]), 2)) then return {'ROLLED BACK'} end
-  each('HSET', KEYS[2], fields, 1, #fields)
+  each('HSET', KEYS[2], fields, 1, filled)
   each('HDEL', KEYS[6], gone, 1, #gone)
   each('HSET', KEYS[6], chunks, 1, #chunks)
   each('ZADD', KEYS[3], ARGV, given(tonumber(ARGV[13]), 2))
