@@ -6,6 +6,7 @@ import asyncio
 import gc
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -78,7 +79,9 @@ def judging_pool(planner: Planner, accounts: int) -> Iterator[JudgingPool]:
         return
     _planner = planner
     try:
-        with ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("fork")) as pool:
+        fork = multiprocessing.get_context("fork")
+        ignore = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command, which ends the pool
+        with ProcessPoolExecutor(cores, mp_context=fork, initializer=signal.signal, initargs=ignore) as pool:
             yield JudgingPool(planner, pool)
     finally:
         _planner = None
