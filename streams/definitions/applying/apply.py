@@ -54,6 +54,8 @@ LOOKED_AT: Final = 0.05
 """Seconds between two looks at the partitions."""
 AHEAD: Final = 2_000
 """How far (ms) the instant of a switch that is wanted at once is ahead, so that its marks arrive before it."""
+SOON: Final = 10_000
+"""How far (ms) an instant may be ahead for a command to wait for it."""
 SETTLED_WITHIN: Final = 7.0
 """Seconds after the instant within which the applier settles the switch; partitions wait somewhat longer."""
 TRIES: Final = 4
@@ -128,17 +130,21 @@ class _Work:
         if one is None:
             return
         if one.verdict == "stands" and one.apply is not None:
-            if not await self._is_reached(one.apply):
+            if await self._comes_soon(one.apply):
+                await self._work_off(one.apply)
+            elif self._definitions.version(one.version).digest != wanted.digest:
                 raise ApplyUnderWay(one, f"its instant {format_instant(one.apply.at)} has not come yet")
-            await self._work_off(one.apply)
         elif one.apply is not None:
             await self._end(one.id, one.version, "its apply was interrupted")
         elif self._definitions.version(one.version).digest != wanted.digest:
             await self._end(one.id, one.version, "its apply was interrupted before it was prepared")
 
-    async def _is_reached(self, apply: Apply) -> bool:
+    async def _comes_soon(self, apply: Apply) -> bool:
+        """Return whether the instant has come, or comes within seconds by itself."""
         now = (await self._look()).clock
-        return apply.at <= (max(now, await self._reader.now()) if self._connection.clock == "wall" else now)
+        if self._connection.clock == "wall":
+            now = max(now, await self._reader.now() + SOON)
+        return apply.at <= now
 
     async def _end(self, apply: str, version: int, reason: str) -> None:
         await self._write(Void(apply=apply, reason=reason))
@@ -166,7 +172,7 @@ class _Work:
             raise
         before = await self._look()
         apply = await self._settle(one, request)
-        if request.at is not None and not await self._is_reached(apply):
+        if request.at is not None and not await self._comes_soon(apply):
             return Applied(apply.version, apply.id, apply.at, pending=True)
         await self._work_off(apply)
         await self._end_promoted(request.definition)
@@ -321,11 +327,14 @@ class _Work:
 
     async def _reach(self, apply: Apply, request: ApplyRequest) -> None:
         """On the clock of the facts, move the clocks to an instant that was chosen here."""
-        if self._connection.clock == "wall" or request.at is not None:
-            return
+        if self._connection.clock == "facts" and request.at is None:
+            await self._tick(apply.at)
+
+    async def _tick(self, at: int) -> None:
+        """Move every partition's clock to an instant."""
         topic = self._connection.topics.signals.name
         await self._connection.publisher.publish(
-            [Message(topic, None, None, [(TICK, b"")], number, apply.at) for number in self._all]
+            [Message(topic, None, None, [(TICK, b"")], number, at) for number in self._all]
         )
 
     async def _work_off(self, apply: Apply) -> None:
@@ -383,4 +392,5 @@ class _Work:
             message=request.message,
         )
         await self._write(apply, Stands(apply=one.id))
+        await self._tick(at)  # so that every partition comes to the instant
         return Applied(one.version, one.id, at, pending=True)

@@ -118,8 +118,12 @@ class ShadowFollower:
             log.warning("the log has not the whole history: no shadow is judged", partition=number)
             await asyncio.Event().wait()
         versions = KnownVersions(self._timeline(shadow))
-        owned: Owned = OwnedPartition(number, self._open_store(number), versions, budget=self._budget)
-        start = await owned.take(f"{live.position.log} {shadow.id}")
+        store, judged = self._open_store(number), f"{live.position.log} {shadow.id}"
+        before = (await store.claim()).position
+        if before is not None and before.log != judged:
+            await store.clear()  # it is of another shadow, or of another log
+        owned: Owned = OwnedPartition(number, store, versions, budget=self._budget)
+        start = await owned.take(judged)
         topic = source.topics.signals.name
         async with reading(source.bootstrap, topic, [number], security=source.security) as reader:
             async for records in reader.follow_from(number, start):
