@@ -13,13 +13,15 @@ from resegment.errors import RefusedEvent
 from resegment.sources.adapters.port import NOTHING, Adapter, Context, Event, Item, Remark
 from resegment.sources.boards.adapter import find_account, make_job_event
 from resegment.sources.boards.snapshot import Snapshot
-from resegment.sources.boards.watching import CONFIRM, observe
+from resegment.sources.boards.watching import CONFIRM, BoardState, observe, observe_again
 from resegment.sources.files.located import Located, MissingFile, WrongFile
 from resegment.sources.files.payloads import Payloads, read_payloads
 from resegment.sources.state import SourceState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from resegment.sources.boards.scraping import Scraper
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,48 @@ def _convert(payload: Any, source: Source) -> Iterator[Item]:
             yield from _watch(found, source, state)
         except RefusedEvent as error:
             yield error
+
+
+def scrape_boards(slugs: Sequence[str], source: Source, scraper: Scraper, at: int) -> Iterator[Found]:
+    """Yield what changed on boards since the last look, with the name of the board in place of a file.
+
+    Without a state, each look is the first one.
+    """
+    system = source.adapter.name
+    for slug in slugs:
+        key = f"{system}/{slug}"
+        state = SourceState() if source.state is None else source.state
+        known = state.boards.get(key)
+        try:
+            fetched = scraper.fetch(system, slug, None if known is None else state.etags.get(key))
+        except RefusedEvent as error:
+            yield slug, 1, error
+            continue
+        looking = replace(source, context=replace(source.context, at=at), state=state)
+        if fetched.payload is None and known is not None:
+            items = _look_again(slug, known, looking)
+        else:
+            items = _convert({"board": slug, "response": fetched.payload}, looking)
+        for item in items:
+            yield slug, 1, item
+        if fetched.etag is not None:
+            state.etags[key] = fetched.etag
+
+
+def _look_again(slug: str, known: BoardState, source: Source) -> Iterator[Item]:
+    """Yield what follows from an answer that did not change."""
+    assert source.state is not None
+    assert source.context.at is not None
+    snapshot = Snapshot(slug, source.context.at, ())
+    try:
+        account = find_account(snapshot, source.context)
+        state, changes = observe_again(known, source.context.at, source.confirm)
+    except RefusedEvent as error:
+        yield error
+        return
+    source.state.boards[f"{source.adapter.name}/{slug}"] = state
+    for change in changes:
+        yield make_job_event(source.adapter.name, snapshot, account, change)
 
 
 def _watch(found: Snapshot, source: Source, state: SourceState) -> Iterator[Event]:

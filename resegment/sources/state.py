@@ -13,10 +13,11 @@ from resegment.sources.boards.watching import BoardState
 
 
 class SourceState(msgspec.Struct):
-    """What was learned: the domain of each id by source, and each board by source and name."""
+    """What was learned: the domain of each id by source, each board by source and name, and the ETag of its answer."""
 
     accounts: dict[str, dict[str, str]] = {}
     boards: dict[str, BoardState] = {}
+    etags: dict[str, str] = {}
 
 
 class WrongState(UserError):

@@ -76,6 +76,18 @@ def observe(
     return BoardState(at, kept), changes
 
 
+def observe_again(state: BoardState, at: int, confirm: int = CONFIRM) -> tuple[BoardState, list[JobChange]]:
+    """Return what a look gives that shows the same as the last one: what that one lacked is lacked once more."""
+    if at <= state.last:
+        raise RefusedEvent("no-news", "the board was looked at then or later already")
+    changes: list[JobChange] = []
+    roles = {
+        role: _miss(known, at, confirm, changes) if known.open and known.missed else known
+        for role, known in state.roles.items()
+    }
+    return BoardState(at, roles), changes
+
+
 def _roles(snapshot: Snapshot) -> dict[str, Job]:
     """Return a job of each role: the one that was published first."""
     found: dict[str, Job] = {}
