@@ -18,7 +18,7 @@ import typer
 
 from resegment.cli.connection import WrongUse
 from resegment.cli.options import EventFormat, Events, Segments, parse_time, time_option
-from resegment.cli.sources import Dates, DomainsFile, Empty, MapFile, SourceName, Zone
+from resegment.cli.source_options import Dates, DomainsFile, Empty, MapFile, SourceName, Zone
 from resegment.errors import explain_os_error
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def backtest(
     Needs neither Kafka nor Redis. Refused events are left out and counted on standard error.
     """
     from resegment.cli.definition.facts import read_facts, report, report_misfits
-    from resegment.cli.sources import choose_source
+    from resegment.cli.source_options import choose_source
     from resegment.console.progress import show_progress
 
     if at is not None and (until is not None or accounts):

@@ -16,7 +16,7 @@ import typer
 from resegment.cli.connection import WrongUse
 from resegment.cli.options import AsJson, EventFormat, time_option
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
-from resegment.cli.sources import Dates, DomainsFile, Empty, MapFile, SourceName, Zone
+from resegment.cli.source_options import Dates, DomainsFile, Empty, MapFile, SourceName, Zone
 from resegment.errors import RefusedEvent, TransientError
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def ingest(
     from resegment.cli.connection import load_settings, resolve
     from resegment.cli.definition.facts import report
     from resegment.cli.logging import set_up_logging
-    from resegment.cli.sources import choose_source
+    from resegment.cli.source_options import choose_source
     from resegment.console.counts import count
     from resegment.console.progress import show_progress
     from resegment.console.terminal import print_note, write_json
