@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Final
 
 from resegment.agents.batch import Message
@@ -41,7 +42,7 @@ from resegment.streams.definitions.applying.requests import (
     ShadowRuns,
     report_nothing,
 )
-from resegment.streams.definitions.applying.world import World
+from resegment.streams.definitions.applying.world import World, describe_open
 from resegment.streams.definitions.content import to_records
 from resegment.streams.definitions.follower import following_registry
 from resegment.streams.definitions.history import ApplyHistory, Definitions
@@ -70,7 +71,12 @@ async def apply_version(
     Raises BaseMoved, ApplyUnderWay, ApplyRefused, ApplyVoided, InstantPassed, NoWorkers, ShadowRuns, PublishFailed,
     StoreUnavailable, TopicUnreadable, and what the request's `check` raises.
     """
-    async with applying(connection.client, connection.prefix), following_registry(connection) as registry:
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(applying(connection.client, connection.prefix))
+        except ApplyUnderWay:
+            raise await describe_open(connection) from None
+        registry = await stack.enter_async_context(following_registry(connection))
         work = _Work(connection, registry, progress)
         await work.finish_open(request.definition)
         if request.kind == "shadow":
@@ -270,28 +276,33 @@ class _Work:
         raise ApplyVoided(one.version, self._definitions.applies[one.id].reason)
 
     async def _mark_switch(self, one: ApplyHistory, request: ApplyRequest, ahead: int) -> Apply:
+        apply = self._describe(one, request, await self._choose_instant(request.at, ahead))
+        await self._write(apply)
+        await self._mark(Mark(apply=one.id, version=one.version, step="switch", at=apply.at), self._all)
+        return apply
+
+    def _describe(self, one: ApplyHistory, request: ApplyRequest, at: int) -> Apply:
+        """Return the record of the apply, with what differs from the version in force."""
         definitions = self._definitions
         old, new = definitions.definition_of(definitions.current), request.definition
         moved = dict(new.moved if request.moved is None else request.moved)
         differences = compare(old, new, moved)
-        apply = Apply(
+        return Apply(
             id=one.id,
             version=one.version,
             base=definitions.current,
-            at=await self._choose_instant(request.at, ahead),
+            at=at,
             judges=differences.judges,
             gates_only=differences.gates_only,
             folds_in=bool(differences.needs_facts),
             moved=moved,
             route=request.route,
             rollback_of=request.rollback_of,
+            kind=request.kind,
             plan=request.plan,
             author=request.author,
             message=request.message,
         )
-        await self._write(apply)
-        await self._mark(Mark(apply=one.id, version=one.version, step="switch", at=apply.at), self._all)
-        return apply
 
     async def _choose_instant(self, wanted: int | None, ahead: int) -> int:
         world = await self._look()
@@ -374,23 +385,7 @@ class _Work:
         one = await self._claim(request, await self._publish(request))
         world = await self._look()
         at = max(world.clock, await self._reader.now() if self._connection.clock == "wall" else 0) + 1
-        old = self._definitions.definition_of(self._definitions.current)
-        moved = dict(request.definition.moved if request.moved is None else request.moved)
-        differences = compare(old, request.definition, moved)
-        apply = Apply(
-            id=one.id,
-            version=one.version,
-            base=self._definitions.current,
-            at=at,
-            judges=differences.judges,
-            gates_only=differences.gates_only,
-            moved=moved,
-            route=request.route,
-            kind="shadow",
-            plan=request.plan,
-            author=request.author,
-            message=request.message,
-        )
+        apply = self._describe(one, request, at)
         await self._write(apply, Stands(apply=one.id))
         await self._tick(at)  # so that every partition comes to the instant
         return Applied(one.version, one.id, at, pending=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -28,11 +30,15 @@ async def applying(client: Redis, prefix: str) -> AsyncIterator[None]:
 
     The lock only keeps people from disturbing each other: what happens is decided by the topic `definitions`.
     """
-    key, token = applying_key(prefix), secrets.token_hex(8)
+    key, token = applying_key(prefix), f"{os.getpid()}:{secrets.token_hex(4)}@{socket.gethostname()}"
     with answering("lock the definitions"):
         answer: Any = client.set(key, token, nx=True, px=EXPIRES)
         if not await answer:
-            raise ApplyUnderWay(None)
+            holder: Any = await client.get(key)
+            if holder is not None and not _is_gone(holder.decode()):
+                raise ApplyUnderWay(None)
+            answer = client.set(key, token, px=EXPIRES)
+            await answer
     task = asyncio.create_task(_renew(client, key))
     try:
         yield
@@ -41,6 +47,20 @@ async def applying(client: Redis, prefix: str) -> AsyncIterator[None]:
         with suppress(StoreUnavailable), answering("free the lock of the definitions"):
             if await client.get(key) == token.encode():
                 await client.delete(key)
+
+
+def _is_gone(holder: str) -> bool:
+    """Return whether the holder was a process of this machine that was killed."""
+    process, _, host = holder.partition("@")
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(int(process.partition(":")[0]), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, ValueError):
+        return False
+    return False
 
 
 async def _renew(client: Redis, key: str) -> None:
