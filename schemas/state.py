@@ -14,7 +14,7 @@ release before this format stored the state as one array of its fields: that is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import compress
 from operator import is_not
 from types import NoneType
@@ -23,6 +23,7 @@ from typing import Any, Final, get_args, get_type_hints
 import msgspec
 
 from resegment.schemas.fact import KINDS
+from resegment.schemas.log_framing import begin_log, is_log
 
 KIND_NUMBERS: Final = {kind: number for number, kind in enumerate(KINDS)}
 
@@ -95,10 +96,6 @@ class AccountState(msgspec.Struct, array_like=True, gc=False):
     limited: Limited = Limited()
 
 
-LOG: Final = 0xDD
-"""The first byte of a log. No other stored value begins with it."""
-HEADER: Final = 5
-"""The bytes before the first item: `LOG`, and the number of items."""
 GROWTH: Final = 2
 SLACK: Final = 512
 """A state is written as a whole again when its log takes GROWTH times the bytes of the last time, and SLACK more.
@@ -302,27 +299,6 @@ def _decode_repeat(item: bytes, entries: list[Entry]) -> Entry:
     one = Entry(other.kind, time, told, learned, other.source, other.id[:shared] + rest, None, other.data)
     one.raw = other.raw
     return one
-
-
-def begin_log(items: int) -> bytes:
-    """Return the bytes before the items of a log."""
-    return bytes((LOG,)) + items.to_bytes(4, "big")
-
-
-def count_items(log: bytes) -> int:
-    """Return how many items a log says that it has."""
-    return int.from_bytes(log[1:HEADER], "big")
-
-
-def join_logs(logs: Iterable[bytes]) -> bytes:
-    """Return one log with the items of all, in their order."""
-    given = list(logs)
-    return begin_log(sum(map(count_items, given))) + b"".join(one[HEADER:] for one in given)
-
-
-def is_log(value: bytes) -> bool:
-    """Return whether items can be appended to a stored value."""
-    return value[:1] == b"\xdd"
 
 
 def decode_state(value: bytes) -> AccountState:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from resegment.schemas.dead_letter import DeadLetterHeaders
+from resegment.schemas.contracts.dead_letter import DeadLetterHeaders
 from resegment.schemas.events import DATA, Envelope
 from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE, SegmentChangeData, Sent, WorkflowCommandData
 

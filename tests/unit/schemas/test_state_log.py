@@ -8,16 +8,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from resegment.schemas.log_framing import begin_log, join_logs
 from resegment.schemas.state import (
     AccountState,
     Entry,
     Membership,
     StateLog,
-    begin_log,
     decode_head,
     decode_state,
     encode_state,
-    join_logs,
     open_log,
 )
 
