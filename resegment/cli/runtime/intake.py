@@ -47,7 +47,9 @@ def intake(
     new_key: Annotated[
         str | None,
         typer.Option(
-            "--new-key", metavar="NAME", help="Print a new key and its entry for the file of keys, and exit."
+            "--new-key",
+            metavar="NAME",
+            help="Print a new key on standard error, its entry for the file of keys on standard output, and exit.",
         ),
     ] = None,
     servers: ServerOptions = DEFAULT_SERVERS,
@@ -61,9 +63,8 @@ def intake(
         from resegment.http.intake.keys import make_key
 
         key, digest = make_key()
-        typer.echo(
-            f"# the key, which is shown only now: {key}\nkeys:\n  - name: {new_key}\n    sha256: {digest}"
-        )
+        typer.echo(f"The key, which is shown only now: {key}", err=True)
+        typer.echo(f"  - {{name: {new_key}, sha256: {digest}}}")
         return
     from resegment.cli.connection import load_settings
     from resegment.cli.logging import set_up_logging
