@@ -18,9 +18,11 @@ from redis.asyncio import Redis
 
 from resegment.agents.batch import Message
 from resegment.embedded.servers import embedded
+from resegment.schemas.state import decode_state
 from resegment.schemas.times import format_instant
 from resegment.segmentation.definition import Definition
 from resegment.settings import Settings
+from resegment.state.redis.keys import PartitionKeys
 from resegment.state.redis.reader import PrefixReader, add_sizes
 from resegment.streams.definitions.applying.apply import apply_version, discard_shadow
 from resegment.streams.definitions.applying.requests import (
@@ -34,10 +36,11 @@ from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.recovery.rebuild import LostPartition, Rebuild
 from resegment.streams.recovery.replay import LogSource
 from resegment.streams.recovery.verify import Difference, verify_partition
 from resegment.streams.worker.worker import Worker
-from tests.builders import definition_of
+from tests.builders import Published, definition_of
 from tests.integration.conftest import Stack
 from tests.oracle.cases import event
 
@@ -132,6 +135,9 @@ class Prefix:
 
     async def sizes(self) -> dict[str, int]:
         return {name: size for name, size in add_sizes(await self.reader.look()).items() if size}
+
+    async def places(self) -> dict[str, tuple[str | None, int, int]]:
+        return await places(self.reader)
 
     async def changes(self) -> list[dict[str, Any]]:
         return [one["data"] for one in await self.read(self.topics.segment_changes.name)]
@@ -282,6 +288,39 @@ async def test_a_switch_that_is_marked_for_later_happens_then_by_itself(stack: S
         assert done.at == at
         await until(prefix.sizes, {"rest": 30, "large": 10})
         assert {one["effective_at"] for one in await prefix.moved_by(2)} == {format_instant(at)}
+
+
+async def test_a_rebuild_across_switches_comes_to_the_same_and_announces_nothing(stack: Stack) -> None:
+    growing = {"name": "growing", "when": {"event": "hiring", "within": "30d"}}
+    async with running(stack, segments(large(200))) as prefix:
+        await prefix.fill()
+        await prefix.apply(segments(growing, large(200)))
+        await prefix.apply(segments(growing, large(250, "big"), moved={"big": "large"}))
+        name, before = prefix.topics.prefix, await prefix.places()
+    client = Redis.from_url(stack.redis_url)
+    topics, published = Topics(name), Published()
+    source = LogSource(stack.bootstrap, topics, {})
+    registry = DefinitionRegistry(
+        await read_definitions(stack.bootstrap, topics), topics, facts_per_test=2_000
+    )
+    lost = [LostPartition(number, segmenter=True, router=False) for number in range(PARTITIONS)]
+    await client.delete(*(key for number in range(PARTITIONS) for key in PartitionKeys.of(name, number).all))
+    await Rebuild(client, source, registry, PARTITIONS).run(
+        lost, published.publish, whole=False, follow=lambda _: None
+    )
+    assert published.messages == []
+    assert await places(PrefixReader(client, name, PARTITIONS)) == before
+    await client.aclose()
+
+
+async def places(reader: PrefixReader) -> dict[str, tuple[str | None, int, int]]:
+    """Where each account is, since when, and by which version."""
+    found: dict[str, tuple[str | None, int, int]] = {}
+    for number in range(PARTITIONS):
+        async for name, value in reader.raw_states(number):
+            state = decode_state(value)
+            found[name] = state.membership.segment, state.membership.entered, state.version
+    return found
 
 
 @asynccontextmanager
