@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 PATIENCE: Final = 60_000
 """Milliseconds after the instant of a switch within which each partition must have reached it."""
 
+SWEPT_WITHIN: Final = 1_800_000
+"""Milliseconds after the instant of a switch within which each partition must have judged its accounts."""
+
 
 @dataclass(frozen=True, slots=True)
 class ApplyLook:
     """An apply that is under way; instants in ms. Of `partitions`, so many are prepared, marked, and worked off.
 
-    `is_driven`: its command runs. `late` is for how long (ms) the instant has passed, where not all have reached it.
+    `is_driven`: its command runs. `passed` is for how long (ms) the instant has passed, and `late` the same where not
+    all have reached it.
     """
 
     version: int
@@ -36,6 +40,7 @@ class ApplyLook:
     worked_off: int
     is_driven: bool
     late: int = 0
+    passed: int = 0
     refused: Sequence[str] = ()
 
     @property
@@ -97,6 +102,7 @@ def _look_at(
         worked_off=sum(each.worked_off >= one.version for each in found),
         is_driven=is_driven,
         late=0 if at is None or reached == len(found) else max(0, now - at),
+        passed=0 if at is None else max(0, now - at),
         refused=sorted(set(one.refused.values())),
     )
 
@@ -115,6 +121,9 @@ def find_definition_problems(look: DefinitionLook, clock: str) -> list[str]:
         return [
             f"the switch to version {one.version} is stuck: its instant has passed for {since}, and {one.progress}"
         ]
+    if clock == "wall" and one.passed > SWEPT_WITHIN:
+        since = spell_length(one.passed)
+        return [f"version {one.version} is in force for {since}, and only {one.progress}"]
     if not one.is_driven and (one.at is None or one.late):
         return [
             f"the apply of version {one.version} was interrupted: {one.progress}; run the same `resegment apply` again"
