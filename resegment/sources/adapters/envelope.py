@@ -68,7 +68,9 @@ class Envelope:
                 try:
                     return registrable_domain(host)
                 except RefusedEvent as error:
-                    named = named or RefusedEvent(error.reason, error.message, field=record.spell(path))
+                    # A text without a dot is an id or a name, and no other company's address.
+                    if "." in host:
+                        named = named or RefusedEvent(error.reason, error.message, field=record.spell(path))
         names = [name for path in (*self.known_as, *self.subject) if (name := record.find_text(path))]
         for text in names:
             account = context.accounts.get(text) or context.accounts.get(text.lower())

@@ -100,7 +100,7 @@ def _choose(row: Mapping[str, Any], context: Context) -> Iterator[Pair | Item]:
             {"type": table.rstrip("s").replace("identifie", "identify"), **row} if table in _SEGMENT else row,
             context,
         )
-    elif record.find(*DOMAINS) is None:
+    elif record.find(*DOMAINS) is None and context.account is None and not context.accounts:
         yield RefusedEvent(
             "no-account", "the row has no domain of a company: say with --map what it means", field="domain"
         )

@@ -297,3 +297,11 @@ def test_other_shapes_of_the_same_payload_are_read(
     fact = convert(name, payload).facts[0]
     assert fact.account == "acme.com"
     assert {name: fact.data.get(name) for name in data} == data
+
+
+def test_the_account_that_is_said_holds_for_ids_but_not_for_mailboxes() -> None:
+    call = {"type": "track", "event": "Signed Up", "messageId": "1", "timestamp": "2026-01-01T00:00:00Z"}
+    assert convert("segment", {**call, "userId": "u-1"}, account="acme.com").only().account == "acme.com"
+    assert convert("segment", {**call, "userId": "jo@gmail.com"}, account="acme.com").refused == [
+        ("not-a-company", "userId")
+    ]
