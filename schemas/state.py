@@ -110,7 +110,8 @@ _FIRMOGRAPHIC: Final = KIND_NUMBERS["firmographic"]
 _NAMES: Final = AccountState.__struct_fields__
 _DEFAULTS: Final = msgspec.structs.astuple(AccountState())
 _ENTRIES: Final = _NAMES.index("entries")
-_MEMBERSHIP: Final = _NAMES.index("membership")
+_MEMBERSHIPS: Final = frozenset((_NAMES.index("membership"), _NAMES.index("before")))
+_SEGMENT: Final = (str, NoneType)
 _BASE: Final = 0
 _NUMBERS: Final = range(len(_NAMES))
 
@@ -229,9 +230,9 @@ def _encode(fields: tuple[Any, ...]) -> tuple[bytes, int]:
     count = len(entries)
     facts = _encode_facts(entries)
     head = {
-        number: value
-        for number, value in enumerate(fields)
-        if number != _ENTRIES and value != _DEFAULTS[number]
+        number: fields[number]
+        for number in compress(_NUMBERS, map(is_not, fields, _DEFAULTS))
+        if number != _ENTRIES and fields[number] != _DEFAULTS[number]
     }
     body = _encoder.encode(head) + facts if head else facts
     return begin_log(1 + bool(head) + count) + _encoder.encode({_BASE: len(body)}) + body, len(body)
@@ -247,7 +248,7 @@ def _encode_facts(entries: list[Entry]) -> bytes:
     """Return the items of facts, one after another."""
     latest: dict[tuple[int, str], int] = {}
     repeats: dict[int, int] = {}
-    for place, entry in enumerate(entries):
+    for place, entry in enumerate(entries if len(entries) > 1 else ()):
         if entry.kind == _FIRMOGRAPHIC and entry.data is not None:
             before = latest.get(key := (id(entry.data), entry.source))
             if before is not None and _repeats(entry, entries[before]):
@@ -277,15 +278,8 @@ def _repeats(entry: Entry, other: Entry) -> bool:
 def encode_repeat(entry: Entry, other: Entry, distance: int) -> bytes:
     """Return a snapshot that repeats the one so many places before it: what is different."""
     shared = next((at for at, (a, b) in enumerate(zip(entry.id, other.id, strict=False)) if a != b), 0)
-    difference = (
-        distance,
-        entry.time - other.time,
-        entry.recorded - entry.time,
-        entry.known - entry.recorded,
-        shared,
-        entry.id[shared:],
-    )
-    return _encoder.encode(difference)
+    times = entry.time - other.time, entry.recorded - entry.time, entry.known - entry.recorded
+    return _encoder.encode((distance, *times, shared, entry.id[shared:]))
 
 
 def _decode_repeat(item: bytes, entries: list[Entry]) -> Entry:
@@ -294,11 +288,11 @@ def _decode_repeat(item: bytes, entries: list[Entry]) -> Entry:
         raise IndexError
     other = entries[-distance]
     time = other.time + later
-    told = time + recorded if recorded else time
-    learned = told + known if known else told
-    one = Entry(other.kind, time, told, learned, other.source, other.id[:shared] + rest, None, other.data)
-    one.raw = other.raw
-    return one
+    told = time + recorded
+    learned, name = told + known, other.id[:shared] + rest
+    return Entry(
+        other.kind, time, told, learned, other.source, name, None, other.data, False, None, 0, other.raw
+    )
 
 
 def decode_state(value: bytes) -> AccountState:
@@ -310,46 +304,59 @@ def open_log(value: bytes) -> tuple[AccountState, StateLog]:
     """Return the state of stored bytes, and what notes its changes from here on. Raises msgspec.DecodeError."""
     if not is_log(value):
         return _array_decoder.decode(value), StateLog(len(value))
-    entries: list[Entry] = []
+    items = _decoder.decode(value)
+    entries = [one for one in items if type(one) is Entry]
+    heads = [one for one in items if type(one) is dict]
+    if len(entries) + len(heads) < len(items):
+        entries = _replay(items)
     head: dict[int, Any] = {}
+    for one in heads:
+        head.update(one)
+    base = head.pop(_BASE, 0)
+    fields = _read_fields(head)
+    fields[_ENTRIES] = entries
+    return AccountState(*fields), StateLog(len(value), base, tuple(fields))
+
+
+def _replay(items: list[Entry | dict[int, Any] | int | bytes]) -> list[Entry]:
+    """Return the facts that are left after all items, in their order."""
+    entries: list[Entry] = []
     replaced = -1
     try:
-        for item in _decoder.decode(value):
+        for item in items:
             if type(item) is Entry:
                 if replaced < 0:
                     entries.append(item)
                 else:
                     entries[replaced], replaced = item, -1
-            elif type(item) is dict:
-                head.update(item)
             elif type(item) is bytes:
                 entries.append(_decode_repeat(item, entries))
-            elif item >= 0:  # type: ignore[operator]
-                del entries[item]  # type: ignore[arg-type]
-            else:
-                replaced = ~item  # type: ignore[operator]
+            elif type(item) is int:
+                if item >= 0:
+                    del entries[item]
+                else:
+                    replaced = ~item
     except IndexError:
         raise msgspec.DecodeError("a fact that is not there is removed, replaced or repeated") from None
-    base = head.pop(_BASE, 0)
-    state = AccountState(entries)
-    _set_fields(state, head)
-    return state, StateLog(len(value), base, msgspec.structs.astuple(state))
+    return entries
 
 
-def _set_fields(state: AccountState, head: dict[int, Any]) -> None:
+def _read_fields(head: dict[int, Any]) -> list[Any]:
+    """Return the fields of a state; those that are not in the head have their default."""
+    fields = list(_DEFAULTS)
     for number, field in head.items():
         if number >= len(_NAMES):
             raise msgspec.DecodeError(f"it has a field {number}, which a later version wrote")
-        fits = type(field) in _PLAIN[number]
-        setattr(state, _NAMES[number], field if fits else _convert(field, number))
+        fields[number] = field if type(field) in _PLAIN[number] else _convert(field, number)
+    return fields
 
 
 def _convert(field: Any, number: int) -> Any:
     """Return a field as its type. Memberships, which most states have, are made without a look at the type."""
-    if number == _MEMBERSHIP and type(field) is list and list(map(type, field)) == [str, int, dict]:
-        left = field[2]
-        if not left or all(type(name) is str and type(at) is int for name, at in left.items()):
-            return Membership(*field)
+    if number in _MEMBERSHIPS and type(field) is list and len(field) == len(Membership.__struct_fields__):
+        segment, entered, left = field
+        if type(segment) in _SEGMENT and type(entered) is int and left == {}:
+            return Membership(segment, entered)
     return msgspec.convert(field, _HINTS[number])
 
 
@@ -368,15 +375,14 @@ def decode_head(value: bytes) -> AccountState:
 
     Raises msgspec.DecodeError.
     """
-    state = AccountState()
     if not is_log(value):
-        state.membership = _array.decode(value).membership
-        return state
+        return AccountState(membership=_array.decode(value).membership)
     head: dict[int, Any] = {}
     for item in _raw_decoder.decode(value):
         first = memoryview(item)[0]
         if 0x80 <= first <= 0x8F or first in {0xDE, 0xDF}:
             head.update(_head_decoder.decode(item))
     head.pop(_BASE, None)
-    _set_fields(state, head)
-    return state
+    fields = _read_fields(head)
+    fields[_ENTRIES] = []
+    return AccountState(*fields)

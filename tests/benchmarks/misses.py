@@ -36,10 +36,10 @@ CHUNK: Final = 1_000
 CACHED: Final = 20_000
 """How many accounts are kept in memory meanwhile."""
 
-NEW: Final = "its snapshot, a new account: learn, encode"
-MISSED: Final = "a trigger, the account not cached: load, learn, encode"
-CACHED_ONE: Final = "a trigger, the account cached: learn, encode"
-DUE: Final = "its deadline, the account not cached: load, advance, encode"
+NEW: Final = "its snapshot, a new account: learn, write"
+MISSED: Final = "a trigger, the account not cached: load, learn, write"
+CACHED_ONE: Final = "a trigger, the account cached: learn, write"
+DUE: Final = "its deadline, the account not cached: load, advance, write"
 ANNOUNCED: Final = "a change: its event"
 
 
@@ -80,18 +80,20 @@ class Run:
         """Some accounts, from first sight to their deadline."""
         engine, watch = self.engine, self.watch
         with watch.on(NEW, len(pairs)):
-            kept = [self._learn(snapshot, None) for snapshot, _ in pairs]
+            learned = [self._learn(snapshot, None) for snapshot, _ in pairs]
+        kept = [engine.encode(one) for one in learned]
         warm = [engine.load(one.account, value) for (one, _), value in zip(pairs, kept, strict=True)]
         for account, (_, trigger) in zip(warm, pairs, strict=True):
             engine.evaluate(account, trigger.recorded - 1)
-            engine.encode(account)
+            account.write()
         with watch.on(CACHED_ONE, len(pairs)):
             for account, (_, trigger) in zip(warm, pairs, strict=True):
                 engine.apply_facts(account, [trigger], trigger.recorded)
-                engine.encode(account)
+                account.write()
         self.changes.clear()
         with watch.on(MISSED, len(pairs)):
-            kept = [self._learn(trigger, value) for (_, trigger), value in zip(pairs, kept, strict=True)]
+            learned = [self._learn(trigger, value) for (_, trigger), value in zip(pairs, kept, strict=True)]
+        kept = [engine.encode(one) for one in learned]
         due = [
             (account.name, value, account.deadline)
             for account, value in zip(islice(self._newest(), len(pairs)), reversed(kept), strict=True)
@@ -104,17 +106,18 @@ class Run:
             for change in self.changes:
                 self.factory.change(change)
 
-    def _learn(self, fact: Fact, value: bytes | None) -> bytes:
+    def _learn(self, fact: Fact, value: bytes | None) -> Account:
         engine = self.engine
         account = self._admit(fact.account, value)
         if (change := engine.apply_facts(account, [fact], fact.recorded).change) is not None:
             self.changes.append(change)
-        return engine.encode(account)
+        account.write()
+        return account
 
     def _advance(self, name: str, value: bytes, at: int) -> None:
         account = self._admit(name, value)
         self.changes += changes_in(self.engine.advance(account, at))
-        self.engine.encode(account)
+        account.write()
 
     def _admit(self, name: str, value: bytes | None) -> Account:
         self._cache.pop(name, None)

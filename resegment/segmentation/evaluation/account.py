@@ -304,7 +304,8 @@ class Account(msgspec.Struct, eq=False, gc=False):
         """Remember a fact."""
         self.state.entries.append(entry)
         self.log.add(self.state.entries)
-        self.remember(entry)
+        if self._ids is not None:
+            self.remember(entry)
 
     def remove(self, entry: Entry) -> None:
         """Forget a fact."""

@@ -176,8 +176,11 @@ class Engine:
         moved = program.restrictions_leaf in touched
         if account.next_leaf <= t:
             moved = True
-            plain = program.plain
-            for index in range(plain):
+            indexes: Iterable[int] = range(program.plain)
+            if account.next_leaf < 0:
+                self._read_attributes(account, t)
+                indexes = program.others
+            for index in indexes:
                 if untils[index] <= t or index in touched:
                     values[index], untils[index] = leaves[index].evaluate(account, t)
         else:
@@ -191,6 +194,20 @@ class Engine:
                 values[index], untils[index] = leaf.evaluate(account, t)
             account.next_leaf = min(untils, default=NEVER)
         return moved
+
+    def _read_attributes(self, account: Account, t: int) -> None:
+        """Evaluate all tests of attributes of an account that was opened: those of one attribute together."""
+        values, untils, attributes = account.values, account.untils, account.attributes
+        for field, tests in self.program.attribute_tests:
+            history = attributes.get(field)
+            if history is not None and history.times and history.times[-1] > t:
+                for index, leaf in tests:
+                    values[index], untils[index] = leaf.evaluate(account, t)
+                continue
+            value = None if history is None else history.newest(field)
+            for index, leaf in tests:
+                if history is not None or untils[index] < 0:
+                    values[index], untils[index] = leaf.predicate(value), NEVER
 
     def _decide(
         self, account: Account, t: int, cause: Cause, decided_at: int, switch: Switch | None = None

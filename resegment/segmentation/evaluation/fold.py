@@ -19,6 +19,8 @@ MAX_OLDER: Final = 100
 """How many ids of replaced revisions a fact remembers. An older revision would lose anyway."""
 FEW: Final = 32
 """An account with this many facts or fewer is never pruned."""
+SOME: Final = 4
+"""Facts of an account with more than that share what they can: to look for it costs time, too."""
 PART: Final = 32
 """An account is pruned for old age where one fact in so many may be too old."""
 MARGIN: Final = 64
@@ -55,21 +57,22 @@ class Fold:
             account.deadline = state.deadline
         touched: set[int] = set()
         typed: Typed = {}
+        many = len(state.entries) > SOME
         for entry in state.entries:
             entry.source = intern(entry.source)
-            if entry.recorded == entry.time:
-                entry.recorded = entry.time
-            if entry.known == entry.recorded:
-                entry.known = entry.recorded  # the same object, not another one
-            if entry.kind != FIRMOGRAPHIC:
-                entry.data = share(entry.data)
-            elif types or entry.raw:
+            if many:
+                if entry.recorded == entry.time:
+                    entry.recorded = entry.time
+                if entry.known == entry.recorded:
+                    entry.known = entry.recorded  # the same object, not another one
+                if entry.kind != FIRMOGRAPHIC:
+                    entry.data = share(entry.data)
+            if entry.kind == FIRMOGRAPHIC and (types or entry.raw):
                 self._type(entry, typed)
             if not entry.retracted:
                 self._enter(account, entry, touched)
         touched.update(program.account_leaves)
-        if state.entries or touched:
-            account.next_leaf = -1
+        account.next_leaf = -1
         for leaf in touched:
             account.untils[leaf] = -1
         return account
@@ -92,6 +95,8 @@ class Fold:
             account.note(old)
             return False
         entry = self._make_entry(fact, source, record, now, old)
+        if entry.kind != FIRMOGRAPHIC and len(account.state.entries) > SOME:
+            entry.data = share(entry.data)
         if entry.kind == FIRMOGRAPHIC and entry.data:
             self._share(account, entry)
         if account.is_near(self._bytes) and not self._has_room(account, entry, old, now, touched):
@@ -136,8 +141,6 @@ class Fold:
             read, raw = self._read(data, self.misfits)
             data = read or {}
         retracted = fact.op == "retract"
-        if kind != FIRMOGRAPHIC:
-            data = share(data) or {}
         entry = Entry(kind, fact.time, fact.recorded, now, source, fact.id, record, data or None, retracted)
         entry.raw = raw
         if old is not None:
@@ -195,6 +198,15 @@ class Fold:
     def _enter_snapshot(self, account: Account, entry: Entry, touched: set[int]) -> None:
         """Add a snapshot to the histories of its attributes. Attributes that the same snapshots carry share one."""
         attributes, leaves = account.attributes, self.program.attribute_leaves
+        if not attributes and entry.data:
+            first = History([entry.time], [entry], self.retention.limit, users=len(entry.data))
+            attributes.update(dict.fromkeys(entry.data, first))
+            if TECHNOLOGIES in attributes:
+                first.users -= 1
+                attributes[TECHNOLOGIES] = Inventory([entry.time], [entry])
+            for name in leaves.keys() & attributes.keys():
+                touched.update(leaves[name])
+            return
         fresh: History | None = None
         held: dict[int, list[str]] = {}
         for name in entry.data or ():

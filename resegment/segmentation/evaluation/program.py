@@ -22,7 +22,7 @@ from resegment.segmentation.evaluation.compiler import (
     compile_qualifying,
 )
 from resegment.segmentation.evaluation.leaves.leaf_builder import LeafBuilder, Needs
-from resegment.segmentation.evaluation.leaves.leaves import Leaf, ReferenceLeaf, ScoreLeaf
+from resegment.segmentation.evaluation.leaves.leaves import AttributeLeaf, Leaf, ReferenceLeaf, ScoreLeaf
 from resegment.segmentation.evaluation.matcher_index import MatcherIndex, Watcher
 from resegment.segmentation.evaluation.measures.measures import Measure, OpenOf
 from resegment.segmentation.evaluation.measures.selection import Selection
@@ -288,6 +288,15 @@ class Program:
         for index, needs in enumerate(self._needs):
             for name in needs.attributes:
                 self.attribute_leaves[name] = (*self.attribute_leaves.get(name, ()), index)
+        tests: dict[str, list[tuple[int, AttributeLeaf]]] = {}
+        for index, leaf in enumerate(self.leaves[: self.plain]):
+            if type(leaf) is AttributeLeaf:
+                tests.setdefault(leaf.field, []).append((index, leaf))
+        self.attribute_tests = tuple(tests.items())
+        """The tests of each attribute's newest value, with their numbers."""
+        read = {index for found in tests.values() for index, _ in found}
+        self.others = tuple(index for index in range(self.plain) if index not in read)
+        """The numbers of the tests that are neither among those nor follow from others."""
         self.uses_technologies = (
             TECHNOLOGIES in self.attribute_leaves or TECHNOLOGIES in self._carried_attributes
         )

@@ -49,7 +49,14 @@ def _is_long(value: Any) -> bool:
         return len(value) > MAX_TEXT
     if type(value) is dict:
         return any(_is_long(one) for pair in value.items() for one in pair)
-    return type(value) is list and any(_is_long(one) for one in value)
+    if type(value) is not list:
+        return False
+    try:
+        if len("".join(value)) <= MAX_TEXT:  # nearly all lists are of a few short texts
+            return False
+    except TypeError:
+        pass
+    return any(_is_long(one) for one in value)
 
 
 def _cut(value: Any) -> Any:
