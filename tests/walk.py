@@ -102,4 +102,11 @@ def lines_missing(stated: str, printed: str) -> list[str]:
     """The lines of a page that a command did not print, in this order; `...` stands for any lines."""
     lines = iter([" ".join(line.split()) for line in printed.splitlines()])
     wanted = [" ".join(line.split()) for line in stated.splitlines()]
-    return [line for line in wanted if line not in ("", "...") and line not in lines]
+    return [one for one in wanted if one not in ("", "...") and not any(fits(one, line) for line in lines)]
+
+
+def fits(wanted: str, line: str) -> bool:
+    """Whether a line is printed as the page says; `...` inside it stands for any text, as does what comes before it."""
+    if "..." not in wanted:
+        return line == wanted
+    return re.fullmatch(".*".join(map(re.escape, wanted.split("..."))), line) is not None

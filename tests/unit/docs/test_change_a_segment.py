@@ -20,7 +20,7 @@ def test_every_command_prints_what_the_page_says(tmp_path: Path) -> None:
     for step in steps:
         walk.take(step)
     assert len(steps) > 8
-    assert "    hold: {min_dwell: 7d, cooldown: 30d}\n" in (tmp_path / "segments.yaml").read_text()
+    assert "        - {raised_1y_usd: {gte: 10000000}}\n" in (tmp_path / "segments.yaml").read_text()
 
 
 def test_the_page_uses_the_action_and_the_hooks_that_there_are() -> None:
