@@ -30,6 +30,8 @@ class Target:
 _SEGMENTATION: Final = (
     "tests/unit/segmentation/evaluation/test_fold.py",
     "tests/unit/segmentation/evaluation/test_retention.py",
+    "tests/unit/segmentation/evaluation/test_limits_of_facts.py",
+    "tests/unit/segmentation/evaluation/test_repeated_snapshots.py",
     "tests/unit/segmentation/evaluation/test_many_facts.py",
     "tests/unit/segmentation/evaluation/test_evidence.py",
     "tests/unit/segmentation/inspection/test_explain.py",

@@ -117,3 +117,32 @@ async def test_a_worker_with_lag_that_gets_nothing_done_ends_by_itself(worker: W
     )
     with pytest.raises(Stalled):
         await monitor.run()
+
+
+class Counted:
+    """What two versions of the definition counted."""
+
+    def __init__(self, facts: int) -> None:
+        self.dropped, self.crowded, self.misfits = {"intent": facts}, {"intent": 2}, {"seats": 1}
+
+
+async def test_dropped_facts_are_counted_once_by_test_and_told_with_the_accounts_that_lost_them(
+    worker: Worker,
+) -> None:
+    metrics, counted = Metrics(), [Counted(5), Counted(5), Counted(8)]
+    gauges = Gauges(
+        metrics,
+        worker.rig.engine,
+        worker.manager,
+        worker.make_manager(),  # type: ignore[arg-type]
+        client=None,
+        now=lambda: 0,
+        counts=lambda: counted[0],
+    )
+    while len(counted) > 1:
+        await gauges.measure([])
+        counted.pop(0)
+    await gauges.measure([])
+
+    assert metrics.registry.get_sample_value("resegment_facts_dropped_total", {"test": "intent"}) == 8
+    assert gauges.dropped == {"intent": (8, 2)}
