@@ -105,6 +105,8 @@ def read_source(
 
     Raises UnknownSource, WrongMapping, WrongAccounts, or typer.BadParameter for a wrong zone.
     """
+    from resegment.errors import RefusedEvent
+    from resegment.identity.domains import registrable_domain
     from resegment.sources.accounts import read_accounts
     from resegment.sources.adapters.mapping import read_zone
     from resegment.sources.adapters.port import Context
@@ -114,6 +116,11 @@ def read_source(
         known_zone = None if zone is None else read_zone(zone)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--zone") from None
+    if account is not None:
+        try:
+            registrable_domain(account)
+        except RefusedEvent as error:
+            raise typer.BadParameter(error.message, param_hint="--account") from None
     context = Context(
         account=account,
         at=at,

@@ -75,11 +75,11 @@ class Envelope:
         for text in names:
             account = context.accounts.get(text) or context.accounts.get(text.lower())
             if account is not None:
-                return account
+                return registrable_domain(account)
         if named is not None:
             raise named
         if context.account is not None:
-            return context.account
+            return registrable_domain(context.account)
         shown = f" {names[0][:60]!r}" if names else ""
         raise RefusedEvent(
             "no-account",

@@ -23,7 +23,7 @@ def find_account(snapshot: Snapshot, context: Context) -> str:
     """Return the domain of a board's company: what the context says, or that of its own job pages. Raises RefusedEvent."""
     known = context.accounts.get(snapshot.board) or context.accounts.get(snapshot.board.lower())
     if (account := known or context.account) is not None:
-        return account
+        return registrable_domain(account)
     for site in snapshot.sites:
         with suppress(RefusedEvent):
             return registrable_domain(site)

@@ -58,6 +58,8 @@ def test_convert_exits_with_1_if_nothing_came_out(tmp_path: Path) -> None:
         (["csv", "a.csv"], "--map"),
         (["hubspot", "missing.csv"], "no such file"),
         (["hubspot", "a.csv", "--zone", "Mars/Base"], "is no time zone"),
+        (["lever", "a.json", "--account", "gmail.com"], "mailbox provider"),
+        (["lever", "a.json", "--account", "acme"], "it has no dot"),
     ],
 )
 def test_wrong_use_exits_with_2_and_says_why(arguments: list[str], words: str) -> None:

@@ -198,8 +198,8 @@ def _split(payload: Any, context: Context) -> Iterator[Pair | Item]:
             yield one
             continue
         record = Record(one)
-        inner = record.find("data.payload", "payload", "sObject", "data")
-        if isinstance(inner, Mapping) and not record.has("Id"):
+        inner = record.find("sObject", "data.payload", "payload", "data")
+        if isinstance(inner, Mapping) and (record.has("sObject") or not record.has("Id")):
             yield from _split(inner, context)
         else:
             yield from _choose(one, record)

@@ -27,6 +27,10 @@ CASES: list[tuple[str, str, dict[str, Any], list[tuple[str, str, str, dict[str, 
         ("outcome", "northwind.com", "2026-01-03", {}),
         ("outcome", "northwind.com", "2026-01-03", {}),
     ]),
+    ("salesforce", "salesforce-outbound.xml", {"accounts": {"001Q": "acme.com"}}, [
+        ("outcome", "acme.com", "2026-01-01", {"action": "opportunity_created", "deal": "006Q"}),
+        ("outcome", "acme.com", "2026-03-01", {"action": "lost", "amount_usd": 1200}),
+    ]),
     ("segment", "segment-calls.json", {}, [
         ("engagement", "northwind.com", "2026-01-02", {"action": "demo_request", "url": "https://us.example/demo", "persona": "CFO"}),
         ("engagement", "northwind.com", "2026-01-02", {"action": "page_view", "url": "https://us.example/pricing"}),
