@@ -130,6 +130,7 @@ def _check(items: Any) -> Iterator[Item]:
     for item in items:
         if isinstance(item, dict):
             try:
+                digest_of(item)
                 resolve_account(read_event(item).subject)
             except RefusedEvent as error:
                 yield error

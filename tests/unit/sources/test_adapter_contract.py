@@ -195,3 +195,17 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
 
 def test_other_names_lead_to_adapters() -> None:
     assert {find_adapter(other).name for other in OTHER_NAMES} <= {one.name for one in all_adapters()}
+
+
+def test_half_a_character_is_refused() -> None:
+    event = {
+        "id": "1",
+        "source": "/x",
+        "type": "gtm.firmographic.v1",
+        "subject": "acme.com",
+        "time": "2026-01-01",
+        "data": {"industry": "\ud800"},
+    }
+    (refused,) = find_adapter("events").convert(event)
+    assert isinstance(refused, RefusedEvent)
+    assert refused.reason == "wrong-text"
