@@ -121,7 +121,14 @@ async def plan_prefix(
     new = load_definition(file)
     check_segments(route, new)
     async with open_session(servers, segments=segments) as session:
-        return await plan_session(session, Wish(new, route, at, lists=read_lists(new, file)))
+        saved = await plan_session(session, Wish(new, route, at, lists=read_lists(new, file)))
+    if segments is not None:
+        from resegment.console.terminal import print_note
+
+        print_note(
+            f"compared with version {saved.plan.base.number}, which is in force: --segments counts with --events only"
+        )
+    return saved
 
 
 async def read_planned(session: Session) -> PlannedPrefix:
