@@ -13,10 +13,12 @@ import typer
 from resegment.cli.connection import WrongUse
 from resegment.cli.options import HttpPort
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
+from resegment.cli.source_options import DomainsFile
 
 if TYPE_CHECKING:
     from resegment.http.intake.keys import Access
     from resegment.settings import Settings
+    from resegment.sources.adapters.port import Context
 
 EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -52,6 +54,7 @@ def intake(
             help="Print a new key on standard error, its entry for the file of keys on standard output, and exit.",
         ),
     ] = None,
+    domains: DomainsFile = None,
     servers: ServerOptions = DEFAULT_SERVERS,
     http_port: HttpPort = None,
 ) -> None:
@@ -69,11 +72,14 @@ def intake(
     from resegment.cli.connection import load_settings
     from resegment.cli.logging import set_up_logging
     from resegment.http.intake.keys import Access, read_access
+    from resegment.sources.accounts import read_accounts
+    from resegment.sources.adapters.port import Context
     from resegment.state.redis.address import is_loopback
     from resegment.streams.runtime import loop_factory
 
     settings = load_settings(servers, http_port=http_port)
     access = Access() if keys is None else read_access(keys)
+    context = Context(accounts={} if domains is None else read_accounts(domains))
     if not access.keys and not is_loopback(settings.http_host):
         raise WrongUse(
             f"without keys, everybody who reaches {settings.http_host} could send events",
@@ -81,10 +87,10 @@ def intake(
         )
     set_up_logging(settings)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_run(settings, access))
+        runner.run(_run(settings, access, context))
 
 
-async def _run(settings: Settings, access: Access) -> None:
+async def _run(settings: Settings, access: Access, context: Context) -> None:
     from resegment.cli.connection import resolve
     from resegment.cli.runtime.signals import ending, listening
     from resegment.console.counts import count
@@ -104,7 +110,7 @@ async def _run(settings: Settings, access: Access) -> None:
         security=secure_kafka(settings).clients(),
         timeout=10.0,
     )
-    taking = Intake(publisher, Topics(connection.prefix), access, {})
+    taking = Intake(publisher, Topics(connection.prefix), access, context)
     with ending(), listening(lambda: None) as stop:
         connecting = asyncio.create_task(taking.keep_connected(publisher.start), name="connect")
         try:

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import orjson
@@ -23,7 +24,7 @@ from resegment.http.intake.signatures import Signed, is_genuine
 from resegment.identity.resolution import resolve_event
 from resegment.schemas.cloudevents.decoding import decode_event
 from resegment.schemas.outgoing import CONTENT_TYPE
-from resegment.sources.adapters.port import Context, Remark
+from resegment.sources.adapters.port import Adapter, Context, Remark
 from resegment.sources.registry import UnknownSource, find_adapter
 from resegment.streams.kafka.topics import Topics
 
@@ -57,10 +58,8 @@ class Problem(BaseModel):
 class Intake:
     """Takes requests; `publish` returns once Kafka has the messages."""
 
-    def __init__(
-        self, publisher: Publisher, topics: Topics, access: Access, contexts: dict[str, Context]
-    ) -> None:
-        self._publisher, self._topics, self._access, self._contexts = publisher, topics, access, contexts
+    def __init__(self, publisher: Publisher, topics: Topics, access: Access, context: Context) -> None:
+        self._publisher, self._topics, self._access, self._context = publisher, topics, access, context
         self._limit = RateLimit()
         self.reachable = False
 
@@ -89,8 +88,7 @@ class Intake:
             raise Rejected(415, "the content type of a webhook is application/json")
         events: list[tuple[int, bytes]] = []
         refused: list[Item] = []
-        context = self._contexts.get(adapter.name, Context())
-        for index, item in enumerate(adapter.convert(parse_json(body), context)):
+        for index, item in enumerate(self._convert(adapter, parse_json(body))):
             if isinstance(item, dict):
                 events.append((index, orjson.dumps(item)))
             elif isinstance(item, RefusedEvent) and not isinstance(item, Remark):
@@ -108,6 +106,14 @@ class Intake:
                     await connect()
                     self.reachable = True
             await asyncio.sleep(pause)
+
+    def _convert(self, adapter: Adapter, payload: Any) -> list[Any]:
+        """Convert a webhook. What it does not say of the time holds now."""
+        found = list(adapter.convert(payload, self._context))
+        if any(isinstance(one, RefusedEvent) and one.reason == "no-time" for one in found):
+            now = time.time_ns() // 1_000_000
+            found = list(adapter.convert(payload, replace(self._context, at=now)))
+        return found
 
     def _admit(self, request: Request, source: str) -> None:
         """Check the key of a request. Raises Rejected."""

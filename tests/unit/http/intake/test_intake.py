@@ -20,6 +20,8 @@ from resegment.http.intake.app import Intake, build
 from resegment.http.intake.bodies import MAX_BODY
 from resegment.http.intake.keys import Access, Key, RateLimit, WrongKeys, hash_key, make_key, read_access
 from resegment.http.intake.signatures import Signed, is_genuine
+from resegment.schemas.times import parse_instant
+from resegment.sources.adapters.port import Context
 from resegment.streams.kafka.topics import Topics
 
 EVENT = {
@@ -50,7 +52,7 @@ def post(
     access: Access | None = None,
     **headers: str,
 ) -> httpx.Response:
-    intake = Intake(publisher or Publisher(), Topics("t"), access or Access(), {})
+    intake = Intake(publisher or Publisher(), Topics("t"), access or Access(), Context())
     return ask(intake, "POST", path, content, kind, **headers)
 
 
@@ -129,7 +131,7 @@ def test_a_request_that_cannot_be_taken_says_why(content: Any, kind: str | None,
 
 def test_nothing_is_accepted_while_kafka_is_away_and_it_is_ready_again_by_itself() -> None:
     publisher = Publisher(PublishFailed((), TimeoutError()))
-    intake = Intake(publisher, Topics("t"), Access(), {})
+    intake = Intake(publisher, Topics("t"), Access(), Context())
     assert ask(intake, "GET", "/readyz").status_code == 503
     answer = ask(intake, "POST", "/events", EVENT, STRUCTURED)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
@@ -139,7 +141,7 @@ def test_nothing_is_accepted_while_kafka_is_away_and_it_is_ready_again_by_itself
 
 
 async def test_it_connects_again_until_kafka_answers() -> None:
-    intake = Intake(Publisher(), Topics("t"), Access(), {})
+    intake = Intake(Publisher(), Topics("t"), Access(), Context())
     answers = iter([PublishFailed((), TimeoutError()), PublishFailed((), TimeoutError()), None])
     connected = asyncio.Event()
 
@@ -162,7 +164,7 @@ def test_a_key_is_needed_for_its_sources_only_and_at_its_rate() -> None:
             Key("b", hash_key("two"), frozenset({"hubspot"})),
         )
     )
-    intake = Intake(Publisher(), Topics("t"), access, {})
+    intake = Intake(Publisher(), Topics("t"), access, Context())
 
     def status(**headers: str) -> httpx.Response:
         return ask(intake, "POST", "/events", EVENT, STRUCTURED, **headers)
@@ -193,6 +195,16 @@ def test_a_webhook_becomes_the_events_of_its_source() -> None:
     answer = post("/sources/rb2b", visit, "application/json", publisher=publisher)
     assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
     assert publisher.sent[0].topic == "t.triggers.engagement"
+
+
+def test_a_webhook_without_a_time_holds_now_and_ids_have_the_domains_that_were_said() -> None:
+    publisher = Publisher()
+    intake = Intake(publisher, Topics("t"), Access(), Context(accounts={"11": "acme.com"}))
+    member = [{"member_id": 11, "status": "started_matching_query", "title": "CRO"}]
+    answer = ask(intake, "POST", "/sources/coresignal", member, "application/json")
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
+    event = orjson.loads(publisher.sent[0].value or b"")
+    assert abs(parse_instant(event["time"]) / 1000 - time.time()) < 60
 
 
 def test_a_webhook_that_is_ignored_is_taken_and_a_wrong_one_is_not() -> None:
@@ -308,7 +320,7 @@ def test_a_wrong_file_of_keys_says_why(tmp_path: Path, text: str, words: str) ->
 
 
 def test_the_openapi_document_names_every_answer() -> None:
-    document = ask(Intake(Publisher(), Topics("t"), Access(), {}), "GET", "/openapi.json").json()
+    document = ask(Intake(Publisher(), Topics("t"), Access(), Context()), "GET", "/openapi.json").json()
     for path in ("/events", "/sources/{name}"):
         assert {"202", "400", "401", "403", "413", "415", "429", "503"} <= document["paths"][path]["post"][
             "responses"
