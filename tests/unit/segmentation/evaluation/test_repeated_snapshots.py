@@ -189,3 +189,16 @@ def test_snapshots_that_say_the_same_share_their_data() -> None:
     again = engine.open("acme.com", decode_state(encode_state(account.state)))
     for one in (account, again):
         assert len({id(entry.data) for entry in one.state.entries}) == 1
+
+
+@pytest.mark.parametrize("before", [3_990, 3_996, 3_997, 8_000])
+def test_a_long_text_is_cut_as_the_definition_says(before: int) -> None:
+    made = file({"plan": {"contains": "last"}}, {"tags": {"contains_any": ["x" * before + "last"]}})
+    text = " " + "x" * before + "last" + "y" * 9_000
+    events = [snapshot("a", 0, {"plan": text, "tags": [text.strip()[: before + 4]]})]
+
+    _, found = follow(Engine(Program(definition_of(made))), facts_of(events), stored=False)
+
+    expected = [(one.account, one.from_, one.to, one.effective_at) for one in history(made, events, None, {})]
+    assert found == expected
+    assert [to for _, _, to, _ in found] == ["s0" if before <= 3_996 else "rest"]
