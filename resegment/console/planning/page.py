@@ -187,7 +187,7 @@ def _section(
     if note:
         yield f'<p class="muted">{_text(note)}</p>'
     if before:
-        yield f'<div class="wide">{before}</div>'
+        yield f'<div class="wide" tabindex="0">{before}</div>'
     yield from _table(columns, rows)
     yield "</section>"
 
