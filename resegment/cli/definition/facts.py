@@ -81,9 +81,9 @@ def report(refusals: Refusals, used: int) -> None:
     """Print the first refused events, the count of each reason, and unlisted actions on standard error."""
     for remark in refusals.remarks[:MAX_SHOWN]:
         print_note(remark)
-    if len(refusals.remarks) > MAX_SHOWN:
+    if refusals.remarked > MAX_SHOWN:
         print_note(
-            f"... and {len(refusals.remarks) - MAX_SHOWN:,} more remarks: `resegment sources test` counts them"
+            f"... and {refusals.remarked - MAX_SHOWN:,} more remarks: `resegment sources test` counts them"
         )
     for source, number in refusals.same_ids.most_common(MAX_SHOWN):
         print_note(

@@ -92,7 +92,9 @@ class Refusals:
     examples: list[Refused] = field(default_factory=list)
     unlisted: Counter[tuple[str, str]] = field(default_factory=Counter)
     remarks: list[str] = field(default_factory=list)
-    """What was left out of events that were accepted, with places."""
+    """What was left out of events that were accepted, with places: the first few."""
+    remarked: int = 0
+    """How many remarks there were."""
     same_ids: Counter[str] = field(default_factory=Counter)
     """Events that have the id of an earlier one and say something else, by source: they change nothing."""
     _said: dict[int, int] = field(default_factory=dict)
@@ -110,7 +112,9 @@ class Refusals:
 
     def remark(self, one: object) -> None:
         """Keep a remark about an accepted event."""
-        self.remarks.append(str(one))
+        self.remarked += 1
+        if len(self.remarks) < MAX_EXAMPLES:
+            self.remarks.append(str(one))
 
     def note(self, fact: Fact) -> None:
         """Count the action of an accepted event if the contract does not list it."""

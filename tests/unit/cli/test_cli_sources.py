@@ -172,3 +172,15 @@ def test_a_module_without_an_adapter_is_a_wrong_file(tmp_path: Path, text: str, 
     code, _, errors = run("sources", "convert", str(file), "x.json")
     assert code == 2
     assert words in " ".join(errors)
+
+
+def test_backtest_tells_what_was_left_out_and_how_often(tmp_path: Path) -> None:
+    segments = tmp_path / "segments.yaml"
+    segments.write_text(SEGMENTS)
+    file = tmp_path / "a.csv"
+    rows = "".join(f"{number},a{number}.com,many,Retail,2026-01-01\n" for number in range(9))
+    file.write_text("Record ID,Company Domain Name,Number of Employees,Industry,Last Modified Date\n" + rows)
+    code, _, errors = run("backtest", "-s", str(segments), "-e", str(file), "--source", "hubspot")
+    assert code == 0
+    assert sum("wrong-cell" in line for line in errors) == 5
+    assert any("and 4 more remarks" in line for line in errors)
