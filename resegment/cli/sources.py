@@ -234,12 +234,24 @@ def count_converted(
     """
     from resegment.sources.adapters.reference import Tally
     from resegment.sources.conversion import convert_files
+    from resegment.sources.guessing import find_unknown
 
     source = read_source(name, mapping, account=account, domains=domains, at=at, zone=zone, dates=dates)
     tally = Tally()
     for file, line, item in convert_files(files, source):
         tally.add(file, line, item)
     typer.echo(tally.describe(), nl=False)
+    if mapping is None:
+        unknown = sorted(
+            {
+                column
+                for path in files
+                if path != "-" and Path(path).is_file()
+                for column in find_unknown(path, source.adapter)
+            }
+        )
+        if unknown:
+            typer.echo(f"fields that it does not know: {', '.join(unknown)}")
     if tally.failed:
         raise typer.Exit(1)
 

@@ -90,6 +90,15 @@ def find_best(sample: list[Any]) -> tuple[Adapter | None, float]:
     return (None, 0.0) if best is None else (best[1], best[0])
 
 
+def find_unknown(path: str, adapter: Adapter) -> list[str]:
+    """Return the fields of the first records of a file that the adapter neither maps nor ignores. Raises WrongFile."""
+    if adapter.snapshots is not None:
+        return []
+    sample = [one.value for one in islice(read_payloads(path).rows, SAMPLE) if one.refused is None]
+    known = frozenset().union(*(table.taken() for table in adapter.tables))
+    return sorted(_columns(sample) - known)
+
+
 def _share(adapter: Adapter, sample: list[Any]) -> float:
     """Return the share of records that the adapter knows, whether or not they give an event."""
     known = records = 0

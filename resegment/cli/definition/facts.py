@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from resegment.cli.options import Format
+from resegment.console.counts import count
 from resegment.console.progress import Bars, show_progress
 from resegment.console.terminal import print_note
 from resegment.schemas.fact import Fact
@@ -87,7 +88,7 @@ def report(refusals: Refusals, used: int) -> None:
         )
     for source, number in refusals.same_ids.most_common(MAX_SHOWN):
         print_note(
-            f"{number:,} events of {source[:80]} have the id of an earlier one and other data, so they change nothing: give each "
+            f"{source[:80]}: {count(number, 'event')} with the id of an earlier one and other data, which change nothing: give each "
             "revision an id of its own, and the same record"
         )
     if refusals.unlisted:

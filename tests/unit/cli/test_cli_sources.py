@@ -184,3 +184,12 @@ def test_backtest_tells_what_was_left_out_and_how_often(tmp_path: Path) -> None:
     assert code == 0
     assert sum("wrong-cell" in line for line in errors) == 5
     assert any("and 4 more remarks" in line for line in errors)
+
+
+def test_a_file_is_counted_and_fields_that_are_not_known_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("Domain,Topic Name,Composite Score,Date,Phase of Moon\nacme.com,CRM,70,2026-01-01,full\n")
+    code, lines, _ = run("sources", "test", "bombora", str(file))
+    assert code == 0
+    assert lines[0] == "events: 1 about 1 accounts"
+    assert lines[-1] == "fields that it does not know: phaseofmoon"
