@@ -119,8 +119,9 @@ def running_after(commands: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def since(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The commands that came about since, without those that time brings on the clock of the facts."""
     known = {one["idempotency_key"] for one in before}
-    return [one for one in after if one["idempotency_key"] not in known]
+    return [one for one in after if one["idempotency_key"] not in known and one["action"] != "escalate"]
 
 
 async def test_a_changed_threshold_stops_accounts_enrolls_nobody_and_its_rollback_puts_them_back(
