@@ -40,6 +40,7 @@ JOB: Final = Table(
     kind="hiring",
     envelope=Envelope(
         record="job",
+        learns=("id", "job_id"),
         key=("id|job_id",),
         known_as=_KNOWN,
         subject=_DOMAINS,

@@ -309,3 +309,16 @@ def test_the_account_that_is_said_holds_for_ids_but_not_for_mailboxes() -> None:
     assert convert("segment", {**call, "userId": "jo@gmail.com"}, account="acme.com").refused == [
         ("not-a-company", "userId")
     ]
+
+
+def test_a_closed_job_that_names_its_id_alone_is_that_of_the_company_that_opened_it(tmp_path: Any) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text(
+        '{"id": "1", "type": "job.new", "payload": {"id": 5, "job_title": "AE", "date_posted": "2026-01-01", "company_domain": "acme.com"}}\n'
+        '{"id": "2", "type": "job.closed", "payload": {"id": 5, "closed_at": "2026-02-01T00:00:00Z"}}\n'
+    )
+    facts = convert_file("theirstack", file).facts
+    assert [(one.account, one.data["change"]) for one in facts] == [
+        ("acme.com", "opened"),
+        ("acme.com", "closed"),
+    ]
