@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from msgspec.structs import replace as with_changes
 
 from resegment.agents.deciding.decided import Decided, MessageFactory, Owned
-from resegment.agents.deciding.folding import changeover_of, join_folded
+from resegment.agents.deciding.folding import changeover_of, join_folded, read_folded
 from resegment.agents.deciding.versions import Versions
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.definitions.marks import encode_changeover
-from resegment.schemas.state import decode_head
+from resegment.schemas.state import decode_head, decode_state
 from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.engine import Decision
 from resegment.segmentation.versions.timeline import Timeline
 from resegment.state.partition_store import Position
 
@@ -61,15 +63,11 @@ async def sweep(
     async with owned.lock:
         if owned.fence is None:
             return Swept(cursor)
-        timeline, clock, position = versions.timeline, owned.position.clock, owned.position
+        timeline, position = versions.timeline, owned.position
         following, found = await owned.store.scan(cursor, limit)
         decided = Decided(factory, owned.number)
         with owned.all_or_nothing():
-            behind = _find_behind(owned, timeline, found, clock)
-            await join_folded(owned, timeline, behind, changeover_of(position), clock)
-            accounts = [
-                account for account in behind.values() if _switch(owned, timeline, account, clock, decided)
-            ]
+            accounts = await _switch_slice(owned, timeline, found, decided)
             if not following:
                 done = with_changes(
                     changeover_of(position),
@@ -88,30 +86,56 @@ async def sweep(
         return Swept(following, len(found), changes)
 
 
-def _find_behind(
-    owned: Owned, timeline: Timeline, found: Sequence[tuple[str, bytes]], clock: int
-) -> dict[str, Account]:
-    """Return those of the accounts that a version has not judged yet. Those not in memory are not kept there."""
-    behind: dict[str, Account] = {}
+async def _switch_slice(
+    owned: Owned, timeline: Timeline, found: Sequence[tuple[str, bytes]], decided: Decided
+) -> list[Account]:
+    """Switch those of the accounts that are behind, and return them. Those not in memory are not kept there."""
+    clock, changeover = owned.position.clock, changeover_of(owned.position)
+    cached: dict[str, Account] = {}
+    stored: dict[str, bytes] = {}
     for name, value in found:
         account = owned.cached(name)
         if account is None:
             if timeline.is_version_behind(decode_head(value).version, clock):
-                behind[name] = timeline.load(name, value)
+                stored[name] = value
         elif timeline.is_behind(account, clock):
-            behind[name] = account
-    return behind
+            cached[name] = account
+    await join_folded(owned, timeline, cached, changeover, clock)
+    folded = await read_folded(owned, timeline, list(stored), changeover, clock)
+    switched = [_switch(owned, timeline, one, (), decided) for one in cached.values()]
+    for (name, value), more in zip(stored.items(), folded, strict=True):
+        switched.append(_open(owned, timeline, name, value, more, decided))
+    return [one for one in switched if one is not None]
 
 
-def _switch(owned: Owned, timeline: Timeline, account: Account, clock: int, decided: Decided) -> bool:
-    """Judge an account; return False, with a notice, where that fails."""
+def _open(
+    owned: Owned, timeline: Timeline, name: str, value: bytes, folded: bytes | None, decided: Decided
+) -> Account | None:
+    """Switch an account that is not in memory. With nothing folded in for it, it is indexed only once."""
+    if folded is not None:
+        account = timeline.load(name, value)
+        timeline.join_folded(account, decode_state(folded))
+        return _switch(owned, timeline, account, (), decided)
+    direct = None
+    with suppress(Exception):  # what fails fails below too, where a notice says so
+        direct = timeline.open_switched(name, decode_state(value), owned.position.clock)
+    if direct is None:
+        return _switch(owned, timeline, timeline.load(name, value), (), decided)
+    return _switch(owned, timeline, *direct, decided)
+
+
+def _switch(
+    owned: Owned, timeline: Timeline, account: Account, before: Sequence[Decision], decided: Decided
+) -> Account | None:
+    """Judge an account up to the clock, after the decisions `before`; return None, with a notice, where that fails."""
+    clock = owned.position.clock
     try:
-        decided.add(timeline.advance(account, clock, clock))
+        decided.add([*before, *timeline.advance(account, clock, clock)])
     except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
         owned.drop(account.name)
         owned.notices.messages.append(
             f"partition {owned.number}: {account.name} could not be judged by the new version "
             f"({type(error).__name__}: {error}); it stays where it is until its next fact"
         )
-        return False
-    return True
+        return None
+    return account

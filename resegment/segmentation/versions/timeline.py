@@ -189,7 +189,9 @@ class Timeline:
             return engine.advance(account, until, decided_at)
         return self._catch_up(account, until, decided_at)
 
-    def open_switched(self, name: str, state: AccountState) -> tuple[Account, list[Decision]] | None:
+    def open_switched(
+        self, name: str, state: AccountState, decided_at: int | None = None
+    ) -> tuple[Account, list[Decision]] | None:
         """Index a stored state for the newest version at once and judge it at that version's instant.
 
         None where something else comes before: a deadline, another version, or facts to fold in. Then it takes `open`
@@ -202,7 +204,7 @@ class Timeline:
             return None
         conform(state.entries, engine.retention)
         account = engine.open(name, state)
-        decided = engine.switch(account, (), era.at, switch)
+        decided = engine.switch(account, (), era.at, switch, decided_at)
         return account, [] if decided is UNCHANGED else [decided]
 
     def is_behind(self, account: Account, clock: int) -> bool:

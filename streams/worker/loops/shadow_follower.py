@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
@@ -33,10 +34,10 @@ LOOKED_AT: Final = 0.5
 """Seconds between two looks at which partitions are owned and whether there is a shadow."""
 AGAIN_AFTER: Final = 2.0
 """Seconds until a partition whose server failed is followed again."""
-TOGETHER: Final = 100
-"""Records in one commit of the shadow, so that live events wait for few milliseconds."""
-IDLE: Final = 6.0
-"""How many times as long as it computed a shadow rests, so that live events keep their pace."""
+TOGETHER: Final = 40
+"""Records or accounts in one commit of the shadow, so that live events wait for few milliseconds."""
+IDLE: Final = 9.0
+"""How many times as long as they computed the shadows of a worker rest, so that live events keep their pace."""
 
 
 class _Nowhere:
@@ -60,6 +61,7 @@ class ShadowFollower:
     ) -> None:
         self._registry, self._partitions, self._open_store = registry, partitions, open_store
         self._source, self._budget = source, CacheBudget(cache_bytes)
+        self._turn = asyncio.Lock()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._judged: str | None = None
         """The apply whose shadow the tasks follow."""
@@ -134,24 +136,26 @@ class ShadowFollower:
     async def _learn(self, batch: Batch, owned: Owned, versions: KnownVersions) -> None:
         ahead = self._source.ahead
         refused = frozenset[int]() if ahead is None else await ahead.find(batch)
-        began = time.thread_time()
-        await segment(
-            batch, owned, versions, publisher=_Nowhere(), factory=None, dead_letters="", ahead=refused
-        )
-        await self._rest(began)
+        async with self._turn_taken():
+            await segment(
+                batch, owned, versions, publisher=_Nowhere(), factory=None, dead_letters="", ahead=refused
+            )
         while owned.due:
-            began = time.thread_time()
-            await decide_due(owned, versions, factory=None)
-            await self._rest(began)
+            async with self._turn_taken():
+                await decide_due(owned, versions, factory=None)
         cursor = 0
         while (version := find_due_sweep(owned.position, versions.timeline)) is not None:
-            began = time.thread_time()
-            cursor = (await sweep(owned, versions, cursor, version, factory=None)).cursor
-            await self._rest(began)
+            async with self._turn_taken():
+                done = await sweep(owned, versions, cursor, version, factory=None, limit=TOGETHER)
+                cursor = done.cursor
 
-    async def _rest(self, began: float) -> None:
-        """Leave the processor to live events, by how long this thread has computed since."""
-        await asyncio.sleep(IDLE * (time.thread_time() - began))
+    @asynccontextmanager
+    async def _turn_taken(self) -> AsyncIterator[None]:
+        """Let one partition at a time compute, and rest after that: live events get the processor."""
+        async with self._turn:
+            began = time.thread_time()
+            yield
+            await asyncio.sleep(IDLE * (time.thread_time() - began))
 
     def _timeline(self, shadow: Apply) -> Timeline:
         """Return the versions up to the shadow's instant, and the shadow from there on."""
