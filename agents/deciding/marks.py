@@ -58,12 +58,15 @@ class Crossing:
         apply = self.versions.apply_of(pending.apply)
         if apply is not None:
             self.switched.append(apply)
+        # in a replay, accounts may not have been switched to the version before yet
+        is_done = apply is not None and not apply.works_off
+        is_even = self.changeover.worked_off >= self.changeover.version
         self.changeover = replace(
             self.changeover,
             pending=None,
             version=pending.version,
-            preparing=self.changeover.preparing if apply is None or apply.works_off else None,
-            worked_off=self.changeover.worked_off if apply is None or apply.works_off else pending.version,
+            preparing=None if is_done else self.changeover.preparing,
+            worked_off=pending.version if is_done and is_even else self.changeover.worked_off,
         )
         return True
 
@@ -73,22 +76,19 @@ class Crossing:
             mark = decode_mark(record.value or b"")
         except msgspec.DecodeError:
             return True  # of a later release: its switch ends void, as this partition never says that it has the mark
-        match mark.step:
-            case "prepare":
-                if not self.versions.knows(mark.apply):
-                    self.blocked = mark.apply
-                    return False
-                if self.versions.verdict(mark.apply) != "void":
-                    self.changeover = replace(
-                        self.changeover, preparing=mark, offset=record.offset, ready=False
-                    )
-            case "switch":
-                if clock < mark.at:
-                    self.changeover = replace(self.changeover, pending=mark)
-                else:
-                    self.changeover = replace(self.changeover, late=mark.apply)
-            case "void":
-                self._drop(mark.apply)
+        if mark.step == "void":
+            self._drop(mark.apply)
+        elif not self.versions.knows(mark.apply):
+            self.blocked = mark.apply
+            return False
+        elif self.versions.verdict(mark.apply) == "void":
+            pass
+        elif mark.step == "prepare":
+            self.changeover = replace(self.changeover, preparing=mark, offset=record.offset, ready=False)
+        elif clock < mark.at:
+            self.changeover = replace(self.changeover, pending=mark)
+        else:
+            self.changeover = replace(self.changeover, late=mark.apply)
         return True
 
     def _drop(self, apply: str) -> None:

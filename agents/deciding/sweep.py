@@ -37,13 +37,14 @@ def find_due_sweep(position: Position, timeline: Timeline) -> int | None:
     newest = timeline.newest
     if newest.number == timeline.eras[0].number or newest.at > position.clock:
         return None
-    done = changeover_of(position).worked_off
+    changeover = changeover_of(position)
+    done = changeover.worked_off
     due = [
         one.number
         for one in timeline.eras[1:]
         if one.works_off and done < one.number and one.at <= position.clock
     ]
-    return due[-1] if due else None
+    return max(due[-1], changeover.version) if due else None
 
 
 async def sweep(

@@ -7,10 +7,13 @@ from typing import Any
 from resegment.agents.batch import RecordedMessage
 from resegment.agents.deciding.folding import changeover_of
 from resegment.agents.deciding.marks import MARK
+from resegment.agents.deciding.sweep import find_due_sweep, sweep
 from resegment.schemas.definitions.marks import Mark, encode_mark
 from resegment.schemas.definitions.records import (
+    Applied,
     Apply,
     DefinitionRecord,
+    Foreign,
     Prepare,
     Stands,
     Void,
@@ -24,13 +27,16 @@ from tests.oracle.cases import event, only
 
 ONE = only({"event": "funding", "within": "7d"})
 TWO = only({"event": "funding", "within": "9d"})
+REWORDED = {**TWO, "segments": [{**TWO["segments"][0], "description": "In other words"}]}
 FACTS = facts_of(
     [event("funding", at, account=f"company-{at}.com", id=f"f{at}") for at in range(10, 400, 10)]
 )
 
 
-def mark(offset: int, at: int, step: Any, instant: int = 0) -> RecordedMessage:
-    value = encode_mark(Mark(apply="a", version=2, step=step, at=instant))
+def mark(
+    offset: int, at: int, step: Any, instant: int = 0, apply: str = "a", version: int = 2
+) -> RecordedMessage:
+    value = encode_mark(Mark(apply=apply, version=version, step=step, at=instant))
     return RecordedMessage(offset, at, None, value, [(MARK, b"")])
 
 
@@ -40,7 +46,7 @@ def tell(registry: DefinitionRegistry, *records: DefinitionRecord) -> None:
 
 async def started(*records: DefinitionRecord) -> tuple[Rig, DefinitionRegistry]:
     """A partition whose clock is at 10, with both versions known."""
-    registry = registry_of(definition_of(ONE), definition_of(TWO))
+    registry = registry_of(definition_of(ONE), definition_of(TWO), definition_of(REWORDED))
     tell(registry, Prepare(apply="a", version=2, base=1, at=1), *records)
     rig = Rig(ONE)
     rig.versions = rig.owned.codec = registry
@@ -114,6 +120,19 @@ async def test_a_prepare_mark_waits_until_its_version_is_known() -> None:
     assert (preparing.preparing is not None, preparing.offset, preparing.ready) == (True, 1, False)
 
 
+async def test_marks_of_a_stranger_are_passed_over() -> None:
+    rig, registry = await started()
+    batch = [mark(1, 20, step, 50, apply="stranger") for step in ("prepare", "switch")]
+    assert (await rig.feed(*batch)).waits_for == "stranger"
+    tell(registry, Foreign(apply="stranger"))
+    assert (await rig.feed(*batch, signal(2, FACTS[8]))).waits_for is None
+    changeover = changeover_of(rig.owned.position)
+    assert (changeover.preparing, changeover.pending, rig.owned.position.clock) == (None, None, 90)
+    long = mark(3, 95, "prepare", apply="x" * 100_000)
+    assert (await rig.feed(long, signal(4, FACTS[9]))).waits_for is None
+    assert rig.owned.position.offset == 5
+
+
 async def test_a_worker_whose_store_lost_what_was_folded_in_waits_until_it_is_folded_in_again() -> None:
     rig, registry = await started(SWITCH, Stands(apply="a"))
     registry.folds_in = True
@@ -121,6 +140,27 @@ async def test_a_worker_whose_store_lost_what_was_folded_in_waits_until_it_is_fo
     assert (await rig.feed(signal(3, FACTS[12]))).waits_for == "a"
     registry.folds_in = False  # as a replay, which keeps all from its beginning
     assert (await rig.feed(signal(3, FACTS[12]))).waits_for is None
+
+
+async def test_texts_that_follow_a_switch_in_one_batch_leave_its_accounts_to_be_judged() -> None:
+    rig, registry = await started(SWITCH, Stands(apply="a"), Applied(apply="a"))
+    claim = Prepare(apply="b", version=3, base=2, at=1)
+    reworded = Apply(id="b", version=3, base=2, at=120, judges=False)
+    tell(registry, claim, reworded, Stands(apply="b"))
+    await rig.feed(
+        mark(1, 50, "switch", 100),
+        ticking(2, 100),
+        mark(3, 105, "switch", 120, apply="b", version=3),
+        ticking(4, 120),
+    )
+    position = rig.owned.position
+    assert (changeover_of(position).version, changeover_of(position).worked_off) == (3, 0)
+    assert find_due_sweep(position, registry.timeline) == 3
+    await sweep(rig.owned, registry, 0, 3, factory=None)
+    assert changeover_of(rig.owned.position).worked_off == 3
+    assert find_due_sweep(rig.owned.position, registry.timeline) is None
+    (account,) = (await rig.owned.accounts([FACTS[0].account])).values()
+    assert account.state.version == 3
 
 
 async def test_what_is_no_mark_is_passed_over() -> None:
