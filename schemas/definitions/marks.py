@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -12,7 +12,7 @@ _encoder: Final = msgspec.json.Encoder()
 class Mark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A record of `signals` that tells a partition of an apply. `at` (ms) is the instant of a switch."""
 
-    apply: str
+    apply: Annotated[str, msgspec.Meta(max_length=64)]
     version: int
     step: Literal["prepare", "switch", "void"]
     at: int = 0

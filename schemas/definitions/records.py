@@ -118,6 +118,12 @@ class Void(_Record, frozen=True, kw_only=True, tag="void"):
     reason: str
 
 
+class Foreign(_Record, frozen=True, kw_only=True, tag="foreign"):
+    """A partition read marks of an apply that was not claimed before this record: they count for nothing."""
+
+    apply: str
+
+
 class Applied(_Record, frozen=True, kw_only=True, tag="applied"):
     """Every partition has worked off the switch."""
 
@@ -131,7 +137,7 @@ class Discarded(_Record, frozen=True, kw_only=True, tag="discarded"):
 
 
 DefinitionRecord = (
-    Chunk | Version | Prepare | Apply | Prepared | Refused | Stands | Void | Applied | Discarded
+    Chunk | Version | Prepare | Apply | Prepared | Refused | Stands | Void | Foreign | Applied | Discarded
 )
 
 _decoder: Final[msgspec.json.Decoder[DefinitionRecord]] = msgspec.json.Decoder(DefinitionRecord)

@@ -14,6 +14,7 @@ from resegment.schemas.definitions.records import (
     Apply,
     Chunk,
     Discarded,
+    Foreign,
     Kind,
     Prepare,
     Prepared,
@@ -24,6 +25,7 @@ from resegment.schemas.definitions.records import (
     decode_definition_record,
 )
 from resegment.segmentation.definition import Content, Definition
+from resegment.segmentation.versions.era import ALWAYS
 from resegment.streams.definitions.content import compile_content, decode_chunk, to_content
 
 
@@ -76,6 +78,8 @@ class Definitions:
         """By id, in the order in which they were claimed."""
         self.standing: list[Apply] = []
         """The switches that happen, in the order in which that was settled."""
+        self.foreign: set[str] = set()
+        """Applies that were never claimed, of which a partition has read marks."""
         self.taken = 0
         """Records so far."""
         self.unreadable = 0
@@ -104,6 +108,8 @@ class Definitions:
                 self._claim(record)
             case Apply():
                 self._take_apply(record)
+            case Foreign(apply=name) if name not in self.applies:
+                self.foreign.add(name)
             case Discarded(apply=name) if name in self.applies:
                 self.applies[name].discarded = True
             case Prepared() | Refused() | Stands() | Void() | Applied() if record.apply in self.applies:
@@ -114,14 +120,27 @@ class Definitions:
     def _claim(self, record: Prepare) -> None:
         if record.apply in self.applies or self.open is not None:
             return  # the claim that came first counts
+        if record.apply in self.foreign or not self._is_whole(record.version):
+            return  # its marks were passed over already, or no partition could carry it out
         self.applies[record.apply] = ApplyHistory(
             record.apply, record.version, record.base, record.kind, record.plan, record.at
         )
 
     def _take_apply(self, record: Apply) -> None:
         one = self.applies.get(record.id)
-        if one is not None and one.apply is None:
+        if one is not None and one.apply is None and record.version == one.version:
             one.apply = record
+
+    def _is_whole(self, number: int) -> bool:
+        """Return whether all of a version was written."""
+        version = self.versions.get(number)
+        return version is not None and all(
+            name in self._chunks for file in version.files for name in file.hashes
+        )
+
+    def _follows(self, apply: Apply) -> bool:
+        """Return whether a switch comes after all that stand."""
+        return apply.at > (self.standing[-1].at if self.standing else ALWAYS)
 
     def _settle(self, one: ApplyHistory, record: Prepared | Refused | Stands | Void | Applied) -> None:
         match record:
@@ -131,8 +150,10 @@ class Definitions:
             case Refused():
                 one.refused[record.partition] = record.reason
             case Stands() if one.verdict is None and one.apply is not None:
-                one.verdict = "stands"
-                if one.kind == "switch":
+                if one.kind != "switch":
+                    one.verdict = "stands"
+                elif self._follows(one.apply):
+                    one.verdict = "stands"
                     self.standing.append(one.apply)
             case Void() if one.verdict is None:
                 one.verdict, one.reason = "void", record.reason
@@ -197,5 +218,11 @@ class Definitions:
 
     def verdict(self, apply: str) -> Verdict | None:
         """Return how an apply ended, None while that is open."""
+        if apply in self.foreign:
+            return "void"
         one = self.applies.get(apply)
         return None if one is None else one.verdict
+
+    def knows(self, apply: str) -> bool:
+        """Return whether the apply has been claimed, or is known never to be."""
+        return apply in self.applies or apply in self.foreign

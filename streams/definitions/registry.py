@@ -133,8 +133,8 @@ class DefinitionRegistry:
             return None
 
     def knows(self, apply: str) -> bool:
-        """Return whether the apply has been read, so that accounts keep what its version reads."""
-        return apply in self.definitions.applies
+        """Return whether the apply has been read, so that accounts keep what its version reads, or that there is none."""
+        return self.definitions.knows(apply)
 
     def verdict(self, apply: str) -> Verdict | None:
         """Return whether the switch stands or is void, None while that is open."""

@@ -6,7 +6,7 @@ import asyncio
 from typing import Final
 
 from resegment.errors import TransientError
-from resegment.schemas.definitions.records import Void
+from resegment.schemas.definitions.records import Foreign, Void
 from resegment.streams.definitions.log import DefinitionWriter
 from resegment.streams.definitions.registry import DefinitionRegistry
 
@@ -15,6 +15,10 @@ PATIENCE: Final = 10.0
 
 AGAIN_AFTER: Final = 0.2
 """Seconds until a partition that is not ready looks again."""
+
+
+CLAIM_READ_WITHIN: Final = 1.0
+"""Seconds until a partition asks `definitions` whether the apply of a mark was ever claimed."""
 
 
 class SwitchUndecided(TransientError):
@@ -40,8 +44,7 @@ class Settler:
         """Return once it is known whether the apply stands, or that there is one. Raises SwitchUndecided, PublishFailed."""
         registry, patience = self._registry, self._patience
         if not registry.knows(apply):
-            if not await registry.wait_for(lambda: registry.knows(apply), patience):
-                raise SwitchUndecided(apply)
+            await self._look_up(apply)
             return
         if registry.verdict(apply) is not None:
             await asyncio.sleep(AGAIN_AFTER)  # the partition is not ready: what it needs is folded in again
@@ -51,4 +54,13 @@ class Settler:
         reason = f"it was not settled within {patience:.0f} s after its instant"
         await self._writer.write(Void(apply=apply, reason=reason))
         if not await registry.wait_for(lambda: registry.verdict(apply) is not None, patience):
+            raise SwitchUndecided(apply)
+
+    async def _look_up(self, apply: str) -> None:
+        """Return once the apply is known. Claims are written before marks: a mark without one is passed over."""
+        registry = self._registry
+        if await registry.wait_for(lambda: registry.knows(apply), min(self._patience, CLAIM_READ_WITHIN)):
+            return
+        await self._writer.write(Foreign(apply=apply))
+        if not await registry.wait_for(lambda: registry.knows(apply), self._patience):
             raise SwitchUndecided(apply)

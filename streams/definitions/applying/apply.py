@@ -78,7 +78,7 @@ async def apply_version(
             raise await describe_open(connection) from None
         registry = await stack.enter_async_context(following_registry(connection))
         work = _Work(connection, registry, progress)
-        await work.finish_open(request.definition)
+        await work.finish_open(request)
         if request.kind == "shadow":
             return await work.shadow(request)
         return await work.switch(request)
@@ -130,19 +130,20 @@ class _Work:
 
     # What an earlier run left
 
-    async def finish_open(self, wanted: Definition) -> None:
-        """Settle or work off what an earlier run left; a claim for another version is void. Raises ApplyUnderWay."""
+    async def finish_open(self, request: ApplyRequest) -> None:
+        """Settle or work off what an earlier run left; a claim for something else is void. Raises ApplyUnderWay."""
         one = self._definitions.open
         if one is None:
             return
+        is_wanted = self._definitions.version(one.version).digest == request.definition.digest
         if one.verdict == "stands" and one.apply is not None:
             if await self._comes_soon(one.apply):
                 await self._work_off(one.apply)
-            elif self._definitions.version(one.version).digest != wanted.digest:
+            elif not is_wanted:
                 raise ApplyUnderWay(one, f"its instant {format_instant(one.apply.at)} has not come yet")
         elif one.apply is not None:
             await self._end(one.id, one.version, "its apply was interrupted")
-        elif self._definitions.version(one.version).digest != wanted.digest:
+        elif not is_wanted or (one.kind, one.plan) != (request.kind, request.plan) or one.kind == "shadow":
             await self._end(one.id, one.version, "its apply was interrupted before it was prepared")
 
     async def _comes_soon(self, apply: Apply) -> bool:

@@ -97,6 +97,23 @@ def test_while_one_apply_is_open_another_claim_does_not_count() -> None:
     assert again.open.id == "b"
 
 
+def test_a_claim_of_a_version_that_is_not_whole_does_not_count() -> None:
+    [chunk, record] = version(2, fallback={**FALLBACK, "name": "other"})
+    for lacking in ([], [record], [chunk]):
+        definitions = told(*version(1), *lacking, *switch("a", 2, 100), Stands(apply="a"))
+        assert (definitions.applies, definitions.standing, definitions.open) == ({}, [], None)
+
+
+def test_a_switch_of_another_version_than_was_claimed_or_of_an_earlier_instant_does_not_stand() -> None:
+    files = [*version(1), *version(2), *version(3)]
+    other = Apply(id="a", version=3, base=1, at=100)
+    mixed = told(*files, Prepare(apply="a", version=2, base=1, at=1), other, Stands(apply="a"))
+    assert mixed.standing == []
+    done = [*switch("a", 2, 100), Stands(apply="a"), Applied(apply="a")]
+    early = told(*files, *done, *switch("b", 3, 100), Stands(apply="b"))
+    assert [one.id for one in early.standing] == ["a"]
+
+
 def test_a_partition_that_refuses_may_be_prepared_later() -> None:
     records = [
         *version(1),

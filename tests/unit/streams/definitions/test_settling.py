@@ -11,6 +11,7 @@ from resegment.agents.batch import Message
 from resegment.schemas.definitions.records import (
     Apply,
     DefinitionRecord,
+    Foreign,
     Prepare,
     Stands,
     encode_definition_record,
@@ -73,11 +74,29 @@ async def test_a_switch_that_nobody_settles_ends_void(topic: Topic) -> None:
 
 
 async def test_an_apply_that_is_not_read_yet_is_waited_for(topic: Topic) -> None:
+    topic.is_read = False
     with pytest.raises(SwitchUndecided):
         await settler(topic).settle("a")
     topic.tell(*SWITCH)
     topic.tell(Stands(apply="a"))
     await settler(topic).settle("a")
+    assert topic.registry.verdict("a") == "stands"
+
+
+async def test_marks_of_an_apply_that_nobody_claimed_end_void_and_it_can_not_be_claimed_later(
+    topic: Topic,
+) -> None:
+    await settler(topic).settle("a")
+    assert topic.registry.knows("a")
+    assert topic.registry.verdict("a") == "void"
+    topic.tell(*SWITCH, Stands(apply="a"))
+    assert topic.registry.verdict("a") == "void"
+    assert [era.number for era in topic.registry.timeline.eras] == [1]
+
+
+async def test_a_claim_that_comes_before_the_question_counts(topic: Topic) -> None:
+    topic.tell(*SWITCH, Foreign(apply="a"), Stands(apply="a"))
+    assert topic.registry.verdict("a") == "stands"
 
 
 async def test_while_the_topic_cannot_be_read_the_batch_is_tried_again(topic: Topic) -> None:
