@@ -1,15 +1,17 @@
 """The state of an account, and the log as which it is stored. Append fields to `AccountState`, never reorder them.
 
-A log is a MessagePack array with a 32-bit length, whose items are read in their order:
+A log is a MessagePack array with a 32-bit length. Its first item is bytes with a 32-bit length: the state when it was
+last written as a whole, as one array of its fields. The items after it are read in their order:
 
 - a map: fields of the state by their number in `AccountState`. Number 0 holds the bytes that the state took when it
-  was last written as a whole.
+  was last written as a whole, where that was more than the first item.
 - an array: a fact that the state has from here on.
 - bytes: a fact that the state has from here on, which is as an earlier one but for its id and its times.
 - a number: the fact at this place is removed; a negative one: the next fact replaces the one at -1 - number.
 
-Two logs are joined by joining their items. The log of a whole state leaves out the fields that have their default. A
-release before this format stored the state as one array of its fields: that is read too.
+Two logs are joined by joining their items. A small state is always written as a whole: that costs less than to note
+what has changed, and less to read. A release before this format stored the state as one array of its fields, without
+a log: that is read too.
 """
 
 from __future__ import annotations
@@ -17,13 +19,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import compress
 from operator import is_not
+from struct import Struct
 from types import NoneType
 from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
+from msgspec.structs import astuple
 
 from resegment.schemas.fact import KINDS
-from resegment.schemas.log_framing import begin_log, is_log
+from resegment.schemas.log_framing import HEADER, LOG, begin_log, count_items, is_log
 
 KIND_NUMBERS: Final = {kind: number for number, kind in enumerate(KINDS)}
 
@@ -68,7 +72,7 @@ class Limited(msgspec.Struct, array_like=True, frozen=True, gc=False):
     dropped: dict[str, int] = {}
 
 
-class AccountState(msgspec.Struct, array_like=True, gc=False):
+class AccountState(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
     """Everything that decides an account's segment, now and later.
 
     `at` is the instant of the latest change, `before` is the membership before that instant, and `change` is that
@@ -103,17 +107,30 @@ SLACK: Final = 512
 So each byte that is appended costs another one for that, however many facts there are.
 """
 
+SMALL: Final = 512
+"""A log with fewer bytes is not appended to: the state is written as a whole."""
+
+MAX_FACT: Final = 300_000
+"""No fact takes more bytes: events are smaller."""
+
+FEW: Final = 4
+"""Among so many facts or fewer, the log of a whole state has no snapshots that repeat others."""
+
 LOOKED_AT: Final = 32
 """How many facts a new snapshot is compared with, to find one that it repeats."""
 
 _FIRMOGRAPHIC: Final = KIND_NUMBERS["firmographic"]
 _NAMES: Final = AccountState.__struct_fields__
-_DEFAULTS: Final = msgspec.structs.astuple(AccountState())
-_ENTRIES: Final = _NAMES.index("entries")
+_DEFAULTS: Final = astuple(AccountState())
 _MEMBERSHIPS: Final = frozenset((_NAMES.index("membership"), _NAMES.index("before")))
 _SEGMENT: Final = (str, NoneType)
 _BASE: Final = 0
 _NUMBERS: Final = range(len(_NAMES))
+_WHOLE: Final = 0xC6
+_copy: Final = AccountState.__copy__  # type: ignore[attr-defined]  # the type stubs leave it out
+_begin_whole: Final = Struct(">BIBI").pack
+_BEFORE_WHOLE: Final = 10
+"""The bytes before the state: the log's header, and that of the first item."""
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _encode_into: Final = _encoder.encode_into
@@ -147,13 +164,17 @@ class StateLog(msgspec.Struct, eq=False, gc=False):
     size: int = 0
     """The bytes that the store has, and those that are noted."""
     _base: int = 0
-    _stored: tuple[Any, ...] | None = None
-    """The fields as the store has them; None: it has none, or in an earlier format."""
+    _stored: AccountState | None = None
+    """The fields as the store has them; None: it has none, or in an earlier format. It shares its facts with the state."""
     _noted: bytearray | None = None
     _items: int = 0
 
     def add(self, entries: list[Entry]) -> None:
         """Note that the state has another fact: the last of these."""
+        if self.size < SMALL:
+            self._stored = None
+            self.size += MAX_FACT  # at most, until it is written
+            return
         entry, last = entries[-1], len(entries) - 1
         if entry.kind == _FIRMOGRAPHIC:
             for place in range(last - 1, max(last - LOOKED_AT, 0) - 1, -1):
@@ -192,27 +213,35 @@ class StateLog(msgspec.Struct, eq=False, gc=False):
 
     def write(self, state: AccountState) -> StateWrite | None:
         """Return what to write so that the store has the state, or None if it has it. What is noted counts as written."""
-        fields, stored = msgspec.structs.astuple(state), self._stored
-        if stored is not None and fields[_ENTRIES] is not stored[_ENTRIES]:
+        stored, noted = self._stored, self._noted
+        if stored is not None and state.entries is not stored.entries:
             stored = None  # other facts, of which nothing was noted
-        if stored is not None and self._noted is None and fields == stored:
-            return None
-        self._stored = fields
-        noted, items = self._noted or b"", self._items
-        self._noted, self._items = None, 0
         if stored is not None:
-            changed = {
-                number: fields[number]
-                for number in compress(_NUMBERS, map(is_not, fields, stored))
-                if fields[number] != stored[number]
-            }
-            head = _encoder.encode(changed) if changed else b""
-            self.size += len(head)
-            if self.size < GROWTH * self._base + SLACK:
-                return StateWrite(begin_log(items + bool(changed)) + head + noted, appends=True)
-        data, self._base = _encode(fields)
+            if noted is None and state == stored:
+                return None
+            if self.size >= SMALL and (write := self._append(state, stored)) is not None:
+                return write
+        self._stored, self._noted, self._items = _copy(state), None, 0
+        data, self._base = _encode(state)
         self.size = len(data)
         return StateWrite(data)
+
+    def _append(self, state: AccountState, stored: AccountState) -> StateWrite | None:
+        """Return what to append so that the store has the state, or None if the log would become too long."""
+        fields, before = astuple(state), astuple(stored)
+        changed = {
+            number: fields[number]
+            for number in compress(_NUMBERS, map(is_not, fields, before))
+            if fields[number] != before[number]
+        }
+        head = _encoder.encode(changed) if changed else b""
+        if self.size + len(head) >= GROWTH * self._base + SLACK:
+            return None
+        items = begin_log(self._items + bool(changed))
+        data = items + head if self._noted is None else items + head + self._noted
+        self.size += len(head)
+        self._stored, self._noted, self._items = _copy(state), None, 0
+        return StateWrite(data, appends=True)
 
 
 def encoded_size(value: Entry | Sequence[Entry]) -> int:
@@ -222,20 +251,38 @@ def encoded_size(value: Entry | Sequence[Entry]) -> int:
 
 def encode_state(state: AccountState) -> bytes:
     """Return the log of a whole state."""
-    return _encode(msgspec.structs.astuple(state))[0]
+    return _encode(state)[0]
 
 
-def _encode(fields: tuple[Any, ...]) -> tuple[bytes, int]:
-    entries = fields[_ENTRIES]
-    count = len(entries)
-    facts = _encode_facts(entries)
-    head = {
-        number: fields[number]
-        for number in compress(_NUMBERS, map(is_not, fields, _DEFAULTS))
-        if number != _ENTRIES and fields[number] != _DEFAULTS[number]
-    }
-    body = _encoder.encode(head) + facts if head else facts
-    return begin_log(1 + bool(head) + count) + _encoder.encode({_BASE: len(body)}) + body, len(body)
+def _encode(state: AccountState) -> tuple[bytes, int]:
+    """Return the log of a whole state, and the bytes that the state takes of it."""
+    repeats = _find_repeats(state.entries) if len(state.entries) > FEW else None
+    if repeats:
+        return _encode_repeating(state, repeats)
+    body = _encoder.encode(state)
+    size = len(body)
+    return _begin_whole(LOG, 1, _WHOLE, size) + body, size
+
+
+def _encode_repeating(state: AccountState, repeats: dict[int, int]) -> tuple[bytes, int]:
+    """Return the log of a whole state whose facts are all items of their own, and the bytes that the state takes of it."""
+    entries = state.entries
+    facts = bytearray()
+    for place, entry in enumerate(entries):
+        before = repeats.get(place)
+        item = entry if before is None else encode_repeat(entry, entries[before], place - before)
+        _encode_into(item, facts, -1)
+    fields = _copy(state)
+    fields.entries = []
+    body = _encoder.encode(fields)
+    size = len(body) + len(facts)
+    return (
+        _begin_whole(LOG, 2 + len(entries), _WHOLE, len(body))
+        + body
+        + _encoder.encode({_BASE: size})
+        + facts,
+        size,
+    )
 
 
 def _encode_items(items: Sequence[Entry] | Sequence[int]) -> bytes:
@@ -244,24 +291,17 @@ def _encode_items(items: Sequence[Entry] | Sequence[int]) -> bytes:
     return _encoder.encode(items)[1 if count < 16 else 3 if count < 1 << 16 else 5 :]
 
 
-def _encode_facts(entries: list[Entry]) -> bytes:
-    """Return the items of facts, one after another."""
+def _find_repeats(entries: list[Entry]) -> dict[int, int]:
+    """Return the places of snapshots that repeat an earlier one, with the place of that."""
     latest: dict[tuple[int, str], int] = {}
     repeats: dict[int, int] = {}
-    for place, entry in enumerate(entries if len(entries) > 1 else ()):
+    for place, entry in enumerate(entries):
         if entry.kind == _FIRMOGRAPHIC and entry.data is not None:
             before = latest.get(key := (id(entry.data), entry.source))
             if before is not None and _repeats(entry, entries[before]):
                 repeats[place] = before
             latest[key] = place
-    if not repeats:
-        return _encode_items(entries)
-    body = bytearray()
-    for place, entry in enumerate(entries):
-        before = repeats.get(place)
-        item = entry if before is None else encode_repeat(entry, entries[before], place - before)
-        _encode_into(item, body, -1)
-    return bytes(body)
+    return repeats
 
 
 def _repeats(entry: Entry, other: Entry) -> bool:
@@ -304,23 +344,42 @@ def open_log(value: bytes) -> tuple[AccountState, StateLog]:
     """Return the state of stored bytes, and what notes its changes from here on. Raises msgspec.DecodeError."""
     if not is_log(value):
         return _array_decoder.decode(value), StateLog(len(value))
-    items = _decoder.decode(value)
-    entries = [one for one in items if type(one) is Entry]
+    body, rest = _split(value)
+    state = _array_decoder.decode(body) if body else AccountState()
+    base = len(body)
+    if rest:
+        base = _replay(state, _decoder.decode(rest)) or base
+    return state, StateLog(len(value), base, _copy(state))
+
+
+def _split(value: bytes) -> tuple[bytes, bytes]:
+    """Return the state of a log as it was last written as a whole, and the log of what has changed since, if anything."""
+    if len(value) < _BEFORE_WHOLE or value[HEADER] != _WHOLE:
+        return b"", value
+    stop = _BEFORE_WHOLE + int.from_bytes(value[HEADER + 1 : _BEFORE_WHOLE], "big")
+    if count := count_items(value) - 1:
+        return value[_BEFORE_WHOLE:stop], begin_log(count) + value[stop:]
+    return value[_BEFORE_WHOLE:], b""
+
+
+def _replay(state: AccountState, items: list[Entry | dict[int, Any] | int | bytes]) -> int:
+    """Change a state by the items of a log; return the bytes that it took as a whole, 0 if none says so."""
     heads = [one for one in items if type(one) is dict]
-    if len(entries) + len(heads) < len(items):
-        entries = _replay(items)
+    facts = [one for one in items if type(one) is Entry]
+    if len(facts) + len(heads) < len(items):
+        _replay_facts(state.entries, items)
+    else:
+        state.entries += facts
     head: dict[int, Any] = {}
     for one in heads:
         head.update(one)
-    base = head.pop(_BASE, 0)
-    fields = _read_fields(head)
-    fields[_ENTRIES] = entries
-    return AccountState(*fields), StateLog(len(value), base, tuple(fields))
+    base: int = head.pop(_BASE, 0)
+    _set_fields(state, head)
+    return base
 
 
-def _replay(items: list[Entry | dict[int, Any] | int | bytes]) -> list[Entry]:
-    """Return the facts that are left after all items, in their order."""
-    entries: list[Entry] = []
+def _replay_facts(entries: list[Entry], items: list[Entry | dict[int, Any] | int | bytes]) -> None:
+    """Add, remove and replace facts as the items say, in their order."""
     replaced = -1
     try:
         for item in items:
@@ -338,17 +397,14 @@ def _replay(items: list[Entry | dict[int, Any] | int | bytes]) -> list[Entry]:
                     replaced = ~item
     except IndexError:
         raise msgspec.DecodeError("a fact that is not there is removed, replaced or repeated") from None
-    return entries
 
 
-def _read_fields(head: dict[int, Any]) -> list[Any]:
-    """Return the fields of a state; those that are not in the head have their default."""
-    fields = list(_DEFAULTS)
+def _set_fields(state: AccountState, head: dict[int, Any]) -> None:
+    """Set the fields of a state that are in the head."""
     for number, field in head.items():
         if number >= len(_NAMES):
             raise msgspec.DecodeError(f"it has a field {number}, which a later version wrote")
-        fields[number] = field if type(field) in _PLAIN[number] else _convert(field, number)
-    return fields
+        setattr(state, _NAMES[number], field if type(field) in _PLAIN[number] else _convert(field, number))
 
 
 def _convert(field: Any, number: int) -> Any:
@@ -368,6 +424,13 @@ class _Array(msgspec.Struct, array_like=True):
 
 
 _array: Final = msgspec.msgpack.Decoder(_Array)
+_Head: Final = msgspec.defstruct(
+    "_Head",
+    [("entries", msgspec.Raw), *zip(_NAMES[1:], _HINTS[1:], _DEFAULTS[1:], strict=True)],
+    array_like=True,
+    forbid_unknown_fields=True,
+)
+_head: Final = msgspec.msgpack.Decoder(_Head)
 
 
 def decode_head(value: bytes) -> AccountState:
@@ -377,12 +440,13 @@ def decode_head(value: bytes) -> AccountState:
     """
     if not is_log(value):
         return AccountState(membership=_array.decode(value).membership)
+    body, rest = _split(value)
+    state = AccountState(*([], *astuple(_head.decode(body))[1:])) if body else AccountState()
     head: dict[int, Any] = {}
-    for item in _raw_decoder.decode(value):
+    for item in _raw_decoder.decode(rest) if rest else ():
         first = memoryview(item)[0]
         if 0x80 <= first <= 0x8F or first in {0xDE, 0xDF}:
             head.update(_head_decoder.decode(item))
     head.pop(_BASE, None)
-    fields = _read_fields(head)
-    fields[_ENTRIES] = []
-    return AccountState(*fields)
+    _set_fields(state, head)
+    return state

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from resegment.schemas.state import AccountState, Entry, StateLog, StateWrite, encoded_size
+from resegment.schemas.state import MAX_FACT, AccountState, Entry, StateLog, StateWrite, encoded_size
 from resegment.schemas.times import NEVER
 
 TECHNOLOGIES: Final = "technologies"
@@ -18,9 +18,6 @@ SCANNED: Final = 16
 """The ids of so many facts are looked through one by one; those of more are indexed."""
 CHUNK: Final = 32
 """How many consecutive facts of a series share one summary, so that a large window is not read fact by fact."""
-
-MAX_FACT: Final = 300_000
-"""No fact takes more bytes: events are smaller."""
 
 IN_MEMORY: Final = 3_000
 FACT_IN_MEMORY: Final = 220

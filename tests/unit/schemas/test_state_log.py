@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import astuple
 
 from resegment.schemas.log_framing import begin_log, join_logs
 from resegment.schemas.state import (
@@ -93,7 +94,7 @@ def test_what_is_read_is_what_was_written_however_it_changed(seed: int) -> None:
         if draw.random() < 0.7:
             stored.write()
             assert decode_state(stored.value) == state
-            assert decode_head(stored.value) == AccountState([], *msgspec.structs.astuple(state)[1:])
+            assert decode_head(stored.value) == AccountState([], *astuple(state)[1:])
             assert decode_state(encode_state(state)) == state
         if stored.value and draw.random() < 0.2:  # another worker reads it
             stored.write()
@@ -208,6 +209,25 @@ def stored_log(*items: Any) -> bytes:
     return begin_log(len(items)) + b"".join(map(msgspec.msgpack.encode, items))
 
 
+def whole_log(*fields: Any) -> bytes:
+    """Return the log of a state that was written as a whole, of any fields."""
+    state = msgspec.msgpack.encode(fields)
+    return begin_log(1) + b"\xc6" + len(state).to_bytes(4, "big") + state
+
+
+def test_a_small_state_is_written_as_a_whole_and_a_larger_one_is_appended_to() -> None:
+    stored = Stored()
+    appended = []
+    for number in range(20):
+        stored.add(entry(number))
+        write = stored.log.write(stored.state)
+        assert write is not None
+        appended.append(write.appends)
+    assert not any(appended[:5])
+    assert sum(appended[10:]) > 7
+    assert whole_log(*astuple(AccountState())) == encode_state(AccountState())
+
+
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
@@ -216,6 +236,9 @@ def stored_log(*items: Any) -> bytes:
         (stored_log(0), "not there"),
         (stored_log(-3, entry(1)), "not there"),
         (stored_log({99: 1}), "later version"),
+        (whole_log(*astuple(AccountState()), 1), "at most"),
+        (whole_log([entry(1)])[:-2], "truncated"),
+        (whole_log(["no fact"]), "array"),
         (stored_log({1: 7}), "array"),
         (stored_log({2: "seven"}), "int"),
         (stored_log("text"), "str"),
