@@ -26,6 +26,7 @@ from resegment.schemas.routing import (
     FamilyNews,
     GatesChanged,
     InForce,
+    Review,
     RoutedState,
     RoutingDecision,
     decode_in_force,
@@ -230,27 +231,28 @@ class _Reading:
 
     def told(self, record: Record, clock: int) -> None:
         """Read an event of `routing-events`. A switch to another version counts for the events after it."""
+        machine, current = self._machine, self._current
         try:
             require_readable(record)
             event = decode_routing_event(record.value or b"")
+            if isinstance(event, DefinitionSwitched):
+                self._switch(event)
+                return
+            switch = event.switch if isinstance(event, GatesChanged | ChildReport | FamilyNews) else None
+            if switch is not None and switch.number > self.in_force.number:  # news of a relative's partition
+                current = machine.policies.at(switch.number)
         except RefusedEvent as refused:
             self.refuse(record, refused)
             return
         except msgspec.DecodeError as error:
             self.refuse(record, RefusedEvent("not-a-routing-event", str(error)))
             return
-        if isinstance(event, DefinitionSwitched):
-            self._switch(event)
-            return
-        machine, current = self._machine, self._current
-        switch = event.switch if isinstance(event, GatesChanged | ChildReport | FamilyNews) else None
-        if switch is not None and switch.number > self.in_force.number:  # news of a relative's partition
-            current = machine.policies.at(switch.number)
-        self.steps.append(
-            RoutingTask(
-                event.account, clock, lambda one, now: machine.handle_event(one, event, now, current), record
-            )
-        )
+        begin: Begin = lambda one, now: machine.handle_event(one, event, now, current)  # noqa: E731
+        switched = None if self.in_force.cursor is None else self.in_force.switched
+        if switched is not None and isinstance(event, Review) and not event.forced:
+            # a list is gone with the switch, of which the account has not heard yet
+            begin = lambda one, now: machine.look_again(one, switched, now, current)  # noqa: E731
+        self.steps.append(RoutingTask(event.account, clock, begin, record))
 
     def _switch(self, event: DefinitionSwitched) -> None:
         if event.version <= self.in_force.number:

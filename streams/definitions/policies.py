@@ -7,13 +7,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from resegment.errors import ResegmentError, TransientError
+from resegment.errors import RefusedEvent, ResegmentError, TransientError
 from resegment.routing.policy import Policy, list_files
 from resegment.schemas.routing import DefinitionSwitched
 from resegment.streams.definitions.registry import DefinitionRegistry
 
 UNREAD_FOR: Final = 10.0
 """Seconds within which the record of a version must come. A change of a foreign program may name one that never comes."""
+
+
+MOST_UNREAD: Final = 100
+"""How many versions a process can be behind. A number beyond that is of a foreign program."""
 
 
 class VersionUnread(TransientError):
@@ -51,11 +55,13 @@ class VersionPolicies:
         return self._registry.current.policy
 
     def at(self, number: int) -> Policy:
-        """Return the policy of a version; 0 is the first. Raises VersionUnread."""
+        """Return the policy of a version; 0 is the first. Raises VersionUnread, and RefusedEvent if it cannot come."""
         versions = self._registry.definitions.versions
-        wanted = number or min(versions, default=0)
+        wanted, newest = number or min(versions, default=0), max(versions, default=0)
         if wanted not in versions:
-            raise VersionUnread(str(wanted))
+            if newest < wanted <= newest + MOST_UNREAD:
+                raise VersionUnread(str(wanted))
+            raise RefusedEvent("not-a-routing-event", f"the prefix has no version {wanted}")
         return self._registry.runtime(wanted).policy
 
     def _find(self, fingerprint: str) -> int | None:
@@ -66,13 +72,17 @@ class VersionPolicies:
 
 
 def files_of_lists(registry: DefinitionRegistry) -> dict[str, str]:
-    """Return the suppressions that are lists, name to path: of the version in force, and of one that is prepared."""
+    """Return the suppressions that are lists, name to path: of the version in force, and of an apply under way.
+
+    Until the apply is worked off, those are the lists of both of its versions: a switch stands before its instant comes,
+    and until then the version before keeps out whom its lists have.
+    """
     definitions = registry.definitions
-    prepared, coming = definitions.open, dict[str, str]()
-    if prepared is not None:
-        with suppress(ResegmentError):  # it is refused then
-            coming = list_files(definitions.definition_of(prepared.version))
-    return {**coming, **list_files(registry.current.definition)}
+    underway, found = definitions.open, dict[str, str]()
+    for number in () if underway is None else (underway.version, underway.base):
+        with suppress(ResegmentError):  # a new version is refused then
+            found |= list_files(definitions.definition_of(number))
+    return {**found, **list_files(registry.current.definition)}
 
 
 def latest_switch(registry: DefinitionRegistry) -> DefinitionSwitched | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from resegment.agents.router import has_to_look, look_again, route
-from resegment.errors import TransientError
+from resegment.errors import RefusedEvent, TransientError
 from resegment.routing.describe import words_of
 from resegment.routing.policy import Policy, RoutingControls
 from resegment.schemas.routing import (
@@ -479,6 +479,17 @@ async def test_an_account_on_a_list_that_a_version_drops_stays_out_unless_the_ro
     assert routing.state("acme.com").decision == "quiet"
 
 
+async def test_an_account_on_a_list_that_a_version_drops_stays_out_though_it_is_reviewed_at_once() -> None:
+    listed = file(teams=TEAM, suppression=[{"name": "board", "file": "board.txt"}])
+    routing, acme = await rig(listed, file(teams=TEAM)), Account()
+    routing.versions.controls.lists = {"board": {"acme.com"}}
+    await routing.follow(acme.moves("hot"))
+    told = DefinitionSwitched(at=T, version=2, fingerprint=routing.versions.fingerprint(2))
+    assert await routing.tell(told, Review(account="acme.com", at=T)) == []
+    assert routing.state("acme.com").decision == "quiet"
+    assert said(await routing.tell(review_of("acme.com", "acme.com-1"))) == [ENROLL]
+
+
 async def test_a_change_of_a_version_that_is_not_read_yet_is_routed_once_it_is() -> None:
     routing, acme = await rig(file(teams=TEAM), file(teams=TEAM, retain="900d")), Account()
     find, unread = routing.versions.of, TransientError("not read yet")
@@ -495,6 +506,23 @@ async def test_a_change_of_a_version_that_is_not_read_yet_is_routed_once_it_is()
     assert routing.memory.accounts == {}
     routing.versions.of = find  # type: ignore[method-assign]
     assert said(await routing._done(route(batch, routing.owned, routing.router))) == [ENROLL]
+
+
+async def test_a_switch_to_a_version_that_cannot_be_is_set_aside() -> None:
+    routing, acme = await rig(), Account()
+    find = routing.versions.at
+
+    def refuse(number: int) -> Policy:
+        if number > 3:
+            raise RefusedEvent("not-a-routing-event", "the prefix has no such version")
+        return find(number)
+
+    routing.versions.at = refuse  # type: ignore[method-assign]
+    told = DefinitionSwitched(at=T, version=10**9, fingerprint="f")
+    news = gates((), number=10**9)
+    assert await routing.tell(told, news) == []
+    assert [one.topic for one in routing.published.messages] == ["dead-letters"] * 2
+    assert said(await routing.follow(acme.moves("hot"))) == [ENROLL]
 
 
 async def test_a_deal_that_is_won_meanwhile_frees_the_owner_for_good() -> None:

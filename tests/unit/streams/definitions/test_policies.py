@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from resegment.schemas.definitions.records import Stands, encode_definition_record
+from resegment.errors import RefusedEvent
+from resegment.schemas.definitions.records import Applied, Stands, encode_definition_record
 from resegment.schemas.routing import DefinitionSwitched
 from resegment.streams.definitions.history import Definitions
 from resegment.streams.definitions.policies import (
@@ -80,6 +81,23 @@ def test_lists_are_read_for_a_version_that_is_prepared_before_it_is_in_force() -
     assert files_of_lists(known) == {"board": "board.txt", "partners": "p.txt"}
     known.take([encode_definition_record(Stands(apply="a"))])
     assert files_of_lists(known) == {"board": "other.txt", "partners": "p.txt"}
+
+
+@pytest.mark.parametrize("number", [-1, 2 + 101, 10**12])
+def test_a_number_that_no_version_can_have_is_refused_and_the_next_ones_are_waited_for(number: int) -> None:
+    policies = VersionPolicies(registry(told(*version(1), *version(2, **LONGER))))
+    with pytest.raises(RefusedEvent, match="no version"):
+        policies.at(number)
+    with pytest.raises(VersionUnread):
+        policies.at(3)
+
+
+def test_lists_that_a_version_drops_are_read_until_it_is_worked_off() -> None:
+    listed = {"suppression": [{"name": "board", "file": "board.txt"}]}
+    known = registry(told(*version(1, **listed), *version(2), *switch("a", 2, 7), Stands(apply="a")))
+    assert files_of_lists(known) == {"board": "board.txt"}
+    known.take([encode_definition_record(Applied(apply="a"))])
+    assert files_of_lists(known) == {}
 
 
 def test_a_restored_partition_learns_of_the_latest_switch() -> None:
