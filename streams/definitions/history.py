@@ -129,7 +129,7 @@ class Definitions:
     def _take_apply(self, record: Apply) -> None:
         one = self.applies.get(record.id)
         if one is not None and one.apply is None and record.version == one.version:
-            one.apply = record
+            one.apply, one.plan = record, record.plan
 
     def _is_whole(self, number: int) -> bool:
         """Return whether all of a version was written."""

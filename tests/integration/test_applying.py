@@ -17,7 +17,9 @@ import pytest
 from redis.asyncio import Redis
 
 from resegment.agents.batch import Message
+from resegment.agents.deciding.marks import MARK
 from resegment.embedded.servers import embedded
+from resegment.schemas.definitions.records import Prepare
 from resegment.schemas.state import decode_state
 from resegment.schemas.times import format_instant
 from resegment.segmentation.definition import Definition
@@ -31,7 +33,7 @@ from resegment.streams.definitions.applying.requests import (
     ApplyRefused,
     ApplyRequest,
 )
-from resegment.streams.definitions.log import read_definitions
+from resegment.streams.definitions.log import DefinitionWriter, read_definitions
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topic_reader import reading
@@ -311,6 +313,85 @@ async def test_a_rebuild_across_switches_comes_to_the_same_and_announces_nothing
     assert published.messages == []
     assert await places(PrefixReader(client, name, PARTITIONS)) == before
     await client.aclose()
+
+
+async def test_a_rebuild_across_a_switch_and_texts_after_it_switches_every_account(stack: Stack) -> None:
+    async with running(stack, segments(large(200))) as prefix:
+        await prefix.fill()
+        await prefix.apply(segments(large(300)))
+        await prefix.apply(segments(large(300, description="In other words")))
+        name, before = prefix.topics.prefix, await prefix.places()
+    client = Redis.from_url(stack.redis_url)
+    topics, published = Topics(name), Published()
+    registry = DefinitionRegistry(
+        await read_definitions(stack.bootstrap, topics), topics, facts_per_test=2_000
+    )
+    lost = [LostPartition(number, segmenter=True, router=False) for number in range(PARTITIONS)]
+    await client.delete(*(key for number in range(PARTITIONS) for key in PartitionKeys.of(name, number).all))
+    await Rebuild(client, LogSource(stack.bootstrap, topics, {}), registry, PARTITIONS).run(
+        lost, published.publish, whole=False, follow=lambda _: None
+    )
+    after = await places(PrefixReader(client, name, PARTITIONS))
+    assert {one: where[:2] for one, where in after.items()} == {
+        one: where[:2] for one, where in before.items()
+    }
+    await client.aclose()
+
+
+async def test_marks_and_records_of_strangers_stop_nobody(stack: Stack) -> None:
+    async with running(stack, segments(large(200))) as prefix:
+        await prefix.fill()
+        signals, definitions = prefix.topics.signals.name, prefix.topics.definitions.name
+        soon = time.time_ns() // 1_000_000 + 60_000
+        marks = [
+            b"\xff\x00", b"{}", b"x" * 400_000,
+            b'{"apply":"stranger","version":2,"step":"prepare"}',
+            b'{"apply":"stranger","version":2,"step":"switch","at":%d}' % soon,
+            b'{"apply":"stranger","version":2,"step":"void"}',
+        ]  # fmt: skip
+        records = [
+            b"\xff\x00", b"{}", b"x" * 400_000,
+            b'{"type":"version","number":9,"fingerprint":"f","digest":"d","files":[],"at":1}',
+            b'{"type":"prepare","apply":"b","version":8,"base":1,"at":1}',
+            b'{"type":"apply","id":"b","version":8,"base":1,"at":1}',
+            b'{"type":"stands","apply":"b"}',
+            b'{"type":"stands","apply":"c"}',
+        ]  # fmt: skip
+        await prefix.source.publish([Message(definitions, None, one, (), 0) for one in records])
+        await prefix.source.publish(
+            [
+                Message(signals, None, one, [(MARK, b"")], number)
+                for number in range(PARTITIONS)
+                for one in marks
+            ]
+        )
+        await prefix.send(("firmographic", {"account": prefix.accounts[0], "employees": 1_000}))
+        assert await prefix.sizes() == {"rest": 19, "large": 21}
+        await prefix.apply(segments(large(300)))
+        assert await prefix.sizes() == {"rest": 29, "large": 11}
+        assert await prefix.verify() == []
+
+
+@pytest.mark.parametrize(("kind", "other"), [("shadow", "switch"), ("switch", "shadow")])
+async def test_a_claim_that_was_interrupted_is_not_taken_over_by_an_apply_of_another_kind(
+    stack: Stack, kind: Any, other: Any
+) -> None:
+    async with running(stack, segments(large(200))) as prefix:
+        await prefix.fill()
+        wanted, connection = segments(large(300)), prefix.connection()
+
+        async def interrupt() -> None:
+            raise Interrupted
+
+        with pytest.raises(Interrupted):
+            await apply_version(connection, ApplyRequest(wanted, check=interrupt))
+        claim = Prepare(apply="gone", version=2, base=1, at=1, kind=kind)
+        await DefinitionWriter(prefix.source, prefix.topics).write(claim)
+        done = await prefix.apply(wanted, kind=other)
+        assert done.version == 2
+        await until(
+            prefix.sizes, {"rest": 29, "large": 11} if other == "switch" else {"rest": 20, "large": 20}
+        )
 
 
 async def places(reader: PrefixReader) -> dict[str, tuple[str | None, int, int]]:

@@ -143,7 +143,7 @@ class _Work:
                 raise ApplyUnderWay(one, f"its instant {format_instant(one.apply.at)} has not come yet")
         elif one.apply is not None:
             await self._end(one.id, one.version, "its apply was interrupted")
-        elif not is_wanted or (one.kind, one.plan) != (request.kind, request.plan) or one.kind == "shadow":
+        elif not is_wanted or "shadow" in (one.kind, request.kind):
             await self._end(one.id, one.version, "its apply was interrupted before it was prepared")
 
     async def _comes_soon(self, apply: Apply) -> bool:

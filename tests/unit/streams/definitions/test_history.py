@@ -114,6 +114,14 @@ def test_a_switch_of_another_version_than_was_claimed_or_of_an_earlier_instant_d
     assert [one.id for one in early.standing] == ["a"]
 
 
+def test_the_plan_of_an_apply_is_the_one_that_is_carried_out_not_the_one_that_began_it() -> None:
+    claim = Prepare(apply="a", version=2, base=1, at=1, plan="interrupted")
+    begun = [*version(1), *version(2), claim]
+    assert told(*begun).applies["a"].plan == "interrupted"
+    apply = Apply(id="a", version=2, base=1, at=100, plan="carried out")
+    assert told(*begun, apply).applies["a"].plan == "carried out"
+
+
 def test_a_partition_that_refuses_may_be_prepared_later() -> None:
     records = [
         *version(1),
