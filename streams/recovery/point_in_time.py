@@ -12,7 +12,7 @@ import msgspec
 from resegment.agents.batch import Batch, is_readable
 from resegment.errors import FatalError
 from resegment.schemas.fact import Fact, decode_fact
-from resegment.schemas.state import AccountState
+from resegment.schemas.state import AccountState, Membership
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.versions.timeline import Timeline
 from resegment.streams.ahead import AheadRecords, leave_out
@@ -51,9 +51,16 @@ async def rewind(
     """
     known = await _read_known(name, bootstrap, topic, partition, security, ahead)
     now = relearn(timeline, name, known, last_touched(state))
-    if now.state.membership != state.membership:
+    if not leads_to(now.state.membership, state.membership):
         raise HistoryLost(name)
     return relearn(timeline, name, known, until)
+
+
+def leads_to(found: Membership, stored: Membership) -> bool:
+    """Return whether a membership is the stored one. A state of an earlier release does not have every exit."""
+    return (found.segment, found.entered) == (stored.segment, stored.entered) and (
+        stored.left.items() <= found.left.items()
+    )
 
 
 def relearn(timeline: Timeline, name: str, known: Iterable[Known], until: int) -> Account:
