@@ -143,6 +143,8 @@ class _Run:
         self._forgotten = False
         definitions = prefix.registry.definitions
         self._number = max(definitions.newest, definitions.current) + 1
+        self._earliest = definitions.standing[-1].at + 1 if definitions.standing else 0
+        """The instant (ms) after the latest switch, which may still have to come."""
         self._present = prefix.registry.timeline.retaining(Retention(new.engine.program))
         self._planner = Planner(
             switch,
@@ -172,7 +174,7 @@ class _Run:
         looks = await reader.look()
         total = sum(one.accounts for one in looks)
         positions = {one.number: one.position for one in looks if one.position is not None}
-        least = max((one.clock for one in positions.values()), default=0) + 1
+        least = max(self._earliest, *(one.clock + 1 for one in positions.values()), 1)
         if not switch.judges:
             offsets = [
                 PartitionInstant(number=number, offset=one.offset, clock=one.clock, digest="")
@@ -221,7 +223,7 @@ class _Run:
 
     async def _choose_instant(self, least: int, snapshot: Snapshot | None = None) -> int:
         """Return when the switch is planned in a partition. The wall clock does not stand still while others are read."""
-        passed = least if snapshot is None else snapshot.position.clock + 1
+        passed = least if snapshot is None else max(self._earliest, snapshot.position.clock + 1)
         wanted = self._wish.at
         if wanted is not None:
             if wanted < passed:
