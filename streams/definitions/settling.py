@@ -40,11 +40,16 @@ class Settler:
     ) -> None:
         self._registry, self._writer, self._patience = registry, writer, patience
 
-    async def settle(self, apply: str) -> None:
-        """Return once it is known whether the apply stands, or that there is one. Raises SwitchUndecided, PublishFailed."""
+    async def settle(self, apply: str, *, is_marked: bool) -> None:
+        """Return once the apply has been read; `is_marked`: once it is known whether it stands, ended here if need be.
+
+        Raises SwitchUndecided and PublishFailed.
+        """
         registry, patience = self._registry, self._patience
         if not registry.knows(apply):
             await self._look_up(apply)
+            return
+        if not is_marked:
             return
         if registry.verdict(apply) is not None:
             await asyncio.sleep(AGAIN_AFTER)  # the partition is not ready: what it needs is folded in again

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from resegment.agents.batch import Batch, Publisher
 from resegment.agents.deciding.decided import Owned as SegmentedPartition
+from resegment.agents.deciding.folding import changeover_of
 from resegment.agents.deciding.sweep import find_due_sweep, sweep
 from resegment.agents.intake import IntakeRules, ingest
 from resegment.agents.router import Owned as RoutedPartition
@@ -209,7 +210,8 @@ class SegmenterStage:
 
     async def _do(self, batch: Batch, owned: SegmentedPartition, fence: int) -> None:
         while (apply := (await self._decide(batch, owned, fence)).waits_for) is not None:
-            await self._settler.settle(apply)
+            pending = changeover_of(owned.position).pending
+            await self._settler.settle(apply, is_marked=pending is not None and pending.apply == apply)
 
     async def _decide(self, batch: Batch, owned: SegmentedPartition, fence: int) -> Segmented:
         with self._progress.timed(self.name):

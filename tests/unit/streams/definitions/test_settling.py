@@ -58,7 +58,7 @@ def settler(topic: Topic) -> Settler:
 async def test_a_word_that_comes_in_time_ends_the_wait(topic: Topic) -> None:
     topic.tell(*SWITCH)
     waiting = asyncio.create_task(
-        Settler(topic.registry, DefinitionWriter(topic, Topics()), patience=30.0).settle("a")
+        Settler(topic.registry, DefinitionWriter(topic, Topics()), patience=30.0).settle("a", is_marked=True)
     )
     await asyncio.sleep(0)
     topic.tell(Stands(apply="a"))
@@ -68,7 +68,7 @@ async def test_a_word_that_comes_in_time_ends_the_wait(topic: Topic) -> None:
 
 async def test_a_switch_that_nobody_settles_ends_void(topic: Topic) -> None:
     topic.tell(*SWITCH)
-    await settler(topic).settle("a")
+    await settler(topic).settle("a", is_marked=True)
     assert topic.registry.verdict("a") == "void"
     assert topic.registry.definitions.applies["a"].reason.startswith("it was not settled within")
 
@@ -76,17 +76,17 @@ async def test_a_switch_that_nobody_settles_ends_void(topic: Topic) -> None:
 async def test_an_apply_that_is_not_read_yet_is_waited_for(topic: Topic) -> None:
     topic.is_read = False
     with pytest.raises(SwitchUndecided):
-        await settler(topic).settle("a")
+        await settler(topic).settle("a", is_marked=True)
     topic.tell(*SWITCH)
     topic.tell(Stands(apply="a"))
-    await settler(topic).settle("a")
+    await settler(topic).settle("a", is_marked=True)
     assert topic.registry.verdict("a") == "stands"
 
 
 async def test_marks_of_an_apply_that_nobody_claimed_end_void_and_it_can_not_be_claimed_later(
     topic: Topic,
 ) -> None:
-    await settler(topic).settle("a")
+    await settler(topic).settle("a", is_marked=True)
     assert topic.registry.knows("a")
     assert topic.registry.verdict("a") == "void"
     topic.tell(*SWITCH, Stands(apply="a"))
@@ -99,11 +99,17 @@ async def test_a_claim_that_comes_before_the_question_counts(topic: Topic) -> No
     assert topic.registry.verdict("a") == "stands"
 
 
+async def test_an_apply_that_is_only_prepared_is_not_ended_once_it_is_read(topic: Topic) -> None:
+    topic.tell(SWITCH[0])
+    await settler(topic).settle("a", is_marked=False)
+    assert topic.registry.verdict("a") is None
+
+
 async def test_while_the_topic_cannot_be_read_the_batch_is_tried_again(topic: Topic) -> None:
     topic.tell(*SWITCH)
     topic.is_read = False
     with pytest.raises(SwitchUndecided):
-        await settler(topic).settle("a")
+        await settler(topic).settle("a", is_marked=True)
     assert topic.registry.verdict("a") is None
 
 
