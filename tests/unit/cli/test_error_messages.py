@@ -63,7 +63,7 @@ MESSAGES: list[tuple[str, dict[str, str], int, str]] = [
         "backtest -s segments.yaml -e latin.csv",
         {},
         2,
-        "error: latin.csv:1: these columns are missing: id, source, time An event has id, source, type, subject, time, and its data in columns like data.employees.",
+        "error: latin.csv:1: these columns are missing: id, source, time An event has id, source, type, subject, time, and its data in columns like data.employees. For another tool's file, `resegment sources guess latin.csv` says which --source fits, and prints a mapping file for --map.",
     ),
     (
         "backtest -s segments.yaml -e empty",
@@ -75,7 +75,7 @@ MESSAGES: list[tuple[str, dict[str, str], int, str]] = [
         "backtest -s segments.yaml -e twocols.csv",
         {},
         2,
-        "error: twocols.csv:1: these columns are missing: id, source, type, subject, time An event has id, source, type, subject, time, and its data in columns like data.employees.",
+        "error: twocols.csv:1: these columns are missing: id, source, type, subject, time An event has id, source, type, subject, time, and its data in columns like data.employees. For another tool's file, `resegment sources guess twocols.csv` says which --source fits, and prints a mapping file for --map.",
     ),
     (
         "backtest -s segments.yaml -e e.jsonl --at yesterday",
@@ -189,7 +189,7 @@ MESSAGES: list[tuple[str, dict[str, str], int, str]] = [
         "schema nope",
         {},
         2,
-        "Invalid value for NAME: 'nope' is not one of funding, hiring, leadership, tech, intent, strategy, engagement, firmographic, outcome, change, command, dead-letter, segments, plan, asyncapi, settings",
+        "Invalid value for NAME: 'nope' is not one of funding, hiring, leadership, tech, intent, strategy, engagement, firmographic, outcome, change, command, dead-letter, segments, plan, asyncapi, settings, sources",
     ),
     (
         "schema funding --write x",
