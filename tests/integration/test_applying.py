@@ -390,7 +390,7 @@ async def test_a_claim_that_was_interrupted_is_not_taken_over_by_an_apply_of_ano
         done = await prefix.apply(wanted, kind=other)
         assert done.version == 2
         await until(
-            prefix.sizes, {"rest": 29, "large": 11} if other == "switch" else {"rest": 20, "large": 20}
+            prefix.sizes, {"rest": 30, "large": 10} if other == "switch" else {"rest": 20, "large": 20}
         )
 
 
