@@ -34,13 +34,20 @@ class VersionUnread(TransientError):
 class VersionPolicies:
     """See `resegment.routing.policy.Policies`."""
 
-    def __init__(self, registry: DefinitionRegistry, now: Callable[[], float] = time.monotonic) -> None:
-        self._registry, self._now = registry, now
+    def __init__(
+        self,
+        registry: DefinitionRegistry,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        unread_for: float = UNREAD_FOR,
+    ) -> None:
+        """`unread_for` is how many seconds a version may still come; 0 where `definitions` is not followed."""
+        self._registry, self._now, self._unread_for = registry, now, unread_for
         self._numbers: dict[str, int] = {}
         self._missed: dict[str, float] = {}
 
     def of(self, fingerprint: str) -> Policy:
-        """Return the policy of the version with this fingerprint. Raises VersionUnread, for up to `UNREAD_FOR` seconds.
+        """Return the policy of the version with this fingerprint. Raises VersionUnread, for up to `unread_for` seconds.
 
         A version that this release no longer compiles has the policy of the one in force.
         """
@@ -50,7 +57,7 @@ class VersionPolicies:
                 return self._registry.runtime(found).policy
             return self._registry.current.policy
         since = self._missed.setdefault(fingerprint, self._now())
-        if self._now() - since < UNREAD_FOR:
+        if self._now() - since < self._unread_for:
             raise VersionUnread(fingerprint)
         return self._registry.current.policy
 

@@ -291,7 +291,7 @@ class _Run:
         before: Policy = self._old.policy
         routes = [*ROUTES, *([wish.route] if wish.route not in ROUTES else [])]
         forecaster = EnrollmentForecaster(
-            VersionPolicies(prefix.registry),
+            VersionPolicies(prefix.registry, unread_for=0),
             before=before,
             after=self._new.policy,
             number=self._number,

@@ -171,7 +171,7 @@ class Rebuild:
         store = PartitionStore(self._client, self._prefix, number, stage="router")
         await store.clear()
         reader = PrefixReader(self._client, self._prefix, self._partitions)
-        policies = VersionPolicies(self._registry)
+        policies = VersionPolicies(self._registry, unread_for=0)
         owned = OwnedPartition(number, store, EnrollmentMachine(policies))
         await restore_partition(
             owned,

@@ -132,7 +132,7 @@ class LoggedState:
             found = [segmented.accounts.get(name) for name in names]
             return [None if value is None else decode_state(value) for value in found]
 
-        policies = VersionPolicies(self._registry)
+        policies = VersionPolicies(self._registry, unread_for=0)
         router = OwnedPartition(number, MemoryStore(routed, number), EnrollmentMachine(policies))
         await restore_partition(
             router,

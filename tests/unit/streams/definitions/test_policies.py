@@ -83,6 +83,12 @@ def test_lists_are_read_for_a_version_that_is_prepared_before_it_is_in_force() -
     assert files_of_lists(known) == {"board": "other.txt", "partners": "p.txt"}
 
 
+def test_where_nothing_more_comes_a_foreign_version_has_the_policy_of_the_one_in_force() -> None:
+    known = registry(told(*version(1), *version(2, **LONGER)))
+    policies = VersionPolicies(known, unread_for=0)
+    assert policies.of("foreign") is policies.at(1)
+
+
 @pytest.mark.parametrize("number", [-1, 2 + 101, 10**12])
 def test_a_number_that_no_version_can_have_is_refused_and_the_next_ones_are_waited_for(number: int) -> None:
     policies = VersionPolicies(registry(told(*version(1), *version(2, **LONGER))))
