@@ -129,6 +129,7 @@ _NUMBERS: Final = range(len(_NAMES))
 _WHOLE: Final = 0xC6
 _copy: Final = AccountState.__copy__  # type: ignore[attr-defined]  # the type stubs leave it out
 _begin_whole: Final = Struct(">BIBI").pack
+_read_whole: Final = Struct(">BIBI").unpack_from
 _BEFORE_WHOLE: Final = 10
 """The bytes before the state: the log's header, and that of the first item."""
 
@@ -342,24 +343,25 @@ def decode_state(value: bytes) -> AccountState:
 
 def open_log(value: bytes) -> tuple[AccountState, StateLog]:
     """Return the state of stored bytes, and what notes its changes from here on. Raises msgspec.DecodeError."""
+    if len(value) >= _BEFORE_WHOLE:
+        first, items, mark, base = _read_whole(value)
+        if first == LOG and items == 1 and mark == _WHOLE:
+            state = _array_decoder.decode(value[_BEFORE_WHOLE:])
+            return state, StateLog(len(value), base, _copy(state))
     if not is_log(value):
         return _array_decoder.decode(value), StateLog(len(value))
     body, rest = _split(value)
     state = _array_decoder.decode(body) if body else AccountState()
-    base = len(body)
-    if rest:
-        base = _replay(state, _decoder.decode(rest)) or base
+    base = _replay(state, _decoder.decode(rest)) or len(body)
     return state, StateLog(len(value), base, _copy(state))
 
 
 def _split(value: bytes) -> tuple[bytes, bytes]:
-    """Return the state of a log as it was last written as a whole, and the log of what has changed since, if anything."""
+    """Return the state of a log as it was last written as a whole, and the log of what has changed since."""
     if len(value) < _BEFORE_WHOLE or value[HEADER] != _WHOLE:
         return b"", value
     stop = _BEFORE_WHOLE + int.from_bytes(value[HEADER + 1 : _BEFORE_WHOLE], "big")
-    if count := count_items(value) - 1:
-        return value[_BEFORE_WHOLE:stop], begin_log(count) + value[stop:]
-    return value[_BEFORE_WHOLE:], b""
+    return value[_BEFORE_WHOLE:stop], begin_log(count_items(value) - 1) + value[stop:]
 
 
 def _replay(state: AccountState, items: list[Entry | dict[int, Any] | int | bytes]) -> int:
@@ -443,7 +445,7 @@ def decode_head(value: bytes) -> AccountState:
     body, rest = _split(value)
     state = AccountState(*([], *astuple(_head.decode(body))[1:])) if body else AccountState()
     head: dict[int, Any] = {}
-    for item in _raw_decoder.decode(rest) if rest else ():
+    for item in _raw_decoder.decode(rest):
         first = memoryview(item)[0]
         if 0x80 <= first <= 0x8F or first in {0xDE, 0xDF}:
             head.update(_head_decoder.decode(item))

@@ -178,7 +178,8 @@ class Engine:
             moved = True
             indexes: Iterable[int] = range(program.plain)
             if account.next_leaf < 0:
-                self._read_attributes(account, t)
+                for tests in program.attribute_tests:
+                    tests.evaluate(account, t)
                 indexes = program.others
             for index in indexes:
                 if untils[index] <= t or index in touched:
@@ -194,20 +195,6 @@ class Engine:
                 values[index], untils[index] = leaf.evaluate(account, t)
             account.next_leaf = min(untils, default=NEVER)
         return moved
-
-    def _read_attributes(self, account: Account, t: int) -> None:
-        """Evaluate all tests of attributes of an account that was opened: those of one attribute together."""
-        values, untils, attributes = account.values, account.untils, account.attributes
-        for field, tests in self.program.attribute_tests:
-            history = attributes.get(field)
-            if history is not None and history.times and history.times[-1] > t:
-                for index, leaf in tests:
-                    values[index], untils[index] = leaf.evaluate(account, t)
-                continue
-            value = None if history is None else history.newest(field)
-            for index, leaf in tests:
-                if history is not None or untils[index] < 0:
-                    values[index], untils[index] = leaf.predicate(value), NEVER
 
     def _decide(
         self, account: Account, t: int, cause: Cause, decided_at: int, switch: Switch | None = None

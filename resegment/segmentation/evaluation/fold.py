@@ -52,7 +52,7 @@ class Fold:
     def open(self, name: str, state: AccountState) -> Account:
         """Index a state. The tests that can read any of its facts are evaluated later."""
         program, types = self.program, self.program.types
-        account = Account(name, state, program.blank.copy(), program.never.copy())
+        account = Account(name, state, program.blank.copy(), program.never.copy(), next_leaf=-1)
         if state.deadline is not None:
             account.deadline = state.deadline
         touched: set[int] = set()
@@ -72,7 +72,6 @@ class Fold:
             if not entry.retracted:
                 self._enter(account, entry, touched)
         touched.update(program.account_leaves)
-        account.next_leaf = -1
         for leaf in touched:
             account.untils[leaf] = -1
         return account
@@ -197,19 +196,18 @@ class Fold:
 
     def _enter_snapshot(self, account: Account, entry: Entry, touched: set[int]) -> None:
         """Add a snapshot to the histories of its attributes. Attributes that the same snapshots carry share one."""
-        attributes, leaves = account.attributes, self.program.attribute_leaves
-        if not attributes and entry.data:
-            first = History([entry.time], [entry], self.retention.limit, users=len(entry.data))
-            attributes.update(dict.fromkeys(entry.data, first))
-            if TECHNOLOGIES in attributes:
+        attributes, names = account.attributes, entry.data or {}
+        self._touch(account, names, touched)
+        if not attributes and names:
+            first = History([entry.time], [entry], self.retention.limit, users=len(names))
+            account.attributes = dict.fromkeys(names, first)
+            if TECHNOLOGIES in names:
                 first.users -= 1
-                attributes[TECHNOLOGIES] = Inventory([entry.time], [entry])
-            for name in leaves.keys() & attributes.keys():
-                touched.update(leaves[name])
+                account.attributes[TECHNOLOGIES] = Inventory([entry.time], [entry])
             return
         fresh: History | None = None
         held: dict[int, list[str]] = {}
-        for name in entry.data or ():
+        for name in names:
             history = attributes.get(name)
             if name == TECHNOLOGIES:
                 if history is None:
@@ -222,14 +220,22 @@ class Fold:
                     fresh = History([entry.time], [entry], self.retention.limit, users=0)
                 fresh.users += 1
                 attributes[name] = fresh
-            if name in leaves:
-                touched.update(leaves[name])
-        for names in held.values():
-            history = attributes[names[0]]
-            if isinstance(history, History) and len(names) < history.users:
-                history = history.part(len(names))
-                attributes.update(dict.fromkeys(names, history))
+        for together in held.values():
+            history = attributes[together[0]]
+            if isinstance(history, History) and len(together) < history.users:
+                history = history.part(len(together))
+                attributes.update(dict.fromkeys(together, history))
             history.add(entry)
+
+    def _touch(self, account: Account, names: Iterable[str], touched: set[int]) -> None:
+        """Collect the leaves that attributes can change; of an opened account, all tests of attributes are evaluated."""
+        leaves = (
+            self.program.other_attribute_leaves if account.next_leaf < 0 else self.program.attribute_leaves
+        )
+        if leaves:
+            for name in names:
+                if name in leaves:
+                    touched.update(leaves[name])
 
     def _leave(self, account: Account, entry: Entry, touched: set[int]) -> None:
         """Remove a fact from its series and histories."""

@@ -12,6 +12,7 @@ from resegment.schemas.state import AccountState
 from resegment.schemas.times import NEVER, parse_duration
 from resegment.segmentation.definition import Definition, Hold, Segment, walk
 from resegment.segmentation.evaluation.account import TECHNOLOGIES, Account
+from resegment.segmentation.evaluation.attribute_tests import AttributeTests
 from resegment.segmentation.evaluation.compiler import (
     Logic,
     Untils,
@@ -292,11 +293,17 @@ class Program:
         for index, leaf in enumerate(self.leaves[: self.plain]):
             if type(leaf) is AttributeLeaf:
                 tests.setdefault(leaf.field, []).append((index, leaf))
-        self.attribute_tests = tuple(tests.items())
-        """The tests of each attribute's newest value, with their numbers."""
+        self.attribute_tests = tuple(AttributeTests(field, found) for field, found in tests.items())
+        """The tests of each attribute's newest value."""
         read = {index for found in tests.values() for index, _ in found}
         self.others = tuple(index for index in range(self.plain) if index not in read)
         """The numbers of the tests that are neither among those nor follow from others."""
+        among = {
+            name: tuple(one for one in found if one in self.others)
+            for name, found in self.attribute_leaves.items()
+        }
+        self.other_attribute_leaves = {name: found for name, found in among.items() if found}
+        """By attribute, those of them that it can change."""
         self.uses_technologies = (
             TECHNOLOGIES in self.attribute_leaves or TECHNOLOGIES in self._carried_attributes
         )
