@@ -9,7 +9,7 @@ import msgspec
 from resegment.routing.account import RoutedAccount
 from resegment.routing.change import RoutedChange
 from resegment.routing.decisions import DEFERRED
-from resegment.routing.family import apply_news, apply_report, own_gates
+from resegment.routing.family import apply_news, apply_report, own_gates, tell_relatives
 from resegment.routing.policy import Policies, Policy
 from resegment.routing.running import answer, escalate, reassign
 from resegment.routing.switching import (
@@ -196,6 +196,11 @@ class EnrollmentMachine:
         state = account.state
         self._catch_up(account, current)
         transition = Transition(account, current, now)
+        if current.family and state.family is not None:
+            own, switch = own_gates(state, current.family), switched.switch_of(None)
+            transition.events += tell_relatives(
+                account.name, state, (), own, state.family.parent, now, switch
+            )
         if state.target is not None:
             switch = switched.switch_of(state.target.segment)
             yield from judge_gates(transition, switch, snapshot(state, switched.at))

@@ -173,16 +173,20 @@ class Policy:
     def concerns(self, before: Policy) -> bool:
         """Return whether accounts may have to be decided again although none of their facts is judged again.
 
-        That is where teams changed, for accounts that wait for one, and where the suppressions that are lists did.
+        That is where teams changed, for accounts that wait for one, and where the suppressions that are lists or that
+        hold for families did.
         """
-        return self.definition.teams != before.definition.teams or list_files(self.definition) != list_files(
-            before.definition
-        )
+        new, old = self.definition, before.definition
+        return new.teams != old.teams or list_files(new) != list_files(old) or self.family != before.family
 
     def has_to_look(self, account: str, state: RoutedState) -> bool:
-        """Return whether an account may be decided otherwise than it was, with the teams and lists of now."""
+        """Return whether an account may be decided otherwise than it was, with the teams and lists of now.
+
+        One with relatives may have to tell them of gates that have come to count for the family.
+        """
         suppressed = self.suppressed_by(account, state) is not None
-        return state.decision == "waiting" or suppressed != (state.decision == "suppressed")
+        has_news = bool(self.family) and state.family is not None
+        return has_news or state.decision == "waiting" or suppressed != (state.decision == "suppressed")
 
     def catch_up(self, account: str, target: Target, before: Policy) -> Target:
         """Return the target with the route, play and holdout that its segment has now; `before` is its own policy.

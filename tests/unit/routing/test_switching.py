@@ -269,6 +269,35 @@ async def test_relatives_of_an_account_that_a_version_suppresses_are_stopped_and
     assert back[1]["owner"] == first["owner"]
 
 
+async def test_relatives_hear_of_a_gate_that_a_version_lets_count_for_the_family() -> None:
+    customers = {"customers": {"family": True}}
+    own = file(teams=TEAM, suppression=[customers, "open-opportunities"])
+    shared = file(teams=TEAM, suppression=[customers, {"open-opportunities": {"family": True}}])
+    routing, parent, child = await rig(own, shared, own), Account(), Account("acme.de")
+    other = Account("acme.fr")
+    open_deal = ("suppress:open-opportunities",)
+    await routing.follow(parent.moves("hot", standing=open_deal))
+    await routing.follow(child.moves("hot", standing=(), parent="acme.com"))
+    await routing.follow(other.moves("hot", standing=open_deal, parent="acme.com"))
+
+    heard = 0
+
+    async def settle(made: list[Json]) -> list[Json]:
+        nonlocal heard
+        while heard < len(told := routing.published.to("routing-events")):
+            event = decode_routing_event(told[heard].value or b"")
+            heard += 1
+            made += await routing.tell(event)
+        return made
+
+    assert await settle([]) == []
+    stopped = await settle(await routing.switch(2))
+    assert [(one["action"], one["account"]) for one in stopped] == [("stop", "acme.de")]
+    assert routing.state("acme.de").why == "open-opportunities (family)"
+    back = await settle(await routing.switch(3, rollback_of=2))
+    assert [(one["action"], one["account"]) for one in back] == [("enroll", "acme.de")]
+
+
 # Rollback
 
 
