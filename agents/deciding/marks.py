@@ -77,7 +77,8 @@ class Crossing:
         except msgspec.DecodeError:
             return True  # of a later release: its switch ends void, as this partition never says that it has the mark
         if mark.step == "void":
-            self._drop(mark.apply)
+            if self.versions.verdict(mark.apply) != "stands":
+                self._drop(mark.apply)
         elif not self.versions.knows(mark.apply):
             self.blocked = mark.apply
             return False

@@ -107,6 +107,12 @@ async def test_a_void_switch_leaves_nothing_behind_whether_the_word_or_the_mark_
     assert changeover_of(marked.owned.position).pending is None
 
 
+async def test_a_mark_that_calls_a_switch_void_which_stands_takes_nothing_back() -> None:
+    rig, _ = await started(SWITCH, Stands(apply="a"))
+    await rig.feed(mark(1, 50, "switch", 100), mark(2, 60, "void"), ticking(3, 100))
+    assert changeover_of(rig.owned.position).version == 2
+
+
 async def test_a_prepare_mark_waits_until_its_version_is_known() -> None:
     registry = registry_of(definition_of(ONE), definition_of(TWO))
     rig = Rig(ONE)
