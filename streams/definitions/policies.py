@@ -82,7 +82,7 @@ def files_of_lists(registry: DefinitionRegistry) -> dict[str, str]:
     """Return the suppressions that are lists, name to path: of the version in force, and of an apply under way.
 
     Until the apply is worked off, those are the lists of both of its versions: a switch stands before its instant comes,
-    and until then the version before keeps out whom its lists have.
+    and until then the version before keeps out the accounts of its lists.
     """
     definitions = registry.definitions
     underway, found = definitions.open, dict[str, str]()

@@ -88,6 +88,7 @@ def edit(repository: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
+@pytest.mark.full
 def test_a_file_that_means_the_same_passes_and_changes_nothing(repository: Path) -> None:
     edit(repository, "version: 1\n", "# reworked\nversion: 1\n")
     done = check(repository)
@@ -104,6 +105,7 @@ def test_what_changes_is_told_by_meaning(repository: Path) -> None:
     assert "employees at least 50 → 40" in done.summary
 
 
+@pytest.mark.full
 def test_with_events_the_plan_says_who_would_move(repository: Path) -> None:
     (repository / "history.jsonl").write_text(json.dumps(EVENT) + "\n")
     edit(repository, "{gte: 50}", "{gte: 40}")
@@ -113,6 +115,7 @@ def test_with_events_the_plan_says_who_would_move(repository: Path) -> None:
     assert re.search(r"^\| `?not-now`? +\| `?established`? +\| 1", done.summary, re.MULTILINE)
 
 
+@pytest.mark.full
 def test_an_error_is_shown_at_its_line_and_fails(repository: Path) -> None:
     edit(repository, "play: find-the-owner", "play: find-the-owners")
     done = check(repository)
@@ -124,6 +127,7 @@ def test_an_error_is_shown_at_its_line_and_fails(repository: Path) -> None:
     assert "cannot be compared" in done.summary
 
 
+@pytest.mark.full
 def test_a_test_that_fails_and_another_style_fail(repository: Path) -> None:
     edit(repository, "{gte: 50}", "{gte:  60}")
     done = check(repository)
@@ -133,6 +137,7 @@ def test_a_test_that_fails_and_another_style_fail(repository: Path) -> None:
     assert "| Lint | passed |" in done.summary
 
 
+@pytest.mark.full
 def test_a_warning_fails_only_if_that_is_asked_for(repository: Path) -> None:
     edit(repository, "version: 1\n", "version: 1\nlists: {unused: [a]}\n")
     assert check(repository).code == 0

@@ -43,6 +43,7 @@ def documents() -> list[dict[str, Any]]:
     return [*written, *made]
 
 
+@pytest.mark.full
 def test_two_hundred_unlike_files_mean_what_they_meant() -> None:
     files = documents()
     changed = 0
