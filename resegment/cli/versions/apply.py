@@ -163,15 +163,9 @@ def rollback(
 
 def _read_plan(path: str) -> SavedPlan | None:
     """Return the saved plan at a path; None if that is something else, like a segments file. Raises WrongPlan."""
-    from resegment.cli.versions.plan import read_saved
-    from resegment.segmentation.planning.saved import looks_saved
+    from resegment.cli.versions.plan import is_saved, read_saved
 
-    place = Path(path)
-    if not place.is_file():
-        return None
-    with place.open("rb") as file:
-        begin = file.read(256)
-    return read_saved(place) if looks_saved(begin) else None
+    return read_saved(Path(path)) if is_saved(Path(path)) else None
 
 
 async def _intend_file(session: Session, path: str, route: list[str] | None, at: int | None) -> Intent:

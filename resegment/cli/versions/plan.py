@@ -132,6 +132,8 @@ def plan(
         saved = read_saved(show)
     elif file is None:
         raise typer.BadParameter("give the segments file that would be applied", param_hint="FILE")
+    elif is_saved(Path(file)):
+        raise typer.BadParameter(f"{file} is a saved plan: show it with --show {file}", param_hint="FILE")
     elif events:
         saved = plan_files(file, segments, events, at, form, check_route(route))
     else:
@@ -171,6 +173,16 @@ def present(plan: Plan, *, html: Path | None, markdown: bool, as_json: bool) -> 
         from resegment.console.planning.terminal_view import render
 
         screen().print(render(plan))
+
+
+def is_saved(path: Path) -> bool:
+    """Return whether a file looks like a saved plan."""
+    from resegment.segmentation.planning.saved import looks_saved
+
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return looks_saved(file.read(256))
 
 
 def read_saved(path: Path) -> SavedPlan:

@@ -151,6 +151,14 @@ def test_a_saved_plan_is_shown_again_as_it_was(folder: Path) -> None:
     assert (shown.exit_code, shown.stdout) == (3, output)
 
 
+def test_a_saved_plan_in_place_of_a_segments_file_is_told_how_it_is_shown(folder: Path) -> None:
+    saved = folder / "plan.json"
+    run(folder, "raised.yaml", "--json", "--out", str(saved))
+    shown = CliRunner().invoke(build(), ["plan", str(saved)])
+    assert shown.exit_code == 2
+    assert "--show" in shown.output
+
+
 def test_a_wrong_file_exits_with_2_and_all_its_errors(folder: Path) -> None:
     (folder / "raised.yaml").write_text(SEGMENTS.replace("play: talk", "play: nobody"))
     code, _, errors = run(folder, "raised.yaml")
