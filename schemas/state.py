@@ -257,8 +257,7 @@ def encode_state(state: AccountState) -> bytes:
 
 def _encode(state: AccountState) -> tuple[bytes, int]:
     """Return the log of a whole state, and the bytes that the state takes of it."""
-    repeats = _find_repeats(state.entries) if len(state.entries) > FEW else None
-    if repeats:
+    if len(state.entries) > FEW and (repeats := _find_repeats(state.entries)):
         return _encode_repeating(state, repeats)
     body = _encoder.encode(state)
     size = len(body)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from resegment.schemas.state import MAX_FACT, AccountState, Entry, StateLog, StateWrite, encoded_size
+from resegment.schemas.state import MAX_FACT, AccountState, Entry, StateLog, encoded_size
 from resegment.schemas.times import NEVER
 
 TECHNOLOGIES: Final = "technologies"
@@ -190,10 +190,11 @@ class Inventory(Series, eq=False, gc=False):
             return self._names
         if reach < self._applied:
             self._restart()
+        names = self._names
         for entry in self.entries[self._applied : reach]:
-            self._names = _apply(self._names, entry.data or {})
-        self._applied = reach
-        return self._names
+            names = _apply(names, entry.data or {})
+        self._names, self._applied = names, reach
+        return names
 
 
 def _apply(names: set[Any] | None, data: dict[str, Any]) -> set[Any]:
@@ -354,10 +355,6 @@ class Account(msgspec.Struct, eq=False, gc=False):
         """Return about how many bytes of memory the account takes."""
         facts = len(self.state.entries)
         return IN_MEMORY + facts * FACT_IN_MEMORY + int(self.log.size * BYTE_IN_MEMORY)
-
-    def write(self) -> StateWrite | None:
-        """Return what to write so that the store has the state, or None if it has it. It counts as written."""
-        return self.log.write(self.state)
 
     def attribute_at(self, field: str, t: int) -> Any:
         """Return the attribute's value at t; None if it is unknown."""

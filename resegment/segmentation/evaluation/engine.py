@@ -90,8 +90,7 @@ class Engine:
 
     def write(self, account: Account) -> StateWrite | None:
         """Return what to store, or None if the store has it. It counts as written."""
-        self.close(account)
-        return account.write()
+        return account.log.write(self.close(account))
 
     # Facts and time
 
@@ -193,7 +192,7 @@ class Engine:
         if moved:
             for index, leaf in program.derived:
                 values[index], untils[index] = leaf.evaluate(account, t)
-            account.next_leaf = min(untils, default=NEVER)
+            account.next_leaf = NEVER if untils == program.never else min(untils)
         return moved
 
     def _decide(

@@ -84,19 +84,24 @@ class Fold:
 
     def take(self, account: Account, fact: Fact, now: int, touched: set[int]) -> bool:
         """Apply one fact; return False if it adds nothing to what is known."""
-        source, name = intern(fact.source), fact.id
-        if account.state.entries and account.holder(source, name) is not None:
-            return False
+        source, name, entries = intern(fact.source), fact.id, account.state.entries
         record = None if fact.record == name else fact.record
-        old = account.of_record(source, name) if record is None else self._revised(account, source, record)
-        if old is not None and (fact.recorded, name) < (old.recorded, old.id):
-            old.older = [*(old.older or ()), name][-MAX_OLDER:]
-            account.note(old)
-            return False
+        old: Entry | None = None
+        if entries:
+            if account.holder(source, name) is not None:
+                return False
+            old = (
+                account.of_record(source, name) if record is None else self._revised(account, source, record)
+            )
+            if old is not None and (fact.recorded, name) < (old.recorded, old.id):
+                old.older = [*(old.older or ()), name][-MAX_OLDER:]
+                account.note(old)
+                return False
         entry = self._make_entry(fact, source, record, now, old)
-        if entry.kind != FIRMOGRAPHIC and len(account.state.entries) > SOME:
-            entry.data = share(entry.data)
-        if entry.kind == FIRMOGRAPHIC and entry.data:
+        if entry.kind != FIRMOGRAPHIC:
+            if len(entries) > SOME:
+                entry.data = share(entry.data)
+        elif entry.data and account.attributes:
             self._share(account, entry)
         if account.is_near(self._bytes) and not self._has_room(account, entry, old, now, touched):
             account.refused = {*(account.refused or ()), (source, name)}
@@ -107,7 +112,7 @@ class Fold:
         if not entry.retracted:
             self._enter(account, entry, touched)
         state = account.state
-        size = len(state.entries)
+        size = len(entries)
         if size > self._few and (size > state.limited.room or now >= state.pruned):
             self._prune(account, now, touched)
         return True

@@ -87,8 +87,9 @@ class MatcherIndex:
         for field, by_word in self._fields:
             word = data.get(field)
             if type(word) is str and (candidates := by_word.get(word)) is not None:
-                found = [*found, *candidates.sure]
-                found += [one for one, takes in candidates.tried if takes(data)]
+                found = [*found, *candidates.sure] if found else candidates.sure
+                if candidates.tried:
+                    found = [*found, *[one for one, takes in candidates.tried if takes(data)]]
         if self._tried:
             found = [*found, *[one for one, takes in self._tried if takes(data)]]
         return found

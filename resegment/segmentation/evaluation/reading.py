@@ -25,14 +25,8 @@ def trim(data: Data) -> Data:
     """Return data whose texts have no space around them, are not empty, and have no more than MAX_TEXT characters."""
     for value in data.values():
         if type(value) is str:
-            # Every space of ASCII comes before the letters; other scripts have more of them.
-            if (
-                not value
-                or value[0] <= " "
-                or value[-1] <= " "
-                or len(value) > MAX_TEXT
-                or not value.isascii()
-            ):
+            # A text without space around it is returned as it is, not copied.
+            if not value or value.strip() is not value or len(value) > MAX_TEXT:
                 return {name: _trimmed(one) for name, one in data.items()}
         elif (type(value) is list or type(value) is dict) and _is_long(value):
             return {name: _trimmed(one) for name, one in data.items()}
