@@ -169,13 +169,17 @@ class _Work:
         await self._check_workers()
         one = self._definitions.open or await self._claim(request, await self._publish(request))
         await self._prepare(one)
-        if request.at is not None and self._connection.clock == "wall":
-            await self._wait_until(request.at)
         try:
+            if request.at is not None and self._connection.clock == "wall":
+                await self._wait_until(request.at)
             if request.check is not None:
                 await request.check()
-        except BaseException:
-            await self._end(one.id, one.version, "a check before the switch refused it")
+        except BaseException as error:
+            refused = isinstance(error, Exception)
+            reason = (
+                "a check before the switch refused it" if refused else "its command ended before its instant"
+            )
+            await self._end(one.id, one.version, reason)
             raise
         before = await self._look()
         apply = await self._settle(one, request)
