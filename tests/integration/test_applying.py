@@ -292,6 +292,28 @@ async def test_a_switch_that_is_marked_for_later_happens_then_by_itself(stack: S
         assert {one["effective_at"] for one in await prefix.moved_by(2)} == {format_instant(at)}
 
 
+async def test_a_command_that_ends_while_it_waits_for_its_instant_leaves_nothing(stack: Stack) -> None:
+    waits = asyncio.Event()
+
+    def note(step: str, done: int, total: int) -> None:
+        del done, total
+        if step == "wait":
+            waits.set()
+
+    async with running(stack, segments(large(200))) as prefix:
+        await prefix.fill()
+        request = ApplyRequest(segments(large(300)), at=time.time_ns() // 1_000_000 + 600_000)
+        applying = asyncio.create_task(apply_version(prefix.connection(), request, note))
+        await waits.wait()
+        applying.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await applying
+        definitions = await read_definitions(stack.bootstrap, prefix.topics)
+        assert (definitions.open, definitions.current) == (None, 1)
+        await prefix.apply(segments(large(250)))
+        assert await prefix.sizes() == {"rest": 25, "large": 15}
+
+
 async def test_a_rebuild_across_switches_comes_to_the_same_and_announces_nothing(stack: Stack) -> None:
     growing = {"name": "growing", "when": {"event": "hiring", "within": "30d"}}
     async with running(stack, segments(large(200))) as prefix:
