@@ -100,11 +100,12 @@ class AccountState(msgspec.Struct, array_like=True, forbid_unknown_fields=True, 
     limited: Limited = Limited()
 
 
-GROWTH: Final = 2
-SLACK: Final = 512
-"""A state is written as a whole again when its log takes GROWTH times the bytes of the last time, and SLACK more.
+SHORT: Final = 4_096
+SLACK: Final = 256
+"""A state is written as a whole again when its log has grown by as many bytes as the last time it took, and SLACK more.
 
-So each byte that is appended costs another one for that, however many facts there are.
+So each byte that is appended costs another one for that, however many facts there are. Of states shorter than SHORT, of
+which there are many, the log grows by half of that: they take less room, and each byte costs two more.
 """
 
 SMALL: Final = 512
@@ -236,13 +237,18 @@ class StateLog(msgspec.Struct, eq=False, gc=False):
             if fields[number] != before[number]
         }
         head = _encoder.encode(changed) if changed else b""
-        if self.size + len(head) >= GROWTH * self._base + SLACK:
+        if self.size + len(head) >= _limit(self._base):
             return None
         items = begin_log(self._items + bool(changed))
         data = items + head if self._noted is None else items + head + self._noted
         self.size += len(head)
         self._stored, self._noted, self._items = _copy(state), None, 0
         return StateWrite(data, appends=True)
+
+
+def _limit(whole: int) -> int:
+    """Return how many bytes the log of a state may take that took so many when it was written as a whole."""
+    return whole + max(whole // 2, whole - SHORT // 2) + SLACK
 
 
 def encoded_size(value: Entry | Sequence[Entry]) -> int:

@@ -17,7 +17,7 @@ from resegment.segmentation.evaluation.retention import FIRMOGRAPHIC, TECH, Rete
 
 MAX_OLDER: Final = 100
 """How many ids of replaced revisions a fact remembers. An older revision would lose anyway."""
-FEW: Final = 32
+FEW: Final = 16
 """An account with this many facts or fewer is never pruned."""
 SOME: Final = 4
 """Facts of an account with more than that share what they can: to look for it costs time, too."""

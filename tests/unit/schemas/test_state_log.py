@@ -189,6 +189,20 @@ def test_a_log_takes_no_more_than_its_facts_twice_and_some() -> None:
         assert len(stored.value) < 2 * facts + 2_000
 
 
+def test_the_log_of_an_account_with_few_facts_takes_half_as_much_as_they_do_and_some() -> None:
+    stored, longest = Stored(), 0
+    for number in range(10):
+        stored.add(entry(number, size=100))
+    stored.write()
+    facts = len(encode_state(stored.state))
+    for number in range(10, 500):
+        stored.add(entry(number, size=100))
+        stored.remove(0)
+        stored.write()
+        longest = max(longest, len(stored.value))
+    assert 1.2 * facts < longest < 1.5 * facts + 300
+
+
 def test_a_state_of_an_earlier_release_is_written_as_a_whole_when_it_changes_and_from_then_on_appended_to() -> (
     None
 ):
