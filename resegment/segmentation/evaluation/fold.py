@@ -51,14 +51,24 @@ class Fold:
 
     def open(self, name: str, state: AccountState) -> Account:
         """Index a state. The tests that can read any of its facts are evaluated later."""
-        program, types = self.program, self.program.types
+        program = self.program
         account = Account(name, state, program.blank.copy(), program.never.copy(), next_leaf=-1)
         if state.deadline is not None:
             account.deadline = state.deadline
-        touched: set[int] = set()
+        touched = set(program.account_leaves)
+        if state.entries:
+            self._enter_stored(account, touched)
+        untils = account.untils
+        for leaf in touched:
+            untils[leaf] = -1
+        return account
+
+    def _enter_stored(self, account: Account, touched: set[int]) -> None:
+        """Add the facts of a stored state to the indexes."""
+        types, entries = self.program.types, account.state.entries
         typed: Typed = {}
-        many = len(state.entries) > SOME
-        for entry in state.entries:
+        many = len(entries) > SOME
+        for entry in entries:
             entry.source = intern(entry.source)
             if many:
                 if entry.recorded == entry.time:
@@ -71,10 +81,6 @@ class Fold:
                 self._type(entry, typed)
             if not entry.retracted:
                 self._enter(account, entry, touched)
-        touched.update(program.account_leaves)
-        for leaf in touched:
-            account.untils[leaf] = -1
-        return account
 
     def reopen(self, account: Account) -> None:
         """Index an account again, in place, that another fold has opened. Its tests are evaluated later."""

@@ -234,19 +234,23 @@ def _members(value: Any) -> Collection[Any] | None:
 
 
 def _on_members(
-    operand: Collection[Scalar], test: Callable[[frozenset[Any], Collection[Any]], bool]
+    operand: Collection[Scalar], make_test: Callable[[frozenset[Any]], Callable[[Collection[Any]], bool]]
 ) -> Predicate:
     if all(type(one) is str for one in operand):
-        words = frozenset(operand)
         # Text equals nothing but text, so a set needs no types.
-        return lambda value: (
-            test(words, value if type(value) is set else _texts(value)) if _is_many(value) else None
-        )
-    wanted = frozenset(_members(operand) or ())
+        says = make_test(frozenset(operand))
+
+        def on_texts(value: Any) -> bool | None:
+            if type(value) is set:
+                return says(value)
+            return says(_texts(value)) if _is_many(value) else None
+
+        return on_texts
+    test = make_test(frozenset(_members(operand) or ()))
 
     def typed(value: Any) -> bool | None:
         members = _members(value)
-        return None if members is None else test(wanted, members)
+        return None if members is None else test(members)
 
     return typed
 
@@ -260,15 +264,18 @@ def _texts(value: Collection[Any]) -> set[str]:
 
 
 def _has_any(operand: Collection[Scalar]) -> Predicate:
-    return _on_members(operand, lambda wanted, members: not wanted.isdisjoint(members))
+    def make_test(wanted: frozenset[Any]) -> Callable[[Collection[Any]], bool]:
+        return lambda members: not wanted.isdisjoint(members)
+
+    return _on_members(operand, make_test)
 
 
 def _has_all(operand: Collection[Scalar]) -> Predicate:
-    return _on_members(operand, lambda wanted, members: wanted.issubset(members))
+    return _on_members(operand, lambda wanted: wanted.issubset)
 
 
 def _has_none(operand: Collection[Scalar]) -> Predicate:
-    return _on_members(operand, lambda wanted, members: wanted.isdisjoint(members))
+    return _on_members(operand, lambda wanted: wanted.isdisjoint)
 
 
 _COMPILERS: Final[dict[str, Callable[[Any], Predicate]]] = {
