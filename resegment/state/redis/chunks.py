@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 4_000
 """Chunks that one command asks for."""
+MOVED: Final = 0xC1
+"""The first byte of an account's field whose log has parts that were moved."""
 ATTEMPTS: Final = 10
 """How often an account is read while commits replace its chunks in between."""
 
@@ -40,7 +42,7 @@ class _Moved(NamedTuple):
 
 def _parse(account: bytes, value: bytes | None) -> _Moved | None:
     """Return what the field says of moved parts, or None where it is all that there is."""
-    if value is None or value[:1] != b"\xc1" or len(value) < 10:
+    if not value or value[0] != MOVED or len(value) < 10:
         return None
     count, items, stop = int.from_bytes(value[1:5], "big"), int.from_bytes(value[5:9], "big"), 10 + value[9]
     start = b"%b\0%b." % (account, value[10:stop])
@@ -55,7 +57,7 @@ async def read_whole(
     The parts are immutable, and no name is used twice: where one is not there any more, the account is read again.
     """
     whole = list(values)
-    pending: Iterable[int] = range(len(whole))
+    pending = [place for place, value in enumerate(whole) if value and value[0] == MOVED]
     for _ in range(ATTEMPTS):
         moved = {
             place: one for place in pending if (one := _parse(accounts[place], whole[place])) is not None
