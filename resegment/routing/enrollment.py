@@ -43,7 +43,7 @@ from resegment.schemas.routing import (
     decode_routed,
     encode_routed,
 )
-from resegment.schemas.state import StateWrite
+from resegment.schemas.state_log import StateWrite
 from resegment.schemas.times import NEVER
 
 Steps = Generator[OwnerRequest, OwnerReply, list[Made]]

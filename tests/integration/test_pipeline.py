@@ -21,7 +21,7 @@ from resegment.embedded.servers import Embedded, embedded
 from resegment.schemas.fact import decode_fact
 from resegment.schemas.outgoing import SegmentChangeData
 from resegment.schemas.partitioning import partition_of
-from resegment.schemas.state import decode_state
+from resegment.schemas.state_log import decode_state
 from resegment.schemas.times import format_instant, parse_instant
 from resegment.segmentation.definition import Definition
 from resegment.settings import Settings
