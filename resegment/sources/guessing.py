@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Final
 
 from resegment.errors import RefusedEvent
-from resegment.sources.adapters.dates import read_moment
+from resegment.sources.adapters.dates import Order, read_moment
 from resegment.sources.adapters.port import Adapter, Context
 from resegment.sources.adapters.records import Record, is_blank, normalize_name
 from resegment.sources.adapters.splitting import merge_attributes
@@ -19,6 +20,7 @@ from resegment.sources.registry import all_adapters
 SAMPLE: Final = 25
 ENOUGH: Final = 0.4
 """The share of records and columns that an adapter must know."""
+_LEADING: Final = re.compile(r"\s*(\d{1,2})[-/]")
 _SOMETIME: Final = 1_700_000_000_000
 _SUBJECTS: Final = (
     *("domain", "companydomain", "companydomainname", "website", "companywebsite", "organizationwebsite", "url", "homepageurl"),
@@ -26,9 +28,19 @@ _SUBJECTS: Final = (
 )  # fmt: skip
 _TIMES: Final = (
     *("time", "timestamp", "date", "occurredat", "announceddate", "announcedon", "startdate", "lastmodifieddate", "updatedat"),
+    *("lastupdate", "lastupdated", "lastmodified", "updatedon", "modifiedat", "modifiedon", "modifieddate"),
     *("createdat", "createdate", "receivedat", "seenat"),
 )  # fmt: skip
-_IDS: Final = ("id", "recordid", "uuid", "messageid", "eventid", "transactionnameurl")
+_IDS: Final = (
+    "id",
+    "recordid",
+    "recordno",
+    "recordnumber",
+    "uuid",
+    "messageid",
+    "eventid",
+    "transactionnameurl",
+)
 _KINDS: Final = (
     ("funding", {"round", "fundingtype", "moneyraised", "investmenttype", "fundingroundtype"}),
     ("intent", {"topic", "topicname", "compositescore", "signalscore", "intentscore"}),
@@ -48,7 +60,7 @@ _BOARD_MARKS: Final = {
 """Fields that only jobs of that board have."""
 _FIELDS: Final = {
     "name": "name", "companyname": "name", "organizationname": "name", "industry": "industry", "employees": "employees",
-    "numberofemployees": "employees", "headcount": "employees", "employeecount": "employees", "companysize": "employees",
+    "numberofemployees": "employees", "headcount": "employees", "employeecount": "employees", "companysize": "employees", "staff": "employees",
     "annualrevenue": "revenue_usd", "revenue": "revenue_usd", "country": "country", "countryregion": "country", "region": "region",
     "technologies": "technologies", "webtechnologies": "technologies", "fundingtype": "round", "investmenttype": "round",
     "moneyraised": "amount", "moneyraisedcurrencyinusd": "amount_usd", "topicname": "topic", "topic": "topic", "compositescore": "score",
@@ -170,6 +182,9 @@ def _mapping(rows: list[Mapping[str, Any]]) -> list[str]:
         column = next(column for column, part in chosen.items() if part == "time")
         if not _is_zoned(rows, column):
             lines.append("zone: UTC  # the zone of times without one")
+        order = _order_of(rows, column)
+        if order is not None:
+            lines.append(f"dates: {order}  # what comes first in 03/04/2026: mdy or dmy")
     else:
         lines.append("# no column looks like a time: pass --at TIME, or map one to time")
     if kind in ("leadership", "hiring", "tech"):
@@ -197,6 +212,22 @@ def _is_zoned(rows: list[Mapping[str, Any]], column: str) -> bool:
         except ValueError:
             return False
     return True
+
+
+def _order_of(rows: list[Mapping[str, Any]], column: str) -> Order | None:
+    """Return what comes first in the dates of a column; None if each date reads the same either way."""
+    values = [value for row in rows if (value := Record(row).find(column)) is not None]
+    if not any(_is_ambiguous(value) for value in values):
+        return None
+    leading = [int(found[1]) for value in values if (found := _LEADING.match(str(value)))]
+    return "dmy" if any(number > 12 for number in leading) else "mdy"
+
+
+def _is_ambiguous(value: Any) -> bool:
+    try:
+        return read_moment(value, order="mdy") != read_moment(value, order="dmy")
+    except ValueError:
+        return False
 
 
 def _type(rows: list[Mapping[str, Any]], column: str, target: str, kind: str) -> str | None:

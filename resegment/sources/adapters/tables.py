@@ -68,11 +68,14 @@ class Table:
         if envelope.identity == "snapshot" and recorded is None:
             recorded = time if context.at is None else context.at
         if time is None:
-            wanted = " or ".join(envelope.time[:3]) or "nothing"
+            columns = [
+                one for one in envelope.time if not one.startswith("__")
+            ]  # without the stamp of connectors
+            looked = f" (looked for {' or '.join(columns[:3])})" if columns else ""
             raise RefusedEvent(
                 "no-time",
-                f"the {self.name} does not say when it was so (looked for {wanted}): pass --at TIME",
-                field=envelope.time[0] if envelope.time else "time",
+                f"the {self.name} does not say when it was so{looked}: pass --at TIME",
+                field=columns[0] if columns else "time",
             )
         data = {} if op == "retract" else self._data(record, context, remarks)
         name = envelope.name_record(record, subject, time, self.name)

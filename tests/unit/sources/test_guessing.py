@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from resegment.sources.guessing import guess_file
@@ -27,3 +29,19 @@ def test_a_file_that_no_adapter_fits_gets_a_mapping_alone(tmp_path: object) -> N
     with open(file, "w", encoding="utf-8") as text:  # noqa: PTH123  # a plain file
         text.write("Colour,Weight\nred,5\n")
     assert guess_file(file).splitlines()[0].startswith("# No adapter fits")
+
+
+@pytest.mark.parametrize(
+    ("dates", "order"),
+    [(("03/04/2026", "12/31/2025"), "mdy"), (("03/04/2026", "31/12/2025"), "dmy"), (("2026-03-04",), None)],
+)
+def test_a_mapping_says_what_comes_first_in_dates_that_can_be_read_in_two_ways(
+    tmp_path: Path, dates: tuple[str, ...], order: str | None
+) -> None:
+    file = tmp_path / "partners.csv"
+    rows = "".join(f"{one},acme.com,50\n" for one in dates)
+    file.write_text(f"Last Update,Company Domain Name,Staff\n{rows}", encoding="utf-8")
+    lines = guess_file(str(file)).splitlines()
+    assert "  Last Update: time" in lines
+    assert any(one.startswith("  Staff: ") and "employees" in one for one in lines)
+    assert [one.split()[1] for one in lines if one.startswith("dates:")] == ([order] if order else [])

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from resegment.errors import RefusedEvent
 from resegment.schemas.times import format_instant
 from resegment.sources.adapters.mapping import WrongMapping, build_adapter, read_mapping
 from resegment.sources.adapters.port import Context
@@ -69,6 +70,23 @@ def test_a_wrong_cell_costs_itself_and_a_wrong_time_its_row() -> None:
     assert "employees" not in found.only().data
     assert found.remarks == [("wrong-cell", "Mitarbeiter")]
     assert found.refused == [("wrong-time", "Stand")]
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "field", "words"),
+    [
+        (MAPPING, {**ROW, "Stand": ""}, "Stand", "(looked for Stand)"),
+        ("kind: firmographic\nmap: {Web: subject, Staff: employees}", {"Web": "acme.com", "Staff": 5}, "time", "when it was so: pass --at"),
+    ],
+)  # fmt: skip
+def test_a_row_without_a_time_names_only_columns_of_the_mapping(
+    text: str, row: dict[str, Any], field: str, words: str
+) -> None:
+    adapter = build_adapter(read_mapping(text.encode(), "map.yaml"), None)
+    (refused,) = (one for one in adapter.convert(row, Context()) if isinstance(one, RefusedEvent))
+    assert (refused.reason, refused.field) == ("no-time", field)
+    assert words in str(refused)
+    assert "__" not in str(refused)
 
 
 def test_an_empty_cell_is_absent_or_clears_the_attribute() -> None:
