@@ -26,7 +26,7 @@ class ApplyEntry(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     kind: str
     state: str
-    """`preparing`, `pending`, `switching`, `applied`, `void`, or of a shadow `running` and `discarded`."""
+    """`preparing`, `pending`, `switching`, `applied`, `void`, or of a shadow `running`, `promoted` and `discarded`."""
     at: str | None
     from_version: int
     route: Route = "none"
@@ -77,16 +77,21 @@ def _tell_version(definitions: Definitions, version: Version, in_force: int, now
         changes=FIRST if first else summarize_change(definitions, version.base, number),
         in_force=number == in_force,
         since=None if since is None else format_instant(since),
-        applies=tuple(_tell_apply(one, now) for one in definitions.applies.values() if one.version == number),
+        applies=tuple(
+            _tell_apply(one, now, promoted=bool(switches))
+            for one in definitions.applies.values()
+            if one.version == number
+        ),
     )
 
 
-def _tell_apply(one: ApplyHistory, now: int) -> ApplyEntry:
+def _tell_apply(one: ApplyHistory, now: int, *, promoted: bool) -> ApplyEntry:
     wish = one.apply
+    state = _state(one, now)
     return ApplyEntry(
         id=one.id,
         kind=one.kind,
-        state=_state(one, now),
+        state="promoted" if promoted and state == "discarded" else state,
         at=None if wish is None else format_instant(wish.at),
         from_version=one.base,
         route="none" if wish is None else wish.route,

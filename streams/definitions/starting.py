@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -71,7 +72,7 @@ async def establish(
             "Then switch with `resegment apply`.",
         )
     chunks, version = to_records(
-        given, 1, at=int(time.time() * 1000), author=name_author(), message="first version"
+        given, 1, at=int(time.time() * 1000), author=name_user(), message="first version"
     )
     async with publishing() as publisher:
         await DefinitionWriter(publisher, topics).write(*chunks, version)
@@ -107,12 +108,13 @@ async def read_registry(
     return DefinitionRegistry(definitions, topics, facts_per_test=facts_per_test)
 
 
-def name_author() -> str:
-    """Return the name of the user who runs this process; "" where the system knows none."""
+def name_user() -> str:
+    """Return user and host of this process: who starts a prefix."""
     try:
-        return getpass.getuser()
+        user = getpass.getuser()
     except (KeyError, OSError):
-        return ""
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
 
 
 def warn_if_different(given: Definition | None, definitions: Definitions) -> str | None:

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -183,11 +181,9 @@ def name_author() -> str:
     given = os.environ.get("GIT_AUTHOR_EMAIL") or os.environ.get("EMAIL")
     if given:
         return given
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
+    from resegment.streams.definitions.starting import name_user
+
+    return name_user()
 
 
 def _question(intent: Intent, asked: Asked) -> str:

@@ -10,6 +10,7 @@ from resegment.schemas.definitions.records import (
     Applied,
     Apply,
     DefinitionRecord,
+    Discarded,
     Prepare,
     Stands,
     Version,
@@ -100,6 +101,16 @@ def test_a_shadow_is_never_in_force() -> None:
     found = history(*records)
     assert found[1].in_force
     assert found[2].applies[0].state == "running"
+
+
+def test_a_shadow_that_ended_says_whether_its_version_came_into_force() -> None:
+    records = [
+        *version(1, "7d"), *version(2, "9d"),
+        *switch("a", 2, 50, kind="shadow"), Stands(apply="a"), Discarded(apply="a"),
+    ]  # fmt: skip
+    assert [one.state for one in history(*records)[2].applies] == ["discarded"]
+    records += [*switch("b", 2, 60), Stands(apply="b"), Applied(apply="b")]
+    assert [one.state for one in history(*records)[2].applies] == ["promoted", "applied"]
 
 
 def test_a_version_that_means_the_same_or_cannot_be_read_says_so() -> None:
