@@ -123,6 +123,7 @@ def plan(
     file means the same as the version in force, with 3 if it changes something, and with 2 if the file has errors.
     """
     from resegment.cli.versions.planning import check_route, plan_files, plan_prefix
+    from resegment.console.terminal import print_note
 
     if sum((as_json, markdown, html == Path("-"))) > 1:
         raise typer.BadParameter("choose one of --json, --markdown and --html")
@@ -143,6 +144,8 @@ def plan(
     if out is not None:
         write_saved(out, saved)
     present(saved.plan, html=html, markdown=markdown, as_json=as_json)
+    if html is not None and html != Path("-"):
+        print_note(f"saved {html}: the plan as a page, to open in a browser")
     if out is not None:
         _tell_saved(out, saved.plan)
     if not saved.plan.is_empty:

@@ -32,6 +32,10 @@ def render_markdown(plan: Plan) -> str:
     return "\n".join(_lines(plan)) + "\n"
 
 
+def _difference(accounts: int) -> str:
+    return f"{accounts:+,}" if accounts else "0"
+
+
 def _lines(plan: Plan) -> Iterator[str]:
     yield f"### Plan `{plan.hash}`"
     yield ""
@@ -44,7 +48,10 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield from _table(
             "Accounts by segment",
             ("segment", "before", "after", "difference"),
-            [(name_size(one), one.before, one.after, f"{one.after - one.before:+,}") for one in plan.sizes],
+            [
+                (name_size(one), one.before, one.after, _difference(one.after - one.before))
+                for one in plan.sizes
+            ],
         )
     flows = [(one.from_, one.to, one.accounts, "only the name" if one.renamed else "") for one in plan.flows]
     yield from _table("Moves", ("from", "to", "accounts", ""), flows)

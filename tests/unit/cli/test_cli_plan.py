@@ -132,8 +132,9 @@ def test_a_page_goes_to_standard_output(folder: Path, option: str) -> None:
 
 def test_a_page_goes_to_a_file_beside_what_is_printed(folder: Path) -> None:
     page = folder / "plan.html"
-    code, output, _ = run(folder, "raised.yaml", "--html", str(page), "--json")
+    code, output, errors = run(folder, "raised.yaml", "--html", str(page), "--json")
     assert code == 3
+    assert f"saved {page}" in errors.replace("\n", "")
     assert json.loads(output)["hash"] in page.read_text()
 
 
@@ -141,6 +142,7 @@ def test_markdown_is_printed_alone(folder: Path) -> None:
     _, output, _ = run(folder, "raised.yaml", "--markdown")
     assert output.startswith("### Plan `")
     assert "| large | 3 | 1 | -2 |" in output
+    assert "+0" not in output
 
 
 def test_a_saved_plan_is_shown_again_as_it_was(folder: Path) -> None:
