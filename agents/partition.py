@@ -12,7 +12,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 from resegment.agents.batch import Batch, Message, Record
 from resegment.agents.outbox import Outbox, Unpublished, pack, unpack
 from resegment.errors import PartitionLost
-from resegment.schemas.state_log import StateWrite
+from resegment.schemas.logs.state_log import StateWrite
 from resegment.schemas.times import NEVER
 from resegment.state.account_cache import AccountCache, CacheBudget, SizedAccount
 from resegment.state.partition_store import (

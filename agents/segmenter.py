@@ -20,7 +20,7 @@ from resegment.errors import RefusedEvent
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.definitions.marks import encode_changeover
 from resegment.schemas.fact import LATEST, Fact, decode_fact
-from resegment.schemas.state_log import decode_state
+from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Decision

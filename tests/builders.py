@@ -18,9 +18,9 @@ from resegment.routing.enrollment import EnrollmentMachine
 from resegment.routing.policy import OnePolicy, Policies, Policy, RoutingControls
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.fact import Fact, encode_fact
+from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.routing import Mode, RoutedState, RoutingEvent, decode_routed, encode_routing_event
 from resegment.schemas.state import AccountState
-from resegment.schemas.state_log import decode_state
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.definition import Definition, read_definition
 from resegment.segmentation.evaluation.engine import Engine, net_changes

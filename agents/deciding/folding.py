@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from resegment.agents.partition import OwnedPartition
 from resegment.schemas.definitions.marks import Changeover, decode_changeover
-from resegment.schemas.state_log import decode_state
+from resegment.schemas.logs.state_log import decode_state
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.versions.timeline import Timeline
 from resegment.state.partition_store import Position

@@ -13,7 +13,7 @@ from resegment.agents.deciding.folding import changeover_of, join_folded, read_f
 from resegment.agents.deciding.versions import Versions
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.definitions.marks import encode_changeover
-from resegment.schemas.state_log import decode_head, decode_state
+from resegment.schemas.logs.state_log import decode_head, decode_state
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Decision
 from resegment.segmentation.versions.timeline import Timeline

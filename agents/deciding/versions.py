@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, Protocol
 
 from resegment.schemas.definitions.records import Apply
-from resegment.schemas.state_log import StateWrite
+from resegment.schemas.logs.state_log import StateWrite
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.versions.era import ALWAYS, Era

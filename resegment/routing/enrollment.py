@@ -26,6 +26,7 @@ from resegment.routing.switching import (
 )
 from resegment.routing.transition import Asking, Made, Transition
 from resegment.schemas.assignment import OwnerReply, OwnerRequest
+from resegment.schemas.logs.state_log import StateWrite
 from resegment.schemas.routing import (
     AccountEvent,
     ChildReport,
@@ -43,7 +44,6 @@ from resegment.schemas.routing import (
     decode_routed,
     encode_routed,
 )
-from resegment.schemas.state_log import StateWrite
 from resegment.schemas.times import NEVER
 
 Steps = Generator[OwnerRequest, OwnerReply, list[Made]]

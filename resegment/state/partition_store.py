@@ -80,7 +80,7 @@ class Commit:
     """All that one batch changes, written together or not at all.
 
     `position.commit` is the number of this write; the one before it must be the last written. `states` are
-    written as wholes, and `appended` has logs (see `resegment.schemas.state`) that are joined to those that are
+    written as wholes, and `appended` has logs (see `resegment.schemas.logs.state_log`) that are joined to those that are
     stored; an account is in one of them. `deadlines` has None where an account has none any more. `outbox` is what the relay publishes, `changes` how many
     changes that are. `sizes` adds to the number of accounts by segment. Due accounts are named up to
     `due_limit`.

@@ -15,8 +15,8 @@ from resegment.agents.deciding.folding import changeover_of
 from resegment.errors import FatalError
 from resegment.schemas.definitions.marks import Mark
 from resegment.schemas.fact import Fact, decode_fact
+from resegment.schemas.logs.state_log import decode_head, decode_state, encode_state
 from resegment.schemas.state import AccountState
-from resegment.schemas.state_log import decode_head, decode_state, encode_state
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine

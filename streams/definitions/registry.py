@@ -12,7 +12,7 @@ from resegment.agents.deciding.versions import Verdict
 from resegment.errors import FatalError, ResegmentError
 from resegment.routing.policy import RoutingControls
 from resegment.schemas.definitions.records import Apply
-from resegment.schemas.state_log import StateWrite
+from resegment.schemas.logs.state_log import StateWrite
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.retention import Retention
 from resegment.segmentation.versions.era import ALWAYS, Era

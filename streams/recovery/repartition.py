@@ -25,10 +25,10 @@ from resegment.errors import FatalError
 from resegment.routing.enrollment import EnrollmentMachine
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.definitions.marks import Changeover, encode_changeover
+from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.routing import DefinitionSwitched, InForce, decode_routed, encode_in_force
 from resegment.schemas.state import AccountState
-from resegment.schemas.state_log import decode_state
 from resegment.settings import Settings
 from resegment.state.memory.partition import Memory
 from resegment.state.memory.partition import PartitionStore as MemoryStore

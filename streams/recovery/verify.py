@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from resegment.agents.partition import OwnedPartition
+from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.state import AccountState, Entry
-from resegment.schemas.state_log import decode_state
 from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.retention import Retention
 from resegment.segmentation.versions.timeline import Timeline

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from resegment.schemas.log_framing import begin_log
+from resegment.schemas.logs.log_framing import begin_log
 from resegment.state.partition_store import Commit, Fenced, OutboxEntry, PartitionStore, Position, RolledBack
 from tests.contracts.conftest import Open, Server
 

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from resegment.schemas.log_framing import begin_log
+from resegment.schemas.logs.log_framing import begin_log
 from resegment.state.partition_store import Commit, Fenced, Position, RolledBack, StoreUnavailable
 from resegment.state.redis.chunks import read_whole
 from resegment.state.redis.client import EvictionEnabled, check_eviction

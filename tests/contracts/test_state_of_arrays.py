@@ -23,9 +23,9 @@ from resegment.agents.deciding.versions import one_version
 from resegment.agents.partition import OwnedPartition
 from resegment.agents.segmenter import decide_due, segment
 from resegment.schemas.change import SegmentChange
-from resegment.schemas.log_framing import is_log
+from resegment.schemas.logs.log_framing import is_log
+from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.state import AccountState
-from resegment.schemas.state_log import decode_state
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine, net_changes
 from resegment.segmentation.evaluation.program import Program

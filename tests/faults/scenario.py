@@ -30,8 +30,8 @@ from resegment.agents.partition import OwnedPartition
 from resegment.agents.segmenter import decide_due, segment
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.fact import Fact, decode_fact
+from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.state import AccountState
-from resegment.schemas.state_log import decode_state
 from resegment.segmentation.evaluation.engine import Engine, net_changes
 from resegment.segmentation.evaluation.program import Program
 from resegment.settings import Settings

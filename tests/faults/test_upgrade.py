@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from resegment.schemas.log_framing import is_log
-from resegment.schemas.state_log import decode_state
+from resegment.schemas.logs.log_framing import is_log
+from resegment.schemas.logs.state_log import decode_state
 from resegment.state.redis.keys import PartitionKeys
 from tests.faults.conftest import Arena
 from tests.faults.scenario import PARTITIONS, Scenario

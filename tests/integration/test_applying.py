@@ -20,7 +20,7 @@ from resegment.agents.batch import Message
 from resegment.agents.deciding.marks import MARK
 from resegment.embedded.servers import embedded
 from resegment.schemas.definitions.records import Prepare
-from resegment.schemas.state_log import decode_state
+from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.times import format_instant
 from resegment.segmentation.definition import Definition
 from resegment.settings import Settings

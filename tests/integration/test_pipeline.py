@@ -19,9 +19,9 @@ from resegment.agents.batch import Message
 from resegment.agents.dead_letters import read_dead_letter
 from resegment.embedded.servers import Embedded, embedded
 from resegment.schemas.fact import decode_fact
+from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.outgoing import SegmentChangeData
 from resegment.schemas.partitioning import partition_of
-from resegment.schemas.state_log import decode_state
 from resegment.schemas.times import format_instant, parse_instant
 from resegment.segmentation.definition import Definition
 from resegment.settings import Settings

@@ -13,7 +13,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from redis.asyncio import Redis
 
 from resegment.agents.batch import Message
-from resegment.schemas.state_log import decode_state, encode_state
+from resegment.schemas.logs.state_log import decode_state, encode_state
 from resegment.settings import Settings
 from resegment.state.redis.keys import OwnersKeys, PartitionKeys, prefix_key
 from resegment.streams.kafka import admin

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
+from resegment.schemas.logs.state_log import MAX_FACT, StateLog, encoded_size
 from resegment.schemas.state import AccountState, Entry
-from resegment.schemas.state_log import MAX_FACT, StateLog, encoded_size
 from resegment.schemas.times import NEVER
 
 TECHNOLOGIES: Final = "technologies"

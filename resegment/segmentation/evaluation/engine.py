@@ -9,8 +9,8 @@ import msgspec
 
 from resegment.schemas.change import Cause, GateChange, SegmentChange, identify_change
 from resegment.schemas.fact import Fact
+from resegment.schemas.logs.state_log import StateWrite, encode_state, open_log
 from resegment.schemas.state import AccountState, Membership
-from resegment.schemas.state_log import StateWrite, encode_state, open_log
 from resegment.schemas.times import HORIZON, NEVER, format_instant
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.evidence import encode_value, give_reason

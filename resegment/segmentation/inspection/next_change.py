@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
+from resegment.schemas.logs.state_log import decode_state, encode_state
 from resegment.schemas.state import Entry
-from resegment.schemas.state_log import decode_state, encode_state
 from resegment.schemas.times import HORIZON, NEVER, format_instant, spell_duration
 from resegment.segmentation.definition import walk
 from resegment.segmentation.evaluation.account import Account

@@ -8,8 +8,8 @@ from typing import NamedTuple, Self
 
 from resegment.schemas.change import GateChange, SegmentChange
 from resegment.schemas.fact import Fact
+from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.state import AccountState
-from resegment.schemas.state_log import decode_state
 from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.engine import changes_in
 from resegment.segmentation.versions.timeline import Timeline

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from resegment.schemas.state_log import decode_state
+from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.planning.judging import Judgment

@@ -10,8 +10,8 @@ from typing import Final
 
 from resegment.errors import TransientError
 from resegment.schemas.fact import Fact
+from resegment.schemas.logs.state_log import StateWrite, open_log
 from resegment.schemas.state import AccountState
-from resegment.schemas.state_log import StateWrite, open_log
 from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import UNCHANGED, Decision, Engine

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from resegment.schemas.log_framing import is_log, join_logs
+from resegment.schemas.logs.log_framing import is_log, join_logs
 from resegment.state.partition_store import (
     Claim,
     Commit,

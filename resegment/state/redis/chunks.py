@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from resegment.schemas.log_framing import HEADER, begin_log, count_items
+from resegment.schemas.logs.log_framing import HEADER, begin_log, count_items
 from resegment.state.redis.keys import PartitionKeys
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from resegment.errors import ResegmentError
+from resegment.schemas.logs.state_log import decode_head, decode_state
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.routing import RoutedState, decode_routed
 from resegment.schemas.state import AccountState
-from resegment.schemas.state_log import decode_head, decode_state
 from resegment.state.partition_store import Position
 from resegment.state.redis.chunks import ChunksMissing, read_whole
 from resegment.state.redis.errors import answering

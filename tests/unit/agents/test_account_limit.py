@@ -7,7 +7,7 @@ import random
 import pytest
 
 from resegment.agents.batch import RecordedMessage
-from resegment.schemas.state_log import encoded_size
+from resegment.schemas.logs.state_log import encoded_size
 from resegment.segmentation.evaluation.program import Limits
 from tests.builders import Json, Rig, facts_of, run, signals
 from tests.oracle.cases import day, event, intent

@@ -24,7 +24,7 @@ from resegment.schemas.change import SegmentChange
 from resegment.schemas.definitions.marks import Mark, encode_mark
 from resegment.schemas.definitions.records import Apply
 from resegment.schemas.fact import Fact
-from resegment.schemas.state_log import encode_state
+from resegment.schemas.logs.state_log import encode_state
 from resegment.segmentation.evaluation.engine import Engine, net_changes
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.evaluation.retention import Retention

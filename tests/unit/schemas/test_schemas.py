@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from resegment.errors import RefusedEvent
 from resegment.schemas.events import DATA
 from resegment.schemas.fact import KINDS, Fact, Kind, decode_fact, encode_fact
+from resegment.schemas.logs.state_log import decode_state, encode_state
 from resegment.schemas.outgoing import SegmentChangeData, WorkflowCommandData
 from resegment.schemas.state import AccountState, Entry, Membership
-from resegment.schemas.state_log import decode_state, encode_state
 from resegment.schemas.times import parse_instant
 from resegment.schemas.vocabulary import ROUNDS, normalize_term
 from tests.builders import EVENT, Rig, Routing, definition_of, facts_of, raw_event, run, signals, ticking

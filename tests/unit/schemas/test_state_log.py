@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from msgspec.structs import astuple
 
-from resegment.schemas.log_framing import begin_log, join_logs
+from resegment.schemas.logs.log_framing import begin_log, join_logs
+from resegment.schemas.logs.state_log import StateLog, decode_head, decode_state, encode_state, open_log
 from resegment.schemas.state import AccountState, Entry, Membership
-from resegment.schemas.state_log import StateLog, decode_head, decode_state, encode_state, open_log
 
 
 def entry(number: int, *, size: int = 20) -> Entry:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from resegment.schemas.fact import Fact
-from resegment.schemas.state_log import decode_state
+from resegment.schemas.logs.state_log import decode_state
 from resegment.segmentation.definition import read_definition
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine

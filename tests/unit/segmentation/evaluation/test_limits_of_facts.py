@@ -12,7 +12,7 @@ from rich.console import Console
 
 from resegment.console.definition.explanation import render
 from resegment.schemas.fact import Fact
-from resegment.schemas.state_log import decode_state
+from resegment.schemas.logs.state_log import decode_state
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.program import Limits, Program

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from resegment.identity.domains import registrable_domain
-from resegment.schemas.state_log import decode_state, encode_state
+from resegment.schemas.logs.state_log import decode_state, encode_state
 from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.program import Program

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resegment.schemas.fact import Fact
-from resegment.schemas.state_log import decode_state, encode_state
+from resegment.schemas.logs.state_log import decode_state, encode_state
 from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation import fold
 from resegment.segmentation.evaluation.account import Account

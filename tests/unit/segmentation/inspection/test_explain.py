@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from resegment.console.definition.explanation import render
-from resegment.schemas.state_log import encode_state
+from resegment.schemas.logs.state_log import encode_state
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.definition import read_definition
 from resegment.segmentation.evaluation.account import Account

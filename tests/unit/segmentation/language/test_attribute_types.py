@@ -8,7 +8,7 @@ import pytest
 
 from resegment.documents.diagnostics import InvalidSegments
 from resegment.schemas.fact import Fact
-from resegment.schemas.state_log import decode_state, encode_state
+from resegment.schemas.logs.state_log import decode_state, encode_state
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.language.attribute_types import MISFIT, AttributeType

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resegment.schemas.state_log import decode_state
+from resegment.schemas.logs.state_log import decode_state
 from resegment.segmentation.planning.shadow import ShadowComparison, ShadowReport
 from tests.unit.segmentation.planning.test_planner import (
     BIG,

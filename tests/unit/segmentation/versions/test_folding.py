@@ -10,8 +10,8 @@ from operator import attrgetter
 import pytest
 
 from resegment.schemas.fact import Fact
+from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.state import AccountState, Entry
-from resegment.schemas.state_log import decode_state
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.program import Limits, Program

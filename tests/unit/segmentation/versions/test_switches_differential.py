@@ -21,7 +21,7 @@ from resegment.cli import build
 from resegment.identity.domains import registrable_domain
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.fact import Fact
-from resegment.schemas.log_framing import join_logs
+from resegment.schemas.logs.log_framing import join_logs
 from resegment.schemas.state import AccountState
 from resegment.schemas.times import HORIZON, NEVER, format_instant, parse_instant
 from resegment.segmentation.evaluation import fold, program

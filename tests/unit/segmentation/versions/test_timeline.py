@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from resegment.schemas.change import Cause, SegmentChange
+from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.state import AccountState, Membership
-from resegment.schemas.state_log import decode_state
 from resegment.segmentation.evaluation.engine import Engine, changes_in, net_changes
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.backtest import by_account, order_of_delivery, replay_account

@@ -11,7 +11,7 @@ import pytest
 from resegment.agents.batch import RecordedMessage
 from resegment.agents.deciding.marks import MARK
 from resegment.schemas.definitions.marks import Mark, encode_mark
-from resegment.schemas.state_log import decode_state
+from resegment.schemas.logs.state_log import decode_state
 from resegment.streams.definitions import preparing
 from resegment.streams.definitions.preparing import LogIncomplete, SignalLog, fold_in, prepare_partition
 from resegment.streams.kafka.topics import Topics

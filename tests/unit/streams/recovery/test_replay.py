@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from resegment.schemas.state_log import decode_state
+from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.times import NEVER
 from resegment.streams.recovery.rebuild import Announced
 from resegment.streams.recovery.verify import compare_states, look_again

@@ -26,7 +26,7 @@ from typing import Any, Final, get_args, get_type_hints
 import msgspec
 from msgspec.structs import astuple
 
-from resegment.schemas.log_framing import HEADER, LOG, begin_log, count_items, is_log
+from resegment.schemas.logs.log_framing import HEADER, LOG, begin_log, count_items, is_log
 from resegment.schemas.state import KIND_NUMBERS, AccountState, Entry, Membership
 
 SHORT: Final = 4_096
