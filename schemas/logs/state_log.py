@@ -138,6 +138,11 @@ class StateLog(msgspec.Struct, eq=False, gc=False):
         self._items += 1
         self.size += len(self._noted) - before
 
+    @property
+    def whole(self) -> int:
+        """About the bytes that the state takes as a whole: what it took when it was written so, or more by now."""
+        return (self._base + self.size) // 2 if self._base else self.size
+
     def outdate(self) -> None:
         """Let the next write be of the whole state: it has changed in a way that was not noted."""
         self._stored = None

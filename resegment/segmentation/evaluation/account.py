@@ -24,6 +24,13 @@ IN_MEMORY: Final = 3_000
 FACT_IN_MEMORY: Final = 220
 BYTE_IN_MEMORY: Final = 1.1
 """About the bytes of memory that an account takes, each of its facts, and each byte of them as it is stored."""
+INDEXED_IN_MEMORY: Final = 150
+"""About the bytes that each fact takes beside that where there are so many that their ids are indexed."""
+SHARED: Final = 100
+HEAD: Final = 300
+LONG_IN_MEMORY: Final = 4
+"""A fact of more bytes than SHARED, as it is stored, shares no data with others: each byte more takes so many more. HEAD
+is about what a state takes without facts."""
 
 Summary = Any
 """What a measure computes from some consecutive facts; each measure has its own type."""
@@ -354,8 +361,12 @@ class Account(msgspec.Struct, eq=False, gc=False):
 
     def measure(self) -> int:
         """Return about how many bytes of memory the account takes."""
-        facts = len(self.state.entries)
-        return IN_MEMORY + facts * FACT_IN_MEMORY + int(self.log.size * BYTE_IN_MEMORY)
+        facts, stored = len(self.state.entries), self.log.whole
+        size = IN_MEMORY + facts * FACT_IN_MEMORY + int(stored * BYTE_IN_MEMORY)
+        if facts > SCANNED:
+            size += facts * INDEXED_IN_MEMORY
+        long = stored - HEAD - facts * SHARED
+        return size + long * LONG_IN_MEMORY if long > 0 else size
 
     def attribute_at(self, field: str, t: int) -> Any:
         """Return the attribute's value at t; None if it is unknown."""
