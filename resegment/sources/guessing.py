@@ -14,6 +14,7 @@ from resegment.sources.adapters.records import Record, is_blank, normalize_name
 from resegment.sources.adapters.splitting import merge_attributes
 from resegment.sources.adapters.tables import snake_case
 from resegment.sources.adapters.values import read_count, read_money_range, read_number
+from resegment.sources.files.located import WrongFile
 from resegment.sources.files.payloads import read_payloads
 from resegment.sources.registry import all_adapters
 
@@ -73,6 +74,10 @@ def guess_file(path: str) -> str:
     """Return a mapping file for a file, with the adapter that fits best in a comment. Raises WrongFile."""
     payloads = read_payloads(path)
     sample = [one.value for one in islice(payloads.rows, SAMPLE) if one.refused is None]
+    if not any(_columns(sample)):
+        raise WrongFile(
+            path, "the file has no record to guess from", remedy="Give a file with a header and some rows."
+        )
     best, share = find_best(sample)
     lines = []
     if best is not None:

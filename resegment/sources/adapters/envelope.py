@@ -83,7 +83,7 @@ class Envelope:
         shown = f" {names[0][:60]!r}" if names else ""
         raise RefusedEvent(
             "no-account",
-            f"the {what} names no domain of a company{shown}: pass --account DOMAIN, or --domains FILE with the "
+            f"the {what}{shown} names no domain of a company: pass --account DOMAIN, or --domains FILE with the "
             "domain of each name or id",
             field=self.subject[0] if self.subject else "subject",
         )

@@ -104,7 +104,8 @@ class Tally:
 
     def describe(self) -> str:
         """Return the counts as text."""
-        lines = [f"events: {self.kinds.total():,} about {len(self.accounts):,} accounts"]
+        number = len(self.accounts)
+        lines = [f"events: {self.kinds.total():,} about {number:,} account{'' if number == 1 else 's'}"]
         lines += [f"  {kind}: {number:,}" for kind, number in self.kinds.most_common()]
         lines += [f"  data.{name}: {number:,}" for name, number in sorted(self.fields.items())]
         for title, counts in (("refused", self.refused), ("remarks", self.remarks)):

@@ -191,5 +191,5 @@ def test_a_file_is_counted_and_fields_that_are_not_known_are_named(tmp_path: Pat
     file.write_text("Domain,Topic Name,Composite Score,Date,Phase of Moon\nacme.com,CRM,70,2026-01-01,full\n")
     code, lines, _ = run("sources", "test", "bombora", str(file))
     assert code == 0
-    assert lines[0] == "events: 1 about 1 accounts"
+    assert lines[0] == "events: 1 about 1 account"
     assert lines[-1] == "fields that it does not know: phaseofmoon"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from resegment.sources.files.located import WrongFile
 from resegment.sources.guessing import guess_file
 from tests.unit.sources.adapting import DATA
 
@@ -29,6 +30,13 @@ def test_a_file_that_no_adapter_fits_gets_a_mapping_alone(tmp_path: object) -> N
     with open(file, "w", encoding="utf-8") as text:  # noqa: PTH123  # a plain file
         text.write("Colour,Weight\nred,5\n")
     assert guess_file(file).splitlines()[0].startswith("# No adapter fits")
+
+
+def test_nothing_is_guessed_from_a_file_without_records(tmp_path: Path) -> None:
+    file = tmp_path / "empty.csv"
+    file.write_text("", encoding="utf-8")
+    with pytest.raises(WrongFile, match="no record to guess from"):
+        guess_file(str(file))
 
 
 @pytest.mark.parametrize(
