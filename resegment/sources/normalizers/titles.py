@@ -54,7 +54,7 @@ _NOT_THIS: Final = re.compile(
 )
 
 _VP: Final = r"(?:s?evp|svp|avp|gvp|rvp|vp|(?:senior |executive |global |regional |group |area |corporate |assistant )*vice[ -]president(?:e|a|in)?|vice-?presidente|vizeprasident(?:in)?)"
-_OF: Final = r"(?:,| -| of| for| fur| des?| du| van| da| do|:|/|\|| –)? ?(?:the |global |worldwide |international |north america |americas? |emea |apac |us |enterprise |commercial |corporate |field |na )*"
+_OF: Final = r"(?:,| -|-| of| for| fur| des?| du| van| da| do|:|/|\|| –)? ?(?:the |global |worldwide |international |north america |americas? |emea |apac |us |enterprise |commercial |corporate |field |na )*"
 _SALES: Final = r"(?:sales|vertrieb\w*|verkauf\w*|ventes|ventas|vendas|verkoop|commerciale?)"
 _ROLES: Final = (
     ("cro", r"\bcro\b(?! (?:specialist|manager|analyst|consultant|expert|strategist|lead))|chief revenue officer|chief revenue and\b|chief revenue &"),
