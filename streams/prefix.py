@@ -31,7 +31,7 @@ class PrefixDiffers(FatalError):
 
 _REMEDIES = {
     "partitions": "Give the number that it has, or copy the prefix into a new one: `resegment repartition`.",
-    "clock": "The clock of a prefix is fixed: use the same one, or choose a new prefix.",
+    "clock": "The clock of a prefix is fixed: set RESEGMENT_CLOCK to the same one, or choose a new prefix.",
 }
 
 
