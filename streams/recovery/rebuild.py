@@ -15,13 +15,19 @@ from resegment.errors import FatalError
 from resegment.routing.change import decode_change
 from resegment.routing.enrollment import EnrollmentMachine
 from resegment.schemas.change import SegmentChange
-from resegment.schemas.definitions.records import Void, encode_definition_record
+from resegment.schemas.definitions.records import (
+    DefinitionRecord,
+    Foreign,
+    Void,
+    encode_definition_record,
+)
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.times import NEVER
 from resegment.state.redis.keys import Stage
 from resegment.state.redis.partition import PartitionStore
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.definitions.announcing import Announcer
+from resegment.streams.definitions.log import read_definitions
 from resegment.streams.definitions.policies import VersionPolicies, latest_switch
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.admin import read_log_ids
@@ -33,7 +39,7 @@ from resegment.streams.partition_marks import (
     is_rebuilding,
 )
 from resegment.streams.prefix import is_known
-from resegment.streams.recovery.replay import LogSource, Progress, chunks, replay
+from resegment.streams.recovery.replay import LogSource, Progress, SwitchOpen, chunks, replay
 from resegment.streams.recovery.restore_routing import restore_partition
 
 if TYPE_CHECKING:
@@ -144,11 +150,32 @@ class Rebuild:
         one = self._registry.definitions.open
         if one is None or one.verdict is not None:
             return
-        record = encode_definition_record(Void(apply=one.id, reason="a partition is being rebuilt"))
-        await publish([Message(self.source.topics.definitions.name, None, record, (), 0)])
-        self._registry.take([record])
+        await self._write(Void(apply=one.id, reason="a partition is being rebuilt"), publish)
+
+    async def _write(self, record: DefinitionRecord, publish: Publish) -> None:
+        """Append a record to `definitions`, and read all that came before it."""
+        source = self.source
+        value = encode_definition_record(record)
+        await publish([Message(source.topics.definitions.name, None, value, (), 0)])
+        found = await read_definitions(source.bootstrap, source.topics, source.security)
+        if found.versions:
+            self._registry.definitions = found
+        else:  # no worker of this release has run: the given file stands for version 1
+            self._registry.take([value])
 
     async def _rebuild_segmenter(
+        self, number: int, log: str, announced: Announced, progress: Progress | None, publish: Publish
+    ) -> int:
+        while True:
+            try:
+                return await self._replay_segmenter(number, log, announced, progress, publish)
+            except SwitchOpen as error:
+                if self._registry.knows(error.apply):
+                    raise
+                await self._write(Foreign(apply=error.apply), publish)
+                await self._end_open_switch(publish)  # one that was claimed since the rebuild began
+
+    async def _replay_segmenter(
         self, number: int, log: str, announced: Announced, progress: Progress | None, publish: Publish
     ) -> int:
         store = PartitionStore(self._client, self._prefix, number)

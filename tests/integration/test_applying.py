@@ -394,6 +394,28 @@ async def test_marks_and_records_of_strangers_stop_nobody(stack: Stack) -> None:
         assert await prefix.verify() == []
 
 
+async def test_a_rebuild_passes_over_marks_of_an_apply_without_a_claim(stack: Stack) -> None:
+    async with running(stack, segments(large(200))) as prefix:
+        await prefix.fill()
+        await prefix.apply(segments(large(300)))
+        name, before = prefix.topics.prefix, await prefix.places()
+    topics, client = Topics(name), Redis.from_url(stack.redis_url)
+    registry = DefinitionRegistry(
+        await read_definitions(stack.bootstrap, topics), topics, facts_per_test=2_000
+    )
+    value = b'{"apply":"stranger","version":3,"step":"prepare"}'
+    marks = [Message(topics.signals.name, None, value, [(MARK, b"")], number) for number in range(PARTITIONS)]
+    await client.delete(*(key for number in range(PARTITIONS) for key in PartitionKeys.of(name, number).all))
+    lost = [LostPartition(number, segmenter=True, router=False) for number in range(PARTITIONS)]
+    async with KafkaPublisher(stack.bootstrap, idempotent=stack.name != "embedded") as publisher:
+        await publisher.publish(marks)
+        await Rebuild(client, LogSource(stack.bootstrap, topics, {}), registry, PARTITIONS).run(
+            lost, publisher.publish, whole=False, follow=lambda _: None
+        )
+    assert await places(PrefixReader(client, name, PARTITIONS)) == before
+    await client.aclose()
+
+
 @pytest.mark.parametrize(("kind", "other"), [("shadow", "switch"), ("switch", "shadow")])
 async def test_a_claim_that_was_interrupted_is_not_taken_over_by_an_apply_of_another_kind(
     stack: Stack, kind: Any, other: Any
