@@ -16,7 +16,8 @@ test: $(STAMP) ## the tests that need nothing but the wheels: a few minutes
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest tests/integration
 
 test-all: $(STAMP) ## every test but the faults, on Apache Kafka and Redis too: needs Java 17, Maven, redis-server, kcat and npm
-	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -m "not faults"
+	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -m "not faults" --numprocesses auto tests/unit tests/contracts tests/oracle
+	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -m "not faults" tests/integration tests/faults
 
 faults: $(STAMP) ## every fault on real servers, with a table: SEEDS=5 FAULTS_SEED=1 SOAK=2 FUZZ=0.5 (minutes)
 	PYTHONSAFEPATH=1 SEEDS=$(or $(SEEDS),5) $(BIN)/python -m pytest -q -m "faults or not faults" tests/faults
