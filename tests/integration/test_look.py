@@ -317,11 +317,11 @@ async def test_before_its_first_event_an_account_is_unknown(stack: Stack) -> Non
     assert "nothing is known about acme.com on Jan 1, 2026" in error
 
 
-async def test_another_segments_file_than_the_workers_is_refused(stack: Stack) -> None:
+async def test_the_version_in_force_answers_and_says_that_another_file_was_given(stack: Stack) -> None:
     (stack.folder / "other.yaml").write_text(SEGMENTS.replace("90d", "30d"))
-    code, _, error = await stack.run("explain", "acme.com", "--segments", "other.yaml")
-    assert code != 0
-    assert "the workers of this prefix use" in error
+    code, output, error = await stack.run("explain", "acme.com", "--segments", "other.yaml")
+    assert (code, output) == (await stack.run("explain", "acme.com"))[:2]
+    assert "other.yaml differs from version 1" in error
 
 
 async def test_a_log_that_does_not_lead_to_the_present_state_is_not_taken_for_history(stack: Stack) -> None:

@@ -16,6 +16,7 @@ from resegment.agents.batch import Message
 from resegment.schemas.logs.state_log import decode_state, encode_state
 from resegment.settings import Settings
 from resegment.state.redis.keys import OwnersKeys, PartitionKeys, prefix_key
+from resegment.state.redis.reader import PrefixReader
 from resegment.streams.kafka import admin
 from resegment.streams.kafka.admin import TopicsUnavailable
 from resegment.streams.kafka.publisher import KafkaPublisher
@@ -56,11 +57,12 @@ def worker(stack: Stack) -> Worker:
 
 async def states(client: Redis) -> dict[str, bytes]:
     """Every account's state, but for what only says how far the log was read."""
-    found: dict[str, bytes] = {}
-    for number in range(PARTITIONS):
-        held = await client.hgetall(PartitionKeys.of(PREFIX, number).accounts)  # type: ignore[misc]
-        found |= {name.decode(): encode_state(decode_state(value)) for name, value in held.items()}
-    return found
+    reader = PrefixReader(client, PREFIX, PARTITIONS)
+    return {
+        name: encode_state(decode_state(value))
+        for number in range(PARTITIONS)
+        async for name, value in reader.raw_states(number)
+    }
 
 
 def standing(value: bytes) -> object:
