@@ -235,8 +235,12 @@ class EnrollmentMachine:
 def _open(account: RoutedAccount, change: RoutedChange, now: int, own: Policy) -> Transition:
     """Set the gates that the change carries, and return what applies the rest."""
     transition = Transition(account, own, now)
-    if change.active_gates is not None:
-        target = change.target
+    target, state = change.target, account.state
+    # gates of the same instant and number follow the change, although their topic may be read first
+    if change.active_gates is not None and (target.effective_at, target.sequence) != (
+        state.gates_at,
+        state.gates_sequence,
+    ):
         transition.set_gates(
             change.active_gates, change.restrictions, target.effective_at, target.sequence, change.switch
         )

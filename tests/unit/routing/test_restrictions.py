@@ -176,6 +176,16 @@ async def test_a_place_in_a_waiting_list_is_given_up_when_a_deal_is_lost_before_
     assert (await routing.owners.look()).teams["sales"].waiting == 0
 
 
+async def test_gates_of_the_instant_of_a_change_hold_though_their_topic_is_read_first() -> None:
+    routing, acme = await taken(teams=TEAM), Account()
+    change = acme.moves("hot", standing=[])
+    until = NOON + 5 * DAY
+    gates = GatesChanged(account="acme.com", at=NOON, active_gates=(), sequence=1, lost_until=until)
+    await routing.tell(gates)
+    await routing.follow(change)
+    assert (routing.state("acme.com").decision, routing.state("acme.com").deadline) == ("cooldown", until)
+
+
 async def test_the_longer_of_two_cooldowns_counts() -> None:
     routing, acme = await taken(teams=TEAM), Account()
     once = to("hot-flow", cooldown="9d")
