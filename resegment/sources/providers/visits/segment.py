@@ -62,19 +62,21 @@ def _track_data(record: Record, data: dict[str, Any]) -> None:
         data["feature"] = feature
 
 
+_CALL: Final = Envelope(
+    record="",
+    key=_ID,
+    known_as=_GROUPS,
+    subject=_EMAILS,
+    time=_TIME,
+    recorded=_RECEIVED,
+    utc=True,
+    identity="event",
+)
+"""The envelope of a call that says what somebody did."""
 TRACK: Final = Table(
     name="track call",
     kind="engagement",
-    envelope=Envelope(
-        record="",
-        key=_ID,
-        known_as=_GROUPS,
-        subject=_EMAILS,
-        time=_TIME,
-        recorded=_RECEIVED,
-        utc=True,
-        identity="event",
-    ),
+    envelope=_CALL,
     data={
         "action": choice(_ACTIONS, "event", "event_text"),
         "url": field("text", "properties.url, context.page.url, context_page_url, url"),
@@ -90,16 +92,7 @@ TRACK: Final = Table(
 PAGE: Final = Table(
     name="page call",
     kind="engagement",
-    envelope=Envelope(
-        record="",
-        key=_ID,
-        known_as=_GROUPS,
-        subject=_EMAILS,
-        time=_TIME,
-        recorded=_RECEIVED,
-        utc=True,
-        identity="event",
-    ),
+    envelope=_CALL,
     data={
         "url": field(
             "text", "properties.url, context.page.url, url, context_page_url, properties.path, path"
