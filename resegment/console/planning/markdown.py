@@ -10,6 +10,7 @@ from resegment.console.dates import spell_dates
 from resegment.console.planning.words import (
     describe_difference,
     headline,
+    list_findings,
     name_route,
     name_size,
     notes,
@@ -67,28 +68,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     if rows:
         yield ""
         yield f"This plan (`--route {escape(name_route(plan.route))}`): {escape(tell_route(plan.route))}."
-    yield from _table(
-        "Accounts that qualify for two segments",
-        ("first", "also", "accounts"),
-        [(one.segment, one.also, one.accounts) for one in plan.overlaps],
-    )
-    yield from _table(
-        "Segments that are never reached",
-        ("segment", "qualify", "are in"),
-        [
-            (
-                one.segment,
-                one.qualify,
-                ", ".join(f"{name} {number:,}" for name, number in one.taken_by.items()),
-            )
-            for one in plan.shadowed
-        ],
-    )
-    yield from _table(
-        "Accounts that a test can't judge",
-        ("segment", "test", "accounts"),
-        [(one.segment, one.test, one.accounts) for one in plan.unjudged],
-    )
+    for one in list_findings(plan):
+        yield from _table(one.title, one.columns, one.rows)
     for note in notes(plan):
         yield ""
         yield escape(note)

@@ -11,6 +11,7 @@ from resegment.console.planning.sankey import draw_sankey
 from resegment.console.planning.words import (
     describe_difference,
     headline,
+    list_findings,
     name_route,
     name_size,
     notes,
@@ -82,30 +83,8 @@ def _body(plan: Plan) -> Iterator[str]:
         [(one.route, *(tell_commands(one).get(name, "0") for name in names)) for one in plan.enrollments],
         note=f"This plan has --route {name_route(plan.route)}.",
     )
-    yield from _section(
-        "Accounts that qualify for two segments",
-        ("first", "also", "accounts"),
-        [(one.segment, one.also, one.accounts) for one in plan.overlaps],
-        note="The first one takes them.",
-    )
-    yield from _section(
-        "Segments that are never reached",
-        ("segment", "qualify", "are in"),
-        [
-            (
-                one.segment,
-                one.qualify,
-                ", ".join(f"{name} {number:,}" for name, number in one.taken_by.items()),
-            )
-            for one in plan.shadowed
-        ],
-    )
-    yield from _section(
-        "Accounts that a test can't judge",
-        ("segment", "test", "accounts"),
-        [(one.segment, one.test, one.accounts) for one in plan.unjudged],
-        note="A value that the test reads is unknown.",
-    )
+    for one in list_findings(plan):
+        yield from _section(one.title, one.columns, one.rows, note=one.note)
     for note in notes(plan):
         yield f"<p>{_text(note)}</p>"
     yield from _moves(plan)

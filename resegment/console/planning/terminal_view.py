@@ -12,6 +12,7 @@ from rich.text import Text
 
 from resegment.console.dates import spell_dates
 from resegment.console.planning.words import (
+    count_by_name,
     describe_difference,
     headline,
     name_route,
@@ -213,7 +214,7 @@ def _shadowed(plan: Plan) -> RenderableType | None:
         table.add_row(
             one.segment,
             f"{one.qualify:,}",
-            ", ".join(f"{name} {number:,}" for name, number in one.taken_by.items()),
+            count_by_name(one.taken_by),
         )
     return Group(title, table)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from resegment.console.counts import count
@@ -147,3 +148,41 @@ def notes(plan: Plan) -> Iterator[str]:
 def spell_seconds(seconds: float) -> str:
     """Return `8 s` or `3 min`."""
     return f"{max(1, round(seconds))} s" if seconds < 100 else f"{round(seconds / 60)} min"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A table of what stands out in a plan; `note` says what its rows mean."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str | int]]
+    note: str = ""
+
+
+def list_findings(plan: Plan) -> list[Finding]:
+    """Return the tables of what stands out in a plan, in their order; a table without rows says nothing."""
+    return [
+        Finding(
+            "Accounts that qualify for two segments",
+            ("first", "also", "accounts"),
+            [(one.segment, one.also, one.accounts) for one in plan.overlaps],
+            "The first one takes them.",
+        ),
+        Finding(
+            "Segments that are never reached",
+            ("segment", "qualify", "are in"),
+            [(one.segment, one.qualify, count_by_name(one.taken_by)) for one in plan.shadowed],
+        ),
+        Finding(
+            "Accounts that a test can't judge",
+            ("segment", "test", "accounts"),
+            [(one.segment, one.test, one.accounts) for one in plan.unjudged],
+            "A value that the test reads is unknown.",
+        ),
+    ]
+
+
+def count_by_name(counts: Mapping[str, int]) -> str:
+    """Return counts, each after its name."""
+    return ", ".join(f"{name} {number:,}" for name, number in counts.items())
