@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from resegment.schemas.segments import Holdout, read_share
+from resegment.schemas.segments import Holdout
+from resegment.schemas.written import read_share
 from resegment.segmentation.definition import Segment
 
 _DRAWS: Final = 1 << 32
