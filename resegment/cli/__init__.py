@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from resegment.cli import normalize, sources
-from resegment.cli.definition import backtest, explain, formatting, play, schema, segments
+from resegment.cli.definition import backtest, explain, forecast, formatting, play, schema, segments
 from resegment.cli.operations import (
     accounts,
     changes,
@@ -44,6 +44,7 @@ COMMANDS = (
     sources,
     normalize,
     backtest,
+    forecast,
     segments,
     formatting,
     plan,

@@ -129,7 +129,7 @@ def backtest(
     if at is not None and (until is not None or accounts):
         raise typer.BadParameter("--at already means --accounts --until TIME: do not combine it with either")
     chosen = choose_source(source, mapping, domains, zone, dates, empty=empty)
-    timeline = _read_timeline(segments, switch or ())
+    timeline = read_timeline(segments, switch or ())
     if output is not None:
         _check_writable(output)
     history = _History(
@@ -166,7 +166,7 @@ def backtest(
         raise typer.Exit(1)
 
 
-def _read_timeline(segments: str, switches: Sequence[str]) -> Timeline:
+def read_timeline(segments: str, switches: Sequence[str]) -> Timeline:
     """Return the versions in the order of their times. Raises BadParameter, and as `load_definition` does."""
     from resegment.cli.connection import read_limits
     from resegment.segmentation.versions.chain import follow

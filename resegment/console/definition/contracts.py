@@ -19,11 +19,12 @@ from resegment.schemas.contracts.jsonschema import (
 )
 from resegment.schemas.fact import KINDS
 from resegment.segmentation.language.jsonschema import segments_schema
+from resegment.segmentation.outlook.forecast import forecast_schema
 from resegment.segmentation.planning.plan import plan_schema
 from resegment.settings import Settings
 from resegment.streams.kafka.topics import Topic, Topics
 
-NAMES: Final = (*KINDS, "change", "command", "dead-letter", "segments", "plan", "asyncapi")
+NAMES: Final = (*KINDS, "change", "command", "dead-letter", "segments", "plan", "forecast", "asyncapi")
 """The names of the documents."""
 
 WRITTEN: Final = {"change": CHANGE, "command": COMMAND}
@@ -45,6 +46,7 @@ def schema(name: str) -> dict[str, Any]:
         "dead-letter": dead_letter_schema,
         "segments": segments_schema,
         "plan": plan_schema,
+        "forecast": forecast_schema,
     }
     return others[name]() if name in others else event_schema(name)
 

@@ -249,6 +249,12 @@ class PrefixReader:
             for name, value in found.items():
                 yield name.decode(), value
 
+    async def folded(self, partition: int) -> dict[str, bytes]:
+        """Return what was folded in for accounts of a partition, for a switch that is still to come."""
+        with answering("read what was folded in"):
+            answer: Any = self._client.hgetall(self._keys[partition].folded)
+            return {name.decode(): value for name, value in (await answer).items()}
+
     async def timers(self, partition: int, stage: Stage = "segmenter") -> dict[str, int]:
         """Return when each account of a partition is due (ms), of those that have a deadline."""
         with answering("read the deadlines"):

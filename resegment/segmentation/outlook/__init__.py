@@ -1,0 +1,1 @@
+"""What is coming for accounts as they are now, and what is not known of them."""
