@@ -17,6 +17,7 @@ RoutingDecision = Literal[
     "quiet",
     "never-again",
     "cooldown",
+    "capped",
     "waiting",
     "enrolled",
     "rejected",

@@ -10,7 +10,7 @@ NOT_ROUTED: Final = "quiet"
 """The decision that the mode did not let the change through. State and wire call it `quiet`."""
 
 
-DEFERRED: Final = frozenset({"suppressed", NOT_ROUTED, "cooldown", "waiting"})
+DEFERRED: Final = frozenset({"suppressed", NOT_ROUTED, "cooldown", "capped", "waiting"})
 """Decisions after which the same change may still enroll the account."""
 
 
@@ -18,7 +18,7 @@ AFTER_LOST: Final = " after a lost deal"
 """Ends the reason of a cooldown that follows a lost deal, not a workflow that the account left."""
 
 
-TIMED: Final = ("cooldown", "waiting")
+TIMED: Final = ("cooldown", "capped", "waiting")
 """Decisions that end at an instant."""
 
 

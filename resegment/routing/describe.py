@@ -21,7 +21,8 @@ MEANINGS: Final[dict[RoutingDecision, str]] = {
     "quiet": "left out by the routing mode or by a new version; `resegment routing enroll` enrolls it",
     "never-again": "was in the workflow before, which never enrolls an account twice",
     "cooldown": "left the workflow or lost a deal recently, and is in cooldown",
-    "waiting": "waits until its team has capacity",
+    "capped": "has reached the limit of enrollments over all workflows",
+    "waiting": "waits for its turn within the limit per day of its team",
     "enrolled": "in a workflow",
     "rejected": "rejected by its owner",
 }
@@ -121,6 +122,8 @@ def _reason(state: RoutedState) -> str:
             if state.why.endswith(AFTER_LOST):
                 return f"in cooldown {state.why}"
             return f"in cooldown {state.why} after leaving {workflow_of(state)}"
+        case "capped":
+            return state.why
         case "rejected":
             return f"rejected by {state.why}" if state.why else "rejected"
     return state.decision

@@ -71,6 +71,7 @@ class Decision(StrEnum):
     quiet = "quiet"
     never_again = "never-again"
     cooldown = "cooldown"
+    capped = "capped"
     waiting = "waiting"
     enrolled = "enrolled"
     rejected = "rejected"
