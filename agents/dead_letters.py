@@ -22,7 +22,7 @@ MAX_FIELD = 500
 MAX_MESSAGE = 2000
 """How many characters are kept of a reason's field and message: a field can be a header's name, of any length."""
 ONLY = "endpoint"
-"""The header of a command for one webhook endpoint; it holds the endpoint's name."""
+"""The header of an event for one webhook endpoint; it holds the endpoint's name."""
 
 
 def to_dead_letter(
@@ -69,6 +69,11 @@ def to_dead_letter(
 
 def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")  # a name that was no UTF-8 may hold half of a pair
+
+
+def is_for_one_endpoint(record: Record) -> bool:
+    """Return whether a record was sent again to one webhook endpoint, and others have had it before."""
+    return any(name == ONLY for name, _ in record.headers)
 
 
 def has_place(letter: Record) -> bool:

@@ -1,4 +1,4 @@
-"""Deliver workflow commands to one endpoint: try, wait, retry, and dead-letter what cannot be delivered."""
+"""Deliver workflow commands and segment changes to one endpoint: try, wait, retry, and dead-letter what cannot be delivered."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from resegment.agents.circuit_breaker import CircuitBreaker
 from resegment.agents.dead_letters import ONLY, to_dead_letter
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.schemas.cloudevents.foreign import name_bytes, name_object
-from resegment.schemas.outgoing import COMMAND_TYPE
-from resegment.sinks.webhook.endpoints import Endpoint
+from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE
+from resegment.sinks.webhook.endpoint import Endpoint
 from resegment.sinks.webhook.port import SendResult, Webhook, describe_error
 
 GRACE: Final = 600.0
@@ -51,7 +51,10 @@ class EndpointGone(ResegmentError):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What delivery reads of a command. `body` is the original event; `only` names the one endpoint it is for."""
+    """What delivery reads of a command. `body` is the original event; `only` names the one endpoint it is for.
+
+    A segment change has neither `workflow` nor `action`.
+    """
 
     id: str
     account: str
@@ -102,17 +105,31 @@ class Timing:
     chance: Callable[[], float] = random.random
 
 
-def read_command(record: Record) -> Command:
-    """Return the command of a record. Raises RefusedEvent, which names what the record is instead."""
+def read_command(record: Record, kind: str = COMMAND_TYPE) -> Command:
+    """Return the command of a record, or the segment change, whose type is `kind`.
+
+    Raises RefusedEvent, which names what the record is instead.
+    """
     require_readable(record)
+    try:
+        return _read(record, kind)
+    except RefusedEvent as refused:
+        if kind == CHANGE_TYPE:
+            raise RefusedEvent("not-a-change", refused.message, field=refused.field) from None
+        raise
+
+
+def _read(record: Record, kind: str) -> Command:
     event = _parse(record.value)
-    if "type" in event and event["type"] != COMMAND_TYPE:
-        raise _refuse(f"the type is {str(event['type'])[:80]!r}, not {COMMAND_TYPE}", "type")
+    if "type" in event and event["type"] != kind:
+        raise _refuse(f"the type is {str(event['type'])[:80]!r}, not {kind}", "type")
     data = event.get("data")
     if not isinstance(data, dict):
         raise _refuse("data is missing, or is not an object", "data")
     message, subject = _read_text(event, "id"), _read_text(event, "subject")
-    workflow, action = (_read_text(data, name, "data.") for name in ("workflow", "action"))
+    workflow = action = ""
+    if kind != CHANGE_TYPE:
+        workflow, action = (_read_text(data, name, "data.") for name in ("workflow", "action"))
     if not (0 < len(message) <= 256 and message.isascii() and message.isprintable() and " " not in message):
         raise _refuse(
             "the id is sent as a header: it must have 1 to 256 printable ASCII characters and no space", "id"
@@ -131,15 +148,13 @@ def read_only(record: Record) -> str | None:
 
 def _parse(value: bytes | None) -> dict[str, Any]:
     if value is None:
-        raise _refuse("the record has no value (a tombstone): workflow commands are never withdrawn")
+        raise _refuse("the record has no value (a tombstone): what was announced is never withdrawn")
     try:
         event: Any = orjson.loads(value)
     except orjson.JSONDecodeError as error:
         raise _refuse(name_bytes(value) or f"the value is not JSON in UTF-8 ({error})") from None
     if not isinstance(event, dict):
-        raise _refuse(
-            f"a workflow command is an object, not {'a list' if isinstance(event, list) else 'a value'}"
-        )
+        raise _refuse(f"an event is an object, not {'a list' if isinstance(event, list) else 'a value'}")
     if (name := name_object(event)) is not None:
         raise _refuse(name)
     return event
@@ -164,23 +179,32 @@ def wants(name: str, endpoint: Endpoint, command: Command) -> bool:
     """Return whether the command is for the endpoint."""
     if command.only is not None:
         return command.only == name
+    if not command.action:  # a segment change
+        return True
     return (endpoint.workflows is None or command.workflow in endpoint.workflows) and (
         endpoint.actions is None or command.action in endpoint.actions
     )
 
 
+REFUSALS: Final = frozenset({400, 413, 415, 422})
+"""The answers that say that the receiver will never accept this command."""
+
+
 def classify(sent: SendResult) -> Reaction:
-    """Return what a response means for the command."""
+    """Return what a response means for the command.
+
+    Everything but a success, a 410 and the REFUSALS may pass: during a deploy a receiver answers 401 or 404, too.
+    """
     status = sent.status
-    if status is None or status in {408, 425, 429} or status >= 500:
-        return "retry"
     if status == 410:
         return "gone"
-    return "delivered" if 200 <= status < 300 else "refused"
+    if status in REFUSALS:
+        return "refused"
+    return "delivered" if status is not None and 200 <= status < 300 else "retry"
 
 
 def explain(sent: SendResult) -> str:
-    """Return what a refusal says, with what to check."""
+    """Return what a failed request says, with what to check."""
     status = sent.status or 0
     advice = _ADVICE.get(status)
     if advice is None and 300 <= status < 400:
@@ -195,12 +219,14 @@ _ADVICE: Final = {
     404: "is the endpoint's url right?",
     405: "is the endpoint's url right? Commands are sent with POST",
     413: "the command is too large for the receiver",
+    415: "the receiver does not accept application/cloudevents+json",
+    422: "the receiver does not accept the command as it is",
 }
 
 
 def requested_wait(sent: SendResult) -> float | None:
     """Return the seconds that the endpoint asked for, up to the limit; None if it asked for none."""
-    if sent.retry_after is None or sent.status not in {429, 503}:
+    if sent.retry_after is None or classify(sent) != "retry":
         return None
     return min(sent.retry_after, MAX_RETRY_AFTER)
 
@@ -274,13 +300,13 @@ class EndpointSender:
             self.undelivered = 0
             self._report(job, "delivered", sent)
             return None
-        self.problem = str(sent)
+        self.problem = explain(sent)
         job.refused = RefusedEvent("undeliverable", f"the endpoint {self._name} refused it: {explain(sent)}")
         return await self._dead_letter(job, sent)
 
     async def _postpone(self, job: Job, sent: SendResult) -> float | None:
         now = self._timing.now()
-        self.problem = str(sent)
+        self.problem = explain(sent)
         if self.failing_since is None:
             self.failing_since = now
         if sent.status == 429:  # the endpoint is up, but busy
@@ -306,7 +332,7 @@ class EndpointSender:
     def _give_up(self, job: Job, sent: SendResult | None) -> RefusedEvent:
         attempts = f"{job.attempts} attempt{'' if job.attempts == 1 else 's'}"
         if sent is not None:
-            why = f"the last result is {sent}"
+            why = f"the last result is {explain(sent)}"
         else:
             why = f"it is paused because it keeps failing: {self.problem or 'its last result is not known'}"
         return RefusedEvent("undeliverable", f"gave up on the endpoint {self._name} after {attempts}: {why}")

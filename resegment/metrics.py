@@ -168,6 +168,6 @@ class Metrics:
             ["endpoint"], registry=registry,
         )  # fmt: skip
         self.webhook_lag = Gauge(
-            "resegment_webhook_lag", "Records of workflow-commands that an endpoint has not settled yet",
+            "resegment_webhook_lag", "Records of its topics that an endpoint has not settled yet",
             ["endpoint"], registry=registry,
         )  # fmt: skip

@@ -12,7 +12,8 @@ from resegment.cli.connection import WrongUse
 
 if TYPE_CHECKING:
     from resegment.settings import Settings
-    from resegment.sinks.webhook.endpoints import LoadedEndpoint, Webhooks
+    from resegment.sinks.webhook.endpoint import Webhooks
+    from resegment.sinks.webhook.endpoints import LoadedEndpoint
 
 WebhooksFile = Annotated[
     Path | None,

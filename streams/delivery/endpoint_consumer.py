@@ -1,10 +1,10 @@
-"""Read the topic of commands for one webhook endpoint, in its own consumer group, so that no endpoint waits for another."""
+"""Read the topics of one webhook endpoint, in its own consumer group, so that no endpoint waits for another."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
@@ -19,7 +19,7 @@ from resegment.agents.keyed_queue import KeyedQueue
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.metrics import Metrics
 from resegment.schemas.times import format_instant
-from resegment.sinks.webhook.endpoints import Endpoint
+from resegment.sinks.webhook.endpoint import Endpoint
 from resegment.streams.consumer.offset_tracker import OffsetTracker
 from resegment.streams.kafka.group_offsets import leave, place
 from resegment.streams.kafka.timeouts import Pace
@@ -59,10 +59,13 @@ NUMBERS: Final[Mapping[DeliveryState, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Where an endpoint's consumer reads from, in which group, and how quickly."""
+    """Where an endpoint's consumer reads from, in which group, and how quickly.
+
+    `topics` are names of topics, each with the type of its events.
+    """
 
     bootstrap: str
-    topic: str
+    topics: Mapping[str, str]
     group: str
     security: Mapping[str, Any]
     pace: Pace
@@ -86,9 +89,9 @@ class EndpointConsumer:
         sender: EndpointSender,
         *,
         metrics: Metrics,
-        from_earliest: bool,
+        from_earliest: Collection[str],
     ) -> None:
-        """`from_earliest`: start at the first command that Kafka still has, if the group has no offsets."""
+        """`from_earliest`: topics to start at the first event that Kafka still has, if the group has no offsets."""
         self.name, self.endpoint, self.sender = name, endpoint, sender
         self.lag = 0
         self.failure: Exception | None = None
@@ -98,7 +101,7 @@ class EndpointConsumer:
         self.gone: Gone | None = None
         """Set when the endpoint answered that it is gone, which disabled it, until that is recorded."""
         self._subscription, self._metrics = subscription, metrics
-        self._from_earliest = from_earliest
+        self._from_earliest = set(from_earliest)
         self._enabled, self._disabled = asyncio.Event(), asyncio.Event()
         self._enabled.set()
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
@@ -122,10 +125,20 @@ class EndpointConsumer:
             return "disabled"
         return "starting" if self._queue is None else STATES[self.sender.breaker.state]
 
-    def is_past(self, ends: Mapping[int, int]) -> bool:
-        """Return whether everything before these offsets is settled. The topic must be new in this run."""
-        done = {tp.partition: tracker.done or 0 for tp, tracker in self._trackers.items()}
-        return all(done.get(partition, 0) >= end for partition, end in ends.items())
+    def is_past(self, ends: Mapping[tuple[str, int], int]) -> bool:
+        """Return whether everything before these offsets, by topic and partition, is settled.
+
+        The topics must be new in this run; those that the endpoint doesn't read don't count.
+        """
+        done = {(tp.topic, tp.partition): tracker.done or 0 for tp, tracker in self._trackers.items()}
+        return all(
+            done.get(place, 0) >= end for place, end in ends.items() if place[0] in self._subscription.topics
+        )
+
+    @property
+    def topics(self) -> Collection[str]:
+        """Return the names of the topics that it reads."""
+        return self._subscription.topics
 
     def describe(self) -> dict[str, Any]:
         """Return its state as plain JSON data."""
@@ -169,10 +182,11 @@ class EndpointConsumer:
                 await asyncio.sleep(RESTART_PAUSE)
 
     async def _consume(self) -> None:
-        while not await self._place():
-            log.info("there are no commands yet", endpoint=self.name, topic=self._subscription.topic)
-            self._from_earliest = True  # every command will be newer than this start
-            await asyncio.sleep(RESTART_PAUSE)
+        for topic in self._subscription.topics:
+            while not await self._place(topic):
+                log.info("the topic is not there yet", endpoint=self.name, topic=topic)
+                self._from_earliest.add(topic)  # every event will be newer than this start
+                await asyncio.sleep(RESTART_PAUSE)
         self.positioned = True
         async with self._joined() as consumer:
             committed = time.monotonic()
@@ -189,13 +203,13 @@ class EndpointConsumer:
                     await self._measure(consumer)
                     committed = time.monotonic()
 
-    async def _place(self) -> bool:
+    async def _place(self, topic: str) -> bool:
         where = self._subscription
         return await place(
             where.bootstrap,
-            where.topic,
+            topic,
             where.group,
-            earliest=self._from_earliest,
+            earliest=topic in self._from_earliest,
             security=where.security,
         )
 
@@ -217,7 +231,7 @@ class EndpointConsumer:
         )
         try:
             await consumer.start()
-            consumer.subscribe([where.topic], listener=_Listener(self))
+            consumer.subscribe(list(where.topics), listener=_Listener(self))
             yield consumer
         finally:
             await self.release()
@@ -248,11 +262,11 @@ class EndpointConsumer:
         if tracker is None:
             tracker = self._trackers[tp] = OffsetTracker(records[0].offset)
         batch = Batch(tp.topic, tp.partition, ())  # a job must not keep its whole batch in memory
-        now = time.time()
+        now, kind = time.time(), self._subscription.topics[tp.topic]
         for record in records:
             tracker.hand_out(record.offset + 1)
             try:
-                command = read_command(record)
+                command = read_command(record, kind)
             except RefusedEvent as refused:
                 if read_only(record) not in (None, self.name):  # sent again to another endpoint
                     tracker.complete(record.offset + 1)

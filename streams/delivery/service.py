@@ -1,4 +1,4 @@
-"""Deliver workflow commands to webhooks: build the consumers from the settings and run them."""
+"""Deliver workflow commands and segment changes to webhooks: build the consumers from the settings and run them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import structlog
 from resegment.agents.delivery import EndpointSender, Timing
 from resegment.errors import ResegmentError
 from resegment.metrics import Metrics
+from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE
 from resegment.settings import Settings
 from resegment.sinks.webhook.client import HttpWebhook
 from resegment.sinks.webhook.endpoints import LoadedEndpoint
@@ -57,8 +58,8 @@ class DeliveryService:
         """Return the state of each endpoint as plain JSON data."""
         return {name: consumer.describe() for name, consumer in self.consumers.items()}
 
-    async def caught_up(self, ends: Mapping[int, int], limit: float) -> bool:
-        """Wait until everything before these offsets of the topic's partitions is delivered or dead-lettered.
+    async def caught_up(self, ends: Mapping[tuple[str, int], int], limit: float) -> bool:
+        """Wait until everything before these offsets, by topic and partition, is delivered or dead-lettered.
 
         Return False if that takes longer than `limit` seconds. Disabled endpoints do not count.
         """
@@ -93,8 +94,9 @@ class DeliveryService:
         records = await self._states.read()
         for name, consumer in self.consumers.items():
             record = records.get(name, EndpointState())
-            if consumer.positioned and not record.begun:
-                await self._states.begin(name)
+            if consumer.positioned:
+                for topic in consumer.endpoint.topics - record.topics:
+                    await self._states.begin(name, topic)
             wanted = record.disabled is not None
             if wanted != consumer.disabled and consumer.gone is None:
                 log.info("webhook disabled" if wanted else "webhook enabled", endpoint=name)
@@ -153,16 +155,26 @@ async def delivering(
         )
         await stack.enter_async_context(publisher)
         consumers: dict[str, EndpointConsumer] = {}
+        types: dict[str, tuple[str, str]] = {
+            "workflow-commands": (topics.workflow_commands.name, COMMAND_TYPE),
+            "segment-changes": (topics.segment_changes.name, CHANGE_TYPE),
+        }
         for name, loaded in endpoints.items():
             endpoint, record = loaded.endpoint, records.get(name, EndpointState())
             webhook = await stack.enter_async_context(
-                HttpWebhook(endpoint, loaded.secrets, loaded.guard, now=now)
+                HttpWebhook(endpoint, loaded.secrets, loaded.guard, headers=loaded.headers, now=now)
             )
             group = group_of(settings.prefix, name)
             consumers[name] = EndpointConsumer(
                 name,
                 endpoint,
-                Subscription(bootstrap, topics.workflow_commands.name, group, security, pace_of(settings)),
+                Subscription(
+                    bootstrap,
+                    dict(types[one] for one in sorted(endpoint.topics)),
+                    group,
+                    security,
+                    pace_of(settings),
+                ),
                 EndpointSender(
                     name,
                     endpoint,
@@ -173,8 +185,12 @@ async def delivering(
                     timing=Timing(now),
                 ),
                 metrics=metrics,
-                # If Kafka forgot the group of an endpoint that has begun, deliver what the topic still has.
-                from_earliest=record.begun or endpoint.start == "earliest",
+                # If Kafka forgot the group of an endpoint that has begun, deliver what the topics still have.
+                from_earliest=[
+                    types[one][0]
+                    for one in endpoint.topics
+                    if one in record.topics or endpoint.start == "earliest"
+                ],
             )
             consumers[name].disable(record.disabled is not None)
         service = DeliveryService(consumers, states, metrics)

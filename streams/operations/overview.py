@@ -204,8 +204,9 @@ def _find_webhooks_in_trouble(overview: Overview) -> list[str]:
             problems.append(f"no process delivers to the webhook {name}: its commands wait")
     for name, count in overview.letters.undelivered.items():
         problems.append(
-            f"{count:,} {'command' if count == 1 else 'commands'} for the webhook {name} "
-            f"{'is' if count == 1 else 'are'} in the dead letters: see `resegment dead-letters list`"
+            f"{count:,} {'event' if count == 1 else 'events'} for the webhook {name} "
+            f"{'is' if count == 1 else 'are'} in the dead letters: `resegment dead-letters retry --endpoint {name}` "
+            "sends them again"
         )
     return problems
 

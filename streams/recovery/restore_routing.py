@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import ConsumerRecord, TopicPartition
 
 from resegment.agents.batch import Message, is_readable
+from resegment.agents.dead_letters import is_for_one_endpoint
 from resegment.agents.partition import position_after
 from resegment.agents.router import Owned
 from resegment.routing.change import decode_change
@@ -91,7 +92,7 @@ async def _read_changes(
         if record.offset >= upto:
             break
         last = record
-        if not is_readable(record):
+        if not is_readable(record) or is_for_one_endpoint(record):
             continue
         try:
             change = decode_change(record.value or b"")

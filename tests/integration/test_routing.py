@@ -17,7 +17,8 @@ from resegment.agents.batch import Message
 from resegment.schemas.routing import RoutedState
 from resegment.settings import Settings
 from resegment.sinks.webhook.addresses import Guard
-from resegment.sinks.webhook.endpoints import Endpoint, LoadedEndpoint
+from resegment.sinks.webhook.endpoint import Endpoint
+from resegment.sinks.webhook.endpoints import LoadedEndpoint
 from resegment.sinks.webhook.signing import Secret
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.delivery.service import delivering

@@ -25,12 +25,14 @@ from redis.asyncio import Redis
 from standardwebhooks import Webhook as Verifier
 
 from resegment.agents.batch import Message
+from resegment.cli.operations.dead_letters import choose
 from resegment.http.delivery import health_of
 from resegment.metrics import Metrics
 from resegment.settings import Settings
 from resegment.sinks.webhook.addresses import Guard
 from resegment.sinks.webhook.client import HttpWebhook
-from resegment.sinks.webhook.endpoints import Endpoint, LoadedEndpoint
+from resegment.sinks.webhook.endpoint import Endpoint
+from resegment.sinks.webhook.endpoints import LoadedEndpoint
 from resegment.sinks.webhook.signing import Secret
 from resegment.state.redis.webhooks import WebhookStates
 from resegment.streams.delivery.service import DeliveryService, delivering, group_of
@@ -62,7 +64,8 @@ async def publisher(stack: Stack) -> AsyncIterator[KafkaPublisher]:
 def topics(stack: Stack) -> Topics:
     """Those of a prefix of the test's own."""
     topics = Topics(f"webhooks{next(NAMES)}")
-    create_topics(stack.bootstrap, [topics.workflow_commands, topics.dead_letters], partitions=PARTITIONS)
+    wanted = [topics.workflow_commands, topics.segment_changes, topics.dead_letters]
+    create_topics(stack.bootstrap, wanted, partitions=PARTITIONS)
     return topics
 
 
@@ -346,7 +349,7 @@ async def test_a_dead_letter_that_is_retried_goes_to_its_endpoint_only(
     stack: Stack, publisher: KafkaPublisher, topics: Topics
 ) -> None:
     async with (
-        receiving(404) as refusing,
+        receiving(422) as refusing,
         receiving() as other,
         served(stack, topics, refusing=endpoint(refusing), other=endpoint(other)),
     ):
@@ -363,6 +366,45 @@ async def test_a_dead_letter_that_is_retried_goes_to_its_endpoint_only(
         await other.until(lambda: len(other.received) >= 2)
     assert [one.id for one in other.received] == ["acme.com-1", "acme.com-2"]
     assert refusing.taken[0].body == dead_letter.original
+
+
+async def test_changes_go_to_the_endpoints_that_ask_for_them_and_all_it_missed_is_sent_again_in_order(
+    stack: Stack, publisher: KafkaPublisher, topics: Topics
+) -> None:
+    def change(number: int) -> Message:
+        event = {
+            **orjson.loads(command(topics, number, "a.com").value or b""),
+            "type": "gtm.segment-change.v1",
+        }
+        event |= {"id": f"change-{number}", "data": {"account": "a.com", "to": "in-market"}}
+        return Message(topics.segment_changes.name, b"a.com", orjson.dumps(event))
+
+    async with (
+        receiving(422) as both,
+        receiving() as commands,
+        served(
+            stack,
+            topics,
+            both=endpoint(both, topics=["segment-changes", "workflow-commands"]),
+            commands=endpoint(commands),
+        ),
+    ):
+        for number in range(3):
+            await publisher.publish([change(number), command(topics, number, "a.com")])
+            await dead_lettered(stack, topics, 2 * number + 2)
+        letters = choose(await read_dead_letters(stack.bootstrap, topics.dead_letters.name), [], None, "both")
+        both.answer = 200
+        partitions = await asyncio.to_thread(count_partitions, stack.bootstrap, topics)
+        assert await retry_dead_letters(letters, topics, publisher, 1, partitions=partitions) == 6
+        await both.until(lambda: len(both.taken) == 6)
+        held = await read_dead_letters(stack.bootstrap, topics.dead_letters.name)
+        assert choose(held, [], None, "both") == []
+    ids = [one.id for one in both.taken]
+    assert [one for one in ids if one.startswith("change")] == ["change-0", "change-1", "change-2"]
+    assert [one for one in ids if one.startswith("a.com")] == ["a.com-0", "a.com-1", "a.com-2"]
+    assert [one.id for one in commands.received] == ["a.com-0", "a.com-1", "a.com-2"]
+    for one in both.taken:
+        Verifier(SECRET).verify(one.body, dict(one.headers))
 
 
 async def test_a_record_that_is_no_command_is_dead_lettered_and_holds_up_nothing(
@@ -393,16 +435,15 @@ async def test_hostile_records_and_a_hostile_receiver_hold_up_nothing_and_are_re
     plain = command(topics, 2, "b.com")
     unnamed = Message(name, plain.key, plain.value, [("endpoint", None)])  # type: ignore[list-item]  # Kafka takes it
     async with (
-        receiving(302) as bad,
+        receiving(400) as bad,
         receiving() as good,
         served(stack, topics, bad=endpoint(bad), good=endpoint(good)) as service,
     ):
-        bad.extra = {"location": "https://xn--/"}
         await publisher.publish([*foreign, unnamed, command(topics, 3, "b.com"), command(topics, 1, "a.com")])
         await good.until(lambda: len(good.received) >= 3)
         dead_letters = await dead_lettered(stack, topics, 2 * len(foreign) + 3)
         await until(lambda: service.describe()["bad"]["undelivered"] == 3)
-        assert service.describe()["bad"]["problem"] == "status 302"
+        assert service.describe()["bad"]["problem"].startswith("status 400")
         assert health_of(service).in_trouble == ["bad"]
     assert orders(good) == {"a.com": ["a.com-1"], "b.com": ["b.com-2", "b.com-3"]}
     assert Counter((one.about["reason"], one.about["endpoint"]) for one in dead_letters) == {
@@ -411,7 +452,7 @@ async def test_hostile_records_and_a_hostile_receiver_hold_up_nothing_and_are_re
         ("undeliverable", "bad"): 3,
     }
     assert all(
-        "redirects are not followed" in one.about["message"]
+        "does not accept the command" in one.about["message"]
         for one in dead_letters
         if one.about["reason"] == "undeliverable"
     )

@@ -23,6 +23,8 @@ LIST_EXAMPLES: Final = """
 resegment dead-letters list
 
 resegment dead-letters list --reason not-a-company --json
+
+resegment dead-letters list --endpoint crm
 """
 SHOW_EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -37,6 +39,8 @@ RETRY_EXAMPLES: Final = """
 resegment dead-letters retry resegment.triggers.funding:3:1207
 
 resegment dead-letters retry --reason decision-failed
+
+resegment dead-letters retry --endpoint crm
 """
 EXAMPLE: Final = """
 [bold]Example[/bold]
@@ -70,6 +74,19 @@ class NoSuchReason(ResegmentError):
         self.reason = reason
 
 
+class NothingUndelivered(ResegmentError):
+    """No dead letter is for that endpoint."""
+
+    def __init__(self, endpoint: str, there: Collection[str]) -> None:
+        super().__init__(
+            f"no dead letters are for the endpoint {endpoint}",
+            remedy=f"Endpoints with dead letters: {', '.join(sorted(there))}."
+            if there
+            else "No endpoint has dead letters.",
+        )
+        self.endpoint = endpoint
+
+
 class CutOff(ResegmentError):
     """Only the beginning of a record was kept, so it cannot be sent again."""
 
@@ -97,6 +114,10 @@ def list_dead_letters(
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="REASON", help="Only dead letters with this reason.")
     ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option("--endpoint", metavar="NAME", help="Only what this webhook endpoint did not get."),
+    ] = None,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -111,7 +132,11 @@ def list_dead_letters(
     from resegment.console.terminal import print_note, screen, write_json_lines
 
     letters = list(_read(servers).values())
-    chosen = [one for one in letters if reason in (None, one.about.get("reason"))]
+    chosen = [
+        one
+        for one in letters
+        if reason in (None, one.about.get("reason")) and endpoint in (None, one.about.get("endpoint"))
+    ]
     if limit is None and not as_json:
         limit = SHOWN
     shown = chosen if limit is None else chosen[-limit:]
@@ -121,6 +146,10 @@ def list_dead_letters(
         screen().print(render_list(shown))
     if not letters:
         print_note("there are no dead letters")
+    elif not chosen and endpoint is not None:
+        print_note(
+            f"no dead letters are for the endpoint {endpoint}{f' with the reason {reason}' if reason else ''}"
+        )
     elif not chosen:
         there = ", ".join(sorted({str(one.about.get("reason")) for one in letters}))
         print_note(f"no dead letters have the reason {reason}; reasons in use: {there}")
@@ -170,15 +199,23 @@ def retry(
             help="All dead letters with this reason that have not been sent again yet.",
         ),
     ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--endpoint",
+            metavar="NAME",
+            help="All that this webhook endpoint did not get and that has not been sent again yet.",
+        ),
+    ] = None,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Send refused records to their topics again, unchanged. Fix the cause of the refusal first."""
     from resegment.console.terminal import print_note, write_json
 
-    if bool(letters) == (reason is not None):
-        raise typer.BadParameter("pass the ids of dead letters, or a --reason")
-    sent = asyncio.run(_retry(letters or [], reason, servers))
+    if bool(letters) == (reason is not None or endpoint is not None):
+        raise typer.BadParameter("pass the ids of dead letters, or a --reason or --endpoint")
+    sent = asyncio.run(_retry(letters or [], reason, endpoint, servers))
     if as_json:
         write_json(sys.stdout.buffer, {"retried": sent})
     elif sent:
@@ -190,10 +227,13 @@ def retry(
         )
 
 
-def choose(held: Mapping[str, DeadLetter], ids: Sequence[str], reason: str | None) -> list[DeadLetter]:
-    """Return the dead letters to send again: those with these ids, or all of a reason that were not sent again yet.
+def choose(
+    held: Mapping[str, DeadLetter], ids: Sequence[str], reason: str | None, endpoint: str | None = None
+) -> list[DeadLetter]:
+    """Return the dead letters to send again: those with these ids, or all of a reason and an endpoint.
 
-    Raises NoSuchDeadLetter, CutOff or NoSuchReason.
+    Of the latter, those that were not sent again yet. Raises NoSuchDeadLetter, CutOff, NoSuchReason or
+    NothingUndelivered.
     """
     for one in ids:
         if one not in held:
@@ -203,13 +243,24 @@ def choose(held: Mapping[str, DeadLetter], ids: Sequence[str], reason: str | Non
     reasons = {str(one.about.get("reason")) for one in held.values()}
     if reason is not None and reason not in reasons:
         raise NoSuchReason(reason, reasons)
+    endpoints = {str(one.about["endpoint"]) for one in held.values() if "endpoint" in one.about}
+    if endpoint is not None and endpoint not in endpoints:
+        raise NothingUndelivered(endpoint, endpoints)
     return [
         one
         for one in held.values()
         if "topic" in one.about
         and one.is_whole
-        and (one.id in ids or (one.about.get("reason") == reason and one.retried is None))
+        and (one.id in ids or (not ids and _is_open(one, reason, endpoint)))
     ]
+
+
+def _is_open(one: DeadLetter, reason: str | None, endpoint: str | None) -> bool:
+    return (
+        one.retried is None
+        and reason in (None, one.about.get("reason"))
+        and endpoint in (None, one.about.get("endpoint"))
+    )
 
 
 def _write_raw(value: bytes) -> None:
@@ -222,7 +273,7 @@ def _write_raw(value: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-async def _retry(letters: list[str], reason: str | None, servers: ServerOptions) -> int:
+async def _retry(letters: list[str], reason: str | None, endpoint: str | None, servers: ServerOptions) -> int:
     import time
 
     from resegment.cli.operations.session import open_session
@@ -232,7 +283,7 @@ async def _retry(letters: list[str], reason: str | None, servers: ServerOptions)
     async with open_session(servers) as session:
         topic = session.topics.dead_letters.name
         held = await read_dead_letters(session.bootstrap, topic, security=session.security)
-        chosen = choose(held, letters, reason)
+        chosen = choose(held, letters, reason, endpoint)
         async with session.publisher("resegment-retry") as publisher:
             partitions = await asyncio.to_thread(
                 count_partitions, session.bootstrap, session.topics, **session.security

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -32,6 +32,9 @@ resegment webhooks test crm
 
 resegment webhooks enable crm
 """
+
+COUNTING: Final = 3.0
+"""Seconds that counting the dead letters may take."""
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The endpoint, as named in the file of endpoints.")]
 
@@ -60,7 +63,9 @@ class NotTaken(ResegmentError):
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        no_args_is_help=True, help="The webhook endpoints that receive workflow commands.", epilog=EXAMPLES
+        no_args_is_help=True,
+        help="The webhook endpoints that receive workflow commands and segment changes.",
+        epilog=EXAMPLES,
     )
     group.command("list", epilog=EXAMPLES)(list_webhooks)
     group.command("enable", epilog=EXAMPLES)(enable)
@@ -77,16 +82,20 @@ def list_webhooks(
 ) -> None:
     """List the endpoints in the file, and the state of each."""
     from resegment.console.operations.webhooks import describe, render_list
-    from resegment.console.terminal import screen, write_json_lines
+    from resegment.console.terminal import print_note, screen, write_json_lines
 
     settings = load_settings(servers, webhooks=webhooks)
     file = read_webhooks(settings)
     held = _ask(settings, lambda states: states.read())
-    rows = [describe(name, one, held.get(name)) for name, one in file.endpoints.items()]
+    waiting = asyncio.run(_count_undelivered(settings))
+    rows = [describe(name, one, held.get(name), waiting.get(name, 0)) for name, one in file.endpoints.items()]
     if as_json:
         write_json_lines(sys.stdout.buffer, rows)
-    else:
-        screen().print(render_list(rows))
+        return
+    screen().print(render_list(rows))
+    for name in file.endpoints:
+        if waiting.get(name):
+            print_note(_advise_retry(name, waiting[name]))
 
 
 @takes_servers
@@ -102,6 +111,8 @@ def enable(
     _check(name, read_webhooks(settings).endpoints)
     was = _ask(settings, lambda states: states.enable(name))
     print_note(f"{name} is enabled and continues where it stopped" if was else f"{name} was not disabled")
+    if number := asyncio.run(_count_undelivered(settings)).get(name):
+        print_note(_advise_retry(name, number))
 
 
 @takes_servers
@@ -144,8 +155,34 @@ async def _ping(loaded: LoadedEndpoint) -> SendResult:
     from resegment.sinks.webhook.client import HttpWebhook
     from resegment.sinks.webhook.ping import make_ping
 
-    async with HttpWebhook(loaded.endpoint, loaded.secrets, loaded.guard) as webhook:
+    async with HttpWebhook(loaded.endpoint, loaded.secrets, loaded.guard, headers=loaded.headers) as webhook:
         return await webhook.send(*make_ping(loaded.name))
+
+
+async def _count_undelivered(settings: Settings) -> Mapping[str, int]:
+    """Return by endpoint how many dead letters wait to be sent again; nothing if Kafka does not answer soon."""
+    import logging
+
+    from resegment.cli.connection import resolve
+    from resegment.streams.kafka.security import secure_kafka
+    from resegment.streams.kafka.topics import Topics
+    from resegment.streams.operations.dead_letters import count_dead_letters
+
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    connection = resolve(settings)
+    topic = Topics(connection.prefix).dead_letters.name
+    security = secure_kafka(connection.settings).clients()
+    return (
+        await count_dead_letters(connection.bootstrap, topic, patience=COUNTING, security=security)
+    ).undelivered
+
+
+def _advise_retry(name: str, number: int) -> str:
+    events = "1 event for it is" if number == 1 else f"{number:,} events for it are"
+    return (
+        f"{name}: {events} in the dead letters; `resegment dead-letters retry --endpoint {name}` sends "
+        f"{'it' if number == 1 else 'them'} again"
+    )
 
 
 def _check(name: str, there: Collection[str]) -> None:

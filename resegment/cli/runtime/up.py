@@ -193,8 +193,10 @@ async def _drain(serving: Serving, deliveries: DeliveryService | None) -> None:
     )
     drained = await worker.drain(timeout)
     if deliveries is not None:
-        async with reading(serving.servers.bootstrap, worker.topics.workflow_commands.name) as reader:
-            ends = await reader.ends()
+        ends: dict[tuple[str, int], int] = {}
+        for topic in {name for one in deliveries.consumers.values() for name in one.topics}:
+            async with reading(serving.servers.bootstrap, topic) as reader:
+                ends |= {(topic, number): end for number, end in (await reader.ends()).items()}
         drained = await deliveries.caught_up(ends, timeout - (time.monotonic() - since)) and drained
     took = time.monotonic() - since
     if drained:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from resegment.console.tables import make_table
 from resegment.schemas.times import format_instant
-from resegment.sinks.webhook.endpoints import Endpoint
+from resegment.sinks.webhook.endpoint import Endpoint
 from resegment.state.redis.webhooks import EndpointState
 
 _STYLES = {
@@ -25,8 +25,13 @@ _LABELS = {"left alone": "paused", "nobody delivers": "no process delivers"}
 _WORST_FIRST = ("left alone", "probing", "starting", "delivering")
 
 
-def describe(name: str, endpoint: Endpoint, kept: EndpointState | None) -> dict[str, Any]:
-    """Return an endpoint and its state as plain JSON data; of several processes, the worst state."""
+def describe(
+    name: str, endpoint: Endpoint, kept: EndpointState | None, dead_letters: int = 0
+) -> dict[str, Any]:
+    """Return an endpoint and its state as plain JSON data; of several processes, the worst state.
+
+    `dead_letters` wait to be sent to it again.
+    """
     reports = [] if kept is None else list(kept.reports.values())
     reports.sort(key=_rank)
     worst: Mapping[str, Any] = reports[0] if reports else {}
@@ -36,12 +41,15 @@ def describe(name: str, endpoint: Endpoint, kept: EndpointState | None) -> dict[
     return {
         "endpoint": name,
         "to": endpoint.origin,
+        "topics": sorted(endpoint.topics),
+        "headers": sorted(endpoint.headers),
         "workflows": None if endpoint.workflows is None else sorted(endpoint.workflows),
         "actions": None if endpoint.actions is None else sorted(endpoint.actions),
         "state": state,
         "lag": sum(one.get("lag", 0) for one in reports) if reports else None,
         "failing_since": None if since is None else format_instant(int(since) * 1000),
         "undelivered": max((one.get("undelivered", 0) for one in reports), default=0),
+        "dead_letters": dead_letters,
         "problem": disabled["why"] if disabled else worst.get("problem"),
         "disabled_at": disabled["at"] if disabled else None,
     }
@@ -63,6 +71,10 @@ def render_list(rows: Sequence[Mapping[str, Any]]) -> Table:
     table.add_column("problem", overflow="fold", ratio=1)
     for row in rows:
         workflows = "all" if row["workflows"] is None else ", ".join(row["workflows"])
+        if "workflow-commands" not in row["topics"]:
+            workflows = "segment changes"
+        elif "segment-changes" in row["topics"]:
+            workflows += ", and segment changes"
         lag = "" if row["lag"] is None else f"{row['lag']:,}"
         name = str(row["state"])
         if name == "delivering" and row["undelivered"]:

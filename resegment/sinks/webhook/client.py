@@ -6,7 +6,7 @@ import asyncio
 import email.utils
 import ssl
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC
 from types import TracebackType
 from typing import Any, Final, Self
@@ -16,7 +16,7 @@ import httpx
 
 from resegment.errors import ResegmentError
 from resegment.sinks.webhook.addresses import AddressRefused, Guard
-from resegment.sinks.webhook.endpoints import Endpoint
+from resegment.sinks.webhook.endpoint import Endpoint
 from resegment.sinks.webhook.port import SendResult, describe_error
 from resegment.sinks.webhook.signing import Secret, sign
 
@@ -49,9 +49,10 @@ class HttpWebhook:
         secrets: Sequence[Secret],
         guard: Guard,
         *,
+        headers: Mapping[str, str] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`now`: seconds since the epoch. Raises WrongAuthorities."""
+        """`headers` are sent with every request; `now`: seconds since the epoch. Raises WrongAuthorities."""
         url = httpx.URL(endpoint.url)
         self._url = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
         self._headers = [
@@ -61,6 +62,10 @@ class HttpWebhook:
             (b"Accept-Encoding", b"identity"),
             (b"Content-Type", CONTENT_TYPE.encode()),
         ]
+        own = {name.lower(): value for name, value in (headers or {}).items()}
+        if "accept" in own:
+            self._headers = [one for one in self._headers if one[0] != b"Accept"]
+        self._headers += [(name.encode("ascii"), value.encode("ascii")) for name, value in own.items()]
         self._timeout, self._secrets, self._now = endpoint.timeout, tuple(secrets), now
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=_trust(endpoint),

@@ -18,18 +18,28 @@ if TYPE_CHECKING:
 SILENT_AFTER: Final = 15.0
 """Seconds without a report after which a process counts as gone."""
 
+COMMANDS: Final = "workflow-commands"
+"""The topic whose name the field of a position leaves out."""
+
 
 @dataclass(frozen=True, slots=True)
 class EndpointState:
-    """The state of one endpoint. `disabled` has since when (RFC 3339) and why; `reports` are from live processes."""
+    """The state of one endpoint. `disabled` has since when (RFC 3339) and why; `reports` are from live processes.
+
+    `topics` are those in which it has a position.
+    """
 
     disabled: Mapping[str, str] | None = None
     begun: bool = False
     reports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    topics: frozenset[str] = frozenset()
 
 
 class WebhookStates:
-    """The hash of a prefix. A field is `what:endpoint` or `report:endpoint:process`; every call raises StoreUnavailable."""
+    """The hash of a prefix. Every call raises StoreUnavailable.
+
+    A field is `what:endpoint`, `begun:endpoint:topic` or `report:endpoint:process`.
+    """
 
     def __init__(self, client: Redis, prefix: str) -> None:
         self._client, self._key = client, webhooks_key(prefix)
@@ -38,19 +48,21 @@ class WebhookStates:
         """Return the state of each endpoint."""
         held = await _answer("read the state of webhooks", self._client.hgetall(self._key))
         disabled: dict[str, Mapping[str, str]] = {}
-        begun: set[str] = set()
+        begun: dict[str, set[str]] = {}
         reports: dict[str, dict[str, Any]] = {}
         for raw, value in held.items():
             what, name, *process = raw.decode().split(":", 2)
             if what == "disabled":
                 disabled[name] = orjson.loads(value)
             elif what == "begun":
-                begun.add(name)
+                begun.setdefault(name, set()).add(process[0] if process else COMMANDS)
             elif process and time.time() - (report := orjson.loads(value))["at"] < SILENT_AFTER:
                 reports.setdefault(name, {})[process[0]] = report
         return {
-            name: EndpointState(disabled.get(name), name in begun, reports.get(name, {}))
-            for name in begun | disabled.keys() | reports.keys()
+            name: EndpointState(
+                disabled.get(name), name in begun, reports.get(name, {}), frozenset(begun.get(name, ()))
+            )
+            for name in begun.keys() | disabled.keys() | reports.keys()
         }
 
     async def disable(self, name: str, at: str, why: str) -> None:
@@ -62,9 +74,10 @@ class WebhookStates:
         """Enable an endpoint again. Return False if it was not disabled."""
         return bool(await _answer("enable a webhook", self._client.hdel(self._key, f"disabled:{name}")))
 
-    async def begin(self, name: str) -> None:
+    async def begin(self, name: str, topic: str = COMMANDS) -> None:
         """Record that the endpoint has a position in the topic: it is owed everything from there on."""
-        await _answer("begin with a webhook", self._client.hset(self._key, f"begun:{name}", "1"))
+        entry = f"begun:{name}" if topic == COMMANDS else f"begun:{name}:{topic}"
+        await _answer("begin with a webhook", self._client.hset(self._key, entry, "1"))
 
     async def report(self, process: str, reports: Mapping[str, Mapping[str, Any]]) -> None:
         """Report the state of the endpoints."""

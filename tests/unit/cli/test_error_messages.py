@@ -242,7 +242,7 @@ MESSAGES: list[tuple[str, dict[str, str], int, str]] = [
         2,
         "Invalid value: --raw prints the original bytes: do not combine it with --json",
     ),
-    ("dead-letters retry", {}, 2, "Invalid value: pass the ids of dead letters, or a --reason"),
+    ("dead-letters retry", {}, 2, "Invalid value: pass the ids of dead letters, or a --reason or --endpoint"),
     (
         "webhooks list",
         {},

@@ -156,7 +156,10 @@ def reported(**report: Any) -> dict[str, Any]:
         ),
         (
             {"letters": DeadLetterCount({"undeliverable": 2}, undelivered={"crm": 2})},
-            "2 commands for the webhook crm are in the dead letters: see `resegment dead-letters list`",
+            (
+                "2 events for the webhook crm are in the dead letters: "
+                "`resegment dead-letters retry --endpoint crm` sends them again"
+            ),
         ),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from resegment.console.operations.webhooks import describe, render_list
-from resegment.sinks.webhook.endpoints import Endpoint
+from resegment.sinks.webhook.endpoint import Endpoint
 from resegment.state.redis.webhooks import EndpointState
 
 ENDPOINT = Endpoint.model_validate({"url": "https://example.com/hunter2", "secrets": [{"env": "A"}]})

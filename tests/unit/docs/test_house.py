@@ -25,6 +25,7 @@ LARGER = {
     "schemas/change.py: SegmentChange": "the same, as the core decides it",
     "resegment/routing/change.py: _ChangeData": "the same, as the router reads it",
     "resegment/segmentation/definition.py: Definition": "a segments file, part by part",
+    "resegment/sinks/webhook/endpoint.py: Endpoint": "the keys of an endpoint",
     "schemas/segments.py: SegmentsFile": "the keys of the file",
     "schemas/routing.py: RoutedState": "the stored format of a routed account",
     "resegment/segmentation/inspection/briefs.py: Brief": "the JSON of `resegment play`",

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from resegment.sinks.webhook.endpoints import Endpoint, load_webhooks
+from resegment.sinks.webhook.endpoint import Endpoint
+from resegment.sinks.webhook.endpoints import load_webhooks
 from resegment.sinks.webhook.signing import Secret, sign
 
 PAGE = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text("utf-8")

@@ -36,7 +36,7 @@ from resegment.agents.delivery import (
 from resegment.agents.keyed_queue import KeyedQueue
 from resegment.errors import RefusedEvent
 from resegment.schemas.outgoing import COMMAND_TYPE
-from resegment.sinks.webhook.endpoints import Endpoint
+from resegment.sinks.webhook.endpoint import Endpoint
 
 START = 1_700_000_000.0
 HOUR = 3600.0
@@ -181,8 +181,9 @@ def always(status: int | None, retry_after: float | None = None) -> Callable[[st
     ("status", "verdict"),
     [
         *((status, "delivered") for status in (200, 201, 202, 204, 299)),
-        *((status, "retry") for status in (None, 408, 425, 429, 500, 502, 503, 504, 599)),
-        *((status, "refused") for status in (301, 302, 307, 308, 400, 401, 403, 404, 413, 422)),
+        *((status, "retry") for status in (None, 301, 302, 307, 308, 401, 403, 404, 405, 406, 407, 408, 409)),
+        *((status, "retry") for status in (411, 425, 429, 451, 499, 500, 502, 503, 504, 599)),
+        *((status, "refused") for status in (400, 413, 415, 422)),
         (410, "gone"),
     ],
 )
@@ -215,7 +216,7 @@ async def test_a_command_is_tried_until_it_is_taken() -> None:
     assert not setting.dead_letters.messages
 
 
-@pytest.mark.parametrize("status", [400, 302])
+@pytest.mark.parametrize("status", [400, 413, 415, 422])
 async def test_a_refusal_is_a_dead_letter_at_once(status: int) -> None:
     setting = Setting(always(status))
     await setting.work([record(17)])
@@ -251,14 +252,14 @@ async def test_the_backlog_of_an_endpoint_that_has_long_been_failing_is_dead_let
 
 
 async def test_a_dead_letter_that_cannot_be_published_is_published_later_and_nothing_is_sent_again() -> None:
-    setting = Setting(always(404), failures=3)
+    setting = Setting(always(422), failures=3)
     await setting.work([record()])
     assert setting.sink.asked["acme.com-0"] == 1
     assert setting.clock.slept == [DEAD_LETTER_WAIT] * 3
     assert len(setting.dead_letters.messages) == 1
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [401, 404, 429, 503])
 async def test_an_endpoint_gets_the_time_it_asks_for(status: int) -> None:
     setting = Setting(
         lambda _, number: SendResult(200) if number > 1 else SendResult(status, retry_after=90.0)
@@ -286,7 +287,7 @@ async def test_it_does_not_get_any_time_it_asks_for() -> None:
 
 
 async def test_a_dead_letter_that_is_too_large_for_its_topic_is_cut_harder() -> None:
-    setting = Setting(always(404))
+    setting = Setting(always(422))
     setting.dead_letters.largest = 50_000
     await setting.work([record(note="x" * 200_000), record(1)])
     large, small = (dict(one.headers) for one in setting.dead_letters.messages)
@@ -314,7 +315,7 @@ async def test_commands_of_an_account_are_taken_in_their_order_whatever_fails(
 ) -> None:
     def answer(message: str, number: int) -> SendResult:
         fate = hash((message, number, seed)) % 5
-        return SendResult((200, 200, 500, 404, None)[fate], problem="it hung up")
+        return SendResult((200, 200, 500, 422, None)[fate], problem="it hung up")
 
     setting = Setting(answer, concurrency=concurrency)
     records = [record(number, f"a{account}.com") for number, account in enumerate(accounts)]
@@ -419,7 +420,7 @@ def test_what_is_no_command_is_refused(value: bytes | None) -> None:
 
 
 async def test_a_dead_letter_comes_back_for_its_endpoint_only_even_the_second_time() -> None:
-    setting = Setting(always(404))
+    setting = Setting(always(422))
     await setting.work([record(5)])
     for _ in range(2):
         (dead_letter,) = setting.dead_letters.messages
@@ -535,9 +536,9 @@ def test_a_header_without_a_value_names_no_endpoint() -> None:
 @pytest.mark.parametrize(
     ("status", "cause"),
     [
-        (302, "redirects are not followed"),
-        (401, "secret"),
-        (404, "url"),
+        (400, "the command as it is"),
+        (413, "too large"),
+        (415, "cloudevents"),
         (422, "status 422"),
     ],
 )
@@ -546,6 +547,18 @@ async def test_a_refusal_says_what_to_check(status: int, cause: str) -> None:
     await setting.work([record()])
     message = setting.dead_letter()["message"]
     assert f"the endpoint crm refused it: status {status}" in message
+    assert cause in message
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"), [(302, "redirects are not followed"), (401, "secret"), (404, "url")]
+)
+async def test_what_was_given_up_says_what_to_check(status: int, cause: str) -> None:
+    setting = Setting(always(status), give_up_after="3s")
+    await setting.work([record()])
+    message = setting.dead_letter()["message"]
+    assert message.startswith("gave up on the endpoint crm after")
+    assert f"status {status}" in message
     assert cause in message
 
 
@@ -567,12 +580,13 @@ async def test_a_command_that_was_given_up_in_a_pause_says_why_the_endpoint_is_p
 
 
 async def test_commands_in_a_row_that_were_not_delivered_are_counted_until_one_is() -> None:
-    setting = Setting(lambda message, _: SendResult(200 if message == "d.com-3" else 404), concurrency=1)
+    setting = Setting(lambda message, _: SendResult(200 if message == "d.com-3" else 422), concurrency=1)
     counts = []
     for number, name in enumerate(("a.com", "b.com", "c.com", "d.com")):
         await setting.work([record(number, name)])
         counts.append((setting.sender.undelivered, setting.sender.problem))
-    assert counts == [(1, "status 404"), (2, "status 404"), (3, "status 404"), (0, None)]
+    problem = "status 422 (the receiver does not accept the command as it is)"
+    assert counts == [(1, problem), (2, problem), (3, problem), (0, None)]
 
 
 async def test_a_record_that_is_no_command_does_not_count_against_the_endpoint() -> None:

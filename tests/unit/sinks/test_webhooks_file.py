@@ -221,3 +221,79 @@ def test_the_hint_about_names_is_not_given_for_other_keys_of_an_endpoint(tmp_pat
 def test_an_action_that_no_command_has_is_refused(tmp_path: Path) -> None:
     text = "endpoints: {a: {url: https://example.com/, secrets: [{env: A}], actions: [enroll, enrol]}}"
     assert "endpoints.a.actions: an action is one of enroll, stop, " in problems(tmp_path, text, A=SECRET)
+
+
+HEADERS = """
+endpoints:
+  crm:
+    url: https://crm.example.com/hooks
+    secrets: [{env: CRM_SECRET}]
+    headers:
+      Authorization: {env: CRM_TOKEN}
+      x-tenant: {file: tenant}
+"""
+
+
+SET = {"CRM_SECRET": SECRET, "CRM_TOKEN": "t"}
+
+
+def test_headers_are_read_from_variables_and_files_and_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "tenant").write_text("acme\n")
+    given = {"CRM_SECRET": SECRET, "CRM_TOKEN": "Bearer hunter2"}
+    loaded = load_endpoints(write(tmp_path, HEADERS), given)["crm"]
+    assert loaded.headers == {"authorization": "Bearer hunter2", "x-tenant": "acme"}
+    assert "hunter2" not in repr(loaded)
+    assert "hunter2" not in repr(loaded.endpoint)
+
+
+def test_a_header_without_a_value_is_an_error_at_the_start(tmp_path: Path) -> None:
+    found = problems(tmp_path, HEADERS, CRM_SECRET=SECRET)
+    assert "the variable CRM_TOKEN is not set" in found
+    assert f"the file {tmp_path / 'tenant'} cannot be read" in found
+
+
+@pytest.mark.parametrize("value", ["", "a\r\nX-Admin: 1", "hunter2\x00", "hunter2é", "h" * 10_000])
+def test_a_value_that_no_header_may_have_is_an_error_that_does_not_quote_it(
+    tmp_path: Path, value: str
+) -> None:
+    (tmp_path / "tenant").write_text("acme")
+    found = problems(tmp_path, HEADERS, CRM_SECRET=SECRET, CRM_TOKEN=value)
+    assert "the variable CRM_TOKEN: " in found
+    assert "hunter2" not in found
+    assert "X-Admin" not in found
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Host",
+        "content-length",
+        "Content-Type",
+        "transfer-encoding",
+        "connection",
+        "webhook-signature",
+        "Webhook-Id",
+    ],
+)
+def test_a_header_of_the_request_or_its_signature_cannot_be_set(tmp_path: Path, name: str) -> None:
+    found = problems(tmp_path, HEADERS.replace("x-tenant", f'"{name}"'), **SET)
+    assert f"the header {name.lower()} is part of the request or its signature" in found
+
+
+@pytest.mark.parametrize("name", ["x tenant", "x:tenant", "x-tenänt", "authorization"])
+def test_a_header_needs_a_valid_name_and_only_once(tmp_path: Path, name: str) -> None:
+    found = problems(tmp_path, HEADERS.replace("x-tenant", f'"{name}"'), **SET)
+    assert "is not a valid name for a header" in found or "is there twice" in found
+
+
+def test_a_secret_in_the_place_of_its_source_is_refused_and_not_quoted(tmp_path: Path) -> None:
+    found = problems(tmp_path, HEADERS.replace("{env: CRM_TOKEN}", "Bearer hunter2"), CRM_SECRET=SECRET)
+    assert "{env: VARIABLE}" in found
+    assert "hunter2" not in found.replace(HEADERS, "")
+
+
+def test_an_endpoint_may_get_changes_and_nothing_that_is_no_topic(tmp_path: Path) -> None:
+    text = FULL.replace("    workflows: all\n", "    topics: [segment-changes]\n")
+    assert load_webhooks(write(tmp_path, text)).endpoints["internal"].topics == {"segment-changes"}
+    found = problems(tmp_path, text.replace("[segment-changes]", "[signals]"), CRM_SECRET=SECRET)
+    assert "the topics are a list of workflow-commands and segment-changes" in found

@@ -19,7 +19,7 @@ from resegment.agents.delivery import EndpointSender, Job, read_command
 from resegment.agents.keyed_queue import KeyedQueue
 from resegment.sinks.webhook.addresses import Guard
 from resegment.sinks.webhook.client import MAX_RECEIVED, HttpWebhook
-from resegment.sinks.webhook.endpoints import Endpoint
+from resegment.sinks.webhook.endpoint import Endpoint
 from resegment.sinks.webhook.port import MAX_PROBLEM, SendResult
 from resegment.sinks.webhook.signing import Secret
 

@@ -17,7 +17,7 @@ from standardwebhooks import WebhookVerificationError
 
 from resegment.sinks.webhook.addresses import Guard
 from resegment.sinks.webhook.client import HttpWebhook, read_retry_after
-from resegment.sinks.webhook.endpoints import Endpoint
+from resegment.sinks.webhook.endpoint import Endpoint
 from resegment.sinks.webhook.ping import make_ping
 from resegment.sinks.webhook.signing import Secret, sign
 from tests.servers.receiver import HANG, RESET, Receiver, receiving

@@ -14,7 +14,8 @@ from aiokafka import TopicPartition
 from resegment.agents.batch import Message, RecordedMessage
 from resegment.agents.delivery import EndpointSender
 from resegment.metrics import Metrics
-from resegment.sinks.webhook.endpoints import Endpoint
+from resegment.schemas.outgoing import COMMAND_TYPE
+from resegment.sinks.webhook.endpoint import Endpoint
 from resegment.sinks.webhook.port import SendResult
 from resegment.state.redis.webhooks import EndpointState
 from resegment.streams.delivery import endpoint_consumer
@@ -107,7 +108,7 @@ class States:
     async def disable(self, name: str, at: str, why: str) -> None:
         self.disabled[name] = why
 
-    async def begin(self, name: str) -> None:
+    async def begin(self, name: str, topic: str) -> None:
         self.begun.add(name)
 
     async def report(self, process: str, reports: Mapping[str, Mapping[str, Any]]) -> None:
@@ -139,7 +140,7 @@ async def running(
     consumer = EndpointConsumer(
         "crm",
         endpoint,
-        Subscription("", PLACE.topic, "group", {}, Pace(6.0, 2.0, 0.1)),
+        Subscription("", {PLACE.topic: COMMAND_TYPE}, "group", {}, Pace(6.0, 2.0, 0.1)),
         EndpointSender(
             "crm",
             endpoint,
@@ -149,7 +150,7 @@ async def running(
             report=AttemptReporter("crm", metrics).report,
         ),
         metrics=metrics,
-        from_earliest=True,
+        from_earliest=[PLACE.topic],
     )
     service = DeliveryService({"crm": consumer}, states, metrics)  # type: ignore[arg-type]  # what it uses
     tasks = [asyncio.create_task(consumer.run()), asyncio.create_task(service.watch())]
@@ -184,13 +185,13 @@ async def test_records_of_any_kind_are_settled_and_committed(monkeypatch: pytest
 
 async def test_commands_that_are_refused_show_in_the_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     log, states = Log(), States()
-    sink = Sink(lambda _: SendResult(404))
+    sink = Sink(lambda _: SendResult(415))
     for number in range(4):
         log.write(command(str(number)))
     async with running(monkeypatch, log, sink, states) as consumer:
         await until(lambda: log.committed == 4)
         assert consumer.describe()["undelivered"] == 4
-        assert consumer.describe()["problem"] == "status 404"
+        assert consumer.describe()["problem"].startswith("status 415 (")
         assert consumer.state == "delivering"
 
 
