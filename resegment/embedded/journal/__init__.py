@@ -1,0 +1,1 @@
+"""The log of the embedded broker on disk: batches of records, topics and offsets, in files of groups."""
