@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
@@ -93,6 +94,11 @@ class Server(ABC):
     @abstractmethod
     async def answers(self, port: int) -> bool:
         """Tell whether this very server, not another on the same port, is ready to serve. May raise `OSError`."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Return the variables that the program needs beside the few that every server gets."""
+        return {}
 
     @property
     def port(self) -> int:
@@ -196,7 +202,8 @@ class Server(ABC):
                 stderr=log,
                 cwd=self.folder,
                 env={name: value for name, value in os.environ.items() if name in _FOR_SERVERS}
-                | {"NO_COLOR": "1", "RUST_BACKTRACE": "0"},
+                | {"NO_COLOR": "1", "RUST_BACKTRACE": "0"}
+                | dict(self.environment),
                 umask=0o077,
                 pass_fds=() if self._lock is None else (self._lock,),
                 start_new_session=True,  # Ctrl-C in the terminal is for the parent, which stops its servers in order

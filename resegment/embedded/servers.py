@@ -7,12 +7,13 @@ import asyncio
 import os
 import secrets
 import signal
+import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -21,9 +22,15 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+import resegment
 from resegment.embedded.folder import held, make_private
 from resegment.embedded.server import HOST, Server, ServerDied
 from resegment.errors import ResegmentError
+
+JOURNAL: Final = "journal"
+"""The folder of the journal, in that of the instance."""
+RESTORED_WITHIN: Final = 600.0
+"""Seconds that the broker has to get back its log."""
 
 
 class ServersNotInstalled(ResegmentError):
@@ -49,17 +56,35 @@ class ServerMissing(ResegmentError):
 
 
 class Broker(Server):
-    """A Kafka-compatible broker that keeps all in memory: whatever it held is gone when it stops."""
+    """A Kafka-compatible broker that keeps all in memory, behind a gateway that keeps all on disk.
+
+    Without the gateway, whatever it held is gone when it stops.
+    """
 
     name = "broker"
-    dying = signal.SIGKILL  # it has nothing to save
+    dying = signal.SIGKILL  # what it acknowledged is on disk, or in memory only
     cluster_id = ""
-    """New at each start, since each start is a new, empty log."""
+    """New at each start."""
+
+    def __init__(self, folder: Path, *, keeps: bool = False, patience: float = 30.0, **options: Any) -> None:
+        """With `keeps`, a journal in `folder` gives it back its log at each start."""
+        super().__init__(folder, patience=max(patience, RESTORED_WITHIN) if keeps else patience, **options)
+        self.keeps = keeps
 
     @property
     def bootstrap(self) -> str:
         """The address for Kafka clients, `host:port`."""
         return f"{HOST}:{self.port}"
+
+    @property
+    def journal(self) -> Path:
+        """The folder of the journal."""
+        return self.folder / JOURNAL
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Return where the gateway's program finds this very package."""
+        return {"PYTHONPATH": str(Path(resegment.__file__).parents[1])} if self.keeps else {}
 
     def command(self, port: int) -> list[str]:
         """Return the program and its options, with a new cluster id."""
@@ -67,11 +92,15 @@ class Broker(Server):
         url = f"tcp://{HOST}:{port}"
         options = {
             "--cluster-id": self.cluster_id,
-            "--listener-url": url,
+            "--listener-url": f"tcp://{HOST}:{{port}}" if self.keeps else url,
             "--advertised-listener-url": url,
             "--storage-engine": "memory://tansu/",
         }
-        return [_broker_program(), "broker", *(text for option in options.items() for text in option)]
+        broker = [_broker_program(), "broker", *(text for option in options.items() for text in option)]
+        if not self.keeps:
+            return broker
+        gateway = (sys.executable, "-P", "-m", "resegment.embedded.gateway.program")
+        return [*gateway, str(self.journal), str(port), *broker]
 
     async def answers(self, port: int) -> bool:
         """Tell whether the cluster of this start describes itself on `port`."""
@@ -175,18 +204,24 @@ class Embedded:
 
 @asynccontextmanager
 async def embedded(
-    folder: Path, *, kafka_port: int | None = None, redis_port: int | None = None, patience: float = 30.0
+    folder: Path,
+    *,
+    kafka_port: int | None = None,
+    redis_port: int | None = None,
+    keeps: bool = False,
+    patience: float = 30.0,
 ) -> AsyncIterator[Embedded]:
     """Run both servers on 127.0.0.1 with their data and logs in `folder`; stop them at the end of the block.
 
-    Without a port a free one is taken. `patience`: seconds that each server has to answer.
+    Without a port a free one is taken. `keeps`: the broker keeps its log on disk. `patience`: seconds that each server
+    has to answer.
 
     Raises `FolderInUse`, `PortTaken`, `ServerMissing`, `ServerDied` or `ServerNotReady`; nothing is left running then.
     """
     async with AsyncExitStack() as stack:
         lock = await stack.enter_async_context(held(folder))
         failed: asyncio.Future[ServerDied] = asyncio.get_running_loop().create_future()
-        broker = Broker(folder, port=kafka_port, lock=lock, patience=patience)
+        broker = Broker(folder, keeps=keeps, port=kafka_port, lock=lock, patience=patience)
         redis = RedisServer(folder, port=redis_port, lock=lock, patience=patience)
         for server in (broker, redis):
             await server.start()

@@ -1,0 +1,232 @@
+"""Stand between Kafka clients and the embedded broker: records reach the broker, and acks the client, once on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from kafka.protocol.admin import (
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+    DeleteTopicsRequest,
+    DeleteTopicsResponse,
+)
+from kafka.protocol.consumer import OffsetCommitRequest, OffsetCommitResponse
+
+from resegment.embedded.gateway.committer import Committer
+from resegment.embedded.gateway.connections import BrokerSide, ClientSide, RecordSide, Slot
+from resegment.embedded.gateway.wire import (
+    CREATE_TOPICS,
+    DELETE_TOPICS,
+    OFFSET_COMMIT,
+    PRODUCE,
+    SIZE,
+    STORAGE_ERROR,
+    Malformed,
+    Produced,
+    RequestHead,
+    await_all,
+    read_answer,
+    read_head,
+    read_produce,
+    refuse,
+)
+from resegment.embedded.journal.draft import Draft
+from resegment.embedded.journal.entries import OffsetsCommitted
+from resegment.embedded.journal.journal import now_ms
+from resegment.embedded.journal.writer import DiskFull
+from resegment.errors import FatalError
+
+log = logging.getLogger(__name__)
+
+Note = Callable[[Draft], object]
+"""Adds something to a group."""
+
+_RETRY: Final = 0.5
+"""Seconds after which what is not a record is written again where the disk was full."""
+
+
+class BrokerDiverged(FatalError):
+    """The broker in memory does not have what the journal has; `problem` says how."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"the embedded broker is not as its journal: {problem}",
+            remedy="Start again: the journal has everything that was accepted.",
+        )
+        self.problem = problem
+
+
+class Gateway:
+    """Serves clients. `failed` resolves with the error that ends it."""
+
+    def __init__(self, committer: Committer, host: str, port: int) -> None:
+        """`host` and `port` are those of the broker."""
+        self.failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        self._committer, self._host, self._port = committer, host, port
+        self._stopping = False
+        self._records = RecordSide(self._lose)
+
+    async def start(self) -> None:
+        """Connect to the broker. Raises OSError."""
+        await asyncio.get_running_loop().create_connection(lambda: self._records, self._host, self._port)
+
+    def accept(self) -> ClientSide:
+        """Return what serves one client."""
+        return ClientSide(self._connect, self._handle)
+
+    async def stop(self) -> None:
+        """Return when everything that was taken in is written and answered; `accept` no more by then."""
+        await self._committer.settle()
+        while not self._records.is_idle and not self.failed.done():  # noqa: ASYNC110  # milliseconds
+            await asyncio.sleep(0.005)
+        self._stopping = True
+        self._records.transport.close()
+
+    def fail(self, error: BaseException) -> None:
+        """End the gateway with this error."""
+        if not self.failed.done():
+            self.failed.set_result(error)
+
+    def _lose(self) -> None:
+        if not self._stopping:
+            self.fail(BrokerDiverged("it closed the connection for records"))
+
+    async def _connect(self, client: ClientSide) -> BrokerSide:
+        _, side = await asyncio.get_running_loop().create_connection(
+            lambda: BrokerSide(client), self._host, self._port
+        )
+        return side
+
+    def _handle(self, client: ClientSide, frame: bytes) -> None:
+        try:
+            head = read_head(frame)
+            if head.key == PRODUCE:
+                self._take_records(client, frame, read_produce(frame))
+                return
+            slot = self._watch(client, frame, head)
+        except Malformed as error:
+            log.warning("a request is refused, and its connection closed: %s", error)
+            client.close()
+            return
+        client.forward(frame, slot)
+
+    # Records
+
+    def _take_records(self, client: ClientSide, frame: bytes, produced: Produced) -> None:
+        slot = None if produced.acks == 0 else client.expect()
+        bases: dict[tuple[str, int], int] = {}
+        now = now_ms()
+
+        def build(draft: Draft) -> None:
+            for topic, partition, batches in produced.appended:
+                base = draft.append(topic, partition, now, batches)
+                bases.setdefault((topic, partition), base)
+
+        def send(full: DiskFull | None) -> None:
+            """Give the broker what is on disk."""
+            if full is None:
+                self._records.send(await_all(frame, produced), acknowledge)
+            elif slot is not None:
+                client.answer(slot, refuse(produced, STORAGE_ERROR))
+
+        def acknowledge(answer: bytes) -> None:
+            for one in read_answer(answer, produced.version):
+                base = bases[one.topic, one.partition]
+                if one.error or one.base != base:
+                    problem = (
+                        f"{one.topic}-{one.partition} continues at {one.base}, not {base} (error {one.error})"
+                    )
+                    self.fail(BrokerDiverged(problem))
+                    return
+            if slot is not None:
+                client.answer(slot, answer)
+
+        self._committer.add(build, send)
+
+    # What else is kept: noted once the broker has accepted it
+
+    def _watch(self, client: ClientSide, frame: bytes, head: RequestHead) -> Slot | None:
+        kinds = _WATCHED.get(head.key)
+        if kinds is None:
+            return None
+        request, answer, find, waits = kinds
+        try:
+            asked = request.decode(frame[SIZE.size :], version=head.version, header=True)
+        except Exception as error:  # the border: a client may send anything
+            raise Malformed(f"it cannot be decoded: {error!r}") from error
+        slot = Slot()
+
+        def inspect(data: bytes) -> bytes | None:
+            told = answer.decode(data[SIZE.size :], version=head.version, header=True)
+            notes = find(asked, told)
+            if not notes:
+                return data
+            self._note(notes, partial(client.answer, slot, data) if waits else None)
+            return None if waits else data
+
+        slot.inspect = inspect
+        return slot
+
+    def _note(self, notes: list[Note], then: Callable[[], None] | None) -> None:
+        def build(draft: Draft) -> None:
+            for note in notes:
+                note(draft)
+
+        def done(full: DiskFull | None) -> None:
+            if then is None:
+                return  # offsets: the next commit has the same ones or later ones
+            if full is not None:
+                asyncio.get_running_loop().call_later(_RETRY, self._committer.add, build, done)
+            else:
+                then()
+
+        self._committer.add(build, done)
+
+
+def _find_created(asked: Any, told: Any) -> list[Note]:
+    refused = {one.name for one in told.topics if one.error_code}
+    if getattr(asked, "validate_only", False):
+        return []
+    return [
+        partial(
+            Draft.make_topic,
+            name=one.name,
+            partitions=max(one.num_partitions, len(one.assignments or ())),
+            configs={config.name: config.value for config in one.configs if config.value is not None},
+        )
+        for one in asked.topics
+        if one.name not in refused
+    ]
+
+
+def _find_deleted(asked: Any, told: Any) -> list[Note]:  # noqa: ARG001  # one signature
+    return [
+        partial(Draft.delete_topic, name=one.name)
+        for one in told.responses
+        if not one.error_code and one.name
+    ]
+
+
+def _find_committed(asked: Any, told: Any) -> list[Note]:
+    refused = {
+        (one.name, part.partition_index) for one in told.topics for part in one.partitions if part.error_code
+    }
+    offsets = [
+        (one.name, part.partition_index, part.committed_offset)
+        for one in asked.topics
+        for part in one.partitions
+        if (one.name, part.partition_index) not in refused
+    ]
+    return [partial(Draft.add, entry=OffsetsCommitted(asked.group_id, offsets))] if offsets else []
+
+
+_WATCHED: Final[dict[int, tuple[Any, Any, Callable[[Any, Any], list[Note]], bool]]] = {
+    CREATE_TOPICS: (CreateTopicsRequest, CreateTopicsResponse, _find_created, True),
+    DELETE_TOPICS: (DeleteTopicsRequest, DeleteTopicsResponse, _find_deleted, True),
+    OFFSET_COMMIT: (OffsetCommitRequest, OffsetCommitResponse, _find_committed, False),
+}
+"""Request, answer, what to note of them, and whether the client waits until that is on disk."""
