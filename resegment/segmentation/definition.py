@@ -41,6 +41,7 @@ from resegment.segmentation.language.parsing.checks_parser import ChecksParser, 
 from resegment.segmentation.language.parsing.parser import Grammar
 from resegment.segmentation.language.parsing.schema_errors import check_durations, report_shape
 from resegment.segmentation.language.references import check_actionable, check_names, check_traits
+from resegment.segmentation.language.sameness import Sameness, check_sameness, read_sameness
 from resegment.segmentation.plays.rendering import CompiledPlay, compile_play
 from resegment.segmentation.plays.validation import check_templates
 
@@ -110,6 +111,8 @@ class Definition:
     """The new names of segments that the version before named otherwise, each with the old one."""
     dropped: frozenset[str]
     """The fields of events that are never kept."""
+    same: Sameness
+    """Which facts of different sources are one."""
     warnings: tuple[Diagnostic, ...]
     document: Document
     compiled_plays: Mapping[str, CompiledPlay] = field(compare=False, repr=False)
@@ -188,6 +191,7 @@ def _read(
     gates = read_gates(data, grammar, problems)
     check_names(data, problems)
     check_moves(data, problems)
+    check_sameness(data, problems)
     check_actionable(data, problems)
     check_traits(traits, {name: one.kind for name, one in types.items()}, problems)
     check_templates(data, conditions, named, traits, problems)
@@ -225,6 +229,7 @@ def _read(
         retain=parse_duration(file.retain) if file.retain else 0,
         moved=MappingProxyType(dict(file.moved)),
         dropped=frozenset(file.privacy.drop if file.privacy else ()),
+        same=read_sameness(file.same),
         warnings=problems.in_order(),
         document=document,
         compiled_plays=MappingProxyType({name: compile_play(play) for name, play in file.plays.items()}),

@@ -47,7 +47,8 @@ def lint(
 ) -> None:
     """Print every error and warning in a segments file, each with its line.
 
-    With --events, also warn about tests on attributes that no account in the events has. Exits with 2 if there are errors.
+    With --events, also warn about tests on attributes that no account in the events has, and about rules of `same` that
+    have nothing to compare in them. Exits with 2 if there are errors.
     """
     from resegment.cli.connection import read_limits
     from resegment.console.definition.diagnostics import count, render
@@ -63,8 +64,8 @@ def lint(
     except InvalidSegments as error:
         found = lint_broken(error)
     else:
-        known = _attributes(events, form) if events else None
-        found = find(definition, known, facts_per_test=read_limits().facts)
+        known, seen = _look_at(events, form) if events else (None, None)
+        found = find(definition, known, facts_per_test=read_limits().facts, seen=seen)
         found = (*_check_lists(definition, segments), *found)
     if as_json:
         write_json_lines(sys.stdout.buffer, (_describe(one) for one in found))
@@ -97,14 +98,16 @@ def run_cases(segments: SegmentsArgument, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def _attributes(events: list[str], form: Any) -> frozenset[str]:
-    """Return the attributes that some account in the events has."""
+def _look_at(events: list[str], form: Any) -> tuple[frozenset[str], dict[str, set[str]]]:
+    """Return the attributes that some account in the events has, and the sources of the events by kind."""
     from resegment.cli.definition.facts import take_facts
     from resegment.segmentation.evaluation.account import TECHNOLOGIES
 
     names: set[str] = set()
+    sources: dict[str, set[str]] = {}
 
     def note(fact: Fact) -> bool:
+        sources.setdefault(fact.kind, set()).add(fact.source)
         if fact.kind == "firmographic":
             names.update(name for name, value in fact.data.items() if value is not None)
         elif fact.kind == "tech" and fact.data.get("technology") is not None:
@@ -112,7 +115,7 @@ def _attributes(events: list[str], form: Any) -> frozenset[str]:
         return False
 
     take_facts(events, form, note)
-    return frozenset(names)
+    return frozenset(names), sources
 
 
 def _check_lists(definition: Definition, segments: str) -> Iterator[Diagnostic]:

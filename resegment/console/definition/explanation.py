@@ -79,7 +79,7 @@ def _add(tree: Tree, node: Node) -> None:
         branch.add(Text(f"near: {spell_dates(node.near)}", style="dim"))
     if node.kind in ("event", "sequence", "open"):
         for fact in node.evidence[:_SHOWN]:
-            branch.add(_name(fact))
+            _add_same(branch.add(_name(fact)), fact)
         more = (node.measured or 0) - len(node.evidence[:_SHOWN])
         if more > 0:
             branch.add(Text(f"and {more} more", style="dim"))
@@ -106,6 +106,19 @@ def _name(fact: dict[str, Any]) -> Text:
         f"{spell_dates(fact['time'])} {fact['kind']}{shown} from {fact['source']}, id {fact['id']}",
         style="dim",
     )
+
+
+def _add_same(branch: Tree, fact: dict[str, Any]) -> None:
+    """Add the facts of other sources that count as one with a fact, and the fields that come from them."""
+    for one in fact.get("same", ()):
+        fields = [name for name, source in fact.get("from", {}).items() if source == one["source"]]
+        gave = f", which gave {', '.join(fields)}" if fields else ""
+        branch.add(
+            Text(
+                f"the same: {spell_dates(one['time'])} from {one['source']}, id {one['id']}{gave}",
+                style="dim",
+            )
+        )
 
 
 def _sign(value: bool | None, text: str | Text, *, style: str = "") -> Text:

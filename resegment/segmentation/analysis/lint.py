@@ -11,6 +11,7 @@ from resegment.segmentation.analysis.dropped_fields import check_dropped
 from resegment.segmentation.analysis.habits import check_habits
 from resegment.segmentation.analysis.high_counts import check_counts
 from resegment.segmentation.analysis.implication import Reasoner
+from resegment.segmentation.analysis.same_facts import check_same, check_sources
 from resegment.segmentation.analysis.spelling import check_choices, check_spelling, lists_in
 from resegment.segmentation.definition import Definition, Segment, names_tested, walk
 from resegment.segmentation.language.conditions import (
@@ -44,11 +45,13 @@ def lint(
     known_attributes: Collection[str] | None = None,
     *,
     facts_per_test: int = FACTS_OF_A_TEST,
+    seen: Mapping[str, Collection[str]] | None = None,
 ) -> tuple[Diagnostic, ...]:
     """Return every problem, in the order of the file; the warnings that reading the file gave are among them.
 
     `known_attributes` are the attributes that any account has; without it, none is reported as not measurable.
-    `facts_per_test` is how many facts a test counts: one that asks for more is an error.
+    `facts_per_test` is how many facts a test counts: one that asks for more is an error. `seen` are the sources of
+    facts, by kind; without it, no rule of `same` is reported for having nothing to compare.
     """
     problems = Problems(definition.document.places, list(definition.warnings))
     _check_reach(definition, problems)
@@ -61,6 +64,9 @@ def lint(
     check_counts(definition, problems, facts_per_test)
     check_choices(definition, problems)
     check_dropped(definition, problems)
+    check_same(definition, problems)
+    if seen is not None:
+        check_sources(definition, seen, problems)
     return problems.in_order()
 
 

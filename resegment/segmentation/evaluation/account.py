@@ -12,6 +12,7 @@ import msgspec
 from resegment.schemas.logs.state_log import MAX_FACT, StateLog, encoded_size
 from resegment.schemas.state import AccountState, Entry
 from resegment.schemas.times import NEVER
+from resegment.segmentation.evaluation.groups.groups import Groups
 
 TECHNOLOGIES: Final = "technologies"
 
@@ -234,6 +235,8 @@ class Account(msgspec.Struct, eq=False, gc=False):
     """What the store has of the state, and what has changed since."""
     refused: set[tuple[str, str]] | None = None
     """(source, id) of facts that were not taken because the account would become too large."""
+    groups: Groups | None = None
+    """The groups of facts that are one fact, if the file has `same` and there are facts that it speaks of."""
     cached: int = 0
     _ids: dict[tuple[str, str], Entry] | None = None
     """(source, id) of every revision that is remembered, to the fact that it belongs to."""
@@ -298,7 +301,7 @@ class Account(msgspec.Struct, eq=False, gc=False):
     def reindex(self, other: Account) -> None:
         """Take over the indexes of the same account that was opened otherwise."""
         self.values, self.untils, self.next_leaf = other.values, other.untils, other.next_leaf
-        self.series, self.attributes = other.series, other.attributes
+        self.series, self.attributes, self.groups = other.series, other.attributes, other.groups
         self._ids = self._records = None
 
     @property
@@ -347,6 +350,8 @@ class Account(msgspec.Struct, eq=False, gc=False):
         entries[:] = [one for one in entries if id(one) in kept]
         for series in (*self.series.values(), *self.histories):
             series.keep(kept)
+        if self.groups is not None:
+            self.groups.keep(kept)
 
     def is_near(self, limit: int) -> bool:
         """Return whether one more fact may bring all facts beyond so many bytes, as they are stored."""

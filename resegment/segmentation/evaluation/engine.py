@@ -14,7 +14,7 @@ from resegment.schemas.state import AccountState, Membership
 from resegment.schemas.times import HORIZON, NEVER, format_instant
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.evidence import encode_value, give_reason
-from resegment.segmentation.evaluation.fold import Fold
+from resegment.segmentation.evaluation.groups.fold import fold_for
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.evaluation.retention import Retention
 from resegment.segmentation.evaluation.switch import Switch
@@ -42,7 +42,7 @@ class Engine:
 
     def __init__(self, program: Program, retention: Retention | None = None) -> None:
         self.program = program
-        self._fold = Fold(program, retention)
+        self._fold = fold_for(program, retention)
         self.retention = self._fold.retention
 
     @property

@@ -9,6 +9,7 @@ from resegment.schemas.state import Entry
 from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.compiler import Values
+from resegment.segmentation.evaluation.groups.forming import Merged
 from resegment.segmentation.evaluation.leaves.leaves import (
     DatedLeaf,
     DecayLeaf,
@@ -27,6 +28,9 @@ MAX_EVIDENCE: Final = 3
 MAX_TEXT: Final = 1_000
 """The most characters of one text that an event carries. A broker refuses an event that is too large."""
 
+
+MAX_SAME: Final = 10
+"""How many facts are named that count as one with another."""
 
 _OF_FACTS: Final = (OccursLeaf, UnfollowedLeaf, SequenceLeaf)
 _OF_VALUES: Final = (MeasureLeaf, DecayLeaf, DatedLeaf, ScoreLeaf)
@@ -84,7 +88,16 @@ def cite(entry: Entry) -> dict[str, Any]:
         "time": format_instant(entry.time),
         "source": entry.source,
         **({"data": {name: _cut(value) for name, value in entry.data.items()}} if entry.data else {}),
+        **(_cite_group(entry) if isinstance(entry, Merged) else {}),
     }
+
+
+def _cite_group(merged: Merged) -> dict[str, Any]:
+    """Return the facts that count as one with their leader, and which of their sources gave which field."""
+    others = [
+        {"id": one.id, "source": one.source, "time": format_instant(one.time)} for one in merged.members[1:]
+    ]
+    return {"same": others[:MAX_SAME], **({"from": merged.taken} if merged.taken else {})}
 
 
 def encode_value(value: Any) -> Any:

@@ -51,6 +51,7 @@ from resegment.segmentation.language.conditions import (
 )
 from resegment.segmentation.language.limits import ACCOUNT_BYTES, FACTS_OF_A_TEST
 from resegment.segmentation.language.operators import KNOWN_WITHIN, compile_checks
+from resegment.segmentation.language.sameness import COMPARED, base_of
 from resegment.segmentation.plays.templates import EvidenceField, evidence_of, names_of
 
 DAY: Final = 86_400_000
@@ -369,4 +370,7 @@ class Program:
             fields.update(self.attribute_leaves, KEPT_ATTRIBUTES, self._carried_attributes)
         if kind == "tech" and self.uses_technologies:
             fields.update(("technology", "change"))
+        if (rule := self.definition.same.rule(kind)) is not None:
+            fields.update(COMPARED[rule.kind])
+            fields.update([base_of(one) for one in fields])
         return frozenset(fields)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from resegment.schemas.fact import KINDS
-from resegment.schemas.state import Entry
+from resegment.schemas.state import KIND_NUMBERS, Entry
 from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.account import TECHNOLOGIES, Account, Series
+from resegment.segmentation.evaluation.groups.groups import Grouper, Groups, group_facts
 from resegment.segmentation.evaluation.matcher_index import Grouping
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.evaluation.reading import says_the_same
@@ -70,9 +71,14 @@ class Pruner:
         entries = account.state.entries
         claims = Claims()
         self._claim_series(self.program, account.series, now, claims)
+        grouped = [] if account.groups is None else [account.groups]
         for other in self._others:
-            self._claim_series(other, _index(other, entries), now, claims)
+            self._claim_series(other, _index(other, entries, grouped), now, claims)
         self._claim_attributes(account, now, claims)
+        for groups in grouped:
+            groups.spell_out(claims.spent)
+            groups.spell_out(claims.crowded)
+            groups.spread(claims.kept)
         guards, unread = self._sort_rest(entries, now, claims)
         for kind, facts in guards.items():
             facts.sort(key=_recency)
@@ -80,6 +86,8 @@ class Pruner:
         for kind, facts in unread.items():
             facts.sort(key=_order)
             _cut(facts, min(UNREAD, self.retention.limit), f"{KINDS[kind]} facts that no test reads", claims)
+        for groups in grouped:
+            groups.spread(claims.kept)
         for text, facts in claims.beyond:
             if beyond := sum(1 for one in facts if id(one) not in claims.kept):
                 claims.dropped[text] += beyond
@@ -93,7 +101,10 @@ class Pruner:
             watcher, entries = program.watchers[number], series.entries
             floor = low = max(0, len(entries) - limit)
             if watcher.closes != NEVER:
-                low = max(low, bisect_right(series.times, now - max(watcher.closes, memory)))
+                lasting = (
+                    max(watcher.closes, memory) + self.retention.slack[KIND_NUMBERS[watcher.matcher.kind]]
+                )
+                low = max(low, bisect_right(series.times, now - lasting))
             claims.kept.update(map(id, entries[low:] if low else entries))
             if low:
                 claims.spent.update(map(id, entries[floor:low]))
@@ -142,7 +153,9 @@ class Pruner:
             elif name in claims.spent:
                 if young:
                     kept.add(name)
-            elif name not in claims.crowded and (young or entry.time + memory > now):
+            elif name not in claims.crowded and (
+                young or entry.time + memory + self.retention.slack[entry.kind] > now
+            ):
                 unread.setdefault(entry.kind, []).append(entry)
         return guards, unread
 
@@ -213,13 +226,16 @@ def _cut(facts: list[Entry], limit: int, text: str, claims: Claims) -> None:
     claims.kept.update(map(id, facts))
 
 
-def _index(program: Program, entries: Iterable[Entry]) -> dict[int, Series]:
-    """Return the series of a program for which the account is not indexed."""
+def _index(program: Program, entries: Iterable[Entry], grouped: list[Groups]) -> dict[int, Series]:
+    """Return the series of a program for which the account is not indexed. Its groups are added to `grouped`."""
     found: dict[int, list[Entry]] = {}
-    for entry in entries:
-        if not entry.retracted:
-            for watcher in program.matchers[entry.kind].find(entry.data or {}):
-                found.setdefault(watcher.number, []).append(entry)
+    standing = [one for one in entries if not one.retracted]
+    if program.definition.same:
+        groups, standing = group_facts(Grouper(program.definition.same), standing)
+        grouped.append(groups)
+    for entry in standing:
+        for watcher in program.matchers[entry.kind].find(entry.data or {}):
+            found.setdefault(watcher.number, []).append(entry)
     for facts in found.values():
         facts.sort(key=_order)
     return {number: Series([one.time for one in facts], facts) for number, facts in found.items()}

@@ -32,6 +32,8 @@ class Retention:
         """How long (ms) a fact is remembered, at minimum, after it became known."""
         self.looks_back = max(one.looks_back for one in programs)
         """How far (ms) tests look back on what snapshots said and when."""
+        self.slack = tuple(max(_slack(one, kind) for one in programs) for kind in KINDS)
+        """By the number of the kind, for how much longer (ms) its facts are kept so that groups form alike."""
         self.limit = max(one.limits.facts for one in programs)
         self.uses_technologies = any(one.uses_technologies for one in programs)
 
@@ -45,6 +47,7 @@ class Retention:
             self.memory >= other.memory
             and self.looks_back >= other.looks_back
             and self.limit >= other.limit
+            and all(mine >= theirs for mine, theirs in zip(self.slack, other.slack, strict=True))
             and self.uses_technologies >= other.uses_technologies
             and all(mine >= theirs for mine, theirs in zip(self.fields, other.fields, strict=True))
             and all(self._outlasts(one) for program in other.programs for one in _watchers(program))
@@ -68,7 +71,8 @@ class Retention:
         if kind == FIRMOGRAPHIC or (kind == TECH and self.uses_technologies):
             return False
         closes = max(self._closes(program, entry) for program in self.programs)
-        return closes != NEVER and max(entry.time, entry.latest) + max(closes, self.memory) <= now
+        lasting = max(closes, self.memory) + self.slack[kind]
+        return closes != NEVER and max(entry.time, entry.latest) + lasting <= now
 
     def _closes(self, program: Program, entry: Entry) -> int:
         """Return how long after its time a fact can count by a program."""
@@ -80,3 +84,8 @@ class Retention:
 
 def _watchers(program: Program) -> list[Watcher]:
     return [watcher for index in program.matchers for watcher in index.watchers]
+
+
+def _slack(program: Program, kind: str) -> int:
+    rule = program.definition.same.rule(kind)
+    return 0 if rule is None else 2 * rule.reach

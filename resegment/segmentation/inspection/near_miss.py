@@ -8,6 +8,7 @@ from resegment.schemas.fact import KINDS
 from resegment.schemas.state import Entry
 from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.groups.groups import facts_that_count
 from resegment.segmentation.evaluation.measures.measures import OpenOf
 from resegment.segmentation.evaluation.measures.selection import Selection
 from resegment.segmentation.language.conditions import Matcher, Window
@@ -25,7 +26,7 @@ def find_near_miss(account: Account, facts: Selection, matcher: Matcher, t: int)
             )
     tests = [(field, compile_checks(checks)) for field, checks in matcher.where]
     nearest: tuple[tuple[int, int, str], list[str], Entry] | None = None
-    for entry in account.state.entries:
+    for entry in facts_that_count(account.state.entries, account.groups):
         if entry.retracted or KINDS[entry.kind] != matcher.kind or not _is_in(facts.window, entry.time, t):
             continue
         data = entry.data or {}

@@ -118,16 +118,17 @@ class _Comparison:
         return self._decision(self.old, self.old_reader), self._decision(self.new, self.new_reader)
 
     def _decision(self, definition: Definition, reader: Reader) -> Any:
-        return [
+        judged = [
             (one.name, reader.condition(one.when), _hold(one, reader))
             for one in definition.segments
             if not one.draft
         ]
+        return judged, _sameness(definition)
 
     def gates(self, definition: Definition, reader: Reader) -> Any:
         """Return what decides the gates and the restrictions of an account."""
         gates = {gate.name: reader.condition(gate.condition) for gate in definition.gates}
-        return gates, definition.cooldown_after_lost, bool(definition.family)
+        return gates, definition.cooldown_after_lost, bool(definition.family), _sameness(definition)
 
     # Segment by segment
 
@@ -177,6 +178,7 @@ class _Comparison:
         yield from _diff("suppression", self._suppressions(old, self.old_reader),
                          self._suppressions(new, self.new_reader))  # fmt: skip
         yield from _diff("tests", {one.name: one for one in old.tests}, {one.name: one for one in new.tests})
+        yield from _diff("same", _same(old), _same(new))
         settings = ("retain", "cooldown_after_lost", "family", "dropped")
         yield from _diff(
             "file",
@@ -199,6 +201,21 @@ class _Comparison:
                 None if isinstance(one, str) else one.file,
             )
         return found
+
+
+def _sameness(definition: Definition) -> Any:
+    """Return what decides which facts are one; the order of trust matters only where facts are compared."""
+    same = definition.same
+    return (frozenset(same.rules), same.trust) if same else None
+
+
+def _same(definition: Definition) -> dict[str, Any]:
+    """Return the parts of `same` by their keys."""
+    same = definition.same
+    return {
+        **{rule.kind: rule for rule in same.rules},
+        **({"trust": same.trust} if same.trust else {}),
+    }
 
 
 def _hold(segment: Segment, reader: Reader) -> Any:

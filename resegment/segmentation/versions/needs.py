@@ -28,6 +28,9 @@ def find_needs(old: Program, new: Program) -> tuple[str, ...]:
                     else f"of the last {format_duration(watcher.closes)}"
                 )
                 found.append(f"{watcher.matcher} {age}")
+    for kind, known, needed in zip(KINDS, before.slack, after.slack, strict=True):
+        if needed > known:
+            found.append(f"older {kind} facts, to tell which are the same")
     if after.looks_back > before.looks_back:
         found.append(f"older snapshots of the last {format_duration(after.looks_back)}")
     if after.memory > before.memory:

@@ -6,8 +6,8 @@ Instants and durations are whole milliseconds. A value of None is missing; a tru
 Each construct is a small function of its own, called through its module, so that a test can put a fault in its place.
 """
 
-from .facts import Change, Fact, File, Moment, Past, known, moment_of, read_facts
-from .timeline import candidates, history, membership
+from .facts import Change, Fact, File, Moment, Past, known, read_facts
+from .timeline import candidates, history, membership, moment_of
 
 __all__ = [
     "Change",

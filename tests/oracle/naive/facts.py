@@ -136,13 +136,6 @@ def known(facts: Iterable[Fact], at: int) -> tuple[Fact, ...]:
     return tuple(sorted(asserted, key=lambda fact: (fact.time, fact.id, fact.source)))
 
 
-def moment_of(
-    file: File, events: Iterable[dict[str, Any]], account: str, at: int, files: Files | None = None
-) -> Moment:
-    facts = [typed(file, fact) for fact in read_facts(events) if fact.account == account]
-    return Moment(file, known(facts, at), at, account, files or {})
-
-
 def leaves(node: Any) -> Iterator[Any]:
     if isinstance(node, dict):
         for inner in node.values():

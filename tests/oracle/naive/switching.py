@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from . import timeline
 from .facts import Change, Fact, File, Files, Moment, Past, duration, known, read_facts, typed
+from .sameness import as_one
 
 
 class Version(NamedTuple):
@@ -118,7 +119,7 @@ def account_history(
             at = heapq.heappop(agenda)
             if (end is not None and at >= end) or (until is not None and at > until):
                 break
-            moment = Moment(version.file, known(facts, at), at, account, version.files)
+            moment = Moment(version.file, as_one(version.file, known(facts, at)), at, account, version.files)
             if at == version.at and past.segment is not None:
                 past, change = switched(moment, past, versions[number - 1].file)
             else:

@@ -22,6 +22,15 @@ from .facts import (
     typed,
 )
 from .operators import is_number
+from .sameness import as_one
+
+
+def moment_of(
+    file: File, events: Iterable[dict[str, Any]], account: str, at: int, files: Files | None = None
+) -> Moment:
+    facts = [typed(file, fact) for fact in read_facts(events) if fact.account == account]
+    return Moment(file, as_one(file, known(facts, at)), at, account, files or {})
+
 
 # ---------------------------------------------------------------- membership
 
@@ -137,7 +146,7 @@ def account_history(file: File, facts: Sequence[Fact], until: int | None, files:
         if until is not None and instant > until:
             return
         at = instant
-        moment = Moment(file, known(facts, at), at, facts[0].account, files)
+        moment = Moment(file, as_one(file, known(facts, at)), at, facts[0].account, files)
         to = membership(moment, past)
         if to != past.segment:
             change = Change(facts[0].account, past.segment, to, at)

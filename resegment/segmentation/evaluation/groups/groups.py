@@ -1,0 +1,161 @@
+"""Index an account's facts by what they may be the same as, and say which fact counts for each group."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Hashable, Iterable, Iterator
+from operator import attrgetter
+
+import msgspec
+
+from resegment.schemas.state import KIND_NUMBERS, Entry
+from resegment.segmentation.evaluation.groups.forming import Merged, Ranking, form_groups, merge
+from resegment.segmentation.evaluation.groups.likeness import Likeness
+from resegment.segmentation.language.sameness import Sameness
+
+_time = attrgetter("time")
+
+
+class Grouper:
+    """Compares and ranks facts as one file says. Accounts share it."""
+
+    def __init__(self, same: Sameness) -> None:
+        self.ranking = Ranking(same.trust)
+        self.by_kind = {KIND_NUMBERS[rule.kind]: Likeness(rule) for rule in same.rules}
+
+
+class Moved(msgspec.Struct, gc=False):
+    """Which facts count no more after a fact came or went, and which count instead."""
+
+    out: list[Entry]
+    into: list[Entry]
+
+
+class Groups(msgspec.Struct, eq=False, gc=False):
+    """The groups of one account's facts. Facts that can be the same as others are linked by their keys."""
+
+    grouper: Grouper
+    _by_key: dict[tuple[int, Hashable], list[Entry]] = {}
+    """Facts with a key, by time."""
+    _counted: dict[int, Entry] = {}
+    """By the `id()` of a fact: the fact that counts for its group."""
+
+    def add(self, entry: Entry) -> Moved:
+        """Add a fact."""
+        for key in self._keys(entry):
+            insort(self._by_key.setdefault(key, []), entry, key=_time)
+        return self._form(entry.kind, self._component(entry))
+
+    def remove(self, entry: Entry) -> Moved:
+        """Remove a fact."""
+        others = [one for one in self._component(entry) if one is not entry]
+        for key in self._keys(entry):
+            facts = self._by_key[key]
+            facts[:] = [one for one in facts if one is not entry]
+        counted = self._counted.pop(id(entry))
+        moved = self._form(entry.kind, others)
+        if counted is entry:
+            moved.out.append(entry)
+        return moved
+
+    def keep(self, kept: set[int]) -> None:
+        """Forget all facts but some, which `kept` has by their `id()`. Groups are kept or forgotten whole."""
+        for key, facts in list(self._by_key.items()):
+            left = [one for one in facts if id(one) in kept]
+            if left:
+                self._by_key[key] = left
+            else:
+                del self._by_key[key]
+        self._counted = {one: counted for one, counted in self._counted.items() if one in kept}
+
+    def counted(self) -> Iterable[Entry]:
+        """Return the facts that count, each once."""
+        return {id(one): one for one in self._counted.values()}.values()
+
+    def spread(self, kept: set[int]) -> None:
+        """Add to some facts, named by their `id()`, those without which they would form other groups."""
+        for component in self._components():
+            ids = {name for one in component for name in (id(one), id(self._counted[id(one)]))}
+            if not kept.isdisjoint(ids):
+                kept |= ids
+
+    def spell_out(self, found: set[int]) -> None:
+        """Add to facts that count, named by their `id()`, the members of their groups."""
+        for name, counted in self._counted.items():
+            if id(counted) in found:
+                found.add(name)
+
+    def _keys(self, entry: Entry) -> Iterator[tuple[int, Hashable]]:
+        for key in self.grouper.by_kind[entry.kind].keys(entry):
+            yield entry.kind, key
+
+    def _form(self, kind: int, component: list[Entry]) -> Moved:
+        """Form the groups of some facts anew, and say what that changes. Groups that stay keep what counts for them."""
+        counted = self._counted
+        before = {id(one): one for fact in component if (one := counted.get(id(fact))) is not None}
+        after: dict[int, Entry] = {}
+        for group in form_groups(component, self.grouper.by_kind[kind], self.grouper.ranking):
+            held = counted.get(id(group[0]))
+            whole = held if isinstance(held, Merged) and _are(held.members, group) else merge(group)
+            after[id(whole)] = whole
+            for fact in group:
+                counted[id(fact)] = whole
+        return Moved(
+            [one for name, one in before.items() if name not in after],
+            [one for name, one in after.items() if name not in before],
+        )
+
+    def _component(self, entry: Entry) -> list[Entry]:
+        """Return a fact with all that it is the same as, those that these are the same as, and so on."""
+        found = {id(entry): entry}
+        todo = [entry]
+        while todo:
+            for one in self._near(todo.pop()):
+                if id(one) not in found:
+                    found[id(one)] = one
+                    todo.append(one)
+        return list(found.values())
+
+    def _near(self, entry: Entry) -> Iterator[Entry]:
+        likeness = self.grouper.by_kind[entry.kind]
+        for key in self._keys(entry):
+            facts = self._by_key.get(key, ())
+            low = bisect_left(facts, entry.time - likeness.reach, key=_time)
+            high = bisect_right(facts, entry.time + likeness.reach, key=_time)
+            for one in facts[low:high]:
+                if likeness.are_same(entry, one):
+                    yield one
+
+    def _components(self) -> Iterator[list[Entry]]:
+        seen: set[int] = set()
+        for facts in self._by_key.values():
+            for entry in facts:
+                if id(entry) not in seen:
+                    component = self._component(entry)
+                    seen.update(map(id, component))
+                    yield component
+
+
+def _are(members: tuple[Entry, ...], group: tuple[Entry, ...]) -> bool:
+    return len(members) == len(group) and all(one is other for one, other in zip(members, group, strict=True))
+
+
+def group_facts(grouper: Grouper, facts: Iterable[Entry]) -> tuple[Groups, list[Entry]]:
+    """Return the groups of some facts, and the facts that count: one of each group, and all of other kinds."""
+    groups, others = Groups(grouper), []
+    for one in facts:
+        if one.kind in grouper.by_kind:
+            groups.add(one)
+        else:
+            others.append(one)
+    return groups, [*others, *groups.counted()]
+
+
+def facts_that_count(facts: Iterable[Entry], groups: Groups | None) -> Iterator[Entry]:
+    """Yield an account's facts, with one for each group. `groups` is None if no facts are compared."""
+    if groups is None:
+        yield from facts
+        return
+    by_kind = groups.grouper.by_kind
+    yield from (one for one in facts if one.kind not in by_kind)
+    yield from groups.counted()
