@@ -90,7 +90,7 @@ class Groups(msgspec.Struct, eq=False, gc=False):
             yield entry.kind, key
 
     def _form(self, kind: int, component: list[Entry]) -> Moved:
-        """Form the groups of some facts anew, and say what that changes. Groups that stay keep what counts for them."""
+        """Form the groups of some facts again, and say what that changes. Groups that stay keep what counts for them."""
         counted = self._counted
         before = {id(one): one for fact in component if (one := counted.get(id(fact))) is not None}
         after: dict[int, Entry] = {}
