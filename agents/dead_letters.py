@@ -21,6 +21,7 @@ SMALL_BYTES = 2_000
 MAX_FIELD = 500
 MAX_MESSAGE = 2000
 """How many characters are kept of a reason's field and message: a field can be a header's name, of any length."""
+PROOF = "proof"
 ONLY = "endpoint"
 """The header of an event for one webhook endpoint; it holds the endpoint's name."""
 
@@ -74,6 +75,16 @@ def _encoded(text: str) -> bytes:
 def is_for_one_endpoint(record: Record) -> bool:
     """Return whether a record was sent again to one webhook endpoint, and others have had it before."""
     return any(name == ONLY for name, _ in record.headers)
+
+
+def make_proof(topic: str) -> Message:
+    """Return a record for the topic of dead letters that is none: Kafka acknowledges it, or is away."""
+    return Message(topic, None, None, [(PREFIX + PROOF, b"1")])
+
+
+def is_proof(about: Mapping[str, Any]) -> bool:
+    """Return whether a record, as `read_dead_letter` reads it, is no dead letter but shows that Kafka acknowledges."""
+    return PROOF in about
 
 
 def has_place(letter: Record) -> bool:

@@ -27,6 +27,22 @@ class Metrics:
             ["stage", "reason"],
             registry=registry,
         )
+        self.intake_requests = Counter(
+            "resegment_intake_requests",
+            "Requests to the HTTP intake, by the status of the answer",
+            ["source", "status"],
+            registry=registry,
+        )
+        self.intake_events = Counter(
+            "resegment_intake_events",
+            "Events and records that came over HTTP: accepted, or the reason why not",
+            ["source", "outcome"],
+            registry=registry,
+        )
+        self.intake_seconds = Histogram(
+            "resegment_intake_seconds", "Time until Kafka acknowledged what a request brought",
+            buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
         self.clocks_ahead = Counter(
             "resegment_clocks_ahead",
             "Records whose timestamp or recordedtime was ahead by more than RESEGMENT_CLOCK_TOLERANCE",

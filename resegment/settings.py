@@ -132,6 +132,11 @@ class Settings(ReaderSettings):
     webhooks: Path | None = Field(
         None, description="File of webhook endpoints. Without it, workflow commands stay in Kafka"
     )
+    intake: Path | None = Field(
+        None,
+        description="File of the HTTP intake: keys, secrets of webhooks, and sources of your own. Without it, `up` makes a "
+        "key in its folder",
+    )
     folder: Path = Field(Path(".resegment"), description="Data folder of the embedded servers")
     http_host: str = Field("127.0.0.1", description="Address of /healthz, /readyz and /metrics")
     http_hosts: str = Field(

@@ -97,9 +97,9 @@ def readiness_of(health: Health) -> Readiness:
     )
 
 
-def build(health: Callable[[], Health], registry: CollectorRegistry) -> FastAPI:
-    """Return the application, which reports `health` and the metrics of `registry`."""
-    app = FastAPI(title="Resegment", docs_url=None, redoc_url=None)
+def build(health: Callable[[], Health], registry: CollectorRegistry, *, docs: bool = False) -> FastAPI:
+    """Return the application, which reports `health` and the metrics of `registry`. `docs` shows its OpenAPI document."""
+    app = FastAPI(title="Resegment", docs_url="/docs" if docs else None, redoc_url=None)
 
     @app.get("/healthz", responses={503: {"model": Health}})
     async def healthz(response: Response) -> Health:

@@ -86,6 +86,15 @@ class KafkaPublisher:
         except (KafkaError, TimeoutError) as error:
             raise PublishFailed((), error) from error
 
+    async def look(self) -> None:
+        """See whether a broker answers. Raises `PublishFailed` if none does."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                producer = await self._ready()
+                await producer.client.fetch_all_metadata()
+        except (KafkaError, TimeoutError) as error:
+            raise PublishFailed((), error) from error
+
     async def stop(self) -> None:
         """Close the connections. Everything for which `publish` returned is already acknowledged."""
         producer, self._producer = self._producer, None

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from resegment.agents.batch import Publisher, Record
-from resegment.agents.dead_letters import has_place, mark_retried, read_dead_letter, to_retry
+from resegment.agents.dead_letters import (
+    has_place,
+    is_proof,
+    mark_retried,
+    read_dead_letter,
+    to_retry,
+)
 from resegment.schemas.fact import LATEST
 from resegment.schemas.times import format_instant
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
@@ -72,6 +78,8 @@ async def read_dead_letters(
         async for records in reader.to_end():
             for record in records:
                 about = read_dead_letter(record.headers, record.key, record.value)
+                if is_proof(about):
+                    continue
                 before = letters.get(about["id"])
                 if before is not None and "retried" in about:
                     letters[about["id"]] = replace(before, retried=about["retried"])
@@ -98,6 +106,8 @@ async def count_dead_letters(
             async for records in reader.to_end(COUNTED):
                 for record in records:
                     about = read_dead_letter(record.headers, None, None)
+                    if is_proof(about):
+                        continue
                     reasons[about["id"]] = about.get("reason", "")
                     if "retried" in about:
                         undelivered.pop(about["id"], None)

@@ -127,6 +127,7 @@ async def test_an_event_sent_from_another_shell_moves_its_account(tmp_path: Path
             }
             metrics = (await http.get("/metrics")).text
             assert 'resegment_segment_flow_total{origin="",target="established"} 2.0' in metrics
+            await check_intake(http, folder)
 
         servers = children(process.pid)
         assert len(servers) == 2
@@ -140,6 +141,36 @@ async def test_an_event_sent_from_another_shell_moves_its_account(tmp_path: Path
         assert "Nothing is lost" in error
         assert read_instance(folder) is None
         assert not [pid for pid in servers if runs(pid)]
+
+
+async def check_intake(http: httpx.AsyncClient, folder: Path) -> None:
+    """Send an event over HTTP, and a webhook that can be read only once a domain is known."""
+    key = (folder / "intake.key").read_text().strip()
+    third = FIRST | {"id": "3", "subject": "third.com"}
+    assert (await http.post("/events", json=third)).status_code == 401
+    own = {"authorization": f"Bearer {key}"}
+    taken = await http.post("/events", json=third, headers=own)
+    assert (taken.status_code, taken.json()["accepted"]) == (202, 1)
+    assert (await http.get("/openapi.json")).status_code == 200
+
+    visit = {
+        "Company Name": "Fourth",
+        "Captured URL": "https://us.example",
+        "Seen At": "2026-01-31T09:00:00Z",
+    }
+    (letter,) = (await http.post("/sources/rb2b", json=visit, headers=own)).json()["kept"]
+    listed = await run("dead-letters", "list", "--json", "--folder", str(folder))
+    assert [one["id"] for one in map(json.loads, listed[1].splitlines())] == [letter]
+    domains = folder / "domains.json"
+    domains.write_text('{"Fourth": "fourth.com"}')
+    code, output, error = await run(
+        "dead-letters", "retry", letter, "--domains", str(domains), "--json", "--folder", str(folder)
+    )
+    assert code == 0, error
+    assert json.loads(output) == {"retried": 0, "bodies": 1, "events": 1, "refused": 0}
+    async with asyncio.timeout(DEADLINE):
+        while not {"third.com"} <= {one["account"] for one in await changes(folder)}:
+            pass
 
 
 async def test_accounts_outlive_a_restart_and_fresh_forgets_them(tmp_path: Path) -> None:

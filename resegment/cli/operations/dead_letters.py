@@ -6,15 +6,18 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from resegment.cli.options import AsJson
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
+from resegment.cli.source_options import DomainsFile
 from resegment.errors import ResegmentError
 
 if TYPE_CHECKING:
+    from resegment.http.intake.quarantine import Retried
     from resegment.streams.operations.dead_letters import DeadLetter
 
 LIST_EXAMPLES: Final = """
@@ -41,6 +44,8 @@ resegment dead-letters retry resegment.triggers.funding:3:1207
 resegment dead-letters retry --reason decision-failed
 
 resegment dead-letters retry --endpoint crm
+
+resegment dead-letters retry sources/hubspot:0:1077153230057093442 --domains companies.csv
 """
 EXAMPLE: Final = """
 [bold]Example[/bold]
@@ -207,17 +212,38 @@ def retry(
             help="All that this webhook endpoint did not get and that has not been sent again yet.",
         ),
     ] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            "--keys",
+            metavar="FILE",
+            help="The intake's file of keys, for sources of your own. Default: RESEGMENT_INTAKE.",
+        ),
+    ] = None,
+    domains: DomainsFile = None,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Send refused records to their topics again, unchanged. Fix the cause of the refusal first."""
+    """Send refused records to their topics again, unchanged. Fix the cause of the refusal first.
+
+    A body that came over HTTP is read again by the adapter or mapping file of its source, as it is now.
+    """
+    from resegment.console.counts import count
     from resegment.console.terminal import print_note, write_json
 
     if bool(letters) == (reason is not None or endpoint is not None):
         raise typer.BadParameter("pass the ids of dead letters, or a --reason or --endpoint")
-    sent = asyncio.run(_retry(letters or [], reason, endpoint, servers))
+    sent, bodies = asyncio.run(_retry(letters or [], reason, endpoint, servers, keys, domains))
     if as_json:
-        write_json(sys.stdout.buffer, {"retried": sent})
+        write_json(
+            sys.stdout.buffer,
+            {"retried": sent, "bodies": bodies.bodies, "events": bodies.events, "refused": bodies.refused},
+        )
+    elif bodies != (0, 0, 0):
+        print_note(
+            f"{count(bodies.bodies, 'request')} read again, with {count(bodies.events, 'event')}; "
+            f"still refused: {bodies.refused:,}" + (f". {sent:,} records sent again" if sent else "")
+        )
     elif sent:
         print_note(f"{sent:,} sent again; records that are refused again become new dead letters")
     else:
@@ -273,10 +299,21 @@ def _write_raw(value: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-async def _retry(letters: list[str], reason: str | None, endpoint: str | None, servers: ServerOptions) -> int:
+async def _retry(
+    letters: list[str],
+    reason: str | None,
+    endpoint: str | None,
+    servers: ServerOptions,
+    keys: Path | None,
+    domains: Path | None,
+) -> tuple[int, Retried]:
     import time
 
     from resegment.cli.operations.session import open_session
+    from resegment.http.intake.access import Access, read_access
+    from resegment.http.intake.quarantine import is_body, retry_bodies
+    from resegment.sources.accounts import read_accounts
+    from resegment.sources.adapters.port import Context
     from resegment.streams.kafka.admin import count_partitions
     from resegment.streams.operations.dead_letters import read_dead_letters, retry_dead_letters
 
@@ -289,7 +326,18 @@ async def _retry(letters: list[str], reason: str | None, endpoint: str | None, s
                 count_partitions, session.bootstrap, session.topics, **session.security
             )
             now = time.time_ns() // 1_000_000
-            return await retry_dead_letters(chosen, session.topics, publisher, now, partitions=partitions)
+            file = keys or session.settings.intake
+            bodies = await retry_bodies(
+                [one for one in chosen if is_body(one)],
+                session.topics,
+                publisher,
+                now,
+                Access() if file is None else read_access(file),
+                Context(accounts={} if domains is None else read_accounts(domains)),
+            )
+            records = [one for one in chosen if not is_body(one)]
+            sent = await retry_dead_letters(records, session.topics, publisher, now, partitions=partitions)
+            return sent, bodies
 
 
 def _read(servers: ServerOptions) -> dict[str, DeadLetter]:

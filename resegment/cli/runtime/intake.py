@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -16,9 +17,11 @@ from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 from resegment.cli.source_options import DomainsFile
 
 if TYPE_CHECKING:
-    from resegment.http.intake.keys import Access
+    from resegment.http.intake.access import Access
+    from resegment.http.intake.service import Intake
     from resegment.settings import Settings
     from resegment.sources.adapters.port import Context
+    from resegment.streams.kafka.publisher import KafkaPublisher
 
 EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -43,7 +46,8 @@ def intake(
         typer.Option(
             "--keys",
             metavar="FILE",
-            help="The keys that may send, and the secrets of webhooks. Needed unless the server is on loopback.",
+            help="The keys that may send, the secrets of webhooks, and sources of your own. Needed unless the server is on "
+            "loopback. Default: RESEGMENT_INTAKE.",
         ),
     ] = None,
     new_key: Annotated[
@@ -60,7 +64,8 @@ def intake(
 ) -> None:
     """Take CloudEvents at POST /events and webhooks of providers at POST /sources/NAME.
 
-    The answer 202 comes once Kafka has the events. SIGTERM and Ctrl-C stop it cleanly.
+    The answer 202 comes once Kafka has the events. SIGTERM and Ctrl-C stop it cleanly. The file of keys is read again
+    when it changes.
     """
     if new_key is not None:
         from resegment.http.intake.keys import make_key
@@ -71,14 +76,14 @@ def intake(
         return
     from resegment.cli.connection import load_settings
     from resegment.cli.logging import set_up_logging
-    from resegment.http.intake.keys import Access, read_access
+    from resegment.http.intake.access import Access, read_access
     from resegment.sources.accounts import read_accounts
     from resegment.sources.adapters.port import Context
     from resegment.state.redis.address import is_loopback
     from resegment.streams.runtime import loop_factory
 
-    settings = load_settings(servers, http_port=http_port)
-    access = Access() if keys is None else read_access(keys)
+    settings = load_settings(servers, http_port=http_port, intake=keys)
+    access = Access() if settings.intake is None else read_access(settings.intake)
     context = Context(accounts={} if domains is None else read_accounts(domains))
     if not access.keys and not is_loopback(settings.http_host):
         raise WrongUse(
@@ -95,28 +100,22 @@ async def _run(settings: Settings, access: Access, context: Context) -> None:
     from resegment.cli.runtime.signals import ending, listening
     from resegment.console.counts import count
     from resegment.console.terminal import print_note
-    from resegment.http.intake.app import Intake, build
+    from resegment.http.intake.app import build
+    from resegment.http.intake.service import Intake
     from resegment.http.server import serving
-    from resegment.streams.kafka.publisher import KafkaPublisher
-    from resegment.streams.kafka.security import secure_kafka
     from resegment.streams.kafka.topics import Topics
 
     connection = resolve(settings)
-    settings = connection.settings
-    publisher = KafkaPublisher(
-        connection.bootstrap,
-        client_id="resegment-intake",
-        idempotent=settings.kafka is not None,  # the embedded broker gives out no producer ids
-        security=secure_kafka(settings).clients(),
-        timeout=10.0,
-    )
+    publisher = make_publisher(connection.settings, connection.bootstrap)
     taking = Intake(publisher, Topics(connection.prefix), access, context)
     with ending(), listening(lambda: None) as stop:
-        connecting = asyncio.create_task(taking.keep_connected(publisher.start), name="connect")
         try:
-            async with serving(
-                build(taking), settings.http_host, settings.http_port, names=settings.http_names
-            ) as url:
+            async with (
+                taking_in(taking, publisher, settings.intake),
+                serving(
+                    build(taking), settings.http_host, settings.http_port, names=settings.http_names
+                ) as url,
+            ):
                 stop.ready()
                 who = count(len(access.keys), "key") if access.keys else "no keys"
                 print_note(
@@ -126,9 +125,67 @@ async def _run(settings: Settings, access: Access, context: Context) -> None:
         except asyncio.CancelledError:  # asked to stop during the start
             if not stop.asked.is_set():
                 raise
-        finally:
-            connecting.cancel()
-            with suppress(asyncio.CancelledError):
-                await connecting
-            await publisher.stop()
     print_note("Stopped.")
+
+
+def make_publisher(settings: Settings, bootstrap: str) -> KafkaPublisher:
+    """Return the publisher of an intake."""
+    from resegment.streams.kafka.publisher import KafkaPublisher
+    from resegment.streams.kafka.security import secure_kafka
+
+    return KafkaPublisher(
+        bootstrap,
+        client_id="resegment-intake",
+        idempotent=settings.kafka is not None,  # the embedded broker gives out no producer ids
+        security=secure_kafka(settings).clients(),
+        timeout=10.0,
+    )
+
+
+@asynccontextmanager
+async def taking_in(taking: Intake, publisher: KafkaPublisher, keys: Path | None) -> AsyncIterator[None]:
+    """Look after the publisher and the file of keys of an intake during the block."""
+    tasks = [asyncio.create_task(taking.keep_ready(taking.prove, publisher.look), name="intake: ready")]
+    if keys is not None:
+        tasks.append(asyncio.create_task(_follow_keys(taking, keys), name="intake: keys"))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await publisher.stop()
+
+
+async def _follow_keys(taking: Intake, path: Path) -> None:
+    """Read the file of keys again when it changes. One that cannot be read changes nothing."""
+    import structlog
+
+    from resegment.http.intake.access import WrongKeys, read_access
+
+    log = structlog.get_logger(__name__)
+    seen = _stamp(path)
+    while True:
+        await asyncio.sleep(1.0)
+        found = _stamp(path)
+        if found == seen:
+            continue
+        seen = found
+        try:
+            access = read_access(path)
+        except WrongKeys as error:
+            log.warning("the file of keys cannot be read; the last one holds", error=error.message)
+            continue
+        if taking.access.keys and not access.keys:
+            log.warning("the file of keys has no key any more; the last one holds", file=str(path))
+            continue
+        taking.access = access
+        log.info("the file of keys was read again", keys=len(access.keys))
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

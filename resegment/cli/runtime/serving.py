@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
+
+from fastapi import FastAPI
 
 from resegment.cli.runtime.signals import Stop, ending, first_of
 from resegment.cli.runtime.stack import Stack
@@ -89,9 +91,17 @@ class Serving:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, definition: Definition | None, servers: Stack, *, stopping: Stopping | None = None
+    settings: Settings,
+    definition: Definition | None,
+    servers: Stack,
+    *,
+    stopping: Stopping | None = None,
+    extend: Callable[[FastAPI, Worker], None] | None = None,
 ) -> AsyncIterator[Serving]:
-    """Run a worker with its HTTP server; stop both cleanly at the end of the block, by one deadline."""
+    """Run a worker with its HTTP server; stop both cleanly at the end of the block, by one deadline.
+
+    `extend` may add routes to the server.
+    """
     stopping = stopping or Stopping()
     worker = Worker(
         settings,
@@ -100,7 +110,9 @@ async def running(
         redis_url=servers.redis_url,
         stopping=stopping,
     )
-    app = build(lambda: health_of(worker), worker.metrics.registry)
+    app = build(lambda: health_of(worker), worker.metrics.registry, docs=extend is not None)
+    if extend is not None:
+        extend(app, worker)
     http = serving(app, settings.http_host, settings.http_port, names=settings.http_names, stopping=stopping)
     async with http as url, worker.running():
         yield Serving(worker, servers, url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -16,11 +17,15 @@ from resegment.cli.runtime.examples import show_path
 from resegment.cli.servers import Folder, Prefix
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from resegment.cli.runtime.serving import Serving
     from resegment.cli.runtime.signals import Stop
+    from resegment.http.intake.access import Access
     from resegment.segmentation.definition import Definition
     from resegment.settings import Settings
     from resegment.streams.delivery.service import DeliveryService
+    from resegment.streams.worker.worker import Worker
 
 EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -118,22 +123,35 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
 
     from resegment.cli.connection import Instance, announced
     from resegment.cli.endpoints import read_endpoints
+    from resegment.cli.runtime.intake import make_publisher, taking_in
     from resegment.cli.runtime.serving import running
     from resegment.cli.runtime.stack import stack
     from resegment.console.runtime.instance import render_up
     from resegment.console.terminal import print_note, screen
+    from resegment.http.intake.app import add_routes
+    from resegment.http.intake.service import Intake
+    from resegment.sources.adapters.port import Context
     from resegment.state.redis.address import without_password
     from resegment.streams.delivery.service import delivering
     from resegment.streams.runtime import settle
 
     print_note("Starting ...")
     endpoints = {} if settings.webhooks is None else read_endpoints(settings)
+    access, key = _read_access(settings)
     async with stack(settings, fresh=fresh) as servers:
+        publisher = make_publisher(settings, servers.bootstrap)
+        takings: list[Intake] = []
+
+        def extend(app: FastAPI, worker: Worker) -> None:
+            takings.append(Intake(publisher, worker.topics, access, Context(), worker.metrics))
+            add_routes(app, takings[0])
+
         left_accounts = await _count_accounts(settings, servers.redis_url)
         async with AsyncExitStack() as parts:
-            serving = await parts.enter_async_context(running(settings, definition, servers))
+            serving = await parts.enter_async_context(running(settings, definition, servers, extend=extend))
             if settings.kafka is None:
                 await serving.joined()
+            await parts.enter_async_context(taking_in(takings[0], publisher, settings.intake))
             webhooks = delivering(
                 settings,
                 endpoints,
@@ -157,13 +175,29 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
                 stop.ready()
                 mode = serving.worker.policy.mode
                 rendered = render_up(
-                    settings, serving.worker.definition, instance, left_accounts, mode, list(endpoints)
+                    settings, serving.worker.definition, instance, left_accounts, mode, list(endpoints), key
                 )
                 screen().print(rendered, soft_wrap=False, crop=False)
                 await serving.until_stopped(stop)
+            await takings[0].close()
             if settings.kafka is None:
                 await _drain(serving, deliveries)
     print_note("Stopped.")
+
+
+def _read_access(settings: Settings) -> tuple[Access, Path | None]:
+    """Return who may send over HTTP; without a file of keys, the holder of a key that is kept in the folder, and its file."""
+    from resegment.http.intake.access import Access, read_access
+    from resegment.http.intake.keys import keep_key
+
+    if settings.intake is not None:
+        access = read_access(settings.intake)
+        if access.keys:
+            return access, None
+        path, key = keep_key(settings.folder)
+        return replace(access, keys=(key,)), path
+    path, key = keep_key(settings.folder)
+    return Access((key,)), path
 
 
 async def _count_accounts(settings: Settings, redis_url: str) -> int:

@@ -44,8 +44,12 @@ def render_up(
     left_accounts: int,
     mode: Mode,
     endpoints: Sequence[str] = (),
+    key: Path | None = None,
 ) -> RenderableType:
-    """Render the addresses, the topics, the routing mode, how many accounts an earlier run left, and an event to try."""
+    """Render the addresses, the topics, the routing mode, how many accounts an earlier run left, and an event to try.
+
+    `key` is the file with the key of the intake over HTTP.
+    """
     topics = Topics(settings.prefix)
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
@@ -70,6 +74,7 @@ def render_up(
     )
     parts: list[RenderableType] = [Text(), head, Text(), grid, Text(), _topics(topics), Text()]
     option = _folder_option(settings.folder)
+    parts += [*_intake(key or settings.intake), Text()]
     parts += [*_routing(mode, option), Text()]
     if left_accounts and settings.kafka is None:
         parts += [
@@ -86,6 +91,14 @@ def render_up(
         Text("  Press Ctrl-C to stop.", style="dim"),
     ]
     return Group(*parts)
+
+
+def _intake(keys: Path | None) -> list[RenderableType]:
+    """Render where events and webhooks are taken over HTTP, and where the key is."""
+    head = Text("  HTTP in ", style="bold").append(
+        "POST /events and /sources/NAME, described at /docs, with the key in", style="not bold"
+    )
+    return [head, Text(f"  {keys}", no_wrap=True, overflow="ignore")]
 
 
 def _routing(mode: Mode, option: str) -> list[RenderableType]:

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from resegment.cli import build
-from resegment.http.intake.keys import read_access
+from resegment.http.intake.access import read_access
 
 
 def test_a_new_key_is_shown_once_and_its_entry_has_the_hash_alone(tmp_path: Path) -> None:

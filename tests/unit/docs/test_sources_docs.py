@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from resegment.http.intake.keys import read_access
+from resegment.http.intake.access import read_access
 from resegment.sources.adapters.mapping import read_mapping
 from resegment.sources.adapters.reference import describe_all
 from resegment.sources.registry import all_adapters
@@ -37,5 +37,5 @@ def test_the_file_of_keys_of_the_page_is_valid(tmp_path: Path) -> None:
     (example,) = (one for one in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if one.startswith("keys"))
     file = tmp_path / "keys.yaml"
     file.write_text(example)
-    access = read_access(file, {"HUBSPOT_CLIENT_SECRET": "x"})
+    access = read_access(file, {"HUBSPOT_CLIENT_SECRET": "x", "OLD_HUBSPOT_CLIENT_SECRET": "y"})
     assert [key.name for key in access.keys] == ["scraper"]
