@@ -16,13 +16,14 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 class _Packed(msgspec.Struct, array_like=True, frozen=True):
-    """A message as the store keeps it. `partition` was appended."""
+    """A message as the store keeps it. `partition` and `timestamp` were appended."""
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes]]
     partition: int | None = None
+    timestamp: int | None = None
 
 
 _decoder = msgspec.msgpack.Decoder(list[_Packed])
@@ -90,8 +91,8 @@ def pack(messages: Sequence[Message]) -> bytes:
     return _encoder.encode(
         [
             (m.topic, m.key, m.value, list(m.headers))
-            if m.partition is None
-            else (m.topic, m.key, m.value, list(m.headers), m.partition)
+            if m.partition is None and m.timestamp is None
+            else (m.topic, m.key, m.value, list(m.headers), m.partition, m.timestamp)
             for m in messages
         ]
     )
@@ -100,5 +101,6 @@ def pack(messages: Sequence[Message]) -> bytes:
 def unpack(payload: bytes) -> list[Message]:
     """Return the messages of one stored entry. Raises msgspec.DecodeError."""
     return [
-        Message(one.topic, one.key, one.value, one.headers, one.partition) for one in _decoder.decode(payload)
+        Message(one.topic, one.key, one.value, one.headers, one.partition, one.timestamp)
+        for one in _decoder.decode(payload)
     ]

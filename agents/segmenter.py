@@ -13,6 +13,7 @@ from resegment.agents.dead_letters import to_dead_letter
 from resegment.agents.deciding.decided import Decided, MessageFactory, Owned
 from resegment.agents.deciding.folding import changeover_of, join_folded, read_folded
 from resegment.agents.deciding.marks import Crossing, is_mark
+from resegment.agents.deciding.merging import carry_out, is_step, receive
 from resegment.agents.deciding.versions import Versions
 from resegment.agents.isolation import find_failing
 from resegment.agents.partition import position_after
@@ -20,6 +21,7 @@ from resegment.errors import RefusedEvent
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.definitions.marks import encode_changeover
 from resegment.schemas.fact import LATEST, Fact, decode_fact
+from resegment.schemas.identities import Step, decode_step
 from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.account import Account
@@ -43,10 +45,12 @@ class Segmented:
     clock: int = 0
     waits_for: str | None = None
     """The apply on whose end the rest of the batch waits."""
+    forwards: Sequence[Fact] = ()
+    """Facts of accounts that were merged into others, as they go on to those."""
 
 
-_Known = tuple[int, list[Fact], list[Record]]
-"""Facts of one account that become known at one instant (ms), each with its record."""
+_Known = tuple[int, list[Fact] | Step, list[Record]]
+"""Facts of one account that become known at one instant (ms), each with its record; or a step of a merge."""
 
 
 @dataclass(slots=True)
@@ -112,8 +116,9 @@ async def segment(
             await join_folded(owned, timeline, accounts, reading.crossing.changeover, clock)
             for name, account in list(accounts.items()):
                 try:
-                    decisions, outcomes = _apply_facts(timeline, account, reading.known[name], clock)
-                    decided.add(decisions + _pass_time(timeline, account, clock), outcomes)
+                    applied = _apply_facts(timeline, account, reading.known[name], clock)
+                    applied.decisions += _pass_time(timeline, account, clock)
+                    decided.add(applied.decisions, applied.outcomes, applied.forwards)
                     _refuse_too_large(batch, account, reading, dead_letters)
                 except Exception:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
                     accounts[name] = await _apply_apart(
@@ -123,7 +128,9 @@ async def segment(
                 await publisher.publish(reading.dead_letters)
             changes = await decided.commit(owned, reading.position(owned.position), accounts.values())
         blocked = reading.crossing.blocked
-        return Segmented(reading.facts, reading.ticks, changes, reading.refused, clock, blocked)
+        return Segmented(
+            reading.facts, reading.ticks, changes, reading.refused, clock, blocked, decided.forwards
+        )
 
 
 async def set_aside(
@@ -217,6 +224,10 @@ def _read(
             continue
         try:
             require_readable(record)
+            if record.key is None and is_step(record):
+                step = decode_step(record.value or b"")
+                known.setdefault(step.account, []).append((clock, step, [record]))
+                continue
             fact = decode_fact(record.value or b"")
         except msgspec.DecodeError as error:
             reading.refuse(batch, record, RefusedEvent("not-a-signal", str(error)), dead_letters)
@@ -230,8 +241,8 @@ def _read(
         groups = known.get(fact.account)
         if groups is None:
             known[fact.account] = [(clock, [fact], [record])]
-        elif groups[-1][0] == clock:
-            groups[-1][1].append(fact)
+        elif groups[-1][0] == clock and isinstance(latest := groups[-1][1], list):
+            latest.append(fact)
             groups[-1][2].append(record)
         else:
             groups.append((clock, [fact], [record]))
@@ -248,36 +259,56 @@ def _ahead(record: Record) -> RefusedEvent:
     )
 
 
-def _apply_facts(
-    timeline: Timeline, account: Account, groups: Sequence[_Known], clock: int
-) -> tuple[list[Decision], list[Fact]]:
+@dataclass(slots=True)
+class _Applied:
+    """The decisions about an account, the outcomes that took effect, and the facts that go on to another account."""
+
+    decisions: list[Decision] = field(default_factory=list)
+    outcomes: list[Fact] = field(default_factory=list)
+    forwards: list[Fact] = field(default_factory=list)
+
+
+def _apply_facts(timeline: Timeline, account: Account, groups: Sequence[_Known], clock: int) -> _Applied:
     """Apply facts in the order in which they become known, each after the deadlines before it.
 
-    Returns the decisions, and the outcomes that took effect: a second delivery and an older revision change nothing.
+    A second delivery of an outcome and an older revision of one change nothing, so they do not count as outcomes.
     """
-    decisions: list[Decision] = []
-    outcomes: list[Fact] = []
-    for at, facts, _ in groups:
+    applied = _Applied()
+    for at, known, records in groups:
+        facts: Sequence[Fact]
+        if isinstance(known, Step) or account.state.identity is not None:
+            merged = (
+                carry_out(timeline, account, known, records[0], at, clock)
+                if isinstance(known, Step)
+                else receive(account, known)
+            )
+            applied.decisions += merged.decisions
+            applied.forwards += merged.forwards
+            facts = merged.facts
+            if not facts:
+                continue
+        else:
+            facts = known
         if account.deadline < at:
-            decisions += timeline.advance(account, at - 1, clock)
+            applied.decisions += timeline.advance(account, at - 1, clock)
         fresh: dict[tuple[str, str], Fact] = {}
         for fact in facts:
             if fact.kind == "outcome" and account.holder(fact.source, fact.id) is None:
                 fresh.setdefault((fact.source, fact.id), fact)
-        decisions += timeline.apply_facts(account, facts, at, clock)
+        applied.decisions += timeline.apply_facts(account, facts, at, clock)
         refused = account.refused or ()
         for key, fact in fresh.items():
             entry = account.holder(*key)
             if key not in refused and (entry is None or entry.id == fact.id):
-                outcomes.append(fact)
-    return decisions, outcomes
+                applied.outcomes.append(fact)
+    return applied
 
 
 def _refuse_too_large(batch: Batch, account: Account, reading: _Reading, dead_letters: str) -> None:
     """Set the facts aside that the account had no room for."""
     refused, account.refused = account.refused, None
     for _, facts, records in reading.known[account.name] if refused else ():
-        for fact, record in zip(facts, records, strict=True):
+        for fact, record in () if isinstance(facts, Step) else zip(facts, records, strict=True):
             if refused and (fact.source, fact.id) in refused:
                 reading.refuse(
                     batch,
@@ -308,20 +339,20 @@ async def _apply_apart(
     """Apply an account's facts from its stored state, one by one in order, and set aside those that fail."""
     owned.drop(name)
     (folded,) = await read_folded(owned, timeline, [name], reading.crossing.changeover, reading.clock)
-    units: list[_Known] = [
-        (at, [fact], [record])
-        for at, facts, records in reading.known[name]
-        for fact, record in zip(facts, records, strict=True)
-    ]
+    units: list[_Known] = []
+    for at, facts, records in reading.known[name]:
+        if isinstance(facts, Step):
+            units.append((at, facts, records))
+        else:
+            units += [(at, [fact], [record]) for fact, record in zip(facts, records, strict=True)]
 
     def attempt(checkpoint: bytes | None, run: Sequence[_Known]) -> bytes:
         account = timeline.load(name, checkpoint)
         if folded is not None:
             timeline.join_folded(account, decode_state(folded))
-        decisions, _ = _apply_facts(timeline, account, run, reading.clock)
+        applied = _apply_facts(timeline, account, run, reading.clock)
         after = timeline.encode(account)
-        decisions += _pass_time(timeline, account, reading.clock)
-        decided.announced(decisions)
+        decided.announced([*applied.decisions, *_pass_time(timeline, account, reading.clock)])
         return after
 
     failing = dict(await find_failing(units, await owned.stored(name), attempt))
@@ -333,7 +364,8 @@ async def _apply_apart(
     if folded is not None:
         timeline.join_folded(account, decode_state(folded))
     if good:
-        decisions, outcomes = _apply_facts(timeline, account, good, reading.clock)
-        decided.add(decisions + _pass_time(timeline, account, reading.clock), outcomes)
+        applied = _apply_facts(timeline, account, good, reading.clock)
+        applied.decisions += _pass_time(timeline, account, reading.clock)
+        decided.add(applied.decisions, applied.outcomes, applied.forwards)
         _refuse_too_large(batch, account, reading, dead_letters)
     return account

@@ -49,7 +49,7 @@ def expect(definition: Definition, facts: Sequence[Fact], end: int) -> Expected:
     changes: set[Key] = set()
     places: dict[str, str] = {}
     for account, made in backtest(Program(definition), facts, end):
-        changes.update((one.account, one.sequence_number, one.id, one.to) for one in net_changes(made))
+        changes.update((one.account, one.sequence_number, one.id, one.to or "") for one in net_changes(made))
         if account.state.membership.segment is not None:
             places[account.name] = account.state.membership.segment
     return Expected(frozenset(changes), places)

@@ -15,12 +15,15 @@ have not touched, or all."""
 class Cause(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Why an account moved: the ids of the events, the deadline that passed without one, or a new definition.
 
-    `definition` is the number of the version that judged the account for the first time.
+    `definition` is the number of the version that judged the account for the first time. `merged` names the account that
+    this one was merged into, or the one that was merged into this one; `unmerged` names the other one of an unmerge.
     """
 
     events: tuple[str, ...] = ()
     deadline: str | None = None
     definition: int | None = None
+    merged: str | None = None
+    unmerged: str | None = None
 
 
 class Restrictions(msgspec.Struct, frozen=True, gc=False):
@@ -37,7 +40,7 @@ class Restrictions(msgspec.Struct, frozen=True, gc=False):
 class SegmentChange(
     msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from", "active_gates": "standing"}, gc=False
 ):
-    """One move of one account; instants in ms. `from_` is None at first sight.
+    """One move of one account; instants in ms. `from_` is None at first sight, `to` where the account ends.
 
     `supersedes` is the id of an earlier change with the same `effective_at` that this one cancels, and
     `supersedes_to` is the segment that it had moved the account to. `active_gates` names the suppressions and
@@ -52,7 +55,7 @@ class SegmentChange(
     account: str
     sequence_number: int
     from_: str | None
-    to: str
+    to: str | None
     effective_at: int
     decided_at: int
     cause: Cause
@@ -92,10 +95,12 @@ class GateChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def identify_change(
-    account: str, effective_at: int, from_: str | None, to: str, cause: Cause, version: str
+    account: str, effective_at: int, from_: str | None, to: str | None, cause: Cause, version: str
 ) -> str:
     """Return the id of a change: a hash of its content, so the same decision always has the same id."""
     parts: tuple[Any, ...] = (account, effective_at, from_, to, cause.events, cause.deadline, version)
     if cause.definition is not None:
         parts += (cause.definition,)
+    if cause.merged is not None or cause.unmerged is not None:
+        parts += (cause.merged, cause.unmerged)
     return hashlib.blake2b(msgspec.json.encode(parts), digest_size=16).hexdigest()

@@ -50,7 +50,8 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
 
     `(account, source, record)` identifies the fact, and `id` identifies this revision. `time` is when it
     happened and `recorded` is when it became known, both in milliseconds since the epoch, UTC. As JSON, this
-    is also the value of a record in the `signals` topic.
+    is also the value of a record in the `signals` topic. `via` names the aliases through which it came to the account
+    after they were merged, first the one that it was sent to, each with the number of its merge.
     """
 
     account: str
@@ -62,6 +63,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     recorded: int
     op: Literal["assert", "retract"] = "assert"
     data: dict[str, Any] = {}
+    via: tuple[tuple[str, int], ...] = ()
 
 
 _encoder: Final = msgspec.json.Encoder()

@@ -51,6 +51,14 @@ class ChangeCause(BaseModel):
     definition: int | None = Field(
         None, description="The number of the version of the segments file that was applied at this instant"
     )
+    merged: str | None = Field(
+        None,
+        description="The account that this one was merged into, where `to` is null; else the one that was merged into it",
+    )
+    unmerged: str | None = Field(
+        None,
+        description="The alias that became an account of its own again, of this account or this account itself",
+    )
 
 
 class Evidence(BaseModel):
@@ -112,7 +120,9 @@ class SegmentChangeData(BaseModel):
     from_: str | None = Field(
         alias="from", description="The segment left; null for the account's first change"
     )
-    to: str = Field(description="The segment entered")
+    to: str | None = Field(
+        description="The segment entered; null where the account ends, because somebody merged it into another one"
+    )
     effective_at: Instant = Field(description="The exact instant, RFC 3339")
     decided_at: Instant = Field(description="The partition's clock at the decision")
     cause: ChangeCause
@@ -248,7 +258,7 @@ def encode_change(
         "supersedes_to": change.supersedes_to,
         "play": play,
         "message": message,
-        "route": routes.get(change.to),
+        "route": None if change.to is None else routes.get(change.to),
         "from_route": None if change.from_ is None else (left_routes or routes).get(change.from_),
         "superseded_route": None if change.supersedes_to is None else routes.get(change.supersedes_to),
         "holdout": holdout,

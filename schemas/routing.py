@@ -155,7 +155,7 @@ class RoutedState(msgspec.Struct, array_like=True):
     `requested` is the change that was requested last: after a rollback the request can come before the change.
     `do_not_contact` names persons; until `lost_until` (ms) a lost deal forbids an enrollment. `displaced` is what new
     versions of the definition changed since the account last moved by itself, oldest first. `gates_by` is the switch that
-    the gates came with, if one did.
+    the gates came with, if one did. `heir_of` is the workflow of an account that was merged into this one while it was in it.
     """
 
     target: Target | None = None
@@ -181,6 +181,7 @@ class RoutedState(msgspec.Struct, array_like=True):
     touched: Touched = Touched()
     displaced: tuple[Displaced, ...] = ()
     gates_by: Switch | None = None
+    heir_of: str | None = None
 
 
 _state_encoder: Final = msgspec.msgpack.Encoder()
@@ -283,6 +284,21 @@ class FamilyNews(msgspec.Struct, frozen=True, kw_only=True, tag="family"):
     switch: Switch | None = None
 
 
+class Inherit(msgspec.Struct, frozen=True, kw_only=True, tag="inherit"):
+    """Tell an account what `alias` leaves to it, which was merged into it at `at` (ms).
+
+    `workflow` is the one that the alias was in, and left for this; `left`, `owners` and `touched` are as in its state.
+    """
+
+    account: str
+    at: int
+    alias: str
+    workflow: str | None = None
+    left: dict[str, int] = {}
+    owners: dict[str, str] = {}
+    touched: Touched = Touched()
+
+
 class DefinitionSwitched(msgspec.Struct, frozen=True, kw_only=True, tag="definition"):
     """Tell a partition that a version of the definition is in force since `at` (ms). It concerns no single account.
 
@@ -303,7 +319,7 @@ class DefinitionSwitched(msgspec.Struct, frozen=True, kw_only=True, tag="definit
         return Switch(self.version, self.route, self.rollback_of)
 
 
-AccountEvent = GatesChanged | RoutedOutcome | Review | Reassign | ChildReport | FamilyNews
+AccountEvent = GatesChanged | RoutedOutcome | Review | Reassign | ChildReport | FamilyNews | Inherit
 RoutingEvent = AccountEvent | DefinitionSwitched
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -51,6 +51,26 @@ class Limited(msgspec.Struct, array_like=True, frozen=True, gc=False):
     dropped: dict[str, int] = {}
 
 
+class Identity(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What merges and unmerges do to an account.
+
+    - `closed`: it is merged `into` another account by `op`, and its facts wait until that one has what is known.
+    - `open`: its facts go on to that account.
+    - `returning`: it is one of its own again, and its facts wait until what is known has come back.
+    - `parting`: another account leaves it, and its own facts are noted meanwhile.
+
+    `offset` is where the record is that began this. `kept` holds facts that wait or are noted, as JSON. `parted` says up
+    to which number merges of an alias count no more.
+    """
+
+    mode: Literal["", "closed", "open", "returning", "parting"] = ""
+    into: str | None = None
+    op: int = 0
+    offset: int = -1
+    parted: dict[str, int] = {}
+    kept: tuple[bytes, ...] = ()
+
+
 class AccountState(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
     """Everything that decides an account's segment, now and later.
 
@@ -59,7 +79,7 @@ class AccountState(msgspec.Struct, array_like=True, forbid_unknown_fields=True, 
     persons, and `lost_until` is when (ms) the cooldown after a lost deal ends, 0 without one. `parent` is the
     account's parent, if the file asks for families. `version` is the number of the definition that the account was last
     judged by, 0 for the first one of a prefix. Until `pruned` (ms) no fact is old enough to be forgotten. `dropped`
-    counts the facts that a limit took from a test.
+    counts the facts that a limit took from a test. `identity` is None for an account without merges.
     """
 
     entries: list[Entry] = []
@@ -77,3 +97,4 @@ class AccountState(msgspec.Struct, array_like=True, forbid_unknown_fields=True, 
     parent: str | None = None
     version: int = 0
     limited: Limited = Limited()
+    identity: Identity | None = None

@@ -11,7 +11,7 @@ from resegment.agents.batch import Message
 from resegment.routing.holdout import is_held_out, read_holdout
 from resegment.schemas.change import GateChange, SegmentChange
 from resegment.schemas.definitions.records import Apply
-from resegment.schemas.fact import Fact
+from resegment.schemas.fact import Fact, encode_fact
 from resegment.schemas.outgoing import CONTENT_TYPE, encode_change
 from resegment.schemas.routing import (
     ROUTED_OUTCOMES,
@@ -36,6 +36,7 @@ class MessageFactory:
     def __init__(self, definition: Definition, topics: Topics, before: Definition | None = None) -> None:
         """`before` is the version before, out of whose segments this one moves accounts when it takes over."""
         self._changes, self._routing = topics.segment_changes.name, topics.routing_events.name
+        self._signals = topics.signals.name
         self._fingerprint = definition.version
         self._plays = definition.compiled_plays
         self._routes = _routes_of(definition)
@@ -45,7 +46,8 @@ class MessageFactory:
         self._headers = [("content-type", CONTENT_TYPE)]
 
     def change(self, change: SegmentChange) -> Message:
-        play, holdout = self._play_of.get(change.to), self._holdouts.get(change.to)
+        entered = change.to or ""  # no segment has that name: an account that ends enters none
+        play, holdout = self._play_of.get(entered), self._holdouts.get(entered)
         value = encode_change(
             change,
             play,
@@ -68,7 +70,7 @@ class MessageFactory:
         said = render_play(
             compiled,
             account=change.account,
-            segment=change.to,
+            segment=change.to or "",
             values=change.values,
             evidence=cited_in(change.reason) if compiled.asks_evidence else (),
         )
@@ -103,6 +105,10 @@ class MessageFactory:
             rollback_of=apply.rollback_of,
         )
         return Message(self._routing, None, encode_routing_event(event), (), partition)
+
+    def forward(self, fact: Fact, at: int) -> Message:
+        """Return the signal of a fact that goes on to another account."""
+        return Message(self._signals, fact.account.encode(), encode_fact(fact), timestamp=at)
 
     def outcome(self, fact: Fact) -> Message | None:
         data = fact.data or {}

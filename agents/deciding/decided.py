@@ -36,6 +36,10 @@ class MessageFactory(Protocol):
         """Return the event that tells the router of a partition that another version is in force."""
         ...
 
+    def forward(self, fact: Fact, at: int) -> Message:
+        """Return the signal of a fact that goes on to another account, as of an instant (ms)."""
+        ...
+
 
 class Decided:
     """What was decided in a batch or slice of a partition, and the messages that announce it.
@@ -51,12 +55,17 @@ class Decided:
         self._changes: list[tuple[SegmentChange, Message | None]] = []
         self._gate_changes: list[GateChange] = []
         self._outcomes: list[Fact] = []
+        self.forwards: list[Fact] = []
+        """Facts that go on to other accounts."""
 
-    def add(self, decisions: Sequence[Decision], outcomes: Sequence[Fact] = ()) -> None:
+    def add(
+        self, decisions: Sequence[Decision], outcomes: Sequence[Fact] = (), forwards: Sequence[Fact] = ()
+    ) -> None:
         """Add one account's decisions: all of them, or none where a message cannot be made."""
         changes = self.announced(decisions)
         self._changes += changes
         self._outcomes += outcomes
+        self.forwards += forwards
         self._gate_changes += [one.gate_change for one in decisions if one.gate_change is not None]
 
     def announced(self, decisions: Sequence[Decision]) -> list[tuple[SegmentChange, Message | None]]:
@@ -68,8 +77,11 @@ class Decided:
             if one.change is not None
         ]
 
-    def settle(self) -> tuple[list[SegmentChange], list[Message]]:
-        """Return the changes in the order of their instants, and the messages: of changes, then for the router."""
+    def settle(self, clock: int = 0) -> tuple[list[SegmentChange], list[Message]]:
+        """Return the changes in the order of their instants, and the messages: of changes, then for the router.
+
+        `clock` (ms) is the partition's: facts go on to other accounts as of then.
+        """
         self._changes.sort(key=lambda one: one[0].effective_at)
         factory = self.factory
         messages = (
@@ -79,13 +91,14 @@ class Decided:
         if factory is not None:
             messages += [message for one in self._outcomes if (message := factory.outcome(one)) is not None]
             messages += [factory.gate_change(one) for one in self._gate_changes]
+            messages += [factory.forward(one, clock) for one in self.forwards]
         return [change for change, _ in self._changes], messages
 
     async def commit(
         self, owned: Owned, position: Position, accounts: Collection[Account]
     ) -> list[SegmentChange]:
         """Commit the accounts with all that was decided about them."""
-        changes, messages = self.settle()
+        changes, messages = self.settle(position.clock)
         await owned.commit(position, accounts, messages, sizes=count_moves(changes), decided=len(changes))
         return changes
 
@@ -97,5 +110,6 @@ def count_moves(changes: Sequence[SegmentChange]) -> list[tuple[str, int]]:
         left = change.supersedes_to if change.supersedes is not None else change.from_
         if left is not None:
             sizes[left] = sizes.get(left, 0) - 1
-        sizes[change.to] = sizes.get(change.to, 0) + 1
+        if change.to is not None:
+            sizes[change.to] = sizes.get(change.to, 0) + 1
     return [(segment, more) for segment, more in sizes.items() if more]

@@ -32,6 +32,8 @@ class RoutedAccount:
             or state.gates_at >= 0
             or state.requested is not None
             or state.family is not None
+            or state.heir_of is not None
+            or bool(state.left or state.owners)
         )
 
     def measure(self) -> int:

@@ -17,6 +17,8 @@ class _ChangeCause(msgspec.Struct, frozen=True):
     """What the router reads of the cause of a change."""
 
     definition: int | None = None
+    merged: str | None = None
+    unmerged: str | None = None
 
 
 class _ChangeData(msgspec.Struct, frozen=True, rename={"from_": "from", "active_gates": "standing"}):
@@ -25,7 +27,7 @@ class _ChangeData(msgspec.Struct, frozen=True, rename={"from_": "from", "active_
     account: str
     sequence_number: int
     from_: str | None
-    to: str
+    to: str | None
     effective_at: str
     play: str | None
     route: RouteSnapshot | None
@@ -57,7 +59,8 @@ class RoutedChange(msgspec.Struct, frozen=True, kw_only=True):
     """A segment change as the router reads it; instants in ms.
 
     `active_gates` is None in changes from before changes carried the gates. `switch` is set if a new version of the
-    definition made the change, and `moved` if only the segment's name changed.
+    definition made the change, and `moved` if only the segment's name changed. `heir` is the account that this one was
+    merged into: it ends.
     """
 
     account: str
@@ -70,6 +73,7 @@ class RoutedChange(msgspec.Struct, frozen=True, kw_only=True):
     restrictions: Restrictions = Restrictions()
     switch: Switch | None = None
     moved: bool = False
+    heir: str | None = None
 
 
 _change_decoder: Final = msgspec.json.Decoder(_ChangeEvent)
@@ -79,12 +83,14 @@ def decode_change(value: bytes) -> RoutedChange:
     """Decode a segment change. Raises ValueError (which msgspec's errors are) for anything else."""
     event = _change_decoder.decode(value)
     data = event.data
+    if data.to is None and data.cause.merged is None and data.cause.unmerged is None:
+        raise ValueError("an account ends only where it is merged into another one")
     decided_at = parse_instant(data.decided_at or data.effective_at)
     target = Target(
         change=event.id,
         sequence=data.sequence_number,
         effective_at=parse_instant(data.effective_at),
-        segment=data.to,
+        segment=data.to or "",
         is_first=data.from_ is None,
         route=data.route,
         play=data.play,
@@ -112,4 +118,5 @@ def decode_change(value: bytes) -> RoutedChange:
         ),
         switch=None if number is None else Switch(number, data.apply_route or "none", data.rollback_of),
         moved=data.moved,
+        heir=data.cause.merged if data.to is None else None,
     )

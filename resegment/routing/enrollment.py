@@ -10,6 +10,7 @@ from resegment.routing.account import RoutedAccount
 from resegment.routing.change import RoutedChange
 from resegment.routing.decisions import DEFERRED
 from resegment.routing.family import apply_news, apply_report, own_gates, tell_relatives
+from resegment.routing.inheriting import inherit_of, take_inherit
 from resegment.routing.policy import Policies, Policy
 from resegment.routing.running import answer, escalate, reassign
 from resegment.routing.switching import (
@@ -34,6 +35,7 @@ from resegment.schemas.routing import (
     Enrollment,
     FamilyNews,
     GatesChanged,
+    Inherit,
     PriorState,
     Reassign,
     Review,
@@ -107,9 +109,17 @@ class EnrollmentMachine:
         prior = snapshot(state, change.target.effective_at)
         # what touched the account counts only where a switch makes the changes
         state.before = prior if switch is not None else msgspec.structs.replace(prior, touched=None)
+        inherited = None
+        if change.heir is not None:
+            inherited = inherit_of(account.name, change.heir, state, now)
         back = _begin(account, change, prior, own)
         transition = _open(account, change, now, own)
-        if runs_on(state.enrollment, back):
+        if inherited is not None:
+            transition.events.append(inherited)
+            yield from transition.stop_waiting()
+            yield from transition.take_out(f"merged into {inherited.account}")
+            stays = None
+        elif runs_on(state.enrollment, back):
             stays, state.enrollment = state.enrollment, None
         else:
             stays = yield from transition.leave()
@@ -187,6 +197,8 @@ class EnrollmentMachine:
                     yield from _judge(transition, event)
             case Reassign():
                 yield from reassign(transition, event.owner)
+            case Inherit():
+                take_inherit(state, event)
         return [*passed, *transition.done()]
 
     def look_again(
@@ -257,7 +269,10 @@ def _begin(account: RoutedAccount, change: RoutedChange, prior: PriorState, own:
         state.displaced, back = displace(prior, switch, target.segment)
         target = msgspec.structs.replace(target, kept_out=find_kept_out(switch, target, prior))
     state.target, state.attempt = target, 0
-    state.admitted = state.forced = False
+    state.admitted = (
+        state.heir_of is not None and target.route is not None and target.route.workflow == state.heir_of
+    )
+    state.heir_of, state.forced = None, False
     meet_gates(account.name, state, change, own)
     return back
 

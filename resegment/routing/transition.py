@@ -92,6 +92,14 @@ class Transition:
         self.command(enrollment.on_exit, enrollment)
         self.state.left[enrollment.workflow] = self.now
 
+    def take_out(self, reason: str) -> Asking:
+        """Stop what runs, if something does, at once."""
+        old, self.state.enrollment = self.state.enrollment, None
+        if old is not None:
+            yield from self.give_back(old)
+            self.command("stop", old, reason=reason)
+            self.state.left[old.workflow] = self.now
+
     def cancel(self, before: PriorState) -> Leaving:
         """Undo what a superseded change began.
 

@@ -38,6 +38,10 @@ class Announcer:
         """Return the event that tells the router of an outcome, or None where the router has no use for it."""
         return self._newest.outcome(fact)
 
+    def forward(self, fact: Fact, at: int) -> Message:
+        """Return the signal of a fact that goes on to another account."""
+        return self._newest.forward(fact, at)
+
     def switched(self, apply: Apply, partition: int) -> Message:
         """Return the event that tells the router of a partition that another version is in force."""
         self._look()

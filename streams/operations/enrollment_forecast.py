@@ -136,6 +136,7 @@ class EnrollmentForecaster:
         return self._machine.handle_event(account, event, self._at, self._after)
 
     def _change(self, change: SegmentChange, switched: DefinitionSwitched, *, known: bool) -> RoutedChange:
+        assert change.to is not None, "a version ends no account"
         segment = self._segments[change.to]
         drawn = read_holdout(segment)
         target = Target(

@@ -91,7 +91,9 @@ class Progress:
     def count_changes(self, changes: Sequence[SegmentChange]) -> None:
         """Count segment changes by where they lead, and how late those of a deadline were decided."""
         self.changes_decided += len(changes)
-        for (left, taken), count in Counter((change.from_ or "", change.to) for change in changes).items():
+        for (left, taken), count in Counter(
+            (change.from_ or "", change.to or "") for change in changes
+        ).items():
             self._metrics.flows.labels(left, taken).inc(count)
         if self._now is not None:
             now = self._now()

@@ -295,7 +295,7 @@ def _compare(data: _Data, result: _Result, until: int) -> None:
     memberships: dict[str, tuple[str, int]] = {}
     for account, changes in backtest(Program(data.definition), [fact for fact, _ in data.events], until):
         expected.update(
-            (one.account, one.from_ or "", one.to, one.effective_at) for one in net_changes(changes)
+            (one.account, one.from_ or "", one.to or "", one.effective_at) for one in net_changes(changes)
         )
         member = account.state.membership
         if member.segment is not None:

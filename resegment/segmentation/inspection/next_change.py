@@ -80,7 +80,7 @@ def find_next(engine: Engine, account: Account) -> Next | None:
             engine.advance(before, at - 1)
             engine.evaluate(before, at - 1)
             engine.evaluate(ahead, at)
-            return _describe(engine.program, before, ahead, at=at, old=change.from_, new=change.to)
+            return _describe(engine.program, before, ahead, at=at, old=change.from_, new=change.to or "")
     return None
 
 

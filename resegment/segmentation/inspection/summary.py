@@ -26,7 +26,7 @@ class Move(NamedTuple):
     @classmethod
     def of(cls, change: SegmentChange) -> Move:
         """Return the move that a change is."""
-        return cls(change.effective_at, change.account, change.sequence_number, change.from_, change.to)
+        return cls(change.effective_at, change.account, change.sequence_number, change.from_, change.to or "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Final
 
 from resegment.errors import TransientError
+from resegment.schemas.change import Cause
 from resegment.schemas.fact import Fact
 from resegment.schemas.logs.state_log import StateWrite, open_log
 from resegment.schemas.state import AccountState
@@ -18,6 +19,7 @@ from resegment.segmentation.evaluation.engine import UNCHANGED, Decision, Engine
 from resegment.segmentation.evaluation.retention import Retention
 from resegment.segmentation.evaluation.switch import Switch
 from resegment.segmentation.language.privacy import drop_fields
+from resegment.segmentation.versions.ending import clear_account, end_account
 from resegment.segmentation.versions.era import Era
 from resegment.segmentation.versions.folding import conform, join_entries
 
@@ -189,6 +191,18 @@ class Timeline:
         if until < end:
             return engine.advance(account, until, decided_at)
         return self._catch_up(account, until, decided_at)
+
+    def end(self, account: Account, now: int, cause: Cause, decided_at: int) -> list[Decision]:
+        """Forget all facts of an account and take it out of every segment, after the deadlines before `now`."""
+        decisions = self.advance(account, now - 1, decided_at)
+        ended = end_account(self._span(account.name, account.state)[2], account, now, cause, decided_at)
+        return decisions if ended is UNCHANGED else [*decisions, ended]
+
+    def refill(self, account: Account, facts: Sequence[Fact], now: int, decided_at: int) -> list[Decision]:
+        """Decide from these facts alone, in place of all that the account knows, after the deadlines before `now`."""
+        decisions = self.advance(account, now - 1, decided_at)
+        clear_account(self._span(account.name, account.state)[2], account)
+        return [*decisions, *self.apply_facts(account, facts, now, decided_at)]
 
     def open_switched(
         self, name: str, state: AccountState, decided_at: int | None = None

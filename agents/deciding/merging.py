@@ -1,0 +1,196 @@
+"""Carry out the steps of merges and unmerges on accounts, and lead the facts of an alias to its account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from resegment.agents.batch import Message, Record, is_readable
+from resegment.schemas.change import Cause
+from resegment.schemas.fact import Fact, decode_fact, encode_fact
+from resegment.schemas.identities import Step, decode_step, encode_step, unpack_facts
+from resegment.schemas.state import Identity
+from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.engine import Decision
+from resegment.segmentation.versions.timeline import Timeline
+
+STEP: Final = "identity"
+"""The header of a record of `signals` that carries no fact of its own, but a step of a merge."""
+
+
+def step_message(topic: str, partition: int, step: Step, timestamp: int) -> Message:
+    """Return the message of a step for the partition of its account. `timestamp` 0 moves no clock."""
+    return Message(topic, None, encode_step(step), [(STEP, b"")], partition, timestamp)
+
+
+def is_step(record: Record) -> bool:
+    """Return whether a record without a key carries a step."""
+    return is_readable(record) and any(name == STEP for name, _ in record.headers)
+
+
+class Merged(NamedTuple):
+    """What a step, or facts of an account that merges concern, led to.
+
+    `facts` are to be applied next, `forwards` go on to the account that this one was merged into.
+    """
+
+    decisions: Sequence[Decision] = ()
+    facts: Sequence[Fact] = ()
+    forwards: Sequence[Fact] = ()
+
+
+NOTHING: Final = Merged()
+
+
+def counts(fact: Fact, identity: Identity) -> bool:
+    """Return whether all merges through which a fact came still count for the account."""
+    return all(op > identity.parted.get(alias, 0) for alias, op in fact.via)
+
+
+def receive(account: Account, facts: Sequence[Fact]) -> Merged:
+    """Return what to do with facts that come to an account that merges concern."""
+    identity = account.state.identity
+    if identity is None:
+        return Merged(facts=facts)
+    facts = [one for one in facts if counts(one, identity)]
+    if identity.mode == "open":
+        return Merged(forwards=[_forward(one, account.name, identity) for one in facts])
+    if identity.mode:
+        kept = (*identity.kept, *map(encode_fact, facts))
+        account.state.identity = replace(identity, kept=kept)
+        return Merged(facts=facts) if identity.mode == "parting" else NOTHING
+    return Merged(facts=facts)
+
+
+def carry_out(
+    timeline: Timeline, account: Account, step: Step, record: Record, at: int, clock: int
+) -> Merged:
+    """Carry out one step. One that was carried out before, or that a later one has outdated, changes nothing."""
+    identity = account.state.identity or Identity()
+    match step.step:
+        case "close":
+            return _close(timeline, account, identity, step, record.offset, at, clock)
+        case "join":
+            return _join(timeline, account, identity, step, at, clock)
+        case "open":
+            return _open(account, identity, step)
+        case "part":
+            return _part(account, identity, step, record.offset)
+        case "restore":
+            return _restore(account, identity, step, record.offset)
+        case "reset":
+            return _reset(timeline, account, identity, step, at, clock)
+
+
+def _close(
+    timeline: Timeline, account: Account, identity: Identity, step: Step, offset: int, at: int, clock: int
+) -> Merged:
+    if identity.op >= step.op:
+        return NOTHING
+    decisions = timeline.end(account, at, Cause(merged=step.other), clock)
+    account.state.identity = Identity("closed", step.other, step.op, offset, identity.parted)
+    return Merged(decisions)
+
+
+def _join(
+    timeline: Timeline, account: Account, identity: Identity, step: Step, at: int, clock: int
+) -> Merged:
+    if step.op <= identity.parted.get(step.other, 0):
+        return NOTHING
+    facts = [timeline.receive(one) for one in unpack_facts(step.facts)]
+    if identity.mode:  # it has been merged itself since, or waits: these were joined before
+        return receive(account, facts)
+    if step.more:
+        _stash(account, identity, facts)
+        return NOTHING
+    if identity.kept:
+        facts = [*(decode_fact(one) for one in identity.kept), *facts]
+        account.state.identity = replace(identity, kept=())
+    facts = [one for one in facts if counts(one, identity)]
+    decisions = timeline.advance(account, at - 1, clock)
+    if facts:
+        decided = timeline.apply_facts(account, facts, at, clock)
+        decisions += [_explain(one, merged=step.other) for one in decided]
+    return Merged(decisions)
+
+
+def _open(account: Account, identity: Identity, step: Step) -> Merged:
+    if identity.mode != "closed" or identity.op != step.op:
+        return NOTHING
+    waiting = [decode_fact(one) for one in identity.kept]
+    account.state.identity = replace(identity, mode="open", kept=())
+    return receive(account, waiting)
+
+
+def _part(account: Account, identity: Identity, step: Step, offset: int) -> Merged:
+    if step.op <= identity.parted.get(step.other, 0):
+        return NOTHING
+    parted = {**identity.parted, step.other: step.op}
+    if identity.mode:
+        account.state.identity = replace(identity, parted=parted)
+    else:
+        account.state.identity = Identity("parting", None, step.op, offset, parted)
+    return NOTHING
+
+
+def _restore(account: Account, identity: Identity, step: Step, offset: int) -> Merged:
+    if identity.op < step.op:
+        account.state.identity = Identity("returning", None, step.op, offset, identity.parted)
+    return NOTHING
+
+
+def _reset(
+    timeline: Timeline, account: Account, identity: Identity, step: Step, at: int, clock: int
+) -> Merged:
+    if identity.mode not in ("returning", "parting") or identity.op != step.op:
+        return NOTHING
+    facts = unpack_facts(step.facts)
+    if step.more:
+        _stash(account, identity, facts)
+        return NOTHING
+    facts = [*facts, *(decode_fact(one) for one in identity.kept)]
+    facts = [timeline.receive(one) for one in facts if counts(one, identity)]
+    account.state.identity = replace(identity, mode="", kept=())
+    if not facts:
+        return Merged(timeline.end(account, at, Cause(unmerged=step.other), clock))
+    refilled = timeline.refill(account, facts, at, clock)
+    return Merged([_explain(one, unmerged=step.other) for one in refilled])
+
+
+def _stash(account: Account, identity: Identity, facts: Sequence[Fact]) -> None:
+    """Keep the facts of a part of a step until the rest of it comes."""
+    account.state.identity = replace(identity, kept=(*identity.kept, *map(encode_fact, facts)))
+
+
+def _explain(decision: Decision, *, merged: str | None = None, unmerged: str | None = None) -> Decision:
+    """Return a decision with the merge or unmerge as a cause of its change, unless time alone caused it."""
+    change = decision.change
+    if change is None or change.cause.deadline is not None:
+        return decision
+    cause = replace(change.cause, merged=merged, unmerged=unmerged)
+    return Decision(replace(change, cause=cause), decision.gate_change)
+
+
+def _forward(fact: Fact, alias: str, identity: Identity) -> Fact:
+    """Return a fact as it goes on to the account that the alias was merged into."""
+    assert identity.into is not None
+    return replace(fact, account=identity.into, via=(*fact.via, (alias, identity.op)))
+
+
+def facts_in(records: Iterable[Record], account: str) -> Iterator[Fact]:
+    """Yield the facts among records of a partition that came to an account, those that were joined to it included."""
+    key = account.encode()
+    for record in records:
+        if not is_readable(record) or record.value is None:
+            continue
+        with suppress(msgspec.DecodeError):  # the segmenter set it aside
+            if record.key == key:
+                yield decode_fact(record.value)
+            elif record.key is None and is_step(record):
+                step = decode_step(record.value)
+                if step.step == "join" and step.account == account:
+                    yield from unpack_facts(step.facts)
