@@ -21,7 +21,7 @@ from resegment.errors import RefusedEvent
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.definitions.marks import encode_changeover
 from resegment.schemas.fact import LATEST, Fact, decode_fact
-from resegment.schemas.identities import Step, decode_step
+from resegment.schemas.identities.steps import Step, decode_step
 from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.account import Account
@@ -46,7 +46,7 @@ class Segmented:
     waits_for: str | None = None
     """The apply on whose end the rest of the batch waits."""
     forwards: Sequence[Fact] = ()
-    """Facts of accounts that were merged into others, as they go on to those."""
+    """Facts of accounts that were merged into others, as they are passed to those."""
 
 
 _Known = tuple[int, list[Fact] | Step, list[Record]]
@@ -261,7 +261,7 @@ def _ahead(record: Record) -> RefusedEvent:
 
 @dataclass(slots=True)
 class _Applied:
-    """The decisions about an account, the outcomes that took effect, and the facts that go on to another account."""
+    """The decisions about an account, the outcomes that took effect, and the facts that are passed to another account."""
 
     decisions: list[Decision] = field(default_factory=list)
     outcomes: list[Fact] = field(default_factory=list)

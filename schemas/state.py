@@ -55,7 +55,7 @@ class Identity(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What merges and unmerges do to an account.
 
     - `closed`: it is merged `into` another account by `op`, and its facts wait until that one has what is known.
-    - `open`: its facts go on to that account.
+    - `open`: its facts are passed to that account.
     - `returning`: it is one of its own again, and its facts wait until what is known has come back.
     - `parting`: another account leaves it, and its own facts are noted meanwhile.
 

@@ -107,7 +107,7 @@ class MessageFactory:
         return Message(self._routing, None, encode_routing_event(event), (), partition)
 
     def forward(self, fact: Fact, at: int) -> Message:
-        """Return the signal of a fact that goes on to another account."""
+        """Return the signal of a fact passed to another account."""
         return Message(self._signals, fact.account.encode(), encode_fact(fact), timestamp=at)
 
     def outcome(self, fact: Fact) -> Message | None:

@@ -9,7 +9,7 @@ from resegment.agents.batch import Message, RecordedMessage
 from resegment.agents.deciding.merging import facts_in
 from resegment.identity.merges import Identities
 from resegment.schemas.fact import Fact, encode_fact
-from resegment.schemas.identities import IdentityRecord, Settled, encode_identity_record
+from resegment.schemas.identities.records import IdentityRecord, Settled, encode_identity_record
 from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.state import AccountState, Identity

@@ -37,7 +37,7 @@ class MessageFactory(Protocol):
         ...
 
     def forward(self, fact: Fact, at: int) -> Message:
-        """Return the signal of a fact that goes on to another account, as of an instant (ms)."""
+        """Return the signal of a fact passed to another account, as of an instant (ms)."""
         ...
 
 
@@ -56,7 +56,7 @@ class Decided:
         self._gate_changes: list[GateChange] = []
         self._outcomes: list[Fact] = []
         self.forwards: list[Fact] = []
-        """Facts that go on to other accounts."""
+        """Facts that are passed to other accounts."""
 
     def add(
         self, decisions: Sequence[Decision], outcomes: Sequence[Fact] = (), forwards: Sequence[Fact] = ()
@@ -80,7 +80,7 @@ class Decided:
     def settle(self, clock: int = 0) -> tuple[list[SegmentChange], list[Message]]:
         """Return the changes in the order of their instants, and the messages: of changes, then for the router.
 
-        `clock` (ms) is the partition's: facts go on to other accounts as of then.
+        `clock` (ms) is the partition's: facts are passed to other accounts as of then.
         """
         self._changes.sort(key=lambda one: one[0].effective_at)
         factory = self.factory

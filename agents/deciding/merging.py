@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from resegment.agents.batch import Message, Record, is_readable
 from resegment.schemas.change import Cause
 from resegment.schemas.fact import Fact, decode_fact, encode_fact
-from resegment.schemas.identities import Step, decode_step, encode_step, unpack_facts
+from resegment.schemas.identities.steps import Step, decode_step, encode_step, unpack_facts
 from resegment.schemas.state import Identity
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Decision
@@ -35,7 +35,7 @@ def is_step(record: Record) -> bool:
 class Merged(NamedTuple):
     """What a step, or facts of an account that merges concern, led to.
 
-    `facts` are to be applied next, `forwards` go on to the account that this one was merged into.
+    `facts` are to be applied next, `forwards` are passed to the account that this one was merged into.
     """
 
     decisions: Sequence[Decision] = ()
@@ -176,7 +176,7 @@ def _explain(decision: Decision, *, merged: str | None = None, unmerged: str | N
 
 
 def _forward(fact: Fact, alias: str, identity: Identity) -> Fact:
-    """Return a fact as it goes on to the account that the alias was merged into."""
+    """Return a fact as it is passed to the account that the alias was merged into."""
     assert identity.into is not None
     return replace(fact, account=identity.into, via=(*fact.via, (alias, identity.op)))
 

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from resegment.schemas.identities import Alias, Merge, Settled, Unmerge, decode_identity_record
+from resegment.schemas.identities.records import Alias, Merge, Settled, Unmerge, decode_identity_record
 
 
 @dataclass(frozen=True, slots=True)

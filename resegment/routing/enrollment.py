@@ -10,9 +10,8 @@ from resegment.routing.account import RoutedAccount
 from resegment.routing.change import RoutedChange
 from resegment.routing.decisions import DEFERRED
 from resegment.routing.family import apply_news, apply_report, own_gates, tell_relatives
-from resegment.routing.inheriting import inherit_of, take_inherit
 from resegment.routing.policy import Policies, Policy
-from resegment.routing.running import answer, escalate, reassign
+from resegment.routing.running import answer, escalate, inherit_of, reassign, take_inherit
 from resegment.routing.switching import (
     KEPT,
     displace,

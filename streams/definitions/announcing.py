@@ -39,7 +39,7 @@ class Announcer:
         return self._newest.outcome(fact)
 
     def forward(self, fact: Fact, at: int) -> Message:
-        """Return the signal of a fact that goes on to another account."""
+        """Return the signal of a fact passed to another account."""
         return self._newest.forward(fact, at)
 
     def switched(self, apply: Apply, partition: int) -> Message:

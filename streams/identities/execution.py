@@ -15,7 +15,7 @@ from resegment.agents.batch import Message
 from resegment.agents.deciding.merging import counts, step_message
 from resegment.identity.merges import Operation
 from resegment.schemas.fact import Fact
-from resegment.schemas.identities import Step, StepKind, pack_facts
+from resegment.schemas.identities.steps import Step, StepKind, pack_facts
 from resegment.schemas.state import Identity
 
 MOST_PACKED: Final = 600_000

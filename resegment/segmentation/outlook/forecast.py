@@ -113,7 +113,7 @@ class Forecaster:
                 account=name,
                 at=format_instant(change.effective_at),
                 from_=change.from_ or "",
-                to=change.to,
+                to=change.to or "",
                 definition=change.cause.definition,
             )
             self._moves.append((change.effective_at, move))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from resegment.identity.domains import registrable_domain
-from resegment.schemas.identities import Merge, Unmerge
+from resegment.schemas.identities.records import Merge, Unmerge
 from tests.builders import facts_of
 from tests.merging import Prefix
 from tests.oracle.cases import day, funding, hiring, segments, snapshot

@@ -1,0 +1,1 @@
+"""Which names mean which account: records of the topic `identities`, and steps of merges in `signals`."""

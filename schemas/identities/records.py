@@ -1,0 +1,64 @@
+"""The records of the topic `identities`.
+
+The order of its one partition is the truth. A record's number is its place, from 1 on; merges and unmerges are carried
+out one after another, in the order of their numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+
+class _Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+    pass
+
+
+class Merge(_Record, frozen=True, kw_only=True, tag="merge"):
+    """The wish that `alias` is an alias of `account` from `at` (ms) on, with all its facts."""
+
+    alias: str
+    account: str
+    at: int
+    author: str = ""
+
+
+class Unmerge(_Record, frozen=True, kw_only=True, tag="unmerge"):
+    """The wish that `alias` is an account of its own again."""
+
+    alias: str
+    at: int
+    author: str = ""
+
+
+class Alias(_Record, frozen=True, kw_only=True, tag="alias"):
+    """A name, a provider's id or the URL of a page means `account`."""
+
+    name: str
+    account: str
+    at: int
+    author: str = ""
+
+
+class Settled(_Record, frozen=True, kw_only=True, tag="settled"):
+    """The merge or unmerge with this number is carried out, or cannot be: `refused` says why."""
+
+    op: int
+    refused: str = ""
+
+
+IdentityRecord = Merge | Unmerge | Alias | Settled
+
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final[msgspec.json.Decoder[IdentityRecord]] = msgspec.json.Decoder(IdentityRecord)
+
+
+def encode_identity_record(record: IdentityRecord) -> bytes:
+    """Return the bytes of a record of `identities`."""
+    return _encoder.encode(record)
+
+
+def decode_identity_record(value: bytes) -> IdentityRecord:
+    """Decode a record of `identities`. Raises msgspec.DecodeError."""
+    return _decoder.decode(value)
