@@ -151,6 +151,16 @@ class Metrics:
             ["list"],
             registry=registry,
         )
+        self.archive_lag = Gauge(
+            "resegment_archive_lag", "Records of a topic that are not archived yet, where this process archives",
+            ["topic"], registry=registry,
+        )  # fmt: skip
+        self.archive_gaps = Gauge(
+            "resegment_archive_gaps",
+            "Times that records were deleted before they were archived, since the process started",
+            ["topic"],
+            registry=registry,
+        )
         self.owned = Gauge("resegment_partitions_owned", "Partitions of `signals` owned", registry=registry)
         self.waiting = Gauge(
             "resegment_partitions_waiting",

@@ -137,6 +137,16 @@ class Settings(ReaderSettings):
         description="File of the HTTP intake: keys, secrets of webhooks, and sources of your own. Without it, `up` makes a "
         "key in its folder",
     )
+    archive: str | None = Field(
+        None,
+        description="Where the topics are archived as Parquet files: a folder, or a URL like s3://bucket/folder. With it, "
+        "`up` and `worker` archive too, one process at a time",
+    )
+    archive_every: Duration = Field(
+        timedelta(minutes=15),
+        ge=timedelta(seconds=1),
+        description="How often the archive is written. Each time makes one file for each partition that has records",
+    )
     folder: Path = Field(Path(".resegment"), description="Data folder of the embedded servers")
     http_host: str = Field("127.0.0.1", description="Address of /healthz, /readyz and /metrics")
     http_hosts: str = Field(

@@ -32,6 +32,7 @@ from resegment.cli.operations import (
     status,
     webhooks,
 )
+from resegment.cli.past import archive
 from resegment.cli.runtime import bench, deliver, demo, ingest, intake, process, up, worker
 from resegment.cli.versions import apply, differences, history, plan, shadow
 from resegment.errors import ResegmentError, UserError
@@ -63,6 +64,7 @@ COMMANDS = (
     webhooks,
     recovery,
     repartition,
+    archive,
     prefix,
     schema,
     worker,

@@ -86,6 +86,14 @@ SegmentsFile = Annotated[
         "--segments", "-s", metavar="FILE", help="The segments file, or a folder. Default: segments.yaml."
     ),
 ]
+ArchivePath = Annotated[
+    str | None,
+    typer.Option(
+        "--archive",
+        metavar="PATH",
+        help="Archive the topics as Parquet files to this folder or URL. Default: RESEGMENT_ARCHIVE.",
+    ),
+]
 HttpPort = Annotated[
     int | None,
     typer.Option(

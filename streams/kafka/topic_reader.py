@@ -125,6 +125,38 @@ class TopicReader:
             for records in fetched.values():
                 yield records
 
+    # From a place of one's own
+
+    @property
+    def begins(self) -> dict[int, int]:
+        """Where each partition began when the reader was opened."""
+        return {tp.partition: begin for tp, begin in self._begins.items()}
+
+    def start_at(self, partition: int, offset: int) -> None:
+        """Let `poll` give the records of a partition from an offset on."""
+        self._consumer.seek(TopicPartition(self._topic, partition), offset)
+
+    async def poll(self, most: int | None = None) -> dict[int, Sequence[ConsumerRecord]]:
+        """Return what has come, by partition; wait a moment where nothing has. `most`: records at most."""
+        fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=most)
+        return {tp.partition: records for tp, records in fetched.items()}
+
+    async def position(self, partition: int) -> int:
+        """Return the offset from which the next `poll` reads a partition."""
+        position: int = await self._consumer.position(TopicPartition(self._topic, partition))
+        return position
+
+    async def find_begin(self, partition: int) -> int:
+        """Return where a partition begins now: what came before was deleted."""
+        tp = TopicPartition(self._topic, partition)
+        begin: int = (await self._consumer.beginning_offsets([tp]))[tp]
+        return begin
+
+    def end(self, partition: int) -> int:
+        """Return where a partition ended at the last `poll`, as far as that is known."""
+        found: int | None = self._consumer.last_stable_offset(TopicPartition(self._topic, partition))
+        return found or 0
+
     async def ends(self) -> dict[int, int]:
         """Return where each partition ends: the offset of the next record."""
         return {tp.partition: end for tp, end in (await self._find_ends()).items()}

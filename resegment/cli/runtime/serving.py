@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -114,5 +114,19 @@ async def running(
     if extend is not None:
         extend(app, worker)
     http = serving(app, settings.http_host, settings.http_port, names=settings.http_names, stopping=stopping)
-    async with http as url, worker.running():
+    async with http as url, worker.running(), _archiving(worker, settings, servers):
         yield Serving(worker, servers, url)
+
+
+def _archiving(worker: Worker, settings: Settings, servers: Stack) -> AbstractAsyncContextManager[None]:
+    if settings.archive is None:
+        return nullcontext()
+    from resegment.cli.archiving import archiving  # noqa: PLC0415  # few processes archive
+
+    return archiving(
+        settings,
+        settings.archive,
+        bootstrap=servers.bootstrap,
+        redis_url=servers.redis_url,
+        metrics=worker.metrics,
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from resegment.cli.connection import WrongUse
-from resegment.cli.options import HttpPort, Route, SegmentsFile
+from resegment.cli.options import ArchivePath, HttpPort, Route, SegmentsFile
 from resegment.cli.runtime.examples import show_path
 from resegment.cli.servers import Folder, Prefix
 
@@ -58,6 +58,7 @@ def up(
     prefix: Prefix = None,
     http_port: HttpPort = None,
     route: Route = None,
+    archive: ArchivePath = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Delete the data of the embedded servers first.")
     ] = False,
@@ -75,7 +76,7 @@ def up(
     from resegment.cli.logging import set_up_logging
 
     settings = load_settings(
-        segments=segments, folder=folder, prefix=prefix, http_port=http_port, route=route
+        segments=segments, folder=folder, prefix=prefix, http_port=http_port, route=route, archive=archive
     )
     definition = read_segments(settings)
     if fresh:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from resegment.cli.connection import WrongUse
-from resegment.cli.options import HttpPort, Route, SegmentsFile
+from resegment.cli.options import ArchivePath, HttpPort, Route, SegmentsFile
 from resegment.cli.runtime.up import read_segments
 from resegment.cli.servers import Kafka, Prefix, Redis
 
@@ -47,6 +47,7 @@ def worker(
     prefix: Prefix = None,
     http_port: HttpPort = None,
     route: Route = None,
+    archive: ArchivePath = None,
 ) -> None:
     """Run one worker. Start as many as you like, on any machine: they share the partitions.
 
@@ -57,7 +58,13 @@ def worker(
     from resegment.streams.runtime import loop_factory
 
     settings = load_settings(
-        segments=segments, kafka=kafka, redis=redis, prefix=prefix, http_port=http_port, route=route
+        segments=segments,
+        kafka=kafka,
+        redis=redis,
+        prefix=prefix,
+        http_port=http_port,
+        route=route,
+        archive=archive,
     )
     servers = {"RESEGMENT_KAFKA": settings.kafka, "RESEGMENT_REDIS": settings.redis}
     if missing := [name for name, value in servers.items() if value is None]:

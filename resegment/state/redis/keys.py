@@ -114,6 +114,11 @@ def workers_key(prefix: str) -> str:
     return f"rs:{{{prefix}}}:workers"
 
 
+def archive_key(prefix: str) -> str:
+    """Return the report of the process that archives the prefix."""
+    return f"rs:{{{prefix}}}:archive"
+
+
 def webhooks_key(prefix: str) -> str:
     """Return the hash of webhook endpoints."""
     return f"rs:{{{prefix}}}:webhooks"

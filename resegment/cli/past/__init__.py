@@ -1,0 +1,1 @@
+"""Commands that keep the past, and look at it."""

@@ -1,0 +1,1 @@
+"""Archiving: follow the topics of a prefix, and write what they carry to an archive."""
