@@ -161,6 +161,27 @@ class Metrics:
             ["topic"],
             registry=registry,
         )
+        self.spot_checked = Counter(
+            "resegment_spot_checked_accounts",
+            "Accounts that were folded again from the log and compared with Redis",
+            registry=registry,
+        )
+        self.spot_differing = Gauge(
+            "resegment_spot_check_differing_accounts",
+            "Accounts that are not in Redis as the log gives them, in the partitions owned",
+            ["partition"],
+            registry=registry,
+        )
+        self.spot_within = Gauge(
+            "resegment_spot_check_within_seconds",
+            "Time within which every account of the partitions owned is checked against the log, or 0",
+            registry=registry,
+        )
+        self.spot_blocked = Gauge(
+            "resegment_spot_check_blocked_partitions",
+            "Partitions owned whose accounts can't be checked: the log doesn't begin at its beginning",
+            registry=registry,
+        )
         self.owned = Gauge("resegment_partitions_owned", "Partitions of `signals` owned", registry=registry)
         self.waiting = Gauge(
             "resegment_partitions_waiting",

@@ -169,6 +169,11 @@ class Settings(ReaderSettings):
         description="How many facts of one account a test counts at most: the newest that match it. Give all commands "
         "and workers the same number",
     )
+    spot_check: Duration = Field(
+        timedelta(days=1),
+        description="The time within which a worker folds each of its accounts again from the log and compares it with "
+        "Redis. 0s: never",
+    )
     session_timeout: float = Field(
         10.0, ge=1, description="Seconds until Kafka considers a silent worker dead"
     )

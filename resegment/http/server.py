@@ -41,7 +41,7 @@ class Health(BaseModel):
     A worker whose servers are away is healthy but not ready: it continues by itself when they are back.
     """
 
-    status: Literal["ok", "stalled", "ended"]
+    status: Literal["ok", "stalled", "differs", "ended"]
     partitions: list[int]
     lag: int
     reachable: bool
@@ -62,13 +62,16 @@ def health_of(worker: Worker) -> Health:
     """Return the health of the worker."""
     failure = worker.failure
     stalled = worker.stalled_for
-    status: Literal["ok", "stalled", "ended"] = "ok"
+    status: Literal["ok", "stalled", "differs", "ended"] = "ok"
     reason = None
     if failure is not None:
         # the error's own text may name hosts and paths: it is in the log
         status, reason = "ended", f"the worker ended with {type(failure).__name__}; its log says why"
     elif stalled >= min(STALLED_AFTER, worker.settings.stalled_after):
         status, reason = "stalled", f"there is lag, and no progress for {stalled:.0f} s"
+    elif worker.differing:
+        status = "differs"
+        reason = f"of {len(worker.differing):,} accounts, Redis and the log differ: see `resegment status`"
     elif not worker.reachable:
         reason = "Kafka or Redis does not answer; the worker waits for them"
     elif worker.waiting:

@@ -100,13 +100,18 @@ class TopicReader:
                     del left[tp]
             self._check_patience(since)
 
-    async def between(self, partition: int, start: int, end: int) -> AsyncIterator[Sequence[ConsumerRecord]]:
-        """Yield the records of one partition from offset `start` to before `end`, all of which must exist."""
+    async def between(
+        self, partition: int, start: int, end: int, *, at_once: int | None = None
+    ) -> AsyncIterator[Sequence[ConsumerRecord]]:
+        """Yield the records of one partition from offset `start` to before `end`, all of which must exist.
+
+        `at_once` limits how many are decoded together.
+        """
         tp = TopicPartition(self._topic, partition)
         self._consumer.seek(tp, start)
         since = time.monotonic()
         while await self._consumer.position(tp) < end:
-            fetched = await self._consumer.getmany(tp, timeout_ms=POLL_MS)
+            fetched = await self._consumer.getmany(tp, timeout_ms=POLL_MS, max_records=at_once)
             for records in fetched.values():
                 since = time.monotonic()
                 yield [record for record in records if record.offset < end]

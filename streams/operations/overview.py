@@ -24,6 +24,13 @@ from resegment.streams.operations.definition_status import (
 )
 from resegment.streams.operations.routing_status import RoutingLook, describe_routing_look, look_at_routing
 from resegment.streams.partition_marks import find_rebuilding, find_waiting
+from resegment.streams.spot_checks import (
+    SpotCheck,
+    describe_spot_checks,
+    find_blocked,
+    find_differences,
+    read_spot_checks,
+)
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -74,6 +81,8 @@ class Overview:
     grown: Mapping[str, int] = field(default_factory=dict)
     """Topics with another number of partitions than the prefix, with that number."""
     definitions: DefinitionLook = field(default_factory=DefinitionLook)
+    spot_checks: Mapping[int, SpotCheck] = field(default_factory=dict)
+    """What was found where accounts were folded again from the log, by partition."""
 
     @property
     def owners(self) -> dict[int, str]:
@@ -118,6 +127,7 @@ async def look(
         rebuilding=find_rebuilding(held),
         webhooks=await WebhookStates(client, reader.prefix).read(),
         grown=grown or {},
+        spot_checks=await read_spot_checks(client, reader.prefix),
         definitions=DefinitionLook()
         if definitions is None
         else await look_at_definitions(client, reader.prefix, definitions, partitions, now),
@@ -147,6 +157,7 @@ def find_problems(overview: Overview) -> list[str]:
         problems += _find_delays(overview, one, "the outbox", "")
     for one in overview.routing.partitions:
         problems += _find_delays(overview, one, "the router's outbox", "the router of ")
+    problems += find_differences(overview.spot_checks)
     problems += find_definition_problems(overview.definitions, overview.clock)
     problems += _find_clocks_ahead(overview)
     problems += _find_grown(overview)
@@ -220,6 +231,7 @@ def find_notes(overview: Overview) -> list[str]:
         for name, count in sorted(skipped.items())
     ]
     lines += _find_dropped(overview.workers)
+    lines += find_blocked(overview.spot_checks)
     lines += find_definition_notes(overview.definitions)
     lines += [f"worker {one.name}: {one.differs}" for one in overview.workers if one.differs]
     return lines if advice is None else [advice, *lines]
@@ -307,6 +319,7 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
             "older": overview.letters.older,
             "undelivered": dict(overview.letters.undelivered),
         },
+        "spot_check": describe_spot_checks(overview.spot_checks),
         "topics_with_other_partitions": dict(overview.grown),
     }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from resegment.agents.batch import Message, is_readable
 from resegment.agents.deciding.decided import Owned
+from resegment.agents.deciding.refolding import SwitchOpen
 from resegment.agents.deciding.versions import Versions
 from resegment.agents.partition import OwnedPartition
 from resegment.errors import FatalError
@@ -39,7 +40,7 @@ from resegment.streams.partition_marks import (
     is_rebuilding,
 )
 from resegment.streams.prefix import is_known
-from resegment.streams.recovery.replay import LogSource, Progress, SwitchOpen, chunks, replay
+from resegment.streams.recovery.replay import LogSource, Progress, chunks, replay
 from resegment.streams.recovery.restore_routing import restore_partition
 
 if TYPE_CHECKING:

@@ -6,14 +6,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from aiokafka import ConsumerRecord
-
-from resegment.agents.batch import Batch, Message
+from resegment.agents.batch import Batch
 from resegment.agents.deciding.decided import Owned
-from resegment.agents.deciding.sweep import find_due_sweep, sweep
+from resegment.agents.deciding.refolding import refold
 from resegment.agents.deciding.versions import Versions
-from resegment.agents.segmenter import decide_due, segment
-from resegment.errors import FatalError, TransientError
+from resegment.errors import FatalError
 from resegment.schemas.change import SegmentChange
 from resegment.streams.ahead import AheadRecords
 from resegment.streams.kafka.topic_reader import reading
@@ -37,17 +34,6 @@ class HistoryIncomplete(FatalError):
         self.topic, self.oldest = topic, oldest
 
 
-class SwitchOpen(TransientError):
-    """The log has the mark of a switch of which it is not settled whether it happens."""
-
-    def __init__(self, apply: str) -> None:
-        super().__init__(
-            f"the switch {apply} is not settled: whether it happens decides what the log leads to",
-            remedy="Try again in some seconds: an apply that is not settled within ten ends void.",
-        )
-        self.apply = apply
-
-
 @dataclass(frozen=True, slots=True)
 class LogSource:
     """Where the log is; `security` is what aiokafka takes.
@@ -59,13 +45,6 @@ class LogSource:
     topics: Topics
     security: Mapping[str, Any]
     ahead: AheadRecords | None = None
-
-
-class _Nowhere:
-    """A replay publishes nothing: it was published the first time."""
-
-    async def publish(self, messages: Sequence[Message]) -> None:
-        del messages
 
 
 async def check_complete(source: LogSource, partitions: Collection[int] | None = None) -> dict[int, int]:
@@ -90,7 +69,7 @@ async def replay(
     """Decide the records of one partition up to an offset (None: its end) into an empty store; publish nothing.
 
     `look` is called with the changes of each commit. Returns the number of records.
-    Raises HistoryIncomplete, TopicUnreadable, StoreUnavailable.
+    Raises HistoryIncomplete, SwitchOpen, TopicUnreadable, StoreUnavailable.
     """
     topic = source.topics.signals.name
     total = 0
@@ -100,40 +79,13 @@ async def replay(
         async for records in reader.to_end():
             wanted = [record for record in records if upto is None or record.offset < upto]
             for chunk in chunks(wanted):
-                await _learn(owned, versions, source, chunk, look)
+                batch = Batch(topic, owned.number, chunk)
+                ahead = frozenset() if source.ahead is None else await source.ahead.find(batch)
+                await refold(batch, owned, versions, ahead=ahead, look=look)
                 total += len(chunk)
                 if progress is not None:
                     progress(len(chunk))
     return total
-
-
-async def _learn(
-    owned: Owned,
-    versions: Versions,
-    source: LogSource,
-    records: Sequence[ConsumerRecord],
-    look: Callable[[Sequence[SegmentChange]], None],
-) -> None:
-    batch = Batch(source.topics.signals.name, owned.number, records)
-    done = await segment(
-        batch,
-        owned,
-        versions,
-        publisher=_Nowhere(),
-        factory=None,
-        dead_letters=source.topics.dead_letters.name,
-        ahead=frozenset() if source.ahead is None else await source.ahead.find(batch),
-    )
-    look(done.changes)
-    if done.waits_for is not None:
-        raise SwitchOpen(done.waits_for)
-    while owned.due:
-        look(await decide_due(owned, versions, factory=None))
-    cursor = 0
-    while (version := find_due_sweep(owned.position, versions.timeline)) is not None:
-        swept = await sweep(owned, versions, cursor, version, factory=None, limit=CHUNK)
-        cursor = swept.cursor
-        look(swept.changes)
 
 
 def chunks(items: Sequence[_T]) -> list[Sequence[_T]]:

@@ -48,6 +48,7 @@ from resegment.streams.worker.loops.monitor import Gauges, Monitor
 from resegment.streams.worker.loops.policy_reloader import PolicyReloader
 from resegment.streams.worker.loops.preparer import Preparer
 from resegment.streams.worker.loops.shadow_follower import ShadowFollower
+from resegment.streams.worker.loops.spot_checker import SpotChecker
 from resegment.streams.worker.loops.ticker import Ticker
 from resegment.streams.worker.partitions import PartitionManager
 from resegment.streams.worker.progress import Progress
@@ -130,6 +131,7 @@ class Parts:
     preparer: Preparer
     closer: ApplyCloser
     shadow: ShadowFollower
+    spot_checker: SpotChecker
     ticker: Ticker
 
 
@@ -272,6 +274,16 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             lambda number: PartitionStore(shared.client, settings.prefix, number, stage="shadow"),
             log,
             cache_bytes=settings.cache_bytes // 8,
+        ),
+        spot_checker=SpotChecker(
+            registry,
+            segmented,
+            shared.client,
+            PrefixReader(shared.client, settings.prefix, settings.partitions),
+            log,
+            shared.metrics,
+            within=settings.spot_check.total_seconds(),
+            cache_bytes=settings.cache_bytes // 16,
         ),
         preparer=Preparer(
             registry,

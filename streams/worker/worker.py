@@ -92,6 +92,7 @@ class Worker:
                 parts.preparer.run(),
                 parts.closer.run(),
                 parts.shadow.run(),
+                parts.spot_checker.run(),
                 parts.monitor.run(),
                 self._report_crash(parts),
                 parts.reloader.run(),
@@ -172,6 +173,11 @@ class Worker:
     def waiting(self) -> list[int]:
         """Return the partitions that wait because Redis lost their state."""
         return [] if self._parts is None else self._parts.committed.waiting
+
+    @property
+    def differing(self) -> dict[str, str]:
+        """Return the accounts that were found to differ from the log since the start, each with what does."""
+        return {} if self._parts is None else self._parts.spot_checker.differing
 
     @property
     def engine(self) -> Engine:

@@ -29,6 +29,7 @@ from resegment.schemas.state import AccountState
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine, net_changes
 from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.versions.comparison import compare_states, find_cooldowns
 from resegment.state.memory.partition import Memory
 from resegment.state.memory.partition import PartitionStore as MemoryStore
 from resegment.state.redis.keys import PartitionKeys
@@ -36,7 +37,6 @@ from resegment.state.redis.partition import PartitionStore
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.message_factory import MessageFactory
-from resegment.streams.recovery.verify import compare_states, find_cooldowns
 from tests.builders import Published, RecordedMessage, definition_of, moves
 
 FILE = Path(__file__).parents[1] / "data" / "state-of-arrays.msgpack.zlib"

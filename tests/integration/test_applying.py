@@ -23,6 +23,7 @@ from resegment.schemas.definitions.records import Prepare
 from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.times import format_instant
 from resegment.segmentation.definition import Definition
+from resegment.segmentation.versions.comparison import Difference
 from resegment.settings import Settings
 from resegment.state.redis.keys import PartitionKeys
 from resegment.state.redis.reader import PrefixReader, add_sizes
@@ -40,7 +41,7 @@ from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.recovery.rebuild import LostPartition, Rebuild
 from resegment.streams.recovery.replay import LogSource
-from resegment.streams.recovery.verify import Difference, verify_partition
+from resegment.streams.recovery.verify import verify_partition
 from resegment.streams.worker.worker import Worker
 from tests.builders import Published, definition_of
 from tests.integration.conftest import Stack

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
@@ -20,9 +19,9 @@ from resegment.errors import ResegmentError
 if TYPE_CHECKING:
     from redis.asyncio import Redis as RedisClient
 
+    from resegment.segmentation.versions.comparison import Difference
     from resegment.settings import Settings
     from resegment.streams.recovery.rebuild import LostPartition, Rebuild
-    from resegment.streams.recovery.verify import Difference
 
 REBUILD_EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -30,6 +29,8 @@ REBUILD_EXAMPLES: Final = """
 RESEGMENT_KAFKA=kafka:9092 RESEGMENT_REDIS=redis://redis resegment rebuild --segments segments.yaml
 
 resegment rebuild --segments segments.yaml --partition 3
+
+resegment rebuild --partition 3 --replace
 """
 
 VERIFY_EXAMPLES: Final = """
@@ -107,6 +108,14 @@ def rebuild(
         typer.Option("--partition", min=0, metavar="N", help="Rebuild only this partition; workers may run."),
     ] = None,
     segments: SomeSegments = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace",
+            help="With --partition: take its accounts from the log though Redis has them, as after a spot check found "
+            "differences. How they are routed stays.",
+        ),
+    ] = False,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
@@ -118,7 +127,9 @@ def rebuild(
     """
     from resegment.console.terminal import print_note, write_json
 
-    done = asyncio.run(_rebuild(servers, segments, partition))
+    if replace and partition is None:
+        raise typer.BadParameter("--replace takes one partition at a time: add --partition")
+    done = asyncio.run(_rebuild(servers, segments, partition, replaces=replace))
     if as_json:
         write_json(sys.stdout.buffer, done._asdict())
         return
@@ -171,21 +182,27 @@ class Rebuilt(NamedTuple):
     routing: str
 
 
-async def _rebuild(servers: ServerOptions, segments: str | None, partition: int | None) -> Rebuilt:
+async def _rebuild(
+    servers: ServerOptions, segments: str | None, partition: int | None, *, replaces: bool
+) -> Rebuilt:
     from resegment.cli.connection import load_settings, resolve
     from resegment.cli.operations.session import load_registry
     from resegment.routing.policy import mode_of
     from resegment.state.redis.client import connect_redis
     from resegment.state.redis.reader import PrefixReader
     from resegment.streams.ahead import look_for_ahead_records
-    from resegment.streams.heartbeat import read_workers
     from resegment.streams.kafka.connectivity import check_access
     from resegment.streams.kafka.security import secure_kafka
     from resegment.streams.kafka.topics import Topics
     from resegment.streams.owners_mark import has_lost_owners
     from resegment.streams.partition_marks import is_rebuilding
     from resegment.streams.prefix import ROUTING, agree, is_known, read_prefix
-    from resegment.streams.recovery.rebuild import NothingLost, PrefixUnknown, Rebuild, find_lost
+    from resegment.streams.recovery.rebuild import (
+        LostPartition,
+        NothingLost,
+        Rebuild,
+        find_lost,
+    )
     from resegment.streams.recovery.replay import LogSource, check_complete
 
     connection = resolve(load_settings(servers, segments=segments))
@@ -195,10 +212,7 @@ async def _rebuild(servers: ServerOptions, segments: str | None, partition: int 
     try:
         held = await read_prefix(client, prefix)
         whole = partition is None
-        if not whole and not is_known(held):
-            raise PrefixUnknown(prefix)
-        if whole and (workers := await read_workers(client, prefix)):
-            raise WorkersRunning(len(workers))
+        await _check_apart(client, prefix, held, whole=whole)
         await check_access(connection.bootstrap, security)
         source = LogSource(connection.bootstrap, Topics(prefix), security)
         registry = await load_registry(
@@ -207,14 +221,16 @@ async def _rebuild(servers: ServerOptions, segments: str | None, partition: int 
         partitions = int(held["partitions"]) if is_known(held) else len(await check_complete(source))
         if partition is not None and partition >= partitions:
             raise NoSuchPartition(partition, partitions)
-        numbers = list(range(partitions)) if partition is None else [partition]
+        numbers = range(partitions) if partition is None else [partition]
         lost = await find_lost(PrefixReader(client, prefix, partitions), held, numbers)
+        if replaces:
+            lost = [LostPartition(number, True, bool(lost) and lost[0].router) for number in numbers]
         unfinished = not is_known(held) or is_rebuilding(held) or await has_lost_owners(client, prefix, held)
         if not lost and not (whole and unfinished):
             raise NothingLost(prefix, partition)
         clock = held.get("clock", settings.clock)
-        ahead = look_for_ahead_records(client, prefix, clock, settings.tolerance, remember=True)
-        source = replace(source, ahead=await ahead)
+        ahead = await look_for_ahead_records(client, prefix, clock, settings.tolerance, remember=True)
+        source = LogSource(source.bootstrap, source.topics, source.security, ahead)
         ends = await check_complete(source, [one.number for one in lost])
         await agree(client, prefix, partitions=partitions, clock=clock)
         work = Rebuild(client, source, registry, partitions)
@@ -225,6 +241,18 @@ async def _rebuild(servers: ServerOptions, segments: str | None, partition: int 
         return Rebuilt([one.number for one in lost], records, mode)
     finally:
         await client.aclose()
+
+
+async def _check_apart(client: RedisClient, prefix: str, held: Mapping[str, str], *, whole: bool) -> None:
+    """Raise PrefixUnknown where one partition can't be rebuilt, and WorkersRunning where the whole prefix can't."""
+    from resegment.streams.heartbeat import read_workers
+    from resegment.streams.prefix import is_known
+    from resegment.streams.recovery.rebuild import PrefixUnknown
+
+    if not whole and not is_known(held):
+        raise PrefixUnknown(prefix)
+    if whole and (workers := await read_workers(client, prefix)):
+        raise WorkersRunning(len(workers))
 
 
 async def _finish(client: RedisClient, prefix: str, partitions: int, fingerprint: str) -> None:

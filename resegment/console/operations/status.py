@@ -16,6 +16,7 @@ from resegment.console.tables import make_table
 from resegment.schemas.times import spell_length
 from resegment.state.redis.reader import PartitionLook
 from resegment.streams.operations.overview import Overview, find_notes, find_problems
+from resegment.streams.spot_checks import tell_promise
 
 LISTED: Final = 16
 """With more partitions than this, list only those that need attention."""
@@ -44,7 +45,11 @@ def render(overview: Overview) -> RenderableType:
     for table in tables:
         if table is not None:
             parts += [Text(), table]
-    return Group(*parts, Text(), _letters(overview))
+    parts += [Text(), _letters(overview)]
+    promise = tell_promise(overview.spot_checks)
+    if promise is not None:
+        parts.append(Text(f"{promise}.", style="dim"))
+    return Group(*parts)
 
 
 _CLOCKS: Final = {"wall": "wall clock", "facts": "clock of the facts"}

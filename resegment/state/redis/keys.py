@@ -119,6 +119,11 @@ def archive_key(prefix: str) -> str:
     return f"rs:{{{prefix}}}:archive"
 
 
+def spot_checks_key(prefix: str) -> str:
+    """Return the hash of what spot checks found, by partition."""
+    return f"rs:{{{prefix}}}:spot-checks"
+
+
 def webhooks_key(prefix: str) -> str:
     """Return the hash of webhook endpoints."""
     return f"rs:{{{prefix}}}:webhooks"

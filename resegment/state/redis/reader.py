@@ -18,7 +18,7 @@ from resegment.state.partition_store import Position
 from resegment.state.redis.chunks import ChunksMissing, read_whole
 from resegment.state.redis.errors import answering
 from resegment.state.redis.keys import PartitionKeys, Stage
-from resegment.state.redis.positions import POSITION_FIELDS, decode_position
+from resegment.state.redis.positions import POSITION_FIELDS, StatesLook, decode_position, read_at_position
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -153,6 +153,12 @@ class PrefixReader:
             answer: Any = self._client.hget(self._keys[partition].meta, "clock")
             return int(await answer or 0)
 
+    async def count(self, partition: int) -> int:
+        """Return how many accounts a partition has."""
+        with answering("count accounts"):
+            answer: Any = self._client.hlen(self._keys[partition].accounts)
+            return int(await answer)
+
     async def places(self) -> AsyncIterator[list[PlacedAccount]]:
         """Yield every account that has a segment, in no order, a batch at a time. Raises `BrokenState`.
 
@@ -210,6 +216,10 @@ class PrefixReader:
             position = await self.position(partition)
         states = zip(accounts, whole, strict=True)
         return {name: value for name, value in states if value is not None}, position or Position()
+
+    async def look_at_states(self, partition: int, accounts: Sequence[str]) -> StatesLook:
+        """Return the states and timers of some accounts of a partition, exactly as they are at one position."""
+        return await read_at_position(self._client, self._keys[partition], accounts)
 
     async def missing(self, partition: int, stage: Stage = "segmenter") -> list[str]:
         """Return the parts of a partition that were written and are gone, as a claim does, but claim nothing."""

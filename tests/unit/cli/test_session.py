@@ -25,6 +25,7 @@ from resegment.streams.operations.overview import (
     find_notes,
     find_problems,
 )
+from resegment.streams.spot_checks import SpotCheck
 
 NOW = 1_800_000_000_000
 SECOND = 1_000
@@ -81,6 +82,31 @@ def test_a_partition_whose_state_redis_lost_is_named_with_the_command_that_rebui
 )
 def test_partitions_without_an_owner_are_named(owned: tuple[int, ...] | None, problem: str) -> None:
     assert find_problems(overview(partition(0), partition(1), partition(2), owned=owned)) == [problem]
+
+
+def test_accounts_that_differ_from_the_log_are_a_problem_with_the_commands_that_help() -> None:
+    checks = {
+        0: SpotCheck(at=0, checked=10, whole=True, within=60),
+        1: SpotCheck(
+            at=0, differing=4, named={"a.com": "timer", "b.com": "fact 1 of /crm", "c.com": "timer"}
+        ),
+    }
+    (problem,) = find_problems(overview(partition(0), partition(1), spot_checks=checks))
+    assert problem == (
+        "in partition 1, Redis and the log differ for 4 accounts: a.com (timer), b.com (fact 1 of /crm), c.com (timer) "
+        "and 1 more; `resegment verify` shows every difference, and `resegment rebuild --partition 1 --replace` restores "
+        "the partition from the log"
+    )
+
+
+def test_partitions_that_cannot_be_checked_are_noted_and_no_problem() -> None:
+    checks = {number: SpotCheck(at=0, blocked="the log does not begin at its beginning") for number in (0, 1)}
+    found = overview(partition(0), partition(1), spot_checks=checks)
+    assert find_problems(found) == []
+    assert (
+        "accounts can't be checked against the log in partitions 0, 1: the log does not begin at its beginning"
+        in find_notes(found)
+    )
 
 
 def test_an_outbox_is_stuck_when_its_oldest_commit_has_waited_for_long() -> None:

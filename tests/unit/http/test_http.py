@@ -110,12 +110,30 @@ def test_a_worker_with_partitions_that_wait_is_healthy_and_not_ready_and_names_t
         partitions=[1, 2, 4],
         lag=3,
         reachable=True,
+        differing={},
         waiting=[2, 4],
     )
     health = health_of(worker)  # type: ignore[arg-type]  # what it looks at
     assert health.status == "ok"
     assert (health.reason or "").endswith("wait for a rebuild: 2, 4")
     assert readiness_of(health).status == "not-ready"
+
+
+async def test_a_worker_that_found_accounts_that_differ_from_the_log_is_not_healthy() -> None:
+    worker = SimpleNamespace(
+        failure=None,
+        stalled_for=0.0,
+        settings=SimpleNamespace(stalled_after=120.0),
+        partitions=[1],
+        lag=0,
+        reachable=True,
+        differing={"acme.com": "timer"},
+        waiting=[],
+    )
+    health = health_of(worker)  # type: ignore[arg-type]  # what it looks at
+    assert health.status == "differs"
+    assert "acme.com" not in (health.reason or "")  # anybody may ask
+    assert (await get("/healthz", health)).status_code == 503
 
 
 def deliveries(state: str, *, reachable: bool = True, **given: object) -> DeliveryHealth:

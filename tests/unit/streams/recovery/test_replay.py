@@ -6,8 +6,8 @@ import msgspec
 
 from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.times import NEVER
+from resegment.segmentation.versions.comparison import compare_states, look_again
 from resegment.streams.recovery.rebuild import Announced
-from resegment.streams.recovery.verify import compare_states, look_again
 from tests.builders import Rig, facts_of, run, signals
 from tests.oracle.cases import day, event, funding, hiring, only, segments, snapshot
 
