@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, Protocol, TypeVar
@@ -77,6 +77,12 @@ class _Work:
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+Where = Literal["topic", "side"]
+"""The topic of a partition, or the one that is read beside it."""
+Holds = Callable[[Where, int, str], Awaitable[bool]]
+"""Tells whether the topic has the record with this mark at an offset."""
+
+
 class OwnedPartition(Generic[A]):
     """The owner's view of one partition. `lock` is held while its state changes."""
 
@@ -105,18 +111,19 @@ class OwnedPartition(Generic[A]):
         self.outbox = Outbox()
         self._accounts: AccountCache[A] = AccountCache(budget or CacheBudget(), self.lock.locked)
         self._log = ""
-        self._distrusted: set[Literal["topic", "side"]] = set()
+        self._distrusted: set[Where] = set()
         self._work = _Work(has_more)
 
     # Taking and losing
 
-    async def take(self, log: str, *, known: bool = False) -> int:
+    async def take(self, log: str, *, known: bool = False, holds: Holds | None = None) -> int:
         """Take the fence and the position, and return the offset to read from.
 
         That is one before the position, so that the record there can be compared with what was committed.
-        `log` names this incarnation of the topic. If it differs from the committed one, the topic is
-        new and is read from its beginning, with the clock kept. `known`: the partition has committed before.
-        Raises StateMissing if the state that it committed is gone, or StoreUnavailable.
+        `log` names this incarnation of the topic. If it differs from the committed one, `holds` says whether the topic
+        has the record that was committed last: then the log is the same one, put back, and keeps its old name. Else
+        it is new and is read from its beginning, with the clock kept. `known`: the partition has committed before.
+        Raises StateMissing if the state that it committed is gone, StoreUnavailable, or what `holds` raises.
         """
         async with self.lock:
             self.forget()
@@ -125,7 +132,9 @@ class OwnedPartition(Generic[A]):
                 raise StateMissing(self.number, claim.missing)
             self._log = log
             position = claim.position or Position(log=log)
-            if position.log != log:
+            if position.log != log and await _is_put_back(position, holds):
+                self._log = position.log
+            if position.log != self._log:
                 self._start_over(position, f"the topic is a new one ({log} after {position.log})")
             elif "topic" in self._distrusted:
                 self._start_over(position, "its last record is not the one that was committed")
@@ -226,7 +235,7 @@ class OwnedPartition(Generic[A]):
             )
 
     def _after_committed(
-        self, records: Sequence[Record], expected: int, mark: str, what: Literal["topic", "side"]
+        self, records: Sequence[Record], expected: int, mark: str, what: Where
     ) -> Sequence[Record]:
         """Return what follows the record before the position, which must be the one that was committed.
 
@@ -347,6 +356,19 @@ def mark_of(record: Record) -> str:
 
 def _mark(offset: int, timestamp: int, digest: str) -> str:
     return f"{offset}:{timestamp}:{digest}"
+
+
+async def _is_put_back(position: Position, holds: Holds | None) -> bool:
+    """Return whether a topic with a new id has what was committed of the old one, so that reading may continue."""
+    if holds is None:
+        return False
+    last = position.offset - 1
+    if last >= 0 and not await holds("topic", last, _mark(last, position.timestamp, position.digest)):
+        return False
+    if not position.side:
+        return True
+    beside = position.side - 1
+    return position.side_mark.startswith(f"{beside}:") and await holds("side", beside, position.side_mark)
 
 
 def position_after(position: Position, record: Record, clock: int) -> Position:

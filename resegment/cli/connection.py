@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from resegment.embedded.folder import make_private
-from resegment.errors import ResegmentError, UserError
+from resegment.embedded.folder import find_holder, make_private
+from resegment.errors import ResegmentError, TransientError, UserError
 
 if TYPE_CHECKING:
     from resegment.cli.servers import ServerOptions
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 INSTANCE_FILE = "instance.json"
 _MAX_INSTANCE = 64 * 1024
+_STARTED_WITHIN = 60.0
+"""Seconds that a command waits for an instance that is starting."""
+_LOOK_SECONDS = 0.1
 _NO_SETTINGS = ("RESEGMENT_BENCH_", "RESEGMENT_REQUIRE_")
 """Variables that benchmarks and tests read."""
 
@@ -48,6 +52,17 @@ class NotRunning(ResegmentError):
             "RESEGMENT_REDIS.",
         )
         self.folder = folder
+
+
+class StillStarting(TransientError):
+    """An instance starts in `folder`, and takes long."""
+
+    def __init__(self, folder: Path, pid: int) -> None:
+        super().__init__(
+            f"the instance in {folder} (process {pid}) is still starting",
+            remedy="Try again when `resegment up` says that it is up.",
+        )
+        self.folder, self.pid = folder, pid
 
 
 class UntrustedInstance(UserError):
@@ -185,8 +200,12 @@ def _warn_of_unknown(prefix: str, known: Collection[str]) -> None:
         print_note(f"warning: unknown setting {variable}{hint}")
 
 
-def resolve(settings: Settings) -> Connection:
-    """Find where to connect: the configured servers, the rest from the instance in the folder. Raises NotRunning."""
+def resolve(settings: Settings, *, patience: float = 0.0) -> Connection:
+    """Find where to connect: the configured servers, the rest from the instance in the folder.
+
+    An instance that is starting is waited for, one that is about to start for `patience` seconds. Raises NotRunning,
+    StillStarting and UntrustedInstance.
+    """
     instance = read_instance(settings.folder)
     segments = str(settings.segments)
     if settings.kafka is not None and settings.redis is not None:
@@ -199,7 +218,7 @@ def resolve(settings: Settings) -> Connection:
             settings.kafka, settings.redis, settings.prefix, settings.partitions, segments, settings
         )
     if instance is None:
-        raise NotRunning(settings.folder)
+        instance = _wait_for_instance(settings.folder, patience)
     _check_local(settings, instance)
     return Connection(
         settings.kafka or instance.bootstrap,
@@ -210,6 +229,24 @@ def resolve(settings: Settings) -> Connection:
         _without_secrets(settings),
         instance.http_url,
     )
+
+
+def _wait_for_instance(folder: Path, patience: float) -> Instance:
+    """Return the instance that starts in the folder, once it is up. Raises NotRunning and StillStarting."""
+    begun = time.monotonic()
+    told = False
+    while (pid := find_holder(folder)) is not None or time.monotonic() - begun < patience:
+        if (instance := read_instance(folder)) is not None:
+            return instance
+        if pid is not None and time.monotonic() - begun > _STARTED_WITHIN:
+            raise StillStarting(folder, pid)
+        if pid is not None and not told:
+            from resegment.console.terminal import print_note
+
+            print_note(f"Waiting for the instance in {folder}, which is starting ...")
+            told = True
+        time.sleep(_LOOK_SECONDS)
+    raise NotRunning(folder)
 
 
 def _check_local(settings: Settings, instance: Instance) -> None:

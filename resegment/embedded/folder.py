@@ -60,6 +60,21 @@ def _open_lock(folder: Path) -> int:
         raise FolderNotWritable(folder, error) from error
 
 
+def find_holder(folder: Path) -> int | None:
+    """Return the process that holds the folder now; None if nobody does, or the process is not known."""
+    try:
+        lock = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(lock)
+    finally:
+        os.close(lock)
+    return None
+
+
 def make_private(folder: Path) -> None:
     """Create the folder for this user alone. One that exists keeps its mode: it may be used for other things too."""
     folder.parent.mkdir(parents=True, exist_ok=True)

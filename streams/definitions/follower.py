@@ -14,7 +14,6 @@ from resegment.errors import TransientError
 from resegment.state.partition_store import StoreUnavailable
 from resegment.streams.definitions.applying.requests import ApplyConnection
 from resegment.streams.definitions.log import PARTITION, read_definitions
-from resegment.streams.definitions.mirror import DefinitionMirror
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
 from resegment.streams.kafka.topics import Topics
@@ -26,7 +25,7 @@ AGAIN_AFTER: Final = 1.0
 
 
 class DefinitionFollower:
-    """Reads what comes after the records that the registry has taken. `mirror` keeps all of them, if there is one."""
+    """Reads what comes after the records that the registry has taken."""
 
     def __init__(
         self,
@@ -35,13 +34,11 @@ class DefinitionFollower:
         topics: Topics,
         security: Mapping[str, Any],
         *,
-        mirror: DefinitionMirror | None,
         on_change: Callable[[], Awaitable[None]],
     ) -> None:
         """`on_change` is called after new records were taken."""
-        self._registry, self._mirror, self._on_change = registry, mirror, on_change
+        self._registry, self._on_change = registry, on_change
         self._bootstrap, self._topic, self._security = bootstrap, topics.definitions.name, security
-        self._mirrored = 0
 
     async def run(self) -> None:
         """Follow until cancelled. What fails is done again."""
@@ -63,9 +60,6 @@ class DefinitionFollower:
     async def _take(self, place: int, values: Sequence[bytes | None]) -> int:
         """Take those of the records from `place` on that are new, and return the place after them."""
         end = place + len(values)
-        if self._mirror is not None and end > self._mirrored:
-            await self._mirror.keep(place, values)
-            self._mirrored = end
         fresh = values[max(0, self._registry.definitions.taken - place) :]
         if fresh:
             self._registry.take(fresh)
@@ -87,7 +81,6 @@ async def following_registry(connection: ApplyConnection) -> AsyncIterator[Defin
         connection.bootstrap,
         connection.topics,
         connection.security,
-        mirror=None,
         on_change=ignore,
     )
     task = asyncio.create_task(follower.run())

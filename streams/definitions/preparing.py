@@ -11,7 +11,7 @@ import msgspec
 
 from resegment.agents.batch import Batch, is_readable
 from resegment.agents.deciding.decided import Owned
-from resegment.agents.deciding.folding import changeover_of
+from resegment.agents.deciding.folding import begins_at_its_beginning
 from resegment.errors import FatalError
 from resegment.schemas.definitions.marks import Mark
 from resegment.schemas.fact import Fact, decode_fact
@@ -48,18 +48,16 @@ class LogIncomplete(FatalError):
 
 @dataclass(frozen=True, slots=True)
 class SignalLog:
-    """Where `signals` is. `ahead` finds records that workers refused. `is_kept`: the broker keeps it over restarts."""
+    """Where `signals` is. `ahead` finds records that workers refused."""
 
     bootstrap: str
     topics: Topics
     security: Mapping[str, Any]
     ahead: AheadRecords | None = None
-    is_kept: bool = True
 
     def has_whole(self, owned: Owned) -> bool:
-        """Return whether the log is the one that the partition began with; if unknown, a broker that keeps it is trusted."""
-        origin = changeover_of(owned.position).origin
-        return origin == owned.position.log or (self.is_kept and not origin)
+        """Return whether the log is the one that the partition began with; if that is unknown, it counts as the one."""
+        return begins_at_its_beginning(owned.position)
 
 
 async def prepare_partition(
@@ -84,7 +82,7 @@ async def prepare_partition(
     if Retention(now).covers(Retention(program)) and not await _lacks_facts(owned.store):
         return 0
     if not source.has_whole(owned):
-        raise LogIncomplete(owned.number, "its broker has forgotten what came before")
+        raise LogIncomplete(owned.number, "it is a new one, and does not have what came before")
     receive = registry.timeline.receive
     return await fold_in(owned.number, upto, runtime.engine, owned.store, source, receive=receive)
 

@@ -18,7 +18,6 @@ from resegment.segmentation.definition import Definition
 from resegment.streams.definitions.content import to_records
 from resegment.streams.definitions.history import Definitions
 from resegment.streams.definitions.log import DefinitionWriter, read_definitions
-from resegment.streams.definitions.mirror import DefinitionMirror
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.prefix import PrefixDiffers
@@ -45,19 +44,14 @@ async def establish(
     security: Mapping[str, Any],
     *,
     publishing: Callable[[], AbstractAsyncContextManager[Publisher]],
-    mirror: DefinitionMirror | None = None,
 ) -> Definitions:
     """Return what `definitions` says; where it says nothing, publish the given file as version 1 first.
 
     `held` is the record of the prefix. An earlier release kept only the hash of its file there: only that file may
-    become version 1. `mirror` is what Redis keeps for a broker that forgets its topics.
+    become version 1.
     Raises NoVersion, PrefixDiffers, PublishFailed, TopicUnreadable and StoreUnavailable.
     """
     definitions = await read_definitions(bootstrap, topics, security)
-    if not definitions.versions and mirror is not None and (values := await mirror.read()):
-        async with publishing() as publisher:
-            await DefinitionWriter(publisher, topics).write_encoded(values)
-        definitions = await read_definitions(bootstrap, topics, security)
     if definitions.versions:
         return definitions
     if given is None:

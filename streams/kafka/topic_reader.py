@@ -192,6 +192,18 @@ async def has_records(bootstrap: str, topic: str, *, security: Mapping[str, Any]
         return any((await reader.ends()).values())
 
 
+async def read_record(
+    bootstrap: str, topic: str, partition: int, offset: int, *, security: Mapping[str, Any] | None = None
+) -> ConsumerRecord | None:
+    """Return the record at an offset; None where there is none (any more). Raises TopicUnreadable."""
+    async with reading(bootstrap, topic, [partition], security=security) as reader:
+        if not reader.oldest <= offset < (await reader.ends()).get(partition, 0):
+            return None
+        async for records in reader.between(partition, offset, offset + 1):
+            return next((one for one in records if one.offset == offset), None)
+    return None
+
+
 @asynccontextmanager
 async def reading(
     bootstrap: str,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from resegment.agents.batch import Batch, is_readable
+from resegment.agents.deciding.folding import begins_at_its_beginning
 from resegment.errors import UserError
 from resegment.routing.policy import Policy, mode_of
-from resegment.schemas.definitions.marks import decode_changeover
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.state import AccountState
 from resegment.schemas.times import format_instant
@@ -77,8 +77,6 @@ class PlannedPrefix:
     security: Mapping[str, Any]
     ahead: AheadRecords | None
     facts_per_test: int
-    is_kept: bool = True
-    """Whether the broker keeps the log over restarts; the embedded one does not."""
 
     @property
     def on_facts(self) -> bool:
@@ -87,7 +85,7 @@ class PlannedPrefix:
 
     def has_log(self, position: Position) -> bool:
         """Return whether the log begins where the partition did."""
-        return self.is_kept or position.log == decode_changeover(position.definition).origin
+        return begins_at_its_beginning(position)
 
 
 @dataclass(frozen=True, slots=True)

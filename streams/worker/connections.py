@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from resegment.routing.policy import list_files
 from resegment.segmentation.definition import Definition
 from resegment.settings import Settings
 from resegment.sources.suppressions import ListFiles
-from resegment.streams.definitions.mirror import DefinitionMirror
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import KafkaSecurity
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
 
 
 def open_publisher(
@@ -26,11 +20,6 @@ def open_publisher(
         idempotent=settings.kafka is not None,
         security=security.clients(),
     )
-
-
-def mirror_of(settings: Settings, client: Redis) -> DefinitionMirror | None:
-    """Return where the versions are kept beside a broker that forgets them; None where Kafka keeps them."""
-    return DefinitionMirror(client, settings.prefix) if settings.kafka is None else None
 
 
 def check_lists(settings: Settings, definition: Definition) -> None:

@@ -12,7 +12,7 @@ from typing import Final, Generic, NoReturn, TypeVar
 import structlog
 
 from resegment.agents.batch import Publisher, PublishFailed
-from resegment.agents.partition import OwnedPartition, StoredAccount
+from resegment.agents.partition import Holds, OwnedPartition, StoredAccount
 from resegment.agents.relay import relay
 from resegment.errors import PartitionLost, ResegmentError, TransientError
 from resegment.metrics import Metrics
@@ -84,12 +84,11 @@ class PartitionManager(Generic[A]):
         metrics: Metrics,
         failure: Failure,
         label: str = "",
-        new_logs_are_expected: bool = False,
         patience: float = GIVE_UP_AFTER,
     ) -> None:
         self._open, self._restart = open_partition, restart
         self._publisher, self._metrics, self._failure = publisher, metrics, failure
-        self._label, self._quiet, self._patience = label, new_logs_are_expected, patience
+        self._label, self._patience = label, patience
         self._held: dict[int, _Held[A]] = {}
         self._taken = asyncio.Event()
         self._turn = asyncio.Semaphore(DUE_AT_ONCE)  # more at a time would only delay live events
@@ -112,10 +111,19 @@ class PartitionManager(Generic[A]):
 
     # Taking and releasing
 
-    async def take(self, number: int, log_id: str, on_due: OnDue[A], *, known: bool = False) -> int:
+    async def take(
+        self,
+        number: int,
+        log_id: str,
+        on_due: OnDue[A],
+        *,
+        known: bool = False,
+        holds: Holds | None = None,
+    ) -> int:
         """Take an assigned partition and return the offset to read from. Raises StateMissing and StoreUnavailable.
 
-        `log_id` names the incarnation of its topic. `known`: the partition has committed before.
+        `log_id` names the incarnation of its topic, and `holds` looks into it. `known`: the partition has committed
+        before.
         """
         held = self._held.get(number)
         if held is None:
@@ -123,7 +131,7 @@ class PartitionManager(Generic[A]):
             held = self._held[number] = _Held(owned)
             work = (self._relay(owned), self._decide(owned, on_due))
             held.tasks = [asyncio.create_task(self._failure.guard(one, "partition")) for one in work]
-        offset = await held.partition.take(log_id, known=known)
+        offset = await held.partition.take(log_id, known=known, holds=holds)
         self._report_notices(held.partition)
         self._taken.set()
         return offset
@@ -204,9 +212,8 @@ class PartitionManager(Generic[A]):
         notices = owned.notices
         self._metrics.log_gaps.inc(notices.gaps)
         self._metrics.new_logs.inc(notices.new_logs)
-        expected = self._quiet and not notices.gaps
         for message in notices.messages:
-            (log.debug if expected else log.error)("log", message=message)
+            log.error("log", message=message)
         notices.gaps = notices.new_logs = 0
         notices.messages.clear()
 

@@ -180,7 +180,9 @@ class SegmenterStage:
         return await self._committed.take(
             "segmenter",
             partition,
-            lambda known: self._partitions.take(partition, log, self.on_due, known=known),
+            lambda known: self._partitions.take(
+                partition, log, self.on_due, known=known, holds=self._inputs.holding(partition, topic)
+            ),
         )
 
     async def on_batch(self, batch: Batch) -> None:
@@ -295,7 +297,13 @@ class RouterStage:
         return await self._committed.take(
             "router",
             partition,
-            lambda known: self._partitions.take(partition, log, self.on_due, known=known),
+            lambda known: self._partitions.take(
+                partition,
+                log,
+                self.on_due,
+                known=known,
+                holds=self._inputs.holding(partition, *self._read_with),
+            ),
         )
 
     async def on_batch(self, batch: Batch) -> None:

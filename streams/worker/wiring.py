@@ -40,7 +40,7 @@ from resegment.streams.kafka.security import KafkaSecurity
 from resegment.streams.kafka.timeouts import pace_of
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.worker.committed_partitions import CommittedPartitions
-from resegment.streams.worker.connections import check_lists, mirror_of, open_publisher
+from resegment.streams.worker.connections import check_lists, open_publisher
 from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.loops.apply_closer import ApplyCloser
 from resegment.streams.worker.loops.input_topics import InputTopics
@@ -152,7 +152,6 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             lambda: plan.now() + settings.tolerance,
             remember=False,
         ),
-        is_kept=settings.kafka is not None,
     )
     app = _create_app(plan, shared)
     segmented: PartitionManager[Account] = PartitionManager(
@@ -161,7 +160,6 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         publisher=publisher,
         metrics=shared.metrics,
         failure=shared.failure,
-        new_logs_are_expected=settings.kafka is None,  # an embedded broker is a new one at each start
     )
     router = Router(
         EnrollmentMachine(VersionPolicies(registry), live=plan.live),
@@ -188,7 +186,6 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         metrics=shared.metrics,
         failure=shared.failure,
         label="router-",
-        new_logs_are_expected=settings.kafka is None,
     )
     committed = CommittedPartitions(shared.client, settings.prefix, shared.failure, shared.metrics.waiting)
     for stage in _stages(plan, shared, classes, publisher, segmented, routed, router, committed):
@@ -237,7 +234,6 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             plan.bootstrap,
             topics,
             shared.security.clients(),
-            mirror=mirror_of(settings, shared.client),
             on_change=note_definitions,
         ),
         segmented=segmented,

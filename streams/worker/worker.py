@@ -25,7 +25,7 @@ from resegment.streams.kafka.security import KafkaSecurity, secure_kafka
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.prefix import note_definition, read_prefix
 from resegment.streams.shutdown import Stopping
-from resegment.streams.worker.connections import mirror_of, open_publisher
+from resegment.streams.worker.connections import open_publisher
 from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.loops.input_topics import InputTopics
 from resegment.streams.worker.loops.worker_clock import WorkerClock
@@ -133,7 +133,6 @@ class Worker:
             plan.bootstrap,
             security.clients(),
             publishing=lambda: open_publisher(self.classes.publisher, settings, plan.bootstrap, security),
-            mirror=mirror_of(settings, client),
         )
         registry = DefinitionRegistry(definitions, self.topics, facts_per_test=settings.facts_per_test)
         registry.folds_in = True

@@ -71,7 +71,7 @@ class LogForgotten(ResegmentError):
     def __init__(self, partition: int) -> None:
         super().__init__(
             f"the log of partition {partition} is a new one: it does not have the facts of all accounts",
-            remedy="There is nothing to compare with. An embedded broker forgets its log when it stops.",
+            remedy="There is nothing to compare with.",
         )
 
 

@@ -41,6 +41,10 @@ resegment ingest companies.csv --source hubspot --zone America/New_York
 """
 
 
+_PATIENCE: Final = 5.0
+"""Seconds to wait for an instance: a script may start it just before."""
+
+
 class ReplayOptions(NamedTuple):
     """What was asked about a replay. `until` (ms) is how far time passes."""
 
@@ -125,7 +129,7 @@ def ingest(
     chosen = choose_source(source, mapping, domains, zone, dates, empty=empty)
     settings = load_settings(servers)
     set_up_logging(settings, quiet=True)
-    connection = resolve(settings)
+    connection = resolve(settings, patience=_PATIENCE)
     settings = connection.settings
     refusals = Refusals()
     with show_progress() as bars:

@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from resegment.cli.connection import INSTANCE_FILE
 from resegment.embedded.folder import held
 from resegment.embedded.server import ServerDied
-from resegment.embedded.servers import Broker, RedisServer
+from resegment.embedded.servers import JOURNAL, Broker, RedisServer
 from resegment.settings import Settings
+
+_DATA: Final = ("redis", JOURNAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class Stack:
     bootstrap: str
     redis_url: str
     failed: asyncio.Future[ServerDied]
+    journal: Path | None = None
+    """The folder of the embedded broker's journal."""
 
 
 @asynccontextmanager
@@ -39,7 +44,7 @@ async def stack(settings: Settings, *, fresh: bool = False) -> AsyncIterator[Sta
             if fresh:
                 await asyncio.to_thread(forget, settings.folder)
             if settings.kafka is None:
-                broker = Broker(settings.folder, lock=lock)
+                broker = Broker(settings.folder, keeps=True, lock=lock)
             if settings.redis is None:
                 redis = RedisServer(settings.folder, lock=lock)
         for server in (broker, redis):
@@ -51,16 +56,17 @@ async def stack(settings: Settings, *, fresh: bool = False) -> AsyncIterator[Sta
             settings.kafka if broker is None else broker.bootstrap,  # type: ignore[arg-type]  # one of the two is set
             settings.redis if redis is None else redis.url,  # type: ignore[arg-type]  # as above
             failed,
+            None if broker is None else broker.journal,
         )
 
 
 def forget(folder: Path) -> None:
     """Delete the data of an instance from its folder, and nothing else."""
-    for name in ("redis", "logs"):
+    for name in (*_DATA, "logs"):
         shutil.rmtree(folder / name, ignore_errors=True)
     (folder / INSTANCE_FILE).unlink(missing_ok=True)
 
 
 def has_data(folder: Path) -> bool:
     """Tell whether an instance has data in the folder."""
-    return any((folder / "redis").rglob("*")) if (folder / "redis").is_dir() else False
+    return any(path for name in _DATA for path in (folder / name).rglob("*"))

@@ -124,6 +124,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
 
     from resegment.cli.connection import Instance, announced
     from resegment.cli.endpoints import read_endpoints
+    from resegment.cli.runtime.disk import watching_disk
     from resegment.cli.runtime.intake import make_publisher, taking_in
     from resegment.cli.runtime.serving import running
     from resegment.cli.runtime.stack import stack
@@ -179,7 +180,8 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
                     settings, serving.worker.definition, instance, left_accounts, mode, list(endpoints), key
                 )
                 screen().print(rendered, soft_wrap=False, crop=False)
-                await serving.until_stopped(stop)
+                async with watching_disk(servers.journal):
+                    await serving.until_stopped(stop)
             await takings[0].close()
             if settings.kafka is None:
                 await _drain(serving, deliveries)
@@ -215,7 +217,7 @@ async def _count_accounts(settings: Settings, redis_url: str) -> int:
 
 
 async def _drain(serving: Serving, deliveries: DeliveryService | None) -> None:
-    """Process what is in the embedded broker before it stops: its records are lost with it."""
+    """Process what is in the embedded broker before it stops, as far as there is time."""
     from resegment.console.counts import count
     from resegment.console.terminal import print_note
     from resegment.streams.kafka.topic_reader import reading
@@ -235,11 +237,9 @@ async def _drain(serving: Serving, deliveries: DeliveryService | None) -> None:
         drained = await deliveries.caught_up(ends, timeout - (time.monotonic() - since)) and drained
     took = time.monotonic() - since
     if drained:
-        print_note(
-            f"Finished in {took:.1f} s with {count(worker.changes_decided - before, 'more change')}. Nothing is lost."
-        )
+        print_note(f"Finished in {took:.1f} s with {count(worker.changes_decided - before, 'more change')}.")
     else:
         print_note(
-            f"Not finished after {took:.0f} s: up to {count(worker.lag or lag, 'record')} are lost with the embedded broker. "
-            "Ingest those events again: duplicates do no harm."
+            f"Not finished after {took:.0f} s: about {count(worker.lag or lag, 'record')} left. They are kept, and done after "
+            "the next start."
         )

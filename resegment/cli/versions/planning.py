@@ -145,7 +145,6 @@ async def read_planned(session: Session) -> PlannedPrefix:
         security=session.security,
         ahead=await session.look_for_ahead_records(),
         facts_per_test=session.settings.facts_per_test,
-        is_kept=session.settings.kafka is not None,
     )
 
 

@@ -56,7 +56,9 @@ def render_up(
     grid.add_column(no_wrap=True)
     grid.add_column(style="dim")
     grid.add_row(
-        "  Kafka", addresses.bootstrap, "" if settings.kafka else "embedded: in memory, empty at each start"
+        "  Kafka",
+        addresses.bootstrap,
+        "" if settings.kafka else f"embedded: log in {settings.folder / 'journal'}",
     )
     grid.add_row(
         "  Redis",
@@ -78,10 +80,7 @@ def render_up(
     parts += [*_routing(mode, option), Text()]
     if left_accounts and settings.kafka is None:
         parts += [
-            Text(
-                f"  Accounts that an earlier run left in Redis: {left_accounts:,}. The broker starts empty: what was in "
-                "its topics is gone."
-            ),
+            Text(f"  Accounts of an earlier run: {left_accounts:,}. Their log is there too."),
             Text(),
         ]
     parts += [

@@ -18,7 +18,7 @@ import msgspec
 from resegment.embedded.gateway.committer import Committer
 from resegment.embedded.gateway.gateway import Gateway
 from resegment.embedded.gateway.restoring import Connection, restore
-from resegment.embedded.gateway.status import JournalStatus
+from resegment.embedded.gateway.status import STATUS_FILE, JournalStatus
 from resegment.embedded.journal.files import LOG, PACKED, JournalFile, path_of
 from resegment.embedded.journal.journal import Journal, now_ms, open_journal
 from resegment.errors import ResegmentError
@@ -50,7 +50,7 @@ class Program:
         """`broker` is the command of the broker; `{port}` in it stands for the port that only the gateway knows."""
         self._folder, self._port, self._command = folder, port, broker
         self._packing: asyncio.Task[None] | None = None
-        self._status = JournalStatus.create(folder / "status")
+        self._status = JournalStatus.create(folder / STATUS_FILE)
 
     async def run(self) -> None:
         """Serve until SIGTERM. Raises what ends it."""
@@ -140,7 +140,7 @@ class Program:
             *(str(self._folder), str(now_ms()), *(str(one.number) for one in files)),
             stdin=asyncio.subprocess.PIPE,
         )
-        await process.communicate(msgspec.msgpack.encode(list(journal.catalog.topics.values())))
+        await process.communicate(msgspec.msgpack.encode(journal.catalog.state()))
         if process.returncode:
             log.error("packing ended with code %d: the files stay as they were", process.returncode)
             return

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Final, Self
 
+STATUS_FILE: Final = "status"
+"""Its name, in the folder of the journal."""
 _FULL: Final = b"full"
 _GOOD: Final = b"good"
 

@@ -101,13 +101,17 @@ def _continue(folder: Path, files: list[JournalFile], contents: Contents, catalo
     return writer
 
 
-def find_expired(topic: TopicMade | None, batch: BatchAt, now: int) -> bool:
+def is_expired(catalog: Catalog, batch: BatchAt, now: int) -> bool:
     """Return whether a batch may go at `now` (ms): its topic is gone, or it is older than the topic keeps records.
 
-    Its age is that of its arrival, not of its records: a replay writes records of years ago.
+    Its age is that of its arrival, not of its records: a replay writes records of years ago. The newest batch of a
+    partition always stays: readers that know the last record recognize the log by it.
     """
+    topic = catalog.topics.get(batch.topic)
     if topic is None:
         return True
+    if batch.after >= catalog.ends.get((batch.topic, batch.partition), 0):
+        return False
     kept = retention_of(topic)
     return kept is not None and batch.written < now - kept
 

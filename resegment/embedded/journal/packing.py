@@ -9,14 +9,14 @@ import os
 import struct
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
-from resegment.embedded.journal.catalog import Place
-from resegment.embedded.journal.entries import BatchAt, TopicMade, encode_batch
+from resegment.embedded.journal.catalog import Catalog, Place
+from resegment.embedded.journal.entries import BatchAt, State, encode_batch
 from resegment.embedded.journal.files import (
     LOG,
     PACKED,
@@ -29,7 +29,7 @@ from resegment.embedded.journal.files import (
     sync_folder,
 )
 from resegment.embedded.journal.frames import frame
-from resegment.embedded.journal.journal import find_expired
+from resegment.embedded.journal.journal import is_expired
 
 MAX_RECORDS: Final = 1_000
 MAX_BYTES: Final = 512 * 1024
@@ -41,7 +41,7 @@ _PLAIN: Final = 0
 _NICE: Final = 19
 
 
-def pack_file(file: JournalFile, topics: Mapping[int, TopicMade], now: int) -> bool:
+def pack_file(file: JournalFile, catalog: Catalog, now: int) -> bool:
     """Pack a file, or pack it again without what has expired. Return False if nothing is left, and the file is gone.
 
     A crash at any point leaves the old file or the new one. Raises OSError and JournalDamaged.
@@ -51,7 +51,7 @@ def pack_file(file: JournalFile, topics: Mapping[int, TopicMade], now: int) -> b
     with mapped(file.path) as view:
         kept: dict[Place, list[BatchAt]] = defaultdict(list)
         for one in batches_of(read_file(file.path, is_last=False)):
-            if not find_expired(topics.get(one.topic), one, now):
+            if not is_expired(catalog, one, now):
                 kept[one.topic, one.partition].append(one)
         if kept:
             _write(draft, (entry for place in sorted(kept) for entry in _pack(view, kept[place])))
@@ -135,16 +135,17 @@ def _read_plain(raw: bytes) -> list[Any] | None:
 
 
 def main(arguments: list[str]) -> int:
-    """Pack the files with the given numbers: FOLDER NOW NUMBER..., with the topics on standard input."""
+    """Pack the files with the given numbers: FOLDER NOW NUMBER..., with what the catalog says on standard input."""
     import msgspec  # noqa: PLC0415  # a program
 
     os.nice(_NICE)
     folder, now, numbers = Path(arguments[0]), int(arguments[1]), [int(one) for one in arguments[2:]]
-    topics = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=list[TopicMade])
+    catalog = Catalog()
+    catalog.take(msgspec.msgpack.decode(sys.stdin.buffer.read(), type=State))
     for number in numbers:
         log = path_of(folder, number)
         file = JournalFile(number, log if log.exists() else path_of(folder, number, PACKED))
-        pack_file(file, {one.number: one for one in topics}, now)
+        pack_file(file, catalog, now)
     return 0
 
 

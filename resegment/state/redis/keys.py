@@ -99,11 +99,6 @@ def refused_key(prefix: str) -> str:
     return f"rs:{{{prefix}}}:refused"
 
 
-def definitions_key(prefix: str) -> str:
-    """Return the hash of the records of `definitions`, where an embedded broker forgets them."""
-    return f"rs:{{{prefix}}}:definitions"
-
-
 def applying_key(prefix: str) -> str:
     """Return the lock of the process that applies a version."""
     return f"rs:{{{prefix}}}:applying"

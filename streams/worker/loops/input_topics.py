@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Self
 
+from resegment.agents.partition import Holds, Where, mark_of
 from resegment.streams.kafka.admin import (
     NO_TOPIC,
     LogReplaced,
@@ -16,10 +17,13 @@ from resegment.streams.kafka.admin import (
     identify_topics,
     join_topic_ids,
 )
+from resegment.streams.kafka.topic_reader import read_record
 from resegment.streams.kafka.topics import Topics
 
 CHECKED_EVERY: Final = 10.0
 """Seconds between two checks whether the inputs are still the same topics."""
+_AT_ONCE: Final = 4
+"""Partitions that are looked into at a time: each look opens a connection."""
 
 
 class InputTopics:
@@ -29,6 +33,7 @@ class InputTopics:
         self, bootstrap: str, security: Mapping[str, Any], identities: Mapping[str, TopicIdentity]
     ) -> None:
         self._bootstrap, self._security, self._identities = bootstrap, security, identities
+        self._looking = asyncio.Semaphore(_AT_ONCE)
 
     @classmethod
     async def identify(cls, bootstrap: str, security: Mapping[str, Any], topics: Topics) -> Self:
@@ -40,6 +45,21 @@ class InputTopics:
     def log_of(self, *names: str) -> str:
         """Return what names the incarnation of topics that are read as one."""
         return join_topic_ids(*[self._identities[name].id for name in names])
+
+    def holding(self, partition: int, topic: str, beside: str | None = None) -> Holds:
+        """Return what looks for a record in a partition of a topic, or of the one that is read beside it.
+
+        What it returns raises TopicUnreadable.
+        """
+
+        async def holds(where: Where, offset: int, mark: str) -> bool:
+            name = topic if where == "topic" else beside
+            assert name is not None, "only a partition that reads two topics has a position beside"
+            async with self._looking:
+                record = await read_record(self._bootstrap, name, partition, offset, security=self._security)
+            return record is not None and mark_of(record) == mark
+
+        return holds
 
     async def refuse_new_partition(self, topic: str, partition: int) -> None:
         """Raise PartitionsDiffer if the topic did not have the partition when the worker started.

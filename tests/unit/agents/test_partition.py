@@ -8,7 +8,7 @@ import pytest
 
 from resegment.agents.batch import Batch, RecordedMessage
 from resegment.agents.deciding.decided import count_moves
-from resegment.agents.partition import OutOfStep
+from resegment.agents.partition import OutOfStep, mark_of
 from resegment.schemas.change import Cause, SegmentChange
 from resegment.state.memory.partition import PartitionStore
 from tests.builders import Rig, facts_of, run, signals, ticking
@@ -71,6 +71,36 @@ async def test_a_topic_made_anew_is_read_from_its_beginning_with_the_clock_kept(
     )  # the one record read of the new log, to be held against what was committed
     assert (await third.feed(*news)).facts == 0
     assert not third.owned.notices.messages
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_a_topic_with_a_new_id_is_the_same_log_if_it_has_the_last_record(is_there: bool) -> None:
+    first = await run(Rig(WEEK), [RECORDS])
+    second = Rig(WEEK, memory=first.memory, log="another id")
+    asked = []
+
+    async def holds(where: str, offset: int, mark: str) -> bool:
+        asked.append((where, offset, mark))
+        return is_there
+
+    start = await second.owned.take("another id", holds=holds)
+    last = len(RECORDS) - 1
+    assert asked == [("topic", last, mark_of(RECORDS[-1]))]
+    assert start == (last if is_there else 0)
+    assert second.owned.notices.new_logs == (0 if is_there else 1)
+    assert second.owned.position.log == (first.owned.position.log if is_there else "another id")
+
+
+async def test_a_topic_with_a_new_id_is_the_same_log_if_nothing_was_read_of_the_old_one() -> None:
+    first = Rig(WEEK)
+    await first.take()
+    second = Rig(WEEK, memory=first.memory, log="another id")
+
+    async def holds(where: str, offset: int, mark: str) -> bool:
+        raise AssertionError("there is nothing to look for")
+
+    assert await second.owned.take("another id", holds=holds) == 0
+    assert second.owned.notices.new_logs == 0
 
 
 @pytest.mark.parametrize(

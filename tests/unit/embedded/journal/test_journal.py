@@ -45,7 +45,7 @@ def test_every_start_finds_what_was_written(steps: list[Any]) -> None:
                     closed.append(roll(journal))
                 case ("pack",) if closed:
                     number = closed.pop()
-                    pack_file(JournalFile(number, path_of(folder, number)), journal.catalog.topics, 2_000)
+                    pack_file(JournalFile(number, path_of(folder, number)), journal.catalog, 2_000)
                 case ("start again",):
                     journal.writer.close()
                     journal = open_journal(folder)
@@ -121,7 +121,7 @@ def test_a_crash_while_packing_leaves_one_file_of_the_two(tmp_path: Path) -> Non
     assert read_back(tmp_path)[0] == {("signals", 0): [(0, b"first")]}
     assert not path_of(tmp_path, number, ".packing").exists()
 
-    pack_file(JournalFile(number, path_of(tmp_path, number)), journal.catalog.topics, 2_000)
+    pack_file(JournalFile(number, path_of(tmp_path, number)), journal.catalog, 2_000)
     path_of(tmp_path, number).write_bytes(before)  # packed, and not deleted yet
     assert read_back(tmp_path)[0] == {("signals", 0): [(0, b"first")]}
     assert not path_of(tmp_path, number).exists()
@@ -170,7 +170,9 @@ def test_a_disk_that_fails_ends_the_writer(tmp_path: Path, monkeypatch: pytest.M
     assert read_back(tmp_path)[0] == {("signals", 0): [(0, b"kept")]}
 
 
-def test_topics_and_offsets_survive_the_files_that_named_them(tmp_path: Path) -> None:
+def test_retention_leaves_the_newest_batch_and_what_the_files_said_of_topics_and_offsets(
+    tmp_path: Path,
+) -> None:
     journal = open_journal(tmp_path)
     draft = Draft(journal.catalog)
     draft.make_topic("short", 4, {"retention.ms": "1000"})
@@ -178,15 +180,17 @@ def test_topics_and_offsets_survive_the_files_that_named_them(tmp_path: Path) ->
     draft.add(OffsetsCommitted("readers", [("short", 1, 2)]))
     journal.writer.append(draft.parts)
     draft.apply()
-    number = roll(journal)
+    first = JournalFile(1, path_of(tmp_path, roll(journal)))
+    assert pack_file(first, journal.catalog, 9_000)  # old, and still the newest
+    write(journal, ("short", 1, make_batch([b"c"])), now=8_500)
+    assert pack_file(first._replace(path=path_of(tmp_path, 1, ".packed")), journal.catalog, 9_000) is False
     journal.writer.close()
-    assert not pack_file(JournalFile(number, path_of(tmp_path, number)), journal.catalog.topics, 9_000)
 
     log, catalog = read_back(tmp_path)
     (topic,) = catalog.topics.values()
-    assert log == {}
+    assert log == {("short", 1): [(2, b"c")]}
     assert (topic.name, topic.partitions, topic.configs) == ("short", 4, {"retention.ms": "1000"})
-    assert catalog.ends == {(topic.number, 1): 2}
+    assert catalog.ends == {(topic.number, 1): 3}
     assert catalog.offsets == {"readers": {("short", 1): 2}}
 
 
@@ -214,7 +218,7 @@ def test_packing_makes_many_small_batches_few_and_keeps_the_special_ones(tmp_pat
     number = roll(journal)
     journal.writer.close()
     size = path_of(tmp_path, number).stat().st_size
-    assert pack_file(JournalFile(number, path_of(tmp_path, number)), journal.catalog.topics, 2_000)
+    assert pack_file(JournalFile(number, path_of(tmp_path, number)), journal.catalog, 2_000)
 
     assert read_back(tmp_path)[0] == before
     assert path_of(tmp_path, number, ".packed").stat().st_size < size / 10

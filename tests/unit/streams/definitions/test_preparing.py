@@ -98,17 +98,16 @@ async def test_a_log_that_lacks_its_beginning_is_refused(monkeypatch: pytest.Mon
         await fold_in(0, 7, rig.engine, rig.store, SOURCE)
 
 
-async def test_a_broker_that_forgot_the_history_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_log_that_is_a_new_one_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     use(Log([]), monkeypatch)
     rig, registry = Rig(FUNDED), registry_of(definition_of(FUNDED), definition_of(HIRING))
     await rig.take()
     await rig.feed(*signals(facts_of(EVENTS[:1])))
-    forgetful = SignalLog("kafka", Topics(), {}, is_kept=False)
-    assert await prepare_partition(rig.owned, MARKED, 1, registry, forgetful, check=accept) == 0
+    assert await prepare_partition(rig.owned, MARKED, 1, registry, SOURCE, check=accept) == 0
     rig.log = "another"
     await rig.take()
-    with pytest.raises(LogIncomplete, match="forgotten"):
-        await prepare_partition(rig.owned, MARKED, 1, registry, forgetful, check=accept)
+    with pytest.raises(LogIncomplete, match="a new one"):
+        await prepare_partition(rig.owned, MARKED, 1, registry, SOURCE, check=accept)
 
 
 async def test_what_a_machine_lacks_prevents_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
