@@ -37,7 +37,14 @@ QUICK = {
 """Tests to which the servers are nearly all one: those that run always; the others run with the faults."""
 
 ALWAYS = frozenset(
-    {"test_change_a_segment.py", "test_demo.py", "test_pipeline.py", "test_routing.py", "test_up.py"}
+    {
+        "test_change_a_segment.py",
+        "test_demo.py",
+        "test_journal.py",
+        "test_pipeline.py",
+        "test_routing.py",
+        "test_up.py",
+    }
 )
 """Modules that `make test` runs on the embedded servers: the main path. `make test-all` runs the others."""
 
