@@ -30,14 +30,37 @@ from resegment.schemas.vocabulary import (
     ENGAGEMENT_ACTIONS,
     OPT_OUTS,
     OUTCOME_ACTIONS,
+    RANGE_PATTERN,
     RESUBSCRIPTIONS,
     ROUNDS,
     SYNONYMS,
     normalize_technology,
     normalize_term,
+    read_range,
+    spell_range,
 )
 
 Number = StrictInt | StrictFloat
+RANGED: Final = frozenset({"employees", "revenue_usd"})
+"""The attributes that may be ranges."""
+
+
+def _check_ranged(value: Any) -> Any:
+    if value is None or type(value) in (int, float):
+        return value
+    if isinstance(value, str) and read_range(value) is not None:
+        return value
+    raise PydanticCustomError("number_or_range", "expected a number or a range like 51-200")
+
+
+Ranged = Annotated[
+    Number | None,
+    PlainValidator(_check_ranged),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number"}, {"type": "string", "pattern": RANGE_PATTERN}, {"type": "null"}]}
+    ),
+]
+"""A number, or its bounds as text: `51-200`, `10001+`."""
 
 
 def _trim(value: Any) -> Any:
@@ -181,8 +204,8 @@ class Firmographic(Data):
     industry: StrictStr | None = None
     subindustry: StrictStr | None = None
     business_model: StrictStr | None = None
-    employees: Number | None = None
-    revenue_usd: Number | None = None
+    employees: Ranged = Field(None, description="A number, or a range: 51-200, 10001+")
+    revenue_usd: Ranged = Field(None, description="A number, or a range: 1000000-10000000")
     country: StrictStr | None = None
     region: StrictStr | None = None
     growth_stage: StrictStr | None = None
@@ -193,6 +216,9 @@ class Firmographic(Data):
         value = given.get("technologies")
         if isinstance(value, list) and all(isinstance(name, str) for name in value):
             given["technologies"] = [normalize_technology(name) for name in value]
+        for name in RANGED:
+            if isinstance(text := given.get(name), str) and (spelled := spell_range(text)) is not None:
+                given[name] = spelled
         return given
 
 
@@ -291,6 +317,8 @@ def plain_fields(kind: str) -> dict[str, Callable[[Any], bool]]:
 
 def _plain_test(name: str, info: FieldInfo, model: type[Data]) -> Callable[[Any], bool]:
     members = {_origin(one) for one in _flatten(info.annotation)}
+    if name in RANGED and model is Firmographic:
+        return lambda value: type(value) is int or type(value) is float
     if name == "round":
         return lambda value: type(value) is str and value in ROUNDS
     choices = [get_args(one) for one in _flatten(info.annotation) if get_origin(one) is Literal]

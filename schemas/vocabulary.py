@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 _GAPS: Final = re.compile(r"[^0-9a-z]+")
 
@@ -130,3 +130,35 @@ ROUNDS: Final = frozenset(
     {"pre_seed", "seed", *(f"series_{letter}" for letter in "abcdefgh")}
     | {"bridge", "debt", "grant", "ipo", "other"}
 )
+
+
+RANGE_PATTERN: Final = "^[0-9]{1,18}(-[0-9]{1,18}|\\+)$"
+_RANGE: Final = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18})|\+)", re.ASCII)
+_LOOSE_RANGE: Final = re.compile(r"\s*([0-9][0-9,]*)\s*(?:[-\u2013\u2014]\s*([0-9][0-9,]*)|\+)\s*", re.ASCII)
+_LONGEST_RANGE: Final = 64
+
+
+class NumberRange(NamedTuple):
+    """The bounds of a number, both included. Without a `high` it has no upper bound."""
+
+    low: int
+    high: int | None
+
+
+def read_range(text: str) -> NumberRange | None:
+    """Return the bounds that a text states: `51-200`, `10001+`; None for any other text."""
+    match = _RANGE.fullmatch(text) if len(text) <= _LONGEST_RANGE else None
+    if match is None:
+        return None
+    low, high = int(match[1]), None if match[2] is None else int(match[2])
+    return None if high is not None and high < low else NumberRange(low, high)
+
+
+def spell_range(text: str) -> str | None:
+    """Return a range as `read_range` reads it: `1,001 - 5,000` is `1001-5000`; None for what is none."""
+    match = _LOOSE_RANGE.fullmatch(text) if len(text) <= _LONGEST_RANGE else None
+    if match is None:
+        return None
+    low, high = match[1].replace(",", ""), match[2]
+    spelled = f"{low}+" if high is None else f"{low}-{high.replace(',', '')}"
+    return spelled if read_range(spelled) is not None else None

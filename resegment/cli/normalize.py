@@ -1,4 +1,4 @@
-"""`resegment normalize`: what titles, rounds, money, domains and technologies become."""
+"""`resegment normalize`: what titles, rounds, money, domains, countries and technologies become."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -10,12 +10,16 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from resegment.cli.options import time_option
+
 EXAMPLES: Final = """
 [bold]Examples[/bold]
 
 resegment normalize title "Vice President, Sales" "Assistant to the CRO"
 
 resegment normalize money '$1.2M'
+
+resegment normalize money 'EUR 5m' --at 2026-01-30
 
 cut -d, -f3 people.csv | resegment normalize title -
 """
@@ -30,6 +34,7 @@ class What(StrEnum):
     HEADCOUNT = "headcount"
     DOMAIN = "domain"
     TECHNOLOGY = "technology"
+    COUNTRY = "country"
 
 
 def register(app: typer.Typer) -> None:
@@ -42,11 +47,14 @@ def normalize(
     texts: Annotated[
         list[str], typer.Argument(metavar="TEXT", help="Texts, or - for the lines of standard input.")
     ],
+    at: Annotated[
+        int | None, time_option("The day of money, to convert it to US dollars at the rate of the ECB.")
+    ] = None,
 ) -> None:
     """Print what each text becomes, as JSON Lines. A text that means nothing has an error, and no other value."""
     from resegment.console.terminal import write_json_lines
 
-    write_json_lines(sys.stdout.buffer, ({"text": text, **_read(what, text)} for text in _texts(texts)))
+    write_json_lines(sys.stdout.buffer, ({"text": text, **_read(what, text, at)} for text in _texts(texts)))
 
 
 def _texts(given: list[str]) -> Iterator[str]:
@@ -57,15 +65,26 @@ def _texts(given: list[str]) -> Iterator[str]:
             yield text
 
 
-def _read(what: What, text: str) -> dict[str, Any]:
+def _read(what: What, text: str, at: int | None) -> dict[str, Any]:
     from resegment.errors import RefusedEvent
 
     try:
-        return _READERS[what](text)
+        found = _READERS[what](text)
+        if at is not None and found.get("currency"):
+            _add_usd(found, at)
     except ValueError as error:
         return {"error": str(error)}
     except RefusedEvent as error:
         return {"error": error.message}
+    return found
+
+
+def _add_usd(found: dict[str, Any], at: int) -> None:
+    from resegment.sources.normalizers.rates import add_usd
+
+    unknown = add_usd(found, ["amount"], at)
+    if unknown is not None:
+        found["note"] = unknown
 
 
 def _title(text: str) -> dict[str, Any]:
@@ -110,6 +129,12 @@ def _technology(text: str) -> dict[str, Any]:
     return {"technology": found.slug, "name": found.name, "known": found.name is not None}
 
 
+def _country(text: str) -> dict[str, Any]:
+    from resegment.sources.normalizers.countries import find_country
+
+    return {"country": find_country(text) or "unknown"}
+
+
 _READERS: Final = {
     What.TITLE: _title,
     What.ROUND: _round,
@@ -117,4 +142,5 @@ _READERS: Final = {
     What.HEADCOUNT: _headcount,
     What.DOMAIN: _domain,
     What.TECHNOLOGY: _technology,
+    What.COUNTRY: _country,
 }

@@ -31,6 +31,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 _EXPECTED: Final = {
     "string_type": "text",
     "int_type": "a number",
+    "number_or_range": "a number or a range like 51-200",
     "float_type": "a number",
     "bool_type": "true or false",
     "list_type": "a list",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import re2
 
 from resegment.schemas.times import read_moment
+from resegment.schemas.vocabulary import read_range
 from resegment.segmentation.language.conditions import Check, Checks, FileList, Scalar
 
 Predicate = Callable[[Any], bool | None]
@@ -109,6 +111,9 @@ def _equal(operand: Any) -> Predicate:
     kind = type_of(operand)
     if kind == "text":
         return lambda value: value == operand if type(value) is str else None
+    if kind == "number":
+        within = _on_ranges((operand, operand))
+        return lambda value: value == operand if type(value) in _NUMBERS else within(value)
     return lambda value: value == operand if type_of(value) == kind else None
 
 
@@ -131,9 +136,16 @@ def _in(operand: Collection[Scalar]) -> Predicate:
         words = by_type["text"]
         return lambda value: value in words if type(value) is str else None
 
+    numbers = [_on_ranges((one, one)) for one in by_type.get("number", ())]
+
     def test(value: Any) -> bool | None:
         allowed = by_type.get(type_of(value))
-        return None if allowed is None else value in allowed
+        if allowed is not None and value in allowed:
+            return True
+        if numbers and type(value) is str and read_range(value) is not None:
+            answers = {within(value) for within in numbers}
+            return True if True in answers else None if None in answers else False
+        return None if allowed is None else False
 
     return test
 
@@ -149,24 +161,56 @@ def _not_in(operand: Collection[Scalar]) -> Predicate:
 
 
 def _greater(operand: Any) -> Predicate:
-    return lambda value: value > operand if type(value) in _NUMBERS else None
+    within = _on_ranges((operand, None), strict=True)
+    return lambda value: value > operand if type(value) in _NUMBERS else within(value)
 
 
 def _at_least(operand: Any) -> Predicate:
-    return lambda value: value >= operand if type(value) in _NUMBERS else None
+    within = _on_ranges((operand, None))
+    return lambda value: value >= operand if type(value) in _NUMBERS else within(value)
 
 
 def _less(operand: Any) -> Predicate:
-    return lambda value: value < operand if type(value) in _NUMBERS else None
+    within = _on_ranges((None, operand), strict=True)
+    return lambda value: value < operand if type(value) in _NUMBERS else within(value)
 
 
 def _at_most(operand: Any) -> Predicate:
-    return lambda value: value <= operand if type(value) in _NUMBERS else None
+    within = _on_ranges((None, operand))
+    return lambda value: value <= operand if type(value) in _NUMBERS else within(value)
 
 
 def _between(operand: Any) -> Predicate:
     low, high = operand
-    return lambda value: low <= value <= high if type(value) in _NUMBERS else None
+    within = _on_ranges((low, high))
+    return lambda value: low <= value <= high if type(value) in _NUMBERS else within(value)
+
+
+def _on_ranges(bounds: tuple[Any, Any], *, strict: bool = False) -> Predicate:
+    """Return a test of a number that is known as a range: true if all of it lies within the bounds, false if none does.
+
+    `strict` excludes the bounds themselves. Any other value is unknown.
+    """
+    least, most = bounds
+
+    def test(value: Any) -> bool | None:
+        found = read_range(value) if type(value) is str else None
+        if found is None:
+            return None
+        low, high = found.low, math.inf if found.high is None else found.high
+        if strict:
+            above = least is None or low > least
+            below = most is None or high < most
+            misses = (least is not None and high <= least) or (most is not None and low >= most)
+        else:
+            above = least is None or low >= least
+            below = most is None or high <= most
+            misses = (least is not None and high < least) or (most is not None and low > most)
+        if above and below:
+            return True
+        return False if misses else None
+
+    return test
 
 
 def _contains(operand: Any) -> Predicate:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, Final, NamedTuple
 
+from resegment.schemas.events import RANGED
 from resegment.schemas.times import format_instant
-from resegment.schemas.vocabulary import normalize_term
+from resegment.schemas.vocabulary import normalize_term, spell_range
 from resegment.sources.adapters.dates import Order, read_moment
 from resegment.sources.adapters.records import Record, label_of
 from resegment.sources.adapters.values import (
@@ -20,6 +21,7 @@ from resegment.sources.adapters.values import (
     read_number,
     read_texts,
 )
+from resegment.sources.normalizers.countries import find_country
 from resegment.sources.normalizers.rounds import normalize_round
 from resegment.sources.normalizers.technologies import find_technology
 from resegment.sources.normalizers.titles import read_title
@@ -64,12 +66,12 @@ def _count(name: str, value: Any, _: Read) -> Mapping[str, Any]:
 
 
 def _money(name: str, value: Any, _: Read) -> Mapping[str, Any]:
-    """Read an amount in US dollars; one in another currency is an error, as no rate is assumed."""
+    """Read an amount in US dollars; one in another currency is kept with it, and converted once the day is known."""
     found = read_money_range(value)
     if isinstance(found, Range):
         return _bounds(name, found, value)
     if name.endswith("_usd") and found.currency not in (None, "USD"):
-        raise ValueError(f"{found.currency} is not converted to US dollars")
+        return {name.removesuffix("_usd"): found.amount, "currency": found.currency}
     return {name: found.amount}
 
 
@@ -113,6 +115,15 @@ def _term(name: str, value: Any, _: Read) -> Mapping[str, Any]:
         raise ValueError("a word is expected")
     term = normalize_term(raw)
     return {name: term} if term == raw else {name: term, f"{name}_raw": raw}
+
+
+def _country(name: str, value: Any, _: Read) -> Mapping[str, Any]:
+    """Read a country: as it is written, and its code of ISO 3166-1 if it is known."""
+    raw = label_of(value)
+    if raw is None:
+        raise ValueError("the name of a country is expected")
+    code = find_country(raw)
+    return {name: raw} if code is None else {name: raw, f"{name}_code": code}
 
 
 def _technology(name: str, value: Any, _: Read) -> Mapping[str, Any]:
@@ -166,6 +177,12 @@ def _bounds(name: str, found: float | Range, value: Any) -> Mapping[str, Any]:
         data[f"{base}_min{suffix}"] = found.low
     if found.high is not None:
         data[f"{base}_max{suffix}"] = found.high
+    if name in RANGED and (
+        spelled := spell_range(
+            f"{found.low or 0}+" if found.high is None else f"{found.low or 0}-{found.high}"
+        )
+    ):
+        data[name] = spelled
     return data
 
 
@@ -180,6 +197,7 @@ READERS: Final[dict[str, Reader]] = {
     "time": _time,
     "round": _round,
     "term": _term,
+    "country": _country,
     "technology": _technology,
     "technologies": _technologies,
     "job": _job,

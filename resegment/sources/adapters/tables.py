@@ -78,6 +78,8 @@ class Table:
                 field=columns[0] if columns else "time",
             )
         data = {} if op == "retract" else self._data(record, context, remarks)
+        if "currency" in data:
+            self._add_usd(data, time, remarks)
         name = envelope.name_record(record, subject, time, self.name)
         if envelope.identity == "derived":
             name = f"{name}:{digest_of(self.kind, time, data)}"
@@ -111,6 +113,18 @@ class Table:
         if self.kind == "firmographic" and not data:
             raise RefusedEvent("no-value", f"the {self.name} has no attribute with a value")
         return data
+
+    def _add_usd(self, data: dict[str, Any], time: int, remarks: list[Remark]) -> None:
+        """Add amounts in US dollars, at the rate of the day."""
+        from resegment.sources.normalizers.rates import NO_RATE, add_usd  # noqa: PLC0415  # only for other currencies
+
+        named = {
+            name.removesuffix("_usd") for name, one in self.data.items() if one.type in ("money", "price")
+        }
+        money = sorted({"amount", *named})
+        unknown = add_usd(data, money, time)
+        if unknown is not None:
+            remarks.append(Remark(NO_RATE, unknown, "currency"))
 
     def _read_field(
         self,

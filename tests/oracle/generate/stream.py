@@ -46,7 +46,7 @@ def fact_data(draw: Draw, kind: str) -> dict[str, Json]:
 def snapshot(draw: Draw, share: float = 0.5) -> dict[str, Json]:
     full: dict[str, Json] = {
         "industry": draw.choice(INDUSTRIES),
-        "employees": draw.choice([10, 50, 75, 100, 150, 200, 0]),
+        "employees": draw.choice([10, 50, 75, 100, 150, 200, 0, "11-50", "51-200", "100+"]),
         "revenue_usd": draw.choice([100, 1000, 2500, 5000]),
         "margin": draw.choice(MARGINS),
         "technologies": draw.sample(TECHNOLOGIES, k=draw.randint(0, 3)),

@@ -48,17 +48,37 @@ def identity(value: Any) -> tuple[str, Any]:
 
 
 def equals(value: Any, other: Any) -> Truth:
+    if is_number(other) and (several := numbers_of(value)) is not None:
+        low, high = several[0], several[-1]
+        return (True if low == high else None) if low <= other <= high else False
     if type_of(value) != type_of(other) or type_of(value) == "collection":
         return None
     return bool(value == other)
 
 
 def is_in(value: Any, others: list[Any]) -> Truth:
+    if numbers_of(value) is not None and any(map(is_number, others)):
+        return some(equals(value, other) for other in others if is_number(other) or other == value)
     answers = [equals(value, other) for other in others]
     return None if all(answer is None for answer in answers) else True in answers
 
 
+def numbers_of(value: Any) -> list[Any] | None:
+    """Some numbers of a range in text, with both its ends and all that a test could ask of: `51-53`, `51+`."""
+    found = re.fullmatch(r"(\d+)(?:-(\d+)|\+)", value) if isinstance(value, str) else None
+    if found is None:
+        return None
+    low = int(found[1])
+    high = int(found[2]) if found[2] else max(low, 10**6)
+    return [*range(low, high + 1)] if high - low < 1000 else [low, *range(0, high, max(1, high // 977)), high]
+
+
 def passes_order(name: str, value: Any, operand: Any) -> Truth:
+    several = numbers_of(value)
+    if several is not None:
+        low, high = several[0], several[-1]
+        answers = {passes_order(name, one, operand) for one in several if low <= one <= high}
+        return answers.pop() if len(answers) == 1 else None
     if not is_number(value):
         return None
     match name:

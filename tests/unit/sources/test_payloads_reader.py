@@ -46,7 +46,7 @@ def read(path: Path, content: bytes, **more: Any) -> list[Any]:
         TEXT.replace(",", "|").encode(),
         ("sep=;\n" + TEXT.replace(",", ";")).encode(),
         b"\n\n" + TEXT.encode(),
-        gzip.compress(TEXT.encode()),
+        gzip.compress(TEXT.encode(), mtime=0),
         lzma.compress(TEXT.encode()),
     ],
 )  # fmt: skip

@@ -49,7 +49,7 @@ COMPANY: Final = Table(
             "revenue_annual_range",
         ),
         "country": field(
-            "text", "hq_country, headquarters_country_parsed, location_hq_country, headquarters_country"
+            "country", "hq_country, headquarters_country_parsed, location_hq_country, headquarters_country"
         ),
         "region": field("text", "hq_region", "hq_state"),
         "technologies": field("technologies", "technologies_used", "technologies"),

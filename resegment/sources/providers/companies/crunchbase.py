@@ -141,7 +141,7 @@ ORGANIZATION: Final = Table(
         ),
         "employees": field("count", "num_employees_enum, Number of Employees, employee_count"),
         "revenue_usd": field("money", "revenue_range.value", "Estimated Revenue Range"),
-        "country": field("text", "country_code, location_country, Headquarters Country"),
+        "country": field("country", "country_code, location_country, Headquarters Country"),
         "location": field("text", "Headquarters Location", "headquarters_location"),
         "growth_stage": field(
             "term",

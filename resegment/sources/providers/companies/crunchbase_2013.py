@@ -67,7 +67,7 @@ COMPANY: Final = Table(
         "name": field("text", "name"),
         "industry": field("text", "category_code, market, category_list"),
         "status": field("term", "status"),
-        "country": field("text", "country_code"),
+        "country": field("country", "country_code"),
         "region": field("text", "region"),
         "city": field("text", "city"),
         "funding_total_usd": field("money", "funding_total_usd"),

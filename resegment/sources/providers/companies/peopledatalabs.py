@@ -31,7 +31,7 @@ COMPANY: Final = Table(
         "employees": field("count", "employee_count", "size"),
         "employees_range": field("text", "size"),
         "revenue_usd": field("money", "inferred_revenue"),
-        "country": field("text", "location.country", "location_country"),
+        "country": field("country", "location.country", "location_country"),
         "region": field("text", "location.region", "location_region"),
         "growth_stage": field("term", "latest_funding_stage"),
         "type": field("text", "type"),

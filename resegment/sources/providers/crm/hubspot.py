@@ -73,7 +73,7 @@ COMPANY: Final = Table(
         "employees": field("count", "numberofemployees, number of employees, employees"),
         "employees_range": field("text", "hs_employee_range", "employee range"),
         "revenue_usd": field("money", "annualrevenue", "annual revenue"),
-        "country": field("text", "country, country/region, hs_country_code"),
+        "country": field("country", "country, country/region, hs_country_code"),
         "region": field("text", "state/region", "hs_state_code"),
         "technologies": field("technologies", "web_technologies", "web technologies"),
         "lifecyclestage": field("text", "lifecyclestage", "lifecycle stage"),

@@ -71,7 +71,7 @@ ACCOUNT: Final = Table(
         "employees": field("count", "NumberOfEmployees, Employees, Number of Employees"),
         "revenue_usd": field("money", "AnnualRevenue", "Annual Revenue"),
         "country": field(
-            "text",
+            "country",
             "BillingCountry, Billing Country, BillingAddress.country, BillingCountryCode, ShippingCountry",
         ),
         "region": field(

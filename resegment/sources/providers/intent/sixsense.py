@@ -88,7 +88,7 @@ COMPANY: Final = Table(
         "revenue_usd": field(
             "money", "company.annual_revenue, annual_revenue, company.revenue_range, revenue_range"
         ),
-        "country": field("text", "company.country", "country"),
+        "country": field("country", "company.country", "country"),
         "region": field("text", "company.state", "state"),
     },
     ignored=listed(

@@ -120,7 +120,7 @@ COMPANY: Final = Table(
         "subindustry": field("text", "primarySubIndustry", "Primary Sub-Industry"),
         "employees": field("count", "employeeCount, Employees, employeeRange, Employee Range"),
         "revenue_usd": field("money", "revenue, Revenue (in 000s USD), revenueRange"),
-        "country": field("text", "country", "Company Country"),
+        "country": field("country", "country", "Company Country"),
         "region": field("text", "state", "Company State"),
         "technologies": field("technologies", "techAttributes", "technologies"),
         "growth_stage": field("term", "companyFunding.roundType", "recentFundingRound"),

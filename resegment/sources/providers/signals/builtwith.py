@@ -70,7 +70,7 @@ COMPANY: Final = Table(
     data={
         "name": field("text", "CompanyName", "Company"),
         "industry": field("text", "Vertical"),
-        "country": field("text", "Country"),
+        "country": field("country", "Country"),
         "employees": field("count", "Employees"),
         "revenue_usd": field("money", "Sales Revenue USD", "Revenue"),
         "tech_spend_usd": field("money", "Technology Spend USD, Tech Spend USD, Spend"),

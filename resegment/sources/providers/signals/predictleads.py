@@ -144,7 +144,7 @@ COMPANY: Final = Table(
     ),
     data={
         "name": field("text", "friendly_company_name", "company_name"),
-        "country": field("text", "location_data.country", "country"),
+        "country": field("country", "location_data.country", "country"),
         "location": field("text", "location"),
         "parent": field("text", "parent_company_domain"),
         "employees": field("count", "employees", "employee_count"),

@@ -101,7 +101,7 @@ COMPANY: Final = Table(
         "industry": field("text", "industry"),
         "employees": field("count", "employee_count", "employee_count_range"),
         "revenue_usd": field("money", "annual_revenue_usd", "annual_revenue_usd_readable"),
-        "country": field("text", "country", "country_code"),
+        "country": field("country", "country", "country_code"),
         "growth_stage": field("term", "funding_stage"),
         "technologies": field("technologies", "technology_slugs", "technology_names"),
         "funding_total_usd": field("money", "total_funding_usd"),

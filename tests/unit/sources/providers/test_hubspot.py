@@ -19,6 +19,7 @@ def test_an_export_of_companies_gives_a_snapshot_for_each_domain() -> None:
         "employees": 1250,
         "revenue_usd": 12500000,
         "country": "Germany",
+        "country_code": "DE",
         "technologies": ["hubspot", "outreach"],
         "lifecyclestage": "customer",
         "renewal_date": "2026-12-01",
@@ -31,7 +32,7 @@ def test_a_range_of_employees_is_kept_as_its_bounds_and_a_wrong_cell_costs_only_
     found = convert_file("hubspot", "hubspot-companies.csv", zone=ZoneInfo("UTC"))
     (ranged,) = found.about("fabrikam.com")
     assert (ranged.data["employees_min"], ranged.data["employees_max"]) == (51, 200)
-    assert "employees" not in ranged.data
+    assert ranged.data["employees"] == "51-200"
     (wrong,) = found.about("contoso.com")
     assert wrong.data["industry"] == "Retail"
     assert "employees" not in wrong.data
@@ -151,7 +152,7 @@ def test_an_export_of_deals_has_the_pipeline_beside_the_stage() -> None:
     ]  # fmt: skip
 
 
-def test_an_amount_in_another_currency_is_not_in_dollars() -> None:
+def test_an_amount_in_another_currency_is_converted_at_the_rate_of_its_day() -> None:
     deal = {
         "id": "1",
         "dealname": "x",
@@ -162,7 +163,7 @@ def test_an_amount_in_another_currency_is_not_in_dollars() -> None:
     }
     (fact,) = convert("hubspot", deal).facts
     assert (fact.data["amount"], fact.data["currency"]) == (5, "EUR")
-    assert "amount_usd" not in fact.data
+    assert (fact.data["amount_usd"], fact.data["rate"]) == (5.88, "ECB 2025-12-31")
 
 
 def test_webhooks_of_deals_open_and_close_them() -> None:
