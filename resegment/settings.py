@@ -147,6 +147,12 @@ class Settings(ReaderSettings):
         ge=timedelta(seconds=1),
         description="How often the archive is written. Each time makes one file for each partition that has records",
     )
+    actor: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Who runs commands, for the audit log. Default: user@host",
+    )
     folder: Path = Field(Path(".resegment"), description="Data folder of the embedded servers")
     http_host: str = Field("127.0.0.1", description="Address of /healthz, /readyz and /metrics")
     http_hosts: str = Field(

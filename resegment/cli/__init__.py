@@ -22,6 +22,8 @@ from resegment.cli import normalize, sources
 from resegment.cli.definition import backtest, explain, forecast, formatting, play, schema, segments
 from resegment.cli.operations import (
     accounts,
+    audit,
+    auditing,
     changes,
     dead_letters,
     owners,
@@ -62,6 +64,7 @@ COMMANDS = (
     routing,
     owners,
     webhooks,
+    audit,
     recovery,
     repartition,
     archive,
@@ -72,6 +75,9 @@ COMMANDS = (
     bench,
 )
 """Each has `register(app)`. The help lists them in this order."""
+
+MAX_ACTOR = 200
+"""The most characters of who runs a command."""
 
 FAILED = 1
 WRONG_INPUT = 2
@@ -186,9 +192,25 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _use_actor(name: str | None) -> str | None:
+    if name is not None and not (0 < len(name.strip()) <= MAX_ACTOR):
+        raise typer.BadParameter(f"a name has 1 to {MAX_ACTOR} characters")
+    auditing.use_actor(name)
+    return name
+
+
 def _root(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
     ] = False,
+    actor: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="NAME",
+            help="Who runs the command, for the audit log. Default: RESEGMENT_ACTOR, or user@host.",
+            callback=_use_actor,
+        ),
+    ] = None,
 ) -> None:
     """Keep every account in the right segment as the market moves."""

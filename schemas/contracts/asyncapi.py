@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from resegment.schemas.contracts.audit import AUDIT_TYPE
 from resegment.schemas.contracts.jsonschema import (
     Schema,
+    audit_schema,
     change_schema,
     command_schema,
     dead_letter_schema,
@@ -21,6 +23,7 @@ from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE
 CHANGE: Final = "segment-change"
 COMMAND: Final = "workflow-command"
 DEAD_LETTER: Final = "dead-letter"
+AUDIT: Final = "audit-entry"
 
 VERSION: Final = "1.0.0"
 """The version of the contracts. The first number changes when senders or readers must change."""
@@ -36,6 +39,7 @@ _ANY_KEY: Final = {
     "type": "string",
     "description": "Any key, or none: events are ordered by account on arrival",
 }
+_NO_KEY: Final = {"type": "null", "description": "None: the topic has one partition, in the order of time"}
 _ORIGINAL_KEY: Final = {"type": "string", "description": "The key of the rejected record"}
 
 
@@ -149,10 +153,17 @@ def _sent(carries: str, schemas: Schema) -> Schema:
             "bindings": _keyed(_ORIGINAL_KEY),
         }
     else:
-        name, schema = {CHANGE: (CHANGE_TYPE, change_schema()), COMMAND: (COMMAND_TYPE, command_schema())}[
-            carries
-        ]
+        name, schema = {
+            CHANGE: (CHANGE_TYPE, change_schema()),
+            COMMAND: (COMMAND_TYPE, command_schema()),
+            AUDIT: (AUDIT_TYPE, audit_schema()),
+        }[carries]
         headers = _content_type(_STRUCTURED)
+        if carries == CHANGE:
+            headers["properties"]["endpoint"] = {
+                "type": "string",
+                "description": "Set if a dead letter is sent again to one webhook endpoint: others skip the change",
+            }
         if carries == COMMAND:
             headers["properties"]["workflow"] = {
                 "type": "string",
@@ -170,7 +181,7 @@ def _sent(carries: str, schemas: Schema) -> Schema:
             "contentType": _STRUCTURED,
             "headers": headers,
             "payload": _hoist(schema, _title(carries), schemas),
-            "bindings": _keyed(_BY_ACCOUNT),
+            "bindings": _keyed(_NO_KEY if carries == AUDIT else _BY_ACCOUNT),
         }
     return {_camel(carries): message}
 

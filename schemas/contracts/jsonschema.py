@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from resegment.schemas.contracts.audit import AUDIT_TYPE, AuditEntryData, AuditEvent
 from resegment.schemas.contracts.dead_letter import DeadLetterHeaders
 from resegment.schemas.events import DATA, Envelope
 from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE, SegmentChangeData, Sent, WorkflowCommandData
@@ -56,6 +57,11 @@ def change_schema() -> Schema:
 def command_schema() -> Schema:
     """Return the schema of a workflow command."""
     return _open(_about(COMMAND_TYPE, Sent, WorkflowCommandData))
+
+
+def audit_schema() -> Schema:
+    """Return the schema of an entry of the audit log."""
+    return _open(_about(AUDIT_TYPE, AuditEvent, AuditEntryData))
 
 
 def dead_letter_schema() -> Schema:

@@ -58,6 +58,7 @@ class Topics:
     workflow_commands: Topic = field(init=False)
     dead_letters: Topic = field(init=False)
     definitions: Topic = field(init=False)
+    audit_log: Topic = field(init=False)
 
     def __post_init__(self) -> None:
         for attribute, topic in _DECLARED.items():
@@ -129,5 +130,8 @@ _DECLARED: Mapping[str, Topic] = {
         "every version of the segments file, and each switch from one to another",
         retention=None,
         single=True,
+    ),
+    "audit_log": Topic(
+        "audit-log", "who changed what by a command, and what came of it", retention=None, single=True
     ),
 }

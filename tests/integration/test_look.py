@@ -20,9 +20,11 @@ import orjson
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
+from typer.testing import CliRunner
 
 from resegment.agents.batch import Batch, Message, RecordedMessage
 from resegment.agents.dead_letters import to_dead_letter
+from resegment.cli import build
 from resegment.embedded.servers import embedded
 from resegment.errors import RefusedEvent
 from resegment.schemas.partitioning import partition_of
@@ -31,10 +33,12 @@ from resegment.schemas.times import parse_instant
 from resegment.settings import Settings
 from resegment.sources.segments import load_definition
 from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.operations.ingest import send_replay
 from resegment.streams.prefix import agree
 from resegment.streams.recovery.point_in_time import HistoryLost, rewind
 from resegment.streams.worker.worker import Worker
+from tests.commands import CHANGES
 from tests.events import read_fact
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -55,6 +59,9 @@ plays:
     message: {pain: a, value_prop: b, proof_points: [c]}
     channels: {primary: email}
 """
+
+HOOKS = ("--webhooks", "webhooks.yaml")
+WEBHOOKS = "endpoints: {crm: {url: https://example.com/, secrets: [{env: SECRET}]}}"
 
 
 def event(name: str, subject: str, day: str, **given: Any) -> dict[str, Any]:
@@ -89,6 +96,8 @@ class Stack:
     publisher: KafkaPublisher
     environment: dict[str, str]
     folder: Path
+    redis_url: str
+    """Redis for those who may change something."""
 
     async def start(self, *arguments: str, **variables: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -109,6 +118,9 @@ class Stack:
         output, error = await asyncio.wait_for(process.communicate(), PATIENCE)
         return process.returncode, output.decode(), error.decode()
 
+    async def change(self, *arguments: str, **variables: str) -> tuple[int | None, str, str]:
+        return await self.run(*arguments, RESEGMENT_REDIS=self.redis_url, **variables)
+
     async def rows(self, *arguments: str) -> list[dict[str, Any]]:
         code, output, error = await self.run(*arguments, "--json")
         assert code == 0, error
@@ -124,6 +136,7 @@ class Stack:
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     folder = tmp_path_factory.mktemp("look")
     (folder / "segments.yaml").write_text(SEGMENTS)
+    (folder / "webhooks.yaml").write_text(WEBHOOKS)
     (folder / "events.jsonl").write_text("".join(json.dumps(one) + "\n" for one in EVENTS))
     async with embedded(folder / "servers") as servers:
         settings = Settings(prefix="look", partitions=PARTITIONS, clock="facts", chunk=1)
@@ -143,7 +156,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
             "COLUMNS": "200",
         }
         async with worker.running(), KafkaPublisher(servers.bootstrap) as publisher:
-            running = Stack(worker, publisher, environment, folder)
+            running = Stack(worker, publisher, environment, folder, servers.redis_url)
             await running.send(EVENTS, END)
             yield running
 
@@ -277,7 +290,7 @@ async def test_a_dead_letter_sent_again_is_judged_again_and_marked(stack: Stack)
 
     (row,) = await letters(1)
     assert row["retried"] is None
-    code, output, _ = await stack.run("dead-letters", "retry", "--reason", "not-a-company", "--json")
+    code, output, _ = await stack.change("dead-letters", "retry", "--reason", "not-a-company", "--json")
     assert (code, json.loads(output)) == (0, {"retried": 1})
     rows = {one["id"]: one for one in await letters(2)}
     assert rows.pop(row["id"])["retried"] is not None
@@ -361,3 +374,64 @@ async def test_following_shows_what_is_there_and_then_what_comes_until_it_is_int
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+# what changes something
+
+
+async def _ends(stack: Stack) -> dict[str, dict[int, int]]:
+    found = {}
+    for topic in stack.worker.topics:
+        async with reading(stack.environment["RESEGMENT_KAFKA"], topic.name) as reader:
+            found[topic.name] = await reader.ends()
+    return found
+
+
+async def test_who_may_only_look_changes_nothing_by_any_command(stack: Stack) -> None:
+    ends = await _ends(stack)
+    answers = {}
+    for name, given in CHANGES.items():  # in this process, which is quicker
+        files = (str(stack.folder / one) if one.endswith(".yaml") else one for one in given)
+        line = [*name.split(), *files]
+        done = await asyncio.to_thread(CliRunner().invoke, build(), line, env=stack.environment)
+        answers[name] = done.exit_code, done.stdout, done.stderr
+    for name, (code, output, error) in answers.items():
+        assert (code, output) == (1, ""), f"{name}: {error}"
+        assert f"this Redis user may only look: `resegment {name}` changes something" in error
+    assert await _ends(stack) == ends
+
+
+async def test_a_change_is_in_the_audit_log_with_who_what_and_result(stack: Stack) -> None:
+    code, _, error = await stack.change("--as", "ann@acme.com", "routing", "set", "changed")
+    assert code == 0, error
+    code, _, error = await stack.change("webhooks", "disable", "crm", *HOOKS, RESEGMENT_ACTOR="bo")
+    assert code == 0, error
+    code, _, error = await stack.change("dead-letters", "retry", "nowhere:0:0")
+    assert code == 1
+    await stack.change("--as", "ann@acme.com", "routing", "set", "none")
+    rows = await stack.rows("audit", "--actor", "ann@acme.com")
+    assert [(one["action"], one["arguments"], one["stage"], one["result"]) for one in rows] == [
+        ("routing set", {"mode": "changed"}, "done", {"before": "none"}),
+        ("routing set", {"mode": "none"}, "done", {"before": "changed"}),
+    ]
+    (row,) = await stack.rows("audit", "--action", "webhooks disable")
+    assert (row["actor"], row["arguments"], row["stage"]) == ("bo", {"endpoint": "crm"}, "done")
+    assert not await stack.rows("audit", "--since", "2999-01-01")
+    _, output, _ = await stack.run("audit", COLUMNS="80")
+    assert "ann@acme.com" in output
+    assert "changed" in output
+    assert max(map(len, output.splitlines())) <= 80
+
+
+async def test_what_cannot_be_recorded_is_not_done(stack: Stack) -> None:
+    code, _, error = await stack.change("routing", "set", "all", "--prefix", "idle", "--kafka", "127.0.0.1:1")
+    assert code == 1
+    assert (
+        "`resegment routing set` was not carried out, because it cannot be recorded in idle.audit-log"
+        in error
+    )
+    client = Redis.from_url(stack.redis_url)
+    try:
+        assert await client.hget("rs:{idle}:prefix", "routing") is None  # type: ignore[misc]  # its stubs
+    finally:
+        await client.aclose()

@@ -317,11 +317,15 @@ async def _retry(
     from resegment.streams.kafka.admin import count_partitions
     from resegment.streams.operations.dead_letters import read_dead_letters, retry_dead_letters
 
-    async with open_session(servers) as session:
+    async with open_session(servers, changes="dead-letters retry") as session:
         topic = session.topics.dead_letters.name
         held = await read_dead_letters(session.bootstrap, topic, security=session.security)
         chosen = choose(held, letters, reason, endpoint)
-        async with session.publisher("resegment-retry") as publisher:
+        asked = {"ids": letters, "reason": reason, "endpoint": endpoint}
+        async with (
+            session.trail.recording("dead-letters retry", asked) as recording,
+            session.publisher("resegment-retry") as publisher,
+        ):
             partitions = await asyncio.to_thread(
                 count_partitions, session.bootstrap, session.topics, **session.security
             )
@@ -337,6 +341,7 @@ async def _retry(
             )
             records = [one for one in chosen if not is_body(one)]
             sent = await retry_dead_letters(records, session.topics, publisher, now, partitions=partitions)
+            recording.result |= {"sent": sent, "bodies": bodies.bodies, "events": bodies.events}
             return sent, bodies
 
 

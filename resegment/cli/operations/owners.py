@@ -139,14 +139,18 @@ def leave(
 
     async def run(session: Session, store: OwnerStore) -> None:
         await _check_known(name, session, await store.look())
-        await store.leave(name)
-        async with session.publisher("resegment-owners") as publisher:
+        async with (
+            session.trail.recording("owners leave", {"member": name}) as recording,
+            session.publisher("resegment-owners") as publisher,
+        ):
+            await store.leave(name)
             topic, partitions = session.topics.routing_events.name, session.reader.partitions
             portfolio = Portfolio(name, session.client, session.prefix, partitions, publisher, topic)
             left = await portfolio.hand_over(await session.now())
             works = bool(await read_workers(session.client, session.prefix))
             if works:
                 left = await _see_off(portfolio, session)
+            recording.result |= {"reassigned": len(portfolio.told), "left": left}
         told = len(portfolio.told)
         if as_json:
             write_json(sys.stdout.buffer, {"member": name, "reassigned": told, "left": left})
@@ -158,7 +162,7 @@ def leave(
             )
             raise typer.Exit(1)
 
-    _with_store(run, servers, segments=segments)
+    _with_store(run, servers, changes="owners leave", segments=segments)
 
 
 @takes_servers
@@ -172,10 +176,11 @@ def come_back(
 
     async def run(session: Session, store: OwnerStore) -> None:
         await _check_known(name, session, await store.look())
-        await store.come_back(name)
+        async with session.trail.recording("owners return", {"member": name}):
+            await store.come_back(name)
         print_note(f"{name} gets new accounts again")
 
-    _with_store(run, servers, segments=segments)
+    _with_store(run, servers, changes="owners return", segments=segments)
 
 
 @takes_servers
@@ -202,14 +207,16 @@ def recount(
                 break
         else:
             raise AccountsMove
-        await store.recount(found.open, found.waiting)
-        await accept_owners(session.client, session.prefix)
+        async with session.trail.recording("owners recount", {}) as recording:
+            await store.recount(found.open, found.waiting)
+            await accept_owners(session.client, session.prefix)
+            recording.result |= {"open": len(found.open), "waiting": len(found.waiting)}
         if as_json:
             write_json(sys.stdout.buffer, {"open": len(found.open), "waiting": len(found.waiting)})
         else:
             print_note(f"{len(found.open):,} accounts are owned, {len(found.waiting):,} wait")
 
-    _with_store(run, servers)
+    _with_store(run, servers, changes="owners recount")
 
 
 def _with_store(run: Any, servers: ServerOptions, **given: Any) -> None:

@@ -7,7 +7,8 @@ import asyncio
 import re
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Final
+from contextlib import AsyncExitStack
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -26,6 +27,9 @@ resegment prefix delete trial          # prints what it would delete
 
 resegment prefix delete trial --yes
 """
+
+AUDIT: Final = "audit"
+"""The kind of the key that who deletes writes: it is not the prefix's."""
 
 
 def register(app: typer.Typer) -> None:
@@ -82,17 +86,40 @@ def delete(
 
 async def _delete(name: str, servers: ServerOptions, *, yes: bool) -> Mapping[str, int]:
     from resegment.cli.connection import load_settings, resolve
+    from resegment.cli.operations.auditing import open_trail
     from resegment.state.redis.client import connect_redis
     from resegment.state.redis.whole_prefix import count_keys, delete_keys
+    from resegment.streams.audit.trail import check_may_change
     from resegment.streams.heartbeat import check_stopped
+    from resegment.streams.kafka.security import secure_kafka
 
     connection = resolve(load_settings(servers))
     client = connect_redis(connection.settings, connection.redis_url)
+    security = secure_kafka(connection.settings).clients()
+    trail = open_trail(client, name, connection.settings, connection.bootstrap, security)
     try:
-        await check_stopped(client, name)
-        kinds = await count_keys(client, name)
         if yes:
-            await delete_keys(client, name)
+            await check_may_change(client, name, "prefix delete", trail.actor)
+        await check_stopped(client, name)
+        kinds = {kind: number for kind, number in (await count_keys(client, name)).items() if kind != AUDIT}
+        if yes:
+            async with AsyncExitStack() as stack:
+                if kinds and await _has_audit_log(connection.bootstrap, name, security):
+                    await stack.enter_async_context(trail.recording("prefix delete", {"prefix": name}))
+                await delete_keys(client, name)
         return kinds
     finally:
         await client.aclose()
+
+
+async def _has_audit_log(bootstrap: str, prefix: str, security: Mapping[str, Any]) -> bool:
+    """Return whether Kafka still has the topic; if not, nothing can be recorded. Raises TopicsUnavailable."""
+    from resegment.console.terminal import print_note
+    from resegment.streams.kafka.admin import count_partitions
+    from resegment.streams.kafka.topics import Topics
+
+    topic = Topics(prefix).audit_log
+    if topic.name in await asyncio.to_thread(count_partitions, bootstrap, [topic], **security):
+        return True
+    print_note(f"this is not recorded: Kafka has no topic {topic.name}")
+    return False

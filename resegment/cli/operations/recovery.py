@@ -19,8 +19,10 @@ from resegment.errors import ResegmentError
 if TYPE_CHECKING:
     from redis.asyncio import Redis as RedisClient
 
+    from resegment.cli.connection import Connection
     from resegment.segmentation.versions.comparison import Difference
     from resegment.settings import Settings
+    from resegment.streams.audit.trail import AuditTrail
     from resegment.streams.recovery.rebuild import LostPartition, Rebuild
 
 REBUILD_EXAMPLES: Final = """
@@ -186,9 +188,27 @@ async def _rebuild(
     servers: ServerOptions, segments: str | None, partition: int | None, *, replaces: bool
 ) -> Rebuilt:
     from resegment.cli.connection import load_settings, resolve
+    from resegment.cli.operations.auditing import open_trail
+    from resegment.state.redis.client import connect_redis
+    from resegment.streams.audit.trail import check_may_change
+    from resegment.streams.kafka.security import secure_kafka
+
+    connection = resolve(load_settings(servers, segments=segments))
+    prefix, security = connection.prefix, secure_kafka(connection.settings).clients()
+    client = connect_redis(connection.settings, connection.redis_url)
+    try:
+        trail = open_trail(client, prefix, connection.settings, connection.bootstrap, security)
+        await check_may_change(client, prefix, "rebuild", trail.actor)
+        return await _rebuild_in(client, connection, trail, partition, replaces=replaces)
+    finally:
+        await client.aclose()
+
+
+async def _rebuild_in(
+    client: RedisClient, connection: Connection, trail: AuditTrail, partition: int | None, *, replaces: bool
+) -> Rebuilt:
     from resegment.cli.operations.session import load_registry
     from resegment.routing.policy import mode_of
-    from resegment.state.redis.client import connect_redis
     from resegment.state.redis.reader import PrefixReader
     from resegment.streams.ahead import look_for_ahead_records
     from resegment.streams.kafka.connectivity import check_access
@@ -205,42 +225,39 @@ async def _rebuild(
     )
     from resegment.streams.recovery.replay import LogSource, check_complete
 
-    connection = resolve(load_settings(servers, segments=segments))
     settings, prefix = connection.settings, connection.prefix
     security = secure_kafka(settings).clients()
-    client = connect_redis(settings, connection.redis_url)
-    try:
-        held = await read_prefix(client, prefix)
-        whole = partition is None
-        await _check_apart(client, prefix, held, whole=whole)
-        await check_access(connection.bootstrap, security)
-        source = LogSource(connection.bootstrap, Topics(prefix), security)
-        registry = await load_registry(
-            connection.segments, settings, held, source.topics, source.bootstrap, security
-        )
-        partitions = int(held["partitions"]) if is_known(held) else len(await check_complete(source))
-        if partition is not None and partition >= partitions:
-            raise NoSuchPartition(partition, partitions)
-        numbers = range(partitions) if partition is None else [partition]
-        lost = await find_lost(PrefixReader(client, prefix, partitions), held, numbers)
-        if replaces:
-            lost = [LostPartition(number, True, bool(lost) and lost[0].router) for number in numbers]
-        unfinished = not is_known(held) or is_rebuilding(held) or await has_lost_owners(client, prefix, held)
-        if not lost and not (whole and unfinished):
-            raise NothingLost(prefix, partition)
-        clock = held.get("clock", settings.clock)
-        ahead = await look_for_ahead_records(client, prefix, clock, settings.tolerance, remember=True)
-        source = LogSource(source.bootstrap, source.topics, source.security, ahead)
-        ends = await check_complete(source, [one.number for one in lost])
+    held = await read_prefix(client, prefix)
+    whole = partition is None
+    await _check_apart(client, prefix, held, whole=whole)
+    await check_access(connection.bootstrap, security)
+    source = LogSource(connection.bootstrap, Topics(prefix), security)
+    registry = await load_registry(
+        connection.segments, settings, held, source.topics, source.bootstrap, security
+    )
+    partitions = int(held["partitions"]) if is_known(held) else len(await check_complete(source))
+    if partition is not None and partition >= partitions:
+        raise NoSuchPartition(partition, partitions)
+    numbers = range(partitions) if partition is None else [partition]
+    lost = await find_lost(PrefixReader(client, prefix, partitions), held, numbers)
+    if replaces:
+        lost = [LostPartition(number, True, bool(lost) and lost[0].router) for number in numbers]
+    unfinished = not is_known(held) or is_rebuilding(held) or await has_lost_owners(client, prefix, held)
+    if not lost and not (whole and unfinished):
+        raise NothingLost(prefix, partition)
+    clock = held.get("clock", settings.clock)
+    ahead = await look_for_ahead_records(client, prefix, clock, settings.tolerance, remember=True)
+    source = LogSource(source.bootstrap, source.topics, source.security, ahead)
+    ends = await check_complete(source, [one.number for one in lost])
+    async with trail.recording("rebuild", {"partition": partition, "replace": replaces or None}) as recording:
         await agree(client, prefix, partitions=partitions, clock=clock)
         work = Rebuild(client, source, registry, partitions)
         records = await _run(work, lost, ends, settings, whole=whole)
         if whole:
             await _finish(client, prefix, partitions, registry.current.definition.version)
-        mode = mode_of((await read_prefix(client, prefix)).get(ROUTING))
-        return Rebuilt([one.number for one in lost], records, mode)
-    finally:
-        await client.aclose()
+        recording.result |= {"partitions": [one.number for one in lost], "records": records}
+    mode = mode_of((await read_prefix(client, prefix)).get(ROUTING))
+    return Rebuilt([one.number for one in lost], records, mode)
 
 
 async def _check_apart(client: RedisClient, prefix: str, held: Mapping[str, str], *, whole: bool) -> None:

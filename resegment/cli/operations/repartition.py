@@ -93,9 +93,11 @@ async def _repartition(
     name: str, partitions: int, servers: ServerOptions, segments: str | None, *, from_log: bool
 ) -> Copied:
     from resegment.cli.connection import check_prefix, load_settings, resolve
+    from resegment.cli.operations.auditing import open_trail
     from resegment.cli.operations.session import NoSuchPrefix, load_registry
     from resegment.state.redis.client import connect_redis
     from resegment.streams.ahead import look_for_ahead_records
+    from resegment.streams.audit.trail import check_may_change
     from resegment.streams.heartbeat import check_stopped
     from resegment.streams.kafka.connectivity import check_access
     from resegment.streams.kafka.security import secure_kafka
@@ -108,7 +110,9 @@ async def _repartition(
     check_prefix(name)
     security = secure_kafka(settings).clients()
     client = connect_redis(settings, connection.redis_url)
+    trail = open_trail(client, connection.prefix, settings, connection.bootstrap, security)
     try:
+        await check_may_change(client, connection.prefix, "repartition", trail.actor)
         for prefix in (connection.prefix, name):
             await check_stopped(client, prefix)
         held = await read_prefix(client, connection.prefix)
@@ -123,7 +127,11 @@ async def _repartition(
         registry = await load_registry(
             connection.segments, settings, held, old.topics, old.bootstrap, security
         )
-        return await _copy(client, settings, registry, old, new, partitions, from_log=from_log)
+        asked = {"to": name, "partitions": partitions, "from_log": from_log or None}
+        async with trail.recording("repartition", asked) as recording:
+            copied = await _copy(client, settings, registry, old, new, partitions, from_log=from_log)
+            recording.result["accounts"] = copied.accounts
+            return copied
     finally:
         await client.aclose()
 

@@ -134,7 +134,9 @@ def set_mode(
 
     async def run(session: Session) -> None:
         before = mode_of(session.held.get(ROUTING))
-        await set_routing(session.client, session.prefix, mode.value)
+        async with session.trail.recording("routing set", {"mode": mode.value}) as recording:
+            await set_routing(session.client, session.prefix, mode.value)
+            recording.result["before"] = before
         if as_json:
             write_json(sys.stdout.buffer, {"mode": mode.value, "before": before})
             return
@@ -146,7 +148,7 @@ def set_mode(
                 "`resegment routing enroll --all` enrolls them"
             )
 
-    run_in_session(run, servers)
+    run_in_session(run, servers, changes="routing set")
 
 
 @takes_servers
@@ -184,7 +186,11 @@ def enroll(
         quiet = sorted((name, _change_of(state)) for name, state in rows if _is_quiet(state, segment))
         if len(quiet) > ASKED_ABOUT and not yes:
             typer.confirm(f"Enroll {len(quiet):,} accounts?", abort=True, err=True)
-        await _force(session, quiet)
+        if quiet:
+            asked = {"accounts": wanted, "segment": segment, "all": everybody or None}
+            async with session.trail.recording("routing enroll", asked) as recording:
+                await _force(session, quiet)
+                recording.result["asked"] = len(quiet)
         if as_json:
             write_json(sys.stdout.buffer, {"told": len(quiet)})
         else:
@@ -196,7 +202,7 @@ def enroll(
                 print_note(f"{name} was not left out: {spell_dates(words_of(state))}")
         return _tell_missing(wanted, rows)
 
-    if not run_in_session(run, servers):
+    if not run_in_session(run, servers, changes="routing enroll"):
         raise typer.Exit(1)
 
 

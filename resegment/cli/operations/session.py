@@ -12,6 +12,7 @@ import typer
 from redis.asyncio import Redis
 
 from resegment.cli.connection import load_settings, resolve
+from resegment.cli.operations.auditing import name_actor, open_trail
 from resegment.cli.servers import ServerOptions
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.identity.aliases import resolve_account
@@ -20,6 +21,7 @@ from resegment.sources.segments import load_definition
 from resegment.state.redis.client import connect_redis
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.ahead import AheadRecords, look_for_ahead_records
+from resegment.streams.audit.trail import AuditTrail, check_may_change
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.definitions.starting import read_registry
 from resegment.streams.kafka.publisher import KafkaPublisher
@@ -69,6 +71,11 @@ class Session(NamedTuple):
             self.bootstrap, client_id=client_id, idempotent=external, security=self.security
         )
 
+    @property
+    def trail(self) -> AuditTrail:
+        """The audit log, for who runs the command."""
+        return open_trail(self.client, self.prefix, self.settings, self.bootstrap, self.security)
+
     async def load_registry(self) -> DefinitionRegistry:
         """Return the versions of the prefix, as its workers have them. Raises TopicUnreadable and PrefixDiffers."""
         return await load_registry(
@@ -88,8 +95,13 @@ class Session(NamedTuple):
 
 
 @asynccontextmanager
-async def open_session(servers: ServerOptions, **given: Any) -> AsyncIterator[Session]:
-    """Open a session with the prefix that settings and options name. Raises NoSuchPrefix, StoreUnavailable, NotRunning."""
+async def open_session(
+    servers: ServerOptions, *, changes: str | None = None, **given: Any
+) -> AsyncIterator[Session]:
+    """Open a session with the prefix that settings and options name. Raises NoSuchPrefix, StoreUnavailable, NotRunning.
+
+    `changes` is the command, if it changes something: raises OnlyLooks if the user of Redis may not.
+    """
     # typed errors report what goes wrong with Kafka
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     settings = load_settings(servers, **given)
@@ -101,6 +113,8 @@ async def open_session(servers: ServerOptions, **given: Any) -> AsyncIterator[Se
         held = await read_prefix(client, connection.prefix)
         if not is_known(held):
             raise NoSuchPrefix(connection.prefix)
+        if changes is not None:
+            await check_may_change(client, connection.prefix, changes, name_actor(settings))
         yield Session(
             settings,
             connection.prefix,
@@ -116,11 +130,17 @@ async def open_session(servers: ServerOptions, **given: Any) -> AsyncIterator[Se
         await client.aclose()
 
 
-def run_in_session(run: Callable[[Session], Awaitable[T]], servers: ServerOptions, **given: Any) -> T:
+def run_in_session(
+    run: Callable[[Session], Awaitable[T]],
+    servers: ServerOptions,
+    *,
+    changes: str | None = None,
+    **given: Any,
+) -> T:
     """Run a function in a session. Raises as `open_session` does."""
 
     async def looking() -> T:
-        async with open_session(servers, **given) as session:
+        async with open_session(servers, changes=changes, **given) as session:
             return await run(session)
 
     return asyncio.run(looking())

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from resegment.sinks.webhook.endpoints import LoadedEndpoint
     from resegment.sinks.webhook.port import SendResult
     from resegment.state.redis.webhooks import WebhookStates
+    from resegment.streams.audit.trail import AuditTrail
 
 EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -109,7 +110,7 @@ def enable(
 
     settings = load_settings(servers, webhooks=webhooks)
     _check(name, read_webhooks(settings).endpoints)
-    was = _ask(settings, lambda states: states.enable(name))
+    was = _change(settings, "webhooks enable", name, lambda states: states.enable(name))
     print_note(f"{name} is enabled and continues where it stopped" if was else f"{name} was not disabled")
     if number := asyncio.run(_count_undelivered(settings)).get(name):
         print_note(_advise_retry(name, number))
@@ -130,7 +131,7 @@ def disable(
     settings = load_settings(servers, webhooks=webhooks)
     _check(name, read_webhooks(settings).endpoints)
     at = format_instant(time.time_ns() // 1_000_000_000 * 1000)
-    _ask(settings, lambda states: states.disable(name, at, "disabled by hand"))
+    _change(settings, "webhooks disable", name, lambda states: states.disable(name, at, "disabled by hand"))
     print_note(f"{name} is disabled; `resegment webhooks enable {name}` resumes it")
 
 
@@ -192,22 +193,44 @@ def _check(name: str, there: Collection[str]) -> None:
 
 def _ask(settings: Settings, question: Callable[[WebhookStates], Coroutine[Any, Any, Any]]) -> Any:
     async def run() -> Any:
-        async with _states(settings) as states:
+        async with _states(settings) as (states, _):
             return await question(states)
 
     return asyncio.run(run())
 
 
+def _change(
+    settings: Settings, action: str, name: str, change: Callable[[WebhookStates], Coroutine[Any, Any, Any]]
+) -> Any:
+    """Carry out a change of an endpoint's state, and record it in the audit log."""
+
+    async def run() -> Any:
+        async with _states(settings) as (states, trail), trail.recording(action, {"endpoint": name}):
+            return await change(states)
+
+    return asyncio.run(run())
+
+
 @asynccontextmanager
-async def _states(settings: Settings) -> AsyncIterator[WebhookStates]:
+async def _states(settings: Settings) -> AsyncIterator[tuple[WebhookStates, AuditTrail]]:
+    import logging
+
     from resegment.cli.connection import resolve
+    from resegment.cli.operations.auditing import open_trail
     from resegment.state.redis.client import connect_redis
     from resegment.state.redis.webhooks import WebhookStates
+    from resegment.streams.kafka.security import secure_kafka
+
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
     connection = resolve(settings)
     settings = connection.settings
     client = connect_redis(settings, connection.redis_url)
+    security = secure_kafka(settings).clients()
     try:
-        yield WebhookStates(client, connection.prefix)
+        yield (
+            WebhookStates(client, connection.prefix),
+            open_trail(client, connection.prefix, settings, connection.bootstrap, security),
+        )
     finally:
         await client.aclose()

@@ -50,7 +50,11 @@ Message = Annotated[
 ]
 Author = Annotated[
     str | None,
-    typer.Option("--author", metavar="NAME", help="Who applies. Default: git's author, or user and host."),
+    typer.Option(
+        "--author",
+        metavar="NAME",
+        help="Who applies. Default: --as or RESEGMENT_ACTOR, git's author, or user and host.",
+    ),
 ]
 PlanHash = Annotated[
     str | None,
@@ -123,7 +127,7 @@ def apply(
         await carry_out(session, intent, asked)
 
     check_route(route)
-    run_in_session(run, servers)
+    run_in_session(run, servers, changes="apply")
 
 
 @takes_servers
@@ -149,7 +153,7 @@ def rollback(
     from resegment.cli.operations.session import run_in_session
     from resegment.cli.versions.applying import carry_out
 
-    asked = Asked(at, message, author, plan_hash, yes, as_json=as_json)
+    asked = Asked(at, message, author, plan_hash, yes, as_json=as_json, command="rollback")
 
     async def run(session: Session) -> None:
         from dataclasses import replace
@@ -158,7 +162,7 @@ def rollback(
         back = f"roll back to version {intent.goes_back_to}"
         await carry_out(session, intent, asked if message else replace(asked, message=back))
 
-    run_in_session(run, servers)
+    run_in_session(run, servers, changes="rollback")
 
 
 def _read_plan(path: str) -> SavedPlan | None:
@@ -313,7 +317,10 @@ async def _work_off(session: Session, number: int, definitions: Definitions, ask
     from resegment.streams.definitions.applying.requests import ApplyRequest
 
     request = ApplyRequest(definitions.definition_of(number))
-    async with session.publisher("resegment-apply") as publisher:
+    async with (
+        session.trail.recording("apply", {"version": number, "resume": True}),
+        session.publisher("resegment-apply") as publisher,
+    ):
         with showing_steps() as report:
             await apply_version(connect(session, publisher), request, report)
     if asked.as_json:

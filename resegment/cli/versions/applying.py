@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from resegment.segmentation.planning.outcome import Outcome
     from resegment.segmentation.planning.plan import Plan
     from resegment.segmentation.planning.saved import SavedPlan
+    from resegment.settings import Settings
     from resegment.streams.definitions.applying.requests import Applied, ApplyConnection, Report
     from resegment.streams.operations.planning import Wish
 
@@ -41,6 +42,7 @@ class Asked:
     yes: bool = False
     shadow: bool = False
     as_json: bool = False
+    command: str = "apply"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +89,34 @@ async def carry_out(session: Session, intent: Intent, asked: Asked) -> None:
     if not asked.yes:
         typer.confirm(_question(intent, asked), abort=True, err=True)
     try:
-        async with session.publisher("resegment-apply") as publisher:
+        async with (
+            session.trail.recording(asked.command, _describe(intent, asked)) as recording,
+            session.publisher("resegment-apply") as publisher,
+        ):
             with showing_steps() as report:
                 connection = connect(session, publisher)
                 applied, outcome = await _apply(session, connection, intent, asked, report)
+            recording.result |= {"version": applied.version, "applied": applied.apply is not None}
     except asyncio.CancelledError:
         print_note("interrupted: run the same command again, it continues where this one stopped")
         raise
     _print(intent, applied, outcome, asked)
+
+
+def _describe(intent: Intent, asked: Asked) -> dict[str, Any]:
+    """Return what an apply is asked to do, for the audit log."""
+    from resegment.schemas.times import format_instant
+
+    route = intent.wish.route
+    return {
+        "plan": intent.plan.hash,
+        "base": intent.plan.base.number,
+        "back_to": intent.goes_back_to,
+        "at": None if asked.at is None else format_instant(asked.at),
+        "route": route if isinstance(route, str) else list(route),
+        "shadow": asked.shadow or None,
+        "message": asked.message or None,
+    }
 
 
 def connect(session: Session, publisher: Publisher) -> ApplyConnection:
@@ -130,7 +152,7 @@ async def _apply(
         route=wish.route,  # type: ignore[arg-type]  # one of the words, or segments
         kind="shadow" if asked.shadow else "switch",
         plan=intent.saved.id,
-        author=asked.author if asked.author is not None else name_author(),
+        author=asked.author if asked.author is not None else name_author(session.settings),
         message=asked.message,
         rollback_of=wish.rollback_of,
         moved=wish.moved,
@@ -176,8 +198,12 @@ async def check_drift(session: Session, saved: SavedPlan, wish: Wish) -> Plan:
     return fresh.plan
 
 
-def name_author() -> str:
-    """Return who applies: the author that the environment gives git, or user and host."""
+def name_author(settings: Settings) -> str:
+    """Return who applies: --as or RESEGMENT_ACTOR, the author that the environment gives git, or user and host."""
+    from resegment.cli.operations.auditing import find_actor
+
+    if (actor := find_actor(settings)) is not None:
+        return actor
     given = os.environ.get("GIT_AUTHOR_EMAIL") or os.environ.get("EMAIL")
     if given:
         return given

@@ -93,7 +93,7 @@ def promote(
     from resegment.streams.operations.planning import Wish
     from resegment.streams.operations.shadow import find_shadow
 
-    asked = Asked(at, message, author, plan_hash, yes, as_json=as_json)
+    asked = Asked(at, message, author, plan_hash, yes, as_json=as_json, command="promote")
     chosen = check_route(route)
 
     async def run(session: Session) -> None:
@@ -106,7 +106,7 @@ def promote(
         async with session.publisher("resegment-apply") as publisher:
             await discard_shadow(connect(session, publisher))
 
-    run_in_session(run, servers)
+    run_in_session(run, servers, changes="promote")
 
 
 @takes_servers
@@ -119,13 +119,17 @@ def discard(servers: ServerOptions = DEFAULT_SERVERS, as_json: AsJson = False) -
     from resegment.streams.operations.shadow import NoShadow
 
     async def run(session: Session) -> None:
-        async with session.publisher("resegment-apply") as publisher:
+        async with (
+            session.trail.recording("discard", {}) as recording,
+            session.publisher("resegment-apply") as publisher,
+        ):
             version = await discard_shadow(connect(session, publisher))
-        if version is None:
-            raise NoShadow
+            if version is None:
+                raise NoShadow
+            recording.result["version"] = version
         if as_json:
             write_json(sys.stdout.buffer, {"discarded": version})
         else:
             print_note(f"version {version} is judged no longer")
 
-    run_in_session(run, servers)
+    run_in_session(run, servers, changes="discard")

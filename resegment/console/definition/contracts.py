@@ -10,8 +10,16 @@ import orjson
 import yaml
 
 from resegment.errors import FolderNotWritable
-from resegment.schemas.contracts.asyncapi import CHANGE, COMMAND, DEAD_LETTER, Address, asyncapi_document
+from resegment.schemas.contracts.asyncapi import (
+    AUDIT,
+    CHANGE,
+    COMMAND,
+    DEAD_LETTER,
+    Address,
+    asyncapi_document,
+)
 from resegment.schemas.contracts.jsonschema import (
+    audit_schema,
     change_schema,
     command_schema,
     dead_letter_schema,
@@ -24,7 +32,17 @@ from resegment.segmentation.planning.plan import plan_schema
 from resegment.settings import Settings
 from resegment.streams.kafka.topics import Topic, Topics
 
-NAMES: Final = (*KINDS, "change", "command", "dead-letter", "segments", "plan", "forecast", "asyncapi")
+NAMES: Final = (
+    *KINDS,
+    "change",
+    "command",
+    "dead-letter",
+    "audit",
+    "segments",
+    "plan",
+    "forecast",
+    "asyncapi",
+)
 """The names of the documents."""
 
 WRITTEN: Final = {"change": CHANGE, "command": COMMAND}
@@ -44,6 +62,7 @@ def schema(name: str) -> dict[str, Any]:
         "change": change_schema,
         "command": command_schema,
         "dead-letter": dead_letter_schema,
+        "audit": audit_schema,
         "segments": segments_schema,
         "plan": plan_schema,
         "forecast": forecast_schema,
@@ -58,6 +77,7 @@ def asyncapi() -> dict[str, Any]:
         CHANGE: topics.segment_changes,
         COMMAND: topics.workflow_commands,
         DEAD_LETTER: topics.dead_letters,
+        AUDIT: topics.audit_log,
     }
     carried: dict[str, Topic] = {**{kind: topics.of_kind(kind) for kind in KINDS}, **sent}
     addresses = [Address(carries, one.name, one.carries, one.configs) for carries, one in carried.items()]

@@ -99,6 +99,11 @@ def refused_key(prefix: str) -> str:
     return f"rs:{{{prefix}}}:refused"
 
 
+def audit_key(prefix: str) -> str:
+    """Return the hash of who began the latest command that changes something."""
+    return f"rs:{{{prefix}}}:audit"
+
+
 def applying_key(prefix: str) -> str:
     """Return the lock of the process that applies a version."""
     return f"rs:{{{prefix}}}:applying"

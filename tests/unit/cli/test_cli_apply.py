@@ -14,6 +14,7 @@ from resegment.schemas.definitions.records import Apply, Prepare, Stands, Void, 
 from resegment.segmentation.definition import Content
 from resegment.segmentation.planning.refusals import InForce, NeverInForce, NothingBefore, PlanUsed
 from resegment.segmentation.planning.saved import SavedPlan
+from resegment.settings import Settings
 from resegment.streams.definitions.content import to_records
 from resegment.streams.definitions.history import Definitions, NoSuchVersion
 from resegment.streams.operations.planning import Wish
@@ -107,9 +108,10 @@ def test_a_plan_is_used_once_it_was_applied_and_not_by_a_switch_that_did_not_hap
 def test_the_author_is_that_of_git_or_a_user_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EMAIL", raising=False)
     monkeypatch.delenv("GIT_AUTHOR_EMAIL", raising=False)
-    assert "@" in name_author()
+    assert "@" in name_author(Settings())
     monkeypatch.setenv("GIT_AUTHOR_EMAIL", "ann@example.com")
-    assert name_author() == "ann@example.com"
+    assert name_author(Settings()) == "ann@example.com"
+    assert name_author(Settings(actor="bo")) == "bo"
 
 
 @pytest.mark.parametrize(("age", "at", "again"), [(0.0, None, False), (61.0, None, True), (0.0, 1_000, True)])
