@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 import msgspec
 
 from resegment.agents.batch import Batch, Message, Publisher, Record, require_readable
 from resegment.agents.dead_letters import to_dead_letter
+from resegment.agents.enrolling.offering import find_offers
+from resegment.agents.enrolling.walk import Begin, RoutingTask, Walk, Ways, walk_steps
 from resegment.agents.partition import OwnedPartition, position_after, position_after_beside
-from resegment.errors import RefusedEvent, TransientError
+from resegment.errors import RefusedEvent
 from resegment.routing.account import RoutedAccount
 from resegment.routing.change import decode_change
-from resegment.routing.enrollment import EnrollmentMachine, Steps
-from resegment.routing.transition import Made
-from resegment.schemas.assignment import Assign, OwnerReply, OwnerRequest, Release
+from resegment.routing.enrollment import EnrollmentMachine
 from resegment.schemas.fact import LATEST
-from resegment.schemas.outgoing import CONTENT_TYPE, WorkflowCommand, encode_command
 from resegment.schemas.routing import (
     ChildReport,
     DefinitionSwitched,
@@ -27,14 +26,10 @@ from resegment.schemas.routing import (
     GatesChanged,
     InForce,
     Review,
-    RoutedState,
-    RoutingDecision,
     decode_in_force,
     decode_routed,
     decode_routing_event,
     encode_in_force,
-    encode_routed,
-    encode_routing_event,
 )
 from resegment.state.owner_store import OwnerStore
 from resegment.state.partition_store import Position
@@ -43,18 +38,6 @@ LOOKED_AT_ONCE: Final = 250
 """About how many accounts one commit looks at after a switch, so that live events don't wait long."""
 
 Owned = OwnedPartition[RoutedAccount]
-
-Begin = Callable[[RoutedAccount, int], Steps]
-"""Starts the steps of one event for its account, at an instant (ms)."""
-
-
-class RoutingTask(NamedTuple):
-    """One event for its account, and when it applies (ms), with its record if it has one."""
-
-    account: str
-    at: int
-    begin: Begin
-    record: Record | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +70,11 @@ class Router:
     def clock(self, owned: Owned) -> int:
         """Return the partition's time in ms; it never moves back."""
         return max(owned.position.clock, 0 if self.now is None else self.now())
+
+    @property
+    def ways(self) -> Ways:
+        """Return what steps ask, and where their messages go."""
+        return Ways(self.owners, self.commands, self.events, self.now is not None)
 
     @property
     def latest(self) -> int:
@@ -187,11 +175,11 @@ async def _decide(
 ) -> Routed:
     """Run steps that no record asked for. An account that fails stays as it is stored."""
     with owned.all_or_nothing():
-        walk = await _walk(await owned.accounts(names), steps, router)
+        walk = await walk_steps(await owned.accounts(names), steps, router.ways)
         for name, error in walk.failed.items():
             walk.accounts[name] = await owned.suspend(name, error)
             walk.before[walk.accounts[name].state.decision] += 1
-        return await _commit(owned, walk, position, (), len(steps))
+        return await _commit(owned, router, walk, position, (), len(steps))
 
 
 class _Reading:
@@ -270,7 +258,7 @@ class _Reading:
 async def _follow(owned: Owned, router: Router, reading: _Reading, position: Position) -> Routed:
     with owned.all_or_nothing():
         accounts = await owned.accounts(dict.fromkeys(step.account for step in reading.steps))
-        walk = await _walk(accounts, reading.steps, router)
+        walk = await walk_steps(accounts, reading.steps, router.ways)
         for step in reading.steps:
             error = walk.failed.get(step.account)
             if error is not None and step.record is not None:
@@ -280,22 +268,16 @@ async def _follow(owned: Owned, router: Router, reading: _Reading, position: Pos
                 )
         if reading.letters:
             await router.publisher.publish(reading.letters)
-        return await _commit(owned, walk, position, reading.refused, len(reading.steps))
-
-
-@dataclass(slots=True)
-class _Walk:
-    """The result of the steps: accounts, earlier decisions, messages, and the accounts that failed."""
-
-    accounts: dict[str, RoutedAccount]
-    before: Counter[RoutingDecision]
-    commands: list[WorkflowCommand] = field(default_factory=list)
-    messages: list[Message] = field(default_factory=list)
-    failed: dict[str, Exception] = field(default_factory=dict)
+        return await _commit(owned, router, walk, position, reading.refused, len(reading.steps))
 
 
 async def _commit(
-    owned: Owned, walk: _Walk, position: Position, refused: Sequence[RefusedEvent], events: int
+    owned: Owned,
+    router: Router,
+    walk: Walk,
+    position: Position,
+    refused: Sequence[RefusedEvent],
+    events: int,
 ) -> Routed:
     before, after = walk.before, Counter(one.state.decision for one in walk.accounts.values())
     sizes: list[tuple[str, int]] = [
@@ -303,97 +285,12 @@ async def _commit(
         for name in sorted(before.keys() | after.keys())
         if name != "none" and after[name] != before[name]
     ]
+    if router.now is None:  # no loop looks for what may be taken
+        policy = router.machine.policies.at(decode_in_force(position.definition).number)
+        walk.messages += await find_offers(
+            router.owners, policy, position.clock, live=False, topic=router.events
+        )
     # an account that was only asked about is not stored; its gates may arrive before its first change
     known = [one for one in walk.accounts.values() if one.is_known]
     await owned.commit(position, known, walk.messages, sizes=sizes, decided=len(walk.commands))
     return Routed(events, [one.action for one in walk.commands], sorted(after.items()), refused)
-
-
-async def _walk(accounts: dict[str, RoutedAccount], steps: Iterable[RoutingTask], router: Router) -> _Walk:
-    """Run the steps: those of one account in order, and all accounts together when they ask for owners."""
-    walk = _Walk(accounts, Counter())
-    decided = {name: one.state.decision for name, one in accounts.items()}
-    stored = {name: _keys_of(one.state) for name, one in accounts.items()}
-    assigned: list[tuple[str, str]] = []
-    waiting: dict[str, list[RoutingTask]] = {}
-    for step in steps:
-        waiting.setdefault(step.account, []).append(step)
-    commands: dict[str, list[Made]] = {name: [] for name in waiting}
-    running: dict[str, Steps] = {}
-    answers: dict[str, OwnerReply] = dict.fromkeys(waiting)
-    asking = list(waiting)
-    while asking:
-        asks = []
-        for name in asking:
-            try:
-                ask = _step(name, accounts[name], waiting[name], running, answers, commands[name])
-            except TransientError:
-                raise
-            except Exception as error:  # noqa: BLE001  # the agent's border: one account's bug stops no partition
-                walk.failed[name] = error
-            else:
-                if ask is not None:
-                    asks.append((name, ask))
-        settled = await router.owners.settle([ask for _, ask in asks]) if asks else []
-        assigned += [(name, ask.key) for name, ask in asks if isinstance(ask, Assign)]
-        asking = [name for name, _ in asks]
-        answers.update(zip(asking, settled, strict=True))
-    _encode(walk, commands, router)
-    for name in walk.failed:
-        del accounts[name]
-    # what a failed account was given is in no state: nobody else would ever give it back
-    orphans = [Release(key=key) for name, key in assigned if name in walk.failed and key not in stored[name]]
-    if orphans:
-        await router.owners.settle(orphans)
-    walk.before = Counter(decided[name] for name in accounts)
-    return walk
-
-
-def _encode(walk: _Walk, commands: Mapping[str, list[Made]], router: Router) -> None:
-    """Make the messages of all accounts that did not fail; one whose state or commands cannot be encoded fails too."""
-    for name, made in commands.items():
-        if name in walk.failed:
-            continue
-        try:
-            encode_routed(walk.accounts[name].state)
-            messages = [_announce(router, one) for one in made]
-        except Exception as error:  # noqa: BLE001  # the agent's border: one account's bug stops no partition
-            walk.failed[name] = error
-        else:
-            walk.commands += [one for one in made if isinstance(one, WorkflowCommand)]
-            walk.messages += messages
-
-
-def _keys_of(state: RoutedState) -> set[str | None]:
-    """Return the keys under which the stored state has room for the account or waits for it."""
-    enrollments = (state.enrollment, None if state.before is None else state.before.enrollment)
-    return {state.assignment, *(one.assignment for one in enrollments if one is not None)}
-
-
-def _step(
-    name: str,
-    account: RoutedAccount,
-    waiting: list[RoutingTask],
-    running: dict[str, Steps],
-    answers: dict[str, OwnerReply],
-    commands: list[Made],
-) -> OwnerRequest | None:
-    """Run an account's steps until it asks for an owner, or until nothing is left to do."""
-    while name in running or waiting:
-        if name not in running:
-            step = waiting.pop(0)
-            running[name] = step.begin(account, step.at)
-        try:
-            return running[name].send(answers[name])
-        except StopIteration as done:
-            del running[name]
-            answers[name] = None
-            commands += done.value
-    return None
-
-
-def _announce(router: Router, made: Made) -> Message:
-    if not isinstance(made, WorkflowCommand):
-        return Message(router.events, made.account.encode(), encode_routing_event(made))
-    headers = [("content-type", CONTENT_TYPE), ("workflow", made.workflow.encode())]
-    return Message(router.commands, made.account.encode(), encode_command(made), headers)

@@ -15,20 +15,42 @@ class Candidate(msgspec.Struct, frozen=True):
     capacity: int | None = None
 
 
-class Throttle(msgspec.Struct, frozen=True):
-    """At most `per_day` new accounts of a team on `day` (YYYY-MM-DD, UTC); the lowest `rank` comes first."""
+class Rank(msgspec.Struct, frozen=True, order=True):
+    """An account's place in the line of a team. The lowest `value` comes first, then the lowest of the others in turn."""
 
+    value: float
+    segment: int
+    at: int
+    account: str
+
+    @property
+    def tie(self) -> str:
+        """Return a text that orders ranks of one value."""
+        return f"{self.segment:05d} {max(self.at, 0):015d} {self.account}"
+
+
+class Join(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Joins the line of a team that takes at most `per_day` new accounts on `day` (YYYY-MM-DD), under a key.
+
+    The same key always gets the same grant. `settle` (ms) is how long the line settles after a newcomer.
+    """
+
+    key: str
+    account: str
+    team: str
     per_day: int
     day: str
-    rank: float
+    rank: Rank
+    settle: int = 0
 
 
 class Assign(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Asks for an owner of an account, under a key. The same key always gets the same answer.
 
     `preferred` names the candidates to try first, in this order: the named owner of the account, then its
-    previous owner. If no candidate has room, the account goes to the `fallback`,
-    a queue without a limit. Without candidates, only the throttle applies.
+    previous owner. If no candidate has room, the account goes to the `fallback`, a queue without a limit. There it is
+    offered to the members of `eligible` as soon as one of them may take it. If `queued` is set, the account
+    is in the queue under that key: an owner takes it out of there, and without one it stays and nothing is assigned.
     """
 
     key: str
@@ -38,7 +60,8 @@ class Assign(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     candidates: tuple[Candidate, ...] = ()
     preferred: tuple[str, ...] = ()
     fallback: str
-    throttle: Throttle | None = None
+    eligible: tuple[str, ...] = ()
+    queued: str | None = None
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -55,10 +78,40 @@ class Assigned(msgspec.Struct, frozen=True, tag=True):
 
 
 class Waiting(msgspec.Struct, frozen=True, tag=True):
-    """The team has reached its limit for today: `ahead` accounts come before this one."""
+    """The account is in the line of its team: `ahead` of `of` accounts come before it.
+
+    `settles_in` (ms) is how long the line still settles; 0 if it has settled, so that the day has no more room.
+    """
 
     ahead: int = 0
+    of: int = 1
+    settles_in: int = 0
 
 
-OwnerRequest = Assign | Release
-OwnerReply = Assigned | Waiting | None
+class Granted(msgspec.Struct, frozen=True, tag=True):
+    """The account may be enrolled: it was number `place` of `of` in the line of `day`, at `at` (ms) on the clock of the line."""
+
+    day: str
+    place: int
+    of: int
+    at: int
+
+
+class Shift(msgspec.Struct, frozen=True):
+    """The members of a team who take new accounts now, and how many the team takes on its present day, if that is limited."""
+
+    team: str
+    members: tuple[Candidate, ...]
+    per_day: int | None = None
+    day: str = ""
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """An account that is in a queue under a key, which somebody may take now, or that has its grant under that key."""
+
+    account: str
+    key: str
+
+
+OwnerRequest = Join | Assign | Release
+OwnerReply = Granted | Waiting | Assigned | None

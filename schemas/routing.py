@@ -156,6 +156,7 @@ class RoutedState(msgspec.Struct, array_like=True):
     `do_not_contact` names persons; until `lost_until` (ms) a lost deal forbids an enrollment. `displaced` is what new
     versions of the definition changed since the account last moved by itself, oldest first. `gates_by` is the switch that
     the gates came with, if one did. `heir_of` is the workflow of an account that was merged into this one while it was in it.
+    `enrolled` is when the latest enrollments began, oldest first.
     """
 
     target: Target | None = None
@@ -182,6 +183,7 @@ class RoutedState(msgspec.Struct, array_like=True):
     displaced: tuple[Displaced, ...] = ()
     gates_by: Switch | None = None
     heir_of: str | None = None
+    enrolled: tuple[int, ...] = ()
 
 
 _state_encoder: Final = msgspec.msgpack.Encoder()
@@ -254,6 +256,14 @@ class Reassign(msgspec.Struct, frozen=True, kw_only=True, tag="reassign"):
     owner: str
 
 
+class Offered(msgspec.Struct, frozen=True, kw_only=True, tag="offer"):
+    """Ask for an account's owner again: under this key it is in a queue, and somebody may take it, or has its grant."""
+
+    account: str
+    at: int
+    key: str
+
+
 class ChildReport(msgspec.Struct, frozen=True, kw_only=True, tag="child"):
     """Tell a parent (`account`) which gates hold for its child since `at` (ms), or that it is its child no more.
 
@@ -287,7 +297,7 @@ class FamilyNews(msgspec.Struct, frozen=True, kw_only=True, tag="family"):
 class Inherit(msgspec.Struct, frozen=True, kw_only=True, tag="inherit"):
     """Tell an account what `alias` leaves to it, which was merged into it at `at` (ms).
 
-    `workflow` is the one that the alias was in, and left for this; `left`, `owners` and `touched` are as in its state.
+    `workflow` is the one that the alias was in, and left for this; `left`, `owners`, `touched` and `enrolled` are as in its state.
     """
 
     account: str
@@ -297,6 +307,7 @@ class Inherit(msgspec.Struct, frozen=True, kw_only=True, tag="inherit"):
     left: dict[str, int] = {}
     owners: dict[str, str] = {}
     touched: Touched = Touched()
+    enrolled: tuple[int, ...] = ()
 
 
 class DefinitionSwitched(msgspec.Struct, frozen=True, kw_only=True, tag="definition"):
@@ -319,7 +330,7 @@ class DefinitionSwitched(msgspec.Struct, frozen=True, kw_only=True, tag="definit
         return Switch(self.version, self.route, self.rollback_of)
 
 
-AccountEvent = GatesChanged | RoutedOutcome | Review | Reassign | ChildReport | FamilyNews | Inherit
+AccountEvent = GatesChanged | RoutedOutcome | Review | Reassign | Offered | ChildReport | FamilyNews | Inherit
 RoutingEvent = AccountEvent | DefinitionSwitched
 
 

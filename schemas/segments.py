@@ -20,9 +20,13 @@ from resegment.schemas.written import (
     Day,
     Domain,
     Duration,
+    Hours,
     PositiveDuration,
+    SettleTime,
     Share,
     Text,
+    TimeZone,
+    Weekday,
     Word,
 )
 
@@ -141,11 +145,8 @@ class FallbackEntry(Part):
     route: Route | None = None
 
 
-Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-
-
 class Absence(Part):
-    """Days when a member takes no new accounts, both ends included (UTC)."""
+    """Days from one to another, both included."""
 
     first: Day = Field(alias="from")
     last: Day = Field(alias="to")
@@ -168,9 +169,13 @@ class Member(Part):
     territory: Any = None
     days: Annotated[list[Weekday], Field(min_length=1)] = Field(
         ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
-        description="Days when this member takes new accounts (UTC)",
+        description="Local days when this member takes new accounts",
     )
     absences: list[Absence] = []
+    timezone: TimeZone | None = Field(None, description="Default: that of the team")
+    hours: Hours | Annotated[list[Hours], Field(min_length=1)] | None = Field(
+        None, description="When this member works: outside of it they take no new accounts"
+    )
 
 
 class Order(Part):
@@ -201,11 +206,19 @@ class Team(Part):
         None, description="The queue for accounts when nobody has room; default: the team's name"
     )
     per_day: Annotated[StrictInt, Field(gt=0, le=1_000_000_000)] | None = Field(
-        None, description="The most new enrollments per day (UTC); the others wait"
+        None, description="The most new enrollments per local day; the others wait"
     )
     order: Literal["priority", "oldest", "newest"] | Order = Field(
         "priority", description="Which waiting account comes first"
     )
+    settle: SettleTime = Field(
+        "60s", description="How long after the last newcomer the waiting accounts are granted, 10m at most"
+    )
+    timezone: TimeZone = Field("UTC", description="The time zone of days and hours")
+    hours: Hours | Annotated[list[Hours], Field(min_length=1)] | None = Field(
+        None, description="When the team works; default: always"
+    )
+    holidays: list[Day | Absence] = Field([], description="Days when nobody works")
 
 
 class Qualification(Part):
@@ -323,6 +336,13 @@ class TestEntry(Part):
     until: TestUntil | list[TestUntil] | None = None
 
 
+class EnrollmentLimits(Part):
+    """How often an account is enrolled, over all workflows."""
+
+    enrollments: Annotated[StrictInt, Field(gt=0, le=50)]
+    per: PositiveDuration
+
+
 class Privacy(Part):
     """What is never kept."""
 
@@ -379,6 +399,9 @@ class SegmentsFile(Part):
     teams: dict[str, Team | None] = {}
     qualifications: dict[str, Qualification] = {}
     cooldown_after_lost: Duration = "90d"
+    limits: EnrollmentLimits | None = Field(
+        None, description="How often an account is enrolled at most, over all workflows"
+    )
     suppression: list[SuppressionEntry] = []
     moved: dict[Word, Word] = {}
     privacy: Privacy | None = Field(None, description="What is never kept")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated
+import re
+from typing import Annotated, Final, Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, StrictStr
 
@@ -45,7 +47,10 @@ def _check_share(text: str) -> str:
 
 
 def _check_day(text: str) -> str:
-    dt.date.fromisoformat(text if len(text) == len("2026-12-24") else "")
+    try:
+        dt.date.fromisoformat(text if len(text) == len("2026-12-24") else "")
+    except ValueError:
+        raise ValueError(f"expected a day like 2026-12-24, not {text!r}") from None
     return text
 
 
@@ -59,4 +64,70 @@ Day = Annotated[
     AfterValidator(_check_day),
     Field(json_schema_extra={"pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "examples": ["2026-12-24"]}),
 ]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+_DAYS: Final[tuple[Weekday, ...]] = get_args(Weekday)
+_MINUTES_A_DAY: Final = 1440
+_TIMES: Final = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])-([01]?[0-9]|2[0-4]):([0-5][0-9])")
+_HOURS_LIKE: Final = "expected hours like mon-fri 09:00-17:00"
+
+
+def read_hours(text: str) -> list[tuple[int, int, int]]:
+    """Return hours like `mon-fri 09:00-12:00,13:00-17:00` as weekday (Monday is 0) and minutes from and to.
+
+    Times that end on the next day are two entries. Raises ValueError.
+    """
+    days, _, times = text.strip().partition(" ")
+    found = []
+    for day in (one for part in days.split(",") for one in _read_days(part)):
+        for part in times.strip().split(","):
+            match = _TIMES.fullmatch(part.strip())
+            if match is None:
+                raise ValueError(f"{_HOURS_LIKE}, not {text!r}")
+            start, end = (int(match[one]) * 60 + int(match[one + 1]) for one in (1, 3))
+            if max(start, end) > _MINUTES_A_DAY or start in (end, _MINUTES_A_DAY):
+                raise ValueError(f"{_HOURS_LIKE}, not {text!r}")
+            if start < end:
+                found.append((day, start, end))
+            else:
+                found.append((day, start, _MINUTES_A_DAY))
+                found += [((day + 1) % 7, 0, end)] if end else []
+    return found
+
+
+def _read_days(text: str) -> list[int]:
+    first, _, last = text.partition("-")
+    try:
+        start, end = (_DAYS.index(one) for one in (first, last or first))
+    except ValueError:
+        raise ValueError(f"{_HOURS_LIKE}, not days {text!r}") from None
+    return [one % 7 for one in range(start, end + 1 if start <= end else end + 8)]
+
+
+def _check_hours(text: str) -> str:
+    read_hours(text)
+    return text
+
+
+def _check_zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"expected a time zone like America/New_York, not {text!r}") from None
+    return text
+
+
+def _check_settle(text: str) -> str:
+    if parse_duration(text) > parse_duration("10m"):
+        raise ValueError("a duration of more than 10m: a line settles within 10 minutes")
+    return text
+
+
+Hours = Annotated[
+    StrictStr, AfterValidator(_check_hours), Field(json_schema_extra={"examples": ["mon-fri 09:00-17:00"]})
+]
+TimeZone = Annotated[
+    StrictStr, AfterValidator(_check_zone), Field(json_schema_extra={"examples": ["America/New_York"]})
+]
+SettleTime = Annotated[Duration, AfterValidator(_check_settle)]
 Domain = Annotated[StrictStr, Field(min_length=1, max_length=253)]

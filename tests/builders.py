@@ -10,6 +10,7 @@ import orjson
 
 from resegment.agents.batch import Batch, Headers, Message, PublishFailed, RecordedMessage
 from resegment.agents.deciding.versions import KnownVersions, one_version
+from resegment.agents.enrolling.offering import offer_queued
 from resegment.agents.partition import OwnedPartition
 from resegment.agents.relay import relay
 from resegment.agents.router import Routed, Router, handle_events, pass_time, route, route_due
@@ -19,7 +20,14 @@ from resegment.routing.policy import OnePolicy, Policies, Policy, RoutingControl
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.fact import Fact, encode_fact
 from resegment.schemas.logs.state_log import decode_state
-from resegment.schemas.routing import Mode, RoutedState, RoutingEvent, decode_routed, encode_routing_event
+from resegment.schemas.routing import (
+    Mode,
+    RoutedState,
+    RoutingEvent,
+    decode_in_force,
+    decode_routed,
+    encode_routing_event,
+)
 from resegment.schemas.state import AccountState
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.definition import Definition, read_definition
@@ -239,7 +247,7 @@ class Routing:
     ) -> None:
         self.policy = Policy(definition, RoutingControls(mode=mode))
         self.memory = memory or Memory()
-        self.owners = OwnerStore()
+        self.owners = OwnerStore(clock=lambda: self.now or 0)
         self.published = Published()
         self.now = now
         """The wall clock, ms; None: time passes with the changes."""
@@ -290,6 +298,19 @@ class Routing:
         while self.owned.due:
             made += await self._done(route_due(self.owned, self.router))
         return made
+
+    async def offer(self) -> list[Json]:
+        """Offer queued accounts to those who may take them, and follow what comes of it."""
+        version = decode_in_force(self.owned.position.definition).number
+        policy = self.router.machine.policies.at(version)
+        before = len(self.published.messages)
+        await offer_queued(
+            self.owners, self.published, policy, self.router.clock(self.owned), "routing-events"
+        )
+        offers = [one.value for one in self.published.messages[before:]]
+        if not offers:
+            return []
+        return await self._done(handle_events(self.batch("routing-events", offers), self.owned, self.router))
 
     async def _done(self, work: Awaitable[Routed]) -> list[Json]:
         before = len(self.published.messages)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from resegment.schemas.routing import RoutedState
+from resegment.schemas.routing import RoutedState, Touched
 from resegment.schemas.times import NEVER
 
 IN_MEMORY: Final = 2_500
@@ -39,3 +39,12 @@ class RoutedAccount:
     def measure(self) -> int:
         """Return about how many bytes of memory the account takes: all are of about the same size."""
         return IN_MEMORY
+
+
+def touch(state: RoutedState, workflow: str, play: str | None) -> None:
+    """Note the workflow and the play that touch the account."""
+    touched = state.touched
+    if workflow not in touched.workflows or (play is not None and play not in touched.plays):
+        workflows = dict.fromkeys((*touched.workflows, workflow))
+        plays = dict.fromkeys(touched.plays if play is None else (*touched.plays, play))
+        state.touched = Touched(tuple(workflows), tuple(plays))

@@ -26,6 +26,11 @@ BY_DEFINITION: Final = "version "
 """Begins the reason why an account that a new version of the definition moved is not enrolled."""
 
 
+def tell_place(ahead: int, of: int, team: str, per_day: int) -> str:
+    """Say where an account is in the line of its team."""
+    return f"{ahead + 1:,} of {of:,} waiting for {team}; {per_day:,} a day"
+
+
 def reason_of(target: Target) -> str:
     """Say why the version that put the account into its segment does not enroll it."""
     number = f"{BY_DEFINITION}{target.definition}"

@@ -11,7 +11,14 @@ from resegment.routing.change import RoutedChange
 from resegment.routing.decisions import DEFERRED
 from resegment.routing.family import apply_news, apply_report, own_gates, tell_relatives
 from resegment.routing.policy import Policies, Policy
-from resegment.routing.running import answer, escalate, inherit_of, reassign, take_inherit
+from resegment.routing.running import (
+    answer,
+    escalate,
+    inherit_of,
+    reassign,
+    take_from_queue,
+    take_inherit,
+)
 from resegment.routing.switching import (
     KEPT,
     displace,
@@ -35,6 +42,7 @@ from resegment.schemas.routing import (
     FamilyNews,
     GatesChanged,
     Inherit,
+    Offered,
     PriorState,
     Reassign,
     Review,
@@ -87,7 +95,7 @@ class EnrollmentMachine:
         instant undoes what that one began.
         """
         passed = yield from self.advance(account, now, current)
-        state, target = account.state, change.target
+        state, target, gates = account.state, change.target, account.state.active_gates
         if state.target is not None and target.sequence <= state.target.sequence:
             return passed
         if state.target is None and state.enrollment is None and change.from_route is not None:
@@ -100,6 +108,7 @@ class EnrollmentMachine:
         else:
             transition = yield from self._move(account, change, now, own)
         yield from _fulfill_request(transition)
+        yield from _meet_territory(transition, gates)
         return [*passed, *transition.done()]
 
     def _move(self, account: RoutedAccount, change: RoutedChange, now: int, own: Policy) -> _Transiting:
@@ -170,7 +179,7 @@ class EnrollmentMachine:
     def handle_event(self, account: RoutedAccount, event: AccountEvent, now: int, current: Policy) -> Steps:
         """Apply an event of `routing-events`. Applied twice, it has the effect of once."""
         passed = yield from self.advance(account, now, current)
-        state = account.state
+        state, gates = account.state, account.state.active_gates
         self._catch_up(account, current)
         transition = Transition(account, current, now)
         match event:
@@ -179,6 +188,7 @@ class EnrollmentMachine:
                     event.active_gates, event.restrictions, event.at, event.sequence, event.switch
                 ):
                     yield from _judge(transition, event)
+                    yield from _meet_territory(transition, gates)
             case Review():
                 if event.change is None:
                     yield from transition.review(forced=event.forced)
@@ -198,12 +208,14 @@ class EnrollmentMachine:
                 yield from reassign(transition, event.owner)
             case Inherit():
                 take_inherit(state, event)
+            case Offered():
+                yield from _take(transition, event.key)
         return [*passed, *transition.done()]
 
     def look_again(
         self, account: RoutedAccount, switched: DefinitionSwitched, now: int, current: Policy
     ) -> Steps:
-        """Decide again after a switch: the account waits for its team, or a list suppresses it or no longer does."""
+        """Decide again after a switch: the account waits, is in a queue, or a list suppresses it or no longer does."""
         state = account.state
         self._catch_up(account, current)
         transition = Transition(account, current, now)
@@ -215,8 +227,10 @@ class EnrollmentMachine:
         if state.target is not None:
             switch = switched.switch_of(state.target.segment)
             yield from judge_gates(transition, switch, snapshot(state, switched.at))
-            if state.decision == "waiting":
+            if state.decision in ("waiting", "capped"):
                 yield from transition.enter()
+            if current.is_queued(state):
+                yield from take_from_queue(transition)
         return transition.done()
 
     def advance(self, account: RoutedAccount, now: int, current: Policy) -> Steps:
@@ -298,6 +312,24 @@ def _judge(transition: Transition, event: GatesChanged | ChildReport | FamilyNew
         yield from transition.review()
     else:
         yield from judge_gates(transition, event.switch, snapshot(transition.state, event.at))
+
+
+def _take(transition: Transition, key: str) -> Asking:
+    """Ask again for an account that has its grant, or that somebody may take from a queue."""
+    state = transition.state
+    if state.decision == "waiting" and state.assignment == key:
+        yield from transition.enter()
+    elif state.enrollment is not None and state.enrollment.assignment == key:
+        yield from take_from_queue(transition)
+
+
+def _meet_territory(transition: Transition, before: tuple[str, ...]) -> Asking:
+    """Ask again for an account in a queue if other members may take it than with the gates before."""
+    state, policy = transition.state, transition.policy
+    if before != state.active_gates and state.enrollment is not None and policy.is_queued(state):
+        team = state.enrollment.team
+        if policy.eligible(team, before) != policy.eligible(team, state.active_gates):
+            yield from take_from_queue(transition)
 
 
 def _fulfill_request(transition: Transition) -> Generator[OwnerRequest, OwnerReply, None]:

@@ -10,17 +10,23 @@ import msgspec
 
 from resegment.routing.family import gates_of_relatives
 from resegment.routing.holdout import is_held_out, read_holdout
-from resegment.routing.teams import candidates, day_of, members, next_day, preferred, rank
-from resegment.schemas.assignment import Assign, Candidate, Throttle
+from resegment.routing.staffing.teams import (
+    available,
+    candidates,
+    eligible,
+    members,
+    preferred,
+    rank,
+    working_time,
+)
+from resegment.routing.staffing.working_time import day_of, next_day
+from resegment.schemas.assignment import Assign, Candidate, Join, Shift
 from resegment.schemas.routing import Enrollment, Mode, RoutedState, RouteSnapshot, Target
 from resegment.schemas.segments import OnExit, Qualification, Suppression, Team
 from resegment.schemas.times import parse_duration
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.language.gates import suppression_gate
 from resegment.segmentation.plays.rendering import render_play
-
-WAITING_IS_LOOKED_AT: Final = 15 * 60_000
-"""How often (ms) a waiting account asks again: others may have left the queue."""
 
 FIRST_MODE: Final[Mode] = "none"
 """The mode of a prefix that has none set: a first load enrolls no account."""
@@ -80,6 +86,12 @@ class Policy:
         """Return the accounts of the suppressions that are lists."""
         return self.controls.lists
 
+    @property
+    def limits(self) -> str:
+        """Say what the limit over all workflows is."""
+        one = self.definition.limits
+        return "" if one is None else f"enrolled {one.enrollments:,} times in {one.per}, over all workflows,"
+
     def suppressed_by(self, account: str, state: RoutedState) -> str | None:
         """Return the first suppression of the file that holds for the account, or for a relative where that counts."""
         relatives = gates_of_relatives(state) & self.family if self.family else frozenset[str]()
@@ -104,32 +116,55 @@ class Policy:
         """Return what to do with the segment's workflow when an account leaves it."""
         return self._exits.get(segment, "stop")
 
-    def sla(self, qualification: str | None) -> int | None:
-        """Return the time (ms) within which a command must be acknowledged."""
-        return self._slas.get(qualification or "")
+    def accept_by(
+        self, qualification: str | None, team: str | None, owner: str | None, now: int
+    ) -> int | None:
+        """Return when (ms) a command must be acknowledged, in the working time of its owner; None for never."""
+        sla = self._slas.get(qualification or "")
+        found = self.definition.teams.get(team or "")
+        if sla is None or found is None:
+            return None if sla is None else now + sla
+        member = next((one for one in members(found) if one.name == owner), None)
+        return working_time(found, member).add(now, sla)
 
     def qualification(self, name: str | None) -> Qualification | None:
         """Return a qualification by its name; None if the file does not define it."""
         return self.definition.qualifications.get(name or "")
 
-    def ask(
-        self, key: str, account: str, state: RoutedState, now: int, *, again: bool = False
-    ) -> Assign | None:
-        """Return the question for the store of owners; None if the target's team assigns no owners.
-
-        `again` says that the account is enrolled already, so that the daily limit does not apply.
-        """
+    def join(self, key: str, account: str, state: RoutedState, now: int) -> Join | None:
+        """Return the request to join the line of the target's team; None if the team has no limit per day."""
         target = state.target
         name = None if target is None or target.route is None else target.route.team
         team = self.team(name)
-        if target is None or team is None or name is None:
+        if target is None or team is None or name is None or team.per_day is None:
             return None
-        throttle = None
-        if team.per_day is not None and not again:
-            index = self._order.get(target.segment, len(self._order))
-            throttle = Throttle(
-                team.per_day, day_of(now), rank(team, index, target.effective_at, target.values)
-            )
+        index = self._order.get(target.segment, len(self._order))
+        return Join(
+            key=key,
+            account=account,
+            team=name,
+            per_day=team.per_day,
+            day=day_of(now, team.timezone),
+            rank=rank(team, account, index, target.effective_at, target.values),
+            settle=parse_duration(team.settle),
+        )
+
+    def ask(
+        self,
+        key: str,
+        account: str,
+        name: str | None,
+        state: RoutedState,
+        now: int,
+        queued: str | None = None,
+    ) -> Assign | None:
+        """Return the question for an owner from the team of that name; None if it assigns no owners.
+
+        `queued` is the key under which the account is in the team's queue, if it is.
+        """
+        team = self.team(name)
+        if team is None or name is None:
+            return None
         return Assign(
             key=key,
             account=account,
@@ -138,8 +173,31 @@ class Policy:
             candidates=candidates(name, team, state.active_gates, now),
             preferred=preferred(team, account, state.owners.get(name)),
             fallback=team.fallback or name,
-            throttle=throttle,
+            eligible=eligible(name, team, state.active_gates),
+            queued=queued,
         )
+
+    def eligible(self, name: str | None, active_gates: Collection[str]) -> tuple[str, ...]:
+        """Return the members of a team whose territory includes an account with these gates."""
+        team = self.definition.teams.get(name or "")
+        return () if team is None else eligible(name or "", team, active_gates)
+
+    def is_queued(self, state: RoutedState) -> bool:
+        """Return whether the account is in the queue of its team."""
+        one = state.enrollment
+        if one is None or one.assignment is None or one.team is None:
+            return False
+        team = self.definition.teams.get(one.team)
+        queue = one.team if team is None else team.fallback or one.team
+        return one.owner == queue and queue not in self.members(one.team)
+
+    def shifts(self, now: int) -> list[Shift]:
+        """Return who takes new accounts now, and how many each team takes on its present day."""
+        return [
+            Shift(name, available(team, now), team.per_day, day_of(now, team.timezone))
+            for name, team in self.definition.teams.items()
+            if team.members or team.per_day is not None
+        ]
 
     def ask_same(
         self, key: str, account: str, enrollment: Enrollment, state: RoutedState, now: int
@@ -154,29 +212,32 @@ class Policy:
             return None
         fallback, owner = team.fallback or name, enrollment.owner
         if owner == fallback:
-            available: tuple[Candidate, ...] = ()
+            group: tuple[Candidate, ...] = ()
         else:
-            available = candidates(name, team, state.active_gates, now)
-            if all(one.name != owner for one in available):
+            group = candidates(name, team, state.active_gates, now)
+            if all(one.name != owner for one in group):
                 mine = (one for one in members(team) if one.name == owner)
-                available += tuple(Candidate(one.name, one.weight, one.capacity) for one in mine)
+                group += tuple(Candidate(one.name, one.weight, one.capacity) for one in mine)
         return Assign(
             key=key,
             account=account,
             team=name,
             strategy=team.strategy,
-            candidates=available,
+            candidates=group,
             preferred=() if owner is None else (owner,),
             fallback=fallback,
+            eligible=eligible(name, team, state.active_gates),
         )
 
     def concerns(self, before: Policy) -> bool:
         """Return whether accounts may have to be decided again although none of their facts is judged again.
 
-        That is where teams changed, for accounts that wait for one, and where the suppressions that are lists or that
-        hold for families did.
+        That is where teams or limits changed, for accounts that wait for one, and where the suppressions that are lists
+        or that hold for families did.
         """
         new, old = self.definition, before.definition
+        if new.limits != old.limits:
+            return True
         return new.teams != old.teams or list_files(new) != list_files(old) or self.family != before.family
 
     def has_to_look(self, account: str, state: RoutedState) -> bool:
@@ -186,7 +247,8 @@ class Policy:
         """
         suppressed = self.suppressed_by(account, state) is not None
         has_news = bool(self.family) and state.family is not None
-        return has_news or state.decision == "waiting" or suppressed != (state.decision == "suppressed")
+        waits = state.decision in ("waiting", "capped") or self.is_queued(state)
+        return has_news or waits or suppressed != (state.decision == "suppressed")
 
     def catch_up(self, account: str, target: Target, before: Policy) -> Target:
         """Return the target with the route, play and holdout that its segment has now; `before` is its own policy.
@@ -224,9 +286,18 @@ class Policy:
         compiled = self._plays.get(play or "")
         return compiled is None or compiled.asks_evidence
 
-    def look_again_at(self, now: int) -> int:
-        """Return when a waiting account asks again."""
-        return min(now + WAITING_IS_LOOKED_AT, next_day(now))
+    def next_turn(self, team: str, now: int, settles_in: int) -> int:
+        """Return when (ms) an account that waits for a team asks again: once the line has settled, or on the next day."""
+        found = self.definition.teams.get(team)
+        tomorrow = next_day(now, "UTC" if found is None else found.timezone)
+        return min(now + settles_in, tomorrow) if settles_in > 0 else tomorrow
+
+    def capped_until(self, state: RoutedState) -> int:
+        """Return until when (ms) the limit over all workflows keeps the account out; 0 if it does not."""
+        limits = self.definition.limits
+        if limits is None or len(state.enrolled) < limits.enrollments:
+            return 0
+        return state.enrolled[-limits.enrollments] + parse_duration(limits.per)
 
     def cooled_down(self, state: RoutedState, target: Target) -> int:
         """Return when (ms) the account's cooldown in the target's workflow ends; 0 if there is none."""

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import msgspec
 
+from resegment.routing.account import touch
 from resegment.routing.change import RoutedChange
 from resegment.routing.decisions import NOT_ROUTED
 from resegment.routing.policy import Policies, Policy
 from resegment.routing.switching import displace
-from resegment.routing.transition import touch
 from resegment.schemas.change import Restrictions
 from resegment.schemas.routing import Enrollment, PriorState, RoutedState
 from resegment.schemas.times import parse_instant

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from resegment.routing.transition import Asking, Transition
+from resegment.routing.transition import MOST_COUNTED, Asking, Transition
 from resegment.schemas.assignment import Assigned, Release
 from resegment.schemas.outgoing import identify_command
 from resegment.schemas.routing import Displaced, Enrollment, Inherit, RoutedOutcome, RoutedState, Touched
@@ -33,7 +33,8 @@ def answer(transition: Transition, outcome: RoutedOutcome) -> Asking:
         state.left[enrollment.workflow] = transition.now
         state.enrollment = None
         _forget_owner(state, enrollment)
-        transition.decide("rejected", enrollment.owner or "")
+        if state.decision != "waiting":
+            transition.decide("rejected", enrollment.owner or "")
 
 
 def _close(enrollment: Enrollment) -> Enrollment:
@@ -91,7 +92,7 @@ def reassign(transition: Transition, owner: str) -> Asking:
         return
     state.attempt += 1
     key = identify_command(state.target.change, "reassign", enrollment.workflow, state.attempt)
-    ask = policy.ask(key, transition.account.name, state, transition.now, again=True)
+    ask = policy.ask(key, transition.account.name, enrollment.team, state, transition.now)
     if ask is None:
         return
     yield from transition.give_back(enrollment)
@@ -102,17 +103,46 @@ def reassign(transition: Transition, owner: str) -> Asking:
     won = enrollment.assignment is None
     if won:
         yield Release(key=key)
-    sla = policy.sla(enrollment.qualification)
-    state.enrollment = msgspec.structs.replace(
+    _hand_over(transition, enrollment, answered.owner, key, f"{owner} has left", won=won)
+
+
+def take_from_queue(transition: Transition) -> Asking:
+    """Give the account to an owner if its team's queue has it and somebody may take it now."""
+    state, policy = transition.state, transition.policy
+    enrollment = state.enrollment
+    if enrollment is None or enrollment.assignment is None or state.target is None:
+        return
+    if enrollment.answer == "accepted":  # somebody works it
+        yield from transition.give_back(enrollment)
+        state.enrollment = msgspec.structs.replace(enrollment, assignment=None)
+        return
+    key = identify_command(state.target.change, "reassign", enrollment.workflow, state.attempt + 1)
+    ask = policy.ask(
+        key, transition.account.name, enrollment.team, state, transition.now, enrollment.assignment
+    )
+    answered = None if ask is None else (yield ask)
+    if isinstance(answered, Assigned) and ask is not None and not answered.is_queue:
+        state.attempt += 1
+        state.owners[ask.team] = answered.owner
+        _hand_over(transition, enrollment, answered.owner, key, f"taken from {enrollment.owner}")
+
+
+def _hand_over(
+    transition: Transition, enrollment: Enrollment, owner: str, key: str, reason: str, *, won: bool = False
+) -> None:
+    """Record another owner, who has to accept the account again unless its deal is closed."""
+    due = transition.policy.accept_by(enrollment.qualification, enrollment.team, owner, transition.now)
+    transition.state.enrollment = handed = msgspec.structs.replace(
         enrollment,
-        owner=answered.owner,
+        owner=owner,
         assignment=None if won else key,
-        accept_by=None if sla is None else transition.now + sla,
+        accept_by=due,
         answer=enrollment.answer if won else None,
         keys=(key,),
     )
-    transition.command("reassign", state.enrollment, key=key, reason=f"{owner} has left")
-    transition.decide("enrolled", answered.owner)
+    transition.command("reassign", handed, key=key, reason=reason)
+    if transition.state.decision != "waiting":
+        transition.decide("enrolled", owner)
 
 
 def inherit_of(alias: str, account: str, state: RoutedState, now: int) -> Inherit:
@@ -129,6 +159,7 @@ def inherit_of(alias: str, account: str, state: RoutedState, now: int) -> Inheri
         left=dict(state.left),
         owners=dict(state.owners),
         touched=state.touched,
+        enrolled=state.enrolled,
     )
 
 
@@ -139,6 +170,7 @@ def take_inherit(state: RoutedState, event: Inherit) -> None:
         for name in state.left.keys() | event.left.keys()
     }
     state.owners = {**event.owners, **state.owners}
+    state.enrolled = tuple(sorted({*state.enrolled, *event.enrolled}))[-MOST_COUNTED:]
     mine, others = state.touched, event.touched
     state.touched = Touched(
         tuple(dict.fromkeys((*others.workflows, *mine.workflows))),

@@ -99,7 +99,7 @@ def rename(state: RoutedState, target: Target) -> None:
         if state.requested == old.change:
             state.requested = target.change
     state.target = target
-    if state.enrollment is not None:
+    if state.enrollment is not None and state.decision != "waiting":
         state.enrollment = msgspec.structs.replace(state.enrollment, segment=target.segment)
 
 
@@ -119,6 +119,7 @@ def follow_switch(
     was = prior.enrollment
     was_in = was is not None and was.workflow == transition.workflow
     if back is not None:
+        yield from transition.end_running()
         yield from put_back(transition, back, stays)
     elif was is None or not was_in or switch.route == "all":
         yield from transition.enter(stays=stays, was_in=was_in)
@@ -220,6 +221,8 @@ def put_back(transition: Transition, prior: PriorState, stays: Enrollment | None
             state.enrollment = None
             yield from transition.give_back(stays)
             yield from _resume(transition, was, prior)
+    if was is not None and prior.decision == "waiting" and state.enrollment is not None:
+        yield from transition.enter()  # it waited for another workflow
 
 
 def runs_on(running: Enrollment | None, prior: PriorState | None) -> bool:
@@ -278,7 +281,7 @@ def _resume(transition: Transition, was: Enrollment, prior: PriorState) -> Askin
         if not answer.is_queue:
             state.owners[ask.team] = owner
     answered = was.answer if owner == was.owner else None
-    sla = policy.sla(was.qualification)
+    due = policy.accept_by(was.qualification, was.team, owner, now)
     state.enrollment = msgspec.structs.replace(
         was,
         key=key,
@@ -287,7 +290,7 @@ def _resume(transition: Transition, was: Enrollment, prior: PriorState) -> Askin
         owner=owner,
         assignment=assignment,
         play=target.play,
-        accept_by=was.accept_by if answered is not None else None if sla is None else now + sla,
+        accept_by=was.accept_by if answered is not None else due,
         answer=answered,
         keys=(*was.keys[-4:], key),
     )

@@ -7,26 +7,25 @@ does no IO, and the router can ask for a whole batch of accounts at once.
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import Final
 
 import msgspec
 
-from resegment.routing.account import RoutedAccount
-from resegment.routing.decisions import AFTER_LOST, DEFERRED, NOT_ROUTED, TIMED, reason_of
+from resegment.routing.account import RoutedAccount, touch
+from resegment.routing.decisions import AFTER_LOST, DEFERRED, NOT_ROUTED, TIMED, reason_of, tell_place
 from resegment.routing.family import own_gates, tell_relatives
 from resegment.routing.policy import Policy
-from resegment.schemas.assignment import Assigned, OwnerReply, OwnerRequest, Release, Waiting
+from resegment.schemas.assignment import Assigned, Join, OwnerReply, OwnerRequest, Release, Waiting
 from resegment.schemas.change import Restrictions
 from resegment.schemas.outgoing import Action, WorkflowCommand, identify_command
 from resegment.schemas.routing import (
     AccountEvent,
     Enrollment,
     PriorState,
-    RoutedState,
     RouteSnapshot,
     RoutingDecision,
     Switch,
     Target,
-    Touched,
 )
 from resegment.schemas.times import NEVER, format_instant
 
@@ -35,6 +34,9 @@ Made = WorkflowCommand | AccountEvent
 
 Asking = Generator[OwnerRequest, OwnerReply, None]
 """Yields questions for the store of owners and receives their answers."""
+
+MOST_COUNTED: Final = 50
+"""The latest enrollments that an account remembers; no limit is greater."""
 
 Leaving = Generator[OwnerRequest, OwnerReply, Enrollment | None]
 
@@ -74,17 +76,23 @@ class Transition:
     # Out of a workflow
 
     def leave(self) -> Leaving:
-        """Leave the workflow that the account is in or waits for.
+        """Give up waiting, and prepare to leave the workflow that the account is in.
 
-        Return the enrollment if the latest change leads to the same workflow, so that it continues.
+        Return the enrollment if the latest change leads to the same workflow, so that it continues. Any other stays
+        until it is known that the account need not wait, see `enter`.
         """
-        state = self.state
         yield from self.stop_waiting()
-        old, state.enrollment = state.enrollment, None
-        if old is None or old.workflow == self.workflow:
-            return old
-        yield from self.end(old)
-        return None
+        old = self.state.enrollment
+        if old is not None and old.workflow != self.workflow:
+            return None
+        self.state.enrollment = None
+        return old
+
+    def end_running(self) -> Asking:
+        """End the enrollment that the account has, if it has one."""
+        running, self.state.enrollment = self.state.enrollment, None
+        if running is not None:
+            yield from self.end(running)
 
     def end(self, enrollment: Enrollment) -> Asking:
         """End an enrollment as its route says."""
@@ -110,21 +118,21 @@ class Transition:
         mine, state.enrollment = state.enrollment, None
         state.left = dict(before.left)
         old = before.enrollment
+        if old is not None and mine is not None and old.workflow == mine.workflow != self.workflow:
+            state.enrollment = msgspec.structs.replace(mine, on_exit=old.on_exit)  # `enter` leaves it
+            return None
         if old is not None and old.workflow != self.workflow:
             state.left[old.workflow] = self.now
         if mine is None or mine.workflow == self.workflow:
             return mine
-        if old is not None and old.workflow == mine.workflow:
-            yield from self.give_back(mine)
-            self.command(old.on_exit, mine)
-        else:
-            yield from self.undo(mine)
+        yield from self.undo(mine)
         return None
 
     def undo(self, enrollment: Enrollment) -> Asking:
         """End an enrollment that a void change began."""
         yield from self.give_back(enrollment)
         self.command("stop", enrollment, reason="the change that led here is void")
+        self.state.enrolled = tuple(one for one in self.state.enrolled if one != enrollment.at)
 
     def stop_waiting(self) -> Asking:
         """Give up the account's place in the line of its team."""
@@ -143,22 +151,21 @@ class Transition:
         """Decide on the latest change.
 
         `stays` is a running enrollment in the same workflow. `was_in` says that the account was in this workflow
-        before the change, so that re-entry rules do not apply.
+        before the change, so that re-entry rules do not apply. An enrollment in another workflow ends, unless the
+        account waits for its team.
         """
         state, target = self.state, self.state.target
         assert target is not None
+        if state.enrollment is not None and state.enrollment.workflow == self.workflow:
+            stays, state.enrollment = state.enrollment, None
+            yield from self.stop_waiting()
+        is_new = stays is None and not was_in
         refusal = self.refusal(target, is_in=stays is not None or was_in)
-        if refusal is None and stays is None and not was_in:
+        if refusal is None and is_new:
             state.admitted = True
             refusal = self._too_soon(target)
         if refusal is not None:
-            yield from self._renounce(target)
-            if stays is not None:
-                yield from self.give_back(stays)
-                self.command("stop", stays, reason=": ".join(filter(None, refusal)))
-            if stays is not None or was_in:
-                state.left[self.workflow or ""] = self.now
-            self.decide(*refusal)
+            yield from self._refuse(target, refusal, stays, was_in=was_in)
             return
         route = target.route
         assert route is not None
@@ -169,14 +176,17 @@ class Transition:
         if stays is not None:
             yield from self.give_back(stays)
         key = state.assignment or identify_command(target.change, "enroll", route.workflow, state.attempt)
-        ask = self.policy.ask(key, self.account.name, state, self.now, again=stays is not None)
+        join = None if stays is not None else self.policy.join(key, self.account.name, state, self.now)
+        if join is not None:
+            admitted = yield join
+            if isinstance(admitted, Waiting):
+                self._wait(join, admitted)
+                return
+        yield from self.end_running()
+        ask = self.policy.ask(key, self.account.name, route.team, state, self.now)
         owner = route.team
         if ask is not None:
             answer = yield ask
-            if isinstance(answer, Waiting):
-                state.assignment, self.retry_at = key, self.policy.look_again_at(self.now)
-                self.decide("waiting", f"{ask.team} is full for today; {answer.ahead} ahead of it")
-                return
             assert isinstance(answer, Assigned)
             owner = answer.owner
             if not answer.is_queue:
@@ -185,6 +195,27 @@ class Transition:
             yield Release(key=state.assignment)
         state.assignment = None
         self._enroll(target, route, key, owner, None if ask is None else key)
+        if is_new:
+            state.enrolled = (*state.enrolled, self.now)[-MOST_COUNTED:]
+
+    def _refuse(
+        self, target: Target, refusal: tuple[RoutingDecision, str], stays: Enrollment | None, *, was_in: bool
+    ) -> Asking:
+        """Leave what the account is in, and record why it is not enrolled."""
+        yield from self.end_running()
+        yield from self._renounce(target)
+        if stays is not None:
+            yield from self.give_back(stays)
+            self.command("stop", stays, reason=": ".join(filter(None, refusal)))
+        if stays is not None or was_in:
+            self.state.left[self.workflow or ""] = self.now
+        self.decide(*refusal)
+
+    def _wait(self, join: Join, answer: Waiting) -> None:
+        """Wait in the line of a team. What the account is in continues meanwhile."""
+        self.state.assignment = join.key
+        self.retry_at = self.policy.next_turn(join.team, self.now, answer.settles_in)
+        self.decide("waiting", tell_place(answer.ahead, answer.of, join.team, join.per_day))
 
     def _renounce(self, target: Target) -> Asking:
         """Release what this change may have asked for, including by an attempt that was not committed."""
@@ -228,6 +259,10 @@ class Transition:
             self.retry_at = max(until, lost_until)
             after = AFTER_LOST if lost_until >= until else ""
             return "cooldown", f"until {format_instant(self.retry_at)}{after}"
+        capped = self.policy.capped_until(self.state)
+        if capped > self.now:
+            self.retry_at = capped
+            return "capped", f"{self.policy.limits} until {format_instant(capped)}"
         return None
 
     def _enroll(
@@ -239,7 +274,6 @@ class Transition:
         assignment: str | None,
         before: Enrollment | None = None,
     ) -> None:
-        sla = self.policy.sla(route.qualification)
         enrollment = Enrollment(
             key=key,
             workflow=route.workflow,
@@ -252,7 +286,7 @@ class Transition:
             assignment=assignment,
             qualification=route.qualification,
             play=target.play,
-            accept_by=None if sla is None else self.now + sla,
+            accept_by=self.policy.accept_by(route.qualification, route.team, owner, self.now),
             keys=(key,),
         )
         if before is not None and before.qualification == route.qualification:
@@ -364,12 +398,3 @@ class Transition:
                 do_not_contact=self.state.do_not_contact,
             )
         )
-
-
-def touch(state: RoutedState, workflow: str, play: str | None) -> None:
-    """Note the workflow and the play that touch the account."""
-    touched = state.touched
-    if workflow not in touched.workflows or (play is not None and play not in touched.plays):
-        workflows = dict.fromkeys((*touched.workflows, workflow))
-        plays = dict.fromkeys(touched.plays if play is None else (*touched.plays, play))
-        state.touched = Touched(tuple(workflows), tuple(plays))

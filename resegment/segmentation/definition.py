@@ -17,6 +17,7 @@ from resegment.documents.yaml import Document, merge_documents, parse_document
 from resegment.schemas.events import Firmographic
 from resegment.schemas.segments import (
     BuiltInOptions,
+    EnrollmentLimits,
     FallbackEntry,
     Holdout,
     Layer,
@@ -103,6 +104,7 @@ class Definition:
     qualifications: Mapping[str, Qualification]
     suppression: tuple[str | Suppression, ...]
     cooldown_after_lost: int
+    limits: EnrollmentLimits | None
     family: frozenset[str]
     gates: tuple[Gate, ...]
     tests: tuple[TestEntry, ...]
@@ -221,6 +223,7 @@ def _read(
         qualifications=MappingProxyType(file.qualifications),
         suppression=tuple(one.name if isinstance(one, BuiltInOptions) else one for one in file.suppression),
         cooldown_after_lost=parse_duration(file.cooldown_after_lost),
+        limits=file.limits,
         family=frozenset(
             one.name for one in file.suppression if isinstance(one, BuiltInOptions) and one.family
         ),
@@ -241,10 +244,12 @@ def _read(
 def _hash(data: dict[str, Any], digests: Mapping[str, str]) -> str:
     """Return a hash of everything that the segmenter uses, the files of `in_file` among it.
 
-    Teams, qualifications and suppression lists are left out: they may change while a prefix runs.
+    Teams, qualifications, limits and suppression lists are left out: they may change while a prefix runs.
     """
     kept = {
-        key: value for key, value in data.items() if key not in ("teams", "qualifications", "suppression")
+        key: value
+        for key, value in data.items()
+        if key not in ("teams", "qualifications", "limits", "suppression")
     }
     judged = [one for one in data.get("suppression") or () if not (isinstance(one, dict) and "file" in one)]
     if judged:

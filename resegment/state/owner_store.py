@@ -6,10 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from resegment.schemas.assignment import OwnerReply, OwnerRequest
+from resegment.schemas.assignment import Offer, OwnerReply, OwnerRequest, Shift
 
 DAYS_KEPT: Final = 100
 """The number of latest days for which a team's counters of granted accounts are kept."""
+
+LONGEST_SETTLING: Final = 10 * 60_000
+"""The longest (ms) that a line settles after its first newcomer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class MemberLoad:
 
 @dataclass(frozen=True, slots=True)
 class TeamLoad:
-    """One team: accounts `granted` by day (YYYY-MM-DD) under a throttle, and how many wait."""
+    """One team with a limit per day: accounts `granted` by day (YYYY-MM-DD), and how many wait."""
 
     granted: Mapping[str, int]
     waiting: int = 0
@@ -40,12 +43,27 @@ class OwnerLoads:
 class OwnerStore(Protocol):
     """The owners of one prefix's accounts. Every method raises `StoreUnavailable` where it does not answer."""
 
-    async def settle(self, asks: Sequence[OwnerRequest]) -> list[OwnerReply]:
+    async def settle(
+        self, asks: Sequence[OwnerRequest], times: Sequence[int] | None = None
+    ) -> list[OwnerReply]:
         """Answer each in its order; a `Release` is answered with None.
+
+        `times` (ms) says when each is made, on the clock of the facts; None: now, on the clock of the store.
 
         A key that was asked before has the answer that it had, but one that waits may be granted. A key that
         was released keeps its answer too, and takes no room for it (`Waiting` where it never had an owner).
         """
+        ...
+
+    async def offer(self, shifts: Sequence[Shift], now: int | None = None) -> list[Offer]:
+        """Return accounts in queues that somebody on shift has room for, and granted ones that have not asked yet.
+
+        The longest in a queue comes first. What was offered is offered again after half a minute.
+        """
+        ...
+
+    async def line(self, team: str) -> list[str]:
+        """Return the keys that wait for a team, the first of the line first."""
         ...
 
     async def look(self) -> OwnerLoads:

@@ -14,7 +14,7 @@ from resegment.routing.enrollment import EnrollmentMachine, Steps
 from resegment.routing.holdout import is_held_out, read_holdout
 from resegment.routing.policy import Policies, Policy
 from resegment.routing.transition import Made
-from resegment.schemas.assignment import Assign, Assigned, OwnerReply, OwnerRequest, Waiting
+from resegment.schemas.assignment import Assign, Assigned, Granted, Join, OwnerReply, OwnerRequest, Waiting
 from resegment.schemas.change import GateChange, Restrictions, SegmentChange
 from resegment.schemas.outgoing import WorkflowCommand
 from resegment.schemas.routing import (
@@ -177,11 +177,13 @@ class _Count:
 
     def answer(self, ask: OwnerRequest) -> OwnerReply:
         """Answer as the store of owners would if everybody had room."""
+        if isinstance(ask, Join):
+            if self._granted[ask.team] >= ask.per_day:
+                return Waiting()
+            self._granted[ask.team] += 1
+            return Granted(ask.day, 1, 1, self.switched.at)
         if not isinstance(ask, Assign):
             return None
-        if ask.throttle is not None and self._granted[ask.team] >= ask.throttle.per_day:
-            return Waiting(0)
-        self._granted[ask.team] += 1
         names = [*ask.preferred, *(one.name for one in ask.candidates)]
         return Assigned(names[0]) if names else Assigned(ask.fallback, is_queue=True)
 
@@ -189,7 +191,8 @@ class _Count:
         for one in made:
             if isinstance(one, WorkflowCommand) and not (one.action == "enroll" and one.workflow == was_in):
                 self._commands.setdefault(one.action, Counter())[one.workflow] += 1
-        if state.enrollment is None and state.decision not in ("none", "no-route"):
+        waits = state.decision == "waiting"
+        if waits or (state.enrollment is None and state.decision not in ("none", "no-route")):
             self._held_back[state.decision] += 1
 
     def forecast(self, route: str) -> EnrollmentForecast:

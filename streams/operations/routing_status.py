@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from resegment.routing.policy import FIRST_MODE, mode_of
-from resegment.routing.teams import day_of
+from resegment.routing.staffing.working_time import day_of
 from resegment.schemas.routing import Mode
 from resegment.schemas.times import format_instant
 from resegment.state.redis.owners import OwnerStore

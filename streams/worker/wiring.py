@@ -295,6 +295,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             signals=topics.signals.name,
             metrics=shared.metrics,
             now=plan.now,
+            router=router,
         ),
     )
 

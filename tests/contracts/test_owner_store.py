@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
@@ -18,10 +20,14 @@ from resegment.schemas.assignment import (
     Assign,
     Assigned,
     Candidate,
+    Granted,
+    Join,
+    Offer,
     OwnerReply,
     OwnerRequest,
+    Rank,
     Release,
-    Throttle,
+    Shift,
     Waiting,
 )
 from resegment.state.memory import owners as owners_memory
@@ -50,13 +56,22 @@ def assign(key: str, *candidates: Candidate, **given: Any) -> Assign:
     return Assign(key=key, candidates=candidates, **ask)
 
 
-def throttled(key: str, per_day: int, rank: float = 0.0, day: str = TODAY, **given: Any) -> Assign:
-    return assign(key, ANN, throttle=Throttle(per_day, day, rank), **given)
+def join(key: str, per_day: int, value: float = 0.0, day: str = TODAY, **given: Any) -> Join:
+    ask = {"account": key, "team": "sales", "rank": Rank(value, 0, 0, key), **given}
+    return Join(key=key, per_day=per_day, day=day, **ask)
 
 
-async def settle(store: OwnerStore, ask: OwnerRequest) -> OwnerReply:
-    (answer,) = await store.settle([ask])
+async def settle(store: OwnerStore, ask: OwnerRequest, at: int = 0) -> OwnerReply:
+    (answer,) = await store.settle([ask], [at])
     return answer
+
+
+async def settle_all(store: OwnerStore, *asks: OwnerRequest, at: int = 0) -> list[OwnerReply]:
+    return await store.settle(asks, [at] * len(asks))
+
+
+def granted(place: int, of: int, at: int = 0, day: str = TODAY) -> Granted:
+    return Granted(day, place, of, at)
 
 
 async def opened(store: OwnerStore) -> dict[str, int]:
@@ -211,75 +226,117 @@ async def test_whoever_is_gone_gets_nothing_until_they_are_back(store: OwnerStor
     assert (await store.look()).members["ann"] == MemberLoad(open=2, drawn=2, gone=False)
 
 
+# --- lines ---
+
+
 async def test_no_more_than_per_day_are_granted_a_day(store: OwnerStore) -> None:
-    asks = [throttled(key, 2, rank=number) for number, key in enumerate("abcd")]
-    assert await store.settle(asks) == [Assigned("ann"), Assigned("ann"), Waiting(0), Waiting(1)]
+    asks = [join(key, 2, value=number) for number, key in enumerate("abcd")]
+    assert await settle_all(store, *asks) == [granted(1, 1), granted(1, 1), Waiting(0, 1), Waiting(1, 2)]
     look = (await store.look()).teams["sales"]
     assert (look.granted, look.waiting) == ({TODAY: 2}, 2)
-    asks = [throttled(key, 2, rank=number, day=TOMORROW) for number, key in enumerate("abcd")]
-    assert await store.settle(asks) == [Assigned("ann")] * 4
+    asks = [join(key, 2, value=number, day=TOMORROW) for number, key in enumerate("abcd")]
+    today, tomorrow = granted(1, 1), [granted(place, 2, 7, TOMORROW) for place in (1, 2)]
+    assert await settle_all(store, *asks, at=7) == [today, today, *tomorrow]
     look = (await store.look()).teams["sales"]
     assert (look.granted, look.waiting) == ({TODAY: 2, TOMORROW: 2}, 0)
 
 
-async def test_the_least_rank_comes_first_whoever_asks_first(store: OwnerStore) -> None:
-    asks = [throttled(key, 1, rank) for key, rank in (("x", 0.0), ("c", 3.0), ("b", 2.0), ("a", 2.0))]
-    assert await store.settle(asks) == [Assigned("ann"), Waiting(0), Waiting(0), Waiting(0)]
-    asks = [throttled(key, 2, rank, TOMORROW) for key, rank in (("c", 3.0), ("b", 2.0), ("a", 2.0))]
-    assert await store.settle(asks) == [Waiting(2), Assigned("ann"), Assigned("ann")]
-    assert await settle(store, throttled("c", 2, 3.0, TOMORROW)) == Waiting(0)
-    assert await settle(store, throttled("c", 2, 3.0, "2026-03-03")) == Assigned("ann")
+async def test_the_best_of_those_present_when_the_line_has_settled_are_granted(store: OwnerStore) -> None:
+    values = {"1": 1, "2": 2, "3": 3, "4": 4, "60": 60, "90": 90}
+    asks = [join(key, 2, -value, settle=60_000) for key, value in values.items()]
+    first = await settle_all(store, *asks, at=1_000)
+    assert first[0] == Waiting(0, 1, 60_000)
+    assert first[-1] == Waiting(0, 6, 60_000)
+    assert await store.line("sales") == ["90", "60", "4", "3", "2", "1"]
+    assert all(isinstance(one, Waiting) for one in await settle_all(store, *asks, at=60_999))
+    after = await settle_all(store, *asks, at=61_000)
+    assert after[4:] == [granted(2, 6, 61_000), granted(1, 6, 61_000)]
+    assert after[:4] == [Waiting(3, 4), Waiting(2, 4), Waiting(1, 4), Waiting(0, 4)]
 
 
-async def test_ranks_are_compared_to_the_last_digit(store: OwnerStore) -> None:
+async def test_each_newcomer_extends_the_window_up_to_ten_minutes(store: OwnerStore) -> None:
+    for number in range(12):
+        left = min(60_000, 600_000 - number * 50_000)
+        answer = await settle(store, join(f"k{number:02}", 1, -number, settle=60_000), number * 50_000)
+        assert answer == Waiting(0, number + 1, left)
+    assert await settle(store, join("k11", 1, -11, settle=60_000), 599_999) == Waiting(0, 12, 1)
+    assert await settle(store, join("k11", 1, -11, settle=60_000), 600_000) == granted(1, 12, 600_000)
+
+
+async def test_a_newcomer_after_the_window_opens_another_and_goes_before_those_who_wait(
+    store: OwnerStore,
+) -> None:
+    await settle_all(store, join("a", 1, 1.0, settle=100), join("b", 1, 2.0, settle=100))
+    assert await settle(store, join("c", 1, 0.5, settle=100), 100) == Waiting(0, 2, 100)
+    assert await settle(store, join("a", 1, 1.0, settle=100), 100) == granted(1, 2, 100)
+    tomorrow = [join(key, 1, value, TOMORROW, settle=100) for key, value in (("b", 2.0), ("c", 0.5))]
+    assert await settle_all(store, *tomorrow, at=150) == [Waiting(1, 2, 50), Waiting(0, 2, 50)]
+    assert await settle_all(store, *tomorrow, at=200) == [Waiting(0, 1), granted(1, 2, 200, TOMORROW)]
+
+
+async def test_a_window_settles_the_line_before_a_late_newcomer_is_heard(store: OwnerStore) -> None:
+    await settle(store, join("a", 1, 1.0, settle=100))
+    assert await settle(store, join("best", 1, 0.0, settle=100), 5_000) == Waiting(0, 1, 100)
+    assert await settle(store, join("a", 1, 1.0, settle=100), 5_000) == granted(1, 1, 5_000)
+
+
+async def test_a_grant_asked_for_again_is_the_same_also_once_there_is_an_owner(store: OwnerStore) -> None:
+    first = await settle(store, join("a", 1))
+    assert await settle(store, join("a", 9, day=TOMORROW), 5) == first
+    await settle(store, assign("a", ANN))
+    assert await settle(store, join("a", 9, day=TOMORROW), 6) == first
+    await settle(store, Release(key="a"))
+    assert await settle(store, join("a", 9, day=TOMORROW), 7) == first
+
+
+async def test_ties_are_broken_by_segment_time_and_name(store: OwnerStore) -> None:
+    places = [("d", 1, 0, "a.com"), ("c", 0, 9, "a.com"), ("b", 0, 5, "z.com"), ("a", 0, 5, "b.com")]
+    asks = [join(key, 1, rank=Rank(1.0, *rest), settle=10) for key, *rest in places]
+    await settle_all(store, *asks)
+    assert await store.line("sales") == ["a", "b", "c", "d"]
+
+
+async def test_values_are_compared_to_the_last_digit(store: OwnerStore) -> None:
     base = 7 * (1 << 42) + 1_772_323_200_000
-    asks = [
-        throttled("full", 1),
-        throttled("b", 1, base + 1),
-        throttled("a", 1, base),
-        throttled("c", 1, -0.1),
-    ]
-    await store.settle(asks)
-    assert await store.settle(asks[1:]) == [Waiting(2), Waiting(1), Waiting(0)]
-    last = [throttled("d", 1, float("inf")), throttled("e", 1, float("-inf"))]
-    assert await store.settle(last) == [Waiting(3), Waiting(0)]
+    values = {"b": base + 1, "a": base, "c": -0.1, "last": float("inf"), "first": float("-inf")}
+    await settle_all(store, *(join(key, 1, value, settle=10) for key, value in values.items()))
+    assert await store.line("sales") == ["first", "c", "a", "b", "last"]
 
 
 async def test_asked_again_with_another_rank_one_that_waits_moves(store: OwnerStore) -> None:
-    await store.settle([throttled("full", 1), throttled("a", 1, 1.0), throttled("b", 1, 2.0)])
-    assert await settle(store, throttled("a", 1, 3.0)) == Waiting(1)
+    await settle_all(store, join("full", 1), join("a", 1, 1.0), join("b", 1, 2.0))
+    assert await settle(store, join("a", 1, 3.0)) == Waiting(1, 2)
     assert await waiting(store) == 2
 
 
 async def test_one_that_waits_is_released_from_waiting_and_never_joins_again(store: OwnerStore) -> None:
-    await store.settle([throttled("full", 1), throttled("a", 1, 1.0), throttled("b", 1, 2.0)])
+    await settle_all(store, join("full", 1), join("a", 1, 1.0), join("b", 1, 2.0))
     assert await settle(store, Release(key="a")) is None
-    assert await settle(store, throttled("b", 1, 2.0)) == Waiting(0)
-    assert await settle(store, throttled("a", 1, 1.0)) == Waiting(0)
+    assert await settle(store, join("b", 1, 2.0)) == Waiting(0, 1)
+    assert isinstance(await settle(store, join("a", 1, 1.0)), Waiting)
     assert await waiting(store) == 1
-    assert await settle(store, throttled("b", 1, 2.0, TOMORROW)) == Assigned("ann")
+    assert await settle(store, join("b", 1, 2.0, TOMORROW), 9) == granted(1, 1, 9, TOMORROW)
 
 
-async def test_releasing_an_assignment_gives_no_second_grant_that_day(store: OwnerStore) -> None:
-    await store.settle([throttled("a", 1), Release(key="a")])
-    assert await settle(store, throttled("b", 1)) == Waiting(0)
-
-
-async def test_the_throttle_counts_queued_accounts_and_holds_without_candidates(store: OwnerStore) -> None:
-    asks = [assign(key, throttle=Throttle(1, TODAY, 0.0)) for key in "ab"]
-    assert await store.settle(asks) == [QUEUE, Waiting(0)]
+async def test_a_grant_that_led_to_an_owner_is_used_up_and_one_that_did_not_is_given_back(
+    store: OwnerStore,
+) -> None:
+    await settle_all(store, join("a", 1), Release(key="a"))
+    assert await settle(store, join("b", 1)) == granted(1, 1)
+    await settle_all(store, assign("b", ANN), Release(key="b"))
+    assert await settle(store, join("c", 1)) == Waiting(0, 1)
 
 
 async def test_one_that_waits_and_whose_team_is_another_now_waits_there(store: OwnerStore) -> None:
-    await store.settle([throttled("full", 1), throttled("other", 1, team="partners"), throttled("a", 1, 1.0)])
-    assert await settle(store, throttled("a", 1, 1.0, team="partners")) == Waiting(0)
+    await settle_all(store, join("full", 1), join("other", 1, team="partners"), join("a", 1, 1.0))
+    assert await settle(store, join("a", 1, 1.0, team="partners")) == Waiting(0, 1)
     assert (await waiting(store), await waiting(store, "partners")) == (0, 1)
-    await store.settle([Release(key="a")])
+    await settle(store, Release(key="a"))
     assert await waiting(store, "partners") == 0
 
 
-async def test_a_throttle_that_is_lifted_lets_those_who_wait_in(store: OwnerStore) -> None:
-    await store.settle([throttled("full", 1), throttled("a", 1)])
+async def test_one_that_waits_and_need_not_any_more_gets_its_owner(store: OwnerStore) -> None:
+    await settle_all(store, join("full", 1), join("a", 1))
     assert await settle(store, assign("a", ANN)) == Assigned("ann")
     assert await waiting(store) == 0
 
@@ -288,16 +345,86 @@ async def test_a_team_forgets_the_counters_of_its_oldest_days(store: OwnerStore)
     days = [
         f"{2026 + month // 12}-{month % 12 + 1:02}-{day:02}" for month in range(24) for day in range(1, 29)
     ]
-    await store.settle([throttled("one", 1, day="2020-01-01", team="partners")])
-    await store.settle([throttled(day, 1, day=day) for day in days[:300]])
+    await settle(store, join("one", 1, day="2020-01-01", team="partners"))
+    await settle_all(store, *(join(day, 1, day=day) for day in days[:300]))
     look = (await store.look()).teams
     assert sorted(look["sales"].granted) == days[300 - DAYS_KEPT : 300]
     assert look["partners"].granted == {"2020-01-01": 1}
 
 
+# --- queues ---
+
+
+ON_SHIFT = [Shift("sales", (ANN, BOB))]
+
+
+def queued(key: str, *eligible: str) -> Assign:
+    return assign(key, eligible=eligible)
+
+
+async def test_what_is_in_a_queue_is_offered_to_those_on_shift_the_longest_first(store: OwnerStore) -> None:
+    for number, key in enumerate(("c", "b", "a")):
+        assert await settle(store, queued(key, "ann", "cat"), number) == QUEUE
+    assert await store.offer([Shift("sales", (BOB,))], 10) == []
+    assert await store.offer([Shift("other", (ANN,))], 10) == []
+    narrow = Shift("sales", (Candidate("ann", capacity=2), BOB))
+    assert await store.offer([narrow], 10) == [Offer("c", "c"), Offer("b", "b")]
+    assert await store.offer([narrow], 10) == []
+    assert await store.offer([narrow], 30_010) == [Offer("c", "c"), Offer("b", "b")]
+
+
+async def test_nothing_is_offered_to_somebody_without_room_or_who_has_left(store: OwnerStore) -> None:
+    full = Candidate("ann", capacity=1)
+    await settle_all(store, assign("mine", full), queued("a", "ann"))
+    assert await store.offer([Shift("sales", (full,))], 10) == []
+    await settle(store, Release(key="mine"))
+    await store.leave("ann")
+    assert await store.offer([Shift("sales", (full,))], 10) == []
+    await store.come_back("ann")
+    assert await store.offer([Shift("sales", (full,))], 10) == [Offer("a", "a")]
+
+
+async def test_an_owner_takes_an_account_out_of_the_queue_in_one_step(store: OwnerStore) -> None:
+    full = Candidate("ann", capacity=1)
+    await settle_all(store, assign("mine", full), queued("a", "ann"))
+    assert await settle(store, assign("a2", full, eligible=("ann",), queued="a")) is None
+    await settle(store, Release(key="mine"))
+    taken = assign("a2", full, eligible=("ann",), queued="a")
+    assert await settle_all(store, taken, taken) == [Assigned("ann")] * 2
+    assert await store.offer(ON_SHIFT, 10**9) == []
+    assert await opened(store) == {"ann": 1}
+
+
+async def test_other_members_may_take_a_queued_account_whose_territory_is_another(store: OwnerStore) -> None:
+    await settle(store, queued("a"))
+    assert await store.offer(ON_SHIFT, 10) == []
+    assert await settle(store, assign("a2", account="a", eligible=("ann",), queued="a")) is None
+    assert await store.offer(ON_SHIFT, 10) == [Offer("a", "a")]
+    assert await settle(store, assign("a2", account="a", eligible=("eve",), queued="a")) is None
+    assert await store.offer(ON_SHIFT, 10**9) == []
+
+
+async def test_a_queued_account_that_is_released_is_offered_no_more(store: OwnerStore) -> None:
+    await settle_all(store, queued("a", "ann"), Release(key="a"))
+    assert await store.offer(ON_SHIFT, 10) == []
+
+
+async def test_a_line_is_granted_when_its_time_has_come_although_nobody_asks(store: OwnerStore) -> None:
+    await settle_all(store, join("full", 1), assign("full", ANN), join("a", 1, 1.0), join("b", 1, 2.0))
+    assert await store.offer([Shift("sales", (), 1, TODAY)], 10) == []
+    assert await store.offer([Shift("sales", (), 1, TOMORROW)], 10) == []
+    assert await store.offer([Shift("sales", (), 1, TOMORROW)], 2_010) == [Offer("a", "a")]
+    assert await settle(store, join("a", 1, 1.0, TOMORROW), 2_010) == granted(1, 2, 10, TOMORROW)
+    await settle(store, assign("a", ANN))
+    assert await store.offer([Shift("sales", (), 1, TOMORROW)], 10**9) == []
+
+
+# --- a recount ---
+
+
 async def test_a_recount_sets_loads_to_what_is_open(store: OwnerStore) -> None:
     await store.settle([assign("a", ANN), assign("b", ANN), assign("c", BOB), assign("q"), assign("r")])
-    await store.settle([throttled("full", 1), throttled("w", 1)])
+    await settle_all(store, join("full", 1), join("w", 1))
     kept = {"a": ("sales", "ann"), "q": ("sales", "queue"), "new": ("sales", "cat"), "c": ("sales", "cat")}
     await store.recount(kept, ["w"])
     look = await store.look()
@@ -311,30 +438,37 @@ async def test_a_recount_sets_loads_to_what_is_open(store: OwnerStore) -> None:
 
 
 async def test_a_recount_takes_what_it_counts_out_of_waiting(store: OwnerStore) -> None:
-    await store.settle([throttled("full", 1), throttled("w", 1)])
+    await settle_all(store, join("full", 1), join("w", 1))
     await store.recount({"w": ("sales", "bob")}, ["w"])
     assert await waiting(store) == 0
-    assert await settle(store, throttled("w", 1)) == Assigned("bob")
+    assert await settle(store, assign("w")) == Assigned("bob")
 
 
 async def test_a_recount_lets_nobody_wait_whom_no_account_knows(store: OwnerStore) -> None:
-    await store.settle([throttled("full", 1), *(throttled(key, 1, n) for n, key in enumerate("abc"))])
-    await store.settle([throttled("a", 1, team="partners"), throttled("b", 1, team="partners")])
+    await settle_all(store, join("full", 1), *(join(key, 1, n) for n, key in enumerate("abc")))
+    await settle_all(store, join("a", 1, team="partners"), join("b", 1, team="partners"))
     await store.recount({"full": ("sales", "ann")}, ["c", "unknown", "full"])
     assert (await waiting(store), await waiting(store, "partners")) == (1, 0)
-    assert await settle(store, throttled("c", 1, 2.0)) == Waiting(0)
+    assert await settle(store, join("c", 1, 2.0)) == Waiting(0, 1)
     assert await store.settle([assign("full", BOB), assign("a", BOB)]) == [Assigned("ann"), Assigned("bob")]
-    assert await settle(store, throttled("c", 2, 2.0)) == Assigned("ann")
+    assert await settle(store, join("c", 2, 2.0)) == granted(1, 1)
 
 
 async def test_a_recount_keeps_who_waits_in_their_place(store: OwnerStore) -> None:
-    await store.settle([throttled("full", 1), *(throttled(key, 1, n) for n, key in enumerate("abc"))])
+    await settle_all(store, join("full", 1), *(join(key, 1, n) for n, key in enumerate("abc")))
     await store.recount({}, ["c", "a"])
-    assert await store.settle([throttled("c", 1, 2.0), throttled("a", 1, 0.0)]) == [Waiting(1), Waiting(0)]
+    assert await settle_all(store, join("c", 1, 2.0), join("a", 1, 0.0)) == [Waiting(1, 2), Waiting(0, 2)]
+
+
+async def test_a_recount_keeps_a_grant_that_its_account_has_not_taken(store: OwnerStore) -> None:
+    await settle_all(store, join("a", 2), join("b", 2))
+    await store.recount({}, ["a"])
+    assert await settle(store, join("a", 9, day=TOMORROW), 5) == granted(1, 1)
+    assert await settle(store, join("b", 9, day=TOMORROW), 5) == granted(1, 1, 5, TOMORROW)
 
 
 async def test_a_recount_of_nothing_forgets_all(store: OwnerStore) -> None:
-    await store.settle([assign("a", ANN), throttled("full", 1), throttled("w", 1)])
+    await settle_all(store, assign("a", ANN), join("full", 1), join("w", 1))
     await store.recount({}, ())
     assert await opened(store) == {"ann": 0}
     assert await waiting(store) == 0
@@ -343,10 +477,9 @@ async def test_a_recount_of_nothing_forgets_all(store: OwnerStore) -> None:
 
 async def test_names_of_any_script_are_kept_apart(store: OwnerStore) -> None:
     names = ["ann lee", "Ønskeliste", "{a}", "a\nb", "日本", "2026-03-01 x"]
-    asks = [
-        assign(name, Candidate(name), team=name, throttle=Throttle(1, TODAY, 0.0), fallback=name)
-        for name in names
-    ]
+    lines = [join(name, 1, team=name) for name in names]
+    assert await settle_all(store, *lines) == [granted(1, 1)] * len(names)
+    asks = [assign(name, Candidate(name), team=name, fallback=name) for name in names]
     assert await store.settle(asks) == [Assigned(name) for name in names]
     look = await store.look()
     assert set(look.members) == set(look.teams) == set(names)
@@ -370,16 +503,21 @@ def random_asks(random: Random, count: int) -> Iterable[OwnerRequest]:
             continue
         names = random.sample(sorted(capacities), random.randint(0, 3))
         group = tuple(Candidate(name, random.randint(1, 4), capacities[name]) for name in names)
-        throttle = None
-        if random.random() < 0.5:
-            throttle = Throttle(random.randint(1, 4), random.choice([TODAY, TOMORROW]), random.randrange(4))
+        team = random.choice(["one", "two"])
+        if random.random() < 0.4:
+            rank = Rank(random.randrange(4), random.randrange(2), random.randrange(3), key)
+            day, most = random.choice([TODAY, TOMORROW]), random.randint(1, 4)
+            settled = random.choice([0, 0, 50])
+            yield Join(key=key, account=key, team=team, per_day=most, day=day, rank=rank, settle=settled)
+            continue
         yield assign(
             key,
             *group,
-            team=random.choice(["one", "two"]),
+            team=team,
             strategy=random.choice(["round-robin", "least-loaded"]),
             preferred=tuple(random.sample(sorted(capacities), random.randint(0, 2))),
-            throttle=throttle,
+            eligible=tuple(names),
+            queued=random.choice([None, None, f"k{random.randrange(30)}"]),
         )
 
 
@@ -389,29 +527,30 @@ class Room:
     def __init__(self) -> None:
         self.owned: dict[str, str] = {}
         self.answered: dict[str, OwnerReply] = {}
-        self.granted: Counter[tuple[str, str]] = Counter()
 
     def check(self, ask: OwnerRequest, answer: OwnerReply) -> None:
         if isinstance(ask, Release):
             assert answer is None
             self.owned.pop(ask.key, None)
             return
+        if isinstance(ask, Join):
+            assert isinstance(answer, Granted | Waiting)
+            return
         before = self.answered.get(ask.key)
         if isinstance(before, Assigned):
             assert answer == before
             return
-        self.answered[ask.key] = answer
         if not isinstance(answer, Assigned):
             return
-        if ask.throttle is not None:
-            self.granted[ask.team, ask.throttle.day] += 1
-            assert self.granted[ask.team, ask.throttle.day] <= ask.throttle.per_day
+        self.answered[ask.key] = answer
         loads = Counter(self.owned.values())
+        self.owned.pop(ask.queued or "", None)
         with_room = [
             one.name for one in ask.candidates if one.capacity is None or loads[one.name] < one.capacity
         ]
         if not with_room:
             assert answer == QUEUE
+            assert ask.queued is None
             return
         assert not answer.is_queue
         wanted = [name for name in ask.preferred if name in with_room]
@@ -439,8 +578,19 @@ async def test_both_stores_answer_alike_however_asks_are_bundled(redis_url: str,
     twin = owners_memory.OwnerStore()
     async with Redis.from_url(redis_url) as client:
         stored = owners_redis.OwnerStore(client, uuid.uuid4().hex)
-        assert await stored.settle(asks) == [await settle(twin, ask) for ask in asks]
+        times = list(itertools.accumulate(random.randrange(20) for _ in asks))
+        expected = [await settle(twin, ask, at) for ask, at in zip(asks, times, strict=True)]
+        assert await stored.settle(asks, times) == expected
         assert await stored.look() == await twin.look()
+        for team in ("one", "two"):
+            assert await stored.line(team) == await twin.line(team)
+        shifts = [
+            Shift(team, (Candidate("ann", capacity=1), Candidate("dan")), 5, "2026-03-03")
+            for team in ("one", "two")
+        ]
+        for at in (times[-1], times[-1] + 5_000):
+            offers = [await one.offer(shifts, at) for one in (stored, twin)]
+            assert sorted(offers[0], key=str) == sorted(offers[1], key=str)
 
 
 # --- what only Redis has to promise ---
@@ -449,7 +599,7 @@ async def test_both_stores_answer_alike_however_asks_are_bundled(redis_url: str,
 async def test_released_keys_expire_and_open_ones_do_not(redis_url: str) -> None:
     async with Redis.from_url(redis_url) as client:
         store = owners_redis.OwnerStore(client, uuid.uuid4().hex)
-        await store.settle([assign("a", ANN), assign("b", ANN), Release(key="b"), throttled("t", 1)])
+        await store.settle([assign("a", ANN), assign("b", ANN), Release(key="b"), join("t", 1)])
         kept = 30 * 86_400
         assert kept - 60 < await client.ttl(store.keys.released("b")) <= kept
         names = [key async for key in client.scan_iter(f"{store.keys.tag}:*")]
@@ -461,9 +611,11 @@ async def test_every_key_lies_in_one_slot(redis_url: str) -> None:
         prefix = uuid.uuid4().hex
         store = owners_redis.OwnerStore(client, prefix)
         await store.leave("bob")
-        await store.settle([assign("a", ANN), Release(key="a"), throttled("b", 1), throttled("c", 1)])
+        asks = (join("b", 1), join("c", 1), join("d", 1, team="x", settle=60_000), queued("q", "ann"))
+        await store.settle([assign("a", ANN), Release(key="a"), *asks])
+        await store.offer(ON_SHIFT)
         names = [key.decode() async for key in client.scan_iter(f"*{prefix}*")]
-        assert len(names) == 8
+        assert len(names) == 14
         assert all(name.startswith(f"rs:{{{prefix}.owners}}:") for name in names)
 
 
@@ -479,14 +631,16 @@ async def test_a_server_that_forgot_the_scripts_answers_as_before(redis_url: str
 async def test_what_cannot_be_settled_changes_nothing(redis_url: str, broken: str) -> None:
     async with Redis.from_url(redis_url) as client:
         store = owners_redis.OwnerStore(client, uuid.uuid4().hex)
-        await store.settle([assign("a", ANN), assign("b", ANN), throttled("t", 3)])
+        await store.settle([assign("a", ANN), assign("b", ANN), join("t", 3)])
         await client.delete(getattr(store.keys, broken))
         await client.set(getattr(store.keys, broken), "no hash")
         before = await _contents(client, store.keys.tag)
         with pytest.raises(StoreUnavailable):
-            await store.settle([Release(key="a"), throttled("c", 3), Release(key="b"), assign("d", ANN, BOB)])
+            await store.settle([Release(key="a"), join("c", 3), Release(key="b"), assign("d", ANN, BOB)])
         after = await _contents(client, store.keys.tag)
-        after.pop(store.keys.waiting("sales").encode(), None)
+        for name in (store.keys.line("sales"), store.keys.ready):
+            after.pop(name.encode(), None)
+            before.pop(name.encode(), None)
         assert after == before
 
 
@@ -497,18 +651,43 @@ async def _contents(client: Redis, tag: str) -> dict[bytes, bytes | None]:
 async def test_a_recount_takes_out_a_place_in_the_queue_that_no_record_has(redis_url: str) -> None:
     async with Redis.from_url(redis_url) as client:
         store = owners_redis.OwnerStore(client, uuid.uuid4().hex)
-        await store.settle([throttled("full", 1), throttled("w", 1, 2.0)])
-        await client.zadd(store.keys.waiting("sales"), {"phantom": 1.0})
-        assert await settle(store, throttled("w", 1, 2.0)) == Waiting(1)
+        await settle_all(store, join("full", 1), join("w", 1, 2.0))
+        await client.zadd(store.keys.line("sales"), {"phantom": 1.0})
+        assert await settle(store, join("w", 1, 2.0)) == Waiting(1, 2)
         await store.recount({}, ["w"])
-        assert await settle(store, throttled("w", 1, 2.0)) == Waiting(0)
+        assert await settle(store, join("w", 1, 2.0)) == Waiting(0, 1)
+
+
+async def test_what_waited_before_there_were_lines_waits_on_and_settles(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        store = owners_redis.OwnerStore(client, uuid.uuid4().hex)
+        packed = msgspec.msgpack.encode(("w", "sales", "", False))
+        await client.hset(store.keys.held, mapping={"old": packed, "older": packed})  # type: ignore[misc]
+        await client.zadd(store.keys.waiting("sales"), {"old": 30786325577728.0, "older": 2.0})
+        assert await settle(store, join("old", 1, 1.0, settle=100), 0) == Waiting(0, 1, 100)
+        assert await settle(store, join("older", 1, 0.0, settle=100), 50) == Waiting(0, 2, 100)
+        assert await settle(store, join("older", 1, 0.0, settle=100), 150) == granted(1, 2, 150)
+        assert await client.exists(store.keys.waiting("sales")) == 0
+
+
+async def test_without_a_clock_of_facts_the_line_settles_by_that_of_the_server(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        store = owners_redis.OwnerStore(client, uuid.uuid4().hex)
+        (waits,) = await store.settle([join("a", 1, settle=60_000)])
+        assert waits == Waiting(0, 1, 60_000)
+        seconds, _ = await client.time()
+        (again,) = await store.settle([join("a", 1, settle=60_000)])
+        assert isinstance(again, Waiting)
+        assert 50_000 < again.settles_in <= 60_000
+        late = await settle(store, join("a", 1, settle=60_000), (seconds + 120) * 1000)
+        assert late == granted(1, 1, (seconds + 120) * 1000)
 
 
 @pytest.mark.parametrize("broken", ["open", "turns", "held"])
 async def test_a_recount_that_cannot_be_made_changes_nothing(redis_url: str, broken: str) -> None:
     async with Redis.from_url(redis_url) as client:
         store = owners_redis.OwnerStore(client, uuid.uuid4().hex)
-        await store.settle([assign("a", ANN), throttled("full", 1), throttled("w", 1)])
+        await store.settle([assign("a", ANN), join("full", 1), join("w", 1)])
         await client.delete(getattr(store.keys, broken))
         await client.set(getattr(store.keys, broken), "no hash")
         before = await _contents(client, store.keys.tag)
@@ -522,7 +701,7 @@ async def test_a_server_that_is_away_is_said_to_be(unused_tcp_port: int) -> None
         store = owners_redis.OwnerStore(client, "away")
         asked: Sequence[Any] = (
             store.settle([Release(key="a")]), store.look(), store.leave("a"), store.come_back("a"),
-            store.recount({}, ()),
+            store.recount({}, ()), store.offer([]), store.line("a"),
         )  # fmt: skip
         for one in asked:
             with pytest.raises(StoreUnavailable):

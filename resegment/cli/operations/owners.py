@@ -242,7 +242,7 @@ async def _see_off(portfolio: Portfolio, session: Session) -> int:
 
 async def _check_known(name: str, session: Session, look: OwnerLoads) -> None:
     """Raise NoSuchMember, so that a typo does not pass for a member who left."""
-    from resegment.routing.teams import members
+    from resegment.routing.staffing.teams import members
 
     definition = (await session.load_registry()).current.definition
     listed = {one.name for team in definition.teams.values() for one in members(team)}

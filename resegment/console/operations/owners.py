@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from resegment.console.tables import make_table
-from resegment.routing.teams import day_of, is_away, members
+from resegment.routing.staffing.teams import is_away, members
+from resegment.routing.staffing.working_time import day_of
 from resegment.schemas.segments import Team
 from resegment.state.owner_store import MemberLoad, OwnerLoads, TeamLoad
 
@@ -45,11 +46,11 @@ def describe_owners(teams: Mapping[str, Team], look: OwnerLoads, at: int) -> lis
                 TeamRow(
                     name,
                     [
-                        _describe(look, one.name, one.weight, one.capacity, away=is_away(one, at))
+                        _describe(look, one.name, one.weight, one.capacity, away=is_away(team, one, at))
                         for one in members(team)
                     ],
                     known.waiting,
-                    known.granted.get(day_of(at), 0),
+                    known.granted.get(day_of(at, team.timezone), 0),
                     team.per_day,
                 )
             )

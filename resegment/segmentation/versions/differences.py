@@ -179,7 +179,7 @@ class _Comparison:
                          self._suppressions(new, self.new_reader))  # fmt: skip
         yield from _diff("tests", {one.name: one for one in old.tests}, {one.name: one for one in new.tests})
         yield from _diff("same", _same(old), _same(new))
-        settings = ("retain", "cooldown_after_lost", "family", "dropped")
+        settings = ("retain", "cooldown_after_lost", "limits", "family", "dropped")
         yield from _diff(
             "file",
             {name: getattr(old, name) for name in settings},

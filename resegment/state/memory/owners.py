@@ -2,39 +2,72 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from resegment.schemas.assignment import (
     Assign,
     Assigned,
     Candidate,
+    Granted,
+    Join,
+    Offer,
     OwnerReply,
     OwnerRequest,
+    Rank,
     Release,
-    Throttle,
+    Shift,
     Waiting,
 )
-from resegment.state.owner_store import DAYS_KEPT, MemberLoad, OwnerLoads, TeamLoad
+from resegment.state.owner_store import DAYS_KEPT, LONGEST_SETTLING, MemberLoad, OwnerLoads, TeamLoad
 from resegment.state.weighted_round_robin import WeightedRoundRobin
+
+SOON: Final = 2_000
+"""After how long (ms) a granted account is offered that has not asked."""
+AGAIN: Final = 30_000
+"""After how long (ms) an account is offered again."""
+
+Place = tuple[float, bytes]
+"""Where an account is in a line."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """What a key holds: an owner, or a place in the queue."""
+class Held:
+    """What a key holds: an owner, a place in a queue or a line, or a grant. `answer` is None for the last."""
 
     team: str
-    answer: Assigned | Waiting
+    account: str
+    answer: Assigned | Waiting | None
+    grant: Granted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    first: int
+    last: int
+    settle: int
+
+    @property
+    def end(self) -> int:
+        return min(self.last + self.settle, self.first + LONGEST_SETTLING)
 
 
 @dataclass
 class Owners:
     """The stored data. Several stores may share it, as workers share a server. Released keys are kept forever."""
 
-    held: dict[str, _Held] = field(default_factory=dict)
-    released: dict[str, _Held] = field(default_factory=dict)
-    waiting: defaultdict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
+    held: dict[str, Held] = field(default_factory=dict)
+    released: dict[str, Held] = field(default_factory=dict)
+    lines: defaultdict[str, dict[str, Place]] = field(default_factory=lambda: defaultdict(dict))
+    windows: dict[str, _Window] = field(default_factory=dict)
+    queues: dict[tuple[str, tuple[str, ...]], dict[str, int]] = field(default_factory=dict)
+    """By team and members who may take them: keys, and since when they are there."""
+    offered: dict[str, int] = field(default_factory=dict)
+    ready: dict[str, int] = field(default_factory=dict)
+    """Granted keys that have not asked for an owner, and when to offer them."""
     open: Counter[str] = field(default_factory=Counter)
     drawn: Counter[str] = field(default_factory=Counter)
     gone: set[str] = field(default_factory=set)
@@ -45,13 +78,45 @@ class Owners:
 
 
 class OwnerStore:
-    """See `resegment.state.owner_store.OwnerStore`."""
+    """See `resegment.state.owner_store.OwnerStore`. `clock` is that of the store, ms."""
 
-    def __init__(self, owners: Owners | None = None) -> None:
+    def __init__(self, owners: Owners | None = None, clock: Callable[[], int] | None = None) -> None:
         self.owners = owners or Owners()
+        self._clock = clock or (lambda: int(time.time() * 1000))
 
-    async def settle(self, asks: Sequence[OwnerRequest]) -> list[OwnerReply]:
-        return [self._settle(ask) for ask in asks]
+    async def settle(
+        self, asks: Sequence[OwnerRequest], times: Sequence[int] | None = None
+    ) -> list[OwnerReply]:
+        now = self._clock()
+        given = [now] * len(asks) if times is None else times
+        return [self._settle(ask, at) for ask, at in zip(asks, given, strict=True)]
+
+    async def offer(self, shifts: Sequence[Shift], now: int | None = None) -> list[Offer]:
+        owners, at = self.owners, self._clock() if now is None else now
+        for shift in shifts:
+            if shift.per_day is not None and owners.lines[shift.team]:
+                self._grant(shift.team, shift.per_day, shift.day, at)
+        offers = []
+        for key, due in self._in_order(owners.ready):
+            if due <= at:
+                owners.ready[key] = at + AGAIN
+                offers.append(Offer(owners.held[key].account, key))
+        on_shift = {one.team: one.members for one in shifts}
+        for (team, eligible), queue in owners.queues.items():
+            room = sum(self._room(one) for one in on_shift.get(team, ()) if one.name in eligible)
+            for key, _ in self._in_order(queue)[:room]:
+                if owners.offered.get(key, -AGAIN) + AGAIN <= at:
+                    owners.offered[key] = at
+                    offers.append(Offer(owners.held[key].account, key))
+        return offers
+
+    def _in_order(self, times: Mapping[str, int]) -> list[tuple[str, int]]:
+        held = self.owners.held
+        return sorted(times.items(), key=lambda one: (one[1], f"{held[one[0]].account}\0{one[0]}".encode()))
+
+    async def line(self, team: str) -> list[str]:
+        places = self.owners.lines[team]
+        return sorted(places, key=lambda key: places[key])
 
     async def look(self) -> OwnerLoads:
         owners = self.owners
@@ -59,7 +124,7 @@ class OwnerStore:
         return OwnerLoads(
             {name: MemberLoad(owners.open[name], owners.drawn[name], name in owners.gone) for name in names},
             {
-                team: TeamLoad(dict(owners.granted[team]), len(owners.waiting[team]))
+                team: TeamLoad(dict(owners.granted[team]), len(owners.lines[team]))
                 for team in list(owners.turns)
             },
         )
@@ -74,63 +139,119 @@ class OwnerStore:
         owners = self.owners
         before, kept = owners.held, set(waiting) - open_.keys()
         owners.held = {
-            key: held for key, held in before.items() if key in kept and isinstance(held.answer, Waiting)
+            key: held
+            for key, held in before.items()
+            if key in kept and (held.answer is None or isinstance(held.answer, Waiting))
         }
-        for ranks in owners.waiting.values():
-            for key in ranks.keys() - kept:
-                del ranks[key]
+        for line in owners.lines.values():
+            for key in line.keys() - owners.held.keys():
+                del line[key]
         owners.open.clear()
         for key, (team, owner) in open_.items():
             was = before.get(key)
             is_queue = was is not None and was.answer == Assigned(owner, is_queue=True)
-            owners.held[key] = _Held(team, Assigned(owner, is_queue))
+            account, grant = ("", None) if was is None else (was.account, was.grant)
+            owners.held[key] = Held(team, account, Assigned(owner, is_queue), grant)
             if not is_queue:
                 owners.open[owner] += 1
+        for keys in (owners.ready, *owners.queues.values()):
+            for key in keys.keys() - owners.held.keys():
+                del keys[key]
 
-    def _settle(self, ask: OwnerRequest) -> OwnerReply:
-        if isinstance(ask, Release):
-            self._release(ask.key)
-            return None
-        return self._assign(ask)
+    def _settle(self, ask: OwnerRequest, now: int) -> OwnerReply:
+        match ask:
+            case Release():
+                self._release(ask.key)
+                return None
+            case Join():
+                return self._join(ask, now)
+        return self._assign(ask, now)
 
-    def _assign(self, ask: Assign) -> OwnerReply:
+    # Lines
+
+    def _join(self, ask: Join, now: int) -> Granted | Waiting:
         owners = self.owners
-        held = owners.held.get(ask.key)
-        known = owners.released.get(ask.key) if held is None else held
-        if known is not None and not (known is held and isinstance(known.answer, Waiting)):
-            return known.answer
+        gone = owners.released.get(ask.key)
+        if gone is not None and not isinstance(gone.answer, Assigned):
+            return Waiting()
+        was = owners.held.get(ask.key, gone)
+        if was is not None and not isinstance(was.answer, Waiting):
+            return was.grant or Granted(ask.day, 0, 0, now)
+        _ = owners.turns[ask.team]
+        self._grant(ask.team, ask.per_day, ask.day, now)
+        was = owners.held.get(ask.key)
+        if was is None or was.grant is None:
+            is_new = was is None or was.team != ask.team
+            if was is not None and is_new:
+                owners.lines[was.team].pop(ask.key, None)
+            owners.lines[ask.team][ask.key] = _place(ask.rank, ask.key)
+            owners.held[ask.key] = Held(ask.team, ask.account, Waiting())
+            if is_new and ask.settle > 0:
+                window = owners.windows.get(ask.team)
+                first = now if window is None else window.first
+                owners.windows[ask.team] = _Window(first, now, ask.settle)
+            self._grant(ask.team, ask.per_day, ask.day, now)
+            was = owners.held[ask.key]
+        if was.grant is not None:
+            return was.grant
+        line, window = owners.lines[ask.team], owners.windows.get(ask.team)
+        here = line[ask.key]
+        ahead = sum(place < here for place in line.values())
+        return Waiting(ahead, len(line), 0 if window is None else window.end - now)
+
+    def _grant(self, team: str, per_day: int, day: str, now: int) -> None:
+        """Grant the best of a line that has settled, as many as the day has room for."""
+        owners = self.owners
+        window = owners.windows.get(team)
+        if window is not None and now < window.end:
+            return
+        owners.windows.pop(team, None)
+        line, granted = owners.lines[team], owners.granted[team]
+        of, room = len(line), max(per_day - granted[day], 0)
+        for number, key in enumerate(sorted(line, key=lambda one: line[one])[:room], 1):
+            for old in sorted(granted.keys() - {day})[: -DAYS_KEPT + 1]:
+                del granted[old]
+            granted[day] += 1
+            del line[key]
+            owners.held[key] = replace(owners.held[key], answer=None, grant=Granted(day, number, of, now))
+            owners.ready[key] = now + SOON
+
+    # Owners and queues
+
+    def _assign(self, ask: Assign, now: int) -> Assigned | Waiting | None:
+        owners = self.owners
+        if ask.key in owners.released:
+            return owners.released[ask.key].answer or Waiting()
+        was = owners.held.get(ask.key)
+        if was is not None and isinstance(was.answer, Assigned):
+            return was.answer
         turns = owners.turns[ask.team]
-        if held is not None:
-            del owners.waiting[held.team][ask.key]
-        if ask.throttle is not None:
-            ahead = self._wait(ask, ask.throttle)
-            if ahead is not None:
-                return ahead
+        if was is not None:
+            self._take_out(ask.key, was)
         owner = self._choose(ask, turns)
-        answer = Assigned(ask.fallback, is_queue=True)
-        if owner is not None:
-            answer = Assigned(owner)
+        if ask.queued is not None and owner is None:
+            waits = owners.held.get(ask.queued)
+            if waits is not None and isinstance(waits.answer, Assigned) and waits.answer.is_queue:
+                self._take_out(ask.queued, waits)
+                self._queue(ask.queued, ask, now)
+            return None
+        if ask.queued is not None:
+            self._release(ask.queued)
+        answer = Assigned(ask.fallback, is_queue=True) if owner is None else Assigned(owner)
+        if owner is None:
+            self._queue(ask.key, ask, now)
+        else:
             owners.open[owner] += 1
             owners.drawn[owner] += 1
-        owners.held[ask.key] = _Held(ask.team, answer)
+        owners.held[ask.key] = Held(ask.team, ask.account, answer, None if was is None else was.grant)
         return answer
 
-    def _wait(self, ask: Assign, throttle: Throttle) -> Waiting | None:
-        """Return None if the account need not wait: it then counts toward the day's limit."""
-        waiting, granted = self.owners.waiting[ask.team], self.owners.granted[ask.team]
-        here = (throttle.rank, ask.key)
-        ahead = sum((rank, key) < here for key, rank in waiting.items())
-        if granted[throttle.day] + ahead < throttle.per_day:
-            for day in sorted(granted.keys() - {throttle.day})[: -DAYS_KEPT + 1]:
-                del granted[day]
-            granted[throttle.day] += 1
-            return None
-        waiting[ask.key] = throttle.rank
-        self.owners.held[ask.key] = _Held(ask.team, Waiting())
-        return Waiting(ahead)
+    def _queue(self, key: str, ask: Assign, now: int) -> None:
+        if ask.eligible:
+            self.owners.queues.setdefault((ask.team, ask.eligible), {})[key] = now
 
     def _choose(self, ask: Assign, turns: WeightedRoundRobin) -> str | None:
-        room = [one for one in ask.candidates if self._has_room(one)]
+        room = [one for one in ask.candidates if self._room(one)]
         names = {one.name for one in room}
         for name in ask.preferred:
             if name in names:
@@ -145,10 +266,10 @@ class OwnerStore:
             return best.name
         return turns.draw([(one.name, one.weight) for one in room])
 
-    def _has_room(self, one: Candidate) -> bool:
-        return one.name not in self.owners.gone and (
-            one.capacity is None or self.owners.open[one.name] < one.capacity
-        )
+    def _room(self, one: Candidate) -> int:
+        if one.name in self.owners.gone:
+            return 0
+        return 1_000_000 if one.capacity is None else max(one.capacity - self.owners.open[one.name], 0)
 
     def _release(self, key: str) -> None:
         owners = self.owners
@@ -156,7 +277,22 @@ class OwnerStore:
         if held is None:
             return
         owners.released[key] = held
-        if isinstance(held.answer, Waiting):
-            del owners.waiting[held.team][key]
-        elif not held.answer.is_queue:
+        self._take_out(key, held)
+        if held.answer is None and held.grant is not None:
+            granted = owners.granted[held.team]
+            granted[held.grant.day] = max(granted[held.grant.day] - 1, 0)
+        elif isinstance(held.answer, Assigned) and not held.answer.is_queue:
             owners.open[held.answer.owner] -= 1
+
+    def _take_out(self, key: str, held: Held) -> None:
+        """Take a key out of its line or queue."""
+        owners = self.owners
+        owners.lines[held.team].pop(key, None)
+        owners.ready.pop(key, None)
+        owners.offered.pop(key, None)
+        for queue in owners.queues.values():
+            queue.pop(key, None)
+
+
+def _place(rank: Rank, key: str) -> Place:
+    return rank.value, f"{rank.tie}\0{key}".encode()

@@ -41,7 +41,9 @@ class OwnersKeys:
     """The keys of the store of owners.
 
     By key of an assignment: `held` is what stands. By member: `open` accounts, `drawn` ever, the set of those
-    `gone`. By team: `turns`, and those `granted` a day.
+    `gone`. By team: `turns`, those `granted` a day, and the `windows` in which lines settle. `queues` are the sets of accounts
+    that nobody could take, by their names; `ready` are granted accounts that are not enrolled yet, and `offered` says when
+    an account of a queue was offered last.
     """
 
     held: str
@@ -50,20 +52,17 @@ class OwnersKeys:
     gone: str
     turns: str
     granted: str
+    windows: str
+    queues: str
+    ready: str
+    offered: str
     tag: str
 
     @classmethod
     def of(cls, prefix: str) -> OwnersKeys:
         tag = f"rs:{{{prefix}.owners}}"
-        return cls(
-            f"{tag}:held",
-            f"{tag}:open",
-            f"{tag}:drawn",
-            f"{tag}:gone",
-            f"{tag}:turns",
-            f"{tag}:granted",
-            tag,
-        )
+        names = ("held", "open", "drawn", "gone", "turns", "granted", "windows", "queues", "ready", "offered")
+        return cls(**{name: f"{tag}:{name}" for name in names}, tag=tag)
 
     @property
     def origin(self) -> str:
@@ -71,8 +70,12 @@ class OwnersKeys:
         return f"{self.tag}:origin"
 
     def waiting(self, team: str) -> str:
-        """Return the set of a team's waiting assignments, by rank."""
+        """Return the set of a team's waiting assignments, by rank, as versions before lines had it."""
         return f"{self.tag}:waiting:{team}"
+
+    def line(self, team: str) -> str:
+        """Return the line of a team."""
+        return f"{self.tag}:line:{team}"
 
     def released(self, key: str) -> str:
         """Return the key that keeps what a released assignment had."""

@@ -7,8 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from resegment.schemas.assignment import Assign, Assigned, OwnerReply, OwnerRequest, Release, Waiting
-from resegment.state.owner_store import DAYS_KEPT, MemberLoad, OwnerLoads, TeamLoad
+from resegment.schemas.assignment import (
+    Assign,
+    Assigned,
+    Granted,
+    Join,
+    Offer,
+    OwnerReply,
+    OwnerRequest,
+    Release,
+    Shift,
+    Waiting,
+)
+from resegment.state.owner_store import DAYS_KEPT, LONGEST_SETTLING, MemberLoad, OwnerLoads, TeamLoad
 from resegment.state.redis.errors import answering
 from resegment.state.redis.keys import OwnersKeys
 from resegment.state.redis.scripts import load_script
@@ -31,20 +42,43 @@ class OwnerStore:
         self.keys = OwnersKeys.of(prefix)
         self._client = client
 
-    async def settle(self, asks: Sequence[OwnerRequest]) -> list[OwnerReply]:
+    async def settle(
+        self, asks: Sequence[OwnerRequest], times: Sequence[int] | None = None
+    ) -> list[OwnerReply]:
         answers: list[OwnerReply] = []
         for start in range(0, len(asks), BATCH):
-            some = asks[start : start + BATCH]
-            keys = self.keys
-            arguments = (
-                *(keys.held, keys.open, keys.drawn, keys.gone, keys.turns, keys.granted),
-                *(keys.waiting(""), keys.released("")),
-                *(RELEASED_KEPT, DAYS_KEPT, FORGOTTEN, _encode(some)),
-            )
+            part = slice(start, start + BATCH)
             with answering("settle owners"):
-                answer = await load_script("owners").run(self._client, 6, *arguments)
+                answer = await self._run(None, _encode(asks[part], times and times[part]))
             answers += map(_read_answer, msgspec.msgpack.decode(answer))
         return answers
+
+    async def offer(self, shifts: Sequence[Shift], now: int | None = None) -> list[Offer]:
+        listed = [
+            (one.team, [(member.name, member.capacity or False) for member in one.members])
+            + ((False, "") if one.per_day is None else (one.per_day, one.day))
+            for one in shifts
+        ]
+        with answering("offer queued accounts"):
+            answer = await self._run(now, msgspec.msgpack.encode(([], [], False, listed)))
+        return [Offer(*row) for row in msgspec.msgpack.decode(answer) or ()]
+
+    async def line(self, team: str) -> list[str]:
+        with answering("read a line"):
+            names: Any = await self._client.zrange(self.keys.line(team), 0, -1)
+        return [name.decode().rpartition("\0")[2] for name in names]
+
+    async def _run(self, now: int | None, packed: bytes) -> bytes:
+        keys = self.keys
+        names = (keys.held, keys.open, keys.drawn, keys.gone, keys.turns, keys.granted)
+        more = (keys.windows, keys.queues, keys.ready, keys.offered)
+        settings = (keys.tag, RELEASED_KEPT, DAYS_KEPT, FORGOTTEN, LONGEST_SETTLING)
+        clock = "" if now is None else now
+        run = load_script("owners").run
+        answer: bytes = await run(
+            self._client, len(names) + len(more), *names, *more, *settings, clock, packed
+        )
+        return answer
 
     async def look(self) -> OwnerLoads:
         keys = self.keys
@@ -60,9 +94,11 @@ class OwnerStore:
             teams.setdefault(team, {})[day] = int(count)
         pipe = self._client.pipeline(transaction=False)
         for team in teams:
+            pipe.zcard(keys.line(team))
             pipe.zcard(keys.waiting(team))
         with answering("count the accounts that wait"):
-            waiting = await pipe.execute()
+            counts = await pipe.execute()
+        waiting = [sum(counts[place : place + 2]) for place in range(0, len(counts), 2)]
         return OwnerLoads(
             {
                 name.decode(): MemberLoad(int(open_.get(name, 0)), int(drawn.get(name, 0)), name in gone)
@@ -87,33 +123,41 @@ class OwnerStore:
         wanted = msgspec.msgpack.encode((flat, list(waiting)))
         with answering("recount owners"):
             await load_script("recount").run(
-                self._client, 3, keys.held, keys.open, keys.turns, keys.waiting(""), wanted
+                self._client, 3, keys.held, keys.open, keys.turns, keys.tag, wanted
             )
 
 
-def _encode(asks: Sequence[OwnerRequest]) -> bytes:
-    """Encode the groups of candidates, each once, and the requests that refer to them."""
+def _encode(asks: Sequence[OwnerRequest], times: Sequence[int] | None) -> bytes:
+    """Encode the groups of candidates, each once, the requests that refer to them, and when each is made."""
     groups: dict[Any, int] = {}
     rows: list[Any] = []
     for ask in asks:
-        if isinstance(ask, Release):
-            rows.append((ask.key,))
-        else:
-            rows.append(_encode_assign(ask, groups.setdefault(ask.candidates, len(groups) + 1)))
+        match ask:
+            case Release():
+                rows.append(("r", ask.key))
+            case Join():
+                # as text, because the script would round it
+                value = repr(float(ask.rank.value))
+                rows.append(("j", ask.key, ask.team, ask.per_day, ask.day, value, ask.rank.tie, ask.settle))
+            case Assign():
+                rows.append(_encode_assign(ask, groups.setdefault(ask.candidates, len(groups) + 1)))
     listed = [[(one.name, one.weight, one.capacity or False) for one in group] for group in groups]
-    return msgspec.msgpack.encode((listed, rows))
+    return msgspec.msgpack.encode((listed, rows, times or False, False))
 
 
 def _encode_assign(ask: Assign, group: int) -> tuple[Any, ...]:
-    throttle: Any = False
-    if ask.throttle is not None:
-        # as text, since the script would round it
-        throttle = (ask.throttle.per_day, ask.throttle.day, repr(float(ask.throttle.rank)))
     least_loaded = ask.strategy == "least-loaded"
-    return (ask.key, ask.team, least_loaded, group, ask.preferred, ask.fallback, throttle)
+    start = ("a", ask.key, ask.team, least_loaded, group, ask.preferred, ask.fallback)
+    return (*start, ask.eligible, ask.queued or False, ask.account)
 
 
 def _read_answer(row: Any) -> OwnerReply:
     if not row:
         return None
-    return Waiting(*row) if len(row) == 1 else Assigned(*row)
+    kind, *values = row
+    match kind:
+        case "w":
+            return Waiting(*values)
+        case "g":
+            return Granted(*values)
+    return Assigned(*values)

@@ -361,7 +361,7 @@ async def test_a_territory_is_for_the_accounts_that_lie_in_it() -> None:
 
 
 async def test_a_team_takes_so_many_a_day_and_the_rest_wait_in_the_order_of_its_rule() -> None:
-    team = {"sales": {"members": ["ann"], "per_day": 2, "order": {"highest": "score"}}}
+    team = {"sales": {"members": ["ann"], "per_day": 2, "settle": "0s", "order": {"highest": "score"}}}
     routing = await taken(teams=team)
     first = await routing.follow(*(Account(f"a{n}.com").moves("hot", values={"score": n}) for n in range(5)))
     assert [one["account"] for one in first] == ["a0.com", "a1.com"]
@@ -375,7 +375,9 @@ async def test_a_team_takes_so_many_a_day_and_the_rest_wait_in_the_order_of_its_
 
 
 async def test_who_leaves_the_queue_lets_the_next_one_move_up() -> None:
-    routing = await taken(teams={"sales": {"members": ["ann"], "per_day": 1, "order": "oldest"}})
+    routing = await taken(
+        teams={"sales": {"members": ["ann"], "per_day": 1, "settle": "0s", "order": "oldest"}}
+    )
     accounts = [Account(f"a{n}.com") for n in range(3)]
     await routing.follow(*(one.moves("hot", at=NOON + n) for n, one in enumerate(accounts)))
     await routing.follow(accounts[1].moves("out", None))
@@ -511,7 +513,7 @@ async def test_what_the_segmenter_announces_the_router_follows() -> None:
 
 
 async def test_what_was_asked_for_waits_for_its_team_and_is_not_forgotten() -> None:
-    routing = await taken("none", teams={"sales": {"members": ["ann"], "per_day": 1}})
+    routing = await taken("none", teams={"sales": {"members": ["ann"], "per_day": 1, "settle": "0s"}})
     names = [f"a{n}.com" for n in range(3)]
     await routing.follow(*(Account(name).moves("hot") for name in names))
     asked = [Review(account=name, at=NOON, forced=True) for name in names]
@@ -522,14 +524,14 @@ async def test_what_was_asked_for_waits_for_its_team_and_is_not_forgotten() -> N
 
 
 async def test_who_waits_is_not_forgotten_when_first_sights_are_no_longer_routed() -> None:
-    routing = await taken("all", teams={"sales": {"members": ["ann"], "per_day": 1}})
+    routing = await taken("all", teams={"sales": {"members": ["ann"], "per_day": 1, "settle": "0s"}})
     await routing.follow(*(Account(f"a{n}.com").moves("hot") for n in range(2)))
     routing.policy.controls.mode = "changed"
     assert len(await routing.wait_until(day(1))) == 1
 
 
 async def test_a_try_that_was_not_committed_leaves_nobody_in_the_queue() -> None:
-    routing = await taken(**SUPPRESSED, teams={"sales": {"members": ["ann"], "per_day": 1}})
+    routing = await taken(**SUPPRESSED, teams={"sales": {"members": ["ann"], "per_day": 1, "settle": "0s"}})
     await routing.follow(Account("first.com").moves("hot"))
     batch = routing.batch("segment-changes", [Account("lost.com").moves("hot", at=NOON - 5)])
     commit = routing.owned.store.commit
@@ -741,7 +743,7 @@ async def test_a_quiet_account_is_small_unless_its_play_cites_evidence() -> None
 
 ACCOUNTS = ("a.com", "b.com", "c.com")
 SHARED: Json = {
-    "teams": {"sales": {"members": [{"name": "ann", "capacity": 1}, "bob"], "per_day": 2}},
+    "teams": {"sales": {"members": [{"name": "ann", "capacity": 1}, "bob"], "per_day": 2, "settle": "0s"}},
     "qualifications": {"fast": {"sla": "4h"}},
     "suppression": ["customers"],
 }

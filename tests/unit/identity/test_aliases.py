@@ -11,7 +11,7 @@ import pytest
 
 from resegment.errors import RefusedEvent
 from resegment.identity.aliases import WrongAliases, load_aliases, names_of, resolve_account, use_aliases
-from resegment.routing.teams import preferred
+from resegment.routing.staffing.teams import preferred
 from resegment.schemas.segments import Team
 from resegment.sources.suppressions import read_list
 

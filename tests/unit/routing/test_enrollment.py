@@ -17,7 +17,7 @@ async def test_an_owner_of_another_team_takes_over_within_one_workflow() -> None
 
 
 async def test_an_account_that_waits_and_moves_on_leaves_its_place_and_gets_a_key_of_its_own() -> None:
-    routing = await taken(teams={"sales": {"members": ["ann"], "per_day": 1}})
+    routing = await taken(teams={"sales": {"members": ["ann"], "per_day": 1, "settle": "0s"}})
     first, second = Account("first.com"), Account("second.com")
     await routing.follow(first.moves("hot"), second.moves("hot"))
     assert routing.state("second.com").decision == "waiting"
@@ -79,7 +79,7 @@ async def test_a_deal_that_is_won_after_its_escalation_stays_escalated() -> None
 
 
 async def test_a_team_without_members_can_have_a_limit() -> None:
-    routing = await taken(teams={"sales": {"per_day": 1}})
+    routing = await taken(teams={"sales": {"per_day": 1, "settle": "0s"}})
     made = await routing.follow(Account("a.com").moves("hot"), Account("b.com").moves("hot"))
     assert owners(made) == ["sales"]
     assert routing.state("b.com").decision == "waiting"

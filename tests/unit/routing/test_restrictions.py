@@ -164,7 +164,7 @@ async def test_another_deal_that_is_open_keeps_the_account_out_though_one_is_los
 
 
 async def test_a_place_in_a_waiting_list_is_given_up_when_a_deal_is_lost_before_its_turn() -> None:
-    routing = await taken(teams={"sales": {"members": ["ann"], "per_day": 1}})
+    routing = await taken(teams={"sales": {"members": ["ann"], "per_day": 1, "settle": "0s"}})
     first, second = Account("first.com"), Account("second.com")
     await routing.follow(first.moves("hot"), second.moves("hot"))
     lost = GatesChanged(

@@ -198,7 +198,7 @@ async def test_a_request_for_an_account_whose_segment_got_another_name_still_cou
 
 
 async def test_an_account_that_waits_keeps_its_place_under_the_new_name() -> None:
-    teams = {"sales": {"members": ["ann"], "per_day": 1}}
+    teams = {"sales": {"members": ["ann"], "per_day": 1, "settle": "0s"}}
     routing, acme = await rig(file(teams=teams), file(teams=teams)), Account()
     await routing.follow(Account("first.com").moves("hot"), acme.moves("hot"))
     await routing.follow(acme.moves("warm", to("hot-flow"), **by(2, moved=True)))
@@ -302,7 +302,7 @@ async def test_relatives_hear_of_a_gate_that_a_version_lets_count_for_the_family
 
 
 async def test_a_rollback_enrolls_again_as_if_the_account_had_never_left() -> None:
-    teams = {"sales": {"members": ["ann", "bob"], "per_day": 2, "sticky": False}}
+    teams = {"sales": {"members": ["ann", "bob"], "per_day": 2, "settle": "0s", "sticky": False}}
     routing, acme = await rig(*[file(teams=teams)] * 3), Account()
     way = to("hot-flow", cooldown="90d", reentry="never")
     (first,) = await routing.follow(acme.moves("hot", way))
@@ -370,7 +370,7 @@ async def test_an_answer_that_comes_while_the_account_is_out_counts_after_the_ro
 
 
 async def test_an_account_that_waited_waits_again_after_a_rollback() -> None:
-    teams = {"sales": {"members": ["ann"], "per_day": 1}}
+    teams = {"sales": {"members": ["ann"], "per_day": 1, "settle": "0s"}}
     routing, acme = await rig(*[file(teams=teams)] * 3), Account()
     await routing.follow(Account("first.com").moves("hot"), acme.moves("hot"))
     await routing.follow(acme.moves("cold", None, **by(2)))
@@ -463,7 +463,7 @@ async def test_a_version_told_again_or_late_changes_nothing() -> None:
 
 async def test_a_later_enrollment_carries_the_route_and_texts_of_the_version_in_force() -> None:
     def written(workflow: str, pain: str) -> Json:
-        plain = deepcopy(file(teams={"sales": {"members": ["ann"], "per_day": 1}}))
+        plain = deepcopy(file(teams={"sales": {"members": ["ann"], "per_day": 1, "settle": "0s"}}))
         play = {**PLAY, "message": {**PLAY["message"], "pain": pain}}
         hot = next(one for one in plain["segments"] if one["name"] == "hot")
         hot |= {"play": "hot-play", "route": {"workflow": workflow, "team": "sales"}}
@@ -482,7 +482,7 @@ async def test_a_later_enrollment_carries_the_route_and_texts_of_the_version_in_
 
 
 async def test_accounts_that_wait_are_looked_at_when_a_version_gives_their_team_more_room() -> None:
-    few, more = ({"sales": {"members": ["ann"], "per_day": number}} for number in (1, 2))
+    few, more = ({"sales": {"members": ["ann"], "per_day": number, "settle": "0s"}} for number in (1, 2))
     routing = await rig(file(teams=few), file(teams=more))
     await routing.follow(*(Account(f"{name}.com").moves("hot") for name in "abc"))
     assert said(await routing.switch(2)) == [ENROLL]

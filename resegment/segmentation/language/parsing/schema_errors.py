@@ -45,6 +45,9 @@ _LIKE: Final[dict[str | int, str]] = {
     "sla": _DURATION,
     "retain": _DURATION,
     "after": _DURATION,
+    "per": _DURATION,
+    "settle": _DURATION,
+    "hours": "hours like mon-fri 09:00-17:00",
     "target": "a number like 50",
 }
 """What to write for keys whose values look like nothing else, where another type is written."""
@@ -71,6 +74,7 @@ def report_shape(error: ValidationError, data: Any, problems: Problems) -> None:
         elif kind == "value_error":
             message = one["msg"].removeprefix("Value error, ")
             problems.error("wrong-duration" if "duration" in message else "wrong-value", message, path)
+            deeper.add(path)
         elif kind == "literal_error":
             expected = str(one.get("ctx", {}).get("expected", "another value"))
             meant = find_word(str(one["input"]), re.findall(r"'([^']*)'", expected))
@@ -129,6 +133,7 @@ def check_durations(file: SegmentsFile, problems: Problems) -> None:
     durations: list[tuple[str | None, Path]] = [
         (file.retain, ("retain",)),
         (file.cooldown_after_lost, ("cooldown_after_lost",)),
+        (None if file.limits is None else file.limits.per, ("limits", "per")),
     ]
     for name, treatment in file.qualifications.items():
         durations.append((treatment.sla, ("qualifications", name, "sla")))

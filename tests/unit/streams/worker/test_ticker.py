@@ -25,7 +25,7 @@ from resegment.streams.worker.loops.monitor import Gauges, Monitor
 from resegment.streams.worker.loops.ticker import Ticker
 from resegment.streams.worker.partitions import DueTooSlow, PartitionManager
 from resegment.streams.worker.progress import Progress
-from tests.builders import Published, Rig, definition_of
+from tests.builders import Published, Rig, Routing, definition_of
 from tests.oracle.cases import only
 
 FILE = only({"event": "funding", "within": "7d"})
@@ -99,6 +99,7 @@ async def test_a_partition_whose_store_is_away_does_not_stop_the_routers_time_in
         signals="signals",
         metrics=Metrics(),
         now=lambda: DUE,
+        router=Routing(definition_of(FILE)).router,
     )
     async with partitions.taken():
         partitions.stores[0].away = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import math
 from collections import Counter
 from itertools import pairwise
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 
 from resegment.console.operations.owners import describe_owners, render_owners
 from resegment.console.terminal import screen
-from resegment.routing.teams import candidates, day_of, next_day, preferred, rank
+from resegment.routing.staffing.teams import candidates, preferred, rank
 from resegment.schemas.assignment import Assign, Assigned, Candidate
 from resegment.schemas.segments import Absence, Member, Order, Team
 from resegment.schemas.times import parse_instant
@@ -93,20 +92,34 @@ def test_in_a_team_that_is_not_sticky_nobody_has_an_account_again_for_having_had
 def test_by_priority_the_higher_segment_comes_first_and_in_it_the_oldest(
     one: tuple[int, int], two: tuple[int, int]
 ) -> None:
-    first, second = (rank(Team(), *each, {}) for each in (one, two))
+    first, second = (rank(Team(), "acme.com", *each, {}) for each in (one, two))
     assert (first < second, first == second) == (one < two, one == two)
 
 
 @given(INSTANTS, INSTANTS)
 def test_by_age_the_oldest_or_the_newest_comes_first(one: int, two: int) -> None:
     def before(order: Any) -> bool:
-        return rank(Team(order=order), 3, one, {}) < rank(Team(order=order), 1, two, {})
+        return rank(Team(order=order), "a.com", 3, one, {}) < rank(Team(order=order), "b.com", 1, two, {})
 
     assert before("oldest") is (one < two)
     assert before("newest") is (one > two)
 
 
+def test_ties_are_broken_by_the_segment_then_by_the_time_of_entry_then_by_the_name() -> None:
+    team = Team(order=Order(highest="score"))
+    places = [(0, 7, "b.com"), (0, 8, "a.com"), (1, 5, "a.com"), (1, 5, "b.com")]
+    ranks = [rank(team, name, segment, at, {"score": 1}) for segment, at, name in places]
+    assert sorted(ranks) == ranks
+    assert sorted(one.tie for one in ranks) == [one.tie for one in ranks]
+
+
 NUMBERS = st.one_of(st.integers(-(10**12), 10**12), st.floats(allow_nan=False, allow_infinity=False))
+
+
+def value_of(team: Team, score: Any) -> float:
+    return rank(team, "acme.com", 0, 0, {"score": score}).value
+
+
 NO_NUMBERS: list[Any] = [None, "12", True, [1], math.nan]
 
 
@@ -114,7 +127,7 @@ NO_NUMBERS: list[Any] = [None, "12", True, [1], math.nan]
 def test_by_a_value_the_highest_or_the_lowest_comes_first(one: float, two: float) -> None:
     def before(**order: str) -> bool:
         team = Team(order=Order(**order))
-        return rank(team, 0, 0, {"score": one}) < rank(team, 0, 0, {"score": two})
+        return value_of(team, one) < value_of(team, two)
 
     assert before(highest="score") is (float(one) > float(two))
     assert before(lowest="score") is (float(one) < float(two))
@@ -124,25 +137,15 @@ def test_by_a_value_the_highest_or_the_lowest_comes_first(one: float, two: float
 @given(value=NUMBERS)
 def test_what_is_no_number_comes_last(order: dict[str, str], value: float) -> None:
     team = Team(order=Order(**order))
-    last = {rank(team, 0, 0, {"score": wrong}) for wrong in NO_NUMBERS} | {rank(team, 0, 0, {"other": 1})}
+    last = {value_of(team, wrong) for wrong in NO_NUMBERS} | {rank(team, "a.com", 0, 0, {"other": 1}).value}
     assert last == {math.inf}
-    assert rank(team, 0, 0, {"score": value}) < math.inf
+    assert value_of(team, value) < math.inf
 
 
 def test_a_number_too_large_for_a_float_comes_where_it_belongs() -> None:
     team = Team(order=Order(highest="score"))
-    assert rank(team, 0, 0, {"score": 10**400}) == -math.inf
-    assert rank(team, 0, 0, {"score": -(10**400)}) == math.inf
-
-
-@given(INSTANTS)
-def test_the_next_day_is_the_first_instant_of_another_date(ms: int) -> None:
-    start = next_day(ms)
-    assert ms < start <= ms + DAY
-    assert day_of(start - 1) == day_of(ms)
-    date = dt.date.fromisoformat(day_of(ms))
-    assert day_of(start) == (date + dt.timedelta(days=1)).isoformat()
-    assert day_of(ms) == dt.datetime.fromtimestamp(ms // 1000, dt.UTC).strftime("%Y-%m-%d")
+    assert value_of(team, 10**400) == -math.inf
+    assert value_of(team, -(10**400)) == math.inf
 
 
 # Weighted round robin
