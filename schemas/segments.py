@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from resegment.schemas.written import (
+    Absence,
     Day,
     Domain,
     Duration,
@@ -143,19 +144,6 @@ class FallbackEntry(Part):
     hypothesis: Text | None = None
     play: Word | None = None
     route: Route | None = None
-
-
-class Absence(Part):
-    """Days from one to another, both included."""
-
-    first: Day = Field(alias="from")
-    last: Day = Field(alias="to")
-
-    @model_validator(mode="after")
-    def _check_order(self) -> Absence:
-        if self.last < self.first:
-            raise ValueError("an absence ends on its first day or later")
-        return self
 
 
 class Member(Part):

@@ -1,4 +1,4 @@
-"""The values that the parts of a segments file are written with: texts, durations, shares, days."""
+"""The values that the parts of a segments file are written with: texts, durations, shares, days, hours."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from typing import Annotated, Final, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, model_validator
 
 from resegment.schemas.times import parse_duration
 
@@ -131,3 +131,18 @@ TimeZone = Annotated[
 ]
 SettleTime = Annotated[Duration, AfterValidator(_check_settle)]
 Domain = Annotated[StrictStr, Field(min_length=1, max_length=253)]
+
+
+class Absence(BaseModel):
+    """Days from one to another, both included."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    first: Day = Field(alias="from")
+    last: Day = Field(alias="to")
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Absence:
+        if self.last < self.first:
+            raise ValueError("an absence ends on its first day or later")
+        return self

@@ -10,8 +10,8 @@ from typing import Any, Final, get_args
 from resegment.identity.aliases import names_of
 from resegment.routing.staffing.working_time import ALL_WEEK, WorkingTime, date_of, number_of
 from resegment.schemas.assignment import Candidate, Rank
-from resegment.schemas.segments import Absence, Member, Order, Team
-from resegment.schemas.written import Weekday, read_hours
+from resegment.schemas.segments import Member, Order, Team
+from resegment.schemas.written import Absence, Weekday, read_hours
 from resegment.segmentation.language.gates import territory_gate
 
 _WEEKDAYS: Final[tuple[Weekday, ...]] = get_args(Weekday)

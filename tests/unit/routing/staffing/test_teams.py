@@ -16,8 +16,9 @@ from resegment.console.operations.owners import describe_owners, render_owners
 from resegment.console.terminal import screen
 from resegment.routing.staffing.teams import candidates, preferred, rank
 from resegment.schemas.assignment import Assign, Assigned, Candidate
-from resegment.schemas.segments import Absence, Member, Order, Team
+from resegment.schemas.segments import Member, Order, Team
 from resegment.schemas.times import parse_instant
+from resegment.schemas.written import Absence
 from resegment.segmentation.language.gates import territory_gate
 from resegment.state.memory.owners import OwnerStore
 from resegment.state.owner_store import MemberLoad, OwnerLoads, TeamLoad

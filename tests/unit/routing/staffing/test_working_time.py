@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from resegment.routing.staffing.teams import is_away, members, working_time
 from resegment.routing.staffing.working_time import WorkingTime, date_of, day_of, next_day, number_of
-from resegment.schemas.segments import Absence, Team
+from resegment.schemas.segments import Team
 from resegment.schemas.times import format_instant, parse_duration, parse_instant
+from resegment.schemas.written import Absence
 from tests.unit.segmentation.language.test_language_docs import spans, tables_of
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
