@@ -56,13 +56,14 @@ class Ingested:
     """The result of a batch, for metrics.
 
     `ahead` counts the records that came from a clock ahead, and `unlisted` the actions that the contract does not list,
-    by kind and action.
+    by kind and action. `arrived` is when (ms) the last event came, by source and kind; empty in a replay.
     """
 
     accepted: int
     refused: Sequence[RefusedEvent]
     ahead: int = 0
     unlisted: Mapping[tuple[Kind, str], int] = field(default_factory=dict)
+    arrived: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 async def ingest(
@@ -76,6 +77,7 @@ async def ingest(
     messages: list[Message] = []
     refused: list[RefusedEvent] = []
     unlisted: Counter[tuple[Kind, str]] = Counter()
+    arrived: dict[tuple[str, str], int] = {}
     accepted = ahead = 0
     for record in batch.records:
         replayed = rules.clock == "facts"
@@ -102,12 +104,14 @@ async def ingest(
             messages.append(to_dead_letter(dead_letters, batch, record, reason))
             continue
         accepted += 1
+        if not replayed:
+            arrived[fact.source, fact.kind] = min(record.timestamp, at)
         if (action := find_unlisted_action(fact.kind, fact.data)) is not None:
             unlisted[fact.kind, action] += 1
         value = encode_fact(drop_fields(fact, rules.dropped(fact.recorded)))
         messages.append(Message(signals, fact.account.encode(), value, timestamp=at))
     await publisher.publish(messages)
-    return Ingested(accepted, refused, ahead, unlisted)
+    return Ingested(accepted, refused, ahead, unlisted, arrived)
 
 
 def _check_mark(record: Record) -> None:

@@ -17,20 +17,21 @@ from resegment.agents.partition import OwnedPartition, position_after, position_
 from resegment.errors import RefusedEvent
 from resegment.routing.account import RoutedAccount
 from resegment.routing.change import decode_change
-from resegment.routing.enrollment import EnrollmentMachine
+from resegment.routing.enrollment import EnrollmentMachine, Steps
 from resegment.schemas.fact import LATEST
 from resegment.schemas.routing import (
     ChildReport,
     DefinitionSwitched,
     FamilyNews,
     GatesChanged,
-    InForce,
     Review,
     decode_in_force,
     decode_routed,
     decode_routing_event,
     encode_in_force,
+    hear_of_source,
 )
+from resegment.schemas.sources.silence import SourceBack, SourceSilent
 from resegment.state.owner_store import OwnerStore
 from resegment.state.partition_store import Position
 
@@ -129,7 +130,8 @@ async def route_due(owned: Owned, router: Router) -> Routed:
         if not owned.due or owned.fence is None:
             return Routed()
         clock, machine = router.clock(owned), router.machine
-        current = machine.policies.at(decode_in_force(owned.position.definition).number)
+        in_force = decode_in_force(owned.position.definition)
+        current = machine.policies.at(in_force.number).amid(in_force.silent)
         steps = [
             RoutingTask(name, clock, lambda one, now: machine.advance(one, now, current))
             for name in owned.due
@@ -138,8 +140,9 @@ async def route_due(owned: Owned, router: Router) -> Routed:
 
 
 def has_to_look(position: Position) -> bool:
-    """Return whether accounts have to be looked at since the latest switch to another version."""
-    return decode_in_force(position.definition).cursor is not None
+    """Return whether accounts have to be looked at since another version, or a source that was silent, is there."""
+    in_force = decode_in_force(position.definition)
+    return in_force.cursor is not None or in_force.held_cursor is not None
 
 
 async def look_again(owned: Owned, router: Router) -> Routed:
@@ -150,17 +153,27 @@ async def look_again(owned: Owned, router: Router) -> Routed:
     async with owned.lock:
         in_force = decode_in_force(owned.position.definition)
         switched, cursor = in_force.switched, in_force.cursor
-        if switched is None or cursor is None or owned.fence is None:
+        held = cursor is None
+        start = in_force.held_cursor if held else cursor
+        if start is None or owned.fence is None:
             return Routed()
         clock, machine = router.clock(owned), router.machine
-        current = machine.policies.at(switched.version)
-        following, found = await owned.store.scan(cursor, LOOKED_AT_ONCE)
-        concerned = [one for one, value in found if current.has_to_look(one, decode_routed(value))]
-        steps = [
-            RoutingTask(name, clock, lambda one, now: machine.look_again(one, switched, now, current))
-            for name in concerned
+        current = machine.policies.at(in_force.number).amid(in_force.silent)
+        following, found = await owned.store.scan(start, LOOKED_AT_ONCE)
+        concerned = [
+            name
+            for name, state in ((one, decode_routed(value)) for one, value in found)
+            if (state.decision == "held" if held else current.has_to_look(name, state))
         ]
-        looked = encode_in_force(InForce(switched, following or None))
+
+        def begin(one: RoutedAccount, now: int) -> Steps:
+            if switched is None or held:
+                return machine.decide_held(one, now, current)
+            return machine.look_again(one, switched, now, current)
+
+        steps = [RoutingTask(name, clock, begin) for name in concerned]
+        left = {"held_cursor" if held else "cursor": following or None}
+        looked = encode_in_force(msgspec.structs.replace(in_force, **left))
         return await _decide(
             owned, router, steps, concerned, replace(owned.position, clock=clock, definition=looked)
         )
@@ -188,7 +201,7 @@ class _Reading:
     def __init__(self, batch: Batch, router: Router, owned: Owned) -> None:
         self._batch, self._dead_letters, self._machine = batch, router.dead_letters, router.machine
         self.in_force = decode_in_force(owned.position.definition)
-        self._current = self._machine.policies.at(self.in_force.number)
+        self._current = self._machine.policies.at(self.in_force.number).amid(self.in_force.silent)
         self.steps: list[RoutingTask] = []
         self.letters: list[Message] = []
         self.refused: list[RefusedEvent] = []
@@ -206,7 +219,9 @@ class _Reading:
             return clock
         clock = max(clock, min(change.decided_at, latest))
         machine, current, version = self._machine, self._current, change.target.version
-        own = machine.policies.of(version) if version not in ("", current.version) else current
+        own = current
+        if version not in ("", current.version):
+            own = machine.policies.of(version).amid(self.in_force.silent)
         self.steps.append(
             RoutingTask(
                 change.account,
@@ -226,9 +241,13 @@ class _Reading:
             if isinstance(event, DefinitionSwitched):
                 self._switch(event)
                 return
+            if isinstance(event, SourceSilent | SourceBack):
+                self.in_force = hear_of_source(self.in_force, event)
+                self._current = current.amid(self.in_force.silent)
+                return
             switch = event.switch if isinstance(event, GatesChanged | ChildReport | FamilyNews) else None
             if switch is not None and switch.number > self.in_force.number:  # news of a relative's partition
-                current = machine.policies.at(switch.number)
+                current = machine.policies.at(switch.number).amid(self.in_force.silent)
         except RefusedEvent as refused:
             self.refuse(record, refused)
             return
@@ -245,9 +264,10 @@ class _Reading:
     def _switch(self, event: DefinitionSwitched) -> None:
         if event.version <= self.in_force.number:
             return
-        before, self._current = self._current, self._machine.policies.at(event.version)
+        before = self._current
+        self._current = self._machine.policies.at(event.version).amid(self.in_force.silent)
         looks = self.in_force.cursor is not None or self._current.concerns(before)
-        self.in_force = InForce(event, 0 if looks else None)
+        self.in_force = msgspec.structs.replace(self.in_force, switched=event, cursor=0 if looks else None)
 
     def refuse(self, record: Record, reason: RefusedEvent) -> None:
         """Send a record to the dead letters."""

@@ -55,6 +55,12 @@ class Metrics:
             ["kind"],
             registry=registry,
         )
+        self.source_silent = Gauge(
+            "resegment_source_silent",
+            "1 while a source is silent from which something should have come, else 0; of the worker of partition 0",
+            ["source"],
+            registry=registry,
+        )
         self.batch_seconds = Histogram(
             "resegment_batch_seconds", "Time to process one batch", ["stage"],
             buckets=_SECONDS, registry=registry,

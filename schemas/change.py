@@ -47,6 +47,8 @@ class SegmentChange(
     territories that hold. `values` has the values that the play's texts and the waiting list's order use.
     `do_not_contact` names persons. Until `lost_until` a lost deal forbids an enrollment; 0 if none does.
 
+    `absent` are the kinds of events on whose absence the change rests.
+
     A change that a new version of the definition made says with `route` whether it enrolls; `moved` if only the
     segment's name changed; and `rollback_of` with the number of the version that the new one takes back.
     """
@@ -72,6 +74,7 @@ class SegmentChange(
     route: EnrollmentRoute | None = None
     moved: bool = False
     rollback_of: int | None = None
+    absent: tuple[str, ...] = ()
 
 
 class GateChange(msgspec.Struct, frozen=True, kw_only=True):

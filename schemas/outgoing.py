@@ -168,6 +168,10 @@ class SegmentChangeData(BaseModel):
     rollback_of: int | None = Field(
         None, description="If a rollback made the change: the number of the version that it takes back"
     )
+    absent: list[str] = Field(
+        [],
+        description="Kinds of events on whose absence the change rests, like `hiring` for `not: {event: hiring}`",
+    )
 
 
 class WorkflowCommandData(BaseModel):
@@ -270,6 +274,7 @@ def encode_change(
         "apply_route": change.route,
         "moved": change.moved,
         "rollback_of": change.rollback_of,
+        "absent": change.absent,
     }
     return orjson.dumps(
         _event(change.id, CHANGE_TYPE, "/resegment/segmenter", change.account, data["effective_at"], data)

@@ -8,6 +8,7 @@ import msgspec
 
 from resegment.schemas.change import EnrollmentRoute, Restrictions
 from resegment.schemas.segments import OnExit
+from resegment.schemas.sources.silence import Silence, SourceBack, SourceSilent, hear
 
 RoutingDecision = Literal[
     "none",
@@ -18,6 +19,7 @@ RoutingDecision = Literal[
     "never-again",
     "cooldown",
     "capped",
+    "held",
     "waiting",
     "enrolled",
     "rejected",
@@ -78,6 +80,7 @@ class Target(msgspec.Struct, array_like=True, frozen=True):
 
     `version` is the fingerprint of the definition that route, play and holdout are of. `definition` is the number of
     the version that put the account here, None if none did. `kept_out` says that this version does not enroll it.
+    `absent` are the kinds of events on whose absence the change rests.
     """
 
     change: str
@@ -93,6 +96,7 @@ class Target(msgspec.Struct, array_like=True, frozen=True):
     version: str = ""
     definition: int | None = None
     kept_out: EnrollmentRoute | None = None
+    absent: tuple[str, ...] = ()
 
 
 class PriorState(msgspec.Struct, array_like=True, frozen=True):
@@ -331,17 +335,21 @@ class DefinitionSwitched(msgspec.Struct, frozen=True, kw_only=True, tag="definit
 
 
 AccountEvent = GatesChanged | RoutedOutcome | Review | Reassign | Offered | ChildReport | FamilyNews | Inherit
-RoutingEvent = AccountEvent | DefinitionSwitched
+RoutingEvent = AccountEvent | DefinitionSwitched | SourceSilent | SourceBack
 
 
 class InForce(msgspec.Struct, frozen=True):
     """What a partition of the router knows of the version in force; None before the first switch.
 
-    `cursor` says up to where the accounts that the switch concerns were looked at, None once all were.
+    `cursor` says up to where the accounts that the switch concerns were looked at, None once all were. `silent` are the
+    sources that are silent, and `held_cursor` says up to where accounts were looked at that may be held for one that is
+    back.
     """
 
     switched: DefinitionSwitched | None = None
     cursor: int | None = None
+    silent: dict[str, Silence] = {}
+    held_cursor: int | None = None
 
     @property
     def number(self) -> int:
@@ -364,12 +372,20 @@ def decode_routing_event(value: bytes) -> RoutingEvent:
     return _event_decoder.decode(value)
 
 
+def hear_of_source(in_force: InForce, event: SourceSilent | SourceBack) -> InForce:
+    """Return what a partition knows after an event about a source. Once one is back, held accounts are looked at."""
+    silent = dict(hear(in_force.silent, event))
+    looks = isinstance(event, SourceBack) and silent != in_force.silent
+    cursor = 0 if looks else in_force.held_cursor
+    return msgspec.structs.replace(in_force, silent=silent, held_cursor=cursor)
+
+
 _in_force_decoder: Final = msgspec.json.Decoder(InForce)
 
 
 def encode_in_force(in_force: InForce) -> str:
     """Return the text that the position of a partition keeps."""
-    return msgspec.json.encode(in_force).decode() if in_force.switched is not None else ""
+    return msgspec.json.encode(in_force).decode() if in_force != InForce() else ""
 
 
 def decode_in_force(text: str) -> InForce:

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from resegment.schemas.sources.written import Same, Source
 from resegment.schemas.written import (
     Absence,
     Day,
@@ -337,39 +338,6 @@ class Privacy(Part):
     drop: list[Word] = Field([], description="Fields of events that are left out before anything is stored")
 
 
-class SameFunding(Part):
-    """Funding rounds of different sources that are one round."""
-
-    within: PositiveDuration = Field(description="How far apart their times may be, like 30d")
-    amount: Share | None = Field(
-        None, description="How much their amounts may differ, like 20% of the larger"
-    )
-
-
-class SameLeadership(Part):
-    """Changes of leaders of different sources that are one change."""
-
-    within: PositiveDuration = Field(description="How far apart their times may be, like 30d")
-    person: PositiveDuration | None = Field(
-        None, description="How far apart the times of two may be that name the same person"
-    )
-
-
-class SameHiring(Part):
-    """Job postings of different sources that are one posting."""
-
-    within: PositiveDuration = Field(description="How far apart their times may be, like 30d")
-
-
-class Same(Part):
-    """Which facts of different sources are one fact."""
-
-    trust: list[Word] = Field([], description="Sources, the most trusted first")
-    funding: SameFunding | None = None
-    leadership: SameLeadership | None = None
-    hiring: SameHiring | None = None
-
-
 class SegmentsFile(Part):
     """The whole file; `attributes`, `lists`, `conditions` and `traits` have their own grammar."""
 
@@ -393,5 +361,6 @@ class SegmentsFile(Part):
     suppression: list[SuppressionEntry] = []
     moved: dict[Word, Word] = {}
     privacy: Privacy | None = Field(None, description="What is never kept")
+    sources: dict[Word, Source] = Field({}, description="How often events come from each source")
     same: Same | None = Field(None, description="Which facts of different sources are one fact")
     tests: list[TestEntry] = []

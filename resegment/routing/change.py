@@ -46,6 +46,7 @@ class _ChangeData(msgspec.Struct, frozen=True, rename={"from_": "from", "active_
     apply_route: EnrollmentRoute | None = None
     moved: bool = False
     rollback_of: int | None = None
+    absent: tuple[str, ...] = ()
 
 
 class _ChangeEvent(msgspec.Struct, frozen=True):
@@ -99,6 +100,7 @@ def decode_change(value: bytes) -> RoutedChange:
         message=None if data.message == b"null" else bytes(data.message),
         version=data.definition_version,
         definition=data.cause.definition,
+        absent=data.absent,
     )
     number = data.cause.definition
     if data.route is not None and data.route.cooldown is not None:

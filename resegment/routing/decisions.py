@@ -10,7 +10,7 @@ NOT_ROUTED: Final = "quiet"
 """The decision that the mode did not let the change through. State and wire call it `quiet`."""
 
 
-DEFERRED: Final = frozenset({"suppressed", NOT_ROUTED, "cooldown", "capped", "waiting"})
+DEFERRED: Final = frozenset({"suppressed", NOT_ROUTED, "cooldown", "capped", "waiting", "held"})
 """Decisions after which the same change may still enroll the account."""
 
 

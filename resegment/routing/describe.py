@@ -22,6 +22,7 @@ MEANINGS: Final[dict[RoutingDecision, str]] = {
     "never-again": "was in the workflow before, which never enrolls an account twice",
     "cooldown": "left the workflow or lost a deal recently, and is in cooldown",
     "capped": "has reached the limit of enrollments over all workflows",
+    "held": "held back: it rests on the absence of events whose source is silent",
     "waiting": "waits for its turn within the limit per day of its team",
     "enrolled": "in a workflow",
     "rejected": "rejected by its owner",
@@ -122,7 +123,7 @@ def _reason(state: RoutedState) -> str:
             if state.why.endswith(AFTER_LOST):
                 return f"in cooldown {state.why}"
             return f"in cooldown {state.why} after leaving {workflow_of(state)}"
-        case "capped":
+        case "capped" | "held":
             return state.why
         case "rejected":
             return f"rejected by {state.why}" if state.why else "rejected"

@@ -233,6 +233,16 @@ class EnrollmentMachine:
                 yield from take_from_queue(transition)
         return transition.done()
 
+    def decide_held(self, account: RoutedAccount, now: int, current: Policy) -> Steps:
+        """Decide again on an account that was held back, after a source is back."""
+        passed = yield from self.advance(account, now, current)
+        if account.state.decision != "held":
+            return passed
+        self._catch_up(account, current)
+        transition = Transition(account, current, now)
+        yield from transition.enter()
+        return [*passed, *transition.done()]
+
     def advance(self, account: RoutedAccount, now: int, current: Policy) -> Steps:
         """Apply deadlines up to `now`: a late acknowledgment, a cooldown or wait that ended.
 

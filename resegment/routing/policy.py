@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Final, Protocol, get_args
 
@@ -21,9 +22,10 @@ from resegment.routing.staffing.teams import (
 )
 from resegment.routing.staffing.working_time import day_of, next_day
 from resegment.schemas.assignment import Assign, Candidate, Join, Shift
-from resegment.schemas.routing import Enrollment, Mode, RoutedState, RouteSnapshot, Target
+from resegment.schemas.routing import Enrollment, Mode, RoutedState, RouteSnapshot, RoutingDecision, Target
 from resegment.schemas.segments import OnExit, Qualification, Suppression, Team
-from resegment.schemas.times import parse_duration
+from resegment.schemas.sources.silence import Silences, find_silent
+from resegment.schemas.times import format_instant, parse_duration
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.language.gates import suppression_gate
 from resegment.segmentation.plays.rendering import render_play
@@ -54,6 +56,8 @@ class Policy:
     def __init__(self, definition: Definition, controls: RoutingControls | None = None) -> None:
         self.definition = definition
         self.controls = controls or RoutingControls()
+        self.silent: Silences = {}
+        """The sources that are silent now."""
         self._plays = definition.compiled_plays
         self._segments = {one.name: one for one in definition.segments if not one.draft}
         self.family = frozenset(map(suppression_gate, definition.family))
@@ -75,6 +79,24 @@ class Policy:
     def version(self) -> str:
         """Return the fingerprint of the definition."""
         return self.definition.version
+
+    def amid(self, silent: Silences) -> Policy:
+        """Return the same policy while some sources are silent."""
+        if silent == self.silent:
+            return self
+        policy = copy(self)
+        policy.silent = silent
+        return policy
+
+    def hold_back(self, target: Target, state: RoutedState) -> tuple[RoutingDecision, str] | None:
+        """Return the decision on an account that is where it is for lack of events, while a source of them is silent."""
+        silent = None if state.forced else find_silent(self.silent, target.absent)
+        if silent is None:
+            return None
+        name, silence = silent
+        kinds = " and ".join(sorted({*target.absent} & {*silence.kinds}))
+        since = format_instant(silence.since // 1000 * 1000)
+        return "held", f"it rests on the absence of {kinds} events, and {name} is silent since {since}"
 
     @property
     def mode(self) -> Mode:

@@ -21,7 +21,7 @@ from resegment.schemas.routing import Displaced, Enrollment, PriorState, RoutedS
 KEPT: Final = frozenset({NOT_ROUTED, "rejected", "never-again"})
 """Decisions that remain where the account goes back to where it was."""
 
-UNDECIDED: Final = frozenset({"none", "suppressed", "cooldown", "capped", "waiting"})
+UNDECIDED: Final = frozenset({"none", "suppressed", "cooldown", "capped", "waiting", "held"})
 """Decisions that are made again where the account goes back to where it was, because they depend on what holds now."""
 
 MOST_REMEMBERED: Final = 8

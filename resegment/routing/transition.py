@@ -163,7 +163,7 @@ class Transition:
         refusal = self.refusal(target, is_in=stays is not None or was_in)
         if refusal is None and is_new:
             state.admitted = True
-            refusal = self._too_soon(target)
+            refusal = self._too_soon(target) or self.policy.hold_back(target, state)
         if refusal is not None:
             yield from self._refuse(target, refusal, stays, was_in=was_in)
             return
@@ -320,7 +320,7 @@ class Transition:
                 self.decide("suppressed", suppression)
         elif (
             state.decision == "suppressed"
-            or (forced and state.decision == NOT_ROUTED)
+            or (forced and state.decision in (NOT_ROUTED, "held"))
             or (state.decision == "cooldown" and state.why.endswith(AFTER_LOST))
         ):
             state.attempt += 1

@@ -42,7 +42,7 @@ from resegment.segmentation.language.parsing.checks_parser import ChecksParser, 
 from resegment.segmentation.language.parsing.parser import Grammar
 from resegment.segmentation.language.parsing.schema_errors import check_durations, report_shape
 from resegment.segmentation.language.references import check_actionable, check_names, check_traits
-from resegment.segmentation.language.sameness import Sameness, check_sameness, read_sameness
+from resegment.segmentation.language.sameness import Sameness, check_sameness, read_sameness, read_sources
 from resegment.segmentation.plays.rendering import CompiledPlay, compile_play
 from resegment.segmentation.plays.validation import check_templates
 
@@ -115,6 +115,8 @@ class Definition:
     """The fields of events that are never kept."""
     same: Sameness
     """Which facts of different sources are one."""
+    sources: Mapping[str, int | None]
+    """How often (ms) something comes from a source, None if it is never silent; without the `/` before its name."""
     warnings: tuple[Diagnostic, ...]
     document: Document
     compiled_plays: Mapping[str, CompiledPlay] = field(compare=False, repr=False)
@@ -233,6 +235,7 @@ def _read(
         moved=MappingProxyType(dict(file.moved)),
         dropped=frozenset(file.privacy.drop if file.privacy else ()),
         same=read_sameness(file.same),
+        sources=read_sources(file.sources),
         warnings=problems.in_order(),
         document=document,
         compiled_plays=MappingProxyType({name: compile_play(play) for name, play in file.plays.items()}),
@@ -244,12 +247,12 @@ def _read(
 def _hash(data: dict[str, Any], digests: Mapping[str, str]) -> str:
     """Return a hash of everything that the segmenter uses, the files of `in_file` among it.
 
-    Teams, qualifications, limits and suppression lists are left out: they may change while a prefix runs.
+    Teams, qualifications, limits, sources and suppression lists are left out: they may change while a prefix runs.
     """
     kept = {
         key: value
         for key, value in data.items()
-        if key not in ("teams", "qualifications", "limits", "suppression")
+        if key not in ("teams", "qualifications", "limits", "sources", "suppression")
     }
     judged = [one for one in data.get("suppression") or () if not (isinstance(one, dict) and "file" in one)]
     if judged:

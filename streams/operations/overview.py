@@ -12,6 +12,8 @@ from resegment.schemas.times import format_instant, spell_length
 from resegment.sinks.webhook.health import find_trouble
 from resegment.state.redis.reader import PartitionLook, PrefixReader, add_sizes
 from resegment.state.redis.webhooks import EndpointState, WebhookStates
+from resegment.state.sources.arrivals import ArrivalStore
+from resegment.state.sources.looks import SourceLook, describe_source, look_at_sources, tell_silent
 from resegment.streams.definitions.history import Definitions
 from resegment.streams.heartbeat import read_workers
 from resegment.streams.operations.dead_letters import DeadLetterCount
@@ -83,6 +85,8 @@ class Overview:
     definitions: DefinitionLook = field(default_factory=DefinitionLook)
     spot_checks: Mapping[int, SpotCheck] = field(default_factory=dict)
     """What was found where accounts were folded again from the log, by partition."""
+    sources: Sequence[SourceLook] = ()
+    """The sources of events, the silent ones first."""
 
     @property
     def owners(self) -> dict[int, str]:
@@ -126,6 +130,7 @@ async def look(
         missing=find_waiting(held),
         rebuilding=find_rebuilding(held),
         webhooks=await WebhookStates(client, reader.prefix).read(),
+        sources=look_at_sources(await ArrivalStore(client, reader.prefix).read_latest()),
         grown=grown or {},
         spot_checks=await read_spot_checks(client, reader.prefix),
         definitions=DefinitionLook()
@@ -232,6 +237,7 @@ def find_notes(overview: Overview) -> list[str]:
     ]
     lines += _find_dropped(overview.workers)
     lines += find_blocked(overview.spot_checks)
+    lines += tell_silent(overview.sources)
     lines += find_definition_notes(overview.definitions)
     lines += [f"worker {one.name}: {one.differs}" for one in overview.workers if one.differs]
     return lines if advice is None else [advice, *lines]
@@ -321,6 +327,7 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
         },
         "spot_check": describe_spot_checks(overview.spot_checks),
         "topics_with_other_partitions": dict(overview.grown),
+        "sources": list(map(describe_source, overview.sources)),
     }
 
 

@@ -23,6 +23,7 @@ from resegment.agents.segmenter import Segmented, decide_due, segment, set_aside
 from resegment.errors import FatalError, PartitionLost, TransientError
 from resegment.routing.account import RoutedAccount
 from resegment.segmentation.evaluation.account import Account
+from resegment.state.sources.arrivals import Arrivals
 from resegment.streams.ahead import AheadRecords
 from resegment.streams.definitions.announcing import Announcer
 from resegment.streams.definitions.log import DefinitionWriter
@@ -106,7 +107,10 @@ class IntakeStage:
         rules: IntakeRules,
         publisher: Publisher,
         progress: Progress,
+        arrivals: Arrivals | None = None,
     ) -> None:
+        """`arrivals` notes from which sources something came."""
+        self._arrivals = arrivals
         live = [one.name for one in topics.triggers if one is not topics.replay]
         self.topics: Sequence[str] = [topics.replay.name] if rules.clock == "facts" else live
         self._signals, self._dead_letters = topics.signals.name, topics.dead_letters.name
@@ -133,6 +137,8 @@ class IntakeStage:
         self._progress.count_batch(self.name, batch, done.accepted, done.refused)
         self._progress.count_ahead(batch, done.ahead)
         self._progress.count_unlisted(done.unlisted)
+        if self._arrivals is not None:
+            self._arrivals.note(done.arrived)
 
     async def on_revoked(self, topic: str, partition: int) -> None:
         """Do nothing: no state is kept of the partition."""

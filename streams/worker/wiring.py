@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from resegment.agents.deciding.sweep import find_due_sweep
@@ -23,6 +23,7 @@ from resegment.state.redis.keys import Stage
 from resegment.state.redis.owners import OwnerStore
 from resegment.state.redis.partition import PartitionStore
 from resegment.state.redis.reader import PrefixReader
+from resegment.state.sources.arrivals import Arrivals
 from resegment.streams.ahead import find_ahead_records
 from resegment.streams.consumer.application import Application, create_app
 from resegment.streams.consumer.binding import Retry, bind
@@ -48,6 +49,7 @@ from resegment.streams.worker.loops.monitor import Gauges, Monitor
 from resegment.streams.worker.loops.policy_reloader import PolicyReloader
 from resegment.streams.worker.loops.preparer import Preparer
 from resegment.streams.worker.loops.shadow_follower import ShadowFollower
+from resegment.streams.worker.loops.source_watcher import SourceWatcher, watch_sources
 from resegment.streams.worker.loops.spot_checker import SpotChecker
 from resegment.streams.worker.loops.ticker import Ticker
 from resegment.streams.worker.partitions import PartitionManager
@@ -112,6 +114,7 @@ class Shared:
     progress: Progress
     failure: Failure
     budget: CacheBudget
+    arrivals: Arrivals = field(default_factory=Arrivals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,7 @@ class Parts:
     shadow: ShadowFollower
     spot_checker: SpotChecker
     ticker: Ticker
+    sources: SourceWatcher
 
 
 def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
@@ -297,6 +301,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             now=plan.now,
             router=router,
         ),
+        sources=watch_sources(plan, shared, segmented, publisher),
     )
 
 
@@ -356,6 +361,7 @@ def _stages(
             ),
             publisher=publisher,
             progress=progress,
+            arrivals=shared.arrivals,
         )
         stages.append(intake)
     stages.append(

@@ -98,7 +98,7 @@ class Worker:
                 parts.reloader.run(),
             ]
             if plan.live:
-                loops += [parts.ticker.run(), self._clock.run(client)]
+                loops += [parts.ticker.run(), parts.sources.run(), self._clock.run(client)]
             if settings.kafka is not None:
                 loops.append(shared.inputs.check())
             tasks = [asyncio.create_task(self._failure.guard(one, "worker")) for one in loops]

@@ -72,6 +72,7 @@ class Decision(StrEnum):
     never_again = "never-again"
     cooldown = "cooldown"
     capped = "capped"
+    held = "held"
     waiting = "waiting"
     enrolled = "enrolled"
     rejected = "rejected"

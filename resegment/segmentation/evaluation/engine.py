@@ -15,6 +15,7 @@ from resegment.schemas.times import HORIZON, NEVER, format_instant
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.evidence import encode_value, give_reason
 from resegment.segmentation.evaluation.groups.fold import fold_for
+from resegment.segmentation.evaluation.leaves.absence import find_absent
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.evaluation.retention import Retention
 from resegment.segmentation.evaluation.switch import Switch
@@ -263,6 +264,7 @@ class Engine:
             route=None if ruled is None else ruled.route_to(segment.name),
             moved=ruled is not None and new == old and segment.name != before.segment,
             rollback_of=None if ruled is None else ruled.rollback_of,
+            absent=find_absent(program, account.values, old, new, timed=cause.deadline is not None),
         )
         state.sequence += 1
         state.at, state.before, state.change = t, before, change.id

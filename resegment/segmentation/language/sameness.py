@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
 from resegment.documents.diagnostics import Problems
 from resegment.schemas.fact import Kind
-from resegment.schemas.segments import Same
+from resegment.schemas.sources.written import Same, Source
 from resegment.schemas.times import parse_duration
 
 COMPARED: Final[dict[Kind, tuple[str, ...]]] = {
@@ -67,6 +67,14 @@ def _rules(same: Same) -> Iterator[Rule]:
         yield Rule("leadership", parse_duration(leadership.within), person=person)
     if same.hiring is not None:
         yield Rule("hiring", parse_duration(same.hiring.within))
+
+
+def read_sources(sources: Mapping[str, Source]) -> dict[str, int | None]:
+    """Return how often (ms) something comes from each source that a file lists; None if it is never silent."""
+    return {
+        plain_source(name): None if one.every == "never" else parse_duration(one.every)
+        for name, one in sources.items()
+    }
 
 
 def plain_source(source: str) -> str:

@@ -178,6 +178,7 @@ class _Comparison:
         yield from _diff("suppression", self._suppressions(old, self.old_reader),
                          self._suppressions(new, self.new_reader))  # fmt: skip
         yield from _diff("tests", {one.name: one for one in old.tests}, {one.name: one for one in new.tests})
+        yield from _diff("sources", old.sources, new.sources)
         yield from _diff("same", _same(old), _same(new))
         settings = ("retain", "cooldown_after_lost", "limits", "family", "dropped")
         yield from _diff(

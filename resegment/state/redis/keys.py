@@ -130,3 +130,13 @@ def spot_checks_key(prefix: str) -> str:
 def webhooks_key(prefix: str) -> str:
     """Return the hash of webhook endpoints."""
     return f"rs:{{{prefix}}}:webhooks"
+
+
+def sources_key(prefix: str) -> str:
+    """Return the hash of sources: when the last event of each came, of which kinds, and which are silent."""
+    return f"rs:{{{prefix}}}:sources"
+
+
+def arrivals_key(prefix: str, day: int) -> str:
+    """Return the set of the hours of a day, since the epoch, in which events of a source came."""
+    return f"rs:{{{prefix}}}:arrivals:{day}"

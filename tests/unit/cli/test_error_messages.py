@@ -234,7 +234,7 @@ MESSAGES: list[tuple[str, dict[str, str], int, str]] = [
         "routing list --decision no",
         {},
         2,
-        "Invalid value for '--decision': 'no' is not one of 'no-route', 'suppressed', 'holdout', 'quiet', 'never-again', 'cooldown', 'capped', 'waiting', 'enrolled', 'rejected'.",
+        "Invalid value for '--decision': 'no' is not one of 'no-route', 'suppressed', 'holdout', 'quiet', 'never-again', 'cooldown', 'capped', 'held', 'waiting', 'enrolled', 'rejected'.",
     ),
     (
         "dead-letters show x --raw --json",

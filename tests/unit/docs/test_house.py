@@ -28,6 +28,7 @@ LARGER = {
     "resegment/sinks/webhook/endpoint.py: Endpoint": "the keys of an endpoint",
     "schemas/segments.py: SegmentsFile": "the keys of the file",
     "schemas/routing.py: RoutedState": "the stored format of a routed account",
+    "streams/worker/wiring.py: Parts": "the parts of a worker, each named once",
     "schemas/state.py: AccountState": "the stored format of an account",
     "resegment/segmentation/inspection/briefs.py: Brief": "the JSON of `resegment play`",
     "resegment/segmentation/planning/plan.py: Plan": "the JSON of `resegment plan`",

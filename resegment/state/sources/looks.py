@@ -1,0 +1,58 @@
+"""Look at the sources of events: when something last came from each, and which are silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from resegment.schemas.times import format_instant
+from resegment.state.sources.arrivals import KnownSources
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLook:
+    """One source of events: when (ms) the last event came, which kinds it sends, and since when it is silent, if it is."""
+
+    name: str
+    last: int
+    kinds: Sequence[str]
+    silent_since: int | None = None
+
+
+def look_at_sources(known: KnownSources) -> list[SourceLook]:
+    """Return the sources, the silent ones first."""
+    looks = [
+        SourceLook(
+            name,
+            one.last,
+            sorted(one.kinds),
+            known.silent[name].since if name in known.silent else None,
+        )
+        for name, one in known.arrivals.items()
+    ]
+    return sorted(looks, key=lambda one: (one.silent_since is None, one.name))
+
+
+def tell_silent(looks: Iterable[SourceLook]) -> list[str]:
+    """Say of each silent source what waits for it."""
+    return [
+        f"the source {one.name} is silent since {_moment(one.silent_since)}: enrollments that rest on the absence of "
+        f"{' or '.join(one.kinds)} events wait until it is back"
+        for one in looks
+        if one.silent_since is not None
+    ]
+
+
+def describe_source(look: SourceLook) -> dict[str, Any]:
+    """Return the same as plain JSON data."""
+    return {
+        "source": look.name,
+        "last_event": _moment(look.last),
+        "kinds": list(look.kinds),
+        "silent_since": None if look.silent_since is None else _moment(look.silent_since),
+    }
+
+
+def _moment(ms: int) -> str:
+    return format_instant(ms // 1000 * 1000)

@@ -1,0 +1,1 @@
+"""What is known of the sources of events: which are silent, and since when."""
