@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -15,6 +15,8 @@ from resegment.cli.options import AsJson, InSegment, SomeAccounts
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
+    from resegment.cli.operations.session import Session
+    from resegment.segmentation.inspection.entry_time import EntryTime
     from resegment.state.redis.reader import PlacedAccount, PrefixReader
 
 EXAMPLES: Final = """
@@ -59,7 +61,10 @@ def accounts(
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Print the segment of each account, and how long it has been there."""
+    """Print the segment of each account, and how long it has been there by its facts.
+
+    With --json, `since` is when the account was moved there, and `entered_at` is since when its facts hold.
+    """
     from resegment.cli.operations.session import open_session, read_accounts
     from resegment.console.terminal import print_note
 
@@ -75,7 +80,9 @@ def accounts(
                 known = [one async for batch in session.reader.places() for one in batch]
             chosen = [one for one in known if segment in (None, one.segment)]
             shown = arrange(chosen, sort, limit)
-            _write(shown, await session.now(), as_json=as_json)
+            now = await session.now()
+            entries = await _find_entries(session, [one.account for one in shown], now)
+            _write(shown, entries, now, as_json=as_json)
             missing = set(wanted) - {one.account for one in known}
         if missing:
             print_note(f"no such account: {', '.join(sorted(missing))}")
@@ -110,20 +117,37 @@ async def _find(reader: PrefixReader, names: Sequence[str]) -> list[PlacedAccoun
     ]
 
 
-def _write(placed: Sequence[PlacedAccount], now: int, *, as_json: bool) -> None:
+async def _find_entries(session: Session, names: Sequence[str], now: int) -> Mapping[str, EntryTime]:
+    """Return the entry times; none where Kafka does not say which version is in force."""
+    from resegment.cli.entry_times import read_entry_times
+    from resegment.streams.kafka.topic_reader import TopicUnreadable
+
+    try:
+        engine = (await session.load_registry()).timeline.at(now).engine
+    except TopicUnreadable:
+        return {}
+    return await read_entry_times(engine, session.reader, names, now)
+
+
+def _write(
+    placed: Sequence[PlacedAccount], entries: Mapping[str, EntryTime], now: int, *, as_json: bool
+) -> None:
     from resegment.console.operations.accounts import render
     from resegment.console.terminal import screen, write_json_lines
 
     if as_json:
-        write_json_lines(sys.stdout.buffer, (_describe(one) for one in placed))
+        write_json_lines(sys.stdout.buffer, (_describe(one, entries) for one in placed))
     elif placed:
-        screen().print(render(placed, now))
+        screen().print(render(placed, entries, now))
 
 
-def _describe(one: PlacedAccount) -> dict[str, Any]:
+def _describe(one: PlacedAccount, entries: Mapping[str, EntryTime]) -> dict[str, Any]:
+    from resegment.cli.entry_times import describe_entry_time
     from resegment.schemas.times import format_instant
 
-    return {"account": one.account, "segment": one.segment, "since": format_instant(one.entered)}
+    since = format_instant(one.entered)
+    entry = describe_entry_time(entries.get(one.account))
+    return {"account": one.account, "segment": one.segment, "since": since, **entry}
 
 
 def _tell_none(known: Sequence[PlacedAccount], segment: str | None) -> str:

@@ -27,9 +27,11 @@ from resegment.segmentation.evaluation.measures.selection import Selection
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.evaluation.pruning import count_dropped
 from resegment.segmentation.inspection.descriptions import cite_newest, describe_trait, plain
+from resegment.segmentation.inspection.entry_time import find_entry_time
 from resegment.segmentation.inspection.explanation import Explanation, Held, Miss, Node, SegmentStatus
 from resegment.segmentation.inspection.near_miss import find_closed, find_near_miss
 from resegment.segmentation.inspection.next_change import copy_account, find_next, spell_window
+from resegment.segmentation.inspection.placement import summarize
 from resegment.segmentation.language.conditions import (
     Aggregate,
     Compare,
@@ -67,12 +69,13 @@ def explain(engine: Engine, account: Account, t: int, *, ahead: bool = True) -> 
     statuses = tuple(reader.stand(number, current) for number in range(len(program.segments)))
     dropped = count_dropped(program, account)
     coming = find_next(engine, account) if ahead and member.segment is not None else None
+    entry = None if member.segment is None else find_entry_time(engine, account.name, account.state, t)
     return Explanation(
         account=account.name,
         at=format_instant(t),
         segment=member.segment,
         since=None if member.segment is None else format_instant(member.entered),
-        summary=_summarise(account, current, statuses),
+        summary=summarize(account, current, statuses, entry),
         segments=statuses,
         also_qualified=tuple(
             one.name
@@ -84,6 +87,8 @@ def explain(engine: Engine, account: Account, t: int, *, ahead: bool = True) -> 
         dropped=dropped.total(),
         dropped_by=dict(dropped),
         definition_version=program.version,
+        entered_at=None if entry is None else format_instant(entry.at),
+        entered_at_limited=entry is not None and entry.limited,
     )
 
 
@@ -105,30 +110,6 @@ def explain_absence(explanation: Explanation, name: str) -> str:
     if status.holds and status.role == "higher":
         return f"{name}: {status.holds[0].text}"
     return f"{name} is below {explanation.segment}"
-
-
-def _summarise(account: Account, current: int, statuses: tuple[SegmentStatus, ...]) -> str:
-    member = account.state.membership
-    if member.segment is None:
-        return "nothing is known about it yet, so it is in no segment"
-    text = f"in {member.segment} since {format_instant(member.entered)}"
-    if _is_first(account):
-        text += ", when it was first seen"
-    if current < 0:
-        return f"{text}, which is no longer in the segments file"
-    status = statuses[current]
-    if status.condition is None:
-        return f"{text}: it qualifies for no segment above"
-    if status.value is True:
-        return text
-    keeping = next((one.text for one in status.holds if one.by != "cooldown"), None)
-    return f"{text}: {keeping}" if keeping else text
-
-
-def _is_first(account: Account) -> bool:
-    """Tell whether the account has had no other segment: then `since` is when its first event became known."""
-    state = account.state
-    return state.at == state.membership.entered and (state.before is None or state.before.segment is None)
 
 
 class _Reader:

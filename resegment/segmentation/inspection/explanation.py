@@ -84,7 +84,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
     `also_qualified` are the lower segments whose `when` is true as well. `next` is None where time alone changes
     nothing, or where it was not asked for; `outlook` says it in words. `dropped` counts the facts that count no more
-    because the account has too many that match a test, and `dropped_by` counts them by the test.
+    because the account has too many that match a test, and `dropped_by` counts them by the test. `since` is when the
+    account was moved to its segment, and `entered_at` since when its facts hold, each counted from its own time;
+    `entered_at_limited` says that facts that are no longer kept may place that earlier.
     """
 
     account: str
@@ -99,3 +101,5 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int
     dropped_by: dict[str, int]
     definition_version: str
+    entered_at: str | None = None
+    entered_at_limited: bool = False

@@ -17,6 +17,7 @@ from resegment.console.operations.routing import render_accounts as render_routi
 from resegment.console.operations.status import render as render_status
 from resegment.schemas.routing import RoutedState
 from resegment.schemas.times import parse_instant
+from resegment.segmentation.inspection.entry_time import EntryTime
 from resegment.segmentation.inspection.summary import Move, summarise
 from resegment.state.partition_store import Position
 from resegment.state.redis.reader import PartitionLook, PlacedAccount
@@ -90,7 +91,11 @@ def test_a_change_that_fits_is_one_line() -> None:
 
 
 def test_a_list_of_accounts_keeps_names_and_times() -> None:
-    text = shown(render_accounts([PlacedAccount(NOON, ACCOUNT, SEGMENT)], NOON + 86_400_000 * 3))
+    entry = EntryTime(NOON - 86_400_000, limited=True)
+    text = shown(render_accounts([PlacedAccount(NOON, ACCOUNT, SEGMENT)], {ACCOUNT: entry}, NOON))
+    assert "Nov 23, 2026, 12:00 PM" in text
+    assert "≥ 24 h" in text
+    text = shown(render_accounts([PlacedAccount(NOON, ACCOUNT, SEGMENT)], {}, NOON + 86_400_000 * 3))
     assert "Nov 24, 2026, 12:00 PM" in text
     assert "3 d" in text
     for part in (ACCOUNT, SEGMENT):
