@@ -62,8 +62,12 @@ def message(number: int) -> tuple[str, Message]:
 class Trial:
     """An instance in a folder: start, feed and kill it, then look at what it has."""
 
-    def __init__(self, folder: Path, events: int, *, partitions: int, seed: int = 1) -> None:
+    def __init__(
+        self, folder: Path, events: int, *, partitions: int, seed: int = 1, log: Path | None = None
+    ) -> None:
+        """`log` is where the instance's own output goes."""
         self.folder, self.partitions = folder, partitions
+        self.log = log or folder / "up.log"
         self.accepted: set[str] = set()
         self.seen: Log = {}
         self.randomness = random.Random(seed)
@@ -74,6 +78,15 @@ class Trial:
     @property
     def fed(self) -> bool:
         return self._next >= len(self._events)
+
+    def limit(self, events: int) -> None:
+        """Send no more than so many events in all."""
+        del self._events[events:]
+
+    def write_event(self, path: Path) -> Path:
+        """Write the next event to a file, for `resegment ingest`."""
+        path.write_bytes(self._events[self._next][1].value or b"")
+        return path
 
     @property
     def instance(self) -> Instance:
@@ -87,7 +100,7 @@ class Trial:
             "up", "--segments", str(SEGMENTS), "--http-port", "0", RESEGMENT_PARTITIONS=str(self.partitions)
         )
         await until(lambda: read_instance(self.folder) is not None or self._process.returncode is not None)  # type: ignore[union-attr]
-        assert self._process.returncode is None, (self.folder / "up.log").read_text()
+        assert self._process.returncode is None, self.log.read_text()
         self.check_same(await self.read_log())
 
     def kill(self) -> None:
@@ -127,9 +140,13 @@ class Trial:
             await publisher.stop()
 
     async def _read_some(self) -> None:
-        """See what a consumer sees: it must never be taken back."""
-        with suppress(Exception):  # the instance may die in the middle
-            self.check_same(await asyncio.wait_for(self.read_log(), 10))
+        """See what a consumer sees: it must never be taken back. The instance may die in the middle of it."""
+        looking = asyncio.create_task(self.read_log())
+        await asyncio.wait({looking}, timeout=10)
+        if not looking.done():
+            looking.cancel()
+        elif not looking.cancelled() and looking.exception() is None:
+            self.check_same(looking.result())
 
     def check_same(self, log: Log) -> None:
         for place, before in self.seen.items():
@@ -212,7 +229,7 @@ class Trial:
     async def _spawn(self, *arguments: str, piped: bool = False, **variables: str) -> Process:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RESEGMENT_")}
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        with (self.folder / "up.log").open("ab") as log:
+        with self.log.open("ab") as log:
             return await asyncio.create_subprocess_exec(
                 *(sys.executable, "-c", "from resegment.cli import main; main()", *arguments),
                 *("--folder", str(self.folder)),

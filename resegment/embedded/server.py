@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from resegment.embedded.folder import make_private
 from resegment.errors import ResegmentError
@@ -37,6 +37,12 @@ class ServerDied(ResegmentError):
         self.exit_code = exit_code
         self.log = log
         self.log_tail = log_tail
+
+    def explained(self, message: str, remedy: str | None) -> Self:
+        """Say what the server itself said of its end."""
+        self.message, self.remedy = message, remedy or self.remedy
+        self.args = (message,)
+        return self
 
 
 class ServerNotReady(ResegmentError):

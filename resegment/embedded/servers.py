@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 
 import resegment
 from resegment.embedded.folder import held, make_private
+from resegment.embedded.gateway.ending import read_end
 from resegment.embedded.server import HOST, Server, ServerDied
 from resegment.errors import ResegmentError
 
@@ -101,6 +102,11 @@ class Broker(Server):
             return broker
         gateway = (sys.executable, "-P", "-m", "resegment.embedded.gateway.program")
         return [*gateway, str(self.journal), str(port), *broker]
+
+    def _death(self, exit_code: int) -> ServerDied:
+        died = super()._death(exit_code)
+        end = read_end(died.log_tail)
+        return died if end is None else died.explained(end.message, end.remedy)
 
     async def answers(self, port: int) -> bool:
         """Tell whether the cluster of this start describes itself on `port`."""

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from kafka.protocol.admin import (
-    CreateTopicsRequest,
-    CreateTopicsResponse,
-    DeleteTopicsRequest,
-    DeleteTopicsResponse,
-)
-from kafka.protocol.consumer import OffsetCommitRequest, OffsetCommitResponse
+from kafka.protocol.consumer import ListOffsetsRequest
 
 from resegment.embedded.gateway.committer import Committer
 from resegment.embedded.gateway.connections import BrokerSide, ClientSide, RecordSide, Slot
+from resegment.embedded.gateway.watching import (
+    WATCHED,
+    Note,
+    correct_beginnings,
+    decode_request,
+    find_notes,
+)
 from resegment.embedded.gateway.wire import (
-    CREATE_TOPICS,
-    DELETE_TOPICS,
-    OFFSET_COMMIT,
+    LIST_OFFSETS,
     PRODUCE,
-    SIZE,
     STORAGE_ERROR,
     Malformed,
     Produced,
@@ -35,15 +33,12 @@ from resegment.embedded.gateway.wire import (
     refuse,
 )
 from resegment.embedded.journal.draft import Draft
-from resegment.embedded.journal.entries import OffsetsCommitted
 from resegment.embedded.journal.journal import now_ms
 from resegment.embedded.journal.writer import DiskFull
 from resegment.errors import FatalError
 
 log = logging.getLogger(__name__)
 
-Note = Callable[[Draft], object]
-"""Adds something to a group."""
 
 _RETRY: Final = 0.5
 """Seconds after which what is not a record is written again where the disk was full."""
@@ -63,10 +58,12 @@ class BrokerDiverged(FatalError):
 class Gateway:
     """Serves clients. `failed` resolves with the error that ends it."""
 
-    def __init__(self, committer: Committer, host: str, port: int) -> None:
-        """`host` and `port` are those of the broker."""
+    def __init__(
+        self, committer: Committer, host: str, port: int, starts: Mapping[tuple[str, int], int]
+    ) -> None:
+        """`host` and `port` are those of the broker; `starts` is where partitions begin that do not begin at 0."""
         self.failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
-        self._committer, self._host, self._port = committer, host, port
+        self._committer, self._host, self._port, self._starts = committer, host, port, starts
         self._stopping = False
         self._records = RecordSide(self._lose)
 
@@ -107,7 +104,7 @@ class Gateway:
             if head.key == PRODUCE:
                 self._take_records(client, frame, read_produce(frame))
                 return
-            slot = self._watch(client, frame, head)
+            slot = self._look_at(client, frame, head)
         except Malformed as error:
             log.warning("a request is refused, and its connection closed: %s", error)
             client.close()
@@ -147,26 +144,24 @@ class Gateway:
 
         self._committer.add(build, send)
 
-    # What else is kept: noted once the broker has accepted it
+    # What else is looked at in an answer of the broker
 
-    def _watch(self, client: ClientSide, frame: bytes, head: RequestHead) -> Slot | None:
-        kinds = _WATCHED.get(head.key)
-        if kinds is None:
+    def _look_at(self, client: ClientSide, frame: bytes, head: RequestHead) -> Slot | None:
+        if head.key == LIST_OFFSETS and self._starts:
+            asked = decode_request(frame, head, ListOffsetsRequest)
+            return Slot(lambda data: correct_beginnings(asked, data, head, self._starts))
+        kind = WATCHED.get(head.key)
+        if kind is None:
             return None
-        request, answer, find, waits = kinds
-        try:
-            asked = request.decode(frame[SIZE.size :], version=head.version, header=True)
-        except Exception as error:  # the border: a client may send anything
-            raise Malformed(f"it cannot be decoded: {error!r}") from error
+        asked = decode_request(frame, head, kind.request)
         slot = Slot()
 
         def inspect(data: bytes) -> bytes | None:
-            told = answer.decode(data[SIZE.size :], version=head.version, header=True)
-            notes = find(asked, told)
+            notes = find_notes(kind, asked, data, head)
             if not notes:
                 return data
-            self._note(notes, partial(client.answer, slot, data) if waits else None)
-            return None if waits else data
+            self._note(notes, partial(client.answer, slot, data) if kind.waits else None)
+            return None if kind.waits else data
 
         slot.inspect = inspect
         return slot
@@ -185,48 +180,3 @@ class Gateway:
                 then()
 
         self._committer.add(build, done)
-
-
-def _find_created(asked: Any, told: Any) -> list[Note]:
-    refused = {one.name for one in told.topics if one.error_code}
-    if getattr(asked, "validate_only", False):
-        return []
-    return [
-        partial(
-            Draft.make_topic,
-            name=one.name,
-            partitions=max(one.num_partitions, len(one.assignments or ())),
-            configs={config.name: config.value for config in one.configs if config.value is not None},
-        )
-        for one in asked.topics
-        if one.name not in refused
-    ]
-
-
-def _find_deleted(asked: Any, told: Any) -> list[Note]:  # noqa: ARG001  # one signature
-    return [
-        partial(Draft.delete_topic, name=one.name)
-        for one in told.responses
-        if not one.error_code and one.name
-    ]
-
-
-def _find_committed(asked: Any, told: Any) -> list[Note]:
-    refused = {
-        (one.name, part.partition_index) for one in told.topics for part in one.partitions if part.error_code
-    }
-    offsets = [
-        (one.name, part.partition_index, part.committed_offset)
-        for one in asked.topics
-        for part in one.partitions
-        if (one.name, part.partition_index) not in refused
-    ]
-    return [partial(Draft.add, entry=OffsetsCommitted(asked.group_id, offsets))] if offsets else []
-
-
-_WATCHED: Final[dict[int, tuple[Any, Any, Callable[[Any, Any], list[Note]], bool]]] = {
-    CREATE_TOPICS: (CreateTopicsRequest, CreateTopicsResponse, _find_created, True),
-    DELETE_TOPICS: (DeleteTopicsRequest, DeleteTopicsResponse, _find_deleted, True),
-    OFFSET_COMMIT: (OffsetCommitRequest, OffsetCommitResponse, _find_committed, False),
-}
-"""Request, answer, what to note of them, and whether the client waits until that is on disk."""

@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from resegment.embedded.gateway.committer import Committer
+from resegment.embedded.gateway.ending import describe_end
 from resegment.embedded.gateway.gateway import Gateway
 from resegment.embedded.gateway.restoring import Connection, restore
 from resegment.embedded.gateway.status import STATUS_FILE, JournalStatus
@@ -97,7 +98,12 @@ class Program:
         committer = Committer(
             journal.writer, journal.catalog, on_closed=pack_closed, on_full=self._status.note_full
         )
-        gateway = Gateway(committer, HOST, port)
+        topics = journal.catalog.topics
+        starts = {
+            (topics[number].name, partition): start
+            for (number, partition), start in journal.catalog.starts.items()
+        }
+        gateway = Gateway(committer, HOST, port, starts)
         writing = asyncio.create_task(committer.run())
         await gateway.start()
         server = await loop.create_server(gateway.accept, sock=listening, backlog=100)
@@ -184,9 +190,7 @@ def main(arguments: list[str]) -> int:
     try:
         asyncio.run(Program(folder, port, command).run())
     except ResegmentError as error:
-        log.error("%s", error.message)  # noqa: TRY400  # it says what to do: a traceback would add nothing
-        if error.remedy:
-            log.error("%s", error.remedy)  # noqa: TRY400
+        print(describe_end(error), file=sys.stderr)  # noqa: T201  # the last line of the log
         return 1
     except OSError as error:
         log.error("%s", error)  # noqa: TRY400

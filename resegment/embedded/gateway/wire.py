@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from resegment.embedded.journal.entries import BATCH_HEADER
 
 PRODUCE: Final = 0
+LIST_OFFSETS: Final = 2
 OFFSET_COMMIT: Final = 8
 CREATE_TOPICS: Final = 19
 DELETE_TOPICS: Final = 20

@@ -10,13 +10,14 @@ import struct
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
 from resegment.embedded.journal.catalog import Catalog, Place
-from resegment.embedded.journal.entries import BatchAt, State, encode_batch
+from resegment.embedded.journal.entries import BatchAt, State, encode_batch, encode_other
 from resegment.embedded.journal.files import (
     LOG,
     PACKED,
@@ -54,7 +55,9 @@ def pack_file(file: JournalFile, catalog: Catalog, now: int) -> bool:
             if not is_expired(catalog, one, now):
                 kept[one.topic, one.partition].append(one)
         if kept:
-            _write(draft, (entry for place in sorted(kept) for entry in _pack(view, kept[place])))
+            packed = (entry for place in sorted(kept) for entry in _pack(view, kept[place]))
+            # what the catalog says too, so that this file counts without the ones that follow
+            _write(draft, chain([encode_other(catalog.state())], packed))
     if kept:
         draft.replace(path_of(folder, file.number, PACKED))
     else:

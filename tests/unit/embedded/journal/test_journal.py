@@ -194,6 +194,20 @@ def test_retention_leaves_the_newest_batch_and_what_the_files_said_of_topics_and
     assert catalog.offsets == {"readers": {("short", 1): 2}}
 
 
+def test_files_that_are_left_count_where_the_last_one_is_moved_away(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    write(journal, ("signals", 0, make_batch([b"first"])))
+    number = roll(journal)
+    write(journal, ("signals", 0, make_batch([b"moved away"])))
+    pack_file(JournalFile(number, path_of(tmp_path, number)), journal.catalog, 2_000)
+    journal.writer.close()
+    path_of(tmp_path, number + 1).unlink()
+
+    log, catalog = read_back(tmp_path)
+    assert log == {("signals", 0): [(0, b"first")]}
+    assert list(catalog.ends.values()) == [2]  # the next record does not get the offset of one that was seen
+
+
 def test_a_topic_that_was_deleted_and_made_again_begins_empty(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     write(journal, ("again", 0, make_batch([b"old"])))
