@@ -10,10 +10,11 @@ import msgspec
 
 from resegment.agents.batch import Batch, Message, Publisher, Record, is_readable, require_readable
 from resegment.agents.dead_letters import to_dead_letter
+from resegment.agents.deciding.applying import Known, apply_known
 from resegment.agents.deciding.decided import Decided, MessageFactory, Owned
 from resegment.agents.deciding.folding import changeover_of, join_folded, read_folded
 from resegment.agents.deciding.marks import Crossing, is_mark
-from resegment.agents.deciding.merging import carry_out, is_step, receive
+from resegment.agents.deciding.merging import is_step
 from resegment.agents.deciding.versions import Versions
 from resegment.agents.isolation import find_failing
 from resegment.agents.partition import position_after
@@ -49,10 +50,6 @@ class Segmented:
     """Facts of accounts that were merged into others, as they are passed to those."""
 
 
-_Known = tuple[int, list[Fact] | Step, list[Record]]
-"""Facts of one account that become known at one instant (ms), each with its record; or a step of a merge."""
-
-
 @dataclass(slots=True)
 class _Reading:
     """The facts of a batch by account, in the order in which they become known, and what is refused.
@@ -63,7 +60,7 @@ class _Reading:
     clock: int
     crossing: Crossing
     last: Record | None = None
-    known: dict[str, list[_Known]] = field(default_factory=dict)
+    known: dict[str, list[Known]] = field(default_factory=dict)
     facts: int = 0
     ticks: int = 0
     dead_letters: list[Message] = field(default_factory=list)
@@ -116,7 +113,7 @@ async def segment(
             await join_folded(owned, timeline, accounts, reading.crossing.changeover, clock)
             for name, account in list(accounts.items()):
                 try:
-                    applied = _apply_facts(timeline, account, reading.known[name], clock)
+                    applied = apply_known(timeline, account, reading.known[name], clock)
                     applied.decisions += _pass_time(timeline, account, clock)
                     decided.add(applied.decisions, applied.outcomes, applied.forwards)
                     _refuse_too_large(batch, account, reading, dead_letters)
@@ -259,51 +256,6 @@ def _ahead(record: Record) -> RefusedEvent:
     )
 
 
-@dataclass(slots=True)
-class _Applied:
-    """The decisions about an account, the outcomes that took effect, and the facts that are passed to another account."""
-
-    decisions: list[Decision] = field(default_factory=list)
-    outcomes: list[Fact] = field(default_factory=list)
-    forwards: list[Fact] = field(default_factory=list)
-
-
-def _apply_facts(timeline: Timeline, account: Account, groups: Sequence[_Known], clock: int) -> _Applied:
-    """Apply facts in the order in which they become known, each after the deadlines before it.
-
-    A second delivery of an outcome and an older revision of one change nothing, so they do not count as outcomes.
-    """
-    applied = _Applied()
-    for at, known, records in groups:
-        facts: Sequence[Fact]
-        if isinstance(known, Step) or account.state.identity is not None:
-            merged = (
-                carry_out(timeline, account, known, records[0], at, clock)
-                if isinstance(known, Step)
-                else receive(account, known)
-            )
-            applied.decisions += merged.decisions
-            applied.forwards += merged.forwards
-            facts = merged.facts
-            if not facts:
-                continue
-        else:
-            facts = known
-        if account.deadline < at:
-            applied.decisions += timeline.advance(account, at - 1, clock)
-        fresh: dict[tuple[str, str], Fact] = {}
-        for fact in facts:
-            if fact.kind == "outcome" and account.holder(fact.source, fact.id) is None:
-                fresh.setdefault((fact.source, fact.id), fact)
-        applied.decisions += timeline.apply_facts(account, facts, at, clock)
-        refused = account.refused or ()
-        for key, fact in fresh.items():
-            entry = account.holder(*key)
-            if key not in refused and (entry is None or entry.id == fact.id):
-                applied.outcomes.append(fact)
-    return applied
-
-
 def _refuse_too_large(batch: Batch, account: Account, reading: _Reading, dead_letters: str) -> None:
     """Set the facts aside that the account had no room for."""
     refused, account.refused = account.refused, None
@@ -339,18 +291,18 @@ async def _apply_apart(
     """Apply an account's facts from its stored state, one by one in order, and set aside those that fail."""
     owned.drop(name)
     (folded,) = await read_folded(owned, timeline, [name], reading.crossing.changeover, reading.clock)
-    units: list[_Known] = []
+    units: list[Known] = []
     for at, facts, records in reading.known[name]:
         if isinstance(facts, Step):
             units.append((at, facts, records))
         else:
             units += [(at, [fact], [record]) for fact, record in zip(facts, records, strict=True)]
 
-    def attempt(checkpoint: bytes | None, run: Sequence[_Known]) -> bytes:
+    def attempt(checkpoint: bytes | None, run: Sequence[Known]) -> bytes:
         account = timeline.load(name, checkpoint)
         if folded is not None:
             timeline.join_folded(account, decode_state(folded))
-        applied = _apply_facts(timeline, account, run, reading.clock)
+        applied = apply_known(timeline, account, run, reading.clock)
         after = timeline.encode(account)
         decided.announced([*applied.decisions, *_pass_time(timeline, account, reading.clock)])
         return after
@@ -364,7 +316,7 @@ async def _apply_apart(
     if folded is not None:
         timeline.join_folded(account, decode_state(folded))
     if good:
-        applied = _apply_facts(timeline, account, good, reading.clock)
+        applied = apply_known(timeline, account, good, reading.clock)
         applied.decisions += _pass_time(timeline, account, reading.clock)
         decided.add(applied.decisions, applied.outcomes, applied.forwards)
         _refuse_too_large(batch, account, reading, dead_letters)

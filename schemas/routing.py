@@ -160,7 +160,8 @@ class RoutedState(msgspec.Struct, array_like=True):
     `do_not_contact` names persons; until `lost_until` (ms) a lost deal forbids an enrollment. `displaced` is what new
     versions of the definition changed since the account last moved by itself, oldest first. `gates_by` is the switch that
     the gates came with, if one did. `heir_of` is the workflow of an account that was merged into this one while it was in it.
-    `enrolled` is when the latest enrollments began, oldest first.
+    `enrolled` is when the latest enrollments began, oldest first. `inherited` says of which accounts, and when (ms), this one
+    took over what they leave.
     """
 
     target: Target | None = None
@@ -188,6 +189,7 @@ class RoutedState(msgspec.Struct, array_like=True):
     gates_by: Switch | None = None
     heir_of: str | None = None
     enrolled: tuple[int, ...] = ()
+    inherited: dict[str, int] = {}
 
 
 _state_encoder: Final = msgspec.msgpack.Encoder()

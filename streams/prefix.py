@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from resegment.errors import FatalError
+from resegment.identity.merges import Identities
 from resegment.state.redis.errors import answering
 from resegment.state.redis.keys import lists_key, prefix_key
 
@@ -19,6 +20,10 @@ ROUTING: Final = "routing"
 """The field that has the routing mode."""
 DEFINITION: Final = "definition"
 """The field that has the fingerprint of the version in force."""
+
+
+IDENTITIES: Final = "identities"
+"""The field that has the accounts of names and of merged accounts."""
 
 
 class PrefixDiffers(FatalError):
@@ -67,6 +72,20 @@ async def note_definition(client: Redis, prefix: str, fingerprint: str) -> None:
     with answering("note the version in force"):
         answer: Any = client.hset(prefix_key(prefix), DEFINITION, fingerprint)
         await answer
+
+
+async def note_identities(client: Redis, prefix: str, identities: Identities) -> None:
+    """Note which account names and merged accounts mean now, for commands. Raises StoreUnavailable."""
+    value = msgspec.json.encode((identities.names, identities.merged()))
+    with answering("note the identities"):
+        answer: Any = client.hset(prefix_key(prefix), IDENTITIES, value)
+        await answer
+
+
+def identities_of(held: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the account of each name and of each merged account, from the record of a prefix."""
+    text = held.get(IDENTITIES)
+    return ({}, {}) if text is None else msgspec.json.decode(text, type=tuple[dict[str, str], dict[str, str]])
 
 
 async def set_routing(client: Redis, prefix: str, mode: str) -> None:

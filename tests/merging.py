@@ -118,7 +118,7 @@ class Prefix:
     async def facts(self, account: str, upto: int) -> Sequence[Fact]:
         return list(facts_in(self.logs[self.partition_of(account)][:upto], account))
 
-    async def handed_over(self, alias: str, account: str) -> None:
+    async def handed_over(self, alias: str, account: str, at: int) -> None:
         """Do nothing: there is no router."""
 
     async def worked_off(self, account: str) -> None:

@@ -194,3 +194,49 @@ def facts_in(records: Iterable[Record], account: str) -> Iterator[Fact]:
                 step = decode_step(record.value)
                 if step.step == "join" and step.account == account:
                     yield from unpack_facts(step.facts)
+
+
+class FoldedFacts:
+    """Finds the facts that count for accounts in the whole log of a partition, up to where it is read.
+
+    Facts that came through merges count, or not, by what holds in the end.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[tuple[int, Fact]]] = {}
+        self._parted: dict[str, dict[str, int]] = {}
+        self.closed: set[str] = set()
+        """The accounts that are merged into others: none of their facts count."""
+
+    def take(self, record: Record, clock: int) -> Fact | None:
+        """Return the fact of a record if it counts whatever comes later; `clock` (ms) is when it became known."""
+        if not is_readable(record) or record.value is None:
+            return None
+        try:
+            if record.key is not None:
+                fact = decode_fact(record.value)
+                if not fact.via:
+                    return fact if record.key == fact.account.encode() else None
+                self._waiting.setdefault(fact.account, []).append((clock, fact))
+            elif is_step(record):
+                self._note(decode_step(record.value), clock)
+        except msgspec.DecodeError:  # a dead letter: the segmenter set it aside too
+            pass
+        return None
+
+    def rest(self) -> Iterator[tuple[str, int, Fact]]:
+        """Yield the other facts that count, each with its account and when (ms) it became known."""
+        for account, facts in self._waiting.items():
+            identity = Identity(parted=self._parted.get(account, {}))
+            yield from ((account, clock, one) for clock, one in facts if counts(one, identity))
+
+    def _note(self, step: Step, clock: int) -> None:
+        if step.step == "join":
+            facts = unpack_facts(step.facts)
+            self._waiting.setdefault(step.account, []).extend((clock, one) for one in facts)
+        elif step.step == "part":
+            self._parted.setdefault(step.account, {})[step.other] = step.op
+        elif step.step == "close":
+            self.closed.add(step.account)
+        elif step.step == "restore":
+            self.closed.discard(step.account)

@@ -12,6 +12,7 @@ from resegment.agents.deciding.versions import Versions
 from resegment.agents.segmenter import decide_due, segment
 from resegment.errors import TransientError
 from resegment.schemas.change import SegmentChange
+from resegment.schemas.fact import Fact
 
 TOGETHER: Final = 1000
 """Accounts that are switched to another version in one commit."""
@@ -49,8 +50,10 @@ async def refold(
     look: Callable[[Sequence[SegmentChange]], None] = lambda _: None,
     rest: Callable[[], Awaitable[None]] = _nothing,
     together: int = TOGETHER,
-) -> None:
+) -> Sequence[Fact]:
     """Decide a batch, then what has become due, and switch accounts to a version that has come.
+
+    Returns the facts of merged accounts that went to other accounts.
 
     `look` is called with the changes of each commit, and `rest` is awaited between commits. Raises SwitchOpen, and
     what `segment` raises.
@@ -71,3 +74,4 @@ async def refold(
         cursor = swept.cursor
         look(swept.changes)
         await rest()
+    return done.forwards

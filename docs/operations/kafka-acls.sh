@@ -26,7 +26,12 @@ allow --allow-principal "$worker" --operation Read --resource-pattern-type prefi
 allow --allow-principal "$worker" --operation Read --topic "$prefix.accounts" --topic "$prefix.outcomes"
 allow --allow-principal "$worker" --operation Read --operation Write \
   --topic "$prefix.signals" --topic "$prefix.segment-changes" --topic "$prefix.routing-events" \
-  --topic "$prefix.definitions" --topic "$prefix.audit-log"
+  --topic "$prefix.definitions" --topic "$prefix.audit-log" --topic "$prefix.identities" --topic "$prefix.unresolved"
+# events that waited for somebody to say which account they are about go back to their topics
+for kind in $kinds; do
+  allow --allow-principal "$worker" --operation Write --topic "$prefix.triggers.$kind"
+done
+allow --allow-principal "$worker" --operation Write --topic "$prefix.accounts" --topic "$prefix.outcomes"
 allow --allow-principal "$worker" --operation Write --topic "$prefix.workflow-commands" --topic "$prefix.dead-letters"
 allow --allow-principal "$worker" --operation Read --group "$prefix"
 # `resegment deliver`, and `rebuild`, which reads the commands back
@@ -50,7 +55,7 @@ allow --allow-principal "$consumer" --operation Read --resource-pattern-type pre
 # `resegment status`, `changes`, `explain`, `verify`, `plan`, `history`, `owners list` and `dead-letters list`
 allow --allow-principal "$look" --operation Read \
   --topic "$prefix.signals" --topic "$prefix.segment-changes" --topic "$prefix.dead-letters" \
-  --topic "$prefix.definitions" --topic "$prefix.audit-log"
+  --topic "$prefix.definitions" --topic "$prefix.audit-log" --topic "$prefix.identities" --topic "$prefix.unresolved"
 
 # `resegment dead-letters retry`: sends rejected records back to their topics; `routing enroll`, `owners leave`; and
 # `resegment ingest` into a prefix on the clock of the facts, which moves its clock. Only workers and the operator may
@@ -69,3 +74,6 @@ allow --allow-principal "$operator" --operation Write --topic "$prefix.audit-log
 # `resegment apply`, `rollback` and `shadow`; `owners leave` reads the members of the version in force
 allow --allow-principal "$operator" --operation Read --operation Write --topic "$prefix.definitions"
 allow --allow-principal "$operator" --operation Read --topic "$prefix.signals"
+
+# `resegment accounts merge`, `unmerge` and `resolve`
+allow --allow-principal "$operator" --operation Read --operation Write --topic "$prefix.identities"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resegment.identity.aliases import resolve_account
+from resegment.identity.aliases import resolve_subject
 from resegment.schemas.fact import Fact, UnresolvedEvent
 
 
@@ -16,7 +16,7 @@ def resolve_event(event: UnresolvedEvent, *, received: int | None = None) -> Fac
     if recorded is None:
         recorded = event.time if received is None else received
     return Fact(
-        account=resolve_account(event.subject),
+        account=resolve_subject(event.subject),
         kind=event.kind,
         id=event.id,
         source=event.source,

@@ -32,8 +32,7 @@ class RoutedAccount:
             or state.gates_at >= 0
             or state.requested is not None
             or state.family is not None
-            or state.heir_of is not None
-            or bool(state.left or state.owners)
+            or bool(state.inherited)
         )
 
     def measure(self) -> int:

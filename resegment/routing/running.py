@@ -176,6 +176,9 @@ def take_inherit(state: RoutedState, event: Inherit) -> None:
         tuple(dict.fromkeys((*others.workflows, *mine.workflows))),
         tuple(dict.fromkeys((*others.plays, *mine.plays))),
     )
+    if event.at <= state.inherited.get(event.alias, -1):
+        return
+    state.inherited = {**state.inherited, event.alias: event.at}
     running = state.enrollment
     if event.workflow is not None and (running is None or running.workflow != event.workflow):
         state.heir_of = event.workflow

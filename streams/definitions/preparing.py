@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
-from resegment.agents.batch import Batch, is_readable
+from resegment.agents.batch import Batch
 from resegment.agents.deciding.decided import Owned
 from resegment.agents.deciding.folding import begins_at_its_beginning
+from resegment.agents.deciding.merging import FoldedFacts
 from resegment.errors import FatalError
 from resegment.schemas.definitions.marks import Mark
-from resegment.schemas.fact import Fact, decode_fact
+from resegment.schemas.fact import Fact
 from resegment.schemas.logs.state_log import decode_head, decode_state, encode_state
 from resegment.schemas.state import AccountState
 from resegment.segmentation.definition import Definition
@@ -117,7 +116,7 @@ async def fold_in(
 
     `receive` leaves out what must not be kept. Raises LogIncomplete, TopicUnreadable, StoreUnavailable.
     """
-    folding = _Folding(engine, store)
+    folding, facts = _Folding(engine, store), FoldedFacts()
     topic, clock, total = source.topics.signals.name, 0, 0
     async with reading(source.bootstrap, topic, [number], security=source.security) as reader:
         if reader.newest_beginning > 0:
@@ -131,12 +130,14 @@ async def fold_in(
                 group: dict[str, list[tuple[int, Fact]]] = {}
                 for record in kept[start : start + TOGETHER]:
                     clock = max(clock, record.timestamp)
-                    if record.key is not None and is_readable(record):
-                        fact = _decode(record.value)
-                        if fact is not None:
-                            group.setdefault(fact.account, []).append((clock, receive(fact)))
+                    fact = facts.take(record, clock)
+                    if fact is not None:
+                        group.setdefault(fact.account, []).append((clock, receive(fact)))
                 await folding.take(group)
             total += len(wanted)
+    for name, known, fact in facts.rest():
+        await folding.take({name: [(known, receive(fact))]})
+    await folding.forget(facts.closed)
     await folding.flush()
     return total
 
@@ -164,6 +165,11 @@ class _Folding:
             await self.flush()
         await asyncio.sleep(0)
 
+    async def forget(self, names: Collection[str]) -> None:
+        """Fold in nothing for these accounts."""
+        for name in names:
+            self._accounts[name] = self._engine.open(name, AccountState())
+
     async def flush(self) -> None:
         """Write all to the store."""
         names = list(self._accounts)
@@ -175,10 +181,3 @@ class _Folding:
             await asyncio.sleep(0)
         self._accounts.clear()
         self._held = 0
-
-
-def _decode(value: bytes | None) -> Fact | None:
-    try:
-        return None if value is None else decode_fact(value)
-    except msgspec.DecodeError:  # a dead letter: the segmenter set it aside too
-        return None

@@ -49,8 +49,8 @@ class World(Protocol):
         """Return the facts that came to the account in its log before an offset, those that were joined included."""
         ...
 
-    async def handed_over(self, alias: str, account: str) -> None:
-        """Return once the router has taken the alias out of its workflow, and told the account what it leaves."""
+    async def handed_over(self, alias: str, account: str, at: int) -> None:
+        """Return once the router has taken the alias out of its workflow, at `at` or later, and the account inherited."""
         ...
 
     async def worked_off(self, account: str) -> None:
@@ -71,7 +71,7 @@ async def _merge(world: World, operation: Operation) -> None:
     if (await world.identity(alias)).op < number:
         await _send(world, operation, "close", alias, account)
     await world.until(alias, lambda one: one.op >= number)
-    await world.handed_over(alias, account)
+    await world.handed_over(alias, account, operation.at)
     closed = await world.identity(alias)
     known = await world.facts(alias, closed.offset)
     facts = [

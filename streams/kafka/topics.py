@@ -10,6 +10,7 @@ from typing import Literal
 from resegment.schemas.fact import KINDS, Kind
 
 WEEK = timedelta(days=7)
+QUARTER = timedelta(days=90)
 MAX_BATCH_BYTES = 1_048_588
 """The largest batch that a broker accepts for a topic, compressed: Kafka's own default, whatever the broker's is."""
 
@@ -59,6 +60,8 @@ class Topics:
     dead_letters: Topic = field(init=False)
     definitions: Topic = field(init=False)
     audit_log: Topic = field(init=False)
+    identities: Topic = field(init=False)
+    unresolved: Topic = field(init=False)
 
     def __post_init__(self) -> None:
         for attribute, topic in _DECLARED.items():
@@ -133,5 +136,17 @@ _DECLARED: Mapping[str, Topic] = {
     ),
     "audit_log": Topic(
         "audit-log", "who changed what by a command, and what came of it", retention=None, single=True
+    ),
+    "identities": Topic(
+        "identities",
+        "merges of accounts, and which account a name or a provider's id means",
+        retention=None,
+        single=True,
+    ),
+    "unresolved": Topic(
+        "unresolved",
+        "events whose subject is a name or id that means no account yet",
+        retention=QUARTER,
+        single=True,
     ),
 }

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from resegment.agents.batch import Batch, is_readable
+from resegment.agents.batch import Batch
 from resegment.agents.deciding.folding import begins_at_its_beginning
+from resegment.agents.deciding.merging import FoldedFacts
 from resegment.errors import UserError
 from resegment.routing.policy import Policy, mode_of
-from resegment.schemas.fact import Fact, decode_fact
+from resegment.schemas.fact import Fact
 from resegment.schemas.state import AccountState
 from resegment.schemas.times import format_instant
 from resegment.segmentation.definition import Definition
@@ -251,19 +252,24 @@ class _Run:
                 folded[name] = fold_into(engine, name, folded.get(name), groups)
             waiting.clear()
 
+        facts = FoldedFacts()
         clock = read = 0
         async with reading(prefix.bootstrap, topic, [snapshot.number], security=prefix.security) as log:
             async for records in log.between(snapshot.number, log.oldest, snapshot.position.offset):
                 for record in await leave_out(prefix.ahead, Batch(topic, snapshot.number, records)):
                     clock = max(clock, record.timestamp)
-                    fact = _decode(record.value) if is_readable(record) else None
-                    if fact is not None and record.key == fact.account.encode():
+                    fact = facts.take(record, clock)
+                    if fact is not None:
                         waiting.setdefault(fact.account, []).append((clock, [receive(fact)]))
                 read += len(records)
                 if read >= FOLDED_AT_ONCE:
                     fold()
                     read = 0
+        for name, known, fact in facts.rest():
+            waiting.setdefault(name, []).append((known, [receive(fact)]))
         fold()
+        for name in facts.closed:
+            folded.pop(name, None)
         return folded
 
     def _instant_of(self, snapshot: Snapshot) -> PartitionInstant:
@@ -312,10 +318,3 @@ class _Run:
                     if name not in seen:
                         forecaster.look_again(name, routed)
         return forecaster.forecasts()
-
-
-def _decode(value: bytes | None) -> Fact | None:
-    try:
-        return None if value is None else decode_fact(value)
-    except msgspec.DecodeError:  # a dead letter: the segmenter set it aside too
-        return None

@@ -9,12 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
-from resegment.agents.batch import Batch, is_readable
+from resegment.agents.batch import Batch
+from resegment.agents.deciding.applying import Known, apply_known, read_known, receive_known
 from resegment.errors import FatalError, UserError
 from resegment.schemas.definitions.records import Apply
-from resegment.schemas.fact import Fact, decode_fact
 from resegment.segmentation.planning.shadow import ShadowComparison, ShadowReport
 from resegment.segmentation.planning.switch import describe_differences
 from resegment.segmentation.versions.differences import compare
@@ -172,14 +170,14 @@ async def _replay(prefix: PlannedPrefix, timeline: Timeline, number: int, judged
     if judged.offset >= upto:
         return
     topic, states = prefix.topics.signals.name, judged.states
-    waiting: dict[str, list[tuple[int, Fact]]] = {}
+    waiting: dict[str, list[Known]] = {}
 
     def decide() -> None:
-        for name, facts in waiting.items():
+        for name, groups in waiting.items():
             account = timeline.load(name, states.get(name))
-            for clock, fact in facts:
-                timeline.advance(account, clock - 1)
-                timeline.apply_facts(account, [fact], clock)
+            for group in groups:
+                timeline.advance(account, group[0] - 1)
+                apply_known(timeline, account, [group], group[0])
             states[name] = timeline.encode(account)
         waiting.clear()
 
@@ -191,18 +189,10 @@ async def _replay(prefix: PlannedPrefix, timeline: Timeline, number: int, judged
         async for records in log.between(number, judged.offset, upto):
             for record in await leave_out(prefix.ahead, Batch(topic, number, records)):
                 judged.clock = max(judged.clock, record.timestamp)
-                fact = _decode(record.value) if is_readable(record) else None
-                if fact is not None and record.key == fact.account.encode():
-                    waiting.setdefault(fact.account, []).append((judged.clock, timeline.receive(fact)))
+                if (known := read_known(record, judged.clock)) is not None:
+                    waiting.setdefault(known[0], []).append(receive_known(timeline, known[1]))
             read += len(records)
             if read >= AT_ONCE:
                 decide()
                 read = 0
     decide()
-
-
-def _decode(value: bytes | None) -> Fact | None:
-    try:
-        return None if value is None else decode_fact(value)
-    except msgspec.DecodeError:  # a mark, a tick, or a dead letter
-        return None

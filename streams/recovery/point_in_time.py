@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
-import msgspec
-
-from resegment.agents.batch import Batch, is_readable
+from resegment.agents.batch import Batch
+from resegment.agents.deciding.applying import Known, apply_known, read_known
 from resegment.errors import FatalError
-from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.state import AccountState, Membership
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.versions.timeline import Timeline
 from resegment.streams.ahead import AheadRecords, leave_out
 from resegment.streams.kafka.topic_reader import reading
-
-Known = tuple[int, Fact]
-"""A fact and the instant (ms) at which it became known: the partition's clock at its record."""
 
 
 class HistoryLost(FatalError):
@@ -66,11 +59,11 @@ def leads_to(found: Membership, stored: Membership) -> bool:
 def relearn(timeline: Timeline, name: str, known: Iterable[Known], until: int) -> Account:
     """Return the account after the facts known up to and including `until` (ms), in the order of the log."""
     account = timeline.open(name)
-    for at, together in groupby(known, key=itemgetter(0)):
-        if at > until:
+    for group in known:
+        if group[0] > until:
             break
-        timeline.advance(account, at - 1)
-        timeline.apply_facts(account, [fact for _, fact in together], at)
+        timeline.advance(account, group[0] - 1)
+        apply_known(timeline, account, [group], group[0])
     if account.state.membership.segment is not None:
         timeline.advance(account, until)
     return account
@@ -95,13 +88,20 @@ async def _read_known(
         async for records in reader.to_end():
             for record in await leave_out(ahead, Batch(topic, partition, records)):
                 clock = max(clock, record.timestamp)
-                if record.key == key and is_readable(record) and (fact := _decode(record.value)) is not None:
-                    known.append((clock, fact))
+                if record.key not in (key, None) or (found := read_known(record, clock)) is None:
+                    continue
+                account, (at, facts, sources) = found
+                if account != name:
+                    continue
+                latest = known[-1] if known else None
+                if (
+                    latest is not None
+                    and latest[0] == at
+                    and isinstance(facts, list)
+                    and isinstance(latest[1], list)
+                ):
+                    latest[1].extend(facts)
+                    latest[2].extend(sources)
+                else:
+                    known.append((at, facts, sources))
     return known
-
-
-def _decode(value: bytes | None) -> Fact | None:
-    try:
-        return None if value is None else decode_fact(value)
-    except msgspec.DecodeError:  # a dead letter: the segmenter set it aside too
-        return None

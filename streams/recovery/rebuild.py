@@ -22,6 +22,7 @@ from resegment.schemas.definitions.records import (
     Void,
     encode_definition_record,
 )
+from resegment.schemas.fact import Fact
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.times import NEVER
 from resegment.state.redis.keys import Stage
@@ -182,6 +183,7 @@ class Rebuild:
         store = PartitionStore(self._client, self._prefix, number)
         await store.clear()
         owned = OwnedPartition(number, store, self._registry)
+        forwarded: list[Fact] = []
         records, lacking = await rebuild_partition(
             owned,
             self._registry,
@@ -190,9 +192,13 @@ class Rebuild:
             announced=announced,
             partitions=self._partitions,
             progress=progress,
+            forwarded=forwarded,
         )
         if lacking:
             await publish([self._announcer.change(one) for one in lacking])
+        clock = owned.position.clock
+        for facts in chunks(forwarded):  # some may have waited in the outbox; what arrives twice counts once
+            await publish([self._announcer.forward(one, clock) for one in facts])
         return records
 
     async def _restore_router(self, number: int, log: str) -> None:
@@ -247,8 +253,9 @@ async def rebuild_partition(
     announced: Announced,
     partitions: int,
     progress: Progress | None = None,
+    forwarded: list[Fact] | None = None,
 ) -> tuple[int, list[SegmentChange]]:
-    """Fill an empty partition from its log, and publish nothing.
+    """Fill an empty partition from its log, and publish nothing. `forwarded` is as for `replay`.
 
     Returns the number of records, and the changes that were decided and never announced, in their order.
     No sequence number goes below those that were announced.
@@ -260,7 +267,7 @@ async def rebuild_partition(
     def look(changes: Sequence[SegmentChange]) -> None:
         lacking.extend(one for one in changes if announced.lacks(one, owned.number))
 
-    records = await replay(owned, versions, source, None, progress, look)
+    records = await replay(owned, versions, source, None, progress, look, forwarded)
     floors = announced.floors
     mine = [name for name in floors if partition_of(name.encode(), partitions) == owned.number]
     for names in chunks(mine):

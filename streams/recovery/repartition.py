@@ -11,20 +11,23 @@ import asyncio
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
 from resegment.agents.batch import Batch, Message, is_readable
 from resegment.agents.deciding.marks import MARK
+from resegment.agents.deciding.merging import is_step
 from resegment.agents.partition import OwnedPartition, position_after
 from resegment.agents.segmenter import TICK
 from resegment.errors import FatalError
 from resegment.routing.enrollment import EnrollmentMachine
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.definitions.marks import Changeover, encode_changeover
+from resegment.schemas.identities.steps import decode_step
 from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.routing import DefinitionSwitched, InForce, decode_routed, encode_in_force
@@ -179,7 +182,7 @@ class Repartition:
             if record.key is None and any(name in (TICK, MARK) for name, _ in record.headers):
                 # its time is that of the next record, or of the last tick below; `definitions` says what stands
                 continue
-            number = partition_of(record.key or b"", self._after)
+            number = partition_of(_key_of(record), self._after)
             batch.append(Message(topic, record.key, record.value, record.headers, number, at))
             if len(batch) >= PUBLISHED_AT_ONCE:
                 await self._publish(batch)
@@ -374,3 +377,11 @@ async def check_new(client: Redis, new: LogSource, settings: Settings, partition
     for topic in (new.topics.signals.name, new.topics.segment_changes.name):
         if await has_records(new.bootstrap, topic, security=new.security):
             raise PrefixTaken(prefix, f"topic {topic} has records")
+
+
+def _key_of(record: ConsumerRecord) -> bytes:
+    """Return the account of a signal, or of a step of a merge, which has no key."""
+    if record.key is None and is_step(record):
+        with suppress(msgspec.DecodeError):
+            return decode_step(record.value or b"").account.encode()
+    return record.key or b""

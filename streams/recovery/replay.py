@@ -12,6 +12,7 @@ from resegment.agents.deciding.refolding import refold
 from resegment.agents.deciding.versions import Versions
 from resegment.errors import FatalError
 from resegment.schemas.change import SegmentChange
+from resegment.schemas.fact import Fact
 from resegment.streams.ahead import AheadRecords
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.kafka.topics import Topics
@@ -65,10 +66,12 @@ async def replay(
     upto: int | None,
     progress: Progress | None,
     look: Callable[[Sequence[SegmentChange]], None] = lambda _: None,
+    forwarded: list[Fact] | None = None,
 ) -> int:
     """Decide the records of one partition up to an offset (None: its end) into an empty store; publish nothing.
 
-    `look` is called with the changes of each commit. Returns the number of records.
+    `look` is called with the changes of each commit. `forwarded` collects the facts of merged accounts that went to other
+    accounts. Returns the number of records.
     Raises HistoryIncomplete, SwitchOpen, TopicUnreadable, StoreUnavailable.
     """
     topic = source.topics.signals.name
@@ -81,7 +84,9 @@ async def replay(
             for chunk in chunks(wanted):
                 batch = Batch(topic, owned.number, chunk)
                 ahead = frozenset() if source.ahead is None else await source.ahead.find(batch)
-                await refold(batch, owned, versions, ahead=ahead, look=look)
+                forwards = await refold(batch, owned, versions, ahead=ahead, look=look)
+                if forwarded is not None:
+                    forwarded += forwards
                 total += len(chunk)
                 if progress is not None:
                     progress(len(chunk))

@@ -90,6 +90,7 @@ class Worker:
             loops: list[Coroutine[Any, Any, None]] = [
                 parts.follower.run(),
                 parts.preparer.run(),
+                parts.identities.run(),
                 parts.closer.run(),
                 parts.shadow.run(),
                 parts.spot_checker.run(),

@@ -79,6 +79,9 @@ async def _look_up_live(
     from resegment.streams.recovery.point_in_time import last_touched, rewind
 
     async with open_session(servers, segments=segments) as session:
+        given, name = name, session.identify(name)
+        if name != given:
+            print_note(f"{given} is part of {name}.")
         registry = await session.load_registry()
         timeline = registry.timeline
         if segments is not None and load_definition(segments).digest != registry.current.definition.digest:

@@ -1,4 +1,4 @@
-"""`resegment accounts`: the segment of each account, and since when."""
+"""`resegment accounts`: the segment of each account, and since when; and what merges accounts."""
 
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
@@ -10,7 +10,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
+from resegment.cli.identity import merges
 from resegment.cli.options import AsJson, InSegment, SomeAccounts
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
@@ -40,13 +42,29 @@ class Order(StrEnum):
     name = "name"
 
 
+class Accounts(TyperGroup):
+    """The group `accounts`: what is not one of its commands is an account, or an option of the list."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
 def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(epilog=EXAMPLES)(accounts)
+    """Add the commands."""
+    group = typer.Typer(
+        cls=Accounts,
+        help="Print the segment of each account, merge accounts, and say which account a name means. "
+        "`resegment accounts` alone is the list.",
+    )
+    group.command("list", epilog=EXAMPLES)(list_accounts)
+    merges.register(group)
+    app.add_typer(group, name="accounts")
 
 
 @takes_servers
-def accounts(
+def list_accounts(
     names: SomeAccounts = None,
     segment: InSegment = None,
     limit: Annotated[
@@ -74,8 +92,9 @@ def accounts(
 
     async def run() -> bool:
         async with open_session(servers) as session:
-            if wanted:
-                known = await _find(session.reader, wanted)
+            asked = session.identify_all(wanted)
+            if asked:
+                known = await _find(session.reader, asked)
             else:
                 known = [one async for batch in session.reader.places() for one in batch]
             chosen = [one for one in known if segment in (None, one.segment)]
@@ -83,7 +102,7 @@ def accounts(
             now = await session.now()
             entries = await _find_entries(session, [one.account for one in shown], now)
             _write(shown, entries, now, as_json=as_json)
-            missing = set(wanted) - {one.account for one in known}
+            missing = set(asked) - {one.account for one in known}
         if missing:
             print_note(f"no such account: {', '.join(sorted(missing))}")
         elif len(shown) < len(chosen):

@@ -154,6 +154,7 @@ async def _copy(
     from resegment.streams.definitions.log import copy_definitions
     from resegment.streams.definitions.policies import latest_switch
     from resegment.streams.definitions.registry import DefinitionRegistry
+    from resegment.streams.identities.log import copy_identities
     from resegment.streams.kafka.publisher import KafkaPublisher
     from resegment.streams.operations.owner_transfer import read_assignments
     from resegment.streams.partition_marks import begin_rebuild, end_partition, end_rebuild
@@ -202,6 +203,7 @@ async def _copy(
             clock = await work.copy_log(bars.count("signals", sum(ends.values())))
         copied = await work.copy_states(states, clock)
         await copy_definitions(old.bootstrap, old.topics, publisher, new.topics, old.security)
+        await copy_identities(old.bootstrap, old.topics, publisher, new.topics, old.security)
         if isinstance(states, LoggedState):
             factory = Announcer(
                 DefinitionRegistry(registry.definitions, new.topics, facts_per_test=settings.facts_per_test)

@@ -183,7 +183,8 @@ def enroll(
         raise typer.BadParameter("choose what to enroll: accounts, --segment or --all")
 
     async def run(session: Session) -> bool:
-        rows = await _find(session, wanted)
+        asked = session.identify_all(wanted)
+        rows = await _find(session, asked)
         quiet = sorted((name, _change_of(state)) for name, state in rows if _is_quiet(state, segment))
         if len(quiet) > ASKED_ABOUT and not yes:
             typer.confirm(f"Enroll {len(quiet):,} accounts?", abort=True, err=True)
@@ -201,7 +202,7 @@ def enroll(
         for name, state in rows if wanted else ():
             if not _is_quiet(state, segment):
                 print_note(f"{name} was not left out: {spell_dates(words_of(state))}")
-        return _tell_missing(wanted, rows)
+        return _tell_missing(asked, rows)
 
     if not run_in_session(run, servers, changes="routing enroll"):
         raise typer.Exit(1)
@@ -239,7 +240,8 @@ def list_accounts(
         limit = SHOWN
 
     async def run(session: Session) -> bool:
-        rows = await _find(session, wanted)
+        asked = session.identify_all(wanted)
+        rows = await _find(session, asked)
         chosen = [
             (name, state)
             for name, state in rows
@@ -255,7 +257,7 @@ def list_accounts(
             print_note(f"{len(shown):,} of {len(chosen):,} accounts shown; use --limit to see more")
         elif not chosen and not wanted:
             print_note(_tell_none(rows, " or ".join(sorted(decisions)) if decision else None))
-        return _tell_missing(wanted, rows)
+        return _tell_missing(asked, rows)
 
     if not run_in_session(run, servers):
         raise typer.Exit(1)

@@ -16,6 +16,7 @@ from resegment.cli.operations.auditing import name_actor, open_trail
 from resegment.cli.servers import ServerOptions
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.identity.aliases import resolve_account
+from resegment.identity.names import Unresolved, read_name
 from resegment.settings import Settings
 from resegment.sources.segments import load_definition
 from resegment.state.redis.client import connect_redis
@@ -27,7 +28,7 @@ from resegment.streams.definitions.starting import read_registry
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import secure_kafka
 from resegment.streams.kafka.topics import Topics
-from resegment.streams.prefix import is_known, read_prefix
+from resegment.streams.prefix import identities_of, is_known, read_prefix
 
 T = TypeVar("T")
 
@@ -86,6 +87,18 @@ class Session(NamedTuple):
         """Return what finds the records of `signals` that workers refused. Raises StoreUnavailable."""
         clock = self.held.get("clock", "wall")
         return await look_for_ahead_records(self.client, self.prefix, clock, self.settings.tolerance)
+
+    def identify(self, name: str) -> str:
+        """Return the account that a domain or name means in this prefix now. Raises typer.BadParameter for an unknown name."""
+        names, merged = identities_of(self.held)
+        account = names.get(name, name)
+        if account == name and read_name(name) == name:
+            raise typer.BadParameter(Unresolved(name).message, param_hint="ACCOUNT")
+        return merged.get(account, account)
+
+    def identify_all(self, names: Iterable[str]) -> list[str]:
+        """Return the accounts that domains or names mean, each once, in their order. Raises as `identify` does."""
+        return list(dict.fromkeys(map(self.identify, names)))
 
     async def now(self) -> int:
         """Return the prefix's own time, ms. Raises StoreUnavailable."""
@@ -169,9 +182,14 @@ async def load_registry(
 
 
 def read_account(text: str) -> str:
-    """Return the account that a domain, URL or email address means. Raises typer.BadParameter if it is no company's."""
+    """Return the account that a domain, URL or email address means. Raises typer.BadParameter if it is no company's.
+
+    A name or id that only a prefix may know is returned in its usual spelling, for `Session.identify`.
+    """
     try:
         return resolve_account(text)
+    except Unresolved as unresolved:
+        return unresolved.name
     except RefusedEvent as error:
         raise typer.BadParameter(error.message, param_hint="ACCOUNT") from error
 

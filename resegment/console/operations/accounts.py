@@ -9,6 +9,7 @@ from rich.text import Text
 
 from resegment.console.dates import spell_moment
 from resegment.console.tables import make_table
+from resegment.identity.merges import Identities
 from resegment.schemas.times import spell_length
 from resegment.segmentation.inspection.entry_time import EntryTime
 from resegment.state.redis.reader import PlacedAccount
@@ -26,3 +27,18 @@ def render(placed: Iterable[PlacedAccount], entries: Mapping[str, EntryTime], no
         length = f"{'≥ ' if limited else ''}{spell_length(max(0, now - at))}"
         table.add_row(one.account, one.segment, spell_moment(at), Text(length, style="dim"))
     return table
+
+
+def render_merges(identities: Identities) -> Table:
+    """Render a table of the accounts that are merged into others, and of the names that mean an account."""
+    rows = make_table()
+    for title in ("alias", "account", ""):
+        rows.add_column(title, overflow="fold")
+    unsettled = {
+        one.alias for number, one in identities.operations.items() if number not in identities.settled
+    }
+    for alias, account in sorted(identities.merged().items()):
+        rows.add_row(alias, account, "not carried out yet" if alias in unsettled else "merged")
+    for name, account in sorted(identities.names.items()):
+        rows.add_row(name, account, "name")
+    return rows

@@ -14,7 +14,7 @@ import msgspec
 
 from resegment.documents.diagnostics import InvalidSegments, Path, Problems
 from resegment.errors import RefusedEvent
-from resegment.identity.aliases import resolve_account
+from resegment.identity.aliases import resolve_subject
 from resegment.identity.resolution import resolve_event
 from resegment.schemas.cloudevents.decoding import read_event
 from resegment.schemas.fact import KINDS, Fact
@@ -116,7 +116,7 @@ def _read_given(test: TestEntry, path: Path, now: int, problems: Problems) -> li
         fact = _decode("firmographic", name, time, given, path=(*path, "attributes"), problems=problems)
         if fact is not None and (given or time != now):
             facts.append(fact)
-    return [msgspec.structs.replace(fact, account=resolve_account(test.given.account)) for fact in facts]
+    return [msgspec.structs.replace(fact, account=resolve_subject(test.given.account)) for fact in facts]
 
 
 def _read_event(event: dict[str, Any], index: int, path: Path, now: int, problems: Problems) -> Fact | None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from resegment.documents.diagnostics import Path, Problems
 from resegment.errors import RefusedEvent, explain_os_error
-from resegment.identity.aliases import resolve_account
+from resegment.identity.aliases import resolve_subject
 from resegment.segmentation.language.conditions import FileList
 from resegment.segmentation.language.limits import MAX_LINES
 
@@ -83,7 +83,7 @@ class ListFiles:
         wrong: list[int] = []
         for text, number in texts.items():
             try:
-                accounts.add(resolve_account(text))
+                accounts.add(resolve_subject(text))
             except RefusedEvent:
                 wrong.append(number)
         if wrong:

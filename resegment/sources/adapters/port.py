@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 import orjson
 
 from resegment.errors import RefusedEvent
-from resegment.identity.aliases import resolve_account
+from resegment.identity.aliases import resolve_subject
+from resegment.identity.names import Unresolved
 from resegment.schemas.cloudevents.decoding import read_event
 from resegment.schemas.times import format_instant
 from resegment.sources.adapters.dates import Order
@@ -131,7 +132,8 @@ def _check(items: Any) -> Iterator[Item]:
         if isinstance(item, dict):
             try:
                 digest_of(item)
-                resolve_account(read_event(item).subject)
+                with suppress(Unresolved):  # it waits until somebody says which account that is
+                    resolve_subject(read_event(item).subject)
             except RefusedEvent as error:
                 yield error
                 continue

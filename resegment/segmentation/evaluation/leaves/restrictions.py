@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from resegment.errors import RefusedEvent
-from resegment.identity.aliases import resolve_account
+from resegment.identity.aliases import resolve_subject
 from resegment.schemas.change import Restrictions
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.measures.measures import Attribute
@@ -61,7 +61,7 @@ def _resolve(parent: object, name: str) -> str | None:
     if not isinstance(parent, str):
         return None
     try:
-        found = resolve_account(parent)
+        found = resolve_subject(parent)
     except RefusedEvent:
         return None
     return None if found == name else found

@@ -10,7 +10,7 @@ import re2
 
 from resegment.documents.diagnostics import Path, Problems
 from resegment.errors import RefusedEvent
-from resegment.identity.aliases import resolve_account
+from resegment.identity.aliases import resolve_subject
 from resegment.identity.domains import registrable_domain
 from resegment.schemas.times import format_duration, parse_duration, read_moment
 from resegment.segmentation.language.conditions import Check, Checks
@@ -134,7 +134,7 @@ _ARTICLES: Final = {
 def _resolve_accounts(operand: Any) -> Any:
     if isinstance(operand, list):
         return [_resolve_accounts(one) for one in operand]
-    return resolve_account(operand) if isinstance(operand, str) else operand
+    return resolve_subject(operand) if isinstance(operand, str) else operand
 
 
 def check_account(account: str, path: Path, problems: Problems) -> bool:

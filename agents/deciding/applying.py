@@ -1,0 +1,86 @@
+"""Apply what becomes known of one account, in the order in which it becomes known: facts, and steps of merges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from resegment.agents.batch import Record, is_readable
+from resegment.agents.deciding.merging import carry_out, is_step, receive
+from resegment.schemas.fact import Fact, decode_fact
+from resegment.schemas.identities.steps import Step, decode_step
+from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.engine import Decision
+from resegment.segmentation.versions.timeline import Timeline
+
+Known = tuple[int, list[Fact] | Step, list[Record]]
+"""Facts of one account that become known at one instant (ms), each with its record; or a step of a merge."""
+
+
+def read_known(record: Record, clock: int) -> tuple[str, Known] | None:
+    """Return the account of a record of `signals`, and what becomes known of it; None for a tick, a mark or a dead letter."""
+    if not is_readable(record) or record.value is None:
+        return None
+    try:
+        if record.key is None:
+            if not is_step(record):
+                return None
+            step = decode_step(record.value)
+            return step.account, (clock, step, [record])
+        fact = decode_fact(record.value)
+    except msgspec.DecodeError:  # the segmenter set it aside
+        return None
+    return (fact.account, (clock, [fact], [record])) if record.key == fact.account.encode() else None
+
+
+def receive_known(timeline: Timeline, known: Known) -> Known:
+    """Return what becomes known without the fields that the version of its instant does not keep."""
+    clock, facts, records = known
+    return known if isinstance(facts, Step) else (clock, [timeline.receive(one) for one in facts], records)
+
+
+@dataclass(slots=True)
+class Applied:
+    """The decisions about an account, the outcomes that took effect, and the facts that are passed to another account."""
+
+    decisions: list[Decision] = field(default_factory=list)
+    outcomes: list[Fact] = field(default_factory=list)
+    forwards: list[Fact] = field(default_factory=list)
+
+
+def apply_known(timeline: Timeline, account: Account, groups: Sequence[Known], clock: int) -> Applied:
+    """Apply facts in the order in which they become known, each after the deadlines before it.
+
+    A second delivery of an outcome and an older revision of one change nothing, so they do not count as outcomes.
+    """
+    applied = Applied()
+    for at, known, records in groups:
+        facts: Sequence[Fact]
+        if isinstance(known, Step) or account.state.identity is not None:
+            merged = (
+                carry_out(timeline, account, known, records[0], at, clock)
+                if isinstance(known, Step)
+                else receive(account, known)
+            )
+            applied.decisions += merged.decisions
+            applied.forwards += merged.forwards
+            facts = merged.facts
+            if not facts:
+                continue
+        else:
+            facts = known
+        if account.deadline < at:
+            applied.decisions += timeline.advance(account, at - 1, clock)
+        fresh: dict[tuple[str, str], Fact] = {}
+        for fact in facts:
+            if fact.kind == "outcome" and account.holder(fact.source, fact.id) is None:
+                fresh.setdefault((fact.source, fact.id), fact)
+        applied.decisions += timeline.apply_facts(account, facts, at, clock)
+        refused = account.refused or ()
+        for key, fact in fresh.items():
+            entry = account.holder(*key)
+            if key not in refused and (entry is None or entry.id == fact.id):
+                applied.outcomes.append(fact)
+    return applied

@@ -1,0 +1,123 @@
+"""Follow the topic `identities` in a worker, and carry out the merges that it asks for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from resegment.agents.batch import Publisher, PublishFailed
+from resegment.errors import FatalError, TransientError
+from resegment.identity.aliases import use_identities
+from resegment.identity.merges import Identities, Operation
+from resegment.schemas.identities.records import Settled
+from resegment.streams.identities.execution import carry_out
+from resegment.streams.identities.live import LivePrefix
+from resegment.streams.identities.log import reading_identities, write_identity
+from resegment.streams.kafka.topic_reader import TopicUnreadable
+from resegment.streams.kafka.topics import Topics
+from resegment.streams.prefix import note_identities
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+log = structlog.get_logger(__name__)
+
+AGAIN_AFTER: Final = 1.0
+"""Seconds until what failed is tried again."""
+
+
+class IdentityFollower:
+    """Keeps what the process knows of identities up to date.
+
+    The worker that owns partition 0 also carries out merges, one after another, and notes in Redis what holds.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        topics: Topics,
+        bootstrap: str,
+        security: Mapping[str, Any],
+        publisher: Publisher,
+        prefix: LivePrefix,
+        leads: Callable[[], bool],
+    ) -> None:
+        """`leads` says whether this worker carries out merges now."""
+        self._client, self._topics, self._bootstrap, self._security = client, topics, bootstrap, security
+        self._publisher, self._prefix, self._leads = publisher, prefix, leads
+        self.identities = Identities()
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follow and carry out until cancelled. What fails is done again."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow())
+            group.create_task(self._lead())
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self._read()
+            except (TopicUnreadable, TransientError) as error:
+                log.warning("the identities cannot be followed", reason=error.message)
+                await asyncio.sleep(AGAIN_AFTER)
+
+    async def _read(self) -> None:
+        place = 0
+        async with reading_identities(self._bootstrap, self._topics, self._security) as reader:
+            async for records in reader.to_end():
+                place = self._take(place, [one.value for one in records])
+            self._changed.set()
+            async for records in reader.follow():
+                place = self._take(place, [one.value for one in records])
+                self._changed.set()
+
+    def _take(self, place: int, values: list[bytes | None]) -> int:
+        """Take those of the records from `place` on that are new, and return the place after them."""
+        for value in values[max(0, self.identities.taken - place) :]:
+            self.identities.take(value)
+        use_identities(self.identities.names, self.identities.merged())
+        return place + len(values)
+
+    async def _lead(self) -> None:
+        noted = -1
+        while True:
+            try:
+                if self._leads():
+                    if noted != self.identities.taken:
+                        noted = self.identities.taken
+                        await note_identities(self._client, self._topics.prefix, self.identities)
+                    operation = self.identities.open
+                    if operation is not None:
+                        await self._carry_out(operation)
+                        continue
+                self._changed.clear()
+                await asyncio.wait_for(self._changed.wait(), AGAIN_AFTER)
+            except TimeoutError:
+                continue
+            except (TransientError, PublishFailed) as error:
+                noted = -1
+                log.warning("a merge is not carried out yet", reason=error.message)
+                await asyncio.sleep(AGAIN_AFTER)
+
+    async def _carry_out(self, operation: Operation) -> None:
+        refused = ""
+        try:
+            for account in {operation.alias, *operation.path[:1]}:
+                await self._prefix.check(account)
+            await carry_out(self._prefix, operation)
+        except FatalError as error:
+            refused = error.message
+            log.warning("a merge cannot be carried out", alias=operation.alias, reason=error.message)
+        await write_identity(self._publisher, self._topics, Settled(op=operation.number, refused=refused))
+        log.info(
+            "a merge is carried out", kind=operation.kind, alias=operation.alias, account=operation.account
+        )
+        taken = self.identities
+        async with asyncio.timeout(20.0):
+            while operation.number not in taken.settled:
+                self._changed.clear()
+                await self._changed.wait()

@@ -1,0 +1,104 @@
+"""Merge accounts of a running prefix, and undo it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from resegment.schemas.identities.records import Merge, Unmerge
+from resegment.settings import Settings
+from resegment.streams.identities.requests import Connection, MergeRefused, request
+from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.worker.worker import Worker
+from tests.builders import definition_of
+from tests.integration.conftest import Stack
+from tests.integration.test_applying import PARTITIONS, Prefix
+from tests.oracle.cases import segments
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+NUMBERS = count()
+FILE = {
+    **segments(
+        both={"all": [{"event": "funding"}, {"event": "hiring"}]},
+        funded={"event": "funding"},
+        hiring={"event": "hiring"},
+    ),
+}
+WORKFLOWS = {"both": "visits", "funded": "calls", "hiring": "mails"}
+
+
+def definition() -> Any:
+    """The definition of a file in which the team `sales` calls and visits."""
+    routed = [
+        {**one, "route": {"workflow": WORKFLOWS[one["name"]], "team": "sales", "on_exit": "finish"}}
+        for one in FILE["segments"]
+    ]
+    teams = {"sales": {"members": [{"name": "ann"}, {"name": "bob"}]}}
+    return definition_of({**FILE, "segments": routed, "teams": teams})
+
+
+@asynccontextmanager
+async def running(stack: Stack) -> AsyncIterator[Prefix]:
+    kafka = {} if stack.name == "embedded" else {"kafka": stack.bootstrap}
+    settings = Settings(
+        prefix=f"merge{next(NUMBERS)}{stack.name}", partitions=PARTITIONS, route="all", **kafka
+    )  # type: ignore[arg-type]
+    worker = Worker(settings, definition(), bootstrap=stack.bootstrap, redis_url=stack.redis_url)
+    client = Redis.from_url(stack.redis_url)
+    async with (
+        KafkaPublisher(stack.bootstrap, idempotent=stack.name != "embedded") as source,
+        worker.running(),
+    ):
+        try:
+            yield Prefix(stack, worker, source, client)
+        finally:
+            await client.aclose()
+
+
+async def ask(prefix: Prefix, wish: Merge | Unmerge) -> str:
+    connection = Connection(prefix.source, prefix.stack.bootstrap, prefix.topics, {})
+    done = await request(connection, wish, patience=60.0)
+    assert await prefix.worker.drain(60.0)
+    return done.outcome
+
+
+async def where(prefix: Prefix, *accounts: str) -> list[str | None]:
+    states = await prefix.reader.states(accounts)
+    return [None if one is None else one.membership.segment for one in states]
+
+
+async def test_a_merge_moves_facts_segment_and_owner_and_an_unmerge_gives_the_facts_back(
+    stack: Stack,
+) -> None:
+    async with running(stack) as prefix:
+        await prefix.send(
+            ("funding", {"account": "acme.io"}), ("hiring", {"account": "acme.com", "change": "opened"})
+        )
+        assert await where(prefix, "acme.io", "acme.com") == ["funded", "hiring"]
+        assert await prefix.commands() == {("enroll", "calls"): 1, ("enroll", "mails"): 1}
+        now = time.time_ns() // 1_000_000
+        assert await ask(prefix, Merge(alias="acme.io", account="acme.com", at=now)) == "done"
+        assert await where(prefix, "acme.io", "acme.com") == [None, "both"]
+        made = [one["data"] for one in await prefix.read(prefix.topics.workflow_commands.name)]
+        assert sorted((one["account"], one["action"], one["workflow"]) for one in made) == [
+            ("acme.com", "enroll", "mails"), ("acme.com", "enroll", "visits"), ("acme.com", "finish", "mails"),
+            ("acme.io", "enroll", "calls"), ("acme.io", "stop", "calls"),
+        ]  # fmt: skip
+        ended = [one for one in await prefix.changes() if one["account"] == "acme.io"][-1]
+        assert (ended["to"], ended["cause"]["merged"]) == (None, "acme.com")
+        assert await ask(prefix, Merge(alias="acme.io", account="acme.com", at=now)) == "nothing"
+        with pytest.raises(MergeRefused, match="circle"):
+            await ask(prefix, Merge(alias="acme.com", account="acme.io", at=now))
+        await prefix.send(("hiring", {"account": "acme.io", "change": "opened"}))
+        assert await prefix.verify() == []
+
+        assert await ask(prefix, Unmerge(alias="acme.io", at=time.time_ns() // 1_000_000)) == "done"
+        assert await where(prefix, "acme.io", "acme.com") == ["both", "hiring"]
+        assert await prefix.verify() == []
