@@ -10,6 +10,8 @@ import typer
 from resegment.cli import build
 
 CHANGES: Final[dict[str, tuple[str, ...]]] = {
+    "accounts merge": ("acme.io", "acme.com", "--yes"),
+    "accounts unmerge": ("acme.io",),
     "apply": ("segments.yaml", "--yes"),
     "dead-letters retry": ("--reason", "not-json"),
     "discard": (),
@@ -30,7 +32,7 @@ CHANGES: Final[dict[str, tuple[str, ...]]] = {
 
 LOOKS: Final = frozenset(
     [
-        *("accounts", "audit", "changes", "dead-letters list", "dead-letters show", "explain", "forecast"),
+        *("accounts list", "accounts merges", "audit", "changes", "dead-letters list", "dead-letters show", "explain", "forecast"),
         *("history", "owners list", "plan", "play", "routing list", "routing show", "shadow", "show"),
         *("status", "verify", "webhooks list"),
     ]

@@ -20,8 +20,8 @@ from typer.core import TyperGroup
 
 from resegment.cli import normalize, sources
 from resegment.cli.definition import backtest, explain, forecast, formatting, play, schema, segments
+from resegment.cli.identity import accounts
 from resegment.cli.operations import (
-    accounts,
     audit,
     auditing,
     changes,

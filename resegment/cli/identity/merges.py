@@ -63,6 +63,7 @@ def merge(
     The facts of ALIAS become facts of ACCOUNT, and so do those that arrive later. ALIAS leaves its segment and its workflow.
     The segment of ACCOUNT is then what it would be if all events had been sent about it. To undo it: accounts unmerge.
     """
+    from resegment.cli.operations.auditing import name_actor
     from resegment.cli.operations.session import run_in_session
     from resegment.schemas.identities.records import Merge
 
@@ -71,10 +72,11 @@ def merge(
     async def run(session: Session) -> None:
         if not yes and not as_json:
             typer.confirm(await _question(session, old, new), abort=True, err=True)
-        wish = Merge(alias=old, account=new, at=await session.now(), author=_author())
-        await _ask(session, wish, as_json=as_json)
+        wish = Merge(alias=old, account=new, at=await session.now(), author=name_actor(session.settings))
+        async with session.trail.recording("accounts merge", {"alias": old, "account": new}) as recording:
+            recording.result["outcome"] = await _ask(session, wish, as_json=as_json)
 
-    run_in_session(run, servers)
+    run_in_session(run, servers, changes="accounts merge")
 
 
 @takes_servers
@@ -89,16 +91,18 @@ def unmerge(
     Its facts go back to it, those that arrived since the merge included. Changes that were announced stand, and no workflow
     is entered again because of it.
     """
+    from resegment.cli.operations.auditing import name_actor
     from resegment.cli.operations.session import run_in_session
     from resegment.schemas.identities.records import Unmerge
 
     old = _read_domain(alias, "ALIAS")
 
     async def run(session: Session) -> None:
-        wish = Unmerge(alias=old, at=await session.now(), author=_author())
-        await _ask(session, wish, as_json=as_json)
+        wish = Unmerge(alias=old, at=await session.now(), author=name_actor(session.settings))
+        async with session.trail.recording("accounts unmerge", {"alias": old}) as recording:
+            recording.result["outcome"] = await _ask(session, wish, as_json=as_json)
 
-    run_in_session(run, servers)
+    run_in_session(run, servers, changes="accounts unmerge")
 
 
 @takes_servers
@@ -122,8 +126,8 @@ def merges(*, servers: ServerOptions = DEFAULT_SERVERS, as_json: AsJson = False)
     run_in_session(run, servers)
 
 
-async def _ask(session: Session, wish: Merge | Unmerge, *, as_json: bool) -> None:
-    """Record what is wished for, wait until it is carried out, and say so."""
+async def _ask(session: Session, wish: Merge | Unmerge, *, as_json: bool) -> str:
+    """Record what is wished for, wait until it is carried out, and say so; return what came of it."""
     from resegment.console.terminal import print_note, write_json
     from resegment.schemas.identities.records import Merge
     from resegment.streams.heartbeat import read_workers
@@ -157,12 +161,6 @@ async def _question(session: Session, alias: str, account: str) -> str:
         for one in states
     ]
     return f"Merge {alias} ({counts[0]}) into {account} ({counts[1]})?"
-
-
-def _author() -> str:
-    from resegment.cli.versions.applying import name_author
-
-    return name_author()
 
 
 def _read_domain(text: str, what: str) -> str:

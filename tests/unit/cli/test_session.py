@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from resegment.cli.operations.accounts import Order, arrange
+from resegment.cli.identity.accounts import Order, arrange
 from resegment.cli.operations.changes import ChangeFilter
 from resegment.console.operations.changes import give_reason, render
 from resegment.console.operations.status import render as render_status
