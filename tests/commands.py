@@ -32,7 +32,16 @@ CHANGES: Final[dict[str, tuple[str, ...]]] = {
 
 LOOKS: Final = frozenset(
     [
-        *("accounts list", "accounts merges", "audit", "changes", "dead-letters list", "dead-letters show", "explain", "forecast"),
+        *(
+            "accounts list",
+            "accounts merges",
+            "audit",
+            "changes",
+            "dead-letters list",
+            "dead-letters show",
+            "explain",
+            "forecast",
+        ),
         *("history", "owners list", "plan", "play", "routing list", "routing show", "shadow", "show"),
         *("status", "verify", "webhooks list"),
     ]
