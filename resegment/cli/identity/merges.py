@@ -150,6 +150,7 @@ async def _ask(session: Session, wish: Merge | Unmerge, *, as_json: bool) -> str
         print_note(
             f"{wish.alias} is an account of its own" + (" already" if done.outcome == "nothing" else "")
         )
+    return done.outcome
 
 
 async def _question(session: Session, alias: str, account: str) -> str:

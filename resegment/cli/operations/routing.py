@@ -183,8 +183,8 @@ def enroll(
         raise typer.BadParameter("choose what to enroll: accounts, --segment or --all")
 
     async def run(session: Session) -> bool:
-        asked = session.identify_all(wanted)
-        rows = await _find(session, asked)
+        named = session.identify_all(wanted)
+        rows = await _find(session, named)
         quiet = sorted((name, _change_of(state)) for name, state in rows if _is_quiet(state, segment))
         if len(quiet) > ASKED_ABOUT and not yes:
             typer.confirm(f"Enroll {len(quiet):,} accounts?", abort=True, err=True)
@@ -202,7 +202,7 @@ def enroll(
         for name, state in rows if wanted else ():
             if not _is_quiet(state, segment):
                 print_note(f"{name} was not left out: {spell_dates(words_of(state))}")
-        return _tell_missing(asked, rows)
+        return _tell_missing(named, rows)
 
     if not run_in_session(run, servers, changes="routing enroll"):
         raise typer.Exit(1)
