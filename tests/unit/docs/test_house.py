@@ -32,7 +32,6 @@ LARGER = {
     "schemas/state.py: AccountState": "the stored format of an account",
     "resegment/segmentation/inspection/briefs.py: Brief": "the JSON of `resegment play`",
     "resegment/segmentation/planning/plan.py: Plan": "the JSON of `resegment plan`",
-    "streams/worker/wiring.py: Parts": "every part of a worker, named once",
     "resegment/segmentation/evaluation/program.py: Program": "a compiled file, read by index on the hot path",
 }
 """What is larger, and why."""
