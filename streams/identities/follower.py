@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -13,11 +13,12 @@ from resegment.errors import FatalError, TransientError
 from resegment.identity.aliases import use_identities
 from resegment.identity.merges import Identities, Operation
 from resegment.schemas.identities.records import Settled
+from resegment.state.redis.reader import PrefixReader
+from resegment.streams.definitions.preparing import SignalLog
 from resegment.streams.identities.execution import carry_out
 from resegment.streams.identities.live import LivePrefix
 from resegment.streams.identities.log import reading_identities, write_identity
 from resegment.streams.kafka.topic_reader import TopicUnreadable
-from resegment.streams.kafka.topics import Topics
 from resegment.streams.prefix import note_identities
 
 if TYPE_CHECKING:
@@ -38,16 +39,15 @@ class IdentityFollower:
     def __init__(
         self,
         client: Redis,
-        topics: Topics,
-        bootstrap: str,
-        security: Mapping[str, Any],
+        partitions: int,
         publisher: Publisher,
-        prefix: LivePrefix,
+        source: SignalLog,
         leads: Callable[[], bool],
     ) -> None:
         """`leads` says whether this worker carries out merges now."""
-        self._client, self._topics, self._bootstrap, self._security = client, topics, bootstrap, security
-        self._publisher, self._prefix, self._leads = publisher, prefix, leads
+        self._client, self._source, self._publisher, self._leads = client, source, publisher, leads
+        reader = PrefixReader(client, source.topics.prefix, partitions)
+        self._prefix = LivePrefix(reader, publisher, source)
         self.identities = Identities()
         self._changed = asyncio.Event()
 
@@ -67,7 +67,8 @@ class IdentityFollower:
 
     async def _read(self) -> None:
         place = 0
-        async with reading_identities(self._bootstrap, self._topics, self._security) as reader:
+        source = self._source
+        async with reading_identities(source.bootstrap, source.topics, source.security) as reader:
             async for records in reader.to_end():
                 place = self._take(place, [one.value for one in records])
             self._changed.set()
@@ -89,7 +90,7 @@ class IdentityFollower:
                 if self._leads():
                     if noted != self.identities.taken:
                         noted = self.identities.taken
-                        await note_identities(self._client, self._topics.prefix, self.identities)
+                        await note_identities(self._client, self._source.topics.prefix, self.identities)
                     operation = self.identities.open
                     if operation is not None:
                         await self._carry_out(operation)
@@ -112,7 +113,9 @@ class IdentityFollower:
         except FatalError as error:
             refused = error.message
             log.warning("a merge cannot be carried out", alias=operation.alias, reason=error.message)
-        await write_identity(self._publisher, self._topics, Settled(op=operation.number, refused=refused))
+        await write_identity(
+            self._publisher, self._source.topics, Settled(op=operation.number, refused=refused)
+        )
         log.info(
             "a merge is carried out", kind=operation.kind, alias=operation.alias, account=operation.account
         )

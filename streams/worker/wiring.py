@@ -37,7 +37,6 @@ from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.definitions.starting import warn_if_different
 from resegment.streams.heartbeat import Heartbeat
 from resegment.streams.identities.follower import IdentityFollower
-from resegment.streams.identities.live import LivePrefix
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import KafkaSecurity
 from resegment.streams.kafka.timeouts import pace_of
@@ -296,13 +295,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             lambda definition: check_lists(settings, definition),
         ),
         identities=IdentityFollower(
-            shared.client,
-            topics,
-            plan.bootstrap,
-            shared.security.clients(),
-            publisher,
-            LivePrefix(PrefixReader(shared.client, settings.prefix, settings.partitions), publisher, log),
-            lambda: segmented.get(0) is not None,
+            shared.client, settings.partitions, publisher, log, lambda: segmented.get(0) is not None
         ),
         ticker=Ticker(
             segmented,
