@@ -136,6 +136,12 @@ class Metrics:
             ["attribute"],
             registry=registry,
         )
+        self.repeated_ids = Counter(
+            "resegment_repeated_ids",
+            "Events with the id of an earlier one and other data, which change nothing",
+            ["source"],
+            registry=registry,
+        )
         self.routed = Counter(
             "resegment_routed", "Routing decisions, by decision", ["decision"],
             registry=registry,

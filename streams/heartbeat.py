@@ -45,6 +45,7 @@ class Heartbeat:
         """Why a suppression list cannot be read, while the worker uses the last one that it could read."""
         self._skipped: dict[str, int] = {}
         self._dropped: dict[str, tuple[int, int]] = {}
+        self._repeated: dict[str, int] = {}
         self.version = 0
         """The number of the version in force, as it was reported last."""
         self._differs: str | None = None
@@ -60,6 +61,7 @@ class Heartbeat:
             "frozen": self.frozen,
             "skipped": self._skipped,
             "dropped": self._dropped,
+            "repeated": self._repeated,
             "version": self.version,
             "differs": self._differs,
         }
@@ -89,6 +91,10 @@ class Heartbeat:
     def note_dropped(self, facts: Mapping[str, tuple[int, int]]) -> None:
         """Report from now on the tests for which most facts were dropped: how many, and of how many accounts."""
         self._dropped = dict(sorted(facts.items(), key=lambda one: -one[1][0])[:MOST_DROPPED])
+
+    def note_repeated(self, events: Mapping[str, int]) -> None:
+        """Report from now on the sources that sent most events with the id of an earlier one and other data."""
+        self._repeated = dict(sorted(events.items(), key=lambda one: -one[1])[:MOST_DROPPED])
 
     def note_version(self, number: int, differs: str | None) -> None:
         """Report from now on the version in force, and in what way the worker's own file differs from it."""

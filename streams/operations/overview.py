@@ -13,7 +13,13 @@ from resegment.sinks.webhook.health import find_trouble
 from resegment.state.redis.reader import PartitionLook, PrefixReader, add_sizes
 from resegment.state.redis.webhooks import EndpointState, WebhookStates
 from resegment.state.sources.arrivals import ArrivalStore
-from resegment.state.sources.looks import SourceLook, describe_source, look_at_sources, tell_silent
+from resegment.state.sources.looks import (
+    SourceLook,
+    describe_source,
+    look_at_sources,
+    tell_repeated,
+    tell_silent,
+)
 from resegment.streams.definitions.history import Definitions
 from resegment.streams.heartbeat import read_workers
 from resegment.streams.operations.dead_letters import DeadLetterCount
@@ -60,6 +66,8 @@ class WorkerLook:
     """In what way its segments file is not the version in force, None if it is."""
     dropped: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Facts that the limit of a test dropped since it started, and how many accounts came over the limit, by test."""
+    repeated: Mapping[str, int] = field(default_factory=dict)
+    """Events with the id of an earlier one and other data since it started, by source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +246,7 @@ def find_notes(overview: Overview) -> list[str]:
     lines += _find_dropped(overview.workers)
     lines += find_blocked(overview.spot_checks)
     lines += tell_silent(overview.sources)
+    lines += tell_repeated(_sum(one.repeated for one in overview.workers))
     lines += find_definition_notes(overview.definitions)
     lines += [f"worker {one.name}: {one.differs}" for one in overview.workers if one.differs]
     return lines if advice is None else [advice, *lines]
@@ -297,6 +306,7 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
                 "skipped_lines": dict(one.skipped),
                 "file_differs": one.differs,
                 "dropped_facts": {test: facts for test, (facts, _) in one.dropped.items()},
+                "repeated_ids": dict(one.repeated),
                 "accounts_over_limit": {test: accounts for test, (_, accounts) in one.dropped.items()},
             }
             for one in overview.workers
@@ -343,6 +353,7 @@ def _worker(name: str, entry: Mapping[str, Any], now: float) -> WorkerLook:
         entry.get("skipped") or {},
         entry.get("differs"),
         {test: (facts, accounts) for test, (facts, accounts) in (entry.get("dropped") or {}).items()},
+        entry.get("repeated") or {},
     )
 
 

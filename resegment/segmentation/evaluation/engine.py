@@ -61,6 +61,11 @@ class Engine:
         """Return how many values had another type than the file gives their attribute, by attribute."""
         return self._fold.misfits
 
+    @property
+    def repeated(self) -> Mapping[str, int]:
+        """Return how many events had the id of an earlier one and said something else, by source."""
+        return self._fold.repeated
+
     # From state to account and back
 
     def open(self, name: str, state: AccountState | None = None) -> Account:

@@ -25,6 +25,9 @@ PART: Final = 32
 """An account is pruned for old age where one fact in so many may be too old."""
 MARGIN: Final = 64
 """So many facts more, or half as many again if that is more, lead to an account being pruned again."""
+MOST_SOURCES: Final = 200
+"""Of so many sources, repeated ids are counted apart."""
+OTHERS: Final = "other sources"
 Typed = dict[tuple[int, int], tuple[Any, Any, Any, Any]]
 """By the `id()` of data and raw values: these, and what they are by the types of the file."""
 CHANGES_OF_TECH: Final = ("added", "removed")
@@ -48,6 +51,8 @@ class Fold:
         """How many accounts came to have too many facts that match a test, by the test."""
         self.misfits: Counter[str] = Counter()
         """How many values had another type than the file gives their attribute, by attribute."""
+        self.repeated: Counter[str] = Counter()
+        """How many events had the id of an earlier one and said something else, by source."""
 
     def open(self, name: str, state: AccountState) -> Account:
         """Index a state. The tests that can read any of its facts are evaluated later."""
@@ -94,7 +99,9 @@ class Fold:
         record = None if fact.record == name else fact.record
         old: Entry | None = None
         if entries:
-            if account.holder(source, name) is not None:
+            if (held := account.holder(source, name)) is not None:
+                if held.id == name and _says_otherwise(held, fact):
+                    self.repeated[source if len(self.repeated) < MOST_SOURCES else OTHERS] += 1
                 return False
             old = (
                 account.of_record(source, name) if record is None else self._revised(account, source, record)
@@ -319,3 +326,12 @@ class Fold:
         state.limited = Limited(state.limited.room, {**before, text: before.get(text, 0) + number})
         self.dropped[text] += number
         self.crowded[text] += text not in before
+
+
+def _says_otherwise(held: Entry, fact: Fact) -> bool:
+    """Whether an event contradicts what is kept of an earlier one with its id."""
+    if held.retracted != (fact.op == "retract") or KIND_NUMBERS[fact.kind] != held.kind:
+        return True
+    kept = {**(held.data or {}), **(held.raw or {})}
+    data = trim(fact.data)
+    return any(name not in data or data[name] != value for name, value in kept.items())

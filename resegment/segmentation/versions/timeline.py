@@ -135,6 +135,11 @@ class Timeline:
         """Return how many values had another type than the file gives their attribute, by attribute."""
         return _add(engine.misfits for engine in self._counted)
 
+    @property
+    def repeated(self) -> Mapping[str, int]:
+        """Return how many events had the id of an earlier one and said something else, by source."""
+        return _add(engine.repeated for engine in self._counted)
+
     # From state to account and back
 
     def open(self, name: str, state: AccountState | None = None) -> Account:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,15 @@ def tell_silent(looks: Iterable[SourceLook]) -> list[str]:
         f"{' or '.join(one.kinds)} events wait until it is back"
         for one in looks
         if one.silent_since is not None
+    ]
+
+
+def tell_repeated(events: Mapping[str, int]) -> list[str]:
+    """Say of each source how many events had the id of an earlier one and other data."""
+    return [
+        f"{source} sent {number:,} {'event' if number == 1 else 'events'} with the id of an earlier one and other data "
+        "since the workers started, which changed nothing: give each revision an id of its own, and the same record"
+        for source, number in sorted(events.items())
     ]
 
 

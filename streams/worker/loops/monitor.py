@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+import structlog
 from aiokafka.errors import KafkaError
 
 from resegment.agents.partition import OwnedPartition, StoredAccount
@@ -26,6 +27,8 @@ from resegment.streams.worker.progress import Progress
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+log = structlog.get_logger(__name__)
+
 UNREACHABLE = (StoreUnavailable, KafkaError, ConnectionError, TimeoutError)
 """Errors of servers that are away: the report waits for them."""
 ANSWERED_WITHIN: Final = 5.0
@@ -39,7 +42,7 @@ class Stalled(FatalError):
 
 
 class Counts(Protocol):
-    """What evaluating accounts counts: facts that limits dropped, accounts over a limit, values of another type."""
+    """What evaluating accounts counts: facts that limits dropped, accounts over a limit, values of another type, repeated ids."""
 
     @property
     def dropped(self) -> Mapping[str, int]: ...
@@ -49,6 +52,9 @@ class Counts(Protocol):
 
     @property
     def misfits(self) -> Mapping[str, int]: ...
+
+    @property
+    def repeated(self) -> Mapping[str, int]: ...
 
 
 class Gauges:
@@ -75,6 +81,8 @@ class Gauges:
         """Facts that the engine had dropped at the last look, by test."""
         self._misfits: dict[str, int] = {}
         """Values that did not fit the type of their attribute, at the last look."""
+        self.repeated: dict[str, int] = {}
+        """Events with the id of an earlier one and other data, at the last look, by source."""
 
     @property
     def dropped(self) -> dict[str, tuple[int, int]]:
@@ -108,6 +116,15 @@ class Gauges:
         for attribute, count in counts.misfits.items():
             metrics.misfits.labels(attribute).inc(count - self._misfits.get(attribute, 0))
             self._misfits[attribute] = count
+        for source, count in counts.repeated.items():
+            metrics.repeated_ids.labels(source).inc(count - self.repeated.get(source, 0))
+            if source not in self.repeated:
+                log.warning(
+                    "events with the id of an earlier one and other data change nothing; give each revision an id of its "
+                    "own, and the same record",
+                    source=source,
+                )
+            self.repeated[source] = count
         return reachable
 
     async def measure_memory(self) -> None:
@@ -166,6 +183,7 @@ class Monitor:
         self.lag = sum(one.lag or 0 for one in partition_progress)
         reachable = await self._gauges.measure(partition_progress)
         self._heartbeat.note_dropped(self._gauges.dropped)
+        self._heartbeat.note_repeated(self._gauges.repeated)
         lag = {f"{one.topic}:{one.partition}": one.lag or 0 for one in partition_progress}
         await self._heartbeat.report(self._gauges.segmented.numbers, lag)
         await self._gauges.measure_memory()

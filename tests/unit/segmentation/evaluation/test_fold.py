@@ -250,3 +250,36 @@ def test_many_long_texts_make_no_large_account() -> None:
         learn(judge, account, day, fact(f"{day}", day, "intent", topic="x" * 250_000))
 
     assert len(judge.encode(account)) < 200 * 4_100
+
+
+@pytest.mark.parametrize(
+    ("again", "told"),
+    [
+        (fact("a", 0, kind="firmographic", employees=60), 0),
+        (fact("a", 5, kind="firmographic", employees=60, unread=7), 0),
+        (fact("a", 5, kind="firmographic", employees=10), 1),
+        (fact("a", 5, kind="firmographic"), 1),
+        (fact("a", 5, kind="funding", round="seed"), 1),
+        (fact("a", 5, kind="firmographic", op="retract"), 1),
+        (fact("b", 5, kind="firmographic", employees=10, record="a"), 0),
+        (fact("b", 5, kind="firmographic", employees=10), 0),
+    ],
+)
+def test_an_event_that_says_something_else_under_the_id_of_an_earlier_one_is_counted(
+    again: Fact, told: int
+) -> None:
+    judge = engine("{employees: {gte: 50}}")
+    account = judge.open("acme.com")
+    learn(judge, account, 0, fact("a", 0, kind="firmographic", employees=60))
+    learn(judge, account, 9, again)
+    assert dict(judge.repeated) == ({"/s": 1} if told else {})
+
+
+def test_an_older_revision_that_is_delivered_again_is_not() -> None:
+    judge = engine("{employees: {gte: 50}}")
+    account = judge.open("acme.com")
+    first = fact("a", 0, kind="firmographic", employees=60)
+    learn(judge, account, 0, first)
+    learn(judge, account, 1, fact("b", 1, kind="firmographic", employees=10, record="a"))
+    learn(judge, account, 2, first)
+    assert dict(judge.repeated) == {}

@@ -124,6 +124,7 @@ class Counted:
 
     def __init__(self, facts: int) -> None:
         self.dropped, self.crowded, self.misfits = {"intent": facts}, {"intent": 2}, {"seats": 1}
+        self.repeated = {"/crm": facts}
 
 
 async def test_dropped_facts_are_counted_once_by_test_and_told_with_the_accounts_that_lost_them(
@@ -146,3 +147,5 @@ async def test_dropped_facts_are_counted_once_by_test_and_told_with_the_accounts
 
     assert metrics.registry.get_sample_value("resegment_facts_dropped_total", {"test": "intent"}) == 8
     assert gauges.dropped == {"intent": (8, 2)}
+    assert metrics.registry.get_sample_value("resegment_repeated_ids_total", {"source": "/crm"}) == 8
+    assert gauges.repeated == {"/crm": 8}
