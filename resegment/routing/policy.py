@@ -129,6 +129,11 @@ class Policy:
         team = self.definition.teams.get(name or "")
         return team if team is not None and (team.members or team.per_day is not None) else None
 
+    def limits_per_day(self, team: str | None) -> bool:
+        """Return whether a team takes only so many accounts a day."""
+        found = self.team(team)
+        return found is not None and found.per_day is not None
+
     def members(self, team: str | None) -> frozenset[str]:
         """Return the names of a team's members."""
         found = self.definition.teams.get(team or "")

@@ -13,6 +13,7 @@ from resegment.routing.change import RoutedChange
 from resegment.routing.decisions import NOT_ROUTED
 from resegment.routing.policy import Policies, Policy
 from resegment.routing.switching import displace
+from resegment.routing.transition import MOST_COUNTED
 from resegment.schemas.change import Restrictions
 from resegment.schemas.routing import Enrollment, PriorState, RoutedState
 from resegment.schemas.times import parse_instant
@@ -132,7 +133,18 @@ def restore(
     state.deadline = None
     if state.enrollment is not None and state.enrollment.answer is None:
         state.deadline = state.enrollment.accept_by
+    if _waited(state, current):
+        state.decision, state.why, state.deadline, state.admitted = "waiting", "restored", now, True
     return state
+
+
+def _waited(state: RoutedState, current: Policy) -> bool:
+    """Return whether the account waited for another workflow: it has moved on, and has not left the one before."""
+    target, running = state.target, state.enrollment
+    if target is None or target.route is None or running is None or target.definition is not None:
+        return False
+    moved_on = running.segment != target.segment and running.workflow != target.route.workflow
+    return moved_on and current.limits_per_day(target.route.team)
 
 
 def _switch(state: RoutedState, change: RoutedChange) -> None:
@@ -160,6 +172,8 @@ def _apply(state: RoutedState, command: PublishedCommand, policy: Policy, curren
     team = current.team(command.team)
     if command.action == "enroll":
         touch(state, command.workflow, command.play)
+        if state.enrollment is None or state.enrollment.workflow != command.workflow:
+            state.enrolled = (*state.enrolled, at)[-MOST_COUNTED:]
         accept_by = None if command.accept_by is None else parse_instant(command.accept_by)
         state.enrollment = Enrollment(
             key=command.idempotency_key,

@@ -491,7 +491,7 @@ async def test_a_long_list_is_answered_in_its_order(store: OwnerStore) -> None:
     assert await store.settle(asks) == [Assigned(f"m{number}") for number in range(1_203)]
 
 
-# --- against a model that knows of room and the throttle only ---
+# --- against a model that knows of room only ---
 
 
 def random_asks(random: Random, count: int) -> Iterable[OwnerRequest]:

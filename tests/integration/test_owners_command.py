@@ -18,7 +18,7 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from resegment.embedded.servers import embedded
-from resegment.schemas.assignment import Assign, Candidate, Release, Throttle
+from resegment.schemas.assignment import Assign, Candidate, Join, Rank, Release
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.routing import RoutedState, decode_routed, encode_routed
 from resegment.schemas.times import parse_instant
@@ -218,12 +218,13 @@ async def test_a_recount_takes_loads_that_no_account_has(running: Running) -> No
     assert await running.open() == await running.owned()
 
 
+def join(key: str, team: str, value: float) -> Join:
+    rank = Rank(value, 0, 0, "lost.com")
+    return Join(key=key, account="lost.com", team=team, per_day=1, day="2026-03-03", rank=rank)
+
+
 async def test_a_recount_takes_those_out_of_the_queue_whom_no_account_has(running: Running) -> None:
-    throttle = Throttle(1, "2026-03-03", 0)
-    asks = [
-        Assign(key=f"phantom{number}", account="lost.com", team="resale", fallback="q", throttle=throttle)
-        for number in range(3)
-    ]
+    asks = [join(f"phantom{number}", "resale", number) for number in range(3)]
     await running.store.settle([*asks, Release(key="phantom0")])
     assert (await running.store.look()).teams["resale"].waiting == 2
     code, _, error = await running.run("recount")
@@ -232,16 +233,7 @@ async def test_a_recount_takes_those_out_of_the_queue_whom_no_account_has(runnin
 
 
 async def test_accounts_that_wait_are_counted_by_team(running: Running) -> None:
-    asks = [
-        Assign(
-            key=f"waits{number}",
-            account="waits.com",
-            team="partners",
-            fallback="q",
-            throttle=Throttle(1, "2026-03-03", number),
-        )
-        for number in range(4)
-    ]
+    asks = [join(f"waits{number}", "partners", number) for number in range(4)]
     await running.store.settle(asks)
     partners = next(row for row in await running.rows() if row["team"] == "partners")
     assert partners["waiting"] == 3

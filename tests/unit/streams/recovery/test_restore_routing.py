@@ -211,3 +211,34 @@ async def test_a_renamed_segment_keeps_its_enrollment_through_a_rebuild() -> Non
     again = await after(restored(routing, *changes), teams=TEAM)
     (left,) = await again.follow(acme.moves("out", None, at=NOON + 2))
     assert (left["action"], left["workflow"], left["segment"]) == ("stop", "hot-flow", "warm")
+
+
+async def test_an_account_that_waited_in_its_old_workflow_waits_again_after_a_rebuild() -> None:
+    teams = {"sales": {"members": ["ann"]}, "new": {"members": ["eve"], "per_day": 1, "settle": "0s"}}
+    routing, acme = rig(teams=teams), Account()
+    await routing.take()
+    await routing.follow(acme.moves("cold", to("old-flow")))
+    await routing.follow(Account("first.com").moves("hot", to("new-flow", team="new")))
+    change = acme.moves("hot", to("new-flow", team="new"), at=NOON + 1)
+    await routing.follow(change)
+    assert routing.state("acme.com").decision == "waiting"
+    routing.published.messages = [one for one in routing.published.messages if one.key == b"acme.com"]
+    again = await after(restored(routing, change), teams=teams)
+    made = await again.wait_until(NOON + 1)
+    assert [(one["action"], one["workflow"]) for one in made] == [
+        ("stop", "old-flow"),
+        ("enroll", "new-flow"),
+    ]
+
+
+async def test_enrollments_before_a_rebuild_count_for_the_limit_over_all_workflows() -> None:
+    limits = {"limits": {"enrollments": 2, "per": "30d"}}
+    routing, acme = rig(**limits), Account()
+    await routing.take()
+    await routing.follow(acme.moves("cold", to("a")), acme.moves("warm", to("a"), at=NOON + 1))
+    change = acme.moves("hot", to("b"), at=NOON + 2)
+    await routing.follow(change)
+    again = await after(restored(routing, change), **limits)
+    assert again.state("acme.com").enrolled == (NOON, NOON + 2)
+    await again.follow(acme.moves("out", to("c"), at=NOON + 3))
+    assert again.state("acme.com").decision == "capped"
