@@ -31,6 +31,12 @@ def tell_place(ahead: int, of: int, team: str, per_day: int) -> str:
     return f"{ahead + 1:,} of {of:,} waiting for {team}; {per_day:,} a day"
 
 
+def place_again(why: str, ahead: int, of: int) -> str:
+    """Return the reason of an account that waits with the place that it has now."""
+    _, waits, rest = why.partition(" waiting for ")
+    return f"{ahead + 1:,} of {of:,}{waits}{rest}" if waits else why
+
+
 def reason_of(target: Target) -> str:
     """Say why the version that put the account into its segment does not enroll it."""
     number = f"{BY_DEFINITION}{target.definition}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from resegment.routing.decisions import place_again
 from resegment.routing.policy import FIRST_MODE, mode_of
 from resegment.routing.staffing.working_time import day_of
-from resegment.schemas.routing import Mode
+from resegment.schemas.routing import Mode, RoutedState
+from resegment.schemas.segments import Team
 from resegment.schemas.times import format_instant
 from resegment.state.redis.owners import OwnerStore
 from resegment.state.redis.reader import PartitionLook, PrefixReader, add_sizes
@@ -40,25 +42,49 @@ class RoutingLook:
         return {name: size for name, size in add_sizes(self.partitions).items() if size}
 
 
+async def update_places(client: Redis, prefix: str, states: Iterable[RoutedState]) -> None:
+    """Give accounts that wait the place in the line of their team that they have now. Raises StoreUnavailable."""
+    store, lines = OwnerStore(client, prefix), dict[str, dict[str, int]]()
+    for state in states:
+        route = None if state.target is None else state.target.route
+        team = None if route is None else route.team
+        if state.decision != "waiting" or team is None:
+            continue
+        if team not in lines:
+            lines[team] = {key: place for place, key in enumerate(await store.line(team))}
+        place = lines[team].get(state.assignment or "")
+        if place is not None:
+            state.why = place_again(state.why, place, len(lines[team]))
+
+
 async def look_at_routing(
-    client: Redis, reader: PrefixReader, held: Mapping[str, str], now: int | None
+    client: Redis,
+    reader: PrefixReader,
+    held: Mapping[str, str],
+    now: int | None,
+    teams: Mapping[str, Team] | None = None,
 ) -> RoutingLook:
     """Look at it; `held` is the record of the prefix, `now` (ms) the wall clock, None where time is that of the facts.
+
+    `teams` are those of the version in force: each has its own day, that of UTC where it is not given.
 
     Raises StoreUnavailable.
     """
     partitions = await reader.look_at_routing(now)
     clocks = [one.position.clock for one in partitions if one.position is not None]
-    today = day_of(max(clocks, default=0) if now is None else now)
+    known_teams = teams or {}
+    at = max(clocks, default=0) if now is None else now
     owners = await OwnerStore(client, reader.prefix).look()
-    teams = {
-        name: TeamLook(team.waiting, team.granted.get(today, 0))
-        for name, team in sorted(owners.teams.items())
+    looks = {
+        name: TeamLook(
+            known.waiting, known.granted.get(day_of(at, known_teams.get(name, Team()).timezone), 0)
+        )
+        for name, known in sorted(owners.teams.items())
     }
     return RoutingLook(
         mode_of(held.get(ROUTING)),
         partitions,
-        {name: team for name, team in teams.items() if team.waiting or team.granted_today},
+        {name: team for name, team in looks.items() if team.waiting or team.granted_today},
     )
 
 

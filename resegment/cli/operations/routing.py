@@ -105,7 +105,8 @@ def show(
 
     async def run(session: Session) -> None:
         now = None if session.on_facts else await session.reader.now()
-        look = await look_at_routing(session.client, session.reader, session.held, now)
+        teams = (await session.load_registry()).current.definition.teams
+        look = await look_at_routing(session.client, session.reader, session.held, now, teams)
         if as_json:
             write_json(sys.stdout.buffer, describe_routing_look(look))
         else:
@@ -233,6 +234,7 @@ def list_accounts(
     from resegment.console.operations.routing import render_accounts
     from resegment.console.terminal import print_note, screen, write_json_lines
     from resegment.routing.describe import describe_routing
+    from resegment.streams.operations.routing_status import update_places
 
     wanted = read_accounts(names)
     decisions = {one.value for one in decision or Decision}
@@ -248,6 +250,7 @@ def list_accounts(
             if state.decision in decisions and segment in (None, _segment_of(state))
         ]
         shown = arrange(chosen, limit)
+        await update_places(session.client, session.prefix, (state for _, state in shown))
         if as_json:
             described = ({"account": name, **describe_routing(state)} for name, state in shown)
             write_json_lines(sys.stdout.buffer, described)

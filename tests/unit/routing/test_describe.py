@@ -14,6 +14,7 @@ from resegment.cli.options import RouteMode
 from resegment.console.operations.routing import render, render_accounts
 from resegment.console.operations.status import render as render_status
 from resegment.console.terminal import screen
+from resegment.routing.decisions import place_again, tell_place
 from resegment.routing.describe import DECISIONS, MEANINGS, MODES, advise, describe_routing, words_of
 from resegment.schemas.routing import Enrollment, Mode, RoutedState, RouteSnapshot, RoutingDecision, Target
 from resegment.schemas.times import parse_instant
@@ -129,6 +130,13 @@ def enrollment(**given: Any) -> Enrollment:
 def test_how_an_account_is_routed_is_one_sentence(routed: RoutedState, words: str) -> None:
     assert words_of(routed) == words
     assert describe_routing(routed)["text"] == words
+
+
+def test_the_place_of_an_account_that_waits_is_told_again() -> None:
+    why = tell_place(6, 9, "outbound", 2)
+    assert why == "7 of 9 waiting for outbound; 2 a day"
+    assert place_again(why, 2, 7) == "3 of 7 waiting for outbound; 2 a day"
+    assert place_again("restored", 2, 7) == "restored"
 
 
 def test_every_decision_and_mode_has_words_and_can_be_asked_for() -> None:
