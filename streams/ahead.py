@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from resegment.agents.batch import Batch
 from resegment.state.redis.client import read_time
@@ -11,6 +11,14 @@ from resegment.state.redis.refused_records import RecordId, RefusedRecords
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+
+class AheadFinder(Protocol):
+    """Knows the records that are ahead of the time."""
+
+    async def find(self, batch: Batch) -> frozenset[int]:
+        """Return the offsets of the records of a batch that are ahead."""
+        ...
 
 
 def find_ahead_records(
@@ -30,7 +38,7 @@ async def look_for_ahead_records(
     return find_ahead_records(client, prefix, clock, lambda: latest, remember=remember)
 
 
-async def leave_out(ahead: AheadRecords | None, batch: Batch) -> Sequence[Any]:
+async def leave_out(ahead: AheadFinder | None, batch: Batch) -> Sequence[Any]:
     """Return the records of a batch that are not ahead. Raises StoreUnavailable."""
     offsets = frozenset[int]() if ahead is None else await ahead.find(batch)
     return [one for one in batch.records if one.offset not in offsets] if offsets else batch.records

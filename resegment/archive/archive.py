@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -34,6 +37,8 @@ TOPICS: Final = tuple(COLUMNS)
 """The topics that are archived, without the prefix."""
 ROOT: Final = "archive.json"
 DAY: Final = 86_400_000
+READ_AHEAD: Final = 8
+"""Files that are read at the same time."""
 _ATTEMPTS: Final = 10
 
 
@@ -119,15 +124,32 @@ class Archive:
         """Yield the records of a partition from an offset on, in order."""
         files = [one for one in self.files(manifest) if one.last >= start]
         last = -1
-        together: list[ArchivedFile] = []
-        for file in files:
+        together: list[RecordedMessage] = []
+        for file, records in self._read_ahead(files):
             if together and file.first > last:
-                yield self._read_together(together, start)
+                yield _in_order(together, start)
                 together = []
-            together.append(file)
+            together += records
             last = max(last, file.last)
         if together:
-            yield self._read_together(together, start)
+            yield _in_order(together, start)
+
+    def _read_ahead(
+        self, files: Sequence[ArchivedFile]
+    ) -> Iterator[tuple[ArchivedFile, list[RecordedMessage]]]:
+        """Yield the records of each file, while the next ones are being read."""
+        with ThreadPoolExecutor(READ_AHEAD) as pool:
+            reads: deque[tuple[ArchivedFile, Future[list[RecordedMessage]]]] = deque()
+            try:
+                for file in files:
+                    reads.append((file, pool.submit(self._read_file, file)))
+                    if len(reads) > READ_AHEAD:
+                        first, read = reads.popleft()
+                        yield first, read.result()
+                for file, read in reads:
+                    yield file, read.result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
 
     # Writing
 
@@ -145,7 +167,7 @@ class Archive:
             )
             for number in partitions
         }
-        known = {one.path: one.size for manifest in taken.values() for one in self.files(manifest)}
+        known = {one.path: one.size for manifest in (held | taken).values() for one in self.files(manifest)}
         sizes = self.storage.sizes(topic)
         for path, size in known.items():
             if sizes.get(path) != size:
@@ -234,11 +256,6 @@ class Archive:
         except msgspec.DecodeError as error:
             raise ArchiveDamaged(self.storage.path, sealed.path, "cannot be read") from error
 
-    def _read_together(self, files: Sequence[ArchivedFile], start: int) -> list[RecordedMessage]:
-        """Return the records of files whose offsets lie among each other."""
-        found = [one for file in files for one in self._read_file(file) if one.offset >= start]
-        return found if len(files) == 1 else sorted(found, key=lambda one: one.offset)
-
     def _read_file(self, file: ArchivedFile) -> list[RecordedMessage]:
         data = self.storage.read(file.path)
         if data is None:
@@ -263,6 +280,11 @@ class Archive:
 
 def _is_manifest(path: str) -> bool:
     return path.rpartition("/")[2].removesuffix(".json").isdigit()
+
+
+def _in_order(records: Sequence[RecordedMessage], start: int) -> list[RecordedMessage]:
+    """Return the records of files whose offsets lie among each other, from an offset on."""
+    return sorted((one for one in records if one.offset >= start), key=attrgetter("offset"))
 
 
 def _by_day(records: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:

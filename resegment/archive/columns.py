@@ -42,6 +42,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, Any]]] = {
         "kind": pl.String(),
         "record": pl.String(),
         "op": pl.String(),
+        "via": pl.List(pl.String()),
     },
     "segment-changes": {
         **_EVENT,
@@ -81,6 +82,13 @@ COLUMNS: Final[Mapping[str, Mapping[str, Any]]] = {
         "person": pl.String(),
     },
     "routing-events": {**_EVENT},
+    "identities": {
+        **_EVENT,
+        "alias": pl.String(),
+        "name": pl.String(),
+        "op": pl.Int64(),
+        "author": pl.String(),
+    },
     "definitions": {
         **_EVENT,
         "version": pl.Int64(),
@@ -183,6 +191,7 @@ def _read_signal(record: Record, plain: dict[str, Any]) -> Row:
         "op": plain.get("op", "assert") if texts["kind"] is not None else None,
         "event_time": _number(plain, "time"),
         "recorded_time": _number(plain, "recorded"),
+        "via": [str(one[0]) for one in plain["via"]] if isinstance(plain.get("via"), list) else None,
     }
 
 
@@ -275,11 +284,21 @@ def _read_definition(_: Record, plain: dict[str, Any]) -> Row:
     }
 
 
+def _read_identity(_: Record, plain: dict[str, Any]) -> Row:
+    names = ("type", "account", "alias", "name", "author")
+    return {
+        **{name: _text(plain, name) for name in names},
+        "op": _number(plain, "op"),
+        "event_time": _number(plain, "at"),
+    }
+
+
 _READERS: Final[Mapping[str, Callable[[Record, dict[str, Any]], Row]]] = {
     "signals": _read_signal,
     "segment-changes": _read_change,
     "workflow-commands": _read_command,
     "outcomes": _read_outcome,
     "routing-events": _read_routing_event,
+    "identities": _read_identity,
     "definitions": _read_definition,
 }

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from resegment.cli import normalize, sources
+from resegment.cli import archive, normalize, sources
 from resegment.cli.definition import backtest, explain, forecast, formatting, play, schema, segments
 from resegment.cli.identity import accounts
 from resegment.cli.operations import (
@@ -34,7 +34,6 @@ from resegment.cli.operations import (
     status,
     webhooks,
 )
-from resegment.cli.past import archive
 from resegment.cli.runtime import bench, deliver, demo, ingest, intake, process, up, worker
 from resegment.cli.versions import apply, differences, history, plan, shadow
 from resegment.errors import ResegmentError, UserError

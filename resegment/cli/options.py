@@ -29,6 +29,13 @@ class RouteMode(StrEnum):
     none = "none"
 
 
+class Identity(StrEnum):
+    """Which accounts there are: as they were known at the time, or as they are identified now."""
+
+    then = "then"
+    now = "now"
+
+
 def parse_time(text: str) -> int:
     """Return an instant in ms: RFC 3339, or a day with or without a time, both in UTC."""
     match = _IN_UTC.fullmatch(text.strip())
@@ -106,6 +113,21 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 OneAccount = Annotated[
     str, typer.Argument(metavar="ACCOUNT", help="A domain, URL or email address of the account.")
+]
+PastArchive = Annotated[
+    str | None,
+    typer.Option(
+        "--archive",
+        metavar="PATH",
+        help="Look back with this archive instead of the log of the running prefix. It needs no servers.",
+    ),
+]
+AsIdentified = Annotated[
+    Identity,
+    typer.Option(
+        "--identity",
+        help="With --at: accounts as they were identified then, or with the aliases and merges of now.",
+    ),
 ]
 SomeAccounts = Annotated[
     list[str] | None,

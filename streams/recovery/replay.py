@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from resegment.agents.batch import Batch
 from resegment.agents.deciding.decided import Owned
 from resegment.agents.deciding.refolding import refold
 from resegment.agents.deciding.versions import Versions
+from resegment.archive.archive import Archive
 from resegment.errors import FatalError
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.fact import Fact
-from resegment.streams.ahead import AheadRecords
+from resegment.streams.ahead import AheadFinder
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.recovery.archived_log import ArchivedTopic
 
 CHUNK = 1000
 """Records in one commit of a replay."""
@@ -37,7 +40,7 @@ class HistoryIncomplete(FatalError):
 
 @dataclass(frozen=True, slots=True)
 class LogSource:
-    """Where the log is; `security` is what aiokafka takes.
+    """Where the log is; `security` is what aiokafka takes. With an archive it is read from there.
 
     `ahead` finds the records that a live worker refuses; None on the clock of the facts.
     """
@@ -45,7 +48,43 @@ class LogSource:
     bootstrap: str
     topics: Topics
     security: Mapping[str, Any]
-    ahead: AheadRecords | None = None
+    ahead: AheadFinder | None = None
+    archive: Archive | None = None
+
+    @property
+    def advice(self) -> str:
+        """Return what to do where it does not reach back."""
+        if self.archive is not None:
+            return "They were deleted before they were archived. Ask for a later time."
+        return "If they were archived, pass the archive with --archive; else ask for a later time."
+
+    def reading(
+        self, topic: str, partitions: Collection[int] | None = None
+    ) -> AbstractAsyncContextManager[LogReader]:
+        """Open a reader of all or some partitions of a topic. Raises TopicUnreadable, and as ArchivedTopic does."""
+        if self.archive is None:
+            return reading(self.bootstrap, topic, partitions, security=self.security)
+        return _reading_archive(self.archive, topic, partitions)
+
+
+class LogReader(Protocol):
+    """Some partitions of one topic, read once."""
+
+    @property
+    def newest_beginning(self) -> int:
+        """Return the largest offset at which a partition begins: 0 if nothing was ever removed."""
+        ...
+
+    def to_end(self) -> AsyncIterator[Sequence[Any]]:
+        """Yield the records of each partition in order."""
+        ...
+
+
+@asynccontextmanager
+async def _reading_archive(
+    archive: Archive, topic: str, partitions: Collection[int] | None
+) -> AsyncIterator[LogReader]:
+    yield await ArchivedTopic.open(archive, topic, partitions)
 
 
 async def check_complete(source: LogSource, partitions: Collection[int] | None = None) -> dict[int, int]:

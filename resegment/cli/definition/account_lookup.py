@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
+from resegment.cli.options import Identity
 from resegment.errors import ResegmentError
 
 if TYPE_CHECKING:
     from resegment.cli.options import Format
+    from resegment.cli.past.looking import PastView
     from resegment.cli.servers import ServerOptions
     from resegment.schemas.fact import Fact
     from resegment.schemas.routing import RoutedState
     from resegment.segmentation.evaluation.account import Account
     from resegment.segmentation.evaluation.engine import Engine
+    from resegment.streams.definitions.registry import DefinitionRegistry
 
 
 class UnknownAccount(ResegmentError):
@@ -34,12 +37,21 @@ class AccountLookup(NamedTuple):
     """An account advanced to `at` (ms), and the engine that evaluated it.
 
     `routing` is the current routing decision of the prefix; None for another time, or without a prefix.
+    `version` is the version that was in force, None for recorded events.
     """
 
     engine: Engine
     account: Account
     at: int
     routing: RoutedState | None = None
+    version: VersionInForce | None = None
+
+
+class VersionInForce(NamedTuple):
+    """The number and fingerprint of a version."""
+
+    number: int
+    fingerprint: str
 
 
 def look_up_account(
@@ -50,8 +62,10 @@ def look_up_account(
     events: list[str] | None,
     form: Format | None,
     servers: ServerOptions,
+    archive: str | None = None,
+    identity: Identity = Identity.then,
 ) -> AccountLookup:
-    """Look the account up in the events if there are any, else in the prefix that `servers` names.
+    """Look the account up in the events if there are any, else in the archive, or in the prefix that `servers` names.
 
     `at` defaults to now, or to the time of the last event of any account. Raises UnknownAccount,
     typer.BadParameter and what reading the files or the prefix raises.
@@ -59,6 +73,10 @@ def look_up_account(
     from resegment.cli.operations.session import read_account
 
     name = read_account(account)
+    if (archive is not None or identity is Identity.now) and (at is None or events):
+        raise typer.BadParameter(
+            "--archive and --identity look back: say to which time with --at, without --events"
+        )
     if events:
         if segments is None:
             raise typer.BadParameter(
@@ -67,13 +85,51 @@ def look_up_account(
         return _look_up_in_files(name, segments, events, at, form)
     if form is not None:
         raise typer.BadParameter("--format describes the files of --events: pass both or neither")
+    if at is not None and (archive is not None or identity is Identity.now):
+        return asyncio.run(_look_up_past(name, at, servers, archive, identity))
     return asyncio.run(_look_up_live(name, at, servers, segments))
+
+
+async def _look_up_past(
+    name: str, at: int, servers: ServerOptions, archive: str | None, identity: Identity
+) -> AccountLookup:
+    from resegment.cli.operations.session import open_past
+    from resegment.console.terminal import print_note
+
+    async with open_past(servers, archive, at) as view:
+        found = await _look_at(view, name, at, identity)
+        if (missing := view.tell_reach(at)) is not None:
+            print_note(f"{missing}.")
+        if found is None:
+            raise UnknownAccount(
+                name, at, "`resegment accounts --at` lists the accounts that were known then."
+            )
+        return found
+
+
+async def _look_at(view: PastView, name: str, at: int, identity: Identity) -> AccountLookup | None:
+    """Return the account at a time that is over; None if nothing was known about it, or it was part of another."""
+    if identity is Identity.now:
+        now = await view.identify()
+        account = await view.past.account_under(now, now(name), at)
+    else:
+        account = await view.past.account(name, view.partition_of(name), at)
+    if account is None or account.state.membership.segment is None:
+        return None
+    version = _find_version(view.registry, at)
+    return AccountLookup(view.registry.timeline.at(at).engine, account, at, version=version)
+
+
+def _find_version(registry: DefinitionRegistry, at: int) -> VersionInForce:
+    number = registry.definitions.in_force(at)
+    return VersionInForce(number, registry.definitions.version(number).fingerprint)
 
 
 async def _look_up_live(
     name: str, at: int | None, servers: ServerOptions, segments: str | None
 ) -> AccountLookup:
     from resegment.cli.operations.session import open_session
+    from resegment.cli.past.looking import view_log
     from resegment.console.terminal import print_note
     from resegment.sources.segments import load_definition
     from resegment.streams.recovery.point_in_time import last_touched, rewind
@@ -81,6 +137,10 @@ async def _look_up_live(
     async with open_session(servers, segments=segments) as session:
         given, name = name, session.identify(name)
         if name != given:
+            if at is not None and at <= await session.now():
+                then = await _look_at(await view_log(session, at), given, at, Identity.then)
+                if then is not None:
+                    return then
             print_note(f"{given} is part of {name}.")
         registry = await session.load_registry()
         timeline = registry.timeline
@@ -122,7 +182,7 @@ async def _look_up_live(
         )
     if at > now:
         print_note("This time is in the future: the answer holds if no event arrives before it.")
-    return AccountLookup(timeline.at(at).engine, account, at, routing)
+    return AccountLookup(timeline.at(at).engine, account, at, routing, _find_version(registry, at))
 
 
 def _look_up_in_files(

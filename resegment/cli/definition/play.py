@@ -71,7 +71,7 @@ def play(
     from resegment.localization import US, texts_in
     from resegment.segmentation.inspection.briefs import describe_brief, write_brief
 
-    engine, found, at, _ = look_up_account(
+    engine, found, at, _, _ = look_up_account(
         account, at, segments=segments, events=events, form=form, servers=servers
     )
     held = found.state.membership.segment or ""

@@ -5,15 +5,23 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 from typer.core import TyperGroup
 
 from resegment.cli.identity import merges
-from resegment.cli.options import AsJson, InSegment, SomeAccounts
+from resegment.cli.options import (
+    AsIdentified,
+    AsJson,
+    Identity,
+    InSegment,
+    PastArchive,
+    SomeAccounts,
+    time_option,
+)
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
@@ -29,6 +37,8 @@ resegment accounts --segment in-market
 resegment accounts acme.com https://www.example.org/about
 
 resegment accounts --json > accounts.jsonl
+
+resegment accounts --at 2026-03-01 --archive s3://our-bucket/resegment
 """
 
 SHOWN: Final = 50
@@ -76,19 +86,30 @@ def list_accounts(
     sort: Annotated[Order, typer.Option("--sort", help="Newest entries first, or by name.")] = (
         Order.entered
     ),
+    at: Annotated[
+        int | None, time_option("Show the accounts as they were at this time, by the version then in force.")
+    ] = None,
+    archive: PastArchive = None,
+    identity: AsIdentified = Identity.then,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Print the segment of each account, and how long it has been there by its facts.
+    """Print the segment of each account, and how long it has been there by its facts: now, or at a time that is over.
 
     With --json, `since` is when the account was moved there, and `entered_at` is since when its facts hold.
     """
-    from resegment.cli.operations.session import open_session, read_accounts
-    from resegment.console.terminal import print_note
+    from resegment.cli.operations.session import check_segment, open_session, read_accounts
 
     wanted = read_accounts(names)
     if limit is None and not as_json and not wanted:
         limit = SHOWN
+    wish = AskedAccounts(wanted, segment, sort, limit, as_json)
+    if at is not None:
+        if not asyncio.run(_show_past(wish, at, archive, identity, servers)):
+            raise typer.Exit(1)
+        return
+    if archive is not None or identity is not Identity.then:
+        raise typer.BadParameter("--archive and --identity look back: say to which time with --at")
 
     async def run() -> bool:
         async with open_session(servers) as session:
@@ -97,22 +118,73 @@ def list_accounts(
                 known = await _find(session.reader, asked)
             else:
                 known = [one async for batch in session.reader.places() for one in batch]
-            chosen = [one for one in known if segment in (None, one.segment)]
-            shown = arrange(chosen, sort, limit)
+            if segment is not None and all(one.segment != segment for one in known):
+                check_segment(segment, await session.load_registry())
             now = await session.now()
-            entries = await _find_entries(session, [one.account for one in shown], now)
-            _write(shown, entries, now, as_json=as_json)
-            missing = set(asked) - {one.account for one in known}
-        if missing:
-            print_note(f"no such account: {', '.join(sorted(missing))}")
-        elif len(shown) < len(chosen):
-            print_note(f"{len(shown):,} of {len(chosen):,} accounts shown; use --limit to see more")
-        elif not chosen:
-            print_note(_tell_none(known, segment))
-        return not missing
+
+            async def find_entries(names: Sequence[str]) -> Mapping[str, EntryTime]:
+                return await _find_entries(session, names, now)
+
+            return await _show(wish._replace(names=asked), known, now, find_entries)
 
     if not asyncio.run(run()):
         raise typer.Exit(1)
+
+
+class AskedAccounts(NamedTuple):
+    """Which accounts to show, and how."""
+
+    names: Sequence[str]
+    segment: str | None
+    sort: Order
+    limit: int | None
+    as_json: bool
+
+
+async def _show_past(
+    asked: AskedAccounts, at: int, archive: str | None, identity: Identity, servers: ServerOptions
+) -> bool:
+    from resegment.cli.operations.session import check_segment, open_past
+    from resegment.cli.past.looking import find_accounts, find_past_entries, place
+    from resegment.console.dates import spell_instant
+    from resegment.console.terminal import print_note
+
+    async with open_past(servers, archive, at) as view:
+        if asked.segment is not None:
+            check_segment(asked.segment, view.registry)
+        found = await find_accounts(view, at, identity)
+        known = [place(one) for one in found.values() if not asked.names or one.account in asked.names]
+        print_note(f"As of {spell_instant(at)}, by {view.tell_version(at)}, from {view.place}.")
+        if (missing := view.tell_reach(at)) is not None:
+            print_note(f"{missing}.")
+
+        async def find_entries(names: Sequence[str]) -> Mapping[str, EntryTime]:
+            return find_past_entries(view, found, names, at)
+
+        return await _show(asked, known, at, find_entries)
+
+
+FindEntries = Callable[[Sequence[str]], Awaitable[Mapping[str, "EntryTime"]]]
+
+
+async def _show(
+    asked: AskedAccounts, known: Sequence[PlacedAccount], now: int, find_entries: FindEntries
+) -> bool:
+    """Print the accounts that are asked for; return False if some are not there."""
+    from resegment.console.terminal import print_note
+
+    chosen = [one for one in known if asked.segment in (None, one.segment)]
+    shown = arrange(chosen, asked.sort, asked.limit)
+    entries = await find_entries([one.account for one in shown])
+    _write(shown, entries, now, as_json=asked.as_json)
+    missing = set(asked.names) - {one.account for one in known}
+    if missing:
+        print_note(f"no such account: {', '.join(sorted(missing))}")
+    elif len(shown) < len(chosen):
+        print_note(f"{len(shown):,} of {len(chosen):,} accounts shown; use --limit to see more")
+    elif not chosen:
+        print_note(_tell_none(known, asked.segment))
+    return not missing
 
 
 def arrange(placed: Iterable[PlacedAccount], sort: Order, limit: int | None) -> list[PlacedAccount]:

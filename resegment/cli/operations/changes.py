@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from resegment.cli.options import AsJson, time_option
+from resegment.cli.options import AsJson, PastArchive, parse_time, time_option
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ resegment changes --follow
 resegment changes --account acme.com --since 2026-01-01
 
 resegment changes --segment in-market --json
+
+resegment changes --between 2026-03-01 2026-04-01 --archive s3://our-bucket/resegment
 """
 
 SHOWN: Final = 20
@@ -59,13 +61,22 @@ def changes(
         int | None,
         time_option("Only changes that took effect at this time or later."),
     ] = None,
+    between: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--between",
+            metavar="TIME TIME",
+            help="Only changes that took effect from the first time on and before the second.",
+        ),
+    ] = None,
+    archive: PastArchive = None,
     last: Annotated[
         int | None,
         typer.Option(
             "--last",
             min=0,
             metavar="N",
-            help=f"Only the newest N. Default: {SHOWN}, or all with --since or --json.",
+            help=f"Only the newest N. Default: {SHOWN}, or all with --since, --between or --json.",
         ),
     ] = None,
     servers: ServerOptions = DEFAULT_SERVERS,
@@ -75,22 +86,52 @@ def changes(
 
     A change that a later one at the same instant replaced is marked as void.
     """
-    from resegment.cli.operations.session import open_session, read_account
+    from resegment.cli.operations.session import check_segment, open_past, open_session, read_account
+    from resegment.cli.past.changes import find_changes
     from resegment.console.terminal import print_note
 
     name = None if account is None else read_account(account)
-    if last is None and since is None and not as_json:
+    if last is None and since is None and between is None and not as_json:
         last = SHOWN
     wanted = ChangeFilter(account=name, segment=segment, since=since, last=last)
+    window = _read_window(between, since, follow=follow)
+    if window is None and archive is not None:
+        raise typer.BadParameter("--archive looks back: say between which times with --between")
 
     async def run() -> None:
+        if window is not None:
+            wanted.since, wanted.until = window
+            async with open_past(servers, archive, min(window)) as view:
+                if segment is not None:
+                    check_segment(segment, view.registry)
+                found = wanted.take(await find_changes(view, *window, name))
+                _writer(as_json=as_json)(wanted.arrange(found))
+            return
         async with open_session(servers) as session:
+            if segment is not None:
+                check_segment(segment, await session.load_registry())
             await _read(session, wanted, _writer(as_json=as_json), follow=follow)
         if not wanted.shown:
-            print_note("no matching changes" if name or segment or since else "there are no changes yet")
+            print_note(
+                "no matching changes" if name or segment or wanted.since else "there are no changes yet"
+            )
 
     with suppress(KeyboardInterrupt):
         asyncio.run(run())
+
+
+def _read_window(
+    between: tuple[str, str] | None, since: int | None, *, follow: bool
+) -> tuple[int, int] | None:
+    """Return the two instants of --between. Raises typer.BadParameter."""
+    if between is None:
+        return None
+    if follow or since is not None:
+        raise typer.BadParameter("--between has a beginning and an end: it goes without --since and --follow")
+    first, second = map(parse_time, between)
+    if first >= second:
+        raise typer.BadParameter("the second time of --between must be later than the first")
+    return first, second
 
 
 @dataclass(slots=True)
@@ -100,6 +141,8 @@ class ChangeFilter:
     account: str | None = None
     segment: str | None = None
     since: int | None = None
+    until: int | None = None
+    """The instant (ms) before which they took effect."""
     last: int | None = None
     shown: int = 0
     _void: set[str] = field(default_factory=set)
@@ -132,6 +175,7 @@ class ChangeFilter:
                 self.account in (None, change["account"])
                 and self.segment in (None, change["from"], change["to"])
                 and (self.since is None or parse_instant(change["effective_at"]) >= self.since)
+                and (self.until is None or parse_instant(change["effective_at"]) < self.until)
             ):
                 found.append(change)
         return found

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import typer
 from redis.asyncio import Redis
 
-from resegment.cli.connection import load_settings, resolve
+from resegment.cli.connection import WrongUse, load_settings, resolve
 from resegment.cli.operations.auditing import name_actor, open_trail
 from resegment.cli.servers import ServerOptions
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.identity.aliases import resolve_account
 from resegment.identity.names import Unresolved, read_name
+from resegment.segmentation.language.parsing.suggestions import suggest_word
 from resegment.settings import Settings
 from resegment.sources.segments import load_definition
 from resegment.state.redis.client import connect_redis
@@ -29,6 +30,9 @@ from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import secure_kafka
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.prefix import identities_of, is_known, read_prefix
+
+if TYPE_CHECKING:
+    from resegment.cli.past.looking import PastView
 
 T = TypeVar("T")
 
@@ -43,6 +47,17 @@ class NoSuchPrefix(ResegmentError):
             "`resegment up` or `resegment worker`, pass another --prefix, or restore the data with `resegment rebuild`.",
         )
         self.prefix = prefix
+
+
+class UnknownSegment(WrongUse):
+    """No version of the segments file has a segment of that name."""
+
+    def __init__(self, name: str, names: Sequence[str]) -> None:
+        super().__init__(
+            f"no version of the segments file has a segment {name[:80]!r}",
+            remedy=f"{suggest_word(name, names).capitalize()}.".replace("?.", "?"),
+        )
+        self.name = name
 
 
 class Session(NamedTuple):
@@ -141,6 +156,32 @@ async def open_session(
         )
     finally:
         await client.aclose()
+
+
+@asynccontextmanager
+async def open_past(servers: ServerOptions, archive: str | None, at: int) -> AsyncIterator[PastView]:
+    """Open the log of the prefix to look at an instant (ms), or the archive at a path, which needs no servers.
+
+    Raises as `view_archive`, or as `open_session` and `view_log` do.
+    """
+    from resegment.cli.past.looking import view_archive, view_log  # noqa: PLC0415  # heavy, and seldom needed
+
+    if archive is not None:
+        yield await view_archive(servers, archive)
+        return
+    async with open_session(servers) as session:
+        yield await view_log(session, at)
+
+
+def check_segment(name: str, registry: DefinitionRegistry) -> None:
+    """Raise UnknownSegment where no version of the prefix has a segment of that name."""
+    definitions = registry.definitions
+    names: dict[str, None] = {}
+    for number in sorted(definitions.versions, reverse=True):
+        with suppress(ResegmentError):  # a version that this release cannot read has no names to offer
+            names |= dict.fromkeys(one.name for one in definitions.definition_of(number).segments)
+    if name not in names:
+        raise UnknownSegment(name, list(names))
 
 
 def run_in_session(

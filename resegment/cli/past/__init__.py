@@ -1,1 +1,1 @@
-"""Commands that keep the past, and look at it."""
+"""The past of a prefix, for commands that look back."""
