@@ -110,7 +110,7 @@ class Archiver:
         except TopicUnreadable as error:
             if not error.is_missing:
                 raise
-            log.warning("there is no such topic to archive", topic=error.topic)
+            log.info("there is no such topic to archive", topic=error.topic)
             self._running.pop(name)
 
     async def _keep(self, archive: Archive, name: str, stop: asyncio.Event) -> None:
