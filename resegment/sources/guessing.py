@@ -21,6 +21,9 @@ from resegment.sources.registry import all_adapters
 SAMPLE: Final = 25
 ENOUGH: Final = 0.4
 """The share of records and columns that an adapter must know."""
+FEW: Final = 5
+NEARLY_ALL: Final = 0.9
+"""The same share of a file with few columns, which may be anything."""
 _LEADING: Final = re.compile(r"\s*(\d{1,2})[-/]")
 _SOMETIME: Final = 1_700_000_000_000
 _SUBJECTS: Final = (
@@ -30,7 +33,7 @@ _SUBJECTS: Final = (
 _TIMES: Final = (
     *("time", "timestamp", "date", "occurredat", "announceddate", "announcedon", "startdate", "lastmodifieddate", "updatedat"),
     *("lastupdate", "lastupdated", "lastmodified", "updatedon", "modifiedat", "modifiedon", "modifieddate"),
-    *("createdat", "createdate", "receivedat", "seenat"),
+    *("createdat", "createdate", "receivedat", "seenat", "updated", "modified", "lastchanged", "created", "lastactivitydate"),
 )  # fmt: skip
 _IDS: Final = (
     "id",
@@ -60,7 +63,7 @@ _BOARD_MARKS: Final = {
 }
 """Fields that only jobs of that board have."""
 _FIELDS: Final = {
-    "name": "name", "companyname": "name", "organizationname": "name", "industry": "industry", "employees": "employees",
+    "name": "name", "accountname": "name", "companyname": "name", "organizationname": "name", "industry": "industry", "employees": "employees",
     "numberofemployees": "employees", "headcount": "employees", "employeecount": "employees", "companysize": "employees", "staff": "employees",
     "annualrevenue": "revenue_usd", "revenue": "revenue_usd", "country": "country", "countryregion": "country", "region": "region",
     "technologies": "technologies", "webtechnologies": "technologies", "fundingtype": "round", "investmenttype": "round",
@@ -83,6 +86,10 @@ def guess_file(path: str) -> str:
     if best is not None:
         lines.append(f"# The adapter {best.name} fits: it knows {share:.0%} of the columns.")
         lines.append(f"#   resegment sources convert {best.name} {path}")
+        if best.snapshots is not None:
+            return "\n".join(
+                [*lines, "# It needs no mapping. --domains FILE gives the domain of each board.", ""]
+            )
         lines.append("# To read other columns too, edit this mapping and pass it with --map.")
     else:
         lines.append("# No adapter fits. Edit this mapping, then:")
@@ -102,7 +109,7 @@ def find_best(sample: list[Any]) -> tuple[Adapter | None, float]:
             continue  # the same calls as Segment's
         else:
             score = _share(adapter, sample) * _coverage(adapter, columns)
-        if score >= ENOUGH and (best is None or score > best[0]):
+        if score >= (ENOUGH if len(columns) > FEW else NEARLY_ALL) and (best is None or score > best[0]):
             best = (score, adapter)
     return (None, 0.0) if best is None else (best[1], best[0])
 
