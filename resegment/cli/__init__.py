@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 
 from resegment.cli import archive, normalize, sources
 from resegment.cli.definition import backtest, explain, forecast, formatting, play, schema, segments
+from resegment.cli.demo import command as demo
 from resegment.cli.identity import accounts
 from resegment.cli.operations import (
     audit,
@@ -34,7 +35,7 @@ from resegment.cli.operations import (
     status,
     webhooks,
 )
-from resegment.cli.runtime import bench, deliver, demo, ingest, intake, process, up, worker
+from resegment.cli.runtime import bench, deliver, ingest, intake, process, up, worker
 from resegment.cli.versions import apply, differences, history, plan, shadow
 from resegment.errors import ResegmentError, UserError
 

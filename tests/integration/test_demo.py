@@ -10,6 +10,8 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
+import pytest
+
 DEADLINE = 180.0
 
 
@@ -52,6 +54,17 @@ async def test_the_figures_of_the_demo_are_there_for_programs(tmp_path: Path) ->
     assert found["directory"]["companies"] == 5_238
     assert len(found["journeys"]) == 3
     assert sum(one.get("enroll", 0) for one in found["commands"].values()) > 1_000
+
+
+@pytest.mark.faults
+async def test_the_demo_of_real_rounds_agrees_with_a_backtest_too(tmp_path: Path) -> None:
+    events = tmp_path / "rounds.jsonl"
+    process = await start(tmp_path / "demo", "--data", "crunchbase-2013", "--events", str(events))
+    output, error = (text.decode() for text in await asyncio.wait_for(process.communicate(), DEADLINE))
+    assert process.returncode == 0, error
+    assert "0 differences" in output
+    assert "CrunchBase" in output
+    assert len(events.read_text().splitlines()) > 50_000
 
 
 async def test_a_demo_that_is_stopped_leaves_no_server_behind(tmp_path: Path) -> None:

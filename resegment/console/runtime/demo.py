@@ -18,11 +18,16 @@ from resegment.console.facts import spell_fields
 from resegment.console.tables import make_table
 from resegment.schemas.outgoing import Action
 from resegment.segmentation.inspection.summary import Summary
+from resegment.sources.shipped import Rounds
 
 _TESTS_SHOWN = 2
 _HONESTY = (
     "{:,} of the events are real: company profiles and hiring, from the Y Combinator directory. "
     "Funding, leaders, tools and research are invented, because no free data on them exists."
+)
+_ROUNDS = (
+    "All of it is real: data by CrunchBase, October 2013, CC BY. The export has no domains, so that each company stands under "
+    "its own name and .example."
 )
 
 
@@ -47,7 +52,7 @@ class Companies:
 
 
 def render(
-    companies: Companies,
+    about: Companies | Rounds,
     summary: Summary,
     journeys: Sequence[Journey],
     commands: Mapping[tuple[str, str], int],
@@ -55,13 +60,12 @@ def render(
 ) -> RenderableType:
     """Render the result. `commands` counts by workflow and action; `routes` pairs segment and workflow, in order."""
     begin, end = spell_day(summary.begin), spell_day(summary.end)
+    first, honesty = _tell_companies(about) if isinstance(about, Companies) else _tell_rounds(about)
     head = Text.assemble(
-        (f"{companies.companies:,} companies", "bold"),
-        f" with {companies.accounts:,} domains: {companies.moved:,} changed their domain, ",
-        f"and {companies.without_account:,} have no domain of their own.\n",
+        *first,
         (f"{summary.moves:,} moves", "bold"),
         f" between segments from {begin} to {end}, and {sum(commands.values()):,} commands to workflows.\n",
-        (_HONESTY.format(companies.events), "dim"),
+        (honesty, "dim"),
     )
     return Group(
         Text(),
@@ -76,6 +80,26 @@ def render(
         Text(),
         _commands(commands, routes),
     )
+
+
+Parts = list[str | tuple[str, str]]
+
+
+def _tell_companies(companies: Companies) -> tuple[Parts, str]:
+    return [
+        (f"{companies.companies:,} companies", "bold"),
+        f" with {companies.accounts:,} domains: {companies.moved:,} changed their domain, ",
+        f"and {companies.without_account:,} have no domain of their own.\n",
+    ], _HONESTY.format(companies.events)
+
+
+def _tell_rounds(rounds: Rounds) -> tuple[Parts, str]:
+    refused = ", ".join(f"{reason} {number:,}" for reason, number in sorted(rounds.refused.items())) or "none"
+    return [
+        (f"{rounds.rows['rounds']:,} funding rounds", "bold"),
+        f", {rounds.rows['companies']:,} companies and {rounds.rows['acquisitions']:,} acquisitions: ",
+        f"{rounds.events:,} events, {rounds.repeated:,} exact repeats, and refused rows: {refused}.\n",
+    ], _ROUNDS
 
 
 def choose_journeys(changes: Iterable[Mapping[str, Any]], count: int) -> list[list[Mapping[str, Any]]]:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import orjson
 import typer
 
+from resegment.cli.demo.data import UNTIL, Data, Dataset, DemoFailed, Reading
 from resegment.cli.options import AsJson
-from resegment.errors import ResegmentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,24 +24,21 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from resegment.cli.runtime.serving import Serving
-    from resegment.console.runtime.demo import Companies
     from resegment.console.runtime.steps import Step
-    from resegment.schemas.fact import Fact
-    from resegment.segmentation.definition import Definition
     from resegment.segmentation.inspection.summary import Summary
     from resegment.settings import Settings
 
-UNTIL: Final = "2025-04-01T00:00:00Z"
-"""The end of the replay: the last change in the directory is from March 2025."""
 
 DRAIN_PATIENCE: Final = 60.0
 JOURNEYS: Final = 3
 STOPPED: Final = 130
 
 EXAMPLES: Final = """
-[bold]Example[/bold]
+[bold]Examples[/bold]
 
 resegment demo
+
+resegment demo --data crunchbase-2013
 """
 
 NEXT: Final = """
@@ -56,10 +53,12 @@ To look at single accounts:
 
   resegment explain {account} -s {segments} -e {directory} -e {synthetic}
 """
+NEXT_ROUNDS: Final = """
+To look at single accounts, with the events in a file:
 
-
-class DemoFailed(ResegmentError):
-    """The demo did not finish, or its result is wrong."""
+  resegment demo --data crunchbase-2013 --events rounds.jsonl
+  resegment explain {account} -s {segments} -e rounds.jsonl --until 2014-01-01
+"""
 
 
 class Differs(DemoFailed):
@@ -73,16 +72,6 @@ class Differs(DemoFailed):
         )
         self.changes = changes
         self.memberships = memberships
-
-
-@dataclass(frozen=True, slots=True)
-class _Data:
-    """The events of the demo, each with its bytes, and figures about them."""
-
-    definition: Definition
-    events: list[tuple[Fact, bytes]]
-    companies: Companies
-    names: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -106,6 +95,21 @@ def demo(
             "--folder", metavar="DIR", help="The data folder of the demo's servers; cleared at each start."
         ),
     ] = Path(".resegment/demo"),
+    data: Annotated[
+        Dataset,
+        typer.Option(
+            "--data",
+            help="yc: companies of a directory, with invented signals. crunchbase-2013: real funding rounds.",
+        ),
+    ] = Dataset.YC,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            "--events",
+            metavar="FILE",
+            help="Also write the events to this file, as JSON Lines, for other commands.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay years of real companies through the whole pipeline, show the result, and check it against a backtest.
@@ -117,7 +121,8 @@ def demo(
 
     settings = _settings(folder)
     set_up_logging(settings, quiet=True)
-    if not asyncio.run(_run(settings, screen(error=as_json), as_json=as_json)):
+    read = Reading(data, events)
+    if not asyncio.run(_run(settings, screen(error=as_json), read, as_json=as_json)):
         raise typer.Exit(STOPPED)
 
 
@@ -128,13 +133,13 @@ def _settings(folder: Path) -> Settings:
     return Settings.model_construct(folder=folder, prefix="demo", clock="facts", http_port=0, route="all")
 
 
-async def _run(settings: Settings, console: Console, *, as_json: bool) -> bool:
+async def _run(settings: Settings, console: Console, read: Reading, *, as_json: bool) -> bool:
     """Run the demo; return False if it was stopped."""
     from resegment.cli.runtime.signals import listening
 
     with listening(lambda: None) as stop:
         try:
-            await _play(settings, console, as_json=as_json)
+            await _play(settings, console, read, as_json=as_json)
         except asyncio.CancelledError:
             if not stop.asked.is_set():
                 raise
@@ -142,17 +147,18 @@ async def _run(settings: Settings, console: Console, *, as_json: bool) -> bool:
     return True
 
 
-async def _play(settings: Settings, console: Console, *, as_json: bool) -> None:
+async def _play(settings: Settings, console: Console, read: Reading, *, as_json: bool) -> None:
     from resegment.cli.runtime.serving import running
     from resegment.cli.runtime.stack import stack
     from resegment.console.runtime.steps import step
     from resegment.schemas.times import parse_instant
     from resegment.state.redis.address import without_password
 
-    until = parse_instant(UNTIL)
+    until = parse_instant(UNTIL[read.dataset])
     with step(console, "reading the events") as current:
-        data = await asyncio.to_thread(_read)
-        current.text = f"{len(data.events):,} events of {data.companies.accounts:,} accounts read"
+        data = await asyncio.to_thread(read.read)
+        accounts = len({fact.account for fact, _ in data.events})
+        current.text = f"{len(data.events):,} events of {accounts:,} accounts read"
     async with AsyncExitStack() as exits:
         with step(console, "starting a broker and a Redis") as current:
             servers = await exits.enter_async_context(stack(settings, fresh=True))
@@ -183,32 +189,7 @@ async def _play(settings: Settings, console: Console, *, as_json: bool) -> None:
         _show(console, data, result, until)
 
 
-def _read() -> _Data:
-    """Return the events that ship with the package. Raises WrongFile or NoSegmentsFile if they are missing."""
-    from resegment.cli.runtime.examples import FOLDER
-    from resegment.console.runtime.demo import Companies
-    from resegment.identity.resolution import resolve_event
-    from resegment.schemas.cloudevents.decoding import decode_event
-    from resegment.sources.files.reader import read_events
-    from resegment.sources.providers.yc import read_files
-    from resegment.sources.segments import load_definition
-
-    definition = load_definition(str(FOLDER / "segments.yaml"))
-    synthetic = read_events(str(FOLDER / "synthetic.jsonl.gz"))
-    directory, counts = read_files(
-        FOLDER / "yc" / "snapshot-2021-12-02.jsonl.gz", FOLDER / "yc" / "changes-2022-2025.jsonl.gz"
-    )
-    values = [orjson.dumps(event) for event in directory]
-    values += [event.value for event in synthetic]
-    events = [(resolve_event(decode_event(value)), value) for value in values]
-    names = {fact.account: fact.data["name"] for fact, _ in events if fact.data.get("name") is not None}
-    companies = Companies(
-        counts.companies, counts.accounts, counts.companies - counts.placed, counts.moved, counts.events
-    )
-    return _Data(definition, events, companies, names)
-
-
-async def _replay(serving: Serving, data: _Data, until: int, current: Step) -> float:
+async def _replay(serving: Serving, data: Data, until: int, current: Step) -> float:
     """Return the seconds that it took."""
     from resegment.streams.kafka.publisher import KafkaPublisher
     from resegment.streams.operations.ingest import send_replay
@@ -284,7 +265,7 @@ async def _read_topic(bootstrap: str, topic: str) -> dict[str, dict[str, Any]]:
     return events
 
 
-def _compare(data: _Data, result: _Result, until: int) -> None:
+def _compare(data: Data, result: _Result, until: int) -> None:
     """Raise Differs if a backtest of the same events gives other changes or other segments."""
     from resegment.schemas.times import parse_instant
     from resegment.segmentation.evaluation.engine import net_changes
@@ -314,7 +295,7 @@ def _compare(data: _Data, result: _Result, until: int) -> None:
         raise Differs(len(wrong), len(misplaced), [str(one) for one in [*wrong, *misplaced][:5]])
 
 
-def _summarise(data: _Data, result: _Result, until: int, buckets: int) -> Summary:
+def _summarise(data: Data, result: _Result, until: int, buckets: int) -> Summary:
     from resegment.schemas.times import parse_instant
     from resegment.segmentation.inspection.summary import Move, summarise
 
@@ -328,7 +309,7 @@ def _summarise(data: _Data, result: _Result, until: int, buckets: int) -> Summar
     return summarise(moves, names, end=until, buckets=buckets)
 
 
-def _write(data: _Data, result: _Result, until: int, seconds: float) -> None:
+def _write(data: Data, result: _Result, until: int, seconds: float) -> None:
     """Write the figures as JSON; the comparison with the backtest has passed by now."""
     from resegment.console.runtime.demo import choose_journeys
     from resegment.console.terminal import write_json
@@ -363,7 +344,7 @@ def _write(data: _Data, result: _Result, until: int, seconds: float) -> None:
     )
 
 
-def _show(console: Console, data: _Data, result: _Result, until: int) -> None:
+def _show(console: Console, data: Data, result: _Result, until: int) -> None:
     from resegment.cli.runtime.examples import show_path
     from resegment.console.definition.summary import chart_width
     from resegment.console.runtime.demo import Journey, choose_journeys, render
@@ -376,6 +357,10 @@ def _show(console: Console, data: _Data, result: _Result, until: int) -> None:
     ]
     routes = [(one.name, one.route.workflow) for one in data.definition.segments if one.route is not None]
     console.print(render(data.companies, summary, journeys, result.commands, routes))
+    if data.until == UNTIL[Dataset.ROUNDS]:
+        place = show_path("crunchbase-2013/segments.yaml")
+        console.print(NEXT_ROUNDS.format(segments=place, account=journeys[0].account), soft_wrap=True)
+        return
     console.print(
         NEXT.format(
             quickstart=show_path("quickstart.yaml"),

@@ -1,0 +1,1 @@
+"""The demo: data that ships with the package, through the whole pipeline."""
