@@ -1,8 +1,9 @@
 """How long it takes from an event to the change of segment that it causes, on a stack that is otherwise idle.
 
-    python -P tests/benchmarks/latency.py [--signals 1000] [--every 10] [--kafka HOST:PORT --redis URL]
+    python -P tests/benchmarks/latency.py [--signals 1000] [--every 10] [--kafka HOST:PORT --redis URL | --memory]
 
-Each signal moves another account. Without servers given, embedded ones are started and ended with the script.
+Each signal moves another account. Without servers given, embedded ones are started and ended with the script;
+with --memory, the broker keeps its log in memory only.
 The time runs from the moment when the event is handed to the producer to the moment when a consumer has the change.
 """
 
@@ -73,12 +74,13 @@ async def main() -> None:
     parser.add_argument("--every", type=float, default=10, help="milliseconds")
     parser.add_argument("--kafka")
     parser.add_argument("--redis")
+    parser.add_argument("--memory", action="store_true")
     given = parser.parse_args()
     async with AsyncExitStack() as stack:
         bootstrap, redis_url = given.kafka, given.redis
         if bootstrap is None or redis_url is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-            servers = await stack.enter_async_context(embedded(Path(folder)))
+            servers = await stack.enter_async_context(embedded(Path(folder), keeps=not given.memory))
             bootstrap, redis_url = servers.bootstrap, servers.redis_url
         settings = Settings(prefix=f"latency-{uuid.uuid4().hex[:8]}", kafka=given.kafka)
         definition = definition_of(only({"event": "funding"}))

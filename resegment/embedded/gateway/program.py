@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -183,12 +184,27 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+async def _run(folder: Path, port: int, command: list[str]) -> None:
+    await Program(folder, port, command).run()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes the event loop: uvloop's if it is installed, else asyncio's own."""
+    try:
+        import uvloop  # noqa: PLC0415  # optional
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
 def main(arguments: list[str]) -> int:
     """Run it: FOLDER PORT COMMAND..."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     folder, port, command = Path(arguments[0]), int(arguments[1]), arguments[2:]
     try:
-        asyncio.run(Program(folder, port, command).run())
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_run(folder, port, command))
     except ResegmentError as error:
         print(describe_end(error), file=sys.stderr)  # noqa: T201  # the last line of the log
         return 1
