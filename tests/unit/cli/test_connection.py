@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,9 +11,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from resegment.cli import connection
 from resegment.cli.connection import (
     INSTANCE_FILE,
     Instance,
+    NotRunning,
+    StillStarting,
     UntrustedInstance,
     WrongSetting,
     announced,
@@ -41,6 +45,41 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     )
     with announced(tmp_path, instance):
         yield tmp_path
+
+
+# An instance that starts
+
+
+async def test_an_instance_that_is_starting_is_waited_for(tmp_path: Path) -> None:
+    instance = Instance(os.getpid(), "127.0.0.1:1", "redis://127.0.0.1:2", "mine", 8)
+    async with held(tmp_path):
+        finding = asyncio.create_task(asyncio.to_thread(resolve, load_settings(folder=tmp_path)))
+        done, _ = await asyncio.wait({finding}, timeout=0.3)
+        assert not done
+        with announced(tmp_path, instance):
+            assert (await finding).prefix == "mine"
+
+
+async def test_an_instance_that_ends_while_it_starts_is_not_waited_for(tmp_path: Path) -> None:
+    async with held(tmp_path):
+        finding = asyncio.create_task(asyncio.to_thread(resolve, load_settings(folder=tmp_path)))
+        await asyncio.sleep(0)
+    with pytest.raises(NotRunning):
+        await finding
+
+
+async def test_an_instance_that_takes_too_long_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_STARTED_WITHIN", 0.1)
+    async with held(tmp_path):
+        with pytest.raises(StillStarting, match=f"process {os.getpid()}"):
+            await asyncio.to_thread(resolve, load_settings(folder=tmp_path))
+
+
+def test_ingest_waits_a_moment_for_an_instance_that_is_about_to_start(tmp_path: Path) -> None:
+    with pytest.raises(NotRunning):
+        resolve(load_settings(folder=tmp_path), patience=0.1)
 
 
 # The segments file
