@@ -19,6 +19,8 @@ FILE_BYTES: Final = 64 * 1024 * 1024
 """Size at which the next file begins, and this one is packed."""
 FILE_SECONDS: Final = 86_400.0
 """Age at which the next file begins, so that retention reaches records where few come."""
+ROOM_BYTES: Final = 2 * 1024 * 1024
+"""Free bytes with which writing resumes after the disk was full: what is accepted has to be worked on, too."""
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
 _AT_ONCE: Final = 512
 """Parts that one system call takes: fewer than any limit."""
@@ -54,6 +56,7 @@ class JournalWriter:
         self.folder, self.number = folder, number
         self.size, self._last = size, last
         self._begun = time.monotonic()
+        self._was_full = False
         self._path = path_of(folder, number)
         self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -69,15 +72,24 @@ class JournalWriter:
         """Return whether it is time for the next file."""
         return self.size >= FILE_BYTES or (self.size > 0 and time.monotonic() - self._begun > FILE_SECONDS)
 
+    @property
+    def _free(self) -> int:
+        told = os.statvfs(self.folder)
+        return told.f_bavail * told.f_frsize
+
     def append(self, parts: Sequence[bytes]) -> None:
         """Write the entries as one group, and sync it. Raises DiskFull and JournalFailed."""
+        if self._was_full and self._free < ROOM_BYTES:
+            raise DiskFull(self.folder)
         group = frame(self._last + 1, parts)
         try:
             written = _write(self._file, group, self.size)
             os.fdatasync(self._file)
         except OSError as error:
             self._take_back(error)
+            self._was_full = True
             raise DiskFull(self.folder) from error
+        self._was_full = False
         self.size += written
         self._last += 1
 

@@ -147,6 +147,11 @@ def test_a_full_disk_leaves_nothing_of_a_group_and_the_next_one_may_fit(
         roll(journal)
     monkeypatch.undo()
 
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((4096, 4096, 9, 9, 9, 9, 9, 9, 0, 255)))
+    with pytest.raises(DiskFull):  # nine blocks would do for this one, but not for what follows from it
+        write(journal, ("signals", 0, make_batch([b"too early"])))
+    monkeypatch.undo()
+
     write(journal, ("other", 1, make_batch([b"there is room"])), ("signals", 0, make_batch([b"again"])))
     journal.writer.close()
     assert read_back(tmp_path)[0] == {
