@@ -20,9 +20,12 @@ from resegment.sinks.webhook.addresses import Guard
 from resegment.sinks.webhook.endpoint import Endpoint
 from resegment.sinks.webhook.endpoints import LoadedEndpoint
 from resegment.sinks.webhook.signing import Secret
+from resegment.state.redis.client import connect_redis
 from resegment.state.redis.reader import PrefixReader
+from resegment.state.sources.arrivals import ArrivalStore
 from resegment.streams.delivery.service import delivering
 from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.worker.loops import source_watcher
 from resegment.streams.worker.worker import Worker
 from tests.builders import definition_of
 from tests.integration.conftest import Stack
@@ -165,11 +168,56 @@ async def test_a_customer_keeps_a_sibling_in_another_partition_out(stack: Stack)
         await until_decided(stack, prefix, accounts, "enrolled", "kim")
 
 
-async def until_decided(stack: Stack, prefix: str, accounts: Sequence[str], decision: str, why: str) -> None:
+async def test_an_account_that_rests_on_silence_is_held_until_the_source_is_back(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_watcher, "LOOKED_AT", 0.2)
+    prefix = f"hush{next(NUMBERS)}{stack.name}"
+    kafka = {} if stack.name == "embedded" else {"kafka": stack.bootstrap}
+    settings = Settings(prefix=prefix, partitions=4, route="all", **kafka)  # type: ignore[arg-type]
+    quiet = {
+        "name": "quiet",
+        "when": {"not": {"event": "hiring"}},
+        "play": "plain",
+        "route": {"workflow": "q"},
+    }
+    file = {**FILE, "segments": [quiet], "sources": {"board": {"every": "3s"}}, "suppression": []}
+    worker = Worker(settings, definition_of(file), bootstrap=stack.bootstrap, redis_url=stack.redis_url)
+    async with (
+        worker.running(),
+        KafkaPublisher(stack.bootstrap, idempotent=stack.name != "embedded") as source,
+    ):
+
+        async def send(kind: str, account: str, **data: Any) -> None:
+            now = time.time_ns() // 1_000_000
+            given = {"source": "/board"} if kind == "hiring" else {}
+            made = {**event(kind, now, id=f"{kind}-{next(NUMBERS)}", account=account, **data), **given}
+            await source.publish([Message(worker.topics.of_kind(kind).name, b"k", orjson.dumps(made))])
+
+        await send("hiring", "first.com", change="opened")
+        store = ArrivalStore(connect_redis(settings, stack.redis_url), prefix)
+        async with asyncio.timeout(30):
+            while not (await store.read_latest()).silent:  # it is Redis that knows
+                await asyncio.sleep(0.1)
+        accounts = ("acme.com", "zeta.io", "mole.de")
+        for account in accounts:
+            await send("firmographic", account, employees=7)
+        await until_decided(stack, prefix, accounts, "held", None)
+        (state, *_) = await reader(stack, prefix, accounts)
+        assert state is not None
+        assert state.why.startswith("it rests on the absence of hiring events, and /board is silent since ")
+
+        await send("hiring", "first.com", change="closed")
+        await until_decided(stack, prefix, accounts, "enrolled", "")
+
+
+async def until_decided(
+    stack: Stack, prefix: str, accounts: Sequence[str], decision: str, why: str | None
+) -> None:
     async with asyncio.timeout(30):
         while True:
             states = await reader(stack, prefix, accounts)
-            if all(one is not None and (one.decision, one.why) == (decision, why) for one in states):
+            if all(one is not None and one.decision == decision and why in (None, one.why) for one in states):
                 return
             await asyncio.sleep(0.1)
 

@@ -101,7 +101,7 @@ class ArrivalStore:
             pipe.hset(self._key, mapping=fields)
         for day, members in days.items():
             pipe.sadd(arrivals_key(self._prefix, day), *members)
-            pipe.expire(arrivals_key(self._prefix, day), DAYS * 86_400)
+            pipe.pexpire(arrivals_key(self._prefix, day), DAYS * 24 * HOUR)
         with answering("note what came from sources"):
             await pipe.execute()
 

@@ -16,10 +16,27 @@ class GroupingFold(Fold):
     def __init__(self, program: Program, retention: Retention | None = None) -> None:
         super().__init__(program, retention)
         self._grouper = Grouper(program.definition.same)
+        self._stored: list[Entry] | None = None
+        """While a stored state is indexed: its facts that may be the same as others."""
+
+    def _enter_stored(self, account: Account, touched: set[int]) -> None:
+        self._stored = []
+        try:
+            super()._enter_stored(account, touched)
+            stored = self._stored
+        finally:
+            self._stored = None
+        if stored:
+            account.groups = Groups(self._grouper)
+            for one in account.groups.fill(stored):
+                super()._enter(account, one, touched)
 
     def _enter(self, account: Account, entry: Entry, touched: set[int]) -> None:
         if entry.kind not in self._grouper.by_kind:
             super()._enter(account, entry, touched)
+            return
+        if self._stored is not None:
+            self._stored.append(entry)
             return
         if account.groups is None:
             account.groups = Groups(self._grouper)

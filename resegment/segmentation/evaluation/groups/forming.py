@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -37,13 +37,15 @@ class Ranking:
         return self.of(entry.source), entry.time, entry.id
 
 
-def form_groups(facts: Iterable[Entry], likeness: Likeness, ranking: Ranking) -> list[tuple[Entry, ...]]:
+def form_groups(
+    facts: Iterable[Entry], likeness: Likeness, ranking: Ranking, keys: Mapping[int, frozenset[Hashable]]
+) -> list[tuple[Entry, ...]]:
     """Return the groups, each with its leader first and the others in order of trust.
 
-    Facts that are the same as no other may be left out or added: groups form apart from each other.
+    `keys` are those of the likeness, by the `id()` of the facts. Facts that are the same as no other may be left out or
+    added: groups form apart from each other.
     """
     left = sorted(facts, key=ranking.order)
-    keys = {id(one): set(likeness.keys(one)) for one in left}
     groups: list[tuple[Entry, ...]] = []
     while left:
         leader, *rest = left

@@ -37,19 +37,34 @@ class Groups(msgspec.Struct, eq=False, gc=False):
     grouper: Grouper
     _by_key: dict[tuple[int, Hashable], list[Entry]] = {}
     """Facts with a key, by time."""
+    _keys: dict[int, frozenset[tuple[int, Hashable]]] = {}
+    """By the `id()` of a fact: its keys."""
     _counted: dict[int, Entry] = {}
     """By the `id()` of a fact: the fact that counts for its group."""
 
     def add(self, entry: Entry) -> Moved:
         """Add a fact."""
-        for key in self._keys(entry):
+        for key in self._note(entry):
             insort(self._by_key.setdefault(key, []), entry, key=_time)
         return self._form(entry.kind, self._component(entry))
+
+    def fill(self, entries: Iterable[Entry]) -> Iterable[Entry]:
+        """Add the first facts, and return those that count. It costs less than to add them one by one."""
+        for entry in entries:
+            self._counted[id(entry)] = entry
+            for key in self._note(entry):
+                self._by_key.setdefault(key, []).append(entry)
+        for facts in self._by_key.values():
+            facts.sort(key=_time)
+        for component in self._components():
+            if len(component) > 1:
+                self._form(component[0].kind, component)
+        return self.counted()
 
     def remove(self, entry: Entry) -> Moved:
         """Remove a fact."""
         others = [one for one in self._component(entry) if one is not entry]
-        for key in self._keys(entry):
+        for key in self._keys.pop(id(entry)):
             facts = self._by_key[key]
             facts[:] = [one for one in facts if one is not entry]
         counted = self._counted.pop(id(entry))
@@ -67,6 +82,7 @@ class Groups(msgspec.Struct, eq=False, gc=False):
             else:
                 del self._by_key[key]
         self._counted = {one: counted for one, counted in self._counted.items() if one in kept}
+        self._keys = {one: keys for one, keys in self._keys.items() if one in kept}
 
     def counted(self) -> Iterable[Entry]:
         """Return the facts that count, each once."""
@@ -85,16 +101,23 @@ class Groups(msgspec.Struct, eq=False, gc=False):
             if id(counted) in found:
                 found.add(name)
 
-    def _keys(self, entry: Entry) -> Iterator[tuple[int, Hashable]]:
-        for key in self.grouper.by_kind[entry.kind].keys(entry):
-            yield entry.kind, key
+    def _note(self, entry: Entry) -> frozenset[tuple[int, Hashable]]:
+        """Note and return the keys of a fact."""
+        kind = entry.kind
+        found = frozenset((kind, key) for key in self.grouper.by_kind[kind].keys(entry))
+        self._keys[id(entry)] = found
+        return found
 
     def _form(self, kind: int, component: list[Entry]) -> Moved:
         """Form the groups of some facts again, and say what that changes. Groups that stay keep what counts for them."""
         counted = self._counted
+        if len(component) == 1 and id(component[0]) not in counted:
+            counted[id(component[0])] = component[0]
+            return Moved([], component)
         before = {id(one): one for fact in component if (one := counted.get(id(fact))) is not None}
         after: dict[int, Entry] = {}
-        for group in form_groups(component, self.grouper.by_kind[kind], self.grouper.ranking):
+        grouper = self.grouper
+        for group in form_groups(component, grouper.by_kind[kind], grouper.ranking, self._keys):
             held = counted.get(id(group[0]))
             whole = held if isinstance(held, Merged) and _are(held.members, group) else merge(group)
             after[id(whole)] = whole
@@ -118,8 +141,8 @@ class Groups(msgspec.Struct, eq=False, gc=False):
 
     def _near(self, entry: Entry) -> Iterator[Entry]:
         likeness = self.grouper.by_kind[entry.kind]
-        for key in self._keys(entry):
-            facts = self._by_key.get(key, ())
+        for key in self._keys[id(entry)]:
+            facts = self._by_key[key]
             low = bisect_left(facts, entry.time - likeness.reach, key=_time)
             high = bisect_right(facts, entry.time + likeness.reach, key=_time)
             for one in facts[low:high]:
@@ -142,13 +165,10 @@ def _are(members: tuple[Entry, ...], group: tuple[Entry, ...]) -> bool:
 
 def group_facts(grouper: Grouper, facts: Iterable[Entry]) -> tuple[Groups, list[Entry]]:
     """Return the groups of some facts, and the facts that count: one of each group, and all of other kinds."""
-    groups, others = Groups(grouper), []
+    groups, compared, others = Groups(grouper), list[Entry](), list[Entry]()
     for one in facts:
-        if one.kind in grouper.by_kind:
-            groups.add(one)
-        else:
-            others.append(one)
-    return groups, [*others, *groups.counted()]
+        (compared if one.kind in grouper.by_kind else others).append(one)
+    return groups, [*others, *groups.fill(compared)]
 
 
 def facts_that_count(facts: Iterable[Entry], groups: Groups | None) -> Iterator[Entry]:

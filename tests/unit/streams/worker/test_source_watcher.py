@@ -55,8 +55,8 @@ class Server:
     def sadd(self, key: str, *members: str) -> None:
         self.sets[key].update(one.encode() for one in members)
 
-    def expire(self, key: str, seconds: int) -> None:
-        assert seconds > 56 * 86_400
+    def pexpire(self, key: str, length: int) -> None:
+        assert length > 56 * DAY
 
     async def execute(self) -> None:
         pass
