@@ -83,9 +83,9 @@ class Trial:
         """Send no more than so many events in all."""
         del self._events[events:]
 
-    def write_event(self, path: Path) -> Path:
-        """Write the next event to a file, for `resegment ingest`."""
-        path.write_bytes(self._events[self._next][1].value or b"")
+    def write_rest(self, path: Path) -> Path:
+        """Write the events that were not sent yet to a file, for `resegment ingest`."""
+        path.write_bytes(b"\n".join(one.value or b"" for _, one in self._events[self._next :]))
         return path
 
     @property

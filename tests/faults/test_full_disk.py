@@ -45,9 +45,9 @@ async def test_a_full_disk_loses_nothing_accepted_and_resumes_with_room(disk: Pa
         await until(lambda: "is full: no event is accepted" in log.read_text())
         accepted = len(trial.accepted)
         assert accepted > 0
-        code, _, error = await trial.run("ingest", str(trial.write_event(tmp_path / "one.jsonl")))
+        code, _, error = await trial.run("ingest", str(trial.write_rest(tmp_path / "rest.jsonl")))
         assert code == 1
-        assert "stopped after 0 events" in error
+        assert "Kafka did not acknowledge the next ones" in error
 
         (disk / "ballast").unlink()
         trial.limit(len(trial.accepted) + 500)

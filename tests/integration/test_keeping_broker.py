@@ -107,6 +107,19 @@ async def test_what_retention_removed_is_where_a_partition_no_longer_begins(tmp_
             assert reader.oldest == 2
 
 
+async def test_a_torn_last_record_is_cut_off_and_logged(tmp_path: Path) -> None:
+    async with running(tmp_path) as broker:
+        await asyncio.to_thread(create_topics, broker.bootstrap, TOPICS, partitions=1)
+        await send(broker, SIGNALS, b"kept")
+        whole = path_of(broker.journal, 1).stat().st_size
+        await send(broker, SIGNALS, b"torn")
+    os.truncate(path_of(broker.journal, 1), whole + 50)
+    async with running(tmp_path) as broker:
+        assert "the last 50 bytes of 00000001.log are torn" in broker.log.read_text()
+        await send(broker, SIGNALS, b"next")
+        assert [(one[1], one[4]) for one in (await read(broker, SIGNALS))[0]] == [(0, b"kept"), (1, b"next")]
+
+
 async def test_a_damaged_journal_refuses_the_start_and_says_where(tmp_path: Path) -> None:
     async with running(tmp_path) as broker:
         await asyncio.to_thread(create_topics, broker.bootstrap, TOPICS, partitions=1)

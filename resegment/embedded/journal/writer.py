@@ -22,8 +22,6 @@ FILE_SECONDS: Final = 86_400.0
 ROOM_BYTES: Final = 2 * 1024 * 1024
 """Free bytes with which writing resumes after the disk was full: what is accepted has to be worked on, too."""
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
-_AT_ONCE: Final = 512
-"""Parts that one system call takes: fewer than any limit."""
 
 
 class DiskFull(TransientError):
@@ -84,7 +82,7 @@ class JournalWriter:
         group = frame(self._last + 1, parts)
         try:
             written = _write(self._file, group, self.size)
-            os.fdatasync(self._file)
+            _sync(self._file)
         except OSError as error:
             self._take_back(error)
             self._was_full = True
@@ -131,14 +129,13 @@ class JournalWriter:
 
 def _write(file: int, parts: Sequence[bytes], at: int) -> int:
     """Write all parts at an offset, and return how many bytes they have."""
-    begun = at
-    for first in range(0, len(parts), _AT_ONCE):
-        views = [memoryview(one) for one in parts[first : first + _AT_ONCE] if one]
-        while views:
-            done = os.pwritev(file, views, at)
-            at += done
-            while views and done >= len(views[0]):
-                done -= len(views.pop(0))
-            if views and done:
-                views[0] = views[0][done:]
-    return at - begun
+    data = memoryview(b"".join(parts))
+    done = 0
+    while done < len(data):
+        done += os.pwrite(file, data[done:], at + done)
+    return len(data)
+
+
+def _sync(file: int) -> None:
+    """Make what was written durable. Not every platform has fdatasync."""
+    getattr(os, "fdatasync", os.fsync)(file)

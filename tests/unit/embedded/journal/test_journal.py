@@ -133,13 +133,13 @@ def test_a_full_disk_leaves_nothing_of_a_group_and_the_next_one_may_fit(
     journal = open_journal(tmp_path)
     write(journal, ("signals", 0, make_batch([b"kept"])))
     size = path_of(tmp_path, 1).stat().st_size
-    real = os.pwritev
+    real = os.pwrite
 
-    def write_half(file: int, parts: list[bytes], at: int) -> int:
-        real(file, [bytes(parts[0])[:7]], at)
+    def write_half(file: int, data: bytes, at: int) -> int:
+        real(file, data[: len(data) // 2], at)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "pwritev", write_half)
+    monkeypatch.setattr(os, "pwrite", write_half)
     with pytest.raises(DiskFull, match="is full"):
         write(journal, ("signals", 0, make_batch([b"refused"])), ("other", 1, make_batch([b"refused"])))
     assert path_of(tmp_path, 1).stat().st_size == size
