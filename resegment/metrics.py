@@ -78,6 +78,11 @@ class Metrics:
         self.new_logs = Counter(
             "resegment_new_logs", "Partitions whose topic was found to be recreated", registry=registry
         )
+        self.journal_full = Gauge(
+            "resegment_journal_full",
+            "1 while an embedded instance accepts nothing: its disk is full",
+            registry=registry,
+        )
         self.log_gaps = Counter(
             "resegment_log_gaps",
             "Times that records were deleted before they were read",

@@ -180,7 +180,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
                     settings, serving.worker.definition, instance, left_accounts, mode, list(endpoints), key
                 )
                 screen().print(rendered, soft_wrap=False, crop=False)
-                async with watching_disk(servers.journal):
+                async with watching_disk(servers.journal, serving.worker.metrics.journal_full):
                     await serving.until_stopped(stop)
             await takings[0].close()
             if settings.kafka is None:
