@@ -14,8 +14,8 @@ from resegment.archive.storage import Storage
 from resegment.errors import ResegmentError
 from resegment.state.redis.client import connect_redis
 from resegment.state.redis.refused_records import RefusedRecords
+from resegment.streams.archive_report import ArchiveReports
 from resegment.streams.archiving.archiver import ArchivedPrefix, Archiver, TopicProgress, describe_progress
-from resegment.streams.archiving.reports import ArchiveReports
 from resegment.streams.kafka.security import secure_kafka
 from resegment.streams.kafka.topics import Topics
 

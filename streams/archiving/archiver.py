@@ -15,13 +15,14 @@ from resegment.archive.archive import TOPICS, Archive
 from resegment.archive.lease import RENEWED_EVERY, Lease, LeaseLost
 from resegment.archive.storage import ArchiveUnreachable, Storage
 from resegment.errors import TransientError
-from resegment.streams.archiving.topic_archiver import Durable, Refused, TopicArchiver, TopicSource
+from resegment.streams.archiving.topic_archiver import Refused, TopicArchiver, TopicSource
 from resegment.streams.kafka.admin import identify_topics
 from resegment.streams.kafka.topic_reader import TopicUnreadable
 from resegment.streams.kafka.topics import Topics
 
 log = structlog.get_logger(__name__)
 
+PROMPT_TOPICS: Final = ("definitions", "identities")
 AGAIN_AFTER: Final = 5.0
 """Seconds until a topic is tried again that could not be read or written."""
 REPORTED_EVERY: Final = 2.0
@@ -41,7 +42,6 @@ class ArchivedPrefix:
     bootstrap: str
     security: Mapping[str, Any]
     refused: Refused | None = None
-    durable: Durable = lambda _topic, _partition: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class Archiver:
             prefix.security,
             ids[full].id,
             prefix.refused if name == "signals" else None,
-            prefix.durable,
+            name in PROMPT_TOPICS,
         )
         one = self._running[name] = TopicArchiver(archive, source, self._lease.number, self._every)
         return one

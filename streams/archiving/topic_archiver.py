@@ -26,10 +26,11 @@ ROWS: Final = 100_000
 BYTES: Final = 64 * 1024 * 1024
 """Bytes of all partitions of a topic after which the largest is written."""
 
+PROMPT: Final = 2.0
+"""Seconds after which records of topics of one partition are written: what looks back needs them before the others."""
+
 Refused = Callable[[int], Awaitable[Sequence[tuple[int, int]]]]
 """Returns the offset and timestamp of the records of a partition of `signals` that workers refused."""
-Durable = Callable[[str, int], int | None]
-"""Returns up to where a partition is on disk, None where the broker answers for that."""
 
 
 class LogReplaced(FatalError):
@@ -57,7 +58,8 @@ class TopicSource:
     security: Mapping[str, Any]
     topic_id: str = ""
     refused: Refused | None = None
-    durable: Durable = lambda _topic, _partition: None
+    is_prompt: bool = False
+    """Whether its records are written as soon as they come."""
 
 
 @dataclass(slots=True)
@@ -89,6 +91,7 @@ class TopicArchiver:
     def __init__(self, archive: Archive, source: TopicSource, epoch: int, every: timedelta) -> None:
         self.source = source
         self._archive, self._epoch, self._every = archive, epoch, every.total_seconds()
+        self._prompt = min(self._every, PROMPT) if source.is_prompt else self._every
         self.partitions: dict[int, Waiting] = {}
         self.gaps = 0
         """Gaps found since the start."""
@@ -176,40 +179,36 @@ class TopicArchiver:
         one, first = self.partitions[number], records[0].offset
         if first < one.position:
             raise LogReplaced(self.source.full, number, first)
-        if first > one.position and (begin := await reader.find_begin(number)) > one.position:
-            await self._write(number, one)
-            self._note_gap(number, one, min(begin, first))
+        if first > one.position:
+            # an embedded broker that has forgotten its oldest records begins at 0 all the same
+            begin = first if one.position == 0 else await reader.find_begin(number)
+            if begin > one.position:
+                await self._write(number, one)
+                self._note_gap(number, one, min(begin, first))
         one.take(records)
         one.position = records[-1].offset + 1
 
     async def _write_due(self, *, all_of_it: bool) -> None:
         now = time.monotonic()
         for number, one in self.partitions.items():
-            if all_of_it or now - one.since >= self._every or len(one.records) >= ROWS:
+            wait = self._prompt if one.records else self._every
+            if all_of_it or now - one.since >= wait or len(one.records) >= ROWS:
                 await self._write(number, one)
         while sum(one.bytes for one in self.partitions.values()) > BYTES:
             number, one = max(self.partitions.items(), key=lambda item: item[1].bytes)
-            if not await self._write(number, one):
-                break
+            await self._write(number, one)
 
-    async def _write(self, number: int, one: Waiting) -> bool:
-        """Write what may be written of a partition; return whether that was anything."""
+    async def _write(self, number: int, one: Waiting) -> None:
+        """Write what is read of a partition, and note how far it is."""
         source = self.source
-        durable = source.durable(source.full, number)
-        records = [record for record in one.records if durable is None or record.offset < durable]
-        rest = one.records[len(records) :]
+        records = one.records
         refused = () if source.refused is None else tuple(sorted(await source.refused(number)))
         noted: dict[str, Any] = {}
         if refused != one.manifest.refused:
             noted["refused"] = refused
-        if not rest:
-            noted["next_offset"] = max(one.position, one.manifest.next_offset)
-            if one.position >= one.end:
-                noted["caught_up"] = int(time.time() * 1000)
-        if not records and not noted:
-            return False
+        noted["next_offset"] = max(one.position, one.manifest.next_offset)
+        if one.position >= one.end:
+            noted["caught_up"] = int(time.time() * 1000)
         one.manifest = await asyncio.to_thread(self._archive.append, one.manifest, records, **noted)
         self.written += len(records)
-        one.records, one.bytes = rest, sum(map(size_of, rest))
-        one.since = time.monotonic()
-        return bool(records)
+        one.records, one.bytes, one.since = [], 0, time.monotonic()

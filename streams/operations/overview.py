@@ -20,6 +20,7 @@ from resegment.state.sources.looks import (
     tell_repeated,
     tell_silent,
 )
+from resegment.streams.archive_report import ArchiveLook, ArchiveReports, describe_archive
 from resegment.streams.definitions.history import Definitions
 from resegment.streams.heartbeat import read_workers
 from resegment.streams.operations.dead_letters import DeadLetterCount
@@ -93,6 +94,7 @@ class Overview:
     definitions: DefinitionLook = field(default_factory=DefinitionLook)
     spot_checks: Mapping[int, SpotCheck] = field(default_factory=dict)
     """What was found where accounts were folded again from the log, by partition."""
+    archive: ArchiveLook | None = None
     sources: Sequence[SourceLook] = ()
     """The sources of events, the silent ones first."""
 
@@ -138,6 +140,7 @@ async def look(
         missing=find_waiting(held),
         rebuilding=find_rebuilding(held),
         webhooks=await WebhookStates(client, reader.prefix).read(),
+        archive=await ArchiveReports(client, reader.prefix).read(),
         sources=look_at_sources(await ArrivalStore(client, reader.prefix).read_latest()),
         grown=grown or {},
         spot_checks=await read_spot_checks(client, reader.prefix),
@@ -175,6 +178,7 @@ def find_problems(overview: Overview) -> list[str]:
     problems += _find_clocks_ahead(overview)
     problems += _find_grown(overview)
     problems += _find_webhooks_in_trouble(overview)
+    problems += [] if overview.archive is None else overview.archive.problems
     problems += sorted(
         {
             f"a suppression list is frozen, workers use its last version: {one.frozen}"
@@ -244,6 +248,7 @@ def find_notes(overview: Overview) -> list[str]:
         for name, count in sorted(skipped.items())
     ]
     lines += _find_dropped(overview.workers)
+    lines += [] if overview.archive is None else [overview.archive.note]
     lines += find_blocked(overview.spot_checks)
     lines += tell_silent(overview.sources)
     lines += tell_repeated(_sum(one.repeated for one in overview.workers))
@@ -335,6 +340,7 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
             "older": overview.letters.older,
             "undelivered": dict(overview.letters.undelivered),
         },
+        "archive": describe_archive(overview.archive),
         "spot_check": describe_spot_checks(overview.spot_checks),
         "topics_with_other_partitions": dict(overview.grown),
         "sources": list(map(describe_source, overview.sources)),

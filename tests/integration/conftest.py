@@ -30,6 +30,7 @@ QUICK = {
     "test_a_delivery_that_is_killed_in_the_middle_loses_nothing": {"apache"},
     "test_processes_that_come_and_go_share_an_endpoint_and_keep_the_order": {"apache"},
     "test_a_lost_redis_is_noticed_and_rebuilt_from_the_log_without_routing_anything": {"apache"},
+    "test_an_archiver_that_is_killed_loses_and_doubles_nothing": {"embedded"},
     "test_the_stream_agrees_with_the_backtest": {"embedded-1", "apache-3"},
     "test_a_drained_topic_comes_to_what_a_backtest_says": {"apache"},
     "test_what_java_sends_in_both_modes_arrives": {"apache"},

@@ -193,10 +193,18 @@ async def test_an_account_that_nobody_knows_is_said_and_fails(stack: Stack) -> N
     assert json.loads(output)["account"] == "acme.com"
 
 
-async def test_a_segment_without_accounts_is_answered_with_those_that_have_some(stack: Stack) -> None:
-    _, output, error = await stack.run("accounts", "--segment", "hiring")
-    assert not output
-    assert error == "no account is in hiring; segments with accounts: hiring-now, not-now\n"
+async def test_a_segment_that_is_none_is_an_error_that_names_the_one_that_was_meant(stack: Stack) -> None:
+    for command in ("accounts", "changes"):
+        code, output, error = await stack.run(command, "--segment", "hiring")
+        assert (code, output) == (2, "")
+        assert "Did you mean 'hiring-now'?" in error
+
+
+async def test_accounts_at_now_are_those_that_redis_has(stack: Stack) -> None:
+    now = await stack.rows("accounts", "--sort", "name")
+    assert await stack.rows("accounts", "--sort", "name", "--at", "2026-05-01") == now
+    before = await stack.rows("accounts", "--sort", "name", "--at", "2026-01-31")
+    assert [one["account"] for one in before] == ["acme.com", "left.com"]
 
 
 # changes

@@ -21,6 +21,7 @@ LARGER = {
     "resegment/settings.py: Settings": "every setting, declared once",
     "resegment/metrics.py: Metrics": "every metric, declared once",
     "streams/kafka/topics.py: Topics": "every topic, declared once",
+    "streams/operations/overview.py: Overview": "all that `resegment status` shows",
     "schemas/outgoing.py: SegmentChangeData": "the published contract of a change",
     "schemas/change.py: SegmentChange": "the same, as the core decides it",
     "resegment/routing/change.py: _ChangeData": "the same, as the router reads it",

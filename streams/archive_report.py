@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from resegment.schemas.times import spell_length
 from resegment.state.redis.errors import answering
 from resegment.state.redis.keys import archive_key
 
@@ -34,6 +35,41 @@ class ArchiveLook:
     def is_running(self) -> bool:
         """Return whether a process archives the prefix now."""
         return self.silent < SILENT_AFTER and self.problem is None
+
+    @property
+    def problems(self) -> list[str]:
+        """Return what is wrong, one sentence each."""
+        found = []
+        if self.problem is not None and self.silent < SILENT_AFTER:
+            found.append(f"nothing is archived: {self.problem}")
+        if self.gaps:
+            found.append(
+                f"{self.gaps:,} {'gap' if self.gaps == 1 else 'gaps'} in the archive at {self.path}: records were "
+                "deleted before they were archived"
+            )
+        return found
+
+    @property
+    def note(self) -> str:
+        """Return how far the archive is, in one sentence."""
+        behind = sum(self.lag.values())
+        if self.is_running:
+            return f"archive at {self.path}: {behind:,} records are not written yet"
+        return f"archive at {self.path}: no process archives now; the last one reported {spell_length(int(self.silent * 1000))} ago"
+
+
+def describe_archive(look: ArchiveLook | None) -> dict[str, Any] | None:
+    """Return the report as plain JSON data, None where nothing was ever archived."""
+    if look is None:
+        return None
+    return {
+        "path": look.path,
+        "running": look.is_running,
+        "silent_seconds": look.silent,
+        "lag": look.lag,
+        "gaps": look.gaps,
+        "problem": look.problem,
+    }
 
 
 class ArchiveReports:
