@@ -76,17 +76,16 @@ class Transition:
     # Out of a workflow
 
     def leave(self) -> Leaving:
-        """Give up waiting, and prepare to leave the workflow that the account is in.
+        """Give up waiting. Return the enrollment if the latest change leads to its workflow, so that it continues.
 
-        Return the enrollment if the latest change leads to the same workflow, so that it continues. Any other stays
-        until it is known that the account need not wait, see `enter`.
+        Any other stays until it is known that the account need not wait, see `enter`.
         """
         yield from self.stop_waiting()
         old = self.state.enrollment
-        if old is not None and old.workflow != self.workflow:
-            return None
-        self.state.enrollment = None
-        return old
+        if old is None or old.workflow == self.workflow:
+            self.state.enrollment = None
+            return old
+        return None
 
     def end_running(self) -> Asking:
         """End the enrollment that the account has, if it has one."""
@@ -322,6 +321,7 @@ class Transition:
             state.decision == "suppressed"
             or (forced and state.decision in (NOT_ROUTED, "held"))
             or (state.decision == "cooldown" and state.why.endswith(AFTER_LOST))
+            or (state.decision == "waiting" and state.lost_until > self.now)
         ):
             state.attempt += 1
             state.forced = state.forced or forced
