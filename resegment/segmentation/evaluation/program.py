@@ -94,6 +94,8 @@ class Program:
         self.conditions: dict[Condition, int] = {}
         self._builder = LeafBuilder(self.traits, self.conditions)
         self.leaves: list[Leaf] = []
+        self.absences: dict[tuple[int, int, tuple[bool | None, ...]], tuple[str, ...]] = {}
+        """What moves rest on, by the segments and the values of all tests. It is found when it is first asked for."""
         self.derived: list[tuple[int, Leaf]] = []
         """The tests that follow from others, by their number; each comes after those that it depends on."""
         self._requirements = Requirements(self.conditions, self.condition_of)

@@ -37,6 +37,8 @@ from resegment.segmentation.language.operators import KNOWN_WITHIN
 
 Kinds = frozenset[str]
 NONE: Final[Kinds] = frozenset()
+REMEMBERED: Final = 4_096
+"""For how many moves with the same values of all tests a program remembers on what they rest."""
 _UPPER: Final = frozenset({"lte", "lt", "eq", "ne", "in", "not_in", "between", "before", "within_next"})
 """Operators that a greater number, or a later time, can make false."""
 _LOWER: Final = frozenset({"gte", "gt", "eq", "ne", "in", "not_in", "between", "after", "within_last"})
@@ -48,10 +50,20 @@ def find_absent(program: Program, values: Values, old: int, new: int, *, timed: 
 
     `timed` says that time alone moved the account. Then leaving a higher segment rests on the absence of events too.
     """
+    key = (old if timed else -1, new, tuple(values))
+    known = program.absences.get(key)
+    if known is None:
+        if len(program.absences) >= REMEMBERED:
+            program.absences.clear()
+        known = program.absences[key] = _find(program, values, old if timed else -1, new)
+    return known
+
+
+def _find(program: Program, values: Values, old: int, new: int) -> tuple[str, ...]:
     reader = _Reader(program, values)
     when = program.segments[new].when
     found = NONE if when is None else reader.rests(when, wanted=True) or NONE
-    if timed and 0 <= old < new and (left := program.segments[old].when) is not None:
+    if 0 <= old < new and (left := program.segments[old].when) is not None:
         found |= reader.rests(left, wanted=False) or NONE
     return tuple(sorted(found))
 
