@@ -6,10 +6,13 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
+from resegment.cli.found import write_found
+from resegment.cli.scraping import EXAMPLES as SCRAPE_EXAMPLES
+from resegment.cli.scraping import scrape
 from resegment.cli.source_options import (
     Confirm,
     Dates,
@@ -25,12 +28,6 @@ from resegment.cli.source_options import (
     Zone,
     read_source,
 )
-from resegment.errors import RefusedEvent
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from resegment.sources.conversion import Found
 
 EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -44,13 +41,6 @@ resegment sources convert hubspot companies.csv --zone America/New_York > events
 resegment sources convert csv leads.csv --map map.yaml
 
 resegment sources guess export.csv > map.yaml
-"""
-
-
-SCRAPE_EXAMPLES: Final = """
-[bold]Example[/bold]
-
-resegment sources scrape greenhouse acme globex --domains boards.csv --state boards.json > jobs.jsonl
 """
 
 
@@ -140,82 +130,11 @@ def convert(
     )
     if state is not None:
         source = replace(source, state=read_state(state), confirm=confirm)
-    events = _write(convert_files(files, source))
+    events = write_found(convert_files(files, source))
     if state is not None and source.state is not None:
         write_state(state, source.state)
     if not events:
         raise typer.Exit(1)
-
-
-def scrape(
-    system: Annotated[
-        str, typer.Argument(metavar="SYSTEM", help="greenhouse, lever, ashby, workable or smartrecruiters.")
-    ],
-    boards: Annotated[
-        list[str], typer.Argument(metavar="BOARD", help="The names of boards, as in their addresses.")
-    ],
-    state: StateFile = None,
-    account: OneSubject = None,
-    domains: DomainsFile = None,
-    confirm: Confirm = 2,
-) -> None:
-    """Fetch public job boards, and print what changed since the last time as JSON Lines.
-
-    One request a second to a host, only what changed (ETag), and nothing that robots.txt forbids. A failure is no news.
-    Exits with 1 if no board answered.
-    """
-    import time
-
-    import httpx
-
-    from resegment.sources.boards.scraping import URLS, Scraper
-    from resegment.sources.conversion import scrape_boards
-    from resegment.sources.state import SourceState, read_state, write_state
-
-    source = read_source(system, None, account=account, domains=domains)
-    if source.adapter.name not in URLS:
-        raise typer.BadParameter(f"it is none of {', '.join(URLS)}", param_hint="SYSTEM")
-    kept = SourceState() if state is None else read_state(state)
-    source = replace(source, state=kept, confirm=confirm)
-    with httpx.Client(follow_redirects=True) as client:
-        failed = 0
-
-        def watch() -> Iterator[Found]:
-            nonlocal failed
-            for found in scrape_boards(boards, source, Scraper(client), time.time_ns() // 1_000_000):
-                failed += isinstance(found[2], RefusedEvent)
-                yield found
-
-        _write(watch())
-    if state is not None:
-        write_state(state, kept)
-    if failed >= len(boards):
-        raise typer.Exit(1)
-
-
-def _write(found: Iterable[Found]) -> int:
-    """Write events to standard output, and what was refused or left out to standard error; return how many events."""
-    from resegment.console.terminal import encode_line
-    from resegment.sources.adapters.port import Remark
-
-    events = 0
-    output, errors = sys.stdout.buffer, sys.stderr.buffer
-    for file, line, item in found:
-        if isinstance(item, RefusedEvent | Remark):
-            said = {
-                "file": file,
-                "line": line,
-                "reason": item.reason,
-                "field": item.field,
-                "message": item.message,
-            }
-            errors.write(encode_line({**said, "refused": isinstance(item, RefusedEvent)}))
-        else:
-            output.write(encode_line(item))
-            events += 1
-    output.flush()
-    errors.flush()
-    return events
 
 
 def count_converted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -18,6 +19,33 @@ class SourceState(msgspec.Struct):
     accounts: dict[str, dict[str, str]] = {}
     boards: dict[str, BoardState] = {}
     etags: dict[str, str] = {}
+
+
+class KeptBoard(msgspec.Struct):
+    """What is kept of one board elsewhere than in a file."""
+
+    board: BoardState
+    etag: str | None = None
+
+
+def pack_boards(state: SourceState, names: Iterable[str]) -> dict[str, bytes]:
+    """Return what is known of these boards, each as bytes."""
+    return {
+        name: msgspec.json.encode(KeptBoard(state.boards[name], state.etags.get(name)))
+        for name in names
+        if name in state.boards
+    }
+
+
+def unpack_boards(given: Mapping[str, bytes]) -> SourceState:
+    """Return the state that `pack_boards` wrote. Raises msgspec.DecodeError."""
+    state = SourceState()
+    for name, value in given.items():
+        kept = msgspec.json.decode(value, type=KeptBoard)
+        state.boards[name] = kept.board
+        if kept.etag is not None:
+            state.etags[name] = kept.etag
+    return state
 
 
 class WrongState(UserError):

@@ -128,6 +128,7 @@ async def test_an_event_sent_from_another_shell_moves_its_account(tmp_path: Path
             metrics = (await http.get("/metrics")).text
             assert 'resegment_segment_flow_total{origin="",target="established"} 2.0' in metrics
             await check_intake(http, folder)
+            await check_boards(folder)
 
         servers = children(process.pid)
         assert len(servers) == 2
@@ -171,6 +172,22 @@ async def check_intake(http: httpx.AsyncClient, folder: Path) -> None:
     async with asyncio.timeout(DEADLINE):
         while not {"third.com"} <= {one["account"] for one in await changes(folder)}:
             pass
+
+
+async def check_boards(folder: Path) -> None:
+    """Look at a board twice, with what is known of it in Redis."""
+    changes = []
+    for day, jobs in enumerate(([1, 2], [1, 2, 3])):
+        answer = folder / f"board-{day}.json"
+        listed = [{"id": number, "title": "Account Executive"} for number in jobs]
+        answer.write_text(
+            json.dumps({"company": "acme", "fetched_at": f"2026-01-0{day + 1}T00:00:00Z", "jobs": listed})
+        )
+        options = ("--from", str(answer), "--account", "acme.com", "--live", "--folder", str(folder))
+        code, output, error = await run("sources", "scrape", "greenhouse", *options)
+        assert code == 0, error
+        changes.append([json.loads(line)["data"]["job"] for line in output.splitlines()])
+    assert changes == [["1", "2"], ["3"]]
 
 
 async def test_accounts_outlive_a_restart_and_fresh_forgets_them(tmp_path: Path) -> None:

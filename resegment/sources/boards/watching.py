@@ -24,10 +24,11 @@ class RoleState(msgspec.Struct, omit_defaults=True):
 
 
 class BoardState(msgspec.Struct, omit_defaults=True):
-    """What is known of a board: when it was looked at last, and its roles."""
+    """What is known of a board: when it was looked at last, its roles, and how many looks were empty before any role was seen."""
 
     last: int
     roles: dict[str, RoleState] = {}
+    empty: int = 0
 
 
 class JobChange(msgspec.Struct, frozen=True):
@@ -45,18 +46,21 @@ def observe(
 ) -> tuple[BoardState, list[JobChange]]:
     """Return the new state and what changed. The given state is left as it is.
 
-    Raises RefusedEvent (`no-news`) for an empty answer where jobs were open, and for a look that is not later than the
+    A board is seen for the first time by its first look with roles, unless `confirm` empty ones in a row came before: one
+    of them may be a failure. Raises RefusedEvent (`no-news`) for an empty answer where jobs were open, and for a look that is not later than the
     last one.
     """
     roles = _roles(snapshot)
-    if state is None:
+    if state is not None and at <= state.last:
+        raise RefusedEvent("no-news", "the board was looked at then or later already")
+    if not roles and (state is None or not state.roles):
+        return BoardState(at, {}, 1 if state is None else state.empty + 1), []
+    if state is None or (not state.roles and state.empty < confirm):
         first = {role: RoleState(open=True, data=job.data()) for role, job in roles.items()}
         changes = [
             JobChange("opened", _opened(job, at), at, job.data(), first_seen=True) for job in roles.values()
         ]
         return BoardState(at, first), changes
-    if at <= state.last:
-        raise RefusedEvent("no-news", "the board was looked at then or later already")
     if not roles and any(one.open for one in state.roles.values()):
         raise RefusedEvent("no-news", "the answer is empty, but jobs were open: it may be a failure")
     kept: dict[str, RoleState] = {}

@@ -127,6 +127,11 @@ def spot_checks_key(prefix: str) -> str:
     return f"rs:{{{prefix}}}:spot-checks"
 
 
+def boards_key(prefix: str) -> str:
+    """Return the key of what is known of job boards."""
+    return f"rs:{{{prefix}}}:boards"
+
+
 def webhooks_key(prefix: str) -> str:
     """Return the hash of webhook endpoints."""
     return f"rs:{{{prefix}}}:webhooks"

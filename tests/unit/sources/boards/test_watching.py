@@ -129,6 +129,25 @@ def test_a_look_that_is_not_later_than_the_last_one_is_no_news() -> None:
     assert error.value.reason == "no-news"
 
 
+def test_an_empty_first_look_may_be_a_failure_and_two_in_a_row_are_an_empty_board() -> None:
+    adapter = find_adapter("greenhouse")
+
+    def first_seen(*looks: Any) -> list[bool]:
+        source, found = Source(adapter, Context(account="acme.com"), state=SourceState()), []
+        assert adapter.snapshots is not None
+        state: BoardState | None = None
+        for day, answer in enumerate(looks):
+            (snapshot,) = adapter.snapshots(answer, source.context)
+            assert not isinstance(snapshot, RefusedEvent)
+            state, changes = observe(state, snapshot, START + day * DAY)
+            found += [one.first_seen for one in changes]
+        return found
+
+    assert first_seen(board(), board(job(1))) == [True]
+    assert first_seen(board(), board(), board(job(1))) == [False]
+    assert first_seen(board(), board(job(1)), board(job(1), job(2))) == [True, False]
+
+
 LOOKS = st.lists(
     st.one_of(
         st.sets(st.integers(1, 6), min_size=1),
