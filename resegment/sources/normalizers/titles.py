@@ -53,9 +53,21 @@ _NOT_THIS: Final = re.compile(
     r"\b(?:sales|account|marketing) (?:assistant|intern|trainee|associate)\b|\bintern\b|\binternship\b|\bpraktik\w*|\bstagiaire\b|\bwerkstudent\w*"
 )
 
+_ABOUT: Final = re.compile(
+    r"\b(?:c[efmtrio]o|cpo|ciso|chro)\b(?:['’]?s)? (?:staff|office|coach|advis\w*|services?|consult\w*|specialist|manager|analyst|project|program|quality|business|"
+    r"operations|coordinator|writer|team|support|expert|strategist|lead)\b|\b(?:virtual|field|account)[ -](?:c[efmtrio]o|ciso)\b|^deputy (?:c[efmtrio]o|ciso|chief)\b|\bfor (?:the )?c[efmtrio]o\b"
+    r"|\bhead of cro\b|^(?!.*\bchief\b).*\((?:c[efmtrio]o|ciso)\b"
+)
+"""Work for or about a leader: `CFO Advisory Consultant`, `Virtual CISO`, `Conversion Rate Optimization (CRO) Manager`."""
+_PART: Final = (
+    r"(?! (?:op|enable|engineer|strateg(?:y|ies|ic)\b(?! (?:&|and) op)|develop|compensat|analy|train|excel|effective|planning|tech|recruit|support|financ|admin|account|commission|onboard|"
+    r"data\b|system|cycle|assurance|manage|counsel|integr|recog|audit|partner\b|product|program|process|automation|communicat|comm\b|perf|market|design|secur)"
+    r"|(?:,| and| &) (?:\w+ )?(?:op(?:s|erations)|onboarding|buying|enablement|qa)\b)"
+)
+"""What follows a function where the title is about a part of it: `Sales Compensation` is not sales as a whole."""
 _VP: Final = r"(?:s?evp|svp|avp|gvp|rvp|vp|(?:senior |executive |global |regional |group |area |corporate |assistant )*vice[ -]president(?:e|a|in)?|vice-?presidente|vizeprasident(?:in)?)"
-_OF: Final = r"(?:,| -|-| of| for| fur| des?| du| van| da| do|:|/|\|| –)? ?(?:the |global |worldwide |international |north america |americas? |emea |apac |us |enterprise |commercial |corporate |field |na )*"
-_SALES: Final = r"(?:sales|vertrieb\w*|verkauf\w*|ventes|ventas|vendas|verkoop|commerciale?)"
+_OF: Final = r"(?:,| -|-| of| for| fur| des?| du| van| da| do|:|/|\|| –)? ?(?:the |global |worldwide |international |north america |americas? |emea |apac |us |enterprise |commercial |corporate |na )*"
+_SALES: Final = r"(?:(?:field )?sales|vertrieb\w*|verkauf\w*|ventes|ventas|vendas|verkoop|commerciale?)"
 _ROLES: Final = (
     ("cro", r"\bcro\b(?! (?:specialist|manager|analyst|consultant|expert|strategist|lead))|chief revenue officer|chief revenue and\b|chief revenue &"),
     ("cso", r"chief sales officer"),
@@ -70,19 +82,19 @@ _ROLES: Final = (
     ("chro", r"\bchro\b|chief (?:people|human resources) officer"),
     ("cdo", r"chief (?:data|digital) officer"),
     ("ceo", r"\bceo\b|chief executive(?: officer)?\b|geschaftsfuhrer(?:in)?\b(?! vertrieb)|vorstandsvorsitzende\w*|\bpdg\b|president[- ]directeur general|directeur general\b|director general\b|diretor geral|algemeen directeur"),
-    ("vp_sales_ops", rf"{_VP}{_OF}(?:{_SALES_OPS})"),
-    ("vp_customer_success", rf"{_VP}{_OF}(?:customer success|client success|customer experience)"),
-    ("vp_sales", rf"{_VP}{_OF}revenue(?! op| enable| market| account| manage| cycle| integr| assurance| recog)"),
+    ("vp_sales_ops", rf"{_VP}{_OF}(?:rev(?:enue)?[ -]?op(?:s|erations)|sales[ -]?op(?:s|erations)|gtm op(?:s|erations))(?! (?:and|&) engineer)"),
+    ("vp_customer_success", rf"{_VP}{_OF}(?:customer success|client success|customer experience){_PART}"),
+    ("vp_sales", rf"{_VP}{_OF}revenue{_PART}"),
     ("vp_marketing", rf"{_VP}{_OF}(?:growth |digital |brand )*marketing(?! op| perf| analyt| tech| comm| data| auto)|(?<!product )(?<!content )(?<!email )(?<!field )(?<!event )(?<!social )(?<!partner )(?<!lifecycle )(?<!performance )(?<!digital )\bhead of (?:global )?marketing(?! op| perf| analyt| tech| comm| data| auto)|marketingleiter(?:in)?|leiter(?:in)? marketing|directeur marketing|directrice marketing|director de marketing|diretor de marketing|directora de marketing|hoofd marketing"),
-    ("vp_sales", (rf"{_VP}{_OF}{_SALES}(?! op| enable| engineer| strateg| develop| effective| excel| tech| planning| train| account| support| admin| market| finance)"
-                 rf"|\bhead of (?:global |worldwide |international |enterprise |commercial |field |emea |us |dach |uk )*(?:sales|revenue)(?! op| enable| engineer| strateg| develop| effective| excel| tech| planning| train| support| admin| manage| account| market)"
+    ("vp_sales", (rf"{_VP}{_OF}{_SALES}{_PART}"
+                 rf"|\bhead of (?:global |worldwide |international |enterprise |commercial |field |emea |us |dach |uk )*(?:sales|revenue){_PART}"
                  r"|\bsales (?:vp|vice president)\b|vertriebsleiter(?:in)?\b(?! innendienst)|leiter(?:in)? (?:des |de[rs] )?vertriebs?\b|vertriebsdirektor(?:in)?|vertriebsvorstand|directeur commercial|directrice commerciale|directeur des ventes|directrice des ventes|director de ventas|directora de ventas|director comercial|directora comercial|diretor(?:a)? comercial|diretor(?:a)? de vendas|commercieel directeur|hoofd verkoop|verkoopdirecteur|sales directeur")),
-    ("vp_engineering", rf"{_VP}{_OF}(?:software |platform )?(?:engineering|development|technology)(?! sales)|\bhead of engineering(?! op)"),
-    ("vp_product", rf"{_VP}{_OF}product(?! market| support| op| design| secur| analyt)(?:s| management)?\b|\bhead of product(?! market| design| op| support| secur| analyt)"),
-    ("vp_people", rf"{_VP}{_OF}(?:people|human resources|hr|talent)\b|\bhead of (?:people|hr|human resources)\b(?! op| system| analyt| partner)"),
-    ("vp_finance", rf"{_VP}{_OF}finance\b|\bhead of finance\b"),
+    ("vp_engineering", rf"{_VP}{_OF}(?:software |platform )?(?:engineering|development|technology)(?! sales){_PART}|\bhead of engineering{_PART}(?! productivity)"),
+    ("vp_product", rf"{_VP}{_OF}product(?:s| management)?\b{_PART}|\bhead of product{_PART}"),
+    ("vp_people", rf"{_VP}{_OF}(?:people|human resources|hr)\b{_PART}|\bhead of (?:people|hr|human resources)\b{_PART}"),
+    ("vp_finance", rf"{_VP}{_OF}finance\b{_PART}|\bhead of finance\b{_PART}"),
     ("vp_it", rf"{_VP}{_OF}(?:it|information technology)\b|\bhead of it\b"),
-    ("head_of_sales_ops", r"(?:head|director|leader)(?: of|,)? (?:rev(?:enue)?[ -]?op(?:s|erations)|sales[ -]?op(?:s|erations)|gtm op(?:s|erations))"),
+    ("head_of_sales_ops", r"(?:head|director|leader)(?: of|,)? (?:rev(?:enue)?[ -]?op(?:s|erations)|sales[ -]?op(?:s|erations)|gtm op(?:s|erations))(?! (?:and|&) engineer)"),
     ("founder", r"(?:^|[&,/|+]|-|\band) ?(?:co-?)?founder\b(?!['’(]| associate| office| in residence)|\bco-?founder\b(?!['’(]| associate)|\bgrunder(?:in)?\b|\bfondateur\b|\bfondatrice\b|\bfundador(?:a)?\b|\boprichter\b|\bmitgrunder(?:in)?\b|\bcofondateur\b|\bcofundador(?:a)?\b"),
 )  # fmt: skip
 _COMPILED_ROLES: Final = tuple((name, re.compile(pattern)) for name, pattern in _ROLES)
@@ -125,6 +137,8 @@ def read_title(raw: str) -> Title:
     if _HELPER.search(title):
         return Title(None, "administration", None)
     if _FORMER.search(title) or _NOT_THIS.search(title):
+        return Title(None, function, seniority)
+    if _ABOUT.search(title):
         return Title(None, function, seniority)
     role = next((name for name, pattern in _COMPILED_ROLES if pattern.search(title)), None)
     if role is not None:

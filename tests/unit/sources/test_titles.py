@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resegment.sources.normalizers.titles import read_title
+from tests.benchmarks.titles import measure
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,12 @@ def test_the_role_of_a_leader(title: str, role: str | None) -> None:
 )  # fmt: skip
 def test_the_function_of_a_job(title: str, function: str | None) -> None:
     assert read_title(title).function == function
+
+
+def test_each_role_is_right_for_98_of_100_labeled_titles() -> None:
+    found = {role: (given, right) for role, (given, right, _) in measure().items() if given >= 150}
+    assert len(found) >= 14
+    assert {role: counts for role, counts in found.items() if counts[1] < 0.98 * counts[0]} == {}
 
 
 @given(st.text(max_size=400))
