@@ -100,7 +100,7 @@ def _kept_live(names: list[str] | None, servers: ServerOptions) -> Iterator[Sour
     """Yield what Redis knows of the boards, by default of all, and keep those that were looked at afterwards."""
     from resegment.cli.operations.session import run_in_session
     from resegment.sources.state import pack_boards, unpack_boards
-    from resegment.state.redis.boards import BoardStore
+    from resegment.streams.boards import BoardStore
 
     async def read(session: Session) -> dict[str, bytes]:
         return await BoardStore(session.client, session.prefix).read(names)
