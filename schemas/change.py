@@ -51,6 +51,7 @@ class SegmentChange(
 
     A change that a new version of the definition made says with `route` whether it enrolls; `moved` if only the
     segment's name changed; and `rollback_of` with the number of the version that the new one takes back.
+    Until `stays_until` time alone does not move the account; None if it never does.
     """
 
     id: str
@@ -75,6 +76,7 @@ class SegmentChange(
     moved: bool = False
     rollback_of: int | None = None
     absent: tuple[str, ...] = ()
+    stays_until: int | None = None
 
 
 class GateChange(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.fact import Kind
 from resegment.schemas.segments import Play, Route
+from resegment.schemas.shrinking import fit_command
 from resegment.schemas.times import format_instant
 
 CHANGE_TYPE: Final = "gtm.segment-change.v1"
@@ -165,6 +166,10 @@ class SegmentChangeData(BaseModel):
         "(none, new-only, all)",
     )
     moved: bool = Field(False, description="Whether only the name of the segment changed")
+    stays_until: Instant | None = Field(
+        None,
+        description="The account stays at least until then if nothing new becomes known; null if time alone never moves it",
+    )
     rollback_of: int | None = Field(
         None, description="If a rollback made the change: the number of the version that it takes back"
     )
@@ -172,6 +177,37 @@ class SegmentChangeData(BaseModel):
         [],
         description="Kinds of events on whose absence the change rests, like `hiring` for `not: {event: hiring}`",
     )
+
+
+class ShortFact(BaseModel):
+    """A fact behind a test, without its id and long texts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Kind = Field(json_schema_extra={OPEN: True})
+    time: Instant
+    source: str
+    data: dict[str, Any] | None = None
+
+
+class ShortTest(BaseModel):
+    """A test that put the account into its segment, with its newest facts or its value."""
+
+    model_config = ConfigDict(frozen=True)
+
+    test: str = Field(description="For people; the wording may change")
+    facts: int | None = Field(None, description="For a test on facts: how many match")
+    evidence: list[ShortFact] | None = Field(None, description="The two newest of them")
+    value: Any = Field(None, description="For a test on a measure: its value")
+
+
+class ComingStep(BaseModel):
+    """What comes next if nothing new becomes known."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: Instant = Field(description="Until then time alone does not move the account")
+    text: str = Field(description="The same in words; for people")
 
 
 class WorkflowCommandData(BaseModel):
@@ -207,7 +243,17 @@ class WorkflowCommandData(BaseModel):
         None, description="When an outcome accepted or rejected with this key is due"
     )
     reason: str | None = Field(None, description="The reason, if it is not the change itself; for people")
-    message: Play | None = Field(None, description="The play as rendered for this account, for enroll")
+    message: Play | None = Field(
+        None, description="The play as rendered for this account, for enroll and reassign"
+    )
+    why: list[ShortTest] | None = Field(
+        None,
+        description="Why the account is in the segment, in short, for enroll, reassign and escalate: up to five tests. "
+        "The change has all of it",
+    )
+    next: ComingStep | None = Field(
+        None, description="What comes next for the account, for enroll, reassign and escalate"
+    )
     do_not_contact: list[str] = Field(
         [],
         description="Persons of the account not to contact: they opted out, complained, or their mail bounces",
@@ -231,6 +277,8 @@ class WorkflowCommand(msgspec.Struct, frozen=True, kw_only=True):
     accept_by: str | None = None
     reason: str | None = None
     message: msgspec.Raw | None = None
+    why: msgspec.Raw | None = None
+    next: dict[str, str] | None = None
     do_not_contact: tuple[str, ...] = ()
 
 
@@ -275,6 +323,7 @@ def encode_change(
         "moved": change.moved,
         "rollback_of": change.rollback_of,
         "absent": change.absent,
+        "stays_until": None if change.stays_until is None else format_instant(change.stays_until),
     }
     return orjson.dumps(
         _event(change.id, CHANGE_TYPE, "/resegment/segmenter", change.account, data["effective_at"], data)
@@ -289,8 +338,10 @@ def identify_command(change: str, action: Action, workflow: str, attempt: int = 
 def encode_command(command: WorkflowCommand) -> bytes:
     """Return the event of a command; its id is the idempotency key."""
     at = command.cause["effective_at"]
-    return msgspec.json.encode(
-        _event(command.idempotency_key, COMMAND_TYPE, "/resegment/router", command.account, at, command)
+    return fit_command(
+        msgspec.json.encode(
+            _event(command.idempotency_key, COMMAND_TYPE, "/resegment/router", command.account, at, command)
+        )
     )
 
 

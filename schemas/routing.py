@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from resegment.schemas.change import EnrollmentRoute, Restrictions
+from resegment.schemas.logs.decision_log import LoggedDecision
 from resegment.schemas.segments import OnExit
 from resegment.schemas.sources.silence import Silence, SourceBack, SourceSilent, hear
 
@@ -80,7 +81,8 @@ class Target(msgspec.Struct, array_like=True, frozen=True):
 
     `version` is the fingerprint of the definition that route, play and holdout are of. `definition` is the number of
     the version that put the account here, None if none did. `kept_out` says that this version does not enroll it.
-    `absent` are the kinds of events on whose absence the change rests.
+    It rests on the absence of `absent` kinds of events. `evidence` is its reason in short, as JSON; until `stays_until`
+    (ms) time alone does not move the account.
     """
 
     change: str
@@ -97,6 +99,8 @@ class Target(msgspec.Struct, array_like=True, frozen=True):
     definition: int | None = None
     kept_out: EnrollmentRoute | None = None
     absent: tuple[str, ...] = ()
+    evidence: bytes | None = None
+    stays_until: int | None = None
 
 
 class PriorState(msgspec.Struct, array_like=True, frozen=True):
@@ -162,6 +166,7 @@ class RoutedState(msgspec.Struct, array_like=True):
     the gates came with, if one did. `heir_of` is the workflow of an account that was merged into this one while it was in it.
     `enrolled` is when the latest enrollments began, oldest first. `inherited` says of which accounts, and when (ms), this one
     took over what they leave.
+    `enrolled` is when the latest enrollments began, oldest first. `log` has the latest decisions, oldest first.
     """
 
     target: Target | None = None
@@ -190,6 +195,7 @@ class RoutedState(msgspec.Struct, array_like=True):
     heir_of: str | None = None
     enrolled: tuple[int, ...] = ()
     inherited: dict[str, int] = {}
+    log: tuple[LoggedDecision, ...] = ()
 
 
 _state_encoder: Final = msgspec.msgpack.Encoder()
@@ -344,8 +350,7 @@ class InForce(msgspec.Struct, frozen=True):
     """What a partition of the router knows of the version in force; None before the first switch.
 
     `cursor` says up to where the accounts that the switch concerns were looked at, None once all were. `silent` are the
-    sources that are silent, and `held_cursor` says up to where accounts were looked at that may be held for one that is
-    back.
+    silent sources; `held_cursor` says up to where accounts were looked at that may be held for one that is back.
     """
 
     switched: DefinitionSwitched | None = None

@@ -1,4 +1,4 @@
-"""Fit a segment change into a message that a broker accepts."""
+"""Fit a segment change or a workflow command into a message that a broker accepts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import orjson
 
 MAX_BYTES: Final = 1_000_000
 """The limit for key and value: with headers and framing they stay below the 1,048,588 bytes that a broker accepts."""
+MAX_COMMAND: Final = 400_000
+"""The most bytes of a command, before it is cut."""
 MAX_ITEMS: Final = 100
 """How many items of a list a change that is too large keeps."""
 MAX_TEXT: Final = 1_000
@@ -42,6 +44,24 @@ def fit_change(value: bytes, room: int) -> bytes:
         if len(value) <= room:
             return value
     raise ChangeTooLarge(len(value))
+
+
+def fit_command(value: bytes, room: int = MAX_COMMAND) -> bytes:
+    """Return the event of a command, cut to about `room` bytes. An event that fits is returned as it is.
+
+    First the fields of the evidence go, then long texts and lists of the message, then the evidence and the message.
+    """
+    if len(value) <= room:
+        return value
+    event = orjson.loads(value)
+    data = event["data"]
+    for one in data.get("why") or ():
+        one.pop("evidence", None)
+    data["message"] = shorten(data.get("message"))
+    if len(value := orjson.dumps(event)) > room:
+        data["why"] = data["message"] = None
+        value = orjson.dumps(event)
+    return value
 
 
 def _cut_lists(data: Json) -> None:

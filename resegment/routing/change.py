@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from resegment.routing.commands import shorten_reason
 from resegment.schemas.change import EnrollmentRoute, Restrictions
 from resegment.schemas.routing import RouteSnapshot, Switch, Target
 from resegment.schemas.times import parse_duration, parse_instant
@@ -47,6 +48,8 @@ class _ChangeData(msgspec.Struct, frozen=True, rename={"from_": "from", "active_
     moved: bool = False
     rollback_of: int | None = None
     absent: tuple[str, ...] = ()
+    reason: msgspec.Raw = _NOTHING
+    stays_until: str | None = None
 
 
 class _ChangeEvent(msgspec.Struct, frozen=True):
@@ -101,6 +104,8 @@ def decode_change(value: bytes) -> RoutedChange:
         version=data.definition_version,
         definition=data.cause.definition,
         absent=data.absent,
+        evidence=None if data.route is None else shorten_reason(data.reason),
+        stays_until=None if data.stays_until is None else parse_instant(data.stays_until),
     )
     number = data.cause.definition
     if data.route is not None and data.route.cooldown is not None:

@@ -12,11 +12,13 @@ from typing import Final
 import msgspec
 
 from resegment.routing.account import RoutedAccount, touch
+from resegment.routing.commands import make_command
 from resegment.routing.decisions import AFTER_LOST, DEFERRED, NOT_ROUTED, TIMED, reason_of, tell_place
 from resegment.routing.family import own_gates, tell_relatives
 from resegment.routing.policy import Policy
 from resegment.schemas.assignment import Assigned, Join, OwnerReply, OwnerRequest, Release, Waiting
 from resegment.schemas.change import Restrictions
+from resegment.schemas.logs.decision_log import LoggedDecision, log_decision
 from resegment.schemas.outgoing import Action, WorkflowCommand, identify_command
 from resegment.schemas.routing import (
     AccountEvent,
@@ -334,6 +336,7 @@ class Transition:
         state = self.state
         if state.decision != decision or (decision != "waiting" and state.why != why):
             state.since = self.now
+        self.log(decision, why, state.enrollment, why if decision == "enrolled" else None)
         state.decision, state.why = decision, why
 
     def set_gates(
@@ -370,31 +373,24 @@ class Transition:
         reason: str | None = None,
     ) -> None:
         """Add a command about an enrollment, which follows from the latest change."""
-        cause = self.state.target
-        assert cause is not None
         if action == "enroll":
             touch(self.state, enrollment.workflow, enrollment.play)
-        message = self.policy.message(self.account.name, cause) if action == "enroll" else None
+        else:
+            self.log(action, reason or "", enrollment, owner or enrollment.owner)
+        name = self.account.name
         self.commands.append(
-            WorkflowCommand(
-                action=action,
-                account=self.account.name,
-                workflow=enrollment.workflow,
-                owner=owner or enrollment.owner,
-                qualification=enrollment.qualification,
-                play=enrollment.play if action in ("enroll", "reassign") else None,
-                segment=enrollment.segment,
-                idempotency_key=key
-                or identify_command(cause.change, action, enrollment.workflow, self.state.attempt),
-                cause={
-                    "change": cause.change,
-                    "sequence_number": cause.sequence,
-                    "effective_at": format_instant(cause.effective_at),
-                },
-                team=enrollment.team,
-                accept_by=None if enrollment.accept_by is None else format_instant(enrollment.accept_by),
-                reason=reason,
-                message=None if message is None else msgspec.Raw(message),
-                do_not_contact=self.state.do_not_contact,
+            make_command(
+                name, self.state, self.policy, action, enrollment, key=key, owner=owner, reason=reason
             )
         )
+
+    def log(
+        self, what: str, why: str, enrollment: Enrollment | None = None, owner: str | None = None
+    ) -> None:
+        """Keep a decision or a command for `resegment routing history`."""
+        state = self.state
+        target = state.target
+        segment = enrollment.segment if enrollment is not None else "" if target is None else target.segment
+        workflow = self.workflow if enrollment is None else enrollment.workflow
+        entry = LoggedDecision(self.now, what, why, segment, workflow, owner)
+        state.log = log_decision(state.log, entry)

@@ -43,7 +43,7 @@ from resegment.segmentation.language.parsing.parser import Grammar
 from resegment.segmentation.language.parsing.schema_errors import check_durations, report_shape
 from resegment.segmentation.language.references import check_actionable, check_names, check_traits
 from resegment.segmentation.language.sameness import Sameness, check_sameness, read_sameness, read_sources
-from resegment.segmentation.plays.rendering import CompiledPlay, compile_play
+from resegment.segmentation.plays.rendering import CompiledPlay, compile_plays
 from resegment.segmentation.plays.validation import check_templates
 
 _UNKNOWN_ANYWHERE: Final = frozenset({"unknown-key", "unknown-kind", "unknown-operator"})
@@ -238,7 +238,7 @@ def _read(
         sources=read_sources(file.sources),
         warnings=problems.in_order(),
         document=document,
-        compiled_plays=MappingProxyType({name: compile_play(play) for name, play in file.plays.items()}),
+        compiled_plays=MappingProxyType(compile_plays(file.plays, file.personas)),
         digest=_digest({**meant, "files of lists": dict(lists.digests)}),
         content=Content(texts, tuple(sorted(lists.contents.items()))),
     )

@@ -224,7 +224,7 @@ class Engine:
         state.membership = member
         deadline = self._deadline(account, member, new, t)
         moved, until = self._evaluate_gates(account, t)
-        deadline = min(deadline, until)
+        stays, deadline = deadline, min(deadline, until)
         account.deadline = deadline if deadline <= HORIZON else NEVER
         if segment.name == present.segment:
             if switch is not None and new != old and not again:
@@ -270,6 +270,7 @@ class Engine:
             moved=ruled is not None and new == old and segment.name != before.segment,
             rollback_of=None if ruled is None else ruled.rollback_of,
             absent=find_absent(program, account.values, old, new, timed=cause.deadline is not None),
+            stays_until=stays if stays <= HORIZON else None,
         )
         state.sequence += 1
         state.at, state.before, state.change = t, before, change.id

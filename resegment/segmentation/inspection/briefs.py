@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 
-from resegment.schemas.segments import Persona, Play
+from resegment.schemas.segments import Play
 from resegment.schemas.state import Entry
 from resegment.schemas.times import NEVER, format_instant, parse_duration, spell_duration
 from resegment.segmentation.evaluation.account import Account
@@ -47,7 +47,7 @@ from resegment.segmentation.plays.phrases import (
     tell_cited,
     tell_many,
 )
-from resegment.segmentation.plays.rendering import cited_in, compile_play, render_play
+from resegment.segmentation.plays.rendering import cited_in, compile_play, render_play, with_personas
 from resegment.segmentation.plays.templates import names_of
 
 MAX_EVIDENCE: Final = 3
@@ -181,7 +181,7 @@ def _say(program: Program, account: Account, t: int, name: str) -> dict[str, Any
     """Return the parts of a brief that come from its play."""
     definition = program.definition
     number = program.numbers[account.state.membership.segment or ""]
-    play = _with_personas(definition.plays[name], definition.personas)
+    play = with_personas(definition.plays[name], definition.personas)
     said, problems = render_play(
         compile_play(play),
         account=account.name,
@@ -218,17 +218,6 @@ def _say(program: Program, account: Account, t: int, name: str) -> dict[str, Any
         "assets": tuple(said.get("assets", ())),
         "problems": problems,
     }
-
-
-def _with_personas(play: Play, personas: Mapping[str, Persona]) -> Play:
-    """Return the play with the personas in it that it names."""
-    found: list[str | Persona] = [
-        one
-        if isinstance(one, Persona)
-        else personas[one].model_copy(update={"name": personas[one].name or one})
-        for one in play.personas
-    ]
-    return play.model_copy(update={"personas": found})
 
 
 def _values(program: Program, account: Account, t: int, number: int, play: Play) -> dict[str, Any]:

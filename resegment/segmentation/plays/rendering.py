@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
 from resegment.schemas.outgoing import describe_play
-from resegment.schemas.segments import Play
+from resegment.schemas.segments import Persona, Play
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.plays.templates import (
     FAILURES,
@@ -142,9 +142,25 @@ def _say_plainly(value: Any) -> Any:
     return [one for one in said if one][:1] or [NOTHING]
 
 
+def with_personas(play: Play, personas: Mapping[str, Persona]) -> Play:
+    """Return the play with the shared personas in it that it names."""
+    found: list[str | Persona] = [
+        personas[one].model_copy(update={"name": personas[one].name or one})
+        if isinstance(one, str) and one in personas
+        else one
+        for one in play.personas
+    ]
+    return play.model_copy(update={"personas": found})
+
+
 def compile_play(play: Play) -> CompiledPlay:
     """Return a play of a definition, ready to be said."""
     return CompiledPlay(describe_play(play))
+
+
+def compile_plays(plays: Mapping[str, Play], personas: Mapping[str, Persona]) -> dict[str, CompiledPlay]:
+    """Return the plays of a definition by name, ready to be said, with its shared personas in them."""
+    return {name: compile_play(with_personas(play, personas)) for name, play in plays.items()}
 
 
 def render_play(

@@ -540,7 +540,10 @@ def test_a_change_carries_the_play_as_it_is_said_to_its_account() -> None:
     assert message["message"]["pain"] == "60 people at acme.com"
     assert message["message"]["objections"] == [{"objection": "why", "response": "0 jobs"}]
     assert message["message"]["proof_points"] == ["…"]
-    assert message["personas"] == [{"titles": ["CEO"], "message": "Hi Acme"}, "other"]
+    assert message["personas"] == [
+        {"titles": ["CEO"], "message": "Hi Acme"},
+        {"name": "other", "titles": ["CFO"]},
+    ]
     assert not list(Draft202012Validator(schema("change")).iter_errors(event))
 
 
