@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -98,6 +99,9 @@ def _continue(folder: Path, files: list[JournalFile], contents: Contents, catalo
     writer = JournalWriter(folder, files[-1].number + 1 if files else 1)
     writer.append([encode_other(catalog.state())])
     sync_folder(folder)
+    for parent in folder.resolve().parents[:2]:  # they may be new, too
+        with suppress(OSError):  # one that may not be read was not made here
+            sync_folder(parent)
     return writer
 
 

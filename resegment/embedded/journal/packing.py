@@ -51,9 +51,12 @@ def pack_file(file: JournalFile, catalog: Catalog, now: int) -> bool:
     draft = path_of(folder, file.number, PACKING)
     with mapped(file.path) as view:
         kept: dict[Place, list[BatchAt]] = defaultdict(list)
-        for one in batches_of(read_file(file.path, is_last=False)):
-            if not is_expired(catalog, one, now):
-                kept[one.topic, one.partition].append(one)
+        batches = batches_of(read_file(file.path, is_last=False))
+        left = [one for one in batches if not is_expired(catalog, one, now)]
+        if file.is_packed and len(left) == len(batches):
+            return True
+        for one in left:
+            kept[one.topic, one.partition].append(one)
         if kept:
             packed = (entry for place in sorted(kept) for entry in _pack(view, kept[place]))
             # what the catalog says too, so that this file counts without the ones that follow

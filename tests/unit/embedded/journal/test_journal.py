@@ -240,7 +240,11 @@ def test_packing_makes_many_small_batches_few_and_keeps_the_special_ones(tmp_pat
     assert pack_file(JournalFile(number, path_of(tmp_path, number)), journal.catalog, 2_000)
 
     assert read_back(tmp_path)[0] == before
-    assert path_of(tmp_path, number, ".packed").stat().st_size < size / 10
+    packed = path_of(tmp_path, number, ".packed")
+    assert packed.stat().st_size < size / 10
+    written = packed.stat().st_ino
+    assert pack_file(JournalFile(number, packed), journal.catalog, 2_000)
+    assert packed.stat().st_ino == written  # nothing has expired: it is not written again
     journal = open_journal(tmp_path)
     journal.writer.close()
     assert [(one.base, one.after) for one in journal.held[0].batches] == [
