@@ -27,6 +27,7 @@ from resegment.segmentation.inspection.backtest import order_of_delivery, replay
 from resegment.segmentation.inspection.explain import explain, explain_absence
 from resegment.segmentation.language.parsing.checks_parser import check_account
 from resegment.segmentation.language.privacy import drop_fields
+from resegment.segmentation.language.sameness import Sameness
 
 _DEFAULT: Final = TestGiven().account
 NOW: Final = parse_instant("2026-01-01T00:00:00Z")
@@ -53,7 +54,7 @@ def run_tests(program: Program, now: int = NOW) -> tuple[CaseResult, ...]:
     """
     problems = Problems(program.definition.document.places)
     given = [
-        _read_given(test, ("tests", index, "given"), now, problems)
+        _read_given(test, ("tests", index, "given"), now, problems, program.definition.same)
         for index, test in enumerate(program.definition.tests)
     ]
     if problems.errors:
@@ -96,12 +97,12 @@ def _tell_why(engine: Engine, account: Account, at: int, expected: str, got: str
 # What a test gives
 
 
-def _read_given(test: TestEntry, path: Path, now: int, problems: Problems) -> list[Fact]:
+def _read_given(test: TestEntry, path: Path, now: int, problems: Problems, compared: Sameness) -> list[Fact]:
     if not check_account(test.given.account, (*path, "account"), problems):
         return []
     facts: list[Fact] = []
     for index, event in enumerate(test.given.events):
-        fact = _read_event(event, index, (*path, "events", index), now, problems)
+        fact = _read_event(event, index, (*path, "events", index), now, problems, compared)
         if fact is not None:
             facts.append(fact)
     told = {name for fact in facts if fact.kind == "firmographic" and fact.time < now for name in fact.data}
@@ -119,7 +120,9 @@ def _read_given(test: TestEntry, path: Path, now: int, problems: Problems) -> li
     return [msgspec.structs.replace(fact, account=resolve_subject(test.given.account)) for fact in facts]
 
 
-def _read_event(event: dict[str, Any], index: int, path: Path, now: int, problems: Problems) -> Fact | None:
+def _read_event(
+    event: dict[str, Any], index: int, path: Path, now: int, problems: Problems, compared: Sameness
+) -> Fact | None:
     data = dict(event)
     kind, ago = data.pop("event", None), data.pop("ago", "0s")
     if kind not in KINDS:
@@ -138,7 +141,11 @@ def _read_event(event: dict[str, Any], index: int, path: Path, now: int, problem
     if time < 0:
         problems.error("wrong-duration", f"{ago} ago is before 1970", (*path, "ago"))
         return None
-    return _decode(kind, f"event {index}", time, data, path=path, problems=problems)
+    fact = _decode(kind, f"event {index}", time, data, path=path, problems=problems)
+    if fact is None or compared.rule(kind) is None or not isinstance(source := data.get("source"), str):
+        return fact
+    given = {name: value for name, value in fact.data.items() if name != "source"}
+    return msgspec.structs.replace(fact, source=source, data=given)
 
 
 def _decode(

@@ -142,6 +142,6 @@ def sources_key(prefix: str) -> str:
     return f"rs:{{{prefix}}}:sources"
 
 
-def arrivals_key(prefix: str, day: int) -> str:
+def arrivals_key(prefix: str, day: int | str) -> str:
     """Return the set of the hours of a day, since the epoch, in which events of a source came."""
     return f"rs:{{{prefix}}}:arrivals:{day}"

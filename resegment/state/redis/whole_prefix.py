@@ -7,7 +7,15 @@ from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from resegment.state.redis.errors import answering
-from resegment.state.redis.keys import OwnersKeys, key_patterns, lists_key, prefix_key, webhooks_key
+from resegment.state.redis.keys import (
+    OwnersKeys,
+    arrivals_key,
+    key_patterns,
+    lists_key,
+    prefix_key,
+    sources_key,
+    webhooks_key,
+)
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -76,12 +84,23 @@ async def copy_owners(client: Redis, old: str, new: str) -> int:
 
 
 async def copy_settings(client: Redis, old: str, new: str, partitions: int) -> None:
-    """Copy the record of the prefix, its lists, and which webhooks are disabled. Raises StoreUnavailable."""
+    """Copy the record of the prefix, its lists, what is known of sources, and which webhooks are disabled.
+
+    Raises StoreUnavailable.
+    """
     with answering("copy the prefix"):
         held = await _read(client, prefix_key(old))
         record = {name: value for name, value in held.items() if name.decode() in _CARRIED}
         await _write(client, prefix_key(new), record | {b"partitions": str(partitions).encode()})
         await _write(client, lists_key(new), await _read(client, lists_key(old)))
+        await _write(client, sources_key(new), await _read(client, sources_key(old)))
+        async for key in client.scan_iter(match=arrivals_key(old, "*"), count=1000):
+            name = arrivals_key(new, key.decode().rpartition(":")[2])
+            answer: Any = client.smembers(key)
+            if members := await answer:
+                answer = client.sadd(name, *members)
+                await answer
+                await client.pexpire(name, max(1, await client.pttl(key)))
         webhooks = await _read(client, webhooks_key(old))
         disabled = {name: value for name, value in webhooks.items() if name.startswith(b"disabled:")}
         await _write(client, webhooks_key(new), disabled)

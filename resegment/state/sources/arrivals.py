@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from resegment.schemas.sources.silence import Silence
+from resegment.schemas.routing import decode_in_force
+from resegment.schemas.sources.silence import Silence, Silences
 from resegment.state.redis.errors import answering
-from resegment.state.redis.keys import arrivals_key, sources_key
+from resegment.state.redis.keys import PartitionKeys, arrivals_key, sources_key
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -134,6 +135,15 @@ class ArrivalStore:
             if name.startswith(_SILENT)
         }
         return KnownSources(arrivals, silent)
+
+    async def read_partitions(self, partitions: int) -> list[Silences]:
+        """Return which sources are silent as each partition of the router knows. Raises StoreUnavailable."""
+        pipe = self._client.pipeline(transaction=False)
+        for number in range(partitions):
+            pipe.hget(PartitionKeys.of(self._prefix, number, "router").meta, "definition")
+        with answering("read what partitions know of sources"):
+            answers = await pipe.execute()
+        return [decode_in_force((one or b"").decode()).silent for one in answers]
 
     async def mark(self, silent: Mapping[str, Silence], back: Iterable[str]) -> None:
         """Note which sources are silent now, and which no longer. Raises StoreUnavailable."""

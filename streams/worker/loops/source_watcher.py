@@ -12,7 +12,7 @@ import structlog
 from resegment.agents.batch import Message, Publisher, PublishFailed
 from resegment.metrics import Metrics
 from resegment.schemas.routing import encode_routing_event
-from resegment.schemas.sources.silence import Silence, SourceBack, SourceEvent, SourceSilent
+from resegment.schemas.sources.silence import Silence, Silences, SourceBack, SourceEvent, SourceSilent
 from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.language.sameness import plain_source
@@ -32,8 +32,8 @@ log = structlog.get_logger(__name__)
 
 LOOKED_AT: Final = 5.0
 """Seconds between two looks. All workers write what came from sources."""
-TOLD_AGAIN: Final = 600_000
-"""After so many ms partitions are told again which sources are silent: one may have been rebuilt."""
+COMPARED: Final = 60_000
+"""After so many ms it is looked again whether all partitions know which sources are silent: one may be rebuilt."""
 
 Every = Mapping[str, int | None]
 """How often (ms) something comes from a source, as the segments file says; None if it is never silent."""
@@ -58,7 +58,7 @@ class SourceWatcher:
     ) -> None:
         self._arrivals, self._store, self._partitions, self._tell = arrivals, store, partitions, tell
         self._every, self._is_behind, self._now, self._metrics = every, is_behind, now, metrics
-        self._told = 0
+        self._compared = 0
         self._shown: set[str] = set()
 
     async def run(self) -> None:
@@ -90,25 +90,35 @@ class SourceWatcher:
             for source, silence in known.silent.items()
             if source not in known.arrivals or self._has_come_back(source, silence, known)
         }
-        due = now - self._told >= TOLD_AGAIN
-        again = {**known.silent} if due else {}
-        events: list[SourceEvent] = [
-            SourceSilent(source=source, at=one.at, since=one.since, kinds=one.kinds)
-            for source, one in {**again, **fresh}.items()
-            if source not in back
-        ]
+        events: list[SourceEvent] = [_tell_silent(source, one) for source, one in fresh.items()]
         events += [SourceBack(source=source, at=max(now, was.at + 1)) for source, was in back.items()]
         if events:
             await self._tell(events)
-        if due:
-            self._told = now
         if fresh or back:
             await self._store.mark(fresh, back)
             for source, silence in fresh.items():
                 log.warning("a source is silent", source=source, since=format_instant(silence.since))
             for source in back:
                 log.info("a source is back", source=source)
-        self._show(known.arrivals, {**known.silent, **fresh}.keys() - back.keys())
+        now_silent = {name: one for name, one in {**known.silent, **fresh}.items() if name not in back}
+        if not events and now - self._compared >= COMPARED:  # else partitions have just been told
+            await self._compare(now_silent, now)
+            self._compared = now
+        self._show(known.arrivals, now_silent)
+
+    async def _compare(self, silent: Silences, now: int) -> None:
+        """Tell each partition what it doesn't know: it was rebuilt, or what is kept of sources was lost."""
+        for number, heard in enumerate(await self._store.read_partitions(self._tell.partitions)):
+            events: list[SourceEvent] = [
+                _tell_silent(name, one) for name, one in silent.items() if name not in heard
+            ]
+            events += [
+                SourceBack(source=name, at=max(now, one.at + 1))
+                for name, one in heard.items()
+                if name not in silent
+            ]
+            if events:
+                await self._tell(events, number)
 
     def _find_silent(self, known: KnownSources, now: int) -> dict[str, Silence]:
         """Return the sources from which something should have come by now."""
@@ -143,18 +153,22 @@ class SourceWatcher:
         self._shown = set(sources)
 
 
+def _tell_silent(source: str, silence: Silence) -> SourceSilent:
+    return SourceSilent(source=source, at=silence.at, since=silence.since, kinds=silence.kinds)
+
+
 class Tell:
     """Tells every partition of the router of events."""
 
     def __init__(self, publisher: Publisher, topic: str, partitions: int) -> None:
-        self._publisher, self._topic, self._partitions = publisher, topic, partitions
+        self._publisher, self._topic, self.partitions = publisher, topic, partitions
 
-    async def __call__(self, events: list[SourceEvent]) -> None:
-        """Publish the events to each partition. Raises PublishFailed."""
+    async def __call__(self, events: list[SourceEvent], only: int | None = None) -> None:
+        """Publish the events to each partition, or to one. Raises PublishFailed."""
         await self._publisher.publish(
             [
                 Message(self._topic, None, encode_routing_event(one), (), number)
-                for number in range(self._partitions)
+                for number in (range(self.partitions) if only is None else (only,))
                 for one in events
             ]
         )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from resegment.agents.router import has_to_look, look_again
 from resegment.routing.describe import words_of
@@ -120,3 +124,39 @@ def test_of_several_silent_sources_the_one_that_is_silent_for_longest_is_named()
     silent = {"/a": Silence(5, ("hiring",)), "/b": Silence(3, ("hiring",)), "/c": Silence(1, ("tech",))}
     assert find_silent(silent, ("hiring",)) == ("/b", silent["/b"])
     assert find_silent(silent, ()) is None
+
+
+ACCOUNTS = ("a.com", "b.com", "c.com")
+KINDS = ("hiring", "funding", "tech")
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=20, deadline=None)
+async def test_an_account_is_enrolled_at_the_first_instant_at_which_nothing_it_rests_on_is_silent(
+    seed: int,
+) -> None:
+    draw, routing = random.Random(seed), await taken()
+    accounts = {name: Account(name) for name in ACCOUNTS}
+    silent: dict[str, tuple[str, ...]] = {}
+    rests: dict[str, tuple[str, ...]] = {}
+    held: set[str] = set()
+    for step in range(draw.randint(1, 25)):
+        source, now = draw.choice(["/one", "/two"]), NOON + step
+        what = draw.random()
+        if what < 0.3 and source not in silent:
+            silent[source] = tuple(draw.sample(KINDS, k=draw.randint(1, 2)))
+            await routing.tell(SourceSilent(source=source, at=now, since=NOON, kinds=silent[source]))
+        elif what < 0.5 and source in silent:
+            del silent[source]
+            await routing.tell(SourceBack(source=source, at=now))
+            await settle(routing)
+            held = {name for name in held if any({*rests[name]} & {*kinds} for kinds in silent.values())}
+        else:
+            name = draw.choice(ACCOUNTS)
+            rests[name] = tuple(draw.sample(KINDS, k=draw.randint(0, 2)))
+            segment = "cold" if accounts[name].segment == "hot" else "hot"
+            await routing.follow(accounts[name].moves(segment, absent=rests[name]))
+            waits = any({*rests[name]} & {*kinds} for kinds in silent.values())
+            held = held | {name} if waits else held - {name}
+        decided = {name: routing.state(name).decision for name in rests}
+        assert decided == {name: "held" if name in held else "enrolled" for name in rests}

@@ -187,3 +187,18 @@ def test_all_errors_of_all_tests_are_reported_at_once() -> None:
         run(*({"given": given, "expect": "rest"} for given, _, _ in WRONG))
 
     assert [one.code for one in caught.value.diagnostics] == [code for _, code, _ in WRONG]
+
+
+def test_an_event_of_a_kind_that_is_compared_says_which_source_it_is_from() -> None:
+    same = "same: {funding: {within: 30d}, trust: [crm]}\ntests:\n"
+    one = {"event": "funding", "round": "series_a", "amount_usd": 5, "source": "crm"}
+    other = {**one, "source": "formd", "ago": "5d"}
+    text = FILE.replace("tests:\n", same).replace(
+        "{event: funding, where: {round: series_a}}", "{event: funding, count: 1}"
+    )
+    listed = "".join(
+        f"  - {orjson.dumps({'name': 't', 'given': {'events': events}, 'expect': expect}).decode()}\n"
+        for events, expect in (([one, other], "raised"), ([one, one], "rest"))
+    )
+    results = run_tests(Program(read_definition([("segments.yaml", text + listed)])), NOW)
+    assert [result.passed for result in results] == [True, True]

@@ -11,12 +11,13 @@ from redis.exceptions import ConnectionError as Away
 
 from resegment.agents.batch import PublishFailed
 from resegment.metrics import Metrics
-from resegment.schemas.routing import decode_routing_event
+from resegment.schemas.routing import InForce, decode_routing_event, encode_in_force, hear_of_source
 from resegment.schemas.sources.silence import SourceBack, SourceEvent, SourceSilent
 from resegment.state.partition_store import StoreUnavailable
+from resegment.state.redis.keys import PartitionKeys
 from resegment.state.sources.arrivals import Arrivals, ArrivalStore
 from resegment.state.sources.looks import look_at_sources, tell_silent
-from resegment.streams.worker.loops.source_watcher import TOLD_AGAIN, SourceWatcher, Tell
+from resegment.streams.worker.loops.source_watcher import COMPARED, SourceWatcher, Tell
 from tests.builders import Published
 
 HOUR = 3_600_000
@@ -32,6 +33,7 @@ class Server:
         self.hashes: defaultdict[str, dict[bytes, bytes]] = defaultdict(dict)
         self.sets: defaultdict[str, set[bytes]] = defaultdict(set)
         self.away = False
+        self.asked: list[bytes | None] = []
 
     async def hgetall(self, key: str) -> dict[bytes, bytes]:
         if self.away:
@@ -58,8 +60,17 @@ class Server:
     def pexpire(self, key: str, length: int) -> None:
         assert length > 56 * DAY
 
-    async def execute(self) -> None:
-        pass
+    def hget(self, key: str, name: str) -> None:
+        self.asked.append(self.hashes[key].get(name.encode()))
+
+    async def execute(self) -> list[bytes | None]:
+        asked, self.asked = self.asked, []
+        return asked
+
+    def knows(self, number: int, in_force: InForce) -> None:
+        """What a partition of the router knows."""
+        meta = PartitionKeys.of("x", number, "router").meta
+        self.hashes[meta][b"definition"] = encode_in_force(in_force).encode()
 
 
 class Owned(dict[int, Any]):
@@ -73,6 +84,7 @@ class Desk:
         self.server, self.now, self.behind = server or Server(), NOON, False
         self.arrivals, self.published, self.metrics = Arrivals(), Published(), Metrics()
         self.every = every
+        self.in_force = InForce()
         self.store = ArrivalStore(cast("Redis", self.server), "x")
 
         async def is_behind() -> bool:
@@ -96,6 +108,11 @@ class Desk:
         await self.watcher.look()
         told = self.published.messages[before:]
         events = [decode_routing_event(one.value or b"") for one in told if one.partition == 0]
+        for event in events:
+            self.in_force = hear_of_source(self.in_force, event)  # type: ignore[arg-type]
+        if events:
+            self.server.knows(0, self.in_force)
+            self.server.knows(1, self.in_force)
         assert [one.value for one in told if one.partition == 0] == [
             one.value for one in told if one.partition == 1
         ]
@@ -166,12 +183,26 @@ async def test_only_the_worker_of_partition_0_looks_and_all_write_what_came() ->
     assert [type(one) for one in await desk.look(1)] == [SourceBack]
 
 
-async def test_partitions_are_told_again_now_and_then() -> None:
+async def test_a_partition_that_knows_less_or_more_than_is_so_is_told() -> None:
     desk = Desk(greenhouse=DAY)
     desk.arrivals.note({BOARD: NOON})
     (first,) = await desk.look(24)
-    desk.now += TOLD_AGAIN
+    assert isinstance(first, SourceSilent)
+    for number in range(2):
+        desk.server.knows(number, hear_of_source(InForce(), first))
+    desk.now += COMPARED
+    assert await desk.look() == []
+
+    for number in range(2):
+        desk.server.knows(number, InForce())  # it was rebuilt
+    desk.now += COMPARED
     assert await desk.look() == [first]
+
+    other = SourceSilent(source="/gone", at=NOON, since=NOON, kinds=("tech",))
+    for number in range(2):
+        desk.server.knows(number, hear_of_source(hear_of_source(InForce(), first), other))
+    desk.now += COMPARED
+    assert await desk.look() == [SourceBack(source="/gone", at=desk.now)]
 
 
 async def test_what_could_not_be_told_or_written_is_done_at_the_next_look() -> None:
