@@ -1,7 +1,7 @@
 """Measure the HTTP intake: single posts at a rate, on connections that stay open, with the time until each answer.
 
 Run `python -m tests.benchmarks.intake [--rate 2000] [--seconds 60] [--kafka HOST:PORT]`. The intake is a process of its own on
-one core; this process, which sends, and the broker have the others. Without --kafka, the embedded broker is started.
+one core; this process, which sends, and the broker have the others. Without --kafka or --apache, the embedded broker is started.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import orjson
 
+from resegment.benchmarks.servers import apache
 from resegment.embedded.servers import embedded
 from resegment.http.intake.keys import make_key
 from resegment.streams.kafka.admin import create_topics
@@ -120,7 +121,7 @@ def cpu_of(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def main(rate: int, seconds: float, kafka: str | None) -> None:
+async def main(rate: int, seconds: float, kafka: str | None, *, own: bool) -> None:
     """Measure, and print one line."""
     cores = sorted(os.sched_getaffinity(0))
     async with AsyncExitStack() as exits:
@@ -129,6 +130,9 @@ async def main(rate: int, seconds: float, kafka: str | None) -> None:
             os.sched_setaffinity(0, set(cores[1:]))
         servers = await exits.enter_async_context(embedded(folder / "servers"))
         bootstrap = kafka or servers.bootstrap
+        if own:
+            (node,) = await exits.enter_async_context(apache.cluster(folder / "kafka"))
+            bootstrap = node.bootstrap
         await asyncio.to_thread(create_topics, bootstrap, Topics("bench"), partitions=8, replication=1)
         process, port, key = await start_intake(folder, bootstrap, servers.redis_url, cores[0])
         try:
@@ -156,5 +160,6 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--kafka")
+    parser.add_argument("--apache", action="store_true", help="start Apache Kafka: needs Java 17 and Maven")
     given = parser.parse_args()
-    asyncio.run(main(given.rate, given.seconds, given.kafka))
+    asyncio.run(main(given.rate, given.seconds, given.kafka, own=given.apache))

@@ -21,7 +21,7 @@ _GONE: Final = frozenset({"deleted", "removed", "retracted", "inactive", "hidden
 _SOURCES: Final = listed("url, source_urls, source_url, article_url")
 _LEFT_OUT: Final = listed(
     "type, id, relationships, links, record_state, meta, company_id, company_name, found_at, "
-    "article_sentence, human_approved, planning, image_url"
+    "article_sentence, human_approved, image_url"
 )
 
 
@@ -170,7 +170,7 @@ _PEOPLE: Final = {
 def _news(record: Record, data: dict[str, Any]) -> None:
     category = str(record.find("category"))
     title = record.find_text("job_title", "title", "position")
-    if category in _PEOPLE:
+    if category in _PEOPLE and not data.get("planned"):
         data["change"] = _PEOPLE[category]
         if title is not None:
             found = read_title(title)
@@ -187,6 +187,7 @@ _NEWS_DATA: Final = {
     "location": field("text", "location"),
     "product": field("text", "product"),
     "headcount": field("number", "headcount"),
+    "planned": field("flag", "planning"),
 }
 _NEWS_TIMES: Final = ("effective_date", "found_at", "first_seen_at")
 NEWS: Final = Table(
@@ -233,7 +234,7 @@ PEOPLE: Final = Table(
         "statement": field("text", "summary"),
         "confidence": field("number", "confidence"),
     },
-    ignored=(*_LEFT_OUT, "category", "job_title", "most_relevant_source"),
+    ignored=(*_LEFT_OUT, "category", "job_title", "most_relevant_source", "planning"),
     refine=_news,
 )
 _IGNORED: Final = {
@@ -302,7 +303,8 @@ def _choose(flat: dict[str, Any], kind: str) -> Iterator[Pair | Item]:
         yield FINANCING, flat
     elif kind == "news_event" or (not kind and record.has("category", "summary")):
         category = str(record.find("category"))
-        yield PEOPLE if category in _PEOPLE else NEWS, flat
+        planned = str(record.find("planning")).lower() == "true"
+        yield PEOPLE if category in _PEOPLE and not planned else NEWS, flat
     elif kind == "technology_detection" or (not kind and record.has("behind_firewall")):
         yield DETECTION, flat
     elif kind == "job_opening" or (not kind and record.has("normalized_title", "title")):
@@ -329,5 +331,5 @@ ADAPTER: Final = Adapter(
     split=_split,
     ignored=_IGNORED,
     notes="The news categories `hires`, `promotes`, `leaves` and `retires_from` become `leadership`. Every other category becomes `strategy` "
-    "with the category as its theme.",
+    "with the category as its theme, and so do plans (`planning`): nobody was hired yet.",
 )
