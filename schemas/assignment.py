@@ -113,5 +113,13 @@ class Offer(msgspec.Struct, frozen=True):
     key: str
 
 
+class Queued(msgspec.Struct, frozen=True):
+    """An account that is in a queue since `at` (ms), and the members who may take it."""
+
+    account: str
+    at: int
+    eligible: tuple[str, ...]
+
+
 OwnerRequest = Join | Assign | Release
 OwnerReply = Granted | Waiting | Assigned | None

@@ -54,7 +54,8 @@ def words_of(state: RoutedState) -> str:
         return _tell_enrollment(state.enrollment)
     since = f"since {_moment(state.since)}"
     if state.decision == "waiting":
-        return f"not enrolled yet: waiting for {workflow_of(state)} {since} ({state.why})"
+        meanwhile = "" if state.enrollment is None else f"; meanwhile {_tell_enrollment(state.enrollment)}"
+        return f"not enrolled yet: waiting for {_goal_of(state)} {since} ({state.why}){meanwhile}"
     return f"not enrolled: {_reason(state)}, {since}"
 
 
@@ -79,8 +80,11 @@ def describe_routing(state: RoutedState) -> dict[str, Any]:
 
 def workflow_of(state: RoutedState) -> str | None:
     """Return the workflow of the account, or else the one that its segment routes to."""
-    if state.enrollment is not None:
-        return state.enrollment.workflow
+    return _goal_of(state) if state.enrollment is None else state.enrollment.workflow
+
+
+def _goal_of(state: RoutedState) -> str | None:
+    """Return the workflow that the account's segment routes to."""
     return None if state.target is None or state.target.route is None else state.target.route.workflow
 
 

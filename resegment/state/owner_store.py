@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from resegment.schemas.assignment import Offer, OwnerReply, OwnerRequest, Shift
+from resegment.schemas.assignment import Offer, OwnerReply, OwnerRequest, Queued, Shift
 
 DAYS_KEPT: Final = 100
 """The number of latest days for which a team's counters of granted accounts are kept."""
@@ -78,11 +78,16 @@ class OwnerStore(Protocol):
         """Undo `leave`."""
         ...
 
-    async def recount(self, open_: Mapping[str, tuple[str, str]], waiting: Collection[str]) -> None:
+    async def recount(
+        self,
+        open_: Mapping[str, tuple[str, str]],
+        waiting: Collection[str],
+        queued: Mapping[str, Queued] | None = None,
+    ) -> None:
         """Take these for all that is assigned, team and owner by key, and for the keys of all that wait.
 
         Loads are then exactly what these keys come to, and other keys are forgotten; a key of `waiting` that the
         store does not know is not made to wait. No ask may be settled between the moment at which the keys were
-        gathered and this one. A queue that the store does not know as one counts as a member.
+        gathered and this one. A queue that the store does not know as one counts as a member, unless `queued` has the key.
         """
         ...

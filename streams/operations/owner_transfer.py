@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from resegment.agents.batch import Publisher
+from resegment.routing.policy import Policy
+from resegment.schemas.assignment import Queued
 from resegment.schemas.routing import Reassign
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.message_factory import tell
@@ -14,18 +16,25 @@ if TYPE_CHECKING:
 
 
 class Assignments(NamedTuple):
-    """Keys of assignments: `open` ones with team and owner, and those under which accounts are `waiting`."""
+    """Keys of assignments: `open` ones with team and owner, those under which accounts are `waiting`, and those in queues."""
 
     open: dict[str, tuple[str, str]]
     waiting: set[str]
+    queued: dict[str, Queued]
 
 
-async def read_assignments(client: Redis, prefix: str, partitions: int) -> Assignments:
-    """Return every assignment that the accounts hold. Raises BrokenState and StoreUnavailable."""
-    found = Assignments({}, set())
+async def read_assignments(client: Redis, prefix: str, partitions: int, policy: Policy) -> Assignments:
+    """Return every assignment that the accounts hold. Raises BrokenState and StoreUnavailable.
+
+    `policy` is that of the version in force, and says which accounts are in queues.
+    """
+    found = Assignments({}, set(), {})
     async for batch in PrefixReader(client, prefix, partitions).routings():
-        for _, state in batch:
+        for name, state in batch:
             one = state.enrollment
+            if one is not None and policy.is_queued(state):
+                eligible = policy.eligible(one.team, state.active_gates)
+                found.queued[one.assignment or ""] = Queued(name, one.at, eligible)
             if one is not None and None not in (one.assignment, one.team, one.owner):
                 found.open[one.assignment or ""] = one.team or "", one.owner or ""
             if state.decision == "waiting" and state.assignment is not None:

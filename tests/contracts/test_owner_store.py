@@ -25,6 +25,7 @@ from resegment.schemas.assignment import (
     Offer,
     OwnerReply,
     OwnerRequest,
+    Queued,
     Rank,
     Release,
     Shift,
@@ -458,6 +459,22 @@ async def test_a_recount_keeps_who_waits_in_their_place(store: OwnerStore) -> No
     await settle_all(store, join("full", 1), *(join(key, 1, n) for n, key in enumerate("abc")))
     await store.recount({}, ["c", "a"])
     assert await settle_all(store, join("c", 1, 2.0), join("a", 1, 0.0)) == [Waiting(1, 2), Waiting(0, 2)]
+
+
+async def test_a_recount_lists_those_in_queues_with_the_members_who_may_take_them(store: OwnerStore) -> None:
+    await store.settle([assign("known")])
+    queue = ("sales", "queue")
+    listed = {
+        "a": Queued("a.com", 5, ("ann",)),
+        "b": Queued("b.com", 4, ("ann",)),
+        "c": Queued("c.com", 3, ()),
+    }
+    await store.recount(dict.fromkeys(("a", "b", "c", "known"), queue), (), listed)
+    assert await opened(store) == {}
+    assert await store.offer(ON_SHIFT, 10) == [Offer("b.com", "b"), Offer("a.com", "a")]
+    taken = assign("a2", ANN, account="a.com", eligible=("ann",), queued="a")
+    assert await settle(store, taken) == Assigned("ann")
+    assert await opened(store) == {"ann": 1}
 
 
 async def test_a_recount_keeps_a_grant_that_its_account_has_not_taken(store: OwnerStore) -> None:

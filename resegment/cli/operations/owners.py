@@ -193,22 +193,22 @@ def recount(
     Accounts that are routed during the count may be counted wrong: stop the workers first, or pause incoming events.
     """
     from resegment.console.terminal import print_note, write_json
+    from resegment.routing.policy import Policy
     from resegment.streams.operations.owner_transfer import read_assignments
     from resegment.streams.owners_mark import accept_owners
 
     async def run(session: Session, store: OwnerStore) -> None:
-        found = await read_assignments(session.client, session.prefix, session.reader.partitions)
+        policy = Policy((await session.load_registry()).current.definition)
+        given = session.client, session.prefix, session.reader.partitions, policy
+        found = await read_assignments(*given)
         for _ in range(TRIES):
-            before, found = (
-                found,
-                await read_assignments(session.client, session.prefix, session.reader.partitions),
-            )
+            before, found = found, await read_assignments(*given)
             if found == before:
                 break
         else:
             raise AccountsMove
         async with session.trail.recording("owners recount", {}) as recording:
-            await store.recount(found.open, found.waiting)
+            await store.recount(*found)
             await accept_owners(session.client, session.prefix)
             recording.result |= {"open": len(found.open), "waiting": len(found.waiting)}
         if as_json:

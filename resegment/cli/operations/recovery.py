@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis as RedisClient
 
     from resegment.cli.connection import Connection
+    from resegment.segmentation.definition import Definition
     from resegment.segmentation.versions.comparison import Difference
     from resegment.settings import Settings
     from resegment.streams.audit.trail import AuditTrail
@@ -254,7 +255,7 @@ async def _rebuild_in(
         work = Rebuild(client, source, registry, partitions)
         records = await _run(work, lost, ends, settings, whole=whole)
         if whole:
-            await _finish(client, prefix, partitions, registry.current.definition.version)
+            await _finish(client, prefix, partitions, registry.current.definition)
         recording.result |= {"partitions": [one.number for one in lost], "records": records}
     mode = mode_of((await read_prefix(client, prefix)).get(ROUTING))
     return Rebuilt([one.number for one in lost], records, mode)
@@ -272,17 +273,18 @@ async def _check_apart(client: RedisClient, prefix: str, held: Mapping[str, str]
         raise WorkersRunning(len(workers))
 
 
-async def _finish(client: RedisClient, prefix: str, partitions: int, fingerprint: str) -> None:
+async def _finish(client: RedisClient, prefix: str, partitions: int, definition: Definition) -> None:
     """Count the owners from the accounts, note the version in force, and let workers start."""
+    from resegment.routing.policy import Policy
     from resegment.state.redis.owners import OwnerStore
     from resegment.streams.operations.owner_transfer import read_assignments
     from resegment.streams.owners_mark import accept_owners
     from resegment.streams.partition_marks import end_rebuild
     from resegment.streams.prefix import note_definition
 
-    await note_definition(client, prefix, fingerprint)
-    found = await read_assignments(client, prefix, partitions)
-    await OwnerStore(client, prefix).recount(found.open, found.waiting)
+    await note_definition(client, prefix, definition.version)
+    found = await read_assignments(client, prefix, partitions, Policy(definition))
+    await OwnerStore(client, prefix).recount(*found)
     await accept_owners(client, prefix)
     await end_rebuild(client, prefix)
 

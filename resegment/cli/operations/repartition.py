@@ -147,6 +147,7 @@ async def _copy(
     from_log: bool,
 ) -> Copied:
     from resegment.console.progress import show_progress
+    from resegment.routing.policy import Policy
     from resegment.state.redis.owners import OwnerStore
     from resegment.state.redis.reader import PrefixReader
     from resegment.state.redis.whole_prefix import copy_owners, copy_settings
@@ -214,8 +215,8 @@ async def _copy(
     await agree(client, name, partitions=partitions, clock=settings.clock)
     await note_definition(client, name, registry.current.definition.version)
     if not await copy_owners(client, prefix, name):
-        found = await read_assignments(client, name, partitions)
-        await OwnerStore(client, name).recount(found.open, found.waiting)
+        policy = Policy(registry.current.definition)
+        await OwnerStore(client, name).recount(*await read_assignments(client, name, partitions, policy))
     for number in range(partitions):
         await end_partition(client, name, number)
     await end_rebuild(client, name)

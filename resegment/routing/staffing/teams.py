@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final, get_args
 
 from resegment.identity.aliases import names_of
@@ -27,15 +28,15 @@ def working_time(team: Team, member: Member | None = None) -> WorkingTime:
     """Return when a member works, or the team itself."""
     zone = team.timezone if member is None or member.timezone is None else member.timezone
     hours = team.hours if member is None or member.hours is None else member.hours
-    return WorkingTime(zone, _read_week(hours), frozenset(_days(team.holidays)))
+    texts = () if hours is None else (hours,) if isinstance(hours, str) else tuple(hours)
+    return WorkingTime(zone, _read_week(texts), frozenset(_days(team.holidays)))
 
 
-def _read_week(hours: str | list[str] | None) -> tuple[tuple[tuple[int, int], ...], ...]:
-    if hours is None:
+@lru_cache(maxsize=256)
+def _read_week(hours: tuple[str, ...]) -> tuple[tuple[tuple[int, int], ...], ...]:
+    if not hours:
         return ALL_WEEK
-    spans = sorted(
-        span for text in ([hours] if isinstance(hours, str) else hours) for span in read_hours(text)
-    )
+    spans = sorted(span for text in hours for span in read_hours(text))
     week: list[list[tuple[int, int]]] = [[] for _ in _WEEKDAYS]
     for weekday, first, last in spans:
         day, start, end = week[weekday], first * _MINUTE, last * _MINUTE

@@ -17,6 +17,7 @@ from resegment.schemas.assignment import (
     Offer,
     OwnerReply,
     OwnerRequest,
+    Queued,
     Rank,
     Release,
     Shift,
@@ -135,7 +136,12 @@ class OwnerStore:
     async def come_back(self, member: str) -> None:
         self.owners.gone.discard(member)
 
-    async def recount(self, open_: Mapping[str, tuple[str, str]], waiting: Collection[str]) -> None:
+    async def recount(
+        self,
+        open_: Mapping[str, tuple[str, str]],
+        waiting: Collection[str],
+        queued: Mapping[str, Queued] | None = None,
+    ) -> None:
         owners = self.owners
         before, kept = owners.held, set(waiting) - open_.keys()
         owners.held = {
@@ -149,8 +155,15 @@ class OwnerStore:
         owners.open.clear()
         for key, (team, owner) in open_.items():
             was = before.get(key)
-            is_queue = was is not None and was.answer == Assigned(owner, is_queue=True)
+            listed = (queued or {}).get(key)
+            is_queue = listed is not None or (
+                was is not None and was.answer == Assigned(owner, is_queue=True)
+            )
             account, grant = ("", None) if was is None else (was.account, was.grant)
+            if listed is not None:
+                account = listed.account
+                if listed.eligible:
+                    owners.queues.setdefault((team, listed.eligible), {})[key] = listed.at
             owners.held[key] = Held(team, account, Assigned(owner, is_queue), grant)
             if not is_queue:
                 owners.open[owner] += 1

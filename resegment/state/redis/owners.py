@@ -15,6 +15,7 @@ from resegment.schemas.assignment import (
     Offer,
     OwnerReply,
     OwnerRequest,
+    Queued,
     Release,
     Shift,
     Waiting,
@@ -117,13 +118,19 @@ class OwnerStore:
             answer: Any = self._client.srem(self.keys.gone, member)
             await answer
 
-    async def recount(self, open_: Mapping[str, tuple[str, str]], waiting: Collection[str]) -> None:
+    async def recount(
+        self,
+        open_: Mapping[str, tuple[str, str]],
+        waiting: Collection[str],
+        queued: Mapping[str, Queued] | None = None,
+    ) -> None:
         keys = self.keys
         flat = [part for key, owned in open_.items() for part in (key, *owned)]
-        wanted = msgspec.msgpack.encode((flat, list(waiting)))
+        listed = [(key, one.account, one.at, one.eligible) for key, one in (queued or {}).items()]
+        wanted = msgspec.msgpack.encode((flat, list(waiting), listed))
         with answering("recount owners"):
             await load_script("recount").run(
-                self._client, 3, keys.held, keys.open, keys.turns, keys.tag, wanted
+                self._client, 4, keys.held, keys.open, keys.turns, keys.queues, keys.tag, wanted
             )
 
 

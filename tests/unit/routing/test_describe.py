@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+import msgspec
 import orjson
 import pytest
 from rich.console import RenderableType
@@ -130,6 +131,13 @@ def enrollment(**given: Any) -> Enrollment:
 def test_how_an_account_is_routed_is_one_sentence(routed: RoutedState, words: str) -> None:
     assert words_of(routed) == words
     assert describe_routing(routed)["text"] == words
+
+
+def test_an_account_that_waits_says_what_it_is_in_meanwhile() -> None:
+    running = msgspec.structs.replace(enrollment(), workflow="emails")
+    waits = state("waiting", "1 of 2 waiting for sales; 1 a day", enrollment=running)
+    assert words_of(waits).startswith("not enrolled yet: waiting for calls since 2026-03-02")
+    assert "; meanwhile enrolled in emails since" in words_of(waits)
 
 
 def test_the_place_of_an_account_that_waits_is_told_again() -> None:

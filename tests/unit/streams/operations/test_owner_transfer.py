@@ -7,10 +7,15 @@ from typing import cast
 import pytest
 from redis.asyncio import Redis
 
+from resegment.routing.policy import Policy
+from resegment.schemas.assignment import Queued
 from resegment.schemas.routing import Enrollment, Reassign, RoutedState, decode_routing_event, encode_routed
 from resegment.state.redis.reader import BrokenState
 from resegment.streams.operations.owner_transfer import Assignments, Portfolio, read_assignments
-from tests.builders import Published
+from tests.builders import Published, definition_of
+from tests.oracle.cases import segments
+
+POLICY = Policy(definition_of({**segments(hot={"event": "funding"}), "teams": {"t": {"members": ["ann"]}}}))
 
 
 class Server:
@@ -59,15 +64,16 @@ async def test_keys_are_those_of_enrollments_that_take_room_and_of_accounts_that
             "quiet.com": RoutedState(decision="quiet"),
         },
     )
-    found = await read_assignments(cast("Redis", server), "p", 2)
-    assert found == Assignments({"a1": ("t", "ann"), "q1": ("t", "t")}, {"w1"})
+    found = await read_assignments(cast("Redis", server), "p", 2, POLICY)
+    queued = {"q1": Queued("queue.com", 0, ("ann",))}
+    assert found == Assignments({"a1": ("t", "ann"), "q1": ("t", "t")}, {"w1"}, queued)
 
 
 async def test_a_state_that_cannot_be_read_is_said() -> None:
     server = Server({})
     server.broken = {b"a.com": b"\xc1"}
     with pytest.raises(BrokenState, match=r"a\.com"):
-        await read_assignments(cast("Redis", server), "p", 1)
+        await read_assignments(cast("Redis", server), "p", 1, POLICY)
 
 
 async def test_the_router_is_told_once_of_each_account_and_it_counts_until_it_is_another_s() -> None:
