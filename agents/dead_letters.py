@@ -7,6 +7,7 @@ from typing import Any
 
 from resegment.agents.batch import Batch, Headers, Message, Record
 from resegment.errors import RefusedEvent
+from resegment.identity.names import Unresolved
 from resegment.schemas.fact import EARLIEST, LATEST
 from resegment.schemas.times import format_instant, parse_instant
 
@@ -21,6 +22,8 @@ SMALL_BYTES = 2_000
 MAX_FIELD = 500
 MAX_MESSAGE = 2000
 """How many characters are kept of a reason's field and message: a field can be a header's name, of any length."""
+WAITS_FOR = f"{PREFIX}name"
+"""The header of a waiting record that says for which name it waits."""
 PROOF = "proof"
 ONLY = "endpoint"
 """The header of an event for one webhook endpoint; it holds the endpoint's name."""
@@ -70,6 +73,18 @@ def to_dead_letter(
 
 def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")  # a name that was no UTF-8 may hold half of a pair
+
+
+def to_waiting(topic: str, batch: Batch, record: Record, unresolved: Unresolved) -> Message:
+    """Return a record that waits until somebody says which account its subject means, as a dead letter is kept."""
+    letter = to_dead_letter(topic, batch, record, unresolved)
+    return letter._replace(headers=[(WAITS_FOR, _encoded(unresolved.name)), *letter.headers])
+
+
+def name_of_waiting(record: Record) -> str | None:
+    """Return the name, id or page that a waiting record is about."""
+    found = next((value for name, value in record.headers if name == WAITS_FOR), None)
+    return None if found is None else found.decode("utf-8", "replace")
 
 
 def is_for_one_endpoint(record: Record) -> bool:

@@ -10,9 +10,10 @@ from typing import Final, Literal
 from msgspec.structs import replace
 
 from resegment.agents.batch import Batch, Message, Publisher, Record, require_readable
-from resegment.agents.dead_letters import to_dead_letter
+from resegment.agents.dead_letters import to_dead_letter, to_waiting
 from resegment.agents.segmenter import TICK, is_tick
 from resegment.errors import RefusedEvent
+from resegment.identity.names import Unresolved
 from resegment.identity.resolution import resolve_event
 from resegment.schemas.cloudevents.decoding import decode_record
 from resegment.schemas.events import find_unlisted_action
@@ -57,6 +58,7 @@ class Ingested:
 
     `ahead` counts the records that came from a clock ahead, and `unlisted` the actions that the contract does not list,
     by kind and action. `arrived` is when (ms) the last event came, by source and kind; empty in a replay.
+    `waiting` counts the events whose subject means no account yet.
     """
 
     accepted: int
@@ -64,13 +66,21 @@ class Ingested:
     ahead: int = 0
     unlisted: Mapping[tuple[Kind, str], int] = field(default_factory=dict)
     arrived: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    waiting: int = 0
 
 
 async def ingest(
-    batch: Batch, rules: IntakeRules, *, publisher: Publisher, signals: str, dead_letters: str
+    batch: Batch,
+    rules: IntakeRules,
+    *,
+    publisher: Publisher,
+    signals: str,
+    dead_letters: str,
+    unresolved: str | None = None,
 ) -> Ingested:
     """Publish a signal for each valid event and a dead letter for each other one, and await all acks.
 
+    An event whose subject is a name or id that means no account yet is kept in the topic `unresolved`, if that is given.
     A trigger that arrives twice becomes two signals: the segmenter recognizes the second by its id.
     Raises `PublishFailed`; the batch is then retried.
     """
@@ -78,7 +88,7 @@ async def ingest(
     refused: list[RefusedEvent] = []
     unlisted: Counter[tuple[Kind, str]] = Counter()
     arrived: dict[tuple[str, str], int] = {}
-    accepted = ahead = 0
+    accepted = ahead = waiting = 0
     for record in batch.records:
         replayed = rules.clock == "facts"
         try:
@@ -99,6 +109,14 @@ async def ingest(
                 fact, is_ahead = _receive(event, record, rules, at)
                 ahead += is_ahead
             _check_topic(fact, batch.topic, rules.kinds)
+        except Unresolved as reason:
+            if unresolved is None:
+                refused.append(reason.at(record.offset))
+                messages.append(to_dead_letter(dead_letters, batch, record, reason))
+            else:
+                waiting += 1
+                messages.append(to_waiting(unresolved, batch, record, reason))
+            continue
         except RefusedEvent as reason:
             refused.append(reason.at(record.offset))
             messages.append(to_dead_letter(dead_letters, batch, record, reason))
@@ -111,7 +129,7 @@ async def ingest(
         value = encode_fact(drop_fields(fact, rules.dropped(fact.recorded)))
         messages.append(Message(signals, fact.account.encode(), value, timestamp=at))
     await publisher.publish(messages)
-    return Ingested(accepted, refused, ahead, unlisted, arrived)
+    return Ingested(accepted, refused, ahead, unlisted, arrived, waiting)
 
 
 def _check_mark(record: Record) -> None:

@@ -55,6 +55,16 @@ class Metrics:
             ["kind"],
             registry=registry,
         )
+        self.unresolved = Counter(
+            "resegment_unresolved",
+            "Events that were put on the list of unresolved subjects: a name or id means no account yet",
+            registry=registry,
+        )
+        self.unresolved_waiting = Gauge(
+            "resegment_unresolved_waiting",
+            "Events on the list of unresolved subjects; of the worker of partition 0",
+            registry=registry,
+        )
         self.source_silent = Gauge(
             "resegment_source_silent",
             "1 while a source is silent from which something should have come, else 0; of the worker of partition 0",

@@ -25,6 +25,9 @@ DEFINITION: Final = "definition"
 IDENTITIES: Final = "identities"
 """The field that has the accounts of names and of merged accounts."""
 
+UNRESOLVED: Final = "unresolved"
+"""The field that says how many events wait for how many names."""
+
 
 class PrefixDiffers(FatalError):
     """The prefix was created with another setting: `name` is the setting, `held` its value, `given` the one asked for."""
@@ -80,6 +83,19 @@ async def note_identities(client: Redis, prefix: str, identities: Identities) ->
     with answering("note the identities"):
         answer: Any = client.hset(prefix_key(prefix), IDENTITIES, value)
         await answer
+
+
+async def note_waiting(client: Redis, prefix: str, waiting: tuple[int, int]) -> None:
+    """Note how many events wait for how many names, for `status`. Raises StoreUnavailable."""
+    with answering("note what is unresolved"):
+        answer: Any = client.hset(prefix_key(prefix), UNRESOLVED, msgspec.json.encode(waiting))
+        await answer
+
+
+def waiting_of(held: Mapping[str, str]) -> tuple[int, int]:
+    """Return how many events wait for how many names, from the record of a prefix."""
+    text = held.get(UNRESOLVED)
+    return (0, 0) if text is None else msgspec.json.decode(text, type=tuple[int, int])
 
 
 def identities_of(held: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -11,6 +11,7 @@ from resegment.cli import build
 
 CHANGES: Final[dict[str, tuple[str, ...]]] = {
     "accounts merge": ("acme.io", "acme.com", "--yes"),
+    "accounts resolve": ("hubspot:1", "acme.com"),
     "accounts unmerge": ("acme.io",),
     "apply": ("segments.yaml", "--yes"),
     "dead-letters retry": ("--reason", "not-json"),
@@ -35,6 +36,7 @@ LOOKS: Final = frozenset(
         *(
             "accounts list",
             "accounts merges",
+            "accounts unresolved",
             "audit",
             "changes",
             "dead-letters list",

@@ -42,6 +42,8 @@ class Identities:
         self.settled: set[int] = set()
         self.names: dict[str, str] = {}
         """The account of each name, id and page."""
+        self.resolutions: dict[int, str] = {}
+        """The names that were resolved, by the number of the record."""
         self._into: dict[str, str] = {}
 
     def take(self, value: bytes | None) -> None:
@@ -58,6 +60,7 @@ class Identities:
                 self._unmerge(record)
             case Alias():
                 self.names[record.name] = record.account
+                self.resolutions[self.taken] = record.name
             case Settled():
                 self._settle(record)
 
@@ -79,6 +82,11 @@ class Identities:
     def open(self) -> Operation | None:
         """Return the first operation that is not carried out yet: none after it has begun."""
         return next((one for number, one in self.operations.items() if number not in self.settled), None)
+
+    @property
+    def unsettled_names(self) -> Mapping[int, str]:
+        """Return the names whose events have not been put in again since they were resolved, by number."""
+        return {number: name for number, name in self.resolutions.items() if number not in self.settled}
 
     def refusal(self, alias: str, account: str) -> str | None:
         """Say why an account cannot be merged into another one now; None if it can."""
@@ -120,6 +128,9 @@ class Identities:
         )
 
     def _settle(self, record: Settled) -> None:
+        if record.op in self.resolutions:
+            self.settled.add(record.op)
+            return
         one = self.operations.get(record.op)
         if one is None or record.op in self.settled:
             return

@@ -55,7 +55,7 @@ def read_name(subject: str) -> str | None:
     if given is not None:
         provider = given[1].lower()
         return None if provider in _NO_PROVIDERS or given[2].isspace() else f"{provider}:{given[2]}"
-    if " " in text and not any(mark in text for mark in "/@\\:"):
+    if " " in text and not any(mark in text for mark in "/@\\:") and "." not in text.rpartition(" ")[2][:-1]:
         return _name(text)
     return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -18,14 +18,17 @@ from resegment.streams.definitions.preparing import SignalLog
 from resegment.streams.identities.execution import carry_out
 from resegment.streams.identities.live import LivePrefix
 from resegment.streams.identities.log import reading_identities, write_identity
-from resegment.streams.kafka.topic_reader import TopicUnreadable
-from resegment.streams.prefix import note_identities
+from resegment.streams.identities.waiting import PARTITION, WaitingCount, WaitingEvents, again, put_in_again
+from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
+from resegment.streams.prefix import note_identities, note_waiting
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 log = structlog.get_logger(__name__)
 
+SETTLING: Final = 1.0
+"""Seconds within which every worker learns of a name that is resolved."""
 AGAIN_AFTER: Final = 1.0
 """Seconds until what failed is tried again."""
 
@@ -43,12 +46,15 @@ class IdentityFollower:
         publisher: Publisher,
         source: SignalLog,
         leads: Callable[[], bool],
+        note: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`leads` says whether this worker carries out merges now."""
+        """`leads` says whether this worker carries out merges now; `note` is called with how many events wait."""
+        self._note = note
         self._client, self._source, self._publisher, self._leads = client, source, publisher, leads
         reader = PrefixReader(client, source.topics.prefix, partitions)
         self._prefix = LivePrefix(reader, publisher, source)
         self.identities = Identities()
+        self.waiting = WaitingEvents()
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
@@ -56,6 +62,7 @@ class IdentityFollower:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow())
             group.create_task(self._lead())
+            group.create_task(self._follow_waiting())
 
     async def _follow(self) -> None:
         while True:
@@ -95,6 +102,9 @@ class IdentityFollower:
                     if operation is not None:
                         await self._carry_out(operation)
                         continue
+                    if self.identities.unsettled_names:
+                        await self._put_in_again(self.identities.unsettled_names)
+                        continue
                 self._changed.clear()
                 await asyncio.wait_for(self._changed.wait(), AGAIN_AFTER)
             except TimeoutError:
@@ -103,6 +113,48 @@ class IdentityFollower:
                 noted = -1
                 log.warning("a merge is not carried out yet", reason=error.message)
                 await asyncio.sleep(AGAIN_AFTER)
+
+    async def _put_in_again(self, names: Mapping[int, str]) -> None:
+        """Put in again what waited for names that are resolved now; events that others set aside meanwhile, too."""
+        source, known = self._source, dict(names)
+        await asyncio.sleep(SETTLING)
+        count = await put_in_again(
+            set(known.values()), self._publisher, source.topics, source.bootstrap, source.security
+        )
+        self.waiting.forget(set(known.values()))
+        log.info("events of resolved names are put in again", names=len(known), events=count)
+        await write_identity(self._publisher, source.topics, *(Settled(op=one) for one in known))
+        await self._wait_for(lambda: known.keys() <= self.identities.settled)
+
+    async def _follow_waiting(self) -> None:
+        while True:
+            try:
+                if self._leads():
+                    await self._read_waiting()
+                await asyncio.sleep(AGAIN_AFTER)
+            except (TransientError, PublishFailed) as error:
+                log.warning("the list of unresolved subjects cannot be followed", reason=error.message)
+                await asyncio.sleep(AGAIN_AFTER)
+
+    async def _read_waiting(self) -> None:
+        """Count what waits while this worker leads, and put in again at once what waits for nothing any more."""
+        source, self.waiting = self._source, WaitingEvents()
+        topic = source.topics.unresolved.name
+        async with reading(source.bootstrap, topic, [PARTITION], security=source.security) as reader:
+            async for records in reader.to_end():
+                for record in records:
+                    self.waiting.take(record, self.identities)
+            noted: WaitingCount | None = None
+            while self._leads():
+                if noted != self.waiting.total:
+                    noted = self.waiting.total
+                    self._note(noted[0])
+                    await note_waiting(self._client, source.topics.prefix, noted)
+                for record in await reader.next():
+                    if self.waiting.take(record, self.identities):
+                        message = again(record, source.topics, self.identities.names)
+                        if message is not None:
+                            await self._publisher.publish([message])
 
     async def _carry_out(self, operation: Operation) -> None:
         refused = ""
@@ -119,8 +171,11 @@ class IdentityFollower:
         log.info(
             "a merge is carried out", kind=operation.kind, alias=operation.alias, account=operation.account
         )
-        taken = self.identities
+        await self._wait_for(lambda: operation.number in self.identities.settled)
+
+    async def _wait_for(self, reached: Callable[[], bool]) -> None:
+        """Return once what was written has been read. Raises TimeoutError."""
         async with asyncio.timeout(20.0):
-            while operation.number not in taken.settled:
+            while not reached():
                 self._changed.clear()
                 await self._changed.wait()

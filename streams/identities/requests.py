@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from resegment.agents.batch import Publisher
 from resegment.errors import ResegmentError
 from resegment.identity.merges import Identities, Operation
-from resegment.schemas.identities.records import Merge, Unmerge
-from resegment.streams.identities.log import reading_identities, write_identity
+from resegment.schemas.identities.records import Alias, Merge, Unmerge
+from resegment.streams.identities.log import read_identities, reading_identities, write_identity
 from resegment.streams.kafka.topics import Topics
 
 
@@ -108,3 +109,29 @@ def _find_new(identities: Identities, wish: Merge | Unmerge, before: int) -> Ope
         if number > before and number not in identities.operations:
             raise MergeRefused(why)
     return None
+
+
+Settling = Callable[[float], Awaitable[bool]]
+"""Waits up to so many seconds; returns whether workers have put in again what waited."""
+
+
+async def resolve_name(connection: Connection, wish: Alias) -> tuple[Identities, Settling]:
+    """Record which account a name means, unless that is recorded; return what is known, and what waits for the workers.
+
+    Raises TopicUnreadable and PublishFailed.
+    """
+    identities = await read_identities(connection.bootstrap, connection.topics, connection.security)
+    if identities.names.get(wish.name) != wish.account:
+        await write_identity(connection.publisher, connection.topics, wish)
+
+    async def settle(patience: float) -> bool:
+        until = time.monotonic() + patience
+        while True:
+            now = await read_identities(connection.bootstrap, connection.topics, connection.security)
+            if wish.name in now.names and wish.name not in now.unsettled_names.values():
+                return True
+            if time.monotonic() > until:
+                return False
+            await asyncio.sleep(0.2)
+
+    return identities, settle

@@ -162,6 +162,11 @@ class TopicReader:
         found: int | None = self._consumer.last_stable_offset(TopicPartition(self._topic, partition))
         return found or 0
 
+    async def next(self) -> Sequence[ConsumerRecord]:
+        """Return what has come since, or nothing after a moment."""
+        fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
+        return [record for records in fetched.values() for record in records]
+
     async def ends(self) -> dict[int, int]:
         """Return where each partition ends: the offset of the next record."""
         return {tp.partition: end for tp, end in (await self._find_ends()).items()}

@@ -70,6 +70,11 @@ class Progress:
                 records=count,
             )
 
+    def count_waiting(self, count: int) -> None:
+        """Count events that wait until somebody says which account they are about."""
+        if count:
+            self._metrics.unresolved.inc(count)
+
     def count_unlisted(self, actions: Mapping[tuple[Kind, str], int]) -> None:
         """Count events whose action the contract does not list, and warn once of each such action."""
         for (kind, action), count in actions.items():

@@ -114,6 +114,7 @@ class IntakeStage:
         live = [one.name for one in topics.triggers if one is not topics.replay]
         self.topics: Sequence[str] = [topics.replay.name] if rules.clock == "facts" else live
         self._signals, self._dead_letters = topics.signals.name, topics.dead_letters.name
+        self._unresolved = topics.unresolved.name
         self._rules, self._publisher, self._progress = rules, publisher, progress
 
     async def on_assigned(self, topic: str, partition: int) -> None:  # the port of a stage
@@ -130,11 +131,13 @@ class IntakeStage:
                         publisher=self._publisher,
                         signals=self._signals,
                         dead_letters=self._dead_letters,
+                        unresolved=self._unresolved,
                     )
         except Exception as error:
             self._progress.count_failure(self.name, error)
             raise
         self._progress.count_batch(self.name, batch, done.accepted, done.refused)
+        self._progress.count_waiting(done.waiting)
         self._progress.count_ahead(batch, done.ahead)
         self._progress.count_unlisted(done.unlisted)
         if self._arrivals is not None:

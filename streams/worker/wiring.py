@@ -288,14 +288,11 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             cache_bytes=settings.cache_bytes // 16,
         ),
         preparer=Preparer(
-            registry,
-            segmented,
-            writer,
-            log,
-            lambda definition: check_lists(settings, definition),
+            registry, segmented, writer, log, lambda definition: check_lists(settings, definition)
         ),
         identities=IdentityFollower(
-            shared.client, settings.partitions, publisher, log, lambda: segmented.get(0) is not None
+            *(shared.client, settings.partitions, publisher, log, lambda: segmented.get(0) is not None),
+            shared.metrics.unresolved_waiting.set,
         ),
         ticker=Ticker(
             segmented,

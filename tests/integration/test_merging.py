@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from resegment.schemas.identities.records import Merge, Unmerge
+from resegment.schemas.identities.records import Alias, Merge, Unmerge
 from resegment.settings import Settings
-from resegment.streams.identities.requests import Connection, MergeRefused, request
+from resegment.streams.identities.log import read_identities
+from resegment.streams.identities.requests import Connection, MergeRefused, request, resolve_name
+from resegment.streams.identities.waiting import list_waiting
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.worker.worker import Worker
 from tests.builders import definition_of
@@ -101,4 +103,31 @@ async def test_a_merge_moves_facts_segment_and_owner_and_an_unmerge_gives_the_fa
 
         assert await ask(prefix, Unmerge(alias="acme.io", at=time.time_ns() // 1_000_000)) == "done"
         assert await where(prefix, "acme.io", "acme.com") == ["both", "hiring"]
+        assert await prefix.verify() == []
+
+
+async def test_events_about_a_name_wait_until_it_is_resolved_and_then_count_once(stack: Stack) -> None:
+    async with running(stack) as prefix:
+        named = ("funding", {"account": "Acme Incorporated"})
+        await prefix.send(named, ("hiring", {"account": "hubspot:77", "change": "opened"}))
+        known = await read_identities(stack.bootstrap, prefix.topics)
+        waiting = await list_waiting(stack.bootstrap, prefix.topics, known)
+        assert [(one.name, one.events) for one in waiting] == [
+            ("hubspot:77", 1),
+            ("name:acme incorporated", 1),
+        ]
+        connection = Connection(prefix.source, stack.bootstrap, prefix.topics, {})
+        for name in ("name:acme incorporated", "hubspot:77"):
+            wish = Alias(name=name, account="acme.com", at=time.time_ns() // 1_000_000)
+            for _ in range(2):  # said twice, it has the effect of once
+                _, settle = await resolve_name(connection, wish)
+                assert await settle(30.0)
+        assert await prefix.worker.drain(60.0)
+        assert await where(prefix, "acme.com") == ["both"]
+        await prefix.send(("hiring", {"account": "hubspot:77", "change": "opened"}))
+        (state,) = await prefix.reader.states(["acme.com"])
+        assert state is not None
+        assert len(state.entries) == 3
+        known = await read_identities(stack.bootstrap, prefix.topics)
+        assert await list_waiting(stack.bootstrap, prefix.topics, known) == []
         assert await prefix.verify() == []

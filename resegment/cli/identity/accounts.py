@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 import typer
 from typer.core import TyperGroup
 
-from resegment.cli.identity import merges
+from resegment.cli.identity import merges, unresolved
 from resegment.cli.options import (
     AsIdentified,
     AsJson,
@@ -70,6 +70,7 @@ def register(app: typer.Typer) -> None:
     )
     group.command("list", epilog=EXAMPLES)(list_accounts)
     merges.register(group)
+    unresolved.register(group)
     app.add_typer(group, name="accounts")
 
 

@@ -67,7 +67,7 @@ def merge(
     from resegment.cli.operations.session import run_in_session
     from resegment.schemas.identities.records import Merge
 
-    old, new = _read_domain(alias, "ALIAS"), _read_domain(account, "ACCOUNT")
+    old, new = read_domain(alias, "ALIAS"), read_domain(account, "ACCOUNT")
 
     async def run(session: Session) -> None:
         if not yes and not as_json:
@@ -95,7 +95,7 @@ def unmerge(
     from resegment.cli.operations.session import run_in_session
     from resegment.schemas.identities.records import Unmerge
 
-    old = _read_domain(alias, "ALIAS")
+    old = read_domain(alias, "ALIAS")
 
     async def run(session: Session) -> None:
         wish = Unmerge(alias=old, at=await session.now(), author=name_actor(session.settings))
@@ -164,7 +164,7 @@ async def _question(session: Session, alias: str, account: str) -> str:
     return f"Merge {alias} ({counts[0]}) into {account} ({counts[1]})?"
 
 
-def _read_domain(text: str, what: str) -> str:
+def read_domain(text: str, what: str) -> str:
     """Return the registrable domain of a text; aliases are not followed, because they are what this is about."""
     from resegment.errors import RefusedEvent
     from resegment.identity.domains import registrable_domain

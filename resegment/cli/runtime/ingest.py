@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
@@ -131,13 +131,14 @@ def ingest(
     set_up_logging(settings, quiet=True)
     connection = resolve(settings, patience=_PATIENCE)
     settings = connection.settings
-    refusals = Refusals()
+    refusals = Refusals(lets_wait=True)
     with show_progress() as bars:
         name = None if form is None else form.value
         types = _read_types(settings)
         if chosen is None:
             sources = [read_events(path, name, bars.watch, types) for path in files]
         else:
+            chosen = replace(chosen, context=replace(chosen.context, unresolved=True))
             sources = [locate_events(path, chosen, refusals.remark) for path in files]
         decoder = Decoder(refusals)
         events = (pair for source in sources for pair in decoder.decode(source))
@@ -147,6 +148,11 @@ def ingest(
     rate = f", {sent / seconds:,.0f}/s" if sent >= 100 else ""
     print_note(f"{count(sent, 'event')} sent to {connection.bootstrap} in {seconds:.1f} s{rate}")
     report(refusals, sent)
+    if refusals.waiting:
+        print_note(
+            f"{count(refusals.waiting.total(), 'event')} of {count(len(refusals.waiting), 'name')} wait: "
+            "`resegment accounts unresolved` shows them, `resegment accounts resolve` says which account each means"
+        )
     if as_json:
         write_json(
             sys.stdout.buffer,
@@ -154,6 +160,7 @@ def ingest(
                 "sent": sent,
                 "topics": dict(sorted(topics.items())),
                 "refused": refusals.total,
+                "waiting": refusals.waiting.total(),
                 "reasons": dict(refusals.counts.most_common()),
                 "unlisted_actions": {
                     f"{kind} {action}": number for (kind, action), number in refusals.unlisted.most_common()
@@ -218,17 +225,19 @@ async def _send(
     how: ReplayOptions,
 ) -> tuple[Counter[str], float]:
     """Send them live or as a replay, as the prefix requires; return how many to each topic, and the seconds."""
+    from resegment.identity.aliases import use_identities
     from resegment.state.redis.client import connect_redis, read_time
     from resegment.streams.kafka.connectivity import check_access
     from resegment.streams.kafka.publisher import KafkaPublisher
     from resegment.streams.kafka.security import secure_kafka
     from resegment.streams.kafka.topics import Topics
     from resegment.streams.operations.ingest import send_live, send_replay
-    from resegment.streams.prefix import read_prefix
+    from resegment.streams.prefix import identities_of, read_prefix
 
     client = connect_redis(settings, connection.redis_url)
     try:
         held = await read_prefix(client, connection.prefix)
+        use_identities(*identities_of(held))
         on_facts = _is_replay(held, connection.prefix, how)
         if on_facts and not how.allow_future and how.until is None:
             decoder.latest = await read_time(client) + settings.tolerance

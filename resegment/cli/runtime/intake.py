@@ -84,7 +84,7 @@ def intake(
 
     settings = load_settings(servers, http_port=http_port, intake=keys)
     access = Access() if settings.intake is None else read_access(settings.intake)
-    context = Context(accounts={} if domains is None else read_accounts(domains))
+    context = Context(accounts={} if domains is None else read_accounts(domains), unresolved=True)
     if not access.keys and not is_loopback(settings.http_host):
         raise WrongUse(
             f"without keys, everybody who reaches {settings.http_host} could send events",

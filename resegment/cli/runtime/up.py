@@ -145,7 +145,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
         takings: list[Intake] = []
 
         def extend(app: FastAPI, worker: Worker) -> None:
-            takings.append(Intake(publisher, worker.topics, access, Context(), worker.metrics))
+            takings.append(Intake(publisher, worker.topics, access, Context(unresolved=True), worker.metrics))
             add_routes(app, takings[0])
 
         left_accounts = await _count_accounts(settings, servers.redis_url)

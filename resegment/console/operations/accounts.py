@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
 from resegment.console.dates import spell_moment
 from resegment.console.tables import make_table
+from resegment.identity.hints import Hint
 from resegment.identity.merges import Identities
 from resegment.schemas.times import spell_length
 from resegment.segmentation.inspection.entry_time import EntryTime
 from resegment.state.redis.reader import PlacedAccount
+from resegment.streams.identities.waiting import WaitingName
 
 
 def render(placed: Iterable[PlacedAccount], entries: Mapping[str, EntryTime], now: int) -> Table:
@@ -42,3 +44,17 @@ def render_merges(identities: Identities) -> Table:
     for name, account in sorted(identities.names.items()):
         rows.add_row(name, account, "name")
     return rows
+
+
+def render_unresolved(waiting: Sequence[WaitingName], hints: Mapping[str, Sequence[Hint]]) -> Table:
+    """Render a table of the names that mean no account yet, with accounts that look alike."""
+    table = make_table()
+    table.add_column("name", overflow="fold")
+    table.add_column("events", justify="right")
+    table.add_column("last (UTC)", no_wrap=True)
+    table.add_column("from", overflow="fold")
+    table.add_column("looks like", overflow="fold")
+    for one in waiting:
+        alike = ", ".join(f"{hint.account} ({hint.score}%)" for hint in hints.get(one.name, ()))
+        table.add_row(one.name, f"{one.events:,}", spell_moment(one.last), ", ".join(one.sources), alike)
+    return table

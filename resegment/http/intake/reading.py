@@ -10,6 +10,7 @@ import orjson
 
 from resegment.agents.batch import Message
 from resegment.errors import RefusedEvent
+from resegment.identity.names import Unresolved
 from resegment.identity.resolution import resolve_event
 from resegment.schemas.cloudevents.decoding import decode_event
 from resegment.schemas.outgoing import CONTENT_TYPE
@@ -60,7 +61,11 @@ def _read(
     messages = []
     for index, value in events:
         try:
-            fact = resolve_event(decode_event(value))
+            event = decode_event(value)
+            try:
+                fact = resolve_event(event)
+            except Unresolved as unresolved:  # the worker keeps it until somebody says which account that is
+                fact = resolve_event(event, account=unresolved.name)
         except RefusedEvent as error:
             refused.append((index, error))
         else:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from resegment.errors import RefusedEvent
 from resegment.identity.domains import registrable_domain
+from resegment.identity.names import read_name
 from resegment.schemas.times import format_instant
 from resegment.sources.adapters.dates import Order, read_moment
 from resegment.sources.adapters.port import Context, Remark
@@ -17,6 +18,13 @@ Op = Literal["assert", "retract"]
 Identity = Literal["record", "snapshot", "event", "derived"]
 """What a record is: one that may be revised; how things were at one time, a fact of its own, so that growth can be
 measured; an event that never changes; or one without an id, whose id is a digest of what it says."""
+
+
+class Waiting(NamedTuple):
+    """The provider whose ids a record may have, and the remarks to which it is added that the record waits."""
+
+    provider: str
+    remarks: list[Remark]
 
 
 def _assert(_: Record) -> Op:
@@ -60,8 +68,14 @@ class Envelope:
             if text is not None:
                 yield text, subject
 
-    def find_subject(self, record: Record, context: Context, what: str) -> str:
-        """Return the account's domain. Raises RefusedEvent for a record without one."""
+    def find_subject(
+        self, record: Record, context: Context, what: str, waiting: Waiting | None = None
+    ) -> str:
+        """Return the account's domain. Raises RefusedEvent for a record without one.
+
+        With `waiting`, a record that has a name or an id gives a subject that waits until somebody says which account it
+        means: `name:Acme Inc`, or the provider's id, as `hubspot:123`.
+        """
         named: RefusedEvent | None = None
         for path, value in record.find_all(*self.subject):
             for host in _texts(value):
@@ -80,6 +94,16 @@ class Envelope:
             raise named
         if context.account is not None:
             return registrable_domain(context.account)
+        if waiting is not None and (subject := self._name_subject(record, waiting.provider)) is not None:
+            waiting.remarks.append(
+                Remark(
+                    "unresolved",
+                    f"the {what} names no domain of a company: it waits until `resegment accounts resolve` says which "
+                    f"account {subject!r} is, unless --domains or --account does",
+                    self.known_as[0],
+                )
+            )
+            return subject
         shown = f" {names[0][:60]!r}" if names else ""
         raise RefusedEvent(
             "no-account",
@@ -87,6 +111,18 @@ class Envelope:
             "domain of each name or id",
             field=self.subject[0] if self.subject else "subject",
         )
+
+    def _name_subject(self, record: Record, provider: str) -> str | None:
+        """Return the subject of a record that has an id or a name of its company only; None without either."""
+        for path in self.known_as:
+            text = record.find_text(path)
+            if text is None:
+                continue
+            is_name = "name" in path.rpartition(".")[2].lower() or " " in text.strip()
+            subject = f"name:{text.strip()}" if is_name else f"{provider}:{text.strip()}"
+            if read_name(subject) is not None:
+                return subject
+        return None
 
     def find_time(
         self, record: Record, paths: tuple[str, ...], context: Context, remarks: list[Remark]

@@ -45,7 +45,8 @@ class Context:
     """What the payload does not say.
 
     `account` is the domain that all records are about, where they name none. `at` (ms) is when a snapshot was taken.
-    `zone` is that of times without one. `accounts` has the domains of a provider's own ids, slugs or names.
+    `zone` is that of times without one. `accounts` has the domains of a provider's own ids, slugs or names. With
+    `unresolved`, a record that has only a name or id gives an event that waits until somebody says which account that is.
     """
 
     account: str | None = None
@@ -54,6 +55,7 @@ class Context:
     order: Order | None = None
     empty: Literal["absent", "null"] = "absent"
     accounts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    unresolved: bool = False
 
 
 MAX_DEPTH: Final = 64

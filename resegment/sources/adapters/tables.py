@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from resegment.errors import RefusedEvent
 from resegment.schemas.fact import Kind
-from resegment.sources.adapters.envelope import Envelope
+from resegment.sources.adapters.envelope import Envelope, Waiting
 from resegment.sources.adapters.fields import Field, Read
 from resegment.sources.adapters.port import Context, Event, Item, Remark, digest_of, make_event
 from resegment.sources.adapters.records import Record, as_text, is_blank, normalize_name
@@ -57,7 +57,8 @@ class Table:
     def _event(self, record: Record, adapter: str, context: Context, remarks: list[Remark]) -> Event:
         envelope = self.envelope
         op = envelope.op(record)
-        subject = envelope.find_subject(record, context, self.name)
+        waiting = Waiting(adapter, remarks) if context.unresolved else None
+        subject = envelope.find_subject(record, context, self.name, waiting)
         time = envelope.find_time(record, envelope.time, context, remarks)
         known = envelope.recorded if op == "assert" else (*envelope.withdrawn, *envelope.recorded)
         recorded = envelope.find_time(record, known, context, remarks)

@@ -19,6 +19,7 @@ import msgspec
 import orjson
 
 from resegment.errors import RefusedEvent, explain_os_error
+from resegment.identity.names import Unresolved
 from resegment.identity.resolution import resolve_event
 from resegment.schemas.cloudevents.decoding import MAX_BYTES, decode_event
 from resegment.schemas.events import find_unlisted_action
@@ -95,6 +96,10 @@ class Refusals:
     """What was left out of events that were accepted, with places: the first few."""
     remarked: int = 0
     """How many remarks there were."""
+    lets_wait: bool = False
+    """Whether events whose subject means no account yet are accepted."""
+    waiting: Counter[str] = field(default_factory=Counter)
+    """Accepted events whose subject means no account yet, by the name or id."""
     same_ids: Counter[str] = field(default_factory=Counter)
     """Events that have the id of an earlier one and say something else, by source: they change nothing."""
     _said: dict[int, int] = field(default_factory=dict)
@@ -166,7 +171,7 @@ def decode_with_bytes(
         try:
             if event.refused is not None:
                 raise event.refused
-            fact = resolve_event(decode_event(event.value))
+            fact = _resolve(event, refusals)
             if check is not None:
                 check(fact)
         except RefusedEvent as error:
@@ -174,6 +179,18 @@ def decode_with_bytes(
         else:
             refusals.note(fact)
             yield fact, event.value
+
+
+def _resolve(event: Located, refusals: Refusals) -> Fact:
+    """Return the fact of an event. One that may wait for its subject to be resolved is filed under its name."""
+    found = decode_event(event.value)
+    try:
+        return resolve_event(found)
+    except Unresolved as unresolved:
+        if not refusals.lets_wait:
+            raise
+        refusals.waiting[unresolved.name] += 1
+        return resolve_event(found, account=unresolved.name)
 
 
 def _format_of(path: str) -> str:

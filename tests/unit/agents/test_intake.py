@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resegment.agents.batch import Batch, PublishFailed, RecordedMessage
-from resegment.agents.dead_letters import read_dead_letter
+from resegment.agents.dead_letters import name_of_waiting, read_dead_letter, to_retry
 from resegment.agents.intake import REPLAYED, Ingested, IntakeRules, ingest
 from resegment.agents.segmenter import TICK
 from resegment.identity.aliases import use_aliases
@@ -260,3 +260,26 @@ async def test_fields_that_the_file_drops_never_enter_signals() -> None:
     await take(trigger(event, timestamp=SENT), published, dropped=lambda _: {"email"})
     (signal,) = published.messages
     assert decode_fact(signal.value or b"").data == {"round": "seed", "people": [{"role": "cro"}]}
+
+
+async def test_an_event_about_a_name_waits_with_its_original_bytes_and_is_sent_again_as_it_was() -> None:
+    published, raw = Published(), raw_event(subject="Acme Inc")
+    batch = trigger(raw, timestamp=NOW, headers=[("content-type", b"application/cloudevents+json")])
+    done = await ingest(
+        batch,
+        IntakeRules("wall", lambda: NOW),
+        publisher=published,
+        signals="signals",
+        dead_letters="dead-letters",
+        unresolved="unresolved",
+    )
+    assert (done.accepted, done.waiting, done.refused) == (0, 1, [])
+    (kept,) = published.messages
+    record = RecordedMessage(0, 0, kept.key, kept.value, kept.headers)
+    assert (kept.topic, name_of_waiting(record)) == ("unresolved", "name:acme inc")
+    sent = to_retry(record, "signals")
+    assert (sent.topic, sent.value, list(sent.headers)) == (
+        "triggers.funding",
+        raw,
+        list(batch.records[0].headers),
+    )
