@@ -10,7 +10,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 class Metrics:
     """The metrics of one worker, in their own registry."""
 
-    def __init__(self) -> None:
+    def __init__(self) -> None:  # noqa: PLR0915  # one statement for each metric
         registry = self.registry = CollectorRegistry()
         self.events_in = Counter(
             "resegment_events_in", "Records that a stage read", ["stage"], registry=registry
