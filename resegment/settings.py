@@ -180,6 +180,19 @@ class Settings(ReaderSettings):
         description="The time within which a worker folds each of its accounts again from the log and compares it with "
         "Redis. 0s: never",
     )
+    refresh_older: Duration = Field(
+        timedelta(0),
+        description="From which age on a worker asks enrichment tools for a tested attribute again, like 180d, by the "
+        "topic `refresh-requests`. 0s: nobody is asked",
+    )
+    refresh_every: Duration = Field(
+        timedelta(days=7),
+        ge=timedelta(minutes=1),
+        description="How long an account is not asked for again",
+    )
+    refresh_per_day: int = Field(
+        500, ge=1, description="How many accounts of the prefix workers ask for in a day (UTC), at most"
+    )
     session_timeout: float = Field(
         10.0, ge=1, description="Seconds until Kafka considers a silent worker dead"
     )

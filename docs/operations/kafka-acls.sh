@@ -32,7 +32,8 @@ for kind in $kinds; do
   allow --allow-principal "$worker" --operation Write --topic "$prefix.triggers.$kind"
 done
 allow --allow-principal "$worker" --operation Write --topic "$prefix.accounts" --topic "$prefix.outcomes"
-allow --allow-principal "$worker" --operation Write --topic "$prefix.workflow-commands" --topic "$prefix.dead-letters"
+allow --allow-principal "$worker" --operation Write --topic "$prefix.workflow-commands" --topic "$prefix.dead-letters" \
+  --topic "$prefix.refresh-requests"
 allow --allow-principal "$worker" --operation Read --group "$prefix"
 # `resegment deliver`, and `rebuild`, which reads the commands back
 allow --allow-principal "$worker" --operation Read --topic "$prefix.workflow-commands"
@@ -49,7 +50,7 @@ allow --allow-principal "$producer" --operation Write --topic "$prefix.accounts"
 
 # a consumer of changes and commands, with group names that start with its own prefix
 allow --allow-principal "$consumer" --operation Read \
-  --topic "$prefix.segment-changes" --topic "$prefix.workflow-commands"
+  --topic "$prefix.segment-changes" --topic "$prefix.workflow-commands" --topic "$prefix.refresh-requests"
 allow --allow-principal "$consumer" --operation Read --resource-pattern-type prefixed --group "$prefix-consumer"
 
 # `resegment status`, `changes`, `explain`, `verify`, `plan`, `history`, `owners list` and `dead-letters list`
@@ -66,7 +67,7 @@ for kind in $kinds replay; do
 done
 allow --allow-principal "$operator" --operation Write \
   --topic "$prefix.accounts" --topic "$prefix.outcomes" --topic "$prefix.signals" --topic "$prefix.segment-changes" \
-  --topic "$prefix.routing-events" --topic "$prefix.workflow-commands"
+  --topic "$prefix.routing-events" --topic "$prefix.workflow-commands" --topic "$prefix.refresh-requests"
 
 # every command that changes something, before it does
 allow --allow-principal "$operator" --operation Write --topic "$prefix.audit-log"

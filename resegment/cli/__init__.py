@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from resegment.cli import archive, normalize, sources
-from resegment.cli.definition import backtest, explain, forecast, formatting, play, schema, segments
+from resegment.cli.definition import backtest, explain, forecast, formatting, play, schema, segments, stale
 from resegment.cli.demo import command as demo
 from resegment.cli.identity import accounts
 from resegment.cli.operations import (
@@ -48,6 +48,7 @@ COMMANDS = (
     normalize,
     backtest,
     forecast,
+    stale,
     segments,
     formatting,
     plan,

@@ -15,8 +15,10 @@ from resegment.schemas.contracts.jsonschema import (
     dead_letter_schema,
     event_schema,
     header_schema,
+    refresh_schema,
     schemas_within,
 )
+from resegment.schemas.contracts.refresh import REFRESH_TYPE
 from resegment.schemas.fact import KINDS
 from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE
 
@@ -24,6 +26,7 @@ CHANGE: Final = "segment-change"
 COMMAND: Final = "workflow-command"
 DEAD_LETTER: Final = "dead-letter"
 AUDIT: Final = "audit-entry"
+REFRESH: Final = "refresh-request"
 
 VERSION: Final = "1.0.0"
 """The version of the contracts. The first number changes when senders or readers must change."""
@@ -157,6 +160,7 @@ def _sent(carries: str, schemas: Schema) -> Schema:
             CHANGE: (CHANGE_TYPE, change_schema()),
             COMMAND: (COMMAND_TYPE, command_schema()),
             AUDIT: (AUDIT_TYPE, audit_schema()),
+            REFRESH: (REFRESH_TYPE, refresh_schema()),
         }[carries]
         headers = _content_type(_STRUCTURED)
         if carries == CHANGE:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from resegment.schemas.contracts.audit import AUDIT_TYPE, AuditEntryData, AuditEvent
 from resegment.schemas.contracts.dead_letter import DeadLetterHeaders
+from resegment.schemas.contracts.refresh import REFRESH_TYPE, RefreshRequest, RefreshRequestData
 from resegment.schemas.events import DATA, Envelope
 from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE, SegmentChangeData, Sent, WorkflowCommandData
 
@@ -62,6 +63,11 @@ def command_schema() -> Schema:
 def audit_schema() -> Schema:
     """Return the schema of an entry of the audit log."""
     return _open(_about(AUDIT_TYPE, AuditEvent, AuditEntryData))
+
+
+def refresh_schema() -> Schema:
+    """Return the schema of a request for attributes."""
+    return _open(_about(REFRESH_TYPE, RefreshRequest, RefreshRequestData))
 
 
 def dead_letter_schema() -> Schema:

@@ -57,6 +57,7 @@ class Topics:
     segment_changes: Topic = field(init=False)
     routing_events: Topic = field(init=False)
     workflow_commands: Topic = field(init=False)
+    refresh_requests: Topic = field(init=False)
     dead_letters: Topic = field(init=False)
     definitions: Topic = field(init=False)
     audit_log: Topic = field(init=False)
@@ -127,6 +128,9 @@ _DECLARED: Mapping[str, Topic] = {
         fixed=True,
     ),
     "workflow_commands": Topic("workflow-commands", "instructions for sequencers and CRMs", fixed=True),
+    "refresh_requests": Topic(
+        "refresh-requests", "attributes that enrichment tools should look up again", fixed=True
+    ),
     "dead_letters": Topic("dead-letters", "rejected records, with the reason"),
     "definitions": Topic(
         "definitions",

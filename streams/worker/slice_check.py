@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 from zlib import crc32
 
@@ -18,9 +18,7 @@ from resegment.agents.segmenter import TICK
 from resegment.errors import TransientError
 from resegment.schemas.definitions.records import Apply
 from resegment.segmentation.evaluation.account import Account
-from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.versions.comparison import Comparison, Difference
-from resegment.segmentation.versions.timeline import Timeline
 from resegment.state.account_cache import CacheBudget
 from resegment.state.memory.partition import Memory, PartitionStore
 from resegment.state.partition_store import Position
@@ -75,9 +73,7 @@ class _FixedVersions(KnownVersions):
     """The versions of a registry at one moment, with engines of their own. A replay folds nothing in beside accounts."""
 
     def __init__(self, registry: DefinitionRegistry) -> None:
-        timeline = registry.timeline
-        eras = [replace(era, engine=Engine(era.engine.program)) for era in timeline.eras]
-        super().__init__(Timeline(eras, timeline.retention))
+        super().__init__(registry.timeline.renewed())
         self._registry = registry
 
     def knows(self, apply: str) -> bool:

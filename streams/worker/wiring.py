@@ -44,6 +44,7 @@ from resegment.streams.kafka.topics import Topics
 from resegment.streams.worker.committed_partitions import CommittedPartitions
 from resegment.streams.worker.connections import check_lists, open_publisher
 from resegment.streams.worker.failure import Failure
+from resegment.streams.worker.housekeeping import Housekeeping
 from resegment.streams.worker.loops.apply_closer import ApplyCloser
 from resegment.streams.worker.loops.input_topics import InputTopics
 from resegment.streams.worker.loops.monitor import Gauges, Monitor
@@ -51,7 +52,6 @@ from resegment.streams.worker.loops.policy_reloader import PolicyReloader
 from resegment.streams.worker.loops.preparer import Preparer
 from resegment.streams.worker.loops.shadow_follower import ShadowFollower
 from resegment.streams.worker.loops.source_watcher import SourceWatcher, watch_sources
-from resegment.streams.worker.loops.spot_checker import SpotChecker
 from resegment.streams.worker.loops.ticker import Ticker
 from resegment.streams.worker.partitions import PartitionManager
 from resegment.streams.worker.progress import Progress
@@ -136,7 +136,7 @@ class Parts:
     identities: IdentityFollower
     closer: ApplyCloser
     shadow: ShadowFollower
-    spot_checker: SpotChecker
+    housekeeping: Housekeeping
     ticker: Ticker
     sources: SourceWatcher
 
@@ -277,15 +277,8 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             log,
             cache_bytes=settings.cache_bytes // 8,
         ),
-        spot_checker=SpotChecker(
-            registry,
-            segmented,
-            shared.client,
-            PrefixReader(shared.client, settings.prefix, settings.partitions),
-            log,
-            shared.metrics,
-            within=settings.spot_check.total_seconds(),
-            cache_bytes=settings.cache_bytes // 16,
+        housekeeping=Housekeeping.of(
+            settings, shared.client, registry, shared.metrics, segmented, log, publisher, plan.now
         ),
         preparer=Preparer(
             registry, segmented, writer, log, lambda definition: check_lists(settings, definition)

@@ -93,7 +93,8 @@ class Worker:
                 parts.identities.run(),
                 parts.closer.run(),
                 parts.shadow.run(),
-                parts.spot_checker.run(),
+                parts.housekeeping.spot_checker.run(),
+                parts.housekeeping.refresher.run(),
                 parts.monitor.run(),
                 self._report_crash(parts),
                 parts.reloader.run(),
@@ -177,7 +178,7 @@ class Worker:
     @property
     def differing(self) -> dict[str, str]:
         """Return the accounts that were found to differ from the log since the start, each with what does."""
-        return {} if self._parts is None else self._parts.spot_checker.differing
+        return {} if self._parts is None else self._parts.housekeeping.spot_checker.differing
 
     @property
     def engine(self) -> Engine:

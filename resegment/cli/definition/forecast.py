@@ -105,7 +105,7 @@ def _check_segment(forecaster: Forecaster, segment: str | None) -> None:
 async def _forecast_live(servers: ServerOptions, segments: str | None, length: int) -> Forecaster:
     from resegment.cli.operations.session import open_session
     from resegment.console.progress import show_progress
-    from resegment.streams.operations.forecasting import forecast_prefix
+    from resegment.streams.operations.outlook import forecast_prefix
 
     async with open_session(servers, segments=segments) as session:
         timeline = (await session.load_registry()).timeline

@@ -15,6 +15,7 @@ from resegment.schemas.contracts.asyncapi import (
     CHANGE,
     COMMAND,
     DEAD_LETTER,
+    REFRESH,
     Address,
     asyncapi_document,
 )
@@ -24,10 +25,12 @@ from resegment.schemas.contracts.jsonschema import (
     command_schema,
     dead_letter_schema,
     event_schema,
+    refresh_schema,
 )
 from resegment.schemas.fact import KINDS
 from resegment.segmentation.language.jsonschema import segments_schema
 from resegment.segmentation.outlook.forecast import forecast_schema
+from resegment.segmentation.outlook.staleness import stale_schema
 from resegment.segmentation.planning.plan import plan_schema
 from resegment.settings import Settings
 from resegment.streams.kafka.topics import Topic, Topics
@@ -38,6 +41,8 @@ NAMES: Final = (
     "command",
     "dead-letter",
     "audit",
+    "refresh",
+    "stale",
     "segments",
     "plan",
     "forecast",
@@ -63,6 +68,8 @@ def schema(name: str) -> dict[str, Any]:
         "command": command_schema,
         "dead-letter": dead_letter_schema,
         "audit": audit_schema,
+        "refresh": refresh_schema,
+        "stale": stale_schema,
         "segments": segments_schema,
         "plan": plan_schema,
         "forecast": forecast_schema,
@@ -78,6 +85,7 @@ def asyncapi() -> dict[str, Any]:
         COMMAND: topics.workflow_commands,
         DEAD_LETTER: topics.dead_letters,
         AUDIT: topics.audit_log,
+        REFRESH: topics.refresh_requests,
     }
     carried: dict[str, Topic] = {**{kind: topics.of_kind(kind) for kind in KINDS}, **sent}
     addresses = [Address(carries, one.name, one.carries, one.configs) for carries, one in carried.items()]

@@ -175,6 +175,13 @@ class Engine:
         """Evaluate every test at t. The account must have no deadline before t."""
         self._refresh(account, t, ())
 
+    def place(self, account: Account, t: int, old: int) -> int:
+        """Return the number of the segment that the values of an account's tests give it at t, if it is in `old`."""
+        for index, leaf in self.program.derived:
+            account.values[index], _ = leaf.evaluate(account, t)
+        member, values = account.state.membership, account.values
+        return self._assign(account, member, old, t) if self.program.holds else self.program.first(values)
+
     def _refresh(self, account: Account, t: int, touched: Sequence[int] | set[int]) -> bool:
         """Evaluate the tests that facts or time may have changed; return False if none has changed."""
         program, values, untils = self.program, account.values, account.untils

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
@@ -106,6 +107,11 @@ class Timeline:
     def retaining(self, retention: Retention | None) -> Timeline:
         """Return a timeline whose accounts keep also what `retention` says; None: only what the versions need."""
         return Timeline(self.eras, retention, counted=self._counted)
+
+    def renewed(self) -> Timeline:
+        """Return the same versions with engines of their own: what they count is not counted here."""
+        eras = [replace(era, engine=Engine(era.engine.program)) for era in self.eras]
+        return Timeline(eras, self.retention)
 
     def at(self, t: int) -> Era:
         """Return the era that judges at t."""

@@ -132,6 +132,11 @@ def boards_key(prefix: str) -> str:
     return f"rs:{{{prefix}}}:boards"
 
 
+def refresh_key(prefix: str, partition: int) -> str:
+    """Return the hash of the accounts of a partition whose attributes were asked for, with when (ms)."""
+    return f"rs:{{{prefix}.{partition}}}:refresh"
+
+
 def webhooks_key(prefix: str) -> str:
     """Return the hash of webhook endpoints."""
     return f"rs:{{{prefix}}}:webhooks"

@@ -1,4 +1,4 @@
-"""Look ahead on a running prefix."""
+"""Look ahead on the accounts of a running prefix, and at what is not known of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 
 from resegment.schemas.logs.state_log import decode_state
 from resegment.segmentation.outlook.forecast import Forecaster
+from resegment.segmentation.outlook.staleness import StaleFinder
 from resegment.segmentation.versions.timeline import Timeline
 from resegment.state.redis.reader import BrokenState, PrefixReader
 
@@ -39,3 +40,27 @@ async def forecast_prefix(
                 progress(COUNTED)
         progress(taken % COUNTED)
     return forecaster
+
+
+async def find_stale(
+    reader: PrefixReader, timeline: Timeline, at: int, older: int, progress: Callable[[int], None]
+) -> StaleFinder:
+    """Return what has looked for attributes that are unknown, or older than so many ms, at `at` (ms).
+
+    Raises StoreUnavailable and BrokenState.
+    """
+    finder = StaleFinder(timeline.at(at).engine, at, older)
+    for number in range(reader.partitions):
+        taken = 0
+        async for name, value in reader.raw_states(number):
+            try:
+                account = timeline.open(name, decode_state(value))
+            except msgspec.DecodeError as error:
+                raise BrokenState(name, str(error)) from error
+            timeline.advance(account, at)
+            finder.take(account)
+            taken += 1
+            if taken % COUNTED == 0:
+                progress(COUNTED)
+        progress(taken % COUNTED)
+    return finder
