@@ -178,9 +178,7 @@ class _Comparison:
         yield from _diff("suppression", self._suppressions(old, self.old_reader),
                          self._suppressions(new, self.new_reader))  # fmt: skip
         yield from _diff("tests", {one.name: one for one in old.tests}, {one.name: one for one in new.tests})
-        yield from _diff("sources", old.sources, new.sources)
-        yield from _diff("same", _same(old), _same(new))
-        settings = ("retain", "cooldown_after_lost", "limits", "family", "dropped")
+        settings = ("retain", "cooldown_after_lost", "limits", "family", "dropped", "same", "sources")
         yield from _diff(
             "file",
             {name: getattr(old, name) for name in settings},
@@ -208,15 +206,6 @@ def _sameness(definition: Definition) -> Any:
     """Return what decides which facts are one; the order of trust matters only where facts are compared."""
     same = definition.same
     return (frozenset(same.rules), same.trust) if same else None
-
-
-def _same(definition: Definition) -> dict[str, Any]:
-    """Return the parts of `same` by their keys."""
-    same = definition.same
-    return {
-        **{rule.kind: rule for rule in same.rules},
-        **({"trust": same.trust} if same.trust else {}),
-    }
 
 
 def _hold(segment: Segment, reader: Reader) -> Any:

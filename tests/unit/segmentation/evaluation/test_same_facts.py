@@ -257,8 +257,17 @@ def test_a_wider_window_is_another_rule_and_needs_older_facts() -> None:
     wider = {**FILE, "same": {"funding": {"within": "60d"}, "trust": ["crunchbase"]}}
     found = compare(definition_of(FILE), definition_of(wider))
     assert found.judges
-    assert [(one.part, one.name, one.what) for one in found.parts] == [("same", "funding", "changed")]
+    assert [(one.part, one.name, one.what) for one in found.parts] == [("file", "same", "changed")]
     assert any("to tell which are the same" in one for one in found.needs_facts)
+
+
+def test_how_often_a_source_sends_events_judges_no_account_again() -> None:
+    other = {**FILE, "sources": {"formd": {"every": "7d"}, "/crm": {"every": "never"}}}
+    assert definition_of(other).sources == {"formd": 7 * DAY, "crm": None}
+    found = compare(definition_of(FILE), definition_of(other))
+    assert not found.judges
+    assert definition_of(FILE).version == definition_of(other).version
+    assert [(one.part, one.name) for one in found.parts] == [("file", "sources")]
 
 
 def test_a_file_without_comparison_keeps_no_field_for_it() -> None:
