@@ -6,7 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class DeadLetterHeaders(BaseModel):
-    """UTF-8 headers. All other headers, the key and the value are those of the rejected record."""
+    """UTF-8 headers. All other headers, the key and the value are those of the rejected record.
+
+    A record with the header `dl_proof` is none: the HTTP intake sees with it that Kafka acknowledges. Skip it.
+    """
 
     model_config = ConfigDict(frozen=True)
 

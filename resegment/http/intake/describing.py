@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from resegment.schemas.contracts.jsonschema import event_schema
+from resegment.schemas.events import RANGED
 from resegment.schemas.fact import KINDS
 
 Schema = dict[str, Any]
@@ -35,6 +36,7 @@ SECURITY: Final[Schema] = {
     "key": {"type": "http", "scheme": "bearer", "description": "A key of the file of keys"}
 }
 _DAY: Final = "20[0-2][0-9]-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
+_RANGE: Final = "^([0-9]{1,6}\\+)?$"
 _TIME: Final = f"^{_DAY}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$"
 
 
@@ -59,6 +61,8 @@ def _event_schemas() -> Schema:
     for kind in KINDS:
         schema = deepcopy(event_schema(kind))
         inner = schema.pop("$defs", {})
+        for name in RANGED & inner["Data"]["properties"].keys():
+            inner["Data"]["properties"][name]["anyOf"][1] = {"type": "string", "pattern": _RANGE}
         for name in ("$schema", "anyOf"):
             schema.pop(name, None)
         schema["properties"] = _plain(schema["properties"])

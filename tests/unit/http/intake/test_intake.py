@@ -7,7 +7,7 @@ import base64
 import hashlib
 import hmac
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -430,3 +430,26 @@ def test_the_key_of_this_machine_is_made_once_for_its_user_alone(tmp_path: Path)
     assert keep_key(tmp_path / "folder") == (path, key)
     assert path.stat().st_mode & 0o777 == 0o600
     assert Access((key,)).find(path.read_text().strip()) == key
+
+
+async def test_a_slow_sender_and_a_heavy_one_hold_up_no_other() -> None:
+    intake = Intake(Publisher(), Topics("t"), Access(), Context())
+    rest = asyncio.Event()
+
+    async def slow_body() -> AsyncIterator[bytes]:
+        yield b"{"
+        await rest.wait()
+        yield b"}"
+
+    transport = httpx.ASGITransport(build(intake))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        kind = {"content-type": "application/json"}
+        slow = asyncio.create_task(client.post("/sources/rb2b", content=slow_body(), headers=kind))
+        events = [EVENT | {"id": str(number)} for number in range(5_000)]
+        heavy = asyncio.create_task(client.post("/events", content=orjson.dumps(events), headers=kind))
+        await asyncio.sleep(0)
+        quick = await client.post("/sources/tamradar", json={"update_type": "radar_failure"})
+        assert (quick.status_code, slow.done(), heavy.done()) == (202, False, False)
+        rest.set()
+        assert (await slow).status_code == 202
+        assert (await heavy).json()["accepted"] == 5_000
