@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import itertools
 import uuid
 from collections import Counter
@@ -37,6 +39,9 @@ from resegment.state.partition_store import StoreUnavailable
 from resegment.state.redis import owners as owners_redis
 from resegment.streams.owners_mark import OwnersLost, accept_owners, check_owners, mark_owners
 from resegment.streams.prefix import read_prefix
+from resegment.streams.worker.loops.worker_clock import host_clock
+from tests.builders import Routing, definition_of
+from tests.unit.agents.test_router import Account, file
 
 TODAY, TOMORROW = "2026-03-01", "2026-03-02"
 ANN, BOB, CAT = Candidate("ann"), Candidate("bob"), Candidate("cat")
@@ -748,3 +753,22 @@ async def test_owners_that_redis_lost_are_missed_until_they_are_recounted(
         await store.recount({}, ())
         await accept_owners(client, name)
         await mark_owners(client, name, await read_prefix(client, name))
+
+
+async def test_a_router_grants_by_the_clock_of_the_server(redis_url: str) -> None:
+    team = {"members": ["ann"], "per_day": 2, "order": {"highest": "score"}, "settle": "1s"}
+    async with Redis.from_url(redis_url) as client:
+        store = owners_redis.OwnerStore(client, uuid.uuid4().hex)
+        began = host_clock()
+        routing = Routing(definition_of(file(teams={"sales": team})), now=began)
+        routing.router = dataclasses.replace(routing.router, owners=store)
+        await routing.take()
+        moves = [Account(f"a{n}.com").moves("hot", at=began, values={"score": n}) for n in range(6)]
+        assert await routing.follow(*moves) == []
+        made: list[Any] = []
+        async with asyncio.timeout(10):
+            while len(made) < 2:
+                await asyncio.sleep(0.05)
+                made += await routing.wait_until(host_clock())
+        assert sorted(one["account"] for one in made) == ["a4.com", "a5.com"]
+        assert host_clock() - began >= 1_000

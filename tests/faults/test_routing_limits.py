@@ -33,6 +33,8 @@ MOST = 3
 """The limit of enrollments over all workflows."""
 SETTLES = 45
 """Seconds, longer than a killed router is away."""
+GRANTING = 900.0
+"""Seconds in which all changes are routed and the line has settled."""
 ROUTES: dict[str, dict[str, Any] | None] = {
     "daily": {"workflow": "w-daily", "team": "daily", "on_exit": "stop"},
     "narrow": {"workflow": "w-narrow", "team": "narrow", "on_exit": "finish"},
@@ -145,7 +147,7 @@ async def test_lines_limits_and_queues_hold_through_killed_routers(arena: Arena)
         for _ in range(3):
             await run.start()
         for number in range(1, kills + 1):
-            await _committed(run, number * len(changes) // (kills + 1))
+            await _committed(run, number * len(changes) // (kills + 2))
             await run.kill(draw.choice(run.live))
             await run.start(wait=False)
             row.fired += 1
@@ -160,7 +162,7 @@ async def test_lines_limits_and_queues_hold_through_killed_routers(arena: Arena)
             ]
             return len(in_line) >= len(best) and await run.lag() == 0 and await run.routing_outbox() == 0
 
-        await run.until(granted)
+        await run.until(granted, GRANTING)
         await run.finish()
         states, look = await states_of(run), await owners.look()
         await judge(run, states, best, candidates, figures)
