@@ -123,7 +123,7 @@ async def ingest(
             continue
         accepted += 1
         if not replayed:
-            arrived[fact.source, fact.kind] = min(record.timestamp, at)
+            arrived[fact.source, fact.kind] = record.timestamp if 0 < record.timestamp < at else at
         if (action := find_unlisted_action(fact.kind, fact.data)) is not None:
             unlisted[fact.kind, action] += 1
         value = encode_fact(drop_fields(fact, rules.dropped(fact.recorded)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -171,7 +171,7 @@ def enroll(
 ) -> None:
     """Enroll accounts whose change was not routed: those that `resegment routing list --decision quiet` shows.
 
-    Suppressions, holdouts, cooldowns and team limits apply to them as to all others.
+    Accounts that are held because a source is silent are enrolled if you name them. Suppressions, holdouts, cooldowns and team limits apply to them as to all others.
     """
     from resegment.cli.operations.session import read_accounts, run_in_session
     from resegment.console.counts import count
@@ -186,7 +186,10 @@ def enroll(
     async def run(session: Session) -> bool:
         named = session.identify_all(wanted)
         rows = await _find(session, named)
-        quiet = sorted((name, _change_of(state)) for name, state in rows if _is_quiet(state, segment))
+        ends = ("quiet", "held") if wanted else ("quiet",)  # who is held is enrolled by name alone
+        quiet = sorted(
+            (name, _change_of(state)) for name, state in rows if _is_left_out(state, segment, ends)
+        )
         if len(quiet) > ASKED_ABOUT and not yes:
             typer.confirm(f"Enroll {len(quiet):,} accounts?", abort=True, err=True)
         if quiet:
@@ -201,7 +204,7 @@ def enroll(
         if not wanted and not quiet:
             print_note(_tell_none(rows, "quiet"))
         for name, state in rows if wanted else ():
-            if not _is_quiet(state, segment):
+            if not _is_left_out(state, segment, ends):
                 print_note(f"{name} was not left out: {spell_dates(words_of(state))}")
         return _tell_missing(named, rows)
 
@@ -303,8 +306,8 @@ async def _force(session: Session, changes: Sequence[tuple[str, str]]) -> None:
             await publisher.publish([tell(topic, one) for one in reviews])
 
 
-def _is_quiet(state: RoutedState, segment: str | None) -> bool:
-    return state.decision == "quiet" and segment in (None, _segment_of(state))
+def _is_left_out(state: RoutedState, segment: str | None, ends: Collection[str]) -> bool:
+    return state.decision in ends and segment in (None, _segment_of(state))
 
 
 def _change_of(state: RoutedState) -> str:

@@ -370,8 +370,9 @@ class Account(msgspec.Struct, eq=False, gc=False):
         size = IN_MEMORY + facts * FACT_IN_MEMORY + int(stored * BYTE_IN_MEMORY)
         if facts > SCANNED:
             size += facts * INDEXED_IN_MEMORY
-        long = stored - HEAD - facts * SHARED
-        return size + long * LONG_IN_MEMORY if long > 0 else size
+        if self.groups is not None:
+            size += self.groups.measure()
+        return size + max(0, stored - HEAD - facts * SHARED) * LONG_IN_MEMORY
 
     def attribute_at(self, field: str, t: int) -> Any:
         """Return the attribute's value at t; None if it is unknown."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Hashable, Iterable, Iterator
 from operator import attrgetter
+from typing import Final
 
 import msgspec
 
@@ -14,6 +15,8 @@ from resegment.segmentation.evaluation.groups.likeness import Likeness
 from resegment.segmentation.language.sameness import Sameness
 
 _time = attrgetter("time")
+GROUPED_IN_MEMORY: Final = 1_150
+"""About the bytes of memory that the groups take for each fact."""
 
 
 class Grouper:
@@ -83,6 +86,10 @@ class Groups(msgspec.Struct, eq=False, gc=False):
                 del self._by_key[key]
         self._counted = {one: counted for one, counted in self._counted.items() if one in kept}
         self._keys = {one: keys for one, keys in self._keys.items() if one in kept}
+
+    def measure(self) -> int:
+        """Return about how many bytes of memory the groups take."""
+        return len(self._counted) * GROUPED_IN_MEMORY
 
     def counted(self) -> Iterable[Entry]:
         """Return the facts that count, each once."""
