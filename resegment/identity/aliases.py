@@ -113,6 +113,13 @@ def resolve_account(subject: str) -> str:
     return _merged.get(account, account)
 
 
+def follow_merges(accounts: frozenset[str]) -> frozenset[str]:
+    """Return the accounts that these are part of now."""
+    if _merged.keys().isdisjoint(accounts):
+        return accounts
+    return frozenset(_merged.get(one, one) for one in accounts)
+
+
 def names_of(account: str) -> tuple[str, ...]:
     """Return the domains and names that lead to an account: its own, then its aliases, then those merged into it."""
     merged = tuple(alias for alias, own in _merged.items() if own == account)

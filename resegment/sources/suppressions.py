@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from resegment.errors import RefusedEvent, ResegmentError, explain_os_error
-from resegment.identity.aliases import resolve_account
+from resegment.identity.aliases import follow_merges, resolve_subject
 from resegment.sources.segments import check_list_file, folder_of, read_list_file
 
 log = structlog.get_logger(__name__)
@@ -79,7 +79,7 @@ class ListFiles:
         self._read: dict[str, tuple[tuple[Path, int, int], SuppressionList]] = {}
 
     def load(self, files: Mapping[str, str]) -> dict[str, frozenset[str]]:
-        """Return the accounts of each list: `files` gives its path by its name.
+        """Return the accounts of each list, as they are merged now: `files` gives its path by its name.
 
         A file is read again only when it changes. Raises WrongList.
         """
@@ -95,7 +95,7 @@ class ListFiles:
                     log.warning("lines of a suppression list are skipped", list=name, reason=found.warning)
         if changed:
             self._note_skipped({name: len(one.skipped) for name, (_, one) in self._read.items()})
-        return {name: one.accounts for name, (_, one) in self._read.items()}
+        return {name: follow_merges(one.accounts) for name, (_, one) in self._read.items()}
 
 
 def read_list(path: Path) -> SuppressionList:
@@ -143,7 +143,7 @@ def _find_account(cells: list[str]) -> str | None:
     for cell in filter(None, cells):
         address = _ADDRESS.search(cell)
         try:
-            return resolve_account(_DECORATION.sub("", cell if address is None else address[1]))
+            return resolve_subject(_DECORATION.sub("", cell if address is None else address[1]))
         except RefusedEvent:
             continue
     return None

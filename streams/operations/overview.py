@@ -23,6 +23,7 @@ from resegment.state.sources.looks import (
 from resegment.streams.archive_report import ArchiveLook, ArchiveReports, describe_archive
 from resegment.streams.definitions.history import Definitions
 from resegment.streams.heartbeat import read_workers
+from resegment.streams.identities.status import IdentityLook, find_identity_notes, look_at_identities
 from resegment.streams.operations.dead_letters import DeadLetterCount
 from resegment.streams.operations.definition_status import (
     DefinitionLook,
@@ -98,6 +99,9 @@ class Overview:
     sources: Sequence[SourceLook] = ()
     """The sources of events, the silent ones first."""
 
+    identities: IdentityLook = field(default_factory=IdentityLook)
+    """The events that wait for their subject to be resolved, and aliases of the file that are accounts."""
+
     @property
     def owners(self) -> dict[int, str]:
         """The worker of each partition that has one."""
@@ -142,6 +146,7 @@ async def look(
         webhooks=await WebhookStates(client, reader.prefix).read(),
         archive=await ArchiveReports(client, reader.prefix).read(),
         sources=look_at_sources(await ArrivalStore(client, reader.prefix).read_latest()),
+        identities=await look_at_identities(reader, held),
         grown=grown or {},
         spot_checks=await read_spot_checks(client, reader.prefix),
         definitions=DefinitionLook()
@@ -252,6 +257,7 @@ def find_notes(overview: Overview) -> list[str]:
     lines += find_blocked(overview.spot_checks)
     lines += tell_silent(overview.sources)
     lines += tell_repeated(_sum(one.repeated for one in overview.workers))
+    lines += find_identity_notes(overview.identities)
     lines += find_definition_notes(overview.definitions)
     lines += [f"worker {one.name}: {one.differs}" for one in overview.workers if one.differs]
     return lines if advice is None else [advice, *lines]
@@ -296,6 +302,7 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
         "healthy": not problems,
         "problems": problems,
         "notes": find_notes(overview),
+        "unresolved": {"events": overview.identities.events, "names": overview.identities.names},
         "clock": overview.clock,
         "definition_version": overview.definition,
         "definition": describe_definition_look(overview.definitions),

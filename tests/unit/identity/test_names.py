@@ -19,6 +19,7 @@ from resegment.identity.aliases import (
 )
 from resegment.identity.hints import find_hints
 from resegment.identity.names import Unresolved, read_name
+from resegment.sources.suppressions import ListFiles
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +92,18 @@ def test_the_file_comes_before_what_people_said_and_merges_count_for_lists_but_n
     assert (resolve_subject("hubspot:2"), resolve_account("hubspot:2")) == ("old.com", "new.com")
     assert (resolve_subject("old.com"), resolve_account("old.com")) == ("old.com", "new.com")
     assert names_of("new.com") == ("new.com", "old.com")
+
+
+def test_a_list_that_names_a_merged_account_suppresses_the_one_that_it_is_part_of_until_that_is_undone(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "customers.txt").write_text("old.com\nother.com\n")
+    lists = ListFiles(tmp_path / "segments.yaml")
+    assert lists.load({"customers": "customers.txt"}) == {"customers": {"old.com", "other.com"}}
+    use_identities({}, {"old.com": "new.com"})
+    assert lists.load({"customers": "customers.txt"}) == {"customers": {"new.com", "other.com"}}
+    use_identities({}, {})
+    assert lists.load({"customers": "customers.txt"}) == {"customers": {"old.com", "other.com"}}
 
 
 def test_hints_are_known_accounts_whose_domain_looks_like_the_name() -> None:
