@@ -82,6 +82,13 @@ COLUMNS: Final[Mapping[str, Mapping[str, Any]]] = {
         "person": pl.String(),
     },
     "routing-events": {**_EVENT},
+    "audit-log": {
+        **_EVENT,
+        "action": pl.String(),
+        "actor": pl.String(),
+        "stage": pl.String(),
+        "error": pl.String(),
+    },
     "identities": {
         **_EVENT,
         "alias": pl.String(),
@@ -284,6 +291,12 @@ def _read_definition(_: Record, plain: dict[str, Any]) -> Row:
     }
 
 
+def _read_audit_entry(_: Record, plain: dict[str, Any]) -> Row:
+    data = _part(plain, "data")
+    names = ("action", "actor", "stage", "error")
+    return {**_read_sent(plain), "account": None, **{name: _text(data, name) for name in names}}
+
+
 def _read_identity(_: Record, plain: dict[str, Any]) -> Row:
     names = ("type", "account", "alias", "name", "author")
     return {
@@ -299,6 +312,7 @@ _READERS: Final[Mapping[str, Callable[[Record, dict[str, Any]], Row]]] = {
     "workflow-commands": _read_command,
     "outcomes": _read_outcome,
     "routing-events": _read_routing_event,
+    "audit-log": _read_audit_entry,
     "identities": _read_identity,
     "definitions": _read_definition,
 }

@@ -273,6 +273,7 @@ def test_changes_and_commands_have_columns_of_their_own(tmp_path: Path) -> None:
         ("segment-changes", sent("gtm.segment-change.v1", change)),
         ("workflow-commands", sent("gtm.workflow-command.v1", command)),
         ("definitions", b'{"type": "version", "number": 3, "at": 5, "author": "jo"}'),
+        ("audit-log", sent("gtm.audit.v1", {"action": "apply", "actor": "jo", "stage": "done"})),
         ("routing-events", b'{"type": "review", "account": "acme.com", "at": 5}'),
         ("outcomes", sent("gtm.outcome.v1", {"action": "replied", "idempotency_key": "k"})),
     ):
@@ -293,5 +294,6 @@ def test_changes_and_commands_have_columns_of_their_own(tmp_path: Path) -> None:
     )
     assert query("account, action, owner, change", "workflow-commands") == ("acme.com", "enroll", "jo", "i0")
     assert query("type, version, author", "definitions") == ("version", 3, "jo")
+    assert query("action, actor, stage, account", "audit-log") == ("apply", "jo", "done", None)
     assert query("type, account", "routing-events") == ("review", "acme.com")
     assert query("account, action, idempotency_key", "outcomes") == ("acme.com", "replied", "k")
