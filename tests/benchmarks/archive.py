@@ -35,7 +35,7 @@ EXAMPLES = Path(__file__).parents[2] / "resegment/examples"
 
 
 def records() -> list[RecordedMessage]:
-    """The synthetic events of the examples, of fifty times as many accounts, one each 400 ms."""
+    """The synthetic events of the examples, of sixty times as many accounts, one each 400 ms."""
     with gzip.open(EXAMPLES / "synthetic.jsonl.gz") as file:
         facts = [read_fact(json.loads(line)) for line in file]
     found = []

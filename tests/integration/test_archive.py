@@ -54,7 +54,13 @@ class Archived:
         }
 
     async def begin(self) -> None:
-        await asyncio.to_thread(create_topics, self.stack.bootstrap, list(self.topics), partitions=PARTITIONS)
+        await asyncio.to_thread(
+            create_topics,
+            self.stack.bootstrap,
+            list(self.topics),
+            partitions=PARTITIONS,
+            retention={one.name: None for one in self.topics},  # the records are old
+        )
         client = Redis.from_url(self.stack.redis_url)
         try:
             await agree(client, self.topics.prefix, partitions=PARTITIONS, clock="wall")
