@@ -31,7 +31,7 @@ PER_DAY = 150
 ROOM = 60
 MOST = 3
 """The limit of enrollments over all workflows."""
-SETTLES = 45
+SETTLES = 90
 """Seconds, longer than a killed router is away."""
 GRANTING = 900.0
 """Seconds in which all changes are routed and the line has settled."""
@@ -141,14 +141,20 @@ async def test_lines_limits_and_queues_hold_through_killed_routers(arena: Arena)
     try:
         async with KafkaPublisher(run.kafka) as publisher:
             topic = run.topics.segment_changes.name
-            for start in range(0, len(changes), 5000):
-                part = changes[start : start + 5000]
-                await publisher.publish([Message(topic, name.encode(), value) for name, value in part])
-        for _ in range(3):
-            await run.start()
-        for number in range(1, kills + 1):
-            await _committed(run, number * len(changes) // (kills + 2))
-            await run.kill(draw.choice(run.live))
+            messages = [Message(topic, name.encode(), value) for name, value in changes]
+            before, last = messages[:-ACCOUNTS], messages[-ACCOUNTS:]
+            await publisher.publish(before)
+            for _ in range(3):
+                await run.start()
+            for number in range(1, kills):
+                await _committed(run, number * len(before) // kills)
+                await run.kill(draw.choice(run.live))
+                await run.start(wait=False)
+                row.fired += 1
+            await _committed(run, len(before))
+            await publisher.publish(last)
+            await _committed(run, len(before) + ACCOUNTS // 4)
+            await run.kill(draw.choice(run.live))  # while accounts join the line
             await run.start(wait=False)
             row.fired += 1
 

@@ -12,7 +12,7 @@ from resegment.agents.deadlines import tick
 from resegment.agents.enrolling.offering import offer_queued
 from resegment.agents.partition import OwnedPartition
 from resegment.agents.router import Router, pass_time
-from resegment.errors import PartitionLost, TransientError
+from resegment.errors import PartitionLost, ResegmentError
 from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
 from resegment.schemas.routing import decode_in_force
@@ -88,7 +88,7 @@ class Ticker:
                 if one.fence is not None
             ]
             if held:
-                with suppress(TransientError):
+                with suppress(ResegmentError):
                     policy = router.machine.policies.at(max(held))
                     await offer_queued(router.owners, self._publisher, policy, self._now(), router.events)
             await asyncio.sleep(OFFERED_EVERY)

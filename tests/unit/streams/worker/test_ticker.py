@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
+from resegment.agents.batch import Message
 from resegment.agents.partition import OwnedPartition
 from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
 from resegment.routing.enrollment import EnrollmentMachine
 from resegment.routing.policy import OnePolicy, Policy
-from resegment.schemas.routing import RoutedState
+from resegment.schemas.assignment import Assign
+from resegment.schemas.routing import Offered, RoutedState, decode_routing_event
 from resegment.state.memory.partition import Memory, PartitionStore
 from resegment.state.partition_store import Commit, Committed, StoreUnavailable
 from resegment.streams.heartbeat import Heartbeat
@@ -108,6 +110,49 @@ async def test_a_partition_whose_store_is_away_does_not_stop_the_routers_time_in
         assert not partitions.decided[0].is_set()
         running.cancel()
         await asyncio.wait([running])
+
+
+class Offers(Published):
+    """Says when something was published."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came = asyncio.Event()
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        await super().publish(messages)
+        self.came.set()
+
+
+async def test_what_is_in_a_queue_is_offered_to_a_member_who_may_take_it() -> None:
+    file = {**FILE, "teams": {"sales": {"members": ["ann"], "fallback": "pool"}}}
+    routing, partitions, published = Routing(definition_of(file), now=DUE), Partitions(1), Offers()
+    queued = Assign(key="k", account="acme.com", team="sales", fallback="pool", eligible=("ann",))
+    await routing.owners.settle([queued])
+    segmented: PartitionManager[Any] = PartitionManager(
+        partitions.never,  # type: ignore[arg-type]
+        partitions.never,
+        publisher=Published(),
+        metrics=Metrics(),
+        failure=Failure(),
+    )
+    ticker = Ticker(
+        segmented,
+        partitions.manager,
+        publisher=published,
+        signals="signals",
+        metrics=Metrics(),
+        now=lambda: DUE,
+        router=routing.router,
+    )
+    async with partitions.taken():
+        running = asyncio.create_task(ticker.run())
+        await asyncio.wait_for(published.came.wait(), 5)
+        running.cancel()
+        await asyncio.wait([running])
+    (message,) = published.messages
+    assert (message.topic, message.key) == ("routing-events", b"acme.com")
+    assert decode_routing_event(message.value or b"") == Offered(account="acme.com", at=DUE, key="k")
 
 
 async def test_partitions_that_cannot_decide_keep_no_turn_from_the_others(
