@@ -1,6 +1,6 @@
 """Measure the HTTP intake: single posts at a rate, on connections that stay open, with the time until each answer.
 
-Run `python -m tests.benchmarks.intake [--rate 2000] [--seconds 60] [--kafka HOST:PORT]`. The intake is a process of its own on
+Run `python -m tests.benchmarks.intake [--rate 2000] [--seconds 60] [--kafka HOST:PORT | --apache]`. The intake is a process of its own on
 one core; this process, which sends, and the broker have the others. Without --kafka or --apache, the embedded broker is started.
 """
 
@@ -82,7 +82,7 @@ async def send(port: int, key: str, rate: int, seconds: float) -> Measured:
 
 
 async def start_intake(
-    folder: Path, bootstrap: str, redis: str, core: int | None
+    folder: Path, bootstrap: str, redis: str, core: int | None, prefix: str = "bench"
 ) -> tuple[Process, int, str]:
     """Start the intake on one core; return it with its port and a key."""
     key, digest = make_key()
@@ -91,7 +91,7 @@ async def start_intake(
     environment = os.environ | {
         "RESEGMENT_KAFKA": bootstrap,
         "RESEGMENT_REDIS": redis,
-        "RESEGMENT_PREFIX": "bench",
+        "RESEGMENT_PREFIX": prefix,
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "resegment", "intake", "--keys", str(keys), "--http-port", "0",

@@ -104,6 +104,7 @@ async def _run(settings: Settings, access: Access, context: Context) -> None:
     from resegment.http.intake.service import Intake
     from resegment.http.server import serving
     from resegment.streams.kafka.topics import Topics
+    from resegment.streams.runtime import settle
 
     connection = resolve(settings)
     publisher = make_publisher(connection.settings, connection.bootstrap)
@@ -116,6 +117,7 @@ async def _run(settings: Settings, access: Access, context: Context) -> None:
                     build(taking), settings.http_host, settings.http_port, names=settings.http_names
                 ) as url,
             ):
+                settle()
                 stop.ready()
                 who = count(len(access.keys), "key") if access.keys else "no keys"
                 print_note(
