@@ -13,7 +13,7 @@ EVENTS = 500
 async def test_killed_twice_it_has_every_accepted_event_and_rebuilds_the_same_accounts(
     tmp_path: Path,
 ) -> None:
-    trial = Trial(tmp_path / "instance", EVENTS, partitions=2)
+    trial = Trial(tmp_path / "instance", EVENTS, partitions=1)
     try:
         for kill in (1, 2):
             await trial.start()
