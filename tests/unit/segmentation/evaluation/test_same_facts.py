@@ -37,7 +37,7 @@ from tests.oracle.generate.reports import generate_reports
 from tests.oracle.naive import Change, history
 from tests.oracle.naive.switching import Version, switching_history
 
-SEEDS = int(os.environ.get("RESEGMENT_SAME", "60"))
+SEEDS = int(os.environ.get("RESEGMENT_SAME", "40"))
 CHUNK = 20
 MONTHS = 100 * 86_400_000
 DAY = 86_400_000
