@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from resegment.schemas.times import parse_instant
 from resegment.segmentation.evaluation.engine import Engine
+from resegment.segmentation.evaluation.leaves.absence import find_absent
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.backtest import order_of_delivery, replay_account
 from tests.builders import definition_of, facts_of
 from tests.oracle.cases import segments
+from tests.oracle.generate.reports import REPORTED, counting_file, report, reports
 
 Json = Any
 HIRING, FUNDING = {"event": "hiring"}, {"event": "funding"}
@@ -40,6 +46,7 @@ def changes_of(file: Json, events: Any = EVENTS) -> list[tuple[str | None, tuple
     return [(change.to, change.absent) for change in changes]
 
 
+START = parse_instant("2024-01-01T00:00:00Z")  # of generated reports
 TRAITS: Json = {
     "rounds": {"count": "funding"},
     "roles": {"count": "hiring"},
@@ -103,3 +110,38 @@ def test_an_account_that_an_event_moves_down_does_not() -> None:
     file = segments(funded={"all": [FUNDING, {"employees": {"lt": 50}}]}, grown={"employees": {"gte": 50}})
     events = [*EVENTS, ("firmographic", 3, {"employees": 90})]
     assert changes_of(file, events) == [("funded", ()), ("grown", ())]
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=25, deadline=None)
+def test_another_event_of_a_kind_that_a_membership_does_not_rest_on_leaves_it_true(seed: int) -> None:
+    draw = random.Random(seed)
+    file = counting_file(draw)
+    del file["traits"]["newest"]  # the newest value is as another event says, like an attribute
+    file["segments"] = [one for one in file["segments"] if "newest" not in str(one)] or [
+        {"name": "any", "when": FUNDING, "play": "any", "route": {"workflow": "any"}}
+    ]
+    events = [one for one in reports(draw) if (one["data"].get("amount_usd") or 0) >= 0]
+    facts = order_of_delivery(facts_of(events))
+    engine = Engine(Program(definition_of(file)))
+    program = engine.program
+    until = max((fact.recorded for fact in facts), default=0) + 1
+    for name in {fact.account for fact in facts}:
+        mine = [fact for fact in facts if fact.account == name]
+        latest = min(until, max(fact.time for fact in mine)) - START
+        for number, when in enumerate(program.whens):
+            account, _ = replay_account(engine, name, mine, until)
+            engine.evaluate(account, until)
+            if not when.is_true(account.values):
+                continue
+            absent = find_absent(program, account.values, -1, number, timed=False)
+            more = [
+                fact
+                for kind in REPORTED
+                if kind not in absent
+                for fact in facts_of(report(draw, 900 + place, name, kind, latest) for place in range(4))
+                if fact.data.get("amount_usd") is None or fact.data["amount_usd"] >= 0
+            ]
+            engine.fold_facts(account, more, until)
+            engine.evaluate(account, until)
+            assert when.is_true(account.values), (program.segments[number].when, absent)
