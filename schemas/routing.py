@@ -249,10 +249,7 @@ class RoutedOutcome(msgspec.Struct, frozen=True, kw_only=True, tag="outcome"):
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True, tag="review"):
-    """Decide the account again: a list changed, or (`forced`) somebody asked although the change was not routed.
-
-    `change` is the id of the change that somebody asked for; None in events of earlier versions.
-    """
+    """Decide the account again: a list changed, or (`forced`) somebody asked for that `change`, which was not routed."""
 
     account: str
     at: int
@@ -261,11 +258,12 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, tag="review"):
 
 
 class Reassign(msgspec.Struct, frozen=True, kw_only=True, tag="reassign"):
-    """Give the account to another owner if it still belongs to this one."""
+    """Give the account to another owner if it still belongs to this one; to `to`, or to nobody else, where that is set."""
 
     account: str
     at: int
     owner: str
+    to: str | None = None
 
 
 class Offered(msgspec.Struct, frozen=True, kw_only=True, tag="offer"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
+from resegment.routing.commands import tell_reason
 from resegment.routing.decisions import AFTER_LOST, BY_DEFINITION
 from resegment.schemas.routing import Enrollment, Mode, RoutedState, RoutingDecision
 from resegment.schemas.times import format_instant
@@ -67,6 +68,7 @@ def describe_routing(state: RoutedState) -> dict[str, Any]:
     return {
         "decision": state.decision,
         "why": state.why or None,
+        "because": (None if target is None else tell_reason(target.evidence)) or None,
         "since": None if since is None else format_instant(since),
         "segment": None if target is None else target.segment,
         "workflow": workflow_of(state),
@@ -76,6 +78,13 @@ def describe_routing(state: RoutedState) -> dict[str, Any]:
         "answer": None if enrollment is None else enrollment.answer,
         "text": words_of(state),
     }
+
+
+def tell_why(state: RoutedState) -> str:
+    """Say why an account is enrolled, by the tests of its segment; or why it is not, by the rule that keeps it out."""
+    if state.decision == "enrolled":
+        return "" if state.target is None else tell_reason(state.target.evidence)
+    return state.why
 
 
 def workflow_of(state: RoutedState) -> str | None:

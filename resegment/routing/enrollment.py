@@ -14,6 +14,7 @@ from resegment.routing.policy import Policies, Policy
 from resegment.routing.running import (
     answer,
     escalate,
+    hand_back,
     inherit_of,
     reassign,
     take_from_queue,
@@ -205,7 +206,7 @@ class EnrollmentMachine:
                 if apply_news(state, event):
                     yield from _judge(transition, event)
             case Reassign():
-                yield from reassign(transition, event.owner)
+                yield from (hand_back(transition, event) if event.to else reassign(transition, event.owner))
             case Inherit():
                 take_inherit(state, event)
             case Offered():

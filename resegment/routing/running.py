@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import msgspec
 
+from resegment.routing.staffing.handover import LEFT
 from resegment.routing.transition import MOST_COUNTED, Asking, Transition
 from resegment.schemas.assignment import Assigned, Release
 from resegment.schemas.outgoing import identify_command
-from resegment.schemas.routing import Displaced, Enrollment, Inherit, RoutedOutcome, RoutedState, Touched
+from resegment.schemas.routing import (
+    Displaced,
+    Enrollment,
+    Inherit,
+    Reassign,
+    RoutedOutcome,
+    RoutedState,
+    Touched,
+)
 from resegment.schemas.times import format_instant
 
 
@@ -103,7 +112,33 @@ def reassign(transition: Transition, owner: str) -> Asking:
     won = enrollment.assignment is None
     if won:
         yield Release(key=key)
-    _hand_over(transition, enrollment, answered.owner, key, f"{owner} has left", won=won)
+    _hand_over(transition, enrollment, answered.owner, key, f"{owner}{LEFT}", won=won)
+
+
+def hand_back(transition: Transition, event: Reassign) -> Asking:
+    """Give the account back to an owner who has returned, if it is still where it went, and they have room."""
+    state, policy = transition.state, transition.policy
+    enrollment, to = state.enrollment, event.to
+    if enrollment is None or enrollment.owner != event.owner or state.target is None or to is None:
+        return
+    state.attempt += 1
+    key = identify_command(state.target.change, "reassign", enrollment.workflow, state.attempt)
+    before = msgspec.structs.replace(enrollment, owner=to)
+    ask = policy.ask_same(key, transition.account.name, before, state, transition.now)
+    if ask is None:
+        return
+    only = tuple(one for one in ask.candidates if one.name == to)
+    answered = yield msgspec.structs.replace(ask, candidates=only)
+    assert isinstance(answered, Assigned)
+    if answered.is_queue or answered.owner != to:
+        yield Release(key=key)
+        return
+    yield from transition.give_back(enrollment)
+    state.owners[ask.team] = to
+    won = enrollment.assignment is None
+    if won:
+        yield Release(key=key)
+    _hand_over(transition, enrollment, to, key, f"{to} is back", won=won)
 
 
 def take_from_queue(transition: Transition) -> Asking:

@@ -30,6 +30,12 @@ def log_decision(kept: tuple[LoggedDecision, ...], new: LoggedDecision) -> tuple
     """
     if len(new.why) > LONGEST:
         new = msgspec.structs.replace(new, why=new.why[: LONGEST - 1] + "…")
+    if (
+        kept
+        and new.what == "enrolled"
+        and kept[-1] == msgspec.structs.replace(new, what="reassign", why=kept[-1].why)
+    ):
+        return kept  # the command says it already
     if kept:
         why = kept[-1].why if new.what == "waiting" else new.why
         if kept[-1] == msgspec.structs.replace(new, at=kept[-1].at, why=why):

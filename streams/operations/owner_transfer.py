@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from resegment.agents.batch import Publisher
 from resegment.routing.policy import Policy
+from resegment.routing.staffing.handover import find_new_owner
 from resegment.schemas.assignment import Queued
 from resegment.schemas.routing import Reassign
 from resegment.state.redis.reader import PrefixReader
@@ -40,6 +41,26 @@ async def read_assignments(client: Redis, prefix: str, partitions: int, policy: 
             if state.decision == "waiting" and state.assignment is not None:
                 found.waiting.add(state.assignment)
     return found
+
+
+async def give_back(
+    member: str, reader: PrefixReader, publisher: Publisher, topic: str, at: int
+) -> list[str]:
+    """Ask the router, at `at` (ms), to give a member back what moved when they left; return these accounts.
+
+    Accounts that something else has moved since stay where they are. Raises BrokenState, StoreUnavailable, PublishFailed.
+    """
+    asked: list[str] = []
+    async for batch in reader.routings():
+        found = [(name, find_new_owner(member, state)) for name, state in batch]
+        events = [
+            Reassign(account=name, at=at, owner=owner, to=member)
+            for name, owner in found
+            if owner is not None
+        ]
+        await publisher.publish([tell(topic, one) for one in events])
+        asked += [one.account for one in events]
+    return asked
 
 
 class Portfolio:

@@ -6,18 +6,54 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
+from resegment.routing.commands import tell_reason
 from resegment.routing.decisions import place_again
 from resegment.routing.policy import FIRST_MODE, mode_of
+from resegment.routing.staffing.past import PastDecision
 from resegment.routing.staffing.working_time import day_of
 from resegment.schemas.routing import Mode, RoutedState
 from resegment.schemas.segments import Team
 from resegment.schemas.times import format_instant
 from resegment.state.redis.owners import OwnerStore
 from resegment.state.redis.reader import PartitionLook, PrefixReader, add_sizes
+from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.prefix import ROUTING
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+
+async def read_sent(
+    account: str, number: int, bootstrap: str, topic: str, *, security: Mapping[str, Any]
+) -> list[PastDecision]:
+    """Return the commands on an account that its partition of the topic still has. Raises TopicUnreadable."""
+    found: dict[str, PastDecision] = {}
+    key = account.encode()
+    async with reading(bootstrap, topic, [number], security=security) as reader:
+        async for records in reader.to_end():
+            for record in records:
+                if record.key != key:
+                    continue
+                try:
+                    one = orjson.loads(record.value or b"")["data"]
+                    why = one.get("why")
+                    told = tell_reason(None if why is None else orjson.dumps(why))
+                    found.setdefault(
+                        one["idempotency_key"],
+                        PastDecision(
+                            record.timestamp,
+                            "enrolled" if one["action"] == "enroll" else one["action"],
+                            one["segment"],
+                            one["workflow"],
+                            one.get("owner"),
+                            "; ".join(filter(None, (one.get("reason"), told))),
+                        ),
+                    )
+                except (ValueError, KeyError, TypeError, AttributeError):  # no command
+                    continue
+    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)

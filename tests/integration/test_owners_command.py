@@ -186,6 +186,11 @@ async def test_who_leaves_owns_nothing_in_the_end_and_who_returns_may_again(runn
     had = (await running.owned())["ann"]
     assert had
     code, _, error = await running.run("leave", "ann")
+    assert code == 2
+    assert f"ann owns {had} account" in error
+    assert "Pass --yes. Nothing was changed." in error
+    assert (await running.owned())["ann"] == had
+    code, _, error = await running.run("leave", "ann", "--yes")
     assert code == 0, error
     assert f"{had} of their accounts" in error
     owned = await running.owned()
@@ -194,9 +199,13 @@ async def test_who_leaves_owns_nothing_in_the_end_and_who_returns_may_again(runn
     assert sales["members"][0]["name"] == "ann"
     assert (sales["members"][0]["open"], sales["members"][0]["gone"]) == (0, True)
     assert await running.open() == await running.owned()
-    code, _, _ = await running.run("return", "ann")
-    assert code == 0
+    code, _, error = await running.run("return", "ann", "--accounts")
+    assert code == 0, error
+    assert f"give back {had} account" in error
     assert not (await running.store.look()).members["ann"].gone
+    async with asyncio.timeout(PATIENCE):
+        while (await running.owned())["ann"] != had:
+            await asyncio.sleep(0.05)
 
 
 async def test_a_recount_takes_loads_that_no_account_has(running: Running) -> None:
@@ -244,7 +253,7 @@ async def test_without_a_worker_the_router_is_told_and_nobody_waited_for(running
     await agree(running.client, "idle", partitions=PARTITIONS, clock="wall")
     await asyncio.to_thread(create_topics, bootstrap, Topics("idle"), partitions=PARTITIONS)
     await running.put("idle.com", await running.owned_by("cat"), "idle")
-    code, output, error = await running.run("leave", "cat", "--json", RESEGMENT_PREFIX="idle")
+    code, output, error = await running.run("leave", "cat", "--yes", "--json", RESEGMENT_PREFIX="idle")
     assert code == 0, error
     assert json.loads(output) == {"member": "cat", "reassigned": 1, "left": 1}
 
@@ -254,7 +263,7 @@ async def test_an_account_kept_after_the_look_is_given_away_and_what_stays_is_sa
     state = await running.owned_by("bob")
     await running.put("stays.com", msgspec.structs.replace(state, target=None))
     had = (await running.owned())["bob"]
-    leaving = asyncio.create_task(running.run("leave", "bob", "--json"))
+    leaving = asyncio.create_task(running.run("leave", "bob", "--yes", "--json"))
     async with asyncio.timeout(PATIENCE):
         while (await running.owned())["bob"] != 1:
             await asyncio.sleep(0.05)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from resegment.cli.connection import WrongUse
 from resegment.cli.options import AsJson, SomeSegments
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 from resegment.errors import ResegmentError
@@ -31,11 +32,13 @@ LEAVE_EXAMPLE: Final = """
 [bold]Example[/bold]
 
 resegment owners leave "Ann Lee"
+
+resegment owners leave "Ann Lee" --yes
 """
 RETURN_EXAMPLE: Final = """
 [bold]Example[/bold]
 
-resegment owners return "Ann Lee"
+resegment owners return "Ann Lee" --accounts
 """
 RECOUNT_EXAMPLE: Final = """
 [bold]Example[/bold]
@@ -68,6 +71,17 @@ class NoSuchMember(ResegmentError):
         super().__init__(
             f"no member is named {name!r}",
             remedy=f"Did you mean {close[0]!r}?" if close else "`resegment owners list` shows all members.",
+        )
+        self.name = name
+
+
+class NotAsked(WrongUse):
+    """Nobody can be asked, because there is no terminal."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"nobody was asked whether {name} leaves: there is no terminal",
+            remedy="Pass --yes. Nothing was changed.",
         )
         self.name = name
 
@@ -123,13 +137,16 @@ def list_owners(
 @takes_servers
 def leave(
     name: Name,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask for confirmation. Needed without a terminal.")
+    ] = False,
     segments: SomeSegments = None,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Stop giving a member new accounts, and reassign their accounts to the other members of their teams.
 
-    While workers run, wait up to 10 seconds until all are reassigned. Exits with 1 if some are left; run it again to
+    Shows what that does and asks first. While workers run, wait up to 10 seconds until all are reassigned. Exits with 1 if some are left; run it again to
     continue.
     """
     from resegment.console.counts import count
@@ -138,7 +155,9 @@ def leave(
     from resegment.streams.operations.owner_transfer import Portfolio
 
     async def run(session: Session, store: OwnerStore) -> None:
-        await _check_known(name, session, await store.look())
+        look = await store.look()
+        await _check_known(name, session, look)
+        await _ask_to_leave(name, session, look, yes=yes, as_json=as_json)
         async with (
             session.trail.recording("owners leave", {"member": name}) as recording,
             session.publisher("resegment-owners") as publisher,
@@ -168,17 +187,44 @@ def leave(
 @takes_servers
 def come_back(
     name: Name,
+    accounts: Annotated[
+        bool,
+        typer.Option(
+            "--accounts",
+            help="Give back the accounts that moved when they left, if nothing moved them since.",
+        ),
+    ] = False,
     segments: SomeSegments = None,
     servers: ServerOptions = DEFAULT_SERVERS,
+    as_json: AsJson = False,
 ) -> None:
-    """Give new accounts to a member who has returned."""
-    from resegment.console.terminal import print_note
+    """Give new accounts to a member who has returned, and with --accounts also those that moved when they left.
+
+    An account stays where it is if it left its workflow or got another owner since, or if the member has no room for it.
+    """
+    from resegment.console.counts import count
+    from resegment.console.terminal import print_note, write_json
+    from resegment.streams.operations.owner_transfer import give_back
 
     async def run(session: Session, store: OwnerStore) -> None:
         await _check_known(name, session, await store.look())
-        async with session.trail.recording("owners return", {"member": name}):
+        asked = {"member": name, "accounts": accounts or None}
+        async with session.trail.recording("owners return", asked) as recording:
             await store.come_back(name)
+            given: list[str] = []
+            if accounts:
+                async with session.publisher("resegment-owners") as publisher:
+                    topic, now = session.topics.routing_events.name, await session.now()
+                    given = await give_back(name, session.reader, publisher, topic, now)
+                recording.result["asked"] = len(given)
+        if as_json:
+            write_json(sys.stdout.buffer, {"member": name, "asked": len(given), "accounts": given})
+            return
         print_note(f"{name} gets new accounts again")
+        if accounts:
+            print_note(
+                f"asked the router to give back {count(len(given), 'account')}, as far as there is room"
+            )
 
     _with_store(run, servers, changes="owners return", segments=segments)
 
@@ -217,6 +263,26 @@ def recount(
             print_note(f"{len(found.open):,} accounts are owned, {len(found.waiting):,} wait")
 
     _with_store(run, servers, changes="owners recount")
+
+
+async def _ask_to_leave(name: str, session: Session, look: OwnerLoads, *, yes: bool, as_json: bool) -> None:
+    """Show what becomes of the member's accounts, and ask. Raises NotAsked without a terminal, typer.Abort."""
+    from resegment.console.operations.owners import render_handover
+    from resegment.console.terminal import screen
+    from resegment.routing.staffing.handover import foresee_leave
+
+    rows = [row for batch in [one async for one in session.reader.routings()] for row in batch]
+    teams = (await session.load_registry()).current.definition.teams
+    open_ = {member: one.open for member, one in look.members.items()}
+    gone = {member for member, one in look.members.items() if one.gone}
+    found = foresee_leave(name, rows, teams, open_, gone, await session.now())
+    if not as_json:
+        screen(error=True).print(render_handover(name, found))
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise NotAsked(name)
+    typer.confirm(f"Does {name} leave?", abort=True, err=True)
 
 
 def _with_store(run: Any, servers: ServerOptions, **given: Any) -> None:

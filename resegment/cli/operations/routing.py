@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from resegment.cli.options import AsJson, InSegment, RouteMode, SomeAccounts
+from resegment.cli.operations.routing_history import EXAMPLES, history
+from resegment.cli.options import AsJson, InSegment, RouteMode, SomeAccounts, time_option
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ LIST_EXAMPLES: Final = """
 
 resegment routing list --decision waiting
 
+resegment routing list --owner "Ann Lee" --since 2026-11-23
+
 resegment routing list --decision suppressed --decision holdout --json
 """
 
@@ -89,6 +92,7 @@ def register(app: typer.Typer) -> None:
     group.command("set", epilog=SET_EXAMPLE)(set_mode)
     group.command("enroll", epilog=ENROLL_EXAMPLES)(enroll)
     group.command("list", epilog=LIST_EXAMPLES)(list_accounts)
+    group.command("history", epilog=EXAMPLES)(history)
     app.add_typer(group, name="routing")
 
 
@@ -220,6 +224,16 @@ def list_accounts(
         typer.Option("--decision", metavar="DECISION", help="Only accounts with this decision. Repeatable."),
     ] = None,
     segment: InSegment = None,
+    owner: Annotated[
+        str | None, typer.Option("--owner", metavar="NAME", help="Only accounts of this owner.")
+    ] = None,
+    since: Annotated[
+        int | None,
+        time_option(
+            "Only decisions since this time; with --owner, all accounts that this owner got since then, also those "
+            "that they do not have any more."
+        ),
+    ] = None,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -236,7 +250,7 @@ def list_accounts(
     from resegment.cli.operations.session import read_accounts, run_in_session
     from resegment.console.operations.routing import render_accounts
     from resegment.console.terminal import print_note, screen, write_json_lines
-    from resegment.routing.describe import describe_routing
+    from resegment.routing.describe import describe_routing, since_of
     from resegment.streams.operations.routing_status import update_places
 
     wanted = read_accounts(names)
@@ -247,10 +261,16 @@ def list_accounts(
     async def run(session: Session) -> bool:
         asked = session.identify_all(wanted)
         rows = await _find(session, asked)
+        if owner is not None and since is not None:
+            _print_received(rows, owner, since, limit, as_json=as_json)
+            return _tell_missing(asked, rows)
         chosen = [
             (name, state)
             for name, state in rows
-            if state.decision in decisions and segment in (None, _segment_of(state))
+            if state.decision in decisions
+            and segment in (None, _segment_of(state))
+            and owner in (None, None if state.enrollment is None else state.enrollment.owner)
+            and (since is None or (since_of(state) or 0) >= since)
         ]
         shown = arrange(chosen, limit)
         await update_places(session.client, session.prefix, (state for _, state in shown))
@@ -267,6 +287,30 @@ def list_accounts(
 
     if not run_in_session(run, servers):
         raise typer.Exit(1)
+
+
+def _print_received(rows: Iterable[Row], owner: str, since: int, limit: int | None, *, as_json: bool) -> None:
+    """Print what an owner got since an instant (ms), and why; the newest first."""
+    from resegment.console.operations.routing import render_received
+    from resegment.console.terminal import print_note, screen, write_json_lines
+    from resegment.routing.staffing.past import received_since, tell_now
+
+    found = received_since(rows, owner, since)
+    shown = found[:limit]
+    if as_json:
+        write_json_lines(
+            sys.stdout.buffer,
+            (
+                {"account": name, **one.describe(), "now": tell_now(owner, state)}
+                for name, one, state in shown
+            ),
+        )
+    elif shown:
+        screen().print(render_received(owner, shown))
+    if not found:
+        print_note(f"{owner} got no account since then")
+    elif len(shown) < len(found):
+        print_note(f"{len(shown):,} of {len(found):,} accounts shown; use --limit to see more")
 
 
 def arrange(rows: Iterable[Row], limit: int | None) -> list[Row]:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from resegment.console.dates import spell_dates
 from resegment.console.facts import spell_values
-from resegment.segmentation.inspection.briefs import Brief, Cadence, Contact
+from resegment.segmentation.inspection.briefs import OPEN_DEALS, Brief, Cadence, Contact
 
 
 def render(brief: Brief) -> Group:
@@ -25,8 +25,7 @@ def _parts(brief: Brief) -> Iterator[RenderableType]:
         title.append(f"  {brief.name}", style="default")
     yield title
     yield Text(f"in {brief.segment} since {spell_dates(brief.since[:10])}", style="dim")
-    if brief.suppressed_by:
-        yield Text("Do not contact: suppressed by ", style="bold red").append(", ".join(brief.suppressed_by))
+    yield from _restrictions(brief)
     if brief.do_not_contact:
         yield Text("Do not contact: ", style="bold red").append(", ".join(brief.do_not_contact))
     yield Text()
@@ -41,6 +40,22 @@ def _parts(brief: Brief) -> Iterator[RenderableType]:
     yield _facts(brief)
     for problem in brief.problems:
         yield Text("left out: ", style="yellow").append(problem, style="default")
+
+
+def _restrictions(brief: Brief) -> Iterator[Text]:
+    """Yield who may do what: an open deal is somebody's to work, but nobody prospects there."""
+    others = [one for one in brief.suppressed_by if one not in (OPEN_DEALS, "customers")]
+    if others:
+        yield Text("Do not contact: suppressed by ", style="bold red").append(", ".join(others))
+    if OPEN_DEALS in brief.suppressed_by:
+        since = f" since {spell_dates(brief.open_deals[0].since[:10])}" if brief.open_deals else ""
+        text = Text(f"Deal open{since}", style="bold yellow")
+        names = ", ".join(one.deal for one in brief.open_deals if one.deal)
+        yield text.append(
+            f"{f' ({names})' if names else ''}: don't prospect; here is what we know", style="not bold"
+        )
+    if "customers" in brief.suppressed_by:
+        yield Text("A customer", style="bold yellow").append(": don't prospect", style="not bold")
 
 
 def _message(brief: Brief) -> Iterator[RenderableType]:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from resegment.console.tables import make_table
+from resegment.routing.staffing.handover import TeamHandover
 from resegment.routing.staffing.teams import is_away, members
 from resegment.routing.staffing.working_time import day_of
 from resegment.schemas.segments import Team
@@ -73,6 +74,29 @@ def _describe(
 ) -> MemberRow:
     known = look.members.get(name, MemberLoad())
     return MemberRow(name, weight, known.open, capacity, away, known.gone)
+
+
+def render_handover(name: str, found: Sequence[TeamHandover]) -> Table | Text:
+    """Render what becomes of a member's accounts, a line for each team."""
+    if not found:
+        return Text(f"{name} owns no accounts.")
+    total = sum(one.accounts for one in found)
+    table = make_table(f"{name} owns {total:,} {'account' if total == 1 else 'accounts'}")
+    table.add_column("team", overflow="fold")
+    table.add_column("accounts", justify="right", no_wrap=True)
+    table.add_column("go to", overflow="fold", ratio=1)
+    table.add_column("stay in a queue", overflow="fold", ratio=1)
+    for one in found:
+        moved = one.accounts - one.queued
+        to = f"{moved:,} to {_any_of(one.to)}" if moved else ""
+        queued = f"{one.queued:,} in {one.queue}: nobody has room" if one.queued else ""
+        table.add_row(one.team, f"{one.accounts:,}", to, Text(queued, style="yellow"))
+    return table
+
+
+def _any_of(names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def render_owners(rows: Sequence[TeamRow]) -> Table:

@@ -14,6 +14,7 @@ from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.evidence import cite, give_reason
 from resegment.segmentation.evaluation.leaves.sequences import SequenceLeaf
+from resegment.segmentation.evaluation.measures.newest import NewestOf
 from resegment.segmentation.evaluation.program import KEPT_ATTRIBUTES, Program
 from resegment.segmentation.inspection.next_change import copy_account, find_next
 from resegment.segmentation.language.conditions import (
@@ -36,7 +37,7 @@ from resegment.segmentation.language.conditions import (
     Window,
     show_checks,
 )
-from resegment.segmentation.language.gates import suppression_gate
+from resegment.segmentation.language.gates import DEALS, suppression_gate
 from resegment.segmentation.plays.phrases import (
     spell_money,
     spell_number,
@@ -53,6 +54,7 @@ from resegment.segmentation.plays.templates import names_of
 MAX_EVIDENCE: Final = 3
 """How many facts are named for one test: the newest."""
 
+OPEN_DEALS: Final = "open-opportunities"
 _SUPPRESSES: Final = suppression_gate("")
 
 
@@ -89,6 +91,13 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     evidence: tuple[dict[str, Any], ...] = ()
 
 
+class OpenDeal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A deal that somebody works: `since` when, in RFC 3339."""
+
+    since: str
+    deal: str | None = None
+
+
 class Coming(msgspec.Struct, frozen=True, kw_only=True):
     """The next change if nothing more becomes known; `at` in RFC 3339."""
 
@@ -100,7 +109,7 @@ class Coming(msgspec.Struct, frozen=True, kw_only=True):
 class Brief(msgspec.Struct, frozen=True, kw_only=True):
     """A play as it stands for one account at one instant; instants in RFC 3339.
 
-    `play` and all that it says are None or empty where the segment has none. `suppressed_by` names what keeps the
+    `open_deals` are worked by somebody: nobody prospects there. `play` and all that it says are None or empty where the segment has none. `suppressed_by` names what keeps the
     account from being enrolled, `do_not_contact` the persons not to contact, `problems` the texts that could not be rendered.
     """
 
@@ -125,6 +134,7 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True):
     team: str | None = None
     qualification: str | None = None
     suppressed_by: tuple[str, ...] = ()
+    open_deals: tuple[OpenDeal, ...] = ()
     do_not_contact: tuple[str, ...] = ()
     next: Coming | None = None
     problems: tuple[str, ...] = ()
@@ -144,6 +154,9 @@ def write_brief(engine: Engine, account: Account, t: int) -> Brief:
     coming = find_next(engine, account)
     name = account.attribute_at("name", t)
     said = {} if segment.play is None else _say(program, account, t, segment.play)
+    suppressed = tuple(
+        gate.removeprefix(_SUPPRESSES) for gate in account.state.active_gates if gate.startswith(_SUPPRESSES)
+    )
     return Brief(
         account=account.name,
         name=name if isinstance(name, str) else None,
@@ -156,16 +169,22 @@ def write_brief(engine: Engine, account: Account, t: int) -> Brief:
         workflow=None if segment.route is None else segment.route.workflow,
         team=None if segment.route is None else segment.route.team,
         qualification=None if segment.route is None else segment.route.qualification,
-        suppressed_by=tuple(
-            gate.removeprefix(_SUPPRESSES)
-            for gate in account.state.active_gates
-            if gate.startswith(_SUPPRESSES)
-        ),
+        suppressed_by=suppressed,
+        open_deals=tuple(_find_open_deals(program, account, t)) if OPEN_DEALS in suppressed else (),
         do_not_contact=account.state.do_not_contact,
         next=None if coming is None else Coming(at=coming.at, to=coming.to, text=coming.text),
         definition_version=program.version,
         **said,
     )
+
+
+def _find_open_deals(program: Program, account: Account, t: int) -> Iterator[OpenDeal]:
+    """Yield the deals whose newest outcome is that they were opened, the oldest first."""
+    measure = program.measure(DEALS)
+    if isinstance(measure, NewestOf):
+        for entry in measure.facts(account, t):
+            deal = (entry.data or {}).get("deal")
+            yield OpenDeal(since=format_instant(entry.time), deal=None if deal is None else str(deal))
 
 
 def describe_brief(brief: Brief) -> dict[str, Any]:

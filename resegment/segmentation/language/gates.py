@@ -83,6 +83,9 @@ _OPPORTUNITY: Final = Newest(
     _deals("opportunity_created", "won", "lost"), ("opportunity_created",), by="deal"
 )
 
+DEALS: Final = "(opportunity)"
+"""The measure of the deals that are open."""
+
 PARENT: Final = "parent"
 """The attribute that names an account's parent."""
 
@@ -110,7 +113,7 @@ def built_in_gate(name: str, *, by_person: bool = False) -> Gate:
         case "customers":
             attributes, measured = (_is("customer"),), {"(customer)": _CUSTOMER}
         case "open-opportunities":
-            measured = {"(opportunity)": _OPPORTUNITY}
+            measured = {DEALS: _OPPORTUNITY}
         case "do-not-contact":
             attributes, measured = (_is("do_not_contact"),), {"(opted out)": _OPTED_OUT}
             if by_person:

@@ -14,8 +14,10 @@ from resegment.console.operations.changes import render as render_change
 from resegment.console.operations.dead_letters import render_list
 from resegment.console.operations.owners import MemberRow, TeamRow, render_owners
 from resegment.console.operations.routing import render_accounts as render_routing
+from resegment.console.operations.routing import render_history, render_received
 from resegment.console.operations.status import render as render_status
-from resegment.schemas.routing import RoutedState
+from resegment.routing.staffing.past import PastDecision
+from resegment.schemas.routing import Enrollment, RoutedState, Target
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.inspection.entry_time import EntryTime
 from resegment.segmentation.inspection.summary import Move, summarise
@@ -50,6 +52,30 @@ def test_a_routed_account_keeps_its_reason() -> None:
     assert "Nov 24, 2026" in text
     for word in ("partners", "resellers", "contact"):
         assert word in text
+
+
+def test_a_history_and_what_an_owner_got_keep_their_reasons() -> None:
+    why = "leadership (change = joined, role in cro, vp_sales) within 90d on Nov 20, 2026 (clay)"
+    one = PastDecision(NOON, "never-again", SEGMENT, "outbound-" + SEGMENT, "Bartholomew Featherstone", why)
+    state = RoutedState(decision="enrolled")
+    for table in (render_history([one, one]), render_received("Ann", [(ACCOUNT, one, state)])):
+        text = shown(table)
+        assert max(map(len, text.splitlines())) <= WIDTH
+        for word in ("leadership", "joined", "vp_sales", "clay"):
+            assert word in text
+
+
+def test_an_enrolled_account_says_by_which_tests() -> None:
+    tests = b'[{"test": "employees >= 50", "value": 60}]'
+    target = Target("1", 1, NOON, SEGMENT, True, None, None, False, evidence=tests)
+    running = Enrollment(
+        "1", "outbound-" + SEGMENT, SEGMENT, 1, NOON, "stop", owner="Bartholomew Featherstone"
+    )
+    state = RoutedState(decision="enrolled", why="x", since=NOON, target=target, enrollment=running)
+    text = shown(render_routing([(ACCOUNT, state)]))
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert "employees" in text
+    assert ">=" in text
 
 
 def test_a_summary_keeps_the_numbers_of_moves() -> None:

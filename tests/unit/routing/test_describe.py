@@ -161,6 +161,7 @@ def test_an_account_is_described_by_where_it_is_or_else_by_where_it_is_to_go() -
     assert described == {
         "decision": "enrolled",
         "why": "ann",
+        "because": None,
         "since": "2026-03-02T08:00:00.123Z",
         "segment": "hot",
         "workflow": "calls",

@@ -42,7 +42,7 @@ segments:
     play: playbook
     route: {workflow: scale}
 fallback: {name: not-now, route: {workflow: nurture}}
-suppression: [do-not-contact]
+suppression: [do-not-contact, open-opportunities]
 teams: {startups: {}}
 plays:
   playbook:
@@ -162,6 +162,32 @@ def test_who_must_not_be_contacted_is_told_first() -> None:
     found = brief("2026-04-02", [*HISTORY, fact("outcome", "2026-04-01", action="unsubscribed")])
     assert found.suppressed_by == ("do-not-contact",)
     assert "Do not contact" in show(found).splitlines()[2]
+
+
+def test_who_works_an_open_deal_gets_a_brief_for_that() -> None:
+    opened = [
+        fact("outcome", "2026-03-20", action="opportunity_created", deal="D-1"),
+        fact("outcome", "2026-03-21", action="opportunity_created", deal="D-2"),
+        fact("outcome", "2026-03-22", action="lost", deal="D-2"),
+    ]
+    found = brief("2026-04-02", [*HISTORY, *opened])
+    assert found.suppressed_by == ("open-opportunities",)
+    assert [(one.deal, one.since) for one in found.open_deals] == [("D-1", "2026-03-20T09:00:00Z")]
+    text = show(found)
+    assert "Deal open since Mar 20, 2026 (D-1): don't prospect; here is what we know" in text
+    assert "Do not contact" not in text
+    assert found.why_now
+    assert brief("2026-04-02", [*HISTORY, opened[1], opened[2]]).open_deals == ()
+
+
+def test_an_opt_out_says_do_not_contact_also_while_a_deal_is_open() -> None:
+    both = [
+        fact("outcome", "2026-03-20", action="opportunity_created"),
+        fact("outcome", "2026-04-01", action="unsubscribed"),
+    ]
+    text = show(brief("2026-04-02", [*HISTORY, *both]))
+    assert "Do not contact: suppressed by do-not-contact" in text
+    assert "Deal open since Mar 20, 2026: don't prospect" in text
 
 
 def test_a_brief_leaves_the_account_as_it_is() -> None:

@@ -1,0 +1,85 @@
+"""What the router decided on an account before, from the account's own log and from the commands that Kafka still has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from resegment.routing.commands import tell_reason
+from resegment.routing.describe import MEANINGS
+from resegment.schemas.logs.decision_log import MOST, LoggedDecision
+from resegment.schemas.routing import RoutedState
+from resegment.schemas.times import format_instant
+
+
+class PastDecision(NamedTuple):
+    """One decision or command, and why: the reason of the router, then the tests that put the account there."""
+
+    at: int
+    what: str
+    segment: str
+    workflow: str | None
+    owner: str | None
+    why: str
+
+    def describe(self) -> dict[str, Any]:
+        """Return it as plain JSON data."""
+        return {**self._asdict(), "at": format_instant(self.at), "why": self.why or None}
+
+
+def tell_history(state: RoutedState, sent: Iterable[PastDecision]) -> list[PastDecision]:
+    """Return what was decided on an account, oldest first; `sent` are its commands, as far as they are kept.
+
+    Commands count from before the account's own log begins.
+    """
+    log = state.log
+    begins = log[0].at if log else None
+    earlier = [one for one in sent if begins is None or one.at < begins]
+    return [*sorted(earlier), *(_tell(state, one) for one in log)]
+
+
+def find_gaps(state: RoutedState, kept_days: int) -> list[str]:
+    """Return what a history cannot know, one sentence each."""
+    log, gaps = state.log, []
+    if len(log) >= MOST:
+        gaps.append(
+            f"the account keeps its latest {MOST} decisions: of earlier ones, only commands are known"
+        )
+    elif not log:
+        gaps.append("the account has no decisions of its own yet: they are kept since this release")
+    if len(log) >= MOST or not log:
+        gaps.append(f"commands are known for {kept_days} days, as long as Kafka keeps them")
+    return gaps
+
+
+def received_since(
+    rows: Iterable[tuple[str, RoutedState]], owner: str, since: int
+) -> list[tuple[str, PastDecision, RoutedState]]:
+    """Return the accounts that an owner got since an instant (ms), the newest first, with their states now."""
+    found = []
+    for name, state in rows:
+        got = [one for one in state.log if one.owner == owner and one.what in ("enrolled", "reassign")]
+        running = state.enrollment
+        if not got and running is not None and running.owner == owner:  # from before accounts kept a log
+            got = [LoggedDecision(running.at, "enrolled", owner, running.segment, running.workflow, owner)]
+        found += [(name, _tell(state, one), state) for one in got if one.at >= since]
+    return sorted(found, key=lambda one: (-one[1].at, one[0]))
+
+
+def tell_now(owner: str, state: RoutedState) -> str:
+    """Say where an account that an owner got is now."""
+    running = state.enrollment
+    if running is None:
+        return state.decision if not state.why else f"{state.decision}: {state.why}"
+    if running.owner == owner:
+        return "accepted" if running.answer == "accepted" else "theirs"
+    return f"now {running.owner}" if running.owner else f"in {running.workflow}"
+
+
+def _tell(state: RoutedState, one: LoggedDecision) -> PastDecision:
+    why = "" if one.what == "enrolled" else one.why
+    target = state.target
+    if one.what in ("enrolled", "reassign") and target is not None and target.segment == one.segment:
+        why = "; ".join(filter(None, (why, tell_reason(target.evidence))))
+    meaning = MEANINGS.get(one.what) if not why and one.what != "enrolled" else None  # type: ignore[call-overload]  # a command has none
+    return PastDecision(one.at, one.what, one.segment, one.workflow, one.owner, why or meaning or "")
