@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
+from resegment.agents.batch import Batch
+from resegment.agents.deciding.merging import FoldedFacts
+from resegment.agents.deciding.refolding import refold
 from resegment.identity.domains import registrable_domain
+from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.identities.records import Merge, Unmerge
-from tests.builders import facts_of
+from resegment.segmentation.versions.timeline import fold_into
+from tests.builders import Rig, facts_of
 from tests.merging import Prefix
 from tests.oracle.cases import day, funding, hiring, segments, snapshot
 from tests.oracle.generate import generate
@@ -155,10 +160,14 @@ def history_of(seed: int) -> tuple[Prefix, dict[str, Any], list[dict[str, Any]],
     return prefix, file, list(unique.values()), draw
 
 
-async def compare(seed: int, *, kills: float = 0.0) -> int:
-    """Carry out random merges among random events; return how many accounts were compared."""
+NAMES = ["acme.com", "acme.io", "acme.de", "other.com"]
+
+
+async def live(
+    seed: int, *, kills: float = 0.0
+) -> tuple[Prefix, dict[str, Any], list[dict[str, Any]], list[Wish]]:
+    """Carry out random merges among random events; return the prefix with its file, events and merges."""
     prefix, file, events, draw = history_of(seed)
-    names = ["acme.com", "acme.io", "acme.de", "other.com"]
     await prefix.take()
     facts = sorted(facts_of(events), key=lambda one: one.recorded)
     prefix.traffic, prefix.kills, prefix.pace = list(facts), kills, draw.choice([0.0, 0.3, 0.8])
@@ -166,7 +175,7 @@ async def compare(seed: int, *, kills: float = 0.0) -> int:
     for number in range(draw.randint(1, 6)):
         for _ in range(draw.randint(0, max(1, len(facts) // 3))):
             prefix.send_next()
-        alias, account = draw.sample(names, k=2)
+        alias, account = draw.sample(NAMES, k=2)
         if draw.random() < 0.4:
             prefix.wish(Unmerge(alias=alias, at=prefix.clock))
             wishes.append(Wish(number, alias))
@@ -178,14 +187,66 @@ async def compare(seed: int, *, kills: float = 0.0) -> int:
     while prefix.traffic:
         prefix.send_next()
     await prefix.carry_out_all()
+    return prefix, file, events, wishes
+
+
+async def compare(seed: int, *, kills: float = 0.0) -> int:
+    """Compare each account with an evaluation from scratch; return how many were compared."""
+    prefix, file, events, wishes = await live(seed, kills=kills)
     end = prefix.clock + 5 * DAY
     await prefix.settle(end)
     known = as_identified(wishes, events, 99)
     seen = {registrable_domain(event["subject"]) for event in known}
-    for name in names:
+    for name in NAMES:
         wanted = membership(moment_of(file, known, name, end)) if name in seen else None
         assert prefix.segment(name) == wanted, (seed, name, part_of(wishes, name, 99))
-    return len(names)
+    return len(NAMES)
+
+
+@pytest.mark.parametrize("seed", range(200, 212))
+async def test_facts_that_are_folded_in_from_the_log_are_those_that_accounts_have(seed: int) -> None:
+    prefix, _, _, _ = await live(seed)
+    for rig, log in zip(prefix.rigs, prefix.logs, strict=True):
+        folded, clock, known = FoldedFacts(), 0, dict[str, list[tuple[int, list[Fact]]]]()
+        for record in log:
+            clock = max(clock, record.timestamp)
+            if (fact := folded.take(record, clock)) is not None:
+                known.setdefault(fact.account, []).append((clock, [fact]))
+        for name, at, fact in folded.rest():
+            known.setdefault(name, []).append((at, [fact]))
+        for name, state in rig.states().items():
+            facts = [] if name in folded.closed else known.get(name, [])
+            expected = fold_into(rig.engine, name, None, facts)
+            have = {(one.source, one.id) for one in state.entries}
+            assert {(one.source, one.id) for one in expected.entries} <= have, (seed, name)
+            if state.membership.segment is None:
+                assert expected.entries == state.entries == []
+                continue
+            account, program = rig.engine.open(name, expected), rig.engine.program
+            rig.engine.evaluate(account, clock)
+            assert program.segments[program.first(account.values)].name == state.membership.segment
+
+
+@pytest.mark.parametrize("seed", range(300, 308))
+async def test_a_replay_of_each_partition_comes_to_the_same_states_and_passes_the_same_facts_on(
+    seed: int,
+) -> None:
+    prefix, file, _, _ = await live(seed)
+    for number, log in enumerate(prefix.logs):
+        rig = Rig(file)
+        await rig.take()
+        passed: list[Fact] = []
+        for start in range(0, len(log), 7):
+            batch = Batch("signals", 0, log[start : start + 7])
+            passed += await refold(batch, rig.owned, rig.versions)
+        assert rig.standing() == prefix.rigs[number].standing()
+        sent = [
+            one
+            for other in prefix.logs
+            for record in other
+            if record.key is not None and (one := decode_fact(record.value or b"")).via
+        ]
+        assert all(one in sent for one in passed)
 
 
 @pytest.mark.parametrize("seed", range(40))
