@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import groupby
@@ -98,10 +98,15 @@ class Archive:
             )
         return cls(storage, wanted)
 
-    def manifests(self, topic: str) -> dict[int, Manifest]:
-        """Return the manifest in force of each partition of a topic that has one."""
+    def manifests(self, topic: str, partitions: Collection[int] | None = None) -> dict[int, Manifest]:
+        """Return the manifest in force of all or some partitions of a topic that have one."""
         for _ in range(_ATTEMPTS):
-            read = {number: self._read_manifest(path) for number, path in self._find_newest(topic).items()}
+            newest = self._find_newest(topic)
+            read = {
+                number: self._read_manifest(path)
+                for number, path in newest.items()
+                if partitions is None or number in partitions
+            }
             found = {number: one for number, one in read.items() if one is not None}
             if len(found) == len(read):
                 return found

@@ -22,10 +22,8 @@ class ArchivedTopic:
     ) -> ArchivedTopic:
         """Return all or some partitions of a topic; `topic` is its full name."""
         name = topic.removeprefix(f"{archive.prefix}.")
-        held = await asyncio.to_thread(archive.manifests, name)
-        return cls(
-            archive, [one for number, one in held.items() if partitions is None or number in partitions]
-        )
+        held = await asyncio.to_thread(archive.manifests, name, partitions)
+        return cls(archive, list(held.values()))
 
     @property
     def newest_beginning(self) -> int:
