@@ -172,7 +172,13 @@ async def test_accounts_are_listed_with_the_newest_in_their_segment_first(stack:
         "quiet.com",
         "acme.com",
     ]
-    assert rows[-1] == {"account": "acme.com", "segment": "hiring-now", "since": "2026-01-10T00:00:00Z"}
+    assert rows[-1] == {
+        "account": "acme.com",
+        "segment": "hiring-now",
+        "since": "2026-01-10T00:00:00Z",
+        "entered_at": "2026-01-10T00:00:00Z",
+        "entered_at_limited": False,
+    }
 
 
 async def test_accounts_are_filtered_by_segment_and_sorted_by_name(stack: Stack) -> None:
@@ -205,6 +211,26 @@ async def test_accounts_at_now_are_those_that_redis_has(stack: Stack) -> None:
     assert await stack.rows("accounts", "--sort", "name", "--at", "2026-05-01") == now
     before = await stack.rows("accounts", "--sort", "name", "--at", "2026-01-31")
     assert [one["account"] for one in before] == ["acme.com", "left.com"]
+
+
+# what is coming, and what is not known
+
+
+async def test_a_forecast_says_who_leaves_when_no_event_comes(stack: Stack) -> None:
+    code, output, error = await stack.run("forecast", "--days", "60", "--json")
+    assert code == 0, error
+    made = json.loads(output)
+    assert made["at"] == "2026-05-01T00:00:00Z"
+    moves = [(one["account"], one["at"], one["from"], one["to"]) for one in made["moves"]]
+    assert ("acme.com", "2026-06-08T00:00:00Z", "hiring-now", "not-now") in moves
+
+
+async def test_nothing_is_stale_where_no_test_reads_an_attribute(stack: Stack) -> None:
+    code, output, error = await stack.run("stale", "--json")
+    assert code == 0, error
+    made = json.loads(output)
+    assert (made["stale"], made["tests"]) == (0, [])
+    assert made["accounts"] > 3
 
 
 # changes
