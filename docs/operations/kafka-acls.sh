@@ -78,3 +78,4 @@ allow --allow-principal "$operator" --operation Read --topic "$prefix.signals"
 
 # `resegment accounts merge`, `unmerge` and `resolve`
 allow --allow-principal "$operator" --operation Read --operation Write --topic "$prefix.identities"
+allow --allow-principal "$operator" --operation Read --topic "$prefix.unresolved"

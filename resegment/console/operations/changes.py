@@ -33,7 +33,8 @@ def render(change: Change, *, void: bool = False, width: int | None = None) -> T
     line = Text(f"{spell_instant(parse_instant(change['effective_at']))}  ", style="dim")
     line.append(change["account"], style="bold not dim").append("  ", style="not dim")
     before = change["from"] or "first seen"
-    line.append(before, style="not dim").append(" → ", style="dim").append(change["to"], style="cyan not dim")
+    after = change["to"] or "no account any more"
+    line.append(before, style="not dim").append(" → ", style="dim").append(after, style="cyan not dim")
     if void:
         line.stylize("strike")
         line.append("  void", style="yellow not dim")
@@ -65,6 +66,10 @@ def give_reason(change: Change) -> str:
         if change.get("moved"):
             return f"version {version} of the file calls it {change['to']}"
         told = [f"version {version} of the file", *told]
+    if (other := cause.get("merged")) is not None:
+        told = [f"merged into {other}" if change["to"] is None else f"{other} was merged into it", *told]
+    elif (other := cause.get("unmerged")) is not None:
+        told = [f"{other} is an account of its own again", *told]
     more = len(told) - SHOWN
     return "; ".join(told[:SHOWN]) + (f" (+{more})" if more > 0 else "")
 
