@@ -207,7 +207,7 @@ async def test_a_segment_that_is_none_is_an_error_that_names_the_one_that_was_me
 
 
 async def test_accounts_at_now_are_those_that_redis_has(stack: Stack) -> None:
-    now = await stack.rows("accounts", "--sort", "name")
+    now = [one for one in await stack.rows("accounts", "--sort", "name") if one["account"] != "late.com"]
     assert await stack.rows("accounts", "--sort", "name", "--at", "2026-05-01") == now
     before = await stack.rows("accounts", "--sort", "name", "--at", "2026-01-31")
     assert [one["account"] for one in before] == ["acme.com", "left.com"]
