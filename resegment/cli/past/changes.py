@@ -20,6 +20,7 @@ async def find_changes(view: PastView, start: int, end: int, account: str | None
     Where their topic does not reach back to the first, they are decided again. Raises HistoryGone if that is not
     possible.
     """
+    print_note(f"Changes from {spell_instant(start)} to {spell_instant(end)}, in {view.place}.")
     partitions = None if account is None else [view.partition_of(account)]
     topic = view.source.topics.segment_changes.name
     found: list[bytes | None] = []
