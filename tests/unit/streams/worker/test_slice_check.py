@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,9 +21,10 @@ from resegment.segmentation.versions.comparison import Comparison, describe_diff
 from resegment.segmentation.versions.timeline import Timeline
 from resegment.state.memory.partition import Memory, PartitionStore
 from resegment.streams.worker.slice_check import AccountSlice, leave_out_others
-from tests.builders import definition_of, facts_of, signal, ticking
+from tests.builders import Rig, definition_of, facts_of, signal, ticking
 from tests.oracle.generate import generate
 from tests.oracle.generate.switches import switches
+from tests.unit.agents.test_merging import live
 
 DAY = 86_400_000
 SLICES = 3
@@ -78,6 +80,21 @@ async def test_a_slice_that_is_folded_alone_is_as_the_whole_partition_has_it(see
             timer = decode_state(whole.memory.accounts[name]).deadline
             assert (seed, comparison.compare(name, whole.memory.accounts[name], value, timer)) == (seed, [])
     assert seen == whole.memory.accounts.keys()
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_a_slice_of_a_partition_with_merges_is_as_the_whole_partition_has_it(seed: int) -> None:
+    prefix, file, _, _ = await live(seed)
+    for number, log in enumerate(prefix.logs):
+        whole = prefix.rigs[number].standing()
+        for some in (AccountSlice(place, SLICES) for place in range(SLICES)):
+            rig = Rig(file)
+            await rig.take()
+            for start in range(0, len(log), 7):
+                for step in leave_out_others(log[start : start + 7], some, frozenset()):
+                    await refold(Batch("signals", 0, step), rig.owned, rig.versions)
+            found = {name: one for name, one in rig.standing().items() if some.has(name.encode())}
+            assert found == {name: one for name, one in whole.items() if some.has(name.encode())}
 
 
 async def damaged() -> tuple[Comparison, bytes]:
