@@ -135,7 +135,7 @@ def test_what_is_no_event_is_named_for_what_it_is(
 
 
 def test_a_wrong_value_is_named() -> None:
-    event = raw_event(type="gtm.firmographic.v1", data={"employees": "51-200"})
+    event = raw_event(type="gtm.firmographic.v1", data={"employees": "about 50"})
     refused = refusal(event)
     assert (refused.reason, refused.field) == ("wrong-type", "data.employees")
-    assert refused.message == "expected a number, not '51-200'"
+    assert refused.message == "expected a number or a range like 51-200, not 'about 50'"
