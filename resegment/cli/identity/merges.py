@@ -65,9 +65,11 @@ def merge(
     """
     from resegment.cli.operations.auditing import name_actor
     from resegment.cli.operations.session import run_in_session
+    from resegment.identity.aliases import file_aliases
     from resegment.schemas.identities.records import Merge
 
-    old, new = read_domain(alias, "ALIAS"), read_domain(account, "ACCOUNT")
+    old, named = read_domain(alias, "ALIAS"), read_domain(account, "ACCOUNT")
+    new = file_aliases().get(named, named)
 
     async def run(session: Session) -> None:
         if not yes and not as_json:

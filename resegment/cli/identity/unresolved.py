@@ -112,17 +112,23 @@ def resolve(
     from resegment.identity.names import read_name
     from resegment.schemas.identities.records import Alias
 
-    key, domain = read_name(name) or read_name(f"name:{name}"), read_domain(account, "DOMAIN")
-    if key is None or (
-        "." in name.strip() and " " not in name.strip() and not key.startswith("linkedin.com/")
-    ):
+    key, domain = read_name(name), read_domain(account, "DOMAIN")
+    if key is None and "." not in name:  # a name of one word
+        key = read_name(f"name:{name}")
+    if key is None:
         raise typer.BadParameter(
-            "a domain is no name: `resegment accounts merge` makes one account of two", param_hint="NAME"
+            "it is neither a name nor an id: `resegment accounts merge` makes one account of two domains",
+            param_hint="NAME",
         )
+    known_as: str = key
 
     async def run(session: Session) -> None:
-        wish = Alias(name=key, account=domain, at=await session.now(), author=name_actor(session.settings))
-        async with session.trail.recording("accounts resolve", {"name": key, "account": domain}) as recording:
+        wish = Alias(
+            name=known_as, account=domain, at=await session.now(), author=name_actor(session.settings)
+        )
+        async with session.trail.recording(
+            "accounts resolve", {"name": known_as, "account": domain}
+        ) as recording:
             waited, outcome = await _ask(session, wish)
             recording.result.update(events=waited, outcome=outcome)
         if as_json:
