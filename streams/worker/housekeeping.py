@@ -60,7 +60,7 @@ class Housekeeping:
                 log,
                 metrics,
                 within=settings.spot_check.total_seconds(),
-                cache_bytes=settings.cache_bytes // 16,
+                trusts_log=settings.kafka is not None,
             ),
             Refresher(
                 registry,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from resegment.agents.deciding.folding import changeover_of
 from resegment.errors import ResegmentError, TransientError
 from resegment.metrics import Metrics
 from resegment.segmentation.evaluation.account import Account
@@ -29,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 SLICE: Final = 5_000
 """About how many accounts are in memory at once."""
+CACHE: Final = 32_000_000
+"""About the bytes that they take decoded."""
 LOOKED_AT: Final = 0.5
 """Seconds between two looks at which partitions are owned."""
 FIRST_AFTER: Final = 60.0
@@ -67,12 +70,17 @@ class SpotChecker:
         metrics: Metrics,
         *,
         within: float,
-        cache_bytes: int,
+        trusts_log: bool = True,
     ) -> None:
-        """`within` is the time (s) in which each account is checked once; 0: never."""
+        """`within` is the time (s) in which each account is checked once; 0: never.
+
+        `trusts_log`: where it is not known with which log a partition began, it counts as the present one. The embedded
+        broker of an earlier release forgot its log at each stop.
+        """
+        self._trusts_log = trusts_log
         self._registry, self._partitions, self._client = registry, partitions, client
         self._reader, self._source, self._metrics = reader, source, metrics
-        self._within, self._cache_bytes = within, cache_bytes
+        self._within = within
         self._known: dict[int, _Partition] = {}
         self._took: list[float] = []
         """How long (s) the checks of the round took."""
@@ -149,12 +157,13 @@ class SpotChecker:
             live = self._partitions.get(number)
             if live is None or live.fence is None:
                 return
-            if not self._source.has_whole(live):
+            begun = self._trusts_log or bool(changeover_of(live.position).origin)
+            if not begun or not self._source.has_whole(live):
                 await self._keep(number, blocked=NO_LOG)
                 return
             try:
                 found = await SliceCheck(
-                    number, some, self._registry, self._source, self._reader, cache_bytes=self._cache_bytes
+                    number, some, self._registry, self._source, self._reader, cache_bytes=CACHE
                 ).run()
             except LogCut:
                 await self._keep(number, blocked=NO_LOG)
