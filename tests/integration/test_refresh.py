@@ -73,7 +73,7 @@ async def test_accounts_are_asked_for_by_rank_each_once_in_its_time_and_so_many_
         KafkaPublisher(stack.bootstrap, idempotent=stack.name != "embedded") as publisher,
     ):
         await send_replay(
-            companies.events(20), publisher, running.topics, partitions=PARTITIONS, until=companies.UNTIL
+            companies.events(40), publisher, running.topics, partitions=PARTITIONS, until=companies.UNTIL
         )
         assert await running.drain(60)
         async with asyncio.timeout(30):

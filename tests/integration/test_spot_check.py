@@ -30,8 +30,8 @@ from resegment.streams.worker.worker import Worker
 from tests import companies
 from tests.integration.conftest import Stack
 
-PREFIX, PARTITIONS, WITHIN = "spots", 2, 4.0
-ONE_IN, PATIENCE = 16, 60.0
+PREFIX, PARTITIONS, WITHIN = "spots", 2, 3.0
+ONE_IN, PATIENCE = 32, 60.0
 
 
 def keys(account: str) -> PartitionKeys:
