@@ -56,7 +56,7 @@ allow --allow-principal "$consumer" --operation Read --resource-pattern-type pre
 # `resegment status`, `changes`, `explain`, `verify`, `plan`, `history`, `owners list` and `dead-letters list`
 allow --allow-principal "$look" --operation Read \
   --topic "$prefix.signals" --topic "$prefix.segment-changes" --topic "$prefix.dead-letters" \
-  --topic "$prefix.definitions" --topic "$prefix.audit-log" --topic "$prefix.identities" --topic "$prefix.unresolved"
+  --topic "$prefix.definitions" --topic "$prefix.audit-log" --topic "$prefix.workflow-commands" --topic "$prefix.identities" --topic "$prefix.unresolved"
 
 # `resegment dead-letters retry`: sends rejected records back to their topics; `routing enroll`, `owners leave`; and
 # `resegment ingest` into a prefix on the clock of the facts, which moves its clock. Only workers and the operator may

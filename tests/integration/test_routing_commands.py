@@ -116,7 +116,7 @@ class Running:
         return output
 
     async def does(self, *arguments: str) -> str:
-        code, _, error = await self.run("routing", *arguments, as_worker=arguments[0] == "set")
+        code, _, error = await self.run("routing", *arguments, as_worker=True)
         assert code == 0, error
         return error
 
@@ -268,7 +268,7 @@ async def test_the_quiet_accounts_of_a_segment_are_enrolled_on_demand(running: R
 
 async def test_accounts_that_are_not_quiet_or_not_known_are_said(running: Running) -> None:
     code, output, error = await running.run(
-        "routing", "enroll", "https://www.friend.com", "nobody.com", "--json"
+        "routing", "enroll", "https://www.friend.com", "nobody.com", "--json", as_worker=True
     )
     assert code == 1
     assert json.loads(output) == {"told": 0}
@@ -277,7 +277,7 @@ async def test_accounts_that_are_not_quiet_or_not_known_are_said(running: Runnin
 
 
 async def test_more_than_a_hundred_accounts_are_asked_about_first(running: Running) -> None:
-    code, _, error = await running.run("routing", "enroll", "--all")
+    code, _, error = await running.run("routing", "enroll", "--all", as_worker=True)
     assert code == 1
     assert f"Enroll {CROWD} accounts?" in error
     assert len(await running.rows("--decision", "quiet")) == CROWD
@@ -291,7 +291,7 @@ async def test_more_than_a_hundred_accounts_are_asked_about_first(running: Runni
 
 @pytest.mark.parametrize("arguments", [(), ("one.com", "--all"), ("--all", "--segment", "bench")])
 async def test_what_to_enroll_has_to_be_said_in_one_way(running: Running, arguments: tuple[str, ...]) -> None:
-    code, _, error = await running.run("routing", "enroll", *arguments)
+    code, _, error = await running.run("routing", "enroll", *arguments, as_worker=True)
     assert code == 2
     assert "accounts, --segment or --all" in error
 

@@ -79,7 +79,7 @@ class Place:
 
     def user(self, name: str, *, mechanism: str = "SCRAM-SHA-512") -> Given:
         """A user of Kafka, and of Redis the one whose rights it needs; passwords from files."""
-        of_redis = "worker" if name == "worker" else "look"
+        of_redis = "worker" if name in ("worker", "operator") else "look"
         return {
             **self.tls,
             "kafka": self.kafka.at("sasl"),
