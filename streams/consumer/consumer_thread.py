@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, ConsumerStoppedError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
@@ -50,6 +51,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         # faust fixes it at 1,500 ms, and a partition that has room again would wait that long
         consumer._fetch_max_wait_ms = int(config_of(self.app).fetch_wait * 1000)
         consumer._isolation_level = "read_committed"
+        # The router reads two topics, and needs the same partitions of both. Dealing them out in turn, as faust does,
+        # gives them to different workers unless the workers divide the partitions. Workers of the release before know
+        # only that, so it stays in the list while they run.
+        consumer._partition_assignment_strategy = (
+            RangePartitionAssignor,
+            *consumer._partition_assignment_strategy,
+        )
         return consumer
 
     async def on_thread_stop(self) -> None:
