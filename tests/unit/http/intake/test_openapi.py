@@ -26,6 +26,6 @@ SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", build(INTAKE))
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_answer_breaks_the_document(case: schemathesis.Case) -> None:
     case.call_and_validate()
