@@ -146,7 +146,7 @@ def _read(read: Callable[[Record, dict[str, Any]], Row], record: Record) -> Row:
     """Return what the columns say of a record; nothing where it is none that they describe."""
     try:
         plain = _plain.decode(record.value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # nested too deep
         return read(record, {})
     row = {name: _fit(value) for name, value in read(record, plain).items()}
     row["data"] = _data_of(record.value or b"", whole="data" not in plain)
@@ -195,11 +195,18 @@ def _read_signal(record: Record, plain: dict[str, Any]) -> Row:
     return {
         **texts,
         "type": "fact" if texts["kind"] is not None else None,
-        "op": plain.get("op", "assert") if texts["kind"] is not None else None,
+        "op": (_text(plain, "op") if "op" in plain else "assert") if texts["kind"] is not None else None,
         "event_time": _number(plain, "time"),
         "recorded_time": _number(plain, "recorded"),
-        "via": [str(one[0]) for one in plain["via"]] if isinstance(plain.get("via"), list) else None,
+        "via": _names_of_hops(plain.get("via")),
     }
+
+
+def _names_of_hops(via: Any) -> list[str] | None:
+    """Return the name of each hop, `[name, op]`; None where it is no list of hops."""
+    hops = via if isinstance(via, list) else []
+    names = [hop[0] for hop in hops if isinstance(hop, list) and hop and isinstance(hop[0], str)]
+    return names if names and len(names) == len(hops) else None
 
 
 def _read_sent(plain: Mapping[str, Any]) -> Row:

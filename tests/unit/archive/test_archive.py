@@ -297,3 +297,27 @@ def test_changes_and_commands_have_columns_of_their_own(tmp_path: Path) -> None:
     assert query("action, actor, stage, account", "audit-log") == ("apply", "jo", "done", None)
     assert query("type, account", "routing-events") == ("review", "acme.com")
     assert query("account, action, idempotency_key", "outcomes") == ("acme.com", "replied", "k")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        b"\xff",
+        b"[]",
+        b'{"via": [[]]}',
+        b'{"via": [1]}',
+        b'{"via": [{}]}',
+        b'{"via": ["", ["a", 1]]}',
+        b'{"kind": "x", "op": {"a": 1}, "time": 1e99, "recorded": 99999999999999999999}',
+        b'{"type": 1, "data": {"cause": {"events": [1], "definition": 99999999999999999999}}}',
+        b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ],
+)
+def test_a_record_that_nobody_expects_is_archived_to_the_byte(tmp_path: Path, value: bytes | None) -> None:
+    archive = Archive.prepare(Storage(str(tmp_path)), "shop", "wall", 8)
+    record = RecordedMessage(0, START, b"\xff", value, [("", None), ("ce_type", b"\xff")])
+    for topic in archives.TOPICS:
+        held = archive.take_over(topic, [0], 1)[0]
+        manifest = archive.append(held, [record])
+        assert [list(one) for one in archive.records(manifest)] == [[record]], topic
