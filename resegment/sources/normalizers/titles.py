@@ -34,7 +34,7 @@ _FUNCTIONS: Final = (
     ("finance", r"financ\w*|accountant|accounting|controller|\bcfo\b|payroll|treasur\w*|\bfp&a\b|\btax\b|audit\w*|buchhalt\w*|comptab\w*|contador\w*|contab\w*|boekhoud\w*|finanz\w*|accounts (?:payable|receivable)"),
     ("legal", r"legal|counsel|attorney|lawyer|paralegal|compliance|jurist\w*|jurid\w*|avocat|abogad\w*|advogad\w*"),
     ("marketing", r"marketing|\bcmo\b|demand gen\w*|growth|content (?:writer|strateg\w*|manager|lead)|\bseo\b|brand|communications|public relations|\bpr\b|social media|copywriter|community manager|event manager|mercadeo|mercadotecnia"),
-    ("sales", r"sales|account executive|account manager|account director|\bae\b|\b[bs]dr\b|\bmdr\b|business development rep\w*|revenue|\bcro\b|seller|inside rep\w*|territory manager|commercial director|chief commercial|commercial (?:manager|executive)|vertrieb\w*|verkauf\w*|verkoop\w*|ventes?\b|commercial(?:e|es|aux)?\b|ventas|comercial|vendas|key account|enterprise account"),
+    ("sales", r"sales(?!force)|account executive|account manager|account director|\bae\b|\b[bs]dr\b|\bmdr\b|business development rep\w*|revenue|\bcro\b|seller|inside rep\w*|territory manager|commercial director|chief commercial|commercial (?:manager|executive)|vertrieb\w*|verkauf\w*|verkoop\w*|ventes?\b|commercial(?:e|es|aux)?\b|ventas|comercial|vendas|key account|enterprise account"),
     ("operations", r"operations|\bcoo\b|logistic\w*|supply chain|procurement|warehouse|fulfil\w*|einkauf\w*|betriebsleit\w*|operaciones|operacoes"),
 )  # fmt: skip
 _COMPILED: Final = tuple((name, re.compile(pattern)) for name, pattern in _FUNCTIONS)
@@ -44,10 +44,15 @@ _HELPER: Final = re.compile(
     r"|\b(?:assistant|assistenz|assistente|assistentin|asistente|adjoint\w*|secretary|sekretar\w*) (?:to|of|for|der|des|du|de|do|da|van|til|a)\b"
     r"|\bassistant\b(?! (?:vice|vp|director|manager|general|professor|controller|engineer))|\bexecutive assistant\b|\bpersonal assistant\b"
     r"|\bchief of staff\b|\boffice of the\b|\b(?:reporting|reports) to\b|\badvisor to\b|\bsupport(?:ing)? the\b|\bbusiness partner to\b"
-    r"|\bdirectionssekretar\w*|\bvorstandsassisten\w*|\bsecretari[ao]\b|\bassistent(?:e|in)? (?:van|der|des|do|da)\b"
+    r"|\b[ep]a to\b|\bworking with\b|\b\w*assisten(?:t|tin|z)\b|\bassistante?s? (?:a|au|du|de)\b|\basistente (?:del|al|a la)\b|\bsecretaire (?:du|de|des)\b|\bsecretaresse\b|\bdirectionssekretar\w*|\w*sekretar(?:in|iat)?\b|"
+    r"\b(?:referent\w*|berater\w*|conseill\w+|asesor\w*|assessor\w*|adviseur) (?:del?|du|des|der|do|da|van|a|au)\b|\bsecretari[ao]\b|\bassistent(?:e|in)? (?:van|der|des|do|da)\b"
 )
 _FORMER: Final = re.compile(
-    r"^(?:former|ex|retired|previously|past|ehemalig\w*|ancien(?:ne)?|aspiring|future)\b"
+    r"^(?:former(?:ly)?|ex|retired|previously|past|ehemalig\w*|ehem|ancien(?:ne)?|antigu[oa]|antig[oa]|voormalig\w*|aspiring|future)\b"
+    r"|\((?:former(?:ly)?|ex|retired)\b"
+)
+_DEPUTY: Final = re.compile(
+    r"^(?:deputy|stellv\w*|stv|sub-?direct\w*|subdiretor\w*|adjunct)\b|\badjoint\w*|\badjunt[oa]\b|\bdirect(?:eur|rice) generale? deleguee?\b"
 )
 _NOT_THIS: Final = re.compile(
     r"\b(?:sales|account|marketing) (?:assistant|intern|trainee|associate)\b|\bintern\b|\binternship\b|\bpraktik\w*|\bstagiaire\b|\bwerkstudent\w*"
@@ -67,28 +72,28 @@ _PART: Final = (
 """What follows a function where the title is about a part of it: `Sales Compensation` is not sales as a whole."""
 _VP: Final = r"(?:s?evp|svp|avp|gvp|rvp|vp|(?:senior |executive |global |regional |group |area |corporate |assistant )*vice[ -]president(?:e|a|in)?|vice-?presidente|vizeprasident(?:in)?)"
 _OF: Final = r"(?:,| -|-| of| for| fur| des?| du| van| da| do|:|/|\|| –)? ?(?:the |global |worldwide |international |north america |americas? |emea |apac |us |enterprise |commercial |corporate |na )*"
-_SALES: Final = r"(?:(?:field )?sales|vertrieb\w*|verkauf\w*|ventes|ventas|vendas|verkoop|commerciale?)"
+_SALES: Final = r"(?:(?:field )?sales\b|vertrieb\w*|verkauf\w*|ventes|ventas|vendas|verkoop|commerciale?)"
 _ROLES: Final = (
-    ("cro", r"\bcro\b(?! (?:specialist|manager|analyst|consultant|expert|strategist|lead))|chief revenue officer|chief revenue and\b|chief revenue &"),
+    ("cro", r"(?<!\()\bcro\b(?! (?:specialist|manager|analyst|consultant|expert|strategist|lead|recruit|oversight|vendor|liaison|relations))(?!.*\b(?:risk|research|conversion|restructuring)\b)|chief revenue officer|chief revenue and\b|chief revenue &"),
     ("cso", r"chief sales officer"),
     ("cco", r"chief commercial officer|chief customer officer"),
-    ("cmo", r"\bcmo\b(?!\))|^cmo\b|chief marketing (?:officer|and|&)|chief (?:growth|brand) officer"),
-    ("cto", r"(?<!field )(?<!account )(?<!deputy )\bcto\b|chief (?:technology|technical) officer|directeur technique|director de tecnologia|technischer direktor"),
-    ("cio", r"\bcio\b|chief information officer"),
+    ("cmo", r"\bcmo\b(?!\))(?!.*\b(?:medical|manufactur\w*)\b)|^cmo\b(?!.*\b(?:medical|manufactur\w*)\b)|chief marketing (?:officer|and|&)|chief (?:growth|brand) officer"),
+    ("cto", r"(?<!field )(?<!account )(?<!deputy )\bcto\b|chief (?:technology|technical) officer|direct(?:eur|rice) technique|directora? de tecnologia|technischer direktor"),
+    ("cio", r"\bcio\b(?!.*\b(?:investment|innovation)\b)|chief information officer"),
     ("ciso", r"\bciso\b|chief information security officer"),
-    ("cfo", r"\bcfo\b|chief financ(?:e|ial) officer|finanzvorstand|directeur financier|director financiero|diretor financeiro|financieel directeur"),
+    ("cfo", r"\bcfo\b|chief financ(?:e|ial) officer|finanzvorstand|direct(?:eur|rice) (?:administrati(?:f|ve) et )?financi(?:er|ere)\b|directora? financier[oa]|diretora? financeir[oa]|financieel directeur"),
     ("coo", r"\bcoo\b|chief operati(?:ng|ons) officer"),
     ("cpo", r"chief product officer|chief product and\b"),
     ("chro", r"\bchro\b|chief (?:people|human resources) officer"),
     ("cdo", r"chief (?:data|digital) officer"),
-    ("ceo", r"\bceo\b|chief executive(?: officer)?\b|geschaftsfuhrer(?:in)?\b(?! vertrieb)|vorstandsvorsitzende\w*|\bpdg\b|president[- ]directeur general|directeur general\b|director general\b|diretor geral|algemeen directeur"),
+    ("ceo", r"\bceo\b|chief executive(?: officer)?\b|gescha(?:e)?ftsfu(?:e)?hrer(?:in)?\b(?! vertrieb)|vorstandsvorsitzende\w*|\bpdg\b|president(?:e)?[- ]direct(?:eur|rice) general|direct(?:eur|rice) generale?\b|directora? general\b|diretora? geral|consejer[oa] delegad[oa]|algemeen directeur|gedelegeerd bestuurder"),
     ("vp_sales_ops", rf"{_VP}{_OF}(?:rev(?:enue)?[ -]?op(?:s|erations)|sales[ -]?op(?:s|erations)|gtm op(?:s|erations))(?! (?:and|&) engineer)"),
     ("vp_customer_success", rf"{_VP}{_OF}(?:customer success|client success|customer experience){_PART}"),
-    ("vp_sales", rf"{_VP}{_OF}revenue{_PART}"),
+    ("vp_sales", rf"{_VP}{_OF}revenue\b{_PART}"),
     ("vp_marketing", rf"{_VP}{_OF}(?:growth |digital |brand )*marketing(?! op| perf| analyt| tech| comm| data| auto)|(?<!product )(?<!content )(?<!email )(?<!field )(?<!event )(?<!social )(?<!partner )(?<!lifecycle )(?<!performance )(?<!digital )\bhead of (?:global )?marketing(?! op| perf| analyt| tech| comm| data| auto)|marketingleiter(?:in)?|leiter(?:in)? marketing|directeur marketing|directrice marketing|director de marketing|diretor de marketing|directora de marketing|hoofd marketing"),
     ("vp_sales", (rf"{_VP}{_OF}{_SALES}{_PART}"
-                 rf"|\bhead of (?:global |worldwide |international |enterprise |commercial |field |emea |us |dach |uk )*(?:sales|revenue){_PART}"
-                 r"|\bsales (?:vp|vice president)\b|vertriebsleiter(?:in)?\b(?! innendienst)|leiter(?:in)? (?:des |de[rs] )?vertriebs?\b|vertriebsdirektor(?:in)?|vertriebsvorstand|directeur commercial|directrice commerciale|directeur des ventes|directrice des ventes|director de ventas|directora de ventas|director comercial|directora comercial|diretor(?:a)? comercial|diretor(?:a)? de vendas|commercieel directeur|hoofd verkoop|verkoopdirecteur|sales directeur")),
+                 rf"|\bhead of (?:global |worldwide |international |enterprise |commercial |field |emea |us |dach |uk )*(?:sales|revenue)\b{_PART}"
+                 r"|\bsales (?:vp|vice president)\b|vertriebsleiter(?:in)?\b(?! innendienst)|leiter(?:in)? (?:des |de[rs] )?vertriebs?\b|vertriebsleitung\b|leitung (?:des )?vertriebs?\b|vertriebsdirektor(?:in)?|vertriebsvorstand|directeur commercial|directrice commerciale|directeur des ventes|directrice des ventes|director de ventas|directora de ventas|director comercial|directora comercial|diretor(?:a)? comercial|diretor(?:a)? de vendas|commercieel directeur|hoofd verkoop|verkoopdirecteur|sales directeur")),
     ("vp_engineering", rf"{_VP}{_OF}(?:software |platform )?(?:engineering|development|technology)(?! sales){_PART}|\bhead of engineering{_PART}(?! productivity)"),
     ("vp_product", rf"{_VP}{_OF}product(?:s| management)?\b{_PART}|\bhead of product{_PART}"),
     ("vp_people", rf"{_VP}{_OF}(?:people|human resources|hr)\b{_PART}|\bhead of (?:people|hr|human resources)\b{_PART}"),
@@ -105,11 +110,13 @@ _ROLE_FUNCTIONS: Final = {
     "coo": "operations", "cpo": "product", "vp_product": "product", "chro": "people", "vp_people": "people", "cdo": "data",
     "vp_customer_success": "customer_success", "ceo": "executive", "founder": "executive",
 }  # fmt: skip
+_C_LEVEL: Final = frozenset(name for name, _ in _ROLES if len(name) == 3 or name in ("ciso", "chro"))
+"""Roles at the top, whatever word a language has for them: `Directeur général` is no director."""
 
 _SENIORITIES: Final = (
     ("intern", r"\bintern\b|\binternship\b|praktik\w*|stagiaire|werkstudent\w*|becari[oa]|estagi\w*|\btrainee\b|\bapprentice\b|\bazubi\b|auszubildende\w*"),
     ("vp", rf"\b{_VP}\b"),
-    ("c_level", r"\bchief\b(?! of staff)|\bc[efmtorip]o\b|\bciso\b|\bchro\b|geschaftsfuhr\w*|vorstand\w*|managing director|\bpdg\b|\bpresident\b|\bfounder\b|cofounder"),
+    ("c_level", r"\bchief\b(?! of staff)|\bc[efmtorip]o\b|\bciso\b|\bchro\b|gescha(?:e)?ftsfu(?:e)?hr\w*|vorstand\w*|managing director|\bpdg\b|\bpresident\b|\bfounder\b|cofounder"),
     ("head", r"\bhead of\b|\bhead,|\bglobal head\b|leiter(?:in)?\b|\bhoofd\b|responsable\b"),
     ("director", r"director\w*|direktor\w*|directeur|directrice|diretor\w*"),
     ("manager", r"\bmanager\b|\bmanagerin\b|\bgerente\b|\bteam ?lead(?:er)?\b|\bteamleiter\w*|\bsupervisor\b|\bchef de\b|\bjefe\b"),
@@ -136,13 +143,14 @@ def read_title(raw: str) -> Title:
     seniority = next((name for name, pattern in _COMPILED_SENIORITIES if pattern.search(title)), None)
     if _HELPER.search(title):
         return Title(None, "administration", None)
-    if _FORMER.search(title) or _NOT_THIS.search(title):
+    if _FORMER.search(title) or _DEPUTY.search(title) or _NOT_THIS.search(title):
         return Title(None, function, seniority)
     if _ABOUT.search(title):
         return Title(None, function, seniority)
     role = next((name for name, pattern in _COMPILED_ROLES if pattern.search(title)), None)
     if role is not None:
         function = _ROLE_FUNCTIONS.get(role, function)
+        seniority = "c_level" if role in _C_LEVEL else seniority
     return Title(role, function, seniority)
 
 

@@ -25,6 +25,12 @@ from tests.benchmarks.titles import measure
         ("Chief Revenue Officer Associate", None), ("Special Officer to CEO", None), ("VP of Revenue Marketing", None), ("VP Product Marketing", None), ("Head of Marketing performance", None),
         ("VP of Product Support", None), ("Head of People Systems", None), ("Head of Sales DACH / Regional Sales Director DACH", "vp_sales"), ("Regional vice president, enterprise sales (UK)", "vp_sales"),
         ("Head of Marketing (f/m/d)", "vp_marketing"), ("Chief Operating Officer (COO)/Deputy CEO", "coo"), ("Continuous Mining Operator (CMO)", None), ("Iron Founder", None),
+        ("EA to CEO", None), ("PA to the Chief Executive", None), ("Asistente del Director General", None), ("Assistante du directeur commercial", None), ("Assistentin Geschäftsführer", None),
+        ("Secrétaire du directeur général", None), ("Asesor del Director General", None), ("Adjoint au directeur commercial", None), ("Directeur général adjoint", None), ("Deputy Head of Sales", None),
+        ("Stellvertretender Vertriebsleiter", None), ("stv. Geschäftsführer", None), ("Subdirector de Ventas", None), ("ehem. Vertriebsleiter", None), ("CRO (former)", None), ("Voormalig commercieel directeur", None),
+        ("VP Salesforce Practice", None), ("Head of Salesforce", None), ("CRO (Chief Risk Officer)", None), ("CRO - Contract Research Organization", None), ("CMO (Chief Medical Officer)", None), ("CIO - Chief Investment Officer", None),
+        ("CRO Recruiter", None), ("Working with the CRO", None), ("Interim CRO", "cro"), ("SVP, Global Sales", "vp_sales"), ("Geschaeftsfuehrerin", "ceo"), ("Directrice Générale", "ceo"), ("Directora General", "ceo"),
+        ("Consejera Delegada", "ceo"), ("Diretora Financeira", "cfo"), ("Directrice administrative et financière", "cfo"), ("Leitung Vertrieb", "vp_sales"), ("Assistenz Vertriebsleitung", None),
     ],
 )  # fmt: skip
 def test_the_role_of_a_leader(title: str, role: str | None) -> None:
@@ -42,6 +48,13 @@ def test_the_role_of_a_leader(title: str, role: str | None) -> None:
 )  # fmt: skip
 def test_the_function_of_a_job(title: str, function: str | None) -> None:
     assert read_title(title).function == function
+
+
+@pytest.mark.parametrize(
+    "title", ["Directeur général", "Director General", "Algemeen directeur", "Directeur financier"]
+)
+def test_a_leader_at_the_top_has_that_seniority_in_each_language(title: str) -> None:
+    assert read_title(title).seniority == "c_level"
 
 
 def test_each_role_is_right_for_98_of_100_labeled_titles() -> None:
