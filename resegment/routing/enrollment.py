@@ -231,7 +231,7 @@ class EnrollmentMachine:
             if state.decision in ("waiting", "capped"):
                 yield from transition.enter()
             if current.is_queued(state):
-                yield from take_from_queue(transition)
+                yield from take_from_queue(transition, only_lists=True)
         return transition.done()
 
     def decide_held(self, account: RoutedAccount, now: int, current: Policy) -> Steps:

@@ -141,8 +141,12 @@ def hand_back(transition: Transition, event: Reassign) -> Asking:
     _hand_over(transition, enrollment, to, key, f"{to} is back", won=won)
 
 
-def take_from_queue(transition: Transition) -> Asking:
-    """Give the account to an owner if its team's queue has it and somebody may take it now."""
+def take_from_queue(transition: Transition, *, only_lists: bool = False) -> Asking:
+    """Give the account to an owner if its team's queue has it and somebody may take it now.
+
+    `only_lists` leaves it in the queue, for those who may take it by the version in force. An offer follows, and the
+    longest in the queue comes first.
+    """
     state, policy = transition.state, transition.policy
     enrollment = state.enrollment
     if enrollment is None or enrollment.assignment is None or state.target is None:
@@ -155,6 +159,8 @@ def take_from_queue(transition: Transition) -> Asking:
     ask = policy.ask(
         key, transition.account.name, enrollment.team, state, transition.now, enrollment.assignment
     )
+    if ask is not None and only_lists:
+        ask = msgspec.structs.replace(ask, candidates=())
     answered = None if ask is None else (yield ask)
     if isinstance(answered, Assigned) and ask is not None and not answered.is_queue:
         state.attempt += 1

@@ -410,6 +410,18 @@ async def test_other_members_may_take_a_queued_account_whose_territory_is_anothe
     assert await store.offer(ON_SHIFT, 10**9) == []
 
 
+async def test_a_queued_account_that_others_may_take_now_has_been_in_the_queue_as_long(
+    store: OwnerStore,
+) -> None:
+    for number, key in enumerate("cba"):
+        await settle(store, queued(key, "ann"), number)
+    for key in "abc":
+        again = assign(f"{key}2", account=key, eligible=("ann", "eve"), queued=key)
+        assert await settle(store, again, 9) is None
+    room = Shift("sales", (Candidate("eve", capacity=1),))
+    assert [one.key for one in await store.offer([room], 10)] == ["c"]
+
+
 async def test_a_queued_account_that_is_released_is_offered_no_more(store: OwnerStore) -> None:
     await settle_all(store, queued("a", "ann"), Release(key="a"))
     assert await store.offer(ON_SHIFT, 10) == []

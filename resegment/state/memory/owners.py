@@ -245,8 +245,9 @@ class OwnerStore:
         if ask.queued is not None and owner is None:
             waits = owners.held.get(ask.queued)
             if waits is not None and isinstance(waits.answer, Assigned) and waits.answer.is_queue:
+                since = [one[ask.queued] for one in owners.queues.values() if ask.queued in one]
                 self._take_out(ask.queued, waits)
-                self._queue(ask.queued, ask, now)
+                self._queue(ask.queued, ask, min(since, default=now))
             return None
         if ask.queued is not None:
             self._release(ask.queued)
@@ -259,9 +260,9 @@ class OwnerStore:
         owners.held[ask.key] = Held(ask.team, ask.account, answer, None if was is None else was.grant)
         return answer
 
-    def _queue(self, key: str, ask: Assign, now: int) -> None:
+    def _queue(self, key: str, ask: Assign, since: int) -> None:
         if ask.eligible:
-            self.owners.queues.setdefault((ask.team, ask.eligible), {})[key] = now
+            self.owners.queues.setdefault((ask.team, ask.eligible), {})[key] = since
 
     def _choose(self, ask: Assign, turns: WeightedRoundRobin) -> str | None:
         room = [one for one in ask.candidates if self._room(one)]

@@ -213,12 +213,12 @@ local function answer(record)
   return {'o', record[3], record[1] == QUEUED}
 end
 
--- Puts a key into the queue of the members who may take it.
-local function queue(key, team, eligible, account)
+-- Puts a key into the queue of the members who may take it, since now or as long as it has been in another.
+local function queue(key, team, eligible, account, since)
   if #eligible == 0 then return false end
   local name = team .. '\0' .. table.concat(eligible, '\0')
   redis.call('HSET', QUEUES, name, cmsgpack.pack({team, eligible}))
-  redis.call('ZADD', QUEUE .. name, 'NX', now, account .. '\0' .. key)
+  redis.call('ZADD', QUEUE .. name, 'NX', since or now, account .. '\0' .. key)
   return {name, account .. '\0' .. key}
 end
 
@@ -233,8 +233,10 @@ local function assign(key, team, least_loaded, group, preferred, fallback, eligi
   if queued and not owner then
     local waits = find(queued)
     if waits and waits[1] == QUEUED and not waits[4] then
+      local since = waits[5] and redis.call('ZSCORE', QUEUE .. waits[5][1], waits[5][2])
       take_out(queued, waits)
-      stand(queued, {QUEUED, waits[2], waits[3], false, queue(queued, team, eligible, account), waits[6] or false})
+      local place = queue(queued, team, eligible, account, since or nil)
+      stand(queued, {QUEUED, waits[2], waits[3], false, place, waits[6] or false})
     end
     return false
   end

@@ -142,10 +142,19 @@ async def test_a_new_version_with_somebody_who_may_take_them_takes_what_is_in_th
     def team(capacity: int) -> Json:
         return {"sales": {"members": [{"name": "ann", "capacity": capacity}], "fallback": "pool"}}
 
-    routing = Rig(file(teams=team(1)), file(teams=team(2)))
+    routing = Rig(
+        file(teams=team(1)), file(teams=team(1), limits={"enrollments": 9, "per": "1d"}), file(teams=team(2))
+    )
     await routing.take()
-    assert await enter(routing, "a.com", "b.com", "c.com") == ["ann", "pool", "pool"]
-    assert len(reassigned(await routing.switch(2))) == 1
+    assert await enter(routing, "a.com") == ["ann"]
+    for name in ("c.com", "b.com"):
+        routing.now = (routing.now or 0) + HOUR
+        assert await enter(routing, name) == ["pool"]
+    for version in (2, 3):
+        routing.now += HOUR
+        assert await routing.switch(version) == []
+        taken = reassigned(await routing.offer())
+    assert taken == [("c.com", "ann")]  # the longest in the queue
     assert (await routing.owners.look()).members["ann"].open == 2
 
 
