@@ -322,7 +322,11 @@ class Transition:
         elif (
             state.decision == "suppressed"
             or (forced and state.decision in (NOT_ROUTED, "held"))
-            or (state.decision == "cooldown" and state.why.endswith(AFTER_LOST))
+            or (
+                state.decision == "cooldown"
+                and state.why.endswith(AFTER_LOST)
+                and state.lost_until != self.retry_at
+            )
             or (state.decision == "waiting" and state.lost_until > self.now)
         ):
             state.attempt += 1

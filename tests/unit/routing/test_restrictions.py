@@ -12,6 +12,7 @@ from resegment.console.definition.brief import render
 from resegment.documents.diagnostics import InvalidSegments
 from resegment.routing.describe import words_of
 from resegment.schemas.routing import GatesChanged, decode_routing_event
+from resegment.schemas.times import format_instant
 from resegment.segmentation.inspection.backtest import order_of_delivery, replay_account
 from resegment.segmentation.inspection.briefs import write_brief
 from tests.builders import Rig, Routing, definition_of, facts_of, run, signals
@@ -184,6 +185,19 @@ async def test_gates_of_the_instant_of_a_change_hold_though_their_topic_is_read_
     await routing.tell(gates)
     await routing.follow(change)
     assert (routing.state("acme.com").decision, routing.state("acme.com").deadline) == ("cooldown", until)
+
+
+async def test_a_cooldown_after_a_lost_deal_goes_on_when_something_else_changes() -> None:
+    routing, acme = await taken(teams=TEAM), Account()
+    until = NOON + 5 * DAY
+    await routing.follow(acme.moves("hot", standing=[], lost_until=format_instant(until)))
+    routing.policy.controls.mode = "none"
+    given: dict[str, Any] = {"account": "acme.com", "sequence": 1}
+    territory = GatesChanged(at=NOON + 1, active_gates=("territory:sales/ann",), lost_until=until, **given)
+    await routing.tell(territory)
+    assert (routing.state("acme.com").decision, routing.state("acme.com").deadline) == ("cooldown", until)
+    await routing.tell(GatesChanged(at=NOON + 2, active_gates=(), lost_until=0, **given))  # taken back
+    assert routing.state("acme.com").decision == "quiet"
 
 
 async def test_the_longer_of_two_cooldowns_counts() -> None:
