@@ -70,6 +70,11 @@ class Rig(Routing):
         """Tell the partition of a version, and look at the accounts that it concerns."""
         fingerprint = self.versions.fingerprint(number)
         made = await self.tell(DefinitionSwitched(at=T, version=number, fingerprint=fingerprint, **given))
+        return made + await self.look()
+
+    async def look(self) -> list[Json]:
+        """Look at the accounts that a switch, or a source that is back, concerns."""
+        made: list[Json] = []
         while has_to_look(self.owned.position):
             made += await self._done(look_again(self.owned, self.router))
         return made
