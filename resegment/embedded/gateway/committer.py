@@ -48,6 +48,10 @@ class Committer:
         self._is_full = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
 
+    def partitions_of(self, topic: str) -> int | None:
+        """Return how many partitions a topic has; None where the journal knows of no such topic."""
+        return self._catalog.count_partitions(topic)
+
     def add(self, build: Build, done: Done) -> None:
         """Have something written with the next group."""
         self._pending.append(Pending(build, done))

@@ -87,6 +87,8 @@ class ClientSide(asyncio.Protocol):
             frame = bytes(self._requests[: SIZE.size + size])
             del self._requests[: SIZE.size + size]
             self._handle(self, frame)
+            if self._transport is not None and self._transport.is_closing():
+                return  # what follows a request that is none is none
 
     def pause_writing(self) -> None:
         if self._broker is not None:

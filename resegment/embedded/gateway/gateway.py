@@ -10,6 +10,7 @@ from typing import Final
 
 from kafka.protocol.consumer import ListOffsetsRequest
 
+from resegment.embedded.gateway.acceptance import find_refusal
 from resegment.embedded.gateway.committer import Committer
 from resegment.embedded.gateway.connections import BrokerSide, ClientSide, RecordSide, Slot
 from resegment.embedded.gateway.watching import (
@@ -115,6 +116,11 @@ class Gateway:
 
     def _take_records(self, client: ClientSide, frame: bytes, produced: Produced) -> None:
         slot = None if produced.acks == 0 else client.expect()
+        if error := find_refusal(produced, self._committer.partitions_of):
+            log.warning("records are refused with error %d", error)
+            if slot is not None:
+                client.answer(slot, refuse(produced, error))
+            return
         bases: dict[tuple[str, int], int] = {}
         now = now_ms()
 

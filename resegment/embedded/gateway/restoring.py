@@ -14,7 +14,7 @@ from kafka.protocol.admin import CreateTopicsRequest, CreateTopicsResponse
 from kafka.protocol.consumer import OffsetCommitRequest, OffsetCommitResponse
 
 from resegment.embedded.gateway.wire import PRODUCE, SIZE, read_answer
-from resegment.embedded.journal.catalog import Catalog, Place
+from resegment.embedded.journal.catalog import OWN_PARTITIONS, Catalog, Place
 from resegment.embedded.journal.entries import BatchAt, TopicMade
 from resegment.embedded.journal.files import JournalDamaged, mapped
 from resegment.embedded.journal.journal import Journal, retention_of
@@ -25,8 +25,6 @@ log = logging.getLogger(__name__)
 REQUEST_BYTES: Final = 4 * 1024 * 1024
 IN_FLIGHT: Final = 4
 _VERSION: Final = 7
-_OWN_PARTITIONS: Final = 4
-"""Partitions of a topic that the broker created by itself."""
 _CLIENT: Final = b"\0\x07journal"
 _CONTROL: Final = 0x20
 _MOST_OFFSETS: Final = (1 << 31) - 1
@@ -228,7 +226,7 @@ async def _create_topics(connection: Connection, catalog: Catalog) -> None:
             kind(
                 name=one.name,
                 num_partitions=max(
-                    one.partitions, used.get(one.number, 1), 0 if one.partitions else _OWN_PARTITIONS
+                    one.partitions, used.get(one.number, 1), 0 if one.partitions else OWN_PARTITIONS
                 ),
                 replication_factor=1,
                 assignments=[],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from resegment.embedded.journal.entries import (
     BatchAt,
@@ -14,6 +15,8 @@ from resegment.embedded.journal.entries import (
     TopicMade,
 )
 
+OWN_PARTITIONS: Final = 4
+"""Partitions of a topic that the broker created by itself."""
 Place = tuple[int, int]
 """Number of a topic, and partition."""
 
@@ -47,6 +50,15 @@ class Catalog:
                 held.update({(topic, partition): offset for topic, partition, offset in entry.offsets})
             case State():
                 self._begin(entry)
+
+    def count_partitions(self, name: str) -> int | None:
+        """Return how many partitions a topic has; None where there is no such topic."""
+        number = self.numbers.get(name)
+        if number is None:
+            return None
+        return self.topics[number].partitions or max(
+            OWN_PARTITIONS, *(partition + 1 for topic, partition in self.ends if topic == number)
+        )
 
     def state(self) -> State:
         """Return all of it as an entry."""
