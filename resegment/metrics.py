@@ -206,7 +206,7 @@ class Metrics:
         )
         self.spot_blocked = Gauge(
             "resegment_spot_check_blocked_partitions",
-            "Partitions owned whose accounts can't be checked: the log doesn't begin at its beginning",
+            "Partitions owned whose accounts can't be checked: the log doesn't begin at its beginning, or a check failed twice in a row",
             registry=registry,
         )
         self.owned = Gauge("resegment_partitions_owned", "Partitions of `signals` owned", registry=registry)

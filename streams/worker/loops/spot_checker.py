@@ -55,6 +55,13 @@ class _Partition:
     """How many accounts each slice had."""
     differing: dict[str, str] = field(default_factory=dict)
     at: float = 0.0
+    missed: dict[int, list[str]] = field(default_factory=dict)
+    """Why slices could not be checked at their last turns."""
+
+    @property
+    def stuck(self) -> str | None:
+        """Return why a slice can't be checked for two turns by now: one alone may fall into a switch."""
+        return next((reasons[-1] for reasons in self.missed.values() if len(reasons) > 1), None)
 
 
 class SpotChecker:
@@ -142,6 +149,7 @@ class SpotChecker:
             slices = max(1, -(-accounts // SLICE))
             if slices != known.slices:
                 known.slices, known.following, known.checked = slices, 0, {}
+                known.missed.clear()
         order = sorted(held, key=lambda number: self._known[number].at)
         return [
             (number, AccountSlice((known.following + place) % known.slices, known.slices))
@@ -173,21 +181,30 @@ class SpotChecker:
                 await asyncio.sleep(AGAIN_AFTER)
             except ResegmentError as error:
                 log.warning("a spot check ends", partition=number, reason=error.message)
+                await self._miss(number, some, error.message)
                 return
-            except Exception:
-                log.exception(
-                    "a spot check failed", partition=number
-                )  # the worker's work does not rest on it
+            except Exception as error:  # the worker's work does not rest on it
+                log.exception("a spot check failed", partition=number)
+                await self._miss(number, some, f"the check failed: {error!r}")
                 return
             else:
                 await self._take(number, some, found)
                 return
         log.info("a spot check waits for its next turn", partition=number, reason=reason)
+        await self._miss(number, some, reason)
+
+    async def _miss(self, number: int, some: AccountSlice, reason: str) -> None:
+        """Note why a slice could not be checked at its turn."""
+        known = self._known[number]
+        known.missed[some.number] = [*known.missed.get(some.number, ())[-1:], reason]
+        if known.stuck is not None:
+            await self._keep(number)
 
     async def _take(self, number: int, some: AccountSlice, found: SliceFound) -> None:
         known = self._known[number]
         known.following = (some.number + 1) % some.of
         known.checked[some.number] = found.checked
+        known.missed.pop(some.number, None)
         self._metrics.spot_checked.inc(found.checked)
         described = {name: _describe(differences) for name, differences in found.differences.items()}
         gone = [name for name in known.differing if some.has(name.encode()) and name not in described]
@@ -219,7 +236,7 @@ class SpotChecker:
             within=self._promise,
             differing=len(known.differing),
             named=dict(sorted(known.differing.items())[:MOST_NAMED]),
-            blocked=blocked,
+            blocked=blocked or known.stuck,
         )
         await write_spot_check(self._client, self._reader.prefix, number, check)
         checks: Mapping[int, SpotCheck] = await read_spot_checks(self._client, self._reader.prefix)
