@@ -32,7 +32,12 @@ from resegment.streams.operations.definition_status import (
     find_definition_problems,
     look_at_definitions,
 )
-from resegment.streams.operations.routing_status import RoutingLook, describe_routing_look, look_at_routing
+from resegment.streams.operations.routing_status import (
+    RoutingLook,
+    describe_routing_look,
+    find_teams,
+    look_at_routing,
+)
 from resegment.streams.partition_marks import find_rebuilding, find_waiting
 from resegment.streams.spot_checks import (
     SpotCheck,
@@ -140,7 +145,7 @@ async def look(
         workers=[_worker(name, entry, here) for name, entry in sorted(workers.items())],
         partitions=partitions,
         letters=letters,
-        routing=await look_at_routing(client, reader, held, told),
+        routing=await look_at_routing(client, reader, held, told, find_teams(definitions)),
         missing=find_waiting(held),
         rebuilding=find_rebuilding(held),
         webhooks=await WebhookStates(client, reader.prefix).read(),

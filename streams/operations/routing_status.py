@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from resegment.errors import ResegmentError
 from resegment.routing.commands import tell_reason
 from resegment.routing.decisions import place_again
 from resegment.routing.policy import FIRST_MODE, mode_of
@@ -18,6 +19,7 @@ from resegment.schemas.segments import Team
 from resegment.schemas.times import format_instant
 from resegment.state.redis.owners import OwnerStore
 from resegment.state.redis.reader import PartitionLook, PrefixReader, add_sizes
+from resegment.streams.definitions.history import Definitions
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.prefix import ROUTING
 
@@ -58,7 +60,7 @@ async def read_sent(
 
 @dataclass(frozen=True, slots=True)
 class TeamLook:
-    """A team at one moment: how many accounts wait for it, and how many it was granted on that day (UTC)."""
+    """A team at one moment: how many accounts wait for it, and how many it was granted on that day, in its time zone."""
 
     waiting: int
     granted_today: int
@@ -93,28 +95,35 @@ async def update_places(client: Redis, prefix: str, states: Iterable[RoutedState
             state.why = place_again(state.why, place, len(lines[team]))
 
 
+def find_teams(definitions: Definitions | None) -> Mapping[str, Team]:
+    """Return the teams of the version in force; none if it is not known or cannot be read."""
+    if definitions is None or not definitions.versions:
+        return {}
+    try:
+        return definitions.definition_of(definitions.current).teams
+    except ResegmentError:
+        return {}
+
+
 async def look_at_routing(
     client: Redis,
     reader: PrefixReader,
     held: Mapping[str, str],
     now: int | None,
-    teams: Mapping[str, Team] | None = None,
+    teams: Mapping[str, Team],
 ) -> RoutingLook:
     """Look at it; `held` is the record of the prefix, `now` (ms) the wall clock, None where time is that of the facts.
 
-    `teams` are those of the version in force: each has its own day, that of UTC where it is not given.
+    `teams` are those of the version in force: each has its own day, that of UTC where it is not among them.
 
     Raises StoreUnavailable.
     """
     partitions = await reader.look_at_routing(now)
     clocks = [one.position.clock for one in partitions if one.position is not None]
-    known_teams = teams or {}
     at = max(clocks, default=0) if now is None else now
     owners = await OwnerStore(client, reader.prefix).look()
     looks = {
-        name: TeamLook(
-            known.waiting, known.granted.get(day_of(at, known_teams.get(name, Team()).timezone), 0)
-        )
+        name: TeamLook(known.waiting, known.granted.get(day_of(at, teams.get(name, Team()).timezone), 0))
         for name, known in sorted(owners.teams.items())
     }
     return RoutingLook(
