@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from typing import Any, ClassVar
 
 from redis.asyncio import Redis
 
+from resegment.agents.batch import Publisher
 from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
 from resegment.routing.policy import Policy
@@ -18,9 +19,10 @@ from resegment.segmentation.evaluation.engine import Engine
 from resegment.settings import Settings
 from resegment.state.account_cache import CacheBudget
 from resegment.state.redis.client import connect_redis, read_time
+from resegment.streams.audit.trail import AuditTrail
 from resegment.streams.consumer.application import running
 from resegment.streams.definitions.registry import DefinitionRegistry
-from resegment.streams.definitions.starting import establish
+from resegment.streams.definitions.starting import establish, name_user
 from resegment.streams.kafka.security import KafkaSecurity, secure_kafka
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.prefix import note_definition, read_prefix
@@ -84,7 +86,7 @@ class Worker:
             parts = self._parts = compose(plan, shared, self.classes)
             await parts.publisher.start()
             stack.push_async_callback(stop, "the publisher", 1.5, parts.publisher.stop)
-            await parts.reloader.begin(settings.route)
+            await parts.reloader.begin(settings.route, self._open_trail(client, parts.publisher))
             stack.push_async_callback(stop, "the heartbeat", 0.5, parts.heartbeat.leave)
             await stack.enter_async_context(running(parts.app, stopping=self._stopping))
             loops: list[Coroutine[Any, Any, None]] = [
@@ -107,6 +109,13 @@ class Worker:
             stack.push_async_callback(stop, "the monitor", 0.5, lambda: cancel(tasks))
             stack.push_async_callback(stop, "the relay", 2.0, self._flush)
             yield self
+
+    def _open_trail(self, client: Redis, publisher: Publisher) -> AuditTrail:
+        """Return the audit log, for who runs this process."""
+        settings, topic = self.settings, self.topics.audit_log.name
+        return AuditTrail(
+            client, settings.prefix, topic, settings.actor or name_user(), lambda: nullcontext(publisher)
+        )
 
     async def _prepare(self, client: Redis, security: KafkaSecurity) -> Shared:
         plan = self.plan

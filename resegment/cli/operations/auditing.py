@@ -25,6 +25,11 @@ def use_actor(name: str | None) -> None:
     _ACTOR.set(name)
 
 
+def given_actor() -> str | None:
+    """Return the name that --as gives; None without it."""
+    return _ACTOR.get()
+
+
 def name_actor(settings: Settings) -> str:
     """Return who runs the command: --as, RESEGMENT_ACTOR, or user and host."""
     from resegment.streams.definitions.starting import name_user

@@ -74,9 +74,16 @@ def up(
 
     from resegment.cli.connection import load_settings
     from resegment.cli.logging import set_up_logging
+    from resegment.cli.operations.auditing import given_actor
 
     settings = load_settings(
-        segments=segments, folder=folder, prefix=prefix, http_port=http_port, route=route, archive=archive
+        segments=segments,
+        folder=folder,
+        prefix=prefix,
+        http_port=http_port,
+        route=route,
+        archive=archive,
+        actor=given_actor(),
     )
     definition = read_segments(settings)
     if fresh:

@@ -55,6 +55,7 @@ def worker(
     """
     from resegment.cli.connection import load_settings
     from resegment.cli.logging import set_up_logging
+    from resegment.cli.operations.auditing import given_actor
     from resegment.streams.runtime import loop_factory
 
     settings = load_settings(
@@ -65,6 +66,7 @@ def worker(
         http_port=http_port,
         route=route,
         archive=archive,
+        actor=given_actor(),
     )
     servers = {"RESEGMENT_KAFKA": settings.kafka, "RESEGMENT_REDIS": settings.redis}
     if missing := [name for name, value in servers.items() if value is None]:

@@ -30,6 +30,8 @@ from resegment.streams.prefix import (
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from resegment.streams.audit.trail import AuditTrail
+
 log = structlog.get_logger(__name__)
 
 LOOKED_AT: Final = 2.0
@@ -57,12 +59,23 @@ class PolicyReloader:
         self._unkept = True
         self._was_known = False
 
-    async def begin(self, mode: Mode | None) -> None:
-        """Set the mode if one is given, and read mode and lists. Raises StoreUnavailable, and what `load` raises."""
+    async def begin(self, mode: Mode | None, trail: AuditTrail) -> None:
+        """Set the mode if one is given, and read mode and lists. A mode that changes is recorded in `trail` first.
+
+        Raises NotRecorded, StoreUnavailable, and what `load` raises.
+        """
         if mode is not None:
-            await set_routing(self._client, self._prefix, mode)
+            await self._set_mode(mode, trail)
         self._controls.lists = await asyncio.to_thread(self._load)
         await self._read_mode()
+
+    async def _set_mode(self, mode: Mode, trail: AuditTrail) -> None:
+        before = mode_of((await read_prefix(self._client, self._prefix)).get(ROUTING))
+        if before == mode:
+            return
+        async with trail.recording("worker", {"route": mode}) as recording:
+            await set_routing(self._client, self._prefix, mode)
+            recording.result["before"] = before
 
     async def run(self) -> None:
         """Check both until cancelled. What fails is done at the next check."""

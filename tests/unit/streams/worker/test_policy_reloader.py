@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -11,9 +12,11 @@ from redis.exceptions import ConnectionError as Away
 
 from resegment.agents.batch import PublishFailed
 from resegment.routing.policy import RoutingControls
+from resegment.schemas.contracts.audit import AuditEntry, decode_entry
 from resegment.schemas.routing import decode_routing_event
 from resegment.sources.suppressions import WrongList
 from resegment.state.partition_store import StoreUnavailable
+from resegment.streams.audit.trail import AuditTrail, NotRecorded
 from resegment.streams.worker.loops.policy_reloader import PolicyReloader
 from tests.builders import Published
 
@@ -28,10 +31,11 @@ class Server:
     async def hgetall(self, key: str) -> dict[bytes, bytes]:
         return dict(self.hashes.get(key, {}))
 
-    async def hset(self, key: str, mapping: dict[str, bytes]) -> None:
+    async def hset(self, key: str, *pair: str, mapping: dict[str, bytes] | None = None) -> None:
         if self.away:
             self.away -= 1
             raise Away
+        mapping = {pair[0]: pair[1].encode()} if mapping is None else mapping
         self.hashes.setdefault(key, {}).update({name.encode(): value for name, value in mapping.items()})
 
 
@@ -56,13 +60,20 @@ class Desk:
             self.frozen.append,
         )
 
+        self.trail = AuditTrail(client, "p", "audit-log", "ann@acme.com", lambda: nullcontext(self.published))
+
+    @property
+    def recorded(self) -> list[AuditEntry]:
+        """What the audit log has."""
+        return [decode_entry(one.value or b"", 0) for one in self.published.to("audit-log")]
+
     def load(self) -> dict[str, frozenset[str]]:
         if self.unreadable:
             raise WrongList(Path("partners.txt"), "it is away")
         return {name: frozenset(accounts.split()) for name, accounts in self.lists.items()}
 
     async def begin(self) -> list[str]:
-        await self.reloader.begin(None)
+        await self.reloader.begin(None, self.trail)
         return await self.look()
 
     async def look(self) -> list[str]:
@@ -132,7 +143,7 @@ async def test_a_worker_that_starts_after_another_with_the_same_change_reviews_i
 
 async def test_what_could_not_be_published_is_at_the_next_look() -> None:
     desk = Desk(Server(), partners="a.com")
-    await desk.reloader.begin(None)
+    await desk.reloader.begin(None, desk.trail)
     desk.published.failures = 1
     with pytest.raises(PublishFailed):
         await desk.look()
@@ -142,7 +153,7 @@ async def test_what_could_not_be_published_is_at_the_next_look() -> None:
 async def test_what_could_not_be_kept_is_reviewed_again() -> None:
     server = Server()
     desk = Desk(server, partners="a.com")
-    await desk.reloader.begin(None)
+    await desk.reloader.begin(None, desk.trail)
     server.away = 1
     with pytest.raises(StoreUnavailable):
         await desk.look()
@@ -160,3 +171,31 @@ async def test_a_list_that_cannot_be_read_stays_as_it_was() -> None:
     desk.lists, desk.unreadable = {"partners": "a.com"}, False
     await desk.look()
     assert desk.frozen[-1] is None
+
+
+async def test_a_mode_that_a_worker_is_started_with_is_in_the_audit_log() -> None:
+    desk = Desk(Server())
+    await desk.reloader.begin("changed", desk.trail)
+    begun, done = desk.recorded
+    assert (begun.action, begun.actor, begun.arguments) == ("worker", "ann@acme.com", {"route": "changed"})
+    assert (done.stage, done.result) == ("done", {"before": "none"})
+    assert desk.controls.mode == "changed"
+
+
+async def test_a_worker_that_starts_again_with_the_mode_in_force_records_nothing() -> None:
+    server = Server()
+    first, again = Desk(server), Desk(server)
+    await first.reloader.begin("all", first.trail)
+    await again.reloader.begin("all", again.trail)
+    assert again.recorded == []
+    assert again.controls.mode == "all"
+
+
+async def test_a_mode_that_cannot_be_recorded_is_not_set() -> None:
+    server = Server()
+    desk, other = Desk(server), Desk(server)
+    desk.published.failures = 1
+    with pytest.raises(NotRecorded):
+        await desk.reloader.begin("all", desk.trail)
+    await other.begin()
+    assert other.controls.mode == "none"
