@@ -106,7 +106,7 @@ def _money(text: str) -> dict[str, Any]:
     found = read_money_range(text)
     if isinstance(found, Money):
         return {"amount": found.amount, "currency": found.currency}
-    return {"min": found.low, "max": found.high}
+    return {"min": found.low, "max": found.high, "currency": found.currency}
 
 
 def _headcount(text: str) -> dict[str, Any]:

@@ -68,10 +68,12 @@ def _count(name: str, value: Any, _: Read) -> Mapping[str, Any]:
 def _money(name: str, value: Any, _: Read) -> Mapping[str, Any]:
     """Read an amount in US dollars; one in another currency is kept with it, and converted once the day is known."""
     found = read_money_range(value)
+    if name.endswith("_usd") and found.currency not in (None, "USD"):
+        base = name.removesuffix("_usd")
+        kept = _bounds(base, found, value) if isinstance(found, Range) else {base: found.amount}
+        return {**kept, "currency": found.currency}
     if isinstance(found, Range):
         return _bounds(name, found, value)
-    if name.endswith("_usd") and found.currency not in (None, "USD"):
-        return {name.removesuffix("_usd"): found.amount, "currency": found.currency}
     return {name: found.amount}
 
 

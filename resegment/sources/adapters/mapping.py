@@ -38,7 +38,6 @@ _KEYS: Final = (
     "account",
     "id",
     "record",
-    "text",
     "snapshot",
     "preset",
 )
@@ -157,6 +156,8 @@ class _Reading:
             for name, (paths, path, options) in self._fields.items()
         )
         snapshot = self._data.get("snapshot", kind == "firmographic")
+        if not isinstance(snapshot, bool):
+            self._problems.error("wrong-type", "snapshot is true or false", ("snapshot",))
         return Mapped(
             kind=cast("Kind | None", kind),
             source=self._text("source"),

@@ -16,13 +16,13 @@ _GROUPED_BY_DOTS: Final = re.compile(r"[-+]?\d{1,3}(?:\.\d{3}){2,}(?:,\d+)?|[-+]
 _PLAIN: Final = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?")
 _COMMA: Final = re.compile(r"[-+]?\d+,\d{1,2}")
 _SCALED: Final = re.compile(
-    r"([-+]?[\d.,'\u2019\u00a0 ]*\d)\s*(k|thousand|m|mm|mn|mio|million|millions|b|bn|billion|billions|t|tn|trillion)?\b\.?",
+    r"([-+]?[\d.,'\u2019\u00a0 ]*\d)\s*(k|thousand|m|mm|mn|mio|million|millions|b|bn|billion|billions|mrd|milliarden?|milliards?|t|tn|trillion)?\b\.?",
     re.IGNORECASE,
 )
 _SCALES: Final = {"k": 3, "t": 12, "m": 6, "b": 9}
 _SYMBOLS: Final = {
     "us$": "USD", "usd$": "USD", "ca$": "CAD", "c$": "CAD", "a$": "AUD", "au$": "AUD", "nz$": "NZD", "hk$": "HKD", "s$": "SGD",
-    "r$": "BRL", "$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₩": "KRW", "₪": "ILS", "₽": "RUB", "zł": "PLN",
+    "r$": "BRL", "$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₩": "KRW", "₪": "ILS", "₽": "RUB", "zł": "PLN", "euros": "EUR", "euro": "EUR",
 }  # fmt: skip
 _CODE: Final = re.compile(r"(?<![A-Za-z])([A-Z]{3})(?![A-Za-z])")
 _RANGE: Final = re.compile(r"(.+?)\s*(?:-|\u2013|\u2014|\bto\b|\.\.|_)\s*(.+)")
@@ -31,7 +31,12 @@ _OVER: Final = re.compile(
     re.IGNORECASE,
 )
 _UNDER: Final = re.compile(r"(?:under|less than|below|up to|fewer than|<=?)\s*(.+)", re.IGNORECASE)
-_UNITS: Final = re.compile(r"\s*(?:employees|employee|people|staff|fte|ftes|headcount)\.?$", re.IGNORECASE)
+_UNITS: Final = re.compile(
+    r"\s*(?:employees|employee|people|staff|fte|ftes|headcount|mitarbeiter(?:innen|:innen|\*innen)?|beschäftigte|employés|salariés|"
+    r"collaborateurs|empleados|trabajadores|medewerkers|werknemers|funcionários|colaboradores)\.?$",
+    re.IGNORECASE,
+)
+_DOTTED: Final = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3})+(?![\d.,]|\s*[km]\b)", re.IGNORECASE)
 _TRUE: Final = frozenset({"true", "yes", "y", "t", "1", "on", "wahr", "ja", "oui", "si"})
 _FALSE: Final = frozenset({"false", "no", "n", "f", "0", "off", "falsch", "nein", "non"})
 LARGEST: Final = 10**18
@@ -42,6 +47,7 @@ class Range(NamedTuple):
 
     low: Number | None
     high: Number | None
+    currency: str | None = None
 
 
 class Money(NamedTuple):
@@ -68,7 +74,8 @@ def read_number(value: Any) -> Number:
     number = _digits(match[1], text)
     if match[2]:
         word = match[2].lower()
-        number = number * 10 ** (3 if word == "thousand" else _SCALES[word[0]])
+        scale = 3 if word == "thousand" else 9 if word.startswith(("mrd", "milliard")) else _SCALES[word[0]]
+        number = number * 10**scale
     return _sane(number)
 
 
@@ -88,6 +95,10 @@ def read_count(value: Any) -> Number | Range:
     if text is None or not isinstance(value, str):
         return _not_negative(read_number(value))
     text = re.sub(r"^(?:c_|size_)", "", _UNITS.sub("", text), flags=re.IGNORECASE)
+    # Nobody counts a part of a person: the dots in `1.001-5.000` are between thousands.
+    if re.fullmatch(r"\d{1,3}\.000", text):
+        raise ValueError(f"{text!r} may be {text[:-4]} or {text[:-4]},000")
+    text = _DOTTED.sub(lambda match: match[0].replace(".", ""), text)
     try:
         return _not_negative(read_number(text))
     except ValueError:
@@ -129,12 +140,13 @@ def read_money_range(value: Any) -> Money | Range:
         text = as_text(value)
         if text is None:
             raise
-    plain = re.sub(r"[$€£]|\b(?:USD|EUR|GBP)\b", "", text).strip()
+    currency = _take_currency(text)[0]
+    plain = re.sub(rf"[$€£]|\b(?:USD|EUR|GBP|{currency or 'USD'})\b", "", text).strip()
     try:
         found = read_count(plain)
     except ValueError:
         raise ValueError(f"{text[:40]!r} is no amount of money") from None
-    return found if isinstance(found, Range) else Money(found, None)
+    return found._replace(currency=currency) if isinstance(found, Range) else Money(found, currency)
 
 
 def read_flag(value: Any) -> bool:

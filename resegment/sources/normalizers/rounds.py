@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 from resegment.schemas.vocabulary import ROUNDS, normalize_term
@@ -35,7 +36,8 @@ def normalize_round(raw: str) -> str:
 
     A round with a letter after h is `other`, and so is any text that names no round.
     """
-    term = normalize_term(raw)
+    plain = "".join(one for one in unicodedata.normalize("NFKD", raw) if not unicodedata.combining(one))
+    term = normalize_term(plain)
     if term in ROUNDS:
         return term
     if term in _NAMES:

@@ -27,7 +27,7 @@ def run(*arguments: str, given: str | None = None) -> list[dict[str, Any]]:
         ),
         (("round", "Series A - Extension"), {"round": "series_a"}),
         (("money", "€1.2M"), {"amount": 1200000, "currency": "EUR"}),
-        (("money", "$1M-$10M"), {"min": 1000000, "max": 10000000}),
+        (("money", "$1M-$10M"), {"min": 1000000, "max": 10000000, "currency": "USD"}),
         (("headcount", "51-200"), {"min": 51, "max": 200}),
         (("domain", "https://www.Acme.com/x"), {"domain": "acme.com"}),
         (("technology", "SFDC"), {"technology": "salesforce", "name": "Salesforce", "known": True}),

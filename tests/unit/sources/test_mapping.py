@@ -237,3 +237,10 @@ def test_the_same_rows_in_any_file_give_the_same_events(tmp_path: Path, suffix: 
     source = Source(build_adapter(mapped), mapped.apply(Context()))
     found = sort_out(item for _, _, item in convert_files([str(file)], source))
     assert found.facts == convert(MAPPING, rows).facts
+
+
+def test_keys_that_nothing_reads_and_other_wrong_values_are_errors_at_once() -> None:
+    text = "kind: firmographic\nsnapshot: maybe\ntext: [NAICS]\nmap: {Web: subject}\n"
+    found = errors(text)
+    assert "map.yaml:2:11: error: snapshot: snapshot is true or false" in found
+    assert "map.yaml:3:1: error: text: 'text' is no known key" in found

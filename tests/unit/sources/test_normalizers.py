@@ -80,6 +80,17 @@ def test_money_of_an_adapter_is_in_dollars_at_the_rate_of_its_day() -> None:
     )
 
 
+def test_a_range_in_another_currency_is_no_range_of_dollars() -> None:
+    row = {"Id": "1", "Website": "acme.com", "AnnualRevenue": "€10M-€50M", "LastModifiedDate": "2026-01-01"}
+    data = convert("salesforce", row).only().data
+    assert {name: data[name] for name in data if "revenue" in name or name == "currency"} == {
+        "revenue_raw": "€10M-€50M",
+        "revenue_min": 10000000,
+        "revenue_max": 50000000,
+        "currency": "EUR",
+    }
+
+
 def test_a_currency_without_a_rate_is_said_and_left_in_its_own() -> None:
     round_ = {
         "uuid": "r1", "investment_type": "seed", "announced_on": "2014-03-28", "funded_organization_identifier": {"permalink": "acme"},

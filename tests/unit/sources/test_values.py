@@ -49,13 +49,14 @@ def test_what_is_no_number(given: Any) -> None:
         (51, 51), ("1,250", 1250), ("51-200", Range(51, 200)), ("51 – 200", Range(51, 200)), ("11 to 50 employees", Range(11, 50)), ("10,001+", Range(10001, None)),
         ("5000+ people", Range(5000, None)), ("c_00051_00100", Range(51, 100)), ("over 100", Range(100, None)), ("<10", Range(0, 10)), ([1, 10], Range(1, 10)),
         ({"min": 5, "max": None}, Range(5, None)), ("250 - 500", Range(250, 500)), ("c_10001_max", Range(10001, None)), ("1K-5K", Range(1000, 5000)),
+        ("1.200", 1200), ("1.001-5.000", Range(1001, 5000)), ("11-50 Mitarbeiter", Range(11, 50)), ("51-200 employés", Range(51, 200)), ("1.5k", 1500), ("12.5", 12.5),
     ],
 )  # fmt: skip
 def test_head_counts(given: Any, count: Any) -> None:
     assert read_count(given) == count
 
 
-@pytest.mark.parametrize("given", ["many", "-5", "200-51", "myself only", None, [], "1-2-3"])
+@pytest.mark.parametrize("given", ["many", "-5", "200-51", "myself only", None, [], "1-2-3", "50.000"])
 def test_what_is_no_head_count(given: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_count(given)
@@ -65,7 +66,7 @@ def test_what_is_no_head_count(given: Any) -> None:
     ("given", "money"),
     [
         ("$12,000,000", Money(12000000, "USD")), ("€1.2M", Money(1200000, "EUR")), ("USD 3 million", Money(3000000, "USD")), ("£5m", Money(5000000, "GBP")),
-        (7, Money(7, None)), ({"value": 5, "currency": "eur"}, Money(5, "EUR")), ({"value_usd": 5}, Money(5, "USD")), ("CA$2k", Money(2000, "CAD")), ("1000 SEK", Money(1000, "SEK")),
+        (7, Money(7, None)), ({"value": 5, "currency": "eur"}, Money(5, "EUR")), ({"value_usd": 5}, Money(5, "USD")), ("CA$2k", Money(2000, "CAD")), ("1000 SEK", Money(1000, "SEK")), ("1.5 Mrd. €", Money(1500000000, "EUR")), ("5 Milliarden Euro", Money(5000000000, "EUR")), ("2 millions euros", Money(2000000, "EUR")),
     ],
 )  # fmt: skip
 def test_money(given: Any, money: Money) -> None:
@@ -75,8 +76,10 @@ def test_money(given: Any, money: Money) -> None:
 @pytest.mark.parametrize(
     ("given", "found"),
     [
-        ("$1M-$10M", Range(1000000, 10000000)),
-        ("$1B+", Range(1000000000, None)),
+        ("$1M-$10M", Range(1000000, 10000000, "USD")),
+        ("$1B+", Range(1000000000, None, "USD")),
+        ("€10M-€50M", Range(10000000, 50000000, "EUR")),
+        ("CHF 10M - 50M", Range(10000000, 50000000, "CHF")),
         ("10-50M", Range(10000000, 50000000)),
         ("$5", Money(5, "USD")),
     ],
@@ -135,7 +138,7 @@ def test_lists_are_split_at_the_first_separator_they_have() -> None:
         ("Series A", "series_a"), ("series-a", "series_a"), ("Series A - Extension", "series_a"), ("Series A1", "series_a"), ("series-c+", "series_c"), ("Angel", "pre_seed"),
         ("Pre-Seed", "pre_seed"), ("Seed", "seed"), ("Seed Round", "seed"), ("Convertible Note", "bridge"), ("series_b_bridge", "bridge"), ("Debt Financing", "debt"),
         ("Venture - Series Unknown", "other"), ("series_unknown", "other"), ("Post-IPO Debt", "debt"), ("Post-IPO Equity", "other"), ("Grant", "grant"), ("IPO", "ipo"),
-        ("Private Equity", "other"), ("Series J", "other"), ("Corporate Round", "other"), ("", "other"),
+        ("Private Equity", "other"), ("Series J", "other"), ("Série B", "series_b"), ("Rodada Série A", "series_a"), ("Corporate Round", "other"), ("", "other"),
     ],
 )  # fmt: skip
 def test_rounds(raw: str, word: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+import orjson
+
 from resegment.errors import RefusedEvent
 from resegment.schemas.cloudevents.decoding import read_event
 from resegment.schemas.events import Envelope as Attributes
@@ -58,7 +60,7 @@ def _split(payload: Any, context: Context) -> Iterator[Item]:
 def _read(one: Mapping[str, Any], context: Context) -> Iterator[Item]:
     event: Event = {"specversion": "1.0"}
     data: dict[str, Any] = {}
-    inner = one.get("data")
+    inner = _parse_data(one.get("data"))
     for name, value in one.items():
         key = str(name).strip()
         if key.startswith(_PREFIX):
@@ -83,6 +85,17 @@ def _read(one: Mapping[str, Any], context: Context) -> Iterator[Item]:
         return
     yield from remarks
     yield event
+
+
+def _parse_data(inner: Any) -> Any:
+    """Return the data of a cell with JSON; anything else as it is."""
+    if not isinstance(inner, str):
+        return inner
+    try:
+        found = orjson.loads(inner)
+    except orjson.JSONDecodeError:
+        return inner
+    return found if isinstance(found, dict) else inner
 
 
 def _read_time(name: str, value: Any, context: Context, remarks: list[Remark]) -> str:

@@ -47,6 +47,18 @@ def _currency(record: Record, data: dict[str, Any]) -> None:
     keep_currency(record, data, "CurrencyIsoCode", "Amount Currency", "Annual Revenue Currency")
 
 
+def _account_data(record: Record, data: dict[str, Any]) -> None:
+    """Clear the attributes whose fields a change event lists as emptied."""
+    _currency(record, data)
+    for name in as_list(record.find("ChangeEventHeader.nulledFields")):
+        if not isinstance(name, str):
+            continue
+        mapped = (key for key, one in ACCOUNT.data.items() if name in one.paths)
+        attribute = next(mapped, None) or (_custom(name) if name not in _SYSTEM else None)
+        if attribute is not None:
+            data.setdefault(attribute, None)
+
+
 def _is_gone(record: Record) -> bool:
     change = str(record.find("ChangeEventHeader.changeType")).upper()
     deleted = record.find("IsDeleted", "_fivetran_deleted", "is_deleted")
@@ -86,7 +98,7 @@ ACCOUNT: Final = Table(
     },
     ignored=_SYSTEM,
     rest=_custom,
-    refine=_currency,
+    refine=_account_data,
 )
 
 _DEAL_DATA: Final = {

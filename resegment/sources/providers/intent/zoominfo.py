@@ -57,11 +57,14 @@ SCOOP: Final = Table(
         known_as=_KNOWN,
         subject=_DOMAINS,
         time=listed("originalPublishedDate, publishedDate, scoopDate, published_date, date"),
-        recorded=listed("lastUpdatedDate, updatedDate, publishedDate, published_date"),
+        recorded=listed("lastUpdatedDate, lastModifiedDate, updatedDate, publishedDate, published_date"),
         utc=True,
     ),
     data={
-        "theme": field("term", "types, scoopTypes, scoopType, topics, scoopTopics, scoopTopic"),
+        "theme": field(
+            "term",
+            "types.type, scoopTypes.type, types, scoopTypes, scoopType, topics, scoopTopics, scoopTopic",
+        ),
         "topics": field("texts", "topics, scoopTopics, scoopTopic"),
         "statement": field("text", "description, title, summary"),
         "url": field("text", "linkUrl, link.url, link, url"),

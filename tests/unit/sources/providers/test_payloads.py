@@ -287,6 +287,7 @@ def test_the_ids_of_one_file_are_known_in_the_next_one(tmp_path: Any) -> None:
         ("segment", {"type": "group", "groupId": "acme.com", "messageId": "1", "timestamp": "2026-01-01T00:00:00Z", "traits": {"employees": "51-200"}}, {"employees_min": 51}),
         ("crunchbase", {"properties": {"identifier": {"uuid": "1"}, "announced_on": {"value": "2026-01-01", "precision": "month"}, "investment_type": "seed"}, "website_url": "acme.com"}, {"date_precision": "month"}),
         ("zoominfo", {"id": 7, "website": "acme.com", "revenue": 12000, "lastUpdatedDate": "2026-01-01", "employeeCount": 5}, {"revenue_usd": 12000000}),
+        ("zoominfo", {"data": [{"id": 1, "scoopTypes": [{"id": 4, "type": "Personnel Moves"}], "publishedDate": "2026-01-02", "company": {"website": "acme.com"}}]}, {"theme": "personnel_moves"}),
         ("peopledatalabs", {"website": "acme.com", "size": "10001+", "last_updated": "2026-01-01"}, {"employees_min": 10001}),
         ("theirstack", {"data": [{"id": 1, "job_title": "AE", "date_posted": "2026-01-01", "company_object": {"domain": "acme.com"}}]}, {"job": "1", "function": "sales"}),
         ("clay", {"Work Email": "jo@acme.com", "Full Name": "Jo", "Title": "VP Sales", "Start Date": "Jan 5, 2026"}, {"role": "vp_sales"}),
@@ -301,6 +302,26 @@ def test_other_shapes_of_the_same_payload_are_read(
     fact = convert(name, payload).facts[0]
     assert fact.account == "acme.com"
     assert {name: fact.data.get(name) for name in data} == data
+
+
+def test_a_field_that_a_change_event_lists_as_emptied_clears_the_attribute() -> None:
+    header = {"entityName": "Account", "recordIds": ["1"], "changeType": "UPDATE", "commitTimestamp": 1767225600000, "nulledFields": ["Industry", "Tier__c", "Phone"]}  # fmt: skip
+    fact = convert(
+        "salesforce", {"ChangeEventHeader": header, "NumberOfEmployees": 7}, account="acme.com"
+    ).only()
+    assert fact.data == {"employees": 7, "industry": None, "tier": None}
+
+
+def test_data_of_an_event_may_be_json_in_a_cell() -> None:
+    event = {
+        "id": "1",
+        "source": "/x",
+        "type": "gtm.firmographic.v1",
+        "subject": "acme.com",
+        "time": "2026-01-01",
+    }
+    fact = convert("events", {**event, "data": '{"employees": "51-200"}'}).only()
+    assert fact.data["employees_min"] == 51
 
 
 def test_the_account_that_is_said_holds_for_ids_but_not_for_mailboxes() -> None:
