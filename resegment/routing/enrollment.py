@@ -21,11 +21,11 @@ from resegment.routing.running import (
     take_inherit,
 )
 from resegment.routing.switching import (
-    KEPT,
     displace,
     find_kept_out,
     follow_switch,
     judge_gates,
+    keeps,
     meet_gates,
     put_back,
     rename,
@@ -171,7 +171,7 @@ class EnrollmentMachine:
                 stays = None
         if returns and switch is not None:
             yield from put_back(transition, before, stays)
-        elif returns and stays is None and before.enrollment is None and before.decision in KEPT:
+        elif returns and stays is None and before.enrollment is None and keeps(transition, before.decision):
             transition.decide(before.decision, before.why)
         else:
             yield from _enter(transition, switch, before, back, stays)

@@ -103,6 +103,13 @@ def rename(state: RoutedState, target: Target) -> None:
         state.enrollment = msgspec.structs.replace(state.enrollment, segment=target.segment)
 
 
+def keeps(transition: Transition, decision: str) -> bool:
+    """Return whether the decision remains on an account that has not moved, as it turns out."""
+    if decision == NOT_ROUTED:  # a suppression comes first
+        return transition.policy.suppressed_by(transition.account.name, transition.state) is None
+    return decision in KEPT
+
+
 def follow_switch(
     transition: Transition,
     switch: Switch,

@@ -144,6 +144,17 @@ async def test_a_superseding_change_back_to_where_it_was_enters_that_again() -> 
     ]
 
 
+async def test_a_quiet_account_that_has_not_moved_as_it_turns_out_is_suppressed_if_a_suppression_holds() -> (
+    None
+):
+    routing, acme = await taken("none", **SUPPRESSED), Account()
+    await routing.follow(acme.moves("cold"))
+    await routing.follow(acme.moves("warm", at=NOON + 1))
+    void = {"supersedes": "acme.com-2", "supersedes_to": "warm", "from": "cold"}
+    await routing.follow(acme.moves("cold", standing=["suppress:customers"], **void))
+    assert routing.state("acme.com").decision == "suppressed"
+
+
 async def test_a_superseding_change_within_one_workflow_cancels_nothing() -> None:
     routing, acme = await taken(), Account()
     await routing.follow(acme.moves("cold"))
