@@ -152,7 +152,7 @@ class Transition:
         """Decide on the latest change.
 
         `stays` is a running enrollment in the same workflow. `was_in` says that the account was in this workflow
-        before the change, so that re-entry rules do not apply. An enrollment in another workflow ends, unless the
+        before the change, so that neither rules of re-entry nor limits apply. An enrollment in another workflow ends, unless the
         account waits for its team.
         """
         state, target = self.state, self.state.target
@@ -177,7 +177,7 @@ class Transition:
         if stays is not None:
             yield from self.give_back(stays)
         key = state.assignment or identify_command(target.change, "enroll", route.workflow, state.attempt)
-        join = None if stays is not None else self.policy.join(key, self.account.name, state, self.now)
+        join = self.policy.join(key, self.account.name, state, self.now) if is_new else None
         if join is not None:
             admitted = yield join
             if isinstance(admitted, Waiting):

@@ -153,6 +153,23 @@ async def test_a_waiting_account_whose_move_is_void_continues_as_if_it_had_not_m
     assert (await routing.owners.look()).members["ann"].open == 1
 
 
+async def test_an_account_whose_move_is_void_is_back_at_once_and_takes_no_room_of_the_day() -> None:
+    teams = {"new": {"members": ["ann"], "per_day": 1}, "old": {"members": ["bob"]}}
+    routing = Routing(definition_of(file(teams=teams, limits={"enrollments": 2, "per": "30d"})), now=NOON)
+    await routing.take()
+    acme = Account()
+    await routing.follow(acme.moves("hot", to("new-flow", team="new")))
+    await routing.wait_until(NOON + 60_000)
+    await routing.wait_until(NOON + HOUR)
+    await routing.follow(acme.moves("cold", to("old-flow", team="old"), at=NOON + 1))
+    void = {"supersedes": "acme.com-2", "supersedes_to": "cold", "from": "hot"}
+    made = await routing.follow(acme.moves("hot", to("new-flow", team="new"), at=NOON + 1, **void))
+    assert said(made) == [("stop", "old-flow", "cold"), ("enroll", "new-flow", "hot")]
+    assert made[1]["owner"] == "ann"
+    assert sum((await routing.owners.look()).teams["new"].granted.values()) == 1
+    assert routing.state("acme.com").enrolled == (NOON + 60_000,)
+
+
 async def test_a_waiting_account_that_is_rejected_where_it_is_waits_on() -> None:
     routing, _ = await waiting_in_a_workflow()
     key = routing.state("acme.com").enrollment.key  # type: ignore[union-attr]
