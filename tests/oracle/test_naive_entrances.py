@@ -264,19 +264,22 @@ class History:
     def other(self, name: str) -> str:
         return self.draw.choice([one for one in self.files[0].ways if one != self.accounts[name].segment])
 
-    async def move(self, name: str, by: str | None = None, to: str | None = None) -> None:
+    async def move(self, name: str, by: str | None = None, to: str | None = None, **given: Any) -> None:
         draw, one = self.draw, self.naive.of(name)
         to = to or self.other(name)
         absent = frozenset({"hiring"} if draw.random() < 0.2 else {"funding"} if draw.random() < 0.2 else ())
         score = draw.choice([None, "much", 0, 1, 2.5, 3])
-        if draw.random() < 0.1:
+        if draw.random() < 0.1 and not given:
             one.suppressed = not one.suppressed
         is_drawn = not one.suppressed and draw.random() < 0.08
         move = Move(name, to, score, is_drawn, absent, by)
         self.log.append((move, "suppressed" if one.suppressed else ""))
-        self.naive.take(move)
+        if given:
+            self.naive.take_instead(move)
+        else:
+            self.naive.take(move)
         file = self.written[self.version - 1]
-        given: Json = {} if by is None else {"cause": {"definition": self.version}, "apply_route": by}
+        given |= {} if by is None else {"cause": {"definition": self.version}, "apply_route": by}
         change = self.accounts[name].moves(
             to,
             file.route(self.files[self.version - 1].ways[to]),
@@ -290,6 +293,19 @@ class History:
             **given,
         )
         await self.follow(await self.rig.follow(change))
+        if by is None and not given and draw.random() < 0.15:
+            await self.supersede(name)
+
+    async def supersede(self, name: str) -> None:
+        """A fact of the same instant comes later: the account moves elsewhere, or not at all."""
+        account = self.accounts[name]
+        void = {
+            "supersedes": f"{name}-{account.number}",
+            "supersedes_to": account.segment,
+            "from": account.came,
+        }
+        back = account.came if self.draw.random() < 0.6 else None
+        await self.move(name, None, back or self.other(name), **void)
 
     def gates(self, name: str) -> tuple[str, ...]:
         one = self.naive.of(name)

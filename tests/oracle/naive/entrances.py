@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -181,6 +182,8 @@ class Company:
     begun: list[int] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)
     owners: dict[str, str] = field(default_factory=dict)
+    before: Company | None = None
+    """As it was before its last move."""
 
 
 @dataclass
@@ -218,6 +221,8 @@ class Entrances:
 
     def take(self, move: Move) -> None:
         one = self.of(move.account)
+        one.before = None
+        one.before = deepcopy(one)
         way = self.file.ways[move.to]
         self._step_out(one)
         one.is_first, one.move, one.way = one.way is None, move, way
@@ -228,11 +233,58 @@ class Entrances:
         if stay is not None and stay.workflow == way.workflow and not one.suppressed and not move.is_drawn:
             one.decision, one.until = "enrolled", NEVER
             if move.by in (None, "all"):
-                stay.segment, stay.on_exit = way.segment, way.on_exit
-                self._say("enroll", one)
-                one.touched |= {f"play of {way.segment}"}
+                self._go_on(one, stay, way)
             return
         self._decide(one)
+
+    def take_instead(self, move: Move) -> None:
+        """Take a change of the same instant, which voids the one before."""
+        one, way = self.of(move.account), self.file.ways[move.to]
+        before = one.before
+        assert before is not None
+        self._step_out(one)
+        was, mine = before.stay, one.stay
+        one.is_first, one.move, one.way = before.way is None, move, way
+        one.admitted, one.forced, one.kept_out, one.until = False, False, False, NEVER
+        one.left = dict(before.left)
+        is_left = was is not None and (mine is None or mine.workflow != was.workflow)
+        if was is not None and is_left and was.workflow != way.workflow:
+            one.left[was.workflow] = self.now
+        if mine is not None and was is not None and not is_left:
+            mine.on_exit = was.on_exit
+        elif mine is not None and mine.workflow != way.workflow:
+            self._say("stop", one, "void")
+            one.begun.remove(mine.began)
+            one.stay = None
+        is_out = one.suppressed or move.is_drawn
+        if one.stay is not None and one.stay.workflow == way.workflow and not is_out:
+            one.decision = "enrolled"
+            self._go_on(one, one.stay, way)
+        elif was is not None and is_left and was.workflow == way.workflow and one.stay is None:
+            if is_out:
+                one.decision = GATE if one.suppressed else DRAWN
+                one.left[was.workflow] = self.now
+            else:
+                self._enter(one, way)
+                one.begun.pop()
+        elif was is None and one.stay is None and before.move is not None and before.move.to == move.to:
+            self._decide_as_before(one, before)
+        else:
+            self._decide(one)
+
+    def _decide_as_before(self, one: Company, before: Company) -> None:
+        """Decide on an account that has not moved, as it turns out."""
+        stays = before.decision in ("rejected", "never-again")
+        if stays or (before.decision == "quiet" and not one.suppressed):
+            one.decision = before.decision
+        else:
+            self._decide(one)
+
+    def _go_on(self, one: Company, stay: Stay, way: Way) -> None:
+        """Let an account stay in its workflow with another play."""
+        stay.segment, stay.on_exit = way.segment, way.on_exit
+        self._say("enroll", one)
+        one.touched |= {f"play of {way.segment}"}
 
     def _is_moved_in(self, one: Company, by: str) -> bool:
         assert one.way is not None
@@ -299,6 +351,9 @@ class Entrances:
                 self._decide(one)
 
     def switch(self, file: File) -> None:
+        for one in self._all():  # a queue begins once its team has members
+            if one.stay is not None and one.stay.team and not self.file.teams[one.stay.team].people:
+                one.stay.owner_since = self.now
         self.file = file
         for one in self._all():
             if one.decision in ("waiting", "capped"):
@@ -318,7 +373,7 @@ class Entrances:
         for one in self.companies.values():
             if one.stay is not None and not one.stay.is_answered:
                 found.append(one.stay.due)
-            if one.decision in ("cooldown", "capped"):
+            if one.decision in ("cooldown", "capped", "waiting"):
                 found.append(one.until)
         for name, line in self.lines.items():
             if line.waiting and self.file.teams[name].per_day is not None:
@@ -343,7 +398,25 @@ class Entrances:
                 self._say("escalate", one, "escalated")
             if one.decision in ("cooldown", "capped") and one.until <= now:
                 self._decide(one)
+            elif one.decision == "waiting" and one.until <= now:
+                self._look_at_waiting(one)
         self._grant_lines()
+
+    def _look_at_waiting(self, one: Company) -> None:
+        """When the window of its line closes, as it knew, and when a day begins."""
+        way = self._way_now(one)
+        refusal = self._refusal(one, way)
+        if refusal is not None:
+            self._step_out(one)
+            self._refuse(one, way, refusal)
+            return
+        team = self.file.teams[str(way.team)]
+        self._plan(one, team)
+
+    def _plan(self, one: Company, team: Team) -> None:
+        line = self.lines[team.name]
+        is_open = line.opened is not None and line.closes > self.now
+        one.until = line.closes if is_open else self._next_day(team.calendar)
 
     # Deciding
 
@@ -402,6 +475,8 @@ class Entrances:
             line.opened = self.now
         line.closes = min(self.now + team.settle, line.opened + AT_MOST)
         self._grant(team)
+        if one.decision == "waiting":
+            self._plan(one, team)
 
     def _refuse(self, one: Company, way: Way, refusal: str) -> None:
         one.decision = refusal
