@@ -123,13 +123,19 @@ async def _keep_on(run: ArchiveRun, stop: asyncio.Event) -> None:
                     "nothing is archived for now", reason=error.message, remedy=error.remedy
                 )
             said = error.message
-            await _tell(run, error)
+            await _tell(run, error.message)
+        except Exception as error:  # the worker's work does not rest on it
+            problem = f"it failed: {error!r}"
+            if problem != said:
+                log.exception("nothing is archived for now")
+            said = problem
+            await _tell(run, problem)
         if not stop.is_set():
             await asyncio.wait({asyncio.ensure_future(stop.wait())}, timeout=TRIED_EVERY)
 
 
-async def _tell(run: ArchiveRun, error: ResegmentError) -> None:
+async def _tell(run: ArchiveRun, problem: str) -> None:
     try:
-        await run.report_problem(error.message)
+        await run.report_problem(problem)
     except ResegmentError:
         log.debug("the problem of the archive was not reported")
