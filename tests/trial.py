@@ -221,8 +221,8 @@ class Trial:
             name
             for (topic, _), records in self.seen.items()
             if topic == signals
-            for _, _, value in records
-            if value is not None
+            for _, key, value in records
+            if value is not None and key is not None
             for name in _ids(value)
         }
 
