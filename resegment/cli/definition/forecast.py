@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -85,7 +86,7 @@ def forecast(
                 "--at, --switch and --format look ahead from recorded events: add --events"
             )
         made = asyncio.run(_forecast_live(servers, segments, length))
-    _check_segment(made, segment)
+    check_segment(made.names, segment)
     found = made.finish(segment)
     if as_json:
         write_json(sys.stdout.buffer, describe_forecast(found))
@@ -94,8 +95,8 @@ def forecast(
         console.print(render(found, console.width))
 
 
-def _check_segment(forecaster: Forecaster, segment: str | None) -> None:
-    names = forecaster.names
+def check_segment(names: Sequence[str], segment: str | None) -> None:
+    """Raise typer.BadParameter where there is no such segment."""
     if segment is not None and segment not in names:
         raise typer.BadParameter(
             f"there is no segment {segment}: choose one of {', '.join(names)}", param_hint="--segment"
@@ -122,6 +123,7 @@ def _forecast_files(
     from resegment.cli.definition.backtest import read_timeline
     from resegment.cli.definition.facts import read_facts, report
     from resegment.console.progress import show_progress
+    from resegment.schemas.times import HORIZON
     from resegment.segmentation.inspection.backtest import backtest
     from resegment.segmentation.outlook.forecast import Forecaster
 
@@ -136,6 +138,8 @@ def _forecast_files(
         )
         if at is None:
             at = max((fact.recorded for fact in facts), default=0)
+        if at + length > HORIZON:
+            raise typer.BadParameter("the forecast would end after the year 9999", param_hint="--at")
         forecaster = Forecaster(timeline, at, at + length)
         for account, _ in backtest(timeline, facts, at, bars.count("replaying", len(facts))):
             forecaster.take(account)

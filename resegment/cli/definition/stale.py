@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from resegment.cli.definition.forecast import check_segment
 from resegment.cli.options import AsJson, EventFormat, SomeEvents, SomeSegments, time_option
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
@@ -96,7 +97,9 @@ def stale(
             raise typer.BadParameter("--events requires --segments: the file that decides about those events")
         if publish:
             raise typer.BadParameter("--publish needs a running prefix: leave --events out")
-        report = _find_in_files(segments, events, at, older, form).report(segment)
+        finder = _find_in_files(segments, events, at, older, form)
+        check_segment(finder.names, segment)
+        report = finder.report(segment)
     else:
         if at is not None or form is not None:
             raise typer.BadParameter("--at and --format look at recorded events: add --events")
@@ -130,6 +133,7 @@ async def _find_live(
         with show_progress() as bars:
             total = sum(one.accounts for one in await session.reader.look())
             finder = await find_stale(session.reader, timeline, now, older, bars.count("looking", total))
+        check_segment(finder.names, segment)
         report = finder.report(segment)
         if publish:
             every = int(session.settings.refresh_every.total_seconds() * 1000)

@@ -167,7 +167,7 @@ async def open_past(servers: ServerOptions, archive: str | None, at: int) -> Asy
     from resegment.cli.past.looking import view_archive, view_log  # noqa: PLC0415  # heavy, and seldom needed
 
     if archive is not None:
-        yield await view_archive(servers, archive)
+        yield await view_archive(servers, archive, at)
         return
     async with open_session(servers) as session:
         yield await view_log(session, at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -155,10 +156,15 @@ async def view_log(session: LogSession, at: int) -> PastView:
     )
 
 
-async def view_archive(servers: ServerOptions, path: str) -> PastView:
-    """Return the past that an archive keeps; it needs no servers. Raises as `Archive.open`, and ArchiveEmpty."""
+async def view_archive(servers: ServerOptions, path: str, at: int) -> PastView:
+    """Return the past that an archive keeps, to look at an instant (ms); it needs no servers.
+
+    Raises as `Archive.open`, FutureTime where the instant has not come, and ArchiveEmpty.
+    """
     settings = load_settings(servers)
     archive = await asyncio.to_thread(lambda: Archive.open(Storage(path)))
+    if archive.clock == "wall" and at > time.time() * 1000:
+        raise FutureTime(at)
     topics = Topics(archive.prefix)
     source = LogSource("", topics, {}, archive=archive)
     if archive.clock == "wall":

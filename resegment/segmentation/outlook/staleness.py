@@ -105,6 +105,11 @@ class StaleFinder:
         self._found: list[tuple[tuple[int, int, str], StaleAccount]] = []
         self._accounts = 0
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the segments, by priority."""
+        return [one.name for one in self._program.segments]
+
     def take(self, account: Account) -> StaleAccount | None:
         """Look at an account that has been advanced to t; return what is stale of it. It may be changed."""
         program, t = self._program, self.t

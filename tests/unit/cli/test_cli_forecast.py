@@ -64,6 +64,7 @@ def test_people_get_a_chart_that_fits_into_eighty_columns(folder: Path) -> None:
     [
         (["--segment", "nosuch"], "there is no segment nosuch"),
         (["--days", "0"], "--days"),
+        (["--at", "9999-12-31"], "--at"),
     ],
 )
 def test_wrong_use_is_named(folder: Path, arguments: list[str], problem: str) -> None:

@@ -56,7 +56,9 @@ def test_people_get_tables_that_fit_into_eighty_columns(folder: Path) -> None:
     assert max(map(len, output.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("arguments", [["--older", "soon"], ["--publish"], ["--limit", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["--older", "soon"], ["--publish"], ["--limit", "0"], ["--segment", "nosuch"]]
+)
 def test_wrong_use_is_refused(folder: Path, arguments: list[str]) -> None:
     code, _, error = run(folder, *arguments)
     assert code == 2
