@@ -86,16 +86,28 @@ def read_access(path: Path, environment: Mapping[str, str] = os.environ) -> Acce
     keys = data.get("keys") or []
     if not isinstance(keys, list):
         raise WrongKeys(path, "keys is not a list")
-    return Access(
+    access = Access(
         tuple(_key(path, one) for one in keys),
         _secrets(path, data.get("secrets") or {}, environment),
         _sources(path, data.get("sources") or {}),
     )
+    for name in access.secrets:
+        try:
+            access.find_source(name)
+        except UnknownSource as error:
+            raise WrongKeys(path, f"a secret of {name}: {error.message}") from error
+    return access
 
 
 def _key(path: Path, given: Any) -> Key:
     if not isinstance(given, dict) or not isinstance(given.get("name"), str):
         raise WrongKeys(path, "a key has no name")
+    unknown = sorted(map(str, given.keys() - {"name", "sha256", "sources", "rate"}))
+    if unknown:
+        raise WrongKeys(
+            path,
+            f"the key {given['name']} has an unknown field {unknown[0]}: there are name, sha256, sources and rate",
+        )
     digest, sources, rate = given.get("sha256"), given.get("sources"), given.get("rate")
     if not isinstance(digest, str) or len(digest) != 64:
         raise WrongKeys(path, f"the key {given['name']} has no sha256 of 64 hexadecimal digits")

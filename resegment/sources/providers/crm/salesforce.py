@@ -109,7 +109,7 @@ _DEAL_DATA: Final = {
     "lead_source": field("text", "LeadSource", "Lead Source"),
 }
 _DEAL_ACCOUNTS: Final = listed(
-    "Id, Opportunity ID, AccountId, Account ID, Account.Id, Account Name, Account.Name"
+    "AccountId, Account ID, Account.Id, Account Name, Account.Name, Id, Opportunity ID"
 )
 _DEAL_IGNORED: Final = (
     *_SYSTEM,

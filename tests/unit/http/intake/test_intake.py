@@ -282,6 +282,9 @@ def test_each_scheme_takes_its_own_signature_within_its_window() -> None:
     assert not is_genuine(
         "hubspot", signed(x_hubspot_signature_v3=hubspot, x_hubspot_request_timestamp=stamp), "key", now + 400
     )
+    behind_proxy = signed(x_hubspot_signature_v3=hubspot, x_hubspot_request_timestamp=stamp)
+    assert is_genuine("hubspot", behind_proxy._replace(url="http://x.example/sources/s"), "key", now)
+    assert not is_genuine("hubspot", behind_proxy._replace(url="http://y.example/sources/s"), "key", now)
     secret = "whsec_" + base64.b64encode(b"key").decode()
     seconds = str(int(now))
     standard = "v1," + digest(f"m1.{seconds}.".encode() + body)
@@ -315,13 +318,14 @@ def test_keys_and_secrets_are_read_from_a_file(tmp_path: Path) -> None:
     [
         ("- a\n", "not a map"), ("keys: 1\n", "not a list"), ("keys: [{name: a}]\n", "no sha256"), ("keys: [{sha256: a}]\n", "no name"), ("secrets: {hubspot: x}\n", "env: NAME"),
         ("secrets: {hubspot: {env: NOPE}}\n", "is not set"), ("keys: [\n", "keys.yaml"),
+        (f"keys: [{{name: a, sha256: {'a' * 64}, source: [events]}}]\n", "unknown field source"), ("secrets: {hubspott: {env: HOME}}\n", "hubspott"),
     ],
 )  # fmt: skip
 def test_a_wrong_file_of_keys_says_why(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / "keys.yaml"
     file.write_text(text)
     with pytest.raises(WrongKeys, match=words):
-        read_access(file, {})
+        read_access(file, {"HOME": "x"})
 
 
 def test_the_openapi_document_names_every_answer() -> None:

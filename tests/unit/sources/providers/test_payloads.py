@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from resegment.schemas.times import format_instant
+from resegment.sources.adapters.port import Context
 from resegment.sources.conversion import Source, convert_files
 from resegment.sources.registry import find_adapter
 from resegment.sources.state import SourceState
@@ -310,6 +311,18 @@ def test_a_field_that_a_change_event_lists_as_emptied_clears_the_attribute() -> 
         "salesforce", {"ChangeEventHeader": header, "NumberOfEmployees": 7}, account="acme.com"
     ).only()
     assert fact.data == {"employees": 7, "industry": None, "tier": None}
+
+
+@pytest.mark.parametrize(
+    ("row", "waits"),
+    [
+        ({"AccountId": "001", "Id": "006", "StageName": "Prospecting", "CreatedDate": "2026-01-01"}, "salesforce:001"),
+        ({"Account Name": "Acme", "Opportunity ID": "006", "Stage": "Prospecting", "Created Date": "2026-01-01"}, "name:Acme"),
+    ],
+)  # fmt: skip
+def test_an_opportunity_waits_for_its_account_and_not_for_itself(row: dict[str, Any], waits: str) -> None:
+    found = find_adapter("salesforce").convert(row, Context(unresolved=True))
+    assert [one["subject"] for one in found if isinstance(one, dict)] == [waits]
 
 
 def test_data_of_an_event_may_be_json_in_a_cell() -> None:
