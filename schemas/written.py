@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from difflib import get_close_matches
 from typing import Annotated, Final, Literal, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, model_validator
 
@@ -109,11 +110,54 @@ def _check_hours(text: str) -> str:
     return text
 
 
+class WrongZone(ValueError):
+    """No time zone of the IANA database has that name, or what it means depends on the machine."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"expected a time zone like America/New_York, not {text[:80]!r}")
+        meant = find_zone(text)
+        self.remedy = None if meant is None else f"did you mean {meant!r}?"
+
+
+def find_zone(text: str) -> str | None:
+    """Return the time zone that was probably meant: by a misspelled name, a city or an abbreviation; None if none is close."""
+    wanted = text[:80].strip().casefold().replace(" ", "_")
+    if wanted in _ABBREVIATED:
+        return _ABBREVIATED[wanted]
+    zones = sorted(one for one in available_timezones() if "/" in one and not one.startswith("Etc/"))
+    whole = {one.casefold(): one for one in zones}
+    cities = {one.rpartition("/")[2]: zone for one, zone in reversed(whole.items())}
+    for names in (whole, cities):
+        if wanted in names:
+            return names[wanted]
+    for names, name in ((whole, wanted), (cities, wanted.rpartition("/")[2])):
+        if close := get_close_matches(name, names, 1, 0.8):
+            return names[close[0]]
+    return None
+
+
+_ABBREVIATED: Final = {
+    "pst": "America/Los_Angeles",
+    "pdt": "America/Los_Angeles",
+    "mdt": "America/Denver",
+    "cst": "America/Chicago",
+    "cdt": "America/Chicago",
+    "edt": "America/New_York",
+    "bst": "Europe/London",
+    "cest": "Europe/Berlin",
+    "ist": "Asia/Kolkata",
+    "jst": "Asia/Tokyo",
+}
+_OF_THE_MACHINE: Final = ("localtime", "posixrules", "Factory")
+
+
 def _check_zone(text: str) -> str:
+    if text in _OF_THE_MACHINE or text.startswith(("posix/", "right/")):
+        raise WrongZone(text)
     try:
         ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"expected a time zone like America/New_York, not {text!r}") from None
+        raise WrongZone(text) from None
     return text
 
 

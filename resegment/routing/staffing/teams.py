@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any, Final, get_args
 
@@ -12,11 +12,13 @@ from resegment.identity.aliases import names_of
 from resegment.routing.staffing.working_time import ALL_WEEK, WorkingTime, date_of, number_of
 from resegment.schemas.assignment import Candidate, Rank
 from resegment.schemas.segments import Member, Order, Team
-from resegment.schemas.written import Absence, Weekday, read_hours
+from resegment.schemas.written import Weekday, read_hours
 from resegment.segmentation.language.gates import territory_gate
 
 _WEEKDAYS: Final[tuple[Weekday, ...]] = get_args(Weekday)
 _MINUTE: Final = 60_000
+_LAST_DAY: Final = number_of(dt.date(2199, 12, 31))
+"""The last day that may be a holiday: a span of days without an end is not kept day by day."""
 
 
 def members(team: Team) -> tuple[Member, ...]:
@@ -29,7 +31,8 @@ def working_time(team: Team, member: Member | None = None) -> WorkingTime:
     zone = team.timezone if member is None or member.timezone is None else member.timezone
     hours = team.hours if member is None or member.hours is None else member.hours
     texts = () if hours is None else (hours,) if isinstance(hours, str) else tuple(hours)
-    return WorkingTime(zone, _read_week(texts), frozenset(_days(team.holidays)))
+    holidays = tuple((one, one) if isinstance(one, str) else (one.first, one.last) for one in team.holidays)
+    return WorkingTime(zone, _read_week(texts), _read_holidays(holidays))
 
 
 @lru_cache(maxsize=256)
@@ -46,12 +49,13 @@ def _read_week(hours: tuple[str, ...]) -> tuple[tuple[tuple[int, int], ...], ...
     return tuple(tuple(day) for day in week)
 
 
-def _days(holidays: Iterable[str | Absence]) -> Iterator[int]:
-    for one in holidays:
-        first, last = (one, one) if isinstance(one, str) else (one.first, one.last)
-        numbers = (number_of(dt.date.fromisoformat(day)) for day in (first, last))
-        start, end = numbers
-        yield from range(start, end + 1)
+@lru_cache(maxsize=256)
+def _read_holidays(holidays: tuple[tuple[str, str], ...]) -> frozenset[int]:
+    days: set[int] = set()
+    for first, last in holidays:
+        start, end = (number_of(dt.date.fromisoformat(day)) for day in (first, last))
+        days.update(range(max(start, 0), min(end, _LAST_DAY) + 1))
+    return frozenset(days)
 
 
 def is_away(team: Team, member: Member, at: int) -> bool:

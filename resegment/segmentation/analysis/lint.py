@@ -13,6 +13,7 @@ from resegment.segmentation.analysis.high_counts import check_counts
 from resegment.segmentation.analysis.implication import Reasoner
 from resegment.segmentation.analysis.same_facts import check_same, check_sources
 from resegment.segmentation.analysis.spelling import check_choices, check_spelling, lists_in
+from resegment.segmentation.analysis.team_hours import check_teams
 from resegment.segmentation.definition import Definition, Segment, names_tested, walk
 from resegment.segmentation.language.conditions import (
     Aggregate,
@@ -65,6 +66,7 @@ def lint(
     check_choices(definition, problems)
     check_dropped(definition, problems)
     check_same(definition, problems)
+    check_teams(definition, problems)
     if seen is not None:
         check_sources(definition, seen, problems)
     return problems.in_order()

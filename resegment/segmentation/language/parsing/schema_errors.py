@@ -73,7 +73,10 @@ def report_shape(error: ValidationError, data: Any, problems: Problems) -> None:
             problems.error("unknown-key", message, path, remedy, at_key=True)
         elif kind == "value_error":
             message = one["msg"].removeprefix("Value error, ")
-            problems.error("wrong-duration" if "duration" in message else "wrong-value", message, path)
+            remedy = getattr(one.get("ctx", {}).get("error"), "remedy", None)
+            problems.error(
+                "wrong-duration" if "duration" in message else "wrong-value", message, path, remedy
+            )
             deeper.add(path)
         elif kind == "literal_error":
             expected = str(one.get("ctx", {}).get("expected", "another value"))

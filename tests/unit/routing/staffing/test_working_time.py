@@ -174,3 +174,15 @@ def test_a_members_own_hours_are_a_shift_and_those_of_the_team_are_not() -> None
         False,
     ]
     assert is_away(team, bob, FRIDAY - DAY)
+
+
+def test_holidays_that_never_end_leave_no_working_time_and_cost_nothing() -> None:
+    team = Team(
+        members=["Ann"], holidays=[Absence.model_validate({"from": "0001-01-01", "to": "9999-12-31"})]
+    )
+    time = working_time(team)
+    assert len(time.holidays) < 100_000
+    assert working_time(team).holidays is time.holidays  # counted once, not for each command
+    at = parse_instant("2026-03-06T18:00:00Z")
+    assert not time.is_open(at)
+    assert time.add(at, 3_600_000) == at + 3_600_000
