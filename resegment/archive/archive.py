@@ -203,15 +203,22 @@ class Archive:
         buffer = io.BytesIO()
         to_table(topic, partition, records).write_parquet(buffer, compression="zstd", statistics=True)
         data = buffer.getvalue()
-        if not self.storage.create(path, data):
-            # only one of two archivers that wrote it can add it to a manifest: the one whose manifest is in force
-            self._check_in_force(manifest)
-            self.storage.delete([path])
-            if not self.storage.create(path, data):
-                raise LeaseLost(self.storage.path)
+        self._replace(manifest, path, data)
         return ArchivedFile(
             path=path, first=records[0].offset, last=records[-1].offset, rows=len(records), size=len(data)
         )
+
+    def _replace(self, manifest: Manifest, path: str, data: bytes) -> None:
+        """Write a file that the manifest does not name yet, in place of one of an archiver that was stopped.
+
+        Only one of two archivers that wrote it can add it to a manifest: the one whose manifest is in force.
+        """
+        if self.storage.create(path, data):
+            return
+        self._check_in_force(manifest)
+        self.storage.delete([path])
+        if not self.storage.create(path, data):
+            raise LeaseLost(self.storage.path)
 
     def _seal(
         self, manifest: Manifest, files: Sequence[ArchivedFile]
@@ -221,7 +228,7 @@ class Archive:
             return manifest.sealed, tuple(files)
         older, rest = files[:SEAL_AFTER], files[SEAL_AFTER:]
         path = f"{folder_of(manifest.topic, manifest.partition)}/files-{older[0].first:020d}.json"
-        self.storage.create(path, msgspec.json.encode(older))  # one that is there lists the same files
+        self._replace(manifest, path, msgspec.json.encode(older))
         sealed = SealedFiles(path=path, files=len(older), rows=sum(one.rows for one in older))
         return (*manifest.sealed, sealed), tuple(rest)
 
