@@ -43,7 +43,9 @@ def _read_headers(given: object) -> object:
 
 
 def _read_topics(given: object) -> object:
-    if isinstance(given, list) and not (given and all(one in TOPICS for one in given)):
+    if not (
+        isinstance(given, list | tuple | set | frozenset) and given and all(one in TOPICS for one in given)
+    ):
         raise ValueError(f"the topics are a list of {' and '.join(TOPICS)}")
     return given
 

@@ -295,5 +295,6 @@ def test_a_secret_in_the_place_of_its_source_is_refused_and_not_quoted(tmp_path:
 def test_an_endpoint_may_get_changes_and_nothing_that_is_no_topic(tmp_path: Path) -> None:
     text = FULL.replace("    workflows: all\n", "    topics: [segment-changes]\n")
     assert load_webhooks(write(tmp_path, text)).endpoints["internal"].topics == {"segment-changes"}
-    found = problems(tmp_path, text.replace("[segment-changes]", "[signals]"), CRM_SECRET=SECRET)
-    assert "the topics are a list of workflow-commands and segment-changes" in found
+    for wrong in ("[signals]", "segment-changes", "[]", "{segment-changes: true}", "[[segment-changes]]"):
+        found = problems(tmp_path, text.replace("[segment-changes]", wrong), CRM_SECRET=SECRET)
+        assert "topics: the topics are a list of workflow-commands and segment-changes" in found
