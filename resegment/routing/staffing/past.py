@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable
+from typing import Any, Final, NamedTuple
 
 from resegment.routing.commands import tell_reason
 from resegment.routing.describe import MEANINGS
 from resegment.schemas.logs.decision_log import MOST, LoggedDecision
 from resegment.schemas.routing import RoutedState
 from resegment.schemas.times import format_instant
+
+SENT_WITHIN: Final = 600_000
+"""Milliseconds between a decision and its command, beyond which they are not taken to belong together."""
 
 
 class PastDecision(NamedTuple):
@@ -27,15 +30,16 @@ class PastDecision(NamedTuple):
         return {**self._asdict(), "at": format_instant(self.at), "why": self.why or None}
 
 
-def tell_history(state: RoutedState, sent: Iterable[PastDecision]) -> list[PastDecision]:
+def tell_history(state: RoutedState, sent: Collection[PastDecision]) -> list[PastDecision]:
     """Return what was decided on an account, oldest first; `sent` are its commands, as far as they are kept.
 
-    Commands count from before the account's own log begins.
+    Commands count from before the account's own log begins. They also say why the account was enrolled in segments
+    that it has left.
     """
     log = state.log
     begins = log[0].at if log else None
     earlier = [one for one in sent if begins is None or one.at < begins]
-    return [*sorted(earlier), *(_tell(state, one) for one in log)]
+    return [*sorted(earlier), *(_tell(state, one, sent) for one in log)]
 
 
 def find_gaps(state: RoutedState, kept_days: int) -> list[str]:
@@ -76,10 +80,21 @@ def tell_now(owner: str, state: RoutedState) -> str:
     return f"now {running.owner}" if running.owner else f"in {running.workflow}"
 
 
-def _tell(state: RoutedState, one: LoggedDecision) -> PastDecision:
+def _tell(state: RoutedState, one: LoggedDecision, sent: Collection[PastDecision] = ()) -> PastDecision:
     why = "" if one.what == "enrolled" else one.why
     target = state.target
-    if one.what in ("enrolled", "reassign") and target is not None and target.segment == one.segment:
-        why = "; ".join(filter(None, (why, tell_reason(target.evidence))))
+    if one.what in ("enrolled", "reassign"):
+        if target is not None and target.segment == one.segment:
+            why = "; ".join(filter(None, (why, tell_reason(target.evidence))))
+        else:
+            why = _find_reason(one, sent) or why
     meaning = MEANINGS.get(one.what) if not why and one.what != "enrolled" else None  # type: ignore[call-overload]  # a command has none
     return PastDecision(one.at, one.what, one.segment, one.workflow, one.owner, why or meaning or "")
+
+
+def _find_reason(one: LoggedDecision, sent: Collection[PastDecision]) -> str:
+    """Return what the command of a decision says of its reason; nothing if it is not kept."""
+    about = one.what, one.segment, one.workflow, one.owner
+    same = [each for each in sent if (each.what, each.segment, each.workflow, each.owner) == about]
+    nearest = min(same, key=lambda each: abs(each.at - one.at), default=None)
+    return nearest.why if nearest is not None and abs(nearest.at - one.at) <= SENT_WITHIN else ""

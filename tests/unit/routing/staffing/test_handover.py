@@ -9,7 +9,7 @@ import pytest
 
 from resegment.console.operations.owners import render_handover
 from resegment.routing.staffing.handover import find_new_owner, foresee_leave
-from resegment.routing.staffing.past import find_gaps, received_since, tell_history, tell_now
+from resegment.routing.staffing.past import PastDecision, find_gaps, received_since, tell_history, tell_now
 from resegment.schemas.routing import GatesChanged, Reassign, RoutedOutcome, RoutedState
 from resegment.state.owner_store import MemberLoad
 from tests.builders import Routing, definition_of
@@ -199,5 +199,13 @@ async def test_a_history_has_every_decision_also_those_that_sent_no_command() ->
         (9, "stop", ""),
         (9, "no-route", "its segment has no route"),
     ]
+    owner = state.log[0].owner
+    sent = [
+        PastDecision(START + 60, "enrolled", "hot", "exec", owner, "first reason"),
+        PastDecision(START + 5_000_000, "enrolled", "hot", "exec", owner, "of another day"),
+        PastDecision(START + 1, "enrolled", "cold", "exec", owner, "another segment"),
+    ]
+    assert [one.why for one in tell_history(state, sent) if one.what == "enrolled"] == ["first reason"] * 2
+    assert [one.why for one in tell_history(state, sent[1:]) if one.what == "enrolled"] == ["", ""]
     assert find_gaps(state, 7) == []
     assert "since this release" in find_gaps(RoutedState(), 7)[0]
