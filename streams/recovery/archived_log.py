@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from resegment.agents.batch import Batch, Record
 from resegment.archive.archive import Archive
@@ -30,7 +30,12 @@ class ArchivedTopic:
         """Return the largest offset before which records are missing: 0 if none are, 1 if nothing was archived."""
         if not self._manifests:
             return 1
-        return max((gap.until for one in self._manifests for gap in one.gaps), default=0)
+        return max(self.begins.values())
+
+    @property
+    def begins(self) -> Mapping[int, int]:
+        """Return the offset of each partition before which records are missing."""
+        return {one.partition: max((gap.until for gap in one.gaps), default=0) for one in self._manifests}
 
     async def to_end(self) -> AsyncIterator[Sequence[Record]]:
         """Yield the records of each partition, in order."""

@@ -75,6 +75,11 @@ class LogReader(Protocol):
         """Return the largest offset at which a partition begins: 0 if nothing was ever removed."""
         ...
 
+    @property
+    def begins(self) -> Mapping[int, int]:
+        """Return where each partition begins."""
+        ...
+
     def to_end(self) -> AsyncIterator[Sequence[Any]]:
         """Yield the records of each partition in order."""
         ...

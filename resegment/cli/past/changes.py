@@ -31,14 +31,17 @@ async def find_changes(view: PastView, start: int, end: int, account: str | None
             if view.source.archive is None:
                 firsts.setdefault(records[0].partition, records[0])
             found += [record.value for record in records]
+        is_emptied = any(begin > 0 and number not in firsts for number, begin in reader.begins.items())
     is_whole = is_whole and all(one.offset == 0 for one in firsts.values())
-    reach = max((_decided_at(one.value) or end for one in firsts.values()), default=end)
+    # what a partition had whose records are all gone nobody can tell
+    reach = (
+        end if is_emptied else max((_decided_at(one.value) or end for one in firsts.values()), default=end)
+    )
     if is_whole or reach < start:
         _tell_missing(view, end)
         return found
-    print_note(
-        f"{topic} reaches back to {spell_instant(reach)} only: these changes are decided again from signals."
-    )
+    kept = "has lost what a partition had" if is_emptied else f"reaches back to {spell_instant(reach)} only"
+    print_note(f"{topic} {kept}: these changes are decided again from signals.")
     announcer = Announcer(view.registry)
     changes = await view.past.changes(end - 1, partitions)
     made: list[Message] = [announcer.change(one) for one in changes]
