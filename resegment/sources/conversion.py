@@ -119,16 +119,22 @@ def _convert_file(path: str, payloads: Payloads, source: Source) -> Iterator[Fou
         )
         yield path, 1, Remark("no-encoding", message)
     said: set[tuple[str, str | None]] = set()
+    empty = True
     for payload in payloads.rows:
+        empty = empty and source.adapter.snapshots is None  # a board on which nothing changed gives nothing
         if payload.refused is not None:
+            empty = False
             yield path, payload.line, payload.refused
             continue
         for item in _convert(payload.value, source):
+            empty = False
             if isinstance(item, Remark) and item.reason == "no-zone":
                 if (item.reason, item.field) in said:
                     continue
                 said.add((item.reason, item.field))
             yield path, payload.line, item
+    if empty:
+        yield path, 1, Remark("empty", "the file has no records")
 
 
 def _convert(payload: Any, source: Source) -> Iterator[Item]:

@@ -43,6 +43,16 @@ def test_convert_prints_events_and_says_what_it_refuses_where() -> None:
     ]
 
 
+@pytest.mark.parametrize("text", ["", "Record ID,Company Domain Name\n"])
+def test_a_file_without_records_is_said_to_be_empty(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "companies.csv"
+    file.write_text(text)
+    code, events, remarks = run("sources", "convert", "hubspot", str(file))
+    assert (code, events) == (1, [])
+    said = [json.loads(line) for line in remarks]
+    assert [(one["file"], one["reason"], one["refused"]) for one in said] == [(str(file), "empty", False)]
+
+
 def test_convert_exits_with_1_if_nothing_came_out(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
     file.write_text('{"a": 1}')
