@@ -48,6 +48,15 @@ class Committer:
         self._is_full = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
 
+    @property
+    def starts(self) -> dict[tuple[str, int], int]:
+        """Where partitions begin that do not begin at 0, by topic and partition."""
+        topics = self._catalog.topics
+        return {
+            (topics[number].name, partition): start
+            for (number, partition), start in self._catalog.starts.items()
+        }
+
     def partitions_of(self, topic: str) -> int | None:
         """Return how many partitions a topic has; None where the journal knows of no such topic."""
         return self._catalog.count_partitions(topic)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -59,12 +59,10 @@ class BrokerDiverged(FatalError):
 class Gateway:
     """Serves clients. `failed` resolves with the error that ends it."""
 
-    def __init__(
-        self, committer: Committer, host: str, port: int, starts: Mapping[tuple[str, int], int]
-    ) -> None:
-        """`host` and `port` are those of the broker; `starts` is where partitions begin that do not begin at 0."""
+    def __init__(self, committer: Committer, host: str, port: int) -> None:
+        """`host` and `port` are those of the broker."""
         self.failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
-        self._committer, self._host, self._port, self._starts = committer, host, port, starts
+        self._committer, self._host, self._port = committer, host, port
         self._stopping = False
         self._records = RecordSide(self._lose)
 
@@ -153,9 +151,9 @@ class Gateway:
     # What else is looked at in an answer of the broker
 
     def _look_at(self, client: ClientSide, frame: bytes, head: RequestHead) -> Slot | None:
-        if head.key == LIST_OFFSETS and self._starts:
+        if head.key == LIST_OFFSETS and (starts := self._committer.starts):
             asked = decode_request(frame, head, ListOffsetsRequest)
-            return Slot(lambda data: correct_beginnings(asked, data, head, self._starts))
+            return Slot(lambda data: correct_beginnings(asked, data, head, starts))
         kind = WATCHED.get(head.key)
         if kind is None:
             return None

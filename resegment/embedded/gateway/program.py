@@ -99,12 +99,7 @@ class Program:
         committer = Committer(
             journal.writer, journal.catalog, on_closed=pack_closed, on_full=self._status.note_full
         )
-        topics = journal.catalog.topics
-        starts = {
-            (topics[number].name, partition): start
-            for (number, partition), start in journal.catalog.starts.items()
-        }
-        gateway = Gateway(committer, HOST, port, starts)
+        gateway = Gateway(committer, HOST, port)
         writing = asyncio.create_task(committer.run())
         await gateway.start()
         server = await loop.create_server(gateway.accept, sock=listening, backlog=100)

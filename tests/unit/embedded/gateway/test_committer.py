@@ -74,3 +74,16 @@ async def test_a_full_disk_is_told_and_leaves_the_offsets_as_they_were(tmp_path:
     assert [isinstance(one, DiskFull) for one in told] == [True, False]
     assert full == [True, False]
     assert read_back(tmp_path)[0] == {("signals", 0): [(0, b"kept")]}
+
+
+async def test_a_topic_that_was_deleted_and_made_again_begins_at_0(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    async with committing(journal, []) as committer:
+        committer.add(record(b"old"), lambda _: None)
+        await committer.settle()
+        journal.catalog.starts[journal.catalog.numbers["signals"], 0] = 7
+        assert committer.starts == {("signals", 0): 7}
+        committer.add(lambda draft: draft.delete_topic("signals"), lambda _: None)
+        committer.add(record(b"new"), lambda _: None)
+        await committer.settle()
+        assert committer.starts == {}

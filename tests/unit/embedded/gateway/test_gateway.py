@@ -85,7 +85,7 @@ async def serving(folder: Path) -> AsyncIterator[tuple[Gateway, int]]:
     committer = Committer(journal.writer, journal.catalog, on_closed=lambda _: None, on_full=lambda _: None)
     writing = asyncio.create_task(committer.run())
     broker = await asyncio.start_server(serve_as_broker, HOST, 0)
-    gateway = Gateway(committer, HOST, broker.sockets[0].getsockname()[1], {})
+    gateway = Gateway(committer, HOST, broker.sockets[0].getsockname()[1])
     await gateway.start()
     server = await asyncio.get_running_loop().create_server(gateway.accept, HOST, 0)
     try:
