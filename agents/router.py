@@ -214,7 +214,7 @@ class _Reading:
         except RefusedEvent as refused:
             self.refuse(record, refused)
             return clock
-        except ValueError as error:  # includes msgspec's errors
+        except (ValueError, RecursionError) as error:  # msgspec's errors too, also of what is nested too deep
             self.refuse(record, RefusedEvent("not-a-change", f"{type(error).__name__}: {error}"))
             return clock
         clock = max(clock, min(change.decided_at, latest))
@@ -251,7 +251,7 @@ class _Reading:
         except RefusedEvent as refused:
             self.refuse(record, refused)
             return
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             self.refuse(record, RefusedEvent("not-a-routing-event", str(error)))
             return
         begin: Begin = lambda one, now: machine.handle_event(one, event, now, current)  # noqa: E731

@@ -67,6 +67,8 @@ MAX_FACTS: Final = 2
 """How many facts of a test."""
 MAX_FIELDS: Final = 6
 """How many fields of a fact, and items of a list."""
+MAX_DEPTH: Final = 3
+"""How deep maps and lists are told."""
 MAX_TEXT: Final = 160
 """How many characters of a text."""
 MAX_BYTES: Final = 3_000
@@ -98,7 +100,7 @@ def shorten_reason(reason: bytes) -> bytes | None:
     """Return the tests of a change's reason in short, as JSON; None if it has none or cannot be read."""
     try:
         holds = _decoder.decode(reason).holds
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
     told = sorted(holds, key=lambda one: not one.evidence)[:MAX_TESTS]
     if not told:
@@ -147,17 +149,19 @@ def _without_data(one: _Test) -> _Test:
     return _Test(one.test, one.facts, facts)
 
 
-def _shorten_fields(data: dict[str, Any] | None) -> dict[str, Any] | None:
+def _shorten_fields(data: dict[str, Any] | None, left: int = MAX_DEPTH) -> dict[str, Any] | None:
     if data is None:
         return None
-    return {name[:MAX_TEXT]: _cut(value) for name, value in list(data.items())[:MAX_FIELDS]}
+    return {name[:MAX_TEXT]: _cut(value, left - 1) for name, value in list(data.items())[:MAX_FIELDS]}
 
 
-def _cut(value: Any) -> Any:
+def _cut(value: Any, left: int = MAX_DEPTH) -> Any:
     if isinstance(value, str):
         return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"
+    if not isinstance(value, list | dict):
+        return value
+    if left <= 0:
+        return "…"
     if isinstance(value, list):
-        return [_cut(one) for one in value[:MAX_FIELDS]]
-    if isinstance(value, dict):
-        return _shorten_fields(value)
-    return value
+        return [_cut(one, left - 1) for one in value[:MAX_FIELDS]]
+    return _shorten_fields(value, left)

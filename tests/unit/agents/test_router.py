@@ -473,6 +473,18 @@ async def test_what_is_no_change_is_a_dead_letter_and_the_next_goes_on(value: by
     assert dict(letter.headers)["dl_reason"] == b"not-a-change"
 
 
+async def test_a_record_that_is_nested_too_deep_is_a_dead_letter_and_the_next_goes_on() -> None:
+    routing, deep = await taken(), b'{"x":' * 100_000 + b"1" + b"}" * 100_000
+    change, event = GOOD[:-2] + b',"x":' + deep + b"}}", b'{"type":"review","x":' + deep + b"}"
+    assert len(await routing.follow(change, GOOD)) == 1
+    batch = routing.batch("routing-events", [event])
+    assert await routing._done(handle_events(batch, routing.owned, routing.router)) == []
+    assert [dict(one.headers)["dl_reason"] for one in routing.published.to("dead-letters")] == [
+        b"not-a-change",
+        b"not-a-routing-event",
+    ]
+
+
 async def test_what_is_no_routing_event_is_a_dead_letter() -> None:
     routing = await taken()
     batch = routing.batch("routing-events", [b"x", b'{"type":"review"}', b'{"type":"no","account":"a"}'])

@@ -185,6 +185,14 @@ def test_a_reason_without_tests_says_nothing(reason: bytes) -> None:
     assert tell_reason(None) == ""
 
 
+@pytest.mark.parametrize("depth", [16, 200, 100_000])
+def test_a_reason_that_is_nested_deep_is_told_without_its_depth_or_not_at_all(depth: int) -> None:
+    value = b'{"x":[' * depth + b"7" + b"]}" * depth
+    short = shorten_reason(b'{"holds": [{"test": "t", "value": ' + value + b"}]}")
+    told = b'[{"test":"t","value":{"x":[{"x":"\xe2\x80\xa6"}]}}]'
+    assert short == (told if depth < 1_000 else None)
+
+
 def test_a_command_stays_well_under_the_largest_record() -> None:
     texts = {"message": {"pain": "p" * 4_000, "proof_points": ["x" * 4_000] * 500}, "personas": []}
     event = {"data": {"action": "enroll", "why": [{"test": "t", "evidence": [{}]}], "message": texts}}
