@@ -44,7 +44,10 @@ def reported(draw: Draw, kind: str) -> dict[str, Json]:
 def words(draw: Draw, kind: str) -> dict[str, Json]:
     found: dict[str, list[Json]] = {
         "funding": {"round": ["seed", "seed", "seed", "series_a"]},
-        "leadership": {"change": ["joined", "joined", "left"], "role": ["cro", "cro", "cro", "cmo"]},
+        "leadership": {
+            "change": ["joined", "joined", "left"],
+            "role": ["cro", "cro", "cro", "cmo", "unknown"],
+        },
         "hiring": {"change": ["opened", "opened", "closed"], "function": ["sales", "marketing"]},
     }[kind]  # type: ignore[assignment]
     return {name: draw.choice(values) for name, values in found.items()}

@@ -22,7 +22,9 @@ def are_one(rule: dict[str, Any], one: Fact, other: Fact) -> bool:
             alike = has_equal(one, other, "change") and has_equal(one, other, "role")
             names = {spoken(fact.data.get("person")) for fact in (one, other)} - {None}
             alike = alike and len(names) < 2
-            if names and all(spoken(fact.data.get("person")) for fact in (one, other)):
+            both = bool(names) and all(spoken(fact.data.get("person")) for fact in (one, other))
+            alike = alike and (both or one.data["role"] != "unknown")
+            if both:
                 span = max(span, duration(rule.get("person", "0s")))
         case _:
             alike = has_equal(one, other, "change") and (shares_page(one, other) or shares_post(one, other))

@@ -44,7 +44,8 @@ class Likeness:
             mine, theirs = _words(one.data, "person"), _words(other.data, "person")
             if mine is not None and theirs is not None:
                 return mine == theirs and apart <= self.reach
-            return apart <= self.rule.within
+            # A title that names no role has the role `unknown`: two of those may be any two persons.
+            return apart <= self.rule.within and (one.data or {}).get("role") != "unknown"
         if apart > self.rule.within:
             return False
         share = self.rule.amount
