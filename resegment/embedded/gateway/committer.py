@@ -61,6 +61,11 @@ class Committer:
         """Return how many partitions a topic has; None where the journal knows of no such topic."""
         return self._catalog.count_partitions(topic)
 
+    def was_asked_for(self, topic: str) -> bool:
+        """Return whether the topic is there because a client asked for it to be created."""
+        number = self._catalog.numbers.get(topic)
+        return number is not None and self._catalog.topics[number].partitions > 0
+
     def add(self, build: Build, done: Done) -> None:
         """Have something written with the next group."""
         self._pending.append(Pending(build, done))

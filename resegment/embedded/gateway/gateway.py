@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -24,6 +24,7 @@ from resegment.embedded.gateway.wire import (
     LIST_OFFSETS,
     PRODUCE,
     STORAGE_ERROR,
+    Answered,
     Malformed,
     Produced,
     RequestHead,
@@ -64,6 +65,8 @@ class Gateway:
         self.failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self._committer, self._host, self._port = committer, host, port
         self._stopping = False
+        self._unproven = set[str]()
+        """Topics that nobody asked to be made, and of which the broker has acknowledged nothing yet."""
         self._records = RecordSide(self._lose)
 
     async def start(self) -> None:
@@ -121,6 +124,9 @@ class Gateway:
             return
         bases: dict[tuple[str, int], int] = {}
         now = now_ms()
+        self._unproven |= {
+            one.topic for one in produced.appended if self._committer.partitions_of(one.topic) is None
+        }
 
         def build(draft: Draft) -> None:
             for topic, partition, batches in produced.appended:
@@ -135,18 +141,27 @@ class Gateway:
                 client.answer(slot, refuse(produced, STORAGE_ERROR))
 
         def acknowledge(answer: bytes) -> None:
-            for one in read_answer(answer, produced.version):
-                base = bases[one.topic, one.partition]
-                if one.error or one.base != base:
-                    problem = (
-                        f"{one.topic}-{one.partition} continues at {one.base}, not {base} (error {one.error})"
-                    )
-                    self.fail(BrokerDiverged(problem))
-                    return
-            if slot is not None:
+            if self._agrees(read_answer(answer, produced.version), bases) and slot is not None:
                 client.answer(slot, answer)
 
         self._committer.add(build, send)
+
+    def _agrees(self, told: Sequence[Answered], bases: Mapping[tuple[str, int], int]) -> bool:
+        """Return whether the broker has the records where the journal has them; end the gateway if not."""
+        for one in told:
+            base = bases[one.topic, one.partition]
+            if one.error and one.topic in self._unproven and not self._committer.was_asked_for(one.topic):
+                # there is no such topic, or it was deleted
+                self._committer.add(partial(Draft.delete_topic, name=one.topic), lambda _: None)
+                continue
+            self._unproven.discard(one.topic)
+            if one.error or one.base != base:
+                problem = (
+                    f"{one.topic}-{one.partition} continues at {one.base}, not {base} (error {one.error})"
+                )
+                self.fail(BrokerDiverged(problem))
+                return False
+        return True
 
     # What else is looked at in an answer of the broker
 

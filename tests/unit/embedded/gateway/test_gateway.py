@@ -22,6 +22,8 @@ from tests.unit.embedded.journal.records import make_batch, read_back
 
 HOST = "127.0.0.1"
 VERSION = 7
+UNKNOWN = "unknown"
+"""A topic that the broker does not make by itself."""
 GOOD = make_batch([b"a", b"b"])
 
 
@@ -56,13 +58,14 @@ async def serve_as_broker(reader: asyncio.StreamReader, writer: asyncio.StreamWr
             produced = read_produce(size + await reader.readexactly(struct.unpack(">i", size)[0]))
             told = []
             for one in produced.appended:
-                base = ends.get((one.topic, one.partition), 0)
+                known = one.topic != UNKNOWN
+                base = ends.get((one.topic, one.partition), 0) if known else -1
                 ends[one.topic, one.partition] = base + sum(
                     struct.unpack_from(">i", batch, 23)[0] + 1 for batch in one.batches
                 )
                 part = topic.PartitionProduceResponse(
                     index=one.partition,
-                    error_code=0,
+                    error_code=0 if known else 3,
                     base_offset=base,
                     log_append_time_ms=-1,
                     log_start_offset=0,
@@ -159,3 +162,15 @@ async def test_a_topic_that_the_broker_makes_by_itself_has_its_partitions(tmp_pa
         some = [request("new", partition, GOOD) for partition in (3, 3, 0)]
         assert await ask(port, some, 3) == [(0, 0), (0, 2), (0, 0)]
         assert await ask(port, [request("new", 4, GOOD)], 1) == [(3, -1)]
+
+
+async def test_a_topic_that_is_not_there_ends_nothing_and_is_not_made_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path) as (gateway, port):
+        gone, good = request(UNKNOWN, 0, GOOD), request("signals", 1, GOOD)
+        assert await ask(port, [gone, good, gone, gone], 4) == [(3, -1), (0, 0), (3, -1), (3, -1)]
+        assert not gateway.failed.done()
+    log, catalog = read_back(tmp_path)
+    assert list(log) == [("signals", 1)]
+    assert list(catalog.numbers) == ["signals"]
