@@ -178,6 +178,8 @@ class Company:
     suppressed: bool = False
     is_local: bool = False
     lost_until: int = 0
+    after_lost: bool = False
+    """Whether its cooldown follows a lost deal, not a workflow that it left."""
     left: dict[str, int] = field(default_factory=dict)
     begun: list[int] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)
@@ -211,6 +213,8 @@ class Entrances:
         self.silent: set[str] = set()
         self.crowded = False
         """Whether accounts whose deal is closed get another owner: they take room for a moment, in the same step."""
+        self.at_once = False
+        """Whether several accounts get owners in one step: the order of their questions is not that of their commands."""
         self.said: list[Said] = []
         self.granted: list[Granted] = []
 
@@ -313,9 +317,9 @@ class Entrances:
         """A deal is lost, or that is taken back (0)."""
         one = self.of(name)
         one.lost_until = until
-        if one.decision in ("waiting", "cooldown"):
-            if one.decision == "waiting" and until <= self.now:
-                return
+        if (one.decision == "waiting" and until > self.now) or (
+            one.decision == "cooldown" and one.after_lost
+        ):
             self._step_out(one)
             self._decide(one)
 
@@ -396,6 +400,8 @@ class Entrances:
             if stay is not None and not stay.is_answered and stay.due <= now:
                 stay.is_answered = True
                 self._say("escalate", one, "escalated")
+                if one.decision == "waiting":
+                    one.until = now  # looked at, too
             if one.decision in ("cooldown", "capped") and one.until <= now:
                 self._decide(one)
             elif one.decision == "waiting" and one.until <= now:
@@ -447,6 +453,7 @@ class Entrances:
         cools = one.left[way.workflow] + way.cooldown if way.workflow in one.left and way.cooldown else 0
         if max(cools, one.lost_until) > self.now:
             one.until = max(cools, one.lost_until)
+            one.after_lost = one.lost_until >= cools
             return "cooldown"
         if self.file.limit is not None:
             most, within = self.file.limit
@@ -618,7 +625,7 @@ class Entrances:
         for preferred in (team.named.get(one.name), one.owners.get(team.name) if team.sticky else None):
             if preferred in there:
                 return None if owner == preferred else f"{preferred} comes first"
-        if team.strategy == "least-loaded":
+        if team.strategy == "least-loaded" and not self.at_once:
             loads = {name: self.load(name, one) / person.weight for name, person in there.items()}
             if loads[owner] > min(loads.values()):
                 return f"not the least loaded: {loads}"
