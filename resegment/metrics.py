@@ -182,6 +182,11 @@ class Metrics:
             "resegment_archive_lag", "Records of a topic that are not archived yet, where this process archives",
             ["topic"], registry=registry,
         )  # fmt: skip
+        self.archive_failing = Gauge(
+            "resegment_archive_failing",
+            "1 while this process can't archive, with the reason in `status`",
+            registry=registry,
+        )
         self.archive_gaps = Gauge(
             "resegment_archive_gaps",
             "Times that records were deleted before they were archived, since the process started",

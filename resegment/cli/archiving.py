@@ -64,13 +64,21 @@ class ArchiveRun:
 
     async def _report(self, progress: Mapping[str, TopicProgress]) -> None:
         if self._metrics is not None:
+            self._metrics.archive_failing.set(0)
             for name, one in progress.items():
                 self._metrics.archive_lag.labels(name).set(one.lag)
                 self._metrics.archive_gaps.labels(name).set(one.gaps)
         await self._reports.write(self.path, describe_progress(progress))
 
+    def stand_by(self) -> None:
+        """Note that another process archives."""
+        if self._metrics is not None:
+            self._metrics.archive_failing.set(0)
+
     async def report_problem(self, problem: str) -> None:
         """Let `status` say why nothing is archived. Raises StoreUnavailable."""
+        if self._metrics is not None:
+            self._metrics.archive_failing.set(1)
         await self._reports.write_problem(self.path, problem)
 
 
@@ -116,7 +124,7 @@ async def _keep_on(run: ArchiveRun, stop: asyncio.Event) -> None:
         try:
             await run.run(stop)
         except ArchiveBusy:
-            pass
+            run.stand_by()
         except ResegmentError as error:
             if error.message != said:
                 log.error(  # noqa: TRY400  # the message says all

@@ -32,16 +32,20 @@ class Reports:
 async def test_an_archiver_that_fails_unexpectedly_is_reported_and_tried_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    reports, works = Reports(), asyncio.Event()
+    reports, works, metrics, failing = Reports(), asyncio.Event(), Metrics(), list[float | None]()
+    told = metrics.registry.get_sample_value
     failures: list[Exception] = [KeyError("no such column"), RuntimeError("no such file system")]
 
     class Failing:
         def __init__(self, *_: Any) -> None:
             """Take anything."""
 
-        async def run(self, stop: asyncio.Event, _: Callable[..., Any]) -> dict[str, Any]:
+        async def run(self, stop: asyncio.Event, report: Callable[..., Any]) -> dict[str, Any]:
             if failures:
                 raise failures.pop(0)
+            failing.append(told("resegment_archive_failing"))
+            await report({})
+            failing.append(told("resegment_archive_failing"))
             works.set()
             await stop.wait()
             return {}
@@ -51,10 +55,12 @@ async def test_an_archiver_that_fails_unexpectedly_is_reported_and_tried_again(
     monkeypatch.setattr(composition, "TRIED_EVERY", 0.001)
     async with (
         asyncio.timeout(10),
-        archiving(Settings(), str(tmp_path), bootstrap="", redis_url="", metrics=Metrics()),
+        archiving(Settings(), str(tmp_path), bootstrap="", redis_url="", metrics=metrics),
     ):
         await works.wait()
     assert reports.problems == [
         "it failed: KeyError('no such column')",
         "it failed: RuntimeError('no such file system')",
+        None,
     ]
+    assert failing == [1, 0]
