@@ -13,7 +13,7 @@ up: $(STAMP) ## everything on this machine, until Ctrl-C
 
 test: $(STAMP) ## the tests that need nothing but the wheels: a few minutes
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest --numprocesses auto tests/unit tests/contracts tests/oracle
-	PYTHONSAFEPATH=1 $(BIN)/python -m pytest tests/integration
+	PYTHONSAFEPATH=1 $(BIN)/python -m pytest $(or $(SERVERS),tests/integration)
 
 test-all: $(STAMP) ## every test but the faults, on Apache Kafka and Redis too: needs Java 17, Maven, redis-server, kcat and npm
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -m "not faults" --numprocesses auto tests/unit tests/contracts tests/oracle
