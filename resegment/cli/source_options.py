@@ -129,11 +129,14 @@ def read_source(
         empty="null" if empty else "absent",
         accounts={} if domains is None else read_accounts(domains),
     )
-    adapter, context = _choose(name, mapping, context)
-    return Source(adapter, context, encoding)
+    adapter, context, columns = _choose(name, mapping, context)
+    return Source(adapter, context, encoding, columns=columns)
 
 
-def _choose(name: str | None, mapping: Path | None, context: Context) -> tuple[Adapter, Context]:
+def _choose(
+    name: str | None, mapping: Path | None, context: Context
+) -> tuple[Adapter, Context, tuple[str, ...]]:
+    """Return the adapter, the context with what the mapping file says, and the columns that it names."""
     from resegment.errors import explain_os_error
     from resegment.sources.adapters.mapping import build_adapter, read_mapping
     from resegment.sources.files.located import WrongFile
@@ -145,7 +148,7 @@ def _choose(name: str | None, mapping: Path | None, context: Context) -> tuple[A
             raise typer.BadParameter(
                 "a file of any shape needs --map FILE: `resegment sources guess FILE` writes one"
             )
-        return find_adapter(name or ""), context
+        return find_adapter(name or ""), context, ()
     try:
         text = mapping.read_bytes()
     except OSError as error:
@@ -153,7 +156,9 @@ def _choose(name: str | None, mapping: Path | None, context: Context) -> tuple[A
     mapped = read_mapping(text, str(mapping))
     wanted = mapped.preset if generic else name
     base = None if wanted is None else find_adapter(wanted)
-    return build_adapter(mapped, base), mapped.apply(context)
+    named = [*mapped.envelope.values(), *(one.field.paths for one in mapped.fields)]
+    columns = tuple(dict.fromkeys(column for paths in named for column in paths))
+    return build_adapter(mapped, base), mapped.apply(context), columns
 
 
 def choose_source(

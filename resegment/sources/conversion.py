@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import orjson
 
 from resegment.errors import RefusedEvent
 from resegment.sources.adapters.port import NOTHING, Adapter, Context, Event, Item, Remark
+from resegment.sources.adapters.records import normalize_name
 from resegment.sources.boards.adapter import find_account, make_job_event
 from resegment.sources.boards.snapshot import Snapshot
 from resegment.sources.boards.watching import CONFIRM, BoardState, observe, observe_again
@@ -35,6 +37,8 @@ class Source:
     """What was learned before; it is brought up to date."""
     confirm: int = CONFIRM
     """How many looks in a row must lack a job until it is closed."""
+    columns: tuple[str, ...] = ()
+    """The columns that a mapping file names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,7 @@ def _convert_file(path: str, payloads: Payloads, source: Source) -> Iterator[Fou
             f"the text is not UTF-8 and is read as {payloads.encoding}: pass --encoding if it is another"
         )
         yield path, 1, Remark("no-encoding", message)
+    yield from ((path, 1, one) for one in _find_missing(payloads.columns, source.columns))
     said: set[tuple[str, str | None]] = set()
     empty = True
     for payload in payloads.rows:
@@ -135,6 +140,16 @@ def _convert_file(path: str, payloads: Payloads, source: Source) -> Iterator[Fou
             yield path, payload.line, item
     if empty:
         yield path, 1, Remark("empty", "the file has no records")
+
+
+def _find_missing(given: Sequence[str], wanted: Sequence[str]) -> Iterator[Remark]:
+    """Yield a remark for each column of the mapping that a file with a header lacks."""
+    known = {normalize_name(name) for name in given}
+    for column in wanted:
+        if known and known.isdisjoint((normalize_name(column), normalize_name(column.partition(".")[0]))):
+            close = get_close_matches(column, given, 1)
+            hint = f": did you mean {close[0]!r}?" if close else ""
+            yield Remark("no-column", f"the mapping file names a column that the file lacks{hint}", column)
 
 
 def _convert(payload: Any, source: Source) -> Iterator[Item]:

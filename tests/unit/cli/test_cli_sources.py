@@ -95,6 +95,19 @@ def test_a_guess_is_a_mapping_that_converts_the_file(tmp_path: Path) -> None:
     assert json.loads(events[0])["data"] == {"employees": 1200}
 
 
+def test_a_column_of_the_mapping_that_the_file_lacks_is_named(tmp_path: Path) -> None:
+    file, mapping = tmp_path / "leads.csv", tmp_path / "map.yaml"
+    file.write_text("Domain,Day,Annual Revenue,Staff\nacme.com,2026-01-02,5,7\n")
+    mapping.write_text(
+        "kind: firmographic\nmap: {domain: subject, Day: time, Anual Revenue: revenue_usd, Staff: employees}\n"
+    )
+    code, events, remarks = run("sources", "convert", "csv", str(file), "--map", str(mapping))
+    assert (code, len(events)) == (0, 1)
+    (said,) = map(json.loads, remarks)
+    assert (said["reason"], said["field"], said["refused"]) == ("no-column", "Anual Revenue", False)
+    assert "did you mean 'Annual Revenue'?" in said["message"]
+
+
 def test_backtest_reads_the_files_of_a_source(tmp_path: Path) -> None:
     segments = tmp_path / "segments.yaml"
     segments.write_text(SEGMENTS)
