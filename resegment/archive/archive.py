@@ -92,9 +92,11 @@ class Archive:
         storage.check_exclusive(ROOT)
         root = _read_root(storage)
         if root != wanted:
-            held = "another prefix" if root is None else f"prefix {root.prefix}, {root.partitions} partitions"
+            held = "another prefix" if root is None else _describe(root)
             raise ArchiveUnusable(
-                storage.path, f"it belongs to {held}", "Give each prefix a path of its own."
+                storage.path,
+                f"it belongs to {held}, and this is {_describe(wanted)}",
+                "Give each prefix a path of its own.",
             )
         return cls(storage, wanted)
 
@@ -115,8 +117,8 @@ class Archive:
     def _find_newest(self, topic: str) -> dict[int, str]:
         newest: dict[int, str] = {}
         for path in self.storage.sizes(f"_manifests/{topic}"):
-            if _is_manifest(path):
-                partition = path.split("/")[2]
+            partition = path.split("/")[2]
+            if _is_manifest(path) and partition.isdigit():
                 newest[int(partition)] = max(newest.get(int(partition), ""), path)
         return dict(sorted(newest.items()))
 
@@ -288,6 +290,11 @@ class Archive:
             )
             for offset, timestamp, key, value, headers in table.iter_rows()
         ]
+
+
+def _describe(root: _Root) -> str:
+    clock = "clock of the facts" if root.clock == "facts" else "wall clock"
+    return f"prefix {root.prefix} with {root.partitions} partitions on the {clock}"
 
 
 def _is_manifest(path: str) -> bool:

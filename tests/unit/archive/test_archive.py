@@ -245,6 +245,8 @@ def test_an_archive_belongs_to_one_prefix(tmp_path: Path) -> None:
     writer(tmp_path)
     with pytest.raises(ArchiveUnusable, match="prefix shop"):
         Archive.prepare(Storage(str(tmp_path)), "other", "wall", 8)
+    with pytest.raises(ArchiveUnusable, match=r"on the wall clock, and this .* on the clock of the facts"):
+        Archive.prepare(Storage(str(tmp_path)), "shop", "facts", 8)
     with pytest.raises(NoArchive):
         Archive.open(Storage(str(tmp_path / "elsewhere")))
     with pytest.raises(ArchiveUnusable):
