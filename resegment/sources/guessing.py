@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
 
 from resegment.errors import RefusedEvent
+from resegment.identity.domains import registrable_domain
 from resegment.sources.adapters.dates import Order, read_moment
 from resegment.sources.adapters.port import Adapter, Context
 from resegment.sources.adapters.records import Record, is_blank, normalize_name
@@ -25,9 +27,10 @@ FEW: Final = 5
 NEARLY_ALL: Final = 0.9
 """The same share of a file with few columns, which may be anything."""
 _LEADING: Final = re.compile(r"\s*(\d{1,2})[-/]")
+_DATED: Final = re.compile(r"\d[-/.]\d+[-/.]\d|[a-z]{3}", re.IGNORECASE)
 _SOMETIME: Final = 1_700_000_000_000
 _SUBJECTS: Final = (
-    *("domain", "companydomain", "companydomainname", "website", "companywebsite", "organizationwebsite", "url", "homepageurl"),
+    *("subject", "domain", "companydomain", "companydomainname", "website", "companywebsite", "organizationwebsite", "url", "homepageurl"),
     *("email", "workemail", "recipient", "account"),
 )  # fmt: skip
 _TIMES: Final = (
@@ -186,7 +189,15 @@ def _mapping(rows: list[Mapping[str, Any]]) -> list[str]:
     kind = next((kind for kind, words in _KINDS if words & set(plain.values())), "firmographic")
     chosen: dict[str, str] = {}
     for part, words in (("subject", _SUBJECTS), ("time", _TIMES), ("id", _IDS)):
-        found = next((column for word in words for column in columns if plain[column] == word), None)
+        named = [column for word in words for column in columns if plain[column] == word]
+        reads = _LOOKS.get(part)
+        if reads is None:
+            found = next(iter(named), None)
+        else:  # a column that is named so and reads so, or one that reads so, or one that is named so
+            fitting = (
+                column for column in (*named, *columns) if column not in chosen and _fits(rows, column, reads)
+            )
+            found = next(fitting, next(iter(named), None))
         if found is not None and found not in chosen:
             chosen[found] = part
     lines = [f"kind: {kind}"]
@@ -212,6 +223,28 @@ def _mapping(rows: list[Mapping[str, Any]]) -> list[str]:
         value = target if type_name is None else f"{{field: {target}, type: {type_name}}}"
         lines.append(f"  {_quote(column)}: {value}")
     return lines
+
+
+def _fits(rows: list[Mapping[str, Any]], column: str, reads: Callable[[str], object]) -> bool:
+    """Whether most texts of a column can be read so."""
+    values = [value for row in rows if not is_blank(value := row.get(column))]
+    right = 0
+    for value in values:
+        if isinstance(value, str):
+            with suppress(ValueError, RefusedEvent):
+                reads(value)
+                right += 1
+    return right * 2 > len(values)
+
+
+def _read_day(text: str) -> None:
+    """Read a date that no number could be. Raises ValueError."""
+    if not _DATED.search(text):
+        raise ValueError("no date")
+    read_moment(text, order="mdy")
+
+
+_LOOKS: Final[dict[str, Callable[[str], object]]] = {"subject": registrable_domain, "time": _read_day}
 
 
 def _is_zoned(rows: list[Mapping[str, Any]], column: str) -> bool:

@@ -53,3 +53,22 @@ def test_a_mapping_says_what_comes_first_in_dates_that_can_be_read_in_two_ways(
     assert "  Last Update: time" in lines
     assert any(one.startswith("  Staff: ") and "employees" in one for one in lines)
     assert [one.split()[1] for one in lines if one.startswith("dates:")] == ([order] if order else [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Account,Home Page,Event Day,Headcount\nAcme,https://acme.com,2026-01-02,5\n",
+        "subject,when,employees\nacme.com,2026-01-02T00:00:00Z,5\n",
+        "Firma;Webseite;Datum;Mitarbeiter\nAcme;www.acme.de;31.01.2026;51-200\n",
+    ],
+)
+def test_the_account_and_the_time_are_found_by_what_the_columns_say(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(text, encoding="utf-8")
+    columns = text.splitlines()[0].replace(";", ",").split(",")
+    account = next(one for one in columns if one in ("Home Page", "subject", "Webseite"))
+    time = next(one for one in columns if one in ("Event Day", "when", "Datum"))
+    lines = guess_file(str(file)).splitlines()
+    assert {f"  {account}: subject", f"  {time}: time"} <= set(lines)
+    assert "  Account: subject" not in lines
