@@ -233,7 +233,7 @@ local function assign(key, team, least_loaded, group, preferred, fallback, eligi
   if queued and not owner then
     local waits = find(queued)
     if waits and waits[1] == QUEUED and not waits[4] then
-      local since = waits[5] and redis.call('ZSCORE', QUEUE .. waits[5][1], waits[5][2])
+      local since = waits[5] and redis.call('ZMSCORE', QUEUE .. waits[5][1], waits[5][2])[1]
       take_out(queued, waits)
       local place = queue(queued, team, eligible, account, since or nil)
       stand(queued, {QUEUED, waits[2], waits[3], false, place, waits[6] or false})
