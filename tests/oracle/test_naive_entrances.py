@@ -12,6 +12,7 @@ import pytest
 from resegment.schemas.routing import (
     DefinitionSwitched,
     GatesChanged,
+    Offered,
     Reassign,
     Review,
     RoutedOutcome,
@@ -218,6 +219,8 @@ class History:
         self.naive = Entrances(self.files[0], self.now)
         self.rig = Rig(*(one.json for one in self.written))
         self.accounts = {name: Account(name) for name in NAMES}
+        self.favored = self.draw.choice([(), ("cold", "warm"), ("hot", "once")])
+        """Segments that many go to, so that lines and queues are long."""
         self.silent: set[str] = set()
         self.version = 1
         self.said: list[Any] = []
@@ -263,7 +266,9 @@ class History:
         await getattr(self, kind)(name)
 
     def other(self, name: str) -> str:
-        return self.draw.choice([one for one in self.files[0].ways if one != self.accounts[name].segment])
+        others = [one for one in self.files[0].ways if one != self.accounts[name].segment]
+        favored = [one for one in others if one in self.favored]
+        return self.draw.choice(favored if favored and self.draw.random() < 0.6 else others)
 
     async def move(self, name: str, by: str | None = None, to: str | None = None, **given: Any) -> None:
         draw, one = self.draw, self.naive.of(name)
@@ -433,6 +438,10 @@ class History:
         for _ in range(2):  # what somebody accepted in a queue is offered once, and makes no command
             while made := await self.rig.offer():
                 self.take(made)
+            store = self.rig.owners.owners
+            granted = [Offered(account=store.held[key].account, at=self.now, key=key) for key in store.ready]
+            if granted:  # they hear of it within two seconds, here at once
+                self.take(await self.rig.tell(*granted))
 
     def take(self, commands: Sequence[Json]) -> None:
         self.naive.at_once = sum(one["action"] in ("enroll", "reassign") for one in commands) > 1

@@ -616,7 +616,7 @@ class Entrances:
         if not team.people and team.per_day is None:
             return None if owner == team.name else "not the team"
         there = {person.name: person for person in team.people if self.may_take(team, person, one)}
-        if self.crowded and owner == team.queue:
+        if (self.crowded or self.at_once) and owner == team.queue:
             return None
         if not there:
             return None if owner == team.queue else "nobody is available"
