@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from resegment.errors import RefusedEvent
-from resegment.sources.adapters.currency import keep_currency
 from resegment.sources.adapters.envelope import Envelope
 from resegment.sources.adapters.fields import field, listed
 from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record, as_list, is_blank, normalize_name
-from resegment.sources.adapters.splitting import Pair, ignored
+from resegment.sources.adapters.splitting import Pair
 from resegment.sources.adapters.tables import Table, snake_case
+from resegment.sources.providers.crm.hubspot_deals import (
+    CHANGED,
+    DEAL_CLOSED,
+    DEAL_OPENED,
+    DEAL_REOPENED,
+    DOMAIN,
+    is_stage_change,
+    read_deal,
+    read_deal_webhook,
+    read_stage_change,
+)
 from resegment.sources.providers.crm.hubspot_emails import EMAIL, choose_email
 from resegment.sources.providers.crm.hubspot_words import (
     EMAIL_SKIPPED,
@@ -20,31 +30,13 @@ from resegment.sources.providers.crm.hubspot_words import (
     SUBSCRIPTIONS,
 )
 
-_CHANGED: Final = listed(
-    "hs_lastmodifieddate, last modified date, lastmodifieddate, updatedAt, updated_at, "
-    "notes_last_updated, _fivetran_synced"
-)
-_DOMAIN: Final = listed(
-    "domain, company domain name, company domain, website, website url, associated company domain, "
-    "company.domain, company.website, associated company website"
-)
 _COMPANY_ID: Final = listed("hs_object_id, record id, companyId, objectId, id")
-_DEAL_ID: Final = listed("hs_object_id, record id, dealId, objectId, id")
 
 
 def _custom(name: str) -> str | None:
     """Return the attribute of a custom property. Those that HubSpot computes (`hs_...`) are left out."""
     plain = name.lower().removeprefix("property_")
     return None if plain.startswith(("hs_", "hubspot_", "_", "record id")) else snake_case(plain)
-
-
-def _is_gone(record: Record) -> bool:
-    found = record.find("is_deleted", "deleted", "archived", "isDeleted", "_fivetran_deleted")
-    return found is True or str(found).lower() == "true"
-
-
-def _op(record: Record) -> Literal["assert", "retract"]:
-    return "retract" if _is_gone(record) else "assert"
 
 
 def _refine_company(_: Record, data: dict[str, Any]) -> None:
@@ -61,8 +53,8 @@ COMPANY: Final = Table(
         learns=_COMPANY_ID,
         key=("|".join(_COMPANY_ID),),
         known_as=(*_COMPANY_ID, "name", "company name"),
-        subject=(*_DOMAIN, "hs_additional_domains", "additional domains"),
-        time=_CHANGED,
+        subject=(*DOMAIN, "hs_additional_domains", "additional domains"),
+        time=CHANGED,
         identity="snapshot",
     ),
     data={
@@ -85,92 +77,6 @@ COMPANY: Final = Table(
     refine=_refine_company,
 )
 
-
-def _read_stage(record: Record) -> str:
-    """Return won, lost or opportunity_created, by the name of the stage in any pipeline."""
-    stage = normalize_name(record.find_text("dealstage", "deal stage", "deal_pipeline_stage_id") or "")
-    if "closedwon" in stage or stage == "won":
-        return "won"
-    return "lost" if "closedlost" in stage or stage == "lost" else "opportunity_created"
-
-
-def _opened_data(record: Record, data: dict[str, Any]) -> None:
-    data["action"] = "opportunity_created"
-    data.pop("stage", None)
-    keep_currency(record, data, "deal_currency_code", "currency")
-
-
-def _deal_data(record: Record, data: dict[str, Any]) -> None:
-    """Say what happened to the deal: created, won or lost."""
-    keep_currency(record, data, "deal_currency_code", "currency")
-    closed_won = record.find("hs_is_closed_won", "is closed won")
-    closed = record.find("hs_is_closed", "is closed", "is deal closed?")
-    action = _read_stage(record)
-    if str(closed_won).lower() == "true":
-        action = "won"
-    elif action not in ("won", "lost") and str(closed).lower() == "true" and closed_won is not None:
-        action = "lost"
-    elif action not in ("won", "lost"):
-        action = "opportunity_created"
-    data["action"] = action
-
-
-_DEAL_DATA: Final = {
-    "deal": field("text", *_DEAL_ID),
-    "amount_usd": field("money", "amount_in_home_currency, amount in company currency, amount"),
-    "name": field("text", "dealname", "deal name"),
-    "stage": field("text", "dealstage, deal stage, deal_pipeline_stage_id"),
-    "pipeline": field("text", "pipeline", "deal_pipeline_id"),
-    "type": field("text", "dealtype", "deal type"),
-}
-_DEAL_IGNORED: Final = listed(
-    "description, owner_id, portal_id, hubspot_owner_id, deal owner, hs_acv, hs_arr, hs_mrr, hs_tcv, "
-    "hs_forecast_amount, hs_deal_stage_probability, closed_lost_reason, closed_won_reason, "
-    "num_associated_contacts, is_deleted, hs_is_closed, hs_is_closed_won, associated contact, "
-    "associated company, createdAt, archived"
-)
-
-DEAL_OPENED: Final = Table(
-    name="deal",
-    kind="outcome",
-    envelope=Envelope(
-        record="deal",
-        key=("|".join(_DEAL_ID),),
-        known_as=listed(
-            "associated company ids, associated company, company_id, associatedcompanyid, "
-            "associations.companies.results.id, objectId, hs_primary_associated_company"
-        ),
-        subject=_DOMAIN,
-        time=("createdate", "create date", "createdAt"),
-        recorded=(),
-        withdrawn=("archivedAt", *_CHANGED),
-        op=_op,
-    ),
-    data=_DEAL_DATA,
-    refine=_opened_data,
-    ignored=(
-        *_DEAL_IGNORED,
-        *listed("closedate, close date, hs_lastmodifieddate, last modified date"),
-    ),
-)
-DEAL_CLOSED: Final = Table(
-    name="closed deal",
-    kind="outcome",
-    envelope=Envelope(
-        record="deal-closed",
-        key=DEAL_OPENED.envelope.key,
-        known_as=DEAL_OPENED.envelope.known_as,
-        subject=_DOMAIN,
-        time=listed(
-            "closedate, close date, hs_closed_won_date, hs_lastmodifieddate, last modified date, updatedAt"
-        ),
-        withdrawn=("archivedAt", *_CHANGED),
-        op=_op,
-    ),
-    data=_DEAL_DATA,
-    ignored=(*_DEAL_IGNORED, "createdate", "create date"),
-    refine=_deal_data,
-)
 
 _PROPERTIES: Final = {normalize_name(path): name for name, one in COMPANY.data.items() for path in one.paths}
 
@@ -203,7 +109,7 @@ def _history_data(record: Record, data: dict[str, Any]) -> None:
 
 
 _IGNORED_PROPERTIES: Final = frozenset(
-    normalize_name(path) for path in (*STATISTICS, *_CHANGED, "hs_object_id", "domain", "website")
+    normalize_name(path) for path in (*STATISTICS, *CHANGED, "hs_object_id", "domain", "website")
 )
 
 PROPERTY: Final = Table(
@@ -252,7 +158,7 @@ def _webhook(one: Mapping[str, Any], record: Record) -> Iterator[Pair | Item]:
         yield PROPERTY, one
         return
     if kind.startswith("deal.") or (kind.startswith("object.") and str(record.find("objectTypeId")) == "0-3"):
-        yield from _deal_webhook(one, record, kind.partition(".")[2])
+        yield from read_deal_webhook(one, record, kind.partition(".")[2])
         return
     why = SUBSCRIPTIONS.get(kind) or SUBSCRIPTIONS.get(kind.partition(".")[0])
     if why is not None:
@@ -263,39 +169,17 @@ def _webhook(one: Mapping[str, Any], record: Record) -> Iterator[Pair | Item]:
         )
 
 
-def _deal_webhook(one: Mapping[str, Any], record: Record, kind: str) -> Iterator[Pair | Item]:
-    """Read a message about a deal, which has the id alone: `known_as` has the domain of its company."""
-    base = {
-        **one,
-        "id": record.find("objectId"),
-        "createdate": record.find("occurredAt"),
-        "closedate": record.find("occurredAt"),
-    }
-    if kind == "creation":
-        yield DEAL_OPENED, base
-    elif kind == "propertychange" and str(record.find("propertyName")) == "dealstage":
-        moved = {**base, "dealstage": record.find("propertyValue")}
-        if _read_stage(Record(moved)) == "opportunity_created":
-            yield ignored("dealstage", "the stage neither wins nor loses the deal", "propertyValue")
-        else:
-            yield DEAL_CLOSED, moved
-    else:
-        yield ignored(f"deal.{kind}", SUBSCRIPTIONS["deal"], "subscriptionType")
-
-
 def _record(one: Mapping[str, Any], record: Record) -> Iterator[Pair | Item]:
     flat = _flatten(one)
     record = Record(flat)
     if record.has("recipient") and record.has("type", "eventType"):
         yield choose_email(flat, record)
+    elif is_stage_change(record):
+        yield from read_stage_change(record)
     elif record.has(
         "dealname", "deal name", "dealstage", "deal stage", "dealId", "deal_id", "deal_pipeline_stage_id"
     ):
-        yield DEAL_OPENED, flat
-        check: dict[str, Any] = {}
-        _deal_data(record, check)
-        if check["action"] in ("won", "lost"):
-            yield DEAL_CLOSED, flat
+        yield from read_deal(flat, record)
     elif record.has("canonical_vid", "vid_to_merge", "vid-to-merge"):
         yield RefusedEvent("ignored", "a merge of contacts says nothing of an account", field="canonical_vid")
     elif record.has("value") and record.has("name", "propertyName", "property") and record.has("timestamp"):
@@ -304,7 +188,7 @@ def _record(one: Mapping[str, Any], record: Record) -> Iterator[Pair | Item]:
         "numberofemployees", "number of employees"
     ):
         yield RefusedEvent("ignored", "a contact is no account", field="firstname")
-    elif record.has(*_DOMAIN, *_COMPANY_ID[:3], "properties") or (
+    elif record.has(*DOMAIN, *_COMPANY_ID[:3], "properties") or (
         record.has("id") and record.has("name", "company name", "industry", "numberofemployees")
     ):
         yield COMPANY, flat
@@ -357,7 +241,7 @@ ADAPTER: Final = Adapter(
     title="HubSpot",
     reads="CSV exports of companies and deals, CRM objects of the interface (v1, v3, with history), e-mail events, webhooks, "
     "and the tables of Fivetran",
-    tables=(COMPANY, DEAL_OPENED, DEAL_CLOSED, EMAIL, PROPERTY),
+    tables=(COMPANY, DEAL_OPENED, DEAL_CLOSED, DEAL_REOPENED, EMAIL, PROPERTY),
     split=_split,
     ignored={
         **SUBSCRIPTIONS,
@@ -365,6 +249,8 @@ ADAPTER: Final = Adapter(
         "contact merge": "a merge of contacts says nothing of an account",
     },
     notes="Each export of a company is a fact of its own, with the day of its last change in its id. A deal gives "
-    "`opportunity_created` at its creation, and `won` or `lost` at its close. A deal names no domain in the interface: "
-    "give the domains of company ids with `--domains`.",
+    "`opportunity_created` at its creation, and `won` or `lost` at its close. A closed deal that goes back to an open stage "
+    "withdraws its `won` or `lost`: from webhooks and the history of `dealstage`, and from records with the property "
+    "`hs_v2_date_entered_current_stage`, so ask for it. A stage of your own, which has a number for a name, is open or closed as "
+    "`hs_is_closed` and `hs_is_closed_won` say. A deal names no domain in the interface: give the domains of company ids with `--domains`.",
 )

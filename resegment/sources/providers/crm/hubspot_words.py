@@ -41,7 +41,7 @@ SUBSCRIPTIONS: Final = {
     "company.restore": "names no property",
     "company.merge": "merge accounts by aliases",
     "company.associationchange": "links say nothing of the account",
-    "deal": "only the creation of a deal, and a stage that wins or loses it, give events",
+    "deal": "only the creation of a deal, and a stage that wins, loses or reopens it, give events",
     "contact": "contacts are no accounts",
     "ticket": "tickets give no event",
     "product": "products give no event",

@@ -123,6 +123,8 @@ _DEAL_IGNORED: Final = (
     ),
 )
 
+_STAGED: Final = ("LastStageChangeDate", "Last Stage Change Date", "ChangeEventHeader.commitTimestamp")
+
 OPENED: Final = Table(
     name="opportunity",
     kind="outcome",
@@ -161,13 +163,30 @@ CLOSED: Final = Table(
             *_CHANGED,
             "ChangeEventHeader.commitTimestamp",
         ),
-        recorded=("LastStageChangeDate",),
+        recorded=_STAGED,
         withdrawn=(*_CHANGED, "ChangeEventHeader.commitTimestamp"),
         op=lambda record: "retract" if _is_gone(record) else "assert",
     ),
     data={**_DEAL_DATA, "reason": field("text", "Loss_Reason__c, Closed_Lost_Reason__c, Loss Reason")},
     ignored=(*_DEAL_IGNORED, "CreatedDate"),
     refine=_closed_data,
+)
+
+
+REOPENED: Final = Table(
+    name="reopened opportunity",
+    kind="outcome",
+    envelope=Envelope(
+        record="opportunity-closed",
+        key=("Id|Opportunity ID",),
+        known_as=_DEAL_ACCOUNTS,
+        subject=_DOMAIN,
+        time=_STAGED,
+        withdrawn=_STAGED,
+        op=lambda _: "retract",
+    ),
+    data={},
+    ignored=(*_DEAL_IGNORED, "CreatedDate"),
 )
 
 
@@ -185,6 +204,33 @@ def is_closed(record: Record) -> bool:
     return flag in ("true", "1") or (flag not in ("false", "0") and ("won" in stage or "lost" in stage))
 
 
+def _is_reopened(record: Record) -> bool:
+    """Whether an opportunity that isn't closed has changed its stage, so that it may have been closed before."""
+    flag = str(record.find("IsClosed", "Closed")).lower() in ("false", "0")
+    return (flag or record.find_text("StageName", "Stage") is not None) and (
+        record.find("LastStageChangeDate", "Last Stage Change Date") is not None
+        or str(record.find("ChangeEventHeader.changeType")).upper() in ("UPDATE", "UNDELETE")
+    )
+
+
+def _field_history(record: Record) -> Iterator[Pair | Item]:
+    """Read a row of the history of an opportunity's stage."""
+    if str(record.find("Field")).lower() != "stagename":
+        yield ignored("OpportunityFieldHistory", "only changes of the stage give events", "Field")
+        return
+    at = record.find("CreatedDate", "Created Date")
+    names = ("AccountId", "Opportunity.AccountId", "Opportunity.Account.Id")
+    moved = {
+        "Id": record.find("OpportunityId", "Opportunity ID"),
+        "AccountId": record.find(*names),
+        "Website": record.find("Opportunity.Account.Website", *_DOMAIN),
+        "StageName": record.find("NewValue", "New Value"),
+        "CloseDate": at,
+        "LastStageChangeDate": at,
+    }
+    yield CLOSED if is_closed(Record(moved)) else REOPENED, moved
+
+
 _IGNORED: Final = {
     "Contact": "a contact is no account",
     "Lead": "a lead names a person, and its company only by name",
@@ -196,7 +242,6 @@ _IGNORED: Final = {
     "User": "users are your own",
     "OpportunityLineItem": "line items give no event",
     "OpportunityHistory": "read the opportunity itself",
-    "OpportunityFieldHistory": "read the opportunity itself",
     "Contract": "contracts give no event",
     "Order": "orders give no event",
     "Quote": "quotes give no event",
@@ -245,6 +290,10 @@ def _choose_table(one: Mapping[str, Any], kind: str | None) -> Iterator[Pair | I
     record = Record(one)
     if kind in _IGNORED:
         yield ignored(kind or "", _IGNORED[kind or ""], "attributes.type")
+    elif kind == "OpportunityFieldHistory" or (
+        kind is None and record.has("OpportunityId") and record.has("Field") and record.has("NewValue")
+    ):
+        yield from _field_history(record)
     elif kind == "Opportunity" or (
         kind is None and record.has("StageName", "Opportunity ID", "Opportunity Name", "Stage", "IsWon")
     ):
@@ -253,6 +302,8 @@ def _choose_table(one: Mapping[str, Any], kind: str | None) -> Iterator[Pair | I
             yield OPENED, one
         if is_closed(record) or change in ("DELETE", "GAP_DELETE"):
             yield CLOSED, one
+        elif _is_reopened(record):
+            yield REOPENED, one
         elif change in ("UPDATE", "GAP_UPDATE"):
             yield ignored(
                 "Opportunity", "the change neither opens nor closes it", "ChangeEventHeader.changedFields"
@@ -279,9 +330,11 @@ ADAPTER: Final = Adapter(
     name="salesforce",
     title="Salesforce",
     reads="accounts and opportunities from queries, exports and reports (CSV), change data capture and outbound messages",
-    tables=(ACCOUNT, OPENED, CLOSED),
+    tables=(ACCOUNT, OPENED, CLOSED, REOPENED),
     split=_split,
     ignored=_IGNORED,
-    notes="An opportunity gives `opportunity_created` at its creation, and `won` or `lost` at its close. Where the query does "
+    notes="An opportunity gives `opportunity_created` at its creation, and `won` or `lost` at its close. "
+    "A closed opportunity that goes back to an open stage withdraws its `won` or `lost`: from change events, the field history "
+    "of `StageName`, and records with `LastStageChangeDate`, so ask for it. Where the query does "
     "not have the account's website, give the domains of account ids with `--domains`. Custom fields (`__c`) of accounts become attributes.",
 )

@@ -186,8 +186,9 @@ def test_webhooks_of_deals_open_and_close_them() -> None:
         ],
         accounts={"990": "acme.com"},
     )
-    assert [(one.data["action"], one.data["deal"]) for one in found.facts] == [
-        ("opportunity_created", "990"),
-        ("lost", "990"),
+    assert [(one.op, one.record, one.data.get("action")) for one in found.facts] == [
+        ("assert", "deal:990", "opportunity_created"),
+        ("assert", "deal-closed:990", "lost"),
+        ("retract", "deal-closed:990", None),
     ]
-    assert [reason for reason, _ in found.refused] == ["ignored", "ignored"]
+    assert [reason for reason, _ in found.refused] == ["ignored"]
