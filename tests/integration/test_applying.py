@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,7 +17,6 @@ from redis.asyncio import Redis
 
 from resegment.agents.batch import Message
 from resegment.agents.deciding.marks import MARK
-from resegment.embedded.servers import embedded
 from resegment.schemas.definitions.records import Prepare
 from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.times import format_instant
@@ -447,31 +445,6 @@ async def places(reader: PrefixReader) -> dict[str, tuple[str | None, int, int]]
             state = decode_state(value)
             found[name] = state.membership.segment, state.membership.entered, state.version
     return found
-
-
-@asynccontextmanager
-async def up(folder: Path, definition: Definition) -> AsyncIterator[Prefix]:
-    """An embedded instance and its worker."""
-    async with (
-        embedded(folder) as servers,
-        running(Stack("embedded", servers.bootstrap, servers.redis_url), definition, "kept") as prefix,
-    ):
-        yield prefix
-
-
-async def test_an_embedded_instance_keeps_its_versions_but_not_its_log_over_a_restart(tmp_path: Path) -> None:
-    first, second = segments(large(200)), segments(large(300))
-    async with up(tmp_path / "servers", first) as prefix:
-        await prefix.fill()
-        await prefix.apply(second)
-    async with up(tmp_path / "servers", first) as prefix:
-        assert prefix.worker.registry.definitions.current == 2
-        assert await prefix.sizes() == {"rest": 30, "large": 10}
-        await prefix.apply(segments(large(250)))
-        assert await prefix.sizes() == {"rest": 25, "large": 15}
-        with pytest.raises(ApplyRefused, match="has forgotten"):
-            await prefix.apply(segments({"name": "emea", "when": {"region": "emea"}}))
-        assert await prefix.sizes() == {"rest": 25, "large": 15}
 
 
 async def test_a_shadow_is_judged_beside_the_version_in_force_until_it_is_discarded_or_promoted(
