@@ -43,7 +43,7 @@ def reported(draw: Draw, kind: str) -> dict[str, Json]:
 
 def words(draw: Draw, kind: str) -> dict[str, Json]:
     found: dict[str, list[Json]] = {
-        "funding": {"round": ["seed", "seed", "seed", "series_a"]},
+        "funding": {"round": ["seed", "seed", "seed", "series_a", "other"]},
         "leadership": {
             "change": ["joined", "joined", "left"],
             "role": ["cro", "cro", "cro", "cmo", "unknown"],
@@ -87,6 +87,9 @@ def again(draw: Draw, number: int, earlier: dict[str, Json], instant: int) -> di
         **other["data"],
         **{k: v for k, v in reported(draw, kind).items() if draw.random() < 0.4},
     }
+    if kind == "funding" and draw.random() < 0.5:
+        other["data"]["round"] = draw.choice(["other", None])
+        other["data"]["amount_usd"] = draw.choice([100, 100, 120])
     return other
 
 

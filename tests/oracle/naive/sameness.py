@@ -17,7 +17,13 @@ def are_one(rule: dict[str, Any], one: Fact, other: Fact) -> bool:
     span = duration(rule["within"])
     match one.kind:
         case "funding":
-            alike = has_equal(one, other, "round") and amounts_agree(rule, one, other)
+            named = [fact.data.get("round") for fact in (one, other)]
+            if isinstance(named[0], str) and named[0] == named[1]:
+                alike = amounts_agree(rule, one, other)
+            else:
+                vague = any(name == "other" or not isinstance(name, str) for name in named)
+                told = "amount" in rule and is_number(dollars(one)) and is_number(dollars(other))
+                alike = vague and told and amounts_agree(rule, one, other)
         case "leadership":
             alike = has_equal(one, other, "change") and has_equal(one, other, "role")
             names = {spoken(fact.data.get("person")) for fact in (one, other)} - {None}

@@ -12,6 +12,9 @@ from resegment.schemas.state import Entry
 from resegment.segmentation.language.sameness import Rule
 
 _SCHEME: Final = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_PRICED: Final = ("", "amount")
+"""The key of every round with an amount."""
+_VAGUE: Final = "other"
 Data = dict[str, Any]
 
 
@@ -25,8 +28,8 @@ class Likeness:
         """Return keys, of which two facts that are the same share one at least."""
         data = entry.data or {}
         if self.rule.kind == "funding":
-            stage = data.get("round")
-            return ((stage,),) if isinstance(stage, str) else ()
+            named, priced = data.get("round"), self.rule.amount is not None and _dollars(data) is not None
+            return (*(((named,),) if isinstance(named, str) else ()), *((_PRICED,) if priced else ()))
         change = data.get("change")
         if not isinstance(change, str):
             return ()
@@ -49,7 +52,18 @@ class Likeness:
         if apart > self.rule.within:
             return False
         share = self.rule.amount
+        if self.rule.kind == "funding" and not _are_of_one_round(one.data or {}, other.data or {}):
+            return False
         return share is None or _are_near(_dollars(one.data), _dollars(other.data), share)
+
+
+def _are_of_one_round(one: Data, other: Data) -> bool:
+    """Whether two rounds that share a key may be one: they have one name, or one says nothing and both have an amount."""
+    mine, theirs = one.get("round"), other.get("round")
+    if isinstance(mine, str) and mine == theirs:
+        return True
+    vague = not isinstance(mine, str) or not isinstance(theirs, str) or _VAGUE in (mine, theirs)
+    return vague and _dollars(one) is not None and _dollars(other) is not None
 
 
 def _words(data: Data | None, field: str) -> str | None:
