@@ -38,7 +38,8 @@ class Envelope:
     `key` are the parts of the record's id, each a path or several with `|` between; `record` is put before them. The
     parts `@subject` and `@time` are those of the event.
     `learns` are ids that stand for the account from now on, in other records too. `withdrawn` is when a retraction became known.
-    `known_as` are ids, slugs and names that may stand for an account. `utc` says that times without a zone are in UTC.
+    `known_as` are ids, slugs and names that may stand for an account. Those of `own` are ids of the record itself: they find
+    an account that is known, but nothing waits by them. `utc` says that times without a zone are in UTC.
     """
 
     subject: tuple[str, ...]
@@ -48,6 +49,7 @@ class Envelope:
     recorded: tuple[str, ...] = ()
     withdrawn: tuple[str, ...] = ()
     known_as: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
     learns: tuple[str, ...] = ()
     identity: Identity = "record"
     order: Order | None = None
@@ -74,9 +76,11 @@ class Envelope:
         """Return the account's domain. Raises RefusedEvent for a record without one.
 
         With `waiting`, a record that has a name or an id gives a subject that waits until somebody says which account it
-        means: `name:Acme Inc`, or the provider's id, as `hubspot:123`.
+        means: `name:Acme Inc`, or the provider's id, as `hubspot:123`. A private mailbox says nothing of the company, so such
+        a record waits by the company's name, too.
         """
         named: RefusedEvent | None = None
+        private = True
         for path, value in record.find_all(*self.subject):
             for host in _texts(value):
                 try:
@@ -85,16 +89,21 @@ class Envelope:
                     # A text without a dot is an id or a name, and no other company's address.
                     if "." in host:
                         named = named or RefusedEvent(error.reason, error.message, field=record.spell(path))
+                        private = private and "@" in host
         names = [name for path in (*self.known_as, *self.subject) if (name := record.find_text(path))]
         for text in names:
             account = context.accounts.get(text) or context.accounts.get(text.lower())
             if account is not None:
                 return registrable_domain(account)
-        if named is not None:
+        waits = waiting is not None and (named is None or private)
+        subject = (
+            self._name_subject(record, waiting.provider, named is not None) if waiting and waits else None
+        )
+        if named is not None and subject is None:
             raise named
-        if context.account is not None:
+        if named is None and context.account is not None:
             return registrable_domain(context.account)
-        if waiting is not None and (subject := self._name_subject(record, waiting.provider)) is not None:
+        if waiting is not None and subject is not None:
             waiting.remarks.append(
                 Remark(
                     "unresolved",
@@ -112,15 +121,15 @@ class Envelope:
             field=self.subject[0] if self.subject else "subject",
         )
 
-    def _name_subject(self, record: Record, provider: str) -> str | None:
-        """Return the subject of a record that has an id or a name of its company only; None without either."""
+    def _name_subject(self, record: Record, provider: str, by_name: bool) -> str | None:
+        """Return the subject of a record that has an id or a name of its company only, `by_name` its name; None without."""
         for path in self.known_as:
             text = record.find_text(path)
-            if text is None:
+            if text is None or path in self.own:
                 continue
             is_name = "name" in path.rpartition(".")[2].lower() or " " in text.strip()
             subject = f"name:{text.strip()}" if is_name else f"{provider}:{text.strip()}"
-            if read_name(subject) is not None:
+            if read_name(subject) is not None and (not by_name or (is_name and "@" not in text)):
                 return subject
         return None
 

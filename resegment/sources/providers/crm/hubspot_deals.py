@@ -91,6 +91,7 @@ DEAL_OPENED: Final = Table(
             "associated company ids, associated company, company_id, associatedcompanyid, "
             "associations.companies.results.id, objectId, hs_primary_associated_company"
         ),
+        own=("objectId",),
         subject=DOMAIN,
         time=("createdate", "create date", "createdAt"),
         recorded=(),
@@ -111,6 +112,7 @@ DEAL_CLOSED: Final = Table(
         record="deal-closed",
         key=DEAL_OPENED.envelope.key,
         known_as=DEAL_OPENED.envelope.known_as,
+        own=("objectId",),
         subject=DOMAIN,
         time=listed(
             "closedate, close date, hs_closed_won_date, hs_lastmodifieddate, last modified date, updatedAt"
@@ -130,6 +132,7 @@ DEAL_REOPENED: Final = Table(
         record="deal-closed",
         key=DEAL_OPENED.envelope.key,
         known_as=DEAL_OPENED.envelope.known_as,
+        own=("objectId",),
         subject=DOMAIN,
         time=_ENTERED,
         withdrawn=_ENTERED,

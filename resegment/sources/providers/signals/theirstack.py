@@ -18,6 +18,8 @@ _DOMAINS: Final = listed(
     "possible_domains, company_url, url_company"
 )
 _KNOWN: Final = listed("company_object.id, company_object.name, company_name, company, id, name")
+_JOB_KNOWN: Final = (*_KNOWN, "job_id")
+_OWN: Final = ("id", "job_id", "name")
 _JOB: Final = {
     "job": field("text", "id"),
     "title": field("job", "job_title, title, normalized_title"),
@@ -42,7 +44,8 @@ JOB: Final = Table(
         record="job",
         learns=("id", "job_id"),
         key=("id|job_id",),
-        known_as=_KNOWN,
+        known_as=_JOB_KNOWN,
+        own=_OWN,
         subject=_DOMAINS,
         time=("date_posted", "discovered_at"),
         recorded=("discovered_at",),
@@ -58,7 +61,8 @@ REPOST: Final = Table(
     envelope=Envelope(
         record="job-reposted",
         key=("id|job_id", "date_reposted"),
-        known_as=_KNOWN,
+        known_as=_JOB_KNOWN,
+        own=_OWN,
         subject=_DOMAINS,
         time=("date_reposted",),
         recorded=("date_reposted",),
@@ -74,7 +78,8 @@ CLOSED: Final = Table(
     envelope=Envelope(
         record="job-closed",
         key=("id|job_id",),
-        known_as=_KNOWN,
+        known_as=_JOB_KNOWN,
+        own=_OWN,
         subject=_DOMAINS,
         time=("closed_at", "date_closed"),
         recorded=("closed_at",),
@@ -123,6 +128,7 @@ TECHNOLOGY: Final = Table(
         record="technology",
         key=("@subject", "technology.slug|technology_slug|slug|technology"),
         known_as=_KNOWN,
+        own=_OWN,
         subject=_DOMAINS,
         time=listed("first_date_found, first_seen_at, discovered_at, theirstack_first_date_found"),
         recorded=("discovered_at", "first_date_found"),
