@@ -379,6 +379,18 @@ async def test_what_is_in_a_queue_is_offered_to_those_on_shift_the_longest_first
     assert await store.offer([narrow], 30_010) == [Offer("c", "c"), Offer("b", "b")]
 
 
+async def test_over_all_queues_the_longest_in_one_is_offered_first_and_no_more_than_there_is_room_for(
+    store: OwnerStore,
+) -> None:
+    for at, key, eligible in ((5, "young", "ann cat"), (3, "old", "ann"), (4, "next", "ann dan")):
+        assert await settle(store, queued(key, *eligible.split()), at) == QUEUE
+    full, roomy = (Shift("sales", (Candidate("ann", capacity=size),)) for size in (1, 2))
+    assert await store.offer([full], 10) == [Offer("old", "old")]
+    assert await store.offer([roomy], 30_010) == [Offer("old", "old"), Offer("next", "next")]
+    both = Shift("sales", (Candidate("ann", capacity=1), Candidate("dan", capacity=1)))
+    assert await store.offer([both], 60_010) == [Offer("old", "old"), Offer("next", "next")]
+
+
 async def test_nothing_is_offered_to_somebody_without_room_or_who_has_left(store: OwnerStore) -> None:
     full = Candidate("ann", capacity=1)
     await settle_all(store, assign("mine", full), queued("a", "ann"))

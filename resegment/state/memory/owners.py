@@ -102,14 +102,28 @@ class OwnerStore:
             if due <= at:
                 owners.ready[key] = at + AGAIN
                 offers.append(Offer(owners.held[key].account, key))
-        on_shift = {one.team: one.members for one in shifts}
-        for (team, eligible), queue in owners.queues.items():
-            room = sum(self._room(one) for one in on_shift.get(team, ()) if one.name in eligible)
-            for key, _ in self._in_order(queue)[:room]:
-                if owners.offered.get(key, -AGAIN) + AGAIN <= at:
-                    owners.offered[key] = at
-                    offers.append(Offer(owners.held[key].account, key))
+        for key in self._find_takers({one.team: one.members for one in shifts}):
+            if owners.offered.get(key, -AGAIN) + AGAIN <= at:
+                owners.offered[key] = at
+                offers.append(Offer(owners.held[key].account, key))
         return offers
+
+    def _find_takers(self, on_shift: Mapping[str, Sequence[Candidate]]) -> list[str]:
+        """Return the keys in queues that somebody on shift has room for: over all queues, the longest in one first."""
+        queued, takers = dict[str, int](), dict[str, list[tuple[str, int]]]()
+        for (team, eligible), queue in self.owners.queues.items():
+            found = [(one.name, self._room(one)) for one in on_shift.get(team, ()) if one.name in eligible]
+            queued |= queue
+            takers |= dict.fromkeys(queue, found)
+        taken: Counter[str] = Counter()
+        keys = []
+        for key, _ in self._in_order(queued):
+            left = [(room - taken[name], name) for name, room in takers[key] if room > taken[name]]
+            if left:
+                _, name = max(left, key=lambda one: one[0])
+                taken[name] += 1
+                keys.append(key)
+        return keys
 
     def _in_order(self, times: Mapping[str, int]) -> list[tuple[str, int]]:
         held = self.owners.held

@@ -11,7 +11,8 @@ local LINE, BEFORE, QUEUE, RELEASED = TAG .. ':line:', TAG .. ':waiting:', TAG .
 local NOISE = 1e-9
 local OWNED, QUEUED, WAITS, ADMITTED = 'o', 'q', 'w', 'g'
 local TIE = 23 -- where the account begins in the name of a place in a line
-local SOON, AGAIN, MOST = 2000, 30000, 200 -- ms until what is granted is offered, and offered again; offers of a team
+local SOON, AGAIN, MOST = 2000, 30000, 200 -- ms until what is granted is offered, and offered again; offers of a queue
+local UNLIMITED = 1000000
 local groups, asks, times, shifts = unpack(cmsgpack.unpack(ARGV[7]))
 local now = tonumber(ARGV[6])
 if not now then
@@ -265,6 +266,53 @@ release = function(key)
   stand(key, {was[1], was[2], was[3], true, false, was[6] or false})
 end
 
+-- Returns {account, key} of those in queues that somebody on shift has room for: over all queues, the longest in one first.
+local function find_takers(on_shift)
+  local taken, queued = {}, {}
+  local listed = redis.call('HGETALL', QUEUES)
+  for i = 1, #listed, 2 do
+    local name = listed[i]
+    local team, eligible = unpack(cmsgpack.unpack(listed[i + 1]))
+    local may, takers = {}, {}
+    for _, one in ipairs(eligible) do may[one] = true end
+    for _, one in ipairs(on_shift[team] or {}) do
+      if may[one[1]] and not gone[one[1]] then
+        local room = one[2] and one[2] - open[one[1]] or UNLIMITED
+        if room > 0 then takers[#takers + 1] = {one[1], room} end
+      end
+    end
+    if redis.call('ZCARD', QUEUE .. name) == 0 then
+      redis.call('HDEL', QUEUES, name)
+    elseif #takers > 0 then
+      local first = redis.call('ZRANGE', QUEUE .. name, 0, MOST - 1, 'WITHSCORES')
+      for j = 1, #first, 2 do queued[#queued + 1] = {tonumber(first[j + 1]), first[j], name, takers} end
+    end
+  end
+  table.sort(queued, function(one, other)
+    if one[1] ~= other[1] then return one[1] < other[1] end
+    return one[2] < other[2]
+  end)
+  local found = {}
+  for _, one in ipairs(queued) do
+    local best, most = nil, 0
+    for _, taker in ipairs(one[4]) do
+      local left = taker[2] - (taken[taker[1]] or 0)
+      if left > most then best, most = taker[1], left end
+    end
+    if best then
+      local account, key = split(one[2])
+      local was = find(key)
+      if was and was[1] == QUEUED and not was[4] then
+        taken[best] = (taken[best] or 0) + 1
+        found[#found + 1] = {account, key}
+      else
+        redis.call('ZREM', QUEUE .. one[3], one[2])
+      end
+    end
+  end
+  return found
+end
+
 -- Returns the accounts that may be taken from queues now: {account, key}.
 local function offer()
   local offers, on_shift = {}, {}
@@ -283,42 +331,12 @@ local function offer()
       redis.call('ZREM', READY, name)
     end
   end
-  local room = {}
-  local listed = redis.call('HGETALL', QUEUES)
-  for i = 1, #listed, 2 do
-    local name = listed[i]
-    local team, eligible = unpack(cmsgpack.unpack(listed[i + 1]))
-    local size, may = redis.call('ZCARD', QUEUE .. name), {}
-    for _, one in ipairs(eligible) do may[one] = true end
-    local most = 0
-    for _, one in ipairs(on_shift[team] or {}) do
-      if may[one[1]] and not gone[one[1]] then
-        if not one[2] then
-          most = MOST
-        else
-          room[one[1]] = room[one[1]] or one[2] - open[one[1]]
-          most = most + math.max(room[one[1]], 0)
-        end
-      end
-    end
-    if size == 0 then
-      redis.call('HDEL', QUEUES, name)
-    elseif most > 0 then
-      for _, queued in ipairs(redis.call('ZRANGE', QUEUE .. name, 0, MOST - 1)) do
-        if most == 0 then break end
-        local account, key = split(queued)
-        local was = find(key)
-        local at = redis.call('HGET', OFFERED, key)
-        if not was or was[1] ~= QUEUED or was[4] then
-          redis.call('ZREM', QUEUE .. name, queued)
-        else
-          most = most - 1
-          if not at or tonumber(at) + AGAIN <= now then
-            redis.call('HSET', OFFERED, key, string.format('%.0f', now))
-            offers[#offers + 1] = {account, key}
-          end
-        end
-      end
+  for _, one in ipairs(find_takers(on_shift)) do
+    local account, key = unpack(one)
+    local at = redis.call('HGET', OFFERED, key)
+    if not at or tonumber(at) + AGAIN <= now then
+      redis.call('HSET', OFFERED, key, string.format('%.0f', now))
+      offers[#offers + 1] = {account, key}
     end
   end
   return offers
