@@ -269,7 +269,7 @@ async def test_all_goes_with_passwords_and_no_more_rights_than_documented(
 
 async def refuse_what_is_not_granted(place: Place) -> None:
     for user, topic in (
-        ("worker", "resegment.triggers.funding"),
+        ("worker", "resegment.triggers.replay"),
         ("producer", "resegment.signals"),
         ("consumer", "resegment.segment-changes"),
         ("look", "resegment.dead-letters"),
@@ -414,7 +414,7 @@ async def test_a_password_in_plain_text_is_sent_where_that_is_asked_for(place: P
     }
     given = {**user, "kafka": place.kafka.at("plain"), "kafka_allow_plaintext_sasl": True}
     async with consuming(given, "resegment.signals", None) as topic:
-        assert "resegment.workflow-commands" not in await topic.topics()
+        assert "resegment.routing-events" not in await topic.topics()
 
 
 @pytest.mark.parametrize("arguments", [("changes",), ("dead-letters", "list"), ("ingest", "-")])
