@@ -113,6 +113,7 @@ async def test_an_event_sent_from_another_shell_moves_its_account(tmp_path: Path
                 "refused": 1,
                 "reasons": {"not-json": 1},
                 "unlisted_actions": {},
+                "waiting": 0,
             }
 
             async with asyncio.timeout(DEADLINE):
