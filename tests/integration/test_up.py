@@ -157,6 +157,7 @@ async def check_intake(http: httpx.AsyncClient, folder: Path) -> None:
 
     visit = {
         "Company Name": "Fourth",
+        "Website": "https://linktr.ee/fourth",
         "Captured URL": "https://us.example",
         "Seen At": "2026-01-31T09:00:00Z",
     }
