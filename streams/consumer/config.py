@@ -40,6 +40,8 @@ class ConsumerConfig:
     """How long the position of a partition may stay unknown before the worker exits."""
     metadata_age: float = 5.0
     """How long a new partition of a topic may go unnoticed."""
+    rolling: bool = True
+    """Whether workers of the release before may be in the group, which share out partitions in another way."""
     lost: Lost | None = None
     hooks: dict[str, Hooks] = field(default_factory=dict)
     """The hooks of each topic, by its name."""

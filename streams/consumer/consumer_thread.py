@@ -53,11 +53,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._isolation_level = "read_committed"
         # The router reads two topics, and needs the same partitions of both. Dealing them out in turn, as faust does,
         # gives them to different workers unless the workers divide the partitions. Workers of the release before know
-        # only that, so it stays in the list while they run.
-        consumer._partition_assignment_strategy = (
-            RangePartitionAssignor,
-            *consumer._partition_assignment_strategy,
-        )
+        # only that, so it stays in the list where they may run.
+        before = consumer._partition_assignment_strategy if config_of(self.app).rolling else ()
+        consumer._partition_assignment_strategy = (RangePartitionAssignor, *before)
         return consumer
 
     async def on_thread_stop(self) -> None:

@@ -309,6 +309,8 @@ def _create_app(plan: Plan, shared: Shared) -> Application:
         config=ConsumerConfig(
             chunk_size=settings.chunk,
             fetch_wait=pace.fetch_wait,
+            rolling=settings.kafka
+            is not None,  # the embedded broker takes seconds to agree on one of two ways
             lost=lambda *_: shared.metrics.log_gaps.inc(),
         ),
         session_timeout=pace.session_timeout,

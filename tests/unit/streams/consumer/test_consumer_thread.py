@@ -6,9 +6,11 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from faust.transport.drivers import aiokafka as driver
 
+from resegment.streams.consumer.config import ConsumerConfig
 from resegment.streams.consumer.consumer_thread import ConsumerThread
 
 TOPICS = ["outcomes", "routing-events", "segment-changes", "signals"]
@@ -30,14 +32,14 @@ class Client:
     _partition_assignment_strategy: tuple[Any, ...] = ("of faust",)
 
 
-def assignors(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, ...]:
+def assignors(monkeypatch: pytest.MonkeyPatch, *, rolling: bool = True) -> tuple[Any, ...]:
     """What a worker offers to share out partitions with, the one it prefers first."""
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_create_worker_consumer", lambda *_: Client())
     thread = ConsumerThread.__new__(ConsumerThread)
     thread.app = None
     monkeypatch.setattr(
         "resegment.streams.consumer.consumer_thread.config_of",
-        lambda _: type("Config", (), {"fetch_wait": 0.1}),
+        lambda _: ConsumerConfig(rolling=rolling),
     )
     made: tuple[Any, ...] = thread._create_worker_consumer(None)._partition_assignment_strategy
     return made
@@ -58,3 +60,7 @@ def test_a_worker_reads_the_same_partitions_of_every_topic(
             read += numbers if topic == "signals" else []
     assert all(len(one) <= 1 for one in given.values())
     assert sorted(read) == list(range(partitions))
+
+
+def test_a_worker_that_no_other_release_works_beside_offers_one_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert assignors(monkeypatch, rolling=False) == (RangePartitionAssignor,)
