@@ -200,13 +200,15 @@ async def test_a_consumer_that_is_killed_and_fed_doubles_knows_what_the_router_k
         for number in range(ROUNDS):
             applied = consumer.applied
             values = [news(draw, account, number) for account in ACCOUNTS]
-            await publisher.publish([Message(worker.topics.accounts.name, None, one) for one in values])
-            if number == ROUNDS // 2:
+            if number == ROUNDS // 2:  # between two rounds, so that no account leaves her by itself meanwhile
+                assert await worker.drain(PATIENCE)
                 await OwnerStore(client, settings.prefix).leave("ann")
                 portfolio = Portfolio(
                     "ann", client, settings.prefix, PARTITIONS, publisher, worker.topics.routing_events.name
                 )
                 await portfolio.hand_over(host_clock())
+                assert await worker.drain(PATIENCE)
+            await publisher.publish([Message(worker.topics.accounts.name, None, one) for one in values])
             await consumer.applies_more_than(applied)
             if number % 3 == 2:
                 await consumer.kill()
