@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# tests on servers mostly wait
+TWO_AT_A_TIME := --numprocesses 2 --dist loadfile
 
 .PHONY: demo up test test-all faults check lint mutants wheel contracts install lock clean
 
@@ -13,11 +15,11 @@ up: $(STAMP) ## everything on this machine, until Ctrl-C
 
 test: $(STAMP) ## the tests that need nothing but the wheels: a few minutes
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest --numprocesses auto tests/unit tests/contracts tests/oracle
-	PYTHONSAFEPATH=1 $(BIN)/python -m pytest $(or $(SERVERS),tests/integration)
+	PYTHONSAFEPATH=1 $(BIN)/python -m pytest $(TWO_AT_A_TIME) $(or $(SERVERS),tests/integration)
 
 test-all: $(STAMP) ## every test but the faults, on Apache Kafka and Redis too: needs Java 17, Maven, redis-server, kcat and npm
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -m "not faults" --numprocesses auto tests/unit tests/contracts tests/oracle
-	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -m "not faults" tests/integration tests/faults
+	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -m "not faults" $(TWO_AT_A_TIME) tests/integration tests/faults
 
 faults: $(STAMP) ## every fault on real servers, with a table: SEEDS=5 FAULTS_SEED=1 SOAK=2 FUZZ=0.5 (minutes)
 	PYTHONSAFEPATH=1 SEEDS=$(or $(SEEDS),5) $(BIN)/python -m pytest -q -m "faults or not faults" tests/faults
