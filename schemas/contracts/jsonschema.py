@@ -10,12 +10,11 @@ from pydantic import BaseModel
 from resegment.schemas.contracts.audit import AUDIT_TYPE, AuditEntryData, AuditEvent
 from resegment.schemas.contracts.dead_letter import DeadLetterHeaders
 from resegment.schemas.contracts.refresh import REFRESH_TYPE, RefreshRequest, RefreshRequestData
+from resegment.schemas.contracts.structs import DIALECT
 from resegment.schemas.events import DATA, Envelope
 from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE, SegmentChangeData, Sent, WorkflowCommandData
 
 Schema = dict[str, Any]
-
-DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 _NAMED: Final = ("properties", "$defs")
 """Keywords whose keys are names, not keywords."""

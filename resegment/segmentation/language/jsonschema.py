@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from resegment.schemas.contracts.structs import DIALECT
 from resegment.schemas.fact import KINDS
 from resegment.schemas.segments import SegmentsFile
 from resegment.segmentation.language.attribute_types import TYPE_NAMES
@@ -27,7 +28,6 @@ from resegment.segmentation.language.operator_schemas import (
 from resegment.segmentation.language.operators import KNOWN_WITHIN
 from resegment.segmentation.language.parsing.trait_parser import FUNCTIONS
 
-DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _AGGREGATES: Final = {
     "sum": "The sum of a field over the matching facts; 0 if there are none.",
     "distinct": "How many different values a field has among the matching facts.",

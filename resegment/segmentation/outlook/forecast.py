@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
+from resegment.schemas.contracts.structs import struct_schema
 from resegment.schemas.logs.log_framing import is_log
 from resegment.schemas.logs.state_log import decode_head, decode_state, encode_state
 from resegment.schemas.state import AccountState
@@ -210,13 +210,4 @@ def describe_forecast(forecast: Forecast) -> dict[str, Any]:
 
 def forecast_schema() -> dict[str, Any]:
     """Return the JSON Schema of a forecast."""
-    (reference,), parts = msgspec.json.schema_components([Forecast], ref_template="#/$defs/{name}")
-    for part in parts.values():
-        if "description" in part:  # Python 3.13 takes the indentation out of docstrings, older ones don't
-            part["description"] = inspect.cleandoc(part["description"])
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A forecast, as `resegment forecast --json` prints it",
-        **reference,
-        "$defs": parts,
-    }
+    return struct_schema(Forecast, "A forecast, as `resegment forecast --json` prints it")

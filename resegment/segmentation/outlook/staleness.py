@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from resegment.schemas.contracts.structs import struct_schema
 from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
@@ -234,13 +234,4 @@ def describe_report(report: StaleReport) -> Mapping[str, Any]:
 
 def stale_schema() -> dict[str, Any]:
     """Return the JSON Schema of a report."""
-    (reference,), parts = msgspec.json.schema_components([StaleReport], ref_template="#/$defs/{name}")
-    for part in parts.values():
-        if "description" in part:  # Python 3.13 takes the indentation out of docstrings, older ones don't
-            part["description"] = inspect.cleandoc(part["description"])
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "What is stale, as `resegment stale --json` prints it",
-        **reference,
-        "$defs": parts,
-    }
+    return struct_schema(StaleReport, "What is stale, as `resegment stale --json` prints it")

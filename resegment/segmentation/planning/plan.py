@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from typing import Any, Final, Literal
 
 import msgspec
+
+from resegment.schemas.contracts.structs import struct_schema
 
 Changes = Literal["nothing", "texts", "gates", "segments"]
 """What has to be decided again: nothing at all, nothing (only texts differ), gates, or gates and segments."""
@@ -197,13 +198,4 @@ def hash_plan(
 
 def plan_schema() -> dict[str, Any]:
     """Return the JSON Schema of a plan."""
-    (reference,), parts = msgspec.json.schema_components([Plan], ref_template="#/$defs/{name}")
-    for part in parts.values():
-        if "description" in part:  # Python 3.13 takes the indentation out of docstrings, older ones don't
-            part["description"] = inspect.cleandoc(part["description"])
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A plan, as `resegment plan --json` prints it",
-        **reference,
-        "$defs": parts,
-    }
+    return struct_schema(Plan, "A plan, as `resegment plan --json` prints it")
