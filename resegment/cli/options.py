@@ -61,6 +61,13 @@ def time_option(meaning: str) -> Any:
     return typer.Option(parser=parse_time, metavar="TIME", help=meaning)
 
 
+def limit_option(meaning: str, shown: int) -> Any:
+    """Return `--limit`; `meaning` is what N limits, `shown` how many a table shows without it."""
+    return typer.Option(
+        "--limit", min=1, metavar="N", help=f"{meaning} Default: {shown}, or all with --json."
+    )
+
+
 SEGMENTS_HELP = "The segments file, or a folder whose *.yaml files are merged."
 EVENTS_HELP = (
     "Events: a .jsonl, .csv or .parquet file, a folder, or - for JSON Lines on standard input. Repeatable."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from resegment.cli.definition.forecast import check_segment
-from resegment.cli.options import AsJson, EventFormat, SomeEvents, SomeSegments, time_option
+from resegment.cli.options import AsJson, EventFormat, SomeEvents, SomeSegments, limit_option, time_option
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
@@ -62,9 +62,7 @@ def stale(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(
-            "--limit", min=1, metavar="N", help=f"At most N accounts. Default: {SHOWN}, or all with --json."
-        ),
+        limit_option("At most N accounts.", SHOWN),
     ] = None,
     publish: Annotated[
         bool,

@@ -20,6 +20,7 @@ from resegment.cli.options import (
     InSegment,
     PastArchive,
     SomeAccounts,
+    limit_option,
     time_option,
 )
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
@@ -80,9 +81,7 @@ def list_accounts(
     segment: InSegment = None,
     limit: Annotated[
         int | None,
-        typer.Option(
-            "--limit", min=1, metavar="N", help=f"Show at most N. Default: {SHOWN}, or all with --json."
-        ),
+        limit_option("Show at most N.", SHOWN),
     ] = None,
     sort: Annotated[Order, typer.Option("--sort", help="Newest entries first, or by name.")] = (
         Order.entered

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from resegment.cli.options import AsJson
+from resegment.cli.options import AsJson, limit_option
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ def unresolved(
     *,
     limit: Annotated[
         int | None,
-        typer.Option(
-            "--limit", min=1, metavar="N", help=f"Show at most N. Default: {SHOWN}, or all with --json."
-        ),
+        limit_option("Show at most N.", SHOWN),
     ] = None,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from resegment.cli.options import AsJson
+from resegment.cli.options import AsJson, limit_option
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 from resegment.cli.source_options import DomainsFile
 from resegment.errors import ResegmentError
@@ -125,9 +125,7 @@ def list_dead_letters(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(
-            "--limit", min=1, metavar="N", help=f"Only the newest N. Default: {SHOWN}, or all with --json."
-        ),
+        limit_option("Only the newest N.", SHOWN),
     ] = None,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from resegment.cli.operations.routing_history import EXAMPLES, history
-from resegment.cli.options import AsJson, InSegment, RouteMode, SomeAccounts, time_option
+from resegment.cli.options import AsJson, InSegment, RouteMode, SomeAccounts, limit_option, time_option
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
@@ -236,9 +236,7 @@ def list_accounts(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(
-            "--limit", min=1, metavar="N", help=f"Show at most N. Default: {SHOWN}, or all with --json."
-        ),
+        limit_option("Show at most N.", SHOWN),
     ] = None,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
