@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 from resegment.agents.batch import Message, Publisher
 from resegment.identity.merges import Identities
 from resegment.schemas.identities.records import IdentityRecord, encode_identity_record
-from resegment.streams.kafka.topic_reader import TopicReader, TopicUnreadable, reading
+from resegment.streams.kafka.topic_reader import LogReader, TopicReader, TopicUnreadable, reading
 from resegment.streams.kafka.topics import Topics
 
 PARTITION: Final = 0
@@ -20,9 +20,14 @@ async def read_identities(
     bootstrap: str, topics: Topics, security: Mapping[str, Any] | None = None
 ) -> Identities:
     """Return what the topic says now; nothing where there is no such topic. Raises TopicUnreadable."""
+    return await identities_in(reading_identities(bootstrap, topics, security))
+
+
+async def identities_in(opening: AbstractAsyncContextManager[LogReader]) -> Identities:
+    """Return what a log or an archive of the topic says, as `read_identities` does."""
     identities = Identities()
     try:
-        async with reading_identities(bootstrap, topics, security) as reader:
+        async with opening as reader:
             async for records in reader.to_end():
                 for record in records:
                     identities.take(record.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
@@ -32,6 +32,24 @@ class TopicUnreadable(TransientError):
     def is_missing(self) -> bool:
         """Return whether the brokers answer and have no such topic."""
         return self.problem == _NO_TOPIC
+
+
+class LogReader(Protocol):
+    """Some partitions of one topic, read once."""
+
+    @property
+    def newest_beginning(self) -> int:
+        """Return the largest offset at which a partition begins: 0 if nothing was ever removed."""
+        ...
+
+    @property
+    def begins(self) -> Mapping[int, int]:
+        """Return where each partition begins."""
+        ...
+
+    def to_end(self) -> AsyncIterator[Sequence[Any]]:
+        """Yield the records of each partition in order."""
+        ...
 
 
 class TopicReader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from resegment.agents.batch import Batch
 from resegment.agents.deciding.decided import Owned
@@ -16,7 +16,7 @@ from resegment.errors import FatalError
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.fact import Fact
 from resegment.streams.ahead import AheadFinder
-from resegment.streams.kafka.topic_reader import reading
+from resegment.streams.kafka.topic_reader import LogReader, reading
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.recovery.archived_log import ArchivedTopic
 
@@ -65,24 +65,6 @@ class LogSource:
         if self.archive is None:
             return reading(self.bootstrap, topic, partitions, security=self.security)
         return _reading_archive(self.archive, topic, partitions)
-
-
-class LogReader(Protocol):
-    """Some partitions of one topic, read once."""
-
-    @property
-    def newest_beginning(self) -> int:
-        """Return the largest offset at which a partition begins: 0 if nothing was ever removed."""
-        ...
-
-    @property
-    def begins(self) -> Mapping[int, int]:
-        """Return where each partition begins."""
-        ...
-
-    def to_end(self) -> AsyncIterator[Sequence[Any]]:
-        """Yield the records of each partition in order."""
-        ...
 
 
 @asynccontextmanager

@@ -16,14 +16,13 @@ from resegment.cli.servers import ServerOptions
 from resegment.console.dates import spell_instant
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.identity.aliases import resolve_account
-from resegment.identity.merges import Identities
 from resegment.schemas.partitioning import partition_of
 from resegment.segmentation.inspection.entry_time import EntryTime, find_entry_time
 from resegment.state.redis.reader import PlacedAccount, PrefixReader
 from resegment.streams.ahead import AheadRecords
 from resegment.streams.definitions.history import Definitions
 from resegment.streams.definitions.registry import DefinitionRegistry
-from resegment.streams.kafka.topic_reader import TopicUnreadable
+from resegment.streams.identities.log import PARTITION, identities_in
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.recovery.archived_log import ArchivedRefusals, ArchivedTopic
 from resegment.streams.recovery.past import Past, PastAccount
@@ -91,7 +90,8 @@ class PastView:
 
     async def identify(self) -> Callable[[str], str]:
         """Return what gives the account that an account is now: by the aliases of today, and merged as it is today."""
-        identities = await self._read_identities()
+        topic = self.source.topics.identities.name
+        identities = await identities_in(self.source.reading(topic, [PARTITION]))
 
         def now(account: str) -> str:
             try:
@@ -100,19 +100,6 @@ class PastView:
                 return identities.account_of(account)
 
         return now
-
-    async def _read_identities(self) -> Identities:
-        identities = Identities()
-        topic = f"{self.source.topics.prefix}.identities"
-        try:
-            async with self.source.reading(topic, [0]) as reader:
-                async for records in reader.to_end():
-                    for record in records:
-                        identities.take(record.value)
-        except TopicUnreadable as error:
-            if not error.is_missing:
-                raise
-        return identities
 
     def tell_version(self, at: int) -> str:
         """Return the version that was in force at an instant, in words."""
