@@ -57,7 +57,7 @@ $(STAMP): pyproject.toml requirements.lock
 
 lock: ## pin what pyproject.toml allows, with hashes
 	$(BIN)/python -m pip install --quiet pip-tools
-	$(BIN)/pip-compile --quiet --extra dev --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	$(BIN)/python -m piptools compile --quiet --extra dev --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 		--strip-extras --allow-unsafe --no-annotate --no-header --output-file requirements.lock pyproject.toml
 
 clean:
