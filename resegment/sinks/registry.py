@@ -1,0 +1,15 @@
+"""The vendors that commands can be sent to. A new sink is a folder and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from resegment.sinks.port import Vendor
+from resegment.sinks.slack.vendor import SLACK
+
+VENDORS: Final[Mapping[str, Vendor]] = {one.name: one for one in (SLACK,)}
+"""By the name that `vendor:` has in `sinks.yaml`."""
+
+UNTRIED: Final = "built to the vendor's documentation, not tried against the live service"
+"""What is said of each sink until somebody has."""

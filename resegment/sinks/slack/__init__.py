@@ -1,0 +1,1 @@
+"""Slack: a message to the owner with the brief."""

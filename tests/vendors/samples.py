@@ -1,0 +1,62 @@
+"""One sample of each vendor: how it is configured, and the server that behaves like it. Add yours to SAMPLES."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from resegment.sinks.operation import Brief, Contact, Enrolled, Operation, OperationKind, Owner
+from resegment.sinks.port import Sink
+from resegment.sinks.registry import VENDORS
+from tests.vendors.server import VendorServer
+from tests.vendors.slack import SlackServer
+
+
+@dataclass(frozen=True)
+class Sample:
+    """`options` and `target` are as `sinks.yaml` has them; `contacts` are known to the server, as is the owner."""
+
+    vendor: str
+    server: Callable[[], VendorServer]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    target: Mapping[str, Any] = field(default_factory=dict)
+    owner_ids: Mapping[str, str] = field(default_factory=dict)
+    contacts: tuple[Contact, ...] = (
+        Contact(
+            email="ada@acme.com", first_name="Ada", last_name="Example", title="CRO", persona="economic-buyer"
+        ),
+        Contact(email="Bo@acme.com", first_name="Bo", last_name="Example", title="VP Sales"),
+    )
+    secrets: Mapping[str, str] = field(default_factory=lambda: {"token": "the-token"})
+
+    def sink(self) -> Sink:
+        vendor = VENDORS[self.vendor]
+        return vendor.build(vendor.options.model_validate(self.options))
+
+    def operation(self, kind: OperationKind, key: str = "k1", **changes: Any) -> Operation:
+        target = VENDORS[self.vendor].target.model_validate(self.target)
+        given: dict[str, Any] = {
+            "kind": kind,
+            "key": key,
+            "account": "acme.com",
+            "workflow": "exec-first-90",
+            "target": target,
+            "contacts": self.contacts if kind == "enroll" else (),
+            "enrolled": tuple(Enrolled(one) for one in self.contacts)
+            if kind in {"stop", "pause", "reassign"}
+            else (),
+            "owner": Owner("ada", "owner@example.com", self.owner_ids),
+            "segment": "new-sales-leader",
+            "play": "first-90-days",
+            "brief": Brief(
+                "acme.com entered new-sales-leader",
+                "Why: a new CRO joined on 31 January.\nSay: Live in two weeks.",
+            ),
+            "at": "2026-02-01T00:00:00Z",
+            **changes,
+        }
+        return Operation(**given)
+
+
+SAMPLES = {one.vendor: one for one in (Sample("slack", SlackServer, owner_ids={}),)}
