@@ -35,6 +35,11 @@ class Unpublished(NamedTuple):
     id: str
     messages: Sequence[Message]
 
+    def age(self, now: int) -> int:
+        """Return how long (ms) ago it was committed: the store's ids begin with when that was."""
+        at = self.id.partition("-")[0]
+        return max(0, now - int(at)) if at.isdigit() else 0
+
 
 class Outbox:
     """The queue between commits and the relay. It mirrors the outbox in the store, with its messages decoded."""

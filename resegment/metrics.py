@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_DELAYS = (*_SECONDS, 30.0, 60.0, 300.0, 1800.0)
 
 
 class Metrics:
@@ -65,6 +66,18 @@ class Metrics:
             "Events on the list of unresolved subjects; of the worker of partition 0",
             registry=registry,
         )
+        self.source_last = Gauge(
+            "resegment_source_last_event_seconds",
+            "When the last event of a source came, seconds since the epoch; of the worker of partition 0",
+            ["source"],
+            registry=registry,
+        )
+        self.dead_letters = Gauge(
+            "resegment_dead_letters",
+            "Dead letters that were not sent again, by the age that they are below: 1h, 1d, 7d or inf; of the worker of partition 0",
+            ["age"],
+            registry=registry,
+        )
         self.source_silent = Gauge(
             "resegment_source_silent",
             "1 while a source is silent from which something should have come, else 0; of the worker of partition 0",
@@ -74,6 +87,12 @@ class Metrics:
         self.batch_seconds = Histogram(
             "resegment_batch_seconds", "Time to process one batch", ["stage"],
             buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        self.stage_delay = Histogram(
+            "resegment_stage_delay_seconds",
+            "Delay from when the oldest record of a batch was written until the stage was done with it, live clock only. "
+            "Of a relay: from the commit to the acknowledgment",
+            ["stage"], buckets=_DELAYS, registry=registry,
         )  # fmt: skip
         self.failures = Counter(
             "resegment_failures",
@@ -129,6 +148,10 @@ class Metrics:
             "resegment_outbox_entries", "Commits whose messages are not yet published", ["partition"],
             registry=registry,
         )  # fmt: skip
+        self.outbox_age = Gauge(
+            "resegment_outbox_age_seconds", "Age of the oldest commit whose messages are not yet published, or 0",
+            ["partition"], registry=registry,
+        )  # fmt: skip
         self.freshness = Gauge(
             "resegment_freshness_seconds", "Age of the newest record that was decided", ["partition"],
             registry=registry,
@@ -171,7 +194,16 @@ class Metrics:
         self.cached_bytes = Gauge(
             "resegment_cached_bytes", "Memory that the worker's accounts take, about", registry=registry
         )
+        self.state_bytes = Gauge(
+            "resegment_state_bytes", "Memory that the state of the partitions owned takes in Redis, about", ["stage"],
+            registry=registry,
+        )  # fmt: skip
         self.redis_memory = Gauge("resegment_redis_memory_bytes", "Memory used by Redis", registry=registry)
+        self.redis_limit = Gauge(
+            "resegment_redis_memory_limit_bytes",
+            "Memory that Redis may use, or 0 if it has no limit",
+            registry=registry,
+        )
         self.list_lines_skipped = Gauge(
             "resegment_list_lines_skipped",
             "Lines of a suppression list that name no company",
@@ -212,6 +244,12 @@ class Metrics:
         self.spot_blocked = Gauge(
             "resegment_spot_check_blocked_partitions",
             "Partitions owned whose accounts can't be checked: the log doesn't begin at its beginning, or a check failed twice in a row",
+            registry=registry,
+        )
+        self.partitions = Gauge("resegment_partitions", "Partitions of the prefix", registry=registry)
+        self.definition = Gauge(
+            "resegment_definition_version",
+            "Number of the version of the segments file in force",
             registry=registry,
         )
         self.owned = Gauge("resegment_partitions_owned", "Partitions of `signals` owned", registry=registry)

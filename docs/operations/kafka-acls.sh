@@ -37,6 +37,8 @@ allow --allow-principal "$worker" --operation Write --topic "$prefix.workflow-co
 allow --allow-principal "$worker" --operation Read --group "$prefix"
 # `resegment deliver`, and `rebuild`, which reads the commands back
 allow --allow-principal "$worker" --operation Read --topic "$prefix.workflow-commands"
+# only to count them in the metrics
+allow --allow-principal "$worker" --operation Read --topic "$prefix.dead-letters"
 allow --allow-principal "$worker" --operation Read --resource-pattern-type prefixed --group "$prefix-webhooks-"
 # needed only until the topics exist: leave it out if you create them yourself
 allow --allow-principal "$worker" --operation Create --resource-pattern-type prefixed --topic "$prefix."

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any, Final, Literal
 
-from fastapi import FastAPI, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
 
+from resegment.http.exposition import expose
 from resegment.sinks.webhook.health import find_trouble
 from resegment.streams.delivery.service import DeliveryService
 
@@ -77,8 +77,8 @@ def build(deliveries: DeliveryService) -> FastAPI:
         return found
 
     @app.get("/metrics", response_class=Response)
-    async def metrics() -> Response:
-        """Return all metrics in the format of Prometheus."""
-        return Response(generate_latest(deliveries.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    async def metrics(request: Request) -> Response:
+        """Return all metrics in the format of Prometheus, or in OpenMetrics with exemplars if the request prefers it."""
+        return expose(deliveries.metrics.registry, request.headers.get("accept"))
 
     return app

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Literal
 
 import uvicorn
-from fastapi import FastAPI, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from fastapi import FastAPI, Request, Response
+from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
 from resegment.errors import ResegmentError
+from resegment.http.exposition import expose
 from resegment.http.hosts import AllowedHosts, HostCheck
 from resegment.streams.shutdown import Stopping
 from resegment.streams.worker.worker import Worker
@@ -119,9 +120,9 @@ def build(health: Callable[[], Health], registry: CollectorRegistry, *, docs: bo
         return found
 
     @app.get("/metrics", response_class=Response)
-    async def metrics() -> Response:
-        """Return all metrics in the format of Prometheus."""
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    async def metrics(request: Request) -> Response:
+        """Return all metrics in the format of Prometheus, or in OpenMetrics with exemplars if the request prefers it."""
+        return expose(registry, request.headers.get("accept"))
 
     return app
 

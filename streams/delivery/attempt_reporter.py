@@ -32,7 +32,10 @@ class AttemptReporter:
             "tries": job.attempts,
         }
         if result == "delivered":
-            metrics.delivery_delay.labels(endpoint).observe(max(0.0, time.time() - job.written))
+            metrics.delivery_delay.labels(endpoint).observe(
+                max(0.0, time.time() - job.written),
+                {"partition": str(job.batch.partition), "offset": str(job.record.offset)},
+            )
             log.debug("command delivered", **about)
         elif result == "buried":
             assert job.refused is not None

@@ -1,4 +1,4 @@
-"""What a worker does beside its events, slowly: check accounts against the log, and ask for attributes."""
+"""What a worker does beside its events, slowly: check accounts, ask for attributes, count dead letters."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from resegment.state.redis.reader import PrefixReader
 from resegment.streams.definitions.preparing import SignalLog
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.refresh import RefreshAsker
+from resegment.streams.worker.loops.dead_letter_watcher import DeadLetterWatcher
 from resegment.streams.worker.loops.refresher import Refresher, RefreshPlan
 from resegment.streams.worker.loops.spot_checker import SpotChecker
 from resegment.streams.worker.partitions import PartitionManager
@@ -30,6 +31,7 @@ class Housekeeping:
 
     spot_checker: SpotChecker
     refresher: Refresher
+    letters: DeadLetterWatcher
 
     @classmethod
     def of(
@@ -43,7 +45,7 @@ class Housekeeping:
         publisher: Publisher,
         now: Callable[[], int],
     ) -> Self:
-        """Build both. `now` is the wall clock, ms."""
+        """Build all. `now` is the wall clock, ms."""
         reader = PrefixReader(client, settings.prefix, settings.partitions)
         older, every = _to_ms(settings.refresh_older), _to_ms(settings.refresh_every)
 
@@ -70,6 +72,14 @@ class Housekeeping:
                 RefreshPlan(older, settings.refresh_per_day) if older else None,
                 metrics,
                 now=time_of,
+            ),
+            DeadLetterWatcher(
+                log.bootstrap,
+                log.topics.dead_letters.name,
+                log.security,
+                lambda: partitions.get(0) is not None,
+                metrics,
+                now,
             ),
         )
 

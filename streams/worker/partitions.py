@@ -85,10 +85,12 @@ class PartitionManager(Generic[A]):
         failure: Failure,
         label: str = "",
         patience: float = GIVE_UP_AFTER,
+        now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
+        """`now` is the wall clock, ms, by which the age of what waits for the relay is measured."""
         self._open, self._restart = open_partition, restart
         self._publisher, self._metrics, self._failure = publisher, metrics, failure
-        self._label, self._patience = label, patience
+        self._label, self._patience, self._now = label, patience, now
         self._held: dict[int, _Held[A]] = {}
         self._taken = asyncio.Event()
         self._turn = asyncio.Semaphore(DUE_AT_ONCE)  # more at a time would only delay live events
@@ -230,10 +232,12 @@ class PartitionManager(Generic[A]):
         name, delay = f"{self._label}relay", 0.1
         while True:
             try:
-                await owned.outbox.first(1)  # the wait is not part of what is measured
+                oldest = await owned.outbox.first(1)  # the wait is not part of what is measured
                 with self._metrics.batch_seconds.labels(name).time():
                     sent = await relay(owned, publisher=self._publisher)
                 self._metrics.events_out.labels(name).inc(sent)
+                if oldest:
+                    self._metrics.stage_delay.labels(name).observe(oldest[0].age(self._now()) / 1000)
                 delay = 0.1
             except (PublishFailed, StoreUnavailable) as error:
                 self._metrics.failures.labels(name, type(error).__name__).inc()

@@ -45,6 +45,7 @@ class Progress:
         metrics = self._metrics
         metrics.events_in.labels(stage).inc(len(batch.records))
         metrics.events_out.labels(stage).inc(made)
+        self._observe_delay(stage, batch)
         for one in refused:
             metrics.refused.labels(stage, one.reason).inc()
             log.warning(
@@ -57,6 +58,14 @@ class Progress:
                 field=one.field,
                 message=one.message[:200],
             )
+
+    def _observe_delay(self, stage: str, batch: Batch) -> None:
+        """Measure how long the oldest record of a batch was on its way; the exemplar says which record that was."""
+        oldest = batch.records[0]
+        if self._now is not None and oldest.timestamp > 0:
+            waited = max(0, self._now() - oldest.timestamp) / 1000
+            place = {"partition": str(batch.partition), "offset": str(oldest.offset)}
+            self._metrics.stage_delay.labels(stage).observe(waited, place)
 
     def count_ahead(self, batch: Batch, count: int) -> None:
         """Count the records of a batch whose producer's clock is ahead, and warn."""

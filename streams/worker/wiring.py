@@ -166,6 +166,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         publisher=publisher,
         metrics=shared.metrics,
         failure=shared.failure,
+        now=plan.now,
     )
     router = Router(
         EnrollmentMachine(VersionPolicies(registry), live=plan.live),
@@ -192,6 +193,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         metrics=shared.metrics,
         failure=shared.failure,
         label="router-",
+        now=plan.now,
     )
     committed = CommittedPartitions(shared.client, settings.prefix, shared.failure, shared.metrics.waiting)
     for stage in _stages(plan, shared, classes, publisher, segmented, routed, router, committed):
@@ -215,6 +217,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         client=shared.client,
         now=plan.now,
         counts=lambda: registry.timeline,
+        prefix=settings.prefix,
     )
 
     def note_skipped(lines: Mapping[str, int]) -> None:

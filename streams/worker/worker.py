@@ -102,7 +102,10 @@ class Worker:
                 parts.reloader.run(),
             ]
             if plan.live:
-                loops += [parts.ticker.run(), parts.sources.run(), self._clock.run(client)]
+                loops += [
+                    *(parts.ticker.run(), parts.sources.run(), parts.housekeeping.letters.run()),
+                    self._clock.run(client),
+                ]
             if settings.kafka is not None:
                 loops.append(shared.inputs.check())
             tasks = [asyncio.create_task(self._failure.guard(one, "worker")) for one in loops]
@@ -132,6 +135,8 @@ class Worker:
         inputs = await InputTopics.identify(plan.bootstrap, security.clients(), self.topics)
         budget = CacheBudget(self.settings.cache_bytes)
         self.metrics.cached_bytes.set_function(lambda: budget.used)
+        self.metrics.partitions.set(self.settings.partitions)
+        self.metrics.definition.set_function(lambda: registry.definitions.current)
         return Shared(client, security, inputs, registry, self.metrics, self._progress, self._failure, budget)
 
     async def _establish(self, client: Redis, security: KafkaSecurity) -> DefinitionRegistry:

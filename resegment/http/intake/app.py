@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi import Path as InPath
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
+from resegment.http.exposition import expose
 from resegment.http.intake.bodies import Rejected
 from resegment.http.intake.describing import EVENTS_BODY, SECURITY, WEBHOOK_BODY, describe_events
 from resegment.http.intake.service import RETRY_AFTER, Intake, Outcome
@@ -123,9 +123,9 @@ def build(intake: Intake) -> FastAPI:
         return JSONResponse({"error": "Kafka does not answer"}, 503, {"retry-after": str(RETRY_AFTER)})
 
     @app.get("/metrics", response_class=Response, include_in_schema=False)
-    async def metrics() -> Response:
-        """Return all metrics in the format of Prometheus."""
-        return Response(generate_latest(intake.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    async def metrics(request: Request) -> Response:
+        """Return all metrics in the format of Prometheus, or in OpenMetrics with exemplars if the request prefers it."""
+        return expose(intake.metrics.registry, request.headers.get("accept"))
 
     return app
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -158,9 +158,20 @@ async def read_time(client: Redis) -> int:
     return int(seconds) * 1000 + int(micros) // 1000
 
 
-async def read_memory(client: Redis) -> int:
-    """Return the bytes that a server uses, or the masters of a cluster together. Raises StoreUnavailable."""
-    return sum(int(one["used_memory"]) for one in await _read_memory_info(client))
+async def read_memory(client: Redis) -> tuple[int, int]:
+    """Return the bytes that a server uses and may use (0: any number), or the masters of a cluster together.
+
+    Raises StoreUnavailable.
+    """
+    servers = await _read_memory_info(client)
+    used = sum(int(one["used_memory"]) for one in servers)
+    return used, sum(int(one.get("maxmemory", 0)) for one in servers)
+
+
+async def measure_keys(client: Redis, keys: Iterable[str]) -> int:
+    """Return about how many bytes the values of keys take. Raises StoreUnavailable."""
+    with answering("measure its keys"):
+        return sum([int(await client.memory_usage(key) or 0) for key in keys])
 
 
 async def check_eviction(client: Redis) -> None:

@@ -18,7 +18,8 @@ from resegment.routing.account import RoutedAccount
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.state.partition_store import StoreUnavailable
-from resegment.state.redis.client import read_memory
+from resegment.state.redis.client import measure_keys, read_memory
+from resegment.state.redis.keys import PartitionKeys, Stage
 from resegment.streams.consumer.config import PartitionProgress
 from resegment.streams.heartbeat import Heartbeat
 from resegment.streams.worker.partitions import PartitionManager
@@ -31,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 UNREACHABLE = (StoreUnavailable, KafkaError, ConnectionError, TimeoutError)
 """Errors of servers that are away: the report waits for them."""
+STATE_EVERY: Final = 60
+"""Looks between two measurements of what the state takes in Redis."""
 ANSWERED_WITHIN: Final = 5.0
 """Seconds in which a partition's store has to answer the monitor."""
 
@@ -73,10 +76,12 @@ class Gauges:
         client: Redis | None,
         now: Callable[[], int],
         counts: Callable[[], Counts] | None = None,
+        prefix: str = "",
     ) -> None:
         self._counts: Callable[[], Counts] = counts or (lambda: engine)
         self._metrics, self._engine, self._client, self._now = metrics, engine, client, now
         self.segmented, self._routed = segmented, routed
+        self._prefix, self._looks = prefix, 0
         self._dropped: dict[str, int] = {}
         """Facts that the engine had dropped at the last look, by test."""
         self._misfits: dict[str, int] = {}
@@ -94,7 +99,10 @@ class Gauges:
     async def measure(self, partition_progress: Sequence[PartitionProgress]) -> bool:
         """Set all gauges, and notice partitions that were lost; return whether all stores answered."""
         metrics = self._metrics
-        for gauge in (metrics.lag, metrics.clock, metrics.clock_ahead, metrics.outbox, metrics.freshness):
+        for gauge in (
+            *(metrics.lag, metrics.clock, metrics.clock_ahead, metrics.freshness),
+            *(metrics.outbox, metrics.outbox_age),
+        ):
             gauge.clear()  # partitions that went to another worker are not known here
         for one in partition_progress:
             metrics.lag.labels(one.topic, str(one.partition)).set(one.lag or 0)
@@ -105,7 +113,9 @@ class Gauges:
             metrics.clock_ahead.labels(number).set((position.clock - self._now()) / 1000)
             if position.timestamp >= 0:
                 metrics.freshness.labels(number).set((self._now() - position.timestamp) / 1000)
-            metrics.outbox.labels(number).set(len(owned.outbox.entries))
+            waiting = owned.outbox.entries
+            metrics.outbox.labels(number).set(len(waiting))
+            metrics.outbox_age.labels(number).set(waiting[0].age(self._now()) / 1000 if waiting else 0)
         none = dict.fromkeys([one.name for one in self._engine.program.segments], 0)
         reachable = await _measure_sizes(metrics.segment_size, self.segmented, none)
         reachable &= await _measure_sizes(metrics.routed_size, self._routed, {})
@@ -128,9 +138,25 @@ class Gauges:
         return reachable
 
     async def measure_memory(self) -> None:
-        """Set the gauge of what Redis uses. Raises StoreUnavailable."""
-        if self._client is not None:
-            self._metrics.redis_memory.set(await read_memory(self._client))
+        """Set the gauges of what Redis uses. Raises StoreUnavailable."""
+        if self._client is None:
+            return
+        used, limit = await read_memory(self._client)
+        self._metrics.redis_memory.set(used)
+        self._metrics.redis_limit.set(limit)
+        if self._looks % STATE_EVERY == 0:
+            with suppress(StoreUnavailable):  # a user of an earlier version's rights may not ask
+                await self._measure_state(self._client)
+        self._looks += 1
+
+    async def _measure_state(self, client: Redis) -> None:
+        stages: Mapping[Stage, Sequence[int]] = {
+            "segmenter": self.segmented.numbers,
+            "router": self._routed.numbers,
+        }
+        for stage, numbers in stages.items():
+            keys = [key for number in numbers for key in PartitionKeys.of(self._prefix, number, stage).all]
+            self._metrics.state_bytes.labels(stage).set(await measure_keys(client, keys))
 
 
 class Monitor:

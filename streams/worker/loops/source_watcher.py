@@ -18,7 +18,7 @@ from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.language.sameness import plain_source
 from resegment.sources.rhythm import Rhythm
 from resegment.state.partition_store import StoreUnavailable
-from resegment.state.sources.arrivals import Arrivals, ArrivalStore, KnownSources
+from resegment.state.sources.arrivals import Arrival, Arrivals, ArrivalStore, KnownSources
 from resegment.streams.heartbeat import read_workers
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.worker.partitions import PartitionManager
@@ -144,12 +144,14 @@ class SourceWatcher:
         length = every[name]
         return length is None or last + length > self._now()
 
-    def _show(self, sources: Mapping[str, object], silent: Mapping[str, object] | set[str]) -> None:
-        gauge = self._metrics.source_silent
+    def _show(self, sources: Mapping[str, Arrival], silent: Mapping[str, object] | set[str]) -> None:
+        gauge, last = self._metrics.source_silent, self._metrics.source_last
         for gone in self._shown - sources.keys():
             gauge.remove(gone)
-        for source in sources:
+            last.remove(gone)
+        for source, one in sources.items():
             gauge.labels(source).set(source in silent)
+            last.labels(source).set(one.last / 1000)
         self._shown = set(sources)
 
 

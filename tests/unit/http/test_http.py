@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from resegment.http.delivery import Health as DeliveryHealth
 from resegment.http.delivery import health_of as delivery_health_of
 from resegment.http.delivery import readiness_of as delivery_readiness_of
+from resegment.http.exposition import expose
 from resegment.http.hosts import AllowedHosts
 from resegment.http.server import AddressTaken, Health, build, health_of, readiness_of, serving
 
@@ -78,6 +79,29 @@ async def test_metrics_are_the_registry_s() -> None:
     answer = await get("/metrics", Health(status="ok", partitions=[], lag=0, reachable=True))
     assert answer.headers["content-type"].startswith("text/plain")
     assert "things_total 3.0" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type", "shows_exemplars"),
+    [
+        ("application/openmetrics-text;version=1.0.0,text/plain;q=0.5", "application/openmetrics-text", True),
+        ("application/openmetrics-text; version=0.0.1", "text/plain", False),
+        ('application/openmetrics-text; version="', "text/plain", False),
+        ("text/plain; version=..", "text/plain", False),
+        ("*/*", "text/plain", False),
+        (None, "text/plain", False),
+    ],
+)
+def test_exemplars_are_shown_to_those_that_prefer_openmetrics(
+    accept: str | None, media_type: str, shows_exemplars: bool
+) -> None:
+    registry = CollectorRegistry()
+    Histogram("delays", "Some delays", registry=registry).observe(0.3, {"partition": "3", "offset": "7"})
+    answer = expose(registry, accept)
+    body = bytes(answer.body).decode()
+    assert answer.headers["content-type"].startswith(media_type)
+    assert ('# {offset="7",partition="3"} 0.3' in body) is shows_exemplars
+    assert body.endswith("# EOF\n") is shows_exemplars
 
 
 async def test_a_taken_port_is_refused_with_a_remedy() -> None:

@@ -74,3 +74,24 @@ async def test_an_action_that_the_contract_does_not_list_is_counted_and_warned_o
     counted = metrics.registry.get_sample_value
     assert counted("resegment_unlisted_actions_total", {"kind": "outcome"}) == 4
     assert counted("resegment_unlisted_actions_total", {"kind": "engagement"}) == 2
+
+
+def test_how_long_the_oldest_record_was_on_its_way_is_measured_with_its_place_as_exemplar() -> None:
+    metrics = Metrics()
+    records = [RecordedMessage(41, 5_000, None, b""), RecordedMessage(42, 7_000, None, b"")]
+    Progress(metrics, lambda: 8_000).count_batch("segmenter", Batch("p.signals", 3, records), 0, ())
+    assert metrics.registry.get_sample_value("resegment_stage_delay_seconds_sum", {"stage": "segmenter"}) == 3
+    (exemplar,) = [
+        sample.exemplar
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.exemplar
+    ]
+    assert (exemplar.labels, exemplar.value) == ({"partition": "3", "offset": "41"}, 3)
+
+
+def test_on_the_clock_of_the_facts_and_without_a_timestamp_nothing_is_late() -> None:
+    metrics = Metrics()
+    Progress(metrics, None).count_batch("s", Batch("t", 0, [RecordedMessage(1, 5, None, b"")]), 0, ())
+    Progress(metrics, lambda: 9).count_batch("s", Batch("t", 0, [RecordedMessage(1, -1, None, b"")]), 0, ())
+    assert metrics.registry.get_sample_value("resegment_stage_delay_seconds_count", {"stage": "s"}) is None
