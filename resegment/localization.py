@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import babel
 from babel.dates import format_date, format_time
@@ -25,6 +26,7 @@ from resegment.errors import UserError
 from resegment.schemas.times import EPOCH, parse_instant
 
 DEFAULT: Final = "en_US"
+UTC: Final = "UTC"
 
 _DAY: Final = 86_400_000
 _SPACES: Final = str.maketrans({"\u202f": " ", "\u00a0": " "})
@@ -47,23 +49,36 @@ class UnknownLocale(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Locale:
-    """How people of one locale write dates and money; all times are in UTC."""
+    """How people of one locale write dates and money; times are in UTC, or in the time zone of an IANA name."""
 
     name: str
+    zone: str = UTC
 
     def day(self, ms: int) -> str:
         """Return the day of an instant: `Nov 24, 2026`."""
-        return _format_day(self.name, ms // _DAY)
+        return _format_day(self.name, self._shift(ms) // _DAY)
 
     def moment(self, ms: int) -> str:
         """Return day and time: `Nov 24, 2026, 9:00 AM`. Seconds are left out where they are zero."""
-        when = _moment(ms)
+        when = _moment(self._shift(ms))
         style = "short" if ms % 60_000 < 1000 else "medium"
         return f"{self.day(ms)}, {format_time(when, style, locale=self.name)}".translate(_SPACES)
 
     def instant(self, ms: int) -> str:
-        """Return an instant as short as it can be said: the day at midnight UTC, else with its time and `UTC`."""
-        return f"{self.moment(ms)} UTC" if ms % _DAY else self.day(ms)
+        """Return an instant as short as it can be said: the day at midnight, else with its time and zone, like `UTC`."""
+        if self.zone == UTC:
+            return f"{self.moment(ms)} UTC" if ms % _DAY else self.day(ms)
+        return f"{self.moment(ms)} {self._zone_name(ms)}"
+
+    def _shift(self, ms: int) -> int:
+        """Return the instant in UTC at which clocks show what those of the zone show now."""
+        if self.zone == UTC:
+            return ms
+        offset = _moment(ms).astimezone(ZoneInfo(self.zone)).utcoffset() or dt.timedelta()
+        return ms + offset // dt.timedelta(milliseconds=1)
+
+    def _zone_name(self, ms: int) -> str:
+        return _moment(ms).astimezone(ZoneInfo(self.zone)).tzname() or self.zone
 
     def money(self, amount: float, currency: str = "USD") -> str:
         """Return an amount in short: `$12M`, `€1.2M`, `$512`."""
@@ -82,7 +97,7 @@ class Locale:
             ms = parse_instant(match[0] if match[2] else f"{match[1]}T00:00:00Z")
         except ValueError:  # digits that are no day of the calendar
             return match[0]
-        return self.instant(ms) if match[2] else self.day(ms)
+        return self.instant(ms) if match[2] else _format_day(self.name, ms // _DAY)
 
 
 def read_locale(name: str) -> Locale:

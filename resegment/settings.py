@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -30,6 +31,20 @@ def _read_duration(value: Any) -> Any:
 
 Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
 """A whole number with s, m, h, d or w."""
+
+
+def _read_zone(value: Any) -> Any:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, TypeError, OSError):
+        raise ValueError(
+            "it is no time zone: write a name like UTC, Europe/Berlin or America/New_York"
+        ) from None
+    return value
+
+
+TimeZone = Annotated[str, BeforeValidator(_read_zone)]
+"""The IANA name of a time zone."""
 
 
 class ReaderSettings(BaseSettings):
@@ -163,6 +178,7 @@ class Settings(ReaderSettings):
     http_port: int = Field(
         8300, ge=0, le=65535, description="Port of /healthz, /readyz and /metrics; 0 picks a free one"
     )
+    timezone: TimeZone = Field("UTC", description="Time zone of the console's times, like Europe/Berlin")
     chunk: int = Field(1000, ge=1, le=100_000, description="Maximum records of one partition in a batch")
     cache_bytes: int = Field(
         512_000_000,

@@ -65,6 +65,7 @@ RUNS: Final = frozenset(
         *(
             "archive",
             "bench",
+            "console",
             "deliver",
             "demo",
             "ingest",

@@ -35,7 +35,7 @@ from resegment.cli.operations import (
     status,
     webhooks,
 )
-from resegment.cli.runtime import bench, deliver, ingest, intake, process, up, worker
+from resegment.cli.runtime import bench, console, deliver, ingest, intake, process, up, worker
 from resegment.cli.versions import apply, differences, history, plan, shadow
 from resegment.errors import ResegmentError, UserError
 
@@ -73,6 +73,7 @@ COMMANDS = (
     schema,
     worker,
     deliver,
+    console,
     bench,
 )
 """Each has `register(app)`. The help lists them in this order."""

@@ -1,5 +1,7 @@
 """Dates and money as the locale of the reader writes them."""
 
+from dataclasses import replace
+
 import pytest
 
 from resegment.localization import US, UnknownLocale, read_locale
@@ -56,3 +58,12 @@ def test_an_unknown_locale_is_refused_with_examples_of_known_ones(name: str) -> 
 
 def test_what_is_no_code_of_a_currency_stays_as_it_is() -> None:
     assert US.money(5_000, "pieces") == "pieces 5K"
+
+
+def test_a_zone_moves_instants_and_is_named_and_days_stay_days() -> None:
+    berlin = replace(US, zone="Europe/Berlin")
+    assert berlin.moment(MORNING) == "Nov 24, 2026, 10:00 AM"
+    assert berlin.instant(parse_instant("2026-07-01T22:30:00Z")) == "Jul 2, 2026, 12:30 AM CEST"
+    assert berlin.rewrite("since 2026-03-02T08:00:00Z, on 2026-03-03") == (
+        "since Mar 2, 2026, 9:00 AM CET, on Mar 3, 2026"
+    )

@@ -131,12 +131,14 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
 
     from resegment.cli.connection import Instance, announced
     from resegment.cli.endpoints import read_endpoints
+    from resegment.cli.runtime.console import console_of, locale_of
     from resegment.cli.runtime.disk import watching_disk
     from resegment.cli.runtime.intake import make_publisher, taking_in
     from resegment.cli.runtime.serving import running
     from resegment.cli.runtime.stack import stack
     from resegment.console.runtime.instance import render_up
     from resegment.console.terminal import print_note, screen
+    from resegment.http.console.app import mount_console
     from resegment.http.intake.app import add_routes
     from resegment.http.intake.service import Intake
     from resegment.sources.adapters.port import Context
@@ -154,9 +156,11 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
         def extend(app: FastAPI, worker: Worker) -> None:
             takings.append(Intake(publisher, worker.topics, access, Context(unresolved=True), worker.metrics))
             add_routes(app, takings[0])
+            mount_console(app, prefix, locale=locale_of(settings))
 
         left_accounts = await _count_accounts(settings, servers.redis_url)
         async with AsyncExitStack() as parts:
+            prefix = await parts.enter_async_context(console_of(settings, servers))
             serving = await parts.enter_async_context(running(settings, definition, servers, extend=extend))
             if settings.kafka is None:
                 await serving.joined()

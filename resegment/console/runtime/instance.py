@@ -66,6 +66,7 @@ def render_up(
         "" if settings.redis else f"embedded: data in {settings.folder / 'redis'}",
     )
     grid.add_row("  HTTP", addresses.http_url or "", "/healthz, /readyz, /metrics")
+    grid.add_row("  Console", f"{addresses.http_url or ''}/console/", "open it in a browser")
     if endpoints:
         grid.add_row("  Webhooks", ", ".join(endpoints), f"from {settings.webhooks}")
     head = Text("Resegment is up: ", style="bold green")

@@ -1,0 +1,150 @@
+"""What the handler of a page gets: the prefix, the user, the tables of the request, and how to respond."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Depends, Request, Response
+from fastapi.responses import HTMLResponse
+
+from resegment import __version__
+from resegment.console.dates import reading_in
+from resegment.errors import UserError
+from resegment.http.console.access import CurrentUser, User
+from resegment.http.console.navigation import NAVIGATION
+from resegment.http.console.prefix import ConsolePrefix
+from resegment.http.console.rendering import Theme, environment
+from resegment.http.console.table import Table, TableRequest
+
+
+class NoSuchTable(UserError):
+    """The page has no table of that name."""
+
+    def __init__(self, name: str, names: Sequence[str]) -> None:
+        super().__init__(
+            f"this page has no table {name[:40]!r}", remedy=f"It has {', '.join(names) or 'none'}."
+        )
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """What all pages share."""
+
+    prefix: ConsolePrefix
+    theme: Theme
+
+
+@dataclass(frozen=True, slots=True)
+class Viewing:
+    """One request for a page."""
+
+    request: Request
+    console: Console
+    user: User
+    tables: TableRequest
+
+    @property
+    def prefix(self) -> ConsolePrefix:
+        """The prefix that the page is about."""
+        return self.console.prefix
+
+    @property
+    def base(self) -> str:
+        """The path of the console."""
+        found: str = self.request.scope.get("root_path", "")
+        return found
+
+    @property
+    def path(self) -> str:
+        """The path of the page, below the console's."""
+        return self.request.url.path.removeprefix(self.base) or "/"
+
+    def url(self, path: str) -> str:
+        """Return the address of a path of the console."""
+        return f"{self.base}{path}"
+
+    def respond(
+        self,
+        template: str,
+        *,
+        title: str,
+        tables: Sequence[Table[Any]] = (),
+        data: Mapping[str, Any] | None = None,
+        status: int = 200,
+        **context: Any,
+    ) -> Response:
+        """Return the page; or with `format` in the URL its tables and its `data` as JSON, or one table as CSV.
+
+        Templates find a table by its name in `tables`, and the rest of `context` by its own names. Raises NoSuchTable.
+        """
+        named = {one.name: one for one in tables}
+        if self.tables.form == "csv":
+            return self._csv(self._chosen(named))
+        if self.tables.form == "json":
+            return self._json(named, data or {})
+        html = (
+            environment()
+            .get_template(template)
+            .render(
+                view=self,
+                title=title,
+                tables=named,
+                user=self.user,
+                navigation=NAVIGATION,
+                zone=self.console.theme.locale.zone,
+                release=__version__,
+                **context,
+            )
+        )
+        return HTMLResponse(html, status)
+
+    def _chosen(self, named: Mapping[str, Table[Any]]) -> Table[Any]:
+        name = self.tables.query.get("table", next(iter(named), ""))
+        if name not in named:
+            raise NoSuchTable(name, list(named))
+        return named[name]
+
+    def _csv(self, table: Table[Any]) -> Response:
+        headers = {"content-disposition": f'attachment; filename="{table.name}.csv"', **_count(table)}
+        return Response(table.csv(), media_type="text/csv; charset=utf-8", headers=headers)
+
+    def _json(self, named: Mapping[str, Table[Any]], data: Mapping[str, Any]) -> Response:
+        if "table" in self.tables.query:
+            one = self._chosen(named)
+            return Response(_encode(_describe(one)), media_type="application/json", headers=_count(one))
+        described = {**data, "tables": {name: _describe(one) for name, one in named.items()}}
+        return Response(_encode(described), media_type="application/json")
+
+
+def _count(table: Table[Any]) -> dict[str, str]:
+    return {"x-total-rows": str(table.total)}
+
+
+def _describe(table: Table[Any]) -> dict[str, Any]:
+    return {
+        "title": table.title,
+        "span": table.span,
+        "total": table.total,
+        "first": table.first,
+        "last": table.last,
+        "rows": table.records(),
+    }
+
+
+def _encode(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+async def viewing(request: Request, user: CurrentUser) -> AsyncIterator[Viewing]:
+    """Give a request for a page; dates and money are as the console's readers write them."""
+    console: Console = request.app.state.console
+    with reading_in(console.theme.locale):
+        query = dict(request.query_params)
+        yield Viewing(request, console, user, TableRequest(request.url.path, query))
+
+
+View = Annotated[Viewing, Depends(viewing)]

@@ -1,0 +1,91 @@
+"""The one table of the console."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from resegment.http.console.table import Column, Slice, Table, TableRequest, TableState
+
+ROWS = [(f"account-{number:03}.com", number % 7 or None) for number in range(120)]
+COLUMNS: list[Column[tuple[str, int | None]]] = [
+    Column("account", "Account", lambda row: row[0]),
+    Column("seats", "Seats", lambda row: row[1], "number"),
+    Column("since", "Since", lambda row: (row[1] or 0) * 1_000, "instant", sortable=False),
+]
+
+
+def table(query: dict[str, str]) -> Table[tuple[str, int | None]]:
+    return TableRequest("/console/accounts", query).table("rows", "Rows", COLUMNS, ROWS, sort="account")
+
+
+def test_a_page_has_fifty_rows_and_says_which_of_how_many() -> None:
+    shown = table({"rows.page": "3"})
+    assert (shown.first, shown.last, shown.total, shown.pages) == (101, 120, 120, 3)
+    assert shown.rows[0][0] == "account-100.com"
+
+
+def test_numbers_sort_as_numbers_and_missing_ones_come_last_from_the_top() -> None:
+    shown = table({"rows.sort": "-seats", "rows.size": "500"})
+    assert shown.rows[0][1] == 6
+    assert [row[1] for row in shown.rows[-18:]] == [None] * 18
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"rows.page": "99999999999999999999"},
+        {"rows.page": "-3"},
+        {"rows.page": "٣"},
+        {"rows.size": "0"},
+        {"rows.sort": "password"},
+        {"rows.sort": "since"},
+    ],
+)
+def test_what_the_address_says_wrong_is_as_by_default(query: dict[str, str]) -> None:
+    shown = table(query)
+    assert shown.rows
+    assert shown.state.sort == "account"
+
+
+def test_a_page_behind_the_last_is_the_last() -> None:
+    assert table({"rows.page": "8"}).first == 101
+
+
+def test_links_keep_the_state_of_other_tables_and_filters() -> None:
+    shown = table({"q": "acme", "rows.page": "2", "others.sort": "-size"})
+    assert shown.url(page=3) == "/console/accounts?q=acme&rows.page=3&others.sort=-size"
+    assert shown.sort_url(COLUMNS[1]) == "/console/accounts?q=acme&others.sort=-size&rows.sort=-seats"
+
+
+def test_csv_has_exactly_the_rows_that_are_shown() -> None:
+    lines = table({"rows.sort": "-account", "rows.size": "25", "rows.page": "2"}).csv().split("\r\n")
+    assert lines[0] == "Account,Seats,Since"
+    assert len(lines) == 27
+    assert lines[1] == "account-094.com,3,1970-01-01T00:00:03Z"
+
+
+def test_csv_of_all_has_every_row_in_the_same_order() -> None:
+    query = {"rows.sort": "-account", "rows.page": "2", "format": "csv", "table": "rows", "rows": "all"}
+    assert table(query).csv().count("account-") == 120
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
+def test_a_spreadsheet_runs_no_formula_that_a_producer_wrote(name: str) -> None:
+    column: Column[str] = Column("name", "Name", lambda row: row)
+    made = TableRequest("/").table("names", "Names", [column], [name], sort="name")
+    assert made.csv().split("\r\n", 1)[1].strip('"').startswith("'")
+
+
+async def test_of_rows_in_a_database_only_those_of_the_page_are_read() -> None:
+    asked: list[TableState] = []
+
+    async def read(state: TableState) -> Slice[Any]:
+        asked.append(state)
+        return Slice(ROWS[state.start : state.start + state.size], len(ROWS))
+
+    request = TableRequest("/", {"rows.page": "9"})
+    shown = await request.paged("rows", "Rows", COLUMNS, read, sort="account")
+    assert [one.page for one in asked] == [9, 3]
+    assert shown.last == 120
