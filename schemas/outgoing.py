@@ -177,6 +177,12 @@ class SegmentChangeData(BaseModel):
         [],
         description="Kinds of events on whose absence the change rests, like `hiring` for `not: {event: hiring}`",
     )
+    experiment: str | None = Field(
+        None, description="The experiment that the account was drawn for as it entered the segment"
+    )
+    variant: str | None = Field(
+        None, description="What it was drawn to get: the name of a play, or `enrolled` or `holdout`"
+    )
 
 
 class ShortFact(BaseModel):
@@ -290,6 +296,8 @@ def encode_change(
     left_routes: Mapping[str, Mapping[str, Any] | None] | None = None,
     *,
     holdout: bool = False,
+    experiment: str | None = None,
+    variant: str | None = None,
 ) -> bytes:
     """Return the event of a change. `message` is its rendered play; `routes` are by segment name.
 
@@ -324,6 +332,8 @@ def encode_change(
         "rollback_of": change.rollback_of,
         "absent": change.absent,
         "stays_until": None if change.stays_until is None else format_instant(change.stays_until),
+        "experiment": experiment,
+        "variant": variant,
     }
     return orjson.dumps(
         _event(change.id, CHANGE_TYPE, "/resegment/segmenter", change.account, data["effective_at"], data)

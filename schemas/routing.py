@@ -82,7 +82,7 @@ class Target(msgspec.Struct, array_like=True, frozen=True):
     `version` is the fingerprint of the definition that route, play and holdout are of. `definition` is the number of
     the version that put the account here, None if none did. `kept_out` says that this version does not enroll it.
     It rests on the absence of `absent` kinds of events. `evidence` is its reason in short, as JSON; until `stays_until`
-    (ms) time alone does not move the account.
+    (ms) time alone does not move the account. It was drawn for the `variant` of an `experiment`, if it takes part in one.
     """
 
     change: str
@@ -101,6 +101,8 @@ class Target(msgspec.Struct, array_like=True, frozen=True):
     absent: tuple[str, ...] = ()
     evidence: bytes | None = None
     stays_until: int | None = None
+    experiment: str | None = None
+    variant: str | None = None
 
 
 class PriorState(msgspec.Struct, array_like=True, frozen=True):

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from resegment.schemas.outcomes.experiments import ExperimentEntry
 from resegment.schemas.sources.written import Same, Source
 from resegment.schemas.written import (
     Absence,
@@ -354,6 +355,9 @@ class SegmentsFile(Part):
     personas: dict[str, Persona] = {}
     teams: dict[str, Team | None] = {}
     qualifications: dict[str, Qualification] = {}
+    experiments: dict[Word, ExperimentEntry] = Field(
+        {}, description="Comparisons of two plays, or of enrolling and not enrolling, by name"
+    )
     cooldown_after_lost: Duration = "90d"
     limits: EnrollmentLimits | None = Field(
         None, description="How often an account is enrolled at most, over all workflows"

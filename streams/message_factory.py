@@ -8,7 +8,6 @@ from typing import Any
 import structlog
 
 from resegment.agents.batch import Message
-from resegment.routing.holdout import is_held_out, read_holdout
 from resegment.schemas.change import GateChange, SegmentChange
 from resegment.schemas.definitions.records import Apply
 from resegment.schemas.fact import Fact, encode_fact
@@ -41,20 +40,22 @@ class MessageFactory:
         self._plays = definition.compiled_plays
         self._routes = _routes_of(definition)
         self._left_routes = None if before is None else _routes_of(before)
-        self._play_of = {one.name: one.play for one in definition.segments}
-        self._holdouts = {one.name: read_holdout(one) for one in definition.segments}
+        self._draws = definition.draws
         self._headers = [("content-type", CONTENT_TYPE)]
 
     def change(self, change: SegmentChange) -> Message:
         entered = change.to or ""  # no segment has that name: an account that ends enters none
-        play, holdout = self._play_of.get(entered), self._holdouts.get(entered)
+        drawn = self._draws.draw(entered, change.account, change.effective_at)
+        play = drawn.play
         value = encode_change(
             change,
             play,
             None if play is None else self._message(change, play),
             self._routes,
             self._left_routes if change.cause.definition is not None else None,
-            holdout=holdout is not None and is_held_out(change.account, *holdout),
+            holdout=drawn.holdout,
+            experiment=drawn.experiment,
+            variant=drawn.variant,
         )
         key = change.account.encode()
         fitting = fit_change(value, MAX_BYTES - len(key))

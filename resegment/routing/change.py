@@ -50,6 +50,8 @@ class _ChangeData(msgspec.Struct, frozen=True, rename={"from_": "from", "active_
     absent: tuple[str, ...] = ()
     reason: msgspec.Raw = _NOTHING
     stays_until: str | None = None
+    experiment: str | None = None
+    variant: str | None = None
 
 
 class _ChangeEvent(msgspec.Struct, frozen=True):
@@ -106,6 +108,8 @@ def decode_change(value: bytes) -> RoutedChange:
         absent=data.absent,
         evidence=None if data.route is None else shorten_reason(data.reason),
         stays_until=None if data.stays_until is None else parse_instant(data.stays_until),
+        experiment=data.experiment,
+        variant=data.variant,
     )
     number = data.cause.definition
     if data.route is not None and data.route.cooldown is not None:

@@ -10,7 +10,6 @@ from typing import Final, Protocol, get_args
 import msgspec
 
 from resegment.routing.family import gates_of_relatives
-from resegment.routing.holdout import is_held_out, read_holdout
 from resegment.routing.staffing.teams import (
     available,
     candidates,
@@ -286,16 +285,18 @@ class Policy:
         if segment is None or target.segment in self.definition.moved.values():
             return target
         route = segment.route
-        drawn = read_holdout(segment)
+        drawn = self.definition.draws.draw(segment.name, account, target.effective_at)
         plays = self.definition.plays, before.definition.plays
-        same = target.play == segment.play and plays[0].get(target.play or "") == plays[1].get(
+        same = target.play == drawn.play and plays[0].get(target.play or "") == plays[1].get(
             target.play or ""
         )
         return msgspec.structs.replace(
             target,
             route=None if route is None else msgspec.convert(route.model_dump(), RouteSnapshot),
-            play=segment.play,
-            holdout=drawn is not None and is_held_out(account, *drawn),
+            play=drawn.play,
+            holdout=drawn.holdout,
+            experiment=drawn.experiment,
+            variant=drawn.variant,
             message=target.message if same else None,
             version=self.version,
         )

@@ -95,6 +95,8 @@ def rename(state: RoutedState, target: Target) -> None:
             definition=old.definition,
             kept_out=old.kept_out,
             holdout=old.holdout,
+            experiment=old.experiment,
+            variant=old.variant,
         )
         if state.requested == old.change:
             state.requested = target.change

@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from resegment.documents.diagnostics import Diagnostic, InvalidSegments, Path, Problems
 from resegment.documents.includes import KEY as INCLUDE
 from resegment.documents.yaml import Document, merge_documents, parse_document
-from resegment.schemas.events import Firmographic
 from resegment.schemas.segments import (
     BuiltInOptions,
     EnrollmentLimits,
@@ -35,14 +34,22 @@ from resegment.schemas.times import parse_duration
 from resegment.segmentation.language.attribute_types import AttributeType, read_types
 from resegment.segmentation.language.conditions import Compare, Condition, Every, Not, Score, Some, Trait
 from resegment.segmentation.language.gates import Gate, read_gates
-from resegment.segmentation.language.limits import WORDS
 from resegment.segmentation.language.list_files import ListFiles, ReadFile, find_no_file
 from resegment.segmentation.language.moves import check_moves
 from resegment.segmentation.language.parsing.checks_parser import ChecksParser, read_lists
 from resegment.segmentation.language.parsing.parser import Grammar
 from resegment.segmentation.language.parsing.schema_errors import check_durations, report_shape
+from resegment.segmentation.language.parsing.sections import (
+    Conditions,
+    read_conditions,
+    read_named,
+    read_traits,
+)
 from resegment.segmentation.language.references import check_actionable, check_names, check_traits
 from resegment.segmentation.language.sameness import Sameness, check_sameness, read_sameness, read_sources
+from resegment.segmentation.plays.drawing import Draws
+from resegment.segmentation.plays.experiment_checks import check_experiments
+from resegment.segmentation.plays.experiments import Experiment, read_experiments
 from resegment.segmentation.plays.rendering import CompiledPlay, compile_plays
 from resegment.segmentation.plays.validation import check_templates
 
@@ -102,6 +109,7 @@ class Definition:
     personas: Mapping[str, Persona]
     teams: Mapping[str, Team]
     qualifications: Mapping[str, Qualification]
+    experiments: Mapping[str, Experiment]
     suppression: tuple[str | Suppression, ...]
     cooldown_after_lost: int
     limits: EnrollmentLimits | None
@@ -121,6 +129,8 @@ class Definition:
     document: Document
     compiled_plays: Mapping[str, CompiledPlay] = field(compare=False, repr=False)
     """The plays as they are rendered. Segmenter and router share them, so each play is compiled once."""
+    draws: Draws = field(compare=False, repr=False)
+    """What an account gets that enters a segment: the play, the holdout, the variant of an experiment."""
     digest: str = field(compare=False)
     content: Content = field(compare=False, repr=False)
 
@@ -189,15 +199,16 @@ def _read(
         return None
     types = read_types(data.get("attributes"), problems)
     grammar = Grammar(problems, ChecksParser(problems, read_lists(data.get("lists"), problems), lists), types)
-    traits = _read_traits(data.get("traits"), grammar, problems)
-    named = _read_named(data.get("conditions"), grammar)
-    conditions = _read_conditions(data.get("segments"), grammar)
+    traits = read_traits(data.get("traits"), grammar, problems)
+    named = read_named(data.get("conditions"), grammar)
+    conditions = read_conditions(data.get("segments"), grammar)
     gates = read_gates(data, grammar, problems)
     check_names(data, problems)
     check_moves(data, problems)
     check_sameness(data, problems)
     check_actionable(data, problems)
     check_traits(traits, {name: one.kind for name, one in types.items()}, problems)
+    check_experiments(data, problems)
     check_templates(data, conditions, named, traits, problems)
     if isinstance(data.get("version"), bool | float):
         problems.error("wrong-value", "expected 1", ("version",))
@@ -212,10 +223,11 @@ def _read(
     if problems.errors:
         return None
     known = {name: trait for name, trait in traits.items() if trait is not None}
+    joined, experiments = _join(file, conditions), read_experiments(file.experiments)
     meant = {key: value for key, value in data.items() if key != INCLUDE}  # files may be cut in any way
     return Definition(
         version=_hash(meant, lists.digests),
-        segments=_join(file, conditions),
+        segments=joined,
         traits=MappingProxyType(known),
         conditions=MappingProxyType({name: one for name, one in named.items() if one is not None}),
         types=MappingProxyType(types),
@@ -223,6 +235,7 @@ def _read(
         personas=MappingProxyType(file.personas),
         teams=MappingProxyType({name: team or Team() for name, team in file.teams.items()}),
         qualifications=MappingProxyType(file.qualifications),
+        experiments=MappingProxyType(experiments),
         suppression=tuple(one.name if isinstance(one, BuiltInOptions) else one for one in file.suppression),
         cooldown_after_lost=parse_duration(file.cooldown_after_lost),
         limits=file.limits,
@@ -239,6 +252,7 @@ def _read(
         warnings=problems.in_order(),
         document=document,
         compiled_plays=MappingProxyType(compile_plays(file.plays, file.personas)),
+        draws=Draws(joined, experiments),
         digest=_digest({**meant, "files of lists": dict(lists.digests)}),
         content=Content(texts, tuple(sorted(lists.contents.items()))),
     )
@@ -278,58 +292,6 @@ def _judged(team: Any) -> dict[str, Any]:
         **({"territories": territories} if territories else {}),
         **({"order": order} if isinstance(order, dict) else {}),
     }
-
-
-def _read_traits(raw: Any, grammar: Grammar, problems: Problems) -> dict[str, Trait | None]:
-    """Return the traits; scores last, because their conditions may test any other."""
-    traits: dict[str, Trait | None] = {}
-    if not isinstance(raw, dict):
-        return traits
-    scores = [name for name, entry in raw.items() if isinstance(entry, dict) and "score" in entry]
-    for name in scores:
-        grammar.expect_trait(name, "number")
-    for name in sorted(raw, key=lambda name: name in scores):
-        entry = raw[name]
-        path: Path = ("traits", name)
-        if name in WORDS:
-            problems.error(
-                "reserved-name", f"{name!r} is a reserved word", path, "give the trait another name"
-            )
-        if name in Firmographic.model_fields:
-            problems.error(
-                "hidden-attribute",
-                f"the trait {name!r} has the name of an attribute",
-                path,
-                "give the trait another name",
-            )
-        traits[name] = grammar.read_trait(name, entry, path)
-    return {name: traits[name] for name in raw}
-
-
-def _read_named(raw: Any, grammar: Grammar) -> dict[str, Condition | None]:
-    return {
-        name: grammar.read_condition(entry, ("conditions", name))
-        for name, entry in (raw.items() if isinstance(raw, dict) else ())
-    }
-
-
-Conditions = dict[tuple[int, str], Condition | None]
-
-
-def _read_conditions(raw: Any, grammar: Grammar) -> Conditions:
-    conditions: Conditions = {}
-    for index, entry in enumerate(raw if isinstance(raw, list) else ()):
-        if not isinstance(entry, dict):
-            continue
-        path: Path = ("segments", index)
-        if "when" in entry:
-            conditions[index, "when"] = grammar.read_condition(entry["when"], (*path, "when"))
-        hold = entry.get("hold")
-        if isinstance(hold, dict) and "exit_when" in hold:
-            conditions[index, "exit_when"] = grammar.read_condition(
-                hold["exit_when"], (*path, "hold", "exit_when")
-            )
-    return conditions
 
 
 def _join(file: SegmentsFile, conditions: Conditions) -> tuple[Segment, ...]:

@@ -11,7 +11,6 @@ import msgspec
 from resegment.routing.account import RoutedAccount
 from resegment.routing.change import RoutedChange
 from resegment.routing.enrollment import EnrollmentMachine, Steps
-from resegment.routing.holdout import is_held_out, read_holdout
 from resegment.routing.policy import Policies, Policy
 from resegment.routing.transition import Made
 from resegment.schemas.assignment import Assign, Assigned, Granted, Join, OwnerReply, OwnerRequest, Waiting
@@ -83,7 +82,7 @@ class EnrollmentForecaster:
             for policy in (before, after)
             for one in policy.definition.segments
         }
-        self._segments = {one.name: one for one in after.definition.segments}
+        self._draws = after.definition.draws
 
     def take(self, name: str, decision: SegmentChange | GateChange, state: RoutedState | None) -> None:
         """Count the commands for one account; `state` is the router's, None if it does not know the account."""
@@ -137,8 +136,7 @@ class EnrollmentForecaster:
 
     def _change(self, change: SegmentChange, switched: DefinitionSwitched, *, known: bool) -> RoutedChange:
         assert change.to is not None, "a version ends no account"
-        segment = self._segments[change.to]
-        drawn = read_holdout(segment)
+        drawn = self._draws.draw(change.to, change.account, change.effective_at)
         target = Target(
             change=change.id,
             sequence=change.sequence_number,
@@ -146,8 +144,10 @@ class EnrollmentForecaster:
             segment=change.to,
             is_first=False,
             route=self._routes[change.to],
-            play=segment.play,
-            holdout=drawn is not None and is_held_out(change.account, *drawn),
+            play=drawn.play,
+            holdout=drawn.holdout,
+            experiment=drawn.experiment,
+            variant=drawn.variant,
             values=change.values,
             version=self._after.version,
             definition=switched.version,

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from resegment.documents.diagnostics import Diagnostic, InvalidSegments, Path, Problems
 from resegment.segmentation.analysis.dropped_fields import check_dropped
+from resegment.segmentation.analysis.experiments import check_experiments
 from resegment.segmentation.analysis.habits import check_habits
 from resegment.segmentation.analysis.high_counts import check_counts
 from resegment.segmentation.analysis.implication import Reasoner
@@ -67,6 +68,7 @@ def lint(
     check_dropped(definition, problems)
     check_same(definition, problems)
     check_teams(definition, problems)
+    check_experiments(definition, problems)
     if seen is not None:
         check_sources(definition, seen, problems)
     return problems.in_order()

@@ -52,6 +52,7 @@ from resegment.segmentation.language.conditions import (
 from resegment.segmentation.language.limits import ACCOUNT_BYTES, FACTS_OF_A_TEST
 from resegment.segmentation.language.operators import KNOWN_WITHIN, compile_checks
 from resegment.segmentation.language.sameness import COMPARED, base_of
+from resegment.segmentation.plays.drawing import plays_of
 from resegment.segmentation.plays.templates import EvidenceField, evidence_of, names_of
 
 DAY: Final = 86_400_000
@@ -192,8 +193,8 @@ class Program:
     def _said(self, segment: Segment) -> set[str]:
         """Return the attributes and traits whose values the segment's changes carry."""
         names: set[str] = set()
-        if segment.play is not None:
-            play, personas = self.definition.plays[segment.play], self.definition.personas
+        for said in plays_of(segment, self.definition.experiments):
+            play, personas = self.definition.plays[said], self.definition.personas
             names |= names_of(play, personas)
             self._cited |= evidence_of(play, personas)
         team = self.definition.teams.get(segment.route.team or "") if segment.route is not None else None

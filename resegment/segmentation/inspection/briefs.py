@@ -153,7 +153,8 @@ def write_brief(engine: Engine, account: Account, t: int) -> Brief:
     segment = program.segments[program.numbers[member.segment or ""]]
     coming = find_next(engine, account)
     name = account.attribute_at("name", t)
-    said = {} if segment.play is None else _say(program, account, t, segment.play)
+    play = program.definition.draws.draw(segment.name, account.name, member.entered).play
+    said = {} if play is None else _say(program, account, t, play)
     suppressed = tuple(
         gate.removeprefix(_SUPPRESSES) for gate in account.state.active_gates if gate.startswith(_SUPPRESSES)
     )
@@ -165,7 +166,7 @@ def write_brief(engine: Engine, account: Account, t: int) -> Brief:
         since=format_instant(member.entered),
         hypothesis=segment.hypothesis,
         why_now=tuple(_Grounds(program, account, t).tell(segment.when)),
-        play=segment.play,
+        play=play,
         workflow=None if segment.route is None else segment.route.workflow,
         team=None if segment.route is None else segment.route.team,
         qualification=None if segment.route is None else segment.route.qualification,

@@ -109,6 +109,7 @@ def segments_schema() -> Schema:
     definitions["Suppression"]["oneOf"] = [{"required": ["when"]}, {"required": ["file"]}]
     options = definitions["BuiltInOptions"]["properties"]
     definitions["BuiltInOptions"]["oneOf"] = [{"required": [name]} for name in options]
+    definitions["ExperimentEntry"]["oneOf"] = [{"required": ["plays"]}, {"required": ["holdout"]}]
     definitions["Member"]["properties"]["territory"] = _described(
         "condition", "The member takes an account only if this is true."
     )

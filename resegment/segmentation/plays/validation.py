@@ -117,14 +117,21 @@ def _known_to_plays(
     whens.update((Named(name), one) for name, one in named.items())
     found: dict[str, Known] = {}
     for entry, path in entries(dict(data)):
-        play = entry.get("play")
-        if not isinstance(play, str):
-            continue
         here = Known(always, frozenset())
         if path != ("fallback",):
             here = _known_in(entry, conditions.get((int(path[1]), "when")), whens, always)
-        found[play] = found[play] & here if play in found else here
+        for play in _plays_of(entry, data):
+            found[play] = found[play] & here if play in found else here
     return found
+
+
+def _plays_of(entry: Mapping[str, Any], data: Mapping[str, Any]) -> set[str]:
+    """Return the plays that the accounts of a segment may get, by the segment or by an experiment."""
+    found = [entry.get("play")]
+    for one in _maps(data.get("experiments")).values():
+        if one.get("segment") == entry.get("name") and isinstance(one.get("plays"), list):
+            found += one["plays"]
+    return {one for one in found if isinstance(one, str)}
 
 
 Whens = dict[InSegment | Named, Condition | None]

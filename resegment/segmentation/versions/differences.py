@@ -171,7 +171,7 @@ class _Comparison:
 
     def parts(self) -> Iterator[PartDifference]:
         old, new = self.old, self.new
-        for part in ("plays", "personas", "teams", "qualifications"):
+        for part in ("plays", "personas", "teams", "qualifications", "experiments"):
             yield from _diff(part, getattr(old, part), getattr(new, part))
         yield from _diff("traits", self._traits(old, self.old_reader), self._traits(new, self.new_reader))
         yield from _diff("attributes", old.types, new.types)

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from resegment.routing.holdout import is_held_out
 from resegment.schemas.routing import GatesChanged, RoutedOutcome, decode_routing_event
+from resegment.segmentation.plays.experiments import is_drawn
 from tests.builders import Rig, data_of, facts_of, run, signals
 from tests.oracle.cases import day, event, hiring, segments
 
@@ -17,27 +17,27 @@ ACCOUNTS = [f"company{number}.com" for number in range(20_000)]
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
 def test_the_share_held_out_is_as_great_as_the_file_says(share: float) -> None:
-    drawn = sum(is_held_out(account, share, "spring") for account in ACCOUNTS)
+    drawn = sum(is_drawn(account, share, "spring") for account in ACCOUNTS)
     assert abs(drawn / len(ACCOUNTS) - share) < 0.01
 
 
 def test_the_same_salt_holds_out_the_same_accounts_and_a_greater_share_holds_out_more() -> None:
-    tenth = {account for account in ACCOUNTS if is_held_out(account, 0.1, "spring")}
-    fifth = {account for account in ACCOUNTS if is_held_out(account, 0.2, "spring")}
-    assert tenth == {account for account in ACCOUNTS if is_held_out(account, 0.1, "spring")}
+    tenth = {account for account in ACCOUNTS if is_drawn(account, 0.1, "spring")}
+    fifth = {account for account in ACCOUNTS if is_drawn(account, 0.2, "spring")}
+    assert tenth == {account for account in ACCOUNTS if is_drawn(account, 0.1, "spring")}
     assert tenth < fifth
-    other = {account for account in ACCOUNTS if is_held_out(account, 0.1, "autumn")}
+    other = {account for account in ACCOUNTS if is_drawn(account, 0.1, "autumn")}
     assert len(tenth & other) < len(tenth) / 5
 
 
-async def test_a_change_says_whether_its_account_is_held_out() -> None:
+async def test_a_change_says_whether_its_account_is_drawn() -> None:
     file = segments(hot={"event": "hiring"})
     file["segments"][0]["holdout"] = {"share": "30%", "salt": "spring"}
     facts = facts_of([hiring(day(1), account=account, id=account) for account in ACCOUNTS[:200]])
     rig = await run(Rig(file), [signals(facts)])
     await rig.deliver()
     said = {data["account"]: data["holdout"] for data in map(data_of, rig.published.to("segment-changes"))}
-    assert said == {account: is_held_out(account, 0.3, "spring") for account in ACCOUNTS[:200]}
+    assert said == {account: is_drawn(account, 0.3, "spring") for account in ACCOUNTS[:200]}
     assert 30 < sum(said.values()) < 90
 
 

@@ -38,6 +38,11 @@ _DURATION: Final = "a duration like 90d"
 _LIKE: Final[dict[str | int, str]] = {
     "holdout": "a share like 10%",
     "share": "a share like 10%",
+    "baseline": "a share like 10%",
+    "difference": "a share like 10%",
+    "power": "a share like 80%",
+    "confidence": "a share like 95%",
+    "horizon": _DURATION,
     "min_dwell": _DURATION,
     "cooldown": _DURATION,
     "cooldown_after_lost": _DURATION,
@@ -140,6 +145,8 @@ def check_durations(file: SegmentsFile, problems: Problems) -> None:
     ]
     for name, treatment in file.qualifications.items():
         durations.append((treatment.sla, ("qualifications", name, "sla")))
+    for name, experiment in file.experiments.items():
+        durations.append((experiment.horizon, ("experiments", name, "horizon")))
     if file.fallback.route is not None:
         durations.append((file.fallback.route.cooldown, ("fallback", "route", "cooldown")))
     for index, entry in enumerate(file.segments):

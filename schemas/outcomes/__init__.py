@@ -1,0 +1,1 @@
+"""What says which outcomes count, and how they are read."""
