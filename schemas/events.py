@@ -234,12 +234,19 @@ class Outcome(Data):
     deal: StrictStr | None = Field(
         None, description="Which deal it is about, by its id; without one, the account's only deal"
     )
-    channel: StrictStr | None = None
-    sequence: StrictStr | None = None
+    stage: StrictStr | None = Field(None, description="For stage_changed: the deal's stage now")
+    channel: StrictStr | None = Field(None, description="email call linkedin ...")
+    sequence: StrictStr | None = Field(
+        None, description="Which sequence or campaign it is about; best the name of the workflow"
+    )
+    amount: Number | None = Field(None, description="Of the deal, in `currency`")
+    currency: StrictStr | None = Field(None, description="ISO 4217")
     amount_usd: Number | None = None
-    opened_at: StrictStr | None = None
+    opened_at: StrictStr | None = Field(None, description="When the deal was opened, as a time or a date")
     idempotency_key: StrictStr | None = Field(
-        None, description="For accepted and rejected: the key of the command that this answers"
+        None,
+        description="The key of the command that this answers: accepted and rejected need it, and with it any outcome is "
+        "credited to that enrollment",
     )
 
 

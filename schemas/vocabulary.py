@@ -108,6 +108,7 @@ OUTCOME_ACTIONS: Final = (
     "sent",
     "opened",
     "replied",
+    "auto_replied",
     "positive_reply",
     "bounced",
     "unsubscribed",
@@ -116,6 +117,7 @@ OUTCOME_ACTIONS: Final = (
     "meeting_booked",
     "meeting_held",
     "opportunity_created",
+    "stage_changed",
     "won",
     "lost",
     "renewed",
@@ -124,6 +126,24 @@ OUTCOME_ACTIONS: Final = (
     "rejected",
 )
 """The actions of outcomes that the contract lists. Others are taken too, counted, and warned of."""
+
+
+DEAL_ACTIONS: Final = ("opportunity_created", "stage_changed", "won", "lost", "renewed", "churned")
+"""The actions of outcomes that are about a deal."""
+
+
+OUTREACH_ACTIONS: Final = (
+    "sent",
+    "opened",
+    "replied",
+    "auto_replied",
+    "positive_reply",
+    "bounced",
+    "accepted",
+    "rejected",
+    *OPT_OUTS,
+)
+"""The actions of outcomes that only outreach brings about: an account that was held out has none of them."""
 
 
 ROUNDS: Final = frozenset(

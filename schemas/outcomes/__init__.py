@@ -1,1 +1,1 @@
-"""What says which outcomes count, and how they are read."""
+"""Touches of accounts, what came of them, and which outcomes count."""

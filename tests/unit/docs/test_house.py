@@ -32,6 +32,7 @@ LARGER = {
     "resegment/sinks/webhook/endpoint.py: Endpoint": "the keys of an endpoint",
     "schemas/segments.py: SegmentsFile": "the keys of the file",
     "schemas/routing.py: RoutedState": "the stored format of a routed account",
+    "schemas/outcomes/facts.py: OutcomeFact": "the stored format of an outcome",
     "streams/worker/wiring.py: Parts": "the parts of a worker, each named once",
     "schemas/state.py: AccountState": "the stored format of an account",
     "resegment/segmentation/inspection/briefs.py: Brief": "the JSON of `resegment play`",

@@ -39,7 +39,8 @@ WHOLE: dict[str, dict[str, Any]] = {
                      "employees": 50, "revenue_usd": 1.5e6, "country": "FR", "region": "EU",
                      "growth_stage": "early", "technologies": ["hubspot", "dbt"]},
     "outcome": {"action": "replied", "person": "P", "channel": "email", "sequence": "S", "amount_usd": 10,
-                "opened_at": "2024-01-01T00:00:00Z", "idempotency_key": "k", "deal": "D"},
+                "opened_at": "2024-01-01T00:00:00Z", "idempotency_key": "k", "deal": "D", "amount": 9,
+                "currency": "EUR", "stage": "open"},
 }  # fmt: skip
 
 
