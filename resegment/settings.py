@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, SecretStr
@@ -179,6 +180,46 @@ class Settings(ReaderSettings):
         8300, ge=0, le=65535, description="Port of /healthz, /readyz and /metrics; 0 picks a free one"
     )
     timezone: TimeZone = Field("UTC", description="Time zone of the console's times, like Europe/Berlin")
+    console_url: str | None = Field(
+        None,
+        description="Where browsers find the console, if not where it listens, like https://segments.acme.com. With "
+        "https:// its cookies are for HTTPS only",
+    )
+    console_local: Literal["viewer", "operator", "none"] = Field(
+        "viewer",
+        description="What someone on this machine may do in the console without a login, where it listens on loopback and "
+        "no proxy stands in front of it. none: they log in too",
+    )
+    console_idle: Duration = Field(
+        timedelta(hours=1),
+        ge=timedelta(minutes=1),
+        description="After how long without a request a login to the console ends",
+    )
+    console_session: Duration = Field(
+        timedelta(hours=8), ge=timedelta(minutes=1), description="After how long a login to the console ends"
+    )
+    oidc_issuer: str | None = Field(
+        None,
+        description="Provider of OpenID Connect where people log in to the console, like https://login.acme.com. Needs "
+        "the extra `oidc`",
+    )
+    oidc_client_id: str | None = Field(None, description="Id of the console at that provider")
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="Secret of the console at that provider. Prefer RESEGMENT_OIDC_CLIENT_SECRET_FILE"
+    )
+    oidc_client_secret_file: Path | None = Field(None, description="File with that secret")
+    oidc_scope: str = Field("openid email profile", description="Scopes that the provider is asked for")
+    oidc_claim: str = Field(
+        "groups", description="Claim with the groups of a person. Dots lead into it: realm_access.roles"
+    )
+    oidc_operators: str = Field(
+        "",
+        description="Who may act in the console: groups and verified addresses of email, separated by commas",
+    )
+    oidc_viewers: str = Field(
+        "",
+        description="Who may read in the console: the same, or * for everybody that the provider knows",
+    )
     chunk: int = Field(1000, ge=1, le=100_000, description="Maximum records of one partition in a batch")
     cache_bytes: int = Field(
         512_000_000,
@@ -227,8 +268,10 @@ class Settings(ReaderSettings):
 
     @property
     def http_names(self) -> list[str]:
-        """The host names of `http_hosts`."""
-        return [name.strip() for name in self.http_hosts.split(",") if name.strip()]
+        """The host names of `http_hosts`, and that of `console_url`."""
+        given = [name.strip() for name in self.http_hosts.split(",") if name.strip()]
+        own = None if self.console_url is None else urlsplit(self.console_url).hostname
+        return given if own is None else [*given, own]
 
     @property
     def tolerance(self) -> int:

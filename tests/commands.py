@@ -26,6 +26,8 @@ CHANGES: Final[dict[str, tuple[str, ...]]] = {
     "rollback": ("--yes",),
     "routing enroll": ("--all", "--yes"),
     "routing set": ("all",),
+    "tokens create": ("ann@acme.com",),
+    "tokens revoke": ("ann@acme.com",),
     "webhooks disable": ("crm", "--webhooks", "webhooks.yaml"),
     "webhooks enable": ("crm", "--webhooks", "webhooks.yaml"),
 }
@@ -55,7 +57,7 @@ LOOKS: Final = frozenset(
             "shadow",
             "show",
         ),
-        *("status", "verify", "webhooks list"),
+        *("status", "tokens list", "verify", "webhooks list"),
     ]
 )
 """Read a prefix."""

@@ -19,6 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from resegment.cli import archive, normalize, sources
+from resegment.cli.access import tokens
 from resegment.cli.definition import backtest, explain, forecast, formatting, play, schema, segments, stale
 from resegment.cli.demo import command as demo
 from resegment.cli.identity import accounts
@@ -66,6 +67,7 @@ COMMANDS = (
     owners,
     webhooks,
     audit,
+    tokens,
     recovery,
     repartition,
     archive,

@@ -15,6 +15,11 @@ from resegment.state.redis.address import is_loopback
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 MISDIRECTED: Final = 421
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
 
 
 class AllowedHosts:
@@ -47,7 +52,9 @@ class HostCheck:
             await self._app(scope, receive, send)
             return
         refusal = PlainTextResponse(
-            "This server does not serve that host. Add its name to RESEGMENT_HTTP_HOSTS.\n", MISDIRECTED
+            "This server does not serve that host. Add its name to RESEGMENT_HTTP_HOSTS.\n",
+            MISDIRECTED,
+            _HEADERS,
         )
         await refusal(scope, receive, send)
 

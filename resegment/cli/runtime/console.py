@@ -16,6 +16,7 @@ from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 if TYPE_CHECKING:
     from resegment.cli.operations.session import Session
     from resegment.cli.runtime.stack import Stack
+    from resegment.http.access.entrance import Entrance
     from resegment.localization import Locale
     from resegment.settings import Settings
     from resegment.streams.live.connection import LiveConnection
@@ -39,7 +40,8 @@ def register(app: typer.Typer) -> None:
 def console(servers: ServerOptions = DEFAULT_SERVERS, http_port: HttpPort = None) -> None:
     """Serve the console of a running prefix: its health, segments, accounts and versions, in a browser.
 
-    `resegment up` serves it too. Ctrl-C stops it; nothing else depends on it.
+    `resegment up` serves it too. Ctrl-C stops it; nothing else depends on it. On loopback it needs no login. Elsewhere it
+    needs a token (`resegment tokens create`) or a provider of OpenID Connect (RESEGMENT_OIDC_ISSUER).
     """
     from resegment.cli.connection import load_settings
     from resegment.cli.logging import set_up_logging
@@ -54,6 +56,7 @@ def console(servers: ServerOptions = DEFAULT_SERVERS, http_port: HttpPort = None
 async def _run(settings: Settings, servers: ServerOptions) -> None:
     from fastapi import FastAPI
 
+    from resegment.cli.access.entrance import check_login, open_entrance
     from resegment.cli.operations.session import open_session
     from resegment.cli.runtime.signals import ending, listening
     from resegment.console.terminal import print_note
@@ -68,7 +71,9 @@ async def _run(settings: Settings, servers: ServerOptions) -> None:
                 live_prefix(connect(session)) as prefix,
             ):
                 app = FastAPI(title="Resegment console", docs_url=None, redoc_url=None, openapi_url=None)
-                mount_console(app, prefix, locale=locale_of(settings))
+                entrance = open_entrance(settings, session.client, session.prefix)
+                await check_login(entrance)
+                mount_console(app, prefix, entrance, locale=locale_of(settings))
                 port = settings.http_port
                 async with serving(app, settings.http_host, port, names=settings.http_names) as url:
                     stop.ready()
@@ -99,8 +104,9 @@ def connect(session: Session) -> LiveConnection:
 
 
 @asynccontextmanager
-async def console_of(settings: Settings, servers: Stack) -> AsyncIterator[LivePrefix]:
-    """Open the prefix of `up` for the console in its process."""
+async def console_of(settings: Settings, servers: Stack) -> AsyncIterator[tuple[LivePrefix, Entrance]]:
+    """Open the prefix of `up` for the console in its process, and its entrance."""
+    from resegment.cli.access.entrance import open_entrance
     from resegment.state.redis.client import connect_redis
     from resegment.state.redis.reader import PrefixReader
     from resegment.streams.kafka.security import secure_kafka
@@ -121,7 +127,7 @@ async def console_of(settings: Settings, servers: Stack) -> AsyncIterator[LivePr
             settings.facts_per_test,
         )
         async with live_prefix(connection) as prefix:
-            yield prefix
+            yield prefix, open_entrance(settings, client, settings.prefix)
     finally:
         await client.aclose()
 

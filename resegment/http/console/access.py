@@ -1,36 +1,26 @@
-"""Who uses the console, and what they may do."""
+"""Who uses the console, and what they may do: the guard has found out before a page is asked."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
-Role = Literal["viewer", "operator"]
+from resegment.http.access.users import User
 
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """A person who uses the console. A viewer reads; an operator may also change things."""
-
-    name: str
-    role: Role
-
-    @property
-    def is_operator(self) -> bool:
-        """Whether the user may change things."""
-        return self.role == "operator"
-
-
-LOCAL: Final = User("local", "viewer")
-"""Who asks over loopback, where nobody logs in."""
+NOBODY: Final = User("nobody", "viewer", how="local")
+"""Who asks for a page that needs no login, such as that of an error."""
 
 
 def current_user(request: Request) -> User:
     """Return who asks: a dependency of every page."""
-    user: User = getattr(request.state, "user", LOCAL)
-    return user
+    user: User | None = getattr(request.state, "user", None)
+    return NOBODY if user is None else user
+
+
+def current_csrf(request: Request) -> str:
+    """Return what the forms of this browser send along."""
+    return str(getattr(request.state, "csrf", ""))
 
 
 CurrentUser = Annotated[User, Depends(current_user)]

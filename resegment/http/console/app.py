@@ -13,6 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from resegment.console.dates import reading_in
 from resegment.errors import ResegmentError, TransientError, UserError
+from resegment.http.access.entrance import Entrance
+from resegment.http.access.guard import Guard
+from resegment.http.access.login import build_login
+from resegment.http.access.users import MayNotAct
 from resegment.http.console.access import current_user
 from resegment.http.console.pages import overview
 from resegment.http.console.prefix import ConsolePrefix
@@ -27,20 +31,6 @@ PATH: Final = "/console"
 PAGES: Final[tuple[APIRouter, ...]] = (overview.router,)
 """The routes of each page. To add a page: its module, its routes here, and its entry in `navigation`."""
 
-POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-"""What a browser may load: files of the console itself, and no script or style that stands in a page."""
-
-HEADERS: Final = {
-    "content-security-policy": POLICY,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-}
-
 
 def build_console(prefix: ConsolePrefix, *, locale: Locale = US) -> FastAPI:
     """Return the console of a prefix, to be mounted at `PATH`. `locale` says how dates are written, in which time zone."""
@@ -51,38 +41,19 @@ def build_console(prefix: ConsolePrefix, *, locale: Locale = US) -> FastAPI:
     app.mount("/static", _Immutable(StaticFiles(directory=STATIC)), name="static")
     app.add_exception_handler(ResegmentError, _show_error)
     app.add_exception_handler(HTTPException, _show_status)
-    app.add_middleware(SecurityHeaders)
     return app
 
 
-def mount_console(app: FastAPI, prefix: ConsolePrefix, *, locale: Locale = US) -> None:
-    """Add the console to an application, at `PATH`; the address of the server leads there."""
+def mount_console(app: FastAPI, prefix: ConsolePrefix, entrance: Entrance, *, locale: Locale = US) -> None:
+    """Add the console to an application, at `PATH`, behind its guard; the address of the server leads there."""
     console = build_console(prefix, locale=locale)
+    console.include_router(build_login(entrance))
 
     @app.get("/", include_in_schema=False)
     async def home() -> Response:
         return RedirectResponse(f"{PATH}/")
 
-    app.mount(PATH, console, name="console")
-
-
-class SecurityHeaders:
-    """Adds the headers that keep other sites and stored markup out of the console."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                held = {name.lower() for name, _ in message["headers"]}
-                added = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-                if b"cache-control" not in held:
-                    added.append((b"cache-control", b"no-store"))
-                message["headers"] = [*message["headers"], *(one for one in added if one[0] not in held)]
-            await send(message)
-
-        await self._app(scope, receive, answer)
+    app.mount(PATH, Guard(console, entrance), name="console")
 
 
 class _Immutable:
@@ -93,7 +64,8 @@ class _Immutable:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] == 200:
+            named = scope.get("query_string", b"").startswith(b"v=")
+            if named and message["type"] == "http.response.start" and message["status"] == 200:
                 kept = (b"cache-control", b"public, max-age=31536000, immutable")
                 message["headers"] = [*message["headers"], kept]
             await send(message)
@@ -104,6 +76,8 @@ class _Immutable:
 async def _show_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ResegmentError)
     status = 404 if isinstance(error, UserError) else 503 if isinstance(error, TransientError) else 500
+    if isinstance(error, MayNotAct):
+        status = 403
     return _problem(request, status, error.message, error.remedy)
 
 

@@ -13,7 +13,8 @@ from fastapi.responses import HTMLResponse
 from resegment import __version__
 from resegment.console.dates import reading_in
 from resegment.errors import UserError
-from resegment.http.console.access import CurrentUser, User
+from resegment.http.access.users import User
+from resegment.http.console.access import CurrentUser, current_csrf
 from resegment.http.console.navigation import NAVIGATION
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.rendering import Theme, environment
@@ -62,6 +63,17 @@ class Viewing:
     def path(self) -> str:
         """The path of the page, below the console's."""
         return self.request.url.path.removeprefix(self.base) or "/"
+
+    @property
+    def csrf(self) -> str:
+        """What the forms of the page send along."""
+        return current_csrf(self.request)
+
+    @property
+    def here(self) -> str:
+        """The address of the page, to come back to."""
+        query = self.request.url.query
+        return f"{self.request.url.path}?{query}" if query else self.request.url.path
 
     def url(self, path: str) -> str:
         """Return the address of a path of the console."""

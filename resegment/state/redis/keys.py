@@ -150,3 +150,18 @@ def sources_key(prefix: str) -> str:
 def arrivals_key(prefix: str, day: int | str) -> str:
     """Return the set of the hours of a day, since the epoch, in which events of a source came."""
     return f"rs:{{{prefix}}}:arrivals:{day}"
+
+
+def tokens_key(prefix: str) -> str:
+    """Return the hash of the tokens of the console, by the hash of each."""
+    return f"rs:{{{prefix}}}:tokens"
+
+
+def console_key(prefix: str) -> str:
+    """Return the hash of what all processes of the console share."""
+    return f"rs:{{{prefix}}}:console"
+
+
+def session_key(prefix: str, digest: str) -> str:
+    """Return the key of a login to the console."""
+    return f"rs:{{{prefix}}}:console:session:{digest}"

@@ -14,6 +14,7 @@ from resegment.state.redis.keys import (
     lists_key,
     prefix_key,
     sources_key,
+    tokens_key,
     webhooks_key,
 )
 
@@ -84,7 +85,7 @@ async def copy_owners(client: Redis, old: str, new: str) -> int:
 
 
 async def copy_settings(client: Redis, old: str, new: str, partitions: int) -> None:
-    """Copy the record of the prefix, its lists, what is known of sources, and which webhooks are disabled.
+    """Copy the record of the prefix, its lists and tokens, what is known of sources, and which webhooks are disabled.
 
     Raises StoreUnavailable.
     """
@@ -94,6 +95,7 @@ async def copy_settings(client: Redis, old: str, new: str, partitions: int) -> N
         await _write(client, prefix_key(new), record | {b"partitions": str(partitions).encode()})
         await _write(client, lists_key(new), await _read(client, lists_key(old)))
         await _write(client, sources_key(new), await _read(client, sources_key(old)))
+        await _write(client, tokens_key(new), await _read(client, tokens_key(old)))
         async for key in client.scan_iter(match=arrivals_key(old, "*"), count=1000):
             name = arrivals_key(new, key.decode().rpartition(":")[2])
             answer: Any = client.smembers(key)
