@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MODULES: Final[dict[str, str]] = {
     "6sense": "intent.sixsense",
+    "apollo": "sequencers.apollo",
     "bombora": "intent.bombora",
     "builtwith": "signals.builtwith",
     "clay": "companies.clay",
@@ -28,14 +29,19 @@ MODULES: Final[dict[str, str]] = {
     "g2": "intent.g2",
     "hg-insights": "intent.hg_insights",
     "hubspot": "crm.hubspot",
+    "instantly": "sequencers.instantly",
     "kafka-connect": "changes.kafka_connect",
+    "lemlist": "sequencers.lemlist",
+    "outreach": "sequencers.outreach",
     "peopledatalabs": "companies.peopledatalabs",
     "predictleads": "signals.predictleads",
     "rb2b": "visits.rb2b",
     "rudderstack": "visits.rudderstack",
     "salesforce": "crm.salesforce",
+    "salesloft": "sequencers.salesloft",
     "segment": "visits.segment",
     "singer": "changes.singer",
+    "smartlead": "sequencers.smartlead",
     "tamradar": "signals.tamradar",
     "theirstack": "signals.theirstack",
     "zoominfo": "intent.zoominfo",
@@ -73,6 +79,12 @@ OTHER_NAMES: Final[dict[str, str]] = {
     "built-with": "builtwith",
     "zoom-info": "zoominfo",
     "g2-crowd": "g2",
+    "apollo-io": "apollo",
+    "instantly-ai": "instantly",
+    "smartlead-ai": "smartlead",
+    "sales-loft": "salesloft",
+    "outreach-io": "outreach",
+    "lem-list": "lemlist",
 }
 """Other names of adapters."""
 

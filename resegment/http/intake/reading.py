@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -36,6 +36,18 @@ class Reading(NamedTuple):
 def read_events(events: Sequence[bytes], topics: Topics) -> Reading:
     """Read structured events."""
     return _read([(index, one) for index, one in enumerate(events)], [], topics)
+
+
+TYPES: Final = {"salesloft": "x-salesloft-event"}
+"""The header in which a provider says the type of an event, where the body doesn't."""
+
+
+def add_type(source: str, payload: Any, headers: Mapping[str, str]) -> Any:
+    """Return the payload with the type of the event that a header says."""
+    kind = headers.get(TYPES.get(source, ""))
+    if kind is None or not isinstance(payload, dict) or "event_type" in payload:
+        return payload
+    return {"event_type": kind, "data": payload}
 
 
 def read_webhook(adapter: Adapter, payload: Any, context: Context, topics: Topics, now: int) -> Reading:

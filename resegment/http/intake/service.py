@@ -21,8 +21,8 @@ from resegment.http.intake.gathering import Gathering
 from resegment.http.intake.keys import Key, RateLimit
 from resegment.http.intake.load import Load, Share
 from resegment.http.intake.quarantine import EVENTS, letter_id, make_letter
-from resegment.http.intake.reading import Reading, read_events, read_webhook
-from resegment.http.intake.signatures import Signed, is_genuine
+from resegment.http.intake.reading import Reading, add_type, read_events, read_webhook
+from resegment.http.intake.signatures import Signed, hide_secrets, is_genuine
 from resegment.metrics import Metrics
 from resegment.sources.adapters.port import Context
 from resegment.sources.registry import UnknownSource
@@ -102,10 +102,11 @@ class Intake:
                 body = await _read_body(request, share)
                 if secrets:
                     await self._verify(source, request, body, secrets)
+                    body = hide_secrets(own.adapter.name, body, secrets)
                 if "json" not in request.headers.get("content-type", "").lower():
                     raise Rejected(415, "the content type of a webhook is application/json")
                 try:
-                    payload = parse_json(body)
+                    payload = add_type(own.adapter.name, parse_json(body), request.headers)
                 except Rejected as error:
                     await self._keep(source, [(body, RefusedEvent("not-json", error.message))])
                     raise

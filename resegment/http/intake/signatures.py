@@ -8,6 +8,8 @@ import hmac
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+import orjson
+
 WINDOW: Final = 300
 """Seconds by which the time of a signed message may differ from now."""
 
@@ -29,6 +31,15 @@ def is_genuine(source: str, request: Signed, secret: str, now: float) -> bool:
     return SCHEMES.get(source, _standard)(request, secret, now)
 
 
+def hide_secrets(source: str, body: bytes, secrets: tuple[str, ...]) -> bytes:
+    """Return the body without the secrets that its sender put into it, so that it can be kept."""
+    if source not in ("lemlist", "smartlead"):
+        return body
+    for secret in secrets:
+        body = body.replace(secret.encode(), b"***")
+    return body
+
+
 def _hex(digest: str) -> Callable[[str], Scheme]:
     def named(header: str) -> Scheme:
         def check(request: Signed, secret: str, _: float) -> bool:
@@ -39,6 +50,45 @@ def _hex(digest: str) -> Callable[[str], Scheme]:
         return check
 
     return named
+
+
+def _in_body(*names: str) -> Scheme:
+    """Return the scheme of a sender that puts the secret into a field of the body."""
+
+    def check(request: Signed, secret: str, _: float) -> bool:
+        try:
+            payload = orjson.loads(request.body)
+        except orjson.JSONDecodeError:
+            return False
+        parts = payload if isinstance(payload, list) else [payload]
+        given = [
+            next((one[name] for name in names if isinstance(one.get(name), str)), "")
+            if isinstance(one, dict)
+            else ""
+            for one in parts
+        ]
+        same = [hmac.compare_digest(secret.encode(), one.encode()) for one in given]
+        return bool(same) and all(same)
+
+    return check
+
+
+def _any_header(request: Signed, secret: str, _: float) -> bool:
+    """Whether one of the headers, which the user chose, is the secret, or `Bearer` with it."""
+    wanted = secret.encode()
+    found = [
+        hmac.compare_digest(wanted, value.removeprefix("Bearer ").strip().encode("utf-8", "replace"))
+        for value in request.headers.values()
+    ]
+    return any(found)
+
+
+def _either(*schemes: Scheme) -> Scheme:
+    def check(request: Signed, secret: str, now: float) -> bool:
+        genuine = [one(request, secret, now) for one in schemes]
+        return any(genuine)
+
+    return check
 
 
 def _shared(header: str) -> Scheme:
@@ -81,8 +131,22 @@ def _is_recent(stamp: str, now: float, unit: int) -> bool:
     return stamp.isascii() and stamp.isdigit() and len(stamp) < 16 and abs(int(stamp) / unit - now) <= WINDOW
 
 
+def _smartlead(request: Signed, secret: str, now: float) -> bool:
+    """Check the signature of the body, or the secret inside of it where the webhook is not signed."""
+    if "x-smartlead-signature" in request.headers:
+        return _hex("sha256")("x-smartlead-signature")(request, secret, now)
+    return _either(_in_body("secret_key"), _any_header)(request, secret, now)
+
+
 SCHEMES: Final[dict[str, Scheme]] = {
     "hubspot": _hubspot,
+    "outreach": _hex("sha256")("outreach-webhook-signature"),
+    "salesloft": _hex("sha1")("x-salesloft-signature"),
+    "smartlead": _smartlead,
+    "lemlist": _in_body("secret"),
+    "instantly": _any_header,
+    "apollo": _either(_standard, _any_header),
+    "salesforce": _either(_standard, _any_header),
     "theirstack": _hex("sha256")("x-theirstack-signature-256"),
     "segment": _hex("sha1")("x-signature"),
     "rudderstack": _hex("sha1")("x-signature"),

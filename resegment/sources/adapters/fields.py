@@ -22,6 +22,7 @@ from resegment.sources.adapters.values import (
     read_texts,
 )
 from resegment.sources.normalizers.countries import find_country
+from resegment.sources.normalizers.persons import normalize_person
 from resegment.sources.normalizers.rounds import normalize_round
 from resegment.sources.normalizers.technologies import find_technology
 from resegment.sources.normalizers.titles import read_title
@@ -55,6 +56,14 @@ def _text(name: str, value: Any, _: Read) -> Mapping[str, Any]:
     if found is None:
         raise ValueError("text is expected")
     return {name: found[:10_000]}
+
+
+def _person(name: str, value: Any, _: Read) -> Mapping[str, Any]:
+    """Read a person: an e-mail address in lower case, or what else names the person."""
+    found = label_of(value)
+    if found is None:
+        raise ValueError("the address or the name of a person is expected")
+    return {name: normalize_person(found)[:320]}
 
 
 def _number(name: str, value: Any, _: Read) -> Mapping[str, Any]:
@@ -190,6 +199,7 @@ def _bounds(name: str, found: float | Range, value: Any) -> Mapping[str, Any]:
 
 READERS: Final[dict[str, Reader]] = {
     "text": _text,
+    "person": _person,
     "number": _number,
     "count": _count,
     "money": _money,
