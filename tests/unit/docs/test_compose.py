@@ -60,7 +60,7 @@ def test_every_image_is_pinned_to_a_version() -> None:
     images = [service["image"] for service in SERVICES.values()] + re.findall(
         r"^FROM (\S+)", DOCKERFILE, re.MULTILINE
     )
-    assert all(re.fullmatch(r"[\w/.-]+:\d+\.\d+\.\d+(-\w+)*", image) for image in images), images
+    assert all(re.fullmatch(r"[\w/.-]+:v?\d+\.\d+\.\d+(-\w+)*", image) for image in images), images
 
 
 def test_workers_start_once_their_servers_are_healthy() -> None:
@@ -101,3 +101,21 @@ def test_the_demo_reads_files_that_the_image_has() -> None:
     files = [part for part in SERVICES["ingest"]["command"] if part.startswith("/examples/")]
     assert files
     assert all((ROOT / file.removeprefix("/")).exists() for file in files)
+
+
+def test_what_observes_mounts_files_that_there_are_and_scrapes_the_workers() -> None:
+    mounts = [one for name in ("prometheus", "grafana") for one in SERVICES[name]["volumes"]]
+    assert all((ROOT / one.partition(":")[0]).is_dir() for one in mounts if one.startswith("."))
+    config = yaml.safe_load((ROOT / "ops" / "prometheus" / "prometheus.yml").read_text("utf-8"))
+    (job,) = config["scrape_configs"]
+    (found,) = job["dns_sd_configs"]
+    assert {*found["names"]} <= SERVICES.keys()
+    assert str(found["port"]) in SERVICES["worker"]["expose"]
+    home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert (ROOT / "ops" / "grafana" / "dashboards" / Path(home).name).is_file()
+
+
+def test_what_observes_is_reached_from_this_machine_only_and_starts_only_when_asked_for() -> None:
+    for name in ("prometheus", "grafana"):
+        assert SERVICES[name]["profiles"] == ["observe"]
+        assert all(port.startswith("127.0.0.1:") for port in SERVICES[name]["ports"])

@@ -1,0 +1,247 @@
+"""Each alert fires by the fault that it is for, alone, and goes out after it; while all is well, none fires."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ops.__main__ import FOLDER, build
+from ops.alerts import ALERTS, rules
+from tests.promtool import require
+
+BEFORE, AFTER = 70, 70
+"""Steps, of a minute each, in which all is well."""
+
+Value = float | None
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a fault makes of series, for some steps: each has a value, grows by it, or is gone (None)."""
+
+    series: Mapping[str, Value]
+    grows: bool = False
+    steps: int = 30
+    new: bool = False
+    """Whether the series exist only from the fault on, with one value: a counter with labels that was 0."""
+    minutes: int = 1
+    """The length of a step."""
+
+
+WORKERS = ('instance="a:8300"', 'instance="b:8300"')
+WELL: Mapping[str, Value] = {
+    **{f'up{{job="resegment",{one}}}': 1 for one in WORKERS},
+    **{f"resegment_partitions_owned{{{one}}}": 4 for one in WORKERS},
+    **{f"resegment_partitions{{{one}}}": 8 for one in WORKERS},
+    **{f"resegment_partitions_waiting{{{one}}}": 0 for one in WORKERS},
+    **{f"resegment_definition_version{{{one}}}": 3 for one in WORKERS},
+    'resegment_lag{topic="p.signals",partition="3",instance="a:8300"}': 0,
+    'resegment_lag{topic="p.triggers.funding",partition="3",instance="a:8300"}': 40,
+    # nothing has come for hours: that is no fault
+    'resegment_freshness_seconds{partition="3",instance="a:8300"}': 9_000,
+    'resegment_partition_clock_ahead_seconds{partition="3",instance="a:8300"}': -9_000,
+    'resegment_outbox_age_seconds{partition="3",instance="a:8300"}': 0,
+    "resegment_log_gaps_total": 0,
+    "resegment_new_logs_total": 0,
+    'resegment_dead_letters{age="1h"}': 3,
+    'resegment_dead_letters{age="1d"}': 0,
+    'resegment_dead_letters{age="older"}': 70,
+    'resegment_source_silent{source="/scrapers/jobs"}': 0,
+    'resegment_spot_check_differing_accounts{partition="3"}': 0,
+    "resegment_spot_check_blocked_partitions": 0,
+    "resegment_redis_memory_bytes": 1.5e9,
+    "resegment_redis_memory_limit_bytes": 2e9,
+    "resegment_journal_full": 0,
+    "resegment_archive_failing": 0,
+    'resegment_archive_gaps{topic="p.signals"}': 0,
+    'resegment_webhook_state{endpoint="crm"}': 0,
+    'resegment_webhook_failing_seconds{endpoint="crm"}': 0,
+    'resegment_webhook_undelivered{endpoint="crm"}': 0,
+    'resegment_intake_requests_total{source="/crm",status="503"}': 0,
+    'resegment_clocks_ahead_total{topic="p.accounts"}': 7,
+}
+GROWING: Mapping[str, float] = {
+    'resegment_events_in_total{stage="intake"}': 600,
+    'resegment_refused_total{stage="intake",reason="not-json"}': 6,
+    **{
+        f'resegment_stage_delay_seconds_bucket{{stage="segmenter",le="{le}"}}': 60
+        for le in ("0.1", "60.0", "300.0", "+Inf")
+    },
+    **{f'resegment_deadline_lateness_seconds_bucket{{le="{le}"}}': 60 for le in ("0.1", "120.0", "+Inf")},
+}
+"""What grows so much each minute while all is well."""
+
+NO_WORKER: Mapping[str, Value] = {
+    name: None for name in WELL if name.startswith(("up", "resegment_partitions", "resegment_definition"))
+}
+FAULTS: Mapping[str, Fault] = {
+    "ResegmentWorkerDown": Fault({'up{job="resegment",instance="a:8300"}': 0}),
+    "ResegmentNoWorker": Fault(NO_WORKER),
+    "ResegmentPartitionsUnowned": Fault({'resegment_partitions_owned{instance="a:8300"}': 3}),
+    "ResegmentPartitionsWaiting": Fault({'resegment_partitions_waiting{instance="a:8300"}': 1}),
+    "ResegmentLag": Fault(
+        {'resegment_lag{topic="p.triggers.funding",partition="3",instance="a:8300"}': 300}, grows=True
+    ),
+    "ResegmentNotFresh": Fault({'resegment_lag{topic="p.signals",partition="3",instance="a:8300"}': 5}),
+    "ResegmentStageSlow": Fault(
+        {
+            f'resegment_stage_delay_seconds_bucket{{stage="segmenter",le="{le}"}}': 60
+            * (le in ("300.0", "+Inf"))
+            for le in ("0.1", "60.0", "300.0", "+Inf")
+        },
+        grows=True,
+    ),
+    "ResegmentDeadlinesLate": Fault(
+        {
+            f'resegment_deadline_lateness_seconds_bucket{{le="{le}"}}': 60 * (le != "0.1")
+            for le in ("0.1", "120.0", "+Inf")
+        },
+        grows=True,
+    ),
+    "ResegmentOutboxOld": Fault({'resegment_outbox_age_seconds{partition="3",instance="a:8300"}': 90}),
+    "ResegmentBatchesFail": Fault(
+        {'resegment_failures_total{stage="segmenter",error="StoreUnavailable"}': 4}, grows=True
+    ),
+    "ResegmentClockAhead": Fault(
+        {'resegment_partition_clock_ahead_seconds{partition="3",instance="a:8300"}': 700}
+    ),
+    "ResegmentProducerClockAhead": Fault(
+        {'resegment_clocks_ahead_total{topic="p.triggers.intent"}': 1}, new=True
+    ),
+    "ResegmentRecordsLost": Fault({"resegment_log_gaps_total": 1}, steps=5, new=True),
+    "ResegmentNewLog": Fault({"resegment_new_logs_total": 1}, steps=5, new=True),
+    "ResegmentManyRefused": Fault(
+        {'resegment_refused_total{stage="intake",reason="not-json"}': 60}, grows=True
+    ),
+    "ResegmentDeadLettersWait": Fault({'resegment_dead_letters{age="1d"}': 2}),
+    "ResegmentRepeatedIds": Fault({'resegment_repeated_ids_total{source="/crm"}': 1}, new=True),
+    "ResegmentSourceSilent": Fault({'resegment_source_silent{source="/scrapers/jobs"}': 1}),
+    "ResegmentSpotCheckDiffers": Fault({'resegment_spot_check_differing_accounts{partition="3"}': 1}),
+    "ResegmentSpotCheckBlocked": Fault({"resegment_spot_check_blocked_partitions": 1}, steps=150, minutes=10),
+    "ResegmentRedisMemory": Fault({"resegment_redis_memory_bytes": 1.7e9}),
+    "ResegmentJournalFull": Fault({"resegment_journal_full": 1}),
+    "ResegmentArchiveFails": Fault({"resegment_archive_failing": 1}),
+    "ResegmentArchiveGaps": Fault({'resegment_archive_gaps{topic="p.signals"}': 1}),
+    "ResegmentWebhookDisabled": Fault({'resegment_webhook_state{endpoint="crm"}': 3}),
+    "ResegmentWebhookFails": Fault({'resegment_webhook_failing_seconds{endpoint="crm"}': 400}),
+    "ResegmentCommandsBuried": Fault({'resegment_webhook_undelivered{endpoint="crm"}': 2}),
+    "ResegmentIntakeRefuses": Fault(
+        {'resegment_intake_requests_total{source="/crm",status="503"}': 5}, grows=True
+    ),
+    "ResegmentVersionsDiffer": Fault({'resegment_definition_version{instance="a:8300"}': 4}),
+}
+
+
+def spell(name: str, fault: Fault, until: int) -> str:
+    """Return the values of a series, one each minute, as promtool reads them."""
+    here = BEFORE + fault.steps
+    if name not in fault.series:
+        step = GROWING.get(name, 0)
+        return f"{WELL.get(name, 0)}+{step}x{until}"
+    value, well, step = fault.series[name], WELL.get(name), GROWING.get(name, 0)
+    if fault.new:
+        start = f"_x{BEFORE}" if well is None else f"{well}+0x{BEFORE - 1}"
+        return f"{start} {value}+0x{until - BEFORE}"
+    begin = WELL.get(name) or 0
+    start = f"{begin}+{step}x{BEFORE - 1}"
+    reached = begin + step * (BEFORE - 1)
+    if value is None:
+        return f"{start} _x{fault.steps} {begin}+0x{AFTER}"
+    if not fault.grows:
+        return f"{start} {value}+0x{fault.steps - 1} {begin}+0x{AFTER}"
+    top = reached + value * fault.steps
+    after = (
+        f"{begin}+0x{until - here}" if name.startswith("resegment_lag") else f"{top}+{step}x{until - here}"
+    )
+    return f"{start} {reached + value}+{value}x{fault.steps - 1} {after}"
+
+
+def scenario(alert: str, fault: Fault) -> Mapping[str, Any]:
+    until, length = BEFORE + fault.steps + AFTER, fault.minutes
+    names = dict.fromkeys([*WELL, *GROWING, *fault.series])
+
+    asked = 'group by (alertname) (ALERTS{alertstate="firing"})'
+    return {
+        "name": alert,
+        "interval": f"{length}m",
+        "input_series": [{"series": name, "values": spell(name, fault, until)} for name in names],
+        "promql_expr_test": [
+            {"expr": asked, "eval_time": f"{length * (BEFORE - 1)}m", "exp_samples": []},
+            {
+                "expr": asked,
+                "eval_time": f"{length * (BEFORE + fault.steps - 1)}m",
+                "exp_samples": [{"labels": f'{{alertname="{alert}"}}', "value": 1}],
+            },
+            {"expr": asked, "eval_time": f"{length * until}m", "exp_samples": []},
+        ],
+    }
+
+
+def test_every_alert_fires_by_its_fault_and_goes_out_after_it(tmp_path: Path) -> None:
+    promtool = require("promtool")
+    done = try_rules(promtool, rules(), tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("change", ["never fires", "always fires"])
+def test_an_alert_that_does_neither_is_noticed(change: str, tmp_path: Path) -> None:
+    promtool = require("promtool")
+    wrong = yaml.safe_load(yaml.safe_dump(dict(rules())))
+    wrong["groups"][0]["rules"][0]["expr"] = "vector(1) > 2" if change == "never fires" else "vector(1)"
+    done = try_rules(promtool, wrong, tmp_path, only=("ResegmentWorkerDown",))
+    assert (done.returncode, "ResegmentWorkerDown" in done.stderr + done.stdout) == (1, True)
+
+
+def try_rules(
+    promtool: str, rules: Mapping[str, Any], folder: Path, only: Iterable[str] = FAULTS
+) -> subprocess.CompletedProcess[str]:
+    (folder / "rules.yml").write_text(yaml.safe_dump(dict(rules)))
+    files = []
+    for minutes in (1, 10):
+        tests = {
+            "rule_files": ["rules.yml"],
+            "evaluation_interval": f"{minutes}m",
+            "tests": [scenario(one, FAULTS[one]) for one in only if FAULTS[one].minutes == minutes],
+        }
+        if tests["tests"]:
+            files.append(f"tests-{minutes}.yml")
+            (folder / files[-1]).write_text(yaml.safe_dump(tests, sort_keys=False))
+    return subprocess.run(
+        [promtool, "test", "rules", *files], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_every_alert_has_a_fault_that_it_is_for() -> None:
+    assert FAULTS.keys() == {one.name for one in ALERTS}
+
+
+def test_the_files_are_what_the_builder_makes() -> None:
+    for path, text in build().items():
+        assert path.read_text("utf-8") == text, f"{path.name}: run `python -m ops`"
+
+
+def test_no_other_dashboard_lies_about() -> None:
+    assert set((FOLDER / "grafana" / "dashboards").iterdir()) == {
+        path for path in build() if path.suffix == ".json"
+    }
+
+
+def anchors_of(page: str) -> set[str]:
+    return {line.lstrip("# ").strip().lower() for line in page.splitlines() if line.startswith("### ")}
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda one: one.name)
+def test_every_alert_leads_to_its_entry_in_the_runbook(alert: Any) -> None:
+    page = (FOLDER.parent / "docs" / "operations.md").read_text("utf-8")
+    assert alert.anchor in anchors_of(page)
+
+
+def test_a_runbook_somewhere_else_can_be_named() -> None:
+    found: Sequence[Mapping[str, Any]] = rules(runbook="https://wiki.example/x")["groups"][0]["rules"]
+    assert found[0]["annotations"]["runbook_url"] == "https://wiki.example/x#resegmentworkerdown"
