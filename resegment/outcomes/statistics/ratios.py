@@ -35,7 +35,7 @@ def ratio_of_sums(numerators: ArrayLike, denominators: ArrayLike) -> Ratio | Non
     if count < 2:
         return Ratio(estimate, float("nan"), count, float("nan"))
     residuals = top - estimate * bottom
-    variance = float(np.var(residuals, ddof=1)) / bottom.mean() ** 2 / count
+    variance = float(np.var(residuals, ddof=1)) / float(bottom.mean()) ** 2 / count
     independent = estimate * (1 - estimate) / total
     return Ratio(estimate, variance, count, variance / independent if independent > 0 else float("nan"))
 

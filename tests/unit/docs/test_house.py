@@ -37,6 +37,7 @@ LARGER = {
     "schemas/state.py: AccountState": "the stored format of an account",
     "resegment/segmentation/inspection/briefs.py: Brief": "the JSON of `resegment play`",
     "resegment/segmentation/planning/plan.py: Plan": "the JSON of `resegment plan`",
+    "resegment/outcomes/measuring/report.py: Report": "the JSON of `resegment metrics`",
     "resegment/segmentation/evaluation/program.py: Program": "a compiled file, read by index on the hot path",
 }
 """What is larger, and why."""

@@ -1,0 +1,1 @@
+"""Measure what came of touches: a data set in, a report out."""
