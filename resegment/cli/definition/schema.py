@@ -34,7 +34,7 @@ def schema(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="An event kind (like funding), change, command, dead-letter, audit, segments, plan, forecast, asyncapi, settings or "
+            help="An event kind (like funding), change, command, dead-letter, audit, segments, plan, forecast, metrics, asyncapi, settings or "
             "sources.",
         ),
     ] = None,

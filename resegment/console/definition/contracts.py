@@ -10,6 +10,7 @@ import orjson
 import yaml
 
 from resegment.errors import FolderNotWritable
+from resegment.outcomes.measuring.report import metrics_schema
 from resegment.schemas.contracts.asyncapi import (
     AUDIT,
     CHANGE,
@@ -46,6 +47,7 @@ NAMES: Final = (
     "segments",
     "plan",
     "forecast",
+    "metrics",
     "asyncapi",
 )
 """The names of the documents."""
@@ -73,6 +75,7 @@ def schema(name: str) -> dict[str, Any]:
         "segments": segments_schema,
         "plan": plan_schema,
         "forecast": forecast_schema,
+        "metrics": metrics_schema,
     }
     return others[name]() if name in others else event_schema(name)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+
+from resegment.schemas.contracts.structs import struct_schema
 
 Label = Literal["thin", "early", "solid"]
 """thin: fewer than 30 touches, or fewer than 5 with the outcome: read nothing into it. solid: the interval is no wider than
@@ -272,3 +274,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     holdouts: list[HoldoutCheck]
     findings: list[Finding]
     notes: list[str]
+
+
+def metrics_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a report."""
+    return struct_schema(Report, "What came of touches, as `resegment metrics --json` prints it")

@@ -101,5 +101,12 @@ def _deal(rng, add, at, account, key, opened, closing, size):
 
 
 def _row(account, at, action, **more):
-    given = {"person": None, "deal": None, "amount_usd": None, "opened_at": None, "touch": None, "reason": None}
+    given = {
+        "person": None,
+        "deal": None,
+        "amount_usd": None,
+        "opened_at": None,
+        "touch": None,
+        "reason": None,
+    }
     return {"account": account, "at": at, "action": action, **given, **more}
