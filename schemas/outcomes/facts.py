@@ -50,10 +50,7 @@ class OutcomeFact(msgspec.Struct, array_like=True, frozen=True, kw_only=True, ta
 def to_outcome(fact: Fact) -> OutcomeFact:
     """Return what is kept of a fact of the kind `outcome`. A value of another type than the contract has is left out."""
     data = fact.data
-    currency = _text(data, "currency")
-    amount, amount_usd = _number(data, "amount"), _number(data, "amount_usd")
-    if amount_usd is None and currency is not None and currency.upper() == "USD":
-        amount_usd = amount
+    amount, currency = _number(data, "amount"), _text(data, "currency")
     opened = data.get("opened_at")
     return OutcomeFact(
         account=fact.via[0][0] if fact.via else fact.account,
@@ -70,11 +67,18 @@ def to_outcome(fact: Fact) -> OutcomeFact:
         sequence=_text(data, "sequence"),
         amount=amount,
         currency=currency,
-        amount_usd=amount_usd,
+        amount_usd=find_dollars(amount, currency, _number(data, "amount_usd")),
         opened_at=read_moment(opened) if isinstance(opened, str) else None,
         key=_text(data, "idempotency_key"),
         stage=_text(data, "stage"),
     )
+
+
+def find_dollars(amount: float | None, currency: str | None, amount_usd: float | None) -> float | None:
+    """Return the amount in dollars; None if nobody said it."""
+    if amount_usd is None and currency is not None and currency.upper() == "USD":
+        return amount
+    return amount_usd
 
 
 def _text(data: Mapping[str, Any], name: str) -> str | None:

@@ -1,0 +1,1 @@
+"""Read touches and outcomes: from Redis, from an archive, and from files."""
