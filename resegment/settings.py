@@ -66,6 +66,11 @@ class ReaderSettings(BaseSettings):
         description='JSON file that maps other domains of an account to its own: `{"acme.io": "acme.com"}`. Give all '
         "commands and workers the same file",
     )
+    outcome_window: Duration = Field(
+        timedelta(days=90),
+        ge=timedelta(minutes=1),
+        description="For how long after a touch an outcome that says nothing better is credited to it",
+    )
 
 
 class Settings(ReaderSettings):

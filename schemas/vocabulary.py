@@ -107,6 +107,7 @@ ENGAGEMENT_ACTIONS: Final = (
 OUTCOME_ACTIONS: Final = (
     "sent",
     "opened",
+    "clicked",
     "replied",
     "auto_replied",
     "positive_reply",
@@ -135,6 +136,7 @@ DEAL_ACTIONS: Final = ("opportunity_created", "stage_changed", "won", "lost", "r
 OUTREACH_ACTIONS: Final = (
     "sent",
     "opened",
+    "clicked",
     "replied",
     "auto_replied",
     "positive_reply",
