@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from resegment.agents.batch import Publisher, Record
@@ -69,13 +70,28 @@ class DeadLetterCount:
     undelivered: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetters:
+    """Dead letters by id, the latest at the end. `older` records of the topic were not read."""
+
+    letters: Mapping[str, DeadLetter] = field(default_factory=dict)
+    older: int = 0
+
+
 async def read_dead_letters(
     bootstrap: str, topic: str, *, security: Mapping[str, Any] | None = None
 ) -> dict[str, DeadLetter]:
     """Return every dead letter by id, the latest at the end. Raises TopicUnreadable."""
+    return dict((await look_at_dead_letters(bootstrap, topic, security=security)).letters)
+
+
+async def look_at_dead_letters(
+    bootstrap: str, topic: str, *, newest: int | None = None, security: Mapping[str, Any] | None = None
+) -> DeadLetters:
+    """Return the dead letters among the `newest` records of each partition, or all. Raises TopicUnreadable."""
     letters: dict[str, DeadLetter] = {}
     async with reading(bootstrap, topic, security=security) as reader:
-        async for records in reader.to_end():
+        async for records in reader.to_end(newest):
             for record in records:
                 about = read_dead_letter(record.headers, record.key, record.value)
                 if is_proof(about):
@@ -92,7 +108,9 @@ async def read_dead_letters(
                     record=record,
                     times=1 if before is None else before.times + 1,
                 )
-    return {one.id: one for one in sorted(letters.values(), key=lambda one: one.refused_at)}
+        older = reader.skipped
+    ordered = sorted(letters.values(), key=lambda one: one.refused_at)
+    return DeadLetters({one.id: one for one in ordered}, older)
 
 
 async def count_dead_letters(
@@ -131,19 +149,45 @@ async def retry_dead_letters(
     now: int,
     *,
     partitions: Mapping[str, int],
+    edited: Mapping[str, bytes] = MappingProxyType({}),
 ) -> int:
     """Send records again to the topics that they came from, and record that; return how many.
 
-    What is refused again gets a letter of its own. A letter that names another topic than those of the prefix, or no
-    place in it, is left out: not every record in the topic of dead letters needs to be a dead letter. `partitions` says
-    how many each topic has. Raises PublishFailed.
+    What is refused again gets a letter of its own. A letter that names another topic than those whose records can be
+    refused, or no place in it, is left out: not every record in the topic of dead letters needs to be a dead letter.
+    `partitions` says how many each topic has, and `edited` has other values, by id. Raises PublishFailed.
     """
-    counts = {topic.name: partitions.get(topic.name, 0) for topic in topics}
+    counts = {
+        topic.name: partitions.get(topic.name, 0) for topic in topics if is_retried_to(topics, topic.name)
+    }
     letters = [
         one
         for one in letters
         if has_place(one.record) and one.about["partition"] < counts.get(one.about["topic"], 0)
     ]
-    await publisher.publish([to_retry(one.record, topics.signals.name) for one in letters])
+    messages = [to_retry(one.record, topics.signals.name) for one in letters]
+    await publisher.publish(
+        [
+            message._replace(value=edited.get(one.id, message.value))
+            for one, message in zip(letters, messages, strict=True)
+        ]
+    )
     await publisher.publish([mark_retried(topics.dead_letters.name, one.record, now) for one in letters])
     return len(letters)
+
+
+def is_retried_to(topics: Topics, name: str) -> bool:
+    """Return whether records of that topic can be dead letters: nothing is sent to what only commands write."""
+    unread = {
+        topics.audit_log.name,
+        topics.definitions.name,
+        topics.identities.name,
+        topics.dead_letters.name,
+    }
+    return name not in unread and any(one.name == name for one in topics)
+
+
+def may_be_edited(topics: Topics, letter: DeadLetter) -> bool:
+    """Return whether another value can be sent in place of the record's: events of sources can, what workers wrote cannot."""
+    sources = {one.name for one in topics.triggers} - {topics.replay.name}
+    return letter.is_whole and letter.about.get("topic") in sources

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from resegment.http.access.entrance import Entrance
     from resegment.http.access.oidc import OidcSettings
     from resegment.http.access.policy import Policy
+    from resegment.http.operations.operations import Operations
     from resegment.settings import Settings
+    from resegment.streams.live.connection import LiveConnection
 
 
 def open_entrance(settings: Settings, client: Redis, prefix: str) -> Entrance:
@@ -73,3 +75,18 @@ def read_oidc(settings: Settings) -> OidcSettings | None:
 
 def _split(text: str) -> frozenset[str]:
     return frozenset(one.strip() for one in text.split(",") if one.strip())
+
+
+def open_operations(settings: Settings, connection: LiveConnection) -> Operations:
+    """Return what operators do in the console of a prefix. The intake's file is read when bodies are sent again."""
+    from resegment.http.intake.access import Access, read_access
+    from resegment.http.operations.letters import LiveLetters
+    from resegment.http.operations.operations import Operations
+    from resegment.http.operations.place import Place
+
+    place = Place(connection, idempotent=settings.kafka is not None)
+
+    def access() -> Access:
+        return Access() if settings.intake is None else read_access(settings.intake)
+
+    return Operations(LiveLetters(place, access))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from resegment.cli.operations.session import Session
     from resegment.cli.runtime.stack import Stack
     from resegment.http.access.entrance import Entrance
+    from resegment.http.operations.operations import Operations
     from resegment.localization import Locale
     from resegment.settings import Settings
     from resegment.streams.live.connection import LiveConnection
@@ -56,7 +57,7 @@ def console(servers: ServerOptions = DEFAULT_SERVERS, http_port: HttpPort = None
 async def _run(settings: Settings, servers: ServerOptions) -> None:
     from fastapi import FastAPI
 
-    from resegment.cli.access.entrance import check_login, open_entrance
+    from resegment.cli.access.entrance import check_login, open_entrance, open_operations
     from resegment.cli.operations.session import open_session
     from resegment.cli.runtime.signals import ending, listening
     from resegment.console.terminal import print_note
@@ -73,7 +74,8 @@ async def _run(settings: Settings, servers: ServerOptions) -> None:
                 app = FastAPI(title="Resegment console", docs_url=None, redoc_url=None, openapi_url=None)
                 entrance = open_entrance(settings, session.client, session.prefix)
                 await check_login(entrance)
-                mount_console(app, prefix, entrance, locale=locale_of(settings))
+                operations = open_operations(settings, connect(session))
+                mount_console(app, prefix, entrance, operations, locale=locale_of(settings))
                 port = settings.http_port
                 async with serving(app, settings.http_host, port, names=settings.http_names) as url:
                     stop.ready()
@@ -104,9 +106,11 @@ def connect(session: Session) -> LiveConnection:
 
 
 @asynccontextmanager
-async def console_of(settings: Settings, servers: Stack) -> AsyncIterator[tuple[LivePrefix, Entrance]]:
-    """Open the prefix of `up` for the console in its process, and its entrance."""
-    from resegment.cli.access.entrance import open_entrance
+async def console_of(
+    settings: Settings, servers: Stack
+) -> AsyncIterator[tuple[LivePrefix, Entrance, Operations]]:
+    """Open the prefix of `up` for the console in its process, with its entrance and what operators do."""
+    from resegment.cli.access.entrance import open_entrance, open_operations
     from resegment.state.redis.client import connect_redis
     from resegment.state.redis.reader import PrefixReader
     from resegment.streams.kafka.security import secure_kafka
@@ -127,7 +131,11 @@ async def console_of(settings: Settings, servers: Stack) -> AsyncIterator[tuple[
             settings.facts_per_test,
         )
         async with live_prefix(connection) as prefix:
-            yield prefix, open_entrance(settings, client, settings.prefix)
+            yield (
+                prefix,
+                open_entrance(settings, client, settings.prefix),
+                open_operations(settings, connection),
+            )
     finally:
         await client.aclose()
 

@@ -156,11 +156,11 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
         def extend(app: FastAPI, worker: Worker) -> None:
             takings.append(Intake(publisher, worker.topics, access, Context(unresolved=True), worker.metrics))
             add_routes(app, takings[0])
-            mount_console(app, prefix, entrance, locale=locale_of(settings))
+            mount_console(app, *console, locale=locale_of(settings))
 
         left_accounts = await _count_accounts(settings, servers.redis_url)
         async with AsyncExitStack() as parts:
-            prefix, entrance = await parts.enter_async_context(console_of(settings, servers))
+            console = await parts.enter_async_context(console_of(settings, servers))
             serving = await parts.enter_async_context(running(settings, definition, servers, extend=extend))
             if settings.kafka is None:
                 await serving.joined()

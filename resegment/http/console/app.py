@@ -18,24 +18,43 @@ from resegment.http.access.guard import Guard
 from resegment.http.access.login import build_login
 from resegment.http.access.users import MayNotAct
 from resegment.http.console.access import current_user
-from resegment.http.console.pages import overview
+from resegment.http.console.forms import WrongForm
+from resegment.http.console.pages import dead_letters, overview
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.rendering import STATIC, Theme
 from resegment.http.console.table import TableRequest
 from resegment.http.console.viewing import Console, Viewing
+from resegment.http.operations.letters import NotEditable, RetryUnderWay
+from resegment.http.operations.operations import Operations
 from resegment.localization import US, Locale
+from resegment.streams.audit.trail import NotRecorded, OnlyLooks
 
 PATH: Final = "/console"
 """Where the console is on its server."""
 
-PAGES: Final[tuple[APIRouter, ...]] = (overview.router,)
+PAGES: Final[tuple[APIRouter, ...]] = (overview.router, dead_letters.router)
 """The routes of each page. To add a page: its module, its routes here, and its entry in `navigation`."""
 
 
-def build_console(prefix: ConsolePrefix, *, locale: Locale = US) -> FastAPI:
+STATUSES: Final[tuple[tuple[type[ResegmentError], int], ...]] = (
+    (MayNotAct, 403),
+    (OnlyLooks, 403),
+    (WrongForm, 400),
+    (NotEditable, 400),
+    (RetryUnderWay, 409),
+    (NotRecorded, 503),
+    (UserError, 404),
+    (TransientError, 503),
+)
+"""The status of an error's page, by the first kind that it is of; 500 for others."""
+
+
+def build_console(
+    prefix: ConsolePrefix, operations: Operations | None = None, *, locale: Locale = US
+) -> FastAPI:
     """Return the console of a prefix, to be mounted at `PATH`. `locale` says how dates are written, in which time zone."""
     app = FastAPI(title="Resegment console", docs_url=None, redoc_url=None)
-    app.state.console = Console(prefix, Theme(locale))
+    app.state.console = Console(prefix, Theme(locale), operations)
     for router in PAGES:
         app.include_router(router)
     app.mount("/static", _Immutable(StaticFiles(directory=STATIC)), name="static")
@@ -44,9 +63,16 @@ def build_console(prefix: ConsolePrefix, *, locale: Locale = US) -> FastAPI:
     return app
 
 
-def mount_console(app: FastAPI, prefix: ConsolePrefix, entrance: Entrance, *, locale: Locale = US) -> None:
+def mount_console(
+    app: FastAPI,
+    prefix: ConsolePrefix,
+    entrance: Entrance,
+    operations: Operations | None = None,
+    *,
+    locale: Locale = US,
+) -> None:
     """Add the console to an application, at `PATH`, behind its guard; the address of the server leads there."""
-    console = build_console(prefix, locale=locale)
+    console = build_console(prefix, operations, locale=locale)
     console.include_router(build_login(entrance))
 
     @app.get("/", include_in_schema=False)
@@ -75,9 +101,7 @@ class _Immutable:
 
 async def _show_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ResegmentError)
-    status = 404 if isinstance(error, UserError) else 503 if isinstance(error, TransientError) else 500
-    if isinstance(error, MayNotAct):
-        status = 403
+    status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
     return _problem(request, status, error.message, error.remedy)
 
 

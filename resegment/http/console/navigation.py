@@ -22,4 +22,5 @@ NAVIGATION: Final = (
     Entry("Overview", "/"),
     Entry("Segments", "/segments"),
     Entry("Accounts", "/accounts"),
+    Entry("Dead letters", "/dead-letters"),
 )

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from resegment.schemas.times import format_instant
 
 Row = TypeVar("Row")
-Kind = Literal["text", "number", "instant", "length", "code", "share", "sign"]
+Kind = Literal["text", "number", "instant", "length", "code", "share", "sign", "pick"]
 
 SIZES: Final = (25, 50, 100, 500)
 MOST_ROWS: Final = 100_000
@@ -25,7 +25,7 @@ _RISKY: Final = ("=", "+", "-", "@", "\t", "\r")
 class Column(Generic[Row]):
     """A column: `value` gives what is sorted, and what CSV and JSON have; `link` the address that a cell leads to.
 
-    An instant is in ms, a length is in ms, and a share is between 0 and 1. `sort` names what SQL sorts by, where rows
+    An instant is in ms, a length is in ms, and a share is between 0 and 1. `pick` lets a form of the page choose the row. `sort` names what SQL sorts by, where rows
     come from a database; without it, and where `sortable` is false, nobody can sort by the column.
     """
 

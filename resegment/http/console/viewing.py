@@ -19,6 +19,7 @@ from resegment.http.console.navigation import NAVIGATION
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.rendering import Theme, environment
 from resegment.http.console.table import Table, TableRequest
+from resegment.http.operations.operations import Operations
 
 
 class NoSuchTable(UserError):
@@ -31,12 +32,20 @@ class NoSuchTable(UserError):
         self.name = name
 
 
+class NotServed(UserError):
+    """The console was started without what this page shows."""
+
+    def __init__(self) -> None:
+        super().__init__("this console does not serve that page")
+
+
 @dataclass(frozen=True, slots=True)
 class Console:
     """What all pages share."""
 
     prefix: ConsolePrefix
     theme: Theme
+    operations: Operations | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,13 @@ class Viewing:
     def prefix(self) -> ConsolePrefix:
         """The prefix that the page is about."""
         return self.console.prefix
+
+    @property
+    def operations(self) -> Operations:
+        """What operators do, and what only their pages read. Raises NotServed."""
+        if self.console.operations is None:
+            raise NotServed
+        return self.console.operations
 
     @property
     def base(self) -> str:
