@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 # tests on servers mostly wait
 TWO_AT_A_TIME := --numprocesses 2 --dist loadfile
 
-.PHONY: demo up test test-all faults check lint mutants wheel contracts install lock clean
+.PHONY: demo up test test-all faults dbt check lint mutants wheel contracts install lock clean
 
 demo: $(STAMP) ## four years of real companies through the whole pipeline
 	$(BIN)/resegment demo
@@ -25,6 +25,14 @@ faults: $(STAMP) ## every fault on real servers, with a table: SEEDS=5 FAULTS_SE
 	PYTHONSAFEPATH=1 SEEDS=$(or $(SEEDS),5) $(BIN)/python -m pytest -q -m "faults or not faults" tests/faults
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -q -m faults tests/integration
 	PYTHONSAFEPATH=1 ROUTING_HISTORIES=1000 $(BIN)/python -m pytest -q tests/oracle/test_naive_teams.py tests/oracle/test_naive_entrances.py
+
+dbt: $(STAMP) .venv-dbt/.installed ## the dbt package, with dbt in an environment of its own
+	PYTHONSAFEPATH=1 RESEGMENT_DBT=$(CURDIR)/.venv-dbt/bin/dbt $(BIN)/python -m pytest tests/contracts/test_dbt.py
+
+.venv-dbt/.installed: integrations/dbt/requirements.txt
+	$(PYTHON) -m venv .venv-dbt
+	.venv-dbt/bin/python -m pip install --quiet --disable-pip-version-check -r integrations/dbt/requirements.txt
+	touch $@
 
 mutants: $(STAMP) ## small changes of the core that the tests should notice: TARGETS="routing stores" SHARE=0.3 (minutes)
 	PYTHONPATH=. $(BIN)/python -m tests.mutation $(TARGETS) --share $(or $(SHARE),1)
@@ -61,4 +69,4 @@ lock: ## pin what pyproject.toml allows, with hashes
 		--strip-extras --allow-unsafe --no-annotate --no-header --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) .resegment build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-dbt .resegment build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -168,6 +168,10 @@ class Settings(ReaderSettings):
         ge=timedelta(seconds=1),
         description="How often the archive is written. Each time makes one file for each partition that has records",
     )
+    tables: SecretStr | None = Field(
+        None,
+        description="Where `resegment tables` writes: postgresql://user@host/database, duckdb:FILE or parquet:FOLDER",
+    )
     actor: str | None = Field(
         None,
         min_length=1,

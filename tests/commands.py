@@ -57,7 +57,7 @@ LOOKS: Final = frozenset(
             "shadow",
             "show",
         ),
-        *("status", "tokens list", "verify", "webhooks list"),
+        *("status", "tables check", "tokens list", "verify", "webhooks list"),
     ]
 )
 """Read a prefix."""
@@ -74,6 +74,8 @@ RUNS: Final = frozenset(
             "intake",
             "sources scrape",
             "stale",
+            "tables migrate",
+            "tables write",
             "up",
             "webhooks test",
             "worker",

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from resegment.cli import archive, normalize, sources
+from resegment.cli import normalize, sources
 from resegment.cli.access import tokens
 from resegment.cli.definition import backtest, explain, forecast, formatting, play, schema, segments, stale
 from resegment.cli.demo import command as demo
@@ -37,6 +37,7 @@ from resegment.cli.operations import (
     webhooks,
 )
 from resegment.cli.runtime import bench, console, deliver, ingest, intake, process, up, worker
+from resegment.cli.storage import archive, tables
 from resegment.cli.versions import apply, differences, history, plan, shadow
 from resegment.errors import ResegmentError, UserError
 
@@ -71,6 +72,7 @@ COMMANDS = (
     recovery,
     repartition,
     archive,
+    tables,
     prefix,
     schema,
     worker,

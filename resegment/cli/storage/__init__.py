@@ -1,0 +1,1 @@
+"""Commands that keep what topics carry elsewhere: the archive and tables."""

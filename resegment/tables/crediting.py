@@ -1,0 +1,135 @@
+"""Credit the outcomes of accounts to their touches, by what the tables have of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from resegment.outcomes.crediting import credit
+from resegment.outcomes.frames import Ledgers
+from resegment.schemas.outcomes.facts import OutcomeFact
+from resegment.schemas.outcomes.touch import Touch, TouchKey, TouchVoid
+from resegment.tables import statements
+from resegment.tables.columns import COLUMNS
+from resegment.tables.rows import Batch, Row
+from resegment.tables.transaction import Transaction
+
+
+def asks_credit(batch: Batch) -> bool:
+    """Return whether the rows of a batch may change what outcomes are credited to."""
+    if {"outcome", "fct_touch", "touch_void", "touch_key"} & batch.rows.keys():
+        return True
+    return any(row["cause"] in ("merge", "unmerge") for row in batch.rows.get("segment_event", ()))
+
+
+def credit_accounts(transaction: Transaction, accounts: Sequence[str], window: timedelta) -> None:
+    """Credit the outcomes of accounts, and of those that are one with them now."""
+    heirs = find_heirs(dict(transaction.read(statements.MERGED)))
+    concerned = find_relatives(accounts, heirs)
+    ledgers = Ledgers(
+        touches=[_touch(row) for row in _rows(transaction, "fct_touch", concerned)],
+        voids=[
+            TouchVoid(account=row["account"], at=row["voided_at"], change=row["change_id"])
+            for row in _rows(transaction, "touch_void", concerned)
+        ],
+        keys=[
+            TouchKey(
+                account=row["account"],
+                at=row["known_from"],
+                key=row["idempotency_key"],
+                touch=row["touch"],
+            )
+            for row in _rows(transaction, "touch_key", concerned)
+        ],
+        facts=[_fact(row) for row in _rows(transaction, "outcome", concerned)],
+    )
+    if not ledgers.facts:
+        return
+    _, outcomes = credit(ledgers, window, heirs)
+    credited: dict[tuple[str, str, str], tuple[Any, ...]] = {
+        (one.account, one.source, one.record): (None, None, None) for one in ledgers.facts
+    }
+    names = ("account", "source", "record", "touch", "credited_by", "reason")
+    for account, source, record, *rest in outcomes.select(*names).iter_rows():
+        credited[account, source, record] = tuple(rest)
+    rows = [(*key, *values) for key, values in credited.items()]
+    transaction.run(statements.CREDIT, [list(column) for column in zip(*rows, strict=True)])
+
+
+def find_heirs(merged: Mapping[str, str]) -> dict[str, str]:
+    """Return the account that each merged one belongs to in the end."""
+    heirs = {}
+    for alias, account in merged.items():
+        seen = {alias}
+        heir = account
+        while heir in merged and heir not in seen:
+            seen.add(heir)
+            heir = merged[heir]
+        heirs[alias] = heir
+    return heirs
+
+
+def find_relatives(accounts: Iterable[str], heirs: Mapping[str, str]) -> list[str]:
+    """Return the accounts, and all that are one with them now."""
+    wanted = {heirs.get(one, one) for one in accounts}
+    return sorted({*accounts, *wanted, *(alias for alias, heir in heirs.items() if heir in wanted)})
+
+
+def _rows(transaction: Transaction, table: str, accounts: Sequence[str]) -> list[Row]:
+    names = list(COLUMNS[table])
+    found = transaction.read(statements.select_rows(table, transaction.spell), [list(accounts)])
+    return [dict(zip(names, values, strict=True)) for values in found]
+
+
+def _touch(row: Row) -> Touch:
+    return Touch(
+        **{name: row[name] for name in _OF_TOUCH},
+        at=row["touched_at"],
+        workflow=row["workflow"] or "",
+        change=row["change_id"] or "",
+    )
+
+
+def _fact(row: Row) -> OutcomeFact:
+    return OutcomeFact(
+        **{name: row[name] for name in _OF_OUTCOME},
+        at=row["happened_at"],
+        recorded=row["known_at"],
+        retracted=row["is_retracted"],
+        opened_at=row["opened_at"],
+        key=row["idempotency_key"],
+    )
+
+
+_OF_TOUCH: Final = (
+    *(
+        "touch",
+        "account",
+        "segment",
+        "arm",
+        "play",
+        "owner",
+        "team",
+        "channel",
+        "definition_version",
+        "version",
+    ),
+    *("experiment", "variant"),
+)
+_OF_OUTCOME: Final = (
+    *(
+        "account",
+        "source",
+        "record",
+        "id",
+        "action",
+        "person",
+        "deal",
+        "channel",
+        "sequence",
+        "amount",
+        "currency",
+    ),
+    *("amount_usd", "stage"),
+)
