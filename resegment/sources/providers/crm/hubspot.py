@@ -15,6 +15,7 @@ from resegment.sources.adapters.tables import Table, snake_case
 from resegment.sources.providers.crm.hubspot_deals import (
     CHANGED,
     DEAL_CLOSED,
+    DEAL_MOVED,
     DEAL_OPENED,
     DEAL_REOPENED,
     DOMAIN,
@@ -24,8 +25,19 @@ from resegment.sources.providers.crm.hubspot_deals import (
     read_stage_change,
 )
 from resegment.sources.providers.crm.hubspot_emails import EMAIL, choose_email
+from resegment.sources.providers.crm.hubspot_engagements import (
+    TABLES as ENGAGEMENTS,
+)
+from resegment.sources.providers.crm.hubspot_engagements import (
+    is_engagement,
+    know_contact,
+    read_contact_change,
+    read_engagement,
+    read_meeting_change,
+)
 from resegment.sources.providers.crm.hubspot_words import (
     EMAIL_SKIPPED,
+    OTHER_OBJECTS,
     STATISTICS,
     SUBSCRIPTIONS,
 )
@@ -160,6 +172,16 @@ def _webhook(one: Mapping[str, Any], record: Record) -> Iterator[Pair | Item]:
     if kind.startswith("deal.") or (kind.startswith("object.") and str(record.find("objectTypeId")) == "0-3"):
         yield from read_deal_webhook(one, record, kind.partition(".")[2])
         return
+    about = str(record.find("objectTypeId")) if kind.startswith("object.") else ""
+    if kind == "contact.propertychange" or (kind == "object.propertychange" and about == "0-1"):
+        yield from read_contact_change(one, record)
+        return
+    if about == "0-47":
+        yield from read_meeting_change(one, record, kind.partition(".")[2])
+        return
+    if about in OTHER_OBJECTS:
+        yield RefusedEvent("ignored", f"{kind[:60]}: {OTHER_OBJECTS[about]}", field="objectTypeId")
+        return
     why = SUBSCRIPTIONS.get(kind) or SUBSCRIPTIONS.get(kind.partition(".")[0])
     if why is not None:
         yield RefusedEvent("ignored", f"{subscription[:60]}: {why}", field="subscriptionType")
@@ -174,6 +196,8 @@ def _record(one: Mapping[str, Any], record: Record) -> Iterator[Pair | Item]:
     record = Record(flat)
     if record.has("recipient") and record.has("type", "eventType"):
         yield choose_email(flat, record)
+    elif is_engagement(record):
+        yield from read_engagement(flat, record)
     elif is_stage_change(record):
         yield from read_stage_change(record)
     elif record.has(
@@ -187,7 +211,7 @@ def _record(one: Mapping[str, Any], record: Record) -> Iterator[Pair | Item]:
     elif record.has("firstname", "first name", "lastname", "last name") and not record.has(
         "numberofemployees", "number of employees"
     ):
-        yield RefusedEvent("ignored", "a contact is no account", field="firstname")
+        yield from know_contact(flat, record)
     elif record.has(*DOMAIN, *_COMPANY_ID[:3], "properties") or (
         record.has("id") and record.has("name", "company name", "industry", "numberofemployees")
     ):
@@ -239,9 +263,9 @@ def _versions(one: Mapping[str, Any]) -> Iterator[Pair | Item]:
 ADAPTER: Final = Adapter(
     name="hubspot",
     title="HubSpot",
-    reads="CSV exports of companies and deals, CRM objects of the interface (v1, v3, with history), e-mail events, webhooks, "
+    reads="CSV exports of companies and deals, CRM objects of the interface (v1, v3, with history), e-mail events, one-to-one e-mails, meetings, webhooks, "
     "and the tables of Fivetran",
-    tables=(COMPANY, DEAL_OPENED, DEAL_CLOSED, DEAL_REOPENED, EMAIL, PROPERTY),
+    tables=(COMPANY, DEAL_OPENED, DEAL_CLOSED, DEAL_REOPENED, DEAL_MOVED, EMAIL, PROPERTY, *ENGAGEMENTS),
     split=_split,
     ignored={
         **SUBSCRIPTIONS,

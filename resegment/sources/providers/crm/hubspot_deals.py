@@ -142,6 +142,22 @@ DEAL_REOPENED: Final = Table(
     ignored=_DEAL_IGNORED,
 )
 
+DEAL_MOVED: Final = Table(
+    name="deal in another stage",
+    kind="outcome",
+    envelope=Envelope(
+        record="deal-stage",
+        key=(*DEAL_OPENED.envelope.key, "dealstage|deal stage|deal_pipeline_stage_id", "@time"),
+        known_as=DEAL_OPENED.envelope.known_as,
+        own=("objectId",),
+        subject=DOMAIN,
+        time=_ENTERED,
+    ),
+    data=_DEAL_DATA,
+    constants={"action": "stage_changed"},
+    ignored=_DEAL_IGNORED,
+)
+
 
 def _is_open(record: Record) -> bool:
     """Whether a deal is surely in an open stage. The number of a custom stage doesn't say so, but the flag does."""
@@ -178,7 +194,9 @@ def _move(base: Mapping[str, Any], stage: Any, at: Any) -> Iterator[Pair]:
     record = Record(moved)
     if _read_stage(record) != "opportunity_created":
         yield DEAL_CLOSED, moved
-    elif _is_open(record):
+        return
+    if _is_open(record):
+        yield DEAL_MOVED, moved
         yield DEAL_REOPENED, moved
 
 

@@ -45,7 +45,7 @@ EMAIL: Final = Table(
     ),
     data={
         "action": choice(EMAIL_ACTIONS, "type", "eventType"),
-        "person": field("text", "recipient, recipient email, email"),
+        "person": field("person", "recipient, recipient email, email"),
         "campaign": field("text", "emailCampaignId, email_campaign_id, campaignId"),
         "url": field("text", "url"),
         "bounce_category": field("text", "category"),

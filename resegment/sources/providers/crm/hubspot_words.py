@@ -48,3 +48,19 @@ SUBSCRIPTIONS: Final = {
     "line_item": "line items give no event",
     "conversation": "conversations give no event",
 }
+
+OTHER_OBJECTS: Final = {
+    "0-1": "contacts are no accounts",
+    "0-5": "tickets give no event",
+    "0-7": "products give no event",
+    "0-8": "line items give no event",
+    "0-14": "quotes give no event",
+    "0-18": "communications name nobody",
+    "0-27": "tasks are yours",
+    "0-46": "notes give no event",
+    "0-48": "calls give no event",
+    "0-49": "names no address; read the e-mail from the interface",
+    "0-115": "users are your own",
+    "0-136": "leads name no company",
+}
+"""The types of other objects in webhooks, and why they give no event."""

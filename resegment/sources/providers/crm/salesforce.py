@@ -13,6 +13,8 @@ from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record, as_list
 from resegment.sources.adapters.splitting import Pair, ignored, objects
 from resegment.sources.adapters.tables import Table, snake_case
+from resegment.sources.providers.crm.salesforce_activities import PEOPLE, is_outcome_event, read_activity
+from resegment.sources.providers.crm.salesforce_activities import TABLES as ACTIVITIES
 
 _CHANGED: Final = listed(
     "LastModifiedDate, Last Modified Date, SystemModstamp, commitTimestamp, _fivetran_synced, "
@@ -192,6 +194,27 @@ REOPENED: Final = Table(
     ignored=(*_DEAL_IGNORED, "CreatedDate"),
 )
 
+MOVED: Final = Table(
+    name="opportunity in another stage",
+    kind="outcome",
+    envelope=Envelope(
+        record="opportunity-stage",
+        key=("Id|Opportunity ID", "StageName|Stage", "@time"),
+        known_as=_DEAL_ACCOUNTS,
+        own=("Id", "Opportunity ID"),
+        subject=_DOMAIN,
+        time=_STAGED,
+    ),
+    data={
+        **_DEAL_DATA,
+        "stage": field("text", "StageName", "Stage"),
+        "opened_at": field("time", "CreatedDate"),
+    },
+    constants={"action": "stage_changed"},
+    ignored=_DEAL_IGNORED,
+    refine=_currency,
+)
+
 
 def is_won(record: Record) -> bool:
     """Whether an opportunity is won."""
@@ -231,14 +254,15 @@ def _field_history(record: Record) -> Iterator[Pair | Item]:
         "CloseDate": at,
         "LastStageChangeDate": at,
     }
-    yield CLOSED if is_closed(Record(moved)) else REOPENED, moved
+    if is_closed(Record(moved)):
+        yield CLOSED, moved
+    else:
+        yield REOPENED, moved
+        yield MOVED, moved
 
 
 _IGNORED: Final = {
-    "Contact": "a contact is no account",
-    "Lead": "a lead names a person, and its company only by name",
-    "Task": "activities give no event",
-    "Event": "activities give no event",
+    "Task": "tasks are yours",
     "Campaign": "campaigns give no event",
     "CampaignMember": "campaigns give no event",
     "Case": "cases give no event",
@@ -260,7 +284,8 @@ def _split(payload: Any, context: Context) -> Iterator[Pair | Item]:
         record = Record(one)
         inner = record.find("sObject", "data.payload", "payload", "data")
         if isinstance(inner, Mapping) and (record.has("sObject") or not record.has("Id")):
-            yield from _split(inner, context)
+            event = record.find("event", "data.event")
+            yield from _split({**inner, "event": event} if isinstance(event, Mapping) else inner, context)
         else:
             yield from _choose(one, record)
 
@@ -291,7 +316,9 @@ def _choose(one: Mapping[str, Any], record: Record) -> Iterator[Pair | Item]:
 
 def _choose_table(one: Mapping[str, Any], kind: str | None) -> Iterator[Pair | Item]:
     record = Record(one)
-    if kind in _IGNORED:
+    if kind in PEOPLE or is_outcome_event(kind, record):
+        yield from read_activity(one, record, kind)
+    elif kind in _IGNORED:
         yield ignored(kind or "", _IGNORED[kind or ""], "attributes.type")
     elif kind == "OpportunityFieldHistory" or (
         kind is None and record.has("OpportunityId") and record.has("Field") and record.has("NewValue")
@@ -300,17 +327,7 @@ def _choose_table(one: Mapping[str, Any], kind: str | None) -> Iterator[Pair | I
     elif kind == "Opportunity" or (
         kind is None and record.has("StageName", "Opportunity ID", "Opportunity Name", "Stage", "IsWon")
     ):
-        change = str(record.find("ChangeEventHeader.changeType")).upper()
-        if change not in ("UPDATE", "GAP_UPDATE"):
-            yield OPENED, one
-        if is_closed(record) or change in ("DELETE", "GAP_DELETE"):
-            yield CLOSED, one
-        elif _is_reopened(record):
-            yield REOPENED, one
-        elif change in ("UPDATE", "GAP_UPDATE"):
-            yield ignored(
-                "Opportunity", "the change neither opens nor closes it", "ChangeEventHeader.changedFields"
-            )
+        yield from _opportunity(one, record)
     elif kind == "Account" or (
         kind is None
         and record.has(
@@ -329,15 +346,34 @@ def _choose_table(one: Mapping[str, Any], kind: str | None) -> Iterator[Pair | I
         yield RefusedEvent("no-record", "neither an account nor an opportunity is recognized")
 
 
+def _opportunity(one: Mapping[str, Any], record: Record) -> Iterator[Pair | Item]:
+    """Read an opportunity: its creation, its close, another stage, or that it is open again."""
+    change = str(record.find("ChangeEventHeader.changeType")).upper()
+    if change not in ("UPDATE", "GAP_UPDATE"):
+        yield OPENED, one
+    if is_closed(record) or change in ("DELETE", "GAP_DELETE"):
+        yield CLOSED, one
+    elif _is_reopened(record):
+        yield REOPENED, one
+        if record.find_text("StageName", "Stage") is not None:
+            yield MOVED, one
+    elif change in ("UPDATE", "GAP_UPDATE"):
+        yield ignored(
+            "Opportunity", "the change neither opens nor closes it", "ChangeEventHeader.changedFields"
+        )
+
+
 ADAPTER: Final = Adapter(
     name="salesforce",
     title="Salesforce",
-    reads="accounts and opportunities from queries, exports and reports (CSV), change data capture and outbound messages",
-    tables=(ACCOUNT, OPENED, CLOSED, REOPENED),
+    reads="accounts and opportunities from queries, exports and reports (CSV), change data capture and outbound messages, e-mails, "
+    "meetings, opt-outs of contacts and leads, and platform events of your own",
+    tables=(ACCOUNT, OPENED, CLOSED, REOPENED, MOVED, *ACTIVITIES),
     split=_split,
     ignored=_IGNORED,
     notes="An opportunity gives `opportunity_created` at its creation, and `won` or `lost` at its close. "
     "A closed opportunity that goes back to an open stage withdraws its `won` or `lost`: from change events, the field history "
     "of `StageName`, and records with `LastStageChangeDate`, so ask for it. Where the query does "
-    "not have the account's website, give the domains of account ids with `--domains`. Custom fields (`__c`) of accounts become attributes.",
+    "not have the account's website, give the domains of account ids with `--domains`. Custom fields (`__c`) of accounts become attributes. A platform event with `Action__c` (such as `replied`, `meeting_booked`), "
+    "`Email__c`, `Domain__c`, `Occurred_At__c` and `Resegment_Key__c` is an outcome.",
 )

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from resegment.errors import RefusedEvent
+from resegment.identity.domains import registrable_domain
 from resegment.schemas.vocabulary import normalize_term
 from resegment.sources.adapters.envelope import Envelope, Op
 from resegment.sources.adapters.fields import Field, field, listed
-from resegment.sources.adapters.records import Record
+from resegment.sources.adapters.port import Item
+from resegment.sources.adapters.records import Record, as_list, as_text
+from resegment.sources.adapters.splitting import Pair, ignored
 from resegment.sources.adapters.tables import Table
 
 KEY: Final = (
     "resegment_key",
+    "Resegment_Key__c",
     *(
         f"{one}.resegment_key"
         for one in listed(
@@ -116,6 +121,7 @@ def outcome(
     subject: tuple[str, ...] | None = None,
     known_as: tuple[str, ...] = COMPANY_NAME,
     learns: tuple[str, ...] = (),
+    own: tuple[str, ...] = (),
     channel: str | None = "email",
     refine: Callable[[Record, dict[str, Any]], None] = _no_change,
     op: Callable[[Record], Op] = lambda _: "assert",
@@ -146,6 +152,7 @@ def outcome(
             record=record,
             key=key,
             learns=learns,
+            own=own,
             known_as=known_as,
             subject=(*person, *COMPANY) if subject is None else subject,
             time=time,
@@ -160,3 +167,43 @@ def outcome(
         required=("action",),
         refine=clean,
     )
+
+
+_WHY: Final = "it tells the domain of an id, and no outcome"
+_KNOWN_AT: Final = "known_at"
+
+
+def _only_known(_: Record, __: dict[str, Any]) -> None:
+    raise RefusedEvent("ignored", _WHY, field="id")
+
+
+def know(
+    name: str, *, subject: tuple[str, ...], learns: tuple[str, ...]
+) -> Callable[[Mapping[str, Any]], Iterator[Pair | Item]]:
+    """Return a reader of records that give no outcome, but tell the domains of ids that other records name."""
+    table = outcome(
+        name,
+        record="known",
+        key=learns,
+        person=(),
+        subject=subject,
+        known_as=learns,
+        learns=learns,
+        time=(_KNOWN_AT,),
+        action="none",
+        more={},
+        refine=_only_known,
+    )
+
+    def read(row: Mapping[str, Any]) -> Iterator[Pair | Item]:
+        for _, value in Record(row).find_all(*subject):
+            for host in map(as_text, as_list(value)):
+                try:
+                    registrable_domain(host or "")
+                except RefusedEvent:
+                    continue
+                yield table, {**row, _KNOWN_AT: "1970-01-02"}
+                return
+        yield ignored(name, _WHY, "id")
+
+    return read

@@ -12,7 +12,7 @@ from resegment.sources.adapters.records import Record, as_list, is_blank
 from resegment.sources.adapters.splitting import Pair, ignored
 from resegment.sources.adapters.tables import Table
 from resegment.sources.providers.sequencers.deals import MOVED, DealPaths, describe_deals
-from resegment.sources.providers.sequencers.outcomes import outcome
+from resegment.sources.providers.sequencers.outcomes import know, outcome
 
 _PERSON: Final = ("prospect_email", "emails", "person")
 _HOSTS: Final = ("prospect_email", "emails", "account_domain", "websiteUrl1", "domain", "companyDomain")
@@ -74,23 +74,7 @@ OPTED_OUT: Final = _optout("unsubscribed", "prospect who opted out")
 OPTED_IN: Final = _optout("resubscribed", "prospect who opted in again")
 
 
-def _only_known(_: Record, __: dict[str, Any]) -> None:
-    raise RefusedEvent("ignored", "it tells the domain of an id, and no outcome", field="type")
-
-
-KNOWN: Final = outcome(
-    "prospect or account",
-    record="known",
-    key=("id",),
-    person=_PERSON,
-    subject=_HOSTS,
-    known_as=_KNOWN,
-    learns=("prospect_ref", "account_ref"),
-    time=("updatedAt", "createdAt", _DELIVERED),
-    action="none",
-    more={},
-    refine=_only_known,
-)
+_KNOW: Final = know("prospect or account", subject=_HOSTS, learns=("prospect_ref", "account_ref"))
 
 
 def _state(action: str, name: str) -> Table:
@@ -183,7 +167,7 @@ def _choose(
     elif kind == "prospect":
         yield from _read_prospect(row, record)
     elif kind == "account":
-        yield KNOWN, row
+        yield from _KNOW(row)
     elif kind == "sequenceState":
         yield from _read_state(row, record)
     elif kind == "opportunity":
@@ -273,7 +257,7 @@ def _read_prospect(row: Mapping[str, Any], record: Record) -> Iterator[Pair | It
     elif said and changed and "false" in flags:
         yield OPTED_IN, row
     else:
-        yield KNOWN, row
+        yield from _KNOW(row)
 
 
 def _read_state(row: Mapping[str, Any], record: Record) -> Iterator[Pair | Item]:
@@ -313,7 +297,7 @@ ADAPTER: Final = Adapter(
     title="Outreach",
     reads="webhooks (payload versions 1 and 2), and mailings, prospects, sequence states, opportunities and accounts of the interface "
     "(JSON:API, with `included`)",
-    tables=(*(table for _, table in MAILINGS.values()), OPTED_OUT, OPTED_IN, POSITIVE, AWAY, *DEALS.tables, KNOWN),
+    tables=(*(table for _, table in MAILINGS.values()), OPTED_OUT, OPTED_IN, POSITIVE, AWAY, *DEALS.tables),
     split=_split,
     ignored=_IGNORED,
     notes="A webhook about a mailing names the prospect by its id alone: `outreach:prospect-7`. Records of prospects and accounts in the same "

@@ -13,7 +13,7 @@ from resegment.sources.adapters.port import Adapter, Context, Item
 from resegment.sources.adapters.records import Record, as_list, is_blank
 from resegment.sources.adapters.splitting import Pair, ignored, split_by, unknown
 from resegment.sources.adapters.tables import Table
-from resegment.sources.providers.sequencers.outcomes import LABELS, outcome, read_label
+from resegment.sources.providers.sequencers.outcomes import LABELS, know, outcome, read_label
 
 _PERSON: Final = listed(
     "recipient_email_address, recipient_email, email_address, person.email_address, person_ref"
@@ -82,13 +82,7 @@ CALL: Final = _table(
 )  # fmt: skip
 
 
-def _only_known(_: Record, __: dict[str, Any]) -> None:
-    raise RefusedEvent("ignored", "it tells the domain of an id, and no outcome", field="id")
-
-
-KNOWN: Final = _table(
-    "none", "person or account", record="known", more={}, learns=("person_ref", "account_ref"), refine=_only_known
-)  # fmt: skip
+_KNOW: Final = know("person or account", subject=_HOSTS, learns=("person_ref", "account_ref"))
 _IGNORED: Final = {
     "cadence": "about your own cadence",
     "cadence_membership": "no answer of the person",
@@ -151,7 +145,7 @@ def _read(one: Mapping[str, Any], event: str) -> Iterator[Pair | Item]:
     elif kind == "person":
         yield from _read_person(row)
     elif kind == "account":
-        yield KNOWN, row
+        yield from _KNOW(row)
     else:
         yield unknown(event or "a record of another type", "event_type")
 
@@ -234,14 +228,14 @@ def _read_person(row: Mapping[str, Any]) -> Iterator[Pair | Item]:
     elif str(record.find("bouncing")).lower() == "true":
         yield BOUNCING, row
     else:
-        yield KNOWN, row
+        yield from _KNOW(row)
 
 
 ADAPTER: Final = Adapter(
     name="salesloft",
     title="Salesloft",
     reads="webhooks, with the type of the event in the header `x-salesloft-event` or told by the fields, and records of the interface",
-    tables=(SENT, *COUNTED.values(), BOUNCED, MEETING, SUCCESS, CALL, OPTED_OUT, BOUNCING, KNOWN),
+    tables=(SENT, *COUNTED.values(), BOUNCED, MEETING, SUCCESS, CALL, OPTED_OUT, BOUNCING),
     split=split_by(_choose),
     ignored=_IGNORED,
     notes="An e-mail carries counts of views, clicks and replies: each count is a fact, with the time of the update that shows it. A canceled "

@@ -189,6 +189,7 @@ def test_webhooks_of_deals_open_and_close_them() -> None:
     assert [(one.op, one.record, one.data.get("action")) for one in found.facts] == [
         ("assert", "deal:990", "opportunity_created"),
         ("assert", "deal-closed:990", "lost"),
+        ("assert", "deal-stage:990:qualifiedtobuy:2026-01-01T00:00:00Z", "stage_changed"),
         ("retract", "deal-closed:990", None),
     ]
     assert [reason for reason, _ in found.refused] == ["ignored"]
