@@ -42,9 +42,9 @@ def subjects(name: str, payload: Any, **context: Any) -> list[str]:
 def test_a_record_does_not_wait_by_its_own_id_but_goes_to_the_account_known_for_it(
     name: str, payload: Any, own: str
 ) -> None:
-    assert subjects(name, payload) == ["no-account"]
-    assert subjects(name, payload, accounts={own: "acme.com"}) == ["acme.com"]
-    assert subjects(name, payload, account="zeta.io") == ["zeta.io"]
+    assert set(subjects(name, payload)) == {"no-account"}
+    assert set(subjects(name, payload, accounts={own: "acme.com"})) == {"acme.com"}
+    assert set(subjects(name, payload, account="zeta.io")) == {"zeta.io"}
 
 
 @pytest.mark.parametrize(
