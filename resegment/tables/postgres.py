@@ -173,10 +173,8 @@ def hide_password(url: str) -> str:
     parts = urlsplit(url)
     if not parts.hostname:
         return f"{parts.scheme}://{parts.path}"
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     user = f"{parts.username}@" if parts.username else ""
-    port = f":{parts.port}" if parts.port else ""
-    return urlunsplit((parts.scheme, f"{user}{host}{port}", parts.path, "", ""))
+    return urlunsplit((parts.scheme, user + parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _tell(error: Exception) -> str:

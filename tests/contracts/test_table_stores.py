@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from resegment.agents.batch import RecordedMessage
 from resegment.schemas.fact import Fact, encode_fact
+from resegment.schemas.outcomes.messages import encode_touch
+from resegment.schemas.outcomes.touch import Touch, TouchVoid
 from resegment.tables.duck import Duck
 from resegment.tables.postgres import Postgres
 from resegment.tables.rows import read_batch
@@ -253,7 +255,15 @@ def test_texts_of_any_kind_are_kept(store: TableStore) -> None:
     assert select(store, "SELECT segment FROM account_segment_current") == [(nasty.replace("\0", "\ufffd"),)]
 
 
-def outcome(record: str, *, known: int, op: str = "assert", account: str = "acme.com", **data: Any) -> bytes:
+def outcome(
+    record: str,
+    *,
+    known: int,
+    op: str = "assert",
+    account: str = "acme.com",
+    at: int = 1_770_000_000_000,
+    **data: Any,
+) -> bytes:
     return encode_fact(
         Fact(
             account=account,
@@ -261,7 +271,7 @@ def outcome(record: str, *, known: int, op: str = "assert", account: str = "acme
             id=f"{record}-{known}",
             source="crm",
             record=record,
-            time=1_770_000_000_000,
+            time=at,
             recorded=known,
             op=op,  # type: ignore[arg-type]
             data={"action": "won", **data},
@@ -312,6 +322,80 @@ def test_other_signals_make_no_row(store: TableStore) -> None:
     )
     log.write(log.record(encode_fact(other)), log.record(b'{"tick": "outcome"}'[:0]))
     assert select(store, "SELECT count(*) FROM outcome") == [(0,)]
+
+
+def touch(account: str, name: str, *, day: float = 0, **more: Any) -> bytes:
+    at = int(START.timestamp() * 1000 + day * 86_400_000)
+    return encode_touch(
+        Touch(
+            touch=name,
+            account=account,
+            at=at,
+            segment="hot",
+            workflow="outbound",
+            change=f"{account}/{name}",
+            **more,
+        )
+    )
+
+
+def credits_in(store: TableStore) -> list[tuple[Any, ...]]:
+    return select(
+        store,
+        "SELECT account, record, touch, credited_by, uncredited_reason FROM outcome ORDER BY account, record",
+    )
+
+
+DURING = int(START.timestamp() * 1000) + 30 * 86_400_000
+
+
+@pytest.mark.parametrize("first", ["touches", "signals"])
+def test_an_outcome_is_credited_whichever_topic_is_written_first(store: TableStore, first: str) -> None:
+    logs = {"touches": Log(store, "touches"), "signals": Log(store, "signals")}
+    values = {
+        "touches": touch("acme.com", "k1"),
+        "signals": outcome("r", known=DURING, action="replied", at=DURING),
+    }
+    for topic in sorted(logs, key=lambda name: name != first):
+        logs[topic].write(logs[topic].record(values[topic]))
+    assert credits_in(store) == [("acme.com", "r", "k1", "last-touch", None)]
+
+
+def test_a_retraction_and_a_void_take_credit_back(store: TableStore) -> None:
+    touches, signals = Log(store, "touches"), Log(store, "signals")
+    touches.write(touches.record(touch("acme.com", "k1")), touches.record(touch("b.com", "k2")))
+    signals.write(
+        signals.record(outcome("r", known=DURING, action="replied", at=DURING)),
+        signals.record(outcome("r", known=DURING, action="replied", at=DURING, account="b.com")),
+    )
+    assert [one[2] for one in credits_in(store)] == ["k1", "k2"]
+    signals.write(signals.record(outcome("r", known=DURING + 1, op="retract", at=DURING)))
+    touches.write(touches.record(encode_touch(TouchVoid(account="b.com", at=DURING, change="b.com/k2"))))
+    assert credits_in(store) == [
+        ("acme.com", "r", None, None, None),
+        ("b.com", "r", None, None, "no-touch"),
+    ]
+    assert select(store, "SELECT touch, is_void FROM fct_touch ORDER BY touch") == [
+        ("k1", False),
+        ("k2", True),
+    ]
+
+
+def test_after_a_merge_an_outcome_is_credited_to_a_touch_of_the_other_account(store: TableStore) -> None:
+    changes, touches, signals = Log(store), Log(store, "touches"), Log(store, "signals")
+    touches.write(touches.record(touch("acme.com", "k1")))
+    signals.write(signals.record(outcome("r", known=DURING, action="replied", at=DURING, account="acme.io")))
+    assert credits_in(store) == [("acme.io", "r", None, None, "no-touch")]
+    changes.write(
+        changes.record(change("acme.com", 1, None, "hot", 0)),
+        changes.record(change("acme.io", 1, None, "hot", 0)),
+        changes.record(
+            change("acme.io", 2, "hot", None, 40, cause={"merged": "acme.com"}, route=None, play=None)
+        ),
+    )
+    assert credits_in(store) == [("acme.io", "r", "k1", "last-touch", None)]
+    changes.write(changes.record(change("acme.io", 3, None, "hot", 41, cause={"unmerged": "acme.com"})))
+    assert credits_in(store) == [("acme.io", "r", None, None, "no-touch")]
 
 
 def test_tables_have_to_be_there_first(make: Make) -> None:
@@ -370,7 +454,7 @@ def play_moves(moves: Sequence[Move]) -> tuple[list[dict[str, Any]], dict[str, l
     return changes, stays
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=MOVES, cuts=st.lists(st.integers(1, 6), min_size=1))
 def test_history_equals_a_naive_reader_however_batches_fall(
     make: Make, moves: list[Move], cuts: list[int]
