@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from resegment.sinks.outreach.vendor import OUTREACH
 from resegment.sinks.port import Vendor
 from resegment.sinks.slack.vendor import SLACK
 
-VENDORS: Final[Mapping[str, Vendor]] = {one.name: one for one in (SLACK,)}
+VENDORS: Final[Mapping[str, Vendor]] = {one.name: one for one in (OUTREACH, SLACK)}
 """By the name that `vendor:` has in `sinks.yaml`."""
 
 UNTRIED: Final = "built to the vendor's documentation, not tried against the live service"

@@ -9,6 +9,7 @@ from typing import Any
 from resegment.sinks.operation import Brief, Contact, Enrolled, Operation, OperationKind, Owner
 from resegment.sinks.port import Sink
 from resegment.sinks.registry import VENDORS
+from tests.vendors.outreach import OutreachServer
 from tests.vendors.server import VendorServer
 from tests.vendors.slack import SlackServer
 
@@ -59,4 +60,16 @@ class Sample:
         return Operation(**given)
 
 
-SAMPLES = {one.vendor: one for one in (Sample("slack", SlackServer, owner_ids={}),)}
+SAMPLES = {
+    one.vendor: one
+    for one in (
+        Sample(
+            "outreach",
+            OutreachServer,
+            options={"key_field": "custom42"},
+            target={"sequence": 54},
+            owner_ids={"user": "2", "mailbox": "3"},
+        ),
+        Sample("slack", SlackServer, owner_ids={}),
+    )
+}
