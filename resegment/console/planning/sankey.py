@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from resegment.console.sanitizing import sanitize
-from resegment.segmentation.planning.plan import PlannedFlow
 
 WIDTH: Final = 760
 NODE: Final = 10
@@ -24,6 +23,19 @@ COLORS: Final = 8
 """How many colors the page's style has."""
 
 
+class Flow(Protocol):
+    """What goes from one place to another. A flow that is `renamed` is a flow of its own."""
+
+    @property
+    def from_(self) -> str: ...
+    @property
+    def to(self) -> str: ...
+    @property
+    def accounts(self) -> int: ...
+    @property
+    def renamed(self) -> bool: ...
+
+
 class _Node(NamedTuple):
     name: str
     top: float
@@ -31,7 +43,7 @@ class _Node(NamedTuple):
     accounts: int
 
 
-def draw_sankey(flows: Sequence[PlannedFlow]) -> str:
+def draw_sankey(flows: Sequence[Flow]) -> str:
     """Return an SVG of the flows, from the segments on the left to those on the right; empty without flows.
 
     The caller shows the same numbers in a table: the drawing is hidden from screen readers.
@@ -56,7 +68,7 @@ def draw_sankey(flows: Sequence[PlannedFlow]) -> str:
     )
 
 
-def _key(flow: PlannedFlow) -> tuple[str, str, bool]:
+def _key(flow: Flow) -> tuple[str, str, bool]:
     return flow.from_, flow.to, flow.renamed
 
 
@@ -80,7 +92,7 @@ def _bottom(nodes: dict[str, _Node]) -> float:
 
 
 def _links(
-    flows: Sequence[PlannedFlow],
+    flows: Sequence[Flow],
     heights: dict[tuple[str, str, bool], float],
     sides: tuple[dict[str, _Node], dict[str, _Node]],
     x0: int,

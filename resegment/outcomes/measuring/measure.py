@@ -13,7 +13,7 @@ from resegment.outcomes.measuring.contacts import count_contacts, describe_conta
 from resegment.outcomes.measuring.deals import WON, describe_cycle, describe_size, find_deals
 from resegment.outcomes.measuring.lifting import ENROLLED, check_holdouts
 from resegment.outcomes.measuring.options import RATES, MeasureOptions
-from resegment.outcomes.measuring.preparing import credited_outcomes, select_touches, tabulate
+from resegment.outcomes.measuring.preparing import credited_outcomes, find_flows, select_touches, tabulate
 from resegment.outcomes.measuring.ranking import rank_groups
 from resegment.outcomes.measuring.rates import Count, Counts, count_rates, describe_rates, total_of
 from resegment.outcomes.measuring.report import Group, Report, Uncredited
@@ -26,7 +26,8 @@ def measure(dataset: Dataset, options: MeasureOptions) -> Report:
     touches = select_touches(dataset, options)
     enrolled = touches.filter(pl.col("arm") == ENROLLED)
     outcomes = credited_outcomes(dataset, enrolled, options)
-    counts = count_rates(tabulate(enrolled, outcomes), options)
+    table = tabulate(enrolled, outcomes)
+    counts = count_rates(table, options)
     totals = {metric: total_of(counts[metric]) for metric in RATES}
     overall = {metric: one.rate for metric, one in totals.items()}
     accounts = sum_by_account(count_contacts(outcomes, enrolled), options)
@@ -91,6 +92,7 @@ def measure(dataset: Dataset, options: MeasureOptions) -> Report:
         ),
         rankings=rankings,
         holdouts=check_holdouts(dataset, touches, options),
+        flows=find_flows(table),
         findings=[],
         notes=_notes(dataset, touches, counts, options),
     )

@@ -9,12 +9,17 @@ import polars as pl
 
 from resegment.outcomes.dataset import Dataset
 from resegment.outcomes.measuring.options import ACTIONS, By, MeasureOptions
+from resegment.outcomes.measuring.report import Flow
 
 NONE: Final = "(none)"
 """The name of the group of touches that have no owner, play, ..."""
 
 DAY: Final = 86_400_000
 CHURN: Final = "churned"
+LOST: Final = "lost"
+
+STAGES: Final = ("no answer", "reply", "positive reply", "meeting", "opportunity", "lost", "won")
+"""How far a touch may come, in order."""
 
 
 def name_groups(by: By) -> pl.Expr:
@@ -63,5 +68,17 @@ def tabulate(touches: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
             for metric, actions in ACTIONS.items()
         ),
         churn=pl.col("days").filter(pl.col("action") == CHURN).max(),
+        lost=pl.col("days").filter(pl.col("action") == LOST).min(),
     )
     return touches.join(first, on="touch", how="left")
+
+
+def find_flows(table: pl.DataFrame) -> list[Flow]:
+    """Return how far the touches of each group have come."""
+    steps = zip(("reply", "positive_reply", "meeting", "opportunity", "lost", "win"), STAGES[1:], strict=True)
+    stage = pl.lit(STAGES[0])
+    for column, name in steps:
+        stage = pl.when(pl.col(column).is_not_null()).then(pl.lit(name)).otherwise(stage)
+    counted = table.group_by("group", stage.alias("stage")).len("touches")
+    rows = sorted(counted.to_dicts(), key=lambda row: (row["group"], STAGES.index(row["stage"])))
+    return [Flow(**row) for row in rows]

@@ -243,6 +243,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     tried: int
 
 
+class Flow(msgspec.Struct, frozen=True, kw_only=True):
+    """How many touches of a group came as far as a stage, and no further so far."""
+
+    group: str
+    stage: str
+    touches: int
+
+
 class Uncredited(msgspec.Struct, frozen=True, kw_only=True):
     """Outcomes that are credited to no touch."""
 
@@ -272,6 +280,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     deal_sizes: AmountComparison | None
     rankings: list[Ranking]
     holdouts: list[HoldoutCheck]
+    flows: list[Flow]
     findings: list[Finding]
     notes: list[str]
 

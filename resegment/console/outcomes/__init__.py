@@ -1,0 +1,1 @@
+"""What came of touches, for people: tables and charts on a terminal, and one HTML file."""
