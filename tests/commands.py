@@ -86,7 +86,17 @@ RUNS: Final = frozenset(
 
 LOCAL: Final = frozenset(
     [
-        *("backtest", "diff", "fmt", "lint", "normalize", "schema", "sources convert", "sources guess"),
+        *(
+            "backtest",
+            "diff",
+            "fmt",
+            "lint",
+            "metrics",
+            "normalize",
+            "schema",
+            "sources convert",
+            "sources guess",
+        ),
         *("sources list", "sources new", "sources show", "sources test", "test"),
     ]
 )

@@ -36,6 +36,7 @@ from resegment.cli.operations import (
     status,
     webhooks,
 )
+from resegment.cli.outcomes import metrics
 from resegment.cli.runtime import bench, console, deliver, ingest, intake, process, up, worker
 from resegment.cli.storage import archive, tables
 from resegment.cli.versions import apply, differences, history, plan, shadow
@@ -60,6 +61,7 @@ COMMANDS = (
     history,
     explain,
     play,
+    metrics,
     accounts,
     changes,
     status,

@@ -38,12 +38,43 @@ def check_holdouts(dataset: Dataset, touches: pl.DataFrame, options: MeasureOpti
     All outcomes of an account count that came within the window after that touch, whatever they are credited to: what
     happened after the draw must not decide who counts.
     """
-    first = touches.sort("at", "touch").unique(["group", "account"], keep="first", maintain_order=True)
+    drawn = _find_draws(touches, options)
+    first = drawn.sort("at", "touch").unique(["group", "account"], keep="first", maintain_order=True)
     groups = first.filter(pl.col("arm") == HOLDOUT)["group"].unique().sort().to_list()
     first = first.filter(pl.col("group").is_in(groups))
     reached = _reach(dataset, first, options)
-    checks = [_check(name, first.filter(pl.col("group") == name), reached, options) for name in groups]
-    return _adjust(checks)
+    return _adjust([_check(name, reached.filter(pl.col("group") == name), options) for name in groups])
+
+
+def _find_draws(touches: pl.DataFrame, options: MeasureOptions) -> pl.DataFrame:
+    """Return the touches that a holdout of their segment drew for, each with the share that was held out.
+
+    What an experiment held out is no holdout of the segment: it was enrolled as far as that draw is concerned, and is set
+    `aside` because nothing was sent to it.
+    """
+    aside = (pl.col("arm") == HOLDOUT) & pl.col("experiment").is_not_null()
+    shares = dict(options.shares)
+    share = pl.col("segment").replace_strict(
+        list(shares), list(shares.values()), default=None, return_dtype=pl.Float64
+    )
+    known = pl.col("definition_version").is_in(list(options.version_shares)).fill_null(value=False)
+    rows = [
+        (version, segment, one)
+        for version, of in options.version_shares.items()
+        for segment, one in of.items()
+    ]
+    by_version = pl.DataFrame(
+        rows, {"definition_version": pl.String, "segment": pl.String, "drawn": pl.Float64}, orient="row"
+    )
+    return (
+        touches.join(by_version, on=["definition_version", "segment"], how="left")
+        .filter(~known | pl.col("drawn").is_not_null())
+        .with_columns(
+            share=pl.when(known).then("drawn").otherwise(share),
+            aside=aside,
+            arm=pl.when(aside).then(pl.lit(ENROLLED)).otherwise("arm"),
+        )
+    )
 
 
 def _reach(dataset: Dataset, first: pl.DataFrame, options: MeasureOptions) -> pl.DataFrame:
@@ -69,24 +100,23 @@ def _reach(dataset: Dataset, first: pl.DataFrame, options: MeasureOptions) -> pl
     return first.join(found, on="touch", how="left")
 
 
-def _check(name: str, first: pl.DataFrame, reached: pl.DataFrame, options: MeasureOptions) -> HoldoutCheck:
-    held = int((first["arm"] == HOLDOUT).sum())
-    enrolled = len(first) - held
-    shares = first["segment"].replace_strict(dict(options.shares), default=None, return_dtype=pl.Float64)
-    unknown = first.filter(shares.is_null())["segment"].unique().sort().to_list()
-    expected = None if unknown else float(shares.sum())
+def _check(name: str, rows: pl.DataFrame, options: MeasureOptions) -> HoldoutCheck:
+    held = int((rows["arm"] == HOLDOUT).sum())
+    enrolled = len(rows) - held
+    unknown = rows.filter(pl.col("share").is_null())["segment"].unique().sort().to_list()
+    expected = None if unknown else float(rows["share"].sum())
     p = None
     reason = None
     if expected is None:
         reason = f"the share that is held out is not known of {', '.join(unknown)}: give the segments file"
     else:
-        p = check_ratio([enrolled, held], [len(first) - expected, expected]).p
+        p = check_ratio([enrolled, held], [len(rows) - expected, expected]).p
         if p is None:
             reason = "fewer than 5 accounts are expected in an arm"
         elif p < MIN_P:
             reason = f"{held} held out, {expected:.0f} expected (p = {p:.2g}): the arms are not comparable"
     passes = p is not None and reason is None
-    rows = reached.filter(pl.col("group") == name)
+    rows = rows.filter(~pl.col("aside"))
     lifts = [one for metric in LIFTED if (one := _lift(metric, rows, options)) is not None] if passes else []
     return HoldoutCheck(
         group=name,

@@ -5,21 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
+from resegment.outcomes.measuring.names import By
 from resegment.schemas.outcomes.experiments import METRIC_ACTIONS, USUAL_WINDOWS
-
-
-class By(StrEnum):
-    """What touches are grouped by."""
-
-    segment = "segment"
-    play = "play"
-    owner = "owner"
-    version = "version"
-    channel = "channel"
-
 
 ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "sent": ("sent",),
@@ -66,7 +55,8 @@ class MeasureOptions:
     """How to measure. `until` is the instant as of which everything is judged; younger touches are left out.
 
     With `mature`, all metrics are measured on the touches that are old enough for all of them. `shares` is the declared
-    share of each segment that is held out. `detect` is the difference worth finding, as a share of the rate of all.
+    share of each segment that is held out, and `version_shares` the same by the fingerprint of a version: a touch of a
+    version that is named there, in a segment without a share, was not drawn. `detect` is the difference worth finding, as a share of the rate of all.
     """
 
     until: datetime
@@ -76,6 +66,7 @@ class MeasureOptions:
     windows: Mapping[str, int] = field(default_factory=lambda: WINDOWS)
     margins: Mapping[str, float] = field(default_factory=lambda: MARGINS)
     shares: Mapping[str, float] = field(default_factory=dict)
+    version_shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     confidence: float = 0.95
     detect: float = 0.25
     power: float = 0.8

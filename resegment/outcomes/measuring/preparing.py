@@ -8,7 +8,8 @@ from typing import Final
 import polars as pl
 
 from resegment.outcomes.dataset import Dataset
-from resegment.outcomes.measuring.options import ACTIONS, By, MeasureOptions
+from resegment.outcomes.measuring.names import By
+from resegment.outcomes.measuring.options import ACTIONS, MeasureOptions
 from resegment.outcomes.measuring.report import Flow
 
 NONE: Final = "(none)"

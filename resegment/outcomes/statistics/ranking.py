@@ -46,7 +46,9 @@ def fit_prior(successes: ArrayLike, trials: ArrayLike) -> Prior | None:
         minimize(lost, [float(logit(rate)), start], method="L-BFGS-B", bounds=bounds, tol=1e-12)
         for start in starts
     ]
-    best = min(found, key=lambda one: float(one.fun))
+    nearly = min(found, key=lambda one: float(one.fun))
+    exact = {"xatol": 1e-7, "fatol": 1e-11}  # gradients by differences end early where the likelihood is flat
+    best = minimize(lost, nearly.x, method="Nelder-Mead", bounds=bounds, options=exact)
     return Prior(float(expit(best.x[0])), float(np.exp(best.x[1])))
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from resegment.outcomes.dataset import Dataset
 from resegment.outcomes.measuring.measure import measure
-from resegment.outcomes.measuring.options import WINDOWS, By, MeasureOptions
+from resegment.outcomes.measuring.names import By
+from resegment.outcomes.measuring.options import WINDOWS, MeasureOptions
 from resegment.outcomes.measuring.report import ContactRate, Group, Lift, Rate, Report, metrics_schema
 from tests.outcome_frames import at, load_generator, make_dataset
 

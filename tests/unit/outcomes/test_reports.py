@@ -11,7 +11,8 @@ import orjson
 import pytest
 
 from resegment.outcomes.measuring.measure import measure
-from resegment.outcomes.measuring.options import By, MeasureOptions
+from resegment.outcomes.measuring.names import By
+from resegment.outcomes.measuring.options import MeasureOptions
 from resegment.outcomes.measuring.report import Cycle, DealSize, Range, Report
 from tests.outcome_frames import at, load_generator, make_dataset
 
