@@ -3,37 +3,53 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, Final
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
 from resegment.errors import TransientError
 from resegment.streams.definitions.follower import DefinitionFollower
 from resegment.streams.definitions.log import read_definitions
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.admin import TopicsUnavailable, find_grown
+from resegment.streams.live.account import AccountView, look_up_account, resolve
 from resegment.streams.live.connection import LiveConnection
+from resegment.streams.live.follower import IndexFollower, Progress
+from resegment.streams.live.index import Index
+from resegment.streams.live.queries import draw_accounts
+from resegment.streams.live.sampling import SAMPLED, Sample, judge_sample
 from resegment.streams.operations.dead_letters import DeadLetterCount, count_dead_letters
 from resegment.streams.operations.overview import Overview, look
 from resegment.streams.prefix import read_prefix
 
 FRESH: Final = 1.0
 """Seconds for which what was read of the health is shown again."""
+RESAMPLED: Final = 300.0
+"""Seconds for which a sample of accounts is shown again."""
 RECOUNT: Final = 15.0
 """Seconds between two counts of the dead letters."""
 
 
-class LivePrefix:
+T = TypeVar("T")
+
+
+class ViewedPrefix:
     """See `resegment.http.console.prefix.ConsolePrefix`."""
 
-    def __init__(self, connection: LiveConnection) -> None:
-        self._connection = connection
+    def __init__(self, connection: LiveConnection, index: Index) -> None:
+        self._connection, self._index = connection, index
+        self._follower = IndexFollower(connection, index)
+        self._follows = False
         self._registry: DefinitionRegistry | None = None
         self._overview: tuple[float, Overview] | None = None
         self._letters, self._grown = DeadLetterCount(), dict[str, int]()
         self._counted = float("-inf")
-        self._looking, self._opening = asyncio.Lock(), asyncio.Lock()
+        self._sample: tuple[float, Sample] | None = None
+        self._looking, self._opening, self._sampling = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -61,6 +77,46 @@ class LivePrefix:
         if not self._connection.on_facts:
             return await reader.now()
         return max([await reader.clock(number) for number in range(reader.partitions)])
+
+    async def find(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what a query of `resegment.streams.live.queries` finds in the index."""
+        self._look()
+        return await self._index.read(query)
+
+    @property
+    def progress(self) -> Progress:
+        """How much the index has read."""
+        return self._follower.progress
+
+    async def wait_for_changes(self, patience: float) -> None:
+        """Wait until the index has new changes, for at most `patience` seconds."""
+        self._look()
+        await self._follower.wait_for_news(patience)
+
+    def _look(self) -> None:
+        self._follower.look()
+        if not self._follows:
+            self._follows = True
+            self.start(self._follower.run())
+
+    async def identify(self, text: str) -> str | None:
+        """Return the account that a domain, URL, address, alias or id means, if it is known. Raises StoreUnavailable."""
+        one = self._connection
+        name = resolve(text, await read_prefix(one.client, one.prefix))
+        return None if name is None or (await one.reader.states([name]))[0] is None else name
+
+    async def account(self, name: str, at: int | None) -> AccountView:
+        """Return an account at an instant (ms), None for now. Raises as `look_up_account`."""
+        return await look_up_account(self._connection, await self.registry(), name, at)
+
+    async def sample(self) -> Sample:
+        """Return what tests say of a random sample of accounts, at most some minutes old. Raises StoreUnavailable."""
+        async with self._sampling:
+            if self._sample is None or time.monotonic() - self._sample[0] > RESAMPLED:
+                names = await self.find(partial(draw_accounts, most=SAMPLED))
+                found = await judge_sample(self._connection, await self.registry(), names, await self.now())
+                self._sample = time.monotonic(), found
+            return self._sample[1]
 
     async def overview(self) -> Overview:
         """Return the health of the prefix, at most a second old. Raises StoreUnavailable and TopicUnreadable."""
@@ -112,9 +168,13 @@ async def _ignore() -> None:
 
 
 @asynccontextmanager
-async def live_prefix(connection: LiveConnection) -> AsyncIterator[LivePrefix]:
-    """Open a prefix for pages; nothing is read before somebody looks."""
+async def viewed_prefix(
+    connection: LiveConnection, folder: Path | None = None
+) -> AsyncIterator[ViewedPrefix]:
+    """Open a prefix for pages; nothing is read before somebody looks. `folder` is where the index is made."""
     async with AsyncExitStack() as exits:
-        prefix = LivePrefix(connection)
+        index = Index(folder)
+        exits.push_async_callback(index.close)
+        prefix = ViewedPrefix(connection, index)
         exits.push_async_callback(prefix.close)
         yield prefix

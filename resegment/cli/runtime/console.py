@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from resegment.localization import Locale
     from resegment.settings import Settings
     from resegment.streams.live.connection import LiveConnection
-    from resegment.streams.live.prefix import LivePrefix
+    from resegment.streams.live.prefix import ViewedPrefix
 
 EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -63,13 +63,13 @@ async def _run(settings: Settings, servers: ServerOptions) -> None:
     from resegment.console.terminal import print_note
     from resegment.http.console.app import PATH, mount_console
     from resegment.http.server import serving
-    from resegment.streams.live.prefix import live_prefix
+    from resegment.streams.live.prefix import viewed_prefix
 
     with ending(), listening(lambda: None) as stop:
         try:
             async with (
                 open_session(servers) as session,
-                live_prefix(connect(session)) as prefix,
+                viewed_prefix(connect(session)) as prefix,
             ):
                 app = FastAPI(title="Resegment console", docs_url=None, redoc_url=None, openapi_url=None)
                 entrance = open_entrance(settings, session.client, session.prefix)
@@ -108,7 +108,7 @@ def connect(session: Session) -> LiveConnection:
 @asynccontextmanager
 async def console_of(
     settings: Settings, servers: Stack
-) -> AsyncIterator[tuple[LivePrefix, Entrance, Operations]]:
+) -> AsyncIterator[tuple[ViewedPrefix, Entrance, Operations]]:
     """Open the prefix of `up` for the console in its process, with its entrance and what operators do."""
     from resegment.cli.access.entrance import open_entrance, open_operations
     from resegment.state.redis.client import connect_redis
@@ -116,7 +116,7 @@ async def console_of(
     from resegment.streams.kafka.security import secure_kafka
     from resegment.streams.kafka.topics import Topics
     from resegment.streams.live.connection import LiveConnection
-    from resegment.streams.live.prefix import live_prefix
+    from resegment.streams.live.prefix import viewed_prefix
 
     client = connect_redis(settings, servers.redis_url)
     try:
@@ -130,7 +130,7 @@ async def console_of(
             settings.tolerance,
             settings.facts_per_test,
         )
-        async with live_prefix(connection) as prefix:
+        async with viewed_prefix(connection) as prefix:
             yield (
                 prefix,
                 open_entrance(settings, client, settings.prefix),

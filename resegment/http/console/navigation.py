@@ -22,5 +22,6 @@ NAVIGATION: Final = (
     Entry("Overview", "/"),
     Entry("Segments", "/segments"),
     Entry("Accounts", "/accounts"),
+    Entry("Changes", "/changes"),
     Entry("Dead letters", "/dead-letters"),
 )

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import sqlite3
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from resegment.streams.definitions.registry import DefinitionRegistry
+from resegment.streams.live.account import AccountView
+from resegment.streams.live.follower import Progress
+from resegment.streams.live.sampling import Sample
 from resegment.streams.operations.overview import Overview
+
+T = TypeVar("T")
 
 
 class ConsolePrefix(Protocol):
@@ -22,6 +29,31 @@ class ConsolePrefix(Protocol):
 
     async def overview(self) -> Overview:
         """Return the health of the prefix; it is at most a second old."""
+        ...
+
+    async def find(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what a query of `resegment.streams.live.queries` finds in the index of accounts, changes and commands."""
+        ...
+
+    @property
+    def progress(self) -> Progress:
+        """How much the index has read."""
+        ...
+
+    async def wait_for_changes(self, patience: float) -> None:
+        """Wait until the index has new changes, for at most `patience` seconds."""
+        ...
+
+    async def identify(self, text: str) -> str | None:
+        """Return the account that a domain, URL, address, alias or id means, if it is known."""
+        ...
+
+    async def account(self, name: str, at: int | None) -> AccountView:
+        """Return an account at an instant (ms), None for now. Raises UnknownAccount and HistoryLost."""
+        ...
+
+    async def sample(self) -> Sample:
+        """Return what tests say of a random sample of accounts, at most some minutes old."""
         ...
 
     async def now(self) -> int:

@@ -17,6 +17,7 @@ from resegment.console.facts import spell_values
 from resegment.console.sanitizing import sanitize
 from resegment.localization import Locale
 from resegment.schemas.times import format_instant, spell_length
+from resegment.segmentation.inspection.descriptions import show_value
 
 FOLDER: Final = Path(__file__).parent
 STATIC: Final = FOLDER / "static"
@@ -45,12 +46,12 @@ def environment() -> Environment:
         "day": lambda ms: reader().day(ms),
         "number": spell_number,
         "share": lambda value: "" if value is None else f"{value:.1%}",
-        "length": lambda ms: "" if ms is None else spell_length(int(ms)),
+        "spelled": lambda ms: "" if ms is None else spell_length(int(ms)),
         "dates": spell_dates,
         "values": spell_values,
         "counted": count,
     }
-    made.globals["asset"] = asset
+    made.globals |= {"asset": asset, "show": show_value}
     return made
 
 

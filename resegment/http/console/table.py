@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, TypeVar
 from urllib.parse import urlencode
 
+from markupsafe import Markup
+
 from resegment.schemas.times import format_instant
 
 Row = TypeVar("Row")
-Kind = Literal["text", "number", "instant", "length", "code", "share", "sign", "pick"]
+Kind = Literal["text", "number", "instant", "length", "code", "share", "drawing", "words", "pick"]
 
 SIZES: Final = (25, 50, 100, 500)
 MOST_ROWS: Final = 100_000
@@ -25,7 +27,8 @@ _RISKY: Final = ("=", "+", "-", "@", "\t", "\r")
 class Column(Generic[Row]):
     """A column: `value` gives what is sorted, and what CSV and JSON have; `link` the address that a cell leads to.
 
-    An instant is in ms, a length is in ms, and a share is between 0 and 1. `pick` lets a form of the page choose the row. `sort` names what SQL sorts by, where rows
+    An instant is in ms, a length is in ms, and a share is between 0 and 1. `words` are those of this project, whose instants
+    are in RFC 3339; `text` is shown as it is. `pick` lets a form of the page choose the row. `sort` names what SQL sorts by, where rows
     come from a database; without it, and where `sortable` is false, nobody can sort by the column.
     """
 
@@ -37,6 +40,8 @@ class Column(Generic[Row]):
     note: Callable[[Row], str | None] | None = None
     """A second, quieter line of the cell."""
     sortable: bool = True
+    draw: Callable[[Row], Markup] | None = None
+    """The picture of a cell, whose numbers CSV and JSON have."""
 
     @property
     def is_number(self) -> bool:
@@ -195,6 +200,12 @@ class TableRequest:
         if within != state:
             state, found = within, await read(within)
         return Table(name, title, columns, state, found.rows, found.total, self.path, self._kept(), **texts)
+
+    def with_query(self, **changed: str | None) -> str:
+        """Return the address of the page with some parameters changed; None takes one out."""
+        query = {**self._kept(), **changed}
+        given = {name: value for name, value in query.items() if value is not None}
+        return f"{self.path}?{urlencode(given)}" if given else self.path
 
     def _kept(self) -> dict[str, str]:
         return {name: value for name, value in self.query.items() if name not in ("format", "table", "rows")}

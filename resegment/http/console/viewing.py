@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import orjson
 from fastapi import Depends, Request, Response
@@ -20,6 +21,7 @@ from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.rendering import Theme, environment
 from resegment.http.console.table import Table, TableRequest
 from resegment.http.operations.operations import Operations
+from resegment.schemas.times import format_instant
 
 
 class NoSuchTable(UserError):
@@ -90,6 +92,29 @@ class Viewing:
         """The address of the page, to come back to."""
         query = self.request.url.query
         return f"{self.request.url.path}?{query}" if query else self.request.url.path
+
+    @property
+    def zone(self) -> str:
+        """The time zone in which times are shown and read."""
+        return self.console.theme.locale.zone
+
+    def account_url(self, account: str) -> str:
+        """Return the address of an account."""
+        return self.url(f"/accounts/{quote(account, safe='')}")
+
+    def segment_url(self, segment: str | None) -> str | None:
+        """Return the address of a segment; None where there is none."""
+        return None if segment is None else self.url(f"/segments/{quote(segment, safe='')}")
+
+    def tell_span(self, begin: int | None, end: int | None) -> str:
+        """Say which time the changes of the index cover, and what it has not read yet; instants are in RFC 3339."""
+        told = (
+            "no change so far"
+            if begin is None or end is None
+            else f"changes from {format_instant(begin)} to {format_instant(end)}, all that Kafka and this page keep"
+        )
+        missing = self.prefix.progress.tell()
+        return told if missing is None else f"{told}; {missing}"
 
     def url(self, path: str) -> str:
         """Return the address of a path of the console."""

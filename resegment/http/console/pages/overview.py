@@ -1,29 +1,173 @@
-"""The first page: whether the prefix works, how fresh it is, and how accounts are spread over segments."""
+"""The first page: whether the prefix works, how fresh it is, how segments change, and what just happened."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
 
 from fastapi import APIRouter, Response
+from fastapi.responses import HTMLResponse
 
-from resegment.http.console.table import Column
-from resegment.http.console.viewing import View
+from resegment.http.console.charts import ENDED, FIRST_SEEN, draw_bars, draw_flows, draw_sparkline, legend
+from resegment.http.console.freshness import find_freshness
+from resegment.http.console.history import SPANS, Past, Window, choose_window, trace
+from resegment.http.console.pages.changes import begin_feed, tell_why
+from resegment.http.console.prefix import ConsolePrefix
+from resegment.http.console.rendering import environment
+from resegment.http.console.table import Column, Table
+from resegment.http.console.viewing import View, Viewing
+from resegment.schemas.times import format_instant
 from resegment.state.redis.reader import PartitionLook
-from resegment.streams.operations.overview import describe_overview, find_notes, find_problems
+from resegment.streams.live.queries import Filter, find_changes, find_flows, find_hours, find_span
+from resegment.streams.operations.overview import (
+    Overview,
+    WorkerLook,
+    describe_overview,
+    find_notes,
+    find_problems,
+)
 
 router: Final = APIRouter()
+NEWEST: Final = 15
+
+
+async def read_past(prefix: ConsolePrefix, look: Overview, span: str | None) -> Past:
+    """Return what happened to segments in a window; `span` is its name in the address."""
+    replayed = look.clock != "wall"
+    known = await prefix.find(find_span)
+    now = await prefix.now() if replayed else look.now
+    window = choose_window(span, begin=known.begin, now=now, replayed=replayed)
+    hours = await prefix.find(partial(find_hours, since=window.since))
+    names = [one.name for one in (await prefix.registry()).current.definition.segments if not one.draft]
+    return trace(window, hours, look.sizes, names)
+
+
+def name_bucket(window: Window) -> str:
+    """Return the length of a bucket, as in `changes per hour`."""
+    hours = window.hours
+    if hours == 1:
+        return "hour"
+    if hours % 24:
+        return f"{hours} hours"
+    return "day" if hours == 24 else f"{hours // 24} days"
 
 
 @router.get("/")
 async def show_overview(view: View) -> Response:
-    """Show the health of the prefix."""
+    """Show the health of the prefix, its segments over time, flows, and the newest changes."""
     look = await view.prefix.overview()
-    owners = look.owners
-    segments: list[Column[tuple[str, int]]] = [
-        Column("segment", "Segment", lambda row: row[0]),
-        Column("accounts", "Accounts", lambda row: row[1], "number"),
+    past = await read_past(view.prefix, look, view.tables.query.get("span"))
+    window = past.window
+    flows = await view.prefix.find(partial(find_flows, since=window.since, until=window.until + 1))
+    between = [one for one in flows if one[0]]
+    newest = await view.prefix.find(
+        partial(find_changes, wanted=Filter(), order="at", descending=True, start=0, size=NEWEST)
+    )
+    tables = [
+        _segments(view, look, past),
+        _rates(view, past),
+        _flows(view, flows, window),
+        _partitions(view, look),
+        _workers(view, look),
     ]
-    partitions: list[Column[PartitionLook]] = [
+    return view.respond(
+        "overview.html",
+        title="Overview",
+        tables=tables,
+        data=describe_overview(look) | {"since": format_instant(window.since)},
+        past=past,
+        spans=SPANS,
+        bucket=name_bucket(window),
+        bars=draw_bars(past.moves, past.first, window, with_first=False),
+        legend=legend([("c0", "moved between segments")]),
+        flows=between,
+        sankey=draw_flows(between),
+        newest=newest.rows,
+        tell_why=tell_why,
+        place=await begin_feed(view.prefix),
+        missing=view.prefix.progress.tell(),
+        **describe_health(look),
+    )
+
+
+@router.get("/health")
+async def show_health(view: View) -> Response:
+    """Show only the part of the first page that says whether the prefix works: browsers refresh it."""
+    look = await view.prefix.overview()
+    template = environment().get_template("health.html")
+    return HTMLResponse(template.render(view=view, **describe_health(look)))
+
+
+def describe_health(look: Overview) -> Mapping[str, Any]:
+    """Return what `health.html` shows."""
+    one = look.definitions
+    note = f"{one.newest} is the newest" if one.newest > one.version else "the newest"
+    return {
+        "look": look,
+        "fresh": find_freshness(look),
+        "problems": find_problems(look),
+        "notes": find_notes(look),
+        "accounts": sum(part.accounts for part in look.partitions),
+        "lag": sum(look.lag.values()),
+        "letters": sum(look.letters.reasons.values()),
+        "version": {"number": one.version, "note": note},
+    }
+
+
+def _segments(view: Viewing, look: Overview, past: Past) -> Table[Any]:
+    order = {name: place for place, name in enumerate(past.segments)}
+    columns: list[Column[str]] = [
+        Column("priority", "#", lambda name: order[name] + 1, "number"),
+        Column("segment", "Segment", lambda name: name, link=view.segment_url),
+        Column("accounts", "Accounts", lambda name: look.sizes.get(name, 0), "number"),
+        Column("entries", "Entered", lambda name: past.segments[name].entries, "number"),
+        Column("exits", "Left", lambda name: past.segments[name].exits, "number"),
+        Column(
+            "sizes",
+            "Size over time",
+            lambda name: list(past.segments[name].sizes),
+            "drawing",
+            draw=lambda name: draw_sparkline(past.segments[name].sizes),
+            sortable=False,
+        ),
+    ]
+    return view.tables.table(
+        "segments",
+        "Segments",
+        columns,
+        list(past.segments),
+        sort="priority",
+        span=past.window.tell(),
+        note="Each line has its own scale.",
+    )
+
+
+def _rates(view: Viewing, past: Past) -> Table[Any]:
+    rows = list(zip(past.window.starts, past.moves, past.first, strict=True))
+    columns: list[Column[tuple[int, int, int]]] = [
+        Column("from", "From", lambda row: row[0], "instant"),
+        Column("moved", "Moved", lambda row: row[1], "number"),
+        Column("first", "First seen", lambda row: row[2], "number"),
+    ]
+    name = name_bucket(past.window)
+    return view.tables.table(
+        "rate", f"Changes per {name}", columns, rows, sort="-from", span=past.window.tell()
+    )
+
+
+def _flows(view: Viewing, flows: list[tuple[str, str, int]], window: Window) -> Table[Any]:
+    columns: list[Column[tuple[str, str, int]]] = [
+        Column("from", "From", lambda row: row[0] or FIRST_SEEN),
+        Column("to", "To", lambda row: row[1] or ENDED, link=lambda row: view.segment_url(row[1] or None)),
+        Column("moves", "Moves", lambda row: row[2], "number"),
+    ]
+    return view.tables.table("flows", "Flows", columns, flows, sort="-moves", span=window.tell())
+
+
+def _partitions(view: Viewing, look: Overview) -> Table[Any]:
+    owners = look.owners
+    columns: list[Column[PartitionLook]] = [
         Column("partition", "Partition", lambda row: row.number, "number"),
         Column("owner", "Worker", lambda row: owners.get(row.number)),
         Column("clock", "Clock", lambda row: None if row.position is None else row.position.clock, "instant"),
@@ -32,22 +176,16 @@ async def show_overview(view: View) -> Response:
         Column("due", "Due", lambda row: row.due, "number"),
         Column("next", "Next due", lambda row: row.next_deadline, "instant"),
     ]
-    return view.respond(
-        "overview.html",
-        title="Overview",
-        tables=[
-            view.tables.table(
-                "segments", "Accounts by segment", segments, list(look.sizes.items()), sort="-accounts"
-            ),
-            view.tables.table(
-                "partitions", "Partitions", partitions, list(look.partitions), sort="partition"
-            ),
-        ],
-        data=describe_overview(look),
-        look=look,
-        problems=find_problems(look),
-        notes=find_notes(look),
-        accounts=sum(one.accounts for one in look.partitions),
-        lag=sum(look.lag.values()),
-        letters=sum(look.letters.reasons.values()),
+    return view.tables.table("partitions", "Partitions", columns, list(look.partitions), sort="partition")
+
+
+def _workers(view: Viewing, look: Overview) -> Table[Any]:
+    columns: list[Column[WorkerLook]] = [
+        Column("worker", "Worker", lambda row: row.name),
+        Column("partitions", "Partitions", lambda row: list(row.partitions), sortable=False),
+        Column("lag", "Lag", lambda row: sum(row.lag.values()), "number"),
+        Column("silent", "Last seen, ago", lambda row: row.silent, "length"),
+    ]
+    return view.tables.table(
+        "workers", "Workers", columns, list(look.workers), sort="worker", empty="No worker is running."
     )

@@ -1,4 +1,4 @@
-// What pages do beyond HTML: "/" goes to the search. Everything can be read without scripts.
+// What pages do beyond HTML: "/" goes to the search, and feeds get new rows. Everything can be read without scripts.
 "use strict";
 
 document.addEventListener("keydown", (event) => {
@@ -9,3 +9,40 @@ document.addEventListener("keydown", (event) => {
     document.getElementById("search").focus();
   }
 });
+
+// A feed continues at the last id that it has: by the browser itself, and by the address where that gives up.
+function follow(list) {
+  const status = document.getElementById("feed-status");
+  const most = Number(list.dataset.most);
+  let place = list.dataset.place;
+  let received = 0;
+  let source = null;
+
+  function open() {
+    const address = new URL(list.dataset.feed, window.location.href);
+    address.searchParams.set("after", place);
+    source = new EventSource(address);
+    source.addEventListener("open", () => { status.textContent = "Live"; status.classList.add("on"); });
+    source.addEventListener("changes", (event) => {
+      place = event.lastEventId;
+      const box = document.createElement("template");
+      box.innerHTML = event.data;
+      const rows = box.content.querySelectorAll("li");
+      received += rows.length;
+      list.dataset.received = String(received);
+      list.prepend(box.content);
+      while (list.children.length > most) list.lastElementChild.remove();
+      document.querySelector("[data-empty]")?.remove();
+    });
+    source.addEventListener("error", () => {
+      status.textContent = "The connection is lost; it is tried again.";
+      status.classList.remove("on");
+      if (source.readyState === EventSource.CLOSED) window.setTimeout(open, 2000);
+    });
+  }
+  open();
+  window.addEventListener("pagehide", () => source.close());
+  window.addEventListener("pageshow", (event) => { if (event.persisted) open(); });
+}
+
+document.querySelectorAll("[data-feed]").forEach(follow);

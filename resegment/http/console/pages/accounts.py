@@ -1,0 +1,219 @@
+"""Accounts: search, and each with its segment and why, what is missing, what comes next, and everything that happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from fastapi import APIRouter, Response
+from fastapi.responses import RedirectResponse
+
+from resegment.console.facts import spell_fields
+from resegment.http.console.pages.changes import tell_why
+from resegment.http.console.pages.segments import account_columns
+from resegment.http.console.prefix import ConsolePrefix
+from resegment.http.console.table import Column, Slice, Table, TableState
+from resegment.http.console.times import read_instant, spell_local
+from resegment.http.console.viewing import View, Viewing
+from resegment.localization import texts_in
+from resegment.routing.describe import describe_routing, words_of
+from resegment.schemas.fact import KINDS
+from resegment.schemas.state import Entry
+from resegment.segmentation.inspection.briefs import Brief, describe_brief, write_brief
+from resegment.segmentation.inspection.explain import describe_explanation
+from resegment.segmentation.inspection.explain import explain as find_reasons
+from resegment.streams.live.account import AccountView
+from resegment.streams.live.queries import (
+    AccountRow,
+    ChangeRow,
+    CommandRow,
+    Filter,
+    find_changes,
+    find_commands,
+    find_members,
+    find_name_of,
+    find_span,
+)
+
+router: Final = APIRouter()
+
+MOST: Final = 2_000
+"""How many changes, and how many commands, a timeline has at most: the newest."""
+_KINDS: Final = tuple(KINDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to an account, or became known of it; `at` in ms. `known` is when, if that was later."""
+
+    at: int
+    what: str
+    text: str
+    source: str
+    id: str
+    known: int | None = None
+
+
+@router.get("/accounts")
+async def show_accounts(view: View) -> Response:
+    """Show accounts by name, domain or alias; one that is meant exactly is shown at once."""
+    text = view.tables.query.get("q", "")[:200].strip()
+    segment = view.tables.query.get("segment") or None
+    if text and view.tables.form == "html" and segment is None:
+        exact = await view.prefix.identify(text)
+        if exact is not None:
+            return RedirectResponse(view.account_url(exact), 303)
+
+    async def read(state: TableState) -> Slice[AccountRow]:
+        found = await view.prefix.find(
+            partial(
+                find_members,
+                segment=segment,
+                text=text,
+                order=state.sort,
+                descending=state.descending,
+                start=state.start,
+                size=state.size,
+            )
+        )
+        return Slice(found.rows, found.total)
+
+    table = await view.tables.paged(
+        "accounts",
+        "Accounts",
+        account_columns(view),
+        read,
+        sort="name" if text else "-since",
+        span=view.prefix.progress.tell() or "",
+        empty=f"No account is like {text}." if text else "No accounts yet.",
+    )
+    names = [one.name for one in (await view.prefix.registry()).current.definition.segments]
+    return view.respond(
+        "accounts.html",
+        title="Accounts",
+        tables=[table],
+        data={"query": text, "segment": segment},
+        text=text,
+        segment=segment,
+        segments=names,
+    )
+
+
+@router.get("/accounts/{name:path}")
+async def show_account(view: View, name: str) -> Response:
+    """Show one account, now or at the instant that the address names."""
+    at = read_instant(view.tables.query.get("at"), view.zone)
+    exact = await view.prefix.identify(name)
+    if exact is not None and exact != name:
+        return RedirectResponse(view.account_url(exact), 303)
+    found = await view.prefix.account(name, at)
+    explanation = find_reasons(found.engine, found.account, found.at)
+    with texts_in(view.console.theme.locale):
+        brief = _brief_of(found)
+    events = await read_events(view.prefix, found, at)
+    span = await view.prefix.find(find_span)
+    routing = found.routing
+    higher = [one for one in explanation.segments if one.role == "higher"]
+    company = await view.prefix.find(partial(find_name_of, account=name))
+    return view.respond(
+        "account.html",
+        title=name,
+        tables=[_timeline(view, events, view.tell_span(span.begin, span.end))],
+        data={
+            **describe_explanation(explanation),
+            "version": {"number": found.version, "fingerprint": found.fingerprint},
+            "routing": None if routing is None else describe_routing(routing),
+            "brief": None if brief is None else describe_brief(brief),
+        },
+        account=name,
+        company=company or (brief.name if brief is not None else None),
+        found=found,
+        at=at,
+        local=spell_local(found.at, view.zone),
+        is_future=found.at > found.now,
+        explanation=explanation,
+        current=next((one for one in explanation.segments if one.role == "current"), None),
+        higher=higher,
+        routing=None if routing is None else words_of(routing),
+        owner=None if routing is None or routing.enrollment is None else routing.enrollment.owner,
+        workflow=None if routing is None or routing.enrollment is None else routing.enrollment.workflow,
+        brief=brief,
+        fields=spell_fields,
+        kinds=sorted({one.what for one in events}),
+        what=view.tables.query.get("what", ""),
+    )
+
+
+def _brief_of(found: AccountView) -> Brief | None:
+    """Return the brief; None where the account is still in a segment that the version has no more."""
+    if found.account.state.membership.segment not in found.engine.program.numbers:
+        return None
+    return write_brief(found.engine, found.account, found.at)
+
+
+async def read_events(prefix: ConsolePrefix, found: AccountView, at: int | None) -> list[Event]:
+    """Return what happened to an account up to an instant (ms), None for now, as far as that is kept."""
+    name = found.account.name
+    until = None if at is None else at + 1
+    changes = await prefix.find(
+        partial(
+            find_changes,
+            wanted=Filter(account=name, until=until),
+            order="account",
+            descending=True,
+            start=0,
+            size=MOST,
+        )
+    )
+    commands = await prefix.find(partial(find_commands, account=name, most=MOST))
+    return [
+        *map(_of_change, changes.rows),
+        *(_of_command(one) for one in commands if until is None or one.at < until),
+        *_of_facts(found.account.state.entries, found.at),
+    ]
+
+
+def _of_change(row: ChangeRow) -> Event:
+    moved = f"{row.from_ or 'first seen'} → {row.to or 'merged away'}"
+    why = tell_why(row)
+    return Event(row.at, "change", f"{moved}: {why}" if why else moved, "", "")
+
+
+def _of_command(row: CommandRow) -> Event:
+    owner = f", owner {row.owner}" if row.owner else ""
+    reason = f": {row.reason}" if row.reason else ""
+    return Event(row.at, "command", f"{row.action} {row.workflow} ({row.segment}){owner}{reason}", "", "")
+
+
+def _of_facts(entries: list[Entry], at: int) -> Iterator[Event]:
+    for one in entries:
+        if one.known > at:
+            continue
+        kind = _KINDS[one.kind]
+        data = ", ".join(f"{field} = {value}" for field, value in spell_fields(one.data))
+        text = f"{data or 'no fields that are used'}{' (retracted)' if one.retracted else ''}"
+        known = one.known if one.known - one.time > 60_000 else None
+        yield Event(one.time, kind, text, one.source, one.id, known)
+
+
+def _timeline(view: Viewing, events: list[Event], span: str) -> Table[Event]:
+    what = view.tables.query.get("what", "")
+    columns: list[Column[Event]] = [
+        Column("at", "When", lambda row: row.at, "instant"),
+        Column("what", "What", lambda row: row.what),
+        Column("text", "", lambda row: row.text, sortable=False),
+        Column("source", "Source", lambda row: row.source or None, note=lambda row: row.id or None),
+        Column("known", "Known since", lambda row: row.known, "instant"),
+    ]
+    return view.tables.table(
+        "timeline",
+        "Timeline",
+        columns,
+        [one for one in events if what in ("", one.what)],
+        sort="-at",
+        span=span,
+        note="Facts are those that the account's state keeps because the segments file uses them.",
+        empty="Nothing of that kind.",
+    )

@@ -1,0 +1,271 @@
+"""Segments: the list, and each with its definition as written and in words, its accounts, and what is not known of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from fastapi import APIRouter, Response
+
+from resegment.console.definition.words import Said, say_condition
+from resegment.errors import UserError
+from resegment.http.console.charts import draw_line, draw_sparkline
+from resegment.http.console.history import SPANS, SegmentPast
+from resegment.http.console.pages.overview import read_past
+from resegment.http.console.table import Column, Slice, Table, TableState
+from resegment.http.console.viewing import View, Viewing
+from resegment.schemas.times import spell_duration
+from resegment.segmentation.definition import Definition, Segment, walk
+from resegment.segmentation.language.parsing.suggestions import suggest_word
+from resegment.streams.live.queries import AccountRow, Stays, find_members, find_stays
+from resegment.streams.live.sampling import TestCount
+
+router: Final = APIRouter()
+
+
+class NoSuchSegment(UserError):
+    """The version in force has no segment of that name."""
+
+    def __init__(self, name: str, names: Sequence[str]) -> None:
+        super().__init__(
+            f"the version in force has no segment {name[:80]!r}",
+            remedy=f"{suggest_word(name, names).capitalize()}. `Changes` still shows moves of earlier segments.",
+        )
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """A segment of the version in force, with its size, its past and how long accounts stayed."""
+
+    place: int
+    segment: Segment
+    size: int
+    past: SegmentPast
+    stays: Stays
+
+
+@router.get("/segments")
+async def show_segments(view: View) -> Response:
+    """Show every segment of the version in force."""
+    look = await view.prefix.overview()
+    registry = await view.prefix.registry()
+    past = await read_past(view.prefix, look, view.tables.query.get("span"))
+    segments = registry.current.definition.segments
+    stays = await view.prefix.find(partial(_find_all_stays, names=[one.name for one in segments]))
+    rows = [
+        SegmentRow(
+            place,
+            one,
+            look.sizes.get(one.name, 0),
+            past.segments.get(one.name, SegmentPast(one.name, (), 0, 0)),
+            stays[one.name],
+        )
+        for place, one in enumerate(segments, 1)
+    ]
+    columns: list[Column[SegmentRow]] = [
+        Column("priority", "#", lambda row: row.place, "number"),
+        Column(
+            "segment",
+            "Segment",
+            lambda row: row.segment.name,
+            link=lambda row: view.segment_url(row.segment.name),
+            note=lambda row: "draft: takes no account" if row.segment.draft else row.segment.hypothesis,
+        ),
+        Column("accounts", "Accounts", lambda row: row.size, "number"),
+        Column("target", "Target", lambda row: row.segment.target, "number"),
+        Column("entries", "Entered", lambda row: row.past.entries, "number"),
+        Column("exits", "Left", lambda row: row.past.exits, "number"),
+        Column("median", "Median stay", lambda row: row.stays.median, "length"),
+        Column("p90", "90% stay at most", lambda row: row.stays.p90, "length"),
+        Column("play", "Play", lambda row: row.segment.play),
+        Column("workflow", "Workflow", lambda row: row.segment.route and row.segment.route.workflow),
+        Column(
+            "sizes",
+            "Size over time",
+            lambda row: list(row.past.sizes),
+            "drawing",
+            draw=lambda row: draw_sparkline(row.past.sizes),
+            sortable=False,
+        ),
+    ]
+    span = past.window.tell()
+    table = view.tables.table(
+        "segments",
+        "Segments",
+        columns,
+        rows,
+        sort="priority",
+        span=f"entered, left and sizes {span}",
+        note="Stays are those that ended since the oldest change that is known.",
+    )
+    definitions = registry.definitions
+    shadow = definitions.shadow
+    return view.respond(
+        "segments.html",
+        title="Segments",
+        tables=[table],
+        data={"version": definitions.current},
+        version=definitions.current,
+        shadow=None if shadow is None else shadow.version,
+        past=past,
+        spans=SPANS,
+    )
+
+
+def _find_all_stays(one: sqlite3.Connection, names: Sequence[str]) -> dict[str, Stays]:
+    return {name: find_stays(one, name) for name in names}
+
+
+@router.get("/segments/{name:path}")
+async def show_segment(view: View, name: str) -> Response:
+    """Show one segment of the version in force."""
+    registry = await view.prefix.registry()
+    definition = registry.current.definition
+    names = [one.name for one in definition.segments]
+    if name not in names:
+        raise NoSuchSegment(name, names)
+    segment = definition.segment(name)
+    look = await view.prefix.overview()
+    past = await read_past(view.prefix, look, view.tables.query.get("span"))
+    tables = [await _members(view, name), *await _tests(view, segment)]
+    said = None if segment.when is None else say_condition(segment.when, definition.conditions)
+    leaves = segment.hold.exit_when
+    own = past.segments.get(name, SegmentPast(name, (), 0, 0))
+    play = definition.plays.get(segment.play or "")
+    return view.respond(
+        "segment.html",
+        title=name,
+        tables=tables,
+        data={
+            "segment": name,
+            "version": registry.definitions.current,
+            "accounts": look.sizes.get(name, 0),
+            "target": segment.target,
+            "entered": own.entries,
+            "left": own.exits,
+            "words": None if said is None else _tell(said),
+            "definition": find_source(definition, segment),
+        },
+        segment=segment,
+        place=names.index(name) + 1,
+        version=registry.definitions.current,
+        size=look.sizes.get(name, 0),
+        own=own,
+        stays=await view.prefix.find(partial(find_stays, segment=name)),
+        past=past,
+        spans=SPANS,
+        chart=draw_line(own.sizes, past.window),
+        said=said,
+        leaves=None if leaves is None else say_condition(leaves, definition.conditions),
+        source=find_source(definition, segment),
+        hold=list(_tell_hold(segment)),
+        play=play,
+        measured="tests" in {one.name for one in tables},
+        measure_url=view.tables.with_query(measure="1"),
+    )
+
+
+def _tell(said: Said) -> Any:
+    return {"says": said.text, "parts": [_tell(one) for one in said.parts]} if said.parts else said.text
+
+
+def _tell_hold(segment: Segment) -> list[str]:
+    hold, told = segment.hold, []
+    if hold.min_dwell:
+        told.append(f"an account stays at least {spell_duration(hold.min_dwell)}")
+    if hold.cooldown:
+        told.append(f"an account that left does not come back for {spell_duration(hold.cooldown)}")
+    return told
+
+
+def find_source(definition: Definition, segment: Segment) -> str:
+    """Return the lines of the segments file that define a segment, as they were written."""
+    document = definition.document
+    start = document.places.get(segment.path)
+    if start is None:
+        return ""
+    files = dict(definition.content.segments)
+    lines = files.get(start.file, b"").decode("utf-8", "replace").removeprefix("\ufeff").splitlines()
+    others = [
+        one.line for path, one in document.places.items() if one.file == start.file and len(path) <= 2
+    ] + [one.line for path, one in document.keys.items() if one.file == start.file and len(path) == 1]
+    end = min([line for line in others if line > start.line], default=len(lines) + 1)
+    found = lines[start.line - 1 : end - 1]
+    while found and (not found[-1].strip() or found[-1].lstrip().startswith("#")):
+        found.pop()  # what stands before the next part
+    least = min((len(line) - len(line.lstrip()) for line in found if line.strip()), default=0)
+    return "\n".join(line[least:] for line in found)
+
+
+async def _members(view: Viewing, name: str) -> Table[AccountRow]:
+    text = view.tables.query.get("q", "")[:200].strip()
+
+    async def read(state: TableState) -> Slice[AccountRow]:
+        found = await view.prefix.find(
+            partial(
+                find_members,
+                segment=name,
+                text=text,
+                order=state.sort,
+                descending=state.descending,
+                start=state.start,
+                size=state.size,
+            )
+        )
+        return Slice(found.rows, found.total)
+
+    return await view.tables.paged(
+        "members",
+        "Accounts",
+        account_columns(view, with_segment=False),
+        read,
+        sort="-since",
+        span=view.prefix.progress.tell() or "",
+        empty="No account is in it." if not text else f"No account of it is like {text}.",
+    )
+
+
+def account_columns(view: Viewing, *, with_segment: bool = True) -> list[Column[AccountRow]]:
+    """Return the columns of a table of accounts."""
+    found: list[Column[AccountRow]] = [
+        Column("account", "Account", lambda row: row.account, link=lambda row: view.account_url(row.account)),
+        Column("name", "Name", lambda row: row.name),
+    ]
+    if with_segment:
+        found.append(
+            Column(
+                "segment", "Segment", lambda row: row.segment, link=lambda row: view.segment_url(row.segment)
+            )
+        )
+    return [*found, Column("since", "Since", lambda row: row.entered, "instant")]
+
+
+async def _tests(view: Viewing, segment: Segment) -> list[Table[Any]]:
+    """Return the table of what each test says of a sample of accounts, if the address asks for it."""
+    if view.tables.query.get("measure") != "1" or segment.when is None:
+        return []
+    sample = await view.prefix.sample()
+    parts = dict.fromkeys(one for one in walk(segment.when) if one in sample.counts)
+    rows = [(str(one), sample.counts[one]) for one in parts]
+    total = max(1, sample.accounts)
+    columns: list[Column[tuple[str, TestCount]]] = [
+        Column("test", "Test", lambda row: row[0]),
+        Column("unknown", "Unknown", lambda row: row[1].unknown / total, "share"),
+        Column("true", "True", lambda row: row[1].true / total, "share"),
+        Column("false", "False", lambda row: row[1].false / total, "share"),
+    ]
+    return [
+        view.tables.table(
+            "tests",
+            "What its tests say",
+            columns,
+            rows,
+            sort="-unknown",
+            note=f"Of {sample.accounts:,} accounts of all segments, drawn at random: shares are about right within "
+            f"{1 / total**0.5:.1%}.",
+        )
+    ]

@@ -1,0 +1,105 @@
+"""Look one account up in a running prefix: as it is now, or as it was or will be at another time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from resegment.errors import RefusedEvent, UserError
+from resegment.identity.aliases import resolve_account
+from resegment.identity.names import Unresolved, read_name
+from resegment.schemas.routing import RoutedState
+from resegment.schemas.times import format_instant
+from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.engine import Engine
+from resegment.streams.ahead import look_for_ahead_records
+from resegment.streams.definitions.registry import DefinitionRegistry
+from resegment.streams.live.connection import LiveConnection
+from resegment.streams.prefix import identities_of
+from resegment.streams.recovery.point_in_time import last_touched, rewind
+
+
+class UnknownAccount(UserError):
+    """Nothing is known about an account at a time (ms); `at` is None for now."""
+
+    def __init__(self, account: str, at: int | None = None) -> None:
+        when = "" if at is None else f" on {format_instant(at // 1000 * 1000)}"
+        super().__init__(
+            f"nothing is known about {account[:200]}{when}",
+            remedy="Check the spelling, or look for a part of the name."
+            if at is None
+            else "Its first event came later: its timeline shows when.",
+        )
+        self.account, self.at = account, at
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """An account advanced to `at` (ms), the engine that evaluated it, and the version that was in force.
+
+    `now` is the prefix's own time (ms), `routing` the routing decision of now, None at another time. `stored` is the segment
+    that workers have decided so far.
+    """
+
+    engine: Engine
+    account: Account
+    at: int
+    now: int
+    version: int
+    fingerprint: str
+    routing: RoutedState | None
+    stored: str | None
+
+
+def resolve(text: str, held: Mapping[str, str]) -> str | None:
+    """Return the account that a domain, URL, address, alias or id means; None where it can mean none."""
+    names, merged = identities_of(held)
+    try:
+        name = resolve_account(text)
+    except Unresolved as unresolved:
+        name = unresolved.name
+    except RefusedEvent:
+        return None
+    account = names.get(name, name)
+    if account == name and read_name(name) == name:
+        return None
+    return merged.get(account, account)
+
+
+async def look_up_account(
+    connection: LiveConnection, registry: DefinitionRegistry, name: str, at: int | None
+) -> AccountView:
+    """Look an account up. A time that is over is decided again from its partition's log, which takes longer.
+
+    Raises UnknownAccount, HistoryLost, BrokenState, StoreUnavailable and TopicUnreadable.
+    """
+    reader, timeline = connection.reader, registry.timeline
+    partition = reader.partition_of(name)
+    (state,) = await reader.states([name])
+    if state is None:
+        raise UnknownAccount(name)
+    now = await (reader.clock(partition) if connection.on_facts else reader.now())
+    routing = (await reader.routed([name]))[0] if at is None else None
+    stored, wanted = state.membership.segment, now if at is None else at
+    if wanted >= last_touched(state):
+        account = timeline.open(name, state)
+        timeline.advance(account, wanted)
+    else:
+        account = await rewind(
+            timeline,
+            name,
+            state,
+            wanted,
+            bootstrap=connection.bootstrap,
+            topic=connection.topics.signals.name,
+            partition=partition,
+            security=connection.security,
+            ahead=await look_for_ahead_records(
+                connection.client, connection.prefix, connection.clock, connection.tolerance
+            ),
+        )
+    if account.state.membership.segment is None:
+        raise UnknownAccount(name, wanted)
+    number = registry.definitions.in_force(wanted)
+    fingerprint = registry.definitions.version(number).fingerprint
+    return AccountView(timeline.at(wanted).engine, account, wanted, now, number, fingerprint, routing, stored)

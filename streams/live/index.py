@@ -1,0 +1,211 @@
+"""What pages search, sort and count: the accounts, changes and commands of a prefix, in a SQLite file.
+
+The file is made when somebody opens the console, filled from Redis and from the topics, and deleted at the end: nothing
+is in it that is not kept elsewhere. One thread writes; every other one reads with a connection of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, TypeVar
+
+from resegment.streams.live.decoding import Change, Command
+
+T = TypeVar("T")
+
+HOUR: Final = 3_600_000
+MOST_CHANGES: Final = 1_000_000
+"""How many changes are kept, the newest; pages say since when."""
+_TRIMMED: Final = 50_000
+"""How many more there may be before the oldest are deleted."""
+
+_SCHEMA: Final = """
+create table accounts (
+  account text primary key, name text, folded text, segment text, entered integer, partition integer
+) without rowid;
+create index accounts_by_segment on accounts (segment, entered);
+create index accounts_by_name on accounts (folded);
+create table changes (
+  seq integer primary key, part integer, off integer, id text, account text, number integer, from_ text, to_ text,
+  at integer, decided integer, stay integer, void integer default 0, holdout integer, told blob
+);
+create unique index changes_by_account on changes (account, number);
+create index changes_by_place on changes (part, off);
+create index changes_by_time on changes (at);
+create index changes_by_stay on changes (from_, stay);
+create table flows (hour integer, from_ text, to_ text, n integer, primary key (hour, from_, to_)) without rowid;
+create table commands (
+  seq integer primary key, id text unique, account text, at integer, action text, workflow text, segment text, owner text,
+  reason text
+);
+create index commands_by_account on commands (account, at);
+create index commands_by_time on commands (at);
+"""
+
+_PUT: Final = """
+insert into accounts values (?, ?, ?, ?, ?, ?) on conflict do update set name = excluded.name, folded = excluded.folded,
+  segment = iif(excluded.entered >= entered, excluded.segment, segment), entered = max(excluded.entered, entered)
+"""
+"""A change that came after the account was read stays."""
+
+
+class Index:
+    """The file, and how it is written. Reads are in `resegment.streams.live.queries`."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """`folder` is where the file is made; by default where the system keeps temporary files."""
+        self._folder = TemporaryDirectory(prefix="resegment-console-", dir=folder)
+        self._path = Path(self._folder.name) / "index.sqlite"
+        self._writes = ThreadPoolExecutor(1, "index-write")
+        self._reads = ThreadPoolExecutor(4, "index-read")
+        self._local = threading.local()
+        self._open: list[sqlite3.Connection] = []
+        with closing(self._connect()) as made:
+            made.execute("pragma journal_mode = wal")
+            made.executescript(_SCHEMA)
+        self._count = 0
+
+    def _connect(self) -> sqlite3.Connection:
+        one = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+        one.execute("pragma synchronous = off")
+        one.execute("pragma busy_timeout = 10000")
+        one.execute("pragma cache_size = -65536")
+        return one
+
+    def _own(self) -> sqlite3.Connection:
+        """Return the connection of this thread."""
+        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if found is None:
+            found = self._local.connection = self._connect()
+            self._open.append(found)
+        return found
+
+    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what a query finds, without keeping the loop waiting."""
+        return await asyncio.get_running_loop().run_in_executor(self._reads, lambda: query(self._own()))
+
+    async def _write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        def run() -> T:
+            one = self._own()
+            one.execute("begin immediate")
+            try:
+                found = change(one)
+            except BaseException:
+                one.execute("rollback")
+                raise
+            one.execute("commit")
+            return found
+
+        return await asyncio.get_running_loop().run_in_executor(self._writes, run)
+
+    async def add_changes(self, changes: Sequence[Change]) -> int:
+        """Add changes in the order of each partition, and return how many were new."""
+        return await self._write(lambda one: self._add_changes(one, changes))
+
+    async def add_commands(self, commands: Sequence[Command]) -> None:
+        """Add commands; one that is there already is left as it is."""
+        rows = [
+            (one.id, one.account, one.at, one.action, one.workflow, one.segment, one.owner, one.reason)
+            for one in commands
+        ]
+        text = (
+            "insert or ignore into commands (id, account, at, action, workflow, segment, owner, reason) "
+            "values (?, ?, ?, ?, ?, ?, ?, ?)"
+        )
+        await self._write(lambda one: one.executemany(text, rows))
+
+    async def put_accounts(self, rows: Iterable[tuple[str, str | None, str | None, int, int]]) -> None:
+        """Put accounts: each with its name, its segment, since when (ms), and its partition."""
+        full = [
+            (account, name, (name or account).casefold(), segment, entered, partition)
+            for account, name, segment, entered, partition in rows
+        ]
+        await self._write(lambda one: one.executemany(_PUT, full))
+
+    async def find_unnamed(self, accounts: Sequence[str]) -> list[str]:
+        """Return those of the accounts that are not in the index, or have no name there."""
+
+        def look(one: sqlite3.Connection) -> list[str]:
+            text = "select 1 from accounts where account = ? and name is not null"
+            return [name for name in accounts if one.execute(text, (name,)).fetchone() is None]
+
+        return await self.read(look)
+
+    def _add_changes(self, one: sqlite3.Connection, changes: Sequence[Change]) -> int:
+        added = 0
+        for change in changes:
+            last = one.execute(
+                "select number, to_, at, void from changes where account = ? order by number desc limit 1",
+                (change.account,),
+            ).fetchone()
+            if last is not None and last[0] >= change.number:
+                continue  # published twice
+            if change.supersedes is not None:
+                last = self._void(one, change) or last
+            if last is None:
+                last = one.execute(
+                    "select 0, segment, entered, 0 from accounts where account = ? and entered < ?",
+                    (change.account, change.at),
+                ).fetchone()
+            stay = change.at - last[2] if last is not None and last[1] == (change.from_ or "") else None
+            one.execute(
+                "insert into changes (part, off, id, account, number, from_, to_, at, decided, stay, holdout, told) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *change.place, change.id, change.account, change.number, change.from_ or "", change.to or "",
+                    change.at, change.decided, stay, change.holdout, change.told,
+                ),
+            )  # fmt: skip
+            _count_flow(one, change.at, change.from_ or "", change.to or "", 1)
+            one.execute(
+                "update accounts set segment = ?, entered = ? where account = ? and entered <= ?",
+                (change.to, change.at, change.account, change.at),
+            )
+            added += 1
+        self._count += added
+        if self._count > MOST_CHANGES + _TRIMMED:
+            one.execute(
+                "delete from changes where seq <= (select max(seq) from changes) - ?", (MOST_CHANGES,)
+            )
+            one.execute("delete from flows where hour < (select min(at) from changes)")
+            self._count = MOST_CHANGES
+        return added
+
+    def _void(self, one: sqlite3.Connection, change: Change) -> tuple[int, str, int, int] | None:
+        """Take back a change that another one at the same instant replaces; return the one before it."""
+        found = one.execute(
+            "select seq, at, from_, to_ from changes where account = ? and id = ? and void = 0",
+            (change.account, change.supersedes),
+        ).fetchone()
+        if found is None:
+            return None
+        seq, at, from_, to = found
+        one.execute("update changes set void = 1, stay = null where seq = ?", (seq,))
+        _count_flow(one, at, from_, to, -1)
+        before: tuple[int, str, int, int] | None = one.execute(
+            "select number, to_, at, void from changes where account = ? and void = 0 order by number desc limit 1",
+            (change.account,),
+        ).fetchone()
+        return before
+
+    async def close(self) -> None:
+        """Delete the file."""
+        for pool in (self._reads, self._writes):
+            await asyncio.to_thread(pool.shutdown)
+        for one in self._open:
+            one.close()
+        await asyncio.to_thread(self._folder.cleanup)
+
+
+def _count_flow(one: sqlite3.Connection, at: int, from_: str, to: str, by: int) -> None:
+    one.execute(
+        "insert into flows values (?, ?, ?, ?) on conflict do update set n = n + excluded.n",
+        (at // HOUR * HOUR, from_, to, by),
+    )

@@ -1,0 +1,275 @@
+"""What pages ask of the index. Each function is a query for `Index.read`."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from resegment.streams.live.index import HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """A change in the order in which the index took it; instants and lengths in ms. `from_` is None at first sight.
+
+    `told` has its cause and its reason, as `give_reason` of the console reads them.
+    """
+
+    seq: int
+    place: tuple[int, int]
+    account: str
+    name: str | None
+    from_: str | None
+    to: str | None
+    at: int
+    decided: int
+    stay: int | None
+    is_void: bool
+    holdout: bool
+    told: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRow:
+    """A command to a workflow; `at` in ms."""
+
+    seq: int
+    account: str
+    at: int
+    action: str
+    workflow: str
+    segment: str
+    owner: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """An account, its name, and its segment since `entered` (ms)."""
+
+    account: str
+    name: str | None
+    segment: str | None
+    entered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which changes are wanted: of an account, into or out of a segment, from one, into one, between two instants (ms)."""
+
+    account: str | None = None
+    segment: str | None = None
+    from_: str | None = None
+    to: str | None = None
+    since: int | None = None
+    until: int | None = None
+    with_void: bool = False
+
+    def where(self) -> tuple[str, list[Any]]:
+        """Return the condition in SQL, and its values."""
+        parts: list[str] = [] if self.with_void else ["c.void = 0"]
+        values: list[Any] = []
+        for text, value in (
+            ("c.account = ?", self.account),
+            ("c.from_ = ?", self.from_),
+            ("c.to_ = ?", self.to),
+            ("c.at >= ?", self.since),
+            ("c.at < ?", self.until),
+        ):
+            if value is not None:
+                parts.append(text)
+                values.append(value)
+        if self.segment is not None:
+            parts.append("(c.from_ = ? or c.to_ = ?)")
+            values += [self.segment, self.segment]
+        return " and ".join(parts) or "1", values
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The rows of a page, and how many there are."""
+
+    rows: Sequence[Any]
+    total: int
+
+
+_CHANGE: Final = (
+    "select c.seq, c.part, c.off, c.account, a.name, c.from_, c.to_, c.at, c.decided, c.stay, c.void, c.holdout, c.told "
+    "from changes c left join accounts a on a.account = c.account"
+)
+_CHANGE_ORDERS: Final = {
+    "at": "c.at {0}, c.seq {0}",
+    "account": "c.account {0}, c.number {0}",
+    "from": "c.from_ {0}, c.seq {0}",
+    "to": "c.to_ {0}, c.seq {0}",
+}
+_MEMBER_ORDERS: Final = {
+    "account": "account {0}",
+    "name": "folded {0}, account",
+    "segment": "segment {0}, account",
+    "since": "entered {0}, account",
+}
+
+
+def _change(row: Sequence[Any]) -> ChangeRow:
+    seq, part, off, account, name, from_, to, at, decided, stay, void, holdout, told = row
+    read = msgspec.json.decode(told)
+    return ChangeRow(
+        seq, (part, off), account, name, from_ or None, to or None, at, decided, stay, bool(void), bool(holdout), read
+    )  # fmt: skip
+
+
+def find_changes(
+    one: sqlite3.Connection, wanted: Filter, order: str, *, descending: bool, start: int, size: int
+) -> Found:
+    """Return changes in an order, from a row on, and how many there are."""
+    where, values = wanted.where()
+    by = _CHANGE_ORDERS[order].format("desc" if descending else "asc")
+    rows = one.execute(f"{_CHANGE} where {where} order by {by} limit ? offset ?", [*values, size, start])
+    found = [_change(row) for row in rows]
+    total = one.execute(f"select count(*) from changes c where {where}", values).fetchone()[0]  # noqa: S608  # as above
+    return Found(found, total)
+
+
+def changes_after(one: sqlite3.Connection, seq: int, most: int) -> list[ChangeRow]:
+    """Return the changes that came after one, in the order in which they came."""
+    return [
+        _change(row) for row in one.execute(f"{_CHANGE} where c.seq > ? order by c.seq limit ?", (seq, most))
+    ]
+
+
+def changes_since(one: sqlite3.Connection, places: Mapping[int, int], upto: int) -> list[ChangeRow]:
+    """Return the changes of each partition from an offset on, up to a `seq`, in the order in which they came.
+
+    A partition that has no offset is taken from its beginning.
+    """
+    found: list[ChangeRow] = []
+    for part in places_upto(one, upto):
+        off = places.get(part, 0)
+        rows = one.execute(f"{_CHANGE} where c.part = ? and c.off >= ? and c.seq <= ?", (part, off, upto))
+        found += map(_change, rows)
+    return sorted(found, key=lambda row: row.seq)
+
+
+def places_upto(one: sqlite3.Connection, upto: int) -> dict[int, int]:
+    """Return the offset after the newest change of each partition, of those up to a `seq`."""
+    rows = one.execute("select part, max(off) + 1 from changes where seq <= ? group by part", (upto,))
+    return dict(rows)
+
+
+def newest_seq(one: sqlite3.Connection) -> int:
+    """Return the `seq` of the newest change, 0 without any."""
+    return int(one.execute("select coalesce(max(seq), 0) from changes").fetchone()[0])
+
+
+def find_commands(one: sqlite3.Connection, account: str, most: int) -> list[CommandRow]:
+    """Return the newest commands about an account, the newest first."""
+    rows = one.execute(
+        "select seq, account, at, action, workflow, segment, owner, reason from commands where account = ? "
+        "order by at desc, seq desc limit ?",
+        (account, most),
+    )
+    return [CommandRow(*row) for row in rows]
+
+
+def find_members(
+    one: sqlite3.Connection,
+    segment: str | None,
+    text: str,
+    order: str,
+    *,
+    descending: bool,
+    start: int,
+    size: int,
+) -> Found:
+    """Return accounts of a segment, or of all, whose name or domain has a text; in an order, from a row on."""
+    parts, values = ["segment is not null"], list[Any]()
+    if segment is not None:
+        parts = ["segment = ?"]
+        values.append(segment)
+    if text:
+        parts.append("(instr(folded, ?) or instr(account, ?))")
+        values += [text.casefold(), text.casefold()]
+    where = " and ".join(parts)
+    by = _MEMBER_ORDERS[order].format("desc" if descending else "asc")
+    rows = one.execute(
+        f"select account, name, segment, entered from accounts where {where} order by {by} limit ? offset ?",  # noqa: S608  # texts of this module
+        [*values, size, start],
+    )
+    found = [AccountRow(*row) for row in rows]
+    total = one.execute(f"select count(*) from accounts where {where}", values).fetchone()[0]  # noqa: S608  # as above
+    return Found(found, total)
+
+
+def draw_accounts(one: sqlite3.Connection, most: int) -> list[str]:
+    """Return so many accounts, drawn at random."""
+    text = "select account from accounts where segment is not null order by random() limit ?"
+    return [name for (name,) in one.execute(text, (most,))]
+
+
+def find_name_of(one: sqlite3.Connection, account: str) -> str | None:
+    """Return the name of an account, None where none is known."""
+    row = one.execute("select name from accounts where account = ?", (account,)).fetchone()
+    return None if row is None else row[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time that the index covers (ms): its oldest and newest change, None without any."""
+
+    begin: int | None
+    end: int | None
+    changes: int
+
+
+def find_span(one: sqlite3.Connection) -> Span:
+    """Return the time that the index covers."""
+    begin, end = one.execute("select min(at), max(at) from changes").fetchone()
+    return Span(begin, end, one.execute("select count(*) from changes").fetchone()[0])
+
+
+def find_flows(one: sqlite3.Connection, since: int, until: int) -> list[tuple[str, str, int]]:
+    """Return how many accounts moved from one segment to another in the hours between two instants (ms); the most first.
+
+    A segment is empty where an account was seen for the first time, or ended.
+    """
+    rows = one.execute(
+        "select from_, to_, sum(n) as total from flows where hour >= ? and hour < ? group by from_, to_ "
+        "having total > 0 order by total desc, from_, to_",
+        (since // HOUR * HOUR, until),
+    )
+    return list(rows)
+
+
+def find_hours(one: sqlite3.Connection, since: int) -> list[tuple[int, str, str, int]]:
+    """Return the moves of each hour from an instant (ms) on: the hour's beginning, from where, to where, how many."""
+    rows = one.execute(
+        "select hour, from_, to_, n from flows where hour >= ? and n <> 0 order by hour",
+        (since // HOUR * HOUR,),
+    )
+    return list(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Stays:
+    """How long accounts stayed in a segment that they have left, since the index begins; lengths in ms."""
+
+    count: int
+    median: int | None
+    p90: int | None
+
+
+def find_stays(one: sqlite3.Connection, segment: str) -> Stays:
+    """Return how long accounts stayed in a segment."""
+    count = one.execute(
+        "select count(stay) from changes where from_ = ? and stay is not null", (segment,)
+    ).fetchone()[0]
+    if not count:
+        return Stays(0, None, None)
+    text = "select stay from changes where from_ = ? and stay is not null order by stay limit 1 offset ?"
+    median, p90 = (one.execute(text, (segment, int(count * share))).fetchone()[0] for share in (0.5, 0.9))
+    return Stays(count, median, p90)

@@ -1,0 +1,167 @@
+"""A prefix in memory, for pages: accounts are replayed from events, and the index is filled as from the topics."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from resegment.errors import UserError
+from resegment.schemas.fact import Fact
+from resegment.schemas.routing import RoutedState, decode_routed
+from resegment.segmentation.definition import Definition
+from resegment.segmentation.evaluation.engine import Engine
+from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.inspection.backtest import by_account, order_of_delivery, replay_account
+from resegment.state.partition_store import Position
+from resegment.state.redis.reader import PartitionLook
+from resegment.streams.definitions.registry import DefinitionRegistry
+from resegment.streams.kafka.topics import Topics
+from resegment.streams.live.account import AccountView, UnknownAccount, resolve
+from resegment.streams.live.decoding import decode_change, decode_command
+from resegment.streams.live.follower import Progress, find_name
+from resegment.streams.live.index import Index
+from resegment.streams.live.sampling import Sample, TestCount
+from resegment.streams.message_factory import MessageFactory
+from resegment.streams.operations.dead_letters import DeadLetterCount
+from resegment.streams.operations.definition_status import DefinitionLook
+from resegment.streams.operations.overview import Overview, WorkerLook
+from tests.builders import Routing, registry_of
+
+T = TypeVar("T")
+
+
+class PrefixInMemory:
+    """See `resegment.http.console.prefix.ConsolePrefix`. One partition, on the wall clock."""
+
+    def __init__(self, definition: Definition, now: int, *others: Definition) -> None:
+        self.name = "try"
+        self.at = now
+        self.definition = definition
+        self._registry = registry_of(definition, *others)
+        self.engine = Engine(Program(definition))
+        self.index = Index()
+        self.progress = Progress(accounts_done=True, done={"changes", "commands"})
+        self.facts: dict[str, list[Fact]] = {}
+        self.routing = Routing(definition)
+        self.offset = 0
+        self.failure: Exception | None = None
+        self._news = asyncio.Event()
+
+    async def add(self, facts: Iterable[Fact]) -> None:
+        """Take facts of accounts that are new."""
+        factory = MessageFactory(self.definition, Topics())
+        await self.routing.take()
+        for name, some in by_account(facts).items():
+            self.facts[name] = order_of_delivery(some)
+            account, changes = replay_account(self.engine, name, self.facts[name], self.at)
+            state = account.state
+            row = (name, find_name(state), state.membership.segment, state.membership.entered, 0)
+            await self.index.put_accounts([row])
+            values = [factory.change(one).value or b"" for one in changes]
+            await self.publish(*values)
+            for number, data in enumerate(await self.routing.follow(*values)):
+                event = {"id": f"{name}-{number}", "time": changes[-1].effective_at, "data": data}
+                await self._command(event)
+
+    async def publish(self, *changes: bytes) -> None:
+        """Let changes come, as from their topic."""
+        decoded = []
+        for value in changes:
+            decoded.append(decode_change((0, self.offset), value))
+            self.offset += 1
+        await self.index.add_changes([one for one in decoded if one is not None])
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def _command(self, event: Any) -> None:
+        import orjson  # noqa: PLC0415
+
+        from resegment.schemas.times import format_instant  # noqa: PLC0415
+
+        found = decode_command((0, 0), orjson.dumps(event | {"time": format_instant(event["time"])}))
+        if found is not None:
+            await self.index.add_commands([found])
+
+    async def registry(self) -> DefinitionRegistry:
+        return self._registry
+
+    async def now(self) -> int:
+        return self.at
+
+    async def find(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        if self.failure is not None:
+            raise self.failure
+        return await self.index.read(query)
+
+    async def wait_for_changes(self, patience: float) -> None:
+        news = self._news
+        try:
+            async with asyncio.timeout(patience):
+                await news.wait()
+        except TimeoutError:
+            return
+
+    async def identify(self, text: str) -> str | None:
+        name = resolve(text, {})
+        return name if name in self.facts else None
+
+    async def account(self, name: str, at: int | None) -> AccountView:
+        if name not in self.facts:
+            raise UnknownAccount(name, at)
+        wanted = self.at if at is None else at
+        account, _ = replay_account(self.engine, name, self.facts[name], wanted)
+        if account.state.membership.segment is None:
+            raise UnknownAccount(name, wanted)
+        version = self._registry.definitions.version(1)
+        stored = account.state.membership.segment
+        return AccountView(
+            self.engine, account, wanted, self.at, 1, version.fingerprint, self._routed(name, at), stored
+        )
+
+    def _routed(self, name: str, at: int | None) -> RoutedState | None:
+        value = self.routing.memory.accounts.get(name)
+        return None if at is not None or value is None else decode_routed(value)
+
+    async def sample(self) -> Sample:
+        found: dict[Any, Counter[bool | None]] = {part: Counter() for part in self.engine.program.conditions}
+        for name, facts in self.facts.items():
+            account, _ = replay_account(self.engine, name, facts, self.at)
+            self.engine.evaluate(account, self.at)
+            for part, number in self.engine.program.conditions.items():
+                found[part][account.values[number]] += 1
+        counts = {part: TestCount(one[True], one[False], one[None]) for part, one in found.items()}
+        return Sample(len(self.facts), self.at, 1, counts)
+
+    async def overview(self) -> Overview:
+        if self.failure is not None:
+            raise self.failure
+        sizes: Counter[str] = Counter()
+        for name, facts in self.facts.items():
+            account, _ = replay_account(self.engine, name, facts, self.at)
+            sizes[account.state.membership.segment or ""] += 1
+        position = Position(offset=1, clock=self.at - 2_000)
+        look = PartitionLook(0, position, len(self.facts), sizes, 0, None, 0, 0, None)
+        worker = WorkerLook("worker-1", [0], {"signals": 0}, 500)
+        return Overview(
+            prefix=self.name,
+            clock="wall",
+            definition=self.definition.version,
+            now=self.at,
+            workers=[worker],
+            partitions=[look],
+            letters=DeadLetterCount(),
+            definitions=DefinitionLook(1, self._registry.definitions.newest),
+        )
+
+    async def close(self) -> None:
+        await self.index.close()
+
+
+class Refusal(UserError):
+    """Something that a test makes fail."""
+
+    def __init__(self) -> None:
+        super().__init__("it was asked to fail", remedy="Ask for something else.")

@@ -1,0 +1,138 @@
+"""What pages show, over a prefix in memory."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import httpx
+import pytest
+
+from resegment.state.partition_store import StoreUnavailable
+from tests.console import PrefixInMemory
+
+
+async def read(http: httpx.AsyncClient, path: str) -> str:
+    response = await http.get(path)
+    assert response.status_code == 200, response.text
+    return response.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/segments", "/segments/hiring-now", "/accounts", "/accounts/acme.com", "/changes"]
+)
+async def test_every_page_has_a_title_and_a_json_twin(http: httpx.AsyncClient, path: str) -> None:
+    page = await read(http, path)
+    assert "<h1>" in page
+    assert "times in <strong>UTC</strong>" in page
+    twin = (await http.get(path, params={"format": "json"})).json()
+    assert twin["tables"]
+
+
+async def test_the_first_page_says_how_fresh_decisions_are_and_how_old_they_may_be(
+    http: httpx.AsyncClient,
+) -> None:
+    page = await read(http, "/")
+    assert "2 s ago" in page
+    assert "10 s allowed" in page
+    assert "from Mar 24, 2026, 12:00 PM UTC to Mar 31, 2026, 12:00 PM UTC" in page
+
+
+async def test_a_segment_is_shown_as_written_and_in_words(http: httpx.AsyncClient) -> None:
+    page = await read(http, "/segments/hiring-now?span=all&measure=1")
+    assert "at least one hiring event whose change is opened, in the last 90 days" in page
+    assert "- name: hiring-now\n  hypothesis: A company that hires has a budget.\n  when:  # both" in page
+    assert "route: {workflow: hiring}</pre>" in page
+    assert "an account stays at least 7 days" in page
+    assert "It takes long." in page
+    twin = (await http.get("/segments/hiring-now?span=all&measure=1&format=json")).json()
+    assert (twin["accounts"], twin["entered"], twin["left"]) == (1, 1, 0)
+    assert [one["account"] for one in twin["tables"]["members"]["rows"]] == ["acme.com"]
+    tests = {one["test"]: one["unknown"] for one in twin["tables"]["tests"]["rows"]}
+    assert tests["status = active"] == 0
+
+
+async def test_an_unknown_segment_is_named_with_one_that_is_there(http: httpx.AsyncClient) -> None:
+    response = await http.get("/segments/hiring-nov")
+    assert response.status_code == 404
+    assert "hiring-now" in response.text
+
+
+@pytest.mark.parametrize("text", ["acme.com", "https://www.acme.com/jobs", "ann@acme.com", "ACME.com"])
+async def test_what_means_one_account_leads_there(http: httpx.AsyncClient, text: str) -> None:
+    response = await http.get("/accounts", params={"q": text})
+    assert (response.status_code, response.headers["location"]) == (303, "/console/accounts/acme.com")
+
+
+async def test_part_of_a_name_finds_accounts(http: httpx.AsyncClient) -> None:
+    page = await read(http, "/accounts?q=glob")
+    assert "Globex" in page
+    assert "Acme" not in page
+
+
+async def test_an_account_says_why_it_is_there_what_is_missing_and_what_comes_next(
+    http: httpx.AsyncClient,
+) -> None:
+    page = await read(http, "/accounts/acme.com")
+    assert "Acme Corp" in page
+    assert "hiring (change = opened) within 90d" in page
+    assert "acme.com-2" in page, "the evidence"
+    assert "Leaves hiring-now on Jun 18, 2026, 9:30 AM UTC for not-now" in page
+    other = await read(http, "/accounts/globex.com")
+    assert "needs hiring (change = opened) within 90d (found none)" in other
+
+
+async def test_an_account_is_shown_as_it_was_at_the_time_of_the_address(http: httpx.AsyncClient) -> None:
+    page = await read(http, "/accounts/acme.com?at=2026-03-10T00:00:00")
+    assert "in not-now since Mar 1, 2026" in page
+    assert "Account Executive" not in page
+    assert (await http.get("/accounts/acme.com?at=2026-02-10")).status_code == 404
+    assert (await http.get("/accounts/acme.com?at=yesterday")).status_code == 404
+
+
+async def test_the_timeline_has_facts_changes_and_commands(http: httpx.AsyncClient) -> None:
+    twin = (await http.get("/accounts/acme.com?format=json")).json()
+    rows = twin["tables"]["timeline"]["rows"]
+    assert {one["what"] for one in rows} == {"firmographic", "hiring", "change", "command"}
+    only = (await http.get("/accounts/acme.com?what=change&format=json&table=timeline")).json()
+    assert {one["what"] for one in only["rows"]} == {"change"}
+
+
+async def test_changes_are_filtered_by_the_address_and_csv_has_what_is_shown(http: httpx.AsyncClient) -> None:
+    response = await http.get("/changes?segment=hiring-now&format=csv&table=changes")
+    rows = list(csv.reader(io.StringIO(response.text)))
+    assert rows[0] == ["When", "Account", "From", "To", "Why"]
+    assert [row[1:4] for row in rows[1:]] == [["acme.com", "not-now", "hiring-now"]]
+    assert rows[1][0] == "2026-03-20T09:30:00Z"
+
+
+async def test_a_page_without_that_table_says_so(http: httpx.AsyncClient) -> None:
+    response = await http.get("/changes?format=csv&table=segments")
+    assert response.status_code == 404
+    assert "It has changes." in response.json()["remedy"]
+
+
+async def test_a_server_that_does_not_answer_is_503_with_the_reason(
+    http: httpx.AsyncClient, prefix: PrefixInMemory
+) -> None:
+    prefix.failure = StoreUnavailable("Redis does not answer", remedy="Is it running?")
+    response = await http.get("/")
+    assert response.status_code == 503
+    assert "Redis does not answer" in response.text
+    assert "Is it running?" in response.text
+
+
+async def test_an_unknown_page_is_404_with_the_navigation(http: httpx.AsyncClient) -> None:
+    response = await http.get("/nowhere")
+    assert response.status_code == 404
+    assert 'href="/console/segments"' in response.text
+
+
+async def test_static_files_are_kept_by_browsers_under_addresses_with_their_hash(
+    http: httpx.AsyncClient,
+) -> None:
+    page = await read(http, "/")
+    found = re.search(r'href="/console(/static/console.css\?v=[0-9a-f]{12})"', page)
+    assert found is not None
+    assert "immutable" in (await http.get(found[1])).headers["cache-control"]
