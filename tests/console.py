@@ -36,7 +36,7 @@ T = TypeVar("T")
 class PrefixInMemory:
     """See `resegment.http.console.prefix.ConsolePrefix`. One partition, on the wall clock."""
 
-    def __init__(self, definition: Definition, now: int, *others: Definition) -> None:
+    def __init__(self, definition: Definition, *others: Definition, now: int) -> None:
         self.name = "try"
         self.at = now
         self.definition = definition

@@ -19,7 +19,7 @@ from resegment.http.access.login import build_login
 from resegment.http.access.users import MayNotAct
 from resegment.http.console.access import current_user
 from resegment.http.console.forms import WrongForm
-from resegment.http.console.pages import accounts, changes, dead_letters, overview, segments
+from resegment.http.console.pages import accounts, changes, dead_letters, overview, segments, versions
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.rendering import STATIC, Theme
 from resegment.http.console.table import TableRequest
@@ -37,6 +37,7 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     segments.router,
     accounts.router,
     changes.router,
+    versions.router,
     dead_letters.router,
 )
 """The routes of each page. To add a page: its module, its routes here, and its entry in `navigation`."""

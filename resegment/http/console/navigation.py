@@ -23,5 +23,6 @@ NAVIGATION: Final = (
     Entry("Segments", "/segments"),
     Entry("Accounts", "/accounts"),
     Entry("Changes", "/changes"),
+    Entry("Versions", "/versions"),
     Entry("Dead letters", "/dead-letters"),
 )

@@ -48,6 +48,9 @@ plays:
     channels: {primary: email}
 """
 
+NEXT = FILE.replace("gte: 50", "gte: 40")
+"""A version that is not in force."""
+
 
 def event(account: str, kind: str, time: str, number: int, **data: Any) -> Any:
     return {
@@ -72,7 +75,7 @@ EVENTS = [
 
 @pytest.fixture
 async def prefix() -> AsyncIterator[PrefixInMemory]:
-    made = PrefixInMemory(read_definition([("segments.yaml", FILE)]), NOW)
+    made = PrefixInMemory(*(read_definition([("segments.yaml", one)]) for one in (FILE, NEXT)), now=NOW)
     await made.add(facts_of(EVENTS))
     yield made
     await made.close()

@@ -20,7 +20,8 @@ async def read(http: httpx.AsyncClient, path: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/segments", "/segments/hiring-now", "/accounts", "/accounts/acme.com", "/changes"]
+    "path",
+    ["/", "/segments", "/segments/hiring-now", "/accounts", "/accounts/acme.com", "/changes", "/versions"],
 )
 async def test_every_page_has_a_title_and_a_json_twin(http: httpx.AsyncClient, path: str) -> None:
     page = await read(http, path)
@@ -136,3 +137,19 @@ async def test_static_files_are_kept_by_browsers_under_addresses_with_their_hash
     found = re.search(r'href="/console(/static/console.css\?v=[0-9a-f]{12})"', page)
     assert found is not None
     assert "immutable" in (await http.get(found[1])).headers["cache-control"]
+
+
+async def test_versions_have_a_history_their_files_and_what_differs(http: httpx.AsyncClient) -> None:
+    page = await read(http, "/versions")
+    assert "in force" in page
+    assert "never in force" in page
+    page = await read(http, "/versions/1")
+    assert "# those that need it anyway" in page
+    twin = (await http.get("/versions/diff?a=1&b=2&format=json")).json()
+    assert [(one["name"], one["what"]) for one in twin["differences"]] == [
+        ("established", ["condition-changed"])
+    ]
+    page = await read(http, "/versions/diff?a=1&b=2")
+    assert "Segments differ: a switch judges every account once." in page
+    assert (await http.get("/versions/7")).status_code == 404
+    assert (await http.get("/versions/diff?a=1&b=7")).status_code == 404

@@ -1,0 +1,162 @@
+"""Versions of the segments file: their history, what is in each, and what differs between two."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from fastapi import APIRouter, Response
+
+from resegment.console.definition.differences import conclude
+from resegment.http.console.table import Column
+from resegment.http.console.viewing import View, Viewing
+from resegment.schemas.times import parse_instant
+from resegment.segmentation.versions.differences import compare
+from resegment.segmentation.versions.wording import tell_differences
+from resegment.streams.definitions.chronicle import ApplyEntry, VersionEntry, tell_history
+
+router: Final = APIRouter()
+
+PARTS: Final = {
+    "segments": "segment",
+    "plays": "play",
+    "personas": "persona",
+    "teams": "team",
+    "qualifications": "qualification",
+    "traits": "trait",
+    "attributes": "attribute",
+    "suppression": "suppression",
+    "tests": "test",
+    "file": "",
+}
+
+
+def _at(text: str | None) -> int | None:
+    return None if text is None else parse_instant(text)
+
+
+@router.get("/versions")
+async def show_versions(view: View) -> Response:
+    """Show every version and every apply, the newest first."""
+    definitions = (await view.prefix.registry()).definitions
+    history = tell_history(definitions, await view.prefix.now())
+    columns: list[Column[VersionEntry]] = [
+        Column("number", "#", lambda row: row.number, "number", link=lambda row: _version_url(view, row.number)),
+        Column("state", "State", lambda row: "in force" if row.in_force else "earlier" if row.since else "never in force"),
+        Column("since", "In force since", lambda row: _at(row.since), "instant"),
+        Column("changes", "What it changed", lambda row: row.changes, "words", link=lambda row: _diff_url(view, row)),
+        Column("author", "Author", lambda row: row.author or None, note=lambda row: row.message or None),
+        Column("made", "Written", lambda row: _at(row.at), "instant"),
+        Column("fingerprint", "Fingerprint", lambda row: row.fingerprint, "code", sortable=False),
+    ]  # fmt: skip
+    applies = [(one.number, apply) for one in history for apply in one.applies]
+    shadow = definitions.shadow
+    return view.respond(
+        "versions.html",
+        title="Versions",
+        tables=[
+            view.tables.table("versions", "Versions", columns, history, sort="-number"),
+            view.tables.table(
+                "applies",
+                "Applies",
+                _apply_columns(view),
+                applies,
+                sort="-at",
+                empty="Nothing was applied yet.",
+            ),
+        ],
+        data={"in_force": definitions.in_force(await view.prefix.now()), "newest": definitions.newest},
+        in_force=definitions.in_force(await view.prefix.now()),
+        shadow=None if shadow is None else shadow.version,
+        before=_before(history),
+    )
+
+
+def _before(history: list[VersionEntry]) -> int | None:
+    """Return the newest version that was in force before the present one; None if there was none."""
+    earlier = [(one.since, one.number) for one in history if one.since is not None and not one.in_force]
+    return max(earlier)[1] if earlier else None
+
+
+def _apply_columns(view: Viewing) -> list[Column[tuple[int, ApplyEntry]]]:
+    return [
+        Column(
+            "version", "Version", lambda row: row[0], "number", link=lambda row: _version_url(view, row[0])
+        ),
+        Column("kind", "Kind", lambda row: row[1].kind),
+        Column("state", "State", lambda row: row[1].state, note=lambda row: row[1].reason or None),
+        Column("at", "At", lambda row: _at(row[1].at), "instant"),
+        Column("from", "From version", lambda row: row[1].from_version, "number"),
+        Column(
+            "route",
+            "Enrolled",
+            lambda row: row[1].route if isinstance(row[1].route, str) else list(row[1].route),
+            sortable=False,
+        ),
+        Column("author", "By", lambda row: row[1].author or None, note=lambda row: row[1].message or None),
+    ]
+
+
+def _version_url(view: Viewing, number: int) -> str:
+    return view.url(f"/versions/{number}")
+
+
+def _diff_url(view: Viewing, row: VersionEntry) -> str | None:
+    return view.url(f"/versions/diff?a={row.base}&b={row.number}") if row.base else None
+
+
+@router.get("/versions/diff")
+async def show_diff(view: View) -> Response:
+    """Show what differs between two versions, by meaning."""
+    definitions = (await view.prefix.registry()).definitions
+    newest = definitions.newest
+    old = _number(view.tables.query.get("a"), max(1, newest - 1))
+    new = _number(view.tables.query.get("b"), newest)
+    before, after = definitions.definition_of(old), definitions.definition_of(new)
+    found = compare(before, after)
+    told = tell_differences(before, after, found)
+    return view.respond(
+        "diff.html",
+        title=f"Version {old} and {new}",
+        data={
+            "a": old,
+            "b": new,
+            "differences": msgspec.to_builtins(
+                [{"part": one.part, "name": one.name, "what": one.what, "words": one.words} for one in told]
+            ),
+            "needs_facts": found.needs_facts,
+        },
+        old=old,
+        new=new,
+        numbers=sorted(definitions.versions),
+        told=told,
+        parts=PARTS,
+        conclusion=conclude(found),
+    )
+
+
+@router.get("/versions/{number:int}")
+async def show_version(view: View, number: int) -> Response:
+    """Show the files of a version as they were written."""
+    definitions = (await view.prefix.registry()).definitions
+    version, content = definitions.version(number), definitions.content_of(number)
+    files: list[dict[str, Any]] = [
+        {"name": name, "role": role, "text": data.decode("utf-8", "replace").removeprefix("\ufeff")}
+        for role, some in (("segments", content.segments), ("list", content.lists))
+        for name, data in some
+    ]
+    entry = next(one for one in tell_history(definitions, await view.prefix.now()) if one.number == number)
+    return view.respond(
+        "version.html",
+        title=f"Version {number}",
+        data={**msgspec.to_builtins(entry), "files": files},
+        version=version,
+        entry=entry,
+        files=files,
+    )
+
+
+def _number(text: str | None, default: int) -> int:
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 9:
+        return default
+    return int(text)
