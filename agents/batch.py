@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from resegment.errors import RefusedEvent, TransientError
+from resegment.schemas.cloudevents.traces import TRACEPARENT
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -77,6 +80,59 @@ class Publisher(Protocol):
         Raises `PublishFailed` if any message was not acknowledged; the caller then counts none as published.
         """
         ...
+
+
+class Trace(Protocol):
+    """The trace that the work of this task belongs to."""
+
+    @property
+    def id(self) -> str:
+        """Return the id of the trace, or of one of several, in hexadecimal."""
+        ...
+
+    def stamp(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Return the messages, each with the trace of the record that led to it in its headers."""
+        ...
+
+
+TRACE: Final[ContextVar[Trace | None]] = ContextVar("trace", default=None)
+"""Set while a batch or request is worked on of which something is traced."""
+
+
+class _Given(NamedTuple):
+    """A trace that is only passed on."""
+
+    traceparent: str
+
+    @property
+    def id(self) -> str:
+        return self.traceparent.split("-")[1]
+
+    def stamp(self, messages: Sequence[Message]) -> Sequence[Message]:
+        return [stamp(one, self.traceparent) for one in messages]
+
+
+@contextmanager
+def passing_on(traceparent: str) -> Iterator[None]:
+    """Give the messages that are made in the block a trace, and make no span."""
+    token = TRACE.set(_Given(traceparent))
+    try:
+        yield
+    finally:
+        TRACE.reset(token)
+
+
+def stamp(message: Message, traceparent: str) -> Message:
+    """Return the message with a trace, unless it has one: a dead letter has that of its record."""
+    if any(name == TRACEPARENT for name, _ in message.headers):
+        return message
+    return message._replace(headers=[*message.headers, (TRACEPARENT, traceparent.encode())])
+
+
+def stamped(messages: Sequence[Message]) -> Sequence[Message]:
+    """Return the messages, with the trace that they belong to if there is one."""
+    trace = TRACE.get()
+    return messages if trace is None else trace.stamp(messages)
 
 
 class RecordedMessage(NamedTuple):

@@ -16,9 +16,10 @@ from resegment.agents.circuit_breaker import CircuitBreaker
 from resegment.agents.dead_letters import ONLY, to_dead_letter
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.schemas.cloudevents.foreign import name_bytes, name_object
+from resegment.schemas.cloudevents.traces import read_traceparent
 from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE
 from resegment.sinks.webhook.endpoint import Endpoint
-from resegment.sinks.webhook.port import SendResult, Webhook, describe_error
+from resegment.sinks.webhook.port import TRACE_OF_EVENT, SendResult, Webhook, describe_error
 
 GRACE: Final = 600.0
 """How many seconds an old command is retried if its endpoint has only just started to fail."""
@@ -281,6 +282,7 @@ class EndpointSender:
 
     async def _send(self, job: Job) -> float | None:
         job.attempts += 1
+        TRACE_OF_EVENT.set(read_traceparent(job.record.headers))
         try:
             sent = await self._webhook.send(job.command.id, job.command.body)
         except Exception as error:  # noqa: BLE001  # a sink that breaks its promise must not stop the others' commands

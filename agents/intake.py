@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from msgspec.structs import replace
 
-from resegment.agents.batch import Batch, Message, Publisher, Record, require_readable
+from resegment.agents.batch import Batch, Message, Publisher, Record, require_readable, stamped
 from resegment.agents.dead_letters import to_dead_letter, to_waiting
 from resegment.agents.segmenter import TICK, is_tick
 from resegment.errors import RefusedEvent
@@ -128,7 +128,7 @@ async def ingest(
             unlisted[fact.kind, action] += 1
         value = encode_fact(drop_fields(fact, rules.dropped(fact.recorded)))
         messages.append(Message(signals, fact.account.encode(), value, timestamp=at))
-    await publisher.publish(messages)
+    await publisher.publish(stamped(messages))
     return Ingested(accepted, refused, ahead, unlisted, arrived, waiting)
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, Protocol, TypeVar
 
-from resegment.agents.batch import Batch, Message, Record
+from resegment.agents.batch import Batch, Message, Record, stamped
 from resegment.agents.outbox import Outbox, Unpublished, pack, unpack
 from resegment.errors import PartitionLost
 from resegment.schemas.logs.state_log import StateWrite
@@ -311,6 +311,7 @@ class OwnedPartition(Generic[A]):
                 (appended if write.appends else states).append((account.name, write.data))
             if account.kept_deadline != before:
                 deadlines.append((account.name, account.kept_deadline))
+        messages = stamped(messages)
         payload = pack(messages) if messages else None
         position = replace(position, commit=self.position.commit + 1, log=self._log)
         commit = Commit(fence, position, states, deadlines, payload, decided, sizes, DUE_SLICE, appended)

@@ -48,6 +48,23 @@ TimeZone = Annotated[str, BeforeValidator(_read_zone)]
 """The IANA name of a time zone."""
 
 
+def _read_collector(value: Any) -> Any:
+    if value is None:
+        return value
+    try:
+        url = urlsplit(value)
+        fits = url.scheme in {"http", "https"} and url.hostname and url.port != 0 and not url.username
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError("write the URL of a collector, like http://otel:4318, without a user or password")
+    return value
+
+
+CollectorUrl = Annotated[str | None, BeforeValidator(_read_collector)]
+"""Where a receiver of OTLP over HTTP is."""
+
+
 class ReaderSettings(BaseSettings):
     """The settings that commands need before they know anything else."""
 
@@ -171,6 +188,18 @@ class Settings(ReaderSettings):
     tables: SecretStr | None = Field(
         None,
         description="Where `resegment tables` writes: postgresql://user@host/database, duckdb:FILE or parquet:FOLDER",
+    )
+    tracing: CollectorUrl = Field(
+        None,
+        description="Where traces are exported to, as OTLP over HTTP: the URL of a collector, like http://otel:4318. Without "
+        "it there are no traces. Headers for the collector come from OTEL_EXPORTER_OTLP_HEADERS",
+    )
+    tracing_sample: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Which share of the triggers without a traceparent begin a trace. Triggers with one say themselves "
+        "whether they are recorded",
     )
     actor: str | None = Field(
         None,

@@ -17,6 +17,7 @@ from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE
 from resegment.settings import Settings
 from resegment.sinks.webhook.client import HttpWebhook
 from resegment.sinks.webhook.endpoints import LoadedEndpoint
+from resegment.sinks.webhook.port import Webhook
 from resegment.state.redis.client import connect_redis
 from resegment.state.redis.webhooks import EndpointState, WebhookStates
 from resegment.streams.delivery.attempt_reporter import AttemptReporter
@@ -27,6 +28,7 @@ from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import secure_kafka
 from resegment.streams.kafka.timeouts import pace_of
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.tracing.opening import exporting_traces
 
 log = structlog.get_logger(__name__)
 
@@ -154,6 +156,7 @@ async def delivering(
             bootstrap, client_id=f"{settings.prefix}-webhooks", idempotent=not embedded, security=security
         )
         await stack.enter_async_context(publisher)
+        tracing = await stack.enter_async_context(exporting_traces(settings, "deliver"))
         consumers: dict[str, EndpointConsumer] = {}
         types: dict[str, tuple[str, str]] = {
             "workflow-commands": (topics.workflow_commands.name, COMMAND_TYPE),
@@ -161,9 +164,10 @@ async def delivering(
         }
         for name, loaded in endpoints.items():
             endpoint, record = loaded.endpoint, records.get(name, EndpointState())
-            webhook = await stack.enter_async_context(
+            http = await stack.enter_async_context(
                 HttpWebhook(endpoint, loaded.secrets, loaded.guard, headers=loaded.headers, now=now)
             )
+            webhook: Webhook = http if tracing is None else tracing.around(http, name)
             group = group_of(settings.prefix, name)
             consumers[name] = EndpointConsumer(
                 name,

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from resegment.agents.batch import Batch
+from resegment.agents.batch import TRACE, Batch
 from resegment.agents.router import Routed
 from resegment.errors import RefusedEvent
 from resegment.metrics import Metrics
@@ -65,6 +65,8 @@ class Progress:
         if self._now is not None and oldest.timestamp > 0:
             waited = max(0, self._now() - oldest.timestamp) / 1000
             place = {"partition": str(batch.partition), "offset": str(oldest.offset)}
+            if (trace := TRACE.get()) is not None:
+                place["trace_id"] = trace.id
             self._metrics.stage_delay.labels(stage).observe(waited, place)
 
     def count_ahead(self, batch: Batch, count: int) -> None:

@@ -67,6 +67,8 @@ from resegment.streams.worker.stages import (
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from resegment.streams.tracing.tracing import Tracing
+
 AGENTS: Final = frozenset({"intake", "segmenter", "router"})
 """What a worker runs. There is always a segmenter."""
 
@@ -116,6 +118,7 @@ class Shared:
     failure: Failure
     budget: CacheBudget
     arrivals: Arrivals = field(default_factory=Arrivals)
+    tracing: Tracing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         bind(
             app,
             stage.topics,
-            stage.on_batch,
+            stage.on_batch if shared.tracing is None else shared.tracing.traced(stage.name, stage.on_batch),
             name=stage.name,
             on_fatal=shared.failure.report,
             positions=stage.on_assigned if stage.has_positions else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from redis.asyncio import Redis
@@ -27,6 +28,7 @@ from resegment.streams.kafka.security import KafkaSecurity, secure_kafka
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.prefix import note_definition, read_prefix
 from resegment.streams.shutdown import Stopping
+from resegment.streams.tracing.opening import exporting_traces
 from resegment.streams.worker.connections import open_publisher
 from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.loops.input_topics import InputTopics
@@ -82,7 +84,8 @@ class Worker:
         async with AsyncExitStack() as stack:
             client = connect_redis(settings, plan.redis_url)
             stack.push_async_callback(stop, "the client of Redis", 0.5, client.aclose)
-            shared = await self._prepare(client, security)
+            tracing = await stack.enter_async_context(exporting_traces(settings, "worker"))
+            shared = replace(await self._prepare(client, security), tracing=tracing)
             parts = self._parts = compose(plan, shared, self.classes)
             await parts.publisher.start()
             stack.push_async_callback(stop, "the publisher", 1.5, parts.publisher.stop)

@@ -112,7 +112,7 @@ async def _run(settings: Settings, access: Access, context: Context) -> None:
     with ending(), listening(lambda: None) as stop:
         try:
             async with (
-                taking_in(taking, publisher, settings.intake),
+                taking_in(taking, publisher, connection.settings),
                 serving(
                     build(taking), settings.http_host, settings.http_port, names=settings.http_names
                 ) as url,
@@ -145,13 +145,17 @@ def make_publisher(settings: Settings, bootstrap: str) -> KafkaPublisher:
 
 
 @asynccontextmanager
-async def taking_in(taking: Intake, publisher: KafkaPublisher, keys: Path | None) -> AsyncIterator[None]:
-    """Look after the publisher and the file of keys of an intake during the block."""
+async def taking_in(taking: Intake, publisher: KafkaPublisher, settings: Settings) -> AsyncIterator[None]:
+    """Look after the publisher, the file of keys and the traces of an intake during the block."""
+    from resegment.streams.tracing.opening import exporting_traces
+
+    keys = settings.intake
     tasks = [asyncio.create_task(taking.keep_ready(taking.prove, publisher.look), name="intake: ready")]
     if keys is not None:
         tasks.append(asyncio.create_task(_follow_keys(taking, keys), name="intake: keys"))
     try:
-        yield
+        async with exporting_traces(settings, "intake") as taking.tracing:
+            yield
     finally:
         for task in tasks:
             task.cancel()

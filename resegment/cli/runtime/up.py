@@ -164,7 +164,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
             serving = await parts.enter_async_context(running(settings, definition, servers, extend=extend))
             if settings.kafka is None:
                 await serving.joined()
-            await parts.enter_async_context(taking_in(takings[0], publisher, settings.intake))
+            await parts.enter_async_context(taking_in(takings[0], publisher, settings))
             webhooks = delivering(
                 settings,
                 endpoints,

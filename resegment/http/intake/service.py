@@ -6,13 +6,13 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, Final, NamedTuple
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
 
-from resegment.agents.batch import Message, Publisher, PublishFailed
+from resegment.agents.batch import Message, Publisher, PublishFailed, passing_on, stamped
 from resegment.agents.dead_letters import SMALL_BYTES, make_proof
 from resegment.errors import RefusedEvent
 from resegment.http.intake.access import Access
@@ -24,9 +24,13 @@ from resegment.http.intake.quarantine import EVENTS, letter_id, make_letter
 from resegment.http.intake.reading import Reading, add_type, read_events, read_webhook
 from resegment.http.intake.signatures import Signed, hide_secrets, is_genuine
 from resegment.metrics import Metrics
+from resegment.schemas.cloudevents.traces import TRACEPARENT, parse_traceparent
 from resegment.sources.adapters.port import Context
 from resegment.sources.registry import UnknownSource
 from resegment.streams.kafka.topics import Topics
+
+if TYPE_CHECKING:
+    from resegment.streams.tracing.tracing import Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -71,10 +75,12 @@ class Intake:
         self.reachable = False
         """Whether Kafka acknowledged what was published last."""
         self._closing = False
+        self.tracing: Tracing | None = None
+        """What makes spans of requests, if traces are on."""
 
     async def take_events(self, request: Request) -> Outcome:
         """Take what `POST /events` brings. Raises Rejected."""
-        with self._counted(EVENTS):
+        with self._counted(EVENTS), self._traced(request, EVENTS):
             sender = self._admit(request, EVENTS)
             with self._load.held(sender) as share:
                 body = await _read_body(request, share)
@@ -95,7 +101,7 @@ class Intake:
         except UnknownSource as error:
             raise Rejected(404, error.message) from None
         source = name if name in self.access.sources else own.adapter.name
-        with self._counted(source):
+        with self._counted(source), self._traced(request, source):
             secrets = self.access.secrets.get(source)
             sender = self._admit(request, source, signed=bool(secrets))
             with self._load.held(sender) as share:
@@ -219,7 +225,7 @@ class Intake:
             return
         begun = time.monotonic()
         try:
-            await self._publisher.publish(messages)
+            await self._publisher.publish(stamped(messages))
         except PublishFailed as error:
             if error.too_large:
                 raise Rejected(413, "an event is larger than a topic accepts") from error
@@ -229,6 +235,13 @@ class Intake:
             raise Rejected(503, _AWAY, retry_after=RETRY_AFTER) from error
         self.reachable = True
         self.metrics.intake_seconds.observe(time.monotonic() - begun)
+
+    def _traced(self, request: Request, source: str) -> AbstractContextManager[None]:
+        """Have the events belong to the trace that the request came with, or to a new one."""
+        given = parse_traceparent(request.headers.get(TRACEPARENT))
+        if self.tracing is not None:
+            return self.tracing.request(source, given)
+        return nullcontext() if given is None else passing_on(given)
 
     @contextmanager
     def _counted(self, source: str) -> Iterator[None]:

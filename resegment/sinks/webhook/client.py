@@ -17,7 +17,7 @@ import httpx
 from resegment.errors import ResegmentError
 from resegment.sinks.webhook.addresses import AddressRefused, Guard
 from resegment.sinks.webhook.endpoint import Endpoint
-from resegment.sinks.webhook.port import SendResult, describe_error
+from resegment.sinks.webhook.port import TRACE_OF_EVENT, SendResult, describe_error
 from resegment.sinks.webhook.signing import Secret, sign
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
@@ -107,6 +107,8 @@ class HttpWebhook:
             (b"webhook-timestamp", str(timestamp).encode()),
             (b"webhook-signature", sign(self._secrets, message, timestamp, body).encode()),
         ]
+        if (trace := TRACE_OF_EVENT.get()) is not None:
+            headers.append((b"traceparent", trace.encode()))
         # The whole is limited by the caller; only connecting has a limit of its own.
         timeouts = {"connect": min(CONNECT_TIMEOUT, self._timeout)}
         async with self._pool.stream(

@@ -26,6 +26,7 @@ _OURS: Final = frozenset(
         "keep-alive",
         "proxy-connection",
         "te",
+        "traceparent",
         "trailer",
         "transfer-encoding",
         "upgrade",

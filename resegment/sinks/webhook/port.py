@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -28,6 +29,10 @@ class SendResult:
 
     def __str__(self) -> str:
         return f"status {self.status}" if self.status is not None else self.problem or "no answer"
+
+
+TRACE_OF_EVENT: Final[ContextVar[str | None]] = ContextVar("trace of event", default=None)
+"""The traceparent of the event that this task sends, which the request carries as a header."""
 
 
 class Webhook(Protocol):
