@@ -90,16 +90,19 @@ async def look_at_dead_letters(
 ) -> DeadLetters:
     """Return the dead letters among the `newest` records of each partition, or all. Raises TopicUnreadable."""
     letters: dict[str, DeadLetter] = {}
+    marks: dict[str, tuple[int, str]] = {}
     async with reading(bootstrap, topic, security=security) as reader:
         async for records in reader.to_end(newest):
             for record in records:
                 about = read_dead_letter(record.headers, record.key, record.value)
                 if is_proof(about):
                     continue
-                before = letters.get(about["id"])
-                if before is not None and "retried" in about:
-                    letters[about["id"]] = replace(before, retried=about["retried"])
+                if "retried" in about:
+                    marks[about["id"]] = max(
+                        marks.get(about["id"], (0, "")), (record.timestamp, about["retried"])
+                    )
                     continue
+                before = letters.get(about["id"])
                 letters[about["id"]] = DeadLetter(
                     id=about["id"],
                     about=about,
@@ -109,6 +112,10 @@ async def look_at_dead_letters(
                     times=1 if before is None else before.times + 1,
                 )
         older = reader.skipped
+    # a mark may be in another partition than its letter: what came later counts, whatever was read first
+    for letter, (at, retried) in marks.items():
+        if letter in letters and at >= letters[letter].refused_at:
+            letters[letter] = replace(letters[letter], retried=retried)
     ordered = sorted(letters.values(), key=lambda one: one.refused_at)
     return DeadLetters({one.id: one for one in ordered}, older)
 
@@ -118,7 +125,8 @@ async def count_dead_letters(
 ) -> DeadLetterCount:
     """Count the newest dead letters by reason, each once. If the topic cannot be read, `problem` says so."""
     reasons: dict[str, str] = {}
-    undelivered: dict[str, str] = {}
+    undelivered: dict[str, tuple[int, str | None]] = {}
+    """When (ms) a letter or its mark came last, and for which endpoint; None once it was sent again."""
     try:
         async with reading(bootstrap, topic, patience=patience, security=security) as reader:
             async for records in reader.to_end(COUNTED):
@@ -127,14 +135,18 @@ async def count_dead_letters(
                     if is_proof(about):
                         continue
                     reasons[about["id"]] = about.get("reason", "")
-                    if "retried" in about:
-                        undelivered.pop(about["id"], None)
-                    elif about.get("endpoint") and about.get("reason") == "undeliverable":
-                        undelivered[about["id"]] = about["endpoint"]
+                    if about.get("endpoint") and about.get("reason") == "undeliverable":
+                        # a mark may be in another partition than its letter
+                        latest, _ = undelivered.get(about["id"], (-1, None))
+                        is_mark = "retried" in about
+                        if record.timestamp > latest or (is_mark and record.timestamp == latest):
+                            waits = None if is_mark else about["endpoint"]
+                            undelivered[about["id"]] = record.timestamp, waits
             older = reader.skipped
     except TopicUnreadable as error:
         return DeadLetterCount(problem=error.problem)
-    return DeadLetterCount(_count(reasons.values()), older, undelivered=_count(undelivered.values()))
+    waiting = (endpoint for _, endpoint in undelivered.values() if endpoint is not None)
+    return DeadLetterCount(_count(reasons.values()), older, undelivered=_count(waiting))
 
 
 def _count(words: Iterable[str]) -> dict[str, int]:

@@ -50,6 +50,7 @@ class JudgingPool:
                 for some in _slices(states, folded):
                     _take(self._planner, some)
                     progress(len(some))
+                    await asyncio.sleep(0)  # a server has other requests
             return
         loop, running = asyncio.get_running_loop(), set[asyncio.Future[Part]]()
         limit = 2 * (os.cpu_count() or 1)
@@ -70,11 +71,11 @@ class JudgingPool:
 
 
 @contextmanager
-def judging_pool(planner: Planner, accounts: int) -> Iterator[JudgingPool]:
-    """Open a pool for a plan over so many accounts. Where processes can't be forked, this one judges alone."""
+def judging_pool(planner: Planner, accounts: int, *, forks: bool = True) -> Iterator[JudgingPool]:
+    """Open a pool for a plan over so many accounts. Where processes can't be forked, or not safely, this one judges alone."""
     global _planner  # noqa: PLW0603  # forked processes find it here
     cores = os.cpu_count() or 1
-    if accounts < FEW or cores == 1 or not sys.platform.startswith("linux"):
+    if not forks or accounts < FEW or cores == 1 or not sys.platform.startswith("linux"):
         yield JudgingPool(planner, None)
         return
     _planner = planner

@@ -78,6 +78,8 @@ class PlannedPrefix:
     security: Mapping[str, Any]
     ahead: AheadRecords | None
     facts_per_test: int
+    forks: bool = True
+    """Whether this process may be forked to judge accounts on all cores: a server may not."""
 
     @property
     def on_facts(self) -> bool:
@@ -189,7 +191,7 @@ class _Run:
             )
         read, judge = count("reading accounts", total), count("judging accounts", total)
         partitions = []
-        with judging_pool(self._planner, total) as pool:
+        with judging_pool(self._planner, total, forks=self._prefix.forks) as pool:
             for number in range(reader.partitions):
                 snapshot = await read_snapshot(
                     reader,

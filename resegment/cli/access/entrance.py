@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from redis.asyncio import Redis
 
     from resegment.http.access.entrance import Entrance
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from resegment.http.access.policy import Policy
     from resegment.http.operations.operations import Operations
     from resegment.settings import Settings
+    from resegment.sinks.webhook.endpoint import Endpoint
     from resegment.streams.live.connection import LiveConnection
 
 
@@ -78,15 +81,31 @@ def _split(text: str) -> frozenset[str]:
 
 
 def open_operations(settings: Settings, connection: LiveConnection) -> Operations:
-    """Return what operators do in the console of a prefix. The intake's file is read when bodies are sent again."""
+    """Return what operators do in the console of a prefix. The files of the intake and of webhooks are read when needed."""
+    from resegment.cli.endpoints import read_webhooks
     from resegment.http.intake.access import Access, read_access
+    from resegment.http.operations.audit import LiveAuditLog
+    from resegment.http.operations.endpoints import LiveEndpoints
     from resegment.http.operations.letters import LiveLetters
     from resegment.http.operations.operations import Operations
+    from resegment.http.operations.owners import LiveOwners
     from resegment.http.operations.place import Place
+    from resegment.http.operations.sources import LiveSources
+    from resegment.http.operations.versions import LiveVersions
 
     place = Place(connection, idempotent=settings.kafka is not None)
 
     def access() -> Access:
         return Access() if settings.intake is None else read_access(settings.intake)
 
-    return Operations(LiveLetters(place, access))
+    def endpoints() -> Mapping[str, Endpoint]:
+        return {} if settings.webhooks is None else read_webhooks(settings).endpoints
+
+    return Operations(
+        LiveLetters(place, access),
+        LiveVersions(place),
+        LiveOwners(place),
+        LiveEndpoints(place, endpoints),
+        LiveSources(place),
+        LiveAuditLog(place),
+    )

@@ -15,9 +15,9 @@ from resegment.cli.versions.plan import ApplyRoute
 
 if TYPE_CHECKING:
     from resegment.cli.operations.session import Session
-    from resegment.cli.versions.applying import Intent
     from resegment.segmentation.planning.saved import SavedPlan
     from resegment.streams.definitions.history import Definitions
+    from resegment.streams.operations.switching.intents import Intent
 
 APPLY_EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -101,7 +101,8 @@ def apply(
     """
     from resegment.cli.operations.session import run_in_session
     from resegment.cli.versions.applying import carry_out
-    from resegment.cli.versions.planning import check_route
+    from resegment.cli.versions.planning import check_route, planner_of
+    from resegment.streams.operations.switching.intents import intend_saved
 
     if shadow and at is not None:
         raise typer.BadParameter("--shadow begins at once: leave --at out")
@@ -123,7 +124,7 @@ def apply(
         elif route:
             raise typer.BadParameter("a saved plan has its route: leave --route out", param_hint="--route")
         else:
-            intent = await _intend_saved(session, file, saved, at)
+            intent = await intend_saved(planner_of(session), file, saved, at)
         await carry_out(session, intent, asked)
 
     check_route(route)
@@ -158,7 +159,12 @@ def rollback(
     async def run(session: Session) -> None:
         from dataclasses import replace
 
-        intent = await _intend_rollback(session, number, at)
+        from resegment.cli.versions.planning import planner_of
+        from resegment.console.progress import show_progress
+        from resegment.streams.operations.switching.intents import intend_rollback
+
+        with show_progress() as bars:
+            intent = await intend_rollback(planner_of(session), number, at, count=bars.count)
         back = f"roll back to version {intent.goes_back_to}"
         await carry_out(session, intent, asked if message else replace(asked, message=back))
 
@@ -173,107 +179,16 @@ def _read_plan(path: str) -> SavedPlan | None:
 
 
 async def _intend_file(session: Session, path: str, route: list[str] | None, at: int | None) -> Intent:
-    from resegment.cli.versions.applying import Intent
     from resegment.cli.versions.planning import check_route, check_segments, plan_session, read_lists
     from resegment.sources.segments import load_definition
     from resegment.streams.operations.planning import Wish
+    from resegment.streams.operations.switching.intents import Intent
 
     definition = load_definition(path)
     chosen = check_route(route)
     check_segments(chosen, definition)
     wish = Wish(definition, chosen, at, lists=read_lists(definition, path))
     return Intent(await plan_session(session, wish), wish)
-
-
-async def _intend_saved(session: Session, path: str, saved: SavedPlan, at: int | None) -> Intent:
-    """Return the intent to carry out a saved plan. Raises NotAppliable, PlanUsed, BaseDiffers and PlanStale."""
-    from resegment.cli.versions.applying import Intent, check_drift
-    from resegment.segmentation.planning.refusals import BaseDiffers, NotAppliable
-    from resegment.streams.definitions.content import compile_content
-    from resegment.streams.operations.planning import Wish
-
-    plan = saved.plan
-    if plan.base.number is None:
-        raise NotAppliable(path)
-    definitions = (await session.load_registry()).definitions
-    check_unused(definitions, saved)
-    if definitions.current != plan.base.number:
-        raise BaseDiffers(plan, definitions.current)
-    definition = compile_content(saved.content)
-    moved = None
-    if plan.rollback_of is not None:
-        moved = _invert(definitions, plan.rollback_of)
-    wish = Wish(definition, plan.route, at, moved, plan.rollback_of)
-    if not plan.is_empty:
-        await check_drift(session, saved, wish)
-    return Intent(saved, wish)
-
-
-def check_unused(definitions: Definitions, saved: SavedPlan) -> None:
-    """Raise PlanUsed if the plan was applied. An apply that did not happen has not used it."""
-    from resegment.segmentation.planning.refusals import PlanUsed
-
-    for one in definitions.applies.values():
-        if one.plan == saved.id and one.verdict == "stands":
-            raise PlanUsed(one.version)
-
-
-async def _intend_rollback(session: Session, number: int | None, at: int | None) -> Intent:
-    from resegment.cli.versions.applying import Intent
-    from resegment.cli.versions.planning import plan_session
-    from resegment.streams.operations.planning import Wish
-
-    definitions = (await session.load_registry()).definitions
-    chosen = number if number is not None else _before(definitions)
-    undone = _undone_by(definitions, chosen)
-    wish = Wish(
-        definitions.definition_of(chosen),
-        at=at,
-        moved=_invert(definitions, undone),
-        rollback_of=undone,
-    )
-    return Intent(await plan_session(session, wish), wish, goes_back_to=chosen)
-
-
-def _numbers(definitions: Definitions) -> list[int]:
-    """Return the versions that were in force, in their order; the first is the one that began."""
-    return [min(definitions.versions, default=0), *(one.version for one in definitions.standing)]
-
-
-def _before(definitions: Definitions) -> int:
-    """Return the version before the one in force. Raises NothingBefore."""
-    from resegment.segmentation.planning.refusals import NothingBefore
-
-    numbers = _numbers(definitions)
-    if len(numbers) < 2:
-        raise NothingBefore(numbers[-1])
-    return numbers[-2]
-
-
-def _undone_by(definitions: Definitions, number: int) -> int:
-    """Return the first version that going back to this one undoes. Raises NoSuchVersion, NeverInForce, InForce."""
-    from resegment.segmentation.planning.refusals import InForce, NeverInForce
-
-    definitions.version(number)
-    numbers = _numbers(definitions)
-    if number not in numbers:
-        raise NeverInForce(number)
-    place = numbers.index(number)
-    if place + 1 == len(numbers):
-        raise InForce(number, numbers[place - 1] if place else None)
-    return numbers[place + 1]
-
-
-def _invert(definitions: Definitions, first: int) -> dict[str, str]:
-    """Return the names that undo the switches from that to version `first` on."""
-    from resegment.segmentation.planning.rollback import Step, invert_steps
-
-    numbers = _numbers(definitions)
-    steps = [
-        Step(definitions.definition_of(before), one.moved)
-        for before, one in zip(numbers, definitions.standing, strict=False)
-    ]
-    return invert_steps(steps[numbers.index(first) - 1 :])
 
 
 async def _finish_same(session: Session, path: str, saved: SavedPlan | None, asked: Asked) -> bool:

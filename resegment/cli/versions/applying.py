@@ -6,10 +6,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -19,16 +18,11 @@ if TYPE_CHECKING:
 
     from resegment.agents.batch import Publisher
     from resegment.cli.operations.session import Session
-    from resegment.segmentation.definition import Definition
     from resegment.segmentation.planning.outcome import Outcome
     from resegment.segmentation.planning.plan import Plan
-    from resegment.segmentation.planning.saved import SavedPlan
     from resegment.settings import Settings
     from resegment.streams.definitions.applying.requests import Applied, ApplyConnection, Report
-    from resegment.streams.operations.planning import Wish
-
-FRESH = 60.0
-"""Seconds for which the world is taken to be as a plan saw it."""
+    from resegment.streams.operations.switching.intents import Intent
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,40 +39,20 @@ class Asked:
     command: str = "apply"
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """A plan that is to be carried out, and what it takes to make it again.
-
-    `goes_back_to` is the version that a rollback goes back to. `seen` is when (by the monotonic clock) the accounts were
-    last found to be as the plan says.
-    """
-
-    saved: SavedPlan
-    wish: Wish
-    goes_back_to: int | None = None
-    seen: float = field(default_factory=time.monotonic)
-
-    @property
-    def plan(self) -> Plan:
-        """The plan."""
-        return self.saved.plan
-
-    @property
-    def definition(self) -> Definition:
-        """The new version."""
-        return self.wish.definition
-
-
 async def carry_out(session: Session, intent: Intent, asked: Asked) -> None:
     """Show the plan, ask, apply it, and print what came of it.
 
     Raises PlanStale, HashDiffers, typer.Abort, and what `apply_version` raises.
     """
     from resegment.cli.versions.plan import present
+    from resegment.cli.versions.planning import planner_of
     from resegment.console.terminal import print_note
     from resegment.segmentation.planning.refusals import check_hash
+    from resegment.streams.operations.switching import carrying as switching
 
     plan = intent.plan
+    author = asked.author if asked.author is not None else name_author(session.settings)
+    order = switching.Order(author, asked.message, asked.at, asked.shadow)
     if not asked.as_json:
         present(plan, html=None, markdown=False, as_json=False)
     if plan.is_empty:
@@ -90,33 +64,19 @@ async def carry_out(session: Session, intent: Intent, asked: Asked) -> None:
         typer.confirm(_question(intent, asked), abort=True, err=True)
     try:
         async with (
-            session.trail.recording(asked.command, _describe(intent, asked)) as recording,
+            session.trail.recording(asked.command, switching.describe_order(intent, order)) as recording,
             session.publisher("resegment-apply") as publisher,
         ):
             with showing_steps() as report:
                 connection = connect(session, publisher)
-                applied, outcome = await _apply(session, connection, intent, asked, report)
+                applied, outcome = await switching.carry_out(
+                    connection, planner_of(session), intent, order, report
+                )
             recording.result |= {"version": applied.version, "applied": applied.apply is not None}
     except asyncio.CancelledError:
         print_note("interrupted: run the same command again, it continues where this one stopped")
         raise
     _print(intent, applied, outcome, asked)
-
-
-def _describe(intent: Intent, asked: Asked) -> dict[str, Any]:
-    """Return what an apply is asked to do, for the audit log."""
-    from resegment.schemas.times import format_instant
-
-    route = intent.wish.route
-    return {
-        "plan": intent.plan.hash,
-        "base": intent.plan.base.number,
-        "back_to": intent.goes_back_to,
-        "at": None if asked.at is None else format_instant(asked.at),
-        "route": route if isinstance(route, str) else list(route),
-        "shadow": asked.shadow or None,
-        "message": asked.message or None,
-    }
 
 
 def connect(session: Session, publisher: Publisher) -> ApplyConnection:
@@ -133,69 +93,6 @@ def connect(session: Session, publisher: Publisher) -> ApplyConnection:
         clock=session.held.get("clock", "wall"),
         facts_per_test=session.settings.facts_per_test,
     )
-
-
-async def _apply(
-    session: Session, connection: ApplyConnection, intent: Intent, asked: Asked, report: Report
-) -> tuple[Applied, Outcome | None]:
-    from resegment.streams.definitions.applying.apply import apply_version
-    from resegment.streams.definitions.applying.requests import ApplyRequest
-    from resegment.streams.operations.moves import find_outcome, note_ends
-
-    plan, wish = intent.plan, intent.wish
-    checker = DriftCheck(session, intent)
-    ends = await note_ends(session.bootstrap, session.topics, session.security)
-    request = ApplyRequest(
-        definition=intent.definition,
-        base=plan.base.number,
-        at=asked.at,
-        route=wish.route,  # type: ignore[arg-type]  # one of the words, or segments
-        kind="shadow" if asked.shadow else "switch",
-        plan=intent.saved.id,
-        author=asked.author if asked.author is not None else name_author(session.settings),
-        message=asked.message,
-        rollback_of=wish.rollback_of,
-        moved=wish.moved,
-        check=None if asked.shadow else checker.check,
-    )
-    applied = await apply_version(connection, request, report)
-    if asked.shadow or applied.apply is None or applied.pending:
-        return applied, None
-    latest = checker.latest or plan
-    outcome = await find_outcome(
-        latest, applied.version, ends, session.reader, session.bootstrap, session.topics, session.security
-    )
-    return applied, outcome
-
-
-class DriftCheck:
-    """Makes the plan again right before the switch, if it is not fresh or for a later time, and compares."""
-
-    def __init__(self, session: Session, intent: Intent) -> None:
-        self._session, self._intent = session, intent
-        self._later = intent.wish.at is not None
-        self.latest: Plan | None = None
-        """The plan that was made again, if one was."""
-
-    async def check(self) -> None:
-        """Raise PlanStale if more accounts depart from the plan than is tolerated."""
-        if not self._later and time.monotonic() - self._intent.seen < FRESH:
-            return
-        self.latest = await check_drift(self._session, self._intent.saved, self._intent.wish)
-
-
-async def check_drift(session: Session, saved: SavedPlan, wish: Wish) -> Plan:
-    """Plan again and return that plan. Raises PlanStale if more accounts depart from the saved one than is tolerated."""
-    from resegment.cli.versions.planning import plan_session
-    from resegment.segmentation.planning.drift import News, find_drift
-    from resegment.segmentation.planning.refusals import PlanStale
-
-    news = News(saved.plan.partitions)
-    fresh = await plan_session(session, wish, news=news, quiet=True)
-    drift = find_drift(saved.plan, fresh.plan, news)
-    if drift.is_too_much:
-        raise PlanStale(drift)
-    return fresh.plan
 
 
 def name_author(settings: Settings) -> str:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from resegment.console.progress import Bars
     from resegment.schemas.fact import Fact
     from resegment.segmentation.definition import Definition
-    from resegment.segmentation.planning.drift import News
     from resegment.segmentation.planning.plan import Plan
     from resegment.segmentation.planning.saved import SavedPlan
     from resegment.streams.operations.planning import PlannedPrefix, Wish
+    from resegment.streams.operations.switching.intents import Planned
 
 Route = str | tuple[str, ...]
 
@@ -148,17 +148,15 @@ async def read_planned(session: Session) -> PlannedPrefix:
     )
 
 
-async def plan_session(
-    session: Session, wish: Wish, *, news: News | None = None, quiet: bool = False
-) -> SavedPlan:
-    """Plan a switch of an open session's prefix. `news` notes what changed since an earlier plan."""
-    from contextlib import nullcontext
+def planner_of(session: Session) -> Planned:
+    """Return what reads the prefix of a session for a plan."""
+    return lambda: read_planned(session)
 
-    from resegment.console.progress import SILENT, show_progress
-    from resegment.segmentation.planning.saved import SavedPlan
-    from resegment.streams.operations.planning import plan_live
 
-    prefix = await read_planned(session)
-    with nullcontext(SILENT) if quiet else show_progress() as bars:
-        plan = await plan_live(prefix, wish, news=news, count=bars.count)
-    return SavedPlan(id=uuid.uuid4().hex, plan=plan, content=wish.definition.content)
+async def plan_session(session: Session, wish: Wish) -> SavedPlan:
+    """Plan a switch of an open session's prefix."""
+    from resegment.console.progress import show_progress
+    from resegment.streams.operations.switching.intents import plan_wish
+
+    with show_progress() as bars:
+        return await plan_wish(planner_of(session), wish, count=bars.count)

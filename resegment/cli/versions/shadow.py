@@ -87,11 +87,12 @@ def promote(
 ) -> None:
     """Switch to the shadow's version, as `apply` does, and end the shadow. Shows the plan and asks first."""
     from resegment.cli.operations.session import run_in_session
-    from resegment.cli.versions.applying import Intent, carry_out, connect
+    from resegment.cli.versions.applying import carry_out, connect
     from resegment.cli.versions.planning import check_route, check_segments, plan_session
     from resegment.streams.definitions.applying.apply import discard_shadow
     from resegment.streams.operations.planning import Wish
     from resegment.streams.operations.shadow import find_shadow
+    from resegment.streams.operations.switching.intents import Intent
 
     asked = Asked(at, message, author, plan_hash, yes, as_json=as_json, command="promote")
     chosen = check_route(route)

@@ -54,6 +54,11 @@ def render_html(plan: Plan) -> str:
     )
 
 
+def render_part(plan: Plan) -> str:
+    """Return what a plan says as a part of another page, whose style sheet it needs. Names and texts can't become markup."""
+    return "\n".join(_body(plan))
+
+
 def _body(plan: Plan) -> Iterator[str]:
     yield f'<header><p class="eyebrow">Plan <code>{_text(plan.hash)}</code></p>'
     yield f"<h1>{_text(headline(plan))}</h1>"

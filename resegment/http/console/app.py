@@ -19,14 +19,35 @@ from resegment.http.access.login import build_login
 from resegment.http.access.users import MayNotAct
 from resegment.http.console.access import current_user
 from resegment.http.console.forms import WrongForm
-from resegment.http.console.pages import accounts, changes, dead_letters, overview, segments, versions
+from resegment.http.console.pages import (
+    accounts,
+    applying,
+    audit,
+    changes,
+    dead_letters,
+    overview,
+    segments,
+    sources,
+    versions,
+    workflows,
+)
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.rendering import STATIC, Theme
 from resegment.http.console.table import TableRequest
 from resegment.http.console.viewing import Console, Viewing
 from resegment.http.operations.letters import NotEditable, RetryUnderWay
 from resegment.http.operations.operations import Operations
+from resegment.http.operations.versions import Busy
 from resegment.localization import US, Locale
+from resegment.segmentation.planning.refusals import (
+    BaseDiffers,
+    HashDiffers,
+    InForce,
+    NeverInForce,
+    NothingBefore,
+    PlanStale,
+    PlanUsed,
+)
 from resegment.streams.audit.trail import NotRecorded, OnlyLooks
 
 PATH: Final = "/console"
@@ -37,18 +58,27 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     segments.router,
     accounts.router,
     changes.router,
+    applying.router,
     versions.router,
+    sources.router,
     dead_letters.router,
+    workflows.router,
+    audit.router,
 )
 """The routes of each page. To add a page: its module, its routes here, and its entry in `navigation`."""
 
 
+REFUSALS: Final = (BaseDiffers, InForce, NeverInForce, NothingBefore, PlanStale, PlanUsed)
+"""Why a plan or a rollback is not carried out: the prefix is not as it was thought to be."""
 STATUSES: Final[tuple[tuple[type[ResegmentError], int], ...]] = (
     (MayNotAct, 403),
     (OnlyLooks, 403),
     (WrongForm, 400),
     (NotEditable, 400),
     (RetryUnderWay, 409),
+    (Busy, 409),
+    (HashDiffers, 409),
+    *((kind, 409) for kind in REFUSALS),
     (NotRecorded, 503),
     (UserError, 404),
     (TransientError, 503),

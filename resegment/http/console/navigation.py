@@ -24,5 +24,8 @@ NAVIGATION: Final = (
     Entry("Accounts", "/accounts"),
     Entry("Changes", "/changes"),
     Entry("Versions", "/versions"),
+    Entry("Sources", "/sources"),
     Entry("Dead letters", "/dead-letters"),
+    Entry("Workflows", "/workflows"),
+    Entry("Audit", "/audit"),
 )

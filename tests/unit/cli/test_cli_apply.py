@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from resegment.cli.versions import applying
-from resegment.cli.versions.apply import _before, _invert, _undone_by, check_unused
-from resegment.cli.versions.applying import DriftCheck, Intent, name_author
+from resegment.cli.versions.applying import name_author
 from resegment.schemas.definitions.records import Apply, Prepare, Stands, Void, encode_definition_record
 from resegment.segmentation.definition import Content
 from resegment.segmentation.planning.refusals import InForce, NeverInForce, NothingBefore, PlanUsed
@@ -18,6 +16,10 @@ from resegment.settings import Settings
 from resegment.streams.definitions.content import to_records
 from resegment.streams.definitions.history import Definitions, NoSuchVersion
 from resegment.streams.operations.planning import Wish
+from resegment.streams.operations.switching import carrying
+from resegment.streams.operations.switching.carrying import DriftCheck
+from resegment.streams.operations.switching.intents import Intent, check_unused
+from resegment.streams.operations.switching.rollback import first_undone, invert_switches, version_before
 from tests.builders import definition_of
 from tests.unit.segmentation.planning.test_drift import plan_of
 from tests.unit.segmentation.planning.test_planner import file_of
@@ -55,34 +57,34 @@ def saved(name: str) -> SavedPlan:
     return SavedPlan(id=name, plan=plan_of(), content=Content(()))
 
 
-def test_a_rollback_without_a_number_goes_back_to_the_version_before() -> None:
+def test_a_rollback_without_a_number_goes_back_to_the_versionversion_before() -> None:
     history = History("hot")
     history.switch(2, "hot")
     history.switch(3, "hot", stands=False)
     history.switch(4, "hot")
-    assert _before(history.definitions) == 2
-    assert _undone_by(history.definitions, 2) == 4
-    assert _undone_by(history.definitions, 1) == 2
+    assert version_before(history.definitions) == 2
+    assert first_undone(history.definitions, 2) == 4
+    assert first_undone(history.definitions, 1) == 2
 
 
 def test_names_are_taken_back_over_all_versions_that_are_undone() -> None:
     history = History("hot", "warm")
     history.switch(2, "boiling", "warm", boiling="hot")
     history.switch(3, "blazing", "tepid", blazing="boiling", tepid="warm")
-    assert _invert(history.definitions, 3) == {"boiling": "blazing", "warm": "tepid"}
-    assert _invert(history.definitions, 2) == {"hot": "blazing", "warm": "tepid"}
+    assert invert_switches(history.definitions, 3) == {"boiling": "blazing", "warm": "tepid"}
+    assert invert_switches(history.definitions, 2) == {"hot": "blazing", "warm": "tepid"}
 
 
 def test_the_only_version_has_nothing_before_it() -> None:
     with pytest.raises(NothingBefore, match="version 1 is the only one"):
-        _before(History("hot").definitions)
+        version_before(History("hot").definitions)
 
 
-def test_going_back_to_the_version_in_force_names_the_one_before() -> None:
+def test_going_back_to_the_version_in_force_names_the_oneversion_before() -> None:
     history = History("hot")
     history.switch(2, "hot")
     with pytest.raises(InForce) as refused:
-        _undone_by(history.definitions, 2)
+        first_undone(history.definitions, 2)
     assert refused.value.remedy == "To undo it, go back to the one before: `resegment rollback 1`."
 
 
@@ -90,9 +92,9 @@ def test_there_is_no_going_back_to_a_version_that_never_was_in_force() -> None:
     history = History("hot")
     history.switch(2, "hot", stands=False)
     with pytest.raises(NeverInForce):
-        _undone_by(history.definitions, 2)
+        first_undone(history.definitions, 2)
     with pytest.raises(NoSuchVersion):
-        _undone_by(history.definitions, 9)
+        first_undone(history.definitions, 9)
 
 
 def test_a_plan_is_used_once_it_was_applied_and_not_by_a_switch_that_did_not_happen() -> None:
@@ -124,7 +126,7 @@ async def test_a_plan_is_made_again_right_before_the_switch_unless_it_is_fresh(
         made.append(plan)
         return plan.plan
 
-    monkeypatch.setattr(applying, "check_drift", check)
+    monkeypatch.setattr(carrying, "check_drift", check)
     wish = Wish(definition_of(file_of(("hot", {"employees": {"gte": 1}}))), at=at)
     checker = DriftCheck(None, Intent(saved("p1"), wish, seen=time.monotonic() - age))  # type: ignore[arg-type]
     await checker.check()

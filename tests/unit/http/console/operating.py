@@ -116,7 +116,7 @@ class Operated:
 def make_operated(prefix: Any = None, **policy: Any) -> Operated:
     world, letters, app = make_world(**policy), FakeLetters(), FastAPI()
     found = cast("ConsolePrefix", prefix or NoPrefix())
-    mount_console(app, found, world.entrance, Operations(letters))
+    mount_console(app, found, world.entrance, Operations(letters, *cast("Any", [None] * 5)))
     return Operated(world, letters, app)
 
 

@@ -1,0 +1,67 @@
+"""Who changed what, by a command or in the console, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import APIRouter, Response
+
+from resegment.http.console.table import Column
+from resegment.http.console.viewing import View
+from resegment.streams.audit.reading import AuditedAction
+
+router: Final = APIRouter()
+
+
+@router.get("/audit")
+async def show_audit(view: View) -> Response:
+    """Show the audit log, the newest first."""
+    every = list(await view.operations.audit.read())
+    wanted = {name: view.request.query_params.get(name, "")[:200] for name in ("actor", "action")}
+    chosen = [
+        one
+        for one in every
+        if wanted["actor"] in ("", one.begun.actor) and wanted["action"] in ("", one.begun.action)
+    ]
+    columns: list[Column[AuditedAction]] = [
+        Column("at", "When", lambda one: one.begun.at, "instant"),
+        Column("actor", "Who", lambda one: one.begun.actor),
+        Column("action", "What", lambda one: one.begun.action),
+        Column("arguments", "With", lambda one: _tell(one.begun.arguments)),
+        Column("stage", "Result", lambda one: one.stage),
+        Column("result", "What came of it", _result),
+    ]
+    return view.respond(
+        "audit.html",
+        title="Audit log",
+        tables=[
+            view.tables.table(
+                "actions", "Actions", columns, chosen, sort="-at", empty="Nothing was changed yet."
+            )
+        ],
+        actors=_count(one.begun.actor for one in every),
+        actions=_count(one.begun.action for one in every),
+        wanted=wanted,
+    )
+
+
+def _result(one: AuditedAction) -> str | None:
+    if one.ended is None:
+        return None
+    return one.ended.error or _tell(one.ended.result or {})
+
+
+def _tell(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {_spell(value)}" for name, value in values.items())
+
+
+def _spell(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _count(names: Any) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name in names:
+        found[name] = found.get(name, 0) + 1
+    return dict(sorted(found.items()))

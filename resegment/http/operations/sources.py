@@ -1,0 +1,106 @@
+"""What came from each source lately, by the newest records of the log."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import msgspec
+
+from resegment.http.operations.place import Place
+from resegment.schemas.fact import Fact, decode_fact
+from resegment.streams.kafka.topic_reader import reading
+
+NEWEST: Final = 2_000
+"""Records of each partition that are read."""
+FRESH: Final = 15.0
+"""Seconds for which they are shown again."""
+
+
+@dataclass(slots=True)
+class Recent:
+    """What came from one source: `facts` among the newest, by kind, and when (ms) each and the last of them came."""
+
+    facts: int = 0
+    kinds: dict[str, int] = field(default_factory=dict)
+    retractions: int = 0
+    last: int = 0
+    times: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class RecentFacts:
+    """The newest facts by source: how many were read, and since when (ms) every fact is among them."""
+
+    sources: Mapping[str, Recent] = field(default_factory=dict)
+    read: int = 0
+    since: int = 0
+    until: int = 0
+
+    def per_hour(self, source: str) -> float | None:
+        """Return how many facts of a source come in an hour; None where too little time was read."""
+        hours = (self.until - self.since) / 3_600_000
+        found = self.sources.get(source)
+        if hours <= 0 or found is None:
+            return None
+        return sum(one >= self.since for one in found.times) / hours
+
+
+class Sources(Protocol):
+    """What came from sources."""
+
+    async def recent(self) -> RecentFacts:
+        """Return the newest facts by source. Raises TopicUnreadable."""
+        ...
+
+
+class LiveSources:
+    """The `Sources` of a running prefix."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._seen: tuple[float, RecentFacts] | None = None
+        self._looking = asyncio.Lock()
+
+    async def recent(self) -> RecentFacts:
+        async with self._looking:
+            if self._seen is None or time.monotonic() - self._seen[0] > FRESH:
+                found = await self._read()
+                self._seen = time.monotonic(), found
+            return self._seen[1]
+
+    async def _read(self) -> RecentFacts:
+        one = self._place.connection
+        sources: dict[str, Recent] = {}
+        read = until = 0
+        begins: dict[int, int] = {}
+        async with reading(one.bootstrap, one.topics.signals.name, security=one.security) as log:
+            async for records in log.to_end(NEWEST):
+                for record in records:
+                    begins.setdefault(record.partition, record.timestamp)
+                    until = max(until, record.timestamp)
+                    if record.key is None or record.value is None:  # a tick, a mark or a step
+                        continue
+                    try:
+                        fact = decode_fact(record.value)
+                    except msgspec.DecodeError:
+                        continue
+                    read += 1
+                    _add(
+                        sources.setdefault(fact.source, Recent()),
+                        fact,
+                        record.timestamp,
+                    )
+        # before the latest of these, some partition has records that were not read
+        return RecentFacts(sources, read, max(begins.values(), default=0), until)
+
+
+def _add(recent: Recent, fact: Fact, at: int) -> None:
+    recent.facts += 1
+    recent.kinds[fact.kind] = recent.kinds.get(fact.kind, 0) + 1
+    recent.retractions += fact.op == "retract"
+    recent.last = max(recent.last, at)
+    recent.times.append(at)
