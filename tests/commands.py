@@ -89,7 +89,10 @@ LOCAL: Final = frozenset(
         *(
             "backtest",
             "diff",
+            "experiments list",
+            "experiments show",
             "fmt",
+            "learn",
             "lint",
             "metrics",
             "normalize",

@@ -9,6 +9,8 @@ from resegment.errors import RefusedEvent
 from resegment.outcomes.dataset import WINDOW, Dataset
 from resegment.outcomes.frames import Ledgers
 from resegment.outcomes.published import read_published
+from resegment.schemas.fact import Fact
+from resegment.schemas.outcomes.facts import to_outcome
 from resegment.sources.files.located import Located, WrongFile
 from resegment.sources.files.reader import Refusals, Refused, read_events
 from resegment.streams.outcomes.plain import OutcomeReader
@@ -33,6 +35,24 @@ def read_dataset_files(
     for path in commands:
         _read_commands(path, ledgers)
     _read_outcomes(events, ledgers, refusals)
+    return Dataset.of(ledgers, window=window, accounts=accounts)
+
+
+def read_dataset_facts(
+    facts: Iterable[Fact],
+    commands: Iterable[str],
+    *,
+    window: timedelta = WINDOW,
+    accounts: Mapping[str, str] | None = None,
+) -> Dataset:
+    """Return the data set of facts that were read already, and of files as `read_dataset_files` takes them.
+
+    Raises WrongFile.
+    """
+    ledgers = Ledgers()
+    for path in commands:
+        _read_commands(path, ledgers)
+    ledgers.facts.extend(to_outcome(fact) for fact in facts if fact.kind == "outcome")
     return Dataset.of(ledgers, window=window, accounts=accounts)
 
 
