@@ -42,11 +42,11 @@ END: Final = parse_instant("2025-02-01T00:00:00Z")
 COOLDOWN: Final = 90 * DAY
 
 # The model: log odds of a reply, and what follows from one.
-BASE: Final = {"hiring-again": -2.0, "growing": -1.6, "entry-changed": -2.6}
+BASE: Final = {"hiring-again": -2.0, "growing": -1.6, "worth-a-call": -2.4, "entry-changed": -2.6}
 PLAY: Final = {"peer-result": 0.5}
 REPLIES: Final = {
     "{hiring: true}": 1.0,
-    "{employees: {gte: 50}}": 0.8,
+    "{employees: {gte: 50}}": 1.1,
     "{industry: [b2b_software, consumer, healthcare]}": -0.7,
 }
 POSITIVE: Final = 0.6

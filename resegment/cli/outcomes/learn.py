@@ -202,7 +202,7 @@ def _show(definition: Definition, learned: Learned, name: str, output: Path | No
     from resegment.console.outcomes.learned_view import render_learned
     from resegment.console.terminal import print_note, screen, write_json
     from resegment.errors import FolderNotWritable
-    from resegment.outcomes.learning.scoring import compare_scores, put_in, write_score
+    from resegment.outcomes.learning.scoring import compare_scores, find_users, put_in, write_score
 
     trait = None
     if learned.terms:
@@ -217,10 +217,10 @@ def _show(definition: Definition, learned: Learned, name: str, output: Path | No
     compared = compare_scores(definition, learned, name)
     if as_json:
         plain = {**msgspec.to_builtins(learned), "score": name, "compared": msgspec.to_builtins(compared)}
-        write_json(sys.stdout.buffer, {**plain, "yaml": trait})
+        write_json(sys.stdout.buffer, {**plain, "tested_by": find_users(definition, name), "yaml": trait})
         return
     console = screen()
-    console.print(render_learned(learned, compared, name))
+    console.print(render_learned(learned, compared, name, find_users(definition, name)))
     if trait is not None:
         console.print()
         console.print("Put this into the segments file, and look at `resegment plan`:", style="bold")

@@ -19,12 +19,19 @@ from resegment.schemas.times import parse_instant
 SHOWN_LEFT_OUT: Final = 8
 
 
-def render_learned(learned: Learned, compared: Sequence[Compared], name: str) -> RenderableType:
-    """Render what was learned; `compared` are the terms of the score of that name, and the learned ones."""
-    return Group(*_parts(learned, compared, name))
+def render_learned(
+    learned: Learned, compared: Sequence[Compared], name: str, users: Sequence[str] = ()
+) -> RenderableType:
+    """Render what was learned; `compared` are the terms of the score of that name, and the learned ones.
+
+    `users` are the tests of that score in the file.
+    """
+    return Group(*_parts(learned, compared, name, users))
 
 
-def _parts(learned: Learned, compared: Sequence[Compared], name: str) -> Iterator[RenderableType]:
+def _parts(
+    learned: Learned, compared: Sequence[Compared], name: str, users: Sequence[str]
+) -> Iterator[RenderableType]:
     yield Text(
         f"{learned.came:,} of {learned.touches:,} touches of {learned.accounts:,} accounts came to "
         f"{name_metric(learned.metric)} within {learned.horizon}.",
@@ -45,6 +52,12 @@ def _parts(learned: Learned, compared: Sequence[Compared], name: str) -> Iterato
         yield Text("No score is proposed. With more outcomes, or other tests in the file, there may be one.")
     else:
         yield _terms(learned, compared, name)
+        if users:
+            yield Text()
+            yield Text("! ", style="bold yellow").append(
+                f"The file tests {', '.join(users)}: these thresholds were set for the points in force.",
+                style="not bold",
+            )
     yield Text()
     yield from _check(learned, name)
     yield from _left_out(learned)
@@ -108,11 +121,18 @@ def _check(learned: Learned, name: str) -> Iterator[RenderableType]:
 
 
 def _told(estimate: Estimate | None) -> str:
-    return "unknown" if estimate is None else f"{estimate.value:.2f}, between {_interval(estimate, ' and ')}"
+    return (
+        "unknown" if estimate is None else f"{_two(estimate.value)}, between {_interval(estimate, ' and ')}"
+    )
 
 
 def _interval(estimate: Estimate, between: str = "–") -> str:
-    return f"{estimate.low:.2f}{between}{estimate.high:.2f}"
+    return f"{_two(estimate.low)}{between}{_two(estimate.high)}"
+
+
+def _two(number: float) -> str:
+    """Return a number with two digits; one that rounds to zero has no sign."""
+    return f"{round(number, 2) + 0.0:.2f}".replace("-", "−")
 
 
 def _left_out(learned: Learned) -> Iterator[RenderableType]:

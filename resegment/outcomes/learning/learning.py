@@ -244,12 +244,12 @@ def _warn(
     if intercept is not None and not intercept.contains(0):
         what = "More" if intercept.value > 0 else "Fewer"
         found.append(f"drift: {what} outcomes came later than were expected; the rate has changed over time.")
-    for what in ("play", "segment"):
+    for what, remedy in (("segment", "; --segment takes those of one"), ("play", "")):
         names = aged[what].drop_nulls().unique()
         if len(names) > 1:
             found.append(
                 f"mixed: the touches are of {len(names)} {what}s. What differs between these can pass for what differs "
-                f"between accounts; --segment takes those of one."
+                f"between accounts{remedy}."
             )
             break
     return found

@@ -11,6 +11,7 @@ from resegment.outcomes.learning.candidates import write_test
 from resegment.outcomes.learning.learning import Learned
 from resegment.segmentation.definition import Definition, read_definition
 from resegment.segmentation.language.conditions import Score
+from resegment.segmentation.language.parsing.raw_document import conditions, tests
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -42,6 +43,17 @@ def put_in(definition: Definition, learned: Learned, name: str) -> Definition:
     }
     lists = dict(definition.content.lists)
     return read_definition([("learned.json", orjson.dumps(whole))], lambda path: lists[path])
+
+
+def find_users(definition: Definition, name: str) -> tuple[str, ...]:
+    """Return the tests of a score in the file: their thresholds were set for the points in force."""
+    found = dict.fromkeys(
+        write_test({one.name: one.operand})
+        for raw, path in conditions(definition.document.data)
+        for one in tests(raw, path)
+        if one.test == "value" and one.name == name
+    )
+    return tuple(found)
 
 
 def compare_scores(definition: Definition, learned: Learned, name: str) -> tuple[Compared, ...]:
