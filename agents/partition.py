@@ -13,6 +13,7 @@ from resegment.agents.batch import Batch, Message, Record, stamped
 from resegment.agents.outbox import Outbox, Unpublished, pack, unpack
 from resegment.errors import PartitionLost
 from resegment.schemas.logs.state_log import StateWrite
+from resegment.schemas.outcomes.ledger import compact_ledger
 from resegment.schemas.times import NEVER
 from resegment.state.account_cache import AccountCache, CacheBudget, SizedAccount
 from resegment.state.partition_store import (
@@ -295,10 +296,12 @@ class OwnedPartition(Generic[A]):
         *,
         sizes: Sequence[tuple[str, int]] = (),
         decided: int = 0,
+        ledgers: Sequence[tuple[str, bytes]] = (),
     ) -> None:
         """Write what one batch or slice led to, and hand its messages to the relay.
 
-        `sizes` says by how much the numbers of accounts change, and `decided` counts the decisions.
+        `sizes` says by how much the numbers of accounts change, and `decided` counts the decisions. `ledgers` has what is
+        appended to the ledger of each account, once.
         """
         fence = self.expect_held()
         states: list[tuple[str, bytes]] = []
@@ -314,13 +317,26 @@ class OwnedPartition(Generic[A]):
         messages = stamped(messages)
         payload = pack(messages) if messages else None
         position = replace(position, commit=self.position.commit + 1, log=self._log)
-        commit = Commit(fence, position, states, deadlines, payload, decided, sizes, DUE_SLICE, appended)
+        commit = Commit(
+            fence, position, states, deadlines, payload, decided, sizes, DUE_SLICE, appended, ledgers
+        )
         committed = await self.store.commit(commit)
         self.position = position
         self._note(committed)
         if payload is not None and committed.outbox_id is not None:
             self.outbox.add([Unpublished(committed.outbox_id, messages)])
         self._accounts.settle(accounts)
+        if committed.crowded:
+            await self._compact(fence, committed.crowded)
+
+    async def _compact(self, fence: int, names: Sequence[str]) -> None:
+        """Write ledgers that have become too long again, with what is kept of them."""
+        found = zip(names, await self.store.read_ledgers(names), strict=True)
+        compacted = [(name, compact_ledger(name, value)) for name, value in found if value is not None]
+        position = replace(self.position, commit=self.position.commit + 1)
+        committed = await self.store.commit(Commit(fence, position, due_limit=DUE_SLICE, compacted=compacted))
+        self.position = position
+        self._note(committed)
 
     def _note(self, committed: Committed) -> None:
         self.due = committed.due

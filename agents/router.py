@@ -19,6 +19,8 @@ from resegment.routing.account import RoutedAccount
 from resegment.routing.change import decode_change
 from resegment.routing.enrollment import EnrollmentMachine, Steps
 from resegment.schemas.fact import LATEST
+from resegment.schemas.outcomes.facts import Learned
+from resegment.schemas.outcomes.ledger import LedgerItem, encode_ledger
 from resegment.schemas.routing import (
     ChildReport,
     DefinitionSwitched,
@@ -67,6 +69,7 @@ class Router:
     now: Callable[[], int] | None
     events: str = "routing-events"
     tolerance: int = 300_000
+    touches: str = "touches"
 
     def clock(self, owned: Owned) -> int:
         """Return the partition's time in ms; it never moves back."""
@@ -75,7 +78,7 @@ class Router:
     @property
     def ways(self) -> Ways:
         """Return what steps ask, and where their messages go."""
-        return Ways(self.owners, self.commands, self.events, self.now is not None)
+        return Ways(self.owners, self.commands, self.events, self.touches, self.now is not None)
 
     @property
     def latest(self) -> int:
@@ -205,6 +208,8 @@ class _Reading:
         self.steps: list[RoutingTask] = []
         self.letters: list[Message] = []
         self.refused: list[RefusedEvent] = []
+        self.learned: dict[str, list[LedgerItem]] = {}
+        """What became known of outcomes, by account."""
 
     def change(self, record: Record, clock: int, latest: int) -> int:
         """Read a segment change, and return the clock (ms), which moves to when it was decided, or to `latest`."""
@@ -240,6 +245,9 @@ class _Reading:
             event = decode_routing_event(record.value or b"")
             if isinstance(event, DefinitionSwitched):
                 self._switch(event)
+                return
+            if isinstance(event, Learned):
+                self.learned.setdefault(event.account, []).append(event.fact)
                 return
             if isinstance(event, SourceSilent | SourceBack):
                 self.in_force = hear_of_source(self.in_force, event)
@@ -288,7 +296,10 @@ async def _follow(owned: Owned, router: Router, reading: _Reading, position: Pos
                 )
         if reading.letters:
             await router.publisher.publish(reading.letters)
-        return await _commit(owned, router, walk, position, reading.refused, len(reading.steps))
+        for name, items in reading.learned.items():
+            walk.touches.setdefault(name, []).extend(items)
+        events = len(reading.steps) + sum(map(len, reading.learned.values()))
+        return await _commit(owned, router, walk, position, reading.refused, events)
 
 
 async def _commit(
@@ -312,5 +323,8 @@ async def _commit(
         )
     # an account that was only asked about is not stored; its gates may arrive before its first change
     known = [one for one in walk.accounts.values() if one.is_known]
-    await owned.commit(position, known, walk.messages, sizes=sizes, decided=len(walk.commands))
+    ledgers = [(name, encode_ledger(items)) for name, items in walk.touches.items()]
+    await owned.commit(
+        position, known, walk.messages, sizes=sizes, decided=len(walk.commands), ledgers=ledgers
+    )
     return Routed(events, [one.action for one in walk.commands], sorted(after.items()), refused)

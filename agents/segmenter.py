@@ -115,7 +115,7 @@ async def segment(
                 try:
                     applied = apply_known(timeline, account, reading.known[name], clock)
                     applied.decisions += _pass_time(timeline, account, clock)
-                    decided.add(applied.decisions, applied.outcomes, applied.forwards)
+                    decided.add(applied.decisions, applied.outcomes, applied.forwards, applied.learned)
                     _refuse_too_large(batch, account, reading, dead_letters)
                 except Exception:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
                     accounts[name] = await _apply_apart(
@@ -318,6 +318,6 @@ async def _apply_apart(
     if good:
         applied = apply_known(timeline, account, good, reading.clock)
         applied.decisions += _pass_time(timeline, account, reading.clock)
-        decided.add(applied.decisions, applied.outcomes, applied.forwards)
+        decided.add(applied.decisions, applied.outcomes, applied.forwards, applied.learned)
         _refuse_too_large(batch, account, reading, dead_letters)
     return account

@@ -265,6 +265,22 @@ class WorkflowCommandData(BaseModel):
         description="Persons of the account not to contact: they opted out, complained, or their mail bounces",
         examples=[["jo@acme.com"]],
     )
+    touch: str | None = Field(
+        None, description="The key of the enroll command that this one is about; for enroll, its own"
+    )
+    touched_at: Instant | None = Field(None, description="For enroll: when the account was enrolled")
+    channel: str | None = Field(None, description="For enroll: the primary channel of the play")
+    definition_version: str | None = Field(
+        None,
+        description="For enroll: the fingerprint of the segments file that put the account into the segment",
+    )
+    version: int | None = Field(
+        None, description="For enroll: its number, if the prefix has had more than one"
+    )
+    experiment: str | None = Field(
+        None, description="For enroll: the experiment that the account takes part in"
+    )
+    variant: str | None = Field(None, description="The variant of the experiment")
 
 
 class WorkflowCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -286,6 +302,13 @@ class WorkflowCommand(msgspec.Struct, frozen=True, kw_only=True):
     why: msgspec.Raw | None = None
     next: dict[str, str] | None = None
     do_not_contact: tuple[str, ...] = ()
+    touch: str | None = None
+    touched_at: str | None = None
+    channel: str | None = None
+    definition_version: str | None = None
+    version: int | None = None
+    experiment: str | None = None
+    variant: str | None = None
 
 
 def encode_change(

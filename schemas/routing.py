@@ -8,6 +8,7 @@ import msgspec
 
 from resegment.schemas.change import EnrollmentRoute, Restrictions
 from resegment.schemas.logs.decision_log import LoggedDecision
+from resegment.schemas.outcomes.facts import Learned
 from resegment.schemas.segments import OnExit
 from resegment.schemas.sources.silence import Silence, SourceBack, SourceSilent, hear
 
@@ -167,8 +168,7 @@ class RoutedState(msgspec.Struct, array_like=True):
     versions of the definition changed since the account last moved by itself, oldest first. `gates_by` is the switch that
     the gates came with, if one did. `heir_of` is the workflow of an account that was merged into this one while it was in it.
     `enrolled` is when the latest enrollments began, oldest first. `inherited` says of which accounts, and when (ms), this one
-    took over what they leave.
-    `enrolled` is when the latest enrollments began, oldest first. `log` has the latest decisions, oldest first.
+    took over what they leave. `log` has the latest decisions, oldest first.
     """
 
     target: Target | None = None
@@ -343,7 +343,7 @@ class DefinitionSwitched(msgspec.Struct, frozen=True, kw_only=True, tag="definit
 
 
 AccountEvent = GatesChanged | RoutedOutcome | Review | Reassign | Offered | ChildReport | FamilyNews | Inherit
-RoutingEvent = AccountEvent | DefinitionSwitched | SourceSilent | SourceBack
+RoutingEvent = AccountEvent | Learned | DefinitionSwitched | SourceSilent | SourceBack
 
 
 class InForce(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from resegment.agents.batch import Message
 from resegment.schemas.change import GateChange, SegmentChange
 from resegment.schemas.definitions.records import Apply
 from resegment.schemas.fact import Fact, encode_fact
+from resegment.schemas.outcomes.facts import Learned, to_outcome
 from resegment.schemas.outgoing import CONTENT_TYPE, encode_change
 from resegment.schemas.routing import (
     ROUTED_OUTCOMES,
@@ -110,6 +111,11 @@ class MessageFactory:
     def forward(self, fact: Fact, at: int) -> Message:
         """Return the signal of a fact passed to another account."""
         return Message(self._signals, fact.account.encode(), encode_fact(fact), timestamp=at)
+
+    def learned(self, fact: Fact, at: int) -> Message:
+        """Return the event that tells the router of an outcome, to be credited to a touch."""
+        event = Learned(account=fact.account, at=at, fact=to_outcome(fact))
+        return Message(self._routing, fact.account.encode(), encode_routing_event(event))
 
     def outcome(self, fact: Fact) -> Message | None:
         data = fact.data or {}

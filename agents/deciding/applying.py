@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -43,11 +43,15 @@ def receive_known(timeline: Timeline, known: Known) -> Known:
 
 @dataclass(slots=True)
 class Applied:
-    """The decisions about an account, the outcomes that took effect, and the facts that are passed to another account."""
+    """The decisions about an account, the outcomes that took effect, and the facts that are passed to another account.
+
+    `learned` are all outcomes that are new by their ids, whether they took effect or not: corrections and retractions too.
+    """
 
     decisions: list[Decision] = field(default_factory=list)
     outcomes: list[Fact] = field(default_factory=list)
     forwards: list[Fact] = field(default_factory=list)
+    learned: list[Fact] = field(default_factory=list)
 
 
 def apply_known(timeline: Timeline, account: Account, groups: Sequence[Known], clock: int) -> Applied:
@@ -58,6 +62,8 @@ def apply_known(timeline: Timeline, account: Account, groups: Sequence[Known], c
     applied = Applied()
     for at, known, records in groups:
         facts: Sequence[Fact]
+        if not isinstance(known, Step):
+            applied.learned += _find_new(account, known)
         if isinstance(known, Step) or account.state.identity is not None:
             merged = (
                 carry_out(timeline, account, known, records[0], at, clock)
@@ -83,4 +89,15 @@ def apply_known(timeline: Timeline, account: Account, groups: Sequence[Known], c
             entry = account.holder(*key)
             if key not in refused and (entry is None or entry.id == fact.id):
                 applied.outcomes.append(fact)
+        if refused and applied.learned:
+            applied.learned = [one for one in applied.learned if (one.source, one.id) not in refused]
     return applied
+
+
+def _find_new(account: Account, facts: Sequence[Fact]) -> Iterable[Fact]:
+    """Return the outcomes among facts, without those that the account has, by their ids."""
+    found: dict[tuple[str, str], Fact] = {}
+    for one in facts:
+        if one.kind == "outcome" and account.holder(one.source, one.id) is None:
+            found.setdefault((one.source, one.id), one)
+    return found.values()

@@ -32,6 +32,10 @@ class MessageFactory(Protocol):
         """Return the event that tells the router of an outcome, or None where the router has no use for it."""
         ...
 
+    def learned(self, fact: Fact, at: int) -> Message:
+        """Return the event that tells the router of an outcome, to be credited to a touch."""
+        ...
+
     def switched(self, apply: Apply, partition: int) -> Message:
         """Return the event that tells the router of a partition that another version is in force."""
         ...
@@ -55,16 +59,22 @@ class Decided:
         self._changes: list[tuple[SegmentChange, Message | None]] = []
         self._gate_changes: list[GateChange] = []
         self._outcomes: list[Fact] = []
+        self._learned: list[Fact] = []
         self.forwards: list[Fact] = []
         """Facts that are passed to other accounts."""
 
     def add(
-        self, decisions: Sequence[Decision], outcomes: Sequence[Fact] = (), forwards: Sequence[Fact] = ()
+        self,
+        decisions: Sequence[Decision],
+        outcomes: Sequence[Fact] = (),
+        forwards: Sequence[Fact] = (),
+        learned: Sequence[Fact] = (),
     ) -> None:
         """Add one account's decisions: all of them, or none where a message cannot be made."""
         changes = self.announced(decisions)
         self._changes += changes
         self._outcomes += outcomes
+        self._learned += learned
         self.forwards += forwards
         self._gate_changes += [one.gate_change for one in decisions if one.gate_change is not None]
 
@@ -90,6 +100,7 @@ class Decided:
         messages += [message for _, message in self._changes if message is not None]
         if factory is not None:
             messages += [message for one in self._outcomes if (message := factory.outcome(one)) is not None]
+            messages += [factory.learned(one, clock) for one in self._learned]
             messages += [factory.gate_change(one) for one in self._gate_changes]
             messages += [factory.forward(one, clock) for one in self.forwards]
         return [change for change, _ in self._changes], messages

@@ -13,6 +13,9 @@ from resegment.routing.account import RoutedAccount
 from resegment.routing.enrollment import Steps
 from resegment.routing.transition import Made
 from resegment.schemas.assignment import OwnerReply, OwnerRequest, Release
+from resegment.schemas.outcomes.ledger import LedgerItem
+from resegment.schemas.outcomes.messages import encode_touch
+from resegment.schemas.outcomes.touch import TouchRecord
 from resegment.schemas.outgoing import CONTENT_TYPE, WorkflowCommand, encode_command
 from resegment.schemas.routing import RoutedState, RoutingDecision, encode_routed, encode_routing_event
 from resegment.state.owner_store import OwnerStore
@@ -32,11 +35,12 @@ class RoutingTask(NamedTuple):
 
 @dataclass(slots=True)
 class Walk:
-    """The result of the steps: accounts, earlier decisions, messages, and the accounts that failed."""
+    """The result of the steps: accounts, earlier decisions, messages, touches by account, and the accounts that failed."""
 
     accounts: dict[str, RoutedAccount]
     before: Counter[RoutingDecision]
     commands: list[WorkflowCommand] = field(default_factory=list)
+    touches: dict[str, list[LedgerItem]] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     failed: dict[str, Exception] = field(default_factory=dict)
 
@@ -47,6 +51,7 @@ class Ways(NamedTuple):
     owners: OwnerStore
     commands: str
     events: str
+    touches: str
     live: bool
 
 
@@ -103,6 +108,9 @@ def _encode(walk: Walk, commands: Mapping[str, list[Made]], ways: Ways) -> None:
             walk.failed[name] = error
         else:
             walk.commands += [one for one in made if isinstance(one, WorkflowCommand)]
+            touches: list[LedgerItem] = [one for one in made if isinstance(one, TouchRecord)]
+            if touches:
+                walk.touches[name] = touches
             walk.messages += messages
 
 
@@ -137,6 +145,9 @@ def _step(
 
 
 def _announce(ways: Ways, made: Made) -> Message:
+    if isinstance(made, TouchRecord):
+        headers = [("content-type", CONTENT_TYPE)]
+        return Message(ways.touches, made.account.encode(), encode_touch(made), headers)
     if not isinstance(made, WorkflowCommand):
         return Message(ways.events, made.account.encode(), encode_routing_event(made))
     headers = [("content-type", CONTENT_TYPE), ("workflow", made.workflow.encode())]

@@ -32,11 +32,11 @@ for kind in $kinds; do
   allow --allow-principal "$worker" --operation Write --topic "$prefix.triggers.$kind"
 done
 allow --allow-principal "$worker" --operation Write --topic "$prefix.accounts" --topic "$prefix.outcomes"
-allow --allow-principal "$worker" --operation Write --topic "$prefix.workflow-commands" --topic "$prefix.dead-letters" \
-  --topic "$prefix.refresh-requests"
+allow --allow-principal "$worker" --operation Write --topic "$prefix.workflow-commands" --topic "$prefix.touches" \
+  --topic "$prefix.dead-letters" --topic "$prefix.refresh-requests"
 allow --allow-principal "$worker" --operation Read --group "$prefix"
-# `resegment deliver`, and `rebuild`, which reads the commands back
-allow --allow-principal "$worker" --operation Read --topic "$prefix.workflow-commands"
+# `resegment deliver`, and `rebuild`, which reads the commands and touches back
+allow --allow-principal "$worker" --operation Read --topic "$prefix.workflow-commands" --topic "$prefix.touches"
 # only to count them in the metrics
 allow --allow-principal "$worker" --operation Read --topic "$prefix.dead-letters"
 allow --allow-principal "$worker" --operation Read --resource-pattern-type prefixed --group "$prefix-webhooks-"
@@ -50,15 +50,17 @@ for kind in $kinds; do
 done
 allow --allow-principal "$producer" --operation Write --topic "$prefix.accounts" --topic "$prefix.outcomes"
 
-# a consumer of changes and commands, with group names that start with its own prefix
+# a consumer of changes, commands and touches, with group names that start with its own prefix
 allow --allow-principal "$consumer" --operation Read \
-  --topic "$prefix.segment-changes" --topic "$prefix.workflow-commands" --topic "$prefix.refresh-requests"
+  --topic "$prefix.segment-changes" --topic "$prefix.workflow-commands" --topic "$prefix.touches" \
+  --topic "$prefix.refresh-requests"
 allow --allow-principal "$consumer" --operation Read --resource-pattern-type prefixed --group "$prefix-consumer"
 
 # `resegment status`, `changes`, `explain`, `verify`, `plan`, `history`, `owners list` and `dead-letters list`
 allow --allow-principal "$look" --operation Read \
   --topic "$prefix.signals" --topic "$prefix.segment-changes" --topic "$prefix.dead-letters" \
-  --topic "$prefix.definitions" --topic "$prefix.audit-log" --topic "$prefix.workflow-commands" --topic "$prefix.identities" --topic "$prefix.unresolved"
+  --topic "$prefix.definitions" --topic "$prefix.audit-log" --topic "$prefix.workflow-commands" --topic "$prefix.touches" --topic "$prefix.routing-events" \
+  --topic "$prefix.identities" --topic "$prefix.unresolved"
 
 # `resegment dead-letters retry`: sends rejected records back to their topics; `routing enroll`, `owners leave`; and
 # `resegment ingest` into a prefix on the clock of the facts, which moves its clock. Only workers and the operator may

@@ -73,6 +73,23 @@ COLUMNS: Final[Mapping[str, Mapping[str, Any]]] = {
         "sequence_number": pl.Int64(),
         "effective_at": Instant,
     },
+    "touches": {
+        **_EVENT,
+        "says": pl.String(),
+        "touch": pl.String(),
+        "segment": pl.String(),
+        "workflow": pl.String(),
+        "arm": pl.String(),
+        "play": pl.String(),
+        "owner": pl.String(),
+        "team": pl.String(),
+        "channel": pl.String(),
+        "definition_version": pl.String(),
+        "version": pl.Int64(),
+        "experiment": pl.String(),
+        "variant": pl.String(),
+        "change": pl.String(),
+    },
     "outcomes": {
         **_EVENT,
         "kind": pl.String(),
@@ -258,6 +275,19 @@ def _read_command(_: Record, plain: dict[str, Any]) -> Row:
     }
 
 
+def _read_touch(_: Record, plain: dict[str, Any]) -> Row:
+    data = _part(plain, "data")
+    names = (
+        *("says", "touch", "segment", "workflow", "arm", "play", "owner", "team", "channel"),
+        *("definition_version", "experiment", "variant", "change"),
+    )
+    return {
+        **_read_sent(plain),
+        **{name: _text(data, name) for name in names},
+        "version": _number(data, "version"),
+    }
+
+
 def _read_outcome(record: Record, plain: dict[str, Any]) -> Row:
     try:
         event = decode_record(record.value, record.headers)
@@ -317,6 +347,7 @@ _READERS: Final[Mapping[str, Callable[[Record, dict[str, Any]], Row]]] = {
     "signals": _read_signal,
     "segment-changes": _read_change,
     "workflow-commands": _read_command,
+    "touches": _read_touch,
     "outcomes": _read_outcome,
     "routing-events": _read_routing_event,
     "audit-log": _read_audit_entry,

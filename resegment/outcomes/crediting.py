@@ -87,14 +87,18 @@ def _find_keys(
 
 
 def _find_outcomes(ledgers: Ledgers, accounts: Mapping[str, str]) -> pl.DataFrame:
-    """Return the latest revision of each outcome, without those that were retracted."""
+    """Return the latest revision of each outcome, without those that were retracted.
+
+    Of revisions with one id the first counts, as everywhere.
+    """
     found = _grouped(to_frame(ledgers.facts, FACTS), accounts)
     identity = [_GROUP, "source", "record"]
     repeated = found.filter(found.select(identity).is_duplicated())
     if not repeated.is_empty():
         rest = [name for name in FACTS if name not in {"recorded", "id"}]
-        latest = repeated.sort("recorded", "id", *rest, descending=True, nulls_last=True)
-        latest = latest.unique(identity, keep="first", maintain_order=True)
+        first = repeated.sort("recorded", "id", *rest, nulls_last=True)
+        first = first.unique([*identity, "id"], keep="first", maintain_order=True)
+        latest = first.unique(identity, keep="last", maintain_order=True)
         found = pl.concat([found.filter(~found.select(identity).is_duplicated()), latest])
     return found.filter(~pl.col("retracted")).sort(*_ORDER)
 

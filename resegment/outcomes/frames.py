@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 import polars as pl
 
 from resegment.schemas.outcomes.facts import OutcomeFact
-from resegment.schemas.outcomes.ledger import LedgerItem
+from resegment.schemas.outcomes.ledger import Dropped, LedgerItem
 from resegment.schemas.outcomes.touch import Touch, TouchKey, TouchVoid
 
 Instant: Final = pl.Datetime("ms", "UTC")
@@ -107,7 +107,10 @@ class Ledgers:
         lists = {Touch: self.touches, TouchVoid: self.voids, TouchKey: self.keys, OutcomeFact: self.facts}
         add = {kind: one.append for kind, one in lists.items()}  # type: ignore[attr-defined]
         for item in items:
-            add[type(item)](item)
+            if isinstance(item, Dropped):
+                self.dropped += item.count
+            else:
+                add[type(item)](item)
 
 
 def to_frame(rows: Sequence[Any], columns: Columns) -> pl.DataFrame:

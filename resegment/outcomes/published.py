@@ -12,6 +12,9 @@ from resegment.schemas.outcomes.touch import Touch, TouchKey, TouchVoid
 from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE
 from resegment.schemas.times import parse_instant
 
+ANSWERED: Final = ("reassign", "escalate")
+"""The actions of later commands that may be answered as an enroll command is."""
+
 
 class _Event(msgspec.Struct, frozen=True):
     type: str
@@ -109,7 +112,7 @@ def _read_command(one: _Command) -> list[LedgerItem]:
                 **_shared(one, ("account", "segment", "workflow", "play", "owner", "team", *_VERSIONED)),
             )
         ]
-    if one.touch is not None and one.touch != one.idempotency_key:
+    if one.action in ANSWERED and one.touch is not None:
         return [TouchKey(account=one.account, at=at, key=one.idempotency_key, touch=one.touch)]
     return []
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 BRIEFS: Final = frozenset({"enroll", "reassign", "escalate"})
 """The actions after which somebody has to look at the account: their commands say why it is there and what comes next."""
+ANSWERED: Final = frozenset({"reassign", "escalate"})
+"""The actions of later commands that may be answered as an enroll command is."""
 SAYS: Final = frozenset({"enroll", "reassign"})
 """The actions that have an owner begin: their commands carry the play."""
 
@@ -35,7 +37,7 @@ def make_command(
     assert cause is not None
     message = policy.message(account, cause) if action in SAYS else None
     tells = action in BRIEFS and enrollment.segment == cause.segment
-    return WorkflowCommand(
+    command = WorkflowCommand(
         action=action,
         account=account,
         workflow=enrollment.workflow,
@@ -56,6 +58,18 @@ def make_command(
         why=None if not tells or cause.evidence is None else msgspec.Raw(cause.evidence),
         next=spell_next(cause.segment, cause.stays_until) if tells else None,
         do_not_contact=state.do_not_contact,
+        touch=enrollment.key or None,
+    )
+    if action != "enroll":
+        return command
+    return msgspec.structs.replace(
+        command,
+        touched_at=format_instant(enrollment.at),
+        channel=policy.channel(enrollment.play),
+        definition_version=cause.version or policy.version,
+        version=policy.number_of(cause.version),
+        experiment=cause.experiment,
+        variant=cause.variant,
     )
 
 

@@ -35,6 +35,7 @@ from resegment.routing.switching import (
 from resegment.routing.transition import Asking, Made, Transition
 from resegment.schemas.assignment import OwnerReply, OwnerRequest
 from resegment.schemas.logs.state_log import StateWrite
+from resegment.schemas.outcomes.touch import TouchVoid
 from resegment.schemas.routing import (
     AccountEvent,
     ChildReport,
@@ -269,9 +270,12 @@ class EnrollmentMachine:
 
 
 def _open(account: RoutedAccount, change: RoutedChange, now: int, own: Policy) -> Transition:
-    """Set the gates that the change carries, and return what applies the rest."""
+    """Set the gates that the change carries, void what it supersedes, and return what applies the rest."""
     transition = Transition(account, own, now)
     target, state = change.target, account.state
+    if change.supersedes is not None and (state.touched.workflows or state.decision == "holdout"):
+        transition.touches.append(TouchVoid(account=account.name, at=now, change=change.supersedes))
+        transition.void = target.sequence - 1
     # gates of the same instant and number follow the change, although their topic may be read first
     if change.active_gates is not None and (target.effective_at, target.sequence) != (
         state.gates_at,

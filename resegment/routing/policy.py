@@ -57,6 +57,8 @@ class Policy:
         self.controls = controls or RoutingControls()
         self.silent: Silences = {}
         """The sources that are silent now."""
+        self.number: int | None = None
+        """The number of the version, None where versions have none."""
         self._plays = definition.compiled_plays
         self._segments = {one.name: one for one in definition.segments if not one.draft}
         self.family = frozenset(map(suppression_gate, definition.family))
@@ -308,6 +310,15 @@ class Policy:
             return target.message
         said = render_play(play, account=account, segment=target.segment, values=target.values, evidence=())
         return msgspec.json.encode(said.play)
+
+    def channel(self, play: str | None) -> str | None:
+        """Return the primary channel of a play."""
+        found = self.definition.plays.get(play or "")
+        return None if found is None else found.channels.primary
+
+    def number_of(self, version: str) -> int | None:
+        """Return the number of the version with this fingerprint, if it is this one."""
+        return self.number if version in ("", self.version) else None
 
     def cites(self, play: str | None) -> bool:
         """Whether a play's texts use evidence, which only the change carries."""

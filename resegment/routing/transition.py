@@ -12,13 +12,16 @@ from typing import Final
 import msgspec
 
 from resegment.routing.account import RoutedAccount, touch
-from resegment.routing.commands import make_command
-from resegment.routing.decisions import AFTER_LOST, DEFERRED, NOT_ROUTED, TIMED, reason_of, tell_place
+from resegment.routing.commands import ANSWERED, make_command
+from resegment.routing.decisions import AFTER_LOST, DEFERRED, NOT_ROUTED, TIMED, tell_place
 from resegment.routing.family import own_gates, tell_relatives
 from resegment.routing.policy import Policy
+from resegment.routing.touching.refusals import find_refusal, find_too_soon
+from resegment.routing.touching.touches import draw, make_touch
 from resegment.schemas.assignment import Assigned, Join, OwnerReply, OwnerRequest, Release, Waiting
 from resegment.schemas.change import Restrictions
 from resegment.schemas.logs.decision_log import LoggedDecision, log_decision
+from resegment.schemas.outcomes.touch import TouchKey, TouchRecord
 from resegment.schemas.outgoing import Action, WorkflowCommand, identify_command
 from resegment.schemas.routing import (
     AccountEvent,
@@ -29,10 +32,10 @@ from resegment.schemas.routing import (
     Switch,
     Target,
 )
-from resegment.schemas.times import NEVER, format_instant
+from resegment.schemas.times import NEVER
 
-Made = WorkflowCommand | AccountEvent
-"""What a transition makes: commands, and events for relatives."""
+Made = WorkflowCommand | AccountEvent | TouchRecord
+"""What a transition makes: commands, events for relatives, and touches."""
 
 Asking = Generator[OwnerRequest, OwnerReply, None]
 """Yields questions for the store of owners and receives their answers."""
@@ -51,6 +54,9 @@ class Transition:
         self.commands: list[WorkflowCommand] = []
         self.events: list[AccountEvent] = []
         """What relatives of the account have to know."""
+        self.touches: list[TouchRecord] = []
+        self.void: int | None = None
+        """The number of the change that the latest one supersedes."""
         route = None if account.state.target is None else account.state.target.route
         self.workflow: str | None = None if route is None else route.workflow
         self.retry_at = account.deadline if account.state.decision in TIMED else NEVER
@@ -61,7 +67,7 @@ class Transition:
         return self.state.decision in TIMED and self.retry_at <= self.now
 
     def done(self) -> list[Made]:
-        """Set the account's next deadline and return the commands, then the events."""
+        """Set the account's next deadline and return the commands, then the events and touches."""
         state = self.state
         enrollment, deadline = state.enrollment, NEVER
         if enrollment is not None and enrollment.accept_by is not None and enrollment.answer is None:
@@ -73,7 +79,7 @@ class Transition:
         if target is not None and target.message is not None:
             if state.decision not in DEFERRED or not self.policy.cites(target.play):
                 state.target = msgspec.structs.replace(target, message=None)
-        return [*self.commands, *self.events]
+        return [*self.commands, *self.events, *self.touches]
 
     # Out of a workflow
 
@@ -203,6 +209,9 @@ class Transition:
         self, target: Target, refusal: tuple[RoutingDecision, str], stays: Enrollment | None, *, was_in: bool
     ) -> Asking:
         """Leave what the account is in, and record why it is not enrolled."""
+        if refusal[0] == "holdout":
+            is_new = stays is None and not was_in
+            self.touches += draw(self.account.name, self.state, self.policy, self.now, is_new=is_new)
         yield from self.end_running()
         yield from self._renounce(target)
         if stays is not None:
@@ -235,36 +244,17 @@ class Transition:
 
         `is_in` says that the account is in the workflow already.
         """
-        if target.route is None:
-            return "no-route", ""
-        suppression = self.policy.suppressed_by(self.account.name, self.state)
-        if suppression is not None:
-            return "suppressed", suppression
-        if target.holdout:
-            return "holdout", ""
-        mode, state = self.policy.mode, self.state
-        if target.kept_out is not None and not (is_in or state.forced):
-            return NOT_ROUTED, reason_of(target)
-        passes = mode == "all" or (mode == "changed" and (state.admitted or not target.is_first))
-        if not (passes or is_in or state.forced):
-            return NOT_ROUTED, f"routing is {mode}"
-        return None
+        return find_refusal(self.account.name, self.state, target, self.policy, is_in=is_in)
 
     def _too_soon(self, target: Target) -> tuple[RoutingDecision, str] | None:
-        """Return the re-entry rule that keeps the account out of the workflow now."""
-        if self.workflow in self.state.left and target.route is not None and target.route.reentry == "never":
-            return "never-again", f"it has been in {self.workflow}"
-        until = self.policy.cooled_down(self.state, target)
-        lost_until = self.state.lost_until
-        if max(until, lost_until) > self.now:
-            self.retry_at = max(until, lost_until)
-            after = AFTER_LOST if lost_until >= until else ""
-            return "cooldown", f"until {format_instant(self.retry_at)}{after}"
-        capped = self.policy.capped_until(self.state)
-        if capped > self.now:
-            self.retry_at = capped
-            return "capped", f"{self.policy.limits} until {format_instant(capped)}"
-        return None
+        """Return the re-entry rule that keeps the account out of the workflow now, and note when it ends."""
+        found = find_too_soon(self.state, target, self.policy, self.now)
+        if found is None:
+            return None
+        decision, why, until = found
+        if until is not None:
+            self.retry_at = until
+        return decision, why
 
     def _enroll(
         self,
@@ -295,6 +285,9 @@ class Transition:
                 enrollment, accept_by=before.accept_by, answer=before.answer, keys=(*before.keys[-4:], key)
             )
         self.state.enrollment = enrollment
+        self.touches.append(make_touch(self.account.name, target, self.policy, enrollment))
+        if before is not None and before.sequence == self.void:
+            self.touches.append(TouchKey(account=self.account.name, at=self.now, key=before.key, touch=key))
         self.command("enroll", enrollment, key=key)
         self.decide("enrolled", owner or "")
 
@@ -382,11 +375,14 @@ class Transition:
         else:
             self.log(action, reason or "", enrollment, owner or enrollment.owner)
         name = self.account.name
-        self.commands.append(
-            make_command(
-                name, self.state, self.policy, action, enrollment, key=key, owner=owner, reason=reason
-            )
+        command = make_command(
+            name, self.state, self.policy, action, enrollment, key=key, owner=owner, reason=reason
         )
+        if action in ANSWERED and enrollment.key:
+            self.touches.append(
+                TouchKey(account=name, at=self.now, key=command.idempotency_key, touch=enrollment.key)
+            )
+        self.commands.append(command)
 
     def log(
         self, what: str, why: str, enrollment: Enrollment | None = None, owner: str | None = None

@@ -81,7 +81,8 @@ class Commit:
 
     `position.commit` is the number of this write; the one before it must be the last written. `states` are
     written as wholes, and `appended` has logs (see `resegment.schemas.logs.state_log`) that are joined to those that are
-    stored; an account is in one of them. `deadlines` has None where an account has none any more. `outbox` is what the relay publishes, `changes` how many
+    stored; an account is in one of them. `ledgers` are appended to those of accounts (see `resegment.schemas.outcomes.ledger`),
+    and `compacted` replace theirs. `deadlines` has None where an account has none any more. `outbox` is what the relay publishes, `changes` how many
     changes that are. `sizes` adds to the number of accounts by segment. Due accounts are named up to
     `due_limit`.
     """
@@ -95,18 +96,22 @@ class Commit:
     sizes: Sequence[tuple[str, int]] = ()
     due_limit: int = 0
     appended: Sequence[tuple[str, bytes]] = ()
+    ledgers: Sequence[tuple[str, bytes]] = ()
+    compacted: Sequence[tuple[str, bytes]] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
     """`outbox_id` names what was put into the outbox; `due` names accounts whose deadline the clock has reached.
 
-    `next_deadline` is the earliest of the partition (ms), None where there is none.
+    `next_deadline` is the earliest of the partition (ms), None where there is none. `crowded` names accounts whose ledgers
+    have become too long.
     """
 
     outbox_id: str | None
     due: Sequence[str]
     next_deadline: int | None
+    crowded: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,10 @@ class PartitionStore(Protocol):
 
     async def read(self, accounts: Sequence[str]) -> list[bytes | None]:
         """Return the states of accounts, or None where there is none."""
+        ...
+
+    async def read_ledgers(self, accounts: Sequence[str]) -> list[bytes | None]:
+        """Return the ledgers of accounts, or None where there is none."""
         ...
 
     async def scan(self, cursor: int, limit: int) -> tuple[int, list[tuple[str, bytes]]]:

@@ -17,13 +17,16 @@ from resegment.schemas.contracts.jsonschema import (
     header_schema,
     refresh_schema,
     schemas_within,
+    touch_schema,
 )
 from resegment.schemas.contracts.refresh import REFRESH_TYPE
 from resegment.schemas.fact import KINDS
+from resegment.schemas.outcomes.messages import TOUCH_TYPE
 from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE
 
 CHANGE: Final = "segment-change"
 COMMAND: Final = "workflow-command"
+TOUCH: Final = "touch"
 DEAD_LETTER: Final = "dead-letter"
 AUDIT: Final = "audit-entry"
 REFRESH: Final = "refresh-request"
@@ -159,6 +162,7 @@ def _sent(carries: str, schemas: Schema) -> Schema:
         name, schema = {
             CHANGE: (CHANGE_TYPE, change_schema()),
             COMMAND: (COMMAND_TYPE, command_schema()),
+            TOUCH: (TOUCH_TYPE, touch_schema()),
             AUDIT: (AUDIT_TYPE, audit_schema()),
             REFRESH: (REFRESH_TYPE, refresh_schema()),
         }[carries]

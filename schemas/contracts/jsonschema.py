@@ -12,6 +12,7 @@ from resegment.schemas.contracts.dead_letter import DeadLetterHeaders
 from resegment.schemas.contracts.refresh import REFRESH_TYPE, RefreshRequest, RefreshRequestData
 from resegment.schemas.contracts.structs import DIALECT
 from resegment.schemas.events import DATA, Envelope
+from resegment.schemas.outcomes.messages import TOUCH_TYPE, TouchData
 from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE, SegmentChangeData, Sent, WorkflowCommandData
 
 Schema = dict[str, Any]
@@ -57,6 +58,11 @@ def change_schema() -> Schema:
 def command_schema() -> Schema:
     """Return the schema of a workflow command."""
     return _open(_about(COMMAND_TYPE, Sent, WorkflowCommandData))
+
+
+def touch_schema() -> Schema:
+    """Return the schema of a touch."""
+    return _open(_about(TOUCH_TYPE, Sent, TouchData))
 
 
 def audit_schema() -> Schema:

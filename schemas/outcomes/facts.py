@@ -47,6 +47,14 @@ class OutcomeFact(msgspec.Struct, array_like=True, frozen=True, kw_only=True, ta
     stage: str | None = None
 
 
+class Learned(msgspec.Struct, frozen=True, kw_only=True, tag="learned"):
+    """Tell the router of every outcome of an account that became known, at `at` (ms): corrections and retractions too."""
+
+    account: str
+    at: int
+    fact: OutcomeFact
+
+
 def to_outcome(fact: Fact) -> OutcomeFact:
     """Return what is kept of a fact of the kind `outcome`. A value of another type than the contract has is left out."""
     data = fact.data

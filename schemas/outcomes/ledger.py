@@ -6,14 +6,30 @@ Redis keeps it as one MessagePack array with a header of five bytes, so that a s
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 import msgspec
 
 from resegment.schemas.outcomes.facts import OutcomeFact
-from resegment.schemas.outcomes.touch import Touch, TouchKey, TouchVoid
+from resegment.schemas.outcomes.touch import Touch, TouchKey, TouchRecord, TouchVoid
 
-LedgerItem = Touch | TouchVoid | TouchKey | OutcomeFact
+
+class Dropped(msgspec.Struct, array_like=True, frozen=True, kw_only=True, tag=4, gc=False):
+    """So many items of an account are gone: it had too many."""
+
+    account: str
+    count: int
+
+
+LedgerItem = Touch | TouchVoid | TouchKey | OutcomeFact | Dropped
+
+MOST_ITEMS: Final = 2_000
+"""A ledger with more items is compacted."""
+MOST_BYTES: Final = 400_000
+"""A ledger with more bytes is compacted, too."""
+KEPT: Final = MOST_ITEMS // 2
+"""The most outcomes, and the most touches with what concerns them, that a compacted ledger has."""
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(list[LedgerItem])
@@ -39,3 +55,59 @@ def join_ledgers(parts: Iterable[bytes]) -> bytes:
         count += int.from_bytes(part[1:5], "big")
         bodies.append(part[5:])
     return bytes((_HEADER, *count.to_bytes(4, "big"))) + b"".join(bodies)
+
+
+def is_crowded(value: bytes) -> bool:
+    """Return whether a ledger has so much that it has to be compacted."""
+    return int.from_bytes(value[1:5], "big") > MOST_ITEMS or len(value) > MOST_BYTES
+
+
+class Settled(NamedTuple):
+    """What holds of a ledger: each touch and what concerns touches once, and the latest revision of each outcome."""
+
+    touches: list[TouchRecord]
+    outcomes: list[OutcomeFact]
+    dropped: int
+
+
+def settle_ledger(items: Iterable[LedgerItem]) -> Settled:
+    """Return what holds of the items of one account, in any order. Of revisions with one id the first counts."""
+    touched: dict[TouchRecord, None] = {}
+    revisions: dict[tuple[str, str, str, str], OutcomeFact] = {}
+    dropped = 0
+    for one in items:
+        if isinstance(one, Dropped):
+            dropped += one.count
+        elif isinstance(one, OutcomeFact):
+            revision = one.account, one.source, one.record, one.id
+            first = revisions.get(revision)
+            if first is None or one.recorded < first.recorded:
+                revisions[revision] = one
+        else:
+            touched[one] = None
+    outcomes: dict[tuple[str, str, str], OutcomeFact] = {}
+    for (account, source, record, _), one in revisions.items():
+        held = outcomes.get((account, source, record))
+        if held is None or (held.recorded, held.id) < (one.recorded, one.id):
+            outcomes[account, source, record] = one
+    return Settled(list(touched), list(outcomes.values()), dropped)
+
+
+def compact_ledger(account: str, value: bytes) -> bytes:
+    """Return a ledger with what holds of it, and without the oldest items where that is too much.
+
+    What is dropped is counted. Raises msgspec.DecodeError.
+    """
+    settled = settle_ledger(decode_ledger(value))
+    dropped, kept = settled.dropped, list[LedgerItem]()
+    groups: tuple[Sequence[LedgerItem], ...] = (settled.touches, settled.outcomes)
+    for items in groups:
+        newest, size = list[LedgerItem](), 0
+        for item in sorted(items, key=attrgetter("at"), reverse=True)[:KEPT]:
+            size += len(_encoder.encode(item))
+            if size > MOST_BYTES // 4:
+                break
+            newest.append(item)
+        dropped += len(items) - len(newest)
+        kept += reversed(newest)
+    return encode_ledger([Dropped(account=account, count=dropped), *kept] if dropped else kept)

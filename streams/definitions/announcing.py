@@ -38,6 +38,10 @@ class Announcer:
         """Return the event that tells the router of an outcome, or None where the router has no use for it."""
         return self._newest.outcome(fact)
 
+    def learned(self, fact: Fact, at: int) -> Message:
+        """Return the event that tells the router of an outcome, to be credited to a touch."""
+        return self._newest.learned(fact, at)
+
     def forward(self, fact: Fact, at: int) -> Message:
         """Return the signal of a fact passed to another account."""
         return self._newest.forward(fact, at)

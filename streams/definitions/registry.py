@@ -67,6 +67,7 @@ class DefinitionRegistry:
             self._runtimes[number] = DefinitionRuntime.build(
                 definition, self.topics, facts_per_test=self._facts_per_test, controls=self.controls
             )
+            self._runtimes[number].policy.number = number
         return self._runtimes[number]
 
     @property

@@ -57,6 +57,7 @@ class Topics:
     segment_changes: Topic = field(init=False)
     routing_events: Topic = field(init=False)
     workflow_commands: Topic = field(init=False)
+    touches: Topic = field(init=False)
     refresh_requests: Topic = field(init=False)
     dead_letters: Topic = field(init=False)
     definitions: Topic = field(init=False)
@@ -127,7 +128,12 @@ _DECLARED: Mapping[str, Topic] = {
         "other input of the router: suppressions, outcomes, requests",
         fixed=True,
     ),
-    "workflow_commands": Topic("workflow-commands", "instructions for sequencers and CRMs", fixed=True),
+    "workflow_commands": Topic(
+        "workflow-commands", "instructions for sequencers and CRMs", retention=None, fixed=True
+    ),
+    "touches": Topic(
+        "touches", "every enrollment, and every draw that held an account out", retention=None, fixed=True
+    ),
     "refresh_requests": Topic(
         "refresh-requests", "attributes that enrichment tools should look up again", fixed=True
     ),

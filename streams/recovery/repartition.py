@@ -12,7 +12,7 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -21,34 +21,26 @@ from aiokafka import ConsumerRecord, TopicPartition
 from resegment.agents.batch import Batch, Message, is_readable
 from resegment.agents.deciding.marks import MARK
 from resegment.agents.deciding.merging import is_step
-from resegment.agents.partition import OwnedPartition, position_after
+from resegment.agents.partition import position_after
 from resegment.agents.segmenter import TICK
 from resegment.errors import FatalError
-from resegment.routing.enrollment import EnrollmentMachine
-from resegment.schemas.change import SegmentChange
 from resegment.schemas.definitions.marks import Changeover, encode_changeover
 from resegment.schemas.identities.steps import decode_step
 from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.routing import DefinitionSwitched, InForce, decode_routed, encode_in_force
-from resegment.schemas.state import AccountState
 from resegment.settings import Settings
-from resegment.state.memory.partition import Memory
-from resegment.state.memory.partition import PartitionStore as MemoryStore
 from resegment.state.partition_store import Commit, Position
 from resegment.state.redis.keys import Stage
 from resegment.state.redis.partition import PartitionStore
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.ahead import leave_out
-from resegment.streams.definitions.policies import VersionPolicies, latest_switch
-from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.admin import create_topics, read_log_ids
 from resegment.streams.kafka.group_offsets import read_committed_offsets
-from resegment.streams.kafka.topic_reader import has_records, reading
+from resegment.streams.kafka.topic_reader import TopicUnreadable, has_records, reading
 from resegment.streams.prefix import read_prefix
-from resegment.streams.recovery.rebuild import read_announced, rebuild_partition
 from resegment.streams.recovery.replay import LogSource, Progress, chunks
-from resegment.streams.recovery.restore_routing import restore_partition
+from resegment.streams.recovery.states import LoggedState, OldState, StageState
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -79,75 +71,6 @@ class PrefixTaken(FatalError):
             f"`resegment prefix delete {prefix} --yes`, and the topics that begin with {prefix}. in Kafka.",
         )
         self.prefix = prefix
-
-
-@dataclass(slots=True)
-class StageState:
-    """What one stage keeps of one partition, or of all accounts that go to one."""
-
-    states: dict[str, bytes]
-    timers: dict[str, int]
-    clock: int = 0
-
-    @classmethod
-    def of(cls, memory: Memory) -> StageState:
-        clock = 0 if memory.position is None else memory.position.clock
-        return cls(memory.accounts, memory.deadlines, clock)
-
-
-class OldState:
-    """The states of the old prefix as Redis has them."""
-
-    def __init__(self, reader: PrefixReader) -> None:
-        self._reader = reader
-
-    async def take(self, number: int) -> dict[Stage, StageState]:
-        """Return both stages of a partition. Raises StoreUnavailable."""
-        return {stage: await self._read(number, stage) for stage in ("segmenter", "router")}
-
-    async def _read(self, number: int, stage: Stage) -> StageState:
-        position = await self._reader.position(number, stage)
-        return StageState(
-            {name: value async for name, value in self._reader.raw_states(number, stage)},
-            await self._reader.timers(number, stage),
-            0 if position is None else position.clock,
-        )
-
-
-class LoggedState:
-    """The states of the old prefix as its topics give them: for a Redis that is lost."""
-
-    def __init__(self, source: LogSource, registry: DefinitionRegistry, partitions: int) -> None:
-        self._source, self._registry, self._partitions = source, registry, partitions
-        self.lacking: list[SegmentChange] = []
-        """Changes that were decided and never announced."""
-
-    async def take(self, number: int) -> dict[Stage, StageState]:
-        """Return both stages of a partition. Raises HistoryIncomplete and TopicUnreadable."""
-        announced = await read_announced(self._source, [number])
-        segmented, routed = Memory(), Memory()
-        owned = OwnedPartition(number, MemoryStore(segmented, number), self._registry)
-        _, lacking = await rebuild_partition(
-            owned, self._registry, self._source, log="", announced=announced, partitions=self._partitions
-        )
-        self.lacking += lacking
-
-        async def states(names: Sequence[str]) -> list[AccountState | None]:
-            found = [segmented.accounts.get(name) for name in names]
-            return [None if value is None else decode_state(value) for value in found]
-
-        policies = VersionPolicies(self._registry, unread_for=0)
-        router = OwnedPartition(number, MemoryStore(routed, number), EnrollmentMachine(policies))
-        await restore_partition(
-            router,
-            policies,
-            latest_switch(self._registry),
-            self._source,
-            self._source.topics.prefix,
-            states,
-            log="",
-        )
-        return {"segmenter": StageState.of(segmented), "router": StageState.of(routed)}
 
 
 class Repartition:
@@ -240,6 +163,8 @@ class Repartition:
                     taken[stage][partition_of(name.encode(), self._after)].states[name] = value
                 for name, at in found.timers.items():
                     taken[stage][partition_of(name.encode(), self._after)].timers[name] = at
+                for name, value in found.ledgers.items():
+                    taken[stage][partition_of(name.encode(), self._after)].ledgers[name] = value
                 for one in taken[stage]:
                     one.clock = max(one.clock, found.clock)
         lasts = await self._last_records()
@@ -256,6 +181,7 @@ class Repartition:
             await self._write(
                 number, "router", routed, Position(log=changes, clock=routed.clock, definition=self._in_force)
             )
+        await self._copy_touches()
         return {stage: sum(len(one.states) for one in found) for stage, found in taken.items()}
 
     async def _write(self, number: int, stage: Stage, taken: StageState, position: Position) -> None:
@@ -275,6 +201,10 @@ class Repartition:
                     sizes=sorted(sizes.items()),
                 )
             )
+        for names in chunks(sorted(taken.ledgers)):
+            commit += 1
+            ledgers = [(name, taken.ledgers[name]) for name in names]
+            await store.commit(Commit(fence, replace(position, commit=commit), compacted=ledgers))
         await store.commit(Commit(fence, replace(position, commit=commit + 1)))
 
     async def _last_records(self) -> dict[int, ConsumerRecord]:
@@ -285,6 +215,16 @@ class Repartition:
                 for record in records:
                     lasts[record.partition] = record
         return lasts
+
+    async def _copy_touches(self) -> None:
+        """Copy the topic `touches`, which a rebuild reads."""
+        old, new = self._old.topics.touches.name, self._new.topics.touches.name
+        try:
+            for number in range(self._before):
+                await self._copy_from(old, number, 0, new)
+        except TopicUnreadable as error:
+            if not error.is_missing:  # an earlier release has none
+                raise
 
     async def copy_unrouted(self, group: str) -> int:
         """Copy the changes and events that the old router has not read, after a loss; return how many."""

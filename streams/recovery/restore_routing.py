@@ -18,11 +18,13 @@ from resegment.routing.family import own_gates, tell_relatives
 from resegment.routing.policy import Policies
 from resegment.routing.restore import PublishedCommand, Trail, decode_published_command, restore
 from resegment.schemas.change import Restrictions
+from resegment.schemas.outcomes.ledger import LedgerItem, encode_ledger
 from resegment.schemas.routing import DefinitionSwitched, InForce, encode_in_force
 from resegment.schemas.state import AccountState
 from resegment.streams.kafka.group_offsets import read_committed_offsets
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.message_factory import tell
+from resegment.streams.outcomes.logged import read_logged
 from resegment.streams.recovery.replay import LogSource, chunks
 
 States = Callable[[Sequence[str]], Awaitable[Sequence[AccountState | None]]]
@@ -79,7 +81,18 @@ async def restore_partition(
     position = replace(owned.position, clock=clock, side=side, definition=definition)
     if last is not None:
         position = position_after(position, last, clock)
+    await restore_ledgers(owned, source)
     await owned.commit(position, ())
+
+
+async def restore_ledgers(owned: Owned, source: LogSource) -> None:
+    """Write the touches and outcomes of a partition's accounts, as the log has them. Raises as `restore_partition` does."""
+    items: defaultdict[str, dict[LedgerItem, None]] = defaultdict(dict)
+    async for account, item in read_logged(source, [owned.number]):
+        items[account][item] = None
+    for names in chunks(sorted(items)):
+        ledgers = [(name, encode_ledger(list(items[name]))) for name in names]
+        await owned.commit(owned.position, (), ledgers=ledgers)
 
 
 async def _read_changes(

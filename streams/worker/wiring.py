@@ -180,6 +180,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         plan.now if plan.live else None,
         topics.routing_events.name,
         settings.tolerance,
+        topics.touches.name,
     )
 
     async def restart_routing(number: int) -> None:

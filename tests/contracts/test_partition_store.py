@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from resegment.schemas.logs.log_framing import begin_log
+from resegment.schemas.outcomes.ledger import MOST_BYTES, MOST_ITEMS, encode_ledger, join_ledgers
+from resegment.schemas.outcomes.touch import TouchVoid
 from resegment.state.partition_store import Commit, Fenced, OutboxEntry, PartitionStore, Position, RolledBack
 from tests.contracts.conftest import Open, Server
 
@@ -75,6 +77,48 @@ async def test_a_scan_gives_every_account_with_its_state(store: PartitionStore) 
         cursor, steps = await store.scan(cursor, 100)
         found.update(steps)
     assert found == dict(states)
+
+
+def ledger(*changes: str) -> bytes:
+    """A ledger of these items."""
+    return encode_ledger([TouchVoid(account="acme.com", at=1, change=one) for one in changes])
+
+
+async def test_a_ledger_is_appended_to_and_replaced(store: PartitionStore) -> None:
+    first = replace(await take(store), ledgers=[("acme.com", ledger("a")), ("müller.de", ledger("b"))])
+    assert list((await store.commit(first)).crowded) == []
+    second = after(first, ledgers=[("acme.com", ledger("c", "d"))])
+    await store.commit(second)
+    await store.commit(second)  # the reply was lost: nothing is appended twice
+    assert await store.read_ledgers(["acme.com", "müller.de", "other.com"]) == [
+        ledger("a", "c", "d"),
+        ledger("b"),
+        None,
+    ]
+    await store.commit(after(second, compacted=[("acme.com", ledger("d"))]))
+    assert await store.read_ledgers(["acme.com"]) == [ledger("d")]
+    assert await store.read_ledgers([]) == []
+
+
+async def test_a_ledger_that_is_too_long_is_named(store: PartitionStore) -> None:
+    half, long = ledger(*"x" * (MOST_ITEMS // 2)), ledger("x" * (MOST_BYTES - 30))
+    first = replace(await take(store), ledgers=[("acme.com", half), ("müller.de", long)])
+    assert list((await store.commit(first)).crowded) == []
+    second = after(first, ledgers=[("acme.com", half), ("müller.de", ledger())])
+    assert list((await store.commit(second)).crowded) == []
+    third = after(second, ledgers=[("acme.com", ledger("a")), ("müller.de", ledger("a" * 40))])
+    assert sorted((await store.commit(third)).crowded) == ["acme.com", "müller.de"]
+    (found,) = await store.read_ledgers(["acme.com"])
+    assert found == join_ledgers([half, half, ledger("a")])
+
+
+async def test_thousands_of_ledgers_are_written_at_once(store: PartitionStore) -> None:
+    ledgers = [(f"a{number}.com", ledger(str(number))) for number in range(5_000)]
+    first = replace(await take(store), ledgers=ledgers)
+    await store.commit(first)
+    await store.commit(after(first, ledgers=ledgers))
+    found = await store.read_ledgers(["a0.com", "a4999.com"])
+    assert found == [ledger("0", "0"), ledger("4999", "4999")]
 
 
 async def test_what_is_folded_in_lies_beside_the_accounts_until_it_is_cleared(store: PartitionStore) -> None:

@@ -11,6 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from resegment.schemas.logs.log_framing import begin_log
+from resegment.schemas.outcomes.ledger import encode_ledger
 from resegment.state.partition_store import Commit, Fenced, Position, RolledBack, StoreUnavailable
 from resegment.state.redis.chunks import read_whole
 from resegment.state.redis.client import EvictionEnabled, check_eviction
@@ -179,15 +180,28 @@ async def test_a_state_whose_chunk_is_gone_is_not_read(redis_url: str) -> None:
         assert await reader.missing(0) == (await store.claim()).missing == ["chunks"]
 
 
-async def test_the_first_commit_after_a_version_without_chunks_is_taken(redis_url: str) -> None:
+@pytest.mark.parametrize("kept", ["1 1 0 0 0", "1 1 0 0 0 0"], ids=["chunks", "ledgers"])
+async def test_the_first_commit_after_a_version_without_them_is_taken(redis_url: str, kept: str) -> None:
     async with Redis.from_url(redis_url) as client:
-        store = PartitionStore(client, "before-chunks", 0)
+        store = PartitionStore(client, f"before-{len(kept)}", 0)
         commit = Commit((await store.claim()).fence, Position(commit=1), [("acme.com", b"one")])
         await store.commit(commit)
-        assert await client.hget(store.keys.meta, "kept") == b"1 1 0 0 0 0"  # type: ignore[misc]
-        await client.hset(store.keys.meta, "kept", "1 1 0 0 0")  # type: ignore[misc]
-        assert (
-            (await store.claim()).missing == await PrefixReader(client, "before-chunks", 1).missing(0) == []
-        )
+        assert await client.hget(store.keys.meta, "kept") == b"1 1 0 0 0 0 0"  # type: ignore[misc]
+        await client.hset(store.keys.meta, "kept", kept)  # type: ignore[misc]
+        reader = PrefixReader(client, f"before-{len(kept)}", 1)
+        assert (await store.claim()).missing == await reader.missing(0) == []
         fence = (await store.claim()).fence
         await store.commit(replace(commit, fence=fence, position=Position(commit=2)))
+
+
+async def test_a_partition_whose_ledgers_are_gone_is_not_continued(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        store = PartitionStore(client, "no-ledgers", 0)
+        commit = Commit(
+            (await store.claim()).fence, Position(commit=1), ledgers=[("a.com", encode_ledger([]))]
+        )
+        await store.commit(commit)
+        await client.delete(store.keys.ledgers)
+        with pytest.raises(RolledBack):
+            await store.commit(replace(commit, position=Position(commit=2)))
+        assert (await store.claim()).missing == ["ledgers"]

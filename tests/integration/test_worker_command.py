@@ -79,7 +79,10 @@ async def test_a_worker_makes_topics_that_keep_records_as_long_as_is_set(
         with pytest.raises(TopicsUnavailable):
             async with worker.running():
                 pass
-    forever = {"kept.signals", "kept.definitions", "kept.audit-log", "kept.identities"}
+    forever = {
+        *("kept.signals", "kept.workflow-commands", "kept.touches"),
+        *("kept.definitions", "kept.audit-log", "kept.identities"),
+    }
     assert set(kept) == {one.name for one in Topics("kept")} - forever
     assert set(kept.values()) == {timedelta(days=30)}
 

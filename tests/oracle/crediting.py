@@ -29,8 +29,11 @@ class NaiveAccount:
         )
         self.keys = [one for one in items if isinstance(one, TouchKey)]
         newest: dict[tuple[str, str], OutcomeFact] = {}
-        for one in items:
-            if isinstance(one, OutcomeFact):
+        facts = [one for one in items if isinstance(one, OutcomeFact)]
+        for one in facts:
+            ids = (one.source, one.record, one.id)
+            twins = [twin for twin in facts if (twin.source, twin.record, twin.id) == ids]
+            if one.recorded == min(twin.recorded for twin in twins):
                 held = newest.get((one.source, one.record))
                 if held is None or (one.recorded, one.id) > (held.recorded, held.id):
                     newest[one.source, one.record] = one

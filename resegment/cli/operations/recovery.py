@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis as RedisClient
 
     from resegment.cli.connection import Connection
+    from resegment.cli.operations.session import Session
     from resegment.segmentation.definition import Definition
     from resegment.segmentation.versions.comparison import Difference
     from resegment.settings import Settings
     from resegment.streams.audit.trail import AuditTrail
     from resegment.streams.recovery.rebuild import LostPartition, Rebuild
+    from resegment.streams.recovery.replay import LogSource
 
 REBUILD_EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -351,8 +353,24 @@ async def _verify(servers: ServerOptions, segments: str | None) -> tuple[int, li
                     raise SwitchUnderWay(number, registry.timeline.newest.number)
                 accounts += len(stored)
                 if position is not None:
+                    found += await _verify_ledgers(session, number, source)
                     advance = bars.count(f"partition {number}", position.offset)
                     found += await verify_partition(
                         number, registry, stored, timers, position.offset, source, progress=advance
                     )
     return accounts, found
+
+
+async def _verify_ledgers(session: Session, number: int, source: LogSource) -> list[Difference]:
+    from resegment.console.terminal import print_note
+    from resegment.streams.recovery.verify import hold_ledgers, verify_ledgers
+
+    for _ in range(TRIES):
+        held = await hold_ledgers(number, session.reader, source)
+        if held is not None:
+            return await verify_ledgers(number, held, source)
+    print_note(
+        f"Touches and outcomes of partition {number} are not compared: some are still on their way. Run it again when the "
+        "router has caught up."
+    )
+    return []

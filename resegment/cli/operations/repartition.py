@@ -161,14 +161,13 @@ async def _copy(
     from resegment.streams.partition_marks import begin_rebuild, end_partition, end_rebuild
     from resegment.streams.prefix import agree, note_definition
     from resegment.streams.recovery.repartition import (
-        LoggedState,
         NotDrained,
-        OldState,
         Repartition,
         check_new,
         find_unfinished,
     )
     from resegment.streams.recovery.replay import check_complete
+    from resegment.streams.recovery.states import LoggedState, OldState
 
     prefix, name = old.topics.prefix, new.topics.prefix
     ends = await check_complete(old)

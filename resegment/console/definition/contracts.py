@@ -17,6 +17,7 @@ from resegment.schemas.contracts.asyncapi import (
     COMMAND,
     DEAD_LETTER,
     REFRESH,
+    TOUCH,
     Address,
     asyncapi_document,
 )
@@ -27,6 +28,7 @@ from resegment.schemas.contracts.jsonschema import (
     dead_letter_schema,
     event_schema,
     refresh_schema,
+    touch_schema,
 )
 from resegment.schemas.fact import KINDS
 from resegment.segmentation.language.jsonschema import segments_schema
@@ -40,6 +42,7 @@ NAMES: Final = (
     *KINDS,
     "change",
     "command",
+    "touch",
     "dead-letter",
     "audit",
     "refresh",
@@ -68,6 +71,7 @@ def schema(name: str) -> dict[str, Any]:
     others = {
         "change": change_schema,
         "command": command_schema,
+        "touch": touch_schema,
         "dead-letter": dead_letter_schema,
         "audit": audit_schema,
         "refresh": refresh_schema,
@@ -86,6 +90,7 @@ def asyncapi() -> dict[str, Any]:
     sent: dict[str, Topic] = {
         CHANGE: topics.segment_changes,
         COMMAND: topics.workflow_commands,
+        TOUCH: topics.touches,
         DEAD_LETTER: topics.dead_letters,
         AUDIT: topics.audit_log,
         REFRESH: topics.refresh_requests,

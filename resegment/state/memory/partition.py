@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from resegment.schemas.logs.log_framing import is_log, join_logs
+from resegment.schemas.outcomes.ledger import is_crowded, join_ledgers
 from resegment.state.partition_store import (
     Claim,
     Commit,
@@ -32,6 +33,7 @@ class Memory:
     """Whether anything was ever put into the outbox."""
     last_outbox: str | None = None
     folded: dict[str, bytes] = field(default_factory=dict)
+    ledgers: dict[str, bytes] = field(default_factory=dict)
     kept: dict[str, int] = field(default_factory=dict)
     """How much each part held after the last commit."""
     clock: Iterator[int] = field(default_factory=lambda: count(1), compare=False)
@@ -61,10 +63,14 @@ class PartitionStore:
             "deadlines": len(memory.deadlines),
             "outbox": int(memory.has_outbox),
             "sizes": len(memory.sizes),
+            "ledgers": len(memory.ledgers),
         }
 
     async def read(self, accounts: Sequence[str]) -> list[bytes | None]:
         return [self.memory.accounts.get(name) for name in accounts]
+
+    async def read_ledgers(self, accounts: Sequence[str]) -> list[bytes | None]:
+        return [self.memory.ledgers.get(name) for name in accounts]
 
     async def scan(self, cursor: int, limit: int) -> tuple[int, list[tuple[str, bytes]]]:
         names = sorted(self.memory.accounts)
@@ -88,13 +94,13 @@ class PartitionStore:
             raise Fenced(self.partition)
         if last not in (number, number - 1) or (last == number - 1 and memory.position and self._missing()):
             raise RolledBack(self.partition)
-        if last == number - 1:
-            self._apply(commit)
+        crowded = self._apply(commit) if last == number - 1 else []
         due = sorted((at, name) for name, at in memory.deadlines.items() if at <= commit.position.clock)
         names = [name for _, name in due[: commit.due_limit]]
-        return Committed(memory.last_outbox, names, min(memory.deadlines.values(), default=None))
+        return Committed(memory.last_outbox, names, min(memory.deadlines.values(), default=None), crowded)
 
-    def _apply(self, commit: Commit) -> None:
+    def _apply(self, commit: Commit) -> list[str]:
+        """Write it, and return the accounts whose ledgers have become too long."""
         memory = self.memory
         before = [memory.accounts.get(name, b"") for name, _ in commit.appended]
         if not all(map(is_log, before)):
@@ -116,8 +122,13 @@ class PartitionStore:
             memory.last_outbox = f"{commit.position.commit}-0"
             memory.outbox[memory.last_outbox] = commit.outbox
             memory.has_outbox = True
+        for name, added in commit.ledgers:
+            parts = filter(None, (memory.ledgers.get(name), added))
+            memory.ledgers[name] = join_ledgers(parts)
+        memory.ledgers.update(commit.compacted)
         memory.position = commit.position
         memory.kept = self._count()
+        return [name for name, _ in commit.ledgers if is_crowded(memory.ledgers[name])]
 
     async def check(self, fence: int, commit: int) -> None:
         if self.memory.fence != fence:

@@ -1,26 +1,29 @@
 -- Writes one batch of one partition, all or nothing: whatever can fail is checked before the first write. `kept` records
 -- how much the other keys hold after the commit. If they hold another amount before the next one, something else emptied them.
--- KEYS: meta, accounts, deadlines, outbox, sizes, chunks
+-- KEYS: meta, accounts, deadlines, outbox, sizes, chunks, ledgers
 -- ARGV: fence, commit, offset, timestamp, digest, log, clock, due_limit, changes, outbox ('' for none),
 --       number of states, of appended logs, of deadlines set, of deadlines removed, of sizes, side offset and its mark,
---       what is kept of definitions, then these flat
+--       what is kept of definitions, number of ledgers appended to, and of those replaced, then these flat
 --
 -- A log that grows past SPLIT bytes moves to a field of `chunks` of its own, which no append touches. The account's
 -- field then begins with MOVED, how many chunks and how many items in them, and the length and text of what their
 -- names have in common: after the account's name and a zero byte comes that text, a point and a number from 0.
-local LOG, MOVED, SPLIT = 221, 193, 2048
+-- A ledger is a LOG in one piece. One of more than MOST items or LARGEST bytes is named in the answer.
+local LOG, MOVED, SPLIT, MOST, LARGEST = 221, 193, 2048, 2000, 400000
 local byte, char, floor, sub = string.byte, string.char, math.floor, string.sub
 local meta = redis.call('HMGET', KEYS[1], 'fence', 'commit', 'outbox_id', 'kept')
 local fence, number = ARGV[1], tonumber(ARGV[2])
 if meta[1] ~= fence then return {'FENCED'} end
 local function kept(commit)
   return table.concat({commit, redis.call('HLEN', KEYS[2]), redis.call('ZCARD', KEYS[3]),
-    redis.call('EXISTS', KEYS[4]), redis.call('HLEN', KEYS[5]), redis.call('HLEN', KEYS[6])}, ' ')
+    redis.call('EXISTS', KEYS[4]), redis.call('HLEN', KEYS[5]), redis.call('HLEN', KEYS[6]),
+    redis.call('HLEN', KEYS[7])}, ' ')
 end
 local function is_lost()
   if not meta[4] or meta[4]:match('^%d+') ~= meta[2] then return false end
   local there = kept(meta[2])
-  return meta[4] ~= there and meta[4] .. ' 0' ~= there  -- the version before had no chunks
+  -- earlier versions had no ledgers, or no chunks either
+  return meta[4] ~= there and meta[4] .. ' 0' ~= there and meta[4] .. ' 0 0' ~= there
 end
 
 local function packed(first, n)
@@ -39,7 +42,7 @@ local function chunk(name, moved, number)
   return name .. '\0' .. moved[3] .. '.' .. string.format('%.0f', number)
 end
 
-local from = 18
+local from = 20
 local function each(command, key, args, first, last)
   while first <= last do
     local to = math.min(first + 3999, last)
@@ -97,6 +100,23 @@ local function append(name, value, more)
   return true
 end
 
+local crowded = {}
+local function note(first, last)
+  while first <= last do
+    local to, names, noted = math.min(first + 3999, last), {}, {}
+    for i = first, to, 2 do names[#names + 1] = ARGV[i] end
+    local values = redis.call('HMGET', KEYS[7], unpack(names))
+    for i, name in ipairs(names) do
+      local log, value = ARGV[first + 2 * i - 1], values[i]
+      if value then log = packed(LOG, unpacked(value, 2) + unpacked(log, 2)) .. sub(value, 6) .. sub(log, 6) end
+      if unpacked(log, 2) > MOST or #log > LARGEST then crowded[#crowded + 1] = name end
+      noted[2 * i - 1], noted[2 * i] = name, log
+    end
+    redis.call('HSET', KEYS[7], unpack(noted))
+    first = to + 1
+  end
+end
+
 local last = tonumber(meta[2] or '0')
 local outbox_id = ''
 if last == number then
@@ -120,6 +140,8 @@ else
     redis.call('HINCRBY', KEYS[5], ARGV[from], ARGV[from + 1])
     from = from + 2
   end
+  note(given(tonumber(ARGV[18]), 2))
+  each('HSET', KEYS[7], ARGV, given(tonumber(ARGV[19]), 2))
   if ARGV[10] ~= '' then
     outbox_id = redis.call('XADD', KEYS[4], '*', 'p', ARGV[10], 'n', ARGV[9])
   end
@@ -134,4 +156,4 @@ local limit = tonumber(ARGV[8])
 if limit > 0 and first[2] and tonumber(first[2]) <= tonumber(ARGV[7]) then
   due = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', ARGV[7], 'LIMIT', 0, limit)
 end
-return {'OK', outbox_id, first[2] or '', due}
+return {'OK', outbox_id, first[2] or '', due, crowded}

@@ -13,7 +13,10 @@ _TAGS: Final[dict[Stage, str]] = {"segmenter": "", "router": ":route", "shadow":
 
 @dataclass(frozen=True, slots=True)
 class PartitionKeys:
-    """The keys of one stage of one partition. `chunks` has the older parts of long logs in `accounts`."""
+    """The keys of one stage of one partition. `chunks` has the older parts of long logs in `accounts`.
+
+    `ledgers` has the touches and outcomes of accounts, which only the router writes.
+    """
 
     meta: str
     accounts: str
@@ -21,18 +24,19 @@ class PartitionKeys:
     outbox: str
     sizes: str
     chunks: str
+    ledgers: str
     folded: str
     """What is folded in from the log while an apply is prepared; it is not part of what a commit writes."""
 
     @property
-    def all(self) -> tuple[str, str, str, str, str, str]:
+    def all(self) -> tuple[str, str, str, str, str, str, str]:
         """Return every key of a commit, in the order in which the scripts take them."""
-        return self.meta, self.accounts, self.deadlines, self.outbox, self.sizes, self.chunks
+        return self.meta, self.accounts, self.deadlines, self.outbox, self.sizes, self.chunks, self.ledgers
 
     @classmethod
     def of(cls, prefix: str, partition: int, stage: Stage = "segmenter") -> PartitionKeys:
         tag = f"rs:{{{prefix}.{partition}}}{_TAGS[stage]}"
-        names = ("meta", "accounts", "deadlines", "outbox", "sizes", "chunks", "folded")
+        names = ("meta", "accounts", "deadlines", "outbox", "sizes", "chunks", "ledgers", "folded")
         return cls(*(f"{tag}:{name}" for name in names))
 
 

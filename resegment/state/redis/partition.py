@@ -72,6 +72,14 @@ class PartitionStore:
         pairs = zip(found, whole, strict=True)
         return int(following), [(name.decode(), value) for name, value in pairs if value is not None]
 
+    async def read_ledgers(self, accounts: Sequence[str]) -> list[bytes | None]:
+        if not accounts:
+            return []
+        with answering("read ledgers"):
+            answer: Any = self._client.hmget(self.keys.ledgers, list(accounts))
+            found: list[bytes | None] = await answer
+            return found
+
     async def read_folded(self, accounts: Sequence[str]) -> list[bytes | None]:
         if not accounts:
             return []
@@ -100,9 +108,9 @@ class PartitionStore:
             raise Fenced(self.partition)
         if verdict == b"ROLLED BACK":
             raise RolledBack(self.partition)
-        _, outbox_id, first, due = answer
-        names = [name.decode() for name in due]
-        return Committed(outbox_id.decode() or None, names, int(float(first)) if first else None)
+        _, outbox_id, first, due, crowded = answer
+        names, long = ([name.decode() for name in found] for found in (due, crowded))
+        return Committed(outbox_id.decode() or None, names, int(float(first)) if first else None, long)
 
     async def check(self, fence: int, commit: int) -> None:
         with answering("check the fence"):
@@ -163,9 +171,13 @@ def _arguments(commit: Commit) -> list[Any]:
         len(commit.sizes),
         encode_side(position),
         position.definition,
+        len(commit.ledgers),
+        len(commit.compacted),
         *states,
         *appended,
         *deadlines,
         *gone,
         *sizes,
+        *(part for pair in commit.ledgers for part in pair),
+        *(part for pair in commit.compacted for part in pair),
     ]

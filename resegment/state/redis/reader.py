@@ -233,6 +233,7 @@ class PrefixReader:
                 pipe.exists(keys.outbox)
                 pipe.hlen(keys.sizes)
                 pipe.hlen(keys.chunks)
+                pipe.hlen(keys.ledgers)
                 there = await pipe.execute()
                 if await self._read_kept(keys) == before:  # no commit came in between
                     break
@@ -242,8 +243,8 @@ class PrefixReader:
         written, *counts = map(int, (kept or b"0").split())
         if written != int(commit):  # by a version that keeps no counts
             return []
-        names = ("accounts", "deadlines", "outbox", "sizes", "chunks")
-        counts += [0] * (len(names) - len(counts))  # of a version that has no chunks
+        names = ("accounts", "deadlines", "outbox", "sizes", "chunks", "ledgers")
+        counts += [0] * (len(names) - len(counts))  # of a version that has no chunks, or no ledgers
         return [name for name, count, now in zip(names, counts, there, strict=True) if count != now]
 
     async def _read_kept(self, keys: PartitionKeys) -> Sequence[bytes | None]:
@@ -258,6 +259,25 @@ class PrefixReader:
         async for found in self._scan([self._keys_of(partition, stage)]):
             for name, value in found.items():
                 yield name.decode(), value
+
+    async def ledgers_of(self, accounts: Sequence[str]) -> list[bytes | None]:
+        """Return the ledger of each account, or None where it has none."""
+        pipe = self._client.pipeline(transaction=False)
+        for name in accounts:
+            pipe.hget(self._routed[self.partition_of(name)].ledgers, name)
+        with answering("read ledgers"):
+            found: list[bytes | None] = await pipe.execute()
+            return found
+
+    async def ledgers(self, partition: int | None = None) -> AsyncIterator[dict[bytes, bytes]]:
+        """Yield the ledgers of accounts, some at a time; one of an account may be there twice."""
+        for keys in self._routed if partition is None else [self._routed[partition]]:
+            cursor = None
+            while cursor != 0:
+                with answering("scan ledgers"):
+                    answer: Any = self._client.hscan(keys.ledgers, cursor or 0, count=SCAN_BATCH)
+                    cursor, found = await answer
+                yield found
 
     async def folded(self, partition: int) -> dict[str, bytes]:
         """Return what was folded in for accounts of a partition, for a switch that is still to come."""

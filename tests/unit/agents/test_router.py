@@ -166,7 +166,7 @@ async def test_a_superseding_change_within_one_workflow_cancels_nothing() -> Non
 async def test_a_command_carries_what_a_sequencer_needs() -> None:
     routing, acme = await taken(qualifications={"fast-track": {"sla": "4h"}}, teams={"sales": {}}), Account()
     await routing.follow(acme.moves("hot", to("hot-flow", qualification="fast-track")))
-    (sent,) = routing.published.messages
+    (sent,) = routing.published.to("workflow-commands")
     assert (sent.topic, sent.key) == ("workflow-commands", b"acme.com")
     assert dict(sent.headers)["workflow"] == b"hot-flow"
     envelope = orjson.loads(sent.value or b"")

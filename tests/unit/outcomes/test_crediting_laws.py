@@ -122,7 +122,7 @@ def throw(dice: random.Random, account: str) -> LedgerItem:
         account=account,
         source=dice.choice(["crm", "mail"]),
         record=record,
-        id=f"{record}{recorded}",
+        id=f"{record}{recorded if dice.random() < 0.8 else 0}",
         at=at,
         recorded=recorded,
         retracted=dice.random() < 0.15,

@@ -1,10 +1,22 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from resegment.schemas.fact import Fact
 from resegment.schemas.outcomes.facts import OutcomeFact, to_outcome
-from resegment.schemas.outcomes.ledger import decode_ledger, encode_ledger, join_ledgers
+from resegment.schemas.outcomes.ledger import (
+    KEPT,
+    MOST_BYTES,
+    Dropped,
+    LedgerItem,
+    compact_ledger,
+    decode_ledger,
+    encode_ledger,
+    is_crowded,
+    join_ledgers,
+)
 from resegment.schemas.outcomes.touch import Touch, TouchKey, TouchVoid
 
 ITEMS = (
@@ -81,3 +93,42 @@ def test_an_outcome_that_came_through_a_merge_is_of_the_account_that_it_was_sent
         via=(("old.com", 1), ("mid.com", 2)),
     )
     assert (to_outcome(passed).account, to_outcome(passed).retracted) == ("old.com", True)
+
+
+def outcome(number: int, **more: Any) -> OutcomeFact:
+    given = {
+        "account": "a.com",
+        "source": "crm",
+        "record": f"r{number}",
+        "id": f"i{number}",
+        "recorded": number,
+    }
+    return OutcomeFact(**(given | {"at": number} | more))
+
+
+def compacted(items: list[LedgerItem]) -> list[LedgerItem]:
+    return decode_ledger(compact_ledger("a.com", encode_ledger(items)))
+
+
+def test_compacting_keeps_what_holds_and_says_nothing_else_was_dropped() -> None:
+    latest = outcome(1, id="later", recorded=9)
+    found = compacted([*ITEMS, outcome(1), latest, outcome(1), ITEMS[0]])
+    assert len(found) == 5
+    assert {*found} == {*ITEMS, latest}
+
+
+def test_compacting_drops_the_oldest_and_counts_them() -> None:
+    items: list[LedgerItem] = [Dropped(account="a.com", count=5), *map(outcome, range(KEPT + 3)), ITEMS[0]]
+    found = compacted(items)
+    assert found == [Dropped(account="a.com", count=8), ITEMS[0], *map(outcome, range(3, KEPT + 3))]
+    again = compacted([*found, outcome(KEPT + 3)])
+    assert again[0] == Dropped(account="a.com", count=9)
+
+
+def test_what_was_compacted_is_not_crowded_however_long_its_texts() -> None:
+    items: list[LedgerItem] = [outcome(number, person="x" * 512, deal="y" * 512) for number in range(1_000)]
+    value = encode_ledger(items)
+    assert is_crowded(value)
+    small = compact_ledger("a.com", value)
+    assert not is_crowded(small)
+    assert len(small) < MOST_BYTES

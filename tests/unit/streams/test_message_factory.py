@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from resegment.schemas.outcomes.facts import Learned
 from resegment.schemas.routing import GatesChanged, RoutedOutcome, decode_routing_event
 from resegment.segmentation.plays.experiments import is_drawn
 from tests.builders import Rig, data_of, facts_of, run, signals
@@ -93,7 +94,9 @@ async def test_an_outcome_that_comes_again_with_other_content_is_not_passed_on(*
     rig = await run(Rig(GATED), [records] if together else [[one] for one in records])
     await rig.deliver()
     beside = [decode_routing_event(one.value or b"") for one in rig.published.to("routing-events")]
-    assert beside == [RoutedOutcome(account="acme.com", at=day(2), action="accepted", key="k")]
+    answers = [one for one in beside if isinstance(one, RoutedOutcome)]
+    assert answers == [RoutedOutcome(account="acme.com", at=day(2), action="accepted", key="k")]
+    assert [one.fact.action for one in beside if isinstance(one, Learned)] == ["accepted"]
 
 
 async def test_an_older_revision_of_an_outcome_is_not_passed_on() -> None:

@@ -1,0 +1,49 @@
+"""Read touches and outcomes from Redis: as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+
+import msgspec
+
+from resegment.outcomes.dataset import WINDOW, Dataset
+from resegment.outcomes.frames import Ledgers
+from resegment.schemas.outcomes.ledger import LedgerItem, decode_ledger
+from resegment.state.redis.reader import BrokenState, PrefixReader
+
+
+async def read_dataset(
+    reader: PrefixReader, *, window: timedelta = WINDOW, accounts: Mapping[str, str] | None = None
+) -> Dataset:
+    """Return the data set of a prefix. `accounts` says by alias which account it was merged into.
+
+    Raises StoreUnavailable and BrokenState.
+    """
+    ledgers = Ledgers()
+    async for found in reader.ledgers():
+        for name, value in found.items():
+            ledgers.take(_decode(name.decode(), value))
+    return Dataset.of(ledgers, window=window, accounts=accounts)
+
+
+async def read_account_dataset(
+    reader: PrefixReader,
+    related: Collection[str],
+    *,
+    window: timedelta = WINDOW,
+    accounts: Mapping[str, str] | None = None,
+) -> Dataset:
+    """Return the data set of one account; `related` are its name and those that were ever merged with it."""
+    ledgers = Ledgers()
+    for name, value in zip(related, await reader.ledgers_of(list(related)), strict=True):
+        if value is not None:
+            ledgers.take(_decode(name, value))
+    return Dataset.of(ledgers, window=window, accounts=accounts)
+
+
+def _decode(account: str, value: bytes) -> list[LedgerItem]:
+    try:
+        return decode_ledger(value)
+    except msgspec.DecodeError as error:
+        raise BrokenState(account, str(error)) from error

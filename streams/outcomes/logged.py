@@ -1,0 +1,86 @@
+"""Read the ledgers of accounts from the log: outcomes from `signals`, touches from `touches`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import suppress
+
+import msgspec
+
+from resegment.agents.batch import Batch, Record, is_readable
+from resegment.schemas.fact import decode_fact
+from resegment.schemas.outcomes.facts import to_outcome
+from resegment.schemas.outcomes.ledger import LedgerItem
+from resegment.schemas.outcomes.messages import decode_touch
+from resegment.streams.ahead import leave_out
+from resegment.streams.kafka.topic_reader import TopicUnreadable
+from resegment.streams.recovery.replay import LogSource
+
+_OUTCOME = b'"kind":"outcome"'
+Items = tuple[str, LedgerItem]
+"""The account in whose ledger an item is, and the item."""
+
+
+async def read_logged(
+    source: LogSource,
+    partitions: Collection[int] | None = None,
+    signals: int | None = None,
+    touches: int | None = None,
+) -> AsyncIterator[Items]:
+    """Yield what the ledgers of some partitions have, of all if none are given.
+
+    `signals` and `touches` are offsets of these topics at which to end. Raises TopicUnreadable, and what an archive raises.
+    """
+    async for one in read_outcomes(source, partitions, signals):
+        yield one
+    async for one in read_touches(source, partitions, touches):
+        yield one
+
+
+async def read_outcomes(
+    source: LogSource, partitions: Collection[int] | None, upto: int | None = None
+) -> AsyncIterator[Items]:
+    """Yield the outcomes in the log. Those that were passed on after a merge are there twice, and count once."""
+    topic = source.topics.signals.name
+    async with source.reading(topic, partitions) as reader:
+        async for records in reader.to_end():
+            wanted = [
+                one
+                for one in records
+                if (upto is None or one.offset < upto) and one.value is not None and _OUTCOME in one.value
+            ]
+            if wanted:
+                for record in await leave_out(source.ahead, Batch(topic, wanted[0].partition, wanted)):
+                    if (found := _read_outcome(record)) is not None:
+                        yield found
+
+
+def _read_outcome(record: Record) -> Items | None:
+    """Return the outcome of a record, with its account; None for anything else."""
+    if record.key is None or record.value is None or not is_readable(record):
+        return None
+    with suppress(msgspec.DecodeError):  # a dead letter: the segmenter set it aside too
+        fact = decode_fact(record.value)
+        if fact.kind == "outcome" and record.key == fact.account.encode():
+            return fact.account, to_outcome(fact)
+    return None
+
+
+async def read_touches(
+    source: LogSource, partitions: Collection[int] | None, upto: int | None = None
+) -> AsyncIterator[Items]:
+    """Yield the touches, what voids them, and the keys that mean them too. A prefix of an earlier release has none."""
+    try:
+        async with source.reading(source.topics.touches.name, partitions) as reader:
+            async for records in reader.to_end():
+                for record in records:
+                    ends = upto is not None and record.offset >= upto
+                    if ends or record.value is None or not is_readable(record):
+                        continue
+                    with suppress(ValueError, RecursionError):  # not the router's
+                        item = decode_touch(record.value)
+                        if record.key == item.account.encode():
+                            yield item.account, item
+    except TopicUnreadable as error:
+        if not error.is_missing:
+            raise
