@@ -92,3 +92,40 @@ def says(answer: Answer, *words: str) -> bool:
     """Whether an answer says one of some words, in whatever field."""
     text = explain(answer).lower()
     return any(word in text for word in words)
+
+
+def number(value: object) -> int | None:
+    """Return an id as an integer; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else None
+
+
+def mark(operation: Operation) -> str:
+    """Return the line that a task's text ends with, by which it is found again."""
+    return f"resegment:{operation.key}"
+
+
+def write_brief(operation: Operation, most: int = 20_000) -> str:
+    """Return the text of a task: what the owner reads, then the mark."""
+    text = f"{operation.brief.title}\n{operation.brief.text}".strip()[:most]
+    return f"{text}\n\n{mark(operation)}".strip()
+
+
+def choose_owner_id(operation: Operation, name: str, *others: object) -> str | None:
+    """Return what the vendor knows the owner by: the first that is given of the owner's own id and others."""
+    own = None if operation.owner is None else operation.owner.ids.get(name)
+    return next((str(one) for one in (own, *others) if one not in (None, "")), None)
+
+
+def leave_out_empty(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that have a value."""
+    return {name: one for name, one in fields.items() if one not in (None, "")}
+
+
+def count(answer: Answer, *names: str) -> int:
+    """Return the first of some counts that an answer has; 0 if it has none."""
+    found = (answer.get(name) for name in names)
+    return next((one for one in found if isinstance(one, int) and not isinstance(one, bool)), 0)

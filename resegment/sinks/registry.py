@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from resegment.sinks.apollo.vendor import APOLLO
+from resegment.sinks.instantly.vendor import INSTANTLY
+from resegment.sinks.lemlist.vendor import LEMLIST
 from resegment.sinks.outreach.vendor import OUTREACH
 from resegment.sinks.port import Vendor
+from resegment.sinks.salesloft.vendor import SALESLOFT
 from resegment.sinks.slack.vendor import SLACK
+from resegment.sinks.smartlead.vendor import SMARTLEAD
 
-VENDORS: Final[Mapping[str, Vendor]] = {one.name: one for one in (OUTREACH, SLACK)}
+VENDORS: Final[Mapping[str, Vendor]] = {
+    one.name: one for one in (APOLLO, INSTANTLY, LEMLIST, OUTREACH, SALESLOFT, SLACK, SMARTLEAD)
+}
 """By the name that `vendor:` has in `sinks.yaml`."""
 
 UNTRIED: Final = "built to the vendor's documentation, not tried against the live service"

@@ -9,9 +9,15 @@ from typing import Any
 from resegment.sinks.operation import Brief, Contact, Enrolled, Operation, OperationKind, Owner
 from resegment.sinks.port import Sink
 from resegment.sinks.registry import VENDORS
+from tests.vendors.apollo import ApolloServer
+from tests.vendors.instantly import CAMPAIGN, InstantlyServer
+from tests.vendors.lemlist import CAMPAIGN as LEMLIST_CAMPAIGN
+from tests.vendors.lemlist import LemlistServer
 from tests.vendors.outreach import OutreachServer
+from tests.vendors.salesloft import SalesloftServer
 from tests.vendors.server import VendorServer
 from tests.vendors.slack import SlackServer
+from tests.vendors.smartlead import SmartleadServer
 
 
 @dataclass(frozen=True)
@@ -64,12 +70,43 @@ SAMPLES = {
     one.vendor: one
     for one in (
         Sample(
+            "apollo",
+            ApolloServer,
+            options={"key_field": "60c39ed82bd02f01154c470a"},
+            target={"sequence": "s54"},
+            owner_ids={"user": "u2", "mailbox": "m3"},
+        ),
+        Sample(
+            "instantly",
+            InstantlyServer,
+            target={"campaign": CAMPAIGN},
+            owner_ids={"user": "019ffad2-53a3-7590-935f-b4938179e96d"},
+        ),
+        Sample(
+            "lemlist",
+            LemlistServer,
+            target={"campaign": LEMLIST_CAMPAIGN},
+            owner_ids={"user": "usr_2"},
+            contacts=(
+                Contact(email="ada@acme.com", first_name="Ada", last_name="Example", title="CRO"),
+                Contact(email="Bo@acme.com", first_name="Bo", last_name="Example"),
+            ),
+        ),
+        Sample(
             "outreach",
             OutreachServer,
             options={"key_field": "custom42"},
             target={"sequence": 54},
             owner_ids={"user": "2", "mailbox": "3"},
         ),
+        Sample(
+            "salesloft",
+            SalesloftServer,
+            options={"key_field": "Resegment key"},
+            target={"cadence": 54},
+            owner_ids={"user": "2"},
+        ),
         Sample("slack", SlackServer, owner_ids={}),
+        Sample("smartlead", SmartleadServer, target={"campaign": 54}),
     )
 }

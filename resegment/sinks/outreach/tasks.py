@@ -7,11 +7,10 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from resegment.sinks.operation import Operation
-from resegment.sinks.outreach.wire import get, number, post, resource
+from resegment.sinks.outreach.wire import get, post, resource
 from resegment.sinks.port import Answer, Call, Result, Steps, look, once
-from resegment.sinks.reading import explain
+from resegment.sinks.reading import explain, mark, number, write_brief
 
-MAX_NOTE: Final = 20_000
 PAGES: Final = 5
 """How many pages of 100 tasks are looked through."""
 
@@ -28,7 +27,7 @@ def make_task(operation: Operation, fallback: int | None) -> Steps:
     subject = yield from _find_subject(operation)
     if isinstance(subject, Result):
         return subject
-    attributes = {"action": "action_item", "note": _write(operation)}
+    attributes = {"action": "action_item", "note": write_brief(operation)}
     if operation.brief.due:
         attributes["dueAt"] = operation.brief.due
     body = resource("task", None, attributes, relationships={"owner": ("user", user), "subject": subject})
@@ -39,15 +38,6 @@ def make_task(operation: Operation, fallback: int | None) -> Steps:
     if answer.verdict == "gone":
         return Result("gone", f"the user or the record is gone: {explain(answer)}")
     return Result("refused", f"Outreach refused the task: {explain(answer)}")
-
-
-def _mark(operation: Operation) -> str:
-    return f"resegment:{operation.key}"
-
-
-def _write(operation: Operation) -> str:
-    text = f"{operation.brief.title}\n{operation.brief.text}".strip()[:MAX_NOTE]
-    return f"{text}\n\n{_mark(operation)}"
 
 
 def _find_task(user: int, operation: Operation) -> Generator[Call, Answer, Result | None]:
@@ -68,7 +58,7 @@ def _find_task(user: int, operation: Operation) -> Generator[Call, Answer, Resul
             return Result("refused", f"Outreach does not show tasks: {explain(answer)}")
         for row in answer.rows("data"):
             note = Answer(200, row).get("attributes", "note")
-            if isinstance(note, str) and _mark(operation) in note:
+            if isinstance(note, str) and mark(operation) in note:
                 return Result(
                     "applied", "the task was there already", references={"task": str(row.get("id"))}
                 )

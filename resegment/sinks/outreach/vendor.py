@@ -9,7 +9,7 @@ from pydantic import Field
 
 from resegment.sinks.operation import Contact, Enrolled, Operation, OperationKind
 from resegment.sinks.outreach.tasks import make_task
-from resegment.sinks.outreach.wire import get, number, post, related, resource
+from resegment.sinks.outreach.wire import get, post, related, resource
 from resegment.sinks.port import (
     Answer,
     Call,
@@ -28,7 +28,7 @@ from resegment.sinks.port import (
     repeat,
     summarize,
 )
-from resegment.sinks.reading import choose_contacts, do_each, explain, is_since, says
+from resegment.sinks.reading import choose_contacts, do_each, explain, is_since, number, says
 
 ENDED: Final = frozenset({"finished", "failed", "bounced", "opted_out", "disabled"})
 """The states of a sequence state in which nothing more is sent."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from resegment.sinks.port import Answer, Method, Request
+from resegment.sinks.reading import number
 
 JSON_API: Final = "application/vnd.api+json"
 _HEADERS: Final = (("Content-Type", JSON_API), ("Accept", JSON_API))
@@ -40,15 +41,6 @@ def resource(
             for name, (one, related_id) in relationships.items()
         }
     return {"data": data}
-
-
-def number(value: object) -> int | None:
-    """Return an id as the integer that the interface wants; None for anything else."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else None
 
 
 def related(one: Answer, name: str) -> int | None:

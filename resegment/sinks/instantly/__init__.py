@@ -1,0 +1,1 @@
+"""Instantly as a sink."""

@@ -1,0 +1,1 @@
+"""lemlist as a sink."""

@@ -1,0 +1,1 @@
+"""Salesloft as a sink."""

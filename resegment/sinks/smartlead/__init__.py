@@ -1,0 +1,1 @@
+"""Smartlead as a sink."""
