@@ -36,6 +36,7 @@ QUICK = {
     "test_the_stream_agrees_with_the_backtest": {"embedded-1", "apache-3"},
     "test_a_drained_topic_comes_to_what_a_backtest_says": {"apache"},
     "test_what_java_sends_in_both_modes_arrives": {"apache"},
+    "test_each_command_runs_and_each_probe_is_answered": {"apache"},
 }
 """Tests to which the servers are nearly all one: those that run always; the others run with the faults."""
 

@@ -62,6 +62,7 @@ async def _run(settings: Settings, servers: ServerOptions) -> None:
     from resegment.cli.runtime.signals import ending, listening
     from resegment.console.terminal import print_note
     from resegment.http.console.app import PATH, mount_console
+    from resegment.http.probes import add_probes
     from resegment.http.server import serving
     from resegment.streams.live.prefix import viewed_prefix
 
@@ -74,6 +75,7 @@ async def _run(settings: Settings, servers: ServerOptions) -> None:
                 app = FastAPI(title="Resegment console", docs_url=None, redoc_url=None, openapi_url=None)
                 entrance = open_entrance(settings, session.client, session.prefix)
                 await check_login(entrance)
+                add_probes(app, session.reader.now)
                 operations = open_operations(settings, connect(session))
                 mount_console(app, prefix, entrance, operations, locale=locale_of(settings))
                 port = settings.http_port

@@ -1,0 +1,100 @@
+"""Each command of a manifest runs, and each of its probes is answered, as a kubelet asks."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+import yaml
+
+from resegment.http.intake.keys import make_key
+from tests.integration.conftest import Stack
+from tests.integration.test_up import DEADLINE, EXAMPLES, start
+
+BASE = Path(__file__).parents[2] / "deploy" / "kubernetes" / "base"
+DEPLOYMENTS: Mapping[str, dict[str, Any]] = {
+    file.stem: next(yaml.safe_load_all(file.read_text("utf-8")))["spec"]["template"]["spec"]["containers"][0]
+    for file in sorted(BASE.glob("*.yaml"))
+    if file.stem != "kustomization"
+}
+LITERALS = yaml.safe_load((BASE / "kustomization.yaml").read_text("utf-8"))["configMapGenerator"][0][
+    "literals"
+]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def write_files(folder: Path) -> Mapping[str, str]:
+    """Write what the volumes hold; return where each setting of the manifests leads to here."""
+    _, digest = make_key()
+    hook = {"url": "https://crm.example.com/", "secrets": [{"env": "HOOK"}]}
+    files = {
+        "RESEGMENT_INTAKE": ("keys.yaml", {"keys": [{"name": "a", "sha256": digest}]}),
+        "RESEGMENT_WEBHOOKS": ("webhooks.yaml", {"endpoints": {"crm": hook}}),
+    }
+    for name, content in files.values():
+        (folder / name).write_bytes(orjson.dumps(content))
+    return {setting: str(folder / name) for setting, (name, _) in files.items()}
+
+
+def variables(container: dict[str, Any], stack: Stack, folder: Path, port: int) -> dict[str, str]:
+    given = dict(pair.split("=", 1) for pair in LITERALS)
+    given |= {one["name"]: one["value"] for one in container.get("env", [])}
+    places = {**write_files(folder), "RESEGMENT_SEGMENTS": str(EXAMPLES / "quickstart.yaml")}
+    given |= {setting: place for setting, place in places.items() if setting in given}
+    return given | {
+        "RESEGMENT_HTTP_PORT": str(port),
+        "RESEGMENT_HTTP_HOST": "127.0.0.1",  # elsewhere the console asks for a login
+        "RESEGMENT_KAFKA": stack.bootstrap,
+        "RESEGMENT_REDIS": stack.redis_url,
+        "RESEGMENT_PREFIX": "pods",
+        "RESEGMENT_PARTITIONS": "2",
+        "HOOK": "whsec_" + "c2VjcmV0" * 5,
+    }
+
+
+async def answered(url: str, process: asyncio.subprocess.Process) -> None:
+    """Wait until the probe succeeds. Fail at once if the process ends."""
+    async with asyncio.timeout(DEADLINE), httpx.AsyncClient(timeout=5) as http:
+        while process.returncode is None:
+            with suppress(httpx.TransportError):
+                if (await http.get(url)).status_code == 200:
+                    return
+            await asyncio.sleep(0.1)
+    output, error = await process.communicate()
+    pytest.fail((output + error).decode())
+
+
+async def test_each_command_runs_and_each_probe_is_answered(stack: Stack, tmp_path: Path) -> None:
+    asked = 0
+    running: list[asyncio.subprocess.Process] = []
+    try:
+        for name in ("worker", *(DEPLOYMENTS.keys() - {"worker"})):  # the worker creates the topics
+            container, port = DEPLOYMENTS[name], free_port()
+            process = await start(*container["args"], **variables(container, stack, tmp_path, port))
+            running.append(process)
+            for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
+                probe = container[kind]["httpGet"]
+                assert probe["port"] in {one["name"] for one in container["ports"]}
+                await answered(f"http://127.0.0.1:{port}{probe['path']}", process)
+                asked += 1
+            assert not re.search("exec|lifecycle", str(container)), "run these commands here too"
+    finally:
+        for process in running:
+            with suppress(ProcessLookupError):
+                process.terminate()
+        ended = [await asyncio.wait_for(process.communicate(), DEADLINE) for process in running]
+    assert asked == 12
+    assert [process.returncode for process in running] == [0] * 4, ended
