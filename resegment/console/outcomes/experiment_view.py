@@ -63,8 +63,8 @@ def _parts(readout: Readout) -> Iterator[RenderableType]:
     if one.hypothesis:
         yield Text(one.hypothesis)
     yield Text(
-        f"{name_metric(one.metric)} within {one.horizon} of the touch; {spell_share(one.baseline, 0)} expected, "
-        f"{spell_points(one.difference, 0)} points worth finding, with a power of {spell_share(one.power, 0)}: "
+        f"{name_metric(one.metric)} in {one.horizon}; {spell_share(one.baseline, 0)} expected, "
+        f"{spell_points(one.difference, 0)} points worth finding, power {spell_share(one.power, 0)}: "
         f"{one.planned:,} touches",
         style="dim",
     )
