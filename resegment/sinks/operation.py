@@ -10,8 +10,8 @@ Capability = Literal["enroll", "stop", "pause", "move", "task", "property"]
 """What a vendor can do: put a contact into a sequence, take it out, halt it, give it to another owner, make a task for
 the owner or tell them, and write fields of the account's record."""
 
-OperationKind = Literal["enroll", "stop", "finish", "pause", "reassign", "escalate", "task", "property"]
-"""The action of a command, a `task` for the owner, or the fields of an account (`property`)."""
+OperationKind = Literal["enroll", "stop", "finish", "pause", "reassign", "escalate", "task"]
+"""The action of a command, or a `task` for the owner."""
 
 NEEDS: Final[Mapping[OperationKind, Capability | None]] = {
     "enroll": "enroll",
@@ -21,7 +21,6 @@ NEEDS: Final[Mapping[OperationKind, Capability | None]] = {
     "reassign": "move",
     "escalate": "task",
     "task": "task",
-    "property": "property",
 }
 """What each kind of operation needs; where the vendor can't, `Vendor.instead` says what the sink does, or it is a task."""
 
@@ -39,6 +38,7 @@ class Contact:
     phone: str | None = None
     linkedin: str | None = None
     ids: Mapping[str, str] = field(default_factory=dict)
+    opted_out: bool = False
 
     @property
     def key(self) -> str:
@@ -106,7 +106,5 @@ class Operation:
     brief: Brief = Brief()  # immutable
     at: str = ""
     """RFC 3339: when the change took effect."""
-    fields: Mapping[str, str | float | bool | None] = field(default_factory=dict)
-    """For `property`: what the account's record gets, by the vendor's names of its fields."""
     do_not_contact: frozenset[str] = frozenset()
     """Persons who opted out, in lower case: to take out, never to enroll."""

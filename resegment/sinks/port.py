@@ -25,6 +25,7 @@ from typing import Any, Final, Literal, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from resegment.sinks.operation import NEEDS, Capability, Contact, Operation, OperationKind
+from resegment.sinks.retry_after import read_retry_after
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Verdict = Literal["ok", "retry", "unauthorized", "refused", "gone", "conflict", "lost"]
@@ -164,6 +165,8 @@ class Result:
 
 Steps = Generator[Call, Answer, Result]
 """The steps of an operation."""
+Search = Generator[Call, Answer, tuple[Contact, ...]]
+"""The steps that find contacts."""
 
 
 def summarize(
@@ -194,10 +197,11 @@ def summarize(
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A documented limit: so many requests in so many seconds."""
+    """A documented limit: so many requests in so many seconds. `paths` is a pattern of the paths that it is for."""
 
     requests: int
     seconds: float
+    paths: str = ""
 
 
 class Part(BaseModel):
@@ -208,6 +212,47 @@ class Part(BaseModel):
 
 class Options(Part):
     """The options of a sink that belong to its vendor; none by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFields:
+    """What the record of an account gets, by the vendor's names of its fields; None empties a field."""
+
+    account: str
+    fields: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordResult:
+    """What became of the fields of one account. `dropped` are fields that the vendor does not have (any more)."""
+
+    account: str
+    outcome: Literal["written", "missing", "refused"]
+    why: str = ""
+    dropped: tuple[str, ...] = ()
+
+
+Writing = Generator[Call, Answer, tuple[RecordResult, ...]]
+"""The steps that write fields."""
+
+
+class FieldWriter(Protocol):
+    """What a sink has too whose vendor keeps records of accounts (the capability `property`)."""
+
+    def write_fields(self, records: Sequence[RecordFields]) -> Writing:
+        """Return the steps that write fields to up to `Vendor.batch` records: only looks, and calls that may be repeated.
+
+        They return one result for each record. A field that the vendor does not have must not keep others from being written.
+        """
+        ...
+
+
+class ContactSearch(Protocol):
+    """What a sink has too whose vendor keeps the persons of accounts (`Vendor.searches`)."""
+
+    def search(self, account: str) -> Search:
+        """Return the steps that find the persons of an account: only looks. A person who opted out is marked so."""
+        ...
 
 
 class Sink(Protocol):
@@ -259,8 +304,15 @@ class Vendor:
     """Seconds for one request."""
     settle: float = 5.0
     """Seconds after which a lost request, if it was applied, can be seen by looking."""
-    enrolls: bool = True
-    """Whether it enrolls contacts, so that an operation needs some."""
+    batch: int = 100
+    """How many records `FieldWriter` takes at once."""
+    searches: bool = False
+    """Whether its sinks find contacts: see `ContactSearch`."""
+
+    @property
+    def enrolls(self) -> bool:
+        """Whether it enrolls contacts, so that an operation needs some."""
+        return "enroll" in self.capabilities
 
     def can(self, kind: OperationKind) -> bool:
         """Return whether the sink takes the operation, by itself or with something instead."""
@@ -284,6 +336,11 @@ def judge_status(answer: Answer) -> Verdict:
     if status == 0 or status >= 500:
         return "lost"
     return "refused"
+
+
+def retry_after(answer: Answer, now: float) -> float | None:
+    """Return the seconds from `now` (since the epoch) that an answer asks for, or None."""
+    return read_retry_after(answer.headers.get("retry-after"), now)
 
 
 def is_safe(call: Call, answer: Answer) -> bool:

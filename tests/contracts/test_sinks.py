@@ -11,10 +11,10 @@ import pytest
 from resegment.sinks.kit import CallBook, Fault, SignedOut, check, list_requests, run
 from resegment.sinks.operation import NEEDS, OperationKind
 from resegment.sinks.registry import VENDORS
-from tests.vendors.samples import SAMPLES
+from tests.vendors.samples import SAMPLES, begin
 
 KINDS: tuple[OperationKind, ...] = tuple(NEEDS)
-EVERY = [(name, kind) for name in VENDORS for kind in KINDS if kind != "property" and VENDORS[name].can(kind)]
+EVERY = [(name, kind) for name in VENDORS for kind in KINDS if VENDORS[name].can(kind)]
 
 
 def test_every_vendor_has_a_sample_with_a_server() -> None:
@@ -35,7 +35,7 @@ def test_a_vendor_says_how_it_is_configured(name: str) -> None:
 def test_an_operation_is_carried_out(name: str, kind: OperationKind) -> None:
     sample = SAMPLES[name]
     server = sample.server()
-    result = run(sample.sink(), sample.operation(kind), server.answer)
+    result = run(sample.sink(), begin(sample, server, kind), server.answer)
     assert result.outcome in {"applied", "skipped"}, result
     if kind in VENDORS[name].instead:
         assert result.instead or result.text
@@ -44,14 +44,19 @@ def test_an_operation_is_carried_out(name: str, kind: OperationKind) -> None:
 @pytest.mark.parametrize(("name", "kind"), EVERY)
 def test_the_same_operation_makes_the_same_requests(name: str, kind: OperationKind) -> None:
     sample = SAMPLES[name]
-    made = [list_requests(sample.sink(), sample.operation(kind), sample.server().answer) for _ in range(2)]
+    made = []
+    for _ in range(2):
+        server = sample.server()
+        operation = begin(sample, server, kind)
+        made.append(list_requests(sample.sink(), operation, server.answer))
     assert made[0] == made[1]
 
 
 @pytest.mark.parametrize(("name", "kind"), EVERY)
 def test_a_request_holds_no_credentials(name: str, kind: OperationKind) -> None:
     sample = SAMPLES[name]
-    for request in list_requests(sample.sink(), sample.operation(kind), sample.server().answer):
+    server = sample.server()
+    for request in list_requests(sample.sink(), begin(sample, server, kind), server.answer):
         assert all(secret not in repr(request) for secret in sample.secrets.values())
         signed = sample.sink().authorize(request, {**sample.secrets, "access_token": "the-access"})
         assert any(secret in repr(signed) for secret in (*sample.secrets.values(), "the-access"))
@@ -61,8 +66,9 @@ def test_a_request_holds_no_credentials(name: str, kind: OperationKind) -> None:
 def test_carrying_out_an_operation_again_changes_nothing(name: str, kind: OperationKind) -> None:
     sample = SAMPLES[name]
     server, calls = sample.server(), CallBook()
-    run(sample.sink(), sample.operation(kind), server.answer, calls)
-    run(sample.sink(), sample.operation(kind), server.answer, calls)
+    operation = begin(sample, server, kind)
+    run(sample.sink(), operation, server.answer, calls)
+    run(sample.sink(), operation, server.answer, calls)
     assert max((server.enrolled | server.told).values(), default=1) == 1
 
 
@@ -70,10 +76,9 @@ def test_carrying_out_an_operation_again_changes_nothing(name: str, kind: Operat
 @pytest.mark.parametrize("seed", range(12))
 def test_nothing_is_done_twice_or_forgotten_behind_faults(name: str, kind: OperationKind, seed: int) -> None:
     sample = SAMPLES[name]
-    plain = sample.server()
-    run(sample.sink(), sample.operation(kind), plain.answer)
-    server = sample.server()
-    result = run(sample.sink(), sample.operation(kind), server.answer, faults=_faults(seed))
+    plain, server = sample.server(), sample.server()
+    run(sample.sink(), begin(sample, plain, kind), plain.answer)
+    result = run(sample.sink(), begin(sample, server, kind), server.answer, faults=_faults(seed))
     done, wanted = server.enrolled | server.told, plain.enrolled | plain.told
     assert max(done.values(), default=1) == 1, result
     if result.outcome != "unknown":
@@ -93,11 +98,12 @@ def _faults(seed: int) -> Iterator[Fault]:
 def test_a_revoked_token_stops_it(name: str, kind: OperationKind) -> None:
     sample = SAMPLES[name]
     server = sample.server()
-    server.revoked = True
-    if not list_requests(sample.sink(), sample.operation(kind), sample.server().answer):
+    operation = begin(sample, server, kind)
+    if not list_requests(sample.sink(), operation, server.answer):
         return
+    server.revoked = True
     with pytest.raises(SignedOut):
-        run(sample.sink(), sample.operation(kind), server.answer)
+        run(sample.sink(), operation, server.answer)
 
 
 @pytest.mark.parametrize("name", VENDORS)

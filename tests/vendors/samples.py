@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from resegment.sinks.kit import run
 from resegment.sinks.operation import Brief, Contact, Enrolled, Operation, OperationKind, Owner
 from resegment.sinks.port import Sink
 from resegment.sinks.registry import VENDORS
@@ -15,6 +16,8 @@ from tests.vendors.lemlist import CAMPAIGN as LEMLIST_CAMPAIGN
 from tests.vendors.lemlist import LemlistServer
 from tests.vendors.outreach import OutreachServer
 from tests.vendors.salesloft import SalesloftServer
+from tests.vendors.hubspot import HubSpotServer
+from tests.vendors.salesforce import SalesforceServer
 from tests.vendors.server import VendorServer
 from tests.vendors.slack import SlackServer
 from tests.vendors.smartlead import SmartleadServer
@@ -66,6 +69,16 @@ class Sample:
         return Operation(**given)
 
 
+def begin(sample: Sample, server: VendorServer, kind: OperationKind) -> Operation:
+    """Return an operation of that kind; for one about what is enrolled, after its contacts were enrolled."""
+    if kind in {"enroll", "escalate", "task"} or not VENDORS[sample.vendor].enrolls:
+        return sample.operation(kind)
+    result = run(sample.sink(), sample.operation("enroll", "k0"), server.answer)
+    enrolled = tuple(Enrolled(one.contact, one.references, "k0") for one in result.contacts)
+    server.received.clear()
+    return sample.operation(kind, enrolled=enrolled)
+
+
 SAMPLES = {
     one.vendor: one
     for one in (
@@ -93,11 +106,24 @@ SAMPLES = {
             ),
         ),
         Sample(
+            "hubspot",
+            HubSpotServer,
+            target={"sequence": "44", "list": "7"},
+            owner_ids={"user": "161977243", "owner": "77", "sender": "owner@example.com"},
+        ),
+        Sample(
             "outreach",
             OutreachServer,
             options={"key_field": "custom42"},
             target={"sequence": 54},
             owner_ids={"user": "2", "mailbox": "3"},
+        ),
+        Sample(
+            "salesforce",
+            SalesforceServer,
+            target={"cadence": "77C000000004CXEEA2"},
+            owner_ids={"user": "005000000000001AAA"},
+            secrets={"client_id": "the-client", "client_secret": "the-secret"},
         ),
         Sample(
             "salesloft",

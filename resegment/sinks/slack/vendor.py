@@ -207,5 +207,4 @@ SLACK: Final = Vendor(
     owner_ids={"user": "the id of the Slack user; without it, the user is found by e-mail address"},
     limits=(Limit(50, 60.0),),
     instead=_INSTEAD,
-    enrolls=False,
 )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -15,6 +13,7 @@ import httpcore
 import httpx
 
 from resegment.errors import ResegmentError
+from resegment.sinks.retry_after import read_retry_after
 from resegment.sinks.webhook.addresses import AddressRefused, Guard
 from resegment.sinks.webhook.endpoint import Endpoint
 from resegment.sinks.webhook.port import TRACE_OF_EVENT, SendResult, describe_error
@@ -129,22 +128,6 @@ def find_retry_after(headers: Iterable[tuple[bytes, bytes]], now: float) -> floa
     """Return the seconds from `now` that the headers of a response ask for, or None."""
     found = next((value for name, value in headers if name.lower() == b"retry-after"), None)
     return None if found is None else read_retry_after(found.decode("latin-1"), now)
-
-
-def read_retry_after(text: str | None, now: float) -> float | None:
-    """Return the seconds from `now` that a Retry-After asks for, as seconds or as a date; None if it is neither."""
-    if text is None:
-        return None
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:12])
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return max(0.0, moment.timestamp() - now)
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 class _GuardedBackend(httpcore.AsyncNetworkBackend):

@@ -1,0 +1,1 @@
+"""Salesforce: cadences of Sales Engagement, tasks, contacts and fields of accounts, by its REST API."""
