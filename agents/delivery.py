@@ -263,6 +263,10 @@ class EndpointSender:
         self._publisher, self._dead_letters = publisher, dead_letters
         self._report, self._timing = report, timing
 
+    def wants(self, command: Command) -> bool:
+        """Return whether the command is for the endpoint."""
+        return wants(self._name, self._endpoint, command)
+
     async def attempt(self, job: Job) -> float | None:
         """Try once, as soon as the breaker allows it. Return the seconds until the next attempt, or None if it is settled.
 

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final
 
 import httpx
 from pydantic import Field, ValidationError
 
-from resegment.documents.diagnostics import Diagnostic, InvalidSegments, Place
-from resegment.documents.yaml import Document, parse_document
-from resegment.errors import UserError, explain_os_error
+from resegment.documents.diagnostics import Diagnostic
+from resegment.errors import UserError
+from resegment.sinks.file_reader import FileReader
 from resegment.sinks.webhook.addresses import NEVER, NEVER_ALLOWED, Guard, Network
 from resegment.sinks.webhook.endpoint import Endpoint, SecretSource, Webhooks
 from resegment.sinks.webhook.headers import check_value
 from resegment.sinks.webhook.signing import Secret
-from resegment.sinks.webhook.wording import word_error
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-
-
-T = TypeVar("T")
-
-Places = dict[tuple[str | int, ...], Place]
 
 
 class InvalidWebhooks(UserError):
@@ -101,29 +95,23 @@ _REMEDIES: Final = {
     "workflows": "Give a list of names, or all.",
     "actions": "Give a list of names, or all.",
 }
-_NAMED: Final = len(("endpoints", "crm"))
-"""Parts of the path of an endpoint; what is wrong deeper has nothing to do with its name."""
-_ABOUT_KEYS: Final = frozenset({"wrong-name", "extra-forbidden"})
 
 
 @dataclass(slots=True)
-class _FileReader:
+class _FileReader(FileReader):
     """Reads one file and collects every problem in it."""
 
-    path: Path
-    problems: list[Diagnostic] = field(default_factory=list)
+    remedies: ClassVar[Mapping[str, str]] = _REMEDIES
+
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
-    _places: Places = field(default_factory=dict)
-    _keys: Places = field(default_factory=dict)
 
     def read(self) -> Webhooks | None:
-        document = self._parse()
+        document = self.parse()
         if document is None:
             return None
-        self._places, self._keys = document.places, document.keys
         data = document.data
         if not isinstance(data, dict):
-            self._note("wrong-type", "the file is a map with `endpoints`", ())
+            self.note("wrong-type", "the file is a map with `endpoints`", ())
             return None
         given = data.get("endpoints")
         top: Webhooks | None = None
@@ -133,7 +121,7 @@ class _FileReader:
                 endpoints={}, allow_networks=_Top.model_validate(data).allow_networks
             )
         except ValidationError as error:
-            self._take(error, ())
+            self.take(error, ())
         if isinstance(given, dict):
             for name, value in given.items():
                 self._read_endpoint(name, value, top)
@@ -144,11 +132,11 @@ class _FileReader:
     def _read_endpoint(self, name: str, value: object, top: Webhooks | None) -> None:
         path = ("endpoints", name)
         if not NAME.fullmatch(name):
-            self._note("wrong-name", "this is not a valid name for an endpoint", path)
+            self.note("wrong-name", "this is not a valid name for an endpoint", path)
         try:
             endpoint = Endpoint.model_validate(value)
         except ValidationError as error:
-            self._take(error, path)
+            self.take(error, path)
             return
         ca = None if endpoint.ca is None else self.path.parent / endpoint.ca
         hosts = frozenset(host.lower().strip("[]") for host in endpoint.allow_hosts)
@@ -165,19 +153,19 @@ class _FileReader:
             ip_address(url.host)
         except ValueError:
             if plain and not networks and url.host not in endpoint.allow_hosts:
-                self._note("not-https", "http is allowed for internal hosts only", path)
+                self.note("not-https", "http is allowed for internal hosts only", path)
             return
         if (
             fault := Guard(networks, endpoint.allow_hosts).find_fault(url.host, url.host, plain=plain)
         ) is not None:
             remedy = NEVER_ALLOWED if fault in NEVER else None
-            self._note("wrong-address", f"the address is {fault}", path, remedy)
+            self.note("wrong-address", f"the address is {fault}", path, remedy)
 
     def read_secret(
         self, source: SecretSource, environment: Mapping[str, str], path: tuple[str | int, ...]
     ) -> Secret | None:
         """Return the secret that a source names. If there is a problem with it, note that and return None."""
-        return self._read_hidden(
+        return self.read_hidden(
             source,
             environment,
             path,
@@ -190,70 +178,7 @@ class _FileReader:
     ) -> str | None:
         """Return the value of a header that a source names. If there is a problem with it, note that and return None."""
         remedy = "Set it to the value that the receiver expects, such as `Bearer TOKEN`."
-        return self._read_hidden(source, environment, path, check_value, remedy)
-
-    def _read_hidden(
-        self,
-        source: SecretSource,
-        environment: Mapping[str, str],
-        path: tuple[str | int, ...],
-        parse: Callable[[str], T],
-        remedy: str,
-    ) -> T | None:
-        if source.env is not None:
-            place, text = f"the variable {source.env}", environment.get(source.env)
-            if text is None:
-                self._note(
-                    "no-secret", f"{place} is not set", path, "Set it in the environment of the process."
-                )
-                return None
-        else:
-            file = self.path.parent / (source.file or "")
-            place = f"the file {file}"
-            try:
-                text = file.read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                why = explain_os_error(error) if isinstance(error, OSError) else "not text"
-                self._note(
-                    "no-secret", f"{place} cannot be read: {why}", path, "Check the path and its permissions."
-                )
-                return None
-        try:
-            return parse(text.strip())
-        except ValueError as error:
-            self._note("wrong-secret", f"{place}: {error}", path, remedy)
-            return None
-
-    def _parse(self) -> Document | None:
-        try:
-            document = parse_document(self.path.read_bytes(), str(self.path))
-        except OSError as error:
-            self._note("no-file", explain_os_error(error), (), "Check the path.")
-            return None
-        except InvalidSegments as error:
-            self.problems += error.diagnostics
-            return None
-        self.problems += document.errors
-        return document
-
-    def _take(self, error: ValidationError, path: tuple[str, ...]) -> None:
-        for one in error.errors(include_url=False, include_input=False):
-            inner = tuple(part for part in one["loc"] if part != "[key]")
-            remedy = "Check the spelling." if one["type"] == "extra_forbidden" else None
-            self._note(one["type"].replace("_", "-"), word_error(one), (*path, *inner), remedy)
-
-    def _note(self, code: str, message: str, path: tuple[str | int, ...], remedy: str | None = None) -> None:
-        known = self._places
-        if code in _ABOUT_KEYS:
-            known = {**self._places, **self._keys}
-        place = next(
-            (known[path[:end]] for end in range(len(path), -1, -1) if path[:end] in known),
-            Place(str(self.path), 1, 1),
-        )
-        if remedy is None:
-            closest = path if len(path) <= _NAMED else path[_NAMED:]
-            remedy = next((_REMEDIES[one] for one in reversed(closest) if one in _REMEDIES), None)
-        self.problems.append(Diagnostic("error", code, message, path, place, remedy))
+        return self.read_hidden(source, environment, path, check_value, remedy)
 
 
 class _Top(Webhooks):

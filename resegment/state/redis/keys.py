@@ -146,6 +146,36 @@ def webhooks_key(prefix: str) -> str:
     return f"rs:{{{prefix}}}:webhooks"
 
 
+def sinks_key(prefix: str) -> str:
+    """Return the hash of sinks: which have begun, and what processes report of each."""
+    return f"rs:{{{prefix}}}:sinks"
+
+
+def calls_key(prefix: str, sink: str, account: str) -> str:
+    """Return the hash of what a sink was asked and did for an account."""
+    return f"rs:{{{prefix}.{sink}.{account}}}:calls"
+
+
+def fields_key(prefix: str, sink: str) -> str:
+    """Return the hash of what a sink wrote to the records of accounts."""
+    return f"rs:{{{prefix}.{sink}}}:fields"
+
+
+def people_key(prefix: str, account: str) -> str:
+    """Return the hash of the persons of an account that `people` events named."""
+    return f"rs:{{{prefix}.people.{account}}}:people"
+
+
+def people_positions_key(prefix: str) -> str:
+    """Return the hash of how far each partition of `signals` was read for persons."""
+    return f"rs:{{{prefix}}}:people-positions"
+
+
+def limits_key(prefix: str, sink: str) -> str:
+    """Return the hash of the limits of a sink, each with when its next request is due."""
+    return f"rs:{{{prefix}.{sink}}}:limits"
+
+
 def sources_key(prefix: str) -> str:
     """Return the hash of sources: when the last event of each came, of which kinds, and which are silent."""
     return f"rs:{{{prefix}}}:sources"
