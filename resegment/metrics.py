@@ -284,6 +284,45 @@ class Metrics:
             "resegment_webhook_undelivered", "Commands in a row that an endpoint did not get: they are dead letters",
             ["endpoint"], registry=registry,
         )  # fmt: skip
+        self.sink_commands = Counter(
+            "resegment_sink_commands",
+            "Commands at sinks by outcome: applied, skipped, partial, unknown, gone, refused, retried, signed-out",
+            ["sink", "action", "outcome"],
+            registry=registry,
+        )
+        self.sink_contacts = Counter(
+            "resegment_sink_contacts",
+            "Contacts of commands by outcome: applied, already, skipped, unknown, gone, refused",
+            ["sink", "outcome"],
+            registry=registry,
+        )
+        self.sink_requests = Counter(
+            "resegment_sink_requests", "Requests to a vendor, by the status of the answer; 0 is none", ["sink", "status"],
+            registry=registry,
+        )  # fmt: skip
+        self.sink_seconds = Histogram(
+            "resegment_sink_seconds", "Duration of a request to a vendor", ["sink"],
+            buckets=(*_SECONDS, 30.0, 60.0), registry=registry,
+        )  # fmt: skip
+        self.sink_delay = Histogram(
+            "resegment_sink_delay_seconds", "Delay from when a command was written to when it was carried out", ["sink"],
+            buckets=(*_SECONDS, 60.0, 600.0, 3600.0, 86400.0), registry=registry,
+        )  # fmt: skip
+        self.sink_state = Gauge(
+            "resegment_sink_state", "State of a sink: 0 sending, 1 probing, 2 paused, 3 signed out",
+            ["sink"], registry=registry,
+        )  # fmt: skip
+        self.sink_failing = Gauge(
+            "resegment_sink_failing_seconds", "Seconds since which every attempt at a sink has failed, or 0",
+            ["sink"], registry=registry,
+        )  # fmt: skip
+        self.sink_undelivered = Gauge(
+            "resegment_sink_undelivered", "Commands in a row that a sink could not carry out: they are dead letters",
+            ["sink"], registry=registry,
+        )  # fmt: skip
+        self.sink_lag = Gauge(
+            "resegment_sink_lag", "Records of its topics that a sink has not settled yet", ["sink"], registry=registry,
+        )  # fmt: skip
         self.webhook_lag = Gauge(
             "resegment_webhook_lag", "Records of its topics that an endpoint has not settled yet",
             ["endpoint"], registry=registry,

@@ -170,6 +170,9 @@ class Settings(ReaderSettings):
     webhooks: Path | None = Field(
         None, description="File of webhook endpoints. Without it, workflow commands stay in Kafka"
     )
+    sinks: Path | None = Field(
+        None, description="File of sinks: the vendors that workflow commands are sent to, like `sinks.yaml`"
+    )
     intake: Path | None = Field(
         None,
         description="File of the HTTP intake: keys, secrets of webhooks, and sources of your own. Without it, `up` makes a "

@@ -9,8 +9,10 @@ from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
 
 from resegment.http.exposition import expose
+from resegment.sinks.health import find_sink_trouble
 from resegment.sinks.webhook.health import find_trouble
 from resegment.streams.delivery.service import DeliveryService
+from resegment.streams.sending.service import SendingService
 
 
 class Health(BaseModel):
@@ -19,6 +21,7 @@ class Health(BaseModel):
     status: Literal["ok"]
     reachable: bool
     endpoints: dict[str, dict[str, Any]]
+    sinks: dict[str, dict[str, Any]] = {}
     in_trouble: list[str]
 
 
@@ -33,9 +36,12 @@ _SHOWN: Final = ("state", "lag", "failing_since", "undelivered")
 """What HTTP tells of an endpoint. Its problem may name hosts and addresses: `resegment webhooks list` shows it."""
 
 
-def health_of(deliveries: DeliveryService) -> Health:
-    """Return the health of delivery, with the state of each endpoint."""
+def health_of(deliveries: DeliveryService, sinks: SendingService | None = None) -> Health:
+    """Return the health of delivery, with the state of each endpoint and sink."""
     served = all(one.failure is None for one in deliveries.consumers.values())
+    vendors = {} if sinks is None else sinks.describe()
+    if sinks is not None:
+        served = served and sinks.served and sinks.reachable
     reports = deliveries.describe()
     endpoints = {name: {key: one[key] for key in _SHOWN if key in one} for name, one in reports.items()}
     now = time.time()
@@ -43,10 +49,14 @@ def health_of(deliveries: DeliveryService) -> Health:
         status="ok",
         reachable=deliveries.reachable and served,
         endpoints=endpoints,
+        sinks={name: {key: one[key] for key in _SHOWN if key in one} for name, one in vendors.items()},
         in_trouble=[
-            name
-            for name, one in reports.items()
-            if one["state"] == "disabled" or find_trouble(one, now) is not None
+            *(
+                name
+                for name, one in reports.items()
+                if one["state"] == "disabled" or find_trouble(one, now) is not None
+            ),
+            *(name for name, one in vendors.items() if find_sink_trouble(one, now) is not None),
         ],
     )
 
@@ -60,19 +70,19 @@ def readiness_of(health: Health) -> Readiness:
     )
 
 
-def build(deliveries: DeliveryService) -> FastAPI:
+def build(deliveries: DeliveryService, sinks: SendingService | None = None) -> FastAPI:
     """Return the application."""
     app = FastAPI(title="Resegment webhooks", docs_url=None, redoc_url=None)
 
     @app.get("/healthz")
     async def healthz() -> Health:
         """Report that the process works, and the state of each endpoint."""
-        return health_of(deliveries)
+        return health_of(deliveries, sinks)
 
     @app.get("/readyz", responses={503: {"model": Readiness}})
     async def readyz(response: Response) -> Readiness:
         """Report whether Redis answers and every endpoint's commands can be read: 200 or 503."""
-        found = readiness_of(health_of(deliveries))
+        found = readiness_of(health_of(deliveries, sinks))
         response.status_code = 200 if found.status == "ready" else 503
         return found
 

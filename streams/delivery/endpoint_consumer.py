@@ -1,4 +1,4 @@
-"""Read the topics of one webhook endpoint, in its own consumer group, so that no endpoint waits for another."""
+"""Read the topics of one webhook endpoint or sink, in its own consumer group: no one waits for another."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from resegment.agents.batch import Batch
-from resegment.agents.delivery import EndpointGone, EndpointSender, Job, read_command, read_only, wants
+from resegment.agents.circuit_breaker import CircuitBreaker
+from resegment.agents.delivery import Command, EndpointGone, Job, read_command, read_only
 from resegment.agents.keyed_queue import KeyedQueue
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.metrics import Metrics
 from resegment.schemas.times import format_instant
-from resegment.sinks.webhook.endpoint import Endpoint
 from resegment.streams.consumer.offset_tracker import OffsetTracker
 from resegment.streams.kafka.group_offsets import leave, place
 from resegment.streams.kafka.timeouts import Pace
@@ -59,7 +59,7 @@ NUMBERS: Final[Mapping[DeliveryState, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Where an endpoint's consumer reads from, in which group, and how quickly.
+    """Where an endpoint's consumer reads from, in which group, how quickly, and how much is sent at once.
 
     `topics` are names of topics, each with the type of its events.
     """
@@ -69,6 +69,40 @@ class Subscription:
     group: str
     security: Mapping[str, Any]
     pace: Pace
+    concurrency: int = 8
+    stage: Literal["webhooks", "sinks"] = "webhooks"
+
+
+class Sender(Protocol):
+    """Sends what an endpoint's consumer reads."""
+
+    @property
+    def breaker(self) -> CircuitBreaker:
+        """The breaker that pauses it."""
+        ...
+
+    @property
+    def failing_since(self) -> float | None:
+        """Since when every attempt has failed, in seconds since the epoch."""
+        ...
+
+    @property
+    def problem(self) -> str | None:
+        """Why the last attempt failed, until one succeeds."""
+        ...
+
+    @property
+    def undelivered(self) -> int:
+        """How many commands in a row went to the dead letters."""
+        ...
+
+    def wants(self, command: Command) -> bool:
+        """Return whether the command is for it."""
+        ...
+
+    async def attempt(self, job: Job) -> float | None:
+        """Try once. Return the seconds until the next attempt, or None if the job is settled."""
+        ...
 
 
 class Gone(NamedTuple):
@@ -84,15 +118,14 @@ class EndpointConsumer:
     def __init__(
         self,
         name: str,
-        endpoint: Endpoint,
         subscription: Subscription,
-        sender: EndpointSender,
+        sender: Sender,
         *,
         metrics: Metrics,
         from_earliest: Collection[str],
     ) -> None:
         """`from_earliest`: topics to start at the first event that Kafka still has, if the group has no offsets."""
-        self.name, self.endpoint, self.sender = name, endpoint, sender
+        self.name, self.sender = name, sender
         self.lag = 0
         self.failure: Exception | None = None
         """What keeps it from reading, until it reads again."""
@@ -140,6 +173,11 @@ class EndpointConsumer:
         """Return the names of the topics that it reads."""
         return self._subscription.topics
 
+    @property
+    def kinds(self) -> Collection[str]:
+        """Return the types of the events that it reads."""
+        return self._subscription.topics.values()
+
     def describe(self) -> dict[str, Any]:
         """Return its state as plain JSON data."""
         failure = None if self.failure is None else str(self.failure) or type(self.failure).__name__
@@ -171,10 +209,11 @@ class EndpointConsumer:
                 self.gone = Gone(format_instant(time.time_ns() // 1_000_000), ended.message)
             elif isinstance(ended, Exception):  # whatever it is: start over, and let other endpoints continue
                 self.failure = ended
-                self._metrics.failures.labels("webhooks", type(ended).__name__).inc()
+                self._metrics.failures.labels(self._subscription.stage, type(ended).__name__).inc()
                 expected = isinstance(ended, ResegmentError | KafkaError | OSError)
                 log.warning(
-                    "webhook cannot be served",
+                    "commands cannot be read",
+                    stage=self._subscription.stage,
                     endpoint=self.name,
                     error=str(ended) or repr(ended),
                     exc_info=None if expected else ended,
@@ -244,7 +283,10 @@ class EndpointConsumer:
         """Start working on the partitions that were assigned."""
         if self._queue is None:
             self._queue = KeyedQueue(
-                self.sender.attempt, self._settled, concurrency=self.endpoint.concurrency, sleep=asyncio.sleep
+                self.sender.attempt,
+                self._settled,
+                concurrency=self._subscription.concurrency,
+                sleep=asyncio.sleep,
             )
 
     async def release(self) -> None:
@@ -273,7 +315,7 @@ class EndpointConsumer:
                     continue
                 job = Job.of_no_command(batch, record, now, refused)
             else:
-                if not wants(self.name, self.endpoint, command):
+                if not self.sender.wants(command):
                     tracker.complete(record.offset + 1)
                     continue
                 job = Job(command, batch, record, now)
@@ -315,7 +357,10 @@ class EndpointConsumer:
                 tracker.skip_to(await consumer.position(tp))
                 lag += max(0, end - (tracker.done or 0))
         self.lag = lag
-        self._metrics.webhook_lag.labels(self.name).set(self.lag)
+        gauge = (
+            self._metrics.webhook_lag if self._subscription.stage == "webhooks" else self._metrics.sink_lag
+        )
+        gauge.labels(self.name).set(self.lag)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

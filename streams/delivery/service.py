@@ -38,6 +38,9 @@ STOP_TIMEOUT: Final = 6.0
 """Seconds that the consumers may take to stop."""
 
 
+_KINDS: Final = {COMMAND_TYPE: "workflow-commands", CHANGE_TYPE: "segment-changes"}
+
+
 def group_of(prefix: str, endpoint: str) -> str:
     """Return the consumer group of an endpoint."""
     return f"{prefix}-webhooks-{endpoint}"
@@ -97,7 +100,7 @@ class DeliveryService:
         for name, consumer in self.consumers.items():
             record = records.get(name, EndpointState())
             if consumer.positioned:
-                for topic in consumer.endpoint.topics - record.topics:
+                for topic in {_KINDS[kind] for kind in consumer.kinds} - record.topics:
                     await self._states.begin(name, topic)
             wanted = record.disabled is not None
             if wanted != consumer.disabled and consumer.gone is None:
@@ -171,13 +174,13 @@ async def delivering(
             group = group_of(settings.prefix, name)
             consumers[name] = EndpointConsumer(
                 name,
-                endpoint,
                 Subscription(
                     bootstrap,
                     dict(types[one] for one in sorted(endpoint.topics)),
                     group,
                     security,
                     pace_of(settings),
+                    endpoint.concurrency,
                 ),
                 EndpointSender(
                     name,
@@ -201,12 +204,13 @@ async def delivering(
         stack.push_async_callback(service.leave)
         tasks = [asyncio.create_task(one.run(), name=f"webhook {name}") for name, one in consumers.items()]
         tasks.append(asyncio.create_task(service.watch(), name="webhooks"))
-        stack.push_async_callback(_stop, tasks)
+        stack.push_async_callback(stop_tasks, tasks)
         stack.callback(service.end)
         yield service
 
 
-async def _stop(tasks: list[asyncio.Task[None]]) -> None:
+async def stop_tasks(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel tasks and wait until they have ended, for a few seconds at most."""
     late = set(tasks)
     for patience in (STOP_TIMEOUT, 1.0):  # a cancellation may get lost in a client: then once more
         for task in late:

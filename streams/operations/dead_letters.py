@@ -21,6 +21,8 @@ from resegment.schemas.times import format_instant
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
 from resegment.streams.kafka.topics import Topics
 
+UNDELIVERED: Final = frozenset({"undeliverable", "unknown-outcome"})
+"""The reasons of dead letters of webhook endpoints and sinks."""
 COUNTED: Final = 2_000
 """How many of the newest dead letters of a partition are counted."""
 
@@ -61,7 +63,7 @@ class DeadLetter:
 class DeadLetterCount:
     """The number of dead letters by reason. `older` were not counted; `problem` says why nothing could be.
 
-    `undelivered` counts, by webhook endpoint, the commands among them that were not sent again.
+    `undelivered` counts, by webhook endpoint or sink, the commands among them that were not sent again.
     """
 
     reasons: Mapping[str, int] = field(default_factory=dict)
@@ -135,7 +137,7 @@ async def count_dead_letters(
                     if is_proof(about):
                         continue
                     reasons[about["id"]] = about.get("reason", "")
-                    if about.get("endpoint") and about.get("reason") == "undeliverable":
+                    if about.get("endpoint") and about.get("reason") in UNDELIVERED:
                         # a mark may be in another partition than its letter
                         latest, _ = undelivered.get(about["id"], (-1, None))
                         is_mark = "retried" in about

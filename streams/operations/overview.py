@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resegment.routing.describe import advise
 from resegment.schemas.times import format_instant, spell_length
+from resegment.sinks.health import find_sinks_in_trouble
 from resegment.sinks.webhook.health import find_trouble
 from resegment.state.redis.reader import PartitionLook, PrefixReader, add_sizes
 from resegment.state.redis.webhooks import EndpointState, WebhookStates
+from resegment.state.sinks.states import SinkState, SinkStates
 from resegment.state.sources.arrivals import ArrivalStore
 from resegment.state.sources.looks import (
     SourceLook,
@@ -100,6 +102,8 @@ class Overview:
     definitions: DefinitionLook = field(default_factory=DefinitionLook)
     spot_checks: Mapping[int, SpotCheck] = field(default_factory=dict)
     """What was found where accounts were folded again from the log, by partition."""
+    sinks: Mapping[str, SinkState] = field(default_factory=dict)
+    """What is kept of each sink."""
     archive: ArchiveLook | None = None
     sources: Sequence[SourceLook] = ()
     """The sources of events, the silent ones first."""
@@ -149,6 +153,7 @@ async def look(
         missing=find_waiting(held),
         rebuilding=find_rebuilding(held),
         webhooks=await WebhookStates(client, reader.prefix).read(),
+        sinks=await SinkStates(client, reader.prefix).read(),
         archive=await ArchiveReports(client, reader.prefix).read(),
         sources=look_at_sources(await ArrivalStore(client, reader.prefix).read_latest()),
         identities=await look_at_identities(reader, held),
@@ -188,6 +193,7 @@ def find_problems(overview: Overview) -> list[str]:
     problems += _find_clocks_ahead(overview)
     problems += _find_grown(overview)
     problems += _find_webhooks_in_trouble(overview)
+    problems += find_sinks_in_trouble(overview.sinks, overview.now / 1000)
     problems += [] if overview.archive is None else overview.archive.problems
     problems += sorted(
         {
@@ -241,8 +247,9 @@ def _find_webhooks_in_trouble(overview: Overview) -> list[str]:
         elif kept.begun and not delivered:  # one that only others deliver beside was taken out of the file
             problems.append(f"no process delivers to the webhook {name}: its commands wait")
     for name, count in overview.letters.undelivered.items():
+        kind = "sink" if name in overview.sinks else "webhook"
         problems.append(
-            f"{count:,} {'event' if count == 1 else 'events'} for the webhook {name} "
+            f"{count:,} {'event' if count == 1 else 'events'} for the {kind} {name} "
             f"{'is' if count == 1 else 'are'} in the dead letters: `resegment dead-letters retry --endpoint {name}` "
             "sends them again"
         )

@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
@@ -17,13 +17,19 @@ from resegment.cli.runtime.examples import show_path
 from resegment.cli.servers import Folder, Prefix
 
 if TYPE_CHECKING:
+    from contextlib import AsyncExitStack
+
     from fastapi import FastAPI
 
     from resegment.cli.runtime.serving import Serving
     from resegment.cli.runtime.signals import Stop
+    from resegment.cli.runtime.stack import Stack
     from resegment.http.intake.access import Access
+    from resegment.metrics import Metrics
     from resegment.segmentation.definition import Definition
     from resegment.settings import Settings
+    from resegment.sinks.loading import LoadedSinks
+    from resegment.sinks.webhook.endpoints import LoadedEndpoint
     from resegment.streams.delivery.service import DeliveryService
     from resegment.streams.worker.worker import Worker
 
@@ -130,7 +136,6 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
     from contextlib import AsyncExitStack
 
     from resegment.cli.connection import Instance, announced
-    from resegment.cli.endpoints import read_endpoints
     from resegment.cli.runtime.console import console_of, locale_of
     from resegment.cli.runtime.disk import watching_disk
     from resegment.cli.runtime.intake import make_publisher, taking_in
@@ -143,11 +148,10 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
     from resegment.http.intake.service import Intake
     from resegment.sources.adapters.port import Context
     from resegment.state.redis.address import without_password
-    from resegment.streams.delivery.service import delivering
     from resegment.streams.runtime import settle
 
     print_note("Starting ...")
-    endpoints = {} if settings.webhooks is None else read_endpoints(settings)
+    _read_outgoing(settings)
     access, key = _read_access(settings)
     async with stack(settings, fresh=fresh) as servers:
         publisher = make_publisher(settings, servers.bootstrap)
@@ -165,14 +169,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
             if settings.kafka is None:
                 await serving.joined()
             await parts.enter_async_context(taking_in(takings[0], publisher, settings))
-            webhooks = delivering(
-                settings,
-                endpoints,
-                bootstrap=servers.bootstrap,
-                redis_url=servers.redis_url,
-                metrics=serving.worker.metrics,
-            )
-            deliveries = await parts.enter_async_context(webhooks) if endpoints else None
+            outgoing = await _deliver(parts, settings, servers, serving.worker.metrics)
             instance = Instance(
                 os.getpid(),
                 servers.bootstrap,
@@ -188,15 +185,60 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
                 stop.ready()
                 mode = serving.worker.policy.mode
                 rendered = render_up(
-                    settings, serving.worker.definition, instance, left_accounts, mode, list(endpoints), key
+                    settings,
+                    serving.worker.definition,
+                    instance,
+                    left_accounts,
+                    mode,
+                    outgoing.endpoints,
+                    key,
+                    outgoing.sinks,
                 )
                 screen().print(rendered, soft_wrap=False, crop=False)
                 async with watching_disk(servers.journal, serving.worker.metrics.journal_full):
                     await serving.until_stopped(stop)
             await takings[0].close()
             if settings.kafka is None:
-                await _drain(serving, deliveries)
+                await _drain(serving, outgoing.deliveries)
     print_note("Stopped.")
+
+
+class Outgoing(NamedTuple):
+    """What takes commands out: the names of webhook endpoints and sinks, and what delivers to the former."""
+
+    endpoints: list[str]
+    sinks: list[str]
+    deliveries: DeliveryService | None
+
+
+def _read_outgoing(settings: Settings) -> tuple[dict[str, LoadedEndpoint], LoadedSinks | None]:
+    """Return the endpoints and sinks that the settings name. Raises InvalidWebhooks, InvalidSinks or SameName."""
+    from resegment.cli.endpoints import read_endpoints
+    from resegment.cli.sinks_file import check_names, read_sinks
+
+    endpoints = {} if settings.webhooks is None else read_endpoints(settings)
+    vendors = None if settings.sinks is None else read_sinks(settings)
+    check_names(endpoints, vendors)
+    return endpoints, vendors
+
+
+async def _deliver(parts: AsyncExitStack, settings: Settings, servers: Stack, metrics: Metrics) -> Outgoing:
+    """Deliver to webhooks and sinks as long as the stack is open."""
+    from resegment.streams.delivery.service import delivering
+    from resegment.streams.sending.service import sending
+
+    endpoints, vendors = _read_outgoing(settings)
+    bootstrap, redis_url = servers.bootstrap, servers.redis_url
+    deliveries = None
+    if endpoints:
+        deliveries = await parts.enter_async_context(
+            delivering(settings, endpoints, bootstrap=bootstrap, redis_url=redis_url, metrics=metrics)
+        )
+    if vendors is not None:
+        await parts.enter_async_context(
+            sending(settings, vendors, bootstrap=bootstrap, redis_url=redis_url, metrics=metrics)
+        )
+    return Outgoing(list(endpoints), [] if vendors is None else list(vendors.sinks), deliveries)
 
 
 def _read_access(settings: Settings) -> tuple[Access, Path | None]:

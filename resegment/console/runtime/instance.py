@@ -45,6 +45,7 @@ def render_up(
     mode: Mode,
     endpoints: Sequence[str] = (),
     key: Path | None = None,
+    sinks: Sequence[str] = (),
 ) -> RenderableType:
     """Render the addresses, the topics, the routing mode, how many accounts an earlier run left, and an event to try.
 
@@ -69,6 +70,8 @@ def render_up(
     grid.add_row("  Console", f"{addresses.http_url or ''}/console/", "open it in a browser")
     if endpoints:
         grid.add_row("  Webhooks", ", ".join(endpoints), f"from {settings.webhooks}")
+    if sinks:
+        grid.add_row("  Sinks", ", ".join(sinks), f"from {settings.sinks}")
     head = Text("Resegment is up: ", style="bold green")
     head.append(
         f"{count(len(definition.segments), 'segment')} from {settings.segments}, "

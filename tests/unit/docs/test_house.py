@@ -30,6 +30,7 @@ LARGER = {
     "resegment/routing/change.py: _ChangeData": "the same, as the router reads it",
     "resegment/segmentation/definition.py: Definition": "a segments file, part by part",
     "resegment/sinks/webhook/endpoint.py: Endpoint": "the keys of an endpoint",
+    "resegment/sinks/configuration.py: SinkEntry": "the keys of a sink",
     "schemas/segments.py: SegmentsFile": "the keys of the file",
     "schemas/routing.py: RoutedState": "the stored format of a routed account",
     "schemas/outcomes/facts.py: OutcomeFact": "the stored format of an outcome",

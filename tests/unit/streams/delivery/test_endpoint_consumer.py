@@ -139,8 +139,7 @@ async def running(
     )
     consumer = EndpointConsumer(
         "crm",
-        endpoint,
-        Subscription("", {PLACE.topic: COMMAND_TYPE}, "group", {}, Pace(6.0, 2.0, 0.1)),
+        Subscription("", {PLACE.topic: COMMAND_TYPE}, "group", {}, Pace(6.0, 2.0, 0.1), 1),
         EndpointSender(
             "crm",
             endpoint,
