@@ -11,13 +11,13 @@ from resegment.sinks.operation import Brief, Contact, Enrolled, Operation, Opera
 from resegment.sinks.port import Sink
 from resegment.sinks.registry import VENDORS
 from tests.vendors.apollo import ApolloServer
+from tests.vendors.hubspot import HubSpotServer
 from tests.vendors.instantly import CAMPAIGN, InstantlyServer
 from tests.vendors.lemlist import CAMPAIGN as LEMLIST_CAMPAIGN
 from tests.vendors.lemlist import LemlistServer
 from tests.vendors.outreach import OutreachServer
-from tests.vendors.salesloft import SalesloftServer
-from tests.vendors.hubspot import HubSpotServer
 from tests.vendors.salesforce import SalesforceServer
+from tests.vendors.salesloft import SalesloftServer
 from tests.vendors.server import VendorServer
 from tests.vendors.slack import SlackServer
 from tests.vendors.smartlead import SmartleadServer
