@@ -41,14 +41,14 @@ def fit_prior(successes: ArrayLike, trials: ArrayLike) -> Prior | None:
         return -float((betaln(k + a, n - k + b) - betaln(a, b)).sum())
 
     bounds = [(-16.0, 16.0), (np.log(0.1), top)]
-    starts = (np.log(10.0), np.log(500.0), top)
+    options = {"xatol": 1e-7, "fatol": 1e-11}
     found = [
-        minimize(lost, [float(logit(rate)), start], method="L-BFGS-B", bounds=bounds, tol=1e-12)
-        for start in starts
+        minimize(lost, [float(logit(rate)), start], method="Nelder-Mead", bounds=bounds, options=options)
+        for start in (np.log(10.0), np.log(1000.0))
     ]
-    nearly = min(found, key=lambda one: float(one.fun))
-    exact = {"xatol": 1e-7, "fatol": 1e-11}  # gradients by differences end early where the likelihood is flat
-    best = minimize(lost, nearly.x, method="Nelder-Mead", bounds=bounds, options=exact)
+    best = min(found, key=lambda one: float(one.fun))
+    if lost(np.array([float(logit(rate)), top])) <= float(best.fun) + 1e-6:
+        return Prior(float(rate), MAX_STRENGTH)
     return Prior(float(expit(best.x[0])), float(np.exp(best.x[1])))
 
 

@@ -11,7 +11,7 @@ from resegment.outcomes.statistics.intervals import Floats
 
 DRAWS: Final = 9_999
 _MIN_DRAWS: Final = 999
-_MOST: Final = 20_000_000
+_MOST: Final = 8_000_000
 _AT_ONCE: Final = 2_000_000
 
 

@@ -170,7 +170,7 @@ def deal_size(deals):
     ends = []
     for statistic, method in ((np.mean, "BCa"), (np.median, "percentile")):
         rng = np.random.default_rng(0)
-        draws = max(999, min(9_999, 20_000_000 // len(amounts)))
+        draws = max(999, min(9_999, 8_000_000 // len(amounts)))
         made = scipy.stats.bootstrap(
             (amounts,),
             statistic,
