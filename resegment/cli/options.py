@@ -118,6 +118,16 @@ HttpPort = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+SavedOutcomes = Annotated[
+    Path | None,
+    typer.Option(
+        "--outcomes",
+        metavar="REPORT",
+        dir_okay=False,
+        help="What came of touches, as `resegment metrics --json` wrote it: warn of segments that predict nothing.",
+    ),
+]
+
 OneAccount = Annotated[
     str, typer.Argument(metavar="ACCOUNT", help="A domain, URL or email address of the account.")
 ]

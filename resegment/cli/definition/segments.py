@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from resegment.cli.options import AsJson, EventFormat, SegmentsArgument, SomeEvents
+from resegment.cli.options import AsJson, EventFormat, SavedOutcomes, SegmentsArgument, SomeEvents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,13 +42,15 @@ def lint(
     segments: SegmentsArgument,
     events: SomeEvents = None,
     form: EventFormat = None,
+    outcomes: SavedOutcomes = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if there are warnings.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print every error and warning in a segments file, each with its line.
 
     With --events, also warn about tests on attributes that no account in the events has, and about rules of `same` that
-    have nothing to compare in them. Exits with 2 if there are errors.
+    have nothing to compare in them. With --outcomes, also warn about segments that predict nothing, can be merged, or fail
+    in targeting or messaging. Exits with 2 if there are errors.
     """
     from resegment.cli.connection import read_limits
     from resegment.console.definition.diagnostics import count, render
@@ -66,7 +68,7 @@ def lint(
     else:
         known, seen = _look_at(events, form) if events else (None, None)
         found = find(definition, known, facts_per_test=read_limits().facts, seen=seen)
-        found = (*_check_lists(definition, segments), *found)
+        found = (*_check_lists(definition, segments), *found, *_check_outcomes(definition, outcomes))
     if as_json:
         write_json_lines(sys.stdout.buffer, (_describe(one) for one in found))
     else:
@@ -137,6 +139,15 @@ def _check_lists(definition: Definition, segments: str) -> Iterator[Diagnostic]:
         else:
             if found.warning is not None:
                 yield Diagnostic("warning", "skipped-lines", f"{one.file}: {found.warning}", path, place)
+
+
+def _check_outcomes(definition: Definition, outcomes: Path | None) -> Iterator[Diagnostic]:
+    """Yield what a report on outcomes says about the file. Raises WrongReport."""
+    from resegment.outcomes.advising import lint_outcomes
+    from resegment.sources.outcomes import read_report
+
+    if outcomes is not None:
+        yield from lint_outcomes(definition, read_report(outcomes))
 
 
 def _describe(one: Diagnostic) -> dict[str, Any]:

@@ -120,12 +120,12 @@ def metrics(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print what came of touches, and whether segments, plays or owners differ.
+    r"""Print what came of touches, and whether segments, plays or owners differ.
 
     Each rate is k of n touches that are old enough, with its window, an interval for one look (Wilson) and one that holds
     however often you look. Lift is against the accounts that were held out. Nothing is changed.
 
-    Needs the extra: pip install 'resegment[outcomes]'.
+    Needs the extra: pip install 'resegment\[outcomes]'.
     """
     from resegment.cli.outcomes.measuring import Question, measure_files
 

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from resegment.cli.connection import WrongUse
-from resegment.cli.options import AsJson, EventFormat, SomeEvents, SomeSegments, time_option
+from resegment.cli.options import AsJson, EventFormat, SavedOutcomes, SomeEvents, SomeSegments, time_option
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 from resegment.errors import explain_os_error
 
@@ -114,6 +114,7 @@ def plan(
         ),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    outcomes: SavedOutcomes = None,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
@@ -141,6 +142,7 @@ def plan(
         if form is not None:
             raise typer.BadParameter("--format describes the files of --events: pass both or neither")
         saved = asyncio.run(plan_prefix(file, servers, segments=segments, at=at, route=check_route(route)))
+    saved = _set_beside(saved, outcomes)
     if out is not None:
         write_saved(out, saved)
     present(saved.plan, html=html, markdown=markdown, as_json=as_json)
@@ -150,6 +152,21 @@ def plan(
         _tell_saved(out, saved.plan)
     if not saved.plan.is_empty:
         raise typer.Exit(CHANGES)
+
+
+def _set_beside(saved: SavedPlan, outcomes: Path | None) -> SavedPlan:
+    """Add what outcomes say about the segments of a plan and the accounts that it moves. Raises WrongReport."""
+    if outcomes is None:
+        return saved
+    from msgspec.structs import replace
+
+    from resegment.outcomes.advising import expect, warn_of
+    from resegment.sources.outcomes import read_report
+
+    report, plan = read_report(outcomes), saved.plan
+    warnings = (*plan.warnings, *warn_of([one.name for one in plan.sizes], report))
+    made = replace(plan, expected=expect(plan.flows, report), warnings=warnings)
+    return replace(saved, plan=made)
 
 
 def present(plan: Plan, *, html: Path | None, markdown: bool, as_json: bool) -> None:

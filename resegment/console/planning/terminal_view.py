@@ -21,6 +21,7 @@ from resegment.console.planning.words import (
     subtitle,
     tell_commands,
     tell_route,
+    tell_span,
 )
 from resegment.console.tables import make_table
 from resegment.segmentation.planning.plan import Difference, Plan, PlannedFlow, SegmentSize
@@ -56,6 +57,7 @@ def _parts(plan: Plan) -> Iterator[RenderableType]:
         _overlaps(plan),
         _shadowed(plan),
         _unjudged(plan),
+        _expected(plan),
     )
     for table in tables:
         if table is not None:
@@ -231,4 +233,22 @@ def _unjudged(plan: Plan) -> RenderableType | None:
     table.add_column("accounts", justify="right", no_wrap=True)
     for one in ordered[:MAX_ROWS]:
         table.add_row(one.segment, one.test, f"{one.accounts:,}")
+    return Group(title, table)
+
+
+def _expected(plan: Plan) -> RenderableType | None:
+    if not plan.expected:
+        return None
+    title, table = _titled(
+        "Outcomes to expect of the accounts that move", "if each is touched once, at past rates"
+    )
+    for name in ("from", "to"):
+        table.add_column(name, overflow="fold", max_width=_MAX_NAME)
+    table.add_column("accounts", justify="right", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
+    for name in ("at the old rate", "at the new rate"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in plan.expected[: 3 * MAX_ROWS]:
+        spans = (tell_span(one.before), tell_span(one.after))
+        table.add_row(one.from_, one.to, f"{one.accounts:,}", one.metric, *spans)
     return Group(title, table)

@@ -13,6 +13,7 @@ from resegment.segmentation.planning.plan import (
     EnrollmentForecast,
     Plan,
     SegmentSize,
+    Span,
     VersionName,
 )
 
@@ -180,7 +181,21 @@ def list_findings(plan: Plan) -> list[Finding]:
             [(one.segment, one.test, one.accounts) for one in plan.unjudged],
             "A value that the test reads is unknown.",
         ),
+        Finding(
+            "Outcomes to expect of the accounts that move",
+            ("from", "to", "accounts", "outcome", "at the old rate", "at the new rate"),
+            [
+                (one.from_, one.to, one.accounts, one.metric, tell_span(one.before), tell_span(one.after))
+                for one in plan.expected
+            ],
+            "If each is touched once, at the rates of past touches. They don't say what the move causes.",
+        ),
     ]
+
+
+def tell_span(span: Span | None) -> str:
+    """Return a number to expect with its interval."""
+    return "unknown" if span is None else f"{span.expected:,.1f} ({span.low:,.1f} to {span.high:,.1f})"
 
 
 def count_by_name(counts: Mapping[str, int]) -> str:

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import polars as pl
+from msgspec.structs import replace
 
 from resegment.outcomes.dataset import Dataset
+from resegment.outcomes.diagnosis.diagnose import diagnose
+from resegment.outcomes.diagnosis.exploring import explore
 from resegment.outcomes.measuring.comparing import compare_rates, compare_sizes
 from resegment.outcomes.measuring.contacts import count_contacts, describe_contacts, sum_by_account
 from resegment.outcomes.measuring.deals import WON, describe_cycle, describe_size, find_deals
@@ -21,8 +24,12 @@ from resegment.outcomes.measuring.report import Group, Report, Uncredited
 TOTAL = "all"
 
 
-def measure(dataset: Dataset, options: MeasureOptions) -> Report:
-    """Return the report. The same data and options give the same report: what is drawn at random has a seed."""
+def measure(dataset: Dataset, options: MeasureOptions, features: pl.DataFrame | None = None) -> Report:
+    """Return the report. The same data and options give the same report: what is drawn at random has a seed.
+
+    `features` has `touch` and what was true of accounts as they were touched; with it, groups are searched for attributes
+    that separate outcomes.
+    """
     touches = select_touches(dataset, options)
     enrolled = touches.filter(pl.col("arm") == ENROLLED)
     outcomes = credited_outcomes(dataset, enrolled, options)
@@ -64,7 +71,7 @@ def measure(dataset: Dataset, options: MeasureOptions) -> Report:
     rankings = [
         rank for metric in RATES if (rank := rank_groups(metric, counts[metric], options)) is not None
     ]
-    return Report(
+    report = Report(
         by=options.by.value,
         since=None if options.since is None else _spell(options.since),
         until=_spell(options.until),
@@ -96,6 +103,10 @@ def measure(dataset: Dataset, options: MeasureOptions) -> Report:
         findings=[],
         notes=_notes(dataset, touches, counts, options),
     )
+    found = diagnose(report, options.margins)
+    if features is not None:
+        found += explore(table, features, options)
+    return replace(report, findings=found)
 
 
 def _sizes(touches: pl.DataFrame) -> dict[str, dict[str, int]]:

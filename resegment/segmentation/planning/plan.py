@@ -142,6 +142,29 @@ class Move(msgspec.Struct, frozen=True, rename={"from_": "from"}, order=True):
     to: str
 
 
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """A number to expect, and between what it is likely to lie."""
+
+    expected: float
+    low: float
+    high: float
+
+
+class ExpectedOutcome(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """How many accounts of a flow would come to an outcome at the rates of both segments, if each is touched once.
+
+    The rates are those of past touches: they say what the segments' accounts came to, not what the move causes. None where
+    a segment has no touches.
+    """
+
+    from_: str
+    to: str
+    metric: str
+    accounts: int
+    before: Span | None = None
+    after: Span | None = None
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a switch would do at `at`. `hash` names it: what is approved is what is applied.
 
@@ -174,6 +197,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     partitions: tuple[PartitionInstant, ...] = ()
     moves: tuple[Move, ...] = ()
+    expected: tuple[ExpectedOutcome, ...] = ()
 
     @property
     def is_empty(self) -> bool:

@@ -152,3 +152,63 @@ def test_a_page_that_cannot_be_written_is_an_error(files: tuple[str, ...], tmp_p
     result = run(*files, "--html", str(tmp_path / "none" / "page.html"))
     assert result.exit_code == 2
     assert "cannot write" in result.output
+
+
+FILE = """
+version: 1
+segments:
+  - {name: first, when: {employees: {gte: 100}}, play: p, route: {workflow: w}}
+  - {name: second, when: {employees: {gte: LEAST}}, play: p, route: {workflow: v}}
+fallback: {name: rest, play: p, route: {workflow: u}}
+plays: {p: {message: {pain: x, value_prop: y, proof_points: [z]}, channels: {primary: email}}}
+"""
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A report in which both segments come to the same."""
+    commands, events = tmp_path / "commands.jsonl", tmp_path / "events.jsonl"
+    names = [f"a{number}.com" for number in range(4_000)]
+    commands.write_text(
+        "\n".join(touch(one, ("first", "second")[number % 2]) for number, one in enumerate(names))
+    )
+    last = event("outcome", "last", "a0.com", "2026-12-01T00:00:00Z", {"action": "opened"})
+    events.write_text("\n".join([*(reply(one) for one in names[:200]), last]))
+    result = run("--events", str(events), "--commands", str(commands), "--json")
+    report = tmp_path / "outcomes.json"
+    report.write_text(result.stdout)
+    return report
+
+
+def test_lint_warns_of_what_outcomes_say(saved: Path, tmp_path: Path) -> None:
+    file = tmp_path / "segments.yaml"
+    file.write_text(FILE.replace("LEAST", "10"))
+    result = CliRunner(env={"COLUMNS": "400"}).invoke(build(), ["lint", str(file), "--outcomes", str(saved)])
+    assert result.exit_code == 0
+    assert "[merge]" in result.output
+    assert "first and second come to the same" in result.output
+    wrong = CliRunner().invoke(build(), ["lint", str(file), "--outcomes", str(file)])
+    assert wrong.exit_code == 2
+    assert "is no report on outcomes" in wrong.output
+
+
+def test_a_plan_shows_what_to_expect_of_the_accounts_that_move(saved: Path, tmp_path: Path) -> None:
+    old, new, facts = (tmp_path / name for name in ("old.yaml", "new.yaml", "facts.jsonl"))
+    old.write_text(FILE.replace("LEAST", "10"))
+    new.write_text(FILE.replace("LEAST", "10").replace("gte: 100", "gte: 30"))
+    facts.write_text(
+        "\n".join(
+            event("firmographic", f"f{number}", f"a{number}.com", "2026-01-01T00:00:00Z", {"employees": 50})
+            for number in range(20)
+        )
+    )
+    arguments = ["plan", str(new), "--segments", str(old), "--events", str(facts), "--outcomes", str(saved)]
+    printed = CliRunner(env={"COLUMNS": "140"}).invoke(build(), arguments)
+    assert printed.exit_code == 3
+    assert "Outcomes to expect of the accounts that move" in printed.output
+    plan = json.loads(CliRunner().invoke(build(), [*arguments, "--json"]).stdout)
+    reply_of = next(one for one in plan["expected"] if one["metric"] == "reply")
+    assert (reply_of["from"], reply_of["to"], reply_of["accounts"]) == ("second", "first", 20)
+    assert reply_of["after"]["expected"] == pytest.approx(1.0, abs=0.01)
+    page = CliRunner().invoke(build(), [*arguments, "--html", "-"])
+    assert "Outcomes to expect" in page.stdout

@@ -1,0 +1,1 @@
+"""What figures say about a segments file: where targeting or messaging fails, what to merge, split or drop."""
