@@ -140,6 +140,11 @@ class HubSpotServer(VendorServer):
             )
         return Answer(200, {"status": "COMPLETE", "results": made})
 
+    @route("PUT", "/crm/objects/2026-03/contacts/([^/]+)/associations/default/companies/([^/]+)")
+    def associate(self, _: Request, contact: str, company: str) -> Answer:
+        self.links.setdefault(f"contacts of {company}", []).append(contact)
+        return Answer(200, {"status": "COMPLETE", "results": []})
+
     @route("GET", "/crm/objects/2026-03/companies/([^/]+)/associations/tasks")
     def links_of(self, _: Request, company: str) -> Answer:
         rows = [{"toObjectId": int(one), "associationTypes": []} for one in self.links.get(company, [])]

@@ -30,7 +30,9 @@ def failed(code: str, message: str, status: int = 400) -> Answer:
 @dataclass
 class SalesforceServer(VendorServer):
     accounts: dict[str, dict[str, Any]] = field(
-        default_factory=lambda: {"001000000000001AAA": {"Website": "https://www.acme.com/"}}
+        default_factory=lambda: {
+            "001000000000001AAA": {"Website": "https://www.acme.com/", "RS_Domain__c": "acme.com"}
+        }
     )
     contacts: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {
@@ -143,6 +145,14 @@ class SalesforceServer(VendorServer):
         self.tasks[number] = request.body
         self.told[request.body["Description"].rpartition("Resegment ")[2]] += 1
         return Answer(201, {"id": number, "success": True, "errors": []})
+
+    @route("PATCH", f"{BASE}/sobjects/Task/RS_Key__c/([^/]+)")
+    def upsert_task(self, request: Request, key: str) -> Answer:
+        assert "RS_Key__c" not in request.body
+        if key not in self.tasks:
+            self.told[key] += 1
+        self.tasks[key] = request.body
+        return Answer(201, {"id": "00T000000000001", "success": True, "errors": [], "created": True})
 
     @route("PATCH", f"{BASE}/composite/sobjects")
     def write(self, request: Request) -> Answer:

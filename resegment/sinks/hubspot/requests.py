@@ -65,6 +65,11 @@ def batch(kind: str, action: str, inputs: Sequence[Mapping[str, Any]]) -> Reques
     return Request("POST", objects(kind, "batch", action), body={"inputs": list(inputs)})
 
 
+def associate(kind: str, number: str, to: str, other: str) -> Request:
+    """Return the request that links two records by the default association of their kinds."""
+    return Request("PUT", objects(kind, number, "associations", "default", to, other))
+
+
 def change_list(number: str, add: Sequence[str], remove: Sequence[str]) -> Request:
     """Return the request that changes who is in a list; both arrays are required."""
     body = {"recordIdsToAdd": list(add), "recordIdsToRemove": list(remove)}

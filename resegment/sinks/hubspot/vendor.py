@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from resegment.sinks.hubspot.companies import write_companies
 from resegment.sinks.hubspot.requests import (
+    associate,
     batch,
     change_list,
     enrollments,
@@ -135,7 +136,7 @@ class HubSpot:
             return Result(
                 "refused", f"{name} has no HubSpot `user` and `sender` in sinks.yaml: a sequence needs both"
             )
-        ids, results = yield from self._find_contacts(operation.contacts)
+        ids, results = yield from self._find_contacts(operation.account, operation.contacts)
         for contact in operation.contacts:
             number = ids.get(contact.key)
             if number is None:
@@ -160,7 +161,7 @@ class HubSpot:
         return summarize(results, "; ".join(notes))
 
     def _find_contacts(
-        self, contacts: Sequence[Contact]
+        self, account: str, contacts: Sequence[Contact]
     ) -> Generator[Call, Answer, tuple[dict[str, str], list[ContactResult]]]:
         """Return HubSpot's ids of the contacts, and the results of those that it does not have."""
         ids = {one.key: one.ids["hubspot"] for one in contacts if "hubspot" in one.ids}
@@ -178,7 +179,11 @@ class HubSpot:
         missing = [one for one in by_mail if one.key not in ids]
         if missing and self._options.create_contacts:
             answer = yield repeat(batch("contacts", "upsert", [_input(one) for one in missing]))
-            ids |= _ids_by_mail(answer)
+            made = _ids_by_mail(answer)
+            ids |= made
+            if made and (company := (yield from find_company(account))) is not None:
+                for number in made.values():
+                    yield repeat(associate("contacts", number, "companies", company))
             why = f"HubSpot did not create the contact: {tell(answer)}"
         else:
             why = "HubSpot has no such contact"

@@ -275,7 +275,7 @@ class Salesforce:
     # Tasks
 
     def _make_task(self, operation: Operation) -> Steps:
-        key = f"{operation.key}.{operation.kind}"
+        key = f"{operation.key}-{operation.kind}".replace(".", "-")  # a dot in a path is read as a format
         title = operation.brief.title[:255]
         number = yield from self._api.find_account(operation.account, self._options.account_key)
         body: dict[str, Any] = {
