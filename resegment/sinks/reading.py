@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from resegment.sinks.operation import Contact, Operation
-from resegment.sinks.port import Answer, Call, ContactResult
+from resegment.sinks.port import Answer, Call, ContactResult, Verdict, judge_status
 
 T = TypeVar("T")
 MAX_TEXT: Final = 300
@@ -129,3 +129,10 @@ def count(answer: Answer, *names: str) -> int:
     """Return the first of some counts that an answer has; 0 if it has none."""
     found = (answer.get(name) for name in names)
     return next((one for one in found if isinstance(one, int) and not isinstance(one, bool)), 0)
+
+
+def judge_json(answer: Answer) -> Verdict:
+    """Return what an answer means at a vendor that answers in JSON: a 200 with a page is not the vendor's."""
+    if 200 <= answer.status < 300 and isinstance(answer.body, str) and answer.body.lstrip().startswith("<"):
+        return "lost"
+    return judge_status(answer)

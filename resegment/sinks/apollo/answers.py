@@ -24,6 +24,8 @@ def read_added(
         return ContactResult(contact, "skipped", f"left out by Apollo: {reason or 'no reason given'}")
     if identity in _list_added(answer):
         return ContactResult(contact, "applied", "", references)
+    if answer.get("entity_progress_job") is not None:
+        return ContactResult(contact, "applied", "Apollo adds it in the background", references)
     return ContactResult(contact, "skipped", "Apollo's answer does not list the contact as added")
 
 

@@ -22,13 +22,12 @@ from resegment.sinks.port import (
     Steps,
     Vendor,
     Verdict,
-    judge_status,
     look,
     once,
     repeat,
     summarize,
 )
-from resegment.sinks.reading import choose_contacts, choose_owner_id, explain, is_since, says
+from resegment.sinks.reading import choose_contacts, choose_owner_id, explain, is_since, judge_json, says
 
 
 class ApolloOptions(Options):
@@ -95,7 +94,7 @@ class Apollo:
         return Result("applied", f"signed in; e-mail accounts: {found or 'none'}")
 
     def judge(self, answer: Answer) -> Verdict:
-        return judge_status(answer)
+        return judge_json(answer)
 
     def authorize(self, request: Request, secrets: Mapping[str, str]) -> Request:
         more = (("Accept", "application/json"), ("Cache-Control", "no-cache"))

@@ -22,7 +22,6 @@ from resegment.sinks.port import (
     Steps,
     Vendor,
     Verdict,
-    judge_status,
     look,
     once,
     repeat,
@@ -35,6 +34,7 @@ from resegment.sinks.reading import (
     do_each,
     explain,
     is_since,
+    judge_json,
     leave_out_empty,
 )
 
@@ -92,7 +92,7 @@ class Instantly:
         return Result("applied", f"signed in to the workspace {answer.get('name', default=answer.get('id'))}")
 
     def judge(self, answer: Answer) -> Verdict:
-        return judge_status(answer)
+        return judge_json(answer)
 
     def authorize(self, request: Request, secrets: Mapping[str, str]) -> Request:
         token = secrets.get("access_token") or secrets["token"]

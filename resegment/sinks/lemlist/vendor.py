@@ -24,7 +24,6 @@ from resegment.sinks.port import (
     Steps,
     Vendor,
     Verdict,
-    judge_status,
     look,
     once,
     repeat,
@@ -35,6 +34,7 @@ from resegment.sinks.reading import (
     choose_owner_id,
     do_each,
     explain,
+    judge_json,
     leave_out_empty,
     says,
 )
@@ -78,7 +78,7 @@ class Lemlist:
     def judge(self, answer: Answer) -> Verdict:
         if answer.status in {400, 403, 404} and says(answer, "api key"):
             return "unauthorized"  # no key, of a blocked user, or of none
-        return judge_status(answer)
+        return judge_json(answer)
 
     def authorize(self, request: Request, secrets: Mapping[str, str]) -> Request:
         if "access_token" in secrets:
@@ -152,6 +152,10 @@ def _find_lead(contact: Contact, campaign: str) -> Generator[Call, Answer, dict[
         places = {row.get("campaignId"), row.get("campaign", "id"), row.get("campaign", "_id")}
         if campaign in places and row.get("_id"):
             return _keep(row)
+        for place in (Answer(200, one) for one in row.rows("campaigns")):
+            lead = place.get("leadId", default=row.get("_id"))
+            if campaign in {place.get("campaignId"), place.get("id"), place.get("_id")} and lead:
+                return {"lead": str(lead)}
     return {}
 
 

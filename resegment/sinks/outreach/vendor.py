@@ -22,13 +22,12 @@ from resegment.sinks.port import (
     Steps,
     Vendor,
     Verdict,
-    judge_status,
     look,
     once,
     repeat,
     summarize,
 )
-from resegment.sinks.reading import choose_contacts, do_each, explain, is_since, number, says
+from resegment.sinks.reading import choose_contacts, do_each, explain, is_since, judge_json, number, says
 
 ENDED: Final = frozenset({"finished", "failed", "bounced", "opted_out", "disabled"})
 """The states of a sequence state in which nothing more is sent."""
@@ -85,7 +84,7 @@ class Outreach:
         return Result("applied", f"signed in; mailboxes: {found or 'none'}")
 
     def judge(self, answer: Answer) -> Verdict:
-        return judge_status(answer)
+        return judge_json(answer)
 
     def authorize(self, request: Request, secrets: Mapping[str, str]) -> Request:
         token = secrets.get("access_token") or secrets["token"]

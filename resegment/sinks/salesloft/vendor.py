@@ -20,7 +20,6 @@ from resegment.sinks.port import (
     Steps,
     Vendor,
     Verdict,
-    judge_status,
     look,
     once,
     repeat,
@@ -32,6 +31,7 @@ from resegment.sinks.reading import (
     do_each,
     explain,
     is_since,
+    judge_json,
     number,
     says,
 )
@@ -88,7 +88,7 @@ class Salesloft:
         return Result("applied", f"signed in as {name}")
 
     def judge(self, answer: Answer) -> Verdict:
-        return judge_status(answer)
+        return judge_json(answer)
 
     def authorize(self, request: Request, secrets: Mapping[str, str]) -> Request:
         token = secrets.get("access_token") or secrets["token"]

@@ -21,7 +21,6 @@ from resegment.sinks.port import (
     Steps,
     Vendor,
     Verdict,
-    judge_status,
     look,
     once,
     repeat,
@@ -32,6 +31,7 @@ from resegment.sinks.reading import (
     count,
     do_each,
     explain,
+    judge_json,
     leave_out_empty,
     number,
     says,
@@ -82,7 +82,7 @@ class Smartlead:
             return "unauthorized"
         if answer.status == 200 and (answer.get("ok") is False or answer.get("success") is False):
             return "retry" if says(answer, "too many requests", "rate limit") else "refused"
-        return judge_status(answer)
+        return judge_json(answer)
 
     def authorize(self, request: Request, secrets: Mapping[str, str]) -> Request:
         return request.with_query(("api_key", secrets["token"]))
