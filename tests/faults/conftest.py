@@ -74,12 +74,15 @@ class Arena:
         send: Callable[[Scenario], Coroutine[Any, Any, None]] | None = None,
         first: str = "",
         worker: Sequence[str] = WORKER,
+        tree: Path | None = None,
         **settings: object,
     ) -> Row:
         """Send everything while `during` does its harm and returns how often; then judge."""
         row = TABLE.row(fault, least=least)
         began = time.monotonic()
-        scenario = Scenario(self.kafka, self.redis, self.folder, settings, one_in=one_in, worker=worker)
+        scenario = Scenario(
+            self.kafka, self.redis, self.folder, settings, one_in=one_in, worker=worker, tree=tree
+        )
         try:
             await scenario.start(first)
             async with asyncio.TaskGroup() as tasks:

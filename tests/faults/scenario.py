@@ -124,6 +124,8 @@ class Scenario:
     prefix: str = field(default_factory=lambda: f"f{uuid.uuid4().hex[:8]}")
     one_in: int = ONE_IN
     worker: Sequence[str] = WORKER
+    tree: Path | None = None
+    """The checkout whose code the workers run that are started from now on; None: this one."""
     live: list[Process] = field(default_factory=list)
     deaths: Counter[int] = field(default_factory=Counter)
     frozen: bool = False
@@ -156,6 +158,8 @@ class Scenario:
         }
         environment = {key: value for key, value in os.environ.items() if not key.startswith("RESEGMENT_")}
         environment |= {f"RESEGMENT_{name.upper()}": str(value) for name, value in given.items()}
+        if self.tree is not None:
+            environment["PYTHONPATH"] = str(self.tree)
         log = self.folder / f"{self.prefix}-{len(self._logs)}.log"
         self._logs.append(log)
         with log.open("wb") as out:
