@@ -48,6 +48,7 @@ LOOKS: Final = frozenset(
         ),
         *(
             "history",
+            "outcomes",
             "owners list",
             "plan",
             "play",

@@ -36,7 +36,7 @@ from resegment.cli.operations import (
     status,
     webhooks,
 )
-from resegment.cli.outcomes import experiments, learn, metrics
+from resegment.cli.outcomes import account, experiments, learn, metrics
 from resegment.cli.runtime import bench, console, deliver, ingest, intake, process, up, worker
 from resegment.cli.storage import archive, tables
 from resegment.cli.versions import apply, differences, history, plan, shadow
@@ -62,6 +62,7 @@ COMMANDS = (
     explain,
     play,
     metrics,
+    account,
     experiments,
     learn,
     accounts,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Self
 
@@ -57,6 +57,12 @@ class Dataset:
         ledgers = items if isinstance(items, Ledgers) else Ledgers.of(items)
         touches, outcomes = credit(ledgers, window, accounts or {})
         return cls(touches, outcomes, window, ledgers.dropped)
+
+    def of_account(self, name: str, accounts: Mapping[str, str]) -> Self:
+        """Return what concerns one account, and those that were merged into it as `accounts` says."""
+        names = [name, *(alias for alias, account in accounts.items() if account == name)]
+        mine = pl.col("account").is_in(names)
+        return replace(self, touches=self.touches.filter(mine), outcomes=self.outcomes.filter(mine))
 
     @property
     def uncredited(self) -> dict[str, int]:

@@ -29,17 +29,22 @@ async def read_dataset(
 
 async def read_account_dataset(
     reader: PrefixReader,
+    account: str,
     related: Collection[str],
     *,
     window: timedelta = WINDOW,
     accounts: Mapping[str, str] | None = None,
 ) -> Dataset:
-    """Return the data set of one account; `related` are its name and those that were ever merged with it."""
+    """Return the data set of one account; `related` are its name and those that were ever merged with it.
+
+    Raises as `read_dataset` does.
+    """
     ledgers = Ledgers()
     for name, value in zip(related, await reader.ledgers_of(list(related)), strict=True):
         if value is not None:
             ledgers.take(_decode(name, value))
-    return Dataset.of(ledgers, window=window, accounts=accounts)
+    found = Dataset.of(ledgers, window=window, accounts=accounts)
+    return found.of_account(account, accounts or {})
 
 
 def _decode(account: str, value: bytes) -> list[LedgerItem]:

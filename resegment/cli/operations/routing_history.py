@@ -27,8 +27,7 @@ resegment routing history acme.com --json | jq 'select(.what == "suppressed")'
 def history(account: OneAccount, servers: ServerOptions = DEFAULT_SERVERS, as_json: AsJson = False) -> None:
     """Print every decision of the router on an account, with its reason and time; the newest last.
 
-    An account keeps its latest 20 decisions, also those that sent no command. Earlier commands are read from Kafka,
-    which keeps them for a week. With --json, print one line for each decision.
+    An account keeps its latest 20 decisions, also those that sent no command. Earlier commands are read from Kafka. With --json, print one line for each decision.
     """
     from resegment.cli.operations.session import read_account, run_in_session
     from resegment.console.operations.routing import render_history

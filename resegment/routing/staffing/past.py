@@ -43,7 +43,7 @@ def tell_history(state: RoutedState, sent: Collection[PastDecision]) -> list[Pas
 
 
 def find_gaps(state: RoutedState, kept_days: int) -> list[str]:
-    """Return what a history cannot know, one sentence each."""
+    """Return what a history cannot know, one sentence each. `kept_days` is how long Kafka keeps commands, 0 means forever."""
     log, gaps = state.log, []
     if len(log) >= MOST:
         gaps.append(
@@ -51,7 +51,7 @@ def find_gaps(state: RoutedState, kept_days: int) -> list[str]:
         )
     elif not log:
         gaps.append("the account has no decisions of its own yet: they are kept since this release")
-    if len(log) >= MOST or not log:
+    if kept_days and (len(log) >= MOST or not log):
         gaps.append(f"commands are known for {kept_days} days, as long as Kafka keeps them")
     return gaps
 
