@@ -14,6 +14,7 @@ from resegment.schemas.logs.call_log import LoggedCall
 from resegment.sinks.operation import Contact, Operation
 from resegment.sinks.port import (
     LOST,
+    WITHHELD,
     Answer,
     Call,
     RecordResult,
@@ -190,7 +191,7 @@ class SinkRunner:
         if self.settings.dry_run and call.kind != "look":
             if self.withheld is not None:
                 self.withheld(call.request)
-            return Answer(200, {})
+            return WITHHELD
         answer = await self._send(call)
         if answer.verdict in {"retry", "lost"}:
             raise self._later(answer)

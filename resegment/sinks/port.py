@@ -106,6 +106,10 @@ LOST: Final = Answer(0, verdict="lost")
 """The answer to a `once` call that was sent, whose outcome is not known, and that was not looked up."""
 
 
+WITHHELD: Final = Answer(200, {})
+"""The answer to each call of a dry run that would change something: it was not sent."""
+
+
 CallKind = Literal["look", "repeat", "once"]
 
 

@@ -10,6 +10,8 @@ from resegment.sinks.operation import Contact, Operation
 from resegment.sinks.port import Answer, Call, ContactResult, Verdict, judge_status
 
 T = TypeVar("T")
+DRY: Final = "not sent in a dry run"
+"""What is said of a contact in a dry run."""
 MAX_TEXT: Final = 300
 """Characters of an error that are shown."""
 _CLOCKS: Final = timedelta(minutes=10)

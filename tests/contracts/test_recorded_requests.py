@@ -14,7 +14,7 @@ import pytest
 
 from resegment.sinks.client import USER_AGENT, build_request
 from resegment.sinks.kit import list_requests
-from resegment.sinks.operation import NEEDS
+from resegment.sinks.operation import NEEDS, Contact
 from resegment.sinks.port import (
     Answer,
     ContactSearch,
@@ -33,7 +33,11 @@ FOLDER = Path(__file__).parents[1] / "data" / "requests"
 BASES = {"salesforce": "https://example.my.salesforce.com"}
 LEFT_OUT = {"accept-encoding", "connection", "content-length", "host"}
 """Headers that depend on the installed HTTP library, or say nothing about the request."""
+NEW = {"contacts": (Contact(email="new@acme.com", first_name="New", last_name="Person", title="CFO"),)}
 VARIANTS = {
+    "apollo": [NEW],
+    "outreach": [NEW],
+    "salesloft": [{**NEW, "target": {"cadence": 54, "step": 9}}],
     "hubspot": [{"target": {"task": True}, "options": {"company_key": "rs_domain"}}],
     "salesforce": [
         {"target": {"task": True}, "options": {"task_key": "RS_Key__c", "account_key": "RS_Domain__c"}}

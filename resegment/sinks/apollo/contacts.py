@@ -6,8 +6,8 @@ from collections.abc import Generator, Mapping
 from typing import Any
 
 from resegment.sinks.operation import Contact, Enrolled, Operation
-from resegment.sinks.port import Answer, Call, ContactResult, Request, look, once, repeat
-from resegment.sinks.reading import choose_owner_id, explain, leave_out_empty
+from resegment.sinks.port import WITHHELD, Answer, Call, ContactResult, Request, look, once, repeat
+from resegment.sinks.reading import DRY, choose_owner_id, explain, leave_out_empty
 
 PER_PAGE = 25
 
@@ -73,6 +73,8 @@ def _create(
         }
     )
     answer = yield once(Request("POST", "/api/v1/contacts", body=body), f"contact {contact.key}", looked=True)
+    if answer is WITHHELD:
+        return ContactResult(contact, "applied", f"{DRY}: Apollo has no such contact yet")
     created = Answer(answer.status, answer.get("contact", default={}))
     if answer.ok and created.get("id"):
         return created

@@ -12,6 +12,7 @@ from resegment.sinks.apollo.contacts import find_enrolled, find_or_create, find_
 from resegment.sinks.apollo.tasks import make_task
 from resegment.sinks.operation import Contact, Operation, OperationKind
 from resegment.sinks.port import (
+    WITHHELD,
     Answer,
     ContactResult,
     Limit,
@@ -27,7 +28,7 @@ from resegment.sinks.port import (
     repeat,
     summarize,
 )
-from resegment.sinks.reading import choose_contacts, choose_owner_id, explain, is_since, judge_json, says
+from resegment.sinks.reading import DRY, choose_contacts, choose_owner_id, explain, is_since, judge_json, says
 
 
 class ApolloOptions(Options):
@@ -98,8 +99,6 @@ class Apollo:
 
     def authorize(self, request: Request, secrets: Mapping[str, str]) -> Request:
         more = (("Accept", "application/json"), ("Cache-Control", "no-cache"))
-        if "access_token" in secrets:
-            return request.with_headers(("Authorization", f"Bearer {secrets['access_token']}"), *more)
         return request.with_headers(("x-api-key", secrets["token"]), *more)
 
     def sign_in(self, secrets: Mapping[str, str]) -> None:
@@ -182,6 +181,8 @@ def _write_change(operation: Operation, contacts: list[str], user: str | None) -
 
 
 def _read(contact: Contact, identity: str, answer: Answer) -> ContactResult:
+    if answer is WITHHELD:
+        return ContactResult(contact, "applied", DRY)
     if answer.ok:
         return read_added(contact, identity, answer, {"contact": identity})
     why = explain(answer)

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from resegment.sinks.operation import Contact, Enrolled, Operation
 from resegment.sinks.port import (
+    WITHHELD,
     Answer,
     Call,
     ContactResult,
@@ -28,6 +29,7 @@ from resegment.sinks.port import (
     summarize,
 )
 from resegment.sinks.reading import (
+    DRY,
     choose_contacts,
     choose_owner_id,
     count,
@@ -95,8 +97,7 @@ class Instantly:
         return judge_json(answer)
 
     def authorize(self, request: Request, secrets: Mapping[str, str]) -> Request:
-        token = secrets.get("access_token") or secrets["token"]
-        return request.with_headers(("Authorization", f"Bearer {token}"))
+        return request.with_headers(("Authorization", f"Bearer {secrets['token']}"))
 
     def sign_in(self, secrets: Mapping[str, str]) -> None:
         del secrets
@@ -131,6 +132,8 @@ class Instantly:
         )
         step = f"enroll {number}" if number else "enroll"
         answer = yield once(Request("POST", "/api/v2/leads/add", body=body), step, looked=True)
+        if answer is WITHHELD:
+            return [*results, *(ContactResult(one, "applied", DRY) for one in new)]
         if not answer.ok:
             return [*results, *(_refuse(one, answer) for one in new)]
         for name in ("total_sent", "leads_uploaded", *_COUNTS):

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from resegment.sinks.operation import Contact, Enrolled, Operation
 from resegment.sinks.port import (
+    WITHHELD,
     Answer,
     Call,
     ContactResult,
@@ -30,6 +31,7 @@ from resegment.sinks.port import (
     summarize,
 )
 from resegment.sinks.reading import (
+    DRY,
     choose_contacts,
     choose_owner_id,
     do_each,
@@ -81,8 +83,6 @@ class Lemlist:
         return judge_json(answer)
 
     def authorize(self, request: Request, secrets: Mapping[str, str]) -> Request:
-        if "access_token" in secrets:
-            return request.with_headers(("Authorization", f"Bearer {secrets['access_token']}"))
         pair = base64.b64encode(f":{secrets['token']}".encode()).decode()
         return request.with_headers(("Authorization", f"Basic {pair}"))
 
@@ -101,6 +101,8 @@ class Lemlist:
             "POST", f"/api/campaigns/{campaign}/leads/", query=query, body=_write(contact, operation)
         )
         answer = yield once(request, f"enroll {contact.key}", looked=True)
+        if answer is WITHHELD:
+            return ContactResult(contact, "applied", DRY)
         if answer.ok:
             return ContactResult(contact, "applied", "", _keep(answer))
         return _refuse(contact, answer)

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from resegment.sinks.operation import Operation
 from resegment.sinks.outreach.wire import get, post, resource
-from resegment.sinks.port import Answer, Call, Result, Steps, look, once
-from resegment.sinks.reading import explain, mark, number, write_brief
+from resegment.sinks.port import WITHHELD, Answer, Call, Result, Steps, look, once
+from resegment.sinks.reading import DRY, explain, mark, number, write_brief
 
 PAGES: Final = 5
 """How many pages of 100 tasks are looked through."""
@@ -90,6 +90,8 @@ def _find_subject(operation: Operation) -> Generator[Call, Answer, tuple[str, in
         return "account", account
     body = resource("account", None, {"name": operation.account, "domain": operation.account})
     answer = yield once(post("/accounts", body), "account", looked=True)
+    if answer is WITHHELD:
+        return Result("applied", f"{DRY}: Outreach has no such account yet")
     account = number(answer.get("data", "id"))
     if answer.ok and account is not None:
         return "account", account

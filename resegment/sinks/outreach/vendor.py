@@ -11,6 +11,7 @@ from resegment.sinks.operation import Contact, Enrolled, Operation, OperationKin
 from resegment.sinks.outreach.tasks import make_task
 from resegment.sinks.outreach.wire import get, post, related, resource
 from resegment.sinks.port import (
+    WITHHELD,
     Answer,
     Call,
     ContactResult,
@@ -27,7 +28,7 @@ from resegment.sinks.port import (
     repeat,
     summarize,
 )
-from resegment.sinks.reading import choose_contacts, do_each, explain, is_since, judge_json, number, says
+from resegment.sinks.reading import DRY, choose_contacts, do_each, explain, is_since, judge_json, number, says
 
 ENDED: Final = frozenset({"finished", "failed", "bounced", "opted_out", "disabled"})
 """The states of a sequence state in which nothing more is sent."""
@@ -126,6 +127,8 @@ class Outreach:
             relations["mailbox"] = ("mailbox", mailbox)
         body = resource("sequenceState", relationships=relations)
         answer = yield once(post("/sequenceStates", body), f"enroll {contact.key}", looked=True)
+        if answer is WITHHELD:
+            return ContactResult(contact, "applied", DRY)
         if answer.ok:
             references["sequence_state"] = str(answer.get("data", "id", default=""))
             return ContactResult(contact, "applied", "", references)
@@ -194,6 +197,8 @@ class Outreach:
             "prospect", None, {name: one for name, one in attributes.items() if one}, relationships=relations
         )
         answer = yield once(post("/prospects", body), f"prospect {contact.key}", looked=True)
+        if answer is WITHHELD:
+            return ContactResult(contact, "applied", f"{DRY}: Outreach does not know the person yet")
         identity = number(answer.get("data", "id"))
         if answer.ok and identity is not None:
             return identity

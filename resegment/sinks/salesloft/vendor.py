@@ -9,6 +9,7 @@ from pydantic import Field
 
 from resegment.sinks.operation import Contact, Enrolled, Operation, OperationKind
 from resegment.sinks.port import (
+    WITHHELD,
     Answer,
     Call,
     ContactResult,
@@ -26,6 +27,7 @@ from resegment.sinks.port import (
     summarize,
 )
 from resegment.sinks.reading import (
+    DRY,
     choose_contacts,
     choose_owner_id,
     do_each,
@@ -91,8 +93,9 @@ class Salesloft:
         return judge_json(answer)
 
     def authorize(self, request: Request, secrets: Mapping[str, str]) -> Request:
-        token = secrets.get("access_token") or secrets["token"]
-        return request.with_headers(("Authorization", f"Bearer {token}"), ("Accept", "application/json"))
+        return request.with_headers(
+            ("Authorization", f"Bearer {secrets['token']}"), ("Accept", "application/json")
+        )
 
     def sign_in(self, secrets: Mapping[str, str]) -> None:
         del secrets
@@ -123,6 +126,8 @@ class Salesloft:
             query.append(("step_id", str(target.step)))
         request = Request("POST", "/v2/cadence_memberships", query=query)
         answer = yield once(request, f"enroll {contact.key}", looked=True)
+        if answer is WITHHELD:
+            return ContactResult(contact, "applied", DRY)
         if answer.ok:
             references["membership"] = str(answer.get("data", "id", default=""))
             return ContactResult(contact, "applied", "", references)
@@ -150,6 +155,8 @@ class Salesloft:
         if not self._options.create_people:
             return ContactResult(contact, "skipped", "Salesloft does not know the person")
         answer = yield repeat(Request("POST", "/v2/person_upserts", body=self._write(contact, operation)))
+        if answer is WITHHELD:
+            return ContactResult(contact, "applied", f"{DRY}: Salesloft does not know the person yet")
         identity = number(answer.get("data", "id"))
         if answer.ok and answer.get("data", "do_not_contact") is True:
             return ContactResult(contact, "skipped", "do not contact, says Salesloft")

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from resegment.sinks.operation import Contact, Enrolled, Operation
 from resegment.sinks.port import (
+    WITHHELD,
     Answer,
     Call,
     ContactResult,
@@ -27,6 +28,7 @@ from resegment.sinks.port import (
     summarize,
 )
 from resegment.sinks.reading import (
+    DRY,
     choose_contacts,
     count,
     do_each,
@@ -117,6 +119,8 @@ def _add(
     body = {"lead_list": [_write(one, operation) for one in contacts]}
     request = Request("POST", f"/api/v1/campaigns/{campaign}/leads", body=body)
     answer = yield once(request, f"enroll {place}" if place else "enroll", looked=True)
+    if answer is WITHHELD:
+        return [ContactResult(one, "applied", DRY) for one in contacts]
     if not answer.ok and answer.verdict != "conflict":
         return [_refuse(one, answer) for one in contacts]
     for name in ("inserted_count", "upload_count", *_COUNTS):

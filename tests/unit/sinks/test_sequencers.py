@@ -9,7 +9,7 @@ import pytest
 
 from resegment.sinks.kit import Fault, run
 from resegment.sinks.operation import Contact, Enrolled, OperationKind
-from resegment.sinks.port import Answer, Request, Result
+from resegment.sinks.port import WITHHELD, Answer, Request, Result
 from resegment.sinks.registry import VENDORS
 from tests.vendors.samples import SAMPLES, Sample
 
@@ -192,6 +192,37 @@ def _odd(sample: Sample, answer: Answer, *, writes_only: bool) -> Callable[[Requ
         return server.answer(request) if reads and writes_only else answer
 
     return give
+
+
+@pytest.mark.parametrize(("name", "kind"), PAIRS)
+@pytest.mark.parametrize("known", [True, False])
+def test_a_dry_run_says_what_would_be_done_and_changes_nothing(
+    name: str, kind: OperationKind, known: bool
+) -> None:
+    sample = SAMPLES[name]
+    contacts = sample.contacts if known else (Contact(email="new@acme.com"),)
+    server = sample.server()
+    operation = sample.operation(kind, contacts=contacts if kind == "enroll" else ())
+    steps = sample.sink().carry_out(operation)
+    answer: Answer | None = None
+    withheld = []
+    while True:
+        try:
+            call = next(steps) if answer is None else steps.send(answer)
+        except StopIteration as done:
+            result: Result = done.value
+            break
+        if call.kind == "look":
+            answer = server.answer(call.request)
+            answer = replace(answer, verdict=sample.sink().judge(answer))
+        else:
+            withheld.append(call.request)
+            answer = WITHHELD
+    assert not server.enrolled
+    assert not server.told
+    if kind in {"enroll", "task"}:
+        assert withheld
+        assert result.outcome == "applied", result
 
 
 @every
