@@ -246,6 +246,20 @@ class Metrics:
             "Partitions owned whose accounts can't be checked: the log doesn't begin at its beginning, or a check failed twice in a row",
             registry=registry,
         )
+        self.outcomes = Gauge(
+            "resegment_outcomes",
+            "Outcomes of the partitions owned, by what credits each to a touch (key, deal, person, last-touch), or why nothing does",
+            ["credit"],
+            registry=registry,
+        )
+        self.touches = Gauge(
+            "resegment_touches", "Touches of the partitions owned, by arm", ["arm"], registry=registry
+        )
+        self.ledgers_dropped = Gauge(
+            "resegment_outcomes_dropped",
+            "Touches and outcomes that are not kept in the partitions owned: their accounts have too many",
+            registry=registry,
+        )
         self.partitions = Gauge("resegment_partitions", "Partitions of the prefix", registry=registry)
         self.definition = Gauge(
             "resegment_definition_version",

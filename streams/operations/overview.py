@@ -40,6 +40,7 @@ from resegment.streams.operations.routing_status import (
     find_teams,
     look_at_routing,
 )
+from resegment.streams.outcomes.counts import Credits, read_credits
 from resegment.streams.partition_marks import find_rebuilding, find_waiting
 from resegment.streams.spot_checks import (
     SpotCheck,
@@ -107,7 +108,7 @@ class Overview:
     archive: ArchiveLook | None = None
     sources: Sequence[SourceLook] = ()
     """The sources of events, the silent ones first."""
-
+    credits: Credits = field(default_factory=Credits)
     identities: IdentityLook = field(default_factory=IdentityLook)
     """The events that wait for their subject to be resolved, and aliases of the file that are accounts."""
 
@@ -156,6 +157,7 @@ async def look(
         sinks=await SinkStates(client, reader.prefix).read(),
         archive=await ArchiveReports(client, reader.prefix).read(),
         sources=look_at_sources(await ArrivalStore(client, reader.prefix).read_latest()),
+        credits=await read_credits(client, reader.prefix),
         identities=await look_at_identities(reader, held),
         grown=grown or {},
         spot_checks=await read_spot_checks(client, reader.prefix),
@@ -266,7 +268,7 @@ def find_notes(overview: Overview) -> list[str]:
     ]
     lines += _find_dropped(overview.workers)
     lines += [] if overview.archive is None else [overview.archive.note]
-    lines += find_blocked(overview.spot_checks)
+    lines += [*find_blocked(overview.spot_checks), *overview.credits.notes]
     lines += tell_silent(overview.sources)
     lines += tell_repeated(_sum(one.repeated for one in overview.workers))
     lines += find_identity_notes(overview.identities)
@@ -360,6 +362,7 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
             "undelivered": dict(overview.letters.undelivered),
         },
         "archive": describe_archive(overview.archive),
+        "outcomes": overview.credits.describe(),
         "spot_check": describe_spot_checks(overview.spot_checks),
         "topics_with_other_partitions": dict(overview.grown),
         "sources": list(map(describe_source, overview.sources)),

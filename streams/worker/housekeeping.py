@@ -1,4 +1,4 @@
-"""What a worker does beside its events, slowly: check accounts, ask for attributes, count dead letters."""
+"""What a worker does beside its events, slowly: check accounts, ask for attributes, count outcomes and dead letters."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from resegment.state.redis.reader import PrefixReader
 from resegment.streams.definitions.preparing import SignalLog
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.refresh import RefreshAsker
+from resegment.streams.worker.loops.credit_counter import CreditCounter
 from resegment.streams.worker.loops.dead_letter_watcher import DeadLetterWatcher
 from resegment.streams.worker.loops.refresher import Refresher, RefreshPlan
 from resegment.streams.worker.loops.spot_checker import SpotChecker
@@ -32,6 +33,7 @@ class Housekeeping:
     spot_checker: SpotChecker
     refresher: Refresher
     letters: DeadLetterWatcher
+    credits: CreditCounter
 
     @classmethod
     def of(
@@ -81,6 +83,7 @@ class Housekeeping:
                 metrics,
                 now,
             ),
+            CreditCounter(partitions, client, reader, metrics, settings.outcome_window),
         )
 
 

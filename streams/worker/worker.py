@@ -100,6 +100,7 @@ class Worker:
                 parts.shadow.run(),
                 parts.housekeeping.spot_checker.run(),
                 parts.housekeeping.refresher.run(),
+                parts.housekeeping.credits.run(),
                 parts.monitor.run(),
                 self._report_crash(parts),
                 parts.reloader.run(),

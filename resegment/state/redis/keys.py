@@ -131,6 +131,11 @@ def spot_checks_key(prefix: str) -> str:
     return f"rs:{{{prefix}}}:spot-checks"
 
 
+def credits_key(prefix: str) -> str:
+    """Return the hash of how many outcomes are credited to touches, by partition."""
+    return f"rs:{{{prefix}}}:credits"
+
+
 def boards_key(prefix: str) -> str:
     """Return the key of what is known of job boards."""
     return f"rs:{{{prefix}}}:boards"
