@@ -58,7 +58,7 @@ LOOKS: Final = frozenset(
             "shadow",
             "show",
         ),
-        *("status", "tables check", "tokens list", "verify", "webhooks list"),
+        *("status", "tables check", "tokens list", "verify", "sinks list", "webhooks list"),
     ]
 )
 """Read a prefix."""
@@ -78,6 +78,8 @@ RUNS: Final = frozenset(
             "tables migrate",
             "tables write",
             "up",
+            "sinks send",
+            "sinks test",
             "webhooks test",
             "worker",
         ),

@@ -21,7 +21,7 @@ from resegment.schemas.logs.call_log import AccountCalls, LoggedCall, LoggedCont
 from resegment.sinks.configuration import PersonaEntry
 from resegment.sinks.loading import LoadedSink
 from resegment.sinks.operation import Brief, Contact, Operation
-from resegment.sinks.port import ContactResult, Result
+from resegment.sinks.port import ContactResult, Result, summarize
 
 TAKEN_OUT: Final = frozenset({"applied", "already", "skipped", "gone"})
 """The outcomes of a stop after which a contact is no longer enrolled."""
@@ -108,7 +108,10 @@ class CommandWork:
         if not vendor.can(operation.kind):
             why = f"{vendor.title} can't {data.action} by its API"
             return await self._tell(data, log, why, "", replayed)
-        result = await self._own.runner.run(operation, _calls_of(log, operation.key), insist=replayed)
+        known = _calls_of(log, operation.key)
+        result = await self._own.runner.run(operation, known, insist=replayed)
+        if operation.kind == "enroll" and operation.key in log.chosen:  # it was begun before
+            result = _claim(result)
         return Done(result, _enrolled_after(operation, result, enrolled))
 
     def _make(
@@ -159,6 +162,16 @@ class CommandWork:
 
 def _calls_of(log: AccountCalls, key: str) -> Mapping[str, LoggedCall]:
     return {step: entry for (one, step), entry in log.calls.items() if one == key}
+
+
+def _claim(result: Result) -> Result:
+    """Return the result of an enrollment that was begun before: a contact that is found enrolled was enrolled by it."""
+    contacts = [
+        replace(one, outcome="applied", why=one.why or "found enrolled") if one.outcome == "already" else one
+        for one in result.contacts
+    ]
+    total = summarize(contacts, result.text, instead=result.instead)
+    return replace(total, counts=result.counts, references=result.references)
 
 
 def _enrolled_after(

@@ -38,6 +38,7 @@ from resegment.cli.operations import (
 )
 from resegment.cli.outcomes import account, experiments, learn, metrics
 from resegment.cli.runtime import bench, console, deliver, ingest, intake, process, up, worker
+from resegment.cli.sinks import command as sinks
 from resegment.cli.storage import archive, tables
 from resegment.cli.versions import apply, differences, history, plan, shadow
 from resegment.errors import ResegmentError, UserError
@@ -72,6 +73,7 @@ COMMANDS = (
     routing,
     owners,
     webhooks,
+    sinks,
     audit,
     tokens,
     recovery,

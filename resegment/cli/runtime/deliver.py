@@ -11,7 +11,7 @@ import typer
 from resegment.cli.endpoints import WebhooksFile, read_endpoints
 from resegment.cli.options import HttpPort
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
-from resegment.cli.sinks_file import NothingToDeliver, SinksPath, check_names, read_sinks
+from resegment.cli.sinks.file import NothingToDeliver, SinksPath, check_names, read_sinks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -214,7 +214,7 @@ class Outgoing(NamedTuple):
 def _read_outgoing(settings: Settings) -> tuple[dict[str, LoadedEndpoint], LoadedSinks | None]:
     """Return the endpoints and sinks that the settings name. Raises InvalidWebhooks, InvalidSinks or SameName."""
     from resegment.cli.endpoints import read_endpoints
-    from resegment.cli.sinks_file import check_names, read_sinks
+    from resegment.cli.sinks.file import check_names, read_sinks
 
     endpoints = {} if settings.webhooks is None else read_endpoints(settings)
     vendors = None if settings.sinks is None else read_sinks(settings)

@@ -239,7 +239,7 @@ class Salesforce:
                 continue
             tracker, _ = yield from self._find_tracker(number, cadence)
             if tracker is None:
-                results.append(ContactResult(one.contact, "skipped", "not in the cadence any more"))
+                results.append(ContactResult(one.contact, "already", "not in the cadence any more"))
             else:
                 results.append((yield from change(operation, one.contact, number, tracker)))
         return summarize(results)

@@ -1,0 +1,1 @@
+"""Sinks on a terminal, and as data."""
