@@ -57,12 +57,12 @@ insert into accounts values (?, ?, ?, ?, ?, ?) on conflict do update set name = 
 
 
 class Index:
-    """The file, and how it is written. Reads are in `resegment.streams.live.queries`."""
+    """The file at `path`, and how it is written. Reads are in `resegment.streams.live.queries`."""
 
     def __init__(self, folder: Path | None = None) -> None:
         """`folder` is where the file is made; by default where the system keeps temporary files."""
         self._folder = TemporaryDirectory(prefix="resegment-console-", dir=folder)
-        self._path = Path(self._folder.name) / "index.sqlite"
+        self.path = Path(self._folder.name) / "index.sqlite"
         self._writes = ThreadPoolExecutor(1, "index-write")
         self._reads = ThreadPoolExecutor(4, "index-read")
         self._local = threading.local()
@@ -73,7 +73,7 @@ class Index:
         self._count = 0
 
     def _connect(self) -> sqlite3.Connection:
-        one = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+        one = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
         one.execute("pragma synchronous = off")
         one.execute("pragma busy_timeout = 10000")
         one.execute("pragma cache_size = -65536")

@@ -130,13 +130,13 @@ async def feed(view: View) -> Response:
     """
     last = view.request.headers.get("last-event-id") or view.tables.query.get("after")
     return StreamingResponse(
-        _stream(view, decode_place(last)),
+        stream(view, decode_place(last)),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
 
 
-async def _stream(view: Viewing, places: dict[int, int] | None) -> AsyncIterator[bytes]:
+async def stream(view: Viewing, places: dict[int, int] | None) -> AsyncIterator[bytes]:
     """Yield messages from a place on; None begins with what comes next."""
     prefix = view.prefix
     seq = await prefix.find(newest_seq)
