@@ -31,7 +31,7 @@ from resegment.streams.audit.reading import read_audit_log
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.live.connection import LiveConnection
-from resegment.streams.live.prefix import live_prefix
+from resegment.streams.live.prefix import viewed_prefix
 from resegment.streams.operations.dead_letters import read_dead_letters
 from resegment.streams.worker.worker import Worker
 from tests.integration.test_routing_commands import event
@@ -154,7 +154,7 @@ async def running_console(folder: Path, **given: Any) -> AsyncIterator[Place]:
             client, servers.bootstrap, topics, {}, reader, "wall", settings.tolerance, settings.facts_per_test
         )
         embedded_settings = settings.model_copy(update={"kafka": None})
-        async with worker.running(), publisher, live_prefix(connection) as prefix:
+        async with worker.running(), publisher, viewed_prefix(connection) as prefix:
             entrance = open_entrance(settings, client, PREFIX)
             app = FastAPI()
             mount_console(app, prefix, entrance, open_operations(embedded_settings, connection))
