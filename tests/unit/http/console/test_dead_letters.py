@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from resegment.console.sanitizing import sanitize
-from tests.unit.http.console.operating import HOSTILE, Operated, ids_in, letter, make_operated
+from tests.unit.http.console.operating import HOSTILE, Operated, check_harmless, ids_in, letter, make_operated
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ async def test_what_a_producer_writes_into_a_letter_stays_text(attack: str, fiel
         ]
         for page in pages:
             assert page.status_code == 200
-            check_harmless(page.text, attack)
+            check_harmless(page.text)
         shown = html.unescape("".join(page.text for page in pages))
         assert sanitize(attack) in shown or field == "retried"
         table = await browser.get("/dead-letters?sent-again=too&format=csv")
@@ -181,17 +181,7 @@ async def test_hostile_bytes_and_headers_stay_text(attack: str) -> None:
     operated.letters.add(one)
     async with operated.browser() as browser:
         await operated.sign_in(browser)
-        check_harmless((await browser.get("/dead-letters/show", params={"id": one.id})).text, attack)
-
-
-def check_harmless(page: str, attack: str) -> None:
-    """The attack is there as text, and has opened no tag or attribute, and evaluated nothing."""
-    assert "<script>alert" not in page
-    assert "<img src=x" not in page
-    assert "' onmouseover='" not in page
-    assert 'href="javascript:' not in page
-    assert "49$49" not in page
-    assert not any(one in page for one in "\u202e\x1b\x00")
+        check_harmless((await browser.get("/dead-letters/show", params={"id": one.id})).text)
 
 
 def check_cells(text: str) -> None:

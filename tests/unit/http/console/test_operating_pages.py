@@ -1,0 +1,188 @@
+"""The pages where operators act on versions, owners and webhooks, and those that tell of sources and actions."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+import pytest
+
+from resegment.console.sanitizing import sanitize
+from tests.console import PrefixInMemory
+from tests.unit.http.console.operating import FILE, HOSTILE, Operated, check_harmless, letter, make_operated
+
+
+@pytest.fixture
+def operated(prefix: PrefixInMemory) -> Operated:
+    return make_operated(prefix)
+
+
+async def test_a_version_is_edited_planned_and_applied_as_it_was_looked_at(operated: Operated) -> None:
+    async with operated.browser() as browser:
+        csrf = await operated.sign_in(browser)
+        form = await browser.get("/versions/apply")
+        assert "of version 3, which is in force" in form.text
+        assert 'name="file:segments.yaml"' in form.text
+        text = FILE.replace("gte: 100", "gte: 200").replace("\n", "\r\n")
+        led = await browser.post("/versions/plan", data={"csrf": csrf, "file:segments.yaml": text})
+        path = led.headers["location"].removeprefix("/console")
+        page = (await browser.get(path)).text
+        (shown,) = re.findall(r'name="hash" value="([^"]+)"', page)
+        assert shown == next(iter(operated.versions.plans.values())).plan.hash
+        assert "segments.yaml" in (await browser.get("/versions/apply")).text
+        wrong = await browser.post(f"{path}/apply", data={"csrf": csrf, "hash": "0123456789ab-0"})
+        assert (wrong.status_code, operated.versions.applied) == (409, [])
+        missing = await browser.post(f"{path}/apply", data={"csrf": csrf})
+        assert (missing.status_code, operated.versions.applied) == (400, [])
+        await browser.post(f"{path}/apply", data={"csrf": csrf, "hash": shown, "message": " why "})
+        assert operated.versions.applied == [("ann", "why")]
+        done = (await browser.get(path)).text
+        assert "Version 4 is in force" in done
+        assert 'name="hash"' not in done
+
+
+async def test_a_file_with_errors_is_shown_again_with_them(operated: Operated) -> None:
+    async with operated.browser() as browser:
+        csrf = await operated.sign_in(browser)
+        text = FILE.replace("gte: 100", "gte: many </textarea><script>")
+        answered = await browser.post("/versions/plan", data={"csrf": csrf, "file:segments.yaml": text})
+        assert answered.status_code == 400
+        assert "Nothing was planned" in answered.text
+        assert "gte: many </textarea><script>" in html.unescape(answered.text)
+        check_harmless(answered.text)
+        assert not operated.versions.plans
+        for data in ({}, {"file:a.yaml": FILE, "route": "everywhere"}):
+            assert (await browser.post("/versions/plan", data={"csrf": csrf, **data})).status_code == 400
+
+
+async def test_a_rollback_is_planned_before_it_is_done(operated: Operated) -> None:
+    async with operated.browser() as browser:
+        csrf = await operated.sign_in(browser)
+        led = await browser.post("/versions/rollback", data={"csrf": csrf, "to": "1"})
+        assert led.status_code == 303
+        (kept,) = operated.versions.kept()
+        assert kept.intent.goes_back_to == 1
+        for number in ("x", "-1", "1" * 20, "１"):
+            assert (
+                await browser.post("/versions/rollback", data={"csrf": csrf, "to": number})
+            ).status_code == 400
+
+
+async def test_a_plan_that_is_gone_is_named(operated: Operated) -> None:
+    async with operated.browser() as browser:
+        csrf = await operated.sign_in(browser)
+        assert (await browser.get("/versions/plans/x")).status_code == 404
+        assert (
+            await browser.post("/versions/plans/x/apply", data={"csrf": csrf, "hash": "a-1"})
+        ).status_code == 404
+
+
+async def test_members_leave_and_return_in_the_name_of_the_operator(operated: Operated) -> None:
+    async with operated.browser() as browser:
+        csrf = await operated.sign_in(browser)
+        assert "5 accounts" in (await browser.get("/workflows/leave?member=Ann+Lee")).text
+        assert (await browser.get("/workflows/leave?member=Nobody")).status_code == 404
+        await browser.post("/workflows/leave", data={"csrf": csrf, "member": "Ann Lee"})
+        assert "Has returned" in (await browser.get("/workflows?reassigned=5&left=0")).text
+        await browser.post("/workflows/return", data={"csrf": csrf, "member": "Ann Lee", "accounts": "yes"})
+        await browser.post("/workflows/return", data={"csrf": csrf, "member": "Ann Lee"})
+        await browser.post("/workflows/webhooks/disable", data={"csrf": csrf, "endpoint": "crm"})
+        await browser.post("/workflows/webhooks/enable", data={"csrf": csrf, "endpoint": "crm"})
+    assert operated.owners.done == [
+        ("leave", "ann", "Ann Lee"),
+        ("return", "ann", "Ann Lee", True),
+        ("return", "ann", "Ann Lee", False),
+    ]
+    assert operated.endpoints.done == [("disable", "ann", "crm"), ("enable", "ann", "crm")]
+
+
+async def test_an_operator_of_one_area_changes_nothing_else(operated: Operated) -> None:
+    async with operated.browser() as browser:
+        csrf = await operated.sign_in(browser, areas=("webhooks",))
+        page = (await browser.get("/workflows")).text
+        assert "Leaves ..." not in page
+        assert "Disable" in page
+        for path, data in (("workflows/leave", {"member": "Ann Lee"}), ("versions/rollback", {"to": "1"})):
+            assert (await browser.post(f"/{path}", data={"csrf": csrf, **data})).status_code == 403
+        assert (await browser.get("/versions/apply")).status_code == 403
+        assert (
+            await browser.post("/workflows/webhooks/enable", data={"csrf": csrf, "endpoint": "crm"})
+        ).status_code == 303
+    assert operated.owners.done == []
+    assert operated.endpoints.done == [("enable", "ann", "crm")]
+
+
+async def test_a_source_has_its_rate_its_refusals_and_its_last_error(operated: Operated) -> None:
+    operated.letters.add(
+        letter(1, message="first"), letter(2, message="second"), letter(3, b"[", source="", topic="sources/x")
+    )
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        rows = (await browser.get("/sources?format=json")).json()["tables"]["sources"]["rows"]
+    found = {row["source"]: row for row in rows}
+    assert found["/crm"]["per_hour"] == 3.0
+    assert (found["/crm"]["refused"], found["/crm"]["last_error"]) == (2, "second")
+    assert found["/crm"]["retractions"] == 1
+
+
+async def test_the_audit_log_is_read_and_filtered(operated: Operated) -> None:
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        rows = (await browser.get("/audit?format=json")).json()["tables"]["actions"]["rows"]
+        assert [(row["actor"], row["stage"]) for row in rows] == [("ann", "failed"), ("ann", "begun")]
+        assert (await browser.get("/audit?actor=bob&format=json")).json()["tables"]["actions"]["rows"] == []
+
+
+@pytest.mark.parametrize("attack", HOSTILE)
+async def test_names_and_texts_of_others_stay_text_on_every_page(operated: Operated, attack: str) -> None:
+    operated.owners.member = operated.owners.words = attack
+    operated.endpoints.name = operated.sources.name = operated.audit.text = attack
+    operated.letters.add(letter(1, source=attack, message=attack))
+    quoted = FILE.replace("TEXT", f"|\n      {sanitize(attack)}\n").encode()
+    operated.versions.text = FILE + "# " + attack
+    plan = await operated.versions.plan(attack, {attack + ".yaml": quoted.decode()}, "none")
+    await operated.versions.apply(attack, plan.id, plan.plan.hash, attack)
+    async with operated.browser() as browser:
+        await operated.sign_in(browser)
+        params: dict[str, Any] = {"actor": attack, "member": attack}
+        for path in (
+            "/sources",
+            "/workflows",
+            "/workflows/leave",
+            "/audit",
+            "/versions/apply",
+            f"/versions/plans/{plan.id}",
+        ):
+            page = await browser.get(path, params=params)
+            assert page.status_code == 200, path
+            check_harmless(page.text)
+            assert sanitize(attack) in html.unescape(page.text), path
+
+
+async def test_every_page_and_error_of_the_console_carries_the_headers(operated: Operated) -> None:
+    async with operated.browser() as browser:
+        await operated.sign_in(browser)
+        for path in (
+            "/",
+            "/segments",
+            "/accounts",
+            "/changes",
+            "/versions",
+            "/sources",
+            "/workflows",
+            "/audit",
+            "/dead-letters",
+            "/nothing",
+            "/versions/plans/x",
+            "/sources?format=csv&table=x",
+            "/openapi.json",
+            "/static/console.css",
+            "/static/../app.py",
+        ):
+            held = (await browser.get(path)).headers
+            assert "script-src 'self'" in held["content-security-policy"], path
+            assert "unsafe-inline" not in held["content-security-policy"]
+            assert held["x-content-type-options"] == "nosniff"
+            assert held["x-frame-options"] == "DENY"
+            assert held.get("cache-control") == "no-store" or path.startswith("/static/")
