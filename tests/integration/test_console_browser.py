@@ -16,9 +16,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from resegment.agents.batch import Message
+from tests.chromium import browsing, find_chromium
 from tests.integration.test_console_operations import PATIENCE, Place, running_console
 from tests.integration.test_routing_commands import event
-from tests.servers.chromium import chromium, require_chromium, watch
 from tests.servers.openid import OpenId, openid
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -34,9 +34,25 @@ HOSTILE = (
 """What producers write into every field that is theirs."""
 
 
+def watch(page: Page) -> list[str]:
+    """Return a list that fills with what a page must never do: dialogs, errors of scripts, and refusals by its policy."""
+    seen: list[str] = []
+
+    async def on_dialog(dialog: Any) -> None:
+        seen.append(f"dialog: {dialog.message}")
+        await dialog.dismiss()
+
+    page.on("dialog", on_dialog)
+    page.on("pageerror", lambda error: seen.append(f"error: {error}"))
+    page.on(
+        "console", lambda said: seen.append(f"{said.type}: {said.text}") if said.type == "error" else None
+    )
+    return seen
+
+
 @pytest.fixture(scope="module")
 def provider() -> Iterator[OpenId]:
-    require_chromium()
+    find_chromium()
     with openid() as running:
         running.add("u-ann", email="ann@acme.com", email_verified=True, groups=["gtm-operators"])
         running.add("u-eve", email="eve@acme.com", email_verified=True, groups=["guests"])
@@ -59,7 +75,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory, provider: OpenId) -> A
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser(place: Place) -> AsyncIterator[Browser]:
-    async with chromium() as found:
+    async with browsing() as found:
         yield found
 
 

@@ -25,7 +25,7 @@ from resegment.streams.operations.owner_transfer import Portfolio, give_back
 
 FRESH: Final = 15.0
 """Seconds for which what was read of all accounts is shown again."""
-MOST: Final = 300_000
+MOST: Final = 100_000
 """How many accounts are read to find those that wait."""
 LISTED: Final = 5_000
 """How many of those that wait are listed."""

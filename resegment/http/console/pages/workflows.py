@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -15,9 +16,13 @@ from resegment.http.operations.owners import MOST, Queue, WaitingAccount
 from resegment.routing.describe import MEANINGS, MODES
 from resegment.schemas.segments import Team
 from resegment.schemas.times import parse_instant
+from resegment.sinks.health import find_sink_trouble
+from resegment.state.sinks.states import SinkState
 
 router: Final = APIRouter()
 PATH: Final = "/workflows"
+NOTES: Final = 3
+"""How many of the latest notes of a sink are shown."""
 _MEANINGS: Final[Mapping[str, str]] = {str(name): words for name, words in MEANINGS.items()}
 
 
@@ -52,6 +57,7 @@ async def show_workflows(view: View) -> Response:
             _team_table(view, rows),
             _members(view, rows),
             _endpoints(view, endpoints),
+            _sinks(view, overview.sinks, overview.letters.undelivered),
         ],
         data={"mode": overview.routing.mode, "read": queue.read, "complete": queue.complete},
         mode=overview.routing.mode,
@@ -220,6 +226,48 @@ def _endpoints(view: Viewing, rows: list[dict[str, Any]]) -> Table[dict[str, Any
     ]
     return view.tables.table(
         "webhooks", "Webhooks", columns, rows, sort="endpoint", empty="No webhook endpoint is configured."
+    )
+
+
+class SinkRow(NamedTuple):
+    """One sink, as the process that is worst off reports it."""
+
+    name: str
+    vendor: str | None
+    state: str
+    lag: int | None
+    dead_letters: int
+    problem: str | None
+    notes: list[str]
+
+
+def _sinks(view: Viewing, sinks: Mapping[str, SinkState], waiting: Mapping[str, int]) -> Table[SinkRow]:
+    columns: list[Column[SinkRow]] = [
+        Column("sink", "Sink", lambda row: row.name, note=lambda row: "; ".join(row.notes) or None),
+        Column("vendor", "Vendor", lambda row: row.vendor),
+        Column("state", "State", lambda row: row.state),
+        Column("lag", "Lag", lambda row: row.lag, "number"),
+        Column("dead_letters", "Dead letters", lambda row: row.dead_letters, "number"),
+        Column("problem", "Problem", lambda row: row.problem),
+    ]
+    rows = [_describe_sink(name, kept, waiting.get(name, 0)) for name, kept in sinks.items()]
+    return view.tables.table("sinks", "Sinks", columns, rows, sort="sink", empty="No sink has begun.")
+
+
+def _describe_sink(name: str, kept: SinkState, waiting: int) -> SinkRow:
+    reports = sorted(
+        kept.reports.values(), key=lambda one: (one.get("state") == "sending", -one.get("lag", 0))
+    )
+    worst: Mapping[str, Any] = reports[0] if reports else {}
+    trouble = find_sink_trouble(worst, time.time()) if reports else None
+    return SinkRow(
+        name,
+        worst.get("vendor"),
+        str(worst.get("state", "nobody sends")) + (" (dry run)" if worst.get("dry_run") else ""),
+        sum(one.get("lag", 0) for one in reports) if reports else None,
+        waiting,
+        trouble,
+        [f"{one.get('account')}: {one.get('text')}" for one in kept.notes[:NOTES]],
     )
 
 
