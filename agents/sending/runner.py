@@ -31,6 +31,8 @@ MAX_RETRY_AFTER: Final = 3600.0
 """The most seconds that a vendor can ask for with Retry-After; more is cut to this."""
 T = TypeVar("T")
 
+REFUSED: Final = frozenset({400, 401, 403})
+"""What a vendor answers to a refresh token that it does not take."""
 MAX_KEPT_BODY: Final = 16_384
 """Characters of an answer's body that the call log keeps; of a larger one only the status is kept."""
 MAX_STEPS: Final = 1_000
@@ -91,18 +93,38 @@ class SignIn:
     secrets: dict[str, str] = field(default_factory=dict)
     given: dict[str, str] = field(default_factory=dict)
     """What was read last."""
+    newest: str | None = None
+    """The refresh token that came with the last access token: some vendors take each one once."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def current(self, send: Callable[[Request], Awaitable[Answer]]) -> Mapping[str, str]:
         """Return the secrets, signed in. Raises SignedOut or Later."""
         async with self.lock:
             if not self.secrets:
-                secrets = self.given = dict(self.read())
-                request = self.sink.sign_in(secrets)
-                if request is not None:
-                    secrets = {**secrets, "access_token": _read_token(await send(request))}
-                self.secrets = secrets
+                self.secrets = await self._sign_in(send)
             return self.secrets
+
+    async def _sign_in(self, send: Callable[[Request], Awaitable[Answer]]) -> dict[str, str]:
+        secrets = self._read()
+        request = self.sink.sign_in(secrets)
+        if request is None:
+            return secrets
+        answer = None
+        if self.newest is not None and "refresh_token" in secrets:
+            renewing = self.sink.sign_in({**secrets, "refresh_token": self.newest})
+            answer = None if renewing is None else await send(renewing)
+        if answer is None or answer.status in REFUSED:
+            answer = await send(request)
+        token = _read_token(answer)
+        newest = answer.get("refresh_token")
+        self.newest = newest if isinstance(newest, str) and newest else None
+        return {**secrets, "access_token": token}
+
+    def _read(self) -> dict[str, str]:
+        secrets = dict(self.read())
+        if secrets != self.given:
+            self.given, self.newest = secrets, None
+        return secrets
 
     def changed(self) -> bool:
         """Return whether the credentials were replaced since they were last read."""
@@ -113,7 +135,7 @@ class SignIn:
         async with self.lock:
             if self.secrets is refused or not self.secrets:
                 self.secrets = {}
-                fresh = self.given = dict(self.read())
+                fresh = self._read()
                 return self.sink.sign_in(fresh) is not None or any(
                     refused.get(name) != value for name, value in fresh.items()
                 )

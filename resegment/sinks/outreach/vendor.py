@@ -170,6 +170,8 @@ class Outreach:
     ) -> Generator[Call, Answer, int | ContactResult]:
         if prospect.get("attributes", "optedOut") is True:
             return ContactResult(contact, "skipped", "opted out in Outreach")
+        if prospect.get("attributes", "emailOptedOut") is True:
+            return ContactResult(contact, "skipped", "opted out of e-mail in Outreach")
         identity = number(prospect.get("id"))
         if identity is None:
             return ContactResult(contact, "refused", "Outreach returned a prospect without an id")

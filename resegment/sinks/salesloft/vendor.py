@@ -147,6 +147,9 @@ class Salesloft:
         if identity is not None:
             if found.get("do_not_contact") is True:
                 return ContactResult(contact, "skipped", "do not contact, says Salesloft")
+            restricted = found.get("contact_restrictions")
+            if isinstance(restricted, list) and "email" in restricted:
+                return ContactResult(contact, "skipped", "no e-mail, says Salesloft")
             field = self._options.key_field
             if field is not None and found.get("custom_fields", field) != operation.key:
                 body = {"custom_fields": {field: operation.key}}

@@ -33,6 +33,7 @@ from resegment.sinks.reading import (
     count,
     do_each,
     explain,
+    is_since,
     judge_json,
     leave_out_empty,
     number,
@@ -41,6 +42,8 @@ from resegment.sinks.reading import (
 
 MAX_LEADS: Final = 400
 """How many leads one request may add."""
+ENDED: Final = frozenset({"COMPLETED", "STOPPED", "BLOCKED", "BOUNCED", "UNSUBSCRIBED"})
+"""The states of a lead in a campaign in which nothing more is sent."""
 _COUNTS: Final = {
     "already_added_to_campaign": "in the campaign already",
     "duplicate_count": "twice, or in another campaign",
@@ -102,7 +105,7 @@ def _enroll(operation: Operation) -> Steps:
         if isinstance(found, Answer):
             results.append(_refuse(contact, found))
         elif found.get("campaign"):
-            results.append(ContactResult(contact, "already", "is in the campaign", _keep(found)))
+            results.append(_read_known(contact, found, operation))
         else:
             new.append(contact)
     for start in range(0, len(new), MAX_LEADS):
@@ -136,6 +139,16 @@ def _add(
         else:
             results.append(_read_missing(contact, answer, len(contacts), reasons))
     return results
+
+
+def _read_known(contact: Contact, found: Mapping[str, Any], operation: Operation) -> ContactResult:
+    """Return what it means that the campaign has the lead already: it runs a lead once."""
+    entry = found["campaign"]
+    state = str(entry.get("status", "")).upper()
+    if state in ENDED and not is_since(entry.get("created_at"), operation.at):
+        why = f"was in the campaign before ({state.lower()}), and Smartlead runs a lead once"
+        return ContactResult(contact, "skipped", why)
+    return ContactResult(contact, "already", "is in the campaign", _keep(found))
 
 
 def _write(contact: Contact, operation: Operation) -> dict[str, Any]:

@@ -14,13 +14,13 @@ from resegment.sinks.registry import UNTRIED, VENDORS
 PAGE = (Path(__file__).parents[3] / "docs" / "sequencers.md").read_text()
 SEQUENCERS = ("outreach", "salesloft", "apollo", "instantly", "smartlead", "lemlist")
 SECTIONS = dict(
-    zip(SEQUENCERS, re.split(r"^## (?:Outreach|Salesloft|Apollo|Instantly|Smartlead|lemlist)$", PAGE, flags=re.M)[1:], strict=True)
+    zip(SEQUENCERS, re.split(r"^## (?:Outreach|Salesloft|Apollo|Instantly|Smartlead|lemlist)$", PAGE, flags=re.MULTILINE)[1:], strict=True)
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SEQUENCERS)
 def test_the_file_of_a_vendor_is_one(name: str, tmp_path: Path) -> None:
-    (block,) = re.findall(r"```yaml\n(.*?)```", SECTIONS[name], re.S)
+    (block,) = re.findall(r"```yaml\n(.*?)```", SECTIONS[name], re.DOTALL)
     path = tmp_path / "sinks.yaml"
     path.write_text(block)
     (tmp_path / "secrets").mkdir()

@@ -47,10 +47,11 @@ def test_a_new_prospect_gets_the_key_and_the_owner_a_known_one_the_key_only() ->
 def test_somebody_who_opted_out_in_outreach_is_left_alone() -> None:
     server = OutreachServer()
     server.records["prospects"][7]["attributes"]["optedOut"] = True
+    server.records["prospects"][8]["attributes"]["emailOptedOut"] = True
     result = run(SAMPLE.sink(), SAMPLE.operation("enroll"), server.answer)
     assert [(one.outcome, one.why) for one in result.contacts] == [
         ("skipped", "opted out in Outreach"),
-        ("applied", ""),
+        ("skipped", "opted out of e-mail in Outreach"),
     ]
 
 

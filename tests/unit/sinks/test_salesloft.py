@@ -35,6 +35,9 @@ def test_somebody_marked_do_not_contact_is_left_alone() -> None:
     server.people[7]["do_not_contact"] = True
     result = run(SAMPLE.sink(), SAMPLE.operation("enroll"), server.answer)
     assert [one.outcome for one in result.contacts] == ["skipped", "applied"]
+    server.people[8].update(contact_restrictions=["email"])
+    result = run(SAMPLE.sink(), SAMPLE.operation("enroll"), server.answer)
+    assert [one.outcome for one in result.contacts] == ["skipped", "skipped"]
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,15 @@ def test_the_campaigns_of_a_lead_come_with_it_or_apart() -> None:
     assert result.contacts[0].references == {"lead": "1011"}
 
 
+def test_a_lead_that_ran_before_is_not_run_again_and_that_is_said() -> None:
+    server = SmartleadServer()
+    run(SAMPLE.sink(), SAMPLE.operation("enroll"), server.answer)
+    server.leads["ada@acme.com"]["campaigns"] = {54: "COMPLETED"}
+    result = run(SAMPLE.sink(), SAMPLE.operation("enroll", "k2"), server.answer)
+    assert [one.outcome for one in result.contacts] == ["skipped", "already"]
+    assert "was in the campaign before (completed)" in result.contacts[0].why
+
+
 def test_a_stop_removes_and_never_unsubscribes() -> None:
     server = SmartleadServer()
     first = run(SAMPLE.sink(), SAMPLE.operation("enroll"), server.answer)
