@@ -58,7 +58,7 @@ LOOKS: Final = frozenset(
             "shadow",
             "show",
         ),
-        *("status", "tables check", "tokens list", "verify", "sinks list", "webhooks list"),
+        *("metrics", "status", "tables check", "tokens list", "verify", "sinks list", "webhooks list"),
     ]
 )
 """Read a prefix."""
@@ -97,7 +97,6 @@ LOCAL: Final = frozenset(
             "fmt",
             "learn",
             "lint",
-            "metrics",
             "normalize",
             "schema",
             "sources convert",

@@ -251,6 +251,23 @@ async def test_with_the_mode_changed_a_move_is_enrolled_and_the_others_stay_quie
     assert (status["healthy"], status["notes"], status["routing"]["mode"]) == (True, [], "changed")
 
 
+async def test_a_reply_is_measured_at_the_segment_that_was_touched(running: Running) -> None:
+    def replies(printed: str) -> tuple[int, list[str], dict[str, int]]:
+        report = json.loads(printed)
+        return (
+            report["touches"],
+            [one["name"] for one in report["groups"]],
+            {one["stage"]: one["touches"] for one in report["flows"]},
+        )
+
+    ask = ("metrics", "--json", "--at", "2100-01-01")
+    assert replies(await running.reads(*ask)) == (1, ["hiring-now"], {"no answer": 1})
+    await running.send(event("outcome", "mover.com", action="replied"))
+    async with asyncio.timeout(PATIENCE):
+        while replies(await running.reads(*ask)) != (1, ["hiring-now"], {"reply": 1}):
+            pass
+
+
 async def test_another_time_has_no_routing_to_explain(running: Running) -> None:
     output = await running.reads("explain", "one.com", "--at", "2100-01-01T00:00:00Z", "--json")
     assert json.loads(output)["routing"] is None

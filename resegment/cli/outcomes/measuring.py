@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
 
 from resegment.cli.definition.facts import report as report_refusals
+from resegment.cli.operations.session import open_session
 from resegment.cli.options import Format
+from resegment.cli.past.looking import view_archive
+from resegment.cli.servers import ServerOptions
 from resegment.console.progress import show_progress
 from resegment.outcomes.dataset import Dataset
 from resegment.outcomes.measuring.measure import measure
@@ -22,7 +27,11 @@ from resegment.settings import ReaderSettings
 from resegment.sources.files.located import Located
 from resegment.sources.files.reader import Refusals, read_events
 from resegment.sources.segments import load_definition
+from resegment.streams.definitions.history import Definitions
+from resegment.streams.outcomes.archived import read_dataset_log
 from resegment.streams.outcomes.files import read_dataset_files
+from resegment.streams.outcomes.live import read_dataset
+from resegment.streams.prefix import identities_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +98,45 @@ def measure_files(
         made = measure(dataset, question.options(last_of(dataset), definitions))
     report_refusals(refusals, len(dataset.outcomes))
     return made
+
+
+async def measure_prefix(servers: ServerOptions, segments: str | None, question: Question) -> Report:
+    """Measure a running prefix. Raises as `open_session` does, StoreUnavailable and BrokenState."""
+    async with open_session(servers, segments=segments) as session:
+        registry = await session.load_registry()
+        now = await session.now()
+        dataset = await read_dataset(
+            session.reader,
+            window=session.settings.outcome_window,
+            accounts=identities_of(session.held)[1],
+        )
+    options = question.options(_instant(now), find_definitions(registry.definitions, dataset))
+    return await asyncio.to_thread(measure, dataset, options)
+
+
+async def measure_archive(servers: ServerOptions, path: str, question: Question) -> Report:
+    """Measure what an archive has; it needs no servers. Raises as `view_archive` does."""
+    now = time.time_ns() // 1_000_000
+    view = await view_archive(servers, path, int(question.at.timestamp() * 1000) if question.at else now)
+    dataset = await read_dataset_log(view.source, window=ReaderSettings().outcome_window)
+    reach = now if view.known_until is None else view.known_until
+    options = question.options(_instant(reach), find_definitions(view.registry.definitions, dataset))
+    return await asyncio.to_thread(measure, dataset, options)
+
+
+def find_definitions(definitions: Definitions, dataset: Dataset) -> list[Definition]:
+    """Return the versions that touches were made by, the oldest first."""
+    used = set(dataset.touches["definition_version"].unique())
+    numbers = sorted(definitions.versions)
+    return [
+        definitions.definition_of(number)
+        for number in numbers
+        if definitions.version(number).fingerprint in used or number == definitions.current
+    ]
+
+
+def _instant(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def last_of(dataset: Dataset) -> datetime:

@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
 
+import asyncio
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +14,12 @@ import typer
 from resegment.cli.options import (
     AsJson,
     EventFormat,
+    PastArchive,
     SomeEvents,
     SomeSegments,
     time_option,
 )
+from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 from resegment.outcomes.measuring.names import By, Metric
 
 if TYPE_CHECKING:
@@ -25,11 +28,13 @@ if TYPE_CHECKING:
 EXAMPLES: Final = """
 [bold]Examples[/bold]
 
+resegment metrics
+
+resegment metrics --by play --since 2026-01-01 --html outcomes.html
+
 resegment metrics --events outcomes.jsonl --commands commands.jsonl --segments segments.yaml
 
-resegment metrics --events outcomes.jsonl --commands commands.jsonl --by play --since 2026-01-01 --html outcomes.html
-
-resegment metrics --events outcomes.jsonl --commands commands.jsonl --json | jq '.groups[] | {name, win: (.rates[] | select(.metric == "win"))}'
+resegment metrics --json | jq '.groups[] | {name, win: (.rates[] | select(.metric == "win"))}'
 """
 
 
@@ -49,6 +54,7 @@ def parse_window(text: str) -> tuple[str, int]:
     return name, int(number)
 
 
+@takes_servers
 def metrics(
     *,
     by: Annotated[
@@ -111,7 +117,9 @@ def metrics(
         ),
     ] = None,
     segments: SomeSegments = None,
+    archive: PastArchive = None,
     form: EventFormat = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     html: Annotated[
         Path | None,
         typer.Option(
@@ -127,7 +135,7 @@ def metrics(
 
     Needs the extra: pip install 'resegment\[outcomes]'.
     """
-    from resegment.cli.outcomes.measuring import Question, measure_files
+    from resegment.cli.outcomes.measuring import Question, measure_archive, measure_files, measure_prefix
 
     question = Question(
         by=by.value,
@@ -139,11 +147,20 @@ def metrics(
         power=power,
         confidence=confidence,
     )
-    if not (events and commands):
-        raise typer.BadParameter(
-            "give --events and --commands: outcomes are credited to the touches that commands made"
-        )
-    report = measure_files(events, commands, form, segments, question)
+    if events or commands:
+        if not (events and commands):
+            raise typer.BadParameter(
+                "--events and --commands go together: outcomes are credited to the touches that commands made"
+            )
+        if archive is not None:
+            raise typer.BadParameter("--archive and --events are two different pasts: give one of them")
+        report = measure_files(events, commands, form, segments, question)
+    elif form is not None:
+        raise typer.BadParameter("--format is that of recorded events: add --events and --commands")
+    elif archive is not None:
+        report = asyncio.run(measure_archive(servers, archive, question))
+    else:
+        report = asyncio.run(measure_prefix(servers, segments, question))
     if html is not None:
         _write_html(html, report)
     _show(report, metric, as_json=as_json)
