@@ -1,0 +1,361 @@
+"""How fast the console is, on embedded servers with many accounts; and whether its feed leaves anything out.
+
+    python -P tests/benchmarks/console.py pages [--accounts 50000] [--changes 100000]
+    python -P tests/benchmarks/console.py feed [--rate 200] [--seconds 300]
+    python -P tests/benchmarks/console.py workers [--rounds 3]
+
+Accounts have the states of real companies (examples/yc). `pages` starts `resegment console` and asks it. `feed` writes
+changes at a rate and counts what a browser gets, which loses its connection every minute. `workers` replays the
+demo's events with and without an open console in the worker's process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import re
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import httpx
+from fastapi import FastAPI
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from resegment.agents.batch import Message
+from resegment.benchmarks.loading import make_prefix
+from resegment.cli.demo.data import UNTIL, Dataset, Reading
+from resegment.cli.runtime.console import console_of
+from resegment.cli.runtime.serving import running
+from resegment.cli.runtime.stack import stack
+from resegment.embedded.servers import Embedded, embedded
+from resegment.http.console.app import PATH, mount_console
+from resegment.schemas.logs.state_log import encode_state
+from resegment.schemas.partitioning import partition_of
+from resegment.schemas.times import parse_instant
+from resegment.segmentation.definition import Definition
+from resegment.segmentation.evaluation.engine import Engine
+from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.inspection.backtest import backtest
+from resegment.settings import Settings
+from resegment.state.redis.client import connect_redis
+from resegment.state.redis.keys import PartitionKeys
+from resegment.streams.definitions.content import to_records
+from resegment.streams.definitions.log import DefinitionWriter
+from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.kafka.topics import Topics
+from resegment.streams.message_factory import MessageFactory
+from resegment.streams.operations.ingest import send_replay
+
+PREFIX, PARTITIONS, AT_ONCE = "try", 8, 5_000
+TEMPLATES = 2_000
+END = parse_instant(UNTIL[Dataset.YC])
+
+
+@dataclass(frozen=True)
+class Templates:
+    """States and changes of real companies, to be given to accounts of any name."""
+
+    definition: Definition
+    states: Sequence[tuple[bytes, str]]
+    changes: Sequence[tuple[str, bytes]]
+
+
+def read_templates() -> Templates:
+    data = Reading(Dataset.YC).read()
+    names = set(sorted({fact.account for fact, _ in data.events})[:TEMPLATES])
+    facts = [fact for fact, _ in data.events if fact.account in names]
+    factory = MessageFactory(data.definition, Topics(PREFIX))
+    engine = Engine(Program(data.definition))
+    states, changes = [], []
+    for account, made in backtest(engine.program, facts, END):
+        state = engine.close(account)
+        states.append((encode_state(state), state.membership.segment or ""))
+        changes += [(one.account, factory.change(one).value or b"") for one in made]
+    return Templates(data.definition, states, changes)
+
+
+async def fill(servers: Embedded, templates: Templates, accounts: int, changes: int) -> None:
+    """Write accounts to Redis and changes to Kafka, as workers leave them."""
+    client = connect_redis(Settings(), servers.redis.url)
+    try:
+        await make_prefix(servers.broker.bootstrap, client, PREFIX, partitions=PARTITIONS, clock="facts")
+        sizes = [Counter[str]() for _ in range(PARTITIONS)]
+        for start in range(0, accounts, AT_ONCE):
+            pipe = client.pipeline(transaction=False)
+            some: list[dict[str, bytes]] = [{} for _ in range(PARTITIONS)]
+            for number in range(start, min(accounts, start + AT_ONCE)):
+                name = f"company-{number}.com"
+                part = partition_of(name.encode(), PARTITIONS)
+                some[part][name], segment = templates.states[number % len(templates.states)]
+                sizes[part][segment] += 1
+            for part, found in enumerate(some):
+                if found:
+                    pipe.hset(PartitionKeys.of(PREFIX, part).accounts, mapping=found)  # type: ignore[arg-type]
+            await pipe.execute()
+        for part, counts in enumerate(sizes):
+            keys = PartitionKeys.of(PREFIX, part)
+            await client.hset(keys.meta, mapping={"commit": 1, "clock": END, "offset": 1})  # type: ignore[misc]
+            await client.hset(keys.sizes, mapping=dict(counts))  # type: ignore[misc]
+    finally:
+        await client.aclose()
+    topics = Topics(PREFIX)
+    async with KafkaPublisher(servers.broker.bootstrap, client_id="try", idempotent=False) as publisher:
+        chunks, version = to_records(templates.definition, 1, at=1)
+        await DefinitionWriter(publisher, topics).write(*chunks, version)
+        for start in range(0, changes, AT_ONCE):
+            await publisher.publish(
+                [
+                    make_change(templates, topics, number, accounts)
+                    for number in range(start, min(changes, start + AT_ONCE))
+                ]
+            )
+
+
+def make_change(templates: Templates, topics: Topics, number: int, accounts: int) -> Message:
+    """Return a change of an account; of each one they are numbered in order."""
+    old, value = templates.changes[number % len(templates.changes)]
+    name = f"company-{number % accounts}.com"
+    value = value.replace(f'"account":"{old}"'.encode(), f'"account":"{name}"'.encode())
+    value = re.sub(rb'"sequence_number":\d+', b'"sequence_number":%d' % (1 + number // accounts), value)
+    return Message(topics.segment_changes.name, name.encode(), value)
+
+
+@asynccontextmanager
+async def console_process(servers: Embedded) -> AsyncIterator[tuple[str, int]]:
+    """Run `resegment console`; give its address and its process."""
+    options = ("--kafka", servers.broker.bootstrap, "--redis", servers.redis.url, "--prefix", PREFIX)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "resegment", "console", *options, "--http-port", "0"),
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"RESEGMENT_LOG_LEVEL": "warning"},
+    )
+    assert process.stderr is not None
+    try:
+        url = ""
+        while not url:
+            line = (await process.stderr.readline()).decode()
+            if not line:
+                raise SystemExit("the console ended")
+            if (match := re.search(r"http://\S+?/console", line)) is not None:
+                url = match[0]
+        yield url, process.pid
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+
+async def timed(http: httpx.AsyncClient, path: str) -> float:
+    """Return how long a page takes, ms."""
+    begin = time.perf_counter()
+    response = await http.get(path, follow_redirects=True)
+    response.raise_for_status()
+    return (time.perf_counter() - begin) * 1000
+
+
+def tell(name: str, times: Sequence[float]) -> None:
+    ordered = sorted(times)
+    p95 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
+    print(
+        f"{name:<44} p50 {ordered[len(ordered) // 2]:7.0f} ms   p95 {p95:7.0f} ms   ({len(ordered)})",
+        flush=True,
+    )
+
+
+async def measure_pages(accounts: int, changes: int) -> None:
+    templates = read_templates()
+    with tempfile.TemporaryDirectory() as folder:
+        async with embedded(Path(folder)) as servers:
+            await fill(servers, templates, accounts, changes)
+            print(f"{accounts:,} accounts, {changes:,} changes", flush=True)
+            async with (
+                console_process(servers) as (url, pid),
+                httpx.AsyncClient(base_url=url, timeout=60) as http,
+            ):
+                begin = time.perf_counter()
+                print(f"first view of a new console: {await timed(http, '/'):.0f} ms")
+                names = [f"company-{random.randrange(accounts)}.com" for _ in range(300)]
+                tell(
+                    "account, while the index is filled",
+                    [await timed(http, f"/accounts/{one}") for one in names[:100]],
+                )
+                while "still reading" in (await http.get("/accounts")).text:
+                    await asyncio.sleep(0.25)
+                print(f"everything was read after {time.perf_counter() - begin:.1f} s")
+                tell("account", [await timed(http, f"/accounts/{one}") for one in names])
+                tell("overview", [await timed(http, "/") for _ in range(20)])
+                tell("health", [await timed(http, "/health") for _ in range(20)])
+                tell("segments", [await timed(http, "/segments") for _ in range(10)])
+                tell("a segment", [await timed(http, "/segments/not-now") for _ in range(10)])
+                tell(
+                    "its last page, by name",
+                    [
+                        await timed(http, "/segments/not-now?members.sort=name&members.page=1000000")
+                        for _ in range(5)
+                    ],
+                )
+                tell(
+                    "search for a part of a name",
+                    [await timed(http, f"/accounts?q=ny-{random.randrange(accounts)}") for _ in range(10)],
+                )
+                tell("changes", [await timed(http, "/changes") for _ in range(10)])
+                status = Path(f"/proc/{pid}/status").read_text()  # noqa: ASYNC240  # no disk behind it
+                resident = int(re.findall(r"VmRSS:\s+(\d+)", status)[0])
+                print(f"memory of the console: {resident / 1024:.0f} MB")
+
+
+async def measure_feed(rate: int, seconds: int) -> None:
+    templates = read_templates()
+    accounts = 50_000
+    with tempfile.TemporaryDirectory() as folder:
+        async with embedded(Path(folder)) as servers:
+            await fill(servers, templates, accounts, 1_000)
+            async with (
+                console_process(servers) as (url, _),
+                httpx.AsyncClient(base_url=url, timeout=60) as http,
+            ):
+                page = await http.get("/")
+                while "still reading" in page.text:
+                    page = await http.get("/")
+                place = re.findall(r'data-place="([^"]+)"', page.text)[0]
+                total = rate * seconds
+                counting = asyncio.create_task(count_rows(url, place, total))
+                late = await publish(servers, templates, accounts, rate, seconds)
+                seen, breaks = await asyncio.wait_for(counting, 60)
+                twice = len(seen) - len(set(seen))
+                print(
+                    f"{total:,} changes in {seconds} s at {rate} a second, {breaks} interruptions: {len(set(seen)):,} rows, "
+                    f"{total - len(set(seen)):,} left out, {twice:,} twice "
+                    f"(written at most {late:.2f} s late)"
+                )
+
+
+async def publish(servers: Embedded, templates: Templates, accounts: int, rate: int, seconds: int) -> float:
+    """Write changes at a rate; return how far it fell behind, s."""
+    topics, late, number = Topics(PREFIX), 0.0, 1_000
+    begin = time.perf_counter()
+    async with KafkaPublisher(servers.broker.bootstrap, client_id="try", idempotent=False) as publisher:
+        for tenth in range(seconds * 10):
+            some = range(number, number + rate // 10)
+            await publisher.publish([make_change(templates, topics, one, accounts) for one in some])
+            number += rate // 10
+            due = begin + (tenth + 1) / 10
+            late = max(late, time.perf_counter() - due)
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+    return late
+
+
+async def count_rows(url: str, place: str, total: int) -> tuple[list[int], int]:
+    """Read the feed as a browser does, and break the connection every minute."""
+    seen: list[int] = []
+    breaks = 0
+    while len(set(seen)) < total:
+        headers = {"accept": "text/event-stream", "last-event-id": place}
+        async with (
+            httpx.AsyncClient(timeout=60) as http,
+            http.stream("GET", f"{url}/feed", headers=headers) as response,
+        ):
+            begun, rows = time.perf_counter(), list[int]()
+            async for line in response.aiter_lines():
+                if line.startswith("id: "):
+                    place = line[4:]
+                rows += [int(one) for one in re.findall(r'data-seq="(\d+)"', line)]
+                if not line:  # a message counts when all of it is there
+                    seen += rows
+                    rows = []
+                    if len(set(seen)) >= total:
+                        return seen, breaks
+                    if time.perf_counter() - begun > 60:
+                        breaks += 1
+                        break
+    return seen, breaks
+
+
+async def measure_workers(rounds: int) -> None:
+    """Replay the demo's events with a console that is open, and with one that nobody has open."""
+    data = Reading(Dataset.YC).read()
+    found: dict[bool, list[float]] = {False: [], True: []}
+    for number in range(2 * rounds):
+        opened = bool(number % 2)
+        with tempfile.TemporaryDirectory() as folder:
+            settings = Settings.model_construct(
+                folder=Path(folder), prefix=PREFIX, clock="facts", http_port=0, route="all"
+            )
+            async with AsyncExitStack() as exits:
+                servers = await exits.enter_async_context(stack(settings, fresh=True))
+                parts = await exits.enter_async_context(console_of(settings, servers))
+                serving = await exits.enter_async_context(
+                    running(settings, data.definition, servers, extend=partial(_mount, parts))
+                )
+                await serving.joined()
+                looking = asyncio.create_task(look(f"{serving.http_url}{PATH}")) if opened else None
+                begin, cpu = time.perf_counter(), time.process_time()
+                async with KafkaPublisher(servers.bootstrap, client_id="try", idempotent=False) as publisher:
+                    worker = serving.worker
+                    await send_replay(data.events, publisher, worker.topics, partitions=8, until=END)
+                assert await worker.drain(120)
+                found[opened].append(time.process_time() - cpu)
+                print(
+                    f"{'open' if opened else 'closed'}: {time.perf_counter() - begin:.1f} s, {time.process_time() - cpu:.1f} s of CPU",
+                    flush=True,
+                )
+                if looking is not None:
+                    looking.cancel()
+    closed, opened_ = (sorted(found[one])[len(found[one]) // 2] for one in (False, True))
+    print(f"median CPU: closed {closed:.2f} s, open {opened_:.2f} s: {opened_ / closed - 1:+.1%}")
+
+
+def _mount(parts: tuple[object, ...], app: FastAPI, _: object) -> None:
+    mount_console(app, *parts)  # type: ignore[arg-type]
+
+
+async def look(url: str) -> None:
+    """Have the first page open: its feed, and its health every five seconds."""
+    async with httpx.AsyncClient(base_url=url, timeout=60) as http:
+        await http.get("/")
+
+        async def health() -> None:
+            while True:
+                await asyncio.sleep(5)
+                await http.get("/health")
+
+        task = asyncio.create_task(health())
+        try:
+            async with http.stream("GET", "/feed?after=0") as response:
+                async for _ in response.aiter_bytes():
+                    pass
+        finally:
+            task.cancel()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=["pages", "feed", "workers"])
+    parser.add_argument("--accounts", type=int, default=50_000)
+    parser.add_argument("--changes", type=int, default=100_000)
+    parser.add_argument("--rate", type=int, default=200)
+    parser.add_argument("--seconds", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    if given.what == "pages":
+        asyncio.run(measure_pages(given.accounts, given.changes))
+    elif given.what == "feed":
+        asyncio.run(measure_feed(given.rate, given.seconds))
+    else:
+        asyncio.run(measure_workers(given.rounds))
+
+
+if __name__ == "__main__":
+    main()
