@@ -47,6 +47,10 @@ class PostgresServer:
         self._run("initdb", "-D", str(self.folder / "data"), "-U", "postgres", "-A", "trust", "--no-sync")
 
     def start(self) -> None:
+        self._launch()
+        self._wait()
+
+    def _launch(self) -> None:
         options = ["-p", str(self.port), "-k", str(self.folder), "-c", "listen_addresses=127.0.0.1"]
         self._process = subprocess.Popen(
             [str(self._binaries / "postgres"), "-D", str(self.folder / "data"), *options],
@@ -55,7 +59,6 @@ class PostgresServer:
             start_new_session=True,
             **self._identity(),
         )
-        self._wait()
 
     def kill(self) -> None:
         """End the server and all its sessions at once, as a power cut would."""
@@ -74,6 +77,8 @@ class PostgresServer:
             except psycopg.OperationalError:
                 if time.monotonic() > until:
                     raise
+                if self._process is None or self._process.poll() is not None:
+                    self._launch()  # sessions of a killed server end by themselves, and until then it does not start
                 time.sleep(0.05)
             else:
                 return
