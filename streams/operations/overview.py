@@ -49,6 +49,7 @@ from resegment.streams.spot_checks import (
     find_differences,
     read_spot_checks,
 )
+from resegment.streams.tables_report import TablesLook, TablesReports, describe_tables
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -106,6 +107,7 @@ class Overview:
     sinks: Mapping[str, SinkState] = field(default_factory=dict)
     """What is kept of each sink."""
     archive: ArchiveLook | None = None
+    tables: Sequence[TablesLook] = ()
     sources: Sequence[SourceLook] = ()
     """The sources of events, the silent ones first."""
     credits: Credits = field(default_factory=Credits)
@@ -156,6 +158,7 @@ async def look(
         webhooks=await WebhookStates(client, reader.prefix).read(),
         sinks=await SinkStates(client, reader.prefix).read(),
         archive=await ArchiveReports(client, reader.prefix).read(),
+        tables=await TablesReports(client, reader.prefix).read(),
         sources=look_at_sources(await ArrivalStore(client, reader.prefix).read_latest()),
         credits=await read_credits(client, reader.prefix),
         identities=await look_at_identities(reader, held),
@@ -197,6 +200,7 @@ def find_problems(overview: Overview) -> list[str]:
     problems += _find_webhooks_in_trouble(overview)
     problems += find_sinks_in_trouble(overview.sinks, overview.now / 1000)
     problems += [] if overview.archive is None else overview.archive.problems
+    problems += [problem for one in overview.tables for problem in one.problems]
     problems += sorted(
         {
             f"a suppression list is frozen, workers use its last version: {one.frozen}"
@@ -268,7 +272,11 @@ def find_notes(overview: Overview) -> list[str]:
     ]
     lines += _find_dropped(overview.workers)
     lines += [] if overview.archive is None else [overview.archive.note]
-    lines += [*find_blocked(overview.spot_checks), *overview.credits.notes]
+    lines += [
+        *(one.note for one in overview.tables),
+        *find_blocked(overview.spot_checks),
+        *overview.credits.notes,
+    ]
     lines += tell_silent(overview.sources)
     lines += tell_repeated(_sum(one.repeated for one in overview.workers))
     lines += find_identity_notes(overview.identities)
@@ -363,6 +371,7 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
         },
         "archive": describe_archive(overview.archive),
         "outcomes": overview.credits.describe(),
+        "tables": describe_tables(overview.tables),
         "spot_check": describe_spot_checks(overview.spot_checks),
         "topics_with_other_partitions": dict(overview.grown),
         "sources": list(map(describe_source, overview.sources)),

@@ -65,6 +65,8 @@ class TablesWriter:
     window: timedelta
     written: Callable[[], Awaitable[None]] | None = None
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
+    problem: str | None = None
+    """What keeps the tables from being written now."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _running: dict[str, TopicWriter] = field(default_factory=dict)
     _before: dict[str, TableProgress] = field(default_factory=dict)
@@ -89,13 +91,14 @@ class TablesWriter:
         while True:
             try:
                 await asyncio.to_thread(self.store.open, self.prefix.topics.prefix, self.prefix.partitions)
+                self.problem = None
                 await self._work(stop)
             except TransientError as error:
                 if stop is None:
                     raise
                 if error.message != said:
                     log.warning("nothing is written to the tables for now", reason=error.message)
-                said = error.message
+                self.problem = said = error.message
                 await _wait(stop)
             if stop is None or stop.is_set():
                 return self.progress

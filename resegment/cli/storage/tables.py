@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -13,12 +13,12 @@ import typer
 from resegment.cli.connection import WrongUse, load_settings
 from resegment.cli.options import AsJson
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
-from resegment.errors import FatalError
+from resegment.errors import FatalError, TransientError
 
 if TYPE_CHECKING:
     from resegment.cli.operations.session import Session
     from resegment.settings import Settings
-    from resegment.streams.tables.writer import TabledPrefix
+    from resegment.streams.tables.writer import TabledPrefix, TablesWriter
     from resegment.tables.comparison import TableComparison
     from resegment.tables.store import TableStore
 
@@ -35,6 +35,8 @@ resegment tables write --to parquet:exports/segments --archive /var/lib/resegmen
 
 resegment tables check --to duckdb:segments.duckdb
 """
+REPORTED_EVERY: Final = 5.0
+"""Seconds between two reports for `status`."""
 EXPORTED_EVERY: Final = 60.0
 """Seconds between two exports to Parquet."""
 
@@ -145,26 +147,51 @@ def write(
                 with ending(), listening(lambda: None) as stop:
                     stop.ready()
                     print_note(f"Writing prefix {session.prefix} to {store.address}. Ctrl-C stops it.")
-                    exporting = asyncio.ensure_future(_export(store))
+                    beside = [
+                        asyncio.ensure_future(_export(store)),
+                        asyncio.ensure_future(_report(session, writer)),
+                    ]
                     try:
                         return await writer.run(stop.asked)
                     finally:
-                        exporting.cancel()
+                        for task in beside:
+                            task.cancel()
+                        await asyncio.gather(*beside, return_exceptions=True)
             finally:
                 if isinstance(store, ParquetFolder):
                     await asyncio.to_thread(store.export)
                 store.close()
-
-    async def _export(store: TableStore) -> None:
-        while isinstance(store, ParquetFolder):
-            await asyncio.sleep(EXPORTED_EVERY)
-            await asyncio.to_thread(store.export)
 
     progress = asyncio.run(run())
     if as_json:
         write_json_lines(sys.stdout.buffer, describe_progress(progress))
     else:
         screen().print(render_progress(progress))
+
+
+async def _export(store: TableStore) -> None:
+    """Write the files of a Parquet folder again and again."""
+    from resegment.tables.exporting import ParquetFolder
+
+    while isinstance(store, ParquetFolder):
+        await asyncio.sleep(EXPORTED_EVERY)
+        await asyncio.to_thread(store.export)
+
+
+async def _report(session: Session, writer: TablesWriter) -> None:
+    """Let `status` say how far the tables are, until a stop."""
+    from resegment.streams.tables.writer import describe_progress
+    from resegment.streams.tables_report import TablesReports
+
+    reports, address = TablesReports(session.client, session.prefix), writer.store.address
+    try:
+        while True:
+            with suppress(TransientError):
+                await reports.write(address, describe_progress(writer.progress), writer.problem)
+            await asyncio.sleep(REPORTED_EVERY)
+    finally:
+        with suppress(TransientError):
+            await reports.remove(address)
 
 
 @takes_servers

@@ -126,6 +126,11 @@ def archive_key(prefix: str) -> str:
     return f"rs:{{{prefix}}}:archive"
 
 
+def tables_key(prefix: str) -> str:
+    """Return the hash of the processes that write tables, by the place of these."""
+    return f"rs:{{{prefix}}}:tables"
+
+
 def spot_checks_key(prefix: str) -> str:
     """Return the hash of what spot checks found, by partition."""
     return f"rs:{{{prefix}}}:spot-checks"
