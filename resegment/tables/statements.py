@@ -50,18 +50,34 @@ PUT_OUTCOMES: Final = replace_rows(
 )
 """Of two revisions of a fact the one that was recorded later counts, of two of one instant the one of the greater id."""
 
-MARK_SUPERSEDED: Final = """
+_CONCERNED: Final = """
+WITH news AS (
+  SELECT unnest($1::text[]) AS account, unnest($2::timestamptz[]) AS earliest
+), starts AS (
+  SELECT account, coalesce((
+    SELECT max(sequence_number) FROM account_segment_history AS stay
+    WHERE stay.account = news.account AND stay.valid_from < news.earliest
+  ), 0) AS first
+  FROM news
+)
+"""
+"""From which change on the stays of each account may be others: that of the last stay that began before what has come."""
+
+_LATER: Final = "{0}.account = starts.account AND {0}.sequence_number >= starts.first"
+
+MARK_SUPERSEDED: Final = f"""
+{_CONCERNED}
 UPDATE segment_event SET superseded_by = later.id
-FROM segment_event AS later
-WHERE later.account = segment_event.account AND later.supersedes = segment_event.id
-  AND later.account = ANY($1::text[]) AND segment_event.superseded_by IS NULL
+FROM starts, segment_event AS later
+WHERE {_LATER.format("segment_event")} AND {_LATER.format("later")}
+  AND later.supersedes = segment_event.id AND segment_event.superseded_by IS NULL
 """
 
-_STAYS: Final = """
-WITH lasting AS (
-  SELECT *, lead(effective_at) OVER (PARTITION BY account ORDER BY sequence_number) AS valid_to
-  FROM segment_event
-  WHERE account = ANY($1::text[]) AND superseded_by IS NULL
+_STAYS: Final = f"""
+{_CONCERNED.rstrip()}, lasting AS (
+  SELECT event.*, lead(effective_at) OVER (PARTITION BY event.account ORDER BY sequence_number) AS valid_to
+  FROM starts INNER JOIN segment_event AS event ON {_LATER.format("event")}
+  WHERE event.superseded_by IS NULL
 ), stays AS (
   SELECT * FROM lasting WHERE valid_to IS NULL OR valid_to > effective_at
 )
@@ -69,18 +85,19 @@ WITH lasting AS (
 """The stays of accounts in segments. A change that was superseded, or that another follows at its instant, begins none."""
 
 DROP_STAYS: Final = f"""
-DELETE FROM account_segment_history
-WHERE account = ANY($1::text[]) AND (account, sequence_number) NOT IN (
-  {_STAYS} SELECT account, sequence_number FROM stays
+{_STAYS}
+DELETE FROM account_segment_history AS stay
+WHERE EXISTS (SELECT 1 FROM starts WHERE {_LATER.format("stay")}) AND NOT EXISTS (
+  SELECT 1 FROM stays WHERE stays.account = stay.account AND stays.sequence_number = stay.sequence_number
 )
 """
 
 PUT_STAYS: Final = f"""
+{_STAYS}
 INSERT INTO account_segment_history (
   account, sequence_number, segment, valid_from, valid_to, is_current, recorded_at, definition_version, cause,
   change_id, play
 )
-{_STAYS}
 SELECT
   account, sequence_number, coalesce(to_segment, 'none'), effective_at, valid_to, valid_to IS NULL, decided_at,
   definition_version, cause, id, play
@@ -89,7 +106,11 @@ ON CONFLICT (account, sequence_number) DO UPDATE SET valid_to = excluded.valid_t
 WHERE account_segment_history.valid_to IS DISTINCT FROM excluded.valid_to
 """
 
-PUT_CURRENT: Final = """
+PUT_CURRENT: Final = f"""
+{_CONCERNED.rstrip()}, latest AS (
+  SELECT event.*, row_number() OVER (PARTITION BY event.account ORDER BY sequence_number DESC) AS place
+  FROM starts INNER JOIN segment_event AS event ON {_LATER.format("event")}
+)
 INSERT INTO account_segment_current (
   account, segment, since, sequence_number, change_id, definition_version, cause, play, workflow, team, holdout,
   merged_into, updated_at
@@ -97,12 +118,10 @@ INSERT INTO account_segment_current (
 SELECT
   account, coalesce(to_segment, 'none'), effective_at, sequence_number, id, definition_version, cause, play,
   workflow, team, holdout, CASE WHEN to_segment IS NULL AND cause = 'merge' THEN cause_account END,
-  greatest($2::timestamptz, (SELECT coalesce(max(updated_at), $2::timestamptz) FROM account_segment_current))
+  greatest($3::timestamptz, (SELECT coalesce(max(updated_at), $3::timestamptz) FROM account_segment_current))
     + row_number() OVER (ORDER BY account) * INTERVAL '1 microsecond'
-FROM segment_event AS event
-WHERE account = ANY($1::text[]) AND sequence_number = (
-  SELECT max(sequence_number) FROM segment_event AS other WHERE other.account = event.account
-)
+FROM latest
+WHERE place = 1
 ON CONFLICT (account) DO UPDATE SET
   segment = excluded.segment, since = excluded.since, sequence_number = excluded.sequence_number,
   change_id = excluded.change_id, definition_version = excluded.definition_version, cause = excluded.cause,

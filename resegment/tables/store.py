@@ -145,11 +145,17 @@ def write_batch(
     accounts = batch.accounts
     for table, rows in batch.rows.items():
         transaction.run(_statement_of(table), _arrays(table, rows))
-    if "segment_event" in batch.rows:
-        transaction.run(statements.MARK_SUPERSEDED, [accounts])
-        transaction.run(statements.DROP_STAYS, [accounts])
-        transaction.run(statements.PUT_STAYS, [accounts])
-        transaction.run(statements.PUT_CURRENT, [accounts, now])
+    if changes := batch.rows.get("segment_event"):
+        earliest: dict[str, datetime] = {}
+        for row in changes:
+            earliest[row["account"]] = min(
+                row["effective_at"], earliest.get(row["account"], row["effective_at"])
+            )
+        concerned = [list(earliest), list(earliest.values())]
+        transaction.run(statements.MARK_SUPERSEDED, concerned)
+        transaction.run(statements.DROP_STAYS, concerned)
+        transaction.run(statements.PUT_STAYS, concerned)
+        transaction.run(statements.PUT_CURRENT, [*concerned, now])
     if {"touch_void", "fct_touch"} & batch.rows.keys():
         transaction.run(statements.MARK_VOID, [accounts])
     if asks_credit(batch):
