@@ -109,6 +109,7 @@ class Postgres:
             self._url,
             connect_timeout=CONNECT_TIMEOUT,
             cursor_factory=psycopg.RawCursor,
+            prepare_threshold=None,  # a plan that was made for empty tables would stay
             application_name="resegment",
             keepalives_idle=10,
             keepalives_interval=5,

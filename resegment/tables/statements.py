@@ -53,7 +53,7 @@ PUT_OUTCOMES: Final = replace_rows(
 _CONCERNED: Final = """
 WITH news AS (
   SELECT unnest($1::text[]) AS account, unnest($2::timestamptz[]) AS earliest
-), starts AS (
+), starts AS MATERIALIZED (
   SELECT account, coalesce((
     SELECT max(sequence_number) FROM account_segment_history AS stay
     WHERE stay.account = news.account AND stay.valid_from < news.earliest
