@@ -7,6 +7,7 @@ import socket
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -126,3 +127,44 @@ async def check_stopped(client: Redis, prefix: str) -> None:
     """Raise WorkersRunning while workers of the prefix run, and StoreUnavailable."""
     if workers := await read_workers(client, prefix):
         raise WorkersRunning(prefix, len(workers))
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLook:
+    """One worker: the partitions of `signals` that it owns, its lag by topic, and for how long it is silent (ms).
+
+    `frozen` says why it cannot read a suppression list, if it cannot. `skipped` counts the lines that name no company.
+    """
+
+    name: str
+    partitions: Sequence[int]
+    lag: Mapping[str, int]
+    silent: int
+    frozen: str | None = None
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    differs: str | None = None
+    """In what way its segments file is not the version in force, None if it is."""
+    dropped: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Facts that the limit of a test dropped since it started, and how many accounts came over the limit, by test."""
+    repeated: Mapping[str, int] = field(default_factory=dict)
+    """Events with the id of an earlier one and other data since it started, by source."""
+
+
+def look_at_worker(name: str, entry: Mapping[str, Any], now: float) -> WorkerLook:
+    """Return a worker as its report says; `now` is in seconds."""
+    lag: dict[str, int] = {}
+    for place, behind in entry["lag"].items():
+        topic = place.rpartition(":")[0]
+        lag[topic] = lag.get(topic, 0) + behind
+    silent = max(0, int((now - entry["at"]) * 1000))
+    return WorkerLook(
+        name,
+        sorted(entry["partitions"]),
+        lag,
+        silent,
+        entry.get("frozen"),
+        entry.get("skipped") or {},
+        entry.get("differs"),
+        {test: (facts, accounts) for test, (facts, accounts) in (entry.get("dropped") or {}).items()},
+        entry.get("repeated") or {},
+    )

@@ -18,6 +18,7 @@ from resegment.segmentation.inspection.backtest import by_account, order_of_deli
 from resegment.state.partition_store import Position
 from resegment.state.redis.reader import PartitionLook
 from resegment.streams.definitions.registry import DefinitionRegistry
+from resegment.streams.heartbeat import WorkerLook
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.live.account import AccountView, UnknownAccount, resolve
 from resegment.streams.live.decoding import decode_change, decode_command
@@ -27,7 +28,7 @@ from resegment.streams.live.sampling import Sample, TestCount
 from resegment.streams.message_factory import MessageFactory
 from resegment.streams.operations.dead_letters import DeadLetterCount
 from resegment.streams.operations.definition_status import DefinitionLook
-from resegment.streams.operations.overview import Overview, WorkerLook
+from resegment.streams.operations.overview import Overview
 from tests.builders import Routing, registry_of
 
 T = TypeVar("T")

@@ -24,7 +24,7 @@ from resegment.state.sources.looks import (
 )
 from resegment.streams.archive_report import ArchiveLook, ArchiveReports, describe_archive
 from resegment.streams.definitions.history import Definitions
-from resegment.streams.heartbeat import read_workers
+from resegment.streams.heartbeat import WorkerLook, look_at_worker, read_workers
 from resegment.streams.identities.status import IdentityLook, find_identity_notes, look_at_identities
 from resegment.streams.operations.dead_letters import DeadLetterCount
 from resegment.streams.operations.definition_status import (
@@ -58,27 +58,6 @@ AHEAD: Final = 60_000
 """Milliseconds that a partition's clock may be ahead of the clock of Redis before that is a problem."""
 PATIENCE: Final = 10_000
 """Milliseconds that an outbox or a due account may wait before that is a problem."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerLook:
-    """One worker: the partitions of `signals` that it owns, its lag by topic, and for how long it is silent (ms).
-
-    `frozen` says why it cannot read a suppression list, if it cannot. `skipped` counts the lines that name no company.
-    """
-
-    name: str
-    partitions: Sequence[int]
-    lag: Mapping[str, int]
-    silent: int
-    frozen: str | None = None
-    skipped: Mapping[str, int] = field(default_factory=dict)
-    differs: str | None = None
-    """In what way its segments file is not the version in force, None if it is."""
-    dropped: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """Facts that the limit of a test dropped since it started, and how many accounts came over the limit, by test."""
-    repeated: Mapping[str, int] = field(default_factory=dict)
-    """Events with the id of an earlier one and other data since it started, by source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +128,7 @@ async def look(
         clock=clock,
         definition=held.get("definition", ""),
         now=now,
-        workers=[_worker(name, entry, here) for name, entry in sorted(workers.items())],
+        workers=[look_at_worker(name, entry, here) for name, entry in sorted(workers.items())],
         partitions=partitions,
         letters=letters,
         routing=await look_at_routing(client, reader, held, told, find_teams(definitions)),
@@ -272,11 +251,8 @@ def find_notes(overview: Overview) -> list[str]:
     ]
     lines += _find_dropped(overview.workers)
     lines += [] if overview.archive is None else [overview.archive.note]
-    lines += [
-        *(one.note for one in overview.tables),
-        *find_blocked(overview.spot_checks),
-        *overview.credits.notes,
-    ]
+    lines += [one.note for one in overview.tables]
+    lines += [*find_blocked(overview.spot_checks), *overview.credits.notes]
     lines += tell_silent(overview.sources)
     lines += tell_repeated(_sum(one.repeated for one in overview.workers))
     lines += find_identity_notes(overview.identities)
@@ -376,22 +352,6 @@ def describe_overview(overview: Overview) -> dict[str, Any]:
         "topics_with_other_partitions": dict(overview.grown),
         "sources": list(map(describe_source, overview.sources)),
     }
-
-
-def _worker(name: str, entry: Mapping[str, Any], now: float) -> WorkerLook:
-    lag = _sum({place.rpartition(":")[0]: behind} for place, behind in entry["lag"].items())
-    silent = max(0, int((now - entry["at"]) * 1000))
-    return WorkerLook(
-        name,
-        sorted(entry["partitions"]),
-        lag,
-        silent,
-        entry.get("frozen"),
-        entry.get("skipped") or {},
-        entry.get("differs"),
-        {test: (facts, accounts) for test, (facts, accounts) in (entry.get("dropped") or {}).items()},
-        entry.get("repeated") or {},
-    )
 
 
 def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

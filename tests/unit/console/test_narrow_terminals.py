@@ -23,8 +23,9 @@ from resegment.segmentation.inspection.entry_time import EntryTime
 from resegment.segmentation.inspection.summary import Move, summarise
 from resegment.state.partition_store import Position
 from resegment.state.redis.reader import PartitionLook, PlacedAccount
+from resegment.streams.heartbeat import WorkerLook
 from resegment.streams.operations.dead_letters import DeadLetter, DeadLetterCount
-from resegment.streams.operations.overview import Overview, WorkerLook
+from resegment.streams.operations.overview import Overview
 
 WIDTH = 80
 NOON = parse_instant("2026-11-24T12:00:00Z")

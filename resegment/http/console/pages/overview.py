@@ -19,14 +19,9 @@ from resegment.http.console.table import Column, Table
 from resegment.http.console.viewing import View, Viewing
 from resegment.schemas.times import format_instant
 from resegment.state.redis.reader import PartitionLook
+from resegment.streams.heartbeat import WorkerLook
 from resegment.streams.live.queries import Filter, find_changes, find_flows, find_hours, find_span
-from resegment.streams.operations.overview import (
-    Overview,
-    WorkerLook,
-    describe_overview,
-    find_notes,
-    find_problems,
-)
+from resegment.streams.operations.overview import Overview, describe_overview, find_notes, find_problems
 
 router: Final = APIRouter()
 NEWEST: Final = 15
