@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from resegment.schemas.outcomes.facts import OutcomeFact
+from resegment.schemas.outcomes.messages import identify_record
 from resegment.schemas.outcomes.touch import Touch, TouchKey, TouchRecord, TouchVoid
 
 
@@ -71,8 +72,12 @@ class Settled(NamedTuple):
 
 
 def settle_ledger(items: Iterable[LedgerItem]) -> Settled:
-    """Return what holds of the items of one account, in any order. Of revisions with one id the first counts."""
-    touched: dict[TouchRecord, None] = {}
+    """Return what holds of the items of one account, in any order.
+
+    Of revisions with one id the first counts, and of records of one touch too: a decision that is made again after Redis was
+    rolled back may have another instant.
+    """
+    touched: dict[str, TouchRecord] = {}
     revisions: dict[tuple[str, str, str, str], OutcomeFact] = {}
     dropped = 0
     for one in items:
@@ -84,13 +89,16 @@ def settle_ledger(items: Iterable[LedgerItem]) -> Settled:
             if first is None or one.recorded < first.recorded:
                 revisions[revision] = one
         else:
-            touched[one] = None
+            name = identify_record(one)
+            held = touched.get(name)
+            if held is None or one.at < held.at:
+                touched[name] = one
     outcomes: dict[tuple[str, str, str], OutcomeFact] = {}
     for (account, source, record, _), one in revisions.items():
-        held = outcomes.get((account, source, record))
-        if held is None or (held.recorded, held.id) < (one.recorded, one.id):
+        newest = outcomes.get((account, source, record))
+        if newest is None or (newest.recorded, newest.id) < (one.recorded, one.id):
             outcomes[account, source, record] = one
-    return Settled(list(touched), list(outcomes.values()), dropped)
+    return Settled(list(touched.values()), list(outcomes.values()), dropped)
 
 
 def compact_ledger(account: str, value: bytes) -> bytes:

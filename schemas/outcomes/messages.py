@@ -109,7 +109,7 @@ def identify_record(record: TouchRecord) -> str:
         case TouchVoid():
             return f"void:{record.change}"
         case TouchKey():
-            return f"key:{record.key}"
+            return f"key:{record.key}:{record.touch}"
 
 
 _SAYS: Final[dict[type, Said]] = {Touch: "touch", TouchVoid: "void", TouchKey: "key"}

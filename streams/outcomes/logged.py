@@ -43,14 +43,16 @@ async def read_outcomes(
     """Yield the outcomes in the log. Those that were passed on after a merge are there twice, and count once."""
     topic = source.topics.signals.name
     async with source.reading(topic, partitions) as reader:
-        async for records in reader.to_end():
-            wanted = [
-                one
-                for one in records
-                if (upto is None or one.offset < upto) and one.value is not None and _OUTCOME in one.value
-            ]
-            if wanted:
-                for record in await leave_out(source.ahead, Batch(topic, wanted[0].partition, wanted)):
+        numbers = sorted(reader.begins)
+    for number in numbers:
+        async with source.reading(topic, [number]) as reader:
+            async for records in reader.to_end():
+                wanted = [
+                    one
+                    for one in records
+                    if (upto is None or one.offset < upto) and one.value is not None and _OUTCOME in one.value
+                ]
+                for record in await leave_out(source.ahead, Batch(topic, number, wanted)) if wanted else ():
                     if (found := _read_outcome(record)) is not None:
                         yield found
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from resegment.agents.partition import OwnedPartition
 from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.outcomes.ledger import LedgerItem, decode_ledger, settle_ledger
+from resegment.schemas.outcomes.touch import Touch, TouchRecord
 from resegment.segmentation.versions.comparison import Comparison, Difference
 from resegment.state.memory.partition import Memory
 from resegment.state.memory.partition import PartitionStore as MemoryStore
@@ -85,12 +89,21 @@ async def verify_ledgers(number: int, held: HeldLedgers, source: LogSource) -> l
         value = held.ledgers.get(name)
         stored = settle_ledger(decode_ledger(value) if value is not None else ())
         told = settle_ledger(logged.get(name, ()))
-        pairs = (("touches", stored.touches, told.touches), ("outcomes", stored.outcomes, told.outcomes))
+        pairs: tuple[tuple[str, list[Any], list[Any]], ...] = (
+            ("touches", list(map(_frozen, stored.touches)), list(map(_frozen, told.touches))),
+            ("outcomes", stored.outcomes, told.outcomes),
+        )
         for what, has, gives in pairs:
             added, lacking = {*has} - {*gives}, {*gives} - {*has}
             if added or (lacking and not stored.dropped):
                 differences.append(Difference(name, what, _count(has, added), _count(gives, lacking)))
     return differences
+
+
+def _frozen(record: TouchRecord) -> TouchRecord:
+    """Return a record without what may differ where it was decided again: its instant, and who had room then."""
+    owner = {"owner": None} if isinstance(record, Touch) else {}
+    return msgspec.structs.replace(record, at=0, **owner)
 
 
 async def _stand(number: int, reader: PrefixReader) -> tuple[PartitionLook, PartitionLook]:

@@ -443,6 +443,7 @@ class Scenario:
         bodies: dict[str, Any] = {}
         for record in await self.records(self.topics.workflow_commands.name):
             event = orjson.loads(record.value)
+            event["data"].pop("touched_at", None)  # follows the clock of the decision, as `decided_at` does
             known = bodies.setdefault(event["id"], event)
             if known != event:
                 figures.note("doubled", [("one key, two commands", known, event)])

@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
 
+import asyncio
 import sys
 from datetime import timedelta
 from itertools import chain
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from resegment.cli.options import AsJson, EventFormat, OneAccount, SomeEvents
+from resegment.cli.options import AsJson, EventFormat, OneAccount, PastArchive, SomeEvents
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ EXAMPLES: Final = """
 resegment outcomes acme.com
 
 resegment outcomes acme.com --window 30d --json | jq '.outcomes[] | select(.touch == null)'
+
+resegment outcomes acme.com --archive s3://our-bucket/resegment
 
 resegment outcomes acme.com --events outcomes.jsonl --commands commands.jsonl
 """
@@ -66,6 +69,7 @@ def outcomes(
         ),
     ] = None,
     form: EventFormat = None,
+    archive: PastArchive = None,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
@@ -84,7 +88,13 @@ def outcomes(
         raise typer.BadParameter(
             "--events and --commands go together: outcomes are in events, touches in commands"
         )
-    if events is not None and commands is not None:
+    if archive is not None and events is not None:
+        raise typer.BadParameter("--archive and --events are two places: give one")
+    if archive is not None:
+        name, found = asyncio.run(
+            _read_archive(servers, archive, wanted, window or ReaderSettings().outcome_window)
+        )
+    elif events is not None and commands is not None:
         spell = window or ReaderSettings().outcome_window
         name, found = (
             wanted,
@@ -107,6 +117,22 @@ def outcomes(
         print_note(f"{found.dropped:,} older touches and outcomes are not kept: the account has too many.")
     if found.touches.is_empty() and found.outcomes.is_empty():
         raise typer.Exit(1)
+
+
+async def _read_archive(
+    servers: ServerOptions, archive: str, wanted: str, window: timedelta
+) -> tuple[str, Dataset]:
+    """Return the account and its data set, as an archive has it."""
+    from resegment.cli.past.looking import view_archive
+    from resegment.streams.identities.log import PARTITION, identities_in
+    from resegment.streams.outcomes.archived import read_dataset_log
+
+    source = (await view_archive(servers, archive, 0)).source
+    known = await identities_in(source.reading(source.topics.identities.name, [PARTITION]))
+    merged = known.merged()
+    name = known.account_of(known.names.get(wanted, wanted))
+    found = await read_dataset_log(source, window=window, accounts=merged)
+    return name, found.of_account(name, merged)
 
 
 async def _read_live(session: Session, wanted: str, window: timedelta) -> tuple[str, Dataset]:

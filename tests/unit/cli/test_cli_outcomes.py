@@ -8,8 +8,21 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from resegment.agents.batch import RecordedMessage
+from resegment.archive.archive import Archive
+from resegment.archive.storage import Storage
 from resegment.cli import build
+from resegment.schemas.definitions.records import encode_definition_record
+from resegment.schemas.fact import Fact, encode_fact
+from resegment.schemas.identities.records import Merge, encode_identity_record
+from resegment.schemas.outcomes.messages import encode_touch
+from resegment.schemas.outcomes.touch import Touch
+from resegment.sources.segments import load_definition
+from resegment.streams.definitions.content import to_records
 from tests.unit.streams.outcomes.test_files import command, outcome
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+NOON = 1_700_000_000_000
 
 
 class Files:
@@ -80,3 +93,28 @@ def test_a_window_that_is_none_is_refused(files: Files, given: tuple[str, ...], 
 def test_events_need_commands(files: Files) -> None:
     done = CliRunner().invoke(build(), ["outcomes", "acme.com", "--events", str(files.commands)])
     assert (done.exit_code, "go together" in done.stderr) == (2, True)
+
+
+def test_an_archive_has_the_same_with_accounts_merged_as_they_are_now(tmp_path: Path) -> None:
+    path = str(tmp_path / "kept")
+    archive = Archive.prepare(Storage(path), "shop", "wall", 1)
+
+    def put(topic: str, *values: tuple[bytes | None, bytes]) -> None:
+        manifest = archive.take_over(topic, [0], 1)[0]
+        records = [RecordedMessage(offset, NOON, key, value) for offset, (key, value) in enumerate(values)]
+        archive.append(manifest, records)
+
+    fact = Fact(
+        account="acme.io", kind="outcome", id="r", source="crm", record="r", time=NOON, recorded=NOON,
+        data={"action": "won"},
+    )  # fmt: skip
+    touch = Touch(touch="k1", account="acme.com", at=NOON - 1, segment="hot", workflow="flow")
+    chunks, first = to_records(load_definition(str(EXAMPLES / "quickstart.yaml")), 1, at=0, author="jo")
+    put("signals", (b"acme.io", encode_fact(fact)), (None, b""), (b"acme.io", b'{"kind":"outcome"}'))
+    put("touches", (b"acme.com", encode_touch(touch)), (b"acme.com", b"{}"))
+    put("definitions", *((None, encode_definition_record(one)) for one in (*chunks, first)))
+    put("identities", (None, encode_identity_record(Merge(alias="acme.io", account="acme.com", at=NOON))))
+    done = CliRunner().invoke(build(), ["outcomes", "acme.io", "--archive", path, "--json"])
+    assert done.exit_code == 0, done.output
+    told = orjson.loads(done.stdout)
+    assert (told["account"], [one["touch"] for one in told["outcomes"]]) == ("acme.com", ["k1"])
