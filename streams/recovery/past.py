@@ -28,6 +28,9 @@ from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.recovery.point_in_time import relearn
 from resegment.streams.recovery.replay import LogSource, chunks
 
+FactsByAccount = dict[str, list[tuple[int, list[Fact]]]]
+"""The facts of accounts, by when (ms) they became known."""
+
 
 @dataclass(frozen=True, slots=True)
 class PastAccount:
@@ -98,7 +101,27 @@ class Past:
         found = await self._identified(now, until, name)
         return found[0] if found else None
 
+    async def facts_under(self, now: Callable[[str], str], until: int) -> FactsByAccount:
+        """Return the facts of every account that were known at `until` (ms), by when they became known, in that order.
+
+        Accounts are those that `now` returns. Fields that the version of the instant does not keep are left out.
+        """
+        timeline: Timeline = self._registry.timeline
+        return {
+            name: [(at, [timeline.receive(fact) for fact in facts]) for at, facts in _gather(known)]
+            for name, known in (await self._known_under(now, until, None)).items()
+        }
+
     async def _identified(self, now: Callable[[str], str], until: int, wanted: str | None) -> list[Account]:
+        timeline: Timeline = self._registry.timeline
+        return [
+            relearn(timeline, name, [receive_known(timeline, one) for one in _group(facts)], until)
+            for name, facts in (await self._known_under(now, until, wanted)).items()
+        ]
+
+    async def _known_under(
+        self, now: Callable[[str], str], until: int, wanted: str | None
+    ) -> dict[str, list[tuple[int, Fact]]]:
         known: dict[str, list[tuple[int, Fact]]] = {}
         for number in range(self._partitions):
             async for at, fact in self._facts(number, until):
@@ -106,11 +129,7 @@ class Past:
                 if wanted in (None, name):
                     one = fact if name == fact.account else msgspec.structs.replace(fact, account=name)
                     known.setdefault(name, []).append((at, one))
-        timeline: Timeline = self._registry.timeline
-        return [
-            relearn(timeline, name, [receive_known(timeline, one) for one in _group(facts)], until)
-            for name, facts in known.items()
-        ]
+        return known
 
     async def _facts(self, number: int, until: int) -> AsyncIterator[tuple[int, Fact]]:
         """Yield the facts of a partition that were known at `until`, each once, with when that was."""
@@ -172,9 +191,13 @@ class Past:
 
 
 def _group(facts: Sequence[tuple[int, Fact]]) -> list[Known]:
+    return [(at, found, []) for at, found in _gather(facts)]
+
+
+def _gather(facts: Sequence[tuple[int, Fact]]) -> list[tuple[int, list[Fact]]]:
     """Return the facts by when they became known: what became known at one instant together."""
     together = groupby(sorted(facts, key=itemgetter(0)), key=itemgetter(0))
-    return [(at, [fact for _, fact in found], []) for at, found in together]
+    return [(at, [fact for _, fact in found]) for at, found in together]
 
 
 def _read_fact(record: Record) -> Fact | None:

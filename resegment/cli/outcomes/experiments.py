@@ -10,11 +10,12 @@ import typer
 
 from resegment.cli.connection import WrongUse
 from resegment.cli.options import AsJson, SomeEvents, SomeSegments, time_option
+from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
-    from resegment.cli.outcomes.gathering import Gathered
+    from resegment.cli.operations.session import Session
+    from resegment.cli.outcomes.declared import DeclaredExperiments
     from resegment.outcomes.experiments.readout import Readout
-    from resegment.segmentation.plays.experiments import Experiment
 
 EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -58,6 +59,7 @@ def register(parent: typer.Typer) -> None:
 
 
 @app.command("list", epilog=EXAMPLES)
+@takes_servers
 def list_experiments(
     *,
     at: Annotated[
@@ -67,9 +69,12 @@ def list_experiments(
     segments: SomeSegments = None,
     events: SomeEvents = None,
     commands: RecordedCommands = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
-    """Print the experiments of the file, and how far each is. It says no result.
+    """Print the experiments, and how far each is. It says no result.
+
+    Without --events they are those of the running prefix, also of earlier versions of its file.
 
     Needs the extra: pip install 'resegment[outcomes]'.
     """
@@ -77,8 +82,13 @@ def list_experiments(
     from resegment.console.terminal import screen, write_json
     from resegment.outcomes.experiments.readout import describe_readout
 
-    gathered = _gather(segments, events, commands, at)
-    readouts = [_read(gathered, one, hidden=True) for one in gathered.definition.experiments.values()]
+    if events or commands:
+        readouts = _read_files(segments, events, commands, at).read_all()
+    else:
+        from resegment.cli.operations.session import run_in_session
+        from resegment.cli.outcomes.declared import declared_by
+
+        readouts = run_in_session(lambda session: declared_by(session, at), servers).read_all()
     if as_json:
         write_json(sys.stdout.buffer, [describe_readout(one) for one in readouts])
     else:
@@ -86,6 +96,7 @@ def list_experiments(
 
 
 @app.command("show", epilog=EXAMPLES)
+@takes_servers
 def show_experiment(
     name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="The name of the experiment.")],
     *,
@@ -103,12 +114,13 @@ def show_experiment(
     segments: SomeSegments = None,
     events: SomeEvents = None,
     commands: RecordedCommands = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Print what an experiment says, if it may be read: at the horizon that the file declares, on the touches it planned.
 
-    Before that it prints how far it is. Each look is recorded in the audit log, and one before the horizon is warned of
-    ever after.
+    Before that it prints how far it is. On a running prefix each look is recorded in the audit log, and one at figures before
+    the horizon is warned of ever after.
 
     Needs the extra: pip install 'resegment[outcomes]'.
     """
@@ -116,39 +128,52 @@ def show_experiment(
     from resegment.console.terminal import screen, write_json
     from resegment.outcomes.experiments.readout import describe_readout
 
-    gathered = _gather(segments, events, commands, at)
-    experiments = gathered.definition.experiments
-    if name not in experiments:
-        raise UnknownExperiment(name, list(experiments))
-    readout = _read(gathered, experiments[name], early=early)
+    if events or commands:
+        declared = _read_files(segments, events, commands, at)
+        _check(name, declared)
+        readout = declared.read(name, early=early)
+    else:
+        readout = _look(servers, name, at, early=early)
     if as_json:
         write_json(sys.stdout.buffer, describe_readout(readout))
     else:
         screen().print(render_readout(readout))
 
 
-def _gather(
+def _read_files(
     segments: str | None, events: list[str] | None, commands: list[str] | None, at: int | None
-) -> Gathered:
+) -> DeclaredExperiments:
+    from resegment.cli.outcomes.declared import DeclaredExperiments, declared_in
     from resegment.cli.outcomes.gathering import gather_files
 
     if not (events and commands and segments):
         raise typer.BadParameter(
             "give --segments, --events and --commands: the file, the outcomes, and the touches"
         )
-    return gather_files(segments, events, commands, None, at)
+    gathered = gather_files(segments, events, commands, None, at)
+    return DeclaredExperiments(declared_in(gathered.definition), gathered.dataset, gathered.now)
 
 
-def _read(gathered: Gathered, one: Experiment, *, early: bool = False, hidden: bool = False) -> Readout:
-    """Read one experiment; `hidden` leaves out what it says."""
-    import msgspec
+def _check(name: str, declared: DeclaredExperiments) -> None:
+    if name not in declared.experiments:
+        raise UnknownExperiment(name, list(declared.experiments))
 
-    from resegment.outcomes.experiments.reading import ReadOptions, read_experiment
 
-    readout = read_experiment(one, gathered.dataset, ReadOptions(gathered.now, early=early))
-    if not hidden:
+def _look(servers: ServerOptions, name: str, at: int | None, *, early: bool) -> Readout:
+    """Read an experiment of a running prefix. It is recorded that somebody looks, before they see anything."""
+    from resegment.cli.operations.session import run_in_session
+    from resegment.cli.outcomes.declared import ACTION, declared_by
+
+    async def look(session: Session) -> Readout:
+        declared = await declared_by(session, at)
+        _check(name, declared)
+        async with session.trail.recording(ACTION, {"experiment": name, "early": early}) as recording:
+            readout = declared.read(name, early=early)
+            recording.result.update(
+                state=readout.state,
+                matured=readout.matured,
+                early=early and readout.comparison is not None and readout.comparison.always_valid,
+            )
         return readout
-    variants = tuple(
-        msgspec.structs.replace(variant, came=None, low=None, high=None) for variant in readout.variants
-    )
-    return msgspec.structs.replace(readout, comparison=None, variants=variants)
+
+    return run_in_session(look, servers, changes=ACTION)

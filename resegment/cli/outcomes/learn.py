@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
 
+import asyncio
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from resegment.cli.connection import WrongUse
-from resegment.cli.options import AsJson, EventFormat, SomeEvents, SomeSegments, time_option
+from resegment.cli.options import (
+    AsJson,
+    EventFormat,
+    PastArchive,
+    SomeEvents,
+    SomeSegments,
+    time_option,
+)
+from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
     from resegment.cli.outcomes.gathering import Gathered
@@ -20,6 +29,10 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = """
 [bold]Examples[/bold]
+
+resegment learn --metric meeting
+
+resegment learn --metric opportunity --archive s3://our-bucket/resegment --output score.yaml
 
 resegment learn --segments segments.yaml --events history.jsonl --events outcomes.jsonl --commands commands.jsonl --metric meeting
 
@@ -59,6 +72,7 @@ class UnknownScore(WrongUse):
         super().__init__(problem, remedy="Name a score of the file, or a new one, with --score.")
 
 
+@takes_servers
 def learn(
     *,
     metric: Annotated[
@@ -118,6 +132,8 @@ def learn(
     ] = None,
     segments: SomeSegments = None,
     form: EventFormat = None,
+    archive: PastArchive = None,
+    servers: ServerOptions = DEFAULT_SERVERS,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -130,16 +146,24 @@ def learn(
 
     A regularized logistic model is fitted on earlier touches and checked on later ones. Its terms are printed as a trait with
     whole points, beside the score in force. Nothing is changed: put the trait into the file and look at `resegment plan`.
+    Without --events it reads the log of the running prefix, or an archive: all of it, up to now or --at.
 
     Needs the extra: pip install 'resegment[outcomes]'.
     """
-    from resegment.cli.outcomes.gathering import gather_files
+    from resegment.cli.outcomes.gathering import gather_files, gather_past
 
-    if not (events and commands and segments):
-        raise typer.BadParameter(
-            "give --segments, --events and --commands: the file, the facts, and the touches"
-        )
-    gathered = gather_files(segments, events, commands, form, at)
+    if events or commands:
+        if not (events and commands and segments):
+            raise typer.BadParameter(
+                "give --segments, --events and --commands: the file, the facts, and the touches"
+            )
+        gathered = gather_files(segments, events, commands, form, at)
+    else:
+        if segments is not None or form is not None:
+            raise typer.BadParameter(
+                "--segments and --format read recorded events: add --events and --commands"
+            )
+        gathered = asyncio.run(gather_past(servers, archive, at))
     learned, name = _learn(gathered, metric, horizon, score, segment, since, fit_on, resamples, seed)
     _show(gathered.definition, learned, name, output, as_json=as_json)
 
@@ -160,7 +184,6 @@ def _learn(
     from resegment.cli.definition.forecast import check_segment
     from resegment.outcomes.learning.learning import LearnOptions
     from resegment.outcomes.learning.learning import learn as learn_from
-    from resegment.outcomes.learning.observing import Observer
     from resegment.schemas.outcomes.experiments import USUAL_WINDOWS
     from resegment.schemas.times import parse_duration
 
@@ -178,7 +201,7 @@ def _learn(
         resamples=resamples,
         seed=seed,
     )
-    seen = Observer(gathered.definition).observe(gathered.facts, touches)
+    seen = gathered.observe(touches)
     return learn_from(touches, gathered.dataset.outcomes, seen, options, gathered.now), name
 
 

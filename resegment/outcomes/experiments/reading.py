@@ -34,7 +34,7 @@ class ReadOptions:
     """How to read an experiment. `now` is in ms; with `early`, figures are shown before the horizon.
 
     `versions` are the fingerprints of the versions whose draw is the same as the experiment's; None if all count. `stopped` says
-    that the file in force has it no more.
+    that the file in force has it no more; `notes` are warnings to tell with the result.
     """
 
     now: int
@@ -42,6 +42,7 @@ class ReadOptions:
     versions: Collection[str] | None = None
     stopped: bool = False
     looks: Sequence[Look] = ()
+    notes: Sequence[str] = ()
 
 
 def read_experiment(experiment: Experiment, dataset: Dataset, options: ReadOptions) -> Readout:
@@ -208,7 +209,7 @@ def _declare(experiment: Experiment) -> Declared:
 def _warn(
     experiment: Experiment, state: State, passes: bool, others: int, counted: int, options: ReadOptions
 ) -> list[str]:
-    found = []
+    found = list(options.notes)
     if not passes:
         found.append(
             "the sizes of the variants are not those that were drawn: something after the draw decides who is touched, "

@@ -21,6 +21,10 @@ from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.backtest import by_account, order_of_delivery
 from resegment.segmentation.language.conditions import Score
 
+Steps = Sequence[tuple[int, Sequence[Fact]]]
+Known = Mapping[str, Steps]
+"""The facts of accounts, by when (ms) they became known."""
+
 _PREFIX: Final = "learn:"
 """Begins the names of the drafts that stand for candidates."""
 
@@ -56,13 +60,25 @@ class Observer:
 
     def observe(self, facts: Iterable[Fact], touches: pl.DataFrame) -> Observations:
         """Return what was true of accounts at their touches: a frame with `touch`, `account` and `at`."""
+        names = set(touches["account"].to_list())
+        grouped = by_account(order_of_delivery(one for one in facts if one.account in names))
+        return self.observe_known(
+            {
+                name: [(at, list(one)) for at, one in groupby(known, key=attrgetter("recorded"))]
+                for name, known in grouped.items()
+            },
+            touches,
+        )
+
+    def observe_known(self, known: Known, touches: pl.DataFrame) -> Observations:
+        """Return the same from the facts of accounts, in the order in which they became known (ms)."""
         wanted: dict[str, list[tuple[int, str]]] = {}
         for touch, account, at in touches.select("touch", "account", pl.col("at").dt.epoch("ms")).iter_rows():
             wanted.setdefault(account, []).append((at, touch))
         rows: list[tuple[Any, ...]] = []
-        grouped = by_account(order_of_delivery(one for one in facts if one.account in wanted))
-        for name, known in grouped.items():
-            rows += self._follow(name, known, sorted(wanted[name]))
+        for name, steps in known.items():
+            if name in wanted:
+                rows += self._follow(name, steps, sorted(wanted[name]))
         schema: dict[str, Any] = {"touch": pl.String}
         schema |= {f"\0{number}": pl.Boolean for number in range(len(self.candidates))}
         schema |= dict.fromkeys((*self.numbers, *self.scores), pl.Float64)
@@ -72,12 +88,11 @@ class Observer:
         return Observations(frame, self.candidates, self.numbers, self.scores)
 
     def _follow(
-        self, name: str, facts: Sequence[Fact], touches: Sequence[tuple[int, str]]
+        self, name: str, steps: Steps, touches: Sequence[tuple[int, str]]
     ) -> Iterable[tuple[Any, ...]]:
         """Yield a row for each touch of an account, in the order of time."""
         engine = self._engine
         account = engine.open(name)
-        steps = [(known, list(together)) for known, together in groupby(facts, key=attrgetter("recorded"))]
         taken = 0
         for at, touch in touches:
             while taken < len(steps) and steps[taken][0] <= at:

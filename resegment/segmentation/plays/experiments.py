@@ -75,7 +75,8 @@ class Experiment:
     @property
     def reading_terms(self) -> tuple[object, ...]:
         """Return what decides when the result is read, and how."""
-        return self.metric, self.horizon, self.baseline, self.difference, self.power, self.confidence
+        how = (self.metric, self.horizon, self.baseline, self.difference, self.power, self.confidence)
+        return (*how, self.ends)
 
     def runs_at(self, at: int) -> bool:
         """Return whether accounts that enter the segment at an instant (ms) are drawn."""

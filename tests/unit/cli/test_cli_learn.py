@@ -123,7 +123,8 @@ def test_where_nothing_is_known_to_matter_no_score_is_proposed(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["--metric", "reply"], 2, "--segments, --events and --commands"),
+        (["--events", "x.jsonl"], 2, "--segments, --events and --commands"),
+        (["--segments", str(SEGMENTS)], 2, "--segments and --format read recorded events"),
         (
             ["--segments", str(SEGMENTS), *TOUCHED, "--score", "growth_1y"],
             2,
