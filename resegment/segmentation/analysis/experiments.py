@@ -22,7 +22,7 @@ def check_experiments(definition: Definition, problems: Problems) -> None:
         path: Path = ("experiments", one.name)
         segment = definition.segment(one.segment)
         _check_reading(one, path, problems)
-        _check_segment(one, segment, path, problems)
+        _check_segment(one, segment, definition, path, problems)
         if one.hypothesis is None:
             problems.warn(
                 "no-hypothesis",
@@ -57,7 +57,9 @@ def _check_reading(one: Experiment, path: Path, problems: Problems) -> None:
         )
 
 
-def _check_segment(one: Experiment, segment: Segment, path: Path, problems: Problems) -> None:
+def _check_segment(
+    one: Experiment, segment: Segment, definition: Definition, path: Path, problems: Problems
+) -> None:
     where = (*path, "segment")
     if segment.draft:
         problems.warn(
@@ -69,6 +71,14 @@ def _check_segment(one: Experiment, segment: Segment, path: Path, problems: Prob
             f"{segment.name!r} has no route: it enrolls no account",
             where,
             "give it a route",
+        )
+    team = None if segment.route is None else definition.teams.get(segment.route.team or "")
+    if not one.plays and team is not None and team.per_day is not None:
+        problems.warn(
+            "unequal-wait",
+            "accounts wait for the team's daily limit before they are enrolled, and are held out at once",
+            (*path, "holdout"),
+            "remove per_day from the team while it runs, or compare two plays",
         )
     if one.plays and segment.play not in one.plays:
         problems.warn(
