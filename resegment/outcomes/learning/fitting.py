@@ -91,7 +91,13 @@ def _scale(values: Floats) -> Floats:
 
 def _lasso(values: Floats, came: Flags, strength: float, weights: Floats | None = None) -> Any:
     model = LogisticRegression(
-        l1_ratio=1.0, C=strength, solver="liblinear", intercept_scaling=30.0, tol=1e-3, max_iter=200
+        l1_ratio=1.0,
+        C=strength,
+        solver="liblinear",
+        random_state=0,
+        intercept_scaling=30.0,
+        tol=1e-3,
+        max_iter=200,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

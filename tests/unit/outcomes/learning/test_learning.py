@@ -121,7 +121,7 @@ def test_thin_data_and_a_changed_rate_are_warned_of() -> None:
 
 def test_the_same_data_give_the_same_score() -> None:
     data = simulate(5, WEIGHTS, touches=1200)
-    assert learn_from(data) == learn_from(data)
+    assert len({repr(learn_from(data)) for _ in range(3)}) == 1
     assert write_score(learn_from(data), "fit").startswith(
         "traits:\n  fit:\n    score:\n      - {when: {n0: true}"
     )
