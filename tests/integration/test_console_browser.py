@@ -34,8 +34,8 @@ HOSTILE = (
 """What producers write into every field that is theirs."""
 
 
-def watch(page: Page) -> list[str]:
-    """Return a list that fills with what a page must never do: dialogs, errors of scripts, and refusals by its policy."""
+def watch(page: Page, url: str) -> list[str]:
+    """Return a list that fills with what pages at `url` must never do: dialogs, errors, and what their policy refuses."""
     seen: list[str] = []
 
     async def on_dialog(dialog: Any) -> None:
@@ -44,9 +44,12 @@ def watch(page: Page) -> list[str]:
 
     page.on("dialog", on_dialog)
     page.on("pageerror", lambda error: seen.append(f"error: {error}"))
-    page.on(
-        "console", lambda said: seen.append(f"{said.type}: {said.text}") if said.type == "error" else None
-    )
+
+    def on_message(said: Any) -> None:
+        if said.type == "error" and said.location["url"].startswith(url):
+            seen.append(f"{said.location['url']}: {said.text}")
+
+    page.on("console", on_message)
     return seen
 
 
@@ -86,7 +89,7 @@ async def opened(
     """A browser of a person of their own, who has signed in with the token, if they have one."""
     context = await browser.new_context(base_url=place.url)
     page = await context.new_page()
-    seen = watch(page)
+    seen = watch(page, place.url)
     if token is not None:
         await page.goto("/console/")
         await page.get_by_label("Token").fill(token)
@@ -159,7 +162,7 @@ async def test_an_operator_edits_a_dead_letter_and_sends_it_again(place: Place, 
         await page.get_by_role("link", name=letter).click()
         await expect(page.locator("pre")).to_contain_text("many-2")
         fixed = event("firmographic", "browsed.com", employees=700)
-        await page.get_by_label("Value").fill(orjson.dumps(fixed).decode())
+        await page.get_by_role("textbox", name="Value").fill(orjson.dumps(fixed).decode())
         await page.get_by_role("button", name="Send the edited record").click()
         await expect(page.get_by_text("1 record sent again")).to_be_visible()
         await expect(page.get_by_role("link", name=letter)).to_have_count(0)
