@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import orjson
 import pytest
 import pytest_asyncio
@@ -74,6 +77,7 @@ class Place:
     store: Any
     reader: PrefixReader
     url: str
+    environment: dict[str, str]
 
     async def send(self, *events: dict[str, Any]) -> None:
         await self.publisher.publish(
@@ -158,8 +162,15 @@ async def running_console(folder: Path, **given: Any) -> AsyncIterator[Place]:
             entrance = open_entrance(settings, client, PREFIX)
             app = FastAPI()
             mount_console(app, prefix, entrance, open_operations(embedded_settings, connection))
+            environment = {
+                "RESEGMENT_KAFKA": servers.bootstrap,
+                "RESEGMENT_REDIS": servers.redis_url,
+                "RESEGMENT_PREFIX": PREFIX,
+            }
             async with serving(app, "127.0.0.1", 0) as url:
-                there = Place(worker, publisher, servers.bootstrap, topics, entrance.store, reader, url)
+                there = Place(
+                    worker, publisher, servers.bootstrap, topics, entrance.store, reader, url, environment
+                )
                 await there.send(
                     *(event("firmographic", f"a{number}.com", employees=number * 10) for number in range(40))
                 )
@@ -325,3 +336,59 @@ async def test_every_route_that_changes_something_is_tried_as_a_viewer(place: Pl
     posts = {path.replace("{plan}", "x") for path, one in document["paths"].items() if "post" in one}
     assert posts == FORMS.keys()
     assert not {method for one in document["paths"].values() for method in one} - {"get", "post"}
+
+
+async def run(place: Place, *arguments: str) -> tuple[int | None, str, str]:
+    """Run a command as somebody at a shell does."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("RESEGMENT_")}
+    environment = {**own, **place.environment}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from resegment.cli import main; main()", *arguments),
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, error = await asyncio.wait_for(process.communicate(), PATIENCE)
+    return process.returncode, output.decode(), error.decode()
+
+
+async def test_a_token_is_made_used_listed_and_revoked_by_commands(place: Place) -> None:
+    code, output, error = await run(
+        place, "--as", "root@acme.com", "tokens", "create", "shell", "--role", "operator", "--only", "owners"
+    )
+    assert (code, "shown only now" in error) == (0, True), error
+    headers = {"authorization": f"Bearer {output.strip()}"}
+    async with httpx.AsyncClient(base_url=f"{place.url}/console", headers=headers) as program:
+        assert (await program.get("/sources?format=json")).status_code == 200
+        assert (await program.post("/dead-letters/retry", data={"id": "x"})).status_code == 403
+        _, output, _ = await run(place, "tokens", "list", "--json")
+        (row,) = (one for one in map(orjson.loads, output.splitlines()) if one["name"] == "shell")
+        assert (row["role"], row["only"], row["made_by"], row["live"]) == (
+            "operator",
+            ["owners"],
+            "root@acme.com",
+            True,
+        )
+        code, _, error = await run(place, "tokens", "create", "shell")
+        assert (code, "there is a token 'shell' already" in error) == (2, True)
+        assert (await run(place, "tokens", "revoke", "shell"))[0] == 0
+        assert (await program.get("/sources?format=json")).status_code == 401
+    code, _, error = await run(place, "tokens", "revoke", "shell")
+    assert (code, "no token is named 'shell'" in error) == (2, True)
+    assert {("root@acme.com", "tokens create", "done")} <= set(await place.actions())
+
+
+async def test_a_console_that_everybody_could_read_does_not_start(place: Place) -> None:
+    held = await place.store.read_tokens()
+    try:
+        for digest, one in held.items():
+            await place.store.keep_token(digest, msgspec.structs.replace(one, revoked=1))
+        place.environment["RESEGMENT_HTTP_HOST"] = "0.0.0.0"  # noqa: S104
+        code, _, error = await run(place, "console", "--http-port", "0")
+        assert code == 2
+        assert "everybody who reaches 0.0.0.0 could read the console" in error
+        assert "resegment tokens create NAME" in error.replace("\n", " ")
+    finally:
+        del place.environment["RESEGMENT_HTTP_HOST"]
+        for digest, one in held.items():
+            await place.store.keep_token(digest, one)

@@ -84,15 +84,20 @@ class Entrance:
         user = User(self.policy.local_name, local, None, "local") if known and local is not None else None
         return Asker(user, sid or make_id(), new=sid is None)
 
-    async def check_token(self, text: str, address: str) -> tuple[str, User] | None:
+    async def check_token(self, text: str, address: str, *, program: bool = False) -> tuple[str, User] | None:
         """Return the hash of a token and whose it is; None, and a failure of that address, if it is none.
 
+        After too many failures no token is taken in the form of login. A `program` with a right one continues: others
+        at its address must not be able to stop it.
         Raises StoreUnavailable and TooManyFailures.
         """
-        if wait := self.attempts.wait(address, self.ticking()):
+        wait = self.attempts.wait(address, self.ticking())
+        if wait and not program:
             raise TooManyFailures(wait)
         found = await find_live(self.store, text.strip(), self.now())
         if found is None:
+            if wait:
+                raise TooManyFailures(wait)
             self.attempts.fail(address, self.ticking())
             return None
         digest, token = found
@@ -102,7 +107,7 @@ class Entrance:
         scheme, _, text = given.partition(" ")
         if scheme.lower() != "bearer":
             return None
-        found = await self.check_token(text, address)
+        found = await self.check_token(text, address, program=True)
         return None if found is None else found[1]
 
     def _read_cookie(self, headers: Headers) -> str | None:

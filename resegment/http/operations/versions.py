@@ -28,7 +28,7 @@ from resegment.streams.prefix import read_prefix
 
 log = structlog.get_logger(__name__)
 
-KEPT: Final = 10
+KEPT: Final = 5
 """How many plans are kept until they are applied."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ STEPS: Final = {
 }
 _FILE: Final = "file:"
 """Begins the name of the field of a file."""
+_NAME: Final = re.compile(r"\w[\w-]*(?:\.[\w-]+)*(?:/\w[\w-]*(?:\.[\w-]+)*)*")
+FILES: Final = 100
 DEPARTED: Final = 20
 """Accounts that are named of those that did not move as planned."""
 
@@ -48,8 +51,11 @@ async def plan_version(view: View) -> Response:
         for name, values in form.items()
         if name.startswith(_FILE)
     }
-    if not files:
-        raise WrongForm("the form has no file", remedy="Send the files of the version as file:NAME.")
+    if not files or len(files) > FILES or not all(map(_NAME.fullmatch, files)):
+        raise WrongForm(
+            "the form has no files of a version",
+            remedy=f"Send up to {FILES} files as file:NAME, with letters, digits, dots, hyphens and slashes in the name.",
+        )
     route = form.get("route", ["none"])[0]
     if route not in ROUTES:
         raise WrongForm("no such route", remedy=f"Choose one of {', '.join(ROUTES)}.")

@@ -142,8 +142,9 @@ async def test_failed_logins_of_one_address_are_limited_and_others_get_in(world:
         limited = await world.sign_in(guesser, token)
         assert limited.status_code == 429
         assert 0 < int(limited.headers["retry-after"]) <= 60
-        bearer = await guesser.get("/page", headers={"authorization": f"Bearer {token}"})
-        assert bearer.status_code == 429
+        for given, status in ((token, 200), ("rst_guess", 429)):
+            bearer = await guesser.get("/page", headers={"authorization": f"Bearer {given}"})
+            assert bearer.status_code == status
         assert (await world.sign_in(ann, token)).status_code == 303
         world.clock.advance(1.1)
         assert (await world.sign_in(guesser, token)).status_code == 303

@@ -52,7 +52,12 @@ async def test_a_file_with_errors_is_shown_again_with_them(operated: Operated) -
         assert "gte: many </textarea><script>" in html.unescape(answered.text)
         check_harmless(answered.text)
         assert not operated.versions.plans
-        for data in ({}, {"file:a.yaml": FILE, "route": "everywhere"}):
+        for data in (
+            {},
+            {"file:a.yaml": FILE, "route": "everywhere"},
+            {"file:../a.yaml": FILE},
+            {"file:/etc/a": FILE},
+        ):
             assert (await browser.post("/versions/plan", data={"csrf": csrf, **data})).status_code == 400
 
 
