@@ -227,6 +227,27 @@ ALERTS: Final[Sequence[Alert]] = (
         "{{ $labels.endpoint }} refuses commands: {{ $value }} in a row are dead letters.",
     ),
     Alert(
+        "ResegmentSinkSignedOut",
+        "max by (sink) (resegment_sink_state) == 3",
+        60,
+        "critical",
+        "{{ $labels.sink }} does not accept its credentials: its commands wait in Kafka.",
+    ),
+    Alert(
+        "ResegmentSinkFails",
+        "max by (sink) (resegment_sink_failing_seconds) > 300",
+        60,
+        "warning",
+        "Every attempt at {{ $labels.sink }} has failed for {{ $value }} s.",
+    ),
+    Alert(
+        "ResegmentSinkCommandsBuried",
+        "max by (sink) (resegment_sink_undelivered) > 0",
+        0,
+        "critical",
+        "{{ $labels.sink }} could not carry out commands: {{ $value }} in a row are dead letters.",
+    ),
+    Alert(
         "ResegmentIntakeRefuses",
         'sum(increase(resegment_intake_requests_total{status=~"5.."}[10m])) > 5',
         60,

@@ -507,4 +507,85 @@ DELIVERY: Final = Dashboard(
     ),
 )
 
-DASHBOARDS: Final[Sequence[Dashboard]] = (HEALTH, PIPELINE, SOURCES, DELIVERY)
+SINKS: Final = Dashboard(
+    "resegment-sinks",
+    "Resegment: sinks",
+    "Do commands arrive in CRMs, sequencers and messengers?",
+    (
+        Row(
+            "Sinks",
+            (
+                Panel(
+                    "State",
+                    [("max by (sink) (resegment_sink_state)", "{{sink}}")],
+                    "0 sending, 1 probing, 2 paused, 3 signed out.",
+                    kind="bargauge",
+                    alarm=2,
+                ),
+                Panel(
+                    "Commands that wait",
+                    [("max by (sink) (resegment_sink_lag)", "{{sink}}")],
+                    "Records that a sink has not settled.",
+                ),
+                Panel(
+                    "Commands in a row that were not carried out",
+                    [("max by (sink) (resegment_sink_undelivered)", "{{sink}}")],
+                    "They are dead letters.",
+                    alarm=1,
+                ),
+                Panel(
+                    "Commands per hour",
+                    [
+                        (
+                            "sum by (sink, outcome) (rate(resegment_sink_commands_total[$__rate_interval])) * 3600",
+                            "{{sink}}: {{outcome}}",
+                        )
+                    ],
+                    "By outcome.",
+                ),
+                Panel(
+                    "Contacts per hour",
+                    [
+                        (
+                            "sum by (sink, outcome) (rate(resegment_sink_contacts_total[$__rate_interval])) * 3600",
+                            "{{sink}}: {{outcome}}",
+                        )
+                    ],
+                    "By outcome.",
+                ),
+                Panel(
+                    "Requests",
+                    [
+                        (
+                            "sum by (sink, status) (rate(resegment_sink_requests_total[$__rate_interval]))",
+                            "{{sink}}: {{status}}",
+                        )
+                    ],
+                    "To vendors, by the status of the answer; 0 is none.",
+                    unit="ops",
+                ),
+                Panel(
+                    "Time of a request, 95th percentile",
+                    _quantiles("resegment_sink_seconds", "sink"),
+                    "By sink.",
+                    unit="s",
+                ),
+                Panel(
+                    "Delay from command to effect, 95th percentile",
+                    _quantiles("resegment_sink_delay_seconds", "sink"),
+                    "By sink.",
+                    unit="s",
+                ),
+                Panel(
+                    "Failing for",
+                    [("max by (sink) (resegment_sink_failing_seconds)", "{{sink}}")],
+                    "Every attempt has failed since.",
+                    unit="s",
+                    alarm=300,
+                ),
+            ),
+        ),
+    ),
+)
+
+DASHBOARDS: Final[Sequence[Dashboard]] = (HEALTH, PIPELINE, SOURCES, DELIVERY, SINKS)

@@ -63,6 +63,9 @@ WELL: Mapping[str, Value] = {
     'resegment_webhook_state{endpoint="crm"}': 0,
     'resegment_webhook_failing_seconds{endpoint="crm"}': 0,
     'resegment_webhook_undelivered{endpoint="crm"}': 0,
+    'resegment_sink_state{sink="hubspot"}': 0,
+    'resegment_sink_failing_seconds{sink="hubspot"}': 0,
+    'resegment_sink_undelivered{sink="hubspot"}': 0,
     'resegment_intake_requests_total{source="/crm",status="503"}': 0,
     'resegment_clocks_ahead_total{topic="p.accounts"}': 7,
 }
@@ -131,6 +134,9 @@ FAULTS: Mapping[str, Fault] = {
     "ResegmentWebhookDisabled": Fault({'resegment_webhook_state{endpoint="crm"}': 3}),
     "ResegmentWebhookFails": Fault({'resegment_webhook_failing_seconds{endpoint="crm"}': 400}),
     "ResegmentCommandsBuried": Fault({'resegment_webhook_undelivered{endpoint="crm"}': 2}),
+    "ResegmentSinkSignedOut": Fault({'resegment_sink_state{sink="hubspot"}': 3}),
+    "ResegmentSinkFails": Fault({'resegment_sink_failing_seconds{sink="hubspot"}': 400}),
+    "ResegmentSinkCommandsBuried": Fault({'resegment_sink_undelivered{sink="hubspot"}': 1}),
     "ResegmentIntakeRefuses": Fault(
         {'resegment_intake_requests_total{source="/crm",status="503"}': 5}, grows=True
     ),
