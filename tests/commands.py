@@ -61,7 +61,16 @@ LOOKS: Final = frozenset(
             "shadow",
             "show",
         ),
-        *("metrics", "status", "tables check", "tokens list", "verify", "sinks list", "webhooks list"),
+        *(
+            "metrics",
+            "report",
+            "status",
+            "tables check",
+            "tokens list",
+            "verify",
+            "sinks list",
+            "webhooks list",
+        ),
     ]
 )
 """Read a prefix."""

@@ -36,7 +36,7 @@ from resegment.cli.operations import (
     status,
     webhooks,
 )
-from resegment.cli.outcomes import account, experiments, learn, metrics
+from resegment.cli.outcomes import account, experiments, learn, metrics, report
 from resegment.cli.runtime import bench, console, deliver, ingest, intake, process, up, worker
 from resegment.cli.sinks import command as sinks
 from resegment.cli.storage import archive, tables
@@ -69,6 +69,7 @@ COMMANDS = (
     accounts,
     changes,
     status,
+    report,
     dead_letters,
     routing,
     owners,

@@ -250,6 +250,33 @@ async def test_changes_come_in_the_order_in_which_they_took_effect_and_void_ones
     ]
 
 
+async def test_a_report_counts_a_time_once_and_leaves_void_changes_out(stack: Stack) -> None:
+    code, output, error = await stack.run("report", "--since", "2026-01-05", "--json")
+    assert code == 0, error
+    told = json.loads(output)
+    assert (told["prefix"], told["since"], told["kept_since"]) == ("look", "2026-01-05T00:00:00Z", None)
+    flows = {(one["from"], one["to"]): one["accounts"] for one in told["flows"]}
+    assert flows["hiring-now", "not-now"] == 1
+    assert flows[None, "hiring-now"] >= 1  # acme.com, and not undone.com, which a later change made void
+    sizes = {one["segment"]: (one["accounts"], one["entered"] - one["left"]) for one in told["segments"]}
+    accounts = await stack.rows("accounts", "--segment", "hiring-now")
+    assert sizes["hiring-now"][0] == len(accounts)
+    assert (told["commands"], told["owners"], told["outcomes"]) == ([], [], [])
+
+    code, output, error = await stack.run("report", "--since", "2026-01-05", "--segment", "hiring-now")
+    assert code == 0, error
+    assert "segment hiring-now" in output
+    assert "first seen" in output
+    for options, meant in (
+        (("--segment", "hiring"), "hiring-now"),
+        (("--owner", "Nobody"), "nobody is named 'Nobody'"),
+        (("--since", "soon"), "'soon' is not a time"),
+    ):
+        code, output, error = await stack.run("report", *options)
+        assert (code, output) == (2, "")
+        assert meant in error.replace("│", "").replace("\n", " ")
+
+
 async def test_a_change_is_one_line_with_its_reason_and_evidence(stack: Stack) -> None:
     _, output, _ = await stack.run("changes", "--account", "www.acme.com")
     assert output == (

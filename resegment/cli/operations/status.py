@@ -125,9 +125,13 @@ def _output(*, as_json: bool, watch: bool) -> AbstractContextManager[Callable[[O
 def _json(*, lines: bool) -> Iterator[Callable[[Overview], None]]:
     from resegment.console.terminal import write_json, write_json_lines
     from resegment.streams.operations.overview import describe_overview
+    from resegment.streams.reports.freshness import find_freshness
 
     def write(overview: Overview) -> None:
-        described = describe_overview(overview)
+        fresh = find_freshness(overview)
+        described = describe_overview(overview) | {
+            "fresh": {"decided_ms_ago": fresh.age, "allowed_ms": fresh.allowed, "is_good": fresh.is_good}
+        }
         if lines:
             write_json_lines(sys.stdout.buffer, [described])
         else:

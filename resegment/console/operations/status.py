@@ -16,6 +16,7 @@ from resegment.console.tables import make_table
 from resegment.schemas.times import spell_length
 from resegment.state.redis.reader import PartitionLook
 from resegment.streams.operations.overview import Overview, find_notes, find_problems
+from resegment.streams.reports.freshness import find_freshness
 from resegment.streams.spot_checks import tell_promise
 
 LISTED: Final = 16
@@ -30,7 +31,7 @@ def render(overview: Overview) -> RenderableType:
         f"{_name_version(overview)}",
         style="not bold dim",
     )
-    parts: list[RenderableType] = [head, _health(overview)]
+    parts: list[RenderableType] = [head, _health(overview), _fresh(overview)]
     parts += [Text("! ", style="bold yellow").append(one, style="not bold") for one in find_notes(overview)]
     routing = overview.routing
     tables = (
@@ -62,6 +63,14 @@ def _health(overview: Overview) -> Text:
     return Text("\n").join(
         Text("✗ ", style="bold red").append(spell_dates(one), style="not bold red") for one in problems
     )
+
+
+def _fresh(overview: Overview) -> Text:
+    """Return how long ago the slowest partition decided, and how long that may take."""
+    found = find_freshness(overview)
+    style = "dim" if found.is_good else "yellow"
+    told = spell_dates(found.told)
+    return Text(f"{found.title} {told}, {found.note}.", style=style)
 
 
 def _workers(overview: Overview) -> Table | None:

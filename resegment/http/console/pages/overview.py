@@ -10,7 +10,6 @@ from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 
 from resegment.http.console.charts import ENDED, FIRST_SEEN, draw_bars, draw_flows, draw_sparkline, legend
-from resegment.http.console.freshness import find_freshness
 from resegment.http.console.history import SPANS, Past, Window, choose_window, trace
 from resegment.http.console.pages.changes import begin_feed, tell_why
 from resegment.http.console.prefix import ConsolePrefix
@@ -22,6 +21,7 @@ from resegment.state.redis.reader import PartitionLook
 from resegment.streams.heartbeat import WorkerLook
 from resegment.streams.live.queries import Filter, find_changes, find_flows, find_hours, find_span
 from resegment.streams.operations.overview import Overview, describe_overview, find_notes, find_problems
+from resegment.streams.reports.freshness import find_freshness
 
 router: Final = APIRouter()
 NEWEST: Final = 15

@@ -10,7 +10,7 @@ from resegment.streams.operations.overview import PATIENCE, Overview
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """What the first page says of it; lengths in ms. `age` is None where nothing was ever decided, or in a replay."""
+    """What the console and `status` say of it; lengths in ms. `age` is None where nothing was ever decided, or in a replay."""
 
     title: str
     told: str

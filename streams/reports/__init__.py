@@ -1,0 +1,1 @@
+"""What happened in a prefix during some time: counted from its topics."""
