@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from resegment.schemas.written import Day, PositiveDuration, Share, Text, Word
 
@@ -30,6 +30,17 @@ USUAL_WINDOWS: Final[dict[ExperimentMetric, str]] = {
 """How long after a touch most outcomes of a metric have come. A shorter horizon misses many."""
 
 
+def _check_two(plays: list[str]) -> list[str]:
+    if len(plays) != 2:
+        raise ValueError("expected two plays: the one that is compared with, and the other one")
+    return plays
+
+
+TwoPlays = Annotated[
+    list[Word], AfterValidator(_check_two), Field(json_schema_extra={"minItems": 2, "maxItems": 2})
+]
+
+
 class ExperimentEntry(BaseModel):
     """Compares two plays of one segment, or enrolling its accounts with not enrolling them."""
 
@@ -38,7 +49,7 @@ class ExperimentEntry(BaseModel):
     segment: Word = Field(description="The segment whose accounts are drawn")
     description: Text | None = None
     hypothesis: Text | None = Field(None, description="What the result can prove wrong")
-    plays: Annotated[list[Word], Field(min_length=2, max_length=2)] | None = Field(
+    plays: TwoPlays | None = Field(
         None, description="The play that the other one is compared with, and the other one"
     )
     share: Share | None = Field(

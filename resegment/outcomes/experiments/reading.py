@@ -23,7 +23,7 @@ from resegment.outcomes.statistics.intervals import always_valid, wilson
 from resegment.outcomes.statistics.power import reached_power
 from resegment.outcomes.statistics.samples import check_ratio
 from resegment.schemas.outcomes.experiments import METRIC_ACTIONS
-from resegment.schemas.times import NEVER, format_duration, format_instant
+from resegment.schemas.times import HORIZON, NEVER, format_duration, format_instant
 from resegment.segmentation.plays.experiments import Experiment
 
 _MS: Final = "\0ms"
@@ -77,7 +77,7 @@ def read_experiment(experiment: Experiment, dataset: Dataset, options: ReadOptio
         at=format_instant(options.now),
         state=state,
         matured=matured.height,
-        read_on=None if due is None else format_instant(due),
+        read_on=None if due is None or due > HORIZON else format_instant(due),
         read_on_is_known=is_known,
         ratio_p=ratio.p,
         ratio_passes=ratio.passes,

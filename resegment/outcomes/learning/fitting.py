@@ -10,8 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtri
 from scipy.stats import norm
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+
+from resegment.outcomes.extra import OutcomesExtraMissing
+
+try:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+except ImportError as error:
+    raise OutcomesExtraMissing("scikit-learn") from error
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

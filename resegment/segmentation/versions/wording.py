@@ -113,6 +113,19 @@ class _Teller:
     def part(self, one: PartDifference) -> Iterator[str]:
         if one.what == "changed":
             yield from self._data(one.part, one.name)
+        if one.part == "experiments":
+            yield from self._experiment(one)
+
+    def _experiment(self, one: PartDifference) -> Iterator[str]:
+        """Yield what becomes of the touches that an experiment has."""
+        if one.what == "removed":
+            yield "stopped: it has a result only if it was over"
+        elif one.what == "changed":
+            old, new = self.old.experiments[one.name], self.new.experiments[one.name]
+            if old.draw_terms != new.draw_terms:
+                yield "another draw: its touches so far no longer count, so give it a new name"
+            elif old.reading_terms != new.reading_terms:
+                yield "it is read in another way than was declared when it began"
 
     def _data(self, part: str, name: str) -> list[str]:
         found = [_find(one.document.data, part, name) for one in (self.old, self.new)]

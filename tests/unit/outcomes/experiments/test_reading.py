@@ -223,3 +223,13 @@ def test_of_two_equal_plays_one_is_reported_as_better_as_seldom_as_stated() -> N
 
     assert reported / runs <= 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5
     assert peeked / runs <= 0.05
+
+
+def test_a_day_beyond_the_calendar_is_no_day() -> None:
+    far = read(LINE.replace("metric", "ends: 9999-12-31, metric").replace("20%, power", "20%")).experiments[
+        NAME
+    ]
+    tiny = read(LINE.replace("difference: 20%", "difference: 0.001%")).experiments[NAME]
+
+    assert look(dataset([]), 50, far).read_on is None
+    assert look(dataset(drawn(50)), 5000, tiny).read_on is None

@@ -10,6 +10,8 @@ from statsmodels.stats.power import NormalIndPower
 from statsmodels.stats.proportion import proportion_effectsize
 
 from resegment.documents.diagnostics import Diagnostic, InvalidSegments
+from resegment.routing.policy import Policy
+from resegment.schemas.routing import Target
 from resegment.schemas.times import format_instant, parse_instant
 from resegment.segmentation.analysis.lint import lint
 from resegment.segmentation.definition import Definition, read_definition
@@ -252,7 +254,8 @@ def test_a_changed_experiment_differs_and_judges_no_account() -> None:
     told = tell_differences(old, new, differences)
 
     assert [(one.part, one.name, one.what) for one in told] == [("experiments", "ab", ("changed",))]
-    assert ["salt" in one for one in told[0].words] == [True]
+    assert ["salt" in one for one in told[0].words] == [True, False]
+    assert told[0].words[1].startswith("another draw: its touches so far no longer count")
     assert differences.texts_only
     assert old.version != new.version
 
@@ -327,3 +330,44 @@ def test_the_reference_says_what_accounts_get() -> None:
 
     assert len(rows) == 3
     assert found == [[row[0], *(cell.strip("`") for cell in row[1:])] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("new", "told"),
+    [
+        ((), "stopped: it has a result only if it was over"),
+        ((("21d", "28d"),), "it is read in another way than was declared when it began"),
+        ((("hypothesis: x", "hypothesis: y"),), None),
+    ],
+)
+def test_a_difference_says_what_becomes_of_an_experiment(
+    new: tuple[tuple[str, str], ...], told: str | None
+) -> None:
+    line = f"ab: {{segment: hiring-now, plays: [ramp, proof], {GOOD}}}"
+    changed = line
+    for change in new:
+        changed = changed.replace(*change)
+    before = read(line)
+    after = read(changed) if new else read_definition([("s", FILE.replace("experiments:\n", ""))])
+    (found,) = tell_differences(before, after, compare(before, after))
+    assert (found.words[-1] == told) if told else ("way" not in found.words[-1])
+
+
+def test_a_waiting_account_gets_the_draw_of_the_version_in_force() -> None:
+    text = FILE.replace("experiments:\n", "")
+    old = Policy(read_definition([("s", text)]))
+    new = Policy(read(f"ab: {{segment: hiring-now, plays: [ramp, proof], {GOOD}}}"))
+    drawn = {}
+    for account in ACCOUNTS[:50]:
+        target = Target("c", 1, day(1), "hiring-now", is_first=False, route=None, play="ramp", holdout=False)
+        caught = new.catch_up(account, target, old)
+        drawn[account] = (caught.experiment, caught.variant, caught.play)
+    draws = new.definition.draws
+
+    assert {one[0] for one in drawn.values()} == {"ab"}
+    assert all(one[1] == one[2] for one in drawn.values())
+    assert drawn == {
+        account: (one.experiment, one.variant, one.play)
+        for account in drawn
+        for one in [draws.draw("hiring-now", account, day(1))]
+    }
