@@ -24,6 +24,7 @@ test-all: $(STAMP) ## every test but the faults, on Apache Kafka and Redis too: 
 faults: $(STAMP) ## every fault on real servers, with a table: SEEDS=5 FAULTS_SEED=1 SOAK=2 FUZZ=0.5 (minutes)
 	PYTHONSAFEPATH=1 SEEDS=$(or $(SEEDS),5) $(BIN)/python -m pytest -q -m "faults or not faults" tests/faults
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -q -m faults tests/integration
+	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -q -m faults --numprocesses auto tests/unit/outcomes
 	PYTHONSAFEPATH=1 ROUTING_HISTORIES=1000 $(BIN)/python -m pytest -q tests/oracle/test_naive_teams.py tests/oracle/test_naive_entrances.py
 
 dbt: $(STAMP) .venv-dbt/.installed ## the dbt package, with dbt in an environment of its own

@@ -123,8 +123,9 @@ def test_the_page_loads_nothing_and_no_name_becomes_markup(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "--commands"),
         (("--events", "x.jsonl"), "--commands"),
+        (("--format", "csv"), "--commands"),
+        (("--events", "x.jsonl", "--commands", "y.jsonl", "--archive", "z"), "two different pasts"),
         (("--events", "no-such-file.jsonl", "--commands", "no.jsonl"), "no.jsonl"),
         (("--window", "reply=0"), "no window"),
         (("--window", "joy=3"), "no window"),
