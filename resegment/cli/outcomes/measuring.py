@@ -13,6 +13,7 @@ from itertools import chain
 from resegment.cli.definition.facts import report as report_refusals
 from resegment.cli.operations.session import open_session
 from resegment.cli.options import Format
+from resegment.cli.outcomes.gathering import Gathered, gather_files, gather_past
 from resegment.cli.past.looking import view_archive
 from resegment.cli.servers import ServerOptions
 from resegment.console.progress import show_progress
@@ -100,6 +101,17 @@ def measure_files(
     return made
 
 
+async def measure_past(
+    servers: ServerOptions, segments: str | None, archive: str | None, question: Question, *, explore: bool
+) -> Report:
+    """Measure a running prefix, or an archive if one is given."""
+    if explore:
+        return await explore_past(servers, archive, question)
+    if archive is not None:
+        return await measure_archive(servers, archive, question)
+    return await measure_prefix(servers, segments, question)
+
+
 async def measure_prefix(servers: ServerOptions, segments: str | None, question: Question) -> Report:
     """Measure a running prefix. Raises as `open_session` does, StoreUnavailable and BrokenState."""
     async with open_session(servers, segments=segments) as session:
@@ -122,6 +134,29 @@ async def measure_archive(servers: ServerOptions, path: str, question: Question)
     reach = now if view.known_until is None else view.known_until
     options = question.options(_instant(reach), find_definitions(view.registry.definitions, dataset))
     return await asyncio.to_thread(measure, dataset, options)
+
+
+def explore_files(
+    events: Sequence[str], commands: Sequence[str], form: Format | None, segments: str, question: Question
+) -> Report:
+    """Measure recorded events and commands, and search the groups. Raises as `gather_files` does."""
+    return _explore(gather_files(segments, events, commands, form, _ms(question.at)), question)
+
+
+async def explore_past(servers: ServerOptions, archive: str | None, question: Question) -> Report:
+    """Measure a running prefix or an archive, and search the groups. Raises as `gather_past` does."""
+    gathered = await gather_past(servers, archive, _ms(question.at))
+    return await asyncio.to_thread(_explore, gathered, question)
+
+
+def _explore(gathered: Gathered, question: Question) -> Report:
+    options = question.options(_instant(gathered.now), [gathered.definition])
+    features = gathered.observe(gathered.dataset.touches).frame
+    return measure(gathered.dataset, options, features)
+
+
+def _ms(instant: datetime | None) -> int | None:
+    return None if instant is None else round(instant.timestamp() * 1000)
 
 
 def find_definitions(definitions: Definitions, dataset: Dataset) -> list[Definition]:

@@ -107,6 +107,14 @@ def metrics(
             "--confidence", min=0.5, max=0.999, metavar="SHARE", help="How sure intervals and tests are."
         ),
     ] = 0.95,
+    explore: Annotated[
+        bool,
+        typer.Option(
+            "--explore",
+            help="Also search groups for tests and numbers of the segments file that separate outcomes, as they were at each "
+            "touch, and for tests that carry nothing. Reads all facts.",
+        ),
+    ] = False,
     events: SomeEvents = None,
     commands: Annotated[
         list[str] | None,
@@ -135,7 +143,7 @@ def metrics(
 
     Needs the extra: pip install 'resegment\[outcomes]'.
     """
-    from resegment.cli.outcomes.measuring import Question, measure_archive, measure_files, measure_prefix
+    from resegment.cli.outcomes.measuring import Question, explore_files, measure_files, measure_past
 
     question = Question(
         by=by.value,
@@ -154,13 +162,16 @@ def metrics(
             )
         if archive is not None:
             raise typer.BadParameter("--archive and --events are two different pasts: give one of them")
-        report = measure_files(events, commands, form, segments, question)
+        if not explore:
+            report = measure_files(events, commands, form, segments, question)
+        elif segments is None:
+            raise typer.BadParameter("--explore needs --segments: the file whose tests are searched")
+        else:
+            report = explore_files(events, commands, form, segments, question)
     elif form is not None:
         raise typer.BadParameter("--format is that of recorded events: add --events and --commands")
-    elif archive is not None:
-        report = asyncio.run(measure_archive(servers, archive, question))
     else:
-        report = asyncio.run(measure_prefix(servers, segments, question))
+        report = asyncio.run(measure_past(servers, segments, archive, question, explore=explore))
     if html is not None:
         _write_html(html, report)
     _show(report, metric, as_json=as_json)

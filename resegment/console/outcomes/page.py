@@ -31,6 +31,7 @@ from resegment.console.outcomes.words import (
     spell_share,
     tell_check,
     tell_more,
+    tell_sureness,
     verdict,
 )
 from resegment.outcomes.measuring.report import Group, Rate, Report, Shrunk
@@ -92,7 +93,7 @@ def _findings(report: Report) -> Iterator[str]:
     yield '<section><h2>What this says about the file</h2><ul class="findings">'
     for one in report.findings:
         yield f"<li><strong>{text(one.message)}</strong><p>{text(one.advice)}</p>"
-        yield f"<ul>{''.join(f'<li>{text(line)}</li>' for line in one.evidence)}</ul></li>"
+        yield f"<ul>{''.join(f'<li>{text(line)}</li>' for line in (*one.evidence, tell_sureness(one)))}</ul></li>"
     yield "</ul></section>"
 
 

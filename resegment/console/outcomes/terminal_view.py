@@ -28,6 +28,7 @@ from resegment.console.outcomes.words import (
     spell_share,
     tell_check,
     tell_more,
+    tell_sureness,
     verdict,
 )
 from resegment.console.tables import make_table
@@ -63,7 +64,7 @@ def _parts(report: Report, columns: int, metrics: Sequence[str]) -> Iterator[Ren
         yield Text()
         yield Text("→ ", style="bold cyan").append(finding.message, style="not bold default")
         yield Text(f"  {finding.advice}", style="dim")
-        for line in finding.evidence:
+        for line in (*finding.evidence, tell_sureness(finding)):
             yield Text(f"  {line}", style="dim")
     for metric in metrics:
         yield Text()

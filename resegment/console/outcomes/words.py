@@ -8,7 +8,7 @@ from typing import Final
 
 from resegment.console.counts import count
 from resegment.console.dates import spell_day
-from resegment.outcomes.measuring.report import Comparison, HoldoutCheck, Pair, Range, Rate, Report
+from resegment.outcomes.measuring.report import Comparison, Finding, HoldoutCheck, Pair, Range, Rate, Report
 from resegment.schemas.times import parse_instant
 
 CORE: Final = ("reply", "positive_reply", "meeting", "opportunity", "win")
@@ -127,6 +127,12 @@ def tell_more(rate: Rate) -> str:
     if rate.more_touches is None:
         return "–"
     return f"{rate.more_touches:,}" if rate.more_touches else "enough"
+
+
+def tell_sureness(finding: Finding) -> str:
+    """Return how sure a finding is, and of how many that were looked at."""
+    tried = f"{finding.tried:,} looked at"
+    return tried if finding.p is None else f"{spell_p(finding.p)} after Holm, {tried}"
 
 
 def tell_check(check: HoldoutCheck) -> str:

@@ -66,13 +66,21 @@ def _splits(joined: pl.DataFrame, names: list[str], options: MeasureOptions) -> 
             subjects=[split.group, split.feature],
             message=f"{split.feature} separates outcomes inside {split.group}: it could be two {options.by}s.",
             advice="Split it where the message or the owner would differ, and check the split on new touches.",
-            evidence=[
-                f"{split.metric.replace('_', ' ')} by {split.feature}: "
-                + "; ".join(f"{value} {tell_count(*count)}" for value, count in split.parts.items())
-            ],
+            evidence=[_tell_split(split, options)],
             p=p,
             tried=len(found),
         )
+
+
+def _tell_split(split: _Split, options: MeasureOptions) -> str:
+    told = f"{split.metric.replace('_', ' ')} by {split.feature}: "
+    told += "; ".join(f"{value} {tell_count(*count)}" for value, count in split.parts.items())
+    if len(split.parts) != 2:
+        return told
+    (k1, n1), (k2, n2) = split.parts.values()
+    low, high = difference_interval(k1, n1, k2, n2, options.confidence)
+    ends = f"({100 * float(low):+.1f} to {100 * float(high):+.1f})"
+    return f"{told}; difference {100 * (k1 / n1 - k2 / n2):+.1f} points {ends}"
 
 
 def _split_group(

@@ -15,6 +15,7 @@ from resegment.cli import build
 from resegment.outcomes.measuring.report import metrics_schema
 
 DAYS = 40
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 def event(kind: str, name: str, subject: str, time: str, data: Any) -> str:
@@ -147,6 +148,19 @@ def test_young_touches_make_a_report_that_says_so(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "No touch is old enough yet" in result.output
     assert "nothing to compare yet" in result.output
+
+
+def test_exploring_finds_what_separates_outcomes_inside_a_segment() -> None:
+    year = EXAMPLES / "outcomes-year"
+    given = ("--events", str(year / "outcomes.jsonl.gz"), "--commands", str(year / "commands.jsonl.gz"))
+    file = ("--segments", str(year / "segments.yaml"))
+    result = run(*given, *file, "--events", str(EXAMPLES / "yc"), "--explore")
+    assert "{hiring: true} separates outcomes inside entry-changed" in result.output
+    assert "false 87/1,513 (5.8%); true 67/378 (17.7%); difference" in result.output
+    assert "p < 0.001 after Holm" in result.output
+    refused = run(*given, "--explore")
+    assert refused.exit_code == 2
+    assert "--segments" in refused.output
 
 
 def test_a_page_that_cannot_be_written_is_an_error(files: tuple[str, ...], tmp_path: Path) -> None:
