@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -62,8 +62,6 @@ def apply_known(timeline: Timeline, account: Account, groups: Sequence[Known], c
     applied = Applied()
     for at, known, records in groups:
         facts: Sequence[Fact]
-        if not isinstance(known, Step):
-            applied.learned += _find_new(account, known)
         if isinstance(known, Step) or account.state.identity is not None:
             merged = (
                 carry_out(timeline, account, known, records[0], at, clock)
@@ -73,7 +71,9 @@ def apply_known(timeline: Timeline, account: Account, groups: Sequence[Known], c
             applied.decisions += merged.decisions
             applied.forwards += merged.forwards
             facts = merged.facts
-            if not facts:
+            if not facts:  # it goes to the account that this one was merged into, or waits
+                if not isinstance(known, Step):
+                    applied.learned += [one for one in known if one.kind == "outcome"]
                 continue
         else:
             facts = known
@@ -86,18 +86,10 @@ def apply_known(timeline: Timeline, account: Account, groups: Sequence[Known], c
         applied.decisions += timeline.apply_facts(account, facts, at, clock)
         refused = account.refused or ()
         for key, fact in fresh.items():
+            if key in refused:
+                continue
+            applied.learned.append(fact)
             entry = account.holder(*key)
-            if key not in refused and (entry is None or entry.id == fact.id):
+            if entry is None or entry.id == fact.id:
                 applied.outcomes.append(fact)
-        if refused and applied.learned:
-            applied.learned = [one for one in applied.learned if (one.source, one.id) not in refused]
     return applied
-
-
-def _find_new(account: Account, facts: Sequence[Fact]) -> Iterable[Fact]:
-    """Return the outcomes among facts, without those that the account has, by their ids."""
-    found: dict[tuple[str, str], Fact] = {}
-    for one in facts:
-        if one.kind == "outcome" and account.holder(one.source, one.id) is None:
-            found.setdefault((one.source, one.id), one)
-    return found.values()

@@ -32,6 +32,7 @@ QUICK = {
     "test_a_damaged_account_is_reported_in_the_promised_time_and_a_sound_one_never": {"embedded"},
     "test_accounts_are_asked_for_by_rank_each_once_in_its_time_and_so_many_a_day": {"embedded"},
     "test_a_lost_redis_is_noticed_and_rebuilt_from_the_log_without_routing_anything": {"apache"},
+    "test_ledgers_that_are_lost_are_what_they_were_after_a_rebuild": {"embedded"},
     "test_an_archiver_that_is_killed_loses_and_doubles_nothing": {"embedded"},
     "test_the_stream_agrees_with_the_backtest": {"embedded-1", "apache-3"},
     "test_a_drained_topic_comes_to_what_a_backtest_says": {"apache"},
