@@ -29,6 +29,8 @@ QUICK = {
     "test_an_operator_sees_tests_and_stops_an_endpoint_by_commands": {"embedded"},
     "test_a_delivery_that_is_killed_in_the_middle_loses_nothing": {"apache"},
     "test_processes_that_come_and_go_share_an_endpoint_and_keep_the_order": {"apache"},
+    "test_a_process_that_is_killed_enrolls_everybody_once": {"embedded"},
+    "test_a_new_sales_leader_becomes_a_task_an_enrollment_and_fields_in_hubspot": {"embedded", "apache"},
     "test_a_damaged_account_is_reported_in_the_promised_time_and_a_sound_one_never": {"embedded"},
     "test_accounts_are_asked_for_by_rank_each_once_in_its_time_and_so_many_a_day": {"embedded"},
     "test_a_lost_redis_is_noticed_and_rebuilt_from_the_log_without_routing_anything": {"apache"},
