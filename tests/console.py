@@ -6,9 +6,14 @@ import asyncio
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from resegment.errors import UserError
+from resegment.outcomes.dataset import Dataset
+from resegment.outcomes.measuring.names import By
+from resegment.outcomes.measuring.options import MeasureOptions
+from resegment.outcomes.measuring.report import Report
 from resegment.schemas.fact import Fact
 from resegment.schemas.routing import RoutedState, decode_routed
 from resegment.segmentation.definition import Definition
@@ -49,6 +54,7 @@ class PrefixInMemory:
         self.routing = Routing(definition)
         self.offset = 0
         self.failure: Exception | None = None
+        self.dataset = Dataset.of([])
         self._news = asyncio.Event()
 
     async def add(self, facts: Iterable[Fact]) -> None:
@@ -135,6 +141,15 @@ class PrefixInMemory:
                 found[part][account.values[number]] += 1
         counts = {part: TestCount(one[True], one[False], one[None]) for part, one in found.items()}
         return Sample(len(self.facts), self.at, 1, counts)
+
+    async def outcomes(self, by: By) -> Report:
+        from resegment.outcomes.measuring.measure import measure  # noqa: PLC0415
+
+        until = datetime.fromtimestamp(self.at / 1000, UTC)
+        return measure(self.dataset, MeasureOptions(until=until, by=by))
+
+    async def account_outcomes(self, name: str) -> Dataset:
+        return self.dataset.of_account(name, {})
 
     async def overview(self) -> Overview:
         if self.failure is not None:

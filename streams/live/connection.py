@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from resegment.outcomes.dataset import WINDOW
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.kafka.topics import Topics
 
@@ -25,6 +27,8 @@ class LiveConnection:
     clock: str
     tolerance: int
     facts_per_test: int
+    outcome_window: timedelta = WINDOW
+    """For how long after a touch an outcome that names none may be credited to it."""
 
     @property
     def prefix(self) -> str:

@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 IDLE: Final = 900.0
 """Seconds after the last page view in which the topics are still followed."""
 AT_ONCE: Final = 2_000
+_PAUSED: Final = 100
+_TOGETHER: Final = 500
 AGAIN_AFTER: Final = 1.0
 """Seconds until something that failed is done again."""
 RESCANNED: Final = 3_600.0
@@ -201,12 +203,13 @@ class IndexFollower:
                     some.append((name, decode_state(value)))
                 except msgspec.DecodeError:  # of another release: the account's page says so
                     continue
+                if len(some) % _PAUSED == 0:
+                    await asyncio.sleep(0)  # pages come in between
                 if len(some) >= AT_ONCE:
                     taken += len(some)
                     await self._put(some)
                     some = []
                     progress.accounts = max(progress.accounts, taken)
-                    await asyncio.sleep(0)
             taken += len(some)
             await self._put(some)
         progress.accounts, progress.accounts_done = taken, True
@@ -214,10 +217,17 @@ class IndexFollower:
 
     async def _put(self, states: Sequence[tuple[str, AccountState]]) -> None:
         partition_of: Callable[[str], int] = self._connection.reader.partition_of
-        await self._index.put_accounts(
-            (name, find_name(state), state.membership.segment, state.membership.entered, partition_of(name))
-            for name, state in states
-        )
+        for start in range(0, len(states), _TOGETHER):
+            await self._index.put_accounts(
+                (
+                    name,
+                    find_name(state),
+                    state.membership.segment,
+                    state.membership.entered,
+                    partition_of(name),
+                )
+                for name, state in states[start : start + _TOGETHER]
+            )
 
 
 def find_name(state: AccountState) -> str | None:

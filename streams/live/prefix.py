@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from resegment.errors import TransientError
+from resegment.outcomes.dataset import Dataset
+from resegment.outcomes.measuring.names import By
+from resegment.outcomes.measuring.report import Report
 from resegment.streams.definitions.follower import DefinitionFollower
 from resegment.streams.definitions.log import read_definitions
 from resegment.streams.definitions.registry import DefinitionRegistry
@@ -20,6 +23,7 @@ from resegment.streams.live.account import AccountView, look_up_account, resolve
 from resegment.streams.live.connection import LiveConnection
 from resegment.streams.live.follower import IndexFollower, Progress
 from resegment.streams.live.index import Index
+from resegment.streams.live.outcomes import measure_prefix, read_account_outcomes
 from resegment.streams.live.queries import draw_accounts
 from resegment.streams.live.sampling import SAMPLED, Sample, judge_sample
 from resegment.streams.operations.dead_letters import DeadLetterCount, count_dead_letters
@@ -30,6 +34,8 @@ FRESH: Final = 1.0
 """Seconds for which what was read of the health is shown again."""
 RESAMPLED: Final = 300.0
 """Seconds for which a sample of accounts is shown again."""
+REMEASURED: Final = 120.0
+"""Seconds for which a report on outcomes is shown again."""
 RECOUNT: Final = 15.0
 """Seconds between two counts of the dead letters."""
 
@@ -48,6 +54,8 @@ class ViewedPrefix:
         self._overview: tuple[float, Overview] | None = None
         self._letters, self._grown = DeadLetterCount(), dict[str, int]()
         self._counted = float("-inf")
+        self._reports: dict[By, tuple[float, Report]] = {}
+        self._measuring = asyncio.Lock()
         self._sample: tuple[float, Sample] | None = None
         self._looking, self._opening, self._sampling = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -117,6 +125,22 @@ class ViewedPrefix:
                 found = await judge_sample(self._connection, await self.registry(), names, await self.now())
                 self._sample = time.monotonic(), found
             return self._sample[1]
+
+    async def outcomes(self, by: By) -> Report:
+        """Return what came of touches, at most some minutes old. Raises as `measure_prefix`."""
+        async with self._measuring:
+            at, found = self._reports.get(by, (float("-inf"), None))
+            if found is None or time.monotonic() - at > REMEASURED:
+                one = self._connection
+                found = await measure_prefix(
+                    one, await self.registry(), by, await self.now(), one.outcome_window
+                )
+                self._reports[by] = time.monotonic(), found
+            return found
+
+    async def account_outcomes(self, name: str) -> Dataset:
+        """Return the touches and outcomes of an account. Raises StoreUnavailable."""
+        return await read_account_outcomes(self._connection, name, self._connection.outcome_window)
 
     async def overview(self) -> Overview:
         """Return the health of the prefix, at most a second old. Raises StoreUnavailable and TopicUnreadable."""

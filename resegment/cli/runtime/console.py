@@ -104,6 +104,7 @@ def connect(session: Session) -> LiveConnection:
         session.held.get("clock", "wall"),
         session.settings.tolerance,
         session.settings.facts_per_test,
+        session.settings.outcome_window,
     )
 
 
@@ -131,6 +132,7 @@ async def console_of(
             settings.clock,
             settings.tolerance,
             settings.facts_per_test,
+            settings.outcome_window,
         )
         async with viewed_prefix(connection) as prefix:
             yield (

@@ -68,6 +68,11 @@ def render_html(report: Report) -> str:
     )
 
 
+def render_part(report: Report) -> str:
+    """Return what a report says as a part of another page, whose style sheet it needs. Names can't become markup."""
+    return "\n".join(_body(report))
+
+
 def _body(report: Report) -> Iterator[str]:
     yield f'<header><p class="eyebrow">Outcomes by {text(report.by)}</p>'
     yield f"<h1>{text(verdict(report))}</h1>"
@@ -109,7 +114,7 @@ def _metric(report: Report, metric: str, held: Sequence[Group]) -> Iterator[str]
         differ = "The groups differ" if compared.differs else "No difference is shown"
         how = "" if compared.method == "chi-square" else ", by permutation"
         yield f"<p>{differ}: {text(spell_p(compared.p))}{how}, Cramér's V {compared.effect:.2f}.</p>"
-    yield f'<div class="wide">{draw_forest(rates)}</div>'
+    yield f'<div class="wide" tabindex="0">{draw_forest(rates)}</div>'
     pairs = [] if compared is None else list(list_differences(compared, MAX_PAIRS))
     is_open = " open" if metric in CORE[:1] else ""
     yield f"<details{is_open}><summary>Figures</summary>"
@@ -166,7 +171,7 @@ def _deals(report: Report, held: Sequence[Group]) -> Iterator[str]:
         return
     drawn = [group for group in rows if group.cycle.won and group is not report.total][:COLORS]
     yield '<section><h2>Deals</h2><p class="muted">The share of deals that is won by each day after they were opened (Aalen-Johansen: won and lost compete, open deals are censored), with 95% bands.</p>'
-    yield f'<div class="wide">{draw_incidence([(group.name, group.cycle) for group in drawn])}</div>'
+    yield f'<div class="wide" tabindex="0">{draw_incidence([(group.name, group.cycle) for group in drawn])}</div>'
     keys = "".join(f'<li class="key c{number}">{text(group.name)}</li>' for number, group in enumerate(drawn))
     yield f'<ul class="keys">{keys}</ul>'
     yield from _table(
@@ -273,7 +278,7 @@ def _flows(report: Report) -> Iterator[str]:
     if not report.flows:
         return
     yield '<section><h2>How far touches have come</h2><p class="muted">The furthest step that each touch has reached so far.</p>'
-    yield f'<div class="wide">{draw_flows(report.flows)}</div><details><summary>Figures</summary>'
+    yield f'<div class="wide" tabindex="0">{draw_flows(report.flows)}</div><details><summary>Figures</summary>'
     yield from _table(
         (report.by, "furthest step", "touches"), [(one.group, one.stage, one.touches) for one in report.flows]
     )
@@ -295,7 +300,7 @@ def _legend(report: Report) -> Iterator[str]:
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
-    yield '<div class="wide"><table><thead><tr>'
+    yield '<div class="wide" tabindex="0"><table><thead><tr>'
     yield "".join(f"<th{_kind(index)}>{text(name)}</th>" for index, name in enumerate(columns))
     yield "</tr></thead><tbody>"
     for row in rows:

@@ -24,6 +24,7 @@ NAVIGATION: Final = (
     Entry("Accounts", "/accounts"),
     Entry("Changes", "/changes"),
     Entry("Versions", "/versions"),
+    Entry("Outcomes", "/outcomes"),
     Entry("Sources", "/sources"),
     Entry("Dead letters", "/dead-letters"),
     Entry("Workflows", "/workflows"),

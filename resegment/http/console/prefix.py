@@ -6,6 +6,9 @@ import sqlite3
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from resegment.outcomes.dataset import Dataset
+from resegment.outcomes.measuring.names import By
+from resegment.outcomes.measuring.report import Report
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.live.account import AccountView
 from resegment.streams.live.follower import Progress
@@ -54,6 +57,14 @@ class ConsolePrefix(Protocol):
 
     async def sample(self) -> Sample:
         """Return what tests say of a random sample of accounts, at most some minutes old."""
+        ...
+
+    async def outcomes(self, by: By) -> Report:
+        """Return what came of touches, at most some minutes old. Raises OutcomesExtraMissing."""
+        ...
+
+    async def account_outcomes(self, name: str) -> Dataset:
+        """Return the touches and outcomes of an account."""
         ...
 
     async def now(self) -> int:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Final
 
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
+from resegment.console.dates import reader
 from resegment.console.facts import spell_fields
+from resegment.console.outcomes.account_view import REASONS
 from resegment.http.console.pages.changes import tell_why
 from resegment.http.console.pages.segments import account_columns
 from resegment.http.console.prefix import ConsolePrefix
@@ -18,6 +21,7 @@ from resegment.http.console.table import Column, Slice, Table, TableState
 from resegment.http.console.times import read_instant, spell_local
 from resegment.http.console.viewing import View, Viewing
 from resegment.localization import texts_in
+from resegment.outcomes.dataset import Dataset
 from resegment.routing.describe import describe_routing, words_of
 from resegment.schemas.fact import KINDS
 from resegment.schemas.state import Entry
@@ -168,11 +172,46 @@ async def read_events(prefix: ConsolePrefix, found: AccountView, at: int | None)
         )
     )
     commands = await prefix.find(partial(find_commands, account=name, most=MOST))
+    dataset = await prefix.account_outcomes(name)
+    came = [*_of_touches(dataset), *_of_outcomes(dataset)]
+    told = {(one.source, one.id) for one in came}
     return [
         *map(_of_change, changes.rows),
         *(_of_command(one) for one in commands if until is None or one.at < until),
-        *_of_facts(found.account.state.entries, found.at),
+        *(one for one in came if until is None or one.at < until),
+        *(
+            one
+            for one in _of_facts(found.account.state.entries, found.at)
+            if (one.source, one.id) not in told
+        ),
     ]
+
+
+def _of_touches(dataset: Dataset) -> Iterator[Event]:
+    for one in dataset.touches.iter_rows(named=True):
+        where = f"{one['segment']}, {one['workflow'] or 'no workflow'}"
+        version = f", version {one['version']}" if one["version"] is not None else ""
+        drawn = f" ({one['experiment']}: {one['variant']})" if one["experiment"] is not None else ""
+        what = "held out of" if one["arm"] == "holdout" else "enrolled from"
+        yield Event(_ms(one["at"]), "touch", f"{what} {where}{version}{drawn}", "", one["touch"])
+
+
+def _of_outcomes(dataset: Dataset) -> Iterator[Event]:
+    numbers = {one: number for number, one in enumerate(dataset.touches["touch"], 1)}
+    for one in dataset.outcomes.iter_rows(named=True):
+        about = ", ".join(str(one[name]) for name in ("person", "deal") if one[name] is not None)
+        amount = "" if one["amount_usd"] is None else f", {reader().money(one['amount_usd'])}"
+        credited = (
+            f"credited to touch {numbers.get(one['touch'], '?')} by {one['credited_by']}"
+            if one["touch"] is not None
+            else f"credited to no touch: {REASONS.get(one['reason'], one['reason'])}"
+        )
+        text = f"{one['action']}{f' ({about})' if about else ''}{amount}; {credited}"
+        yield Event(_ms(one["at"]), "outcome", text, one["source"], one["record"])
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
 
 
 def _of_change(row: ChangeRow) -> Event:

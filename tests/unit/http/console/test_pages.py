@@ -9,8 +9,12 @@ import re
 import httpx
 import pytest
 
+from resegment.outcomes.dataset import Dataset
+from resegment.schemas.outcomes.facts import OutcomeFact
+from resegment.schemas.outcomes.touch import Touch
 from resegment.state.partition_store import StoreUnavailable
 from tests.console import PrefixInMemory
+from tests.unit.http.console.conftest import NOW
 
 
 async def read(http: httpx.AsyncClient, path: str) -> str:
@@ -153,3 +157,45 @@ async def test_versions_have_a_history_their_files_and_what_differs(http: httpx.
     assert "Segments differ: a switch judges every account once." in page
     assert (await http.get("/versions/7")).status_code == 404
     assert (await http.get("/versions/diff?a=1&b=7")).status_code == 404
+
+
+async def test_outcomes_are_measured_and_stand_in_the_timeline_with_the_touch_that_they_are_credited_to(
+    http: httpx.AsyncClient, prefix: PrefixInMemory
+) -> None:
+    page = await read(http, "/outcomes")
+    assert "No touch yet" in page
+    day = 86_400_000
+    touch = Touch(
+        touch="t1",
+        account="acme.com",
+        at=NOW - 20 * day,
+        segment="hiring-now",
+        play="grow",
+        owner="ann",
+        team=None,
+        workflow="hiring",
+        channel="email",
+        definition_version="v",
+        version=1,
+        arm="enrolled",
+        experiment=None,
+        variant=None,
+        change="c1",
+    )
+    reply = OutcomeFact(
+        account="acme.com",
+        source="/crm",
+        record="r1",
+        at=NOW - 18 * day,
+        action="replied",
+        person="ann@acme.com",
+    )
+    prefix.dataset = Dataset.of([touch, reply])
+    page = await read(http, "/outcomes?by=play")
+    assert "grow" in page
+    rows = (await http.get("/outcomes?by=play&format=json&table=rates")).json()["rows"]
+    assert next(one for one in rows if one["group"] == "grow" and one["metric"] == "reply")["k"] == 1
+    events = (await http.get("/accounts/acme.com?format=json&table=timeline")).json()["rows"]
+    told = {one["what"]: one["text"] for one in events}
+    assert told["touch"] == "enrolled from hiring-now, hiring, version 1"
+    assert told["outcome"] == "replied (ann@acme.com); credited to touch 1 by last-touch"

@@ -12,7 +12,7 @@ VENDORED = {
     "htmx.min.js": "22283ef68cb7545914f0a88a1bdedc7256a703d1d580c1d255217d0a50d31313",
     "htmx.LICENSE.txt": "d3d2456f76414f2456104660ebd65aff1c04cd7966b942bdabd63f3cdb316a38",
 }
-OWN = {"console.css", "operations.css", "console.js", "icon.svg"}
+OWN = {"console.css", "operations.css", "console.js", "icon.svg", "outcomes.css"}
 
 
 def test_every_file_is_ours_or_the_pinned_one_of_its_package() -> None:
