@@ -186,6 +186,8 @@ async def test_outcomes_are_measured_and_stand_in_the_timeline_with_the_touch_th
         account="acme.com",
         source="/crm",
         record="r1",
+        id="r1",
+        recorded=NOW - 18 * day,
         at=NOW - 18 * day,
         action="replied",
         person="ann@acme.com",
