@@ -78,6 +78,13 @@ def fit(
     if its p-value in the model of such terms, times the number of candidates, is small enough. Their weights come from a
     ridge model, with errors that allow for accounts that were touched several times.
     """
+    if not values.shape[1]:
+        return Fit(
+            (),
+            _refit(values, came, accounts, np.array([], dtype=int), np.zeros(0), confidence)[1],
+            np.zeros(0),
+            0.0,
+        )
     scaled = _scale(values.astype(float))
     penalty = _choose_penalty(scaled, came)
     selected = _select(scaled, came, accounts, penalty, resamples, seed)

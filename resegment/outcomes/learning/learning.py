@@ -37,10 +37,12 @@ FEW_LATER: Final = 20
 class TooFewOutcomes(UserError):
     """There are not enough touches or outcomes to learn from."""
 
-    def __init__(self, metric: str, touches: int, successes: int, horizon: int) -> None:
+    def __init__(self, metric: str, touches: int, successes: int, horizon: int, unknown: int) -> None:
+        """`unknown` is the number of touches of accounts about which nothing is known."""
+        lost = f"; {unknown:,} more are of accounts about which the events say nothing" if unknown else ""
         super().__init__(
             f"too few outcomes to learn from: {successes:,} of {touches:,} touches older than "
-            f"{format_duration(horizon)} came to {metric}, and both with and without it {LEAST_SUCCESSES} are needed",
+            f"{format_duration(horizon)} came to {metric}, and both with and without it {LEAST_SUCCESSES} are needed{lost}",
             remedy="Wait for more touches to mature, choose a metric that comes sooner, or a shorter --horizon.",
         )
         self.touches, self.successes = touches, successes
@@ -134,7 +136,8 @@ def learn(
     table = make_table(aged, outcomes, seen, options.metric, options.horizon, options.share)
     early, count = table.came[: table.fitted], int(table.came.sum())
     if min(int(early.sum()), int((~early).sum())) < LEAST_SUCCESSES:
-        raise TooFewOutcomes(options.metric, len(table.came), count, options.horizon)
+        unknown = aged.height - len(table.came)
+        raise TooFewOutcomes(options.metric, len(table.came), count, options.horizon, unknown)
     model = fit(
         table.values[: table.fitted],
         early,
@@ -228,6 +231,8 @@ def _warn(
 ) -> list[str]:
     early, later = int(table.came[: table.fitted].sum()), int(table.came[table.fitted :].sum())
     found = []
+    if unknown := aged.height - len(table.came):
+        found.append(f"unknown: {unknown:,} touches are of accounts about which the events say nothing.")
     least = min(early, table.fitted - early)
     if least < PER_TERM * len(table.candidates):
         found.append(

@@ -12,6 +12,7 @@ from statsmodels.api import GLM, families
 
 from resegment.outcomes.learning.checking import FitErrors, find_auc, find_calibration, make_reliability
 from resegment.outcomes.learning.learning import Learned, LearnOptions, TooFewOutcomes, learn
+from resegment.outcomes.learning.observing import Observations
 from resegment.outcomes.learning.scoring import write_score
 from tests.unit.outcomes.learning.simulated import DAY, START, Simulated, simulate
 
@@ -108,6 +109,25 @@ def test_an_outcome_after_the_horizon_does_not_count() -> None:
     with pytest.raises(TooFewOutcomes) as refused:
         learn_from(Simulated(data.touches, late, data.seen, data.true, data.end))
     assert refused.value.successes == 0
+
+
+def test_touches_of_accounts_about_which_nothing_is_known_are_said() -> None:
+    data = simulate(0, WEIGHTS)
+    seen = Observations(data.seen.frame.head(2900), data.seen.candidates, (), ())
+    told = learn(data.touches, data.outcomes, seen, LearnOptions("meeting", 30 * DAY, resamples=20), data.end)
+    assert told.warnings[0] == "unknown: 100 touches are of accounts about which the events say nothing."
+
+    nothing = Observations(data.seen.frame.clear(), data.seen.candidates, (), ())
+    with pytest.raises(TooFewOutcomes) as refused:
+        learn(data.touches, data.outcomes, nothing, LearnOptions("meeting", 30 * DAY), data.end)
+    assert "3,000 more are of accounts about which the events say nothing" in str(refused.value)
+
+
+def test_a_file_without_a_candidate_has_nothing_to_learn() -> None:
+    data = simulate(0, WEIGHTS)
+    seen = Observations(data.seen.frame.select("touch"), (), (), ())
+    told = learn(data.touches, data.outcomes, seen, LearnOptions("meeting", 30 * DAY), data.end)
+    assert (told.terms, told.candidates) == ((), 0)
 
 
 def test_thin_data_and_a_changed_rate_are_warned_of() -> None:
