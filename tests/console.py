@@ -65,7 +65,7 @@ class PrefixInMemory:
             self.facts[name] = order_of_delivery(some)
             account, changes = replay_account(self.engine, name, self.facts[name], self.at)
             state = account.state
-            row = (name, find_name(state), state.membership.segment, state.membership.entered, 0)
+            row = (name, find_name(state), state.membership.segment, state.membership.entered)
             await self.index.put_accounts([row])
             values = [factory.change(one).value or b"" for one in changes]
             await self.publish(*values)

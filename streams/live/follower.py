@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -212,20 +212,14 @@ class IndexFollower:
                     progress.accounts = max(progress.accounts, taken)
             taken += len(some)
             await self._put(some)
+        await self._index.order_accounts()
         progress.accounts, progress.accounts_done = taken, True
         self._scanned = time.monotonic()
 
     async def _put(self, states: Sequence[tuple[str, AccountState]]) -> None:
-        partition_of: Callable[[str], int] = self._connection.reader.partition_of
         for start in range(0, len(states), _TOGETHER):
             await self._index.put_accounts(
-                (
-                    name,
-                    find_name(state),
-                    state.membership.segment,
-                    state.membership.entered,
-                    partition_of(name),
-                )
+                (name, find_name(state), state.membership.segment, state.membership.entered)
                 for name, state in states[start : start + _TOGETHER]
             )
 

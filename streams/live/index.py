@@ -28,10 +28,8 @@ _TRIMMED: Final = 50_000
 
 _SCHEMA: Final = """
 create table accounts (
-  account text primary key, name text, folded text, segment text, entered integer, partition integer
+  account text primary key, name text, folded text, segment text, entered integer
 ) without rowid;
-create index accounts_by_segment on accounts (segment, entered);
-create index accounts_by_name on accounts (folded);
 create table changes (
   seq integer primary key, part integer, off integer, id text, account text, number integer, from_ text, to_ text,
   at integer, decided integer, stay integer, void integer default 0, holdout integer, told blob
@@ -49,8 +47,14 @@ create index commands_by_account on commands (account, at);
 create index commands_by_time on commands (at);
 """
 
+_ORDERS: Final = """
+create index if not exists accounts_by_segment on accounts (segment, entered);
+create index if not exists accounts_by_name on accounts (folded);
+"""
+"""Made once all accounts are there: that is several times faster than to keep them in order meanwhile."""
+
 _PUT: Final = """
-insert into accounts values (?, ?, ?, ?, ?, ?) on conflict do update set name = excluded.name, folded = excluded.folded,
+insert into accounts values (?, ?, ?, ?, ?) on conflict do update set name = excluded.name, folded = excluded.folded,
   segment = iif(excluded.entered >= entered, excluded.segment, segment), entered = max(excluded.entered, entered)
 """
 """A change that came after the account was read stays."""
@@ -121,13 +125,22 @@ class Index:
         )
         await self._write(lambda one: one.executemany(text, rows))
 
-    async def put_accounts(self, rows: Iterable[tuple[str, str | None, str | None, int, int]]) -> None:
-        """Put accounts: each with its name, its segment, since when (ms), and its partition."""
+    async def put_accounts(self, rows: Iterable[tuple[str, str | None, str | None, int]]) -> None:
+        """Put accounts: each with its name, its segment, and since when (ms)."""
         full = [
-            (account, name, (name or account).casefold(), segment, entered, partition)
-            for account, name, segment, entered, partition in rows
+            (account, name, (name or account).casefold(), segment, entered)
+            for account, name, segment, entered in rows
         ]
         await self._write(lambda one: one.executemany(_PUT, full))
+
+    async def order_accounts(self) -> None:
+        """Order the accounts by segment and by name, once they are all there."""
+
+        def order(one: sqlite3.Connection) -> None:
+            for text in _ORDERS.split(";"):
+                one.execute(text)
+
+        await self._write(order)
 
     async def find_unnamed(self, accounts: Sequence[str]) -> list[str]:
         """Return those of the accounts that are not in the index, or have no name there."""

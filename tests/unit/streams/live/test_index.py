@@ -84,15 +84,15 @@ async def test_a_change_that_another_replaced_is_left_out_of_lists_flows_and_sta
 async def test_a_stay_that_began_before_the_oldest_change_counts_from_what_the_account_says(
     index: Index,
 ) -> None:
-    await index.put_accounts([("acme.com", "Acme", "cold", 5 * DAY, 0)])
+    await index.put_accounts([("acme.com", "Acme", "cold", 5 * DAY)])
     await index.add_changes([change(7, 9 * DAY, "cold", "hot")])
     assert (await index.read(partial(find_stays, segment="cold"))).median == 4 * DAY
 
 
 async def test_an_account_that_was_read_before_its_change_stays_where_the_change_put_it(index: Index) -> None:
-    await index.put_accounts([("acme.com", "Acme", "cold", DAY, 0)])
+    await index.put_accounts([("acme.com", "Acme", "cold", DAY)])
     await index.add_changes([change(1, 2 * DAY, "cold", "hot")])
-    await index.put_accounts([("acme.com", "Acme Corp", "cold", DAY, 0)])
+    await index.put_accounts([("acme.com", "Acme Corp", "cold", DAY)])
     found = await index.read(
         partial(find_members, segment="hot", text="corp", order="name", descending=False, start=0, size=9)
     )
@@ -102,7 +102,7 @@ async def test_an_account_that_was_read_before_its_change_stays_where_the_change
 
 
 async def test_an_account_that_ended_is_in_no_list(index: Index) -> None:
-    await index.put_accounts([("acme.com", "Acme", "cold", 0, 0)])
+    await index.put_accounts([("acme.com", "Acme", "cold", 0)])
     await index.add_changes([change(1, DAY, "cold", None)])
     found = await index.read(
         partial(find_members, segment=None, text="", order="since", descending=True, start=0, size=9)
