@@ -16,7 +16,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from resegment.agents.batch import Message
-from tests.chromium import browsing, find_chromium
+from tests.chromium import Visit, browsing, find_chromium
 from tests.integration.test_console_operations import PATIENCE, Place, running_console
 from tests.integration.test_routing_commands import event
 from tests.servers.openid import OpenId, openid
@@ -207,6 +207,33 @@ async def test_an_operator_plans_and_applies_a_version(place: Place, browser: Br
         await page.goto("/console/versions")
         await expect(page.get_by_text("fewer accounts").first).to_be_visible()
     assert not seen
+
+
+async def test_the_pages_of_operators_have_no_serious_finding_of_axe(place: Place, browser: Browser) -> None:
+    letter = await place.refuse(5)
+    token = await place.token("checker", "operator")
+    async with opened(browser, place) as (page, _):
+        await page.goto("/console/login")
+        assert await Visit(page, place.url).find_violations() == []
+    async with opened(browser, place, token) as (page, _):
+        await page.goto("/console/versions/apply")
+        await page.get_by_role("button", name="Plan the rollback").click()
+        plan = page.url
+        await show_letter(page, letter)
+        for url in (
+            page.url,
+            plan,
+            f"{place.url}/console/dead-letters/show?id={quote(letter)}",
+            f"{place.url}/console/versions/apply",
+            f"{place.url}/console/workflows",
+            f"{place.url}/console/workflows/leave?member=Ann%20Lee",
+            f"{place.url}/console/sources",
+            f"{place.url}/console/audit",
+        ):
+            for scheme in ("light", "dark"):
+                await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                await page.goto(url)
+                assert await Visit(page, place.url).find_violations() == [], (url, scheme)
 
 
 async def test_what_producers_write_stays_text_in_a_real_browser(place: Place, browser: Browser) -> None:
