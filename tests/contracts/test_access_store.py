@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -115,15 +116,19 @@ async def test_tokens_go_with_a_prefix_and_sessions_do_not(client: Redis, store:
     assert await store.find_session("d") is None
 
 
+async def test_a_user_who_may_only_look_reads_pages_and_cannot_log_in(client: Redis, redis_url: str) -> None:
+    async with limited(client, redis_url, "look") as restricted:
+        store = RedisAccessStore(restricted, "resegment")
+        assert await Sessions(store).csrf("x" * 43) == await Sessions(store).csrf("x" * 43)
+        assert await store.read_tokens() == {}
+        with pytest.raises(StoreUnavailable, match="permission"):
+            await Sessions(store).begin(User("ann", "viewer"))
+
+
 async def test_the_documented_user_of_the_console_may_keep_logins_and_change_nothing_else(
     client: Redis, redis_url: str
 ) -> None:
-    (line,) = (one for one in ACL.read_text().splitlines() if one.startswith("user resegment-console "))
-    rights = line.removeprefix("user resegment-console ").replace("CONSOLE_PASSWORD", "x")
-    await client.execute_command("ACL", "SETUSER", "resegment-console", *rights.split())
-    place = urlsplit(redis_url)
-    restricted = Redis.from_url(f"redis://resegment-console:x@{place.hostname}:{place.port}")
-    try:
+    async with limited(client, redis_url, "console") as restricted:
         store = RedisAccessStore(restricted, "resegment")
         sessions = Sessions(store)
         sid = await sessions.begin(User("ann", "viewer"))
@@ -134,7 +139,20 @@ async def test_the_documented_user_of_the_console_may_keep_logins_and_change_not
         assert await store.read_tokens() == {}
         with pytest.raises(StoreUnavailable, match="permission"):
             await add_token(store, Token(name="eve", role="operator", made=1, made_by="eve"))
+
+
+@asynccontextmanager
+async def limited(client: Redis, redis_url: str, name: str) -> AsyncIterator[Redis]:
+    """A client of a documented user."""
+    user = f"resegment-{name}"
+    (line,) = (one for one in ACL.read_text().splitlines() if one.startswith(f"user {user} "))
+    rights = line.removeprefix(f"user {user} ").replace(f"{name.upper()}_PASSWORD", "x")
+    await client.execute_command("ACL", "SETUSER", user, *rights.split())
+    place = urlsplit(redis_url)
+    restricted = Redis.from_url(f"redis://{user}:x@{place.hostname}:{place.port}")
+    try:
+        yield restricted
     finally:
         await restricted.aclose()
-        await client.execute_command("ACL", "DELUSER", "resegment-console")
+        await client.execute_command("ACL", "DELUSER", user)
         await delete_keys(client, "resegment")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
+from redis.exceptions import NoPermissionError
 
 from resegment.state.access.records import Session, Token
 from resegment.state.redis.errors import answering
@@ -32,10 +33,19 @@ class RedisAccessStore:
             with answering("read the secret of the console"):
                 found: Any = await _wait(self._client.hget(key, _SECRET))
                 if found is None:
-                    await _wait(self._client.hsetnx(key, _SECRET, secrets.token_urlsafe(32)))
-                    found = await _wait(self._client.hget(key, _SECRET))
+                    found = await self._make_secret(key)
             self._secret = bytes(found)
         return self._secret
+
+    async def _make_secret(self, key: str) -> bytes:
+        """Return the secret that the first process makes; one of this process alone where its user may only look."""
+        made = secrets.token_urlsafe(32)
+        try:
+            await _wait(self._client.hsetnx(key, _SECRET, made))
+        except NoPermissionError:
+            return made.encode()
+        found: bytes = await _wait(self._client.hget(key, _SECRET))
+        return found
 
     async def read_tokens(self) -> Mapping[str, Token]:
         with answering("read the tokens"):
