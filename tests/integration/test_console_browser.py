@@ -14,8 +14,10 @@ import orjson
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
+from pydantic import BaseModel
 
 from resegment.agents.batch import Message
+from resegment.schemas.events import DATA
 from tests.chromium import Visit, browsing, find_chromium
 from tests.integration.test_console_operations import PATIENCE, Place, running_console
 from tests.integration.test_routing_commands import event
@@ -275,10 +277,13 @@ async def _write_hostile(place: Place) -> None:
     """Send facts with hostile names and texts, and records that are refused with hostile fields, keys and headers."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     for number, text in enumerate(HOSTILE):
-        fine = {"name": text, "industry": text, "country": "US", "employees": 500 + number}
+        about = {"id": f"hostile-{number}", "source": f"/{text}", "time": now}
         await place.send(
-            event("firmographic", "hostile.com", **fine)
-            | {"id": f"hostile-{number}", "source": f"/{text}", "time": now}
+            *(
+                event(kind, "hostile.com", **_fill(model, text)) | about
+                for kind, model in DATA.items()
+                if kind != "outcome"
+            )
         )
         wrong: dict[str, Any] = event("firmographic", "hostile.com", employees=text) | {
             "id": text,
@@ -296,3 +301,17 @@ async def _write_hostile(place: Place) -> None:
         async with asyncio.timeout(PATIENCE):
             while len(await place.letters()) < before + len(records):
                 await asyncio.sleep(0.05)
+
+
+def _fill(model: type[BaseModel], text: str) -> dict[str, Any]:
+    """Return data with the text in every field that takes one, and the first of their values in those that list some."""
+    found: dict[str, Any] = {}
+    for name, one in model.model_fields.items():
+        spelled = str(one.annotation)
+        if "list[" in spelled and "str" in spelled.lower():
+            found[name] = [text]
+        elif "Literal[" in spelled:
+            found[name] = spelled.partition("Literal['")[2].partition("'")[0]
+        elif "[str, Strict" in spelled and name != "currency":
+            found[name] = text
+    return found | ({"action": "page_view"} if "action" in found else {})

@@ -47,6 +47,16 @@ PAGE = {"accept": "text/html"}
 SEGMENTS = """
 version: 1
 segments:
+  - name: noisy
+    when:
+      any:
+        - {event: hiring, within: 90d}
+        - {event: leadership, within: 90d}
+        - {event: strategy, within: 90d}
+        - {event: intent, within: 90d}
+        - {event: tech, within: 90d}
+        - {event: funding, within: 90d}
+    play: talk
   - name: large
     when: {employees: {gte: 100}}
     play: talk
