@@ -91,35 +91,48 @@ async def look_at_dead_letters(
     bootstrap: str, topic: str, *, newest: int | None = None, security: Mapping[str, Any] | None = None
 ) -> DeadLetters:
     """Return the dead letters among the `newest` records of each partition, or all. Raises TopicUnreadable."""
-    letters: dict[str, DeadLetter] = {}
-    marks: dict[str, tuple[int, str]] = {}
+    found = Gathering()
     async with reading(bootstrap, topic, security=security) as reader:
         async for records in reader.to_end(newest):
             for record in records:
-                about = read_dead_letter(record.headers, record.key, record.value)
-                if is_proof(about):
-                    continue
-                if "retried" in about:
-                    marks[about["id"]] = max(
-                        marks.get(about["id"], (0, "")), (record.timestamp, about["retried"])
-                    )
-                    continue
-                before = letters.get(about["id"])
-                letters[about["id"]] = DeadLetter(
-                    id=about["id"],
-                    about=about,
-                    original=record.value,
-                    refused_at=min(LATEST, max(record.timestamp, 0 if before is None else before.refused_at)),
-                    record=record,
-                    times=1 if before is None else before.times + 1,
-                )
+                found.take(record)
         older = reader.skipped
-    # a mark may be in another partition than its letter: what came later counts, whatever was read first
-    for letter, (at, retried) in marks.items():
-        if letter in letters and at >= letters[letter].refused_at:
-            letters[letter] = replace(letters[letter], retried=retried)
-    ordered = sorted(letters.values(), key=lambda one: one.refused_at)
-    return DeadLetters({one.id: one for one in ordered}, older)
+    return DeadLetters(found.letters(), older)
+
+
+class Gathering:
+    """Dead letters that are read in any order of their partitions, and the marks of those that were sent again."""
+
+    def __init__(self) -> None:
+        self._letters: dict[str, DeadLetter] = {}
+        self._marks: dict[str, tuple[int, str]] = {}
+
+    def take(self, record: Record) -> None:
+        """Take a record of the topic."""
+        about = read_dead_letter(record.headers, record.key, record.value)
+        letter = about["id"]
+        if is_proof(about):
+            return
+        if "retried" in about:
+            self._marks[letter] = max(self._marks.get(letter, (0, "")), (record.timestamp, about["retried"]))
+            return
+        before = self._letters.get(letter)
+        self._letters[letter] = DeadLetter(
+            id=letter,
+            about=about,
+            original=record.value,
+            refused_at=min(LATEST, max(record.timestamp, 0 if before is None else before.refused_at)),
+            record=record,
+            times=1 if before is None else before.times + 1,
+        )
+
+    def letters(self) -> dict[str, DeadLetter]:
+        """Return each letter once, the latest at the end. Of a letter and its mark, the later one counts."""
+        found = dict(self._letters)
+        for letter, (at, retried) in self._marks.items():
+            if letter in found and at >= found[letter].refused_at:
+                found[letter] = replace(found[letter], retried=retried)
+        return {one.id: one for one in sorted(found.values(), key=lambda one: one.refused_at)}
 
 
 async def count_dead_letters(

@@ -57,6 +57,7 @@ segments:
         - {event: tech, within: 90d}
         - {event: funding, within: 90d}
     play: talk
+    route: {workflow: watch, team: field}
   - name: large
     when: {employees: {gte: 100}}
     play: talk

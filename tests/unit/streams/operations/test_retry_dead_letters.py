@@ -6,11 +6,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from resegment.agents.batch import Batch, Message, RecordedMessage
-from resegment.agents.dead_letters import read_dead_letter, to_dead_letter
+from resegment.agents.batch import Batch, Message, PublishFailed, RecordedMessage
+from resegment.agents.dead_letters import mark_retried, read_dead_letter, to_dead_letter
 from resegment.errors import RefusedEvent
 from resegment.streams.kafka.topics import Topics
-from resegment.streams.operations.dead_letters import DeadLetter, retry_dead_letters
+from resegment.streams.operations.dead_letters import (
+    DeadLetter,
+    Gathering,
+    may_be_edited,
+    retry_dead_letters,
+)
 
 TOPICS = Topics("p")
 TIME = 1_769_850_000_007
@@ -75,3 +80,71 @@ async def test_a_record_that_names_no_place_of_the_prefix_is_sent_nowhere(
         TOPICS.workflow_commands.name,
         TOPICS.dead_letters.name,
     ]
+
+
+@pytest.mark.parametrize("topic", ["audit-log", "definitions", "identities", "dead-letters"])
+async def test_nothing_is_sent_to_topics_that_only_commands_write(topic: str) -> None:
+    publisher = Publisher()
+    forged = letter(topic=f"p.{topic}".encode(), partition=b"0")
+    assert await retry_dead_letters([forged], TOPICS, publisher, TIME, partitions=PARTITIONS) == 0
+    assert publisher.messages == []
+
+
+async def test_an_edited_record_keeps_its_place_and_its_letter_what_it_was() -> None:
+    publisher, one = Publisher(), letter()
+    edited = {one.id: b'{"a": 2}'}
+    await retry_dead_letters([one], TOPICS, publisher, TIME, partitions=PARTITIONS, edited=edited)
+    again, mark = publisher.messages
+    assert (again.value, again.key, again.partition) == (b'{"a": 2}', b"acme.com", 3)
+    assert mark.value == b"{}"
+
+
+async def test_a_letter_is_not_marked_before_its_record_is_acknowledged() -> None:
+    class Failing(Publisher):
+        async def publish(self, messages: Sequence[Message]) -> None:
+            await super().publish(messages)
+            raise PublishFailed(["p.workflow-commands"], TimeoutError())
+
+    publisher = Failing()
+    with pytest.raises(PublishFailed):
+        await retry_dead_letters([letter()], TOPICS, publisher, TIME, partitions=PARTITIONS)
+    assert [one.topic for one in publisher.messages] == [TOPICS.workflow_commands.name]
+
+
+def test_only_whole_events_of_sources_may_be_edited() -> None:
+    source = TOPICS.accounts.name.encode()
+    assert may_be_edited(TOPICS, letter(topic=source))
+    assert not may_be_edited(TOPICS, letter())
+    for topic in (TOPICS.signals, TOPICS.segment_changes, TOPICS.routing_events, TOPICS.replay):
+        assert not may_be_edited(TOPICS, letter(topic=topic.name.encode()))
+    whole = letter(topic=source)
+    cut = DeadLetter(whole.id, {**whole.about, "truncated": "2000000"}, b"{", TIME, whole.record)
+    assert not may_be_edited(TOPICS, cut)
+
+
+def kept(message: Message, at: int) -> RecordedMessage:
+    return RecordedMessage(0, at, message.key, message.value, message.headers)
+
+
+@pytest.mark.parametrize("marked", [TIME, TIME + 5])
+def test_a_letter_counts_as_sent_again_whichever_partition_is_read_first(marked: int) -> None:
+    one = letter()
+    mark = kept(mark_retried(TOPICS.dead_letters.name, one.record, marked), marked)
+    for records in ([one.record, mark], [mark, one.record]):
+        found = Gathering()
+        for record in records:
+            found.take(record)
+        (read,) = found.letters().values()
+        assert (read.retried is not None, read.times) == (True, 1)
+
+
+def test_a_letter_that_was_refused_again_is_open_again() -> None:
+    one = letter()
+    mark = kept(mark_retried(TOPICS.dead_letters.name, one.record, TIME), TIME + 5)
+    again = RecordedMessage(2, TIME + 9, one.record.key, one.record.value, one.record.headers)
+    for records in ([one.record, mark, again], [one.record, again, mark]):
+        found = Gathering()
+        for record in records:
+            found.take(record)
+        (read,) = found.letters().values()
+        assert (read.retried, read.times, read.refused_at) == (None, 2, TIME + 9)
