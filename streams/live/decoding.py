@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -44,7 +44,7 @@ class Command:
 
 class _ChangeData(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     account: str
-    sequence_number: int
+    sequence_number: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
     from_: str | None
     to: str | None
     effective_at: str

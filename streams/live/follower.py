@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 import structlog
 
-from resegment.errors import TransientError
+from resegment.errors import ResegmentError
 from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.state import KIND_NUMBERS, AccountState
+from resegment.state.redis.reader import BrokenState
 from resegment.streams.kafka.topic_reader import TopicReader, TopicUnreadable, reading
 from resegment.streams.live.connection import LiveConnection
 from resegment.streams.live.decoding import decode_change, decode_command
@@ -109,7 +110,7 @@ class IndexFollower:
                 self._wanted.clear()
                 if not self._is_idle:  # somebody came meanwhile
                     self._wanted.set()
-            except* TransientError as group_error:
+            except* ResegmentError as group_error:
                 error = group_error.exceptions[0]
                 self.progress.problem = str(error)
                 log.warning("the console's index cannot be filled", reason=str(error))
@@ -183,10 +184,11 @@ class IndexFollower:
         """Put accounts into the index that are new there, or have no name yet."""
         unnamed = await self._index.find_unnamed(sorted(accounts))
         if unnamed:
-            states = await self._connection.reader.states(unnamed)
-            await self._put(
-                [(name, one) for name, one in zip(unnamed, states, strict=True) if one is not None]
-            )
+            with suppress(BrokenState):  # of another release: the account's page says so
+                states = await self._connection.reader.states(unnamed)
+                await self._put(
+                    [(name, one) for name, one in zip(unnamed, states, strict=True) if one is not None]
+                )
 
     async def _scan(self) -> None:
         """Read all accounts, once in a while."""

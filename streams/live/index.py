@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
 
+from resegment.errors import TransientError
 from resegment.streams.live.decoding import Change, Command
 
 T = TypeVar("T")
@@ -60,6 +61,17 @@ insert into accounts values (?, ?, ?, ?, ?) on conflict do update set name = exc
 """A change that came after the account was read stays."""
 
 
+class IndexUnavailable(TransientError):
+    """The file of the index cannot be written or read, as when the disk is full."""
+
+    def __init__(self, cause: sqlite3.Error) -> None:
+        super().__init__(
+            f"the console's index cannot be used: {cause}",
+            remedy="Free space where temporary files are (TMPDIR), and restart the console if it does not recover.",
+        )
+        self.cause = cause
+
+
 class Index:
     """The file at `path`, and how it is written. Reads are in `resegment.streams.live.queries`."""
 
@@ -92,8 +104,11 @@ class Index:
         return found
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what a query finds, without keeping the loop waiting."""
-        return await asyncio.get_running_loop().run_in_executor(self._reads, lambda: query(self._own()))
+        """Return what a query finds, without keeping the loop waiting. Raises IndexUnavailable."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._reads, lambda: query(self._own()))
+        except sqlite3.Error as error:
+            raise IndexUnavailable(error) from error
 
     async def _write(self, change: Callable[[sqlite3.Connection], T]) -> T:
         def run() -> T:
@@ -107,7 +122,10 @@ class Index:
             one.execute("commit")
             return found
 
-        return await asyncio.get_running_loop().run_in_executor(self._writes, run)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._writes, run)
+        except sqlite3.Error as error:
+            raise IndexUnavailable(error) from error
 
     async def add_changes(self, changes: Sequence[Change]) -> int:
         """Add changes in the order of each partition, and return how many were new."""

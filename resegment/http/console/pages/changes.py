@@ -62,7 +62,10 @@ def columns_of(view: Viewing, *, with_account: bool = True) -> list[Column[Chang
 
 def tell_why(row: ChangeRow) -> str:
     """Return why an account moved, in a line."""
-    told = give_reason(row.told)
+    try:
+        told = give_reason(row.told)
+    except (KeyError, TypeError, ValueError, AttributeError):  # no worker of this release wrote it
+        told = "its reason cannot be read"
     if row.is_void:
         told = f"void: a later change at the same instant replaced it; {told}"
     return f"{told}; held out" if row.holdout else told
