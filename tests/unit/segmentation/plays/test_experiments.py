@@ -10,6 +10,7 @@ from statsmodels.stats.power import NormalIndPower
 from statsmodels.stats.proportion import proportion_effectsize
 
 from resegment.documents.diagnostics import Diagnostic, InvalidSegments
+from resegment.documents.formatter import format_document
 from resegment.routing.policy import Policy
 from resegment.schemas.routing import Target
 from resegment.schemas.times import format_instant, parse_instant
@@ -371,3 +372,23 @@ def test_a_waiting_account_gets_the_draw_of_the_version_in_force() -> None:
         for account in drawn
         for one in [draws.draw("hiring-now", account, day(1))]
     }
+
+
+def test_experiments_of_several_files_are_one_list_and_a_name_is_used_once() -> None:
+    parts = [
+        f"experiments:\n  {name}: {{segment: {segment}, holdout: 20%, {GOOD}}}\n"
+        for name, segment in (("a", "funded"), ("b", "hiring-now"))
+    ]
+    files = [("base.yaml", FILE.replace("experiments:\n", "")), ("a.yaml", parts[0]), ("b.yaml", parts[1])]
+    assert set(read_definition(files).experiments) == {"a", "b"}
+
+    with pytest.raises(InvalidSegments) as refused:
+        read_definition([*files, ("c.yaml", parts[0])])
+    assert any("a" in one.path and one.place.file == "c.yaml" for one in refused.value.diagnostics)
+
+
+def test_one_style_keeps_what_an_experiment_says() -> None:
+    text = FILE + f"  ab:   {{segment: hiring-now,   plays: [ramp,proof], {GOOD}}}\n"
+    styled = format_document(text.encode(), "segments.yaml")
+    assert b"plays: [ramp, proof]" in styled
+    assert read_definition([("s", styled)]).version == read_definition([("s", text)]).version
