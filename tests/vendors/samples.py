@@ -128,7 +128,7 @@ SAMPLES = {
         Sample(
             "salesloft",
             SalesloftServer,
-            options={"key_field": "Resegment key"},
+            options={"key_field": "resegment_key"},
             target={"cadence": 54},
             owner_ids={"user": "2"},
         ),

@@ -26,7 +26,7 @@ def test_a_membership_is_made_by_the_query_for_the_owner() -> None:
 def test_a_known_person_gets_the_key_and_nothing_else() -> None:
     server = SalesloftServer()
     run(SAMPLE.sink(), SAMPLE.operation("enroll", "k9"), server.answer)
-    assert server.people[7]["custom_fields"] == {"Resegment key": "k9"}
+    assert server.people[7]["custom_fields"] == {"resegment_key": "k9"}
     assert "title" not in server.people[7]
 
 
