@@ -25,7 +25,7 @@ from resegment.state.redis.reader import PartitionLook
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.heartbeat import WorkerLook
 from resegment.streams.kafka.topics import Topics
-from resegment.streams.live.account import AccountView, UnknownAccount, resolve
+from resegment.streams.live.account import AccountView, UnknownAccount, find_aliases, resolve
 from resegment.streams.live.decoding import decode_change, decode_command
 from resegment.streams.live.follower import Progress, find_name
 from resegment.streams.live.index import Index
@@ -53,6 +53,8 @@ class PrefixInMemory:
         self.facts: dict[str, list[Fact]] = {}
         self.routing = Routing(definition)
         self.offset = 0
+        self.held: dict[str, str] = {}
+        """The record of the prefix."""
         self.failure: Exception | None = None
         self.dataset = Dataset.of([])
         self._news = asyncio.Event()
@@ -112,8 +114,11 @@ class PrefixInMemory:
             return
 
     async def identify(self, text: str) -> str | None:
-        name = resolve(text, {})
+        name = resolve(text, self.held)
         return name if name in self.facts else None
+
+    async def aliases(self, text: str = "", account: str | None = None) -> list[tuple[str, str]]:
+        return find_aliases(self.held, text, account)
 
     async def account(self, name: str, at: int | None) -> AccountView:
         if name not in self.facts:

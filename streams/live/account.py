@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from resegment.errors import RefusedEvent, UserError
-from resegment.identity.aliases import resolve_account
+from resegment.identity.aliases import file_aliases, resolve_account
 from resegment.identity.names import Unresolved, read_name
 from resegment.schemas.routing import RoutedState
 from resegment.schemas.times import format_instant
@@ -64,6 +64,20 @@ def resolve(text: str, held: Mapping[str, str]) -> str | None:
     if account == name and read_name(name) == name:
         return None
     return merged.get(account, account)
+
+
+def find_aliases(
+    held: Mapping[str, str], text: str = "", account: str | None = None
+) -> list[tuple[str, str]]:
+    """Return aliases with their accounts: domains, names and ids that have a text, of one account or of any."""
+    names, merged = identities_of(held)
+    every = dict(file_aliases()) | names | merged
+    wanted = text.casefold()
+    return sorted(
+        (alias, merged.get(into, into))
+        for alias, into in every.items()
+        if wanted in alias.casefold() and account in (None, merged.get(into, into))
+    )
 
 
 async def look_up_account(

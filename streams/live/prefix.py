@@ -19,7 +19,7 @@ from resegment.streams.definitions.follower import DefinitionFollower
 from resegment.streams.definitions.log import read_definitions
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.admin import TopicsUnavailable, find_grown
-from resegment.streams.live.account import AccountView, look_up_account, resolve
+from resegment.streams.live.account import AccountView, find_aliases, look_up_account, resolve
 from resegment.streams.live.connection import LiveConnection
 from resegment.streams.live.follower import IndexFollower, Progress
 from resegment.streams.live.index import Index
@@ -112,6 +112,11 @@ class ViewedPrefix:
         one = self._connection
         name = resolve(text, await read_prefix(one.client, one.prefix))
         return None if name is None or (await one.reader.states([name]))[0] is None else name
+
+    async def aliases(self, text: str = "", account: str | None = None) -> list[tuple[str, str]]:
+        """Return aliases that have a text, with their accounts; of one account or of any. Raises StoreUnavailable."""
+        one = self._connection
+        return find_aliases(await read_prefix(one.client, one.prefix), text, account)
 
     async def account(self, name: str, at: int | None) -> AccountView:
         """Return an account at an instant (ms), None for now. Raises as `look_up_account`."""

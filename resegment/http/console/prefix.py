@@ -51,6 +51,10 @@ class ConsolePrefix(Protocol):
         """Return the account that a domain, URL, address, alias or id means, if it is known."""
         ...
 
+    async def aliases(self, text: str = "", account: str | None = None) -> list[tuple[str, str]]:
+        """Return aliases that have a text, with their accounts; of one account or of any."""
+        ...
+
     async def account(self, name: str, at: int | None) -> AccountView:
         """Return an account at an instant (ms), None for now. Raises UnknownAccount and HistoryLost."""
         ...

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
@@ -94,15 +94,26 @@ async def show_accounts(view: View) -> Response:
         empty=f"No account is like {text}." if text else "No accounts yet.",
     )
     names = [one.name for one in (await view.prefix.registry()).current.definition.segments]
+    tables: list[Table[Any]] = [table]
+    if text and (aliases := await view.prefix.aliases(text)):
+        tables.append(_aliases(view, aliases))
     return view.respond(
         "accounts.html",
         title="Accounts",
-        tables=[table],
+        tables=tables,
         data={"query": text, "segment": segment},
         text=text,
         segment=segment,
         segments=names,
     )
+
+
+def _aliases(view: Viewing, rows: list[tuple[str, str]]) -> Table[tuple[str, str]]:
+    columns: list[Column[tuple[str, str]]] = [
+        Column("alias", "Alias", lambda row: row[0]),
+        Column("account", "Account", lambda row: row[1], link=lambda row: view.account_url(row[1])),
+    ]
+    return view.tables.table("aliases", "Aliases", columns, rows, sort="alias")
 
 
 @router.get("/accounts/{name:path}")
@@ -132,6 +143,7 @@ async def show_account(view: View, name: str) -> Response:
             "brief": None if brief is None else describe_brief(brief),
         },
         account=name,
+        aliases=[alias for alias, _ in await view.prefix.aliases(account=name)],
         company=company or (brief.name if brief is not None else None),
         found=found,
         at=at,

@@ -13,6 +13,7 @@ from resegment.outcomes.dataset import Dataset
 from resegment.schemas.outcomes.facts import OutcomeFact
 from resegment.schemas.outcomes.touch import Touch
 from resegment.state.partition_store import StoreUnavailable
+from resegment.streams.prefix import IDENTITIES
 from tests.console import PrefixInMemory
 from tests.unit.http.console.conftest import NOW
 
@@ -201,3 +202,13 @@ async def test_outcomes_are_measured_and_stand_in_the_timeline_with_the_touch_th
     told = {one["what"]: one["text"] for one in events}
     assert told["touch"] == "enrolled from hiring-now, hiring, version 1"
     assert told["outcome"] == "replied (ann@acme.com); credited to touch 1 by last-touch"
+
+
+async def test_an_alias_is_found_by_a_part_of_it_and_stands_on_the_page_of_its_account(
+    http: httpx.AsyncClient, prefix: PrefixInMemory
+) -> None:
+    prefix.held[IDENTITIES] = '[{"hubspot:77": "acme.com"}, {"acme-old.io": "acme.com"}]'
+    found = (await http.get("/accounts?q=me-ol&format=json&table=aliases")).json()["rows"]
+    assert found == [{"alias": "acme-old.io", "account": "acme.com"}]
+    assert "Also acme-old.io, hubspot:77" in await read(http, "/accounts/acme.com")
+    assert (await http.get("/accounts?q=acme-old.io")).headers["location"] == "/console/accounts/acme.com"
