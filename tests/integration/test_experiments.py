@@ -32,7 +32,7 @@ PATIENCE = 60.0
 PARTITIONS = 2
 DAY = 86_400_000
 START = parse_instant("2026-01-01T00:00:00Z")
-ACCOUNTS = [f"company{number}.com" for number in range(150)]
+ACCOUNTS = [f"company{number}.com" for number in range(300)]
 SEGMENTS = """
 version: 1
 traits:
