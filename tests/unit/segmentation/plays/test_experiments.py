@@ -16,6 +16,10 @@ from resegment.schemas.routing import Target
 from resegment.schemas.times import format_instant, parse_instant
 from resegment.segmentation.analysis.lint import lint
 from resegment.segmentation.definition import Definition, read_definition
+from resegment.segmentation.evaluation.engine import Engine
+from resegment.segmentation.evaluation.program import Program
+from resegment.segmentation.inspection.backtest import replay_account
+from resegment.segmentation.inspection.briefs import write_brief
 from resegment.segmentation.plays.experiments import is_drawn, read_day
 from resegment.segmentation.plays.sample_size import plan_touches
 from resegment.segmentation.versions.differences import compare
@@ -392,3 +396,15 @@ def test_one_style_keeps_what_an_experiment_says() -> None:
     styled = format_document(text.encode(), "segments.yaml")
     assert b"plays: [ramp, proof]" in styled
     assert read_definition([("s", styled)]).version == read_definition([("s", text)]).version
+
+
+def test_a_brief_has_the_play_that_the_account_was_drawn_for() -> None:
+    engine = Engine(Program(read(f"ab: {{segment: hiring-now, plays: [ramp, proof], {GOOD}}}")))
+    draws = engine.program.definition.draws
+    said = {}
+    for name in ACCOUNTS[:20]:
+        account, _ = replay_account(engine, name, facts_of([hiring(day(1), account=name)]), day(2))
+        said[name] = write_brief(engine, account, day(2)).play
+
+    assert set(said.values()) == {"ramp", "proof"}
+    assert said == {name: draws.draw("hiring-now", name, day(1)).play for name in said}
