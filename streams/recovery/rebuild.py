@@ -42,7 +42,7 @@ from resegment.streams.partition_marks import (
 )
 from resegment.streams.prefix import is_known
 from resegment.streams.recovery.replay import LogSource, Progress, chunks, replay
-from resegment.streams.recovery.restore_routing import restore_partition
+from resegment.streams.recovery.restore_routing import restore_ledgers, restore_partition
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -144,6 +144,8 @@ class Rebuild:
                 )
             if one.router:
                 await self._restore_router(one.number, changes)
+            else:
+                await self._complete_ledgers(one.number)
             await end_partition(self._client, self._prefix, one.number)
         return records
 
@@ -200,6 +202,18 @@ class Rebuild:
         for facts in chunks(forwarded):  # some may have waited in the outbox; what arrives twice counts once
             await publish([self._announcer.forward(one, clock) for one in facts])
         return records
+
+    async def _complete_ledgers(self, number: int) -> None:
+        """Add outcomes that the router was never told of, because they were in the outbox that was lost."""
+        store = PartitionStore(self._client, self._prefix, number, stage="router")
+        reader = PrefixReader(self._client, self._prefix, self._partitions)
+        position = await reader.position(number, "router")
+        if position is None:  # no router has ever worked on it
+            return
+        machine = EnrollmentMachine(VersionPolicies(self._registry, unread_for=0))
+        owned = OwnedPartition(number, store, machine)
+        await owned.take(position.log)
+        await restore_ledgers(owned, self.source)
 
     async def _restore_router(self, number: int, log: str) -> None:
         store = PartitionStore(self._client, self._prefix, number, stage="router")

@@ -18,7 +18,7 @@ from resegment.routing.family import own_gates, tell_relatives
 from resegment.routing.policy import Policies
 from resegment.routing.restore import PublishedCommand, Trail, decode_published_command, restore
 from resegment.schemas.change import Restrictions
-from resegment.schemas.outcomes.ledger import LedgerItem, encode_ledger
+from resegment.schemas.outcomes.ledger import LedgerItem, decode_ledger, encode_ledger
 from resegment.schemas.routing import DefinitionSwitched, InForce, encode_in_force
 from resegment.schemas.state import AccountState
 from resegment.streams.kafka.group_offsets import read_committed_offsets
@@ -86,13 +86,20 @@ async def restore_partition(
 
 
 async def restore_ledgers(owned: Owned, source: LogSource) -> None:
-    """Write the touches and outcomes of a partition's accounts, as the log has them. Raises as `restore_partition` does."""
+    """Add the touches and outcomes that the log has and the ledgers of a partition's accounts lack.
+
+    Raises as `restore_partition` does.
+    """
     items: defaultdict[str, dict[LedgerItem, None]] = defaultdict(dict)
     async for account, item in read_logged(source, [owned.number]):
         items[account][item] = None
     for names in chunks(sorted(items)):
-        ledgers = [(name, encode_ledger(list(items[name]))) for name in names]
-        await owned.commit(owned.position, (), ledgers=ledgers)
+        held = zip(names, await owned.store.read_ledgers(names), strict=True)
+        known = {name: {*decode_ledger(value)} for name, value in held if value is not None}
+        lacking = {name: [one for one in items[name] if one not in known.get(name, ())] for name in names}
+        ledgers = [(name, encode_ledger(found)) for name, found in lacking.items() if found]
+        if ledgers:
+            await owned.commit(owned.position, (), ledgers=ledgers)
 
 
 async def _read_changes(

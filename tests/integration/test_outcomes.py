@@ -20,6 +20,7 @@ from resegment.http.intake.access import Access
 from resegment.http.intake.app import build
 from resegment.http.intake.service import Intake
 from resegment.outcomes.dataset import Dataset
+from resegment.schemas.outcomes.ledger import encode_ledger
 from resegment.schemas.outcomes.messages import decode_touch
 from resegment.schemas.outcomes.touch import Touch
 from resegment.schemas.times import format_instant
@@ -218,6 +219,21 @@ async def test_ledgers_that_are_lost_are_what_they_were_after_a_rebuild(stack: S
     assert found.outcomes.equals(before.outcomes)
     code, output = await resegment(stack, tmp_path, prefix, "verify", "--json")
     assert (code, output) == (0, "")
+
+    async with connect_redis(Settings(), stack.redis_url) as client:
+        reader = PrefixReader(client, prefix, PARTITIONS)
+        key = PartitionKeys.of(prefix, number, "router").ledgers
+        await client.hset(key, "acme.com", encode_ledger([]))  # type: ignore[misc]
+        code, output = await resegment(stack, tmp_path, prefix, "verify", "--json")
+        assert (code, [orjson.loads(one)["what"] for one in output.splitlines()]) == (
+            1,
+            ["touches", "outcomes"],
+        )
+        code, output = await resegment(
+            stack, tmp_path, prefix, "rebuild", "--partition", str(number), "--replace"
+        )
+        assert code == 0, output
+        assert (await read_dataset(reader)).outcomes.equals(before.outcomes)
 
 
 async def resegment(stack: Stack, folder: Path, prefix: str, *arguments: str) -> tuple[int | None, str]:

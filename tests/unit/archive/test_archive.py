@@ -277,6 +277,7 @@ def test_changes_and_commands_have_columns_of_their_own(tmp_path: Path) -> None:
     for topic, value in (
         ("segment-changes", sent("gtm.segment-change.v1", change)),
         ("workflow-commands", sent("gtm.workflow-command.v1", command)),
+        ("touches", sent("gtm.touch.v1", {"says": "touch", "touch": "k", "arm": "holdout", "version": 3})),
         ("definitions", b'{"type": "version", "number": 3, "at": 5, "author": "jo"}'),
         ("audit-log", sent("gtm.audit.v1", {"action": "apply", "actor": "jo", "stage": "done"})),
         ("routing-events", b'{"type": "review", "account": "acme.com", "at": 5}'),
@@ -298,6 +299,7 @@ def test_changes_and_commands_have_columns_of_their_own(tmp_path: Path) -> None:
         ["e1"],
     )
     assert query("account, action, owner, change", "workflow-commands") == ("acme.com", "enroll", "jo", "i0")
+    assert query("account, says, touch, arm, version", "touches") == ("acme.com", "touch", "k", "holdout", 3)
     assert query("type, version, author", "definitions") == ("version", 3, "jo")
     assert query("action, actor, stage, account", "audit-log") == ("apply", "jo", "done", None)
     assert query("type, account", "routing-events") == ("review", "acme.com")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from resegment.outcomes.dataset import Dataset
 from resegment.outcomes.frames import Ledgers
@@ -15,8 +18,8 @@ from resegment.schemas.outcomes.messages import decode_touch, identify_holdout
 from resegment.schemas.outcomes.touch import Touch, TouchKey, TouchRecord, TouchVoid
 from resegment.schemas.outgoing import identify_command
 from resegment.schemas.routing import Reassign, Review
-from tests.builders import Routing
-from tests.unit.agents.test_router import DAY, NOON, QUALIFIED, SUPPRESSED, TEAM, Account, taken, to
+from tests.builders import Routing, definition_of
+from tests.unit.agents.test_router import DAY, NOON, QUALIFIED, SUPPRESSED, TEAM, Account, file, taken, to
 
 
 def published(routing: Routing) -> list[TouchRecord]:
@@ -74,8 +77,8 @@ async def test_a_later_move_leaves_the_touch_as_it_was() -> None:
 
 
 async def test_an_account_that_is_not_enrolled_is_not_touched() -> None:
-    for mode, given in (("none", {}), ("all", SUPPRESSED)):
-        routing, acme = await taken(mode, **given), Account()
+    for mode, options in (("none", {}), ("all", SUPPRESSED)):
+        routing, acme = await taken(mode, **options), Account()
         await routing.follow(acme.moves("hot", standing=["suppress:customers"]))
         assert published(routing) == []
         assert routing.memory.ledgers == {}
@@ -205,3 +208,29 @@ async def test_an_account_whose_steps_fail_leaves_no_touch(monkeypatch: pytest.M
     await routing.follow(acme.moves("hot"))
     assert routing.results[-1].refused
     assert (published(routing), routing.memory.ledgers) == ([], {})
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.data())
+async def test_a_replay_in_any_batches_touches_the_same(data: st.DataObject) -> None:
+    acme, values = Account(), []
+    for number in range(1, data.draw(st.integers(2, 12)) + 1):
+        segment = data.draw(st.sampled_from(["hot", "cold", "warm"]))
+        more: dict[str, Any] = {"holdout": data.draw(st.booleans())}
+        if number > 1 and data.draw(st.booleans()):
+            values.append(acme.moves(segment, **more, **void(number - 1, acme.came)))
+        else:
+            values.append(acme.moves(segment, at=NOON + number * DAY, **more))
+    outcomes = [learned(str(one), NOON + one * DAY) for one in range(3)]
+    found = []
+    for cuts in (data.draw(st.sets(st.integers(1, len(values)))), set[int]()):
+        routing = Routing(definition_of(file()), now=None)
+        await routing.take()
+        for start, end in pairwise([0, *sorted(cuts), len(values)]):
+            if values[start:end]:
+                await routing.follow(*values[start:end])
+        await routing.tell(*outcomes)
+        assert set(ledger(routing)) == {*published(routing), *(one.fact for one in outcomes)}
+        found.append((published(routing), Dataset.of(ledger(routing)).outcomes))
+    assert found[0][0] == found[1][0]
+    assert found[0][1].equals(found[1][1])
