@@ -119,6 +119,8 @@ def _aliases(view: Viewing, rows: list[tuple[str, str]]) -> Table[tuple[str, str
 @router.get("/accounts/{name:path}")
 async def show_account(view: View, name: str) -> Response:
     """Show one account, now or at the instant that the address names."""
+    if not name:
+        return RedirectResponse(view.url("/accounts"), 303)
     at = read_instant(view.tables.query.get("at"), view.zone)
     exact = await view.prefix.identify(name)
     if exact is not None and exact != name:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 from fastapi import APIRouter, Response
+from fastapi.responses import RedirectResponse
 
 from resegment.console.definition.words import Said, say_condition
 from resegment.errors import UserError
@@ -123,6 +124,8 @@ def _find_all_stays(one: sqlite3.Connection, names: Sequence[str]) -> dict[str, 
 @router.get("/segments/{name:path}")
 async def show_segment(view: View, name: str) -> Response:
     """Show one segment of the version in force."""
+    if not name:
+        return RedirectResponse(view.url("/segments"), 303)
     registry = await view.prefix.registry()
     definition = registry.current.definition
     names = [one.name for one in definition.segments]

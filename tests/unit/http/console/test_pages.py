@@ -71,6 +71,12 @@ async def test_what_means_one_account_leads_there(http: httpx.AsyncClient, text:
     assert (response.status_code, response.headers["location"]) == (303, "/console/accounts/acme.com")
 
 
+@pytest.mark.parametrize("path", ["/accounts/", "/segments/"])
+async def test_an_address_that_names_none_leads_to_all(http: httpx.AsyncClient, path: str) -> None:
+    response = await http.get(path)
+    assert (response.status_code, response.headers["location"]) == (303, f"/console{path[:-1]}")
+
+
 async def test_part_of_a_name_finds_accounts(http: httpx.AsyncClient) -> None:
     page = await read(http, "/accounts?q=glob")
     assert "Globex" in page
