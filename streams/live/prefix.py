@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -20,6 +21,7 @@ from resegment.streams.definitions.log import read_definitions
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.admin import TopicsUnavailable, find_grown
 from resegment.streams.live.account import AccountView, find_aliases, look_up_account, resolve
+from resegment.streams.live.cached import Cached
 from resegment.streams.live.connection import LiveConnection
 from resegment.streams.live.follower import IndexFollower, Progress
 from resegment.streams.live.index import Index
@@ -50,14 +52,12 @@ class ViewedPrefix:
         self._connection, self._index = connection, index
         self._follower = IndexFollower(connection, index)
         self._follows = False
-        self._registry: DefinitionRegistry | None = None
-        self._overview: tuple[float, Overview] | None = None
+        self._registry: Cached[DefinitionRegistry] = Cached(math.inf)
+        self._overview: Cached[Overview] = Cached(FRESH)
+        self._sample: Cached[Sample] = Cached(RESAMPLED)
+        self._reports: dict[By, Cached[Report]] = {one: Cached(REMEASURED) for one in By}
         self._letters, self._grown = DeadLetterCount(), dict[str, int]()
-        self._counted = float("-inf")
-        self._reports: dict[By, tuple[float, Report]] = {}
-        self._measuring = asyncio.Lock()
-        self._sample: tuple[float, Sample] | None = None
-        self._looking, self._opening, self._sampling = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
+        self._counted = -math.inf
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -67,17 +67,15 @@ class ViewedPrefix:
 
     async def registry(self) -> DefinitionRegistry:
         """Return the versions of the prefix, and follow them from then on. Raises TopicUnreadable."""
-        async with self._opening:
-            if self._registry is None:
-                one = self._connection
-                definitions = await read_definitions(one.bootstrap, one.topics, one.security)
-                registry = DefinitionRegistry(definitions, one.topics, facts_per_test=one.facts_per_test)
-                follower = DefinitionFollower(
-                    registry, one.bootstrap, one.topics, one.security, on_change=_ignore
-                )
-                self.start(follower.run())
-                self._registry = registry
-            return self._registry
+        return await self._registry.get(self._open_registry)
+
+    async def _open_registry(self) -> DefinitionRegistry:
+        one = self._connection
+        definitions = await read_definitions(one.bootstrap, one.topics, one.security)
+        registry = DefinitionRegistry(definitions, one.topics, facts_per_test=one.facts_per_test)
+        follower = DefinitionFollower(registry, one.bootstrap, one.topics, one.security, on_change=_ignore)
+        self.start(follower.run())
+        return registry
 
     async def now(self) -> int:
         """Return the prefix's own time, ms. Raises StoreUnavailable."""
@@ -124,24 +122,21 @@ class ViewedPrefix:
 
     async def sample(self) -> Sample:
         """Return what tests say of a random sample of accounts, at most some minutes old. Raises StoreUnavailable."""
-        async with self._sampling:
-            if self._sample is None or time.monotonic() - self._sample[0] > RESAMPLED:
-                names = await self.find(partial(draw_accounts, most=SAMPLED))
-                found = await judge_sample(self._connection, await self.registry(), names, await self.now())
-                self._sample = time.monotonic(), found
-            return self._sample[1]
+
+        async def judge() -> Sample:
+            names = await self.find(partial(draw_accounts, most=SAMPLED))
+            return await judge_sample(self._connection, await self.registry(), names, await self.now())
+
+        return await self._sample.get(judge)
 
     async def outcomes(self, by: By) -> Report:
         """Return what came of touches, at most some minutes old. Raises as `measure_prefix`."""
-        async with self._measuring:
-            at, found = self._reports.get(by, (float("-inf"), None))
-            if found is None or time.monotonic() - at > REMEASURED:
-                one = self._connection
-                found = await measure_prefix(
-                    one, await self.registry(), by, await self.now(), one.outcome_window
-                )
-                self._reports[by] = time.monotonic(), found
-            return found
+
+        async def measure() -> Report:
+            one = self._connection
+            return await measure_prefix(one, await self.registry(), by, await self.now(), one.outcome_window)
+
+        return await self._reports[by].get(measure)
 
     async def account_outcomes(self, name: str) -> Dataset:
         """Return the touches and outcomes of an account. Raises StoreUnavailable."""
@@ -149,18 +144,16 @@ class ViewedPrefix:
 
     async def overview(self) -> Overview:
         """Return the health of the prefix, at most a second old. Raises StoreUnavailable and TopicUnreadable."""
-        async with self._looking:
-            if self._overview is not None and time.monotonic() - self._overview[0] < FRESH:
-                return self._overview[1]
-            registry = await self.registry()
-            if time.monotonic() - self._counted > RECOUNT:
-                self._counted = time.monotonic()
-                self.start(self._count())
-            one = self._connection
-            held = await read_prefix(one.client, one.prefix)
-            found = await look(one.client, one.reader, held, self._letters, self._grown, registry.definitions)
-            self._overview = time.monotonic(), found
-            return found
+        return await self._overview.get(self._look_at_prefix)
+
+    async def _look_at_prefix(self) -> Overview:
+        registry = await self.registry()
+        if time.monotonic() - self._counted > RECOUNT:
+            self._counted = time.monotonic()
+            self.start(self._count())
+        one = self._connection
+        held = await read_prefix(one.client, one.prefix)
+        return await look(one.client, one.reader, held, self._letters, self._grown, registry.definitions)
 
     async def _count(self) -> None:
         """Count dead letters and partitions of topics: that takes a moment, and no page waits for it."""
