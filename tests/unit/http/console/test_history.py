@@ -1,0 +1,66 @@
+"""Sizes of segments over time, counted back from those of now; and how fresh decisions are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from resegment.http.console.charts import draw_bars, draw_line, draw_sparkline
+from resegment.http.console.history import HOUR, choose_window, trace
+from resegment.streams.reports.freshness import find_freshness
+from tests.console import PrefixInMemory
+
+DAY = 24 * HOUR
+
+
+def test_sizes_are_counted_back_from_those_of_now() -> None:
+    window = choose_window("24h", begin=0, now=2 * DAY, replayed=False)
+    assert (window.since, window.bucket, len(window.starts)) == (DAY, HOUR, 24)
+    moves = [
+        (DAY, "", "cold", 3),
+        (DAY + HOUR, "cold", "hot", 2),
+        (DAY + 23 * HOUR, "hot", "", 1),
+        (0, "", "cold", 9),
+    ]
+    past = trace(window, moves, {"cold": 10, "hot": 1}, ["hot", "cold"])
+    assert list(past.segments) == ["hot", "cold"]
+    assert past.segments["cold"].sizes[:3] == (12, 10, 10)
+    assert past.segments["hot"].sizes[0] == 0
+    assert past.segments["hot"].sizes[-2:] == (2, 1)
+    assert (past.segments["cold"].entries, past.segments["cold"].exits) == (3, 2)
+    assert (sum(past.moves), sum(past.first)) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "replayed", "chosen", "hours"),
+    [("24h", False, "24h", 1), (None, False, "7d", 2), ("90d", False, "90d", 48), ("soon", False, "7d", 2), (None, True, "all", 216)],
+)  # fmt: skip
+def test_a_window_has_a_name_and_whole_buckets(
+    name: str | None, replayed: bool, chosen: str, hours: int
+) -> None:
+    window = choose_window(name, begin=0, now=700 * DAY, replayed=replayed)
+    assert (window.name, window.hours) == (chosen, hours)
+    assert window.since % HOUR == 0
+    assert len(window.starts) <= 85
+
+
+def test_a_window_begins_no_earlier_than_what_is_known() -> None:
+    window = choose_window("30d", begin=9 * DAY + 5, now=10 * DAY, replayed=False)
+    assert window.since == 9 * DAY
+
+
+def test_charts_of_nothing_and_of_one_bucket_are_drawn() -> None:
+    window = choose_window("24h", begin=DAY, now=DAY + 5, replayed=False)
+    assert draw_sparkline(()) == ""
+    assert "<path" in draw_line((3,), window)
+    assert "1 moved" in draw_bars((1,), (0,), window, with_first=False)
+
+
+async def test_old_decisions_are_not_fresh(prefix: PrefixInMemory) -> None:
+    look = await prefix.overview()
+    assert (find_freshness(look).told, find_freshness(look).is_good) == ("2 s ago", True)
+    late = find_freshness(replace(look, now=look.now + 60_000))
+    assert (late.told, late.is_good) == ("62 s ago", False)
+    assert "a replay" in find_freshness(replace(look, clock="facts")).note
+    assert find_freshness(replace(look, partitions=[])).told == "never"
