@@ -39,6 +39,17 @@ async def check_login(entrance: Entrance) -> None:
     entrance.policy.check_start(tokens.values(), entrance.now(), oidc=entrance.provider is not None)
 
 
+async def advise_login(entrance: Entrance) -> str | None:
+    """Return what is missing where the console asks for a login and nobody could log in. Raises StoreUnavailable."""
+    from resegment.http.access.policy import NoLogin
+
+    try:
+        await check_login(entrance)
+    except NoLogin:
+        return "the console asks for a login, and nobody has one yet: `resegment tokens create NAME` makes a token"
+    return None
+
+
 def read_policy(settings: Settings) -> Policy:
     """Return who gets in where, as the settings say. Raises WrongAddress."""
     from resegment.cli.operations.auditing import name_actor

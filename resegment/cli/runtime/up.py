@@ -135,6 +135,7 @@ async def _run(settings: Settings, definition: Definition, *, fresh: bool) -> No
 async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fresh: bool) -> None:
     from contextlib import AsyncExitStack
 
+    from resegment.cli.access.entrance import advise_login
     from resegment.cli.connection import Instance, announced
     from resegment.cli.runtime.console import console_of, locale_of
     from resegment.cli.runtime.disk import watching_disk
@@ -195,6 +196,8 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
                     outgoing.sinks,
                 )
                 screen().print(rendered, soft_wrap=False, crop=False)
+                if (advice := await advise_login(console[1])) is not None:
+                    print_note(advice)
                 async with watching_disk(servers.journal, serving.worker.metrics.journal_full):
                     await serving.until_stopped(stop)
             await takings[0].close()

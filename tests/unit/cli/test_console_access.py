@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from resegment.cli.access.entrance import read_oidc, read_policy
+from resegment.cli.access.entrance import advise_login, read_oidc, read_policy
 from resegment.http.access.oidc import WrongOidc
 from resegment.http.access.policy import WrongAddress
 from resegment.settings import InsecureSettings, Settings
+from tests.unit.http.access.world import make_world
 
 OIDC = {"oidc_issuer": "https://login.acme.com", "oidc_client_id": "resegment", "oidc_viewers": "*"}
 
@@ -62,3 +63,11 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
         read_oidc(Settings(**OIDC, oidc_client_secret_file=tmp_path / "none"))  # type: ignore[arg-type]
     with pytest.raises(WrongAddress):
         read_policy(Settings(console_url="segments.acme.com"))
+
+
+async def test_up_says_how_to_get_in_where_nobody_could() -> None:
+    world = make_world()
+    assert "resegment tokens create" in (await advise_login(world.entrance) or "")
+    await world.token()
+    assert await advise_login(world.entrance) is None
+    assert await advise_login(make_world(address="127.0.0.1").entrance) is None
