@@ -15,6 +15,7 @@ from resegment.outcomes.measuring.comparing import compare_rates, compare_sizes
 from resegment.outcomes.measuring.contacts import count_contacts, describe_contacts, sum_by_account
 from resegment.outcomes.measuring.deals import WON, describe_cycle, describe_size, find_deals
 from resegment.outcomes.measuring.lifting import ENROLLED, check_holdouts
+from resegment.outcomes.measuring.names import By
 from resegment.outcomes.measuring.options import RATES, MeasureOptions
 from resegment.outcomes.measuring.preparing import credited_outcomes, find_flows, select_touches, tabulate
 from resegment.outcomes.measuring.ranking import rank_groups
@@ -98,7 +99,7 @@ def measure(dataset: Dataset, options: MeasureOptions, features: pl.DataFrame | 
             options,
         ),
         rankings=rankings,
-        holdouts=check_holdouts(dataset, touches, options),
+        holdouts=[] if options.by is By.owner else check_holdouts(dataset, touches, options),
         flows=find_flows(table),
         findings=[],
         notes=_notes(dataset, touches, counts, options),
@@ -146,4 +147,6 @@ def _notes(dataset: Dataset, touches: pl.DataFrame, counts: Counts, options: Mea
     if young:
         windows = ", ".join(f"{metric} ({options.windows[metric]} days)" for metric in young)
         notes.append(f"No touch is old enough yet for: {windows}.")
+    if options.by is By.owner and (touches["arm"] != ENROLLED).any():
+        notes.append("Held-out accounts have no owner: see their lift by segment or play.")
     return notes

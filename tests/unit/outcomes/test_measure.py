@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 import msgspec
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -214,6 +215,33 @@ def test_lift_is_not_shown_where_the_arms_are_not_as_declared(
     assert not found.passes
     assert found.lifts == []
     assert words in (found.reason or "")
+
+
+def test_by_owner_there_is_no_lift_because_nobody_owns_what_is_held_out() -> None:
+    made = report(held_out(180, 20, (36, 1)), shares={"a": 0.1}, by=By.owner)
+    assert made.holdouts == []
+    assert any("no owner" in one for one in made.notes)
+
+
+def test_touches_of_a_version_without_a_holdout_were_not_drawn() -> None:
+    data = held_out(180, 20, (36, 1))
+    old = make_dataset([touch(f"old{number}", 300, definition_version="v1") for number in range(500)], [])
+    both = Dataset(
+        data.touches.with_columns(definition_version=pl.lit("v2")).vstack(old.touches), data.outcomes
+    )
+    made = report(both, shares={"a": 0.1}, version_shares={"v1": {}, "v2": {"a": 0.1}})
+    assert (lift(made).enrolled.n, lift(made).holdout.n) == (180, 20)
+
+
+def test_what_an_experiment_holds_out_is_no_holdout_of_the_segment() -> None:
+    data = held_out(180, 20, (36, 1))
+    aside = make_dataset(
+        [touch(f"x{number}", 300, arm="holdout", experiment="e", owner=None) for number in range(20)], []
+    )
+    both = Dataset(data.touches.vstack(aside.touches), data.outcomes)
+    (found,) = report(both, shares={"a": 0.1}).holdouts
+    assert (found.enrolled, found.holdout) == (200, 20)
+    assert (found.lifts[0].enrolled.n, found.lifts[0].holdout.n) == (180, 20)
 
 
 def test_an_account_that_was_drawn_twice_is_one_account() -> None:
