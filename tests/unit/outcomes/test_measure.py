@@ -279,7 +279,7 @@ def year() -> tuple[list[Any], list[Any], dict[str, float], int]:
     return (*generator.make(3, 1_200), generator.UNTIL)
 
 
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=1, deadline=None)
 @given(st.randoms())
 def test_the_report_does_not_depend_on_the_order_of_rows(year: Any, shuffler: Any) -> None:
     touches, outcomes, shares, until = year
@@ -289,7 +289,7 @@ def test_the_report_does_not_depend_on_the_order_of_rows(year: Any, shuffler: An
     assert msgspec.json.encode(measure(turned, options)) == msgspec.json.encode(first)
 
 
-@pytest.mark.parametrize("by", list(By))
+@pytest.mark.parametrize("by", [By.segment, By.owner])
 def test_the_json_of_a_report_follows_its_schema(year: Any, by: By) -> None:
     touches, outcomes, shares, until = year
     made = measure(make_dataset(touches, outcomes), MeasureOptions(until=at(until), shares=shares, by=by))
