@@ -451,6 +451,27 @@ DELIVERY: Final = Dashboard(
             ),
         ),
         Row(
+            "Outcomes",
+            (
+                Panel(
+                    "Outcomes by what credits them",
+                    [("sum by (credit) (resegment_outcomes)", "{{credit}}")],
+                    "By what credits each to a touch, or why nothing does.",
+                    width=12,
+                    stacked=True,
+                ),
+                Panel(
+                    "Touches",
+                    [
+                        ("sum by (arm) (resegment_touches)", "{{arm}}"),
+                        ("sum(resegment_outcomes_dropped)", "not kept"),
+                    ],
+                    "By arm; and those that are not kept, because their accounts have too many.",
+                    width=12,
+                ),
+            ),
+        ),
+        Row(
             "Webhooks",
             (
                 Panel(
