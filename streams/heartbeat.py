@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -148,6 +149,12 @@ class WorkerLook:
     """Facts that the limit of a test dropped since it started, and how many accounts came over the limit, by test."""
     repeated: Mapping[str, int] = field(default_factory=dict)
     """Events with the id of an earlier one and other data since it started, by source."""
+    behind: Sequence[int] = ()
+    """Partitions of `signals` that have records which it has not worked off."""
+
+
+_SIGNALS: Final = re.compile(r"(?:^|\.)signals:\d+$")
+"""A partition of `signals` in what a worker reports of its lag."""
 
 
 def look_at_worker(name: str, entry: Mapping[str, Any], now: float) -> WorkerLook:
@@ -157,6 +164,7 @@ def look_at_worker(name: str, entry: Mapping[str, Any], now: float) -> WorkerLoo
         topic = place.rpartition(":")[0]
         lag[topic] = lag.get(topic, 0) + behind
     silent = max(0, int((now - entry["at"]) * 1000))
+    signals = [place for place, behind in entry["lag"].items() if behind and _SIGNALS.search(place)]
     return WorkerLook(
         name,
         sorted(entry["partitions"]),
@@ -167,4 +175,5 @@ def look_at_worker(name: str, entry: Mapping[str, Any], now: float) -> WorkerLoo
         entry.get("differs"),
         {test: (facts, accounts) for test, (facts, accounts) in (entry.get("dropped") or {}).items()},
         entry.get("repeated") or {},
+        sorted(int(place.rpartition(":")[2]) for place in signals),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from resegment.schemas.times import format_instant, spell_length
+from resegment.state.redis.reader import PartitionLook
 from resegment.streams.operations.overview import PATIENCE, Overview
 
 
@@ -28,7 +29,7 @@ def find_freshness(look: Overview) -> Freshness:
         return Freshness("Decided up to", at, "on the clock of the facts: a replay", bool(clocks), None)
     if not clocks:
         return Freshness("Decided", "never", "no event has come yet", True, None)
-    age = max(0, look.now - min(clocks))
+    age = max(_age_of(look, one) for one in look.partitions)
     return Freshness(
         "Decided",
         f"{spell_length(age // 1000 * 1000)} ago",
@@ -36,3 +37,17 @@ def find_freshness(look: Overview) -> Freshness:
         age <= PATIENCE,
         age,
     )
+
+
+def _age_of(look: Overview, one: PartitionLook) -> int:
+    """Return for how long a partition has not decided everything that it could, ms.
+
+    One that has nothing to do is as fresh as the last report of its worker. Time passes in a partition only when a record
+    comes or a deadline is due, so that the clock of a quiet one says nothing.
+    """
+    owner = next((worker for worker in look.workers if one.number in worker.partitions), None)
+    clock = 0 if one.position is None else max(0, look.now - one.position.clock)
+    if owner is None:
+        return clock
+    late = 0 if one.next_deadline is None else max(0, look.now - one.next_deadline)
+    return max(owner.silent, late, clock if one.number in owner.behind else 0)

@@ -57,10 +57,17 @@ def test_charts_of_nothing_and_of_one_bucket_are_drawn() -> None:
     assert "1 moved" in draw_bars((1,), (0,), window, with_first=False)
 
 
-async def test_old_decisions_are_not_fresh(prefix: PrefixInMemory) -> None:
+async def test_decisions_are_as_old_as_what_waits_and_a_quiet_prefix_is_fresh(prefix: PrefixInMemory) -> None:
     look = await prefix.overview()
-    assert (find_freshness(look).told, find_freshness(look).is_good) == ("2 s ago", True)
-    late = find_freshness(replace(look, now=look.now + 60_000))
-    assert (late.told, late.is_good) == ("62 s ago", False)
+    (part,), (worker,) = look.partitions, look.workers
+    later = look.now + DAY
+    quiet = find_freshness(replace(look, now=later, workers=[replace(worker, silent=1_500)]))
+    assert (quiet.told, quiet.is_good) == ("1 s ago", True)
+    behind = find_freshness(replace(look, now=later, workers=[replace(worker, behind=[0])]))
+    assert (behind.told, behind.is_good) == ("24 h ago", False)
+    due = find_freshness(replace(look, partitions=[replace(part, next_deadline=look.now - 42_000)]))
+    assert (due.told, due.is_good) == ("42 s ago", False)
+    alone = find_freshness(replace(look, now=later, workers=[]))
+    assert (alone.told, alone.is_good) == ("24 h ago", False)
     assert "a replay" in find_freshness(replace(look, clock="facts")).note
     assert find_freshness(replace(look, partitions=[])).told == "never"
