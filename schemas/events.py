@@ -250,6 +250,21 @@ class Outcome(Data):
     )
 
 
+class People(Data):
+    """A person of the account, as known now, for workflows to contact. A newer event about the same person replaces it."""
+
+    terms = ("role",)
+    person: StrictStr | None = Field(None, description="The name")
+    email: StrictStr | None = Field(None, description="The address; it is what tells persons apart")
+    first_name: StrictStr | None = None
+    last_name: StrictStr | None = None
+    title: StrictStr | None = None
+    role: StrictStr | None = Field(None, description="ceo cro vp_sales ...")
+    phone: StrictStr | None = None
+    linkedin: StrictStr | None = None
+    opted_out: StrictBool | None = Field(None, description="Whether the person is not to be contacted")
+
+
 DATA: Final[dict[str, type[Data]]] = {
     "funding": Funding,
     "hiring": Hiring,
@@ -260,6 +275,7 @@ DATA: Final[dict[str, type[Data]]] = {
     "engagement": Engagement,
     "firmographic": Firmographic,
     "outcome": Outcome,
+    "people": People,
 }
 """The model of each kind's data."""
 

@@ -7,7 +7,16 @@ from typing import Any, Final, Literal
 import msgspec
 
 Kind = Literal[
-    "funding", "hiring", "leadership", "tech", "intent", "strategy", "engagement", "firmographic", "outcome"
+    "funding",
+    "hiring",
+    "leadership",
+    "tech",
+    "intent",
+    "strategy",
+    "engagement",
+    "firmographic",
+    "outcome",
+    "people",
 ]
 
 KINDS: Final[tuple[Kind, ...]] = (
@@ -20,6 +29,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     "engagement",
     "firmographic",
     "outcome",
+    "people",
 )
 """Every kind of fact. The order is part of the state format, so only append."""
 

@@ -15,7 +15,7 @@ look=${LOOK:-User:resegment-look}
 operator=${OPERATOR:-User:resegment-operator}
 
 # what producers write: a topic for each kind of event, and not triggers.replay, which only `ingest` writes
-kinds="funding hiring leadership tech intent strategy engagement"
+kinds="funding hiring leadership tech intent strategy engagement people"
 
 allow() {
   kafka-acls.sh --bootstrap-server "$BOOTSTRAP" ${COMMAND_CONFIG:+--command-config "$COMMAND_CONFIG"} --add "$@"

@@ -50,6 +50,7 @@ class Topics:
     intent: Topic = field(init=False)
     strategy: Topic = field(init=False)
     engagement: Topic = field(init=False)
+    people: Topic = field(init=False)
     accounts: Topic = field(init=False)
     outcomes: Topic = field(init=False)
     replay: Topic = field(init=False)
@@ -78,7 +79,7 @@ class Topics:
         """Return what intake reads: the topics that sources write to."""
         return (
             *(self.funding, self.hiring, self.leadership, self.tech, self.intent, self.strategy),
-            *(self.engagement, self.accounts, self.outcomes, self.replay),
+            *(self.engagement, self.people, self.accounts, self.outcomes, self.replay),
         )
 
     @property
@@ -116,6 +117,7 @@ _DECLARED: Mapping[str, Topic] = {
     "intent": Topic("triggers.intent", "topics that accounts research"),
     "strategy": Topic("triggers.strategy", "public statements of a strategic priority"),
     "engagement": Topic("triggers.engagement", "how people at an account engaged with you"),
+    "people": Topic("triggers.people", "persons of accounts, for sinks to contact"),
     "accounts": Topic("accounts", "firmographic facts of accounts"),
     "outcomes": Topic("outcomes", "results of outreach: replies, meetings, deals"),
     "replay": Topic("triggers.replay", "sorted history of all kinds, on the facts' own clock", fixed=True),

@@ -21,6 +21,7 @@ from resegment.sinks.loading import LoadedSinks
 from resegment.sinks.port import FieldWriter
 from resegment.state.redis.client import connect_redis
 from resegment.state.sinks.fields import FieldStore
+from resegment.state.sinks.people import PeopleStore
 from resegment.state.sinks.states import SinkState, SinkStates
 from resegment.streams.delivery.endpoint_consumer import EndpointConsumer, Subscription
 from resegment.streams.delivery.service import stop_tasks
@@ -31,6 +32,7 @@ from resegment.streams.kafka.security import secure_kafka
 from resegment.streams.kafka.timeouts import pace_of
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.sending.field_writer import FieldsWriter, topics_of
+from resegment.streams.sending.people_reader import PeopleReader
 from resegment.streams.sending.performers import (
     describe_vendor,
     find_people,
@@ -233,9 +235,24 @@ async def sending(
                     metrics,
                 )
         service = SendingService(performers, consumers, fields, states, metrics)
+        reader = None
+        if any(one.people for one in loaded.file.contacts):
+            reader = PeopleReader(
+                Subscription(
+                    bootstrap,
+                    {topics.signals.name: ""},
+                    f"{settings.prefix}-people",
+                    security,
+                    pace_of(settings),
+                ),
+                PeopleStore(redis, settings.prefix),
+                metrics,
+            )
         stack.push_async_callback(service.leave)
         tasks = [asyncio.create_task(one.run(), name=f"sink {name}") for name, one in consumers.items()]
         tasks += [asyncio.create_task(one.run(), name=f"fields {name}") for name, one in fields.items()]
+        if reader is not None:
+            tasks.append(asyncio.create_task(reader.run(), name="people"))
         tasks.append(asyncio.create_task(service.watch(), name="sinks"))
         stack.push_async_callback(stop_tasks, tasks)
         stack.callback(service.end)

@@ -23,6 +23,7 @@ from resegment.agents.batch import Message
 from resegment.schemas.times import format_instant
 from resegment.settings import Settings
 from resegment.sinks.loading import load_sinks
+from resegment.state.sinks.people import PeopleStore
 from resegment.state.sinks.states import SinkStates
 from resegment.streams.kafka.admin import create_topics
 from resegment.streams.kafka.publisher import KafkaPublisher
@@ -68,7 +69,6 @@ FILE: dict[str, Any] = {
     "suppression": ["customers"],
 }
 CONTACTS = """account,email,first_name,last_name,title,opted_out
-acme.com,cleo@acme.com,Cleo,Example,Chief Revenue Officer,
 www.acme.com,dan@acme.com,Dan,Example,Software Engineer,
 acme.com,eve@acme.com,Eve,Example,VP of Sales,yes
 """
@@ -84,7 +84,7 @@ def sinks_of(url: str, **given: Any) -> dict[str, Any]:
         "settle": "50ms",
     }
     return {
-        "contacts": [{"table": "contacts.csv"}],
+        "contacts": [{"people": True}, {"table": "contacts.csv"}],
         "owners": {"ada": {"email": "ada@example.com"}},
         "sinks": {
             "crm": {
@@ -132,6 +132,7 @@ async def test_a_new_sales_leader_becomes_a_task_an_enrollment_and_fields_in_hub
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # acme.com is a company in HubSpot, and a table says who works there. Eve has opted out.
+    client = Redis.from_url(stack.redis_url)
     hubspot = HubSpotServer()
     hubspot.contacts.clear()
     (tmp_path / "contacts.csv").write_text(CONTACTS)
@@ -145,6 +146,18 @@ async def test_a_new_sales_leader_becomes_a_task_an_enrollment_and_fields_in_hub
         sent(stack, settings, tmp_path, sinks_of(served.url, fields=names), monkeypatch),
     ):
         topics = worker.topics
+
+        # The CRM says that there are Cleo, the CRO, and Eve.
+        cleo = {"email": "cleo@acme.com", "person": "Cleo Example", "title": "Chief Revenue Officer"}
+        eve = {"email": "eve@acme.com", "person": "Eve Example", "title": "VP of Sales"}
+        events = [_event(one["email"], "people", one) for one in (cleo, eve)]
+        await publisher.publish([Message(topics.people.name, None, one) for one in events])
+        people = PeopleStore(client, settings.prefix)
+
+        async def are_known() -> bool:
+            return len(await people.read("acme.com")) == 2
+
+        await until(are_known)
 
         # A new CRO joins acme.com.
         joined = {"change": "joined", "role": "cro", "person": "Cleo Example"}
@@ -187,6 +200,7 @@ async def test_a_new_sales_leader_becomes_a_task_an_enrollment_and_fields_in_hub
         await until(lambda: company["hubspot_owner_id"] == "")
         assert hubspot.writes[writes:] == [("901", {"hubspot_owner_id": ""})]
         assert worker.failure is None
+    await client.aclose()
 
 
 def _event(identity: str, kind: str, data: dict[str, Any]) -> bytes:

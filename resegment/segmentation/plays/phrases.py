@@ -260,6 +260,12 @@ def _has_words(value: Any) -> bool:
     )
 
 
+def _people(data: Data) -> str:
+    name = data.get("person") or data.get("email") or "somebody"
+    title = data.get("title") or data.get("role")
+    return f"has a contact, {name}" + (f", {title}" if title else "")
+
+
 def _tell_other(kind: str) -> Callable[[Data], str]:
     return lambda data: f"{spell_term(kind)}: {_firmographic(data)}"
 
@@ -274,6 +280,7 @@ _TELL: Final[dict[str, Callable[[Data], str]]] = {
     "engagement": _engagement,
     "firmographic": _firmographic,
     "outcome": _outcome,
+    "people": _people,
 }
 _COUNT: Final[dict[str, Callable[[Sequence[Data]], str]]] = {
     "hiring": _count_hiring,
@@ -290,4 +297,5 @@ _ABSENT: Final = {
     "engagement": "engagement",
     "firmographic": "snapshot",
     "outcome": "outcome",
+    "people": "contact",
 }

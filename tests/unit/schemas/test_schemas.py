@@ -41,6 +41,8 @@ WHOLE: dict[str, dict[str, Any]] = {
     "outcome": {"action": "replied", "person": "P", "channel": "email", "sequence": "S", "amount_usd": 10,
                 "opened_at": "2024-01-01T00:00:00Z", "idempotency_key": "k", "deal": "D", "amount": 9,
                 "currency": "EUR", "stage": "open"},
+    "people": {"person": "P Q", "email": "p@acme.com", "first_name": "P", "last_name": "Q", "title": "CRO", "role": "cro",
+               "phone": "1", "linkedin": "p", "opted_out": True},
 }  # fmt: skip
 
 

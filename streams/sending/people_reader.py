@@ -1,0 +1,113 @@
+"""Keep what `people` events say in Redis: read `signals`, and note how far."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from resegment.errors import ResegmentError
+from resegment.metrics import Metrics
+from resegment.schemas.fact import Fact
+from resegment.state.sinks.people import PeopleStore, Person
+from resegment.streams.delivery.endpoint_consumer import RESTART_PAUSE, Subscription
+from resegment.streams.kafka.group_offsets import leave
+
+log = structlog.get_logger(__name__)
+
+POLL_MS: Final = 500
+MARK: Final = b'"people"'
+"""What every record about a person has in it: others are passed over unread."""
+TEXTS: Final = ("email", "first_name", "last_name", "title", "role", "phone", "linkedin")
+_decoder: Final = msgspec.json.Decoder(Fact)
+
+
+class PeopleReader:
+    """Reads the partitions of `signals` that it gets, from where Redis says that they were read up to. Run it with `run`."""
+
+    def __init__(self, subscription: Subscription, store: PeopleStore, metrics: Metrics) -> None:
+        self._subscription, self._store, self._metrics = subscription, store, metrics
+
+    async def run(self) -> None:
+        """Read until canceled. Log each failure, and start over."""
+        while True:
+            try:
+                await self._consume()
+            except (ResegmentError, KafkaError, OSError) as error:
+                self._metrics.failures.labels("people", type(error).__name__).inc()
+                log.warning("people cannot be read", error=str(error) or repr(error))
+            await asyncio.sleep(RESTART_PAUSE)
+
+    async def _consume(self) -> None:
+        where = self._subscription
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=where.bootstrap,
+            group_id=where.group,
+            client_id=where.group,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            session_timeout_ms=int(where.pace.session_timeout * 1000),
+            heartbeat_interval_ms=int(where.pace.heartbeat_interval * 1000),
+            fetch_max_wait_ms=int(where.pace.fetch_wait * 1000),
+            **where.security,
+        )
+        await consumer.start()
+        consumer.subscribe(list(where.topics), listener=_Seeker(consumer, self._store))
+        try:
+            while True:
+                for tp, records in (await consumer.getmany(timeout_ms=POLL_MS)).items():
+                    for record in records:
+                        await self._take(record)
+                    await self._store.write_position(tp.partition, tp.topic, records[-1].offset + 1)
+        finally:
+            await leave(consumer)
+
+    async def _take(self, record: ConsumerRecord) -> None:
+        value = record.value or b""
+        if MARK not in value:
+            return
+        try:
+            fact = _decoder.decode(value)
+        except (msgspec.MsgspecError, RecursionError):
+            return  # a tick, or what workers refuse
+        if fact.kind == "people":
+            await self._store.keep(fact.account, *read_person(fact))
+
+
+def read_person(fact: Fact) -> tuple[str, Person]:
+    """Return what tells a person from others, and what is known."""
+    data: Mapping[str, Any] = fact.data
+    texts = {name: value for name in TEXTS if isinstance(value := data.get(name), str) and value}
+    name = data.get("person")
+    if isinstance(name, str) and name and "first_name" not in texts:
+        first, _, last = name.partition(" ")
+        texts["first_name"] = first
+        if last:
+            texts.setdefault("last_name", last)
+    key = texts.get("email", "").strip().lower() or str(name or fact.record)
+    gone = fact.op == "retract"
+    return key, Person(at=fact.time, opted_out=data.get("opted_out") is True, gone=gone, **texts)
+
+
+class _Seeker(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Places each partition where Redis says, or at its beginning: what Redis lost is read again."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, store: PeopleStore) -> None:
+        self._consumer, self._store = consumer, store
+
+    async def on_partitions_revoked(self, _: object) -> None:
+        pass
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        for tp in assigned:
+            known = await self._store.read_position(tp.partition)
+            if known is not None and known[0] == tp.topic:
+                self._consumer.seek(tp, known[1])
+            else:
+                await self._consumer.seek_to_beginning(tp)

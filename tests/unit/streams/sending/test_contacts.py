@@ -1,0 +1,99 @@
+"""Where contacts come from: tables, `people` events, and several places at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from resegment.sinks.operation import Contact
+from resegment.streams.sending.contacts import AllContacts, InvalidTable, TableContacts, read_table
+from resegment.streams.sending.people_reader import read_person
+from resegment.streams.sending.performers import find_account, normalize_title
+from tests.builders import EVENT
+from tests.events import read_fact
+
+HEAD = "Account,Email,First Name,Title,Opted Out,id:hubspot\n"
+
+
+def table(folder: Path, text: str) -> Path:
+    path = folder / "contacts.csv"
+    path.write_text(text)
+    return path
+
+
+async def test_a_table_gives_the_persons_of_an_account_in_any_spelling_of_it(tmp_path: Path) -> None:
+    path = table(
+        tmp_path,
+        HEAD + "https://www.acme.com/x,a@acme.com,Ada,CRO,,51\nACME.com,b@acme.com,,,YES,\nnope,c@x,,,,\n",
+    )
+    found = await TableContacts(path, find_account).find("acme.com")
+    assert found == [
+        Contact(email="a@acme.com", first_name="Ada", title="CRO", ids={"hubspot": "51"}),
+        Contact(email="b@acme.com", opted_out=True),
+    ]
+
+
+async def test_a_table_that_is_replaced_is_read_again_and_one_that_is_half_written_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resegment.streams.sending.contacts.LOOK_AGAIN", 0.0)
+    path = table(tmp_path, HEAD + "acme.com,a@acme.com,,,,\n")
+    contacts = TableContacts(path, find_account)
+    table(tmp_path, HEAD + "acme.com,longer-b@acme.com,,,,\n")
+    assert [one.email for one in await contacts.find("acme.com")] == ["longer-b@acme.com"]
+    table(tmp_path, "Acc")
+    assert [one.email for one in await contacts.find("acme.com")] == ["longer-b@acme.com"]
+
+
+def test_a_parquet_file_is_a_table_too(tmp_path: Path) -> None:
+    pl.DataFrame({"account": ["acme.com"], "email": ["a@acme.com"]}).write_parquet(tmp_path / "c.parquet")
+    found, _ = read_table(tmp_path / "c.parquet", find_account)
+    assert found == {"acme.com": [Contact(email="a@acme.com")]}
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "account\nacme.com\n"])
+def test_a_file_that_is_no_table_of_contacts_says_what_is_needed(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InvalidTable) as error:
+        read_table(table(tmp_path, text), find_account)
+    assert "account and email" in (error.value.remedy or "")
+
+
+class Fixed:
+    def __init__(self, *contacts: Contact) -> None:
+        self._contacts = contacts
+
+    async def find(self, account: str) -> Sequence[Contact]:
+        return self._contacts
+
+
+async def test_the_first_place_that_has_somebody_counts_and_an_opt_out_counts_everywhere() -> None:
+    ada, bo = Contact(email="ada@acme.com"), Contact(email="bo@acme.com")
+    out = Contact(email="ADA@acme.com", opted_out=True)
+    found = await AllContacts([Fixed(), Fixed(ada, bo), Fixed(out, Contact(email="c@acme.com"))]).find(
+        "acme.com"
+    )
+    assert [(one.email, one.opted_out) for one in found] == [("ada@acme.com", True), ("bo@acme.com", False)]
+
+
+def test_two_titles_of_one_meaning_are_one() -> None:
+    assert normalize_title("Vice President of Sales") == normalize_title("VP Sales")
+    assert normalize_title("Chief Revenue Officer") == normalize_title("CRO")
+    assert normalize_title("Software Engineer") != normalize_title("CRO")
+
+
+def people(op: str = "assert", **data: Any) -> Any:
+    return read_fact({**EVENT, "type": "gtm.people.v1", "op": op, "record": "r", "data": data})
+
+
+def test_a_people_event_names_a_person_by_the_address() -> None:
+    key, person = read_person(
+        people(person="Ada M. Example", email="Ada@acme.com", title="CRO", opted_out=True)
+    )
+    assert key == "ada@acme.com"
+    assert (person.first_name, person.last_name, person.title) == ("Ada", "M. Example", "CRO")
+    assert person.opted_out
+    assert not person.gone
