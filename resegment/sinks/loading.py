@@ -152,10 +152,8 @@ class _SinksReader(FileReader):
         path = ("sinks", name)
         if not NAME.fullmatch(name):
             self.note("wrong-name", "this is not a valid name for a sink", path)
-        try:
-            entry = SinkEntry.model_validate(value)
-        except ValidationError as error:
-            self.take(error, path)
+        entry = self._read_entry(value, path)
+        if entry is None:
             return None
         vendor = VENDORS.get(entry.vendor)
         if vendor is None:
@@ -180,6 +178,21 @@ class _SinksReader(FileReader):
             }
             self.loaded[name] = LoadedSink(name, vendor, entry, sink, base, targets, owners, self.path.parent)
         return entry
+
+    def _read_entry(self, value: object, path: tuple[str, ...]) -> SinkEntry | None:
+        """Return the entry; if some of its keys are wrong, note that and return it without them, to check the others."""
+        try:
+            return SinkEntry.model_validate(value)
+        except ValidationError as error:
+            self.take(error, path)
+            wrong = {one["loc"][0] for one in error.errors(include_url=False) if one["loc"]}
+        if not isinstance(value, dict) or "vendor" in wrong:
+            return None
+        rest = {"credentials": {}, **{name: given for name, given in value.items() if name not in wrong}}
+        try:
+            return SinkEntry.model_validate(rest)
+        except ValidationError:
+            return None
 
     def _build(self, vendor: Vendor, entry: SinkEntry, path: tuple[str, ...]) -> Sink | None:
         try:
