@@ -131,9 +131,9 @@ def make_change(templates: Templates, topics: Topics, number: int, accounts: int
 
 
 @asynccontextmanager
-async def console_process(servers: Embedded) -> AsyncIterator[tuple[str, int]]:
+async def console_process(bootstrap: str, redis: str) -> AsyncIterator[tuple[str, int]]:
     """Run `resegment console`; give its address and its process."""
-    options = ("--kafka", servers.broker.bootstrap, "--redis", servers.redis.url, "--prefix", PREFIX)
+    options = ("--kafka", bootstrap, "--redis", redis, "--prefix", PREFIX)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "resegment", "console", *options, "--http-port", "0"),
         stderr=asyncio.subprocess.PIPE,
@@ -179,7 +179,7 @@ async def measure_pages(accounts: int, changes: int) -> None:
             await fill(servers, templates, accounts, changes)
             print(f"{accounts:,} accounts, {changes:,} changes", flush=True)
             async with (
-                console_process(servers) as (url, pid),
+                console_process(servers.broker.bootstrap, servers.redis.url) as (url, pid),
                 httpx.AsyncClient(base_url=url, timeout=60) as http,
             ):
                 begin = time.perf_counter()
@@ -221,7 +221,7 @@ async def measure_feed(rate: int, seconds: int) -> None:
         async with embedded(Path(folder)) as servers:
             await fill(servers, templates, accounts, 1_000)
             async with (
-                console_process(servers) as (url, _),
+                console_process(servers.broker.bootstrap, servers.redis.url) as (url, _),
                 httpx.AsyncClient(base_url=url, timeout=60) as http,
             ):
                 page = await http.get("/")
@@ -282,11 +282,11 @@ async def count_rows(url: str, place: str, total: int) -> tuple[list[int], int]:
 
 
 async def measure_workers(rounds: int) -> None:
-    """Replay the demo's events with a console that is open, and with one that nobody has open."""
+    """Replay the demo's events without a console, with one open in the worker's process, and with one beside it."""
     data = Reading(Dataset.YC).read()
-    found: dict[bool, list[float]] = {False: [], True: []}
-    for number in range(2 * rounds):
-        opened = bool(number % 2)
+    found: dict[str, list[float]] = {"closed": [], "open": [], "beside": []}
+    for number in range(3 * rounds):
+        way = ("closed", "open", "beside")[number % 3]
         with tempfile.TemporaryDirectory() as folder:
             settings = Settings.model_construct(
                 folder=Path(folder), prefix=PREFIX, clock="facts", http_port=0, route="all"
@@ -298,29 +298,42 @@ async def measure_workers(rounds: int) -> None:
                     running(settings, data.definition, servers, extend=partial(_mount, parts))
                 )
                 await serving.joined()
-                looking = asyncio.create_task(look(f"{serving.http_url}{PATH}")) if opened else None
+                url = f"{serving.http_url}{PATH}"
+                if way == "beside":
+                    console = console_process(servers.bootstrap, servers.redis_url)
+                    url, _ = await exits.enter_async_context(console)
+                if way != "closed":
+                    await exits.enter_async_context(viewer(url))
                 begin, cpu = time.perf_counter(), time.process_time()
                 async with KafkaPublisher(servers.bootstrap, client_id="try", idempotent=False) as publisher:
                     worker = serving.worker
                     await send_replay(data.events, publisher, worker.topics, partitions=8, until=END)
                 assert await worker.drain(120)
-                found[opened].append(time.process_time() - cpu)
-                print(
-                    f"{'open' if opened else 'closed'}: {time.perf_counter() - begin:.1f} s, {time.process_time() - cpu:.1f} s of CPU",
-                    flush=True,
-                )
-                if looking is not None:
-                    looking.cancel()
-    closed, opened_ = (sorted(found[one])[len(found[one]) // 2] for one in (False, True))
-    print(f"median CPU: closed {closed:.2f} s, open {opened_:.2f} s: {opened_ / closed - 1:+.1%}")
+                used = time.process_time() - cpu
+                found[way].append(used)
+                print(f"{way}: {time.perf_counter() - begin:.1f} s, {used:.2f} s of CPU", flush=True)
+    medians = {way: sorted(some)[len(some) // 2] for way, some in found.items()}
+    for way, used in medians.items():
+        print(f"median CPU of the worker's process, {way}: {used:.2f} s, {used / medians['closed'] - 1:+.1%}")
 
 
 def _mount(parts: tuple[object, ...], app: FastAPI, _: object) -> None:
     mount_console(app, *parts)  # type: ignore[arg-type]
 
 
+@asynccontextmanager
+async def viewer(url: str) -> AsyncIterator[None]:
+    """Have the first page open in another process: its feed, and its health every five seconds."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-P", __file__, "look", "--url", url)
+    try:
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+
+
 async def look(url: str) -> None:
-    """Have the first page open: its feed, and its health every five seconds."""
+    """Read what a browser reads."""
     async with httpx.AsyncClient(base_url=url, timeout=60) as http:
         await http.get("/")
 
@@ -331,7 +344,7 @@ async def look(url: str) -> None:
 
         task = asyncio.create_task(health())
         try:
-            async with http.stream("GET", "/feed?after=0") as response:
+            async with http.stream("GET", "/feed", headers={"accept": "text/event-stream"}) as response:
                 async for _ in response.aiter_bytes():
                     pass
         finally:
@@ -342,17 +355,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["pages", "feed", "workers"])
+    parser.add_argument("what", choices=["pages", "feed", "workers", "look"])
     parser.add_argument("--accounts", type=int, default=50_000)
     parser.add_argument("--changes", type=int, default=100_000)
     parser.add_argument("--rate", type=int, default=200)
     parser.add_argument("--seconds", type=int, default=300)
+    parser.add_argument("--url", default="", help="for `look`, which `workers` starts")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     if given.what == "pages":
         asyncio.run(measure_pages(given.accounts, given.changes))
     elif given.what == "feed":
         asyncio.run(measure_feed(given.rate, given.seconds))
+    elif given.what == "look":
+        asyncio.run(look(given.url))
     else:
         asyncio.run(measure_workers(given.rounds))
 
