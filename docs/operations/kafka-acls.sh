@@ -40,6 +40,8 @@ allow --allow-principal "$worker" --operation Read --topic "$prefix.workflow-com
 # only to count them in the metrics
 allow --allow-principal "$worker" --operation Read --topic "$prefix.dead-letters"
 allow --allow-principal "$worker" --operation Read --resource-pattern-type prefixed --group "$prefix-webhooks-"
+allow --allow-principal "$worker" --operation Read --resource-pattern-type prefixed --group "$prefix-sinks-"
+allow --allow-principal "$worker" --operation Read --group "$prefix-people"
 # needed only until the topics exist: leave it out if you create them yourself
 allow --allow-principal "$worker" --operation Create --resource-pattern-type prefixed --topic "$prefix."
 

@@ -71,33 +71,32 @@ class RedisCallLog:
             await self._set(account, fields, [])
 
     async def settle(
-        self, account: str, key: str, result: LoggedResult, enrolled: Mapping[str, Sequence[LoggedContact]]
+        self,
+        account: str,
+        key: str,
+        result: LoggedResult,
+        enrolled: Mapping[str, Sequence[LoggedContact]],
     ) -> None:
-        with answering("read the call log"):
-            names: Any = await self._client.hkeys(self._key(account))
+        known = await self.read(account)
         over = [f"chosen:{key}"]
-        over += [name for raw in names if (name := raw.decode()).startswith(f"call:{key}:")]
-        if sum(raw.startswith(b"result:") for raw in names) > KEPT_RESULTS:
-            known = await self.read(account)
-            old = sorted(known.results.items(), key=lambda pair: pair[1].at)
-            over += [f"result:{name}" for name, _ in old[: len(old) - KEPT_RESULTS]]
+        over += [f"call:{one}:{step}" for one, step in known.calls if one == key or one.startswith(f"{key}.")]
+        old = sorted((at.at, name) for name, at in known.results.items())
+        over += [f"result:{name}" for _, name in old[: max(0, len(old) - KEPT_RESULTS)]]
         fields = {f"result:{key}": msgspec.msgpack.encode(result)}
         for workflow, contacts in enrolled.items():
-            if contacts:
-                fields[f"enrolled:{workflow}"] = msgspec.msgpack.encode(list(contacts))
-            else:
-                over.append(f"enrolled:{workflow}")
-        if result.sequence:
+            fields[f"enrolled:{workflow}"] = msgspec.msgpack.encode(list(contacts))
+        if result.sequence > known.sequence:
             fields["sequence"] = str(result.sequence).encode()
         await self._set(account, fields, over)
 
     async def _set(self, account: str, fields: Mapping[str, bytes], over: Sequence[str]) -> None:
+        # One command writes everything that counts; what comes after it only tidies up.
         key = self._key(account)
-        pipe = self._client.pipeline(transaction=True)
+        pipe = self._client.pipeline(transaction=False)
         pipe.hset(key, mapping=dict[Any, Any](fields))
         if over:
             pipe.hdel(key, *over)
-        pipe.expire(key, _TTL)
+        pipe.pexpire(key, _TTL)
         with answering("write the call log"):
             await pipe.execute()
 
@@ -105,7 +104,8 @@ class RedisCallLog:
         return calls_key(self._prefix, self._sink, account)
 
 
-_TTL: Final = KEPT_DAYS * 86_400
+_TTL: Final = KEPT_DAYS * 86_400_000
+"""Milliseconds."""
 _call_decoder: Final = msgspec.msgpack.Decoder(LoggedCall)
 _result_decoder: Final = msgspec.msgpack.Decoder(LoggedResult)
 _contacts_decoder: Final = msgspec.msgpack.Decoder(list[LoggedContact])

@@ -40,8 +40,8 @@ class PeopleStore:
     async def read(self, account: str) -> list[Person]:
         """Return the persons of an account who are not gone."""
         with answering("read the persons of an account"):
-            held: Any = await self._client.hvals(people_key(self._prefix, account))
-        return [one for raw in held if not (one := _decoder.decode(raw)).gone]
+            held: Any = await self._client.hgetall(people_key(self._prefix, account))
+        return [one for raw in held.values() if not (one := _decoder.decode(raw)).gone]
 
     async def keep(self, account: str, key: str, person: Person) -> None:
         """Keep a person unless something newer is known. An opt-out stays, whatever a later event leaves out."""
