@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from resegment.errors import TransientError
 from resegment.streams.live.decoding import Change, Command
@@ -39,6 +39,7 @@ create unique index changes_by_account on changes (account, number);
 create index changes_by_place on changes (part, off);
 create index changes_by_time on changes (at);
 create index changes_by_stay on changes (from_, stay);
+create index changes_by_entry on changes (to_);
 create table flows (hour integer, from_ text, to_ text, n integer, primary key (hour, from_, to_)) without rowid;
 create table commands (
   seq integer primary key, id text unique, account text, at integer, action text, workflow text, segment text, owner text,
@@ -50,7 +51,9 @@ create index commands_by_time on commands (at);
 
 _ORDERS: Final = """
 create index if not exists accounts_by_segment on accounts (segment, entered);
-create index if not exists accounts_by_name on accounts (folded);
+create index if not exists accounts_by_segment_and_name on accounts (segment, folded);
+create index if not exists accounts_by_name on accounts (folded, segment);
+create index if not exists accounts_by_time on accounts (entered, segment);
 """
 """Made once all accounts are there: that is several times faster than to keep them in order meanwhile."""
 
@@ -127,6 +130,13 @@ class Index:
         except sqlite3.Error as error:
             raise IndexUnavailable(error) from error
 
+    async def _write_all(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
+        def write(one: sqlite3.Connection) -> None:
+            # the cursor must not leave this thread: where it is freed, its statement is reset
+            one.executemany(text, rows)
+
+        await self._write(write)
+
     async def add_changes(self, changes: Sequence[Change]) -> int:
         """Add changes in the order of each partition, and return how many were new."""
         return await self._write(lambda one: self._add_changes(one, changes))
@@ -141,7 +151,7 @@ class Index:
             "insert or ignore into commands (id, account, at, action, workflow, segment, owner, reason) "
             "values (?, ?, ?, ?, ?, ?, ?, ?)"
         )
-        await self._write(lambda one: one.executemany(text, rows))
+        await self._write_all(text, rows)
 
     async def put_accounts(self, rows: Iterable[tuple[str, str | None, str | None, int]]) -> None:
         """Put accounts: each with its name, its segment, and since when (ms)."""
@@ -149,7 +159,7 @@ class Index:
             (account, name, (name or account).casefold(), segment, entered)
             for account, name, segment, entered in rows
         ]
-        await self._write(lambda one: one.executemany(_PUT, full))
+        await self._write_all(_PUT, full)
 
     async def order_accounts(self) -> None:
         """Order the accounts by segment and by name, once they are all there."""
