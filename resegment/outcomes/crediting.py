@@ -37,7 +37,8 @@ def credit(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return touches that hold, and outcomes that hold with their touches.
 
-    `accounts` says by alias which account it was merged into: credit is found among all that is one account now.
+    `accounts` says by alias which account it was merged into: credit is found among all that is one account now, and each row
+    has the name of that account.
     """
     touches, void = _find_touches(ledgers, accounts)
     keys = _find_keys(ledgers, touches, void, accounts)
@@ -46,9 +47,10 @@ def credit(
     outcomes = _anchor_deals(outcomes)
     direct = _by_time(_by_person(outcomes, touches), touches, window)
     credited = _settle(direct)
+    today = pl.col(_GROUP).alias("account")
     return (
-        touches.sort("at", "touch").select(*TOUCHES),
-        credited.sort(*_ORDER).select(*OUTCOMES),
+        touches.with_columns(today).sort("at", "touch").select(*TOUCHES),
+        credited.with_columns(today).sort(*_ORDER).select(*OUTCOMES),
     )
 
 

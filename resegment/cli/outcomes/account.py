@@ -124,14 +124,13 @@ async def _read_archive(
 ) -> tuple[str, Dataset]:
     """Return the account and its data set, as an archive has it."""
     from resegment.cli.past.looking import view_archive
-    from resegment.streams.identities.log import PARTITION, identities_in
     from resegment.streams.outcomes.archived import read_dataset_log
 
-    source = (await view_archive(servers, archive, 0)).source
-    known = await identities_in(source.reading(source.topics.identities.name, [PARTITION]))
+    view = await view_archive(servers, archive, 0)
+    known = await view.read_identities()
     merged = known.merged()
     name = known.account_of(known.names.get(wanted, wanted))
-    found = await read_dataset_log(source, window=window, accounts=merged)
+    found = await read_dataset_log(view.source, window=window, accounts=merged)
     return name, found.of_account(name, merged)
 
 

@@ -75,7 +75,8 @@ async def gather_past(servers: ServerOptions, archive: str | None, at: int | Non
     if archive is not None:
         view = await view_archive(servers, archive, time.time_ns() // 1_000_000 if at is None else at)
         reach = view.known_until if view.known_until is not None else 0
-        dataset = await read_dataset_log(view.source, window=ReaderSettings().outcome_window)
+        merged = (await view.read_identities()).merged()
+        dataset = await read_dataset_log(view.source, window=ReaderSettings().outcome_window, accounts=merged)
         return await _look(view, dataset, reach if at is None else at)
     async with open_session(servers) as session:
         now = await session.now() if at is None else at

@@ -130,7 +130,8 @@ async def measure_archive(servers: ServerOptions, path: str, question: Question)
     """Measure what an archive has; it needs no servers. Raises as `view_archive` does."""
     now = time.time_ns() // 1_000_000
     view = await view_archive(servers, path, int(question.at.timestamp() * 1000) if question.at else now)
-    dataset = await read_dataset_log(view.source, window=ReaderSettings().outcome_window)
+    merged = (await view.read_identities()).merged()
+    dataset = await read_dataset_log(view.source, window=ReaderSettings().outcome_window, accounts=merged)
     reach = now if view.known_until is None else view.known_until
     options = question.options(_instant(reach), find_definitions(view.registry.definitions, dataset))
     return await asyncio.to_thread(measure, dataset, options)

@@ -16,6 +16,7 @@ from resegment.cli.servers import ServerOptions
 from resegment.console.dates import spell_instant
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.identity.aliases import resolve_account
+from resegment.identity.merges import Identities
 from resegment.schemas.partitioning import partition_of
 from resegment.segmentation.inspection.entry_time import EntryTime, find_entry_time
 from resegment.state.redis.reader import PlacedAccount, PrefixReader
@@ -90,8 +91,7 @@ class PastView:
 
     async def identify(self) -> Callable[[str], str]:
         """Return what gives the account that an account is now: by the aliases of today, and merged as it is today."""
-        topic = self.source.topics.identities.name
-        identities = await identities_in(self.source.reading(topic, [PARTITION]))
+        identities = await self.read_identities()
 
         def now(account: str) -> str:
             try:
@@ -100,6 +100,10 @@ class PastView:
                 return identities.account_of(account)
 
         return now
+
+    async def read_identities(self) -> Identities:
+        """Return what accounts were merged, as it is today."""
+        return await identities_in(self.source.reading(self.source.topics.identities.name, [PARTITION]))
 
     def tell_version(self, at: int) -> str:
         """Return the version that was in force at an instant, in words."""

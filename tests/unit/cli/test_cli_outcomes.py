@@ -118,3 +118,8 @@ def test_an_archive_has_the_same_with_accounts_merged_as_they_are_now(tmp_path: 
     assert done.exit_code == 0, done.output
     told = orjson.loads(done.stdout)
     assert (told["account"], [one["touch"] for one in told["outcomes"]]) == ("acme.com", ["k1"])
+
+    done = CliRunner().invoke(build(), ["metrics", "--archive", path, "--json"])
+    assert done.exit_code == 0, done.output
+    told = orjson.loads(done.stdout)
+    assert (told["outcomes"], told["uncredited"]) == (1, [])

@@ -157,3 +157,10 @@ def test_frames_with_other_columns_are_refused() -> None:
     found = Dataset.of([])
     with pytest.raises(NotADataset, match="touches"):
         Dataset(found.touches.drop("arm"), found.outcomes)
+
+
+def test_touches_and_outcomes_have_the_name_of_the_account_that_theirs_was_merged_into() -> None:
+    known = touch("k1", 1, account="old.com"), touch("k2", 3), outcome("r", 4, "won", account="old.com")
+    found = Dataset.of(known, accounts={"old.com": "a.com"})
+    assert found.touches["account"].to_list() == ["a.com", "a.com"]
+    assert found.outcomes["account"].to_list() == ["a.com"]
