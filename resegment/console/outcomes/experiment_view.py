@@ -109,7 +109,8 @@ def tell_comparison(readout: Readout, comparison: Comparison) -> str:
     )
     p = "" if comparison.p_value is None else f", {spell_p(comparison.p_value)}"
     if comparison.verdict == "not-comparable":
-        return f"{second} and {first} cannot be compared: the sample ratio fails."
+        why = "there are too few accounts" if readout.ratio_p is None else "the sample ratio fails"
+        return f"{second} and {first} cannot be compared: {why}."
     if comparison.verdict == "no-difference":
         rest = ""
         if not comparison.always_valid and comparison.high < readout.declared.difference:

@@ -21,7 +21,7 @@ from resegment.outcomes.experiments.readout import (
 from resegment.outcomes.statistics.differences import always_valid_difference, difference_interval, p_value
 from resegment.outcomes.statistics.intervals import always_valid, wilson
 from resegment.outcomes.statistics.power import reached_power
-from resegment.outcomes.statistics.samples import check_ratio
+from resegment.outcomes.statistics.samples import SampleRatio, check_ratio
 from resegment.schemas.outcomes.experiments import METRIC_ACTIONS
 from resegment.schemas.times import HORIZON, NEVER, format_duration, format_instant
 from resegment.segmentation.plays.experiments import Experiment
@@ -93,7 +93,7 @@ def read_experiment(experiment: Experiment, dataset: Dataset, options: ReadOptio
         if min(sizes)
         else None,
         looks=tuple(options.looks),
-        warnings=tuple(_warn(experiment, state, ratio.passes, others, counted.height, options)),
+        warnings=tuple(_warn(experiment, state, ratio, others, counted.height, options)),
     )
 
 
@@ -144,7 +144,7 @@ def _count_hits(experiment: Experiment, outcomes: pl.DataFrame, matured: pl.Data
         "account", pl.col("at").dt.epoch("ms").alias("came")
     )
     joined = matured.select("touch", "account", "variant", _MS).join(came, on="account")
-    inside = (pl.col("came") >= pl.col(_MS)) & (pl.col("came") < pl.col(_MS) + experiment.horizon)
+    inside = (pl.col("came") >= pl.col(_MS)) & (pl.col("came") <= pl.col(_MS) + experiment.horizon)
     return joined.filter(inside).unique("touch")
 
 
@@ -207,10 +207,19 @@ def _declare(experiment: Experiment) -> Declared:
 
 
 def _warn(
-    experiment: Experiment, state: State, passes: bool, others: int, counted: int, options: ReadOptions
+    experiment: Experiment,
+    state: State,
+    ratio: SampleRatio,
+    others: int,
+    counted: int,
+    options: ReadOptions,
 ) -> list[str]:
     found = list(options.notes)
-    if not passes:
+    if ratio.p is None and (options.early or state in ("read", "short")):
+        found.append(
+            "fewer than 5 accounts are expected in a variant: whether the sizes are those that were drawn cannot be checked"
+        )
+    if ratio.p is not None and not ratio.passes:
         found.append(
             "the sizes of the variants are not those that were drawn: something after the draw decides who is touched, "
             "so the variants cannot be compared"

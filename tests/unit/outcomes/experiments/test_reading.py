@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from resegment.cli.outcomes.declared import find_declared
+from resegment.console.outcomes.experiment_view import tell_comparison
 from resegment.outcomes.dataset import Dataset
 from resegment.outcomes.experiments.reading import ReadOptions, read_experiment
 from resegment.outcomes.experiments.readout import Look, Readout
@@ -110,13 +111,18 @@ def test_an_account_counts_once_by_its_first_touch_with_all_outcomes_in_the_hori
     again = [touch(900, "proof", START + 40 * DAY, account="a1.com")]
     replies = [
         reply("a1.com", START + 21 * DAY, touch="t-of-something-else"),
-        reply("a3.com", START + 24 * DAY),
+        reply("a3.com", START + 24 * DAY + 1),
         reply("a5.com", START + 4 * DAY),
         reply("a7.com", START + 8 * DAY, "auto_replied"),
     ]
     readout = look(dataset(drawn(PLANNED) + again, replies), PLANNED + 30)
 
     assert sum(one.touches for one in readout.variants) == PLANNED
+    assert readout.variants[1].came == 1
+
+
+def test_an_outcome_at_the_end_of_the_horizon_counts_as_it_does_in_metrics() -> None:
+    readout = look(dataset(drawn(PLANNED), [reply("a3.com", START + 24 * DAY)]), PLANNED + 30)
     assert readout.variants[1].came == 1
 
 
@@ -152,6 +158,18 @@ def test_variants_of_other_sizes_than_drawn_are_not_compared() -> None:
     assert readout.comparison is not None
     assert readout.comparison.verdict == "not-comparable"
     assert "cannot be compared" in readout.warnings[0]
+
+
+def test_sizes_that_are_too_small_to_check_are_not_called_wrong() -> None:
+    beginning = look(dataset(drawn(4)), 10)
+    assert (beginning.state, beginning.ratio_p, beginning.warnings) == ("not-yet", None, ())
+
+    early = look(dataset(drawn(4)), 50, early=True)
+    assert early.comparison is not None
+    assert early.comparison.verdict == "not-comparable"
+    assert "cannot be checked" in early.warnings[0]
+    assert not any("something after the draw" in one for one in early.warnings)
+    assert tell_comparison(early, early.comparison).endswith("too few accounts.")
 
 
 def test_an_experiment_that_was_stopped_has_no_result() -> None:
