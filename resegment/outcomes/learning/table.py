@@ -50,13 +50,14 @@ class Table:
 def find_successes(
     touches: pl.DataFrame, outcomes: pl.DataFrame, metric: ExperimentMetric, horizon: int
 ) -> pl.Series:
-    """Return for each touch whether an outcome of the metric that is credited to it came within the horizon (ms)."""
+    """Return for each touch whether an outcome of the metric that is credited to it came within the horizon (ms).
+
+    The clocks of two systems may differ: one that is dated before its touch counts.
+    """
     credited = outcomes.filter(
         pl.col("touch").is_not_null() & pl.col("action").is_in(METRIC_ACTIONS[metric])
     ).select("touch", pl.col("at").alias("came"))
-    within = (pl.col("came") >= pl.col("at")) & (
-        pl.col("came") < pl.col("at") + pl.duration(milliseconds=horizon)
-    )
+    within = pl.col("came") <= pl.col("at") + pl.duration(milliseconds=horizon)
     hit = credited.join(touches.select("touch", "at"), on="touch").filter(within)
     return touches["touch"].is_in(hit["touch"].unique().implode())
 

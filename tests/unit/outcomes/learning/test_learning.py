@@ -14,6 +14,7 @@ from resegment.outcomes.learning.checking import FitErrors, find_auc, find_calib
 from resegment.outcomes.learning.learning import Learned, LearnOptions, TooFewOutcomes, learn
 from resegment.outcomes.learning.observing import Observations
 from resegment.outcomes.learning.scoring import write_score
+from resegment.outcomes.learning.table import find_successes
 from tests.unit.outcomes.learning.simulated import DAY, START, Simulated, simulate
 
 WEIGHTS = (1.2, 0.9, -0.9, 0.8)
@@ -37,6 +38,15 @@ def test_the_terms_that_matter_are_found_and_no_others(seed: int) -> None:
     assert learned.check.slope.contains(1)
     assert learned.check.auc is not None
     assert learned.check.auc.low > 0.6
+
+
+def test_an_outcome_is_a_success_from_before_its_touch_to_the_end_of_the_horizon_as_in_metrics() -> None:
+    touches = pl.DataFrame({"touch": ["early", "end", "late"], "at": [START] * 3})
+    came = [START - 1, START + DAY, START + DAY + 1]
+    outcomes = pl.DataFrame({"touch": touches["touch"], "action": ["replied"] * 3, "at": came})
+    instants = pl.col("at").cast(pl.Datetime("ms", "UTC"))
+    found = find_successes(touches.with_columns(instants), outcomes.with_columns(instants), "reply", DAY)
+    assert found.to_list() == [True, True, False]
 
 
 @pytest.mark.parametrize("seed", range(2))
