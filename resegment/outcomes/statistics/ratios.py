@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
-from resegment.outcomes.statistics.intervals import Interval, as_floats, asymptotic_sequence
+from resegment.outcomes.statistics.intervals import (
+    Interval,
+    always_valid,
+    as_floats,
+    asymptotic_sequence,
+    wilson,
+)
+
+LEAST_VARIANCE: Final = 1e-18
+"""A variance below this is one of rounding."""
 
 
 class Ratio(NamedTuple):
@@ -41,14 +50,29 @@ def ratio_of_sums(numerators: ArrayLike, denominators: ArrayLike) -> Ratio | Non
 
 
 def ratio_interval(ratio: Ratio, confidence: float = 0.95) -> Interval:
-    """Return the interval of a ratio at a fixed time, by Student's t over accounts, within 0 and 1."""
+    """Return the interval of a ratio at a fixed time, by Student's t over accounts, within 0 and 1.
+
+    Where all accounts have the same rate, as where nobody answered, there is no variance to go by: then it is Wilson's, with an
+    account for each trial.
+    """
+    if _is_even(ratio):
+        return wilson(ratio.estimate * ratio.accounts, ratio.accounts, confidence)
     half = float(stdtrit(max(ratio.accounts - 1, 1), 0.5 + confidence / 2)) * np.sqrt(ratio.variance)
     return _within(Interval(as_floats(ratio.estimate - half), as_floats(ratio.estimate + half)))
 
 
 def ratio_sequence(ratio: Ratio, confidence: float = 0.95) -> Interval:
-    """Return the interval of a ratio that holds at every look, for large samples, within 0 and 1."""
+    """Return the interval of a ratio that holds at every look, for large samples, within 0 and 1.
+
+    Where all accounts have the same rate, it is that of a rate, with an account for each trial.
+    """
+    if _is_even(ratio):
+        return always_valid(ratio.estimate * ratio.accounts, ratio.accounts, confidence)
     return _within(asymptotic_sequence(ratio.estimate, ratio.variance, ratio.accounts, confidence))
+
+
+def _is_even(ratio: Ratio) -> bool:
+    return ratio.variance * ratio.accounts < LEAST_VARIANCE
 
 
 def _within(interval: Interval) -> Interval:

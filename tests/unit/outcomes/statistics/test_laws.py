@@ -214,6 +214,20 @@ def test_a_ratio_of_sums_lies_within_its_intervals(rows: list[tuple[int, int]]) 
         assert 0 <= low <= found.estimate <= high <= 1
 
 
+@pytest.mark.parametrize(
+    ("top", "bottom"), [([0, 0, 0], [5, 2, 9]), ([5, 2, 9], [5, 2, 9]), ([1, 2, 3], [3, 6, 9])]
+)
+def test_a_ratio_that_is_the_same_in_all_accounts_is_not_certain(top: list[int], bottom: list[int]) -> None:
+    found = ratios.ratio_of_sums(top, bottom)
+    assert found is not None
+    for made, bare in (
+        (ratios.ratio_interval, intervals.wilson),
+        (ratios.ratio_sequence, intervals.always_valid),
+    ):
+        assert made(found) == bare(found.estimate * 3, 3)
+        assert made(found).high - made(found).low > 0.5
+
+
 def test_a_ratio_of_one_account_has_no_variance_and_of_nothing_no_value() -> None:
     alone = ratios.ratio_of_sums([1], [4])
     assert alone is not None
