@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from rich.cells import cell_len
 from rich.console import Group as Parts
 from rich.console import RenderableType
 from rich.table import Table
@@ -35,6 +36,9 @@ from resegment.console.tables import make_table
 from resegment.outcomes.measuring.report import Comparison, Group, Ranking, Rate, Report
 
 MAX_NAME: Final = 26
+LEAST_NAME: Final = 8
+GAP: Final = 3
+"""What separates two columns of a table."""
 MAX_PAIRS: Final = 3
 NARROW: Final = 96
 """Below this width tables leave out what is shrunk and their charts."""
@@ -69,10 +73,9 @@ def _parts(report: Report, columns: int, metrics: Sequence[str]) -> Iterator[Ren
     for metric in metrics:
         yield Text()
         yield from _metric(report, metric, columns)
-    for table in (_contacts(report), _deals(report), _lifts(report)):
-        if table is not None:
-            yield Text()
-            yield table
+    for table in (*_contacts(report, columns), *_deals(report, columns), *_lifts(report, columns)):
+        yield Text()
+        yield table
     for check in report.holdouts:
         yield Text(f"{check.group}: {tell_check(check)}", style="dim" if check.passes else "yellow")
     yield Text()
@@ -118,7 +121,7 @@ def _rate_table(
     wide = 0 if columns < NARROW + 10 else min(48, columns - BESIDE)
     shrunk = {} if ranking is None else {one.group: one for one in ranking.groups}
     table = make_table(title, note)
-    table.add_column("", no_wrap=True, overflow="ellipsis", max_width=MAX_NAME)
+    table.add_column("", no_wrap=True, overflow="ellipsis")
     for name in ("k/n", "rate", "95%", "always"):
         table.add_column(name, justify="right", no_wrap=True)
     if wide:
@@ -144,7 +147,7 @@ def _rate_table(
             "" if name == "all" else tell_more(one),
         ]
         table.add_row(*row)
-    return table
+    return fit_names(table, columns)
 
 
 def draw_interval(rate: Rate, top: float, wide: int) -> Text:
@@ -163,7 +166,7 @@ def draw_interval(rate: Rate, top: float, wide: int) -> Text:
     return Text("".join(cells), style="cyan", no_wrap=True)
 
 
-def _contacts(report: Report) -> Table | None:
+def _contacts(report: Report, columns: int) -> Iterator[Table]:
     rows = [
         (group.name, one)
         for group in (*report.groups, report.total)
@@ -171,50 +174,75 @@ def _contacts(report: Report) -> Table | None:
         if one.metric in CONTACT_METRICS
     ]
     if not rows:
-        return None
+        return
     table = make_table("Contacts", "of those who were written to; contacts of one account count together")
+    wide = columns >= NARROW
     for name in ("", "metric"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=MAX_NAME)
-    for name in ("k/n", "accounts", "rate", "95%", "always"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    for name in ("k/n", *(["accounts"] if wide else []), "rate", "95%", "always"):
         table.add_column(name, justify="right", no_wrap=True)
     last = None
     for name, one in rows:
         table.add_row(
-            "" if name == last else name,
+            Text("" if name == last else name),
             name_metric(one.metric),
             f"{one.k:,}/{one.n:,}",
-            f"{one.accounts:,}",
+            *([f"{one.accounts:,}"] if wide else []),
             spell_share(one.rate),
             spell_range(one.interval),
             spell_range(one.always_valid),
         )
         last = name
-    return table
+    yield fit_names(table, columns)
 
 
-def _deals(report: Report) -> Table | None:
+def _deals(report: Report, columns: int) -> Iterator[Table]:
     rows = [group for group in (*report.groups, report.total) if group.cycle.deals]
     if not rows:
-        return None
+        return
     table = make_table("Deals", "won and lost compete, open ones are censored")
-    table.add_column("", no_wrap=True, overflow="ellipsis", max_width=MAX_NAME)
-    for name in ("won", "lost", "open", "mean size", "95%", "median", "95%", "half won in", "won by day 90"):
+    table.add_column("", no_wrap=True, overflow="ellipsis")
+    for name in ("won", "lost", "open", "half won in", "won by day 90"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("won over time", no_wrap=True)
+    if columns >= NARROW:
+        table.add_column("won over time", no_wrap=True)
     for group in rows:
-        size, cycle = group.deal_size, group.cycle
+        cycle = group.cycle
         by_90 = next((one for one in cycle.at if one.day == 90), None)
         table.add_row(
-            group.name,
+            Text(group.name),
             *(f"{one:,}" for one in (cycle.won, cycle.lost, cycle.open)),
+            spell_days(cycle.median_days),
+            "–" if by_90 is None else f"{spell_share(by_90.won, 0)} ({spell_range(by_90.interval, 0)})",
+            *([_curve(group)] if columns >= NARROW else []),
+        )
+    yield fit_names(table, columns)
+    yield _deal_sizes(rows, columns)
+
+
+def _deal_sizes(rows: Sequence[Group], columns: int) -> Table:
+    table = make_table("Size of won deals", "in US dollars")
+    table.add_column("", no_wrap=True, overflow="ellipsis")
+    for name in ("deals", "mean", "95%", "median", "95%"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for size, name in ((group.deal_size, group.name) for group in rows):
+        table.add_row(
+            Text(name),
+            f"{size.n:,}",
             spell_amount(size.mean),
             spell_amounts(size.mean_interval),
             spell_amount(size.median),
             spell_amounts(size.median_interval),
-            spell_days(cycle.median_days),
-            "–" if by_90 is None else f"{spell_share(by_90.won, 0)} ({spell_range(by_90.interval, 0)})",
-            _curve(group),
         )
+    return fit_names(table, columns)
+
+
+def fit_names(table: Table, columns: int) -> Table:
+    """Give names in the first column what the figures beside them leave, so that no figure is cut."""
+    beside = sum(
+        GAP + max(cell_len(str(text)) for text in (one.header, *one.cells)) for one in table.columns[1:]
+    )
+    table.columns[0].max_width = max(LEAST_NAME, min(MAX_NAME, columns - beside))
     return table
 
 
@@ -230,28 +258,29 @@ def _curve(group: Group, points: int = 12) -> Text:
     return sparkline(sizes).append(f" {last:.0f} d", style="dim")
 
 
-def _lifts(report: Report) -> Table | None:
+def _lifts(report: Report, columns: int) -> Iterator[Table]:
     rows = [(check.group, lift) for check in report.holdouts for lift in check.lifts]
     if not rows:
-        return None
+        return
     table = make_table("Lift against holdout", "all accounts that were drawn, whatever happened later")
+    wide = columns >= NARROW
     for name in ("", "metric"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=MAX_NAME)
-    for name in ("enrolled", "held out", "points", "95%", "always", "after Holm", ""):
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    for name in ("enrolled", "held out", "points", "95%", *(["always"] if wide else []), "Holm", ""):
         table.add_column(name, justify="right", no_wrap=True)
     for name, one in rows:
         table.add_row(
-            name,
+            Text(name),
             name_metric(one.metric),
             f"{one.enrolled.k:,}/{one.enrolled.n:,}",
             f"{one.holdout.k:,}/{one.holdout.n:,}",
             spell_points(one.difference),
             spell_points_range(one.interval),
-            spell_points_range(one.always_valid),
+            *([spell_points_range(one.always_valid)] if wide else []),
             spell_p(one.p_holm),
             Text(one.label, style=_LABEL_STYLE[one.label]),
         )
-    return table
+    yield fit_names(table, columns)
 
 
 def _rate(group: Group, metric: str) -> Rate:

@@ -25,16 +25,21 @@ LOST: Final = 2
 def find_deals(outcomes: pl.DataFrame, options: MeasureOptions) -> pl.DataFrame:
     """Return a row for each deal: when it was opened, how it ended (its last ending counts), after how many days.
 
-    A deal belongs to the touch that its first outcome is credited to; outcomes without a deal are of one deal per touch.
+    A deal belongs to the touch that its first outcome is credited to; outcomes without a deal are of one deal per touch until
+    another deal is created.
     `entry` is the day of the deal at which the touch came, if it was open by then; -1 if not.
     """
     ends = pl.col("action").is_in(["won", "lost"])
     until = pl.lit(options.until).cast(pl.Datetime("ms", "UTC"))
+    created = pl.col("action") == "opportunity_created"
+    number = (created & pl.col("deal").is_null()).cum_sum().over("touch")
+    # the first one that is created begins no other deal than what is known of it before, such as a stage
+    unnamed = pl.format("touch {} {}", pl.col("touch"), pl.max_horizontal(number, 1))
     deals = (
         outcomes.lazy()
         .filter(pl.col("action").is_in(DEAL_ACTIONS))
-        .sort("at", "record")
-        .with_columns(pl.coalesce("deal", pl.format("touch {}", pl.col("touch"))).alias("deal"))
+        .sort("at", ~created, "record")
+        .with_columns(pl.coalesce("deal", unnamed).alias("deal"))
         .group_by("account", "deal", maintain_order=True)
         .agg(
             pl.col("touch", "group", "arm", "touched").first(),

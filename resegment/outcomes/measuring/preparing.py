@@ -62,13 +62,17 @@ def credited_outcomes(dataset: Dataset, touches: pl.DataFrame, options: MeasureO
 
 
 def tabulate(touches: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
-    """Return the touches with a column for each metric: the days until it was first reached, null if it was not."""
+    """Return the touches with a column for each metric: the days until it was first reached, null if it was not.
+
+    `churn` is the first one after the first win: a customer that was lost before came back.
+    """
+    won = pl.col("days").filter(pl.col("action").is_in(ACTIONS["win"])).min()
     first = outcomes.group_by("touch").agg(
         *(
             pl.col("days").filter(pl.col("action").is_in(actions)).min().alias(metric)
             for metric, actions in ACTIONS.items()
         ),
-        churn=pl.col("days").filter(pl.col("action") == CHURN).max(),
+        churn=pl.col("days").filter((pl.col("action") == CHURN) & (pl.col("days") >= won)).min(),
         lost=pl.col("days").filter(pl.col("action") == LOST).min(),
     )
     return touches.join(first, on="touch", how="left")

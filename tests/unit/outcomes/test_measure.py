@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import jsonschema
@@ -12,7 +13,9 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
+from resegment.console.outcomes.terminal_view import render
 from resegment.outcomes.dataset import Dataset
 from resegment.outcomes.measuring.measure import measure
 from resegment.outcomes.measuring.names import By
@@ -177,6 +180,33 @@ def test_retention_is_of_wins_that_are_old_enough() -> None:
     assert counts(report(make_dataset(rows, came)).total, "retention") == (2, 3, 1)
 
 
+def test_a_customer_is_judged_by_the_first_churn_after_the_win() -> None:
+    rows = [touch(name, 800, segment=name) for name in ("twice", "before")]
+    came = [outcome(one, "won", 10) for one in rows]
+    came += [
+        outcome(rows[0], "churned", 100),
+        outcome(rows[0], "churned", 600),
+        outcome(rows[1], "churned", 5),
+    ]
+    found = {one.name: counts(one, "retention") for one in report(make_dataset(rows, came)).groups}
+    assert found == {"twice": (0, 1, 0), "before": (1, 1, 0)}
+
+
+def test_deals_without_a_name_are_one_until_another_is_created() -> None:
+    row = touch("one", 300)
+    came = [
+        outcome(row, "opportunity_created", 10),
+        outcome(row, "lost", 20),
+        outcome(row, "opportunity_created", 100),
+        outcome(row, "won", 130, amount_usd=900.0),
+    ]
+    cycle = report(make_dataset([row], came)).total.cycle
+    assert (cycle.deals, cycle.won, cycle.lost, cycle.open) == (2, 1, 1, 0)
+    assert cycle.median_days == 30
+    same = [outcome(row, "won", 10, record="a"), outcome(row, "opportunity_created", 10, record="b")]
+    assert report(make_dataset([row], same)).total.cycle.deals == 1
+
+
 def held_out(enrolled: int, held: int, hits: tuple[int, int]) -> Dataset:
     rows = [touch(f"e{number}", 300) for number in range(enrolled)]
     rows += [touch(f"h{number}", 300, arm="holdout", owner=None) for number in range(held)]
@@ -296,3 +326,24 @@ def test_the_json_of_a_report_follows_its_schema(year: Any, by: By) -> None:
     encoded = msgspec.json.encode(made)
     jsonschema.validate(msgspec.json.decode(encoded), metrics_schema())
     assert msgspec.json.decode(encoded, type=Report) == made
+
+
+def test_figures_stand_whole_on_a_narrow_terminal_beside_long_names() -> None:
+    names = ("companies-that-just-raised-a-round", "companies-that-hire-in-sales")
+    rows = [touch(f"{name}{number}", 300, name) for name in names for number in range(1_200)]
+    rows += [touch(f"h{number}", 300, names[0], arm="holdout") for number in range(1_100)]
+    came = [
+        outcome(one, "won", 40 + index % 9, amount_usd=12_345.0 + index)
+        for index, one in enumerate(rows[::3])
+    ]
+    came += [outcome(one, "sent", 0, person="jo") for one in rows[:2_400]]
+    made = report(make_dataset(rows, came), shares={names[0]: 0.478})
+    shown = StringIO()
+    Console(file=shown, width=80).print(render(made, 80))
+    told = [line for line in shown.getvalue().splitlines() if line.startswith("companies-")]
+    total = rate(made.total, "win")
+    assert f"{total.k:,}/{total.n:,}" in shown.getvalue()
+    assert [line for line in told if "…" in line.replace("…", "", 1)] == []
+    assert all(len(line) <= 80 for line in shown.getvalue().splitlines())
+    for heading in ("won by day 90", "half won in", "median", "held out"):
+        assert heading in shown.getvalue()
