@@ -14,6 +14,8 @@ DRY: Final = "not sent in a dry run"
 """What is said of a contact in a dry run."""
 MAX_TEXT: Final = 300
 """Characters of an error that are shown."""
+MAX_DIGITS: Final = 30
+"""Digits of an id: a longer text is none."""
 _CLOCKS: Final = timedelta(minutes=10)
 """By how much the vendor's clock may be behind ours."""
 _TEXTS: Final = ("detail", "message", "title", "error", "details", "reason", "status", "code")
@@ -102,7 +104,9 @@ def number(value: object) -> int | None:
         return None
     if isinstance(value, int):
         return value
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else None
+    if not isinstance(value, str) or len(value) > MAX_DIGITS:
+        return None
+    return int(value) if value.isascii() and value.isdigit() else None
 
 
 def mark(operation: Operation) -> str:

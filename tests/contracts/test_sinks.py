@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Iterator
-from typing import get_args
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, cast, get_args
 
 import pytest
 
-from resegment.sinks.kit import CallBook, Fault, SignedOut, check, list_requests, run
+from resegment.sinks.kit import Broken, CallBook, Fault, SignedOut, check, list_requests, run
 from resegment.sinks.operation import NEEDS, OperationKind
+from resegment.sinks.port import Answer, FieldWriter, RecordFields, RecordResult, Request
 from resegment.sinks.registry import VENDORS
 from tests.vendors.samples import SAMPLES, begin
+from tests.vendors.server import VendorServer
 
 KINDS: tuple[OperationKind, ...] = tuple(NEEDS)
 EVERY = [(name, kind) for name in VENDORS for kind in KINDS if VENDORS[name].can(kind)]
@@ -116,3 +121,79 @@ def test_the_check_changes_nothing_and_says_who_is_signed_in(name: str) -> None:
     server.revoked = True
     with pytest.raises(SignedOut):
         check(sample.sink(), server.answer)
+
+
+ODD: tuple[Any, ...] = (
+    *(None, True, 0, -1, 1.5, "", "x", "<html>", "9" * 5_000, [], {}, [1], [None], [[]], [{}], {"a": 1}),
+    *({"id": None}, {"id": {}}, [{"id": {"a": []}}], [{"id": []}]),
+)
+"""What may stand anywhere in an answer of somebody who broke something."""
+
+
+def _places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield place
+    if isinstance(value, dict):
+        for name in value:
+            yield from _places(value[name], (*place, name))
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from _places(one, (*place, number))
+
+
+def _put(value: Any, place: tuple[Any, ...], odd: Any) -> Any:
+    if not place:
+        return odd
+    value = copy.deepcopy(value)
+    inner = value
+    for part in place[:-1]:
+        inner = inner[part]
+    inner[place[-1]] = odd
+    return value
+
+
+@pytest.mark.parametrize(("name", "kind"), EVERY)
+def test_wrong_types_in_answers_have_a_result(name: str, kind: OperationKind) -> None:
+    sample, chance = SAMPLES[name], random.Random(f"{name} {kind}")
+    for _ in range(40):
+        server = sample.server()
+        operation = begin(sample, server, kind)
+        share = chance.choice([0.3, 1.0])
+
+        def give(request: Request, server: VendorServer = server, share: float = share) -> Answer:
+            try:
+                answer = server.answer(request)
+            except (LookupError, ValueError, AssertionError):  # an odd id came back
+                return Answer(404, {"message": "not found"})
+            if chance.random() >= share:
+                return answer
+            body = _put(answer.body, chance.choice(list(_places(answer.body))), chance.choice(ODD))
+            return Answer(chance.choice([answer.status, answer.status, 207, 400, 404, 409, 422]), body)
+
+        with suppress(Broken, SignedOut):
+            assert run(sample.sink(), operation, give, attempts=5).outcome
+
+
+@pytest.mark.parametrize("name", ["hubspot", "salesforce"])
+def test_wrong_types_in_answers_to_fields_have_a_result(name: str) -> None:
+    sample, chance = SAMPLES[name], random.Random(name)
+    field = {"hubspot": "rs_segment", "salesforce": "RS_Segment__c"}[name]
+    records = [RecordFields(one, {field: "enterprise"}) for one in ("acme.com", "other.com")]
+    for _ in range(200):
+        server, sink = sample.server(), sample.sink()
+        steps = cast("FieldWriter", sink).write_fields(records)
+        answer: Answer | None = None
+        results: tuple[RecordResult, ...] = ()
+        for _ in range(50):
+            try:
+                call = next(steps) if answer is None else steps.send(answer)
+            except StopIteration as done:
+                results = done.value
+                break
+            try:
+                given = server.answer(call.request)
+            except (LookupError, ValueError, AssertionError):  # an odd id came back
+                given = Answer(404, {"message": "not found"})
+            body = _put(given.body, chance.choice(list(_places(given.body))), chance.choice(ODD))
+            answer = Answer(chance.choice([200, 207, 400, 404]), body)
+            answer = replace(answer, verdict=sink.judge(answer))
+        assert [one.account for one in results] == ["acme.com", "other.com"]

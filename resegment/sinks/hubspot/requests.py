@@ -57,7 +57,7 @@ def find_company(account: str) -> Generator[Call, Answer, str | None]:
 
 
 def _number(text: str) -> tuple[int, str]:
-    return (int(text) if text.isdigit() else 0, text)
+    return (len(text) if text.isdigit() else 0, text)
 
 
 def batch(kind: str, action: str, inputs: Sequence[Mapping[str, Any]]) -> Request:

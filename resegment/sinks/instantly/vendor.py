@@ -191,7 +191,8 @@ def _read_known(contact: Contact, lead: Answer, operation: Operation) -> Contact
     state = lead.get("status", default=1)
     if state in _RUNNING or is_since(lead.get("timestamp_created"), operation.at):
         return ContactResult(contact, "already", "is in the campaign", references)
-    why = f"was in the campaign before ({_STATES.get(state, state)}), and Instantly runs a lead once"
+    ended = _STATES.get(state, str(state)) if isinstance(state, int) else "in a state that is not known"
+    why = f"was in the campaign before ({ended}), and Instantly runs a lead once"
     return ContactResult(contact, "skipped", why, references)
 
 

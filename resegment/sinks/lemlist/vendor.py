@@ -151,12 +151,12 @@ def _find_lead(contact: Contact, campaign: str) -> Generator[Call, Answer, dict[
         return answer
     rows = answer.body if isinstance(answer.body, list) else [answer.body]
     for row in (Answer(200, one) for one in rows if isinstance(one, dict)):
-        places = {row.get("campaignId"), row.get("campaign", "id"), row.get("campaign", "_id")}
+        places = [row.get("campaignId"), row.get("campaign", "id"), row.get("campaign", "_id")]
         if campaign in places and row.get("_id"):
             return _keep(row)
         for place in (Answer(200, one) for one in row.rows("campaigns")):
             lead = place.get("leadId", default=row.get("_id"))
-            if campaign in {place.get("campaignId"), place.get("id"), place.get("_id")} and lead:
+            if campaign in [place.get("campaignId"), place.get("id"), place.get("_id")] and lead:
                 return {"lead": str(lead)}
     return {}
 

@@ -117,7 +117,7 @@ class Outreach:
             return ContactResult(contact, "refused", explain(states))
         references = {"prospect": str(prospect)}
         for state in states:
-            here = state.get("attributes", "state") not in ENDED
+            here = str(state.get("attributes", "state")) not in ENDED
             if here or is_since(state.get("attributes", "createdAt"), operation.at):
                 references["sequence_state"] = str(state.get("id"))
                 return ContactResult(contact, "already", "is in the sequence", references)
@@ -222,7 +222,7 @@ class Outreach:
         if isinstance(states, Answer):
             return ContactResult(contact, "refused", explain(states))
         wanted = ENDED if action == "finish" else ENDED | {"paused"}
-        running = [one for one in states if one.get("attributes", "state") not in wanted]
+        running = [one for one in states if str(one.get("attributes", "state")) not in wanted]
         if not running:
             return ContactResult(contact, "already", "is not running in the sequence")
         for state in running:

@@ -60,8 +60,8 @@ def _read(
         row = rows[number] if number < len(rows) else {}
         if row.get("success") is True:
             continue
-        errors = [each for each in row.get("errors") or [] if isinstance(each, dict)]
-        gone = any(each.get("statusCode") in GONE for each in errors)
+        errors = Answer(200, row).rows("errors")
+        gone = any(str(each.get("statusCode")) in GONE for each in errors)
         why = f"the account {ids[one.account]} was deleted in Salesforce" if gone else tell_errors(row)
         found[one.account] = RecordResult(one.account, "missing" if gone else "refused", why, dropped)
     return found

@@ -106,7 +106,7 @@ def tell(answer: Answer) -> str:
 
 def tell_errors(row: Mapping[str, Any]) -> str:
     """Return what the errors of one record say."""
-    errors = [one for one in row.get("errors") or [] if isinstance(one, dict)]
+    errors = Answer(200, row).rows("errors")
     return "; ".join(str(one.get("message", "")) for one in errors)[:300] or "Salesforce did not write it"
 
 
@@ -115,7 +115,6 @@ def find_missing_fields(answer: Answer) -> set[str]:
     found: set[str] = set()
     for row in answer.rows():
         found.update(_MISSING.findall(str(row.get("message", ""))))
-        for error in row.get("errors") or []:
-            if isinstance(error, dict):
-                found.update(_MISSING.findall(str(error.get("message", ""))))
+        for error in Answer(200, row).rows("errors"):
+            found.update(_MISSING.findall(str(error.get("message", ""))))
     return found
