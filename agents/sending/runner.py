@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
@@ -23,12 +24,11 @@ from resegment.sinks.port import (
     Search,
     Sink,
     Writing,
+    is_readable,
     is_safe,
     retry_after,
 )
 
-MAX_RETRY_AFTER: Final = 3600.0
-"""The most seconds that a vendor can ask for with Retry-After; more is cut to this."""
 T = TypeVar("T")
 
 REFUSED: Final = frozenset({400, 401, 403})
@@ -146,7 +146,10 @@ def _read_token(answer: Answer) -> str:
     token = answer.get("access_token")
     if 200 <= answer.status < 300 and isinstance(token, str) and token:
         return token
-    if answer.status in {0, 429} or answer.status >= 500:
+    busy = answer.status in {0, 408, 425, 429} or answer.status >= 500
+    if busy or (
+        200 <= answer.status < 300 and not isinstance(answer.body, dict)
+    ):  # a page is not the vendor's
         raise Later(f"signing in: {describe(answer)}", retry_after(answer, time.time()))
     raise SignedOut(f"signing in was refused: {describe(answer)}")
 
@@ -173,6 +176,12 @@ class SinkRunner:
         """Called in a dry run, with each request that is not sent."""
         self._sign_in, self._transport, self._limiter = sign_in, transport, limiter
         self._process, self._clock = process, clock
+
+    def as_dry_run(self) -> SinkRunner:
+        """Return a runner of the same sink that changes nothing."""
+        other = copy(self)
+        other.settings = replace(self.settings, dry_run=True)
+        return other
 
     async def run(
         self, operation: Operation, known: Mapping[str, LoggedCall], *, insist: bool = False
@@ -215,7 +224,7 @@ class SinkRunner:
                 self.withheld(call.request)
             return WITHHELD
         answer = await self._send(call)
-        if answer.verdict in {"retry", "lost"}:
+        if answer.verdict in {"retry", "lost"} or not is_readable(call, answer):
             raise self._later(answer)
         return answer
 
@@ -252,7 +261,8 @@ class SinkRunner:
         if answer.verdict in {"retry", "lost"}:
             lost = replace_state(sent, "lost", self._now())
             await self._write(operation, call.step, sent, lost)
-            raise Unsettled(describe(answer), self.settings.settle)
+            wait = retry_after(answer, self._clock.now()) or 0.0
+            raise Unsettled(describe(answer), max(wait, self.settings.settle))
         await self._write(operation, call.step, sent, _log(sent, answer))
         return answer
 
@@ -284,11 +294,7 @@ class SinkRunner:
 
     def _later(self, answer: Answer) -> Later:
         wait = retry_after(answer, self._clock.now())
-        return Later(
-            describe(answer),
-            None if wait is None else min(wait, MAX_RETRY_AFTER),
-            failing=answer.status != 429,
-        )
+        return Later(describe(answer), wait, failing=answer.status != 429)
 
     def _now(self) -> int:
         return int(self._clock.now() * 1000)
@@ -329,4 +335,6 @@ def describe(answer: Answer) -> str:
         or answer.get(0, "message")
         or answer.get("errors", 0, "detail")
     )
+    if not told and 200 <= answer.status < 300:
+        told = "it is not an answer of the vendor, but a page of something between, or empty"
     return f"status {answer.status}" + (f": {str(told)[:200]}" if told else "")

@@ -17,6 +17,8 @@ MAX_BODY: Final = 4 * 1024 * 1024
 """Bytes of an answer that are read; a longer one counts as lost."""
 MAX_TEXT: Final = 2_000
 """Characters that are kept of an answer that is not JSON."""
+MAX_DEPTH: Final = 100
+"""Levels of an answer; a deeper one counts as lost."""
 CONNECT_TIMEOUT: Final = 10.0
 
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
@@ -70,7 +72,10 @@ class VendorClient:
         finally:
             await response.aclose()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, _decode(b"".join(parts)), headers)
+        body = _decode(b"".join(parts))
+        if _is_deep(body):
+            return Answer(0, f"the answer is nested more than {MAX_DEPTH} levels deep")
+        return Answer(response.status_code, body, headers)
 
 
 def build_request(client: httpx.AsyncClient, request: Request) -> httpx.Request:
@@ -87,6 +92,20 @@ def build_request(client: httpx.AsyncClient, request: Request) -> httpx.Request:
         headers[name] = value
     params: Any = list(request.query) or None
     return client.build_request(request.method, request.path, params=params, content=content, headers=headers)
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _decode(body: bytes) -> Any:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from resegment.sinks.operation import Operation
-from resegment.sinks.port import LOST, Answer, Call, Request, Result, Sink, Steps, is_safe
+from resegment.sinks.port import LOST, Answer, Call, Request, Result, Sink, Steps, is_readable, is_safe
 
 Answering = Callable[[Request], Answer]
 Fault = Literal["none", "429", "500", "503", "reset", "lost", "refused-connection", "kill", "kill-after"]
@@ -103,6 +103,8 @@ class _Run:
         if fault == "lost":
             answer = Answer(0)
         answer = replace(answer, verdict=self.sink.judge(answer))
+        if not is_readable(call, answer):
+            answer = replace(answer, verdict="lost")
         if answer.verdict == "unauthorized":
             raise SignedOut
         if is_safe(call, answer) or (call.kind != "once" and answer.verdict in {"retry", "lost"}):

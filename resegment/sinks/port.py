@@ -24,6 +24,7 @@ from typing import Any, Final, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from resegment.errors import ResegmentError
 from resegment.sinks.operation import NEEDS, Capability, Contact, Operation, OperationKind
 from resegment.sinks.retry_after import read_retry_after
 
@@ -109,6 +110,8 @@ LOST: Final = Answer(0, verdict="lost")
 WITHHELD: Final = Answer(200, {})
 """The answer to each call of a dry run that would change something: it was not sent."""
 
+MAX_RETRY_AFTER: Final = 3600.0
+"""The most seconds that a vendor can ask for with Retry-After."""
 
 CallKind = Literal["look", "repeat", "once"]
 
@@ -121,11 +124,12 @@ class Call:
     kind: CallKind
     step: str = ""
     looked: bool = False
+    may_be_empty: bool = False
 
 
-def look(request: Request) -> Call:
-    """Read something."""
-    return Call(request, "look")
+def look(request: Request, *, may_be_empty: bool = False) -> Call:
+    """Read something. `may_be_empty`: an answer 200 without a body means that nothing is there."""
+    return Call(request, "look", may_be_empty=may_be_empty)
 
 
 def repeat(request: Request) -> Call:
@@ -136,6 +140,10 @@ def repeat(request: Request) -> Call:
 def once(request: Request, step: str, *, looked: bool = False) -> Call:
     """Change something that must not happen twice. `looked`: a look in this run did not find it done."""
     return Call(request, "once", step, looked)
+
+
+class SearchRefused(ResegmentError):
+    """The vendor refuses to show the persons of an account: it is not known who they are, and who opted out."""
 
 
 # What comes out
@@ -255,7 +263,10 @@ class ContactSearch(Protocol):
     """What a sink has too whose vendor keeps the persons of accounts (`Vendor.searches`)."""
 
     def search(self, account: str) -> Search:
-        """Return the steps that find the persons of an account: only looks. A person who opted out is marked so."""
+        """Return the steps that find the persons of an account: only looks. A person who opted out is marked so.
+
+        The steps raise SearchRefused if the vendor refuses to show them: nobody found means that there is nobody.
+        """
         ...
 
 
@@ -343,8 +354,21 @@ def judge_status(answer: Answer) -> Verdict:
 
 
 def retry_after(answer: Answer, now: float) -> float | None:
-    """Return the seconds from `now` (since the epoch) that an answer asks for, or None."""
-    return read_retry_after(answer.headers.get("retry-after"), now)
+    """Return the seconds that an answer asks for, or None. A date counts from the vendor's own clock, if it says its time.
+
+    `now` is our time, in seconds since the epoch. More than MAX_RETRY_AFTER is cut to that.
+    """
+    said = answer.headers.get("retry-after")
+    ahead = read_retry_after(answer.headers.get("date"), 0.0)  # the seconds since the epoch that the date is
+    wait = read_retry_after(said, now if ahead is None else ahead)
+    return None if wait is None else min(wait, MAX_RETRY_AFTER)
+
+
+def is_readable(call: Call, answer: Answer) -> bool:
+    """Return whether an answer says something: a look that got a text, or nothing, did not see that nothing is there."""
+    if call.kind != "look" or answer.verdict != "ok" or isinstance(answer.body, dict | list):
+        return True
+    return answer.body is None and (answer.status == 204 or call.may_be_empty)
 
 
 def is_safe(call: Call, answer: Answer) -> bool:

@@ -29,13 +29,13 @@ def make_task(
     """Make a task, linked to the company or else to `contacts`, unless it is there."""
     key = f"{operation.key}.{step}"
     company = yield from find_company(operation.account)
-    found = yield from _find(key, title, company)
+    found, looked = yield from _find(key, title, company)
     if found is not None:
         return Result("applied", "the task was there already", references={"task": found})
     answer = yield once(
         Request("POST", objects("tasks"), body=_write(operation, title, key, company, contacts)),
         step,
-        looked=True,
+        looked=looked,
     )
     if answer.ok:
         return Result("applied", f"a task: {title}", references={"task": str(answer.get("id", default=""))})
@@ -68,11 +68,14 @@ def _write(
     return {"properties": properties, "associations": associations}
 
 
-def _find(key: str, title: str, company: str | None) -> Generator[Call, Answer, str | None]:
-    """Return the id of the task that has the key in its text. Links of a company are found at once, a search lags."""
+def _find(key: str, title: str, company: str | None) -> Generator[Call, Answer, tuple[str | None, bool]]:
+    """Return the id of the task that has the key in its text, and whether HubSpot showed its tasks.
+
+    Links of a company are found at once, a search lags.
+    """
     if company is None:
         answer = yield look(search("tasks", [[equals("hs_task_subject", title[:250])]], ["hs_task_body"]))
-        return _pick(answer, key)
+        return _pick(answer, key), answer.ok
     path = objects("companies", company, "associations", "tasks")
     tasks: list[str] = []
     after = ""
@@ -80,21 +83,21 @@ def _find(key: str, title: str, company: str | None) -> Generator[Call, Answer, 
         query = [("limit", "500"), *([("after", after)] if after else [])]
         answer = yield look(Request("GET", path, query=tuple(query)))
         if not answer.ok:
-            break
+            return None, answer.verdict == "gone"
         tasks += [str(one["toObjectId"]) for one in answer.rows("results") if one.get("toObjectId")]
         after = str(answer.get("paging", "next", "after", default=""))
         if not after:
             break
     newest = sorted(tasks, key=lambda one: (len(one), one), reverse=True)[:MOST_TASKS]
     if not newest:
-        return None
+        return None, True
     body = {
         "inputs": [{"id": one} for one in newest],
         "properties": ["hs_task_body"],
         "propertiesWithHistory": [],
     }
     answer = yield look(Request("POST", objects("tasks", "batch", "read"), body=body))
-    return _pick(answer, key)
+    return _pick(answer, key), answer.ok
 
 
 def _pick(answer: Answer, key: str) -> str | None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from pydantic import Field, model_validator
 
 from resegment.sinks.hubspot.companies import write_companies
+from resegment.sinks.hubspot.lists import Problem, change_members, mark_contact
 from resegment.sinks.hubspot.requests import (
     associate,
     batch,
-    change_list,
     enrollments,
     equals,
     find_company,
@@ -25,6 +26,7 @@ from resegment.sinks.operation import Contact, Operation, OperationKind
 from resegment.sinks.port import (
     Answer,
     Call,
+    ContactOutcome,
     ContactResult,
     Limit,
     Options,
@@ -33,20 +35,22 @@ from resegment.sinks.port import (
     Request,
     Result,
     Search,
+    SearchRefused,
     Steps,
     Vendor,
     Verdict,
     Writing,
-    judge_status,
     look,
     once,
     repeat,
     summarize,
 )
+from resegment.sinks.reading import judge_json
 
 NO_UNENROLL: Final = "HubSpot has no operation to un-enroll: a task asks the owner to do it by hand"
 TOLERANCE: Final = 300.0
 """Seconds that HubSpot's clock may be behind: an enrollment of the same sequence since then is this one."""
+_FOUND: Final = ("email", "hs_email_optout")
 _PERSON: Final = ("email", "firstname", "lastname", "jobtitle", "phone", "hs_email_optout")
 
 
@@ -109,7 +113,9 @@ class HubSpot:
         if company is not None:
             groups.append([equals("associations.company", company)])
         answer = yield look(search("contacts", groups, _PERSON))
-        return tuple(_read_contact(one) for one in answer.rows("results")) if answer.ok else ()
+        if not answer.ok:
+            raise SearchRefused(f"HubSpot does not show the contacts of {account}: {tell(answer)}")
+        return tuple(_read_contact(one) for one in answer.rows("results"))
 
     def write_fields(self, records: Sequence[RecordFields]) -> Writing:
         return write_companies(records, self._options.company_key)
@@ -117,7 +123,7 @@ class HubSpot:
     def judge(self, answer: Answer) -> Verdict:
         if answer.status in {423, 477}:  # locked for some seconds; the account is being migrated
             return "retry"
-        return judge_status(answer)
+        return judge_json(answer)
 
     def authorize(self, request: Request, secrets: Mapping[str, str]) -> Request:
         return request.with_headers(("Authorization", f"Bearer {secrets['token']}"))
@@ -150,15 +156,23 @@ class HubSpot:
                 results.append((yield from _enroll_contact(operation, contact, str(user), body)))
         inside = [one.references["contact"] for one in results if one.outcome in {"applied", "already"}]
         notes: list[str] = []
+        failed = False
         if target.list is not None and inside:
-            if (problem := (yield from _change_list(target.list, inside, []))) is not None:
-                notes.append(problem)
+            problem, missing = yield from change_members(target.list, inside, [])
+            failed = problem is not None
+            if problem is not None:
+                notes.append(problem.why)
+            if problem is not None and target.sequence is None:
+                results = [mark_contact(one, problem, missing) for one in results]
         if target.task:
             made = yield from make_task(operation, operation.brief.title, "task", inside)
             notes.append(made.text)
             if made.outcome not in {"applied", "skipped"} or not results:
                 return Result(made.outcome, "; ".join(notes), tuple(results))
-        return summarize(results, "; ".join(notes))
+        total = summarize(results, "; ".join(notes))
+        return (
+            replace(total, outcome="partial") if failed and total.outcome in {"applied", "skipped"} else total
+        )
 
     def _find_contacts(
         self, account: str, contacts: Sequence[Contact]
@@ -171,12 +185,21 @@ class HubSpot:
             for one in contacts
             if one.key not in ids and not one.email
         ]
+        out: set[str] = set()
         if by_mail:
             answer = yield look(
-                search("contacts", [[is_one_of("email", [one.key for one in by_mail])]], ["email"])
+                search("contacts", [[is_one_of("email", [one.key for one in by_mail])]], [*_FOUND])
             )
-            ids |= _ids_by_mail(answer)
-        missing = [one for one in by_mail if one.key not in ids]
+            if not answer.ok:
+                why = f"HubSpot does not show contacts: {tell(answer)}"
+                return ids, [*results, *(ContactResult(one, "refused", why) for one in by_mail)]
+            out = _find_opted_out(answer)
+            ids |= {mail: number for mail, number in _ids_by_mail(answer).items() if mail not in out}
+            results += [
+                ContactResult(one, "skipped", "opted out in HubSpot") for one in by_mail if one.key in out
+            ]
+        missing = [one for one in by_mail if one.key not in ids and one.key not in out]
+        outcome: ContactOutcome = "gone"
         if missing and self._options.create_contacts:
             answer = yield repeat(batch("contacts", "upsert", [_input(one) for one in missing]))
             made = _ids_by_mail(answer)
@@ -184,10 +207,10 @@ class HubSpot:
             if made and (company := (yield from find_company(account))) is not None:
                 for number in made.values():
                     yield repeat(associate("contacts", number, "companies", company))
-            why = f"HubSpot did not create the contact: {tell(answer)}"
+            outcome, why = "refused", f"HubSpot did not create the contact: {tell(answer)}"
         else:
             why = "HubSpot has no such contact"
-        results += [ContactResult(one, "gone", why) for one in missing if one.key not in ids]
+        results += [ContactResult(one, outcome, why) for one in missing if one.key not in ids]
         return ids, results
 
     # Stop
@@ -195,9 +218,9 @@ class HubSpot:
     def _stop(self, operation: Operation, target: HubSpotTarget) -> Steps:
         contacts = [one.contact for one in operation.enrolled]
         ids = {
-            one.contact.key: one.references["contact"]
+            one.contact.key: number
             for one in operation.enrolled
-            if "contact" in one.references
+            if (number := one.references.get("contact") or one.contact.ids.get("hubspot"))
         }
         unknown = [one for one in contacts if one.key not in ids]
         if unknown:
@@ -211,9 +234,10 @@ class HubSpot:
             if one.key not in ids
         ]
         notes: list[str] = []
+        problem: Problem | None = None
         if target.list is not None and ids:
-            problem = yield from _change_list(target.list, [], list(ids.values()))
-            notes.append(problem or "taken out of the list")
+            problem, _ = yield from change_members(target.list, [], list(ids.values()))
+            notes.append("taken out of the list" if problem is None else problem.why)
         running: list[Contact] = []
         for contact in contacts:
             number = ids.get(contact.key)
@@ -221,6 +245,8 @@ class HubSpot:
                 continue
             if target.sequence is not None and (yield from _is_in(number, target.sequence)):
                 running.append(contact)
+            elif problem is not None and problem.outcome == "refused":
+                results.append(ContactResult(contact, "refused", problem.why))
             else:
                 results.append(ContactResult(contact, "applied"))
         if not running:
@@ -254,7 +280,7 @@ def _enroll_contact(
 ) -> Generator[Call, Answer, ContactResult]:
     number, sequence = body["contactId"], body["sequenceId"]
     references = {"contact": number}
-    there = yield look(Request("GET", enrollments("contact", number)))
+    there = yield look(Request("GET", enrollments("contact", number)), may_be_empty=True)
     if there.ok and str(there.get("sequenceId", default="")) == sequence and _is_since(there, operation.at):
         references["enrollment"] = str(there.get("id", default=""))
         return ContactResult(contact, "applied", "found enrolled", references)
@@ -273,8 +299,11 @@ def _enroll_contact(
 
 
 def _is_in(number: str, sequence: str) -> Generator[Call, Answer, bool]:
-    answer = yield look(Request("GET", enrollments("contact", number)))
-    return answer.ok and str(answer.get("sequenceId", default="")) == sequence
+    """Return whether a contact is in a sequence, as far as HubSpot shows it: if it does not, the owner has to look."""
+    answer = yield look(Request("GET", enrollments("contact", number)), may_be_empty=True)
+    if not answer.ok:
+        return answer.verdict != "gone"
+    return str(answer.get("sequenceId", default="")) == sequence
 
 
 def _is_since(answer: Answer, at: str) -> bool:
@@ -285,23 +314,6 @@ def _is_since(answer: Answer, at: str) -> bool:
         return True  # rather not enrolled twice
 
 
-def _change_list(
-    number: str, add: Sequence[str], remove: Sequence[str]
-) -> Generator[Call, Answer, str | None]:
-    """Change who is in a list. Return what is wrong, or None."""
-    answer = yield repeat(change_list(number, add, remove))
-    if answer.verdict == "gone":
-        return f"the list {number} is gone"
-    if not answer.ok:
-        return f"the list {number} was not changed, it must be static: {tell(answer)}"
-    missing = answer.get("recordIdsMissing")
-    if isinstance(missing, list) and missing:
-        return (
-            f"the list {number} does not take the contacts {', '.join(map(str, missing[:10]))}: they are gone"
-        )
-    return None
-
-
 def _ids_by_mail(answer: Answer) -> dict[str, str]:
     found = {}
     for one in answer.rows("results") if answer.ok else []:
@@ -309,6 +321,12 @@ def _ids_by_mail(answer: Answer) -> dict[str, str]:
         if isinstance(email, str) and one.get("id"):
             found[email.strip().lower()] = str(one["id"])
     return found
+
+
+def _find_opted_out(answer: Answer) -> set[str]:
+    """Return the addresses of persons who want no e-mail."""
+    found = [_read_contact(one) for one in answer.rows("results")]
+    return {one.key for one in found if one.opted_out}
 
 
 def _input(contact: Contact) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final
 
 from pydantic import Field, model_validator
@@ -21,6 +20,7 @@ from resegment.sinks.port import (
     Request,
     Result,
     Search,
+    SearchRefused,
     Steps,
     Vendor,
     Verdict,
@@ -31,11 +31,10 @@ from resegment.sinks.port import (
     repeat,
     summarize,
 )
+from resegment.sinks.reading import judge_json
 from resegment.sinks.salesforce.accounts import write_accounts
+from resegment.sinks.salesforce.answers import is_since, judge_code, read_action, read_contact
 from resegment.sinks.salesforce.requests import (
-    ALREADY,
-    GONE,
-    LATER,
     Api,
     code_of,
     quote,
@@ -45,6 +44,7 @@ from resegment.sinks.salesforce.requests import (
 
 ACTIVE: Final = ("Initializing", "Running", "Paused", "Processing")
 """The states of a tracker whose target is in the cadence."""
+_KINDS: Final = (("Contact", ""), ("Lead", " AND IsConverted = false"))
 _ID: Final = "^[a-zA-Z0-9]{15}([a-zA-Z0-9]{3})?$"
 _NAME: Final = "^[A-Za-z][A-Za-z0-9_]{0,79}$"
 
@@ -122,7 +122,9 @@ class Salesforce:
                 f"SELECT {fields} FROM Contact WHERE {' OR '.join(tests)} ORDER BY CreatedDate LIMIT 200"
             )
         )
-        return tuple(_read_contact(one) for one in answer.rows("records")) if answer.ok else ()
+        if not answer.ok:
+            raise SearchRefused(f"Salesforce does not show the contacts of {account}: {tell(answer)}")
+        return tuple(read_contact(one) for one in answer.rows("records"))
 
     def write_fields(self, records: Sequence[RecordFields]) -> Writing:
         return write_accounts(self._api, records, self._options.account_key)
@@ -132,10 +134,10 @@ class Salesforce:
         if 200 <= answer.status < 300:
             # an action answers 200 or 400 with one result for each input
             if answer.get(0, "isSuccess") is False:
-                return _judge_code(code)
-            return "ok"
+                return judge_code(code)
+            return judge_json(answer)
         if 400 <= answer.status < 500 and answer.status != 401 and code:
-            return _judge_code(code)
+            return judge_code(code)
         return judge_status(answer)
 
     def authorize(self, request: Request, secrets: Mapping[str, str]) -> Request:
@@ -173,38 +175,48 @@ class Salesforce:
     def _assign(
         self, operation: Operation, contact: Contact, cadence: str, user: str | None
     ) -> Generator[Call, Answer, ContactResult]:
-        number = yield from self._find_target(contact)
-        if number is None:
-            return ContactResult(
-                contact, "gone", "Salesforce has neither a contact nor a lead with that address"
-            )
+        number = yield from self._find_target(contact, enroll=True)
+        if isinstance(number, ContactResult):
+            return number
         references = {"target": number}
-        tracker, since = yield from self._find_tracker(number, cadence)
+        found = yield from self._find_tracker(number, cadence)
+        if isinstance(found, Answer):
+            return ContactResult(contact, "refused", f"Salesforce does not show the cadence: {tell(found)}")
+        tracker, since = found
         if tracker is not None:
             references["tracker"] = tracker
-            outcome: Any = "applied" if _is_since(since, operation.at) else "already"
+            outcome: Any = "applied" if is_since(since, operation.at) else "already"
             return ContactResult(contact, outcome, "found in the cadence", references)
         given = {"salesCadenceNameOrId": cadence, "targetId": number, **({"userId": user} if user else {})}
         answer = yield once(
             self._api.action("assignTargetToSalesCadence", **given), f"assign:{number}", looked=True
         )
-        return _read_action(contact, answer, references)
+        return read_action(contact, answer, references)
 
-    def _find_target(self, contact: Contact) -> Generator[Call, Answer, str | None]:
+    def _find_target(
+        self, contact: Contact, *, enroll: bool = False
+    ) -> Generator[Call, Answer, str | ContactResult]:
+        """Return the id of the contact or lead, or what became of a person who has none, or is not to be enrolled."""
         if "salesforce" in contact.ids:
             return contact.ids["salesforce"]
-        if not contact.email:
-            return None
-        for kind, more in (("Contact", ""), ("Lead", " AND IsConverted = false")):
+        for kind, more in _KINDS if contact.email else ():
             soql = (
-                f"SELECT Id FROM {kind} WHERE Email = {quote(contact.key)}{more} ORDER BY CreatedDate LIMIT 1"
+                f"SELECT Id, HasOptedOutOfEmail FROM {kind} WHERE Email = {quote(contact.key)}{more} "
+                "ORDER BY CreatedDate LIMIT 1"
             )
             answer = yield look(self._api.query(soql))
-            if isinstance(number := answer.get("records", 0, "Id"), str) and answer.ok:
+            if not answer.ok:
+                return ContactResult(contact, "refused", f"Salesforce does not show it: {tell(answer)}")
+            if enroll and answer.get("records", 0, "HasOptedOutOfEmail") is True:
+                return ContactResult(contact, "skipped", "opted out in Salesforce")
+            if isinstance(number := answer.get("records", 0, "Id"), str):
                 return number
-        return None
+        return ContactResult(contact, "gone", "Salesforce has neither a contact nor a lead with that address")
 
-    def _find_tracker(self, number: str, cadence: str) -> Generator[Call, Answer, tuple[str | None, str]]:
+    def _find_tracker(
+        self, number: str, cadence: str
+    ) -> Generator[Call, Answer, tuple[str | None, str] | Answer]:
+        """Return the id of the target's tracker and since when it is, or the answer that refuses."""
         states = ", ".join(quote(one) for one in ACTIVE)
         answer = yield look(
             self._api.query(
@@ -212,10 +224,11 @@ class Salesforce:
                 f"AND ActionCadenceId = {quote(cadence)} AND State IN ({states}) LIMIT 1"
             )
         )
+        if not answer.ok:
+            return answer
         found = answer.get("records", 0, "Id")
-        return (found if isinstance(found, str) and answer.ok else None), str(
-            answer.get("records", 0, "CreatedDate", default="")
-        )
+        since = str(answer.get("records", 0, "CreatedDate", default=""))
+        return (found if isinstance(found, str) else None), since
 
     def _each(
         self,
@@ -232,19 +245,22 @@ class Salesforce:
             return (yield from self._make_task(operation))
         for one in operation.enrolled:
             number = yield from self._target_of(one)
-            if number is None:
-                results.append(
-                    ContactResult(one.contact, "gone", "Salesforce has neither a contact nor a lead")
-                )
+            if isinstance(number, ContactResult):
+                results.append(number)
                 continue
-            tracker, _ = yield from self._find_tracker(number, cadence)
+            found = yield from self._find_tracker(number, cadence)
+            if isinstance(found, Answer):
+                why = f"Salesforce does not show the cadence: {tell(found)}"
+                results.append(ContactResult(one.contact, "refused", why))
+                continue
+            tracker, _ = found
             if tracker is None:
                 results.append(ContactResult(one.contact, "already", "not in the cadence any more"))
             else:
                 results.append((yield from change(operation, one.contact, number, tracker)))
         return summarize(results)
 
-    def _target_of(self, one: Enrolled) -> Generator[Call, Answer, str | None]:
+    def _target_of(self, one: Enrolled) -> Generator[Call, Answer, str | ContactResult]:
         return one.references.get("target") or (yield from self._find_target(one.contact))
 
     def _remove(
@@ -252,13 +268,13 @@ class Salesforce:
     ) -> Generator[Call, Answer, ContactResult]:
         given = {"actionCadenceTrackerId": tracker, "completionReasonCode": "ManuallyRemoved"}
         answer = yield repeat(self._api.action("removeTargetFromSalesCadence", **given))
-        return _read_action(contact, answer, {"target": number})
+        return read_action(contact, answer, {"target": number})
 
     def _pause(
         self, _: Operation, contact: Contact, number: str, tracker: str
     ) -> Generator[Call, Answer, ContactResult]:
         answer = yield repeat(self._api.action("pauseSalesCadenceTracker", targetId=number))
-        return _read_action(contact, answer, {"target": number, "tracker": tracker})
+        return read_action(contact, answer, {"target": number, "tracker": tracker})
 
     def _reassign(
         self, operation: Operation, contact: Contact, number: str, tracker: str
@@ -270,7 +286,7 @@ class Salesforce:
         answer = yield repeat(
             self._api.action("changeSalesCadenceTargetAssignee", targetId=number, userId=user)
         )
-        return _read_action(contact, answer, {"target": number, "tracker": tracker})
+        return read_action(contact, answer, {"target": number, "tracker": tracker})
 
     # Tasks
 
@@ -296,10 +312,10 @@ class Salesforce:
         if self._options.task_key is not None:
             answer = yield repeat(Request("PATCH", f"{path}/{self._options.task_key}/{key}", body=body))
         else:
-            found = yield from self._find_task(title, number, key)
+            found, looked = yield from self._find_task(title, number, key)
             if found is not None:
                 return Result("applied", "the task was there already", references={"task": found})
-            answer = yield once(Request("POST", path, body=body), "task", looked=True)
+            answer = yield once(Request("POST", path, body=body), "task", looked=looked)
         if answer.ok:
             return Result(
                 "applied", f"a task: {title}", references={"task": str(answer.get("id", default=""))}
@@ -308,7 +324,10 @@ class Salesforce:
             return Result("unknown", f"it is not known whether the task was made: {title}")
         return Result("gone" if answer.verdict == "gone" else "refused", f"no task was made: {tell(answer)}")
 
-    def _find_task(self, title: str, number: str | None, key: str) -> Generator[Call, Answer, str | None]:
+    def _find_task(
+        self, title: str, number: str | None, key: str
+    ) -> Generator[Call, Answer, tuple[str | None, bool]]:
+        """Return the id of the task that has the key in its text, and whether Salesforce showed its tasks."""
         tests = f"Subject = {quote(title)}" + ("" if number is None else f" AND WhatId = {quote(number)}")
         answer = yield look(
             self._api.query(
@@ -317,56 +336,13 @@ class Salesforce:
         )
         for one in answer.rows("records") if answer.ok else []:
             if key in str(one.get("Description") or ""):
-                return str(one.get("Id", ""))
-        return None
+                return str(one.get("Id", "")), True
+        return None, answer.ok
 
 
 def _leave() -> Steps:
     yield from ()
     return Result("applied", "what is in the cadence runs to its end")
-
-
-def _judge_code(code: str) -> Verdict:
-    if code in LATER:
-        return "retry"
-    if code == "INVALID_SESSION_ID":
-        return "unauthorized"
-    if code in GONE:
-        return "gone"
-    return "conflict" if code in ALREADY else "refused"
-
-
-def _read_action(contact: Contact, answer: Answer, references: Mapping[str, str]) -> ContactResult:
-    if answer.ok:
-        return ContactResult(contact, "applied", references=references)
-    if answer.verdict == "lost":
-        return ContactResult(contact, "unknown", "no answer", references)
-    if answer.verdict == "conflict":
-        return ContactResult(contact, "already", tell(answer), references)
-    return ContactResult(contact, "gone" if answer.verdict == "gone" else "refused", tell(answer), references)
-
-
-def _is_since(created: str, at: str) -> bool:
-    try:
-        return datetime.fromisoformat(created) >= datetime.fromisoformat(at)
-    except (ValueError, TypeError):
-        return False
-
-
-def _read_contact(row: Mapping[str, Any]) -> Contact:
-    def text(name: str) -> str | None:
-        value = row.get(name)
-        return value.strip() or None if isinstance(value, str) else None
-
-    return Contact(
-        email=text("Email"),
-        first_name=text("FirstName"),
-        last_name=text("LastName"),
-        title=text("Title"),
-        phone=text("Phone"),
-        ids={"salesforce": str(row["Id"])} if row.get("Id") else {},
-        opted_out=row.get("HasOptedOutOfEmail") is True,
-    )
 
 
 SALESFORCE: Final = Vendor(

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from resegment.sinks.operation import Operation, OperationKind
 from resegment.sinks.port import (
+    WITHHELD,
     Answer,
     Call,
     Limit,
@@ -73,7 +74,8 @@ class Slack:
             channel, note = yield from self._find_owner(operation)
         if channel is None:
             return Result("refused", note)
-        found = yield from _find(channel, operation)
+        # a dry run opens no direct message: it has the user's id, and nothing to look through
+        found = None if channel[:1] in {"U", "W"} else (yield from _find(channel, operation))
         if isinstance(found, Result):
             return found
         body = {
@@ -132,6 +134,8 @@ class Slack:
             why = f"Slack does not know {owner.name} by {owner.email}: {_tell(answer)}"
         if isinstance(user, str):
             answer = yield repeat(Request("POST", "/api/conversations.open", body={"users": user}))
+            if answer is WITHHELD:
+                return user, ""
             channel = answer.get("channel", "id")
             if answer.ok and isinstance(channel, str):
                 return channel, ""
