@@ -139,6 +139,8 @@ class SinkSender:
         except (Rival, TransientError) as error:
             self.breaker.abandon()
             self.condition.problem = error.message
+            if self.condition.failing_since is None and isinstance(error, TransientError):
+                self.condition.failing_since = self._clock.now()
             return TRANSIENT_WAIT * (1 + self._chance())
         except BaseException:
             self.breaker.abandon()

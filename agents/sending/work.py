@@ -16,12 +16,13 @@ from resegment.agents.sending.operations import (
     restore_contact,
 )
 from resegment.agents.sending.ports import ContactFinder
-from resegment.agents.sending.runner import SinkRunner
+from resegment.agents.sending.runner import SignedOut, SinkRunner
+from resegment.errors import TransientError
 from resegment.schemas.logs.call_log import AccountCalls, LoggedCall, LoggedContact
 from resegment.sinks.configuration import PersonaEntry
 from resegment.sinks.loading import LoadedSink
 from resegment.sinks.operation import Brief, Contact, Operation
-from resegment.sinks.port import ContactResult, Result, summarize
+from resegment.sinks.port import ContactOutcome, ContactResult, Result, summarize
 
 TAKEN_OUT: Final = frozenset({"applied", "already", "skipped", "gone"})
 """The outcomes of a stop after which a contact is no longer enrolled."""
@@ -30,6 +31,8 @@ IN: Final = frozenset({"applied", "already", "unknown"})
 AGAIN: Final = frozenset({"unknown", "gone", "refused", "partial"})
 """The results after which a person may have a command carried out again."""
 NO_CONTACT: Final = "no-contact"
+ABOUT_ENROLLED: Final = frozenset({"stop", "pause", "reassign"})
+"""The actions that change something for contacts that are enrolled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +87,11 @@ class CommandWork:
         if data.action not in KNOWN:
             return Done(Result("skipped", f"the action {data.action!r} is not known here"))
         vendor = self._own.loaded.vendor
-        enrolled = list(log.enrolled.get(data.workflow, ()))
-        contacts: Sequence[Contact] = ()
-        if data.action == "enroll" and vendor.enrolls:
-            contacts = await self._choose(data, log)
-        elif vendor.enrolls and not enrolled and not log.results:
-            enrolled = [
-                keep_contact(one) for one in await self._find(data)
-            ]  # the log may be lost: look at them all
+        enrolled, guessed = await self._list_enrolled(data, log)
+        enrolls = data.action == "enroll" and vendor.enrolls
+        contacts = await self._choose(data, log, replayed) if enrolls else ()
         operation = self._make(self._own, data, contacts, enrolled)
-        if data.action == "enroll" and vendor.enrolls:
+        if enrolls:
             inside = {restore_contact(one).key for one in enrolled if not one.unsure}
             fresh = tuple(one for one in operation.contacts if one.key not in inside)
             if operation.contacts and not fresh:
@@ -103,15 +101,17 @@ class CommandWork:
                     data, log, f"no contact to enroll in {data.workflow}", NO_CONTACT, replayed
                 )
             operation = replace(operation, contacts=fresh)
-        elif vendor.enrolls and data.action in {"stop", "pause", "reassign"} and not operation.enrolled:
+        elif vendor.enrolls and data.action in ABOUT_ENROLLED and not operation.enrolled:
             return Done(Result("skipped", "nobody of the account is enrolled there"))
         if not vendor.can(operation.kind):
             why = f"{vendor.title} can't {data.action} by its API"
             return await self._tell(data, log, why, "", replayed)
         known = _calls_of(log, operation.key)
         result = await self._own.runner.run(operation, known, insist=replayed)
-        if operation.kind == "enroll" and operation.key in log.chosen:  # it was begun before
-            result = _claim(result)
+        if guessed:
+            result = _change_outcome(result, "gone", "skipped")  # nobody knows that they ever were enrolled
+        elif operation.kind == "enroll" and operation.key in log.chosen:  # it was begun before
+            result = _change_outcome(result, "already", "applied", "found enrolled")
         return Done(result, _enrolled_after(operation, result, enrolled))
 
     def _make(
@@ -124,16 +124,27 @@ class CommandWork:
         loaded = performer.loaded
         return make_operation(data, loaded.target_of(data.workflow), loaded.owners, contacts, enrolled)
 
-    async def _choose(self, data: CommandData, log: AccountCalls) -> Sequence[Contact]:
+    async def _list_enrolled(self, data: CommandData, log: AccountCalls) -> tuple[list[LoggedContact], bool]:
+        """Return who is enrolled, and whether that is a guess: the log may be lost, so that all have to be looked at."""
+        enrolled = list(log.enrolled.get(data.workflow, ()))
+        if enrolled or log.results or data.action == "enroll" or not self._own.loaded.vendor.enrolls:
+            return enrolled, False
+        return [keep_contact(one) for one in await self._find(data)], True
+
+    async def _choose(self, data: CommandData, log: AccountCalls, replayed: bool) -> Sequence[Contact]:
         chosen = log.chosen.get(data.idempotency_key)
         if chosen is not None:
-            return [restore_contact(one) for one in chosen]
+            kept = [restore_contact(one) for one in chosen]
+            if _calls_of(log, data.idempotency_key) and not replayed:
+                return kept  # some of them may be enrolled already
+            out = {one.key for one in await self._find(data) if one.opted_out}
+            return [one for one in kept if one.key not in out]
         rules = self._contacts
         personas = read_personas(data.message, rules.personas, rules.normalize)
         found = choose_contacts(await self._find(data), personas, rules.most, rules.normalize)
         if not self._own.runner.settings.dry_run:
-            kept = [keep_contact(one) for one in found]
-            await self._own.runner.calls.choose(data.account, data.idempotency_key, kept)
+            logged = [keep_contact(one) for one in found]
+            await self._own.runner.calls.choose(data.account, data.idempotency_key, logged)
         return found
 
     async def _find(self, data: CommandData) -> Sequence[Contact]:
@@ -148,28 +159,43 @@ class CommandWork:
                 Result("refused", f"{why}, and `tasks` names no sink that tells the owner"), reason=reason
             )
         performer = self._tasks
+        if performer is not self._own and self._own.runner.settings.dry_run:
+            performer = Performer(performer.loaded, performer.runner.as_dry_run())
         plain = self._make(performer, data, (), ())
         brief = Brief(f"{plain.brief.title} ({why})", plain.brief.text, plain.brief.due)
         operation = replace(plain, kind="task", key=f"{data.idempotency_key}.task", brief=brief)
         runner = performer.runner
         known = log if performer is self._own else await runner.calls.read(data.account)
-        result = await runner.run(operation, _calls_of(known, operation.key), insist=replayed)
+        try:
+            result = await runner.run(operation, _calls_of(known, operation.key), insist=replayed)
+        except SignedOut as out:
+            if performer is self._own:
+                raise
+            raise TasksUnavailable(
+                f"the sink {performer.loaded.name}, which tells owners: {out.message}"
+            ) from out
         text = (
             f"{why}: a task for the owner ({result.text})" if result.text else f"{why}: a task for the owner"
         )
         return Done(replace(result, text=text, instead=text), reason=reason)
 
 
+class TasksUnavailable(TransientError):
+    """The sink that tells owners does not accept its credentials: the command waits, and other ones of this sink don't."""
+
+
 def _calls_of(log: AccountCalls, key: str) -> Mapping[str, LoggedCall]:
     return {step: entry for (one, step), entry in log.calls.items() if one == key}
 
 
-def _claim(result: Result) -> Result:
-    """Return the result of an enrollment that was begun before: a contact that is found enrolled was enrolled by it."""
+def _change_outcome(result: Result, before: ContactOutcome, after: ContactOutcome, why: str = "") -> Result:
+    """Return the result with another outcome of the contacts that have one."""
     contacts = [
-        replace(one, outcome="applied", why=one.why or "found enrolled") if one.outcome == "already" else one
+        replace(one, outcome=after, why=one.why or why) if one.outcome == before else one
         for one in result.contacts
     ]
+    if contacts == list(result.contacts):
+        return result
     total = summarize(contacts, result.text, instead=result.instead)
     return replace(total, counts=result.counts, references=result.references)
 
