@@ -28,6 +28,8 @@ OPERATIONS: Final = {
     "signals": "outcome",
 }
 _GREATEST: Final = 2**63 - 1
+MAX_KEY: Final = 2_600
+"""Bytes of a primary key: an index of PostgreSQL takes little more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,20 @@ def read_batch(topic: str, partition: int, records: Sequence[Record]) -> Batch:
         table, values = found
         row = {name: _fit(values.get(name)) for name in COLUMNS[table]}
         key = (table, *(row[name] for name in KEYS[table]))
+        if not _is_key(key[1:]):
+            why = f"its key ({', '.join(KEYS[table])}) is none that a table can hold"
+            batch.refused.append(Refusal(record.offset, _key_of(record), why))
+            continue
         if key not in rows or (table == "outcome" and _is_newer(row, rows[key][1])):
             rows[key] = table, row
     for table, row in rows.values():
         batch.rows.setdefault(table, []).append(row)
     return batch
+
+
+def _is_key(values: Sequence[Any]) -> bool:
+    """Return whether a primary key can hold these values: all are there, and short enough for an index together."""
+    return None not in values and sum(len(str(one).encode()) for one in values) <= MAX_KEY
 
 
 def _is_newer(row: Row, held: Row) -> bool:
