@@ -15,7 +15,7 @@ from resegment.agents.sending.ports import ContactFinder, ContactsUnavailable
 from resegment.agents.sending.runner import Later, SignedOut, SinkRunner, Unsettled
 from resegment.errors import UserError, explain_os_error
 from resegment.sinks.operation import Contact
-from resegment.sinks.port import ContactSearch
+from resegment.sinks.port import ContactSearch, SearchRefused
 
 log = structlog.get_logger(__name__)
 
@@ -124,7 +124,7 @@ class SearchedContacts:
         """Return the persons of an account. Raises ContactsUnavailable."""
         try:
             return await self._runner.search(self._search.search(account))
-        except (Later, Unsettled, SignedOut) as error:
+        except (Later, Unsettled, SignedOut, SearchRefused) as error:
             raise ContactsUnavailable(
                 f"the sink {self._name} cannot be asked for contacts: {error.message}"
             ) from error

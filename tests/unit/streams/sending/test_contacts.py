@@ -9,8 +9,17 @@ from typing import Any
 import polars as pl
 import pytest
 
+from resegment.agents.sending.ports import ContactsUnavailable
+from resegment.sinks.hubspot.vendor import HubSpot, HubSpotOptions
 from resegment.sinks.operation import Contact
-from resegment.streams.sending.contacts import AllContacts, InvalidTable, TableContacts, read_table
+from resegment.sinks.port import SearchRefused
+from resegment.streams.sending.contacts import (
+    AllContacts,
+    InvalidTable,
+    SearchedContacts,
+    TableContacts,
+    read_table,
+)
 from resegment.streams.sending.people_reader import read_person
 from resegment.streams.sending.performers import find_account, normalize_title
 from tests.builders import EVENT
@@ -97,3 +106,13 @@ def test_a_people_event_names_a_person_by_the_address() -> None:
     assert (person.first_name, person.last_name, person.title) == ("Ada", "M. Example", "CRO")
     assert person.opted_out
     assert not person.gone
+
+
+async def test_a_vendor_that_refuses_to_show_its_persons_is_waited_for() -> None:
+    class Refusing:
+        async def search(self, steps: Any) -> Any:
+            raise SearchRefused("HubSpot does not show the contacts of acme.com: missing scopes")
+
+    found = SearchedContacts("crm", HubSpot(HubSpotOptions()), Refusing())  # type: ignore[arg-type]
+    with pytest.raises(ContactsUnavailable, match=r"the sink crm cannot be asked .*: missing scopes"):
+        await found.find("acme.com")
