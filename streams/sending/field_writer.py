@@ -56,6 +56,7 @@ class FieldsWriter:
         self._store, self._metrics = store, metrics
         self._names = entry.fields.names
         self._pending: dict[str, dict[str, str | None]] = {}
+        self._ends: dict[TopicPartition, int] = {}
         self._since = 0.0
 
     def describe(self) -> dict[str, Any]:
@@ -77,8 +78,13 @@ class FieldsWriter:
                 self.condition.problem = str(error)
                 self._metrics.failures.labels("fields", type(error).__name__).inc()
                 log.warning("fields cannot be written", sink=self.name, error=str(error) or repr(error))
-            self._pending.clear()  # read again: nothing of it was committed
+            self.forget()
             await asyncio.sleep(RESTART_PAUSE)
+
+    def forget(self) -> None:
+        """Drop what is gathered, and where it ended: it is read again, for nothing of it was committed."""
+        self._pending.clear()
+        self._ends.clear()
 
     async def _sweep_mapping(self) -> None:
         """If fields have other names than before, write all accounts again, and empty the old ones."""
@@ -114,24 +120,23 @@ class FieldsWriter:
             **where.security,
         )
         await consumer.start()
-        consumer.subscribe(list(where.topics), listener=_Listener(self._pending))
+        consumer.subscribe(list(where.topics), listener=_Listener(self))
         try:
-            ends: dict[TopicPartition, int] = {}
             while True:
                 fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=MOST_RECORDS)
                 for tp, records in fetched.items():
                     self._gather(tp, records)
-                    ends[tp] = records[-1].offset + 1
+                    self._ends[tp] = records[-1].offset + 1
                 if self._due():
                     await self._flush()
-                if not self._pending and ends:
+                if not self._pending and self._ends:
                     with suppress(
                         KafkaError
                     ):  # another process reads the partition now: it writes the same again
                         await consumer.commit(
-                            {tp: end for tp, end in ends.items() if tp in consumer.assignment()}
+                            {tp: end for tp, end in self._ends.items() if tp in consumer.assignment()}
                         )
-                    ends.clear()
+                    self._ends.clear()
         finally:
             await leave(consumer)
 
@@ -229,14 +234,14 @@ class FieldsWriter:
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     """Drops what is gathered when partitions move: it is read again, here or in another process."""
 
-    def __init__(self, pending: dict[str, dict[str, str | None]]) -> None:
-        self._pending = pending
+    def __init__(self, writer: FieldsWriter) -> None:
+        self._writer = writer
 
     async def on_partitions_revoked(self, _: object) -> None:
-        self._pending.clear()
+        self._writer.forget()
 
     async def on_partitions_assigned(self, _: object) -> None:
-        self._pending.clear()
+        self._writer.forget()
 
 
 def topics_of(
