@@ -163,17 +163,16 @@ def changes_after(one: sqlite3.Connection, seq: int, most: int) -> list[ChangeRo
     ]
 
 
-def changes_since(one: sqlite3.Connection, places: Mapping[int, int], upto: int) -> list[ChangeRow]:
-    """Return the changes of each partition from an offset on, up to a `seq`, in the order in which they came.
+def seq_before(one: sqlite3.Connection, places: Mapping[int, int], upto: int) -> int:
+    """Return the `seq` after which every change up to `upto` came that has not been read at these offsets.
 
     A partition that has no offset is taken from its beginning.
     """
-    found: list[ChangeRow] = []
-    for part in places_upto(one, upto):
-        off = places.get(part, 0)
-        rows = one.execute(f"{_CHANGE} where c.part = ? and c.off >= ? and c.seq <= ?", (part, off, upto))
-        found += map(_change, rows)
-    return sorted(found, key=lambda row: row.seq)
+    first = "select seq from changes where part = ? and off >= ? and seq <= ? order by off limit 1"
+    found = (
+        one.execute(first, (part, places.get(part, 0), upto)).fetchone() for part in places_upto(one, upto)
+    )
+    return min((row[0] - 1 for row in found if row is not None), default=upto)
 
 
 def places_upto(one: sqlite3.Connection, upto: int) -> dict[int, int]:

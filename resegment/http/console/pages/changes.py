@@ -21,11 +21,11 @@ from resegment.streams.live.queries import (
     ChangeRow,
     Filter,
     changes_after,
-    changes_since,
     find_changes,
     find_span,
     newest_seq,
     places_upto,
+    seq_before,
 )
 
 router: Final = APIRouter()
@@ -36,6 +36,7 @@ AT_ONCE: Final = 200
 BEAT: Final = 15.0
 """Seconds after which a silent feed says that it lives."""
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_NO_OFFSET: Final = 1 << 63
 _PLACE: Final = re.compile(r"[0-9a-z]{1,13}(?:\.[0-9a-z]{1,13}){0,1023}", re.ASCII)
 
 
@@ -146,14 +147,12 @@ async def stream(view: Viewing, places: dict[int, int] | None) -> AsyncIterator[
     held = await prefix.find(partial(places_upto, upto=seq)) if places is None else dict(places)
     yield b"retry: 1000\n\n"
     if places is not None:
-        missed = await prefix.find(partial(changes_since, places=places, upto=seq))
-        for start in range(0, len(missed), AT_ONCE):
-            yield _message(view, missed[start : start + AT_ONCE], held)
+        seq = await prefix.find(partial(seq_before, places=places, upto=seq))
     while True:
         found = await prefix.find(partial(changes_after, seq=seq, most=AT_ONCE))
         if found:
             seq = found[-1].seq
-            # what a console that was started again reads anew was sent before
+            # what another partition has after the place, or a console that was started again reads anew, was sent before
             fresh = [row for row in found if row.place[1] >= held.get(row.place[0], 0)]
             if fresh:
                 yield _message(view, fresh, held)
@@ -197,7 +196,8 @@ def decode_place(text: str | None) -> dict[int, int] | None:
     """Return the offsets that a word says; None where it says none."""
     if text is None or _PLACE.fullmatch(text) is None:
         return None
-    return {number: int(part, 36) for number, part in enumerate(text.split("."))}
+    found = {number: int(part, 36) for number, part in enumerate(text.split("."))}
+    return found if max(found.values()) < _NO_OFFSET else None
 
 
 def _in_base_36(number: int) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from starlette.requests import Request
 
 from resegment.http.access.users import User
-from resegment.http.console.pages.changes import decode_place, encode_place, stream
+from resegment.http.console.pages.changes import AT_ONCE, decode_place, encode_place, stream
 from resegment.http.console.rendering import Theme
 from resegment.http.console.table import TableRequest
 from resegment.http.console.viewing import Console, Viewing
@@ -78,6 +79,24 @@ def test_a_place_is_read_as_it_was_written(places: dict[int, int]) -> None:
     }
 
 
-@pytest.mark.parametrize("text", [None, "", "x y", "1..2", "٣", "a" * 99, "-1", "1.", "<b>"])
+@pytest.mark.parametrize(
+    "text", [None, "", "x y", "1..2", "٣", "a" * 99, "-1", "1.", "<b>", "zzzzzzzzzzzzz", "0.1y2p0ij32e8e8"]
+)
 def test_what_is_no_place_is_none(text: str | None) -> None:
     assert decode_place(text) is None
+
+
+async def test_a_feed_that_missed_much_reads_it_in_parts(prefix: PrefixInMemory) -> None:
+    await prefix.publish(*(moved(1, f"missed-{number}.com") for number in range(450)))
+    sizes, found = [], list[str]()
+    find = prefix.find
+
+    async def counting(query: Any) -> Any:
+        rows = await find(query)
+        sizes.append(len(rows) if isinstance(rows, list) else 0)
+        return rows
+
+    prefix.find = counting  # type: ignore[method-assign]
+    found, _ = await take(stream(viewing(prefix), decode_place(encode_place({0: 4}))), 450)
+    assert found == [f"missed-{number}.com" for number in range(450)]
+    assert max(sizes) == AT_ONCE

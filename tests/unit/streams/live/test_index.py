@@ -14,7 +14,7 @@ from resegment.streams.live.decoding import Change
 from resegment.streams.live.index import HOUR, Index
 from resegment.streams.live.queries import (
     Filter,
-    changes_since,
+    changes_after,
     find_changes,
     find_flows,
     find_hours,
@@ -23,6 +23,7 @@ from resegment.streams.live.queries import (
     find_stays,
     newest_seq,
     places_upto,
+    seq_before,
 )
 
 DAY = 24 * HOUR
@@ -120,8 +121,10 @@ async def test_a_feed_continues_after_the_offsets_that_it_has(index: Index) -> N
     )
     seq = await index.read(newest_seq)
     assert await index.read(partial(places_upto, upto=seq)) == {0: 7, 1: 4}
-    missed = await index.read(partial(changes_since, places={0: 6}, upto=seq))
+    before = await index.read(partial(seq_before, places={0: 6}, upto=seq))
+    missed = await index.read(partial(changes_after, seq=before, most=9))
     assert [(one.account, one.place) for one in missed] == [("b.com", (1, 3)), ("acme.com", (0, 6))]
+    assert await index.read(partial(seq_before, places={0: 7, 1: 4}, upto=seq)) == seq
 
 
 async def test_the_oldest_changes_go_when_there_are_too_many_and_the_span_says_so(
