@@ -8,17 +8,18 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from resegment.errors import UserError
+from resegment.schemas.fact import EARLIEST, LATEST
 from resegment.schemas.times import parse_instant
 
 _LOCAL: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d(?:\.\d{1,3})?)?)?", re.ASCII)
 
 
 class NoInstant(UserError):
-    """A text of an address is no instant."""
+    """A text of an address is no instant at which a fact can be."""
 
     def __init__(self, text: str) -> None:
         super().__init__(
-            f"{text[:40]!r} is not a time",
+            f"{text[:40]!r} is not a time between 1970 and 2100",
             remedy="Write a day (2026-01-31), a day and time (2026-01-31T09:00), or a time with its offset "
             "(2026-01-31T09:00:00Z).",
         )
@@ -32,12 +33,16 @@ def read_instant(text: str | None, zone: str) -> int | None:
     match = _LOCAL.fullmatch(text.strip())
     try:
         if match is None:
-            return parse_instant(text.strip().replace(" ", "+"))  # a plus sign of an offset
-        day, clock, seconds = match.groups()
-        local = dt.datetime.fromisoformat(f"{day}T{clock or '00:00'}{seconds or ':00'}")
-        return int(local.replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)
+            found = parse_instant(text.strip().replace(" ", "+"))  # a plus sign of an offset
+        else:
+            day, clock, seconds = match.groups()
+            local = dt.datetime.fromisoformat(f"{day}T{clock or '00:00'}{seconds or ':00'}")
+            found = int(local.replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)
     except (ValueError, OverflowError):
         raise NoInstant(text) from None
+    if not EARLIEST <= found < LATEST:  # the edges of the calendar are no instants in every zone
+        raise NoInstant(text)
+    return found
 
 
 def spell_local(ms: int, zone: str) -> str:

@@ -1,0 +1,38 @@
+"""Instants of addresses: what the calendar of some time zone cannot hold is no time, and no page fails because of it."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from resegment.http.console.app import PATH, build_console
+from resegment.localization import Locale
+from tests.console import PrefixInMemory
+
+ZONES = ("UTC", "America/New_York", "Asia/Kolkata", "Pacific/Kiritimati")
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize(
+    ("at", "status"),
+    [
+        ("9999-12-31T23:59:59Z", 404),
+        ("9999-12-31T23:59:59-14:00", 404),
+        ("9999-12-31", 404),
+        ("0001-01-01", 404),
+        ("0001-01-01T00:00:00+14:00", 404),
+        ("1969-12-01", 404),
+        ("2099-12-30T00:00:00Z", 200),
+        ("2026-03-29T02:30:00", 200),
+    ],
+)
+async def test_a_time_far_from_now_is_answered_in_every_zone(
+    prefix: PrefixInMemory, zone: str, at: str, status: int
+) -> None:
+    app = FastAPI()
+    app.mount(PATH, build_console(prefix, locale=Locale("en_US", zone)))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost/console") as client:
+        assert (await client.get("/accounts/acme.com", params={"at": at})).status_code == status
+        assert (await client.get("/changes", params={"since": at, "until": at})).status_code == status
