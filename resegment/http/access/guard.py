@@ -142,9 +142,16 @@ class Guard:
         host = headers.get("host", "").lower()
         url = self._entrance.policy.url
         own = {host} if url is None else {host, urlsplit(url).netloc.lower()}
-        foreign = origin is not None and urlsplit(origin).netloc.lower() not in own
+        foreign = origin is not None and _host_of(origin) not in own
         if site not in (None, "same-origin", "none") or foreign:
             raise Refused(403, "Another site sent this form", "Nothing was changed.")
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _check_operator(user: User | None) -> None:

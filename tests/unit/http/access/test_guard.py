@@ -133,6 +133,7 @@ async def test_the_form_token_of_one_session_is_worth_nothing_in_another(world: 
         {"origin": "https://evil.example"},
         {"origin": "null"},
         {"origin": "http://localhost:9999"},
+        {"origin": "http://["},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
     ],
