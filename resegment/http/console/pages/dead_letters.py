@@ -11,9 +11,11 @@ from fastapi import APIRouter, Response
 
 from resegment.console.sanitizing import sanitize
 from resegment.http.console.forms import WrongForm, done, operate, read_count, read_form, read_one
+from resegment.http.console.pages.sources import source_of
 from resegment.http.console.table import Column, Table
 from resegment.http.console.viewing import View, Viewing
 from resegment.http.operations.letters import AT_ONCE, NoSuchLetter
+from resegment.schemas.fact import EARLIEST, LATEST
 from resegment.schemas.times import parse_instant
 from resegment.streams.operations.dead_letters import DeadLetter
 
@@ -55,7 +57,7 @@ async def show_dead_letters(view: View) -> Response:
 
 
 @router.get(f"{PATH}/show")
-async def show_dead_letter(view: View, id: str) -> Response:  # noqa: A002  # the name in the URL
+async def show_dead_letter(view: View, id: str = "") -> Response:  # noqa: A002  # the name in the URL
     """Show one dead letter with the bytes and headers that it came with."""
     letter = await _find(view, id)
     text = _read_text(letter.original)
@@ -76,7 +78,7 @@ async def show_dead_letter(view: View, id: str) -> Response:  # noqa: A002  # th
 
 
 @router.get(f"{PATH}/raw")
-async def give_dead_letter(view: View, id: str) -> Response:  # noqa: A002  # the name in the URL
+async def give_dead_letter(view: View, id: str = "") -> Response:  # noqa: A002  # the name in the URL
     """Give the original bytes as a file: no browser shows them."""
     letter = await _find(view, id)
     headers = {"content-disposition": 'attachment; filename="dead-letter.bin"'}
@@ -144,7 +146,14 @@ def _matches(one: DeadLetter, wanted: Mapping[str, str]) -> bool:
     if any(wanted[name] not in ("", str(about.get(name, ""))) for name in ("reason", "topic", "endpoint")):
         return False
     text = wanted["text"].casefold()
-    fields = (one.id, about.get("message"), about.get("field"), about.get("key"), about.get("value"))
+    fields = (
+        one.id,
+        about.get("message"),
+        about.get("field"),
+        about.get("key"),
+        about.get("value"),
+        source_of(one),
+    )
     return not text or any(text in str(field).casefold() for field in fields if field)
 
 
@@ -188,10 +197,13 @@ def _link(view: Viewing) -> Any:
 
 def _retried(one: DeadLetter) -> int | None:
     """Return when the letter was sent again, ms: any producer may have written the mark."""
+    if one.retried is None:
+        return None
     try:
-        return None if one.retried is None else parse_instant(one.retried)
-    except ValueError:
+        found = parse_instant(one.retried)
+    except (ValueError, OverflowError):
         return 0
+    return found if EARLIEST <= found < LATEST else 0
 
 
 def _count(letters: list[DeadLetter], name: str) -> dict[str, int]:

@@ -54,7 +54,9 @@ async def show_sources(view: View) -> Response:
             lambda row: row.refused,
             "number",
             link=lambda row: (
-                view.url(f"/dead-letters?{urlencode({'text': row.name}, quote_via=quote)}")
+                view.url(
+                    f"/dead-letters?{urlencode({'text': row.name, 'sent-again': 'too'}, quote_via=quote)}"
+                )
                 if row.refused
                 else None
             ),
@@ -114,8 +116,8 @@ def source_of(letter: DeadLetter) -> str | None:
     """Return the source of a refused event: as its body or header says, or the path that a request came to."""
     topic = str(letter.about.get("topic", ""))
     for name, value in letter.record.headers:
-        if name == "ce_source":
-            return (value or b"").decode("utf-8", "replace")
+        if name == "ce_source" and value:
+            return value.decode("utf-8", "replace")[:500]
     try:
         found = orjson.loads(letter.original or b"")
     except orjson.JSONDecodeError:

@@ -79,7 +79,7 @@ async def show_workflows(view: View) -> Response:
 
 
 @router.get(f"{PATH}/leave")
-async def ask_to_leave(view: View, member: str) -> Response:
+async def ask_to_leave(view: View, member: str = "") -> Response:
     """Show what becomes of a member's accounts if they leave, and the form that does it."""
     owners = operate(view, "owners").owners
     found = await owners.foresee(member, await _teams(view), await view.prefix.now())
@@ -160,7 +160,7 @@ def _waiting(view: Viewing, queue: Queue) -> Table[WaitingAccount]:
             "account",
             "Account",
             lambda row: row.account,
-            link=lambda row: view.url(f"/accounts/{row.account}"),
+            link=lambda row: view.account_url(row.account),
         ),
         Column("decision", "Decision", lambda row: row.decision),
         Column("workflow", "Workflow", lambda row: row.workflow),

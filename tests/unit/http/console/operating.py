@@ -162,6 +162,7 @@ class FakeOwners:
 
     member: str = "Ann Lee"
     words: str = "waits"
+    account: str = "acme.com"
     done: list[tuple[Any, ...]] = field(default_factory=list)
 
     async def teams(self, teams: Any, now: int) -> list[TeamRow]:
@@ -172,7 +173,7 @@ class FakeOwners:
         return bool(self.done) and self.done[-1][0] == "leave"
 
     async def queue(self) -> Queue:
-        waits = WaitingAccount("acme.com", "waiting", self.words, self.words, NOON, self.words)
+        waits = WaitingAccount(self.account, "waiting", self.words, self.words, NOON, self.words)
         return Queue({self.words: {"waiting": 1}}, [waits], 1)
 
     async def foresee(self, name: str, teams: Any, now: int) -> list[TeamHandover]:

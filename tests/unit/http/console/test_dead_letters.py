@@ -189,6 +189,25 @@ def check_cells(text: str) -> None:
         assert not any(cell.startswith(("=", "+", "@", "\t", "\r")) for cell in row)
 
 
+@pytest.mark.parametrize("mark", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "soon"])
+async def test_a_mark_that_is_no_time_of_ours_breaks_no_page(operated: Operated, mark: str) -> None:
+    operated.letters.add(letter(9, retried=mark))
+    async with operated.browser() as browser:
+        await operated.sign_in(browser)
+        for path in ("/dead-letters?sent-again=too", "/dead-letters/show?id=demo.triggers.funding:0:9"):
+            assert (await browser.get(path)).status_code == 200
+            assert (await browser.get(f"{path}&format=json")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/dead-letters/show", "/dead-letters/raw"])
+async def test_an_address_without_an_id_is_answered_by_a_page(operated: Operated, path: str) -> None:
+    async with operated.browser() as browser:
+        await operated.sign_in(browser)
+        answered = await browser.get(path)
+    assert answered.status_code == 404
+    assert "text/html" in answered.headers["content-type"]
+
+
 async def test_hostile_numbers_in_the_address_are_ignored(operated: Operated) -> None:
     async with operated.browser() as browser:
         await operated.sign_in(browser)

@@ -131,6 +131,34 @@ async def test_a_source_has_its_rate_its_refusals_and_its_last_error(operated: O
     assert found["/crm"]["retractions"] == 1
 
 
+async def test_the_refusals_of_a_source_lead_to_their_dead_letters(operated: Operated) -> None:
+    operated.letters.add(
+        letter(1, source="/crm"),
+        letter(2, b"[", source="", topic="sources/x"),
+        letter(3, retried="2026-11-26T01:00:00Z"),
+    )
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        page = (await browser.get("/sources")).text
+        links = [html.unescape(one) for one in re.findall(r'href="/console(/dead-letters\?[^"]*)"', page)]
+        for source, ids in (("crm", 2), ("sources%2Fx", 1)):
+            (link,) = [one for one in links if source in one]
+            shown = (await browser.get(link)).text
+            assert shown.count('data-label="Reason"') == ids, link
+
+
+async def test_an_account_that_waits_leads_to_its_page_whatever_its_name(operated: Operated) -> None:
+    operated.owners.account = "a/b?c#d"
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        page = (await browser.get("/workflows")).text
+        assert 'href="/console/accounts/a%2Fb%3Fc%23d"' in page
+        assert (await browser.get("/workflows/leave", headers={"accept": "text/html"})).status_code == 403
+    async with operated.browser() as browser:
+        await operated.sign_in(browser)
+        assert (await browser.get("/workflows/leave")).status_code == 404
+
+
 async def test_the_audit_log_is_read_and_filtered(operated: Operated) -> None:
     async with operated.browser() as browser:
         await operated.sign_in(browser, "vic", "viewer")
