@@ -33,6 +33,11 @@ def _grows(metric: str, span: str, by: str) -> str:
     return f"sum by ({by}) (increase({metric}[{span}]) > 0 or ({metric} unless {metric} offset {span}))"
 
 
+def _begins(metric: str, span: str) -> str:
+    """Return an expression for a counter that a process may count as it starts, before it is looked at first."""
+    return f"sum(increase({metric}[{span}]) > 0 or ({metric} > 0 unless {metric} offset {span}))"
+
+
 ALERTS: Final[Sequence[Alert]] = (
     Alert(
         "ResegmentWorkerDown",
@@ -122,14 +127,14 @@ ALERTS: Final[Sequence[Alert]] = (
     ),
     Alert(
         "ResegmentRecordsLost",
-        "sum(increase(resegment_log_gaps_total[1h])) > 0",
+        _begins("resegment_log_gaps_total", "1h"),
         0,
         "critical",
         "Records were deleted before they were read.",
     ),
     Alert(
         "ResegmentNewLog",
-        "sum(increase(resegment_new_logs_total[1h])) > 0",
+        _begins("resegment_new_logs_total", "1h"),
         0,
         "critical",
         "A topic was deleted and created again.",

@@ -74,7 +74,7 @@ class Metrics:
         )
         self.dead_letters = Gauge(
             "resegment_dead_letters",
-            "Dead letters that were not sent again, by the age that they are below: 1h, 1d, 7d or inf; of the worker of partition 0",
+            "Dead letters that were not sent again, by the age that they are below: 1h, 1d or 7d, or `older`; of the worker of partition 0",
             ["age"],
             registry=registry,
         )

@@ -117,8 +117,8 @@ FAULTS: Mapping[str, Fault] = {
     "ResegmentProducerClockAhead": Fault(
         {'resegment_clocks_ahead_total{topic="p.triggers.intent"}': 1}, new=True
     ),
-    "ResegmentRecordsLost": Fault({"resegment_log_gaps_total": 1}, steps=5, new=True),
-    "ResegmentNewLog": Fault({"resegment_new_logs_total": 1}, steps=5, new=True),
+    "ResegmentRecordsLost": Fault({'resegment_log_gaps_total{instance="new:8300"}': 1}, steps=5, new=True),
+    "ResegmentNewLog": Fault({'resegment_new_logs_total{instance="new:8300"}': 1}, steps=5, new=True),
     "ResegmentManyRefused": Fault(
         {'resegment_refused_total{stage="intake",reason="not-json"}': 60}, grows=True
     ),
