@@ -125,11 +125,15 @@ class Call:
     step: str = ""
     looked: bool = False
     may_be_empty: bool = False
+    expects: str = ""
 
 
-def look(request: Request, *, may_be_empty: bool = False) -> Call:
-    """Read something. `may_be_empty`: an answer 200 without a body means that nothing is there."""
-    return Call(request, "look", may_be_empty=may_be_empty)
+def look(request: Request, *, may_be_empty: bool = False, expects: str = "") -> Call:
+    """Read something. `may_be_empty`: an answer 200 without a body means that nothing is there.
+
+    `expects`: the key under which a good answer has what was asked for, a list or an object; without it, it says nothing.
+    """
+    return Call(request, "look", may_be_empty=may_be_empty, expects=expects)
 
 
 def repeat(request: Request) -> Call:
@@ -366,7 +370,11 @@ def retry_after(answer: Answer, now: float) -> float | None:
 
 def is_readable(call: Call, answer: Answer) -> bool:
     """Return whether an answer says something: a look that got a text, or nothing, did not see that nothing is there."""
-    if call.kind != "look" or answer.verdict != "ok" or isinstance(answer.body, dict | list):
+    if call.kind != "look" or answer.verdict != "ok":
+        return True
+    if call.expects:
+        return isinstance(answer.get(call.expects), dict | list)
+    if isinstance(answer.body, dict | list):
         return True
     return answer.body is None and (answer.status == 204 or call.may_be_empty)
 

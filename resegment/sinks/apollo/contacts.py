@@ -21,9 +21,9 @@ def search(words: str) -> Request:
 def find_contact(contact: Contact, known: str | None) -> Generator[Call, Answer, Answer]:
     """Return the contact as an answer whose body is empty if Apollo has none, or the answer that refuses."""
     if known:
-        answer = yield look(Request("GET", f"/api/v1/contacts/{known}"))
+        answer = yield look(Request("GET", f"/api/v1/contacts/{known}"), expects="contact")
         return Answer(answer.status, answer.get("contact", default={})) if answer.ok else answer
-    answer = yield look(search(contact.key))
+    answer = yield look(search(contact.key), expects="contacts")
     if not answer.ok:
         return answer
     rows = answer.rows("contacts")

@@ -48,7 +48,7 @@ def make_task(operation: Operation, fallback: str | None) -> Steps:
 def _find_task(operation: Operation) -> Generator[Call, Answer, Result | None]:
     for page in range(1, PAGES + 1):
         query = [("sort_by_field", "task_due_at"), ("page", str(page)), ("per_page", "100")]
-        answer = yield look(Request("POST", "/api/v1/tasks/search", query=query))
+        answer = yield look(Request("POST", "/api/v1/tasks/search", query=query), expects="tasks")
         if not answer.ok:
             return Result("refused", f"Apollo does not show tasks: {explain(answer)}")
         for row in answer.rows("tasks"):
@@ -73,7 +73,7 @@ def _find_subject(operation: Operation) -> Generator[Call, Answer, str | Result]
             found = yield from find_contact(contact, None)
             if found.ok and found.get("id"):
                 return str(found.get("id"))
-    answer = yield look(search(operation.account))
+    answer = yield look(search(operation.account), expects="contacts")
     ending = f"@{operation.account}"
     for row in answer.rows("contacts"):
         if row.get("id") and str(row.get("email")).lower().endswith(ending):

@@ -36,7 +36,9 @@ def _find_ids(accounts: Sequence[str]) -> Generator[Call, Answer, dict[str, str]
     ids: dict[str, str] = {}
     after = "0"
     while True:
-        answer = yield look(search("companies", [[is_one_of("domain", accounts)]], ["domain"], after))
+        answer = yield look(
+            search("companies", [[is_one_of("domain", accounts)]], ["domain"], after), expects="results"
+        )
         if not answer.ok:
             return f"companies cannot be searched: {tell(answer)}"
         for one in answer.rows("results"):

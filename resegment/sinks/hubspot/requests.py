@@ -51,7 +51,7 @@ def is_one_of(name: str, values: Sequence[str]) -> dict[str, Any]:
 
 def find_company(account: str) -> Generator[Call, Answer, str | None]:
     """Return the id of the company with that domain, the oldest if there are several; None if there is none."""
-    answer = yield look(search("companies", [[equals("domain", account)]], ["domain"]))
+    answer = yield look(search("companies", [[equals("domain", account)]], ["domain"]), expects="results")
     found = [str(one["id"]) for one in answer.rows("results") if one.get("id")] if answer.ok else []
     return min(found, key=_number, default=None)
 

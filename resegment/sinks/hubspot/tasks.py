@@ -74,14 +74,16 @@ def _find(key: str, title: str, company: str | None) -> Generator[Call, Answer, 
     Links of a company are found at once, a search lags.
     """
     if company is None:
-        answer = yield look(search("tasks", [[equals("hs_task_subject", title[:250])]], ["hs_task_body"]))
+        answer = yield look(
+            search("tasks", [[equals("hs_task_subject", title[:250])]], ["hs_task_body"]), expects="results"
+        )
         return _pick(answer, key), answer.ok
     path = objects("companies", company, "associations", "tasks")
     tasks: list[str] = []
     after = ""
     for _ in range(PAGES):
         query = [("limit", "500"), *([("after", after)] if after else [])]
-        answer = yield look(Request("GET", path, query=tuple(query)))
+        answer = yield look(Request("GET", path, query=tuple(query)), expects="results")
         if not answer.ok:
             return None, answer.verdict == "gone"
         tasks += [str(one["toObjectId"]) for one in answer.rows("results") if one.get("toObjectId")]
@@ -96,7 +98,7 @@ def _find(key: str, title: str, company: str | None) -> Generator[Call, Answer, 
         "properties": ["hs_task_body"],
         "propertiesWithHistory": [],
     }
-    answer = yield look(Request("POST", objects("tasks", "batch", "read"), body=body))
+    answer = yield look(Request("POST", objects("tasks", "batch", "read"), body=body), expects="results")
     return _pick(answer, key), answer.ok
 
 

@@ -112,7 +112,7 @@ class HubSpot:
         groups: list[Sequence[Mapping[str, Any]]] = [[equals("hs_email_domain", account)]]
         if company is not None:
             groups.append([equals("associations.company", company)])
-        answer = yield look(search("contacts", groups, _PERSON))
+        answer = yield look(search("contacts", groups, _PERSON), expects="results")
         if not answer.ok:
             raise SearchRefused(f"HubSpot does not show the contacts of {account}: {tell(answer)}")
         return tuple(_read_contact(one) for one in answer.rows("results"))
@@ -188,7 +188,8 @@ class HubSpot:
         out: set[str] = set()
         if by_mail:
             answer = yield look(
-                search("contacts", [[is_one_of("email", [one.key for one in by_mail])]], [*_FOUND])
+                search("contacts", [[is_one_of("email", [one.key for one in by_mail])]], [*_FOUND]),
+                expects="results",
             )
             if not answer.ok:
                 why = f"HubSpot does not show contacts: {tell(answer)}"
@@ -225,7 +226,8 @@ class HubSpot:
         unknown = [one for one in contacts if one.key not in ids]
         if unknown:
             answer = yield look(
-                search("contacts", [[is_one_of("email", [one.key for one in unknown])]], ["email"])
+                search("contacts", [[is_one_of("email", [one.key for one in unknown])]], ["email"]),
+                expects="results",
             )
             ids |= _ids_by_mail(answer)
         results = [

@@ -175,7 +175,7 @@ def _find_leads(
     for start in range(0, len(emails), PER_PAGE):
         wanted = list(emails[start : start + PER_PAGE])
         body = {"campaign": campaign, "contacts": wanted, "limit": PER_PAGE}
-        answer = yield look(Request("POST", "/api/v2/leads/list", body=body))
+        answer = yield look(Request("POST", "/api/v2/leads/list", body=body), expects="items")
         if not answer.ok:
             return answer
         for row in answer.rows("items"):

@@ -53,7 +53,7 @@ def _find_task(user: int, operation: Operation) -> Generator[Call, Answer, Resul
     after = ""
     for _ in range(PAGES):
         more = (("page[after]", after),) if after else ()
-        answer = yield look(get("/tasks", *query, *more))
+        answer = yield look(get("/tasks", *query, *more), expects="data")
         if not answer.ok:
             return Result("refused", f"Outreach does not show tasks: {explain(answer)}")
         for row in answer.rows("data"):
@@ -82,7 +82,9 @@ def _find_subject(operation: Operation) -> Generator[Call, Answer, tuple[str, in
         prospect = number(enrolled.references.get("prospect"))
         if prospect is not None:
             return "prospect", prospect
-    answer = yield look(get("/accounts", ("filter[domain]", operation.account), ("count", "false")))
+    answer = yield look(
+        get("/accounts", ("filter[domain]", operation.account), ("count", "false")), expects="data"
+    )
     if not answer.ok:
         return Result("refused", f"Outreach does not show accounts: {explain(answer)}")
     account = number(answer.get("data", 0, "id"))

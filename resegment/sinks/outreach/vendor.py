@@ -78,7 +78,7 @@ class Outreach:
         return Result("applied", "the prospects' sequences run to their end")
 
     def check(self) -> Steps:
-        answer = yield look(get("/mailboxes", ("page[size]", "5"), ("count", "false")))
+        answer = yield look(get("/mailboxes", ("page[size]", "5"), ("count", "false")), expects="data")
         if not answer.ok:
             return Result("refused", explain(answer))
         found = ", ".join(str(Answer(200, one).get("attributes", "email")) for one in answer.rows("data"))
@@ -148,11 +148,12 @@ class Outreach:
         """Return the id of the prospect, created if Outreach does not know the person."""
         known = number(contact.ids.get("outreach"))
         if known is not None:
-            answer = yield look(get(f"/prospects/{known}"))
+            answer = yield look(get(f"/prospects/{known}"), expects="data")
             found = [Answer(200, one)] if answer.ok and isinstance(one := answer.get("data"), dict) else []
         else:
             answer = yield look(
-                get("/prospects", ("filter[emails]", contact.key), ("page[size]", "10"), ("count", "false"))
+                get("/prospects", ("filter[emails]", contact.key), ("page[size]", "10"), ("count", "false")),
+                expects="data",
             )
             found = [Answer(200, one) for one in answer.rows("data")]
         if answer.verdict == "gone":
@@ -270,7 +271,9 @@ def _find_prospect(enrolled: Enrolled) -> Generator[Call, Answer, int | ContactR
     known = number(enrolled.references.get("prospect") or enrolled.contact.ids.get("outreach"))
     if known is not None:
         return known
-    answer = yield look(get("/prospects", ("filter[emails]", enrolled.contact.key), ("count", "false")))
+    answer = yield look(
+        get("/prospects", ("filter[emails]", enrolled.contact.key), ("count", "false")), expects="data"
+    )
     if not answer.ok:
         return ContactResult(enrolled.contact, "refused", explain(answer))
     found = number(answer.get("data", 0, "id"))
@@ -290,7 +293,8 @@ def _find_states(prospect: int, sequence: int) -> Generator[Call, Answer, list[A
             ("filter[sequence][id]", str(sequence)),
             ("page[size]", "50"),
             ("count", "false"),
-        )
+        ),
+        expects="data",
     )
     if not answer.ok:
         return answer

@@ -59,7 +59,7 @@ class Api:
         found: dict[str, str] = {}
         for start in range(0, len(accounts), QUERIED):
             some = accounts[start : start + QUERIED]
-            answer = yield look(self._query_accounts(some, key))
+            answer = yield look(self._query_accounts(some, key), expects="records")
             if not answer.ok:
                 return f"accounts cannot be queried: {tell(answer)}"
             for one in answer.rows("records"):

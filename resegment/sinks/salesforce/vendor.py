@@ -120,7 +120,8 @@ class Salesforce:
         answer = yield look(
             self._api.query(
                 f"SELECT {fields} FROM Contact WHERE {' OR '.join(tests)} ORDER BY CreatedDate LIMIT 200"
-            )
+            ),
+            expects="records",
         )
         if not answer.ok:
             raise SearchRefused(f"Salesforce does not show the contacts of {account}: {tell(answer)}")
@@ -204,7 +205,7 @@ class Salesforce:
                 f"SELECT Id, HasOptedOutOfEmail FROM {kind} WHERE Email = {quote(contact.key)}{more} "
                 "ORDER BY CreatedDate LIMIT 1"
             )
-            answer = yield look(self._api.query(soql))
+            answer = yield look(self._api.query(soql), expects="records")
             if not answer.ok:
                 return ContactResult(contact, "refused", f"Salesforce does not show it: {tell(answer)}")
             if enroll and answer.get("records", 0, "HasOptedOutOfEmail") is True:
@@ -222,7 +223,8 @@ class Salesforce:
             self._api.query(
                 f"SELECT Id, CreatedDate FROM ActionCadenceTracker WHERE TargetId = {quote(number)} "
                 f"AND ActionCadenceId = {quote(cadence)} AND State IN ({states}) LIMIT 1"
-            )
+            ),
+            expects="records",
         )
         if not answer.ok:
             return answer
@@ -332,7 +334,8 @@ class Salesforce:
         answer = yield look(
             self._api.query(
                 f"SELECT Id, Description FROM Task WHERE {tests} ORDER BY CreatedDate DESC LIMIT 200"
-            )
+            ),
+            expects="records",
         )
         for one in answer.rows("records") if answer.ok else []:
             if key in str(one.get("Description") or ""):

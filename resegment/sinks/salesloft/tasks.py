@@ -18,7 +18,7 @@ def make_task(operation: Operation, fallback: int | None) -> Steps:
     if user is None:
         return Result("refused", "the owner has no `user` for Salesloft in sinks.yaml, and the sink has none")
     query = [("idempotency_key", operation.key), ("per_page", "100")]
-    answer = yield look(Request("GET", "/v2/tasks", query=query))
+    answer = yield look(Request("GET", "/v2/tasks", query=query), expects="data")
     if not answer.ok:
         return Result("refused", f"Salesloft does not show tasks: {explain(answer)}")
     for row in answer.rows("data"):
@@ -56,16 +56,16 @@ def _find_person(operation: Operation) -> Generator[Call, Answer, int | Result]:
     for contact in [*(one.contact for one in operation.enrolled), *operation.contacts]:
         if contact.email:
             query = [("email_addresses[]", contact.key), ("per_page", "1")]
-            answer = yield look(Request("GET", "/v2/people", query=query))
+            answer = yield look(Request("GET", "/v2/people", query=query), expects="data")
             known = number(answer.get("data", 0, "id"))
             if known is not None:
                 return known
     query = [("domain", operation.account), ("per_page", "1")]
-    answer = yield look(Request("GET", "/v2/accounts", query=query))
+    answer = yield look(Request("GET", "/v2/accounts", query=query), expects="data")
     account = number(answer.get("data", 0, "id"))
     if account is not None:
         query = [("account_id[]", str(account)), ("per_page", "1")]
-        answer = yield look(Request("GET", "/v2/people", query=query))
+        answer = yield look(Request("GET", "/v2/people", query=query), expects="data")
         known = number(answer.get("data", 0, "id"))
         if known is not None:
             return known

@@ -83,7 +83,7 @@ class Salesloft:
         return Result("applied", "the people's cadences run to their end")
 
     def check(self) -> Steps:
-        answer = yield look(Request("GET", "/v2/me"))
+        answer = yield look(Request("GET", "/v2/me"), expects="data")
         if not answer.ok:
             return Result("refused", explain(answer))
         name = answer.get("data", "email", default=answer.get("data", "name", default="somebody"))
@@ -206,10 +206,10 @@ def _refuse(contact: Contact, answer: Answer, references: Mapping[str, str]) -> 
 def _find_person(contact: Contact, known: int | None) -> Generator[Call, Answer, Answer]:
     """Return the person as an answer whose body is empty if Salesloft does not know them, or the answer that refuses."""
     if known is not None:
-        answer = yield look(Request("GET", f"/v2/people/{known}"))
+        answer = yield look(Request("GET", f"/v2/people/{known}"), expects="data")
         return Answer(answer.status, answer.get("data", default={})) if answer.ok else answer
     query = [("email_addresses[]", contact.key), ("per_page", "25")]
-    answer = yield look(Request("GET", "/v2/people", query=query))
+    answer = yield look(Request("GET", "/v2/people", query=query), expects="data")
     if not answer.ok:
         return answer
     return Answer(200, next((one for one in answer.rows("data") if contact.key in _list_addresses(one)), {}))
@@ -236,7 +236,7 @@ def _find_enrolled(enrolled: Enrolled) -> Generator[Call, Answer, int | ContactR
 def _find_memberships(person: int, cadence: int) -> Generator[Call, Answer, list[Answer] | Answer]:
     """Return what puts the person into the cadence, now or earlier; or the answer that refuses."""
     query = [("person_id", str(person)), ("cadence_id", str(cadence)), ("per_page", "100")]
-    answer = yield look(Request("GET", "/v2/cadence_memberships", query=query))
+    answer = yield look(Request("GET", "/v2/cadence_memberships", query=query), expects="data")
     if not answer.ok:
         return answer
     return [

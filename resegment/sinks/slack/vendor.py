@@ -154,7 +154,9 @@ def _find(channel: str, operation: Operation) -> Generator[Call, Answer, Result 
             query.append(("oldest", f"{datetime.fromisoformat(operation.at).timestamp() - 60:.6f}"))
         if cursor:
             query.append(("cursor", cursor))
-        answer = yield look(Request("GET", "/api/conversations.history", query=tuple(query)))
+        answer = yield look(
+            Request("GET", "/api/conversations.history", query=tuple(query)), expects="messages"
+        )
         if answer.verdict == "gone":
             return Result("gone", f"the channel {channel} is gone: {_tell(answer)}")
         if not answer.ok:

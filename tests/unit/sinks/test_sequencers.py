@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from resegment.sinks.kit import Fault, run
+from resegment.sinks.kit import Broken, Fault, run
 from resegment.sinks.operation import Contact, Enrolled, OperationKind
 from resegment.sinks.port import WITHHELD, Answer, Request, Result
 from resegment.sinks.registry import VENDORS
@@ -175,7 +175,12 @@ def test_an_answer_that_is_lost_after_the_work_enrolls_nobody_twice(name: str) -
 def test_any_answer_has_a_result(name: str, kind: OperationKind, answer: Answer) -> None:
     sample = SAMPLES[name]
     for writes_only in (True, False):
-        result = run(sample.sink(), sample.operation(kind), _odd(sample, answer, writes_only=writes_only))
+        try:
+            result = run(sample.sink(), sample.operation(kind), _odd(sample, answer, writes_only=writes_only))
+        except Broken:  # it asks again and again, for the answer says nothing of what it asked for
+            assert answer.status < 300
+            assert not writes_only
+            continue
         assert result.outcome
         if answer.status >= 300:
             assert result.outcome != "applied" or answer.status in {404, 409, 410}, result

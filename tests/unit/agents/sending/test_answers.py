@@ -23,7 +23,9 @@ from tests.vendors.samples import SAMPLES
 from tests.vendors.slack import SlackServer
 
 
-@pytest.mark.parametrize("said", [None, "", "OK", "<html>Sign in</html>", 7])
+@pytest.mark.parametrize(
+    "said", [None, "", "OK", "<html>Sign in</html>", 7, {}, [], {"data": None}, {"errors": [{"id": "oops"}]}]
+)
 async def test_a_look_that_says_nothing_did_not_see_that_nothing_is_there(said: Any) -> None:
     class Odd(OutreachServer):
         looks = 0
