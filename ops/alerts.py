@@ -38,6 +38,7 @@ def _begins(metric: str, span: str) -> str:
     return f"sum(increase({metric}[{span}]) > 0 or ({metric} > 0 unless {metric} offset {span}))"
 
 
+# processes that only deliver or take events in have the gauges of workers too, with 0
 ALERTS: Final[Sequence[Alert]] = (
     Alert(
         "ResegmentWorkerDown",
@@ -48,7 +49,7 @@ ALERTS: Final[Sequence[Alert]] = (
     ),
     Alert(
         "ResegmentNoWorker",
-        "absent(resegment_partitions_owned)",
+        "absent(resegment_partitions > 0)",
         60,
         "critical",
         "No worker answers: events wait, and no account moves.",
@@ -261,7 +262,7 @@ ALERTS: Final[Sequence[Alert]] = (
     ),
     Alert(
         "ResegmentVersionsDiffer",
-        "max(resegment_definition_version) != min(resegment_definition_version)",
+        "max(resegment_definition_version > 0) != min(resegment_definition_version > 0)",
         300,
         "warning",
         "Workers decide by different versions of the segments file.",

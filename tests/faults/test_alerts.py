@@ -28,6 +28,8 @@ from tests.integration.test_kubernetes import free_port
 from tests.promtool import require
 from tests.servers.receiver import receiving
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 HASTE = 60
 """How much less long each alert has to hold here."""
 

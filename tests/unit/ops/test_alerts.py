@@ -36,6 +36,12 @@ class Fault:
 
 WORKERS = ('instance="a:8300"', 'instance="b:8300"')
 WELL: Mapping[str, Value] = {
+    # a process that only delivers has the gauges of workers too
+    'up{job="resegment",instance="deliver:8300"}': 1,
+    **{
+        f'resegment_{one}{{instance="deliver:8300"}}': 0
+        for one in ("partitions", "partitions_owned", "partitions_waiting", "definition_version")
+    },
     **{f'up{{job="resegment",{one}}}': 1 for one in WORKERS},
     **{f"resegment_partitions_owned{{{one}}}": 4 for one in WORKERS},
     **{f"resegment_partitions{{{one}}}": 8 for one in WORKERS},
@@ -81,7 +87,9 @@ GROWING: Mapping[str, float] = {
 """What grows so much each minute while all is well."""
 
 NO_WORKER: Mapping[str, Value] = {
-    name: None for name in WELL if name.startswith(("up", "resegment_partitions", "resegment_definition"))
+    name: None
+    for name in WELL
+    if name.startswith(("up", "resegment_partitions", "resegment_definition")) and "deliver" not in name
 }
 FAULTS: Mapping[str, Fault] = {
     "ResegmentWorkerDown": Fault({'up{job="resegment",instance="a:8300"}': 0}),
