@@ -187,7 +187,11 @@ def _refit(
 def cluster_errors(
     chosen: Floats, came: Flags, accounts: NDArray[np.intp], intercept: float, weights: Floats
 ) -> Floats:
-    """Return the standard errors of weights: the sandwich over accounts, because an account's touches are not independent."""
+    """Return the standard errors of weights: the sandwich over accounts, because an account's touches are not independent.
+
+    The sandwich is far too small where a term has hardly any outcome, or hardly none: the model explains these touches whole. So
+    an error is that of the ridge model at least: what is known from the touches and before them.
+    """
     design = np.column_stack([np.ones(len(chosen)), chosen])
     rate = expit(intercept + chosen @ weights)
     penalty = np.diag([0.0, *np.full(chosen.shape[1], 1 / RIDGE)])
@@ -197,4 +201,4 @@ def cluster_errors(
     summed = np.zeros((groups, design.shape[1]))
     np.add.at(summed, accounts, scores)
     meat = summed.T @ summed * groups / max(groups - 1, 1)
-    return np.asarray(np.sqrt(np.diag(bread @ meat @ bread))[1:])
+    return np.asarray(np.sqrt(np.maximum(np.diag(bread @ meat @ bread), np.diag(bread)))[1:])

@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from statsmodels.api import GLM, families
 
 from resegment.outcomes.learning.checking import FitErrors, find_auc, find_calibration, make_reliability
+from resegment.outcomes.learning.fitting import fit
 from resegment.outcomes.learning.learning import Learned, LearnOptions, TooFewOutcomes, learn
 from resegment.outcomes.learning.observing import Observations
 from resegment.outcomes.learning.scoring import write_score
@@ -38,6 +39,15 @@ def test_the_terms_that_matter_are_found_and_no_others(seed: int) -> None:
     assert learned.check.slope.contains(1)
     assert learned.check.auc is not None
     assert learned.check.auc.low > 0.6
+
+
+def test_a_term_without_any_outcome_is_as_unsure_as_the_few_touches_it_has() -> None:
+    random = np.random.default_rng(19)
+    values = random.random((2_100, 20)) < 0.03
+    came = random.random(2_100) < 0.05  # by none of the columns
+    found = fit(values, came, np.arange(2_100), resamples=40, stable=0.8, confidence=0.95, seed=0)
+    assert (found.selected >= 0.8).any()
+    assert not found.terms
 
 
 def test_an_outcome_is_a_success_from_before_its_touch_to_the_end_of_the_horizon_as_in_metrics() -> None:
