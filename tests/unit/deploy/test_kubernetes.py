@@ -17,6 +17,7 @@ from typer.main import get_command
 
 from resegment.cli import build
 from resegment.settings import Settings
+from resegment.streams.live.index import MOST_CHANGES
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -120,6 +121,12 @@ def test_a_pod_may_do_no_more_than_it_needs(name: str) -> None:
         assert rights["capabilities"] == {"drop": ["ALL"]}
         assert container["resources"]["requests"].keys() == {"cpu", "memory"}
         assert "memory" in container["resources"]["limits"]
+
+
+def test_the_index_of_a_console_with_all_that_it_keeps_has_room() -> None:
+    (volume,) = DEPLOYMENTS["resegment-console"]["spec"]["template"]["spec"]["volumes"]
+    gibibytes = volume["emptyDir"]["sizeLimit"].removesuffix("Gi")
+    assert int(gibibytes) << 30 > MOST_CHANGES * 1_000 + 1_000_000 * 150
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
