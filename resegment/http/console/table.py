@@ -38,7 +38,8 @@ class Column(Generic[Row]):
     kind: Kind = "text"
     link: Callable[[Row], str | None] | None = None
     note: Callable[[Row], str | None] | None = None
-    """A second, quieter line of the cell."""
+    """A second, quieter line of the cell. Files have it as a column of its own, whose title is `noted`."""
+    noted: str = "Note"
     sortable: bool = True
     draw: Callable[[Row], Markup] | None = None
     """The picture of a cell, whose numbers CSV and JSON have."""
@@ -127,16 +128,31 @@ class Table(Generic[Row]):
 
     def records(self) -> list[dict[str, Any]]:
         """Return the rows as plain JSON data; instants are in RFC 3339, lengths in seconds."""
-        return [{one.key: _plain(one.value(row), one.kind) for one in self.columns} for row in self.rows]
+        return [dict(zip(self._keys(), self._cells(row), strict=True)) for row in self.rows]
 
     def csv(self) -> str:
         """Return the rows as CSV, with the titles of the columns."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\r\n")
-        writer.writerow([one.title for one in self.columns])
+        writer.writerow(
+            [title for one in self.columns for title in ([one.title, one.noted] if one.note else [one.title])]
+        )
         for row in self.rows:
-            writer.writerow([_in_csv(_plain(one.value(row), one.kind)) for one in self.columns])
+            writer.writerow(map(_in_csv, self._cells(row)))
         return text.getvalue()
+
+    def _keys(self) -> list[str]:
+        found = []
+        for one in self.columns:
+            found += [one.key, one.noted.lower().replace(" ", "_")] if one.note else [one.key]
+        return found
+
+    def _cells(self, row: Row) -> list[Any]:
+        found = []
+        for one in self.columns:
+            value = _plain(one.value(row), one.kind)
+            found += [value, one.note(row)] if one.note else [value]
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ def columns_of(view: Viewing, *, with_account: bool = True) -> list[Column[Chang
                 lambda row: row.account,
                 link=lambda row: view.account_url(row.account),
                 note=lambda row: row.name,
+                noted="Name",
             )
         )
     return [

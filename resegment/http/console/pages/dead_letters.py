@@ -173,9 +173,14 @@ def _make_table(view: Viewing, letters: list[DeadLetter]) -> Table[DeadLetter]:
             "What is wrong",
             lambda one: one.about.get("message"),
             note=lambda one: one.about.get("field") or None,
+            noted="Field",
         ),
         Column(
-            "topic", "Topic", lambda one: one.about.get("topic"), note=lambda one: one.about.get("endpoint")
+            "topic",
+            "Topic",
+            lambda one: one.about.get("topic"),
+            note=lambda one: one.about.get("endpoint"),
+            noted="Endpoint",
         ),
         Column("key", "Key", lambda one: one.about.get("key")),
         Column("times", "Times", lambda one: one.times, "number"),

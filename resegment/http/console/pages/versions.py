@@ -45,7 +45,7 @@ async def show_versions(view: View) -> Response:
         Column("state", "State", lambda row: "in force" if row.in_force else "earlier" if row.since else "never in force"),
         Column("since", "In force since", lambda row: _at(row.since), "instant"),
         Column("changes", "What it changed", lambda row: row.changes, "words", link=lambda row: _diff_url(view, row)),
-        Column("author", "Author", lambda row: row.author or None, note=lambda row: row.message or None),
+        Column("author", "Author", lambda row: row.author or None, note=lambda row: row.message or None, noted="Message"),
         Column("made", "Written", lambda row: _at(row.at), "instant"),
         Column("fingerprint", "Fingerprint", lambda row: row.fingerprint, "code", sortable=False),
     ]  # fmt: skip
@@ -84,7 +84,9 @@ def _apply_columns(view: Viewing) -> list[Column[tuple[int, ApplyEntry]]]:
             "version", "Version", lambda row: row[0], "number", link=lambda row: _version_url(view, row[0])
         ),
         Column("kind", "Kind", lambda row: row[1].kind),
-        Column("state", "State", lambda row: row[1].state, note=lambda row: row[1].reason or None),
+        Column(
+            "state", "State", lambda row: row[1].state, note=lambda row: row[1].reason or None, noted="Reason"
+        ),
         Column("at", "At", lambda row: _at(row[1].at), "instant"),
         Column("from", "From version", lambda row: row[1].from_version, "number"),
         Column(
@@ -93,7 +95,13 @@ def _apply_columns(view: Viewing) -> list[Column[tuple[int, ApplyEntry]]]:
             lambda row: row[1].route if isinstance(row[1].route, str) else list(row[1].route),
             sortable=False,
         ),
-        Column("author", "By", lambda row: row[1].author or None, note=lambda row: row[1].message or None),
+        Column(
+            "author",
+            "By",
+            lambda row: row[1].author or None,
+            note=lambda row: row[1].message or None,
+            noted="Message",
+        ),
     ]
 
 

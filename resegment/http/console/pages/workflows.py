@@ -243,7 +243,13 @@ class SinkRow(NamedTuple):
 
 def _sinks(view: Viewing, sinks: Mapping[str, SinkState], waiting: Mapping[str, int]) -> Table[SinkRow]:
     columns: list[Column[SinkRow]] = [
-        Column("sink", "Sink", lambda row: row.name, note=lambda row: "; ".join(row.notes) or None),
+        Column(
+            "sink",
+            "Sink",
+            lambda row: row.name,
+            note=lambda row: "; ".join(row.notes) or None,
+            noted="Latest notes",
+        ),
         Column("vendor", "Vendor", lambda row: row.vendor),
         Column("state", "State", lambda row: row.state),
         Column("lag", "Lag", lambda row: row.lag, "number"),

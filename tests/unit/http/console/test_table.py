@@ -49,6 +49,15 @@ def test_what_the_address_says_wrong_is_as_by_default(query: dict[str, str]) -> 
     assert shown.state.sort == "account"
 
 
+def test_files_have_the_second_line_of_a_cell_as_a_column_of_its_own() -> None:
+    columns: list[Column[tuple[str, int | None]]] = [
+        Column("account", "Account", lambda row: row[0], note=lambda row: f"={row[1]}", noted="Seats left")
+    ]
+    shown = TableRequest("/x", {"rows.size": "1"}).table("rows", "Rows", columns, ROWS[1:], sort="account")
+    assert shown.csv() == "Account,Seats left\r\naccount-001.com,'=1\r\n"
+    assert shown.records() == [{"account": "account-001.com", "seats_left": "=1"}]
+
+
 def test_a_page_behind_the_last_is_the_last() -> None:
     assert table({"rows.page": "8"}).first == 101
 
