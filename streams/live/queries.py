@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from resegment.schemas.times import NEVER
 from resegment.streams.live.index import HOUR
 
 
@@ -186,12 +187,12 @@ def newest_seq(one: sqlite3.Connection) -> int:
     return int(one.execute("select coalesce(max(seq), 0) from changes").fetchone()[0])
 
 
-def find_commands(one: sqlite3.Connection, account: str, most: int) -> list[CommandRow]:
-    """Return the newest commands about an account, the newest first."""
+def find_commands(one: sqlite3.Connection, account: str, until: int | None, most: int) -> list[CommandRow]:
+    """Return the newest commands about an account before an instant (ms), None for all; the newest first."""
     rows = one.execute(
-        "select seq, account, at, action, workflow, segment, owner, reason from commands where account = ? "
+        "select seq, account, at, action, workflow, segment, owner, reason from commands where account = ? and at < ? "
         "order by at desc, seq desc limit ?",
-        (account, most),
+        (account, NEVER if until is None else until, most),
     )
     return [CommandRow(*row) for row in rows]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -185,13 +186,13 @@ async def read_events(prefix: ConsolePrefix, found: AccountView, at: int | None)
             size=MOST,
         )
     )
-    commands = await prefix.find(partial(find_commands, account=name, most=MOST))
+    commands = await prefix.find(partial(find_commands, account=name, until=until, most=MOST))
     dataset = await prefix.account_outcomes(name)
     came = [*_of_touches(dataset), *_of_outcomes(dataset)]
     told = {(one.source, one.id) for one in came}
     return [
         *map(_of_change, changes.rows),
-        *(_of_command(one) for one in commands if until is None or one.at < until),
+        *map(_of_command, commands),
         *(one for one in came if until is None or one.at < until),
         *(
             one
@@ -251,13 +252,23 @@ def _of_facts(entries: list[Entry], at: int) -> Iterator[Event]:
         yield Event(one.time, kind, text, one.source, one.id, known)
 
 
+def _tell_cut(events: list[Event]) -> str:
+    """Say that a timeline lacks older changes or commands, where it does."""
+    counts = Counter(one.what for one in events)
+    if max(counts["change"], counts["command"]) < MOST:
+        return ""
+    return f" It has only the newest {MOST:,} changes and the newest {MOST:,} commands."
+
+
 def _timeline(view: Viewing, events: list[Event], span: str) -> Table[Event]:
     what = view.tables.query.get("what", "")
     columns: list[Column[Event]] = [
         Column("at", "When", lambda row: row.at, "instant"),
         Column("what", "What", lambda row: row.what),
         Column("text", "", lambda row: row.text, sortable=False),
-        Column("source", "Source", lambda row: row.source or None, note=lambda row: row.id or None),
+        Column(
+            "source", "Source", lambda row: row.source or None, note=lambda row: row.id or None, noted="Id"
+        ),
         Column("known", "Known since", lambda row: row.known, "instant"),
     ]
     return view.tables.table(
@@ -267,6 +278,6 @@ def _timeline(view: Viewing, events: list[Event], span: str) -> Table[Event]:
         [one for one in events if what in ("", one.what)],
         sort="-at",
         span=span,
-        note="Facts are those that the account's state keeps because the segments file uses them.",
+        note=f"Facts are those that the account's state keeps because the segments file uses them.{_tell_cut(events)}",
         empty="Nothing of that kind.",
     )

@@ -9,6 +9,7 @@ import re
 import httpx
 import pytest
 
+from resegment.http.console.pages import accounts
 from resegment.outcomes.dataset import Dataset
 from resegment.schemas.outcomes.facts import OutcomeFact
 from resegment.schemas.outcomes.touch import Touch
@@ -114,8 +115,8 @@ async def test_the_timeline_has_facts_changes_and_commands(http: httpx.AsyncClie
 async def test_changes_are_filtered_by_the_address_and_csv_has_what_is_shown(http: httpx.AsyncClient) -> None:
     response = await http.get("/changes?segment=hiring-now&format=csv&table=changes")
     rows = list(csv.reader(io.StringIO(response.text)))
-    assert rows[0] == ["When", "Account", "From", "To", "Why"]
-    assert [row[1:4] for row in rows[1:]] == [["acme.com", "not-now", "hiring-now"]]
+    assert rows[0] == ["When", "Account", "Name", "From", "To", "Why"]
+    assert [row[1:5] for row in rows[1:]] == [["acme.com", "Acme Corp", "not-now", "hiring-now"]]
     assert rows[1][0] == "2026-03-20T09:30:00Z"
 
 
@@ -218,3 +219,24 @@ async def test_an_alias_is_found_by_a_part_of_it_and_stands_on_the_page_of_its_a
     assert found == [{"alias": "acme-old.io", "account": "acme.com"}]
     assert "Also acme-old.io, hubspot:77" in await read(http, "/accounts/acme.com")
     assert (await http.get("/accounts?q=acme-old.io")).headers["location"] == "/console/accounts/acme.com"
+
+
+async def test_a_timeline_that_is_cut_says_so_and_is_cut_at_the_time_that_is_shown(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = (await http.get("/accounts/acme.com")).text
+    assert "only the newest" not in whole
+    monkeypatch.setattr(accounts, "MOST", 1)
+    cut = (await http.get("/accounts/acme.com")).text
+    assert "only the newest 1 changes and the newest 1 commands" in cut
+    first = "/accounts/acme.com?at=2026-03-20T09:29:59Z&format=json&table=timeline"
+    at_first = {row["what"] for row in (await http.get(first)).json()["rows"]}
+    monkeypatch.undo()
+    assert at_first == {row["what"] for row in (await http.get(first)).json()["rows"]}
+
+
+async def test_a_filter_keeps_the_time_that_is_shown(http: httpx.AsyncClient) -> None:
+    page = (await http.get("/segments/established?span=30d")).text
+    assert '<input type="hidden" name="span" value="30d">' in page
+    page = (await http.get("/accounts/acme.com?what=hiring")).text
+    assert '<input type="hidden" name="what" value="hiring">' in page
