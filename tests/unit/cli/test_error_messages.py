@@ -189,7 +189,7 @@ MESSAGES: list[tuple[str, dict[str, str], int, str]] = [
         "schema nope",
         {},
         2,
-        "Invalid value for NAME: 'nope' is not one of funding, hiring, leadership, tech, intent, strategy, engagement, firmographic, outcome, change, command, touch, dead-letter, audit, refresh, stale, segments, plan, forecast, metrics, asyncapi, settings, sources",
+        "Invalid value for NAME: 'nope' is not one of funding, hiring, leadership, tech, intent, strategy, engagement, firmographic, outcome, people, change, command, touch, dead-letter, audit, refresh, stale, segments, plan, forecast, metrics, asyncapi, settings, sources",
     ),
     (
         "schema funding --write x",

@@ -97,12 +97,12 @@ async def test_a_slice_that_fails_at_two_turns_is_said_until_it_is_checked(
 ) -> None:
     fails: list[Exception | None] = [FatalError("the log is torn", remedy="none"), ValueError("no such fact")]
     found = await follow(monkeypatch, [None, *fails, None, None])
-    assert [one.blocked for one in found[1:]] == [
+    assert [one.blocked for one in found[1:4]] == [
         None,
         "the check failed: ValueError('no such fact')",
         None,
-        None,
     ]
+    assert {one.blocked for one in found[4:]} <= {None}
     blocked = {0: found[2]}
     assert find_blocked(blocked)
     assert tell_promise(blocked) is None
