@@ -30,7 +30,7 @@ class PeopleContacts:
                 role=one.role,
                 phone=one.phone,
                 linkedin=one.linkedin,
-                opted_out=one.opted_out,
+                opted_out=one.opted_out is True,
             )
             for one in sorted(found, key=lambda one: -one.at)
         ]

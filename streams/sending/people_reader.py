@@ -91,8 +91,14 @@ def read_person(fact: Fact) -> tuple[str, Person]:
         if last:
             texts.setdefault("last_name", last)
     key = texts.get("email", "").strip().lower() or str(name or fact.record)
-    gone = fact.op == "retract"
-    return key, Person(at=fact.time, opted_out=data.get("opted_out") is True, gone=gone, **texts)
+    said = data.get("opted_out")
+    known = Person(
+        at=fact.time,
+        opted_out=said if isinstance(said, bool) else None,
+        gone=fact.op == "retract",
+        record=f"{fact.source} {fact.record}",
+    )
+    return key, known if known.gone else msgspec.structs.replace(known, **texts)
 
 
 class _Seeker(ConsumerRebalanceListener):  # type: ignore[misc]

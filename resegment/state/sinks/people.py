@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A person of an account. `at` (ms) is when that became known; `gone` is one that a later event took back."""
+    """A person of an account. `at` (ms) is when that became known; `gone` is one that a later event took back.
+
+    `opted_out` is None where nothing was said of it. `record` is what the newest event about the person called itself, with
+    its source: a retraction names it.
+    """
 
     at: int
     email: str | None = None
@@ -24,8 +28,16 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     role: str | None = None
     phone: str | None = None
     linkedin: str | None = None
-    opted_out: bool = False
+    opted_out: bool | None = None
     gone: bool = False
+    record: str = ""
+
+
+def merge(before: Person, person: Person) -> Person:
+    """Return what is known after one more event: the newer one, but an opt-out stays whatever an event leaves out."""
+    newer, older = (person, before) if person.at >= before.at else (before, person)
+    said = older.opted_out if newer.opted_out is None else newer.opted_out
+    return msgspec.structs.replace(newer, opted_out=said)
 
 
 _decoder: Final = msgspec.msgpack.Decoder(Person)
@@ -44,14 +56,18 @@ class PeopleStore:
         return [one for raw in held.values() if not (one := _decoder.decode(raw)).gone]
 
     async def keep(self, account: str, key: str, person: Person) -> None:
-        """Keep a person unless something newer is known. An opt-out stays, whatever a later event leaves out."""
+        """Keep a person as `merge` says. A retraction takes back the person that its record named before."""
         place = people_key(self._prefix, account)
         with answering("keep a person"):
-            raw: Any = await self._client.hget(place, key)
-            before = None if raw is None else _decoder.decode(raw)
-            if before is not None and before.at > person.at:
-                return
-            await self._client.hset(place, key, msgspec.msgpack.encode(person))
+            retracts = person.gone and person.record != ""
+            held: Any = await self._client.hgetall(place) if retracts else {}
+            if not retracts and (raw := await self._client.hget(place, key)) is not None:
+                held = {key.encode(): raw}
+            before = {name.decode(): _decoder.decode(raw) for name, raw in held.items()}
+            named = {name for name, one in before.items() if retracts and one.record == person.record}
+            for name in named or {key}:
+                merged = merge(before[name], person) if name in before else person
+                await self._client.hset(place, name, msgspec.msgpack.encode(merged))
 
     async def read_position(self, partition: int) -> tuple[str, int] | None:
         """Return the id of the topic and the offset up to which a partition of `signals` was read."""

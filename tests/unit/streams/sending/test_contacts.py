@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 
@@ -13,6 +14,7 @@ from resegment.agents.sending.ports import ContactsUnavailable
 from resegment.sinks.hubspot.vendor import HubSpot, HubSpotOptions
 from resegment.sinks.operation import Contact
 from resegment.sinks.port import SearchRefused
+from resegment.state.sinks.people import PeopleStore, Person
 from resegment.streams.sending.contacts import (
     AllContacts,
     InvalidTable,
@@ -116,3 +118,57 @@ async def test_a_vendor_that_refuses_to_show_its_persons_is_waited_for() -> None
     found = SearchedContacts("crm", HubSpot(HubSpotOptions()), Refusing())  # type: ignore[arg-type]
     with pytest.raises(ContactsUnavailable, match=r"the sink crm cannot be asked .*: missing scopes"):
         await found.find("acme.com")
+
+
+class Hashes:
+    """The hashes of Redis, in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, dict[bytes, bytes]] = {}
+
+    async def hget(self, place: str, key: str) -> bytes | None:
+        return self.kept.get(place, {}).get(key.encode())
+
+    async def hgetall(self, place: str) -> dict[bytes, bytes]:
+        return dict(self.kept.get(place, {}))
+
+    async def hvals(self, place: str) -> list[bytes]:
+        return list(self.kept.get(place, {}).values())
+
+    async def hset(self, place: str, key: str, value: bytes) -> None:
+        self.kept.setdefault(place, {})[key.encode()] = value
+
+
+async def known_after(*events: Any) -> list[Person]:
+    store = PeopleStore(Hashes(), "p")  # type: ignore[arg-type]
+    for one in events:
+        await store.keep("acme.com", *read_person(one))
+    return await store.read("acme.com")
+
+
+async def test_an_opt_out_stays_whatever_a_later_event_leaves_out() -> None:
+    out = people(email="ada@acme.com", opted_out=True)
+    (person,) = await known_after(out, people(email="ada@acme.com", title="CRO"))
+    assert (person.opted_out, person.title) == (True, "CRO")
+    (person,) = await known_after(out, people(email="ada@acme.com", opted_out=False))
+    assert person.opted_out is False
+
+
+async def test_an_opt_out_that_arrives_late_counts() -> None:
+    late = msgspec.structs.replace(people(email="ada@acme.com", opted_out=True), time=1)
+    (person,) = await known_after(people(email="ada@acme.com", title="CRO"), late)
+    assert (person.opted_out, person.title) == (True, "CRO")
+
+
+async def test_a_retraction_takes_the_person_back_though_it_names_only_the_record() -> None:
+    assert await known_after(people(email="ada@acme.com"), people(op="retract")) == []
+    other = msgspec.structs.replace(people(op="retract"), source="other")
+    assert [one.email for one in await known_after(people(email="ada@acme.com"), other)] == ["ada@acme.com"]
+
+
+async def test_a_person_that_is_gone_without_a_record_takes_nobody_else_back() -> None:
+    store = PeopleStore(Hashes(), "p")  # type: ignore[arg-type]
+    await store.keep("acme.com", "a", Person(at=2, title="CRO", opted_out=True))
+    await store.keep("acme.com", "a", Person(at=1, title="VP"))
+    await store.keep("acme.com", "b", Person(at=1, gone=True))
+    assert await store.read("acme.com") == [Person(at=2, title="CRO", opted_out=True)]
