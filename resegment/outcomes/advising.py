@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import hypot
 from typing import Final
 
 import msgspec
 
 from resegment.documents.diagnostics import Diagnostic
 from resegment.errors import UserError
-from resegment.outcomes.measuring.report import Finding, Range, Report
+from resegment.outcomes.measuring.report import Finding, Range, Ranking, Report, Shrunk
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.planning.plan import ExpectedOutcome, PlannedFlow, Span
 
@@ -90,13 +91,26 @@ def _expect(report: Report, segment: str, metric: str, accounts: int) -> Span | 
     """Return the number to expect at the rate of a segment: the shrunk one if there are groups to borrow from."""
     ranking = next((one for one in report.rankings if one.metric == metric), None)
     shrunk = next((one for one in ranking.groups if one.group == segment), None) if ranking else None
-    if shrunk is not None:
-        return _span(shrunk.rate, shrunk.interval, accounts)
+    if ranking is not None and shrunk is not None:
+        return _span(shrunk.rate, _widen(report, ranking, shrunk), accounts)
     group = next((one for one in report.groups if one.name == segment), None)
     rate = next((one for one in group.rates if one.metric == metric), None) if group else None
     if rate is None or rate.rate is None:
         return None
     return _span(rate.rate, rate.interval, accounts)
+
+
+def _widen(report: Report, ranking: Ranking, shrunk: Shrunk) -> Range:
+    """Return the interval of a shrunk rate with what is not known of the mean that it borrows from.
+
+    C. N. Morris, "Parametric empirical Bayes inference", JASA 78 (1983) 47-55: both errors add, the mean's by its weight; the
+    distances of ends are joined as those of G. Y. Zou and A. Donner, Statistics in Medicine 27 (2008) 1693-1702.
+    """
+    total = next(one for one in report.total.rates if one.metric == ranking.metric)
+    mean, weight = total.rate or 0.0, ranking.strength / (ranking.strength + shrunk.n)
+    low = hypot(shrunk.rate - shrunk.interval.low, weight * (mean - total.interval.low))
+    high = hypot(shrunk.interval.high - shrunk.rate, weight * (total.interval.high - mean))
+    return Range(low=max(0.0, shrunk.rate - low), high=min(1.0, shrunk.rate + high))
 
 
 def _span(rate: float, interval: Range, accounts: int) -> Span:

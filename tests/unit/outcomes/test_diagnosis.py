@@ -211,6 +211,15 @@ def test_a_plan_expects_outcomes_at_the_rates_of_both_segments() -> None:
     assert next(one for one in expected if one.to == "new").after is None
 
 
+def test_what_a_plan_expects_is_no_surer_than_the_rate_of_all_where_groups_do_not_differ() -> None:
+    made = report(make({name: (400, 0.1, 0.05) for name in ("a", "b", "c")}))
+    (total,) = (one for one in made.total.rates if one.metric == "win")
+    flow = PlannedFlow(from_="a", to="b", accounts=50)
+    (one,) = (one for one in expect([flow], made) if one.metric == "win")
+    assert one.after is not None
+    assert one.after.high - one.after.low >= 0.9 * 50 * (total.interval.high - total.interval.low)
+
+
 def test_a_new_file_is_warned_of_segments_that_predict_nothing() -> None:
     made = report(make({"a": (9000, 0.1, 0.02), "b": (9000, 0.05, 0.015), "c": (9000, 0.15, 0.025)}))
     assert len(warn_of(["a", "b", "c"], made)) == 1
