@@ -212,7 +212,7 @@ def test_a_plan_expects_outcomes_at_the_rates_of_both_segments() -> None:
 
 
 def test_what_a_plan_expects_is_no_surer_than_the_rate_of_all_where_groups_do_not_differ() -> None:
-    made = report(make({name: (400, 0.1, 0.05) for name in ("a", "b", "c")}))
+    made = report(make(dict.fromkeys(("a", "b", "c"), (400, 0.1, 0.05))))
     (total,) = (one for one in made.total.rates if one.metric == "win")
     flow = PlannedFlow(from_="a", to="b", accounts=50)
     (one,) = (one for one in expect([flow], made) if one.metric == "win")
