@@ -13,6 +13,7 @@ from resegment.http.console.table import Column
 from resegment.http.console.viewing import View
 from resegment.http.intake.quarantine import PLACE
 from resegment.http.operations.sources import Recent, RecentFacts
+from resegment.schemas.times import format_instant
 from resegment.state.sources.looks import SourceLook, tell_silent
 from resegment.streams.operations.dead_letters import DeadLetter
 
@@ -76,7 +77,11 @@ async def show_sources(view: View) -> Response:
         "sources.html",
         title="Sources",
         tables=[table],
-        data={"since": recent.since, "until": recent.until, "read": recent.read},
+        data={
+            "since": format_instant(recent.since) if recent.since else None,
+            "until": format_instant(recent.until) if recent.until else None,
+            "read": recent.read,
+        },
         silent=tell_silent(overview.sources),
         since=recent.since or None,
         until=recent.until or None,

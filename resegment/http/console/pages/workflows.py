@@ -150,7 +150,13 @@ def _workflows(view: Viewing, queue: Queue) -> Table[WorkflowRow]:
     ]
     rows = [WorkflowRow(name, counts) for name, counts in queue.workflows.items()]
     return view.tables.table(
-        "workflows", "Workflows", columns, rows, sort="-enrolled", empty="No account has a workflow yet."
+        "workflows",
+        "Workflows",
+        columns,
+        rows,
+        sort="-enrolled",
+        note="" if queue.complete else f"Of the first {MOST:,} accounts.",
+        empty="No account has a workflow yet.",
     )
 
 

@@ -163,6 +163,7 @@ class FakeOwners:
     member: str = "Ann Lee"
     words: str = "waits"
     account: str = "acme.com"
+    complete: bool = True
     done: list[tuple[Any, ...]] = field(default_factory=list)
 
     async def teams(self, teams: Any, now: int) -> list[TeamRow]:
@@ -174,7 +175,7 @@ class FakeOwners:
 
     async def queue(self) -> Queue:
         waits = WaitingAccount(self.account, "waiting", self.words, self.words, NOON, self.words)
-        return Queue({self.words: {"waiting": 1}}, [waits], 1)
+        return Queue({self.words: {"waiting": 1}}, [waits], 1, complete=self.complete)
 
     async def foresee(self, name: str, teams: Any, now: int) -> list[TeamHandover]:
         if name != self.member:

@@ -159,6 +159,21 @@ async def test_an_account_that_waits_leads_to_its_page_whatever_its_name(operate
         assert (await browser.get("/workflows/leave")).status_code == 404
 
 
+async def test_tables_that_rest_on_some_accounts_only_say_so(operated: Operated) -> None:
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        assert "first 100,000 accounts" not in (await browser.get("/workflows")).text
+        operated.owners.complete = False
+        assert (await browser.get("/workflows")).text.count("first 100,000 accounts") == 2
+
+
+async def test_instants_in_the_twin_of_sources_are_in_rfc_3339(operated: Operated) -> None:
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        told = (await browser.get("/sources?format=json")).json()
+    assert (told["since"], told["until"]) == ("2026-09-21T14:13:20Z", "2026-09-21T15:13:20Z")
+
+
 async def test_the_audit_log_is_read_and_filtered(operated: Operated) -> None:
     async with operated.browser() as browser:
         await operated.sign_in(browser, "vic", "viewer")
