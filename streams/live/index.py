@@ -24,6 +24,8 @@ T = TypeVar("T")
 HOUR: Final = 3_600_000
 MOST_CHANGES: Final = 1_000_000
 """How many changes are kept, the newest; pages say since when."""
+MOST_COMMANDS: Final = 1_000_000
+"""How many commands are kept, the newest: their topic keeps them forever."""
 _TRIMMED: Final = 50_000
 """How many more there may be before the oldest are deleted."""
 
@@ -89,7 +91,7 @@ class Index:
         with closing(self._connect()) as made:
             made.execute("pragma journal_mode = wal")
             made.executescript(_SCHEMA)
-        self._count = 0
+        self._count = self._commands = 0
 
     def _connect(self) -> sqlite3.Connection:
         one = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
@@ -151,7 +153,16 @@ class Index:
             "insert or ignore into commands (id, account, at, action, workflow, segment, owner, reason) "
             "values (?, ?, ?, ?, ?, ?, ?, ?)"
         )
-        await self._write_all(text, rows)
+
+        def add(one: sqlite3.Connection) -> None:
+            self._commands += one.executemany(text, rows).rowcount
+            if self._commands > MOST_COMMANDS + _TRIMMED:
+                one.execute(
+                    "delete from commands where seq <= (select max(seq) from commands) - ?", (MOST_COMMANDS,)
+                )
+                self._commands = MOST_COMMANDS
+
+        await self._write(add)
 
     async def put_accounts(self, rows: Iterable[tuple[str, str | None, str | None, int]]) -> None:
         """Put accounts: each with its name, its segment, and since when (ms)."""

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from resegment.streams.live import index as module
-from resegment.streams.live.decoding import Change
+from resegment.streams.live.decoding import Change, Command
 from resegment.streams.live.index import HOUR, Index
 from resegment.streams.live.queries import (
     Filter,
     changes_after,
     find_changes,
+    find_commands,
     find_flows,
     find_hours,
     find_members,
@@ -147,3 +148,16 @@ async def test_the_file_is_deleted_at_the_end() -> None:
     assert made.path.exists()
     await made.close()
     assert not made.path.parent.exists()
+
+
+async def test_the_oldest_commands_go_when_there_are_too_many(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_COMMANDS", 10)
+    monkeypatch.setattr(module, "_TRIMMED", 5)
+    for number in range(40):
+        one = Command((0, number), f"c-{number}", "acme.com", number, "enroll", "calls", "hot", None, "")
+        await index.add_commands([one, one])
+    found = await index.read(partial(find_commands, account="acme.com", until=None, most=99))
+    assert 10 <= len(found) <= 16
+    assert [one.at for one in found] == list(range(39, 39 - len(found), -1))
