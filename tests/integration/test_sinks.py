@@ -12,10 +12,12 @@ import uuid
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
+import psycopg
 import pytest
 from redis.asyncio import Redis
 
@@ -30,10 +32,13 @@ from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.operations.dead_letters import read_dead_letters
 from resegment.streams.sending.service import SendingService, sending
+from resegment.streams.tables.writer import TabledPrefix, TablesWriter
 from resegment.streams.worker.loops.worker_clock import host_clock
 from resegment.streams.worker.worker import Worker
+from resegment.tables.postgres import Postgres
 from tests.builders import definition_of, raw_event
 from tests.integration.conftest import Stack
+from tests.servers.postgres import running_postgres
 from tests.vendors.http import ServedVendor, chance_faults, serving
 from tests.vendors.hubspot import HubSpotServer
 
@@ -128,7 +133,7 @@ async def sent(
         yield service
 
 
-async def test_a_new_sales_leader_becomes_a_task_an_enrollment_and_fields_in_hubspot(
+async def test_a_new_sales_leader_becomes_a_task_in_hubspot_and_a_row_in_the_warehouse(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # acme.com is a company in HubSpot, and a table says who works there. Eve has opted out.
@@ -144,6 +149,7 @@ async def test_a_new_sales_leader_becomes_a_task_an_enrollment_and_fields_in_hub
         KafkaPublisher(stack.bootstrap, idempotent=stack.name != "embedded") as publisher,
         worker.running(),
         sent(stack, settings, tmp_path, sinks_of(served.url, fields=names), monkeypatch),
+        tabled(stack, worker.topics) as warehouse,
     ):
         topics = worker.topics
 
@@ -186,6 +192,19 @@ async def test_a_new_sales_leader_becomes_a_task_an_enrollment_and_fields_in_hub
         assert "leadership" in company["rs_why"]
         writes = len(hubspot.writes)
 
+        # The warehouse has the stay, the touch and the command.
+        segment = "SELECT account, segment, play, workflow FROM account_segment_current"
+        await until(
+            lambda: warehouse.holds(
+                segment, ("acme.com", "new-sales-leader", "first-90-days", "exec-first-90")
+            )
+        )
+        touch = "SELECT account, segment, owner, arm FROM fct_touch WHERE NOT is_void"
+        await until(lambda: warehouse.holds(touch, ("acme.com", "new-sales-leader", "ada", "enrolled")))
+        await until(
+            lambda: warehouse.holds("SELECT action, workflow FROM command", ("enroll", "exec-first-90"))
+        )
+
         # acme.com becomes a customer: it leaves the workflow. HubSpot can't un-enroll, so Ada is asked to do it.
         await publisher.publish(
             [Message(topics.accounts.name, None, _event("e-2", "firmographic", {"customer": True}))]
@@ -199,8 +218,42 @@ async def test_a_new_sales_leader_becomes_a_task_an_enrollment_and_fields_in_hub
         # Only what changed is written: the account has no owner any more, and is still in its segment.
         await until(lambda: company["hubspot_owner_id"] == "")
         assert hubspot.writes[writes:] == [("901", {"hubspot_owner_id": ""})]
+        stopped = ("stop", "exec-first-90")
+        await until(
+            lambda: warehouse.holds("SELECT action, workflow FROM command WHERE action = 'stop'", stopped)
+        )
         assert worker.failure is None
     await client.aclose()
+
+
+class Warehouse:
+    """PostgreSQL, as its own readers see it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def holds(self, query: str, row: tuple[Any, ...]) -> bool:
+        with psycopg.connect(self.url, options="-c search_path=resegment") as connection:
+            return row in connection.execute(query.encode()).fetchall()
+
+
+@asynccontextmanager
+async def tabled(stack: Stack, topics: Topics) -> AsyncIterator[Warehouse]:
+    """Keep tables of a prefix in a PostgreSQL of their own."""
+    with running_postgres() as server:
+        store = Postgres(server.url)
+        store.migrate()
+        stop = asyncio.Event()
+        writer = TablesWriter(
+            store, TabledPrefix(topics, PARTITIONS, stack.bootstrap, {}), timedelta(days=90)
+        )
+        running = asyncio.create_task(writer.run(stop))
+        try:
+            yield Warehouse(server.url)
+        finally:
+            stop.set()
+            await running
+            store.close()
 
 
 def _event(identity: str, kind: str, data: dict[str, Any]) -> bytes:
