@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from resegment.agents.sending.ports import CallLog, Limiter, Transport
 from resegment.errors import ResegmentError
@@ -302,15 +302,25 @@ class SinkRunner:
 
 async def _drive(steps: Generator[Call, Answer, T], call: Callable[[Call], Awaitable[Answer]]) -> T:
     try:
-        asked = next(steps)
+        asked = _advance(steps, None)
         for _ in range(MAX_STEPS):
-            asked = steps.send(await call(asked))
+            asked = _advance(steps, await call(asked))
     except StopIteration as done:
         value: T = done.value
         return value
     finally:
         steps.close()
     raise Later(f"the sink made more than {MAX_STEPS} calls for one operation")
+
+
+def _advance(steps: Generator[Call, Answer, Any], answer: Answer | None) -> Call:
+    """Return the next call. What a sink fails on is named, and tried again for as long as any other failure."""
+    try:
+        return next(steps) if answer is None else steps.send(answer)
+    except (StopIteration, ResegmentError):
+        raise
+    except Exception as error:  # a vendor can answer what nobody thought of
+        raise Later(f"the sink cannot read an answer: {type(error).__name__}: {error}"[:500]) from error
 
 
 def replace_state(entry: LoggedCall, state: str, at: int) -> LoggedCall:

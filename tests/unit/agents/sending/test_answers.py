@@ -169,3 +169,28 @@ async def test_a_contact_by_an_id_only_is_taken_out_when_the_log_is_lost() -> No
     sink = world("hubspot", server, Contact(first_name="Ada", ids={"hubspot": "51"}))
     await sink.run([command(0, "acme.com", "stop")])
     assert server.lists["7"] == set()
+
+
+async def test_an_answer_that_the_sink_fails_on_ends_in_the_dead_letters_and_stops_no_other_account() -> None:
+    server = HubSpotServer()
+    server.contacts["52"] = {"email": "bo@other.com"}
+    sink = World(
+        "hubspot",
+        server,
+        {"acme.com": (ADA,), "other.com": (Contact(email="bo@other.com"),)},
+        Faults(random.Random(0)),
+        entry={"give_up_after": "10m"},
+    )
+    loaded = sink.loaded()
+
+    def fail(operation: Any) -> Any:
+        if operation.account == "acme.com":
+            raise TypeError("unhashable type: 'list'")
+        return (yield from type(loaded.sink).carry_out(loaded.sink, operation))
+
+    loaded.sink.carry_out = fail  # type: ignore[method-assign]
+    sink.loaded = lambda: loaded  # type: ignore[method-assign]
+    await sink.run([enroll(0), command(1, "other.com", "enroll")])
+    assert server.enrolled == {("bo@other.com", "44"): 1}
+    (letter,) = sink.letters
+    assert "the sink cannot read an answer: TypeError: unhashable type" in letter["message"]
