@@ -97,6 +97,11 @@ class Table(Generic[Row]):
         return max(1, -(-self.total // self.state.size))
 
     @property
+    def in_files(self) -> int:
+        """How many rows a file of every row has."""
+        return min(self.total, MOST_ROWS)
+
+    @property
     def first(self) -> int:
         """The number of the first row that is shown."""
         return self.state.start + 1 if self.rows else 0

@@ -63,8 +63,8 @@ def _columns(by: By) -> list[Column[tuple[str, Rate]]]:
         Column("days", "Days", lambda row: row[1].window_days, "number"),
         Column("rate", "Rate", lambda row: row[1].rate, "share"),
         Column("low", "95% from", interval("interval", "low"), "share"),
-        Column("high", "to", interval("interval", "high"), "share"),
+        Column("high", "95% to", interval("interval", "high"), "share"),
         Column("always_low", "Always valid from", interval("always_valid", "low"), "share"),
-        Column("always_high", "to", interval("always_valid", "high"), "share"),
+        Column("always_high", "Always valid to", interval("always_valid", "high"), "share"),
         Column("label", "Label", lambda row: row[1].label),
     ]

@@ -9,6 +9,7 @@ import re
 import httpx
 import pytest
 
+from resegment.http.console import table
 from resegment.http.console.pages import accounts
 from resegment.outcomes.dataset import Dataset
 from resegment.schemas.outcomes.facts import OutcomeFact
@@ -240,3 +241,14 @@ async def test_a_filter_keeps_the_time_that_is_shown(http: httpx.AsyncClient) ->
     assert '<input type="hidden" name="span" value="30d">' in page
     page = (await http.get("/accounts/acme.com?what=hiring")).text
     assert '<input type="hidden" name="what" value="hiring">' in page
+
+
+async def test_a_file_of_every_row_says_how_many_it_has(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "/changes?changes.size=1"
+    assert ">CSV of all 4</a>" in (await http.get(path)).text
+    monkeypatch.setattr(table, "MOST_ROWS", 3)
+    assert ">CSV of the first 3</a>" in (await http.get(path)).text
+    file = await http.get(f"{path}&format=csv&table=changes&rows=all")
+    assert (len(file.text.splitlines()), file.headers["x-total-rows"]) == (4, "4")
