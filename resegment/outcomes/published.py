@@ -7,7 +7,12 @@ from typing import Any, Final
 import msgspec
 
 from resegment.schemas.outcomes.ledger import LedgerItem
-from resegment.schemas.outcomes.messages import TOUCH_TYPE, decode_touch, identify_holdout
+from resegment.schemas.outcomes.messages import (
+    TOUCH_TYPE,
+    VersionNumber,
+    decode_touch,
+    identify_holdout,
+)
 from resegment.schemas.outcomes.touch import Touch, TouchKey, TouchVoid
 from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE
 from resegment.schemas.times import parse_instant
@@ -55,13 +60,13 @@ class _Command(msgspec.Struct, frozen=True):
     touch: str | None = None
     touched_at: str | None = None
     definition_version: str | None = None
-    version: int | None = None
+    version: VersionNumber | None = None
     experiment: str | None = None
     variant: str | None = None
 
 
 class _ChangeCause(msgspec.Struct, frozen=True):
-    definition: int | None = None
+    definition: VersionNumber | None = None
 
 
 class _Change(msgspec.Struct, frozen=True):

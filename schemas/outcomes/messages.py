@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +13,7 @@ from resegment.schemas.times import format_instant, parse_instant
 
 TOUCH_TYPE: Final = "gtm.touch.v1"
 Said = Literal["touch", "void", "key"]
+VersionNumber = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class TouchData(BaseModel):
@@ -64,7 +65,7 @@ class _Read(msgspec.Struct, frozen=True):
     team: str | None = None
     channel: str | None = None
     definition_version: str | None = None
-    version: int | None = None
+    version: VersionNumber | None = None
     experiment: str | None = None
     variant: str | None = None
     change: str = ""

@@ -114,3 +114,11 @@ def test_a_line_that_is_no_message_has_a_place(folder: Folder, line: Any) -> Non
 def test_a_file_without_a_touch_is_the_wrong_file(folder: Folder) -> None:
     with pytest.raises(WrongFile, match="no touch"):
         folder.read([], [change("c", 1)])
+
+
+@pytest.mark.parametrize(
+    "line", [command("k1", 1, version=2**63), change("c1", 1, holdout=True, cause={"definition": -1})]
+)
+def test_a_number_that_no_version_has_is_refused_with_its_line(folder: Folder, line: Any) -> None:
+    with pytest.raises(WrongFile, match=r"commands.jsonl:1: the line is no message"):
+        folder.read([], [line])
