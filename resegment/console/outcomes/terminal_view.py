@@ -33,7 +33,7 @@ from resegment.console.outcomes.words import (
     verdict,
 )
 from resegment.console.tables import make_table
-from resegment.outcomes.measuring.report import Comparison, Group, Ranking, Rate, Report
+from resegment.outcomes.measuring.report import Comparison, CyclePoint, Group, Ranking, Rate, Report
 
 MAX_NAME: Final = 26
 LEAST_NAME: Final = 8
@@ -213,11 +213,18 @@ def _deals(report: Report, columns: int) -> Iterator[Table]:
             Text(group.name),
             *(f"{one:,}" for one in (cycle.won, cycle.lost, cycle.open)),
             spell_days(cycle.median_days),
-            "–" if by_90 is None else f"{spell_share(by_90.won, 0)} ({spell_range(by_90.interval, 0)})",
+            "–" if by_90 is None else _tell_incidence(by_90),
             *([_curve(group)] if columns >= NARROW else []),
         )
     yield fit_names(table, columns)
     yield _deal_sizes(rows, columns)
+
+
+def _tell_incidence(point: CyclePoint) -> str:
+    """Return the share of deals that are won, with its interval; where none or all are won there is none."""
+    if point.interval.low == point.interval.high:
+        return spell_share(point.won, 0)
+    return f"{spell_share(point.won, 0)} ({spell_range(point.interval, 0)})"
 
 
 def _deal_sizes(rows: Sequence[Group], columns: int) -> Table:

@@ -347,3 +347,12 @@ def test_figures_stand_whole_on_a_narrow_terminal_beside_long_names() -> None:
     assert all(len(line) <= 80 for line in shown.getvalue().splitlines())
     for heading in ("won by day 90", "half won in", "median", "held out"):
         assert heading in shown.getvalue()
+
+
+def test_a_share_of_deals_without_any_win_has_no_interval_on_the_terminal() -> None:
+    rows = [touch(str(number), 300) for number in range(3)]
+    made = report(make_dataset(rows, [outcome(one, "opportunity_created", 5) for one in rows]))
+    shown = StringIO()
+    Console(file=shown, width=100).print(render(made, 100))
+    assert "(0–0%)" not in shown.getvalue()
+    assert next(one for one in made.total.cycle.at if one.day == 90).won == 0
