@@ -47,6 +47,11 @@ async def test_the_first_page_says_how_fresh_decisions_are_and_how_old_they_may_
     assert "from Mar 24, 2026, 12:00 PM UTC to Mar 31, 2026, 12:00 PM UTC" in page
 
 
+@pytest.mark.parametrize("path", ["/", "/health"])
+async def test_the_count_of_dead_letters_leads_to_them(http: httpx.AsyncClient, path: str) -> None:
+    assert '<a href="/console/dead-letters">see the page</a>' in await read(http, path)
+
+
 async def test_a_segment_is_shown_as_written_and_in_words(http: httpx.AsyncClient) -> None:
     page = await read(http, "/segments/hiring-now?span=all&measure=1")
     assert "at least one hiring event whose change is opened, in the last 90 days" in page
