@@ -72,7 +72,9 @@ def spell_number(value: float | None) -> str:
     """Return a number with separators; nothing for None."""
     if value is None:
         return ""
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:,.4g}"
 
 
 @cache
