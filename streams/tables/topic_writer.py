@@ -106,6 +106,9 @@ class TopicWriter:
             for number, one in self.partitions.items():
                 if one.lag and await reader.position(number) >= one.end:
                     one.end = one.position.next_offset  # what is left are marks of transactions
+        # what has come since was read with the rest, and is not written yet
+        for number, one in self.partitions.items():
+            reader.start_at(number, one.position.next_offset)
 
     async def follow(self, reader: TopicReader, stop: asyncio.Event) -> None:
         """Write what comes, until a stop."""

@@ -414,7 +414,7 @@ async def test_a_password_in_plain_text_is_sent_where_that_is_asked_for(place: P
     }
     given = {**user, "kafka": place.kafka.at("plain"), "kafka_allow_plaintext_sasl": True}
     async with consuming(given, "resegment.signals", None) as topic:
-        assert "resegment.routing-events" not in await topic.topics()
+        assert "resegment.refresh-requests" not in await topic.topics()
 
 
 @pytest.mark.parametrize("arguments", [("changes",), ("dead-letters", "list"), ("ingest", "-")])

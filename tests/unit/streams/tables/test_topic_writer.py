@@ -42,6 +42,8 @@ class Topic:
 
     def __init__(self, records: Sequence[RecordedMessage]) -> None:
         self.records = records
+        self.known: int | None = None
+        """The last offset when somebody asks where it ends; more has come when it is read."""
         self.at = 0
 
     @property
@@ -49,12 +51,16 @@ class Topic:
         return {0: self.records[0].offset}
 
     async def ends(self) -> dict[int, int]:
-        return {0: self.records[-1].offset + 1}
+        return {0: (self.records[-1].offset if self.known is None else self.known) + 1}
+
+    def end(self, partition: int) -> int:
+        return self.records[-1].offset + 1
 
     def start_at(self, partition: int, offset: int) -> None:
         self.at = offset
 
     async def poll(self) -> dict[int, Sequence[Any]]:
+        await asyncio.sleep(0)
         found = [one for one in self.records if one.offset >= self.at]
         self.at = self.records[-1].offset + 1
         return {0: found} if found else {}
@@ -118,6 +124,25 @@ async def test_an_archive_that_ends_too_early_is_not_enough(store: Duck, tmp_pat
 async def test_a_run_continues_where_the_last_one_ended(store: Duck) -> None:
     await write(store, Topic([record(offset) for offset in range(4)]))
     await write(store, Topic([record(offset) for offset in range(2, 8)]))
+    assert offsets(store) == list(range(8))
+
+
+async def test_what_comes_while_a_writer_catches_up_is_written_when_it_follows(store: Duck) -> None:
+    topic = Topic([record(offset) for offset in range(8)])
+    topic.known = 3
+    writer = TopicWriter(
+        store, Source("segment-changes", "acme.segment-changes"), WINDOW, "test", asyncio.Lock()
+    )
+    await writer.begin(topic)  # type: ignore[arg-type]
+    await writer.catch_up(topic)  # type: ignore[arg-type]
+    assert offsets(store) == [0, 1, 2, 3]
+    stop = asyncio.Event()
+    following = asyncio.create_task(writer.follow(topic, stop))  # type: ignore[arg-type]
+    async with asyncio.timeout(10):
+        while writer.partitions[0].position.next_offset < 8:
+            await asyncio.sleep(0.01)
+    stop.set()
+    await following
     assert offsets(store) == list(range(8))
 
 
