@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from resegment.outcomes.crediting import credit
 from resegment.outcomes.frames import Ledgers
@@ -47,13 +47,19 @@ def credit_accounts(transaction: Transaction, accounts: Sequence[str], window: t
     if not ledgers.facts:
         return
     _, outcomes = credit(ledgers, window, heirs)
-    credited: dict[tuple[str, str, str], tuple[Any, ...]] = {
-        (one.account, one.source, one.record): (None, None, None) for one in ledgers.facts
-    }
     names = ("account", "source", "record", "touch", "credited_by", "reason")
-    for account, source, record, *rest in outcomes.select(*names).iter_rows():
-        credited[account, source, record] = tuple(rest)
-    rows = [(*key, *values) for key, values in credited.items()]
+    found = {
+        (account, source, record): rest
+        for account, source, record, *rest in outcomes.select(*names).iter_rows()
+    }
+    latest: dict[tuple[str, str, str], OutcomeFact] = {}
+    for one in sorted(ledgers.facts, key=lambda fact: (fact.recorded, fact.id)):
+        latest[heirs.get(one.account, one.account), one.source, one.record] = one
+    rows = []
+    for one in ledgers.facts:
+        key = (heirs.get(one.account, one.account), one.source, one.record)
+        values = found.get(key) if latest[key] is one else None  # an older revision, under another name
+        rows.append((one.account, one.source, one.record, *(values or (None, None, None))))
     transaction.run(statements.CREDIT, [list(column) for column in zip(*rows, strict=True)])
 
 
