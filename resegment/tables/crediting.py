@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Final
 
 from resegment.outcomes.crediting import credit
 from resegment.outcomes.frames import Ledgers
@@ -12,7 +11,7 @@ from resegment.schemas.outcomes.facts import OutcomeFact
 from resegment.schemas.outcomes.touch import Touch, TouchKey, TouchVoid
 from resegment.tables import statements
 from resegment.tables.columns import COLUMNS
-from resegment.tables.rows import Batch, Row
+from resegment.tables.rows import OUTCOME_FIELDS, TOUCH_FIELDS, Batch, Row
 from resegment.tables.transaction import Transaction
 
 
@@ -90,52 +89,19 @@ def _rows(transaction: Transaction, table: str, accounts: Sequence[str]) -> list
 
 def _touch(row: Row) -> Touch:
     return Touch(
-        **{name: row[name] for name in _OF_TOUCH},
+        account=row["account"],
+        **{name: row[name] for name in TOUCH_FIELDS},
         at=row["touched_at"],
-        workflow=row["workflow"] or "",
-        change=row["change_id"] or "",
+        change=row["change_id"],
     )
 
 
 def _fact(row: Row) -> OutcomeFact:
     return OutcomeFact(
-        **{name: row[name] for name in _OF_OUTCOME},
+        **{name: row[name] for name in OUTCOME_FIELDS},
         at=row["happened_at"],
         recorded=row["known_at"],
         retracted=row["is_retracted"],
         opened_at=row["opened_at"],
         key=row["idempotency_key"],
     )
-
-
-_OF_TOUCH: Final = (
-    *(
-        "touch",
-        "account",
-        "segment",
-        "arm",
-        "play",
-        "owner",
-        "team",
-        "channel",
-        "definition_version",
-        "version",
-    ),
-    *("experiment", "variant"),
-)
-_OF_OUTCOME: Final = (
-    *(
-        "account",
-        "source",
-        "record",
-        "id",
-        "action",
-        "person",
-        "deal",
-        "channel",
-        "sequence",
-        "amount",
-        "currency",
-    ),
-    *("amount_usd", "stage"),
-)

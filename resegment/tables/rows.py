@@ -291,7 +291,7 @@ def _read_signal(record: Record, _: int) -> tuple[str, Row] | None:
         return None
     one = to_outcome(fact)
     return "outcome", {
-        **{name: getattr(one, name) for name in _NAMES_OF_OUTCOME},
+        **{name: getattr(one, name) for name in OUTCOME_FIELDS},
         "happened_at": to_datetime(one.at),
         "known_at": to_datetime(one.recorded),
         "opened_at": None if one.opened_at is None else to_datetime(one.opened_at),
@@ -300,7 +300,7 @@ def _read_signal(record: Record, _: int) -> tuple[str, Row] | None:
     }
 
 
-_NAMES_OF_OUTCOME: Final = (
+OUTCOME_FIELDS: Final = (
     *(
         "account",
         "source",
@@ -326,7 +326,7 @@ def _read_touch(record: Record, _: int) -> tuple[str, Row]:
     row: Row = {"account": one.account}
     match one:
         case Touch():
-            named = {name: getattr(one, name) for name in _NAMES_OF_TOUCH}
+            named = {name: getattr(one, name) for name in TOUCH_FIELDS}
             return "fct_touch", {**row, **named, "touched_at": to_datetime(one.at), "change_id": one.change}
         case TouchVoid():
             return "touch_void", {**row, "change_id": one.change, "voided_at": to_datetime(one.at)}
@@ -335,7 +335,7 @@ def _read_touch(record: Record, _: int) -> tuple[str, Row]:
             return "touch_key", {**row, **key, "known_from": to_datetime(one.at)}
 
 
-_NAMES_OF_TOUCH: Final = (
+TOUCH_FIELDS: Final = (
     *("touch", "segment", "play", "owner", "team", "workflow", "channel", "definition_version", "version"),
     *("arm", "experiment", "variant"),
 )
