@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final, Protocol
 
-from resegment.schemas.times import spell_length
-from resegment.sinks.webhook.health import PATIENCE
+from resegment.sinks.webhook.health import find_trouble
 
 PAUSED: Final = frozenset({"paused", "probing"})
 """The states of a sink that failed too often."""
@@ -18,22 +17,12 @@ def find_sink_trouble(report: Mapping[str, Any], now: float) -> str | None:
     `report` is what `SendingService.describe` returned, maybe in another version; `now` is in seconds since the epoch.
     """
     problem = report.get("problem") or "it does not answer"
-    since = report.get("failing_since")
-    if report.get("failure"):
-        return f"gets nothing, because its commands cannot be read: {report['failure']}"
-    if report.get("state") == "signed out":
+    if not report.get("failure") and report.get("state") == "signed out":
         return (
             f"is signed out, and its commands wait: {problem}. Replace its credentials: a file is read again at once, "
             "an environment variable after a restart"
         )
-    if report.get("state") in PAUSED:
-        return f"fails: {problem}"
-    if since is not None and now - since > PATIENCE:
-        return f"has failed for {spell_length(int((now - since) * 1000))}: {problem}"
-    if undelivered := report.get("undelivered"):
-        commands = "its last command is" if undelivered == 1 else f"its last {undelivered:,} commands are"
-        return f"cannot carry out what it gets: {commands} in the dead letters: {problem}"
-    return None
+    return find_trouble(report, now, paused=PAUSED, undone="cannot carry out what it gets")
 
 
 class KeptState(Protocol):
