@@ -83,6 +83,14 @@ SomeSegments = Annotated[
 SegmentsArgument = Annotated[str, typer.Argument(metavar="SEGMENTS", help=SEGMENTS_HELP)]
 Events = Annotated[list[str], typer.Option("--events", "-e", metavar="FILE", help=EVENTS_HELP)]
 SomeEvents = Annotated[list[str] | None, typer.Option("--events", "-e", metavar="FILE", help=EVENTS_HELP)]
+RecordedCommands = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--commands",
+        metavar="FILE",
+        help="With --events: recorded workflow commands, touches, or segment changes with a holdout, as JSON lines. Repeatable.",
+    ),
+]
 EventFormat = Annotated[
     Format | None, typer.Option("--format", help="The format of the events. Default: by the file suffix.")
 ]

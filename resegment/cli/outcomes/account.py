@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from resegment.cli.options import AsJson, EventFormat, OneAccount, PastArchive, SomeEvents
+from resegment.cli.options import AsJson, EventFormat, OneAccount, PastArchive, RecordedCommands, SomeEvents
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
@@ -60,14 +60,7 @@ def outcomes(
         ),
     ] = None,
     events: SomeEvents = None,
-    commands: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--commands",
-            metavar="FILE",
-            help="With --events: recorded workflow commands, touches, or segment changes with a holdout, as JSON lines. Repeatable.",
-        ),
-    ] = None,
+    commands: RecordedCommands = None,
     form: EventFormat = None,
     archive: PastArchive = None,
     servers: ServerOptions = DEFAULT_SERVERS,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from resegment.cli.connection import WrongUse
-from resegment.cli.options import AsJson, SomeEvents, SomeSegments, time_option
+from resegment.cli.options import AsJson, RecordedCommands, SomeEvents, SomeSegments, time_option
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
@@ -32,15 +32,6 @@ app = typer.Typer(
     help="Read experiments out: two plays of one segment, or enrolled and held-out accounts.",
     no_args_is_help=True,
 )
-
-RecordedCommands = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--commands",
-        metavar="FILE",
-        help="With --events: recorded workflow commands, touches, or segment changes with a holdout, as JSON lines. Repeatable.",
-    ),
-]
 
 
 class UnknownExperiment(WrongUse):

@@ -16,6 +16,7 @@ from resegment.cli.options import (
     AsJson,
     EventFormat,
     PastArchive,
+    RecordedCommands,
     SomeEvents,
     SomeSegments,
     time_option,
@@ -122,14 +123,7 @@ def learn(
     ] = 200,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another seed draws other resamples.")] = 0,
     events: SomeEvents = None,
-    commands: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--commands",
-            metavar="FILE",
-            help="With --events: recorded workflow commands, touches, or segment changes with a holdout, as JSON lines. Repeatable.",
-        ),
-    ] = None,
+    commands: RecordedCommands = None,
     segments: SomeSegments = None,
     form: EventFormat = None,
     archive: PastArchive = None,

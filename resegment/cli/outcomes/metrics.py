@@ -15,6 +15,7 @@ from resegment.cli.options import (
     AsJson,
     EventFormat,
     PastArchive,
+    RecordedCommands,
     SomeEvents,
     SomeSegments,
     time_option,
@@ -116,14 +117,7 @@ def metrics(
         ),
     ] = False,
     events: SomeEvents = None,
-    commands: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--commands",
-            metavar="FILE",
-            help="With --events: recorded workflow commands, touches, or segment changes with a holdout, as JSON lines. Repeatable.",
-        ),
-    ] = None,
+    commands: RecordedCommands = None,
     segments: SomeSegments = None,
     archive: PastArchive = None,
     form: EventFormat = None,
