@@ -72,6 +72,22 @@ class Subscription:
     concurrency: int = 8
     stage: Literal["webhooks", "sinks"] = "webhooks"
 
+    def make_consumer(self, **more: Any) -> AIOKafkaConsumer:
+        """Return a consumer of the group, which begins at what retention has left; `more` is what else it takes."""
+        return AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            group_id=self.group,
+            client_id=self.group,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            session_timeout_ms=int(self.pace.session_timeout * 1000),
+            heartbeat_interval_ms=int(self.pace.heartbeat_interval * 1000),
+            fetch_max_wait_ms=int(self.pace.fetch_wait * 1000),
+            **self.security,
+            **more,
+        )
+
 
 class Sender(Protocol):
     """Sends what an endpoint's consumer reads."""
@@ -255,19 +271,7 @@ class EndpointConsumer:
     @asynccontextmanager
     async def _joined(self) -> AsyncIterator[AIOKafkaConsumer]:
         where = self._subscription
-        consumer = self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=where.bootstrap,
-            group_id=where.group,
-            client_id=where.group,
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            metadata_max_age_ms=METADATA_AGE_MS,
-            auto_offset_reset="earliest",  # deliver what retention has left
-            session_timeout_ms=int(where.pace.session_timeout * 1000),
-            heartbeat_interval_ms=int(where.pace.heartbeat_interval * 1000),
-            fetch_max_wait_ms=int(where.pace.fetch_wait * 1000),
-            **where.security,
-        )
+        consumer = self._consumer = where.make_consumer(metadata_max_age_ms=METADATA_AGE_MS)
         try:
             await consumer.start()
             consumer.subscribe(list(where.topics), listener=_Listener(self))

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from resegment.agents.sending.fields import find_news, keep_written, read_change, read_owner
@@ -107,18 +107,7 @@ class FieldsWriter:
                 where.bootstrap, topic, where.group, earliest=True, security=where.security
             ):
                 await asyncio.sleep(RESTART_PAUSE)
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=where.bootstrap,
-            group_id=where.group,
-            client_id=where.group,
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-            session_timeout_ms=int(where.pace.session_timeout * 1000),
-            heartbeat_interval_ms=int(where.pace.heartbeat_interval * 1000),
-            fetch_max_wait_ms=int(where.pace.fetch_wait * 1000),
-            **where.security,
-        )
+        consumer = where.make_consumer()
         await consumer.start()
         consumer.subscribe(list(where.topics), listener=_Listener(self))
         try:

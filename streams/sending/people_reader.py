@@ -45,18 +45,7 @@ class PeopleReader:
 
     async def _consume(self) -> None:
         where = self._subscription
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=where.bootstrap,
-            group_id=where.group,
-            client_id=where.group,
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-            session_timeout_ms=int(where.pace.session_timeout * 1000),
-            heartbeat_interval_ms=int(where.pace.heartbeat_interval * 1000),
-            fetch_max_wait_ms=int(where.pace.fetch_wait * 1000),
-            **where.security,
-        )
+        consumer = where.make_consumer()
         await consumer.start()
         consumer.subscribe(list(where.topics), listener=_Seeker(consumer, self._store))
         try:

@@ -11,6 +11,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from resegment.schemas.outgoing import CHANGE_TYPE
+from resegment.streams.delivery import endpoint_consumer
 from resegment.streams.sending import field_writer
 from resegment.streams.sending.field_writer import FieldsWriter
 
@@ -64,20 +65,24 @@ async def test_what_was_gathered_before_partitions_moved_is_not_committed(
         return True
 
     Moving.made = []
-    monkeypatch.setattr(field_writer, "AIOKafkaConsumer", Moving)
+    monkeypatch.setattr(endpoint_consumer, "AIOKafkaConsumer", Moving)
     monkeypatch.setattr(field_writer, "place", yes)
     monkeypatch.setattr(field_writer, "leave", yes)
     entry = SimpleNamespace(fields=SimpleNamespace(names={"segment": "rs_segment"}))
     loaded = SimpleNamespace(name="crm", entry=entry, vendor=SimpleNamespace(batch=100), owners={})
     pace = SimpleNamespace(session_timeout=10, heartbeat_interval=3, fetch_wait=1)
-    where = SimpleNamespace(
-        bootstrap="x", topics={CHANGES.topic: CHANGE_TYPE}, group="g", security={}, pace=pace
+    where = endpoint_consumer.Subscription(
+        bootstrap="x",
+        topics={CHANGES.topic: CHANGE_TYPE},
+        group="g",
+        security={},
+        pace=pace,  # type: ignore[arg-type]
     )
     store = SimpleNamespace(read_mapping=_same_mapping)
     writer = FieldsWriter(
         SimpleNamespace(loaded=loaded),  # type: ignore[arg-type]
         SimpleNamespace(),  # type: ignore[arg-type]
-        where,  # type: ignore[arg-type]
+        where,
         store,  # type: ignore[arg-type]
         SimpleNamespace(),  # type: ignore[arg-type]
     )
