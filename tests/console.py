@@ -71,9 +71,16 @@ class PrefixInMemory:
             await self.index.put_accounts([row])
             values = [factory.change(one).value or b"" for one in changes]
             await self.publish(*values)
-            for number, data in enumerate(await self.routing.follow(*values)):
+            commands = await self.routing.follow(*values)
+            await self.index.put_enrolled([self._enrolled(name)])
+            for number, data in enumerate(commands):
                 event = {"id": f"{name}-{number}", "time": changes[-1].effective_at, "data": data}
                 await self._command(event)
+
+    def _enrolled(self, name: str) -> tuple[str, str | None, str | None]:
+        routed = self._routed(name, None)
+        running = None if routed is None else routed.enrollment
+        return (name, None, None) if running is None else (name, running.workflow, running.owner)
 
     async def publish(self, *changes: bytes) -> None:
         """Let changes come, as from their topic."""

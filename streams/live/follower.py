@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,6 +14,7 @@ import structlog
 
 from resegment.errors import ResegmentError
 from resegment.schemas.logs.state_log import decode_state
+from resegment.schemas.routing import RoutedState
 from resegment.schemas.state import KIND_NUMBERS, AccountState
 from resegment.state.redis.reader import BrokenState
 from resegment.streams.kafka.topic_reader import TopicReader, TopicUnreadable, reading
@@ -80,6 +81,9 @@ class IndexFollower:
         self._scanned = float("-inf")
         self._positions: dict[tuple[str, int], int] = {}
         self._ends: dict[tuple[str, int], int] = {}
+        self._commands_opened = asyncio.Event()
+        self._routed_upto: dict[tuple[str, int], int] = {}
+        """Up to which commands the router's states, as they were last read, are at least."""
         self.progress = Progress()
 
     def look(self) -> None:
@@ -100,6 +104,7 @@ class IndexFollower:
         """Follow until cancelled, while somebody looks. What fails is done again."""
         while True:
             await self._wanted.wait()
+            self._commands_opened.clear()
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._scan())
@@ -129,6 +134,8 @@ class IndexFollower:
             if not error.is_missing:
                 raise
             self.progress.done.add(name)  # nothing was ever written
+            if name == "commands":
+                self._commands_opened.set()
 
     @asynccontextmanager
     async def _open(self, name: str, topic: str) -> AsyncIterator[TopicReader]:
@@ -144,6 +151,8 @@ class IndexFollower:
                 reader.start_at(number, start)
             self._ends |= {(topic, number): end for number, end in ends.items()}
             progress.problem = None
+            if name == "commands":
+                self._commands_opened.set()
             yield reader
 
     async def _poll(self, name: str, topic: str, reader: TopicReader) -> None:
@@ -167,6 +176,14 @@ class IndexFollower:
         if name == "commands":
             commands = [decode_command((number, one.offset), one.value) for number, one in records]
             await self._index.add_commands([one for one in commands if one is not None])
+            topic = self._connection.topics.workflow_commands.name
+            new = {
+                command.account
+                for command, (number, record) in zip(commands, records, strict=True)
+                if command is not None and record.offset >= self._routed_upto.get((topic, number), 0)
+            }
+            if self._routed_upto:
+                await self._read_enrolled(sorted(new))
             return
         changes = [
             change
@@ -189,6 +206,33 @@ class IndexFollower:
                 await self._put(
                     [(name, one) for name, one in zip(unnamed, states, strict=True) if one is not None]
                 )
+
+    async def _read_enrolled(self, accounts: Sequence[str]) -> None:
+        """Read again what the router has of accounts: a command says that it changed."""
+        for start in range(0, len(accounts), _TOGETHER):
+            some = accounts[start : start + _TOGETHER]
+            with suppress(BrokenState):
+                states = await self._connection.reader.routed(some)
+                await self._put_enrolled(zip(some, states, strict=True))
+
+    async def _put_enrolled(self, states: Iterable[tuple[str, RoutedState | None]]) -> None:
+        rows: list[tuple[str, str | None, str | None]] = []
+        for name, state in states:
+            running = None if state is None else state.enrollment
+            rows.append((name, None, None) if running is None else (name, running.workflow, running.owner))
+        await self._index.put_enrolled(rows)
+
+    async def _scan_enrolled(self) -> None:
+        """Read what the router has of all accounts. Commands that come meanwhile are looked at one by one."""
+        await self._commands_opened.wait()
+        topic = self._connection.topics.workflow_commands.name
+        self._routed_upto = {place: end for place, end in self._ends.items() if place[0] == topic} or {
+            (topic, 0): 0
+        }
+        with suppress(BrokenState):  # of another release: the account's page says so
+            async for batch in self._connection.reader.routings():
+                enrolled = [one for one in batch if one[1].enrollment is not None]
+                await self._put_enrolled(enrolled)
 
     async def _scan(self) -> None:
         """Read all accounts, once in a while."""
@@ -214,6 +258,7 @@ class IndexFollower:
                     progress.accounts = max(progress.accounts, taken)
             taken += len(some)
             await self._put(some)
+        await self._scan_enrolled()
         await self._index.order_accounts()
         progress.accounts, progress.accounts_done = taken, True
         self._scanned = time.monotonic()

@@ -31,7 +31,7 @@ _TRIMMED: Final = 50_000
 
 _SCHEMA: Final = """
 create table accounts (
-  account text primary key, name text, folded text, segment text, entered integer
+  account text primary key, name text, folded text, segment text, entered integer, workflow text, owner text
 ) without rowid;
 create table changes (
   seq integer primary key, part integer, off integer, id text, account text, number integer, from_ text, to_ text,
@@ -56,14 +56,20 @@ create index if not exists accounts_by_segment on accounts (segment, entered);
 create index if not exists accounts_by_segment_and_name on accounts (segment, folded);
 create index if not exists accounts_by_name on accounts (folded, segment);
 create index if not exists accounts_by_time on accounts (entered, segment);
+create index if not exists accounts_by_owner on accounts (owner, segment) where owner is not null;
 """
 """Made once all accounts are there: that is several times faster than to keep them in order meanwhile."""
 
 _PUT: Final = """
-insert into accounts values (?, ?, ?, ?, ?) on conflict do update set name = excluded.name, folded = excluded.folded,
+insert into accounts (account, name, folded, segment, entered) values (?, ?, ?, ?, ?) on conflict do update set name = excluded.name, folded = excluded.folded,
   segment = iif(excluded.entered >= entered, excluded.segment, segment), entered = max(excluded.entered, entered)
 """
 """A change that came after the account was read stays."""
+_PUT_ENROLLED: Final = """
+insert into accounts (account, folded, entered, workflow, owner) values (?1, ?1, 0, ?2, ?3) on conflict do update
+  set workflow = excluded.workflow, owner = excluded.owner
+"""
+"""An account that is not there yet gets its name and segment later."""
 
 
 class IndexUnavailable(TransientError):
@@ -171,6 +177,10 @@ class Index:
             for account, name, segment, entered in rows
         ]
         await self._write_all(_PUT, full)
+
+    async def put_enrolled(self, rows: Iterable[tuple[str, str | None, str | None]]) -> None:
+        """Put which workflow accounts are in, and who owns them there."""
+        await self._write_all(_PUT_ENROLLED, list(rows))
 
     async def order_accounts(self) -> None:
         """Order the accounts by segment and by name, once they are all there."""

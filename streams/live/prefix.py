@@ -25,8 +25,8 @@ from resegment.streams.live.cached import Cached
 from resegment.streams.live.connection import LiveConnection
 from resegment.streams.live.follower import IndexFollower, Progress
 from resegment.streams.live.index import Index
+from resegment.streams.live.members import draw_accounts
 from resegment.streams.live.outcomes import measure_prefix, read_account_outcomes
-from resegment.streams.live.queries import draw_accounts
 from resegment.streams.live.sampling import SAMPLED, Sample, judge_sample
 from resegment.streams.operations.dead_letters import DeadLetterCount, count_dead_letters
 from resegment.streams.operations.overview import Overview, look

@@ -49,16 +49,6 @@ class CommandRow:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountRow:
-    """An account, its name, and its segment since `entered` (ms)."""
-
-    account: str
-    name: str | None
-    segment: str | None
-    entered: int
-
-
-@dataclass(frozen=True, slots=True)
 class Filter:
     """Which changes are wanted: of an account, into or out of a segment, from one, into one, between two instants (ms)."""
 
@@ -112,12 +102,6 @@ _CHANGE_ORDERS: Final = {
     "account": "c.account {0}, c.number {0}",
     "from": "c.from_ {0}, c.seq {0}",
     "to": "c.to_ {0}, c.seq {0}",
-}
-_MEMBER_ORDERS: Final = {
-    "account": "account {0}",
-    "name": "folded {0}, account",
-    "segment": "segment {0}, account",
-    "since": "entered {0}, account",
 }
 
 
@@ -195,49 +179,6 @@ def find_commands(one: sqlite3.Connection, account: str, until: int | None, most
         (account, NEVER if until is None else until, most),
     )
     return [CommandRow(*row) for row in rows]
-
-
-def find_members(
-    one: sqlite3.Connection,
-    segment: str | None,
-    text: str,
-    order: str,
-    *,
-    descending: bool,
-    start: int,
-    size: int,
-) -> Found:
-    """Return accounts of a segment, or of all, whose name or domain has a text; in an order, from a row on."""
-    parts, values = ["segment is not null"], list[Any]()
-    if segment is not None:
-        parts = ["segment = ?"]
-        values.append(segment)
-    if text:
-        parts.append("(instr(folded, ?) or instr(account, ?))")
-        values += [text.casefold(), text.casefold()]
-    where = " and ".join(parts)
-    by = _MEMBER_ORDERS[order].format("desc" if descending else "asc")
-    # the rows that are passed over are read from an index alone
-    page = f"select account from accounts where {where} order by {by} limit ? offset ?"  # noqa: S608  # texts of this module
-    rows = one.execute(
-        f"select account, name, segment, entered from accounts where account in ({page}) order by {by}",  # noqa: S608  # as above
-        [*values, size, start],
-    )
-    found = [AccountRow(*row) for row in rows]
-    total = one.execute(f"select count(*) from accounts where {where}", values).fetchone()[0]  # noqa: S608  # as above
-    return Found(found, total)
-
-
-def draw_accounts(one: sqlite3.Connection, most: int) -> list[str]:
-    """Return so many accounts, drawn at random."""
-    text = "select account from accounts where segment is not null order by random() limit ?"
-    return [name for (name,) in one.execute(text, (most,))]
-
-
-def find_name_of(one: sqlite3.Connection, account: str) -> str | None:
-    """Return the name of an account, None where none is known."""
-    row = one.execute("select name from accounts where account = ?", (account,)).fetchone()
-    return None if row is None else row[0]
 
 
 @dataclass(frozen=True, slots=True)

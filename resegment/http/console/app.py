@@ -158,5 +158,5 @@ def _problem(request: Request, status: int, message: str, remedy: str | None) ->
         described = orjson.dumps({"error": message, "remedy": remedy})
         return Response(described, status, media_type="application/json")
     view = Viewing(request, request.app.state.console, current_user(request), query)
-    with reading_in(view.console.theme.locale):
+    with reading_in(view.locale):
         return view.respond("error.html", title=message, status=status, message=message, remedy=remedy)

@@ -4,14 +4,50 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from functools import cache
 from typing import Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from resegment.errors import UserError
 from resegment.schemas.fact import EARLIEST, LATEST
 from resegment.schemas.times import parse_instant
 
 _LOCAL: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d(?:\.\d{1,3})?)?)?", re.ASCII)
+
+
+class NoZone(UserError):
+    """A text of an address is no time zone."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"{text[:40]!r} is no time zone",
+            remedy="Write a name like Europe/Berlin, America/New_York or UTC.",
+        )
+        self.text = text
+
+
+COMMON_ZONES: Final = (
+    "UTC",
+    "America/Los_Angeles",
+    "America/Denver",
+    "America/Chicago",
+    "America/New_York",
+    "America/Sao_Paulo",
+    "Europe/London",
+    "Europe/Berlin",
+    "Asia/Dubai",
+    "Asia/Kolkata",
+    "Asia/Singapore",
+    "Asia/Tokyo",
+    "Australia/Sydney",
+)
+"""Time zones that a page proposes; it takes each that there is."""
+
+
+@cache
+def find_zones() -> frozenset[str]:
+    """Return the names of all time zones."""
+    return frozenset(available_timezones())
 
 
 class NoInstant(UserError):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import orjson
 from fastapi import Depends, Request, Response
@@ -20,7 +20,9 @@ from resegment.http.console.navigation import NAVIGATION
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.rendering import Theme, environment
 from resegment.http.console.table import Table, TableRequest
+from resegment.http.console.times import COMMON_ZONES, NoZone, find_zones
 from resegment.http.operations.operations import Operations
+from resegment.localization import Locale
 from resegment.schemas.times import format_instant
 
 
@@ -94,9 +96,20 @@ class Viewing:
         return f"{self.request.url.path}?{query}" if query else self.request.url.path
 
     @property
+    def own_zone(self) -> str | None:
+        """The time zone that the address names; None where it names none that there is."""
+        named = self.tables.query.get("tz")
+        return named if named in find_zones() else None
+
+    @property
     def zone(self) -> str:
-        """The time zone in which times are shown and read."""
-        return self.console.theme.locale.zone
+        """The time zone in which times are shown and read: that of the address, or else of the settings."""
+        return self.own_zone or self.console.theme.locale.zone
+
+    @property
+    def locale(self) -> Locale:
+        """How dates and money are written, with the time zone."""
+        return replace(self.console.theme.locale, zone=self.zone)
 
     def account_url(self, account: str) -> str:
         """Return the address of an account."""
@@ -117,8 +130,10 @@ class Viewing:
         return told if missing is None else f"{told}; {missing}"
 
     def url(self, path: str) -> str:
-        """Return the address of a path of the console."""
-        return f"{self.base}{path}"
+        """Return the address of a path of the console, which may have a query; it keeps the time zone of this page."""
+        if self.own_zone is None:
+            return f"{self.base}{path}"
+        return f"{self.base}{path}{'&' if '?' in path else '?'}{urlencode({'tz': self.own_zone})}"
 
     def respond(
         self,
@@ -148,7 +163,8 @@ class Viewing:
                 tables=named,
                 user=self.user,
                 navigation=NAVIGATION,
-                zone=self.console.theme.locale.zone,
+                zone=self.zone,
+                zones=COMMON_ZONES,
                 release=__version__,
                 **context,
             )
@@ -195,9 +211,12 @@ def _encode(value: Any) -> bytes:
 async def viewing(request: Request, user: CurrentUser) -> AsyncIterator[Viewing]:
     """Give a request for a page; dates and money are as the console's readers write them."""
     console: Console = request.app.state.console
-    with reading_in(console.theme.locale):
-        query = dict(request.query_params)
-        yield Viewing(request, console, user, TableRequest(request.url.path, query))
+    query = dict(request.query_params)
+    view = Viewing(request, console, user, TableRequest(request.url.path, query))
+    if "tz" in query and view.own_zone is None:
+        raise NoZone(query["tz"])
+    with reading_in(view.locale):
+        yield view
 
 
 View = Annotated[Viewing, Depends(viewing)]

@@ -16,9 +16,9 @@ from resegment.console.dates import reader
 from resegment.console.facts import spell_fields
 from resegment.console.outcomes.account_view import REASONS
 from resegment.http.console.pages.changes import tell_why
-from resegment.http.console.pages.segments import account_columns
+from resegment.http.console.pages.segments import member_table, read_member_filter
 from resegment.http.console.prefix import ConsolePrefix
-from resegment.http.console.table import Column, Slice, Table, TableState
+from resegment.http.console.table import Column, Table
 from resegment.http.console.times import read_instant, spell_local
 from resegment.http.console.viewing import View, Viewing
 from resegment.localization import texts_in
@@ -30,15 +30,13 @@ from resegment.segmentation.inspection.briefs import Brief, describe_brief, writ
 from resegment.segmentation.inspection.explain import describe_explanation
 from resegment.segmentation.inspection.explain import explain as find_reasons
 from resegment.streams.live.account import AccountView
+from resegment.streams.live.members import MemberFilter, find_name_of, find_owners
 from resegment.streams.live.queries import (
-    AccountRow,
     ChangeRow,
     CommandRow,
     Filter,
     find_changes,
     find_commands,
-    find_members,
-    find_name_of,
     find_span,
 )
 
@@ -64,35 +62,23 @@ class Event:
 @router.get("/accounts")
 async def show_accounts(view: View) -> Response:
     """Show accounts by name, domain or alias; one that is meant exactly is shown at once."""
-    text = view.tables.query.get("q", "")[:200].strip()
-    segment = view.tables.query.get("segment") or None
-    if text and view.tables.form == "html" and segment is None:
+    wanted = read_member_filter(view, view.tables.query.get("segment") or None)
+    text = wanted.text
+    if view.tables.form == "html" and wanted == MemberFilter(text=text) and text:
         exact = await view.prefix.identify(text)
         if exact is not None:
             return RedirectResponse(view.account_url(exact), 303)
-
-    async def read(state: TableState) -> Slice[AccountRow]:
-        found = await view.prefix.find(
-            partial(
-                find_members,
-                segment=segment,
-                text=text,
-                order=state.sort,
-                descending=state.descending,
-                start=state.start,
-                size=state.size,
-            )
-        )
-        return Slice(found.rows, found.total)
-
-    table = await view.tables.paged(
+    table = await member_table(
+        view,
+        wanted,
         "accounts",
-        "Accounts",
-        account_columns(view),
-        read,
         sort="name" if text else "-since",
-        span=view.prefix.progress.tell() or "",
-        empty=f"No account is like {text}." if text else "No accounts yet.",
+        with_segment=True,
+        empty=f"No account is like {text}."
+        if text
+        else "No account is like that."
+        if wanted.is_narrow
+        else "No accounts yet.",
     )
     names = [one.name for one in (await view.prefix.registry()).current.definition.segments]
     tables: list[Table[Any]] = [table]
@@ -102,9 +88,9 @@ async def show_accounts(view: View) -> Response:
         "accounts.html",
         title="Accounts",
         tables=tables,
-        data={"query": text, "segment": segment},
-        text=text,
-        segment=segment,
+        data={"query": text, "segment": wanted.segment},
+        wanted=wanted,
+        owners=await view.prefix.find(partial(find_owners, segment=wanted.segment)),
         segments=names,
     )
 
@@ -128,7 +114,7 @@ async def show_account(view: View, name: str) -> Response:
         return RedirectResponse(view.account_url(exact), 303)
     found = await view.prefix.account(name, at)
     explanation = find_reasons(found.engine, found.account, found.at)
-    with texts_in(view.console.theme.locale):
+    with texts_in(view.locale):
         brief = _brief_of(found)
     events = await read_events(view.prefix, found, at)
     span = await view.prefix.find(find_span)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
@@ -17,11 +18,13 @@ from resegment.http.console.charts import draw_line, draw_sparkline
 from resegment.http.console.history import SPANS, SegmentPast
 from resegment.http.console.pages.overview import read_past
 from resegment.http.console.table import Column, Slice, Table, TableState
+from resegment.http.console.times import read_instant
 from resegment.http.console.viewing import View, Viewing
 from resegment.schemas.times import spell_duration
 from resegment.segmentation.definition import Definition, Segment, walk
 from resegment.segmentation.language.parsing.suggestions import suggest_word
-from resegment.streams.live.queries import AccountRow, Stays, find_members, find_stays
+from resegment.streams.live.members import AccountRow, MemberFilter, find_members, find_owners
+from resegment.streams.live.queries import Stays, find_stays
 from resegment.streams.live.sampling import TestCount
 
 router: Final = APIRouter()
@@ -134,7 +137,16 @@ async def show_segment(view: View, name: str) -> Response:
     segment = definition.segment(name)
     look = await view.prefix.overview()
     past = await read_past(view.prefix, look, view.tables.query.get("span"))
-    tables = [await _members(view, name), *await _tests(view, segment)]
+    wanted = read_member_filter(view, name)
+    members = await member_table(
+        view,
+        wanted,
+        "members",
+        sort="-since",
+        with_segment=False,
+        empty="No account of it is like that." if wanted.is_narrow else "No account is in it.",
+    )
+    tables = [members, *await _tests(view, segment)]
     said = None if segment.when is None else say_condition(segment.when, definition.conditions)
     leaves = segment.hold.exit_when
     own = past.segments.get(name, SegmentPast(name, (), 0, 0))
@@ -167,6 +179,8 @@ async def show_segment(view: View, name: str) -> Response:
         source=find_source(definition, segment),
         hold=list(_tell_hold(segment)),
         play=play,
+        wanted=wanted,
+        owners=await view.prefix.find(partial(find_owners, segment=name)),
         measured="tests" in {one.name for one in tables},
         measure_url=view.tables.with_query(measure="1"),
     )
@@ -204,15 +218,29 @@ def find_source(definition: Definition, segment: Segment) -> str:
     return "\n".join(line[least:] for line in found)
 
 
-async def _members(view: Viewing, name: str) -> Table[AccountRow]:
-    text = view.tables.query.get("q", "")[:200].strip()
+def read_member_filter(view: Viewing, segment: str | None) -> MemberFilter:
+    """Return which accounts the address asks for. Raises NoInstant."""
+    query = view.tables.query
+    return MemberFilter(
+        segment=segment,
+        text=query.get("q", "")[:200].strip(),
+        since=read_instant(query.get("since"), view.zone),
+        until=read_instant(query.get("until"), view.zone),
+        owner=query.get("owner") or None,
+        unowned=query.get("unowned") == "1",
+    )
+
+
+async def member_table(
+    view: Viewing, wanted: MemberFilter, name: str, *, sort: str, with_segment: bool, empty: str
+) -> Table[AccountRow]:
+    """Return a table of accounts, of which only those of the page are read."""
 
     async def read(state: TableState) -> Slice[AccountRow]:
         found = await view.prefix.find(
             partial(
                 find_members,
-                segment=name,
-                text=text,
+                wanted=wanted,
                 order=state.sort,
                 descending=state.descending,
                 start=state.start,
@@ -222,21 +250,20 @@ async def _members(view: Viewing, name: str) -> Table[AccountRow]:
         return Slice(found.rows, found.total)
 
     return await view.tables.paged(
-        "members",
+        name,
         "Accounts",
-        account_columns(view, with_segment=False),
+        _account_columns(view, with_segment=with_segment),
         read,
-        sort="-since",
+        sort=sort,
         span=view.prefix.progress.tell() or "",
-        empty="No account is in it." if not text else f"No account of it is like {text}.",
+        empty=empty,
     )
 
 
-def account_columns(view: Viewing, *, with_segment: bool = True) -> list[Column[AccountRow]]:
-    """Return the columns of a table of accounts."""
+def _account_columns(view: Viewing, *, with_segment: bool) -> list[Column[AccountRow]]:
     found: list[Column[AccountRow]] = [
-        Column("account", "Account", lambda row: row.account, link=lambda row: view.account_url(row.account)),
         Column("name", "Name", lambda row: row.name),
+        Column("account", "Account", lambda row: row.account, link=lambda row: view.account_url(row.account)),
     ]
     if with_segment:
         found.append(
@@ -244,7 +271,16 @@ def account_columns(view: Viewing, *, with_segment: bool = True) -> list[Column[
                 "segment", "Segment", lambda row: row.segment, link=lambda row: view.segment_url(row.segment)
             )
         )
-    return [*found, Column("since", "Since", lambda row: row.entered, "instant")]
+    return [
+        *found,
+        Column("since", "Entered", lambda row: row.entered, "instant"),
+        Column("owner", "Owner", lambda row: row.owner, link=lambda row: _owner_url(view, row.owner)),
+        Column("workflow", "Workflow", lambda row: row.workflow),
+    ]
+
+
+def _owner_url(view: Viewing, owner: str | None) -> str | None:
+    return None if owner is None else view.url(f"/accounts?{urlencode({'owner': owner})}")
 
 
 async def _tests(view: Viewing, segment: Segment) -> list[Table[Any]]:

@@ -12,6 +12,7 @@ import pytest
 from resegment.streams.live import index as module
 from resegment.streams.live.decoding import Change, Command
 from resegment.streams.live.index import HOUR, Index
+from resegment.streams.live.members import MemberFilter, find_members
 from resegment.streams.live.queries import (
     Filter,
     changes_after,
@@ -19,7 +20,6 @@ from resegment.streams.live.queries import (
     find_commands,
     find_flows,
     find_hours,
-    find_members,
     find_span,
     find_stays,
     newest_seq,
@@ -96,7 +96,9 @@ async def test_an_account_that_was_read_before_its_change_stays_where_the_change
     await index.add_changes([change(1, 2 * DAY, "cold", "hot")])
     await index.put_accounts([("acme.com", "Acme Corp", "cold", DAY)])
     found = await index.read(
-        partial(find_members, segment="hot", text="corp", order="name", descending=False, start=0, size=9)
+        partial(
+            find_members, wanted=MemberFilter("hot", "corp"), order="name", descending=False, start=0, size=9
+        )
     )
     assert [(one.account, one.name, one.entered) for one in found.rows] == [
         ("acme.com", "Acme Corp", 2 * DAY)
@@ -107,7 +109,7 @@ async def test_an_account_that_ended_is_in_no_list(index: Index) -> None:
     await index.put_accounts([("acme.com", "Acme", "cold", 0)])
     await index.add_changes([change(1, DAY, "cold", None)])
     found = await index.read(
-        partial(find_members, segment=None, text="", order="since", descending=True, start=0, size=9)
+        partial(find_members, wanted=MemberFilter(), order="since", descending=True, start=0, size=9)
     )
     assert found.total == 0
 
