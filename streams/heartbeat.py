@@ -51,6 +51,7 @@ class Heartbeat:
         self.version = 0
         """The number of the version in force, as it was reported last."""
         self._differs: str | None = None
+        self._pace: Mapping[str, Any] = {}
         self.name = name_process()
         self._reports = 0
 
@@ -66,6 +67,7 @@ class Heartbeat:
             "repeated": self._repeated,
             "version": self.version,
             "differs": self._differs,
+            "pace": self._pace,
         }
         with answering("report"):
             answer: Any = self._client.hset(self._key, self.name, orjson.dumps(entry))
@@ -97,6 +99,10 @@ class Heartbeat:
     def note_repeated(self, events: Mapping[str, int]) -> None:
         """Report from now on the sources that sent most events with the id of an earlier one and other data."""
         self._repeated = dict(sorted(events.items(), key=lambda one: -one[1])[:MOST_DROPPED])
+
+    def note_pace(self, pace: Mapping[str, Any]) -> None:
+        """Report from now on what `Pace.note` returned."""
+        self._pace = pace
 
     def note_version(self, number: int, differs: str | None) -> None:
         """Report from now on the version in force, and in what way the worker's own file differs from it."""
@@ -151,6 +157,10 @@ class WorkerLook:
     """Events with the id of an earlier one and other data since it started, by source."""
     behind: Sequence[int] = ()
     """Partitions of `signals` that have records which it has not worked off."""
+    places: Mapping[str, int] = field(default_factory=dict)
+    """Its lag by `topic:partition`."""
+    pace: Mapping[str, Any] = field(default_factory=dict)
+    """What `resegment.streams.reports.pace` reads: empty where the worker is of an earlier release."""
 
 
 _SIGNALS: Final = re.compile(r"(?:^|\.)signals:\d+$")
@@ -176,4 +186,6 @@ def look_at_worker(name: str, entry: Mapping[str, Any], now: float) -> WorkerLoo
         {test: (facts, accounts) for test, (facts, accounts) in (entry.get("dropped") or {}).items()},
         entry.get("repeated") or {},
         sorted(int(place.rpartition(":")[2]) for place in signals),
+        entry["lag"],
+        entry.get("pace") or {},
     )

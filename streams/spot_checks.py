@@ -38,6 +38,8 @@ class SpotCheck(msgspec.Struct, frozen=True, kw_only=True):
     differing: int = 0
     named: dict[str, str] = {}
     blocked: str | None = None
+    oldest: float | None = None
+    """Since when (s) each of its accounts was checked at least once; None before the first round is done."""
 
 
 async def write_spot_check(client: Redis, prefix: str, partition: int, check: SpotCheck) -> None:
@@ -101,6 +103,7 @@ def describe_spot_checks(checks: Mapping[int, SpotCheck]) -> dict[str, Any]:
             {
                 "partition": number,
                 "at": format_instant(int(one.at * 1000)),
+                "every_account_since": None if one.oldest is None else format_instant(int(one.oldest * 1000)),
                 "checked": one.checked,
                 "whole": one.whole,
                 "differing": one.differing,

@@ -57,6 +57,8 @@ class PrefixInMemory:
         """The record of the prefix."""
         self.failure: Exception | None = None
         self.dataset = Dataset.of([])
+        self.told: dict[str, Any] = {}
+        """What `overview` says otherwise."""
         self._news = asyncio.Event()
 
     async def add(self, facts: Iterable[Fact]) -> None:
@@ -178,10 +180,13 @@ class PrefixInMemory:
             clock="wall",
             definition=self.definition.version,
             now=self.at,
-            workers=[worker],
             partitions=[look],
             letters=DeadLetterCount(),
-            definitions=DefinitionLook(1, self._registry.definitions.newest),
+            **{
+                "workers": [worker],
+                "definitions": DefinitionLook(1, self._registry.definitions.newest),
+                **self.told,
+            },
         )
 
     async def close(self) -> None:

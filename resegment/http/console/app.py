@@ -32,6 +32,7 @@ from resegment.http.console.pages import (
     versions,
     workflows,
 )
+from resegment.http.console.pages.operations import pipeline
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.rendering import STATIC, Theme
 from resegment.http.console.table import TableRequest
@@ -62,6 +63,7 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     applying.router,
     versions.router,
     outcomes.router,
+    pipeline.router,
     sources.router,
     dead_letters.router,
     workflows.router,

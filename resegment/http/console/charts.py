@@ -14,6 +14,8 @@ from resegment.segmentation.planning.plan import PlannedFlow
 
 WIDTH: Final = 760
 HEIGHT: Final = 180
+MINUTE: Final = 60_000
+DAY: Final = 86_400_000
 _LEFT: Final = 56
 _BOTTOM: Final = 22
 FIRST_SEEN: Final = "first seen"
@@ -95,12 +97,21 @@ def _framed(inner: Markup, top: int, window: Window) -> Markup:
                 '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/><text x="{}" y="{}" text-anchor="end" dy="0.35em">{}</text>'
             ).format(_LEFT, WIDTH - 8, f"{y:.1f}", f"{y:.1f}", _LEFT - 8, f"{y:.1f}", _short(top * share))
         )
+    first, last = _ends(window)
     ends = Markup('<text x="{}" y="{}">{}</text><text x="{}" y="{}" text-anchor="end">{}</text>').format(
-        _LEFT, HEIGHT - 5, reader().day(window.since), WIDTH - 8, HEIGHT - 5, reader().day(window.until)
+        _LEFT, HEIGHT - 5, first, WIDTH - 8, HEIGHT - 5, last
     )
     return Markup(
         '<svg class="chart" viewBox="0 0 {} {}" aria-hidden="true" focusable="false">{}{}{}</svg>'
     ).format(WIDTH, HEIGHT, Markup("").join(lines), inner, ends)
+
+
+def _ends(window: Window) -> tuple[str, str]:
+    """Return how both ends of the axis are written: as days, with their times where these alone would not tell them apart."""
+    first, last = reader().day(window.since), reader().day(window.until)
+    if window.until - window.since >= 2 * DAY and first != last:
+        return first, last
+    return reader().moment(window.since), reader().moment(window.until // MINUTE * MINUTE)
 
 
 def _path(sizes: Sequence[int], top: float, width: float, height: float, x0: float, y0: float) -> str:

@@ -25,6 +25,7 @@ NAVIGATION: Final = (
     Entry("Changes", "/changes"),
     Entry("Versions", "/versions"),
     Entry("Outcomes", "/outcomes"),
+    Entry("Pipeline", "/pipeline"),
     Entry("Sources", "/sources"),
     Entry("Dead letters", "/dead-letters"),
     Entry("Workflows", "/workflows"),

@@ -46,8 +46,9 @@ def environment() -> Environment:
         "day": lambda ms: reader().day(ms),
         "number": spell_number,
         "share": lambda value: "" if value is None else f"{value:.1%}",
-        "spelled": lambda ms: "" if ms is None else spell_length(int(ms)),
+        "spelled": spell_span,
         "dates": spell_dates,
+        "told": spell_told,
         "values": spell_values,
         "counted": count,
     }
@@ -65,7 +66,32 @@ def spell_moment(ms: int | None) -> Markup:
     """Return an instant for people, in the reader's zone, as an element that also has it in RFC 3339."""
     if ms is None:
         return Markup("")
-    return Markup('<time datetime="{}">{}</time>').format(format_instant(ms), reader().moment(ms))
+    exact = format_instant(ms)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, exact, reader().moment(ms))
+
+
+def spell_told(text: str) -> Markup:
+    """Return a sentence of this project with dates as the reader writes them, and what is between backticks as code."""
+    parts = spell_dates(sanitize(text)).split("`")
+    if len(parts) % 2 == 0:  # a backtick without its other
+        return Markup.escape("`".join(parts))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else Markup.escape(part)
+        for place, part in enumerate(parts)
+    )
+
+
+def spell_span(ms: float | None) -> str:
+    """Return about how long something takes, short lengths exactly enough to compare them; nothing for None.
+
+    >>> spell_span(56), spell_span(9505), spell_span(61_000)
+    ('56 ms', '9.5 s', '61 s')
+    """
+    if ms is None:
+        return ""
+    if 0 < abs(ms) < 1_000:
+        return f"{ms:.0f} ms"
+    return f"{ms / 1000:.1f} s" if ms % 1_000 and ms < 10_000 else spell_length(int(ms))
 
 
 def spell_number(value: float | None) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import structlog
 from aiokafka.errors import KafkaError
+from prometheus_client import Histogram
 
 from resegment.agents.partition import OwnedPartition, StoredAccount
 from resegment.errors import FatalError
@@ -22,6 +23,7 @@ from resegment.state.redis.client import measure_keys, read_memory
 from resegment.state.redis.keys import PartitionKeys, Stage
 from resegment.streams.consumer.config import PartitionProgress
 from resegment.streams.heartbeat import Heartbeat
+from resegment.streams.reports.pace import HistogramDelays, Pace
 from resegment.streams.worker.partitions import PartitionManager
 from resegment.streams.worker.progress import Progress
 
@@ -88,6 +90,11 @@ class Gauges:
         """Values that did not fit the type of their attribute, at the last look."""
         self.repeated: dict[str, int] = {}
         """Events with the id of an earlier one and other data, at the last look, by source."""
+
+    @property
+    def stage_delay(self) -> Histogram:
+        """The delays of each stage."""
+        return self._metrics.stage_delay
 
     @property
     def dropped(self) -> dict[str, tuple[int, int]]:
@@ -172,6 +179,7 @@ class Monitor:
         stalled_after: float,
     ) -> None:
         self._gauges, self._heartbeat, self._progress = gauges, heartbeat, progress
+        self._pace = Pace(HistogramDelays(gauges.stage_delay))
         self._partition_progress, self._stalled_after = partition_progress, stalled_after
         self._still_since: float | None = None
         self.lag = 0
@@ -211,6 +219,7 @@ class Monitor:
         self._heartbeat.note_dropped(self._gauges.dropped)
         self._heartbeat.note_repeated(self._gauges.repeated)
         lag = {f"{one.topic}:{one.partition}": one.lag or 0 for one in partition_progress}
+        self._heartbeat.note_pace(self._pace.note(lag))
         await self._heartbeat.report(self._gauges.segmented.numbers, lag)
         await self._gauges.measure_memory()
         return reachable

@@ -55,6 +55,10 @@ class _Partition:
     """How many accounts each slice had."""
     differing: dict[str, str] = field(default_factory=dict)
     at: float = 0.0
+    times: dict[int, float] = field(default_factory=dict)
+    """When each slice was checked last."""
+    oldest: float | None = None
+    """Since when each account was checked."""
     missed: dict[int, list[str]] = field(default_factory=dict)
     """Why slices could not be checked at their last turns."""
 
@@ -148,7 +152,7 @@ class SpotChecker:
             accounts = await self._reader.count(number)
             slices = max(1, -(-accounts // SLICE))
             if slices != known.slices:
-                known.slices, known.following, known.checked = slices, 0, {}
+                known.slices, known.following, known.checked, known.times = slices, 0, {}, {}
                 known.missed.clear()
         order = sorted(held, key=lambda number: self._known[number].at)
         return [
@@ -203,7 +207,9 @@ class SpotChecker:
     async def _take(self, number: int, some: AccountSlice, found: SliceFound) -> None:
         known = self._known[number]
         known.following = (some.number + 1) % some.of
-        known.checked[some.number] = found.checked
+        known.checked[some.number], known.times[some.number] = found.checked, time.time()
+        if len(known.times) == known.slices:
+            known.oldest = min(known.times.values())
         known.missed.pop(some.number, None)
         self._metrics.spot_checked.inc(found.checked)
         described = {name: _describe(differences) for name, differences in found.differences.items()}
@@ -237,6 +243,7 @@ class SpotChecker:
             differing=len(known.differing),
             named=dict(sorted(known.differing.items())[:MOST_NAMED]),
             blocked=blocked or known.stuck,
+            oldest=known.oldest,
         )
         await write_spot_check(self._client, self._reader.prefix, number, check)
         checks: Mapping[int, SpotCheck] = await read_spot_checks(self._client, self._reader.prefix)
@@ -248,7 +255,8 @@ def _recall(kept: SpotCheck | None) -> _Partition:
     """Return what is known of a partition from before it was owned."""
     if kept is None:
         return _Partition()
-    return _Partition(kept.slices, kept.following % kept.slices, {}, dict(kept.named), kept.at)
+    following = kept.following % kept.slices
+    return _Partition(kept.slices, following, {}, dict(kept.named), kept.at, oldest=kept.oldest)
 
 
 def _describe(differences: Sequence[Difference]) -> str:

@@ -17,11 +17,10 @@ from resegment.http.console.rendering import environment
 from resegment.http.console.table import Column, Table
 from resegment.http.console.viewing import View, Viewing
 from resegment.schemas.times import format_instant
-from resegment.state.redis.reader import PartitionLook
-from resegment.streams.heartbeat import WorkerLook
 from resegment.streams.live.queries import Filter, find_changes, find_flows, find_hours, find_span
 from resegment.streams.operations.overview import Overview, describe_overview, find_notes, find_problems
 from resegment.streams.reports.freshness import find_freshness
+from resegment.streams.reports.pace import look_at_backlog
 
 router: Final = APIRouter()
 NEWEST: Final = 15
@@ -63,8 +62,6 @@ async def show_overview(view: View) -> Response:
         _segments(view, look, past),
         _rates(view, past),
         _flows(view, flows, window),
-        _partitions(view, look),
-        _workers(view, look),
     ]
     return view.respond(
         "overview.html",
@@ -105,6 +102,7 @@ def describe_health(look: Overview) -> Mapping[str, Any]:
         "notes": find_notes(look),
         "accounts": sum(part.accounts for part in look.partitions),
         "lag": sum(look.lag.values()),
+        "trend": look_at_backlog(look.workers).trend,
         "letters": sum(look.letters.reasons.values()),
         "version": {"number": one.version, "note": note},
     }
@@ -158,29 +156,3 @@ def _flows(view: Viewing, flows: list[tuple[str, str, int]], window: Window) -> 
         Column("moves", "Moves", lambda row: row[2], "number"),
     ]
     return view.tables.table("flows", "Flows", columns, flows, sort="-moves", span=window.tell())
-
-
-def _partitions(view: Viewing, look: Overview) -> Table[Any]:
-    owners = look.owners
-    columns: list[Column[PartitionLook]] = [
-        Column("partition", "Partition", lambda row: row.number, "number"),
-        Column("owner", "Worker", lambda row: owners.get(row.number)),
-        Column("clock", "Clock", lambda row: None if row.position is None else row.position.clock, "instant"),
-        Column("accounts", "Accounts", lambda row: row.accounts, "number"),
-        Column("outbox", "Outbox", lambda row: row.outbox, "number"),
-        Column("due", "Due", lambda row: row.due, "number"),
-        Column("next", "Next due", lambda row: row.next_deadline, "instant"),
-    ]
-    return view.tables.table("partitions", "Partitions", columns, list(look.partitions), sort="partition")
-
-
-def _workers(view: Viewing, look: Overview) -> Table[Any]:
-    columns: list[Column[WorkerLook]] = [
-        Column("worker", "Worker", lambda row: row.name),
-        Column("partitions", "Partitions", lambda row: list(row.partitions), sortable=False),
-        Column("lag", "Lag", lambda row: sum(row.lag.values()), "number"),
-        Column("silent", "Last seen, ago", lambda row: row.silent, "length"),
-    ]
-    return view.tables.table(
-        "workers", "Workers", columns, list(look.workers), sort="worker", empty="No worker is running."
-    )

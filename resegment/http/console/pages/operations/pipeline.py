@@ -1,0 +1,303 @@
+"""Where events wait and where time goes: the backlog of each partition, the stages, the workers, and the spot checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from fastapi import APIRouter, Response
+
+from resegment.http.console.charts import draw_line
+from resegment.http.console.history import Window
+from resegment.http.console.table import Column, Table
+from resegment.http.console.viewing import View, Viewing
+from resegment.schemas.times import format_instant
+from resegment.state.redis.reader import PartitionLook
+from resegment.streams.heartbeat import WorkerLook
+from resegment.streams.operations.overview import Overview
+from resegment.streams.reports.pace import (
+    BacklogLook,
+    PlaceLook,
+    StageLook,
+    StagesLook,
+    describe_pace,
+    look_at_backlog,
+    look_at_stages,
+)
+from resegment.streams.spot_checks import describe_spot_checks, find_blocked, find_differences
+
+router: Final = APIRouter()
+PATH: Final = "/pipeline"
+MINUTE: Final = 60_000
+TRENDS: Final = {
+    "growing": "growing",
+    "shrinking": "shrinking",
+    "steady": "about the same",
+    "none": "nothing waits, as before",
+}
+DECIDED: Final = ("signals", "accounts", "outcomes")
+"""Topics, besides those of triggers, whose records wait to be decided."""
+WAITS_FOR: Final = {
+    "signals": "a decision",
+    "segment-changes": "the router",
+    "routing-events": "the router, as answers",
+}
+
+
+class CheckRow(NamedTuple):
+    """What spot checks know of one partition; instants in ms."""
+
+    partition: int
+    at: int
+    oldest: int | None
+    checked: int
+    whole: bool
+    within: int
+    differing: int
+    blocked: str | None
+
+
+class Differing(NamedTuple):
+    """An account that is not as the log gives it."""
+
+    account: str
+    partition: int
+    what: str
+
+
+@router.get(PATH)
+async def show_pipeline(view: View) -> Response:
+    """Show what waits where, how long each stage takes, who works, and what spot checks found."""
+    look = await view.prefix.overview()
+    backlog, stages = look_at_backlog(look.workers), look_at_stages(look.workers)
+    undecided = backlog.of(
+        {one.topic for one in backlog.places if waits_for(one.topic, look) == "a decision"}
+    )
+    return view.respond(
+        "pipeline.html",
+        title="Pipeline",
+        tables=[
+            _backlog(view, look, backlog),
+            _minutes(view, backlog),
+            _stages(view, stages),
+            _partitions(view, look),
+            _workers(view, look),
+            _checks(view, look),
+            _differing(view, look),
+        ],
+        data={
+            **describe_pace(look.workers),
+            "undecided": undecided.waiting,
+            "spot_check": describe_spot_checks(look.spot_checks),
+        },
+        look=look,
+        backlog=backlog,
+        undecided=undecided,
+        told=tell_trend(undecided),
+        stages=stages,
+        chart=_chart(backlog),
+        problems=[*find_differences(look.spot_checks), *find_blocked(look.spot_checks)],
+        checks=tell_checks(_check_rows(look)),
+    )
+
+
+def waits_for(topic: str, look: Overview) -> str:
+    """Return what the records of a topic wait for."""
+    name = topic.removeprefix(f"{look.prefix}.")
+    if name in DECIDED or name.startswith("triggers."):
+        return "a decision"
+    return WAITS_FOR.get(name, "")
+
+
+def tell_trend(backlog: BacklogLook) -> str:
+    """Say whether a backlog grows or shrinks, and since when that is known; instants are in RFC 3339."""
+    if backlog.trend is None or backlog.compared is None or backlog.before is None:
+        return "whether that grows is known once all workers have run for a minute"
+    at = format_instant(backlog.compared // 1000 * 1000)
+    if backlog.trend == "none":
+        return f"nothing waited at {at} either"
+    return f"{TRENDS[backlog.trend]}: {backlog.before:,} at {at}"
+
+
+def tell_checks(rows: Sequence[CheckRow]) -> str:
+    """Say when every account was checked, as far as that is known; instants are in RFC 3339."""
+    if not rows:
+        return "No account was compared with the log yet. RESEGMENT_SPOT_CHECK says how often that happens."
+    differing = sum(one.differing for one in rows)
+    found = f"{differing:,} differ" if differing else "none differs"
+    if any(one.oldest is None for one in rows):
+        whole = sum(one.oldest is not None for one in rows)
+        checked = sum(one.checked for one in rows)
+        return (
+            f"The first check of all accounts is under way: {whole} of {len(rows)} partitions are through, and "
+            f"{checked:,} accounts were checked by the workers that run now; {found}."
+        )
+    oldest = min(one.oldest for one in rows if one.oldest is not None)
+    return f"Every account was compared with the log since {format_instant(oldest // 1000 * 1000)}; {found}."
+
+
+def _chart(backlog: BacklogLook) -> object:
+    if len(backlog.series) < 2:  # a line needs two points
+        return None
+    first, last = backlog.series[0][0], backlog.series[-1][0]
+    return draw_line([waiting for _, waiting in backlog.series], Window("", first, last, MINUTE))
+
+
+def _backlog(view: Viewing, look: Overview, backlog: BacklogLook) -> Table[PlaceLook]:
+    columns: list[Column[PlaceLook]] = [
+        Column("topic", "Topic", lambda row: row.topic, "code"),
+        Column("partition", "Partition", lambda row: row.partition, "number"),
+        Column("waits_for", "Waits for", lambda row: waits_for(row.topic, look)),
+        Column("waiting", "Waiting now", lambda row: row.waiting, "number"),
+        Column("before", "Before", lambda row: row.before, "number"),
+        Column("change", "Change", lambda row: row.change, "number"),
+        Column("worker", "Worker", lambda row: row.worker),
+    ]
+    shown = [one for one in backlog.places if one.waiting or one.before]
+    left_out = len(backlog.places) - len(shown)
+    return view.tables.table(
+        "backlog",
+        "What waits, by partition",
+        columns,
+        shown,
+        sort="-waiting",
+        span=""
+        if backlog.compared is None
+        else f"before is at {format_instant(backlog.compared // 1000 * 1000)}",
+        note=f"In {left_out:,} more partitions of topics nothing waits." if shown and left_out else "",
+        empty="Nothing waits in any partition." if backlog.places else "No worker reports what waits.",
+    )
+
+
+def _minutes(view: Viewing, backlog: BacklogLook) -> Table[tuple[int, int]]:
+    columns: list[Column[tuple[int, int]]] = [
+        Column("at", "At", lambda row: row[0], "instant"),
+        Column("waiting", "Waiting", lambda row: row[1], "number"),
+    ]
+    return view.tables.table(
+        "minutes",
+        "What waited, minute by minute",
+        columns,
+        list(backlog.series),
+        sort="-at",
+        span="" if backlog.since is None else f"figures since {format_instant(backlog.since // 1000 * 1000)}",
+        empty="No worker reports what waited.",
+    )
+
+
+def _stages(view: Viewing, stages: StagesLook) -> Table[StageLook]:
+    slowest = stages.slowest
+    columns: list[Column[StageLook]] = [
+        Column(
+            "stage", "Stage", lambda row: row.name, note=lambda row: row.meaning or None, noted="What it does"
+        ),
+        Column("median", "Half within", lambda row: row.median, "length"),
+        Column("p95", "95 % within", lambda row: row.p95, "length"),
+        Column("slowest", "", lambda row: "slowest" if row is slowest else None),
+        Column("batches", "Batches", lambda row: row.batches, "number"),
+    ]
+    since = "" if stages.since is None else f"since {format_instant(stages.since // 1000 * 1000)}"
+    return view.tables.table(
+        "stages",
+        "Stages from a signal to its command",
+        columns,
+        stages.stages,
+        sort="-p95",
+        span=f"the last hour, {since}" if since else "",
+        note="Of each batch, the record that waited longest; waiting for the stage is included.",
+        empty="Stages are timed on the wall clock only, and none had work in the last hour.",
+    )
+
+
+def _partitions(view: Viewing, look: Overview) -> Table[PartitionLook]:
+    owners = look.owners
+    columns: list[Column[PartitionLook]] = [
+        Column("partition", "Partition", lambda row: row.number, "number"),
+        Column("owner", "Worker", lambda row: owners.get(row.number, "no worker")),
+        Column("clock", "Clock", lambda row: None if row.position is None else row.position.clock, "instant"),
+        Column("accounts", "Accounts", lambda row: row.accounts, "number"),
+        Column("outbox", "Outbox", lambda row: row.outbox, "number"),
+        Column("due", "Due", lambda row: row.due, "number"),
+        Column("next", "Next due", lambda row: row.next_deadline, "instant"),
+    ]
+    return view.tables.table(
+        "partitions",
+        "Partitions",
+        columns,
+        list(look.partitions),
+        sort="partition",
+        note="A partition is a share of the accounts; one worker at a time decides on it. Its outbox has changes that are not "
+        "published yet, and accounts are due that time alone may move.",
+    )
+
+
+def _workers(view: Viewing, look: Overview) -> Table[WorkerLook]:
+    columns: list[Column[WorkerLook]] = [
+        Column("worker", "Worker", lambda row: row.name),
+        Column("partitions", "Partitions", lambda row: list(row.partitions), sortable=False),
+        Column("lag", "Waiting", lambda row: sum(row.lag.values()), "number"),
+        Column("silent", "Last seen, ago", lambda row: row.silent, "length"),
+    ]
+    return view.tables.table(
+        "workers", "Workers", columns, list(look.workers), sort="worker", empty="No worker is running."
+    )
+
+
+def _check_rows(look: Overview) -> list[CheckRow]:
+    return [
+        CheckRow(
+            number,
+            int(one.at * 1000),
+            None if one.oldest is None else int(one.oldest * 1000),
+            one.checked,
+            one.whole,
+            int(one.within * 1000),
+            one.differing,
+            one.blocked,
+        )
+        for number, one in look.spot_checks.items()
+    ]
+
+
+def _checks(view: Viewing, look: Overview) -> Table[CheckRow]:
+    columns: list[Column[CheckRow]] = [
+        Column("partition", "Partition", lambda row: row.partition, "number"),
+        Column("oldest", "Every account checked since", lambda row: row.oldest, "instant"),
+        Column("at", "Last check", lambda row: row.at, "instant"),
+        Column("checked", "Checked", lambda row: row.checked, "number"),
+        Column("within", "Each within", lambda row: row.within, "length"),
+        Column("differing", "Differ", lambda row: row.differing, "number"),
+        Column("blocked", "Cannot be checked", lambda row: row.blocked),
+    ]
+    return view.tables.table(
+        "spot_checks",
+        "Spot checks by partition",
+        columns,
+        _check_rows(look),
+        sort="partition",
+        note="Checked counts the accounts that the worker of the partition has compared since it started.",
+        empty="Nothing was checked yet.",
+    )
+
+
+def _differing(view: Viewing, look: Overview) -> Table[Differing]:
+    columns: list[Column[Differing]] = [
+        Column("account", "Account", lambda row: row.account, link=lambda row: view.account_url(row.account)),
+        Column("partition", "Partition", lambda row: row.partition, "number"),
+        Column("what", "What differs", lambda row: row.what),
+    ]
+    rows = [
+        Differing(name, number, what)
+        for number, one in look.spot_checks.items()
+        for name, what in one.named.items()
+    ]
+    more = sum(one.differing for one in look.spot_checks.values()) - len(rows)
+    return view.tables.table(
+        "differing",
+        "Accounts that differ from the log",
+        columns,
+        rows,
+        sort="account",
+        note=f"{more:,} more are not named; `resegment verify` shows all." if more > 0 else "",
+        empty="None.",
+    )
