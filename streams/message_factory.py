@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from resegment.agents.batch import Message
+from resegment.redaction import hide_quotes
 from resegment.schemas.change import GateChange, SegmentChange
 from resegment.schemas.definitions.records import Apply
 from resegment.schemas.fact import Fact, encode_fact
@@ -77,7 +78,12 @@ class MessageFactory:
             evidence=cited_in(change.reason) if compiled.asks_evidence else (),
         )
         if said.problems:
-            log.warning("texts left out", account=change.account, play=play, problems=said.problems)
+            log.warning(
+                "texts left out",
+                account=change.account,
+                play=play,
+                problems=[hide_quotes(one) for one in said.problems],
+            )
         return said.play
 
     def gate_change(self, gate_change: GateChange) -> Message:

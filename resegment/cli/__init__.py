@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -149,10 +148,11 @@ def main() -> None:
     process.own()
     try:
         build()()
-    except Exception:  # noqa: BLE001  # the border of the process: a bug's text may quote what a producer sent
+    except Exception as error:  # noqa: BLE001  # the border of the process: a bug's text may quote what a producer sent
         from resegment.console.sanitizing import sanitize
+        from resegment.redaction import write_traceback
 
-        sys.stderr.write(sanitize(traceback.format_exc()))
+        sys.stderr.write(sanitize(write_traceback(error)) + "\n")
         sys.exit(FAILED)
 
 

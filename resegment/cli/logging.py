@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import Any, Final, TextIO
 import structlog
 
 from resegment.console.sanitizing import escape_line, escape_values, sanitize
+from resegment.redaction import hide_field, hide_quotes, tell_error, write_traceback
 from resegment.settings import Settings
 
 SAME_LINES: Final = 5
@@ -71,11 +71,13 @@ def set_up_logging(settings: Settings, *, quiet: bool = False) -> None:
             foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                redact,
                 *_rendering(settings.log_format),
             ],
         )
     )
     handler.addFilter(_is_worth_reading)
+    handler.addFilter(_tell_errors)
     handler.addFilter(RateLimit())
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -93,7 +95,10 @@ def set_up_logging(settings: Settings, *, quiet: bool = False) -> None:
 
 def _rendering(form: str) -> list[Any]:
     if form == "json":
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        return [
+            structlog.processors.ExceptionRenderer(_traceback_of),
+            structlog.processors.JSONRenderer(),
+        ]
     return [
         _escape_controls,
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_write_traceback),
@@ -108,10 +113,40 @@ def _escape_controls(_: Any, __: str, event: MutableMapping[str, Any]) -> Mutabl
     }
 
 
+def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Hide persons in a line: in its text, in fields that may hold one, and in what errors say."""
+    if event.get("logger") == "asyncio":  # it quotes errors in words of its own
+        event["event"] = hide_quotes(str(event["event"]))
+    return {name: value if name in _OF_THE_LINE else hide_field(name, value) for name, value in event.items()}
+
+
+_OF_THE_LINE: Final = frozenset({"exc_info", "timestamp", "level", "logger"})
+
+
+def _tell_errors(record: logging.LogRecord) -> bool:
+    """Replace the errors among the values of a line of a library by what `tell_error` returns."""
+    if isinstance(record.args, tuple) and any(isinstance(one, BaseException) for one in record.args):
+        record.args = tuple(
+            _Told(tell_error(one)) if isinstance(one, BaseException) else one for one in record.args
+        )
+    return True
+
+
+class _Told(str):
+    """A text that `%r` writes without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _traceback_of(exc_info: structlog.typing.ExcInfo) -> str:
+    return "" if exc_info[1] is None else write_traceback(exc_info[1])
+
+
 def _write_traceback(stream: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
-    draft = io.StringIO()
-    structlog.dev.plain_traceback(draft, exc_info)
-    stream.write(sanitize(draft.getvalue()))
+    stream.write("\n" + sanitize(_traceback_of(exc_info)))
 
 
 class _Stderr(logging.StreamHandler[TextIO]):

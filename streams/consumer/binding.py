@@ -12,6 +12,7 @@ from typing import Any
 import faust
 
 from resegment.agents.batch import Batch
+from resegment.redaction import tell_error
 from resegment.streams.consumer.application import Application
 from resegment.streams.consumer.chunk import Chunk
 from resegment.streams.consumer.config import GIVE_UP_AFTER, Hooks, Positions, Released
@@ -101,8 +102,8 @@ async def _try(consumer: Consumer, chunk: Chunk, handle: Handle, retry: Retry) -
                 return error
             batch = chunk.batch
             log.warning(
-                "Batch of %s/%d at offset %d failed, retrying in %.1f s: %r",
-                *(batch.topic, batch.partition, batch.records[0].offset, delay, error),
+                "Batch of %s/%d at offset %d failed, retrying in %.1f s: %s",
+                *(batch.topic, batch.partition, batch.records[0].offset, delay, tell_error(error)),
                 exc_info=log.isEnabledFor(logging.DEBUG),
             )
             with suppress(TimeoutError):  # a rebalance or a stop ends the wait: the next owner retries

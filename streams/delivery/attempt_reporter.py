@@ -8,6 +8,7 @@ import structlog
 
 from resegment.agents.delivery import AttemptResult, Job
 from resegment.metrics import Metrics
+from resegment.redaction import hide_persons
 from resegment.sinks.webhook.port import SendResult
 
 log = structlog.get_logger(__name__)
@@ -39,6 +40,19 @@ class AttemptReporter:
             log.debug("command delivered", **about)
         elif result == "buried":
             assert job.refused is not None
-            log.error("command not delivered: it is in the dead letters", **about, why=job.refused.message)
+            log.error(
+                "command not delivered: it is in the dead letters",
+                **about,
+                reason=job.refused.reason,
+                why=_why(job, sent),
+            )
         else:
-            log.warning("command not delivered yet", **about, why=str(sent))
+            log.warning("command not delivered yet", **about, why=_why(job, sent))
+
+
+def _why(job: Job, sent: SendResult | None) -> str:
+    """Return what came back; nothing of a record that is no command, which the message may quote."""
+    if sent is not None:
+        return hide_persons(str(sent))
+    assert job.refused is not None
+    return hide_persons(job.refused.message) if job.refused.reason == "undeliverable" else ""

@@ -19,6 +19,7 @@ from resegment.agents.delivery import Command, EndpointGone, Job, read_command, 
 from resegment.agents.keyed_queue import KeyedQueue
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.metrics import Metrics
+from resegment.redaction import tell_error
 from resegment.schemas.times import format_instant
 from resegment.streams.consumer.offset_tracker import OffsetTracker
 from resegment.streams.kafka.group_offsets import leave, place
@@ -231,7 +232,7 @@ class EndpointConsumer:
                     "commands cannot be read",
                     stage=self._subscription.stage,
                     endpoint=self.name,
-                    error=str(ended) or repr(ended),
+                    error=tell_error(ended),
                     exc_info=None if expected else ended,
                 )
                 await asyncio.sleep(RESTART_PAUSE)

@@ -14,6 +14,7 @@ import structlog
 from resegment.agents.sending.ports import ContactFinder, ContactsUnavailable
 from resegment.agents.sending.runner import Later, SignedOut, SinkRunner, Unsettled
 from resegment.errors import UserError, explain_os_error
+from resegment.redaction import hide_quotes
 from resegment.sinks.operation import Contact
 from resegment.sinks.port import ContactSearch, SearchRefused
 
@@ -68,7 +69,11 @@ class TableContacts:
             if await asyncio.to_thread(_stamp, self._path) != self._stamp:
                 self._found, self._stamp = await asyncio.to_thread(read_table, self._path, self._resolve)
         except (InvalidTable, OSError) as error:  # half written: what was read last still counts
-            log.warning("the table of contacts cannot be read again", path=str(self._path), error=str(error))
+            log.warning(
+                "the table of contacts cannot be read again",
+                path=str(self._path),
+                error=hide_quotes(str(error)),
+            )
 
 
 def read_table(path: Path, resolve: ResolveAccount) -> tuple[dict[str, list[Contact]], tuple[int, int]]:

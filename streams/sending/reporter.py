@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Mapping
 
 import structlog
 
 from resegment.agents.delivery import Job
-from resegment.agents.sending.sender import SendOutcome, explain
+from resegment.agents.sending.sender import SendOutcome
 from resegment.agents.sending.work import Done
 from resegment.metrics import Metrics
+from resegment.redaction import outline
 from resegment.sinks.port import Answer, Request
 
 log = structlog.get_logger(__name__)
@@ -40,9 +43,11 @@ class SinkReporter:
             self._metrics.sink_delay.labels(sink).observe(max(0.0, time.time() - job.written))
             log.debug("command carried out", **about, outcome=outcome)
         elif outcome == "partial":
-            log.warning("command carried out in part", **about, why="" if done is None else explain(done))
+            log.warning("command carried out in part", **about, contacts=_count(done))
         elif job.refused is not None:
-            log.error("command not carried out: it is in the dead letters", **about, why=job.refused.message)
+            log.error(
+                "command not carried out: it is in the dead letters", **about, reason=job.refused.reason
+            )
         else:
             log.warning("command not carried out yet", **about, outcome=outcome)
 
@@ -59,7 +64,16 @@ class SinkReporter:
         )
 
     def withheld(self, request: Request) -> None:
-        """Record a request that a dry run did not send."""
+        """Record a request that a dry run did not send: the log has its outline, `resegment sinks send` shows all."""
         log.info(
-            "dry run: not sent", sink=self._sink, method=request.method, path=request.path, body=request.body
+            "dry run: not sent",
+            sink=self._sink,
+            method=request.method,
+            path=request.path,
+            request=outline(request.body),
         )
+
+
+def _count(done: Done | None) -> Mapping[str, int]:
+    """Return how many contacts had each outcome: what the vendor said of one may name a person."""
+    return {} if done is None else Counter(one.outcome for one in done.result.contacts)

@@ -15,6 +15,7 @@ from resegment.agents.batch import Record
 from resegment.archive.archive import Archive
 from resegment.archive.manifest import mark_of
 from resegment.errors import FatalError
+from resegment.redaction import hide_quotes
 from resegment.streams.kafka.topic_reader import TopicReader
 from resegment.tables.rows import read_batch
 from resegment.tables.store import Position, TableStore, read_positions, write_batch
@@ -149,7 +150,7 @@ class TopicWriter:
                 topic=self._source.full,
                 partition=number,
                 offset=refusal.offset,
-                reason=refusal.reason,
+                reason=hide_quotes(refusal.reason),
             )
 
     def _read_positions(self) -> dict[int, Position]:

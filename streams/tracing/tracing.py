@@ -21,6 +21,7 @@ from opentelemetry.trace import (
 )
 
 from resegment.agents.batch import TRACE, Batch, Message, Record, passing_on, stamp
+from resegment.redaction import hide_persons, tell_error, write_traceback
 from resegment.schemas.cloudevents.traces import is_sampled, read_traceparent
 from resegment.sinks.webhook.port import TRACE_OF_EVENT, SendResult, Webhook
 from resegment.streams.tracing import names
@@ -139,7 +140,12 @@ class Tracing:
                 names.PARTITION: str(batch.partition),
                 names.OFFSET: record.offset,
                 names.STAGE: stage,
-                **({} if key is None else {names.ACCOUNT: key[:256].decode("utf-8", "replace")}),
+                # what comes in has any key, be it a person's address
+                **(
+                    {}
+                    if key is None or stage in BEGINS
+                    else {names.ACCOUNT: key[:256].decode("utf-8", "replace")}
+                ),
             },
         )
 
@@ -205,7 +211,7 @@ class TracedWebhook:
             if sent.status is not None:
                 span.set_attribute(names.STATUS, sent.status)
             if sent.status is None or not 200 <= sent.status < 300:
-                span.set_status(Status(StatusCode.ERROR, str(sent)))
+                span.set_status(Status(StatusCode.ERROR, hide_persons(str(sent))))
             return sent
 
 
@@ -227,5 +233,13 @@ def _stamp(message: Message, span: Span | None) -> Message:
 
 def _fail(span: Span, error: BaseException) -> None:
     if isinstance(error, Exception):
-        span.record_exception(error)
+        # as OpenTelemetry records one, without the words that may quote data
+        span.add_event(
+            "exception",
+            {
+                "exception.type": type(error).__qualname__,
+                "exception.message": tell_error(error),
+                "exception.stacktrace": write_traceback(error),
+            },
+        )
     span.set_status(Status(StatusCode.ERROR, type(error).__name__))
