@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+
+import msgspec
 
 from resegment.errors import UserError
 from resegment.outcomes.dataset import Dataset
 from resegment.outcomes.measuring.names import By
 from resegment.outcomes.measuring.options import MeasureOptions
 from resegment.outcomes.measuring.report import Report
+from resegment.schemas.definitions.records import Apply, Discarded, Prepare, Stands
 from resegment.schemas.fact import Fact
 from resegment.schemas.routing import RoutedState, decode_routed
 from resegment.segmentation.definition import Definition
+from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.inspection.backtest import by_account, order_of_delivery, replay_account
+from resegment.segmentation.planning.shadow import ShadowComparison, ShadowReport
+from resegment.segmentation.versions.timeline import Timeline
 from resegment.state.partition_store import Position
 from resegment.state.redis.reader import PartitionLook
 from resegment.streams.definitions.registry import DefinitionRegistry
@@ -30,10 +36,14 @@ from resegment.streams.live.decoding import decode_change, decode_command
 from resegment.streams.live.follower import Progress, find_name
 from resegment.streams.live.index import Index
 from resegment.streams.live.sampling import Sample, TestCount
+from resegment.streams.live.shadow import ShadowedAccount, ShadowLook, ShadowWatch
 from resegment.streams.message_factory import MessageFactory
 from resegment.streams.operations.dead_letters import DeadLetterCount
 from resegment.streams.operations.definition_status import DefinitionLook
 from resegment.streams.operations.overview import Overview
+from resegment.streams.operations.planning import Count
+from resegment.streams.operations.shadow import find_shadow
+from resegment.streams.recovery.point_in_time import relearn
 from tests.builders import Routing, registry_of
 
 T = TypeVar("T")
@@ -60,6 +70,18 @@ class PrefixInMemory:
         self.told: dict[str, Any] = {}
         """What `overview` says otherwise."""
         self._news = asyncio.Event()
+        self._shadow = ShadowWatch(self._compare_shadow, self._start)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.unjudged: set[str] = set()
+        """Accounts that the shadow has not judged."""
+        self.comparing = asyncio.Event()
+        """Comparisons wait for it."""
+        self.comparing.set()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def add(self, facts: Iterable[Fact]) -> None:
         """Take facts of accounts that are new."""
@@ -146,6 +168,51 @@ class PrefixInMemory:
         value = self.routing.memory.accounts.get(name)
         return None if at is not None or value is None else decode_routed(value)
 
+    def begin_shadow(self, version: int, at: int) -> None:
+        """Judge a version beside the one in force from an instant (ms) on."""
+        apply = Apply(id=f"shadow-{version}", version=version, base=1, at=at, kind="shadow")
+        prepare = Prepare(apply=apply.id, version=version, base=1, at=at, kind="shadow")
+        for one in (prepare, apply, Stands(apply=apply.id)):
+            self._registry.definitions.take(msgspec.json.encode(one))
+
+    def end_shadow(self) -> None:
+        """Discard the shadow."""
+        shadow = find_shadow(self._registry)
+        self._registry.definitions.take(msgspec.json.encode(Discarded(apply=shadow.apply.id)))
+
+    async def shadow(self, patience: float) -> ShadowLook | None:
+        return await self._shadow.look(self._registry, patience)
+
+    async def _compare_shadow(self, count: Count) -> ShadowReport:
+        await self.comparing.wait()
+        shadow = find_shadow(self._registry)
+        live, other = self._registry.current, self._registry.runtime(shadow.apply.version)
+        comparison = ShadowComparison((self._registry.timeline, shadow.timeline), (live.engine, other.engine))
+        comparison.begin(self.at)
+        progress = count("comparing partitions", 1)
+        for name in self.facts:
+            comparison.take(
+                name,
+                *(one.encode(self._relearn(one, name)) for one in (self._registry.timeline, shadow.timeline)),
+            )
+        progress(1)
+        return comparison.finish(version=shadow.apply.version, base=1, since=shadow.apply.at, differences=())
+
+    def _relearn(self, timeline: Timeline, name: str) -> Account:
+        known = [(one.recorded, [timeline.receive(one)], []) for one in self.facts[name]]
+        return relearn(timeline, name, known, self.at)
+
+    async def shadowed_account(self, name: str, at: int) -> ShadowedAccount | None:
+        if self._registry.definitions.shadow is None:
+            return None
+        shadow = find_shadow(self._registry)
+        engine = self._registry.runtime(shadow.apply.version).engine
+        if name in self.unjudged:
+            return ShadowedAccount(shadow.apply.version, engine, at, None)
+        account = self._relearn(shadow.timeline, name)
+        engine.evaluate(account, at)
+        return ShadowedAccount(shadow.apply.version, engine, at, account, 3)
+
     async def sample(self) -> Sample:
         found: dict[Any, Counter[bool | None]] = {part: Counter() for part in self.engine.program.conditions}
         for name, facts in self.facts.items():
@@ -190,6 +257,8 @@ class PrefixInMemory:
         )
 
     async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
         await self.index.close()
 
 

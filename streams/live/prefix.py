@@ -16,6 +16,7 @@ from resegment.errors import TransientError
 from resegment.outcomes.dataset import Dataset
 from resegment.outcomes.measuring.names import By
 from resegment.outcomes.measuring.report import Report
+from resegment.segmentation.planning.shadow import ShadowReport
 from resegment.streams.definitions.follower import DefinitionFollower
 from resegment.streams.definitions.log import read_definitions
 from resegment.streams.definitions.registry import DefinitionRegistry
@@ -28,8 +29,16 @@ from resegment.streams.live.index import Index
 from resegment.streams.live.members import draw_accounts
 from resegment.streams.live.outcomes import measure_prefix, read_account_outcomes
 from resegment.streams.live.sampling import SAMPLED, Sample, judge_sample
+from resegment.streams.live.shadow import (
+    ShadowedAccount,
+    ShadowLook,
+    ShadowWatch,
+    compare_live,
+    look_up_shadowed,
+)
 from resegment.streams.operations.dead_letters import DeadLetterCount, count_dead_letters
 from resegment.streams.operations.overview import Overview, look
+from resegment.streams.operations.planning import Count
 from resegment.streams.prefix import read_prefix
 
 FRESH: Final = 1.0
@@ -55,6 +64,7 @@ class ViewedPrefix:
         self._registry: Cached[DefinitionRegistry] = Cached(math.inf)
         self._overview: Cached[Overview] = Cached(FRESH)
         self._sample: Cached[Sample] = Cached(RESAMPLED)
+        self._shadow = ShadowWatch(self._compare_shadow, self.start)
         self._reports: dict[By, Cached[Report]] = {one: Cached(REMEASURED) for one in By}
         self._letters, self._grown = DeadLetterCount(), dict[str, int]()
         self._counted = -math.inf
@@ -119,6 +129,17 @@ class ViewedPrefix:
     async def account(self, name: str, at: int | None) -> AccountView:
         """Return an account at an instant (ms), None for now. Raises as `look_up_account`."""
         return await look_up_account(self._connection, await self.registry(), name, at)
+
+    async def shadow(self, patience: float) -> ShadowLook | None:
+        """Return what is known of the shadow, None without one; wait up to so many seconds for a first comparison."""
+        return await self._shadow.look(await self.registry(), patience)
+
+    async def _compare_shadow(self, count: Count) -> ShadowReport:
+        return await compare_live(self._connection, await self.registry(), count)
+
+    async def shadowed_account(self, name: str, at: int) -> ShadowedAccount | None:
+        """Return an account as the shadow has it at an instant (ms), None without a shadow. Raises StoreUnavailable."""
+        return await look_up_shadowed(self._connection, await self.registry(), name, at)
 
     async def sample(self) -> Sample:
         """Return what tests say of a random sample of accounts, at most some minutes old. Raises StoreUnavailable."""

@@ -5,9 +5,12 @@ Workers judge a shadow in their spare time, so it lags behind. What it has not r
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from resegment.agents.batch import Batch
 from resegment.agents.deciding.applying import Known, apply_known, read_known, receive_known
@@ -19,7 +22,7 @@ from resegment.segmentation.versions.differences import compare
 from resegment.segmentation.versions.era import Era, effective_moves
 from resegment.segmentation.versions.timeline import Timeline
 from resegment.segmentation.versions.wording import tell_differences
-from resegment.state.redis.reader import PrefixReader
+from resegment.state.redis.reader import BrokenState, PrefixReader
 from resegment.streams.ahead import leave_out
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.topic_reader import reading
@@ -49,6 +52,10 @@ class LogIncomplete(FatalError):
             remedy="Compare with `resegment plan`, which needs no log unless facts have to be folded in.",
         )
         self.topic, self.oldest = topic, oldest
+
+
+PAUSED: Final = 100
+"""Accounts between two pauses, in which a server answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ def find_shadow(registry: DefinitionRegistry) -> Shadow:
 async def compare_shadow(prefix: PlannedPrefix, count: Count) -> ShadowReport:
     """Compare the shadow with the version in force, every account as it is at one position of its partition.
 
-    Raises NoShadow, LogIncomplete, StoreUnavailable and TopicUnreadable.
+    Raises NoShadow, LogIncomplete, BrokenState, StoreUnavailable and TopicUnreadable.
     """
     registry = prefix.registry
     shadow = find_shadow(registry)
@@ -136,9 +143,14 @@ async def _compare_partition(
     await _replay(prefix, prefix.registry.timeline, number, live, upto)
     passed = max(live.clock, judged.clock)
     comparison.begin(max(passed, least if prefix.on_facts else await prefix.reader.now()))
-    for name, value in live.states.items():
+    for place, (name, value) in enumerate(live.states.items(), 1):
         if name in judged.states:
-            comparison.take(name, value, judged.states[name])
+            try:
+                comparison.take(name, value, judged.states[name])
+            except msgspec.DecodeError as error:
+                raise BrokenState(name, str(error)) from error
+        if place % PAUSED == 0:
+            await asyncio.sleep(0)  # a server has other requests
 
 
 @dataclass(slots=True)
@@ -172,8 +184,10 @@ async def _replay(prefix: PlannedPrefix, timeline: Timeline, number: int, judged
     topic, states = prefix.topics.signals.name, judged.states
     waiting: dict[str, list[Known]] = {}
 
-    def decide() -> None:
-        for name, groups in waiting.items():
+    async def decide() -> None:
+        for place, (name, groups) in enumerate(waiting.items(), 1):
+            if place % PAUSED == 0:
+                await asyncio.sleep(0)
             account = timeline.load(name, states.get(name))
             for group in groups:
                 timeline.advance(account, group[0] - 1)
@@ -193,6 +207,6 @@ async def _replay(prefix: PlannedPrefix, timeline: Timeline, number: int, judged
                     waiting.setdefault(known[0], []).append(receive_known(timeline, known[1]))
             read += len(records)
             if read >= AT_ONCE:
-                decide()
+                await decide()
                 read = 0
-    decide()
+    await decide()

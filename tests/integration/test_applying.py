@@ -37,6 +37,8 @@ from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.live.connection import LiveConnection
+from resegment.streams.live.prefix import viewed_prefix
 from resegment.streams.recovery.rebuild import LostPartition, Rebuild
 from resegment.streams.recovery.replay import LogSource
 from resegment.streams.recovery.verify import verify_partition
@@ -127,6 +129,11 @@ class Prefix:
     def connection(self) -> ApplyConnection:
         return ApplyConnection(
             self.client, self.source, self.stack.bootstrap, self.topics, {}, PARTITIONS, "wall"
+        )
+
+    def view(self) -> LiveConnection:
+        return LiveConnection(
+            self.client, self.stack.bootstrap, self.topics, {}, self.reader, "wall", 60_000, 2_000
         )
 
     async def apply(self, definition: Definition, **asked: Any) -> Applied:
@@ -465,6 +472,17 @@ async def test_a_shadow_is_judged_beside_the_version_in_force_until_it_is_discar
         await until(sizes, {"rest": 29, "large": 11})
         assert await prefix.sizes() == {"rest": 19, "large": 21}
         assert len(await prefix.changes()) == len(before) + 1
+
+        async with viewed_prefix(prefix.view()) as viewed:
+            look = await viewed.shadow(30.0)
+            assert look is not None
+            assert look.report is not None
+            assert (look.version, look.report.differ, look.report.accounts) == (2, 10, ACCOUNTS)
+            moved = look.report.elsewhere[0].account
+            now = await viewed.now()
+            judged = await viewed.shadowed_account(moved, now)
+            assert judged is not None
+            assert (judged.segment, judged.moves("large"), judged.behind) == ("rest", True, 0)
 
         assert await discard_shadow(prefix.connection()) == 2
         await until(sizes, {})

@@ -13,6 +13,7 @@ from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.live.account import AccountView
 from resegment.streams.live.follower import Progress
 from resegment.streams.live.sampling import Sample
+from resegment.streams.live.shadow import ShadowedAccount, ShadowLook
 from resegment.streams.operations.overview import Overview
 
 T = TypeVar("T")
@@ -57,6 +58,14 @@ class ConsolePrefix(Protocol):
 
     async def account(self, name: str, at: int | None) -> AccountView:
         """Return an account at an instant (ms), None for now. Raises UnknownAccount and HistoryLost."""
+        ...
+
+    async def shadow(self, patience: float) -> ShadowLook | None:
+        """Return what is known of the shadow, None without one; wait up to so many seconds for a first comparison."""
+        ...
+
+    async def shadowed_account(self, name: str, at: int) -> ShadowedAccount | None:
+        """Return an account as the shadow has it at an instant (ms), None without a shadow."""
         ...
 
     async def sample(self) -> Sample:

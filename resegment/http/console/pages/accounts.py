@@ -29,6 +29,7 @@ from resegment.schemas.state import Entry
 from resegment.segmentation.inspection.briefs import Brief, describe_brief, write_brief
 from resegment.segmentation.inspection.explain import describe_explanation
 from resegment.segmentation.inspection.explain import explain as find_reasons
+from resegment.segmentation.inspection.explanation import Explanation, SegmentStatus
 from resegment.streams.live.account import AccountView
 from resegment.streams.live.members import MemberFilter, find_name_of, find_owners
 from resegment.streams.live.queries import (
@@ -39,6 +40,7 @@ from resegment.streams.live.queries import (
     find_commands,
     find_span,
 )
+from resegment.streams.live.shadow import ShadowedAccount
 
 router: Final = APIRouter()
 
@@ -119,6 +121,7 @@ async def show_account(view: View, name: str) -> Response:
     events = await read_events(view.prefix, found, at)
     span = await view.prefix.find(find_span)
     routing = found.routing
+    shadow = None if at is not None else await view.prefix.shadowed_account(name, found.at)
     higher = [one for one in explanation.segments if one.role == "higher"]
     company = await view.prefix.find(partial(find_name_of, account=name))
     return view.respond(
@@ -129,6 +132,7 @@ async def show_account(view: View, name: str) -> Response:
             **describe_explanation(explanation),
             "version": {"number": found.version, "fingerprint": found.fingerprint},
             "routing": None if routing is None else describe_routing(routing),
+            "shadow": None if shadow is None else _describe_shadow(shadow, explanation.segment),
             "brief": None if brief is None else describe_brief(brief),
         },
         account=name,
@@ -144,11 +148,28 @@ async def show_account(view: View, name: str) -> Response:
         routing=None if routing is None else words_of(routing),
         owner=None if routing is None or routing.enrollment is None else routing.enrollment.owner,
         workflow=None if routing is None or routing.enrollment is None else routing.enrollment.workflow,
+        shadow=shadow,
+        under_shadow=None if shadow is None or shadow.account is None else _explain_shadow(shadow),
         brief=brief,
         fields=spell_fields,
         kinds=sorted({one.what for one in events}),
         what=view.tables.query.get("what", ""),
     )
+
+
+def _explain_shadow(shadow: ShadowedAccount) -> tuple[Explanation, SegmentStatus | None]:
+    """Return why the account is where the shadow has it."""
+    assert shadow.account is not None
+    told = find_reasons(shadow.engine, shadow.account, shadow.at)
+    return told, next((one for one in told.segments if one.role == "current"), None)
+
+
+def _describe_shadow(shadow: ShadowedAccount, segment: str | None) -> dict[str, Any]:
+    about = {"version": shadow.version, "judged": shadow.account is not None}
+    if shadow.account is None:
+        return about
+    told, _ = _explain_shadow(shadow)
+    return {**about, "moves": shadow.moves(segment), "behind": shadow.behind, **describe_explanation(told)}
 
 
 def _brief_of(found: AccountView) -> Brief | None:

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 from resegment.http.console.charts import ENDED, FIRST_SEEN, draw_bars, draw_flows, draw_sparkline, legend
 from resegment.http.console.history import SPANS, Past, Window, choose_window, trace
 from resegment.http.console.pages.changes import begin_feed, tell_why
+from resegment.http.console.pages.shadow import link_shadow
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.rendering import environment
 from resegment.http.console.table import Column, Table
@@ -53,6 +54,7 @@ async def show_overview(view: View) -> Response:
     look = await view.prefix.overview()
     past = await read_past(view.prefix, look, view.tables.query.get("span"))
     window = past.window
+    shadow = (await view.prefix.registry()).definitions.shadow
     flows = await view.prefix.find(partial(find_flows, since=window.since, until=window.until + 1))
     between = [one for one in flows if one[0]]
     newest = await view.prefix.find(
@@ -79,6 +81,7 @@ async def show_overview(view: View) -> Response:
         tell_why=tell_why,
         place=await begin_feed(view.prefix),
         missing=view.prefix.progress.tell(),
+        shadow=link_shadow(view, None if shadow is None else shadow.version),
         **describe_health(look),
     )
 

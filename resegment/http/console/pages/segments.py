@@ -17,6 +17,7 @@ from resegment.errors import UserError
 from resegment.http.console.charts import draw_line, draw_sparkline
 from resegment.http.console.history import SPANS, SegmentPast
 from resegment.http.console.pages.overview import read_past
+from resegment.http.console.pages.shadow import link_shadow
 from resegment.http.console.table import Column, Slice, Table, TableState
 from resegment.http.console.times import read_instant
 from resegment.http.console.viewing import View, Viewing
@@ -114,7 +115,7 @@ async def show_segments(view: View) -> Response:
         tables=[table],
         data={"version": definitions.current},
         version=definitions.current,
-        shadow=None if shadow is None else shadow.version,
+        shadow=link_shadow(view, None if shadow is None else shadow.version),
         past=past,
         spans=SPANS,
     )

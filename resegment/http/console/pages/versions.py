@@ -8,6 +8,7 @@ import msgspec
 from fastapi import APIRouter, Response
 
 from resegment.console.definition.differences import conclude
+from resegment.http.console.pages.shadow import link_shadow
 from resegment.http.console.table import Column
 from resegment.http.console.viewing import View, Viewing
 from resegment.schemas.times import parse_instant
@@ -67,7 +68,7 @@ async def show_versions(view: View) -> Response:
         ],
         data={"in_force": definitions.in_force(await view.prefix.now()), "newest": definitions.newest},
         in_force=definitions.in_force(await view.prefix.now()),
-        shadow=None if shadow is None else shadow.version,
+        shadow=link_shadow(view, None if shadow is None else shadow.version),
         before=_before(history),
     )
 
