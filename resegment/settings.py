@@ -137,6 +137,21 @@ class Settings(ReaderSettings):
     )
     redis_cert: Path | None = Field(None, description="Client certificate for rediss://")
     redis_key: Path | None = Field(None, description="Private key of that certificate")
+    keys: SecretStr | None = Field(
+        None,
+        description="Where the keys of personal fields are kept: redis(s)://host:port of a server with an append-only file, or "
+        "postgresql://user@host/database. With it and `key`, personal fields are sealed in all that lasts; needs the extra "
+        "`privacy`",
+    )
+    key: SecretStr | None = Field(
+        None,
+        description="Key that those keys are wrapped with: 32 bytes in base64url, and after a comma the one before it while "
+        "it is rotated. Prefer RESEGMENT_KEY_FILE",
+    )
+    key_file: Path | None = Field(None, description="File with that key")
+    keys_allow_loss: bool = Field(
+        False, description="Allow a key store that may lose keys when it restarts, for a trial"
+    )
     prefix: str = Field(
         "resegment",
         pattern=r"^[A-Za-z0-9_-]{1,64}$",

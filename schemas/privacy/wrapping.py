@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import urlsafe_b64decode
+from contextlib import suppress
 from typing import Final
 
 from resegment.errors import UserError
-from resegment.schemas.privacy.envelope import DataKey, Tampered, open_sealed, seal
+from resegment.schemas.privacy.envelope import KEY_BYTES, DataKey, Tampered, open_sealed, seal
 
 _ID: Final = "operator_operator_oper-1"
+_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class BadOperatorKey(UserError):
@@ -17,10 +20,14 @@ class BadOperatorKey(UserError):
 
 
 class OperatorKey:
-    """The key of RESEGMENT_KEY. What it wraps is bound to a label, so that one thing cannot be put in the place of another."""
+    """The key of RESEGMENT_KEY. What it wraps is bound to a label, so that one thing cannot be put in the place of another.
 
-    def __init__(self, secret: bytes) -> None:
+    While it is rotated there are older ones too: what they wrapped is opened, and nothing is wrapped with them.
+    """
+
+    def __init__(self, secret: bytes, *older: bytes) -> None:
         self._key = DataKey(_ID, secret)
+        self._rings = [{_ID: DataKey(_ID, one)} for one in (secret, *older)]
 
     def __repr__(self) -> str:
         return "OperatorKey()"
@@ -31,27 +38,36 @@ class OperatorKey:
 
     def unwrap(self, wrapped: bytes, label: str) -> bytes:
         """Return what was wrapped. Raises BadOperatorKey for what another key wrapped, or under another label."""
-        try:
-            return open_sealed(
-                wrapped.decode("ascii", "replace"), {_ID: self._key}, [b"wrap", label.encode()]
-            )
-        except Tampered as error:
-            raise BadOperatorKey(
-                f"RESEGMENT_KEY does not open {label} in the key store",
-                remedy="Give the key that the key store was made with, or that it was last rotated to.",
-            ) from error
+        text, context = wrapped.decode("ascii", "replace"), [b"wrap", label.encode()]
+        for ring in self._rings:
+            with suppress(Tampered):
+                return open_sealed(text, ring, context)
+        raise BadOperatorKey(
+            f"RESEGMENT_KEY does not open {label} in the key store",
+            remedy="Give the key that the key store was made with, or that it was last rotated to.",
+        )
+
+    def rewrap(self, wrapped: bytes, label: str) -> bytes:
+        """Return what an older key wrapped as this one does: the same bytes where it already is. Raises as `unwrap`."""
+        return self.wrap(self.unwrap(wrapped, label), label)
 
 
 def parse_operator_key(text: str) -> OperatorKey:
-    """Return the key that a text of 32 bytes in base64url stands for. Raises BadOperatorKey."""
-    given = text.strip().rstrip("=")
+    """Return the key of a text: 32 bytes in base64url, and after it, separated by commas, the older ones of a rotation.
+
+    Raises BadOperatorKey.
+    """
+    return OperatorKey(*[_read_secret(one.strip().rstrip("=")) for one in text.split(",")])
+
+
+def _read_secret(text: str) -> bytes:
     try:
-        secret = urlsafe_b64decode(given + "=" * (-len(given) % 4))
+        secret = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError):
         secret = b""
-    if len(secret) != 32 or not given.isascii():
+    if len(secret) != KEY_BYTES or not _BASE64URL.fullmatch(text):
         raise BadOperatorKey(
             "RESEGMENT_KEY is not 32 bytes in base64url",
             remedy="Make one with `resegment privacy keygen`, and keep it apart from the key store.",
         )
-    return OperatorKey(secret)
+    return secret

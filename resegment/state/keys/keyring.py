@@ -1,0 +1,254 @@
+"""Hold the keys that a process uses: looked up once for a batch, and for some seconds from memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable
+from time import monotonic
+from typing import Final, NamedTuple
+
+from resegment.errors import FatalError
+from resegment.schemas.privacy.envelope import KEY_BYTES, DataKey, Tampered
+from resegment.schemas.privacy.names import SECRET_BYTES, KeyNames, key_id, split_id
+from resegment.schemas.privacy.wrapping import OperatorKey
+from resegment.state.keys.records import KeyRecord
+from resegment.state.keys.store import KeyStore, KeyStoreMissing, NewVersion
+
+TTL: Final = 10.0
+"""Seconds that a key, or that there is none, is taken from memory."""
+MOST: Final = 100_000
+"""Keys in memory."""
+LABEL: Final = "the secret of its names"
+
+Subject = tuple[str, str | None]
+"""An account, and a person at it; None for what names no person."""
+Pair = tuple[DataKey, DataKey]
+"""What seals: the key of an account, and that of a person, of texts, or of messages."""
+
+
+class NotPrepared(FatalError):
+    """A key was asked for that nobody looked up: to take it for destroyed would lose a fact."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the key {key} was not looked up before it was needed")
+        self.key = key
+
+
+class UnknownKey(Tampered):
+    """The key store has never had the key. What needs it is set aside: it is not taken for forgotten."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"the key store does not have the key {key}. If its keys were lost, restore its backup and retry the dead letters"
+        )
+        self.key = key
+
+
+class PreparedKeys(dict[str, DataKey]):
+    """The keys of a batch by their ids, as they were looked up. A destroyed one is missing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.destroyed: set[str] = set()
+        self.unknown: set[str] = set()
+
+    def __missing__(self, key: str) -> DataKey:
+        if key in self.destroyed:
+            raise KeyError(key)
+        if key in self.unknown:
+            raise UnknownKey(key)
+        raise NotPrepared(key)
+
+
+class _Held(NamedTuple):
+    """A key in memory: until when, what the store has, and the versions of it."""
+
+    until: float
+    record: KeyRecord
+    versions: dict[int, DataKey]
+
+    @property
+    def newest(self) -> DataKey | None:
+        return self.versions.get(self.record.newest)
+
+
+_ABSENT: Final = KeyRecord()
+
+
+class Keyring:
+    """The keys of a prefix. One for each process; every call that looks something up raises KeyStoreUnavailable."""
+
+    def __init__(
+        self,
+        store: KeyStore,
+        operator: OperatorKey,
+        names: KeyNames,
+        *,
+        now: Callable[[], float] = monotonic,
+        ttl: float = TTL,
+        most: int = MOST,
+    ) -> None:
+        self.store, self.operator, self.names = store, operator, names
+        self._now, self._ttl, self._most = now, ttl, most
+        self._held: dict[str, _Held] = {}
+        self._pairs: dict[tuple[str, str | None], tuple[float, Pair | None]] = {}
+        self._forgotten: frozenset[str] = frozenset()
+        self._forgotten_until = float("-inf")
+        self.lookups = 0
+        """How often the store was asked."""
+
+    # Opening
+
+    async def prepare(self, ids: Iterable[str]) -> PreparedKeys:
+        """Return the keys with these ids: with one call for those that are not in memory."""
+        wanted = set(ids)
+        prepared = PreparedKeys()
+        if not wanted:
+            return prepared
+        split = {one: split_id(one) for one in wanted}
+        held = await self._look_up({name for name, _ in split.values()})
+        for id, (name, version) in split.items():  # noqa: A001  # as an envelope has it
+            found = held[name]
+            if (key := found.versions.get(version)) is not None:
+                prepared[id] = key
+            elif found.record.forgotten or version <= len(found.record.versions):
+                prepared.destroyed.add(id)
+            else:
+                prepared.unknown.add(id)
+        return prepared
+
+    # Sealing
+
+    async def pairs(self, subjects: Iterable[Subject]) -> dict[Subject, Pair | None]:
+        """Return what seals facts about each subject, made where there is nothing; None where it is forgotten."""
+        return await self._pair_up(
+            {one: self.names.of_fact(*one) for one in self._without_pair(subjects)}, subjects
+        )
+
+    async def message_pairs(self, accounts: Iterable[str]) -> dict[str, Pair | None]:
+        """Return what seals messages about each account, made where there is nothing; None where it is forgotten."""
+        subjects = [(account, "\0") for account in accounts]  # no person is called so
+        missing = {one: self.names.of_message(one[0]) for one in self._without_pair(subjects)}
+        return {subject[0]: pair for subject, pair in (await self._pair_up(missing, subjects)).items()}
+
+    def _without_pair(self, subjects: Iterable[Subject]) -> list[Subject]:
+        now, pairs = self._now(), self._pairs
+        return [one for one in set(subjects) if (held := pairs.get(one)) is None or held[0] <= now]
+
+    async def _pair_up(
+        self, missing: dict[Subject, tuple[str, str]], subjects: Iterable[Subject]
+    ) -> dict[Subject, Pair | None]:
+        if missing:
+            held = await self._make_missing({name for names in missing.values() for name in names})
+            if len(self._pairs) + len(missing) > self._most:
+                self._pairs.clear()
+            for subject, (first, second) in missing.items():
+                one, other = held[first], held[second]
+                pair = None if one.newest is None or other.newest is None else (one.newest, other.newest)
+                self._pairs[subject] = min(one.until, other.until), pair
+        found = {}
+        for subject in subjects:
+            known = self._pairs.get(subject)
+            if known is None:  # another batch made room in between
+                return await self._pair_up({one: self._names_of(one) for one in set(subjects)}, subjects)
+            found[subject] = known[1]
+        return found
+
+    def _names_of(self, subject: Subject) -> tuple[str, str]:
+        account, person = subject
+        return self.names.of_message(account) if person == "\0" else self.names.of_fact(account, person)
+
+    async def _make_missing(self, names: Collection[str]) -> dict[str, _Held]:
+        held = await self._look_up(names)
+        wanted = [
+            self._make(name, len(one.record.versions) + 1)
+            for name, one in held.items()
+            if not one.record.newest and not one.record.forgotten
+        ]
+        if wanted:
+            self.lookups += 1
+            records = await self.store.create(wanted)
+            self._hold({one.name: record for one, record in zip(wanted, records, strict=True)})
+            held |= {one.name: self._held[one.name] for one in wanted}
+        return held
+
+    def _make(self, name: str, version: int) -> NewVersion:
+        return NewVersion(
+            name, version, self.operator.wrap(os.urandom(KEY_BYTES), key_id(name, version)).decode()
+        )
+
+    # What is forgotten
+
+    async def refresh_forgotten(self) -> None:
+        """Learn which accounts and persons are forgotten, unless that is known for some seconds."""
+        if self._forgotten_until <= (now := self._now()):
+            self._forgotten = await self.store.forgotten()
+            self._forgotten_until = now + self._ttl
+
+    def is_forgotten(self, account: str) -> bool:
+        """Return whether an account is forgotten, as far as `refresh_forgotten` has learned."""
+        return bool(self._forgotten) and self.names.account(account) in self._forgotten
+
+    def drop(self, names: Iterable[str] | None = None) -> None:
+        """Forget what is in memory about keys, of all if no names are given: the next look is into the store."""
+        self._pairs.clear()
+        self._forgotten_until = float("-inf")
+        if names is None:
+            self._held.clear()
+        else:
+            for name in names:
+                self._held.pop(name, None)
+
+    # Memory
+
+    async def _look_up(self, names: Collection[str]) -> dict[str, _Held]:
+        now = self._now()
+        held = {name: one for name in names if (one := self._held.get(name)) is not None and one.until > now}
+        missing = [name for name in names if name not in held]
+        if missing:
+            self.lookups += 1
+            records = await self.store.read(missing)
+            self._hold(dict(zip(missing, [one or _ABSENT for one in records], strict=True)))
+            held |= {name: self._held[name] for name in missing}
+        return held
+
+    def _hold(self, records: dict[str, KeyRecord]) -> None:
+        until = self._now() + self._ttl
+        for name, record in records.items():
+            before = self._held.pop(name, None)
+            versions = (
+                before.versions
+                if before is not None and before.record == record
+                else {
+                    version: DataKey(id, self.operator.unwrap(wrapped.encode(), id))
+                    for version, wrapped in enumerate(record.versions, 1)
+                    if wrapped is not None
+                    for id in [key_id(name, version)]  # noqa: A001  # as an envelope has it
+                }
+            )
+            self._held[name] = _Held(until, record, versions)
+        while len(self._held) > max(self._most, len(records)):
+            del self._held[next(iter(self._held))]
+
+
+async def open_keyring(store: KeyStore, operator: OperatorKey, prefix: str) -> Keyring:
+    """Return the keyring of a prefix.
+
+    Raises KeyStoreMissing, KeyStoreNotDurable, BadOperatorKey and KeyStoreUnavailable.
+    """
+    await store.check()
+    secret = await store.read_secret()
+    if secret is None:
+        raise KeyStoreMissing(store.address, prefix)
+    return Keyring(store, operator, KeyNames(operator.unwrap(secret.encode(), LABEL)))
+
+
+async def make_keys(store: KeyStore, operator: OperatorKey) -> bool:
+    """Make what a key store needs for a prefix; return whether that was missing. Raises as `open_keyring` does."""
+    await store.init()
+    await store.check()
+    if (found := await store.read_secret()) is not None:
+        operator.unwrap(found.encode(), LABEL)
+        return False
+    wrapped = operator.wrap(os.urandom(SECRET_BYTES), LABEL).decode()
+    return await store.keep_secret(wrapped) == wrapped
