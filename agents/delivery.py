@@ -336,6 +336,12 @@ class EndpointSender:
         return max(job.written + limit, begun + min(limit, GRACE))
 
     def _give_up(self, job: Job, sent: SendResult | None) -> RefusedEvent:
+        if not job.attempts:
+            why = self.problem or "its last result is not known"
+            return RefusedEvent(
+                "undeliverable",
+                f"was never sent: the endpoint {self._name} kept failing for all its time, and was paused: {why}",
+            )
         attempts = f"{job.attempts} attempt{'' if job.attempts == 1 else 's'}"
         if sent is not None:
             why = f"the last result is {explain(sent)}"

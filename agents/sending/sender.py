@@ -245,6 +245,11 @@ class SinkSender:
 
     def _give_up(self, job: Job) -> RefusedEvent:
         why = self.condition.problem or "its last result is not known"
+        if not job.attempts:
+            return RefusedEvent(
+                UNDELIVERABLE,
+                f"was never sent: the sink {self._loaded.name} kept failing for all its time, and was paused: {why}",
+            )
         attempts = f"{job.attempts} attempt{'' if job.attempts == 1 else 's'}"
         return RefusedEvent(UNDELIVERABLE, f"gave up on the sink {self._loaded.name} after {attempts}: {why}")
 

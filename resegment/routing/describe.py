@@ -60,6 +60,13 @@ def words_of(state: RoutedState) -> str:
     return f"not enrolled: {_reason(state)}, {since}"
 
 
+def tell_obstacle(state: RoutedState) -> str:
+    """Say what keeps an account that is in no workflow out of it, without since when."""
+    if state.decision == "waiting":
+        return f"waiting for {_goal_of(state)} ({state.why})"
+    return _reason(state)
+
+
 def describe_routing(state: RoutedState) -> dict[str, Any]:
     """Return the same as plain JSON data. If the account is in no workflow, `workflow` and `team` are its route."""
     enrollment, target = state.enrollment, state.target

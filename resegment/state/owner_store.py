@@ -33,11 +33,21 @@ class TeamLoad:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueLoad:
+    """How many accounts are in the queue of a team that the same members may take."""
+
+    team: str
+    eligible: tuple[str, ...]
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True)
 class OwnerLoads:
-    """All that the store knows, by name."""
+    """All that the store knows, by name. `queues` have only accounts that somebody may take."""
 
     members: Mapping[str, MemberLoad]
     teams: Mapping[str, TeamLoad]
+    queues: Sequence[QueueLoad] = ()
 
 
 class OwnerStore(Protocol):

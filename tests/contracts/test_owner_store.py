@@ -379,6 +379,14 @@ async def test_what_is_in_a_queue_is_offered_to_those_on_shift_the_longest_first
     assert await store.offer([narrow], 30_010) == [Offer("c", "c"), Offer("b", "b")]
 
 
+async def test_a_look_counts_what_is_in_queues_by_the_members_who_may_take_it(store: OwnerStore) -> None:
+    for key, eligible in (("a", "ann cat"), ("b", "cat"), ("c", "ann cat"), ("d", "")):
+        assert await settle(store, queued(key, *eligible.split())) == QUEUE
+    await settle(store, Release(key="b"))
+    found = [(one.team, one.eligible, one.accounts) for one in (await store.look()).queues]
+    assert found == [("sales", ("ann", "cat"), 2)]
+
+
 async def test_over_all_queues_the_longest_in_one_is_offered_first_and_no_more_than_there_is_room_for(
     store: OwnerStore,
 ) -> None:

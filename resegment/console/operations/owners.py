@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -25,6 +26,8 @@ class MemberRow(msgspec.Struct, frozen=True):
     capacity: int | None
     away_today: bool
     gone: bool
+    queued: int = 0
+    """Accounts in the queues of teams that this member may take."""
 
 
 class TeamRow(msgspec.Struct, frozen=True):
@@ -35,14 +38,19 @@ class TeamRow(msgspec.Struct, frozen=True):
     waiting: int = 0
     granted_today: int = 0
     per_day: int | None = None
+    queued: int = 0
+    """Accounts in the queue of the team; `waiting` are those for which the day has no more room."""
 
 
 def describe_owners(teams: Mapping[str, Team], look: OwnerLoads, at: int) -> list[TeamRow]:
     """Return a row for each team that has members, a limit or waiting accounts; `at` is now, ms."""
     rows = []
+    queued: Counter[str] = Counter()
+    for one in look.queues:
+        queued[one.team] += one.accounts
     for name, team in teams.items():
         known = look.teams.get(name, TeamLoad({}))
-        if team.members or team.per_day is not None or known.waiting:
+        if team.members or team.per_day is not None or known.waiting or queued[name]:
             rows.append(
                 TeamRow(
                     name,
@@ -53,12 +61,13 @@ def describe_owners(teams: Mapping[str, Team], look: OwnerLoads, at: int) -> lis
                     known.waiting,
                     known.granted.get(day_of(at, team.timezone), 0),
                     team.per_day,
+                    queued[name],
                 )
             )
     rows += [
-        TeamRow(name, [], known.waiting)
+        TeamRow(name, [], known.waiting, queued=queued[name])
         for name, known in look.teams.items()
-        if known.waiting and name not in teams
+        if (known.waiting or queued[name]) and name not in teams
     ]
     listed = {one.name for row in rows for one in row.members}
     others = [
@@ -73,7 +82,8 @@ def _describe(
     look: OwnerLoads, name: str, weight: int | None, capacity: int | None, *, away: bool
 ) -> MemberRow:
     known = look.members.get(name, MemberLoad())
-    return MemberRow(name, weight, known.open, capacity, away, known.gone)
+    queued = sum(one.accounts for one in look.queues if name in one.eligible)
+    return MemberRow(name, weight, known.open, capacity, away, known.gone, queued)
 
 
 def render_handover(name: str, found: Sequence[TeamHandover]) -> Table | Text:
@@ -118,9 +128,10 @@ def render_owners(rows: Sequence[TeamRow]) -> Table:
                 "" if one.capacity is None else f"{one.capacity:,}",
                 _spell_absence(one),
             )
-        if row.per_day is not None or row.waiting or not row.members:
+        if row.per_day is not None or row.waiting or row.queued or not row.members:
             limit = "" if row.per_day is None else f"{row.granted_today:,} of {row.per_day:,} today, "
-            note = Text(f"{limit}{row.waiting:,} waiting", style="dim")
+            queue = f", {row.queued:,} in the queue" if row.queued else ""
+            note = Text(f"{limit}{row.waiting:,} waiting{queue}", style="dim")
             table.add_row("" if row.members else title, note)
     return table
 

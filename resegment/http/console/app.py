@@ -33,7 +33,7 @@ from resegment.http.console.pages import (
     versions,
     workflows,
 )
-from resegment.http.console.pages.operations import pipeline
+from resegment.http.console.pages.operations import delivery, pipeline
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.rendering import STATIC, Theme
 from resegment.http.console.table import TableRequest
@@ -69,6 +69,7 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     sources.router,
     dead_letters.router,
     workflows.router,
+    delivery.router,
     audit.router,
 )
 """The routes of each page. To add a page: its module, its routes here, and its entry in `navigation`."""

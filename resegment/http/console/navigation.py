@@ -29,5 +29,6 @@ NAVIGATION: Final = (
     Entry("Sources", "/sources"),
     Entry("Dead letters", "/dead-letters"),
     Entry("Workflows", "/workflows"),
+    Entry("Webhooks and sinks", "/delivery"),
     Entry("Audit", "/audit"),
 )

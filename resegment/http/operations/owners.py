@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Final, NamedTuple, Protocol
 
 from resegment.console.operations.owners import TeamRow, describe_owners
 from resegment.errors import UserError
 from resegment.http.operations.place import Place
-from resegment.routing.describe import since_of, words_of, workflow_of
+from resegment.http.operations.queue import Queue, read_queue
+from resegment.routing.policy import Policy
 from resegment.routing.staffing.handover import TeamHandover, foresee_leave
 from resegment.routing.staffing.teams import members
-from resegment.schemas.routing import RoutedState
 from resegment.schemas.segments import Team
+from resegment.segmentation.definition import Definition
 from resegment.state.owner_store import OwnerLoads
 from resegment.state.redis.owners import OwnerStore
 from resegment.streams.heartbeat import read_workers
@@ -25,15 +24,9 @@ from resegment.streams.operations.owner_transfer import Portfolio, give_back
 
 FRESH: Final = 15.0
 """Seconds for which what was read of all accounts is shown again."""
-MOST: Final = 100_000
-"""How many accounts are read to find those that wait."""
-LISTED: Final = 5_000
-"""How many of those that wait are listed."""
 PATIENCE: Final = 5.0
 """Seconds to wait until a member's last accounts are reassigned."""
 PAUSE: Final = 0.5
-WAITING: Final = frozenset({"waiting", "held", "capped", "cooldown", "quiet", "suppressed"})
-"""Decisions on accounts that might be enrolled later."""
 
 
 class NoSuchMember(UserError):
@@ -46,29 +39,6 @@ class NoSuchMember(UserError):
             remedy=f"Did you mean {close[0]!r}?" if close else "The page of workflows lists all members.",
         )
         self.name = name
-
-
-class WaitingAccount(NamedTuple):
-    """An account that is in no workflow although it has a route: why, and since when (ms)."""
-
-    account: str
-    decision: str
-    workflow: str | None
-    team: str | None
-    since: int | None
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """Which accounts are in which workflow, and which wait. `unread` accounts were not looked at, `unlisted` not listed."""
-
-    workflows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """By workflow: accounts that are in it, and those with that route by decision."""
-    waiting: Sequence[WaitingAccount] = ()
-    read: int = 0
-    complete: bool = True
-    unlisted: int = 0
 
 
 class Handed(NamedTuple):
@@ -85,8 +55,8 @@ class Owners(Protocol):
         """Return each team with its members."""
         ...
 
-    async def queue(self) -> Queue:
-        """Return which accounts wait."""
+    async def queue(self, definition: Definition) -> Queue:
+        """Return which accounts wait. `definition` is the one in force."""
         ...
 
     async def foresee(self, name: str, teams: Mapping[str, Team], now: int) -> list[TeamHandover]:
@@ -116,32 +86,13 @@ class LiveOwners:
     async def teams(self, teams: Mapping[str, Team], now: int) -> list[TeamRow]:
         return describe_owners(teams, await self._store.look(), now)
 
-    async def queue(self) -> Queue:
+    async def queue(self, definition: Definition) -> Queue:
         async with self._looking:
             if self._seen is None or time.monotonic() - self._seen[0] > FRESH:
-                found = await self._read_queue()
+                one = self._place.connection
+                found = await read_queue(one.client, one.reader, Policy(definition))
                 self._seen = time.monotonic(), found
             return self._seen[1]
-
-    async def _read_queue(self) -> Queue:
-        counts: dict[str, Counter[str]] = {}
-        waiting: list[WaitingAccount] = []
-        read = unlisted = 0
-        async for batch in self._place.connection.reader.routings():
-            for name, state in batch:
-                workflow = workflow_of(state)
-                if workflow is not None:
-                    counts.setdefault(workflow, Counter())[state.decision] += 1
-                if state.decision not in WAITING:
-                    continue
-                if len(waiting) < LISTED:
-                    waiting.append(_describe(name, state))
-                else:
-                    unlisted += 1
-            read += len(batch)
-            if read >= MOST:
-                return Queue(counts, waiting, read, complete=False, unlisted=unlisted)
-        return Queue(counts, waiting, read, unlisted=unlisted)
 
     async def foresee(self, name: str, teams: Mapping[str, Team], now: int) -> list[TeamHandover]:
         look = await self._store.look()
@@ -186,12 +137,6 @@ class LiveOwners:
                 recording.result["asked"] = len(given)
         self._seen = None
         return len(given)
-
-
-def _describe(name: str, state: RoutedState) -> WaitingAccount:
-    route = None if state.target is None else state.target.route
-    team = None if route is None else route.team
-    return WaitingAccount(name, state.decision, workflow_of(state), team, since_of(state), words_of(state))
 
 
 def _check_known(name: str, teams: Mapping[str, Team], look: OwnerLoads) -> None:

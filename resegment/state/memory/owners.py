@@ -23,7 +23,14 @@ from resegment.schemas.assignment import (
     Shift,
     Waiting,
 )
-from resegment.state.owner_store import DAYS_KEPT, LONGEST_SETTLING, MemberLoad, OwnerLoads, TeamLoad
+from resegment.state.owner_store import (
+    DAYS_KEPT,
+    LONGEST_SETTLING,
+    MemberLoad,
+    OwnerLoads,
+    QueueLoad,
+    TeamLoad,
+)
 from resegment.state.weighted_round_robin import WeightedRoundRobin
 
 SOON: Final = 2_000
@@ -142,6 +149,11 @@ class OwnerStore:
                 team: TeamLoad(dict(owners.granted[team]), len(owners.lines[team]))
                 for team in list(owners.turns)
             },
+            [
+                QueueLoad(team, eligible, len(queue))
+                for (team, eligible), queue in sorted(owners.queues.items())
+                if queue and eligible
+            ],
         )
 
     async def leave(self, member: str) -> None:

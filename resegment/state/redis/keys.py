@@ -81,6 +81,10 @@ class OwnersKeys:
         """Return the line of a team."""
         return f"{self.tag}:line:{team}"
 
+    def queue(self, name: str) -> str:
+        """Return the accounts of a queue: `name` has its team and the members who may take them."""
+        return f"{self.tag}:queue:{name}"
+
     def released(self, key: str) -> str:
         """Return the key that keeps what a released assignment had."""
         return f"{self.tag}:released:{key}"

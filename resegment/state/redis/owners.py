@@ -20,7 +20,14 @@ from resegment.schemas.assignment import (
     Shift,
     Waiting,
 )
-from resegment.state.owner_store import DAYS_KEPT, LONGEST_SETTLING, MemberLoad, OwnerLoads, TeamLoad
+from resegment.state.owner_store import (
+    DAYS_KEPT,
+    LONGEST_SETTLING,
+    MemberLoad,
+    OwnerLoads,
+    QueueLoad,
+    TeamLoad,
+)
 from resegment.state.redis.errors import answering
 from resegment.state.redis.keys import OwnersKeys
 from resegment.state.redis.scripts import load_script
@@ -87,8 +94,9 @@ class OwnerStore:
         for key in (keys.open, keys.drawn, keys.granted, keys.turns):
             pipe.hgetall(key)
         pipe.smembers(keys.gone)
+        pipe.hgetall(keys.queues)
         with answering("read owners"):
-            open_, drawn, granted, turns, gone = await pipe.execute()
+            open_, drawn, granted, turns, gone, queues = await pipe.execute()
         teams = {name.decode(): dict[str, int]() for name in turns}
         for field, count in granted.items():
             day, _, team = field.decode().partition(" ")
@@ -97,15 +105,25 @@ class OwnerStore:
         for team in teams:
             pipe.zcard(keys.line(team))
             pipe.zcard(keys.waiting(team))
+        for name in queues:
+            pipe.zcard(keys.queue(name.decode()))
         with answering("count the accounts that wait"):
             counts = await pipe.execute()
-        waiting = [sum(counts[place : place + 2]) for place in range(0, len(counts), 2)]
+        waiting = [sum(counts[place : place + 2]) for place in range(0, 2 * len(teams), 2)]
         return OwnerLoads(
             {
                 name.decode(): MemberLoad(int(open_.get(name, 0)), int(drawn.get(name, 0)), name in gone)
                 for name in {*(name for name, count in open_.items() if int(count)), *drawn, *gone}
             },
             {team: TeamLoad(days, waits) for (team, days), waits in zip(teams.items(), waiting, strict=True)},
+            sorted(
+                (
+                    QueueLoad(*_read_queue(packed), accounts)
+                    for packed, accounts in zip(queues.values(), counts[2 * len(teams) :], strict=True)
+                    if accounts
+                ),
+                key=lambda one: (one.team, one.eligible),
+            ),
         )
 
     async def leave(self, member: str) -> None:
@@ -156,6 +174,11 @@ def _encode_assign(ask: Assign, group: int) -> tuple[Any, ...]:
     least_loaded = ask.strategy == "least-loaded"
     start = ("a", ask.key, ask.team, least_loaded, group, ask.preferred, ask.fallback)
     return (*start, ask.eligible, ask.queued or False, ask.account)
+
+
+def _read_queue(packed: bytes) -> tuple[str, tuple[str, ...]]:
+    team, eligible = msgspec.msgpack.decode(packed)
+    return team, tuple(eligible)
 
 
 def _read_answer(row: Any) -> OwnerReply:

@@ -1,10 +1,12 @@
-"""Workflows and owners: who is in which, who waits and why, members and their load, and the webhooks."""
+"""Workflows and owners: who is in which, who waits and why, and members with their load."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Response
 
@@ -12,17 +14,23 @@ from resegment.console.operations.owners import MemberRow, TeamRow
 from resegment.http.console.forms import done, operate, read_count, read_form, read_one
 from resegment.http.console.table import Column, Table
 from resegment.http.console.viewing import View, Viewing
-from resegment.http.operations.owners import MOST, Queue, WaitingAccount
+from resegment.http.operations.queue import MOST, QUEUED, QUIET, REASONS, Queue, WaitingAccount
 from resegment.routing.describe import MEANINGS, MODES
 from resegment.schemas.segments import Team
-from resegment.schemas.times import parse_instant
-from resegment.sinks.health import find_sink_trouble
-from resegment.state.sinks.states import SinkState
 
 router: Final = APIRouter()
 PATH: Final = "/workflows"
-NOTES: Final = 3
-"""How many of the latest notes of a sink are shown."""
+EVERY: Final = "all"
+"""The reason in the address that stands for all of them, `quiet` included."""
+WORDS: Final[Mapping[str, str]] = {
+    QUEUED: "in a queue",
+    "waiting": "limit of the day",
+    "held": "held: silent source",
+    "capped": "limit of enrollments",
+    "cooldown": "cooldown",
+    "suppressed": "suppressed",
+    QUIET: "quiet",
+}
 _MEANINGS: Final[Mapping[str, str]] = {str(name): words for name, words in MEANINGS.items()}
 
 
@@ -32,6 +40,11 @@ class Person(NamedTuple):
     team: str | None
     member: MemberRow
 
+    @property
+    def load(self) -> float | None:
+        """The part of the capacity that is taken; None where there is no limit."""
+        return self.member.open / self.member.capacity if self.member.capacity else None
+
 
 class WorkflowRow(NamedTuple):
     """The accounts of a workflow: in it, and with that route by decision."""
@@ -40,42 +53,104 @@ class WorkflowRow(NamedTuple):
     decisions: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class WaitFilter:
+    """Which of the accounts that wait are wanted. Without a reason, all but quiet ones are."""
+
+    workflow: str = ""
+    owner: str = ""
+    reason: str = ""
+    text: str = ""
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it asks for anything."""
+        return self != WaitFilter()
+
+    def takes(self, one: WaitingAccount) -> bool:
+        """Return whether an account is wanted."""
+        if self.reason == EVERY:
+            return self.takes_otherwise(one)
+        wanted = one.reason == self.reason if self.reason else one.reason != QUIET
+        return wanted and self.takes_otherwise(one)
+
+    def takes_otherwise(self, one: WaitingAccount) -> bool:
+        """Return whether an account is wanted, whatever its reason."""
+        text = self.text.casefold()
+        return (
+            self.workflow in ("", one.workflow)
+            and (not self.owner or self.owner in one.takers)
+            and (not text or any(text in str(part).casefold() for part in (one.account, one.team, one.words)))
+        )
+
+
 @router.get(PATH)
 async def show_workflows(view: View) -> Response:
-    """Show workflows, the queue, owners and webhooks."""
+    """Show workflows, who waits, and owners."""
     operations = view.operations
     overview = await view.prefix.overview()
-    rows = await operations.owners.teams(await _teams(view), await view.prefix.now())
-    queue = await operations.owners.queue()
-    endpoints = await operations.endpoints.look(overview.letters.undelivered)
+    definition = (await view.prefix.registry()).current.definition
+    rows = await operations.owners.teams(definition.teams, await view.prefix.now())
+    queue = await operations.owners.queue(definition)
+    wanted = _read_filter(view)
+    people = {one.name: one for row in rows for one in row.members}
+    reasons = Counter(one.reason for one in queue.waiting if wanted.takes_otherwise(one))
     return view.respond(
         "workflows.html",
         title="Workflows and owners",
         tables=[
+            _waiting(view, queue, wanted),
             _workflows(view, queue),
-            _waiting(view, queue),
-            _team_table(view, rows),
             _members(view, rows),
-            _endpoints(view, endpoints),
-            _sinks(view, overview.sinks, overview.letters.undelivered),
+            _team_table(view, rows),
         ],
-        data={"mode": overview.routing.mode, "read": queue.read, "complete": queue.complete},
+        data={
+            "mode": overview.routing.mode,
+            "read": queue.read,
+            "complete": queue.complete,
+            "reasons": {name: reasons[name] for name in REASONS},
+            "unlisted": dict(queue.unlisted),
+        },
         mode=overview.routing.mode,
         meaning=MODES[overview.routing.mode],
         decisions=[
             (name, _MEANINGS.get(name, ""), size) for name, size in overview.routing.decisions.items()
         ],
-        queue=queue,
-        people=sorted(
-            {one.name: one for row in rows for one in row.members}.values(), key=lambda one: one.name
+        wanted=wanted,
+        every=EVERY,
+        chips=[(name, WORDS[name], REASONS[name], reasons[name]) for name in REASONS],
+        waiting=sum(number for name, number in reasons.items() if name != QUIET),
+        total=reasons.total(),
+        workflows=_count(one.workflow for one in queue.waiting),
+        owners=_count(name for one in queue.waiting for name in one.takers)
+        | (
+            {wanted.owner: 0}
+            if wanted.owner and wanted.owner not in {n for o in queue.waiting for n in o.takers}
+            else {}
         ),
-        endpoints=endpoints,
+        chosen=people.get(wanted.owner),
+        people=sorted(people.values(), key=lambda one: one.name),
         may_owners=view.user.may("owners"),
-        may_webhooks=view.user.may("webhooks"),
         reassigned=read_count(view, "reassigned"),
         left=read_count(view, "left"),
         asked=read_count(view, "asked"),
     )
+
+
+def _read_filter(view: Viewing) -> WaitFilter:
+    query = view.tables.query
+    reason = query.get("reason", "")
+    return WaitFilter(
+        query.get("workflow", "")[:500],
+        query.get("owner", "")[:500],
+        reason if reason in (*REASONS, EVERY) else "",
+        query.get("text", "")[:500].strip(),
+    )
+
+
+def _count(names: Iterable[str | None]) -> dict[str, int]:
+    found = Counter(name for name in names if name)
+    return dict(sorted(found.items()))
 
 
 @router.get(f"{PATH}/leave")
@@ -117,22 +192,6 @@ async def come_back(view: View) -> Response:
     return done(view, PATH, asked=asked)
 
 
-@router.post(f"{PATH}/webhooks/enable")
-async def enable(view: View) -> Response:
-    """Send to a disabled endpoint again."""
-    endpoints = operate(view, "webhooks").endpoints
-    await endpoints.enable(view.user.name, read_one(await read_form(view), "endpoint"))
-    return done(view, PATH)
-
-
-@router.post(f"{PATH}/webhooks/disable")
-async def disable(view: View) -> Response:
-    """Stop sending to an endpoint: its commands wait."""
-    endpoints = operate(view, "webhooks").endpoints
-    await endpoints.disable(view.user.name, read_one(await read_form(view), "endpoint"))
-    return done(view, PATH)
-
-
 async def _teams(view: Viewing) -> Mapping[str, Team]:
     return (await view.prefix.registry()).current.definition.teams
 
@@ -141,11 +200,26 @@ def _fields(one: Any) -> dict[str, Any]:
     return {name: getattr(one, name) for name in one.__struct_fields__}
 
 
+def _here(view: Viewing, **given: str) -> str:
+    """Return the address of the accounts that wait, by a filter."""
+    return view.url(f"{PATH}?{urlencode(given)}")
+
+
 def _workflows(view: Viewing, queue: Queue) -> Table[WorkflowRow]:
-    names = ("enrolled", "waiting", "held", "suppressed", "holdout", "cooldown", "capped", "quiet")
-    columns: list[Column[WorkflowRow]] = [Column("workflow", "Workflow", lambda row: row.name)]
+    names = ("enrolled", QUEUED, "waiting", "held", "suppressed", "holdout", "cooldown", "capped", QUIET)
+    columns: list[Column[WorkflowRow]] = [
+        Column("workflow", "Workflow", lambda row: row.name, link=lambda row: _here(view, workflow=row.name))
+    ]
     columns += [
-        Column(name, name.capitalize(), lambda row, name=name: row.decisions.get(name, 0), "number")  # type: ignore[misc]
+        Column(
+            name,
+            "In a queue" if name == QUEUED else name.capitalize(),
+            lambda row, name=name: row.decisions.get(name, 0),  # type: ignore[misc]
+            "number",
+            link=(lambda row, name=name: _here(view, workflow=row.name, reason=name))  # type: ignore[misc]
+            if name in REASONS
+            else None,
+        )
         for name in names
     ]
     rows = [WorkflowRow(name, counts) for name, counts in queue.workflows.items()]
@@ -155,12 +229,13 @@ def _workflows(view: Viewing, queue: Queue) -> Table[WorkflowRow]:
         columns,
         rows,
         sort="-enrolled",
-        note="" if queue.complete else f"Of the first {MOST:,} accounts.",
+        note="Those in a queue are enrolled, too: the workflow has them, and no owner does."
+        + ("" if queue.complete else f" Of the first {MOST:,} accounts."),
         empty="No account has a workflow yet.",
     )
 
 
-def _waiting(view: Viewing, queue: Queue) -> Table[WaitingAccount]:
+def _waiting(view: Viewing, queue: Queue, wanted: WaitFilter) -> Table[WaitingAccount]:
     columns: list[Column[WaitingAccount]] = [
         Column(
             "account",
@@ -168,120 +243,96 @@ def _waiting(view: Viewing, queue: Queue) -> Table[WaitingAccount]:
             lambda row: row.account,
             link=lambda row: view.account_url(row.account),
         ),
-        Column("decision", "Decision", lambda row: row.decision),
+        Column("reason", "Reason", lambda row: WORDS.get(row.reason, row.reason)),
         Column("workflow", "Workflow", lambda row: row.workflow),
         Column("team", "Team", lambda row: row.team),
         Column("since", "Since", lambda row: row.since, "instant"),
-        Column("words", "Why", lambda row: row.words),
+        Column("words", "Why", lambda row: row.words, "words"),
+        Column("takers", "May take it", lambda row: list(row.takers), sortable=False),
     ]
-    note = f"{queue.unlisted:,} more are not listed." if queue.unlisted else ""
-    if not queue.complete:
-        note = f"Of the first {MOST:,} accounts. {note}"
+    chosen = [one for one in queue.waiting if wanted.takes(one)]
     return view.tables.table(
         "waiting",
         "Who waits, and why",
         columns,
-        queue.waiting,
+        chosen,
         sort="since",
-        note=note,
-        empty="No account waits.",
+        note=_tell_left_out(queue, wanted),
+        empty="No account waits." if not wanted.is_narrow else "No account that waits is like that.",
     )
 
 
-def _team_table(view: Viewing, rows: list[TeamRow]) -> Table[TeamRow]:
+def _tell_left_out(queue: Queue, wanted: WaitFilter) -> str:
+    told = [] if queue.complete else [f"Of the first {MOST:,} accounts."]
+    reasons = (
+        [wanted.reason]
+        if wanted.reason in REASONS
+        else [name for name in REASONS if wanted.reason or name != QUIET]
+    )
+    unlisted = sum(queue.unlisted.get(name, 0) for name in reasons)
+    if unlisted:
+        told.append(f"{unlisted:,} more are not listed.")
+    return " ".join(told)
+
+
+def _team_table(view: Viewing, rows: Sequence[TeamRow]) -> Table[TeamRow]:
     columns: list[Column[TeamRow]] = [
         Column("team", "Team", lambda row: row.team or "in no team"),
         Column("members", "Members", lambda row: len(row.members), "number"),
         Column("open", "Open accounts", lambda row: sum(one.open for one in row.members), "number"),
-        Column("waiting", "Waiting", lambda row: row.waiting, "number"),
+        Column(
+            QUEUED,
+            "In its queue",
+            lambda row: row.queued,
+            "number",
+            link=lambda row: _here(view, reason=QUEUED, text=row.team or ""),
+        ),
+        Column(
+            "waiting",
+            "Over the limit of the day",
+            lambda row: row.waiting,
+            "number",
+            link=lambda row: _here(view, reason="waiting", text=row.team or ""),
+        ),
         Column("granted", "Granted today", lambda row: row.granted_today, "number"),
         Column("per_day", "Limit a day", lambda row: row.per_day, "number"),
     ]
     return view.tables.table("teams", "Teams", columns, rows, sort="team", empty="No team has members.")
 
 
-def _members(view: Viewing, rows: list[TeamRow]) -> Table[Person]:
+def _members(view: Viewing, rows: Sequence[TeamRow]) -> Table[Person]:
     columns: list[Column[Person]] = [
-        Column("member", "Member", lambda row: row.member.name),
+        Column(
+            "member",
+            "Owner",
+            lambda row: row.member.name,
+            link=lambda row: view.url(f"/accounts?{urlencode({'owner': row.member.name})}"),
+        ),
         Column("team", "Team", lambda row: row.team or "in no team"),
         Column("open", "Open accounts", lambda row: row.member.open, "number"),
         Column("capacity", "Capacity", lambda row: row.member.capacity, "number"),
+        Column("load", "Load", lambda row: row.load, "share"),
+        Column(
+            "waits",
+            "Wait for them",
+            lambda row: row.member.queued,
+            "number",
+            link=lambda row: _here(view, owner=row.member.name),
+        ),
         Column("weight", "Weight", lambda row: row.member.weight, "number"),
         Column("absence", "Absence", lambda row: _absence(row.member)),
     ]
     people = [Person(row.team, one) for row in rows for one in row.members]
     return view.tables.table(
-        "members", "Members", columns, people, sort="member", empty="No team has members."
+        "members",
+        "Owners",
+        columns,
+        people,
+        sort="member",
+        note="Open accounts are those of all teams. Accounts in a queue wait for those who may take them.",
+        empty="No team has members.",
     )
 
 
 def _absence(one: MemberRow) -> str | None:
     return "left" if one.gone else "away today" if one.away_today else None
-
-
-def _endpoints(view: Viewing, rows: list[dict[str, Any]]) -> Table[dict[str, Any]]:
-    columns: list[Column[dict[str, Any]]] = [
-        Column("endpoint", "Endpoint", lambda row: row["endpoint"]),
-        Column("to", "To", lambda row: row["to"]),
-        Column("state", "State", lambda row: row["state"]),
-        Column("lag", "Lag", lambda row: row["lag"], "number"),
-        Column("undelivered", "Refused lately", lambda row: row["undelivered"], "number"),
-        Column("dead_letters", "Dead letters", lambda row: row["dead_letters"], "number"),
-        Column("failing_since", "Failing since", lambda row: _moment(row["failing_since"]), "instant"),
-        Column("problem", "Problem", lambda row: row["problem"]),
-    ]
-    return view.tables.table(
-        "webhooks", "Webhooks", columns, rows, sort="endpoint", empty="No webhook endpoint is configured."
-    )
-
-
-class SinkRow(NamedTuple):
-    """One sink, as the process that is worst off reports it."""
-
-    name: str
-    vendor: str | None
-    state: str
-    lag: int | None
-    dead_letters: int
-    problem: str | None
-    notes: list[str]
-
-
-def _sinks(view: Viewing, sinks: Mapping[str, SinkState], waiting: Mapping[str, int]) -> Table[SinkRow]:
-    columns: list[Column[SinkRow]] = [
-        Column(
-            "sink",
-            "Sink",
-            lambda row: row.name,
-            note=lambda row: "; ".join(row.notes) or None,
-            noted="Latest notes",
-        ),
-        Column("vendor", "Vendor", lambda row: row.vendor),
-        Column("state", "State", lambda row: row.state),
-        Column("lag", "Lag", lambda row: row.lag, "number"),
-        Column("dead_letters", "Dead letters", lambda row: row.dead_letters, "number"),
-        Column("problem", "Problem", lambda row: row.problem),
-    ]
-    rows = [_describe_sink(name, kept, waiting.get(name, 0)) for name, kept in sinks.items()]
-    return view.tables.table("sinks", "Sinks", columns, rows, sort="sink", empty="No sink has begun.")
-
-
-def _describe_sink(name: str, kept: SinkState, waiting: int) -> SinkRow:
-    reports = sorted(
-        kept.reports.values(), key=lambda one: (one.get("state") == "sending", -one.get("lag", 0))
-    )
-    worst: Mapping[str, Any] = reports[0] if reports else {}
-    trouble = find_sink_trouble(worst, time.time()) if reports else None
-    return SinkRow(
-        name,
-        worst.get("vendor"),
-        str(worst.get("state", "nobody sends")) + (" (dry run)" if worst.get("dry_run") else ""),
-        sum(one.get("lag", 0) for one in reports) if reports else None,
-        waiting,
-        trouble,
-        [f"{one.get('account')}: {one.get('text')}" for one in kept.notes[:NOTES]],
-    )
-
-
-def _moment(text: str | None) -> int | None:
-    return None if text is None else parse_instant(text)

@@ -17,7 +17,8 @@ from resegment.http.console.app import mount_console
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.operations.letters import Sent
 from resegment.http.operations.operations import Operations
-from resegment.http.operations.owners import Handed, NoSuchMember, Queue, WaitingAccount
+from resegment.http.operations.owners import Handed, NoSuchMember
+from resegment.http.operations.queue import Queue, WaitingAccount
 from resegment.http.operations.sources import Recent, RecentFacts
 from resegment.http.operations.versions import Draft, Job, KeptPlan, NoSuchPlan
 from resegment.routing.staffing.handover import TeamHandover
@@ -164,18 +165,29 @@ class FakeOwners:
     words: str = "waits"
     account: str = "acme.com"
     complete: bool = True
+    unlisted: dict[str, int] = field(default_factory=dict)
     done: list[tuple[Any, ...]] = field(default_factory=list)
 
     async def teams(self, teams: Any, now: int) -> list[TeamRow]:
-        return [TeamRow(self.member, [MemberRow(self.member, 1, 5, 9, False, self.is_gone)], 3, 1, 10)]
+        return [TeamRow(self.member, [MemberRow(self.member, 1, 5, 9, False, self.is_gone, 2)], 3, 1, 10, 1)]
 
     @property
     def is_gone(self) -> bool:
         return bool(self.done) and self.done[-1][0] == "leave"
 
-    async def queue(self) -> Queue:
-        waits = WaitingAccount(self.account, "waiting", self.words, self.words, NOON, self.words)
-        return Queue({self.words: {"waiting": 1}}, [waits], 1, complete=self.complete)
+    async def queue(self, definition: Any) -> Queue:
+        waits = [
+            WaitingAccount(self.account, "waiting", self.words, self.words, (self.member,), NOON, self.words),
+            WaitingAccount("queued.com", "queued", "calls", "sales", ("Bo",), NOON, "in the queue sales"),
+            WaitingAccount("silent.com", "quiet", "calls", "sales", (), NOON, "routing was none"),
+        ]
+        return Queue(
+            {self.words: {"waiting": 1}, "calls": {"enrolled": 4, "queued": 1, "quiet": 1}},
+            waits,
+            3,
+            complete=self.complete,
+            unlisted=self.unlisted,
+        )
 
     async def foresee(self, name: str, teams: Any, now: int) -> list[TeamHandover]:
         if name != self.member:

@@ -107,7 +107,7 @@ async def test_an_operator_of_one_area_changes_nothing_else(operated: Operated) 
         csrf = await operated.sign_in(browser, areas=("webhooks",))
         page = (await browser.get("/workflows")).text
         assert "Leaves ..." not in page
-        assert "Disable" in page
+        assert ">Resume</button>" in (await browser.get("/delivery")).text
         for path, data in (("workflows/leave", {"member": "Ann Lee"}), ("versions/rollback", {"to": "1"})):
             assert (await browser.post(f"/{path}", data={"csrf": csrf, **data})).status_code == 403
         assert (await browser.get("/versions/apply")).status_code == 403
@@ -197,6 +197,7 @@ async def test_names_and_texts_of_others_stay_text_on_every_page(operated: Opera
         for path in (
             "/sources",
             "/workflows",
+            "/delivery",
             "/workflows/leave",
             "/audit",
             "/versions/apply",
@@ -218,7 +219,9 @@ async def test_every_page_and_error_of_the_console_carries_the_headers(operated:
             "/changes",
             "/versions",
             "/sources",
+            "/pipeline",
             "/workflows",
+            "/delivery",
             "/audit",
             "/dead-letters",
             "/nothing",

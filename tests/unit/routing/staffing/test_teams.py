@@ -21,7 +21,7 @@ from resegment.schemas.times import parse_instant
 from resegment.schemas.written import Absence
 from resegment.segmentation.language.gates import territory_gate
 from resegment.state.memory.owners import OwnerStore
-from resegment.state.owner_store import MemberLoad, OwnerLoads, TeamLoad
+from resegment.state.owner_store import MemberLoad, OwnerLoads, QueueLoad, TeamLoad
 from resegment.state.weighted_round_robin import FORGOTTEN, WeightedRoundRobin
 
 MONDAY = parse_instant("2026-03-02T00:00:00Z")
@@ -219,12 +219,14 @@ TEAMS = {
 LOOK = OwnerLoads(
     {"ann": MemberLoad(1_200, 1_300), "bob": MemberLoad(2, 4, gone=True), "old": MemberLoad(3, 3)},
     {"sales": TeamLoad({"2026-03-01": 5, "2026-03-02": 4}, 7), "dropped": TeamLoad({}, 2)},
+    [QueueLoad("sales", ("ann", "bob"), 3), QueueLoad("sales", ("bob",), 1)],
 )
 
 
 def test_owners_are_told_by_team_and_those_of_none_at_the_end() -> None:
     sales, dropped, others = describe_owners(TEAMS, LOOK, MONDAY)
     assert (sales.team, sales.waiting, sales.granted_today, sales.per_day) == ("sales", 7, 4, 5)
+    assert (sales.queued, [one.queued for one in sales.members]) == (4, [3, 4])
     assert [(one.name, one.open, one.away_today, one.gone) for one in sales.members] == [
         ("ann", 1_200, True, False),
         ("bob", 2, False, True),
@@ -237,14 +239,14 @@ def test_the_table_of_owners_has_every_name_and_figure() -> None:
     console = screen()
     with console.capture() as captured:
         console.print(render_owners(describe_owners(TEAMS, LOOK, MONDAY)))
-    text = captured.get()
+    text = " ".join(captured.get().split())
     for part in (
         "sales",
         "ann",
         "1,200",
         "away today",
         "left",
-        "4 of 5 today, 7 wait",
+        "4 of 5 today, 7 waiting, 4 in the queue",
         "dropped",
         "in no team",
     ):

@@ -1,0 +1,121 @@
+"""Which accounts wait to be enrolled or owned, and why: read from the router's states of all accounts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from resegment.routing.describe import since_of, tell_obstacle, workflow_of
+from resegment.routing.policy import Policy
+from resegment.schemas.routing import RoutedState
+from resegment.state.redis.reader import PrefixReader
+from resegment.streams.operations.routing_status import update_places
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+MOST: Final = 100_000
+"""How many accounts are read to find those that wait."""
+LISTED: Final = 10_000
+"""How many of those that wait for one reason are listed."""
+NAMED: Final = 5
+"""How many members are named who may take an account."""
+QUEUED: Final = "queued"
+QUIET: Final = "quiet"
+REASONS: Final[Mapping[str, str]] = {
+    QUEUED: "in a workflow, in the queue of a team: no owner has room or is on shift",
+    "waiting": "its team has taken its limit of the day",
+    "held": "rests on the absence of events whose source is silent",
+    "capped": "has reached the limit of enrollments over all workflows",
+    "cooldown": "left the workflow or lost a deal recently",
+    "suppressed": "a suppression applies",
+    QUIET: "left out by the routing mode or by a new version; `resegment routing enroll` enrolls it",
+}
+"""Why an account waits that may still be enrolled, or owned, later."""
+
+
+class WaitingAccount(NamedTuple):
+    """An account that waits: for what reason of `REASONS`, since when (ms), and which members may take it."""
+
+    account: str
+    reason: str
+    workflow: str | None
+    team: str | None
+    takers: tuple[str, ...]
+    since: int | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Which accounts are in which workflow, and which wait.
+
+    Of the first `read` accounts, all that there are where it is `complete`. `unlisted` counts by reason those that wait and are
+    not listed.
+    """
+
+    workflows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """By workflow: accounts that are in it, and those with that route, by decision; `queued` of those that are in it."""
+    waiting: Sequence[WaitingAccount] = ()
+    read: int = 0
+    complete: bool = True
+    unlisted: Mapping[str, int] = field(default_factory=dict)
+
+
+async def read_queue(client: Redis, reader: PrefixReader, policy: Policy) -> Queue:
+    """Read which accounts wait. `policy` is that of the version in force. Raises StoreUnavailable."""
+    counts: dict[str, Counter[str]] = {}
+    listed: list[tuple[str, str, RoutedState]] = []
+    reasons: Counter[str] = Counter()
+    read = 0
+    complete = True
+    async for batch in reader.routings():
+        for name, state in batch:
+            reason = QUEUED if policy.is_queued(state) else str(state.decision)
+            workflow = workflow_of(state)
+            if workflow is not None:
+                found = counts.setdefault(workflow, Counter())
+                found[state.decision] += 1
+                if reason == QUEUED:
+                    found[QUEUED] += 1
+            if reason in REASONS:
+                reasons[reason] += 1
+                if reasons[reason] <= LISTED:
+                    listed.append((name, reason, state))
+        read += len(batch)
+        if read >= MOST:
+            complete = False
+            break
+    await update_places(client, reader.prefix, [state for *_, state in listed])
+    rows = [describe_waiting(name, reason, state, policy) for name, reason, state in listed]
+    return Queue(
+        counts,
+        rows,
+        read,
+        complete,
+        {name: count - LISTED for name, count in reasons.items() if count > LISTED},
+    )
+
+
+def describe_waiting(name: str, reason: str, state: RoutedState, policy: Policy) -> WaitingAccount:
+    """Return an account that waits, in words."""
+    one, route = state.enrollment, None if state.target is None else state.target.route
+    if reason == QUEUED and one is not None:
+        takers = policy.eligible(one.team, state.active_gates)
+        queue = one.owner if one.owner == one.team else f"{one.owner} of {one.team}"
+        words = f"in the queue {queue}: {_tell_takers(takers)}"
+        return WaitingAccount(name, reason, one.workflow, one.team, takers, one.at, words)
+    team = None if route is None else route.team
+    takers = policy.eligible(team, state.active_gates) if reason == "waiting" else ()
+    return WaitingAccount(
+        name, reason, workflow_of(state), team, takers, since_of(state), tell_obstacle(state)
+    )
+
+
+def _tell_takers(takers: Sequence[str]) -> str:
+    if not takers:
+        return "no member of the team may take it"
+    more = f" and {len(takers) - NAMED} more" if len(takers) > NAMED else ""
+    return f"{', '.join(takers[:NAMED])}{more} may take it, and nobody of them has room and is on shift"

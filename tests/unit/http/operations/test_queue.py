@@ -1,0 +1,100 @@
+"""Which accounts wait, as the router's accounts say: also those that have a workflow and no owner."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from redis.asyncio import Redis
+
+from resegment.http.operations import queue as module
+from resegment.http.operations.queue import read_queue
+from resegment.routing.policy import Policy
+from resegment.schemas.routing import (
+    Enrollment,
+    RoutedState,
+    RouteSnapshot,
+    RoutingDecision,
+    Target,
+    encode_routed,
+)
+from resegment.state.redis.reader import PrefixReader
+from tests.builders import definition_of
+from tests.oracle.cases import segments
+
+AT = 1_800_000_000_000
+TEAMS = {
+    "sales": {"members": ["ann", {"name": "bob", "capacity": 1}], "fallback": "round robin", "per_day": 2},
+    "alone": {"members": []},
+}
+POLICY = Policy(definition_of({**segments(hot={"event": "funding"}), "teams": TEAMS}))
+
+
+class Server:
+    """The router's accounts of the prefix p, and the line of a team."""
+
+    def __init__(self, **accounts: RoutedState) -> None:
+        self.accounts = {name.replace("_", "."): state for name, state in accounts.items()}
+        self.line: list[str] = []
+
+    async def hscan(self, key: str, cursor: int, count: int) -> tuple[int, dict[bytes, bytes]]:
+        return 0, {name.encode(): encode_routed(state) for name, state in self.accounts.items()}
+
+    async def zrange(self, key: str, first: int, last: int) -> list[bytes]:
+        return [f"rank\0{one}".encode() for one in self.line]
+
+
+def waits(decision: RoutingDecision, why: str = "", **given: Any) -> RoutedState:
+    target = Target("c", 1, AT, "hot", True, RouteSnapshot("calls", team="sales"), None, False)
+    return RoutedState(target=target, decision=decision, why=why, since=AT, **given)
+
+
+def owned(owner: str, team: str = "sales") -> RoutedState:
+    one = Enrollment("k", "calls", "hot", 1, AT, "stop", team, owner, "q1")
+    return RoutedState(enrollment=one, decision="enrolled")
+
+
+async def read(server: Server) -> module.Queue:
+    client = cast("Redis", server)
+    return await read_queue(client, PrefixReader(client, "p", 1), POLICY)
+
+
+async def test_accounts_in_queues_wait_with_those_who_may_take_them() -> None:
+    server = Server(
+        a_com=owned("round robin"), b_com=owned("ann"), c_com=owned("alone", "alone"), d_com=waits("no-route")
+    )
+    found = await read(server)
+    assert [(one.account, one.reason, one.takers, one.since) for one in found.waiting] == [
+        ("a.com", "queued", ("ann", "bob"), AT),
+        ("c.com", "queued", (), AT),
+    ]
+    assert found.waiting[0].words == (
+        "in the queue round robin of sales: ann, bob may take it, and nobody of them has room and is on shift"
+    )
+    assert found.waiting[1].words == "in the queue alone: no member of the team may take it"
+    assert found.workflows["calls"] == {"enrolled": 3, "queued": 2, "no-route": 1}
+
+
+async def test_accounts_that_are_not_enrolled_say_why_without_since_when() -> None:
+    server = Server(
+        a_com=waits("suppressed", "in customers"),
+        b_com=waits("capped", "was enrolled 3 times"),
+        c_com=waits("quiet", "routing none"),
+        d_com=waits("enrolled"),
+    )
+    found = await read(server)
+    assert [(one.account, one.reason, one.words) for one in found.waiting] == [
+        ("a.com", "suppressed", "suppressed (in customers)"),
+        ("b.com", "capped", "was enrolled 3 times"),
+        ("c.com", "quiet", "routing was none when it entered hot"),
+    ]
+    assert all(one.since == AT for one in found.waiting)
+
+
+async def test_what_is_not_listed_is_counted_by_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LISTED", 2)
+    many = {f"q{number}_com": waits("quiet", "routing none") for number in range(5)}
+    found = await read(Server(**many, a_com=waits("capped", "why")))
+    assert len(found.waiting) == 3
+    assert found.unlisted == {"quiet": 3}
+    assert found.complete
