@@ -18,6 +18,7 @@ from resegment.outcomes.measuring.options import MeasureOptions
 from resegment.outcomes.measuring.report import Report
 from resegment.schemas.definitions.records import Apply, Discarded, Prepare, Stands
 from resegment.schemas.fact import Fact
+from resegment.schemas.outcomes.ledger import LedgerItem
 from resegment.schemas.routing import RoutedState, decode_routed
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.evaluation.account import Account
@@ -43,6 +44,7 @@ from resegment.streams.operations.definition_status import DefinitionLook
 from resegment.streams.operations.overview import Overview
 from resegment.streams.operations.planning import Count
 from resegment.streams.operations.shadow import find_shadow
+from resegment.streams.outcomes.live import known_until
 from resegment.streams.recovery.point_in_time import relearn
 from tests.builders import Routing, registry_of
 
@@ -62,11 +64,15 @@ class PrefixInMemory:
         self.progress = Progress(accounts_done=True, done={"changes", "commands"})
         self.facts: dict[str, list[Fact]] = {}
         self.routing = Routing(definition)
+        self.routed: dict[str, RoutedState] = {}
+        """What the router has of accounts, where a test says so."""
         self.offset = 0
         self.held: dict[str, str] = {}
         """The record of the prefix."""
         self.failure: Exception | None = None
         self.dataset = Dataset.of([])
+        self.ledger: list[LedgerItem] = []
+        """What accounts are shown at another time from."""
         self.told: dict[str, Any] = {}
         """What `overview` says otherwise."""
         self._news = asyncio.Event()
@@ -102,7 +108,7 @@ class PrefixInMemory:
                 await self._command(event)
 
     def _enrolled(self, name: str) -> tuple[str, str | None, str | None]:
-        routed = self._routed(name, None)
+        routed = self._routed(name)
         running = None if routed is None else routed.enrollment
         return (name, None, None) if running is None else (name, running.workflow, running.owner)
 
@@ -161,12 +167,14 @@ class PrefixInMemory:
         version = self._registry.definitions.version(1)
         stored = account.state.membership.segment
         return AccountView(
-            self.engine, account, wanted, self.at, 1, version.fingerprint, self._routed(name, at), stored
+            self.engine, account, wanted, self.at, 1, version.fingerprint, self._routed(name), stored
         )
 
-    def _routed(self, name: str, at: int | None) -> RoutedState | None:
+    def _routed(self, name: str) -> RoutedState | None:
+        if name in self.routed:
+            return self.routed[name]
         value = self.routing.memory.accounts.get(name)
-        return None if at is not None or value is None else decode_routed(value)
+        return None if value is None else decode_routed(value)
 
     def begin_shadow(self, version: int, at: int) -> None:
         """Judge a version beside the one in force from an instant (ms) on."""
@@ -229,8 +237,10 @@ class PrefixInMemory:
         until = datetime.fromtimestamp(self.at / 1000, UTC)
         return measure(self.dataset, MeasureOptions(until=until, by=by))
 
-    async def account_outcomes(self, name: str) -> Dataset:
-        return self.dataset.of_account(name, {})
+    async def account_outcomes(self, name: str, until: int | None = None) -> Dataset:
+        if until is None:
+            return self.dataset.of_account(name, {})
+        return Dataset.of(known_until(self.ledger, until)).of_account(name, {})
 
     async def overview(self) -> Overview:
         if self.failure is not None:

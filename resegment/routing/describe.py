@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, get_args
+import re
+from typing import Any, Final, NamedTuple, get_args
 
 from resegment.routing.commands import tell_reason
 from resegment.routing.decisions import AFTER_LOST, BY_DEFINITION
 from resegment.schemas.routing import Enrollment, Mode, RoutedState, RoutingDecision
-from resegment.schemas.times import format_instant
+from resegment.schemas.times import format_instant, parse_instant
 
 DECISIONS: Final[tuple[RoutingDecision, ...]] = tuple(
     one for one in get_args(RoutingDecision) if one != "none"
@@ -36,6 +37,76 @@ MODES: Final[dict[Mode, str]] = {
     "none": "no account is enrolled; accounts that are already enrolled are still removed",
 }
 """What each mode does."""
+
+
+_UNTIL: Final = re.compile(r"until (\d{4}-\d\d-\d\dT[0-9:.]+Z)", re.ASCII)
+
+
+_MOVES: Final = "when it moves to another segment"
+ENDS: Final[dict[str, str]] = {
+    "suppressed": "when the suppression no longer holds",
+    "holdout": "not while it is in this segment",
+    "cooldown": "when the cooldown is over",
+    "waiting": "when it is its turn within the limit a day, or when it moves",
+    "capped": "when the limit allows another enrollment",
+    "held": "when the source is heard again, or `resegment routing enroll` names the account",
+    "quiet": f"{_MOVES}, or `resegment routing enroll` enrolls it",
+    "never-again": _MOVES,
+    "rejected": _MOVES,
+    "no-route": _MOVES,
+    "queue": "when an owner has room, a shift begins, or somebody returns",
+}
+"""What ends each decision that keeps an account out of its workflow, and a queue."""
+
+
+class Stop(NamedTuple):
+    """What keeps an account from being enrolled, until when (ms; None where no time ends it), and what ends it."""
+
+    decision: str
+    text: str
+    until: int | None
+    ends: str
+
+    def describe(self) -> dict[str, Any]:
+        """Return it as plain JSON data."""
+        until = None if self.until is None else format_instant(self.until)
+        return {"decision": self.decision, "text": self.text, "until": until, "ends": self.ends}
+
+
+def find_stop(state: RoutedState) -> Stop | None:
+    """Return what keeps an account out of the workflow of its segment; None where it is in one, or nothing was decided."""
+    if state.decision in ("none", "enrolled"):
+        return None
+    segment = "its segment" if state.target is None else state.target.segment
+    workflow = _goal_of(state) or "a workflow"
+    match = _UNTIL.search(state.why)
+    until = parse_instant(match[1]) if match is not None else None
+    if until is None and state.decision == "waiting":
+        until = state.deadline
+    return Stop(state.decision, _tell_stop(state, segment, workflow), until, ENDS[state.decision])
+
+
+def describe_queue(state: RoutedState) -> Stop:
+    """Return what an account waits for that is in a queue: nobody has taken it."""
+    queue = None if state.enrollment is None else state.enrollment.owner
+    return Stop("queue", f"it is in the queue {queue}: no owner has taken it", None, ENDS["queue"])
+
+
+def _tell_stop(state: RoutedState, segment: str, workflow: str) -> str:
+    """Say what keeps an account out."""
+    after_lost = state.why.endswith(AFTER_LOST)
+    told = {
+        "suppressed": f"the suppression {state.why} holds for it",
+        "holdout": f"it was drawn for the comparison group of {segment}, which no workflow gets",
+        "cooldown": f"{'a deal was lost' if after_lost else f'it left {workflow}'} a short time ago",
+        "waiting": f"it waits for {workflow}: {state.why}",
+        "capped": f"it was enrolled often enough for now: {state.why}",
+        "quiet": _tell_quiet(state.why, segment),
+        "never-again": f"{state.why} before, and that workflow takes an account only once",
+        "rejected": f"{state.why or 'its owner'} rejected it",
+        "no-route": f"{segment} routes to no workflow",
+    }
+    return told.get(state.decision, state.why)
 
 
 def advise(mode: Mode, enrolled: int) -> str | None:

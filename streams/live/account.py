@@ -37,7 +37,7 @@ class UnknownAccount(UserError):
 class AccountView:
     """An account advanced to `at` (ms), the engine that evaluated it, and the version that was in force.
 
-    `now` is the prefix's own time (ms), `routing` the routing decision of now, None at another time. `stored` is the segment
+    `now` is the prefix's own time (ms), `routing` what the router has of it now, with its latest decisions. `stored` is the segment
     that workers have decided so far.
     """
 
@@ -93,7 +93,7 @@ async def look_up_account(
     if state is None:
         raise UnknownAccount(name)
     now = await (reader.clock(partition) if connection.on_facts else reader.now())
-    routing = (await reader.routed([name]))[0] if at is None else None
+    routing = (await reader.routed([name]))[0]
     stored, wanted = state.membership.segment, now if at is None else at
     if wanted >= last_touched(state):
         account = timeline.open(name, state)

@@ -53,8 +53,15 @@ def _find_shares(definition: Definition) -> dict[str, float]:
     return {one.name: read_share(one.holdout.share) for one in definition.segments if one.holdout is not None}
 
 
-async def read_account_outcomes(connection: LiveConnection, account: str, window: timedelta) -> Dataset:
-    """Return the touches and outcomes of one account, and of those that were merged into it. Raises StoreUnavailable."""
+async def read_account_outcomes(
+    connection: LiveConnection, account: str, window: timedelta, until: int | None = None
+) -> Dataset:
+    """Return the touches and outcomes of one account, and of those that were merged into it, as known at `until` (ms).
+
+    Raises StoreUnavailable.
+    """
     merged = await read_merged(connection)
     related = [account, *(alias for alias, into in merged.items() if into == account)]
-    return await read_account_dataset(connection.reader, account, related, window=window, accounts=merged)
+    return await read_account_dataset(
+        connection.reader, account, related, window=window, accounts=merged, until=until
+    )

@@ -159,9 +159,9 @@ class ViewedPrefix:
 
         return await self._reports[by].get(measure)
 
-    async def account_outcomes(self, name: str) -> Dataset:
-        """Return the touches and outcomes of an account. Raises StoreUnavailable."""
-        return await read_account_outcomes(self._connection, name, self._connection.outcome_window)
+    async def account_outcomes(self, name: str, until: int | None = None) -> Dataset:
+        """Return the touches and outcomes of an account, as they were known at `until` (ms). Raises StoreUnavailable."""
+        return await read_account_outcomes(self._connection, name, self._connection.outcome_window, until)
 
     async def overview(self) -> Overview:
         """Return the health of the prefix, at most a second old. Raises StoreUnavailable and TopicUnreadable."""

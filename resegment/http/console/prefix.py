@@ -76,8 +76,8 @@ class ConsolePrefix(Protocol):
         """Return what came of touches, at most some minutes old. Raises OutcomesExtraMissing."""
         ...
 
-    async def account_outcomes(self, name: str) -> Dataset:
-        """Return the touches and outcomes of an account."""
+    async def account_outcomes(self, name: str, until: int | None = None) -> Dataset:
+        """Return the touches and outcomes of an account, as they were known at `until` (ms)."""
         ...
 
     async def now(self) -> int:

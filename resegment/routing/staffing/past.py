@@ -56,6 +56,79 @@ def find_gaps(state: RoutedState, kept_days: int) -> list[str]:
     return gaps
 
 
+_ENDED: Final = {"stop": "taken out of", "finish": "left to finish", "pause": "paused in"}
+"""What a command that ends an enrollment did, in words."""
+
+
+class PastStanding(NamedTuple):
+    """Where an account stood with workflows at an instant: in which, with which owner, since when (ms); and what was decided.
+
+    `decision` is the latest one, None where none is known. `begins` is when the account's own log of decisions begins, if
+    that is later: of the time before, only commands are known.
+    """
+
+    decision: PastDecision | None
+    workflow: str | None = None
+    owner: str | None = None
+    since: int | None = None
+    begins: int | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """Return it as plain JSON data."""
+        return {
+            "decision": None if self.decision is None else self.decision.describe(),
+            "workflow": self.workflow,
+            "owner": self.owner,
+            "since": None if self.since is None else format_instant(self.since),
+            "only_commands_before": None if self.begins is None else format_instant(self.begins),
+            "text": tell_standing(self),
+        }
+
+
+def find_standing(state: RoutedState | None, sent: Collection[PastDecision], at: int) -> PastStanding:
+    """Return where an account stood at an instant (ms). `sent` are its commands, as far as they are kept."""
+    history = sorted(sent) if state is None else tell_history(state, sent)
+    found = PastStanding(None)
+    for one in history:
+        if one.at > at:
+            break
+        match one.what:
+            case "enrolled":
+                found = found._replace(workflow=one.workflow, owner=one.owner or None, since=one.at)
+            case "reassign":
+                found = found._replace(owner=one.owner or None)
+            case "stop" | "finish" | "pause" if one.workflow == found.workflow:
+                found = found._replace(workflow=None, owner=None, since=None)
+            case "rejected":
+                found = found._replace(workflow=None, owner=None, since=None)
+        if one.what != "escalate":
+            found = found._replace(decision=one)
+    log = () if state is None else state.log
+    begins = log[0].at if log and log[0].at > at else None
+    return found._replace(begins=begins)
+
+
+def tell_standing(one: PastStanding) -> str:
+    """Say where an account stood, in one sentence."""
+    decision = one.decision
+    if one.workflow is not None and one.since is not None:
+        owner = "" if one.owner is None else f", owner {one.owner}"
+        told = f"enrolled in {one.workflow} since {_moment(one.since)}{owner}"
+        if decision is not None and decision.what == "waiting":
+            return f"waiting for {decision.workflow} ({decision.why}); meanwhile {told}"
+        return told
+    if decision is None:
+        return "no decision of the router is known"
+    why = f" ({decision.why})" if decision.why else ""
+    if decision.what in _ENDED:
+        return f"in no workflow: {_ENDED[decision.what]} {decision.workflow} on {_moment(decision.at)}{why}"
+    return f"not enrolled: {decision.what}{why}, since {_moment(decision.at)}"
+
+
+def _moment(ms: int) -> str:
+    return format_instant(ms // 1000 * 1000)
+
+
 def received_since(
     rows: Iterable[tuple[str, RoutedState]], owner: str, since: int
 ) -> list[tuple[str, PastDecision, RoutedState]]:

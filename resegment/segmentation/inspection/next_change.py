@@ -84,6 +84,19 @@ def find_next(engine: Engine, account: Account) -> Next | None:
     return None
 
 
+def find_gate_end(engine: Engine, account: Account, gate: str) -> int | None:
+    """Return the instant (ms) at which time alone ends a suppression or territory; None where it does not end it."""
+    ahead = copy_account(engine, account)
+    while gate in ahead.state.active_gates:
+        at = ahead.deadline
+        if at > HORIZON:
+            return None
+        engine.advance(ahead, at)
+        if gate not in ahead.state.active_gates:
+            return at
+    return None
+
+
 def _describe(
     program: Program, before: Account, after: Account, *, at: int, old: str | None, new: str
 ) -> Next:

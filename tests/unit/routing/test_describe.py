@@ -16,7 +16,17 @@ from resegment.console.operations.routing import render, render_accounts
 from resegment.console.operations.status import render as render_status
 from resegment.console.terminal import screen
 from resegment.routing.decisions import place_again, tell_place
-from resegment.routing.describe import DECISIONS, MEANINGS, MODES, advise, describe_routing, words_of
+from resegment.routing.describe import (
+    DECISIONS,
+    ENDS,
+    MEANINGS,
+    MODES,
+    advise,
+    describe_queue,
+    describe_routing,
+    find_stop,
+    words_of,
+)
 from resegment.schemas.routing import Enrollment, Mode, RoutedState, RouteSnapshot, RoutingDecision, Target
 from resegment.schemas.times import parse_instant
 from resegment.state.partition_store import Position
@@ -274,3 +284,60 @@ def test_what_is_shown_of_routing_says_what_each_decision_means() -> None:
     output = shown(render(overview(router(0), mode="none").routing))
     assert "Routing none: no account is enrolled" in output
     assert MEANINGS["quiet"] in output
+
+
+@pytest.mark.parametrize(
+    ("routed", "text", "until"),
+    [
+        (state("suppressed", "customers"), "the suppression customers holds for it", None),
+        (state("holdout"), "it was drawn for the comparison group of hot, which no workflow gets", None),
+        (
+            state("cooldown", "until 2026-03-09T08:00:00Z"),
+            "it left calls a short time ago",
+            "2026-03-09T08:00:00Z",
+        ),
+        (
+            state("cooldown", "until 2026-03-09T08:00:00Z after a lost deal"),
+            "a deal was lost a short time ago",
+            "2026-03-09T08:00:00Z",
+        ),
+        (
+            state("capped", "at most 2 in 30d until 2026-03-09T08:00:00Z"),
+            "it was enrolled often enough for now: at most 2 in 30d until 2026-03-09T08:00:00Z",
+            "2026-03-09T08:00:00Z",
+        ),
+        (
+            state("waiting", "3 of 9 waiting for sales; 2 a day", deadline=NOON),
+            "it waits for calls: 3 of 9 waiting for sales; 2 a day",
+            "2026-03-02T12:00:00Z",
+        ),
+        (state("quiet", "routing is none"), "routing was none when it entered hot", None),
+        (
+            state("never-again", "it has been in calls"),
+            "it has been in calls before, and that workflow takes an account only once",
+            None,
+        ),
+        (state("rejected", "ann"), "ann rejected it", None),
+        (state("no-route", target=target("cold", None)), "cold routes to no workflow", None),
+        (state("held", "/jobs is silent"), "/jobs is silent", None),
+    ],
+)
+def test_what_keeps_an_account_out_is_told_with_its_end(
+    routed: RoutedState, text: str, until: str | None
+) -> None:
+    stop = find_stop(routed)
+    assert stop is not None
+    assert stop.describe() == {
+        "decision": routed.decision,
+        "text": text,
+        "until": until,
+        "ends": ENDS[routed.decision],
+    }
+
+
+def test_nothing_keeps_out_an_account_that_is_in_a_workflow_or_undecided() -> None:
+    assert find_stop(RoutedState()) is None
+    assert find_stop(state("enrolled", enrollment=enrollment())) is None
+    queued = describe_queue(state("enrolled", enrollment=enrollment(owner="sales queue")))
+    assert queued.text == "it is in the queue sales queue: no owner has taken it"
+    assert set(ENDS) == {*DECISIONS, "queue"} - {"enrolled"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -12,6 +12,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
+from resegment.console.counts import count
 from resegment.console.dates import reader
 from resegment.console.facts import spell_fields
 from resegment.console.outcomes.account_view import REASONS
@@ -23,13 +24,19 @@ from resegment.http.console.times import read_instant, spell_local
 from resegment.http.console.viewing import View, Viewing
 from resegment.localization import texts_in
 from resegment.outcomes.dataset import Dataset
-from resegment.routing.describe import describe_routing, words_of
+from resegment.routing.describe import Stop, describe_queue, describe_routing, find_stop, words_of
+from resegment.routing.policy import Policy
+from resegment.routing.staffing.past import PastDecision, find_standing, tell_standing
 from resegment.schemas.fact import KINDS
+from resegment.schemas.routing import RoutedState
 from resegment.schemas.state import Entry
+from resegment.schemas.times import format_instant
 from resegment.segmentation.inspection.briefs import Brief, describe_brief, write_brief
 from resegment.segmentation.inspection.explain import describe_explanation
 from resegment.segmentation.inspection.explain import explain as find_reasons
 from resegment.segmentation.inspection.explanation import Explanation, SegmentStatus
+from resegment.segmentation.inspection.next_change import find_gate_end
+from resegment.segmentation.language.gates import suppression_gate
 from resegment.streams.live.account import AccountView
 from resegment.streams.live.members import MemberFilter, find_name_of, find_owners
 from resegment.streams.live.queries import (
@@ -118,9 +125,14 @@ async def show_account(view: View, name: str) -> Response:
     explanation = find_reasons(found.engine, found.account, found.at)
     with texts_in(view.locale):
         brief = _brief_of(found)
-    events = await read_events(view.prefix, found, at)
+    commands = await view.prefix.find(partial(find_commands, account=name, until=None, most=MOST))
+    dataset = await view.prefix.account_outcomes(name, at)
+    events = await read_events(view.prefix, found, dataset, commands, at)
     span = await view.prefix.find(find_span)
-    routing = found.routing
+    is_past = at is not None and at < found.now
+    routing = None if is_past else found.routing
+    standing = find_standing(found.routing, [*map(_to_decision, commands)], at or 0) if is_past else None
+    stop = _find_stop(found, routing, (await view.prefix.registry()).current.policy)
     shadow = None if at is not None else await view.prefix.shadowed_account(name, found.at)
     higher = [one for one in explanation.segments if one.role == "higher"]
     company = await view.prefix.find(partial(find_name_of, account=name))
@@ -132,6 +144,9 @@ async def show_account(view: View, name: str) -> Response:
             **describe_explanation(explanation),
             "version": {"number": found.version, "fingerprint": found.fingerprint},
             "routing": None if routing is None else describe_routing(routing),
+            "stopped_by": None if stop is None else stop.describe(),
+            "routing_then": None if standing is None else standing.describe(),
+            "credit": _describe_credit(dataset),
             "shadow": None if shadow is None else _describe_shadow(shadow, explanation.segment),
             "brief": None if brief is None else describe_brief(brief),
         },
@@ -146,8 +161,10 @@ async def show_account(view: View, name: str) -> Response:
         current=next((one for one in explanation.segments if one.role == "current"), None),
         higher=higher,
         routing=None if routing is None else words_of(routing),
-        owner=None if routing is None or routing.enrollment is None else routing.enrollment.owner,
-        workflow=None if routing is None or routing.enrollment is None else routing.enrollment.workflow,
+        stop=stop,
+        standing=standing,
+        then=None if standing is None else tell_standing(standing),
+        credit=_tell_credit(dataset),
         shadow=shadow,
         under_shadow=None if shadow is None or shadow.account is None else _explain_shadow(shadow),
         brief=brief,
@@ -179,8 +196,17 @@ def _brief_of(found: AccountView) -> Brief | None:
     return write_brief(found.engine, found.account, found.at)
 
 
-async def read_events(prefix: ConsolePrefix, found: AccountView, at: int | None) -> list[Event]:
-    """Return what happened to an account up to an instant (ms), None for now, as far as that is kept."""
+async def read_events(
+    prefix: ConsolePrefix,
+    found: AccountView,
+    dataset: Dataset,
+    commands: Sequence[CommandRow],
+    at: int | None,
+) -> list[Event]:
+    """Return what happened to an account up to an instant (ms), None for now, as far as that is kept.
+
+    `dataset` has its touches and outcomes as they were known then, `commands` all its commands.
+    """
     name = found.account.name
     until = None if at is None else at + 1
     changes = await prefix.find(
@@ -193,13 +219,11 @@ async def read_events(prefix: ConsolePrefix, found: AccountView, at: int | None)
             size=MOST,
         )
     )
-    commands = await prefix.find(partial(find_commands, account=name, until=until, most=MOST))
-    dataset = await prefix.account_outcomes(name)
     came = [*_of_touches(dataset), *_of_outcomes(dataset)]
     told = {(one.source, one.id) for one in came}
     return [
         *map(_of_change, changes.rows),
-        *map(_of_command, commands),
+        *(_of_command(one) for one in commands if until is None or one.at < until),
         *(one for one in came if until is None or one.at < until),
         *(
             one
@@ -207,6 +231,57 @@ async def read_events(prefix: ConsolePrefix, found: AccountView, at: int | None)
             if (one.source, one.id) not in told
         ),
     ]
+
+
+def _to_decision(row: CommandRow) -> PastDecision:
+    what = "enrolled" if row.action == "enroll" else row.action
+    return PastDecision(row.at, what, row.segment, row.workflow, row.owner, row.reason)
+
+
+def _find_stop(found: AccountView, routing: RoutedState | None, policy: Policy) -> Stop | None:
+    """Return what keeps the account out of its workflow or from an owner, and until when."""
+    if routing is not None and policy.is_queued(routing):
+        return describe_queue(routing)
+    stop = None if routing is None else find_stop(routing)
+    if routing is None or stop is None or stop.decision != "suppressed":
+        return stop
+    gate = suppression_gate(routing.why)
+    if gate not in found.account.state.active_gates:
+        return stop
+    return stop._replace(until=find_gate_end(found.engine, found.account, gate))
+
+
+def _describe_credit(dataset: Dataset) -> dict[str, Any]:
+    """Return how often an account was touched, and what its outcomes are credited to."""
+    last = dataset.touches.tail(1).to_dicts()
+    return {
+        "touches": dataset.touches.height,
+        "last_touch": format_instant(_ms(last[0]["at"])) if last else None,
+        "last_segment": last[0]["segment"] if last else None,
+        "outcomes": dataset.outcomes.height,
+        "credited": dataset.outcomes["touch"].count(),
+        "uncredited": dataset.uncredited,
+        "dropped": dataset.dropped,
+    }
+
+
+def _tell_credit(dataset: Dataset) -> str:
+    """Say the same in one sentence; instants are in RFC 3339."""
+    about = _describe_credit(dataset)
+    if not about["touches"] and not about["outcomes"]:
+        return "Never touched, and no outcome is known."
+    last = (
+        f", the last time on {about['last_touch']} from {about['last_segment']}" if about["touches"] else ""
+    )
+    told = f"Touched {count(about['touches'], 'time')}{last}; {count(about['outcomes'], 'outcome')}"
+    if about["outcomes"]:
+        told += f", {about['credited']:,} credited to a touch"
+    lost = (
+        f" {count(about['dropped'], 'older record')} of touches and outcomes are gone."
+        if about["dropped"]
+        else ""
+    )
+    return f"{told}.{lost}"
 
 
 def _of_touches(dataset: Dataset) -> Iterator[Event]:

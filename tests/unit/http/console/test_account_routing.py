@@ -1,0 +1,185 @@
+"""What an account's page says of workflows: what keeps it out and until when, and how it was at a past time."""
+
+from __future__ import annotations
+
+import httpx
+import msgspec
+from fastapi import FastAPI
+
+from resegment.http.console.app import PATH, build_console
+from resegment.outcomes.dataset import Dataset
+from resegment.schemas.logs.decision_log import MOST, LoggedDecision
+from resegment.schemas.outcomes.facts import OutcomeFact
+from resegment.schemas.outcomes.touch import Touch
+from resegment.schemas.routing import RoutedState
+from resegment.schemas.times import format_instant
+from resegment.segmentation.definition import read_definition
+from tests.builders import facts_of
+from tests.console import PrefixInMemory
+from tests.unit.http.console.conftest import FILE, NOW, event
+
+ACME = "/accounts/acme.com"
+DAY = 86_400_000
+
+
+async def read(http: httpx.AsyncClient, path: str) -> str:
+    response = await http.get(path)
+    assert response.status_code == 200, response.text
+    return response.text
+
+
+async def ask(http: httpx.AsyncClient, path: str) -> dict[str, object]:
+    found: dict[str, object] = (await http.get(f"{path}{'&' if '?' in path else '?'}format=json")).json()
+    return found
+
+
+def put(prefix: PrefixInMemory, decision: str, why: str = "", **given: object) -> None:
+    """Let the router have decided something else about acme.com."""
+    routed = prefix._routed("acme.com")
+    assert routed is not None
+    changed = msgspec.structs.replace(
+        routed, **{"enrollment": None, "decision": decision, "why": why, **given}
+    )
+    prefix.routed["acme.com"] = changed
+
+
+async def test_the_page_says_what_stopped_an_enrollment_and_until_when(
+    http: httpx.AsyncClient, prefix: PrefixInMemory
+) -> None:
+    assert "What stops it" not in await read(http, ACME), "it is enrolled"
+    put(prefix, "cooldown", "until 2026-04-03T08:00:00Z")
+    page = await read(http, f"{ACME}?tz=Europe/Berlin")
+    assert "<dt>What stops it</dt><dd>It left hiring a short time ago</dd>" in page
+    assert ">Apr 3, 2026, 10:00 AM</time></dd><dt>Ends</dt><dd>when the cooldown is over</dd>" in page
+    put(prefix, "holdout")
+    page = await read(http, ACME)
+    assert "It was drawn for the comparison group of hiring-now, which no workflow gets" in page
+    assert "<dt>Until</dt><dd>no time ends it</dd>" in page
+    assert "not while it is in this segment" in page
+
+
+SUPPRESSED = (
+    FILE
+    + """
+suppression:
+  - {name: visited, when: {event: engagement, where: {action: page_view}, within: 30d}}
+"""
+)
+
+
+async def test_a_suppression_that_time_ends_says_when() -> None:
+    prefix = PrefixInMemory(read_definition([("segments.yaml", SUPPRESSED)]), now=NOW)
+    await prefix.add(
+        facts_of(
+            [
+                event("acme.com", "firmographic", "2026-03-01T00:00:00Z", 1, status="active", employees=80),
+                event("acme.com", "engagement", "2026-03-30T09:00:00Z", 2, action="page_view"),
+            ]
+        )
+    )
+    put(prefix, "suppressed", "visited")
+    app = FastAPI()
+    app.mount(PATH, build_console(prefix))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost/console") as http:
+        assert (await ask(http, ACME))["stopped_by"] == {
+            "decision": "suppressed",
+            "text": "the suppression visited holds for it",
+            "until": "2026-04-29T09:00:00Z",
+            "ends": "when the suppression no longer holds",
+        }
+    await prefix.close()
+
+
+async def test_a_past_time_has_the_owner_workflow_and_decision_of_then(
+    http: httpx.AsyncClient, prefix: PrefixInMemory
+) -> None:
+    log = (
+        LoggedDecision(NOW - 9 * DAY, "enrolled", "", "hiring-now", "hiring", "Ann Lee"),
+        LoggedDecision(NOW - 6 * DAY, "reassign", "", "hiring-now", "hiring", "Bo"),
+        LoggedDecision(NOW - 3 * DAY, "stop", "left hiring-now", "hiring-now", "hiring", "Bo"),
+        LoggedDecision(NOW - 3 * DAY, "cooldown", "until 2026-05-01T00:00:00Z", "hiring-now", "hiring", None),
+    )
+    put(prefix, "cooldown", "until 2026-05-01T00:00:00Z", log=log)
+    told = {
+        "2026-03-24T12:00:00Z": ("hiring", "Ann Lee", "enrolled"),
+        "2026-03-26T12:00:00Z": ("hiring", "Bo", "reassign"),
+        "2026-03-29T12:00:00Z": (None, None, "cooldown"),
+    }
+    for at, wanted in told.items():
+        found = await ask(http, f"{ACME}?at={at}")
+        then = found["routing_then"]
+        assert isinstance(then, dict)
+        assert (then["workflow"], then["owner"], then["decision"]["what"]) == wanted
+        assert found["routing"] is None
+    page = await read(http, f"{ACME}?at=2026-03-24T12:00:00Z")
+    assert "At that time: enrolled in hiring since Mar 22, 2026, 12:00 PM UTC, owner Ann Lee." in page
+    page = await read(http, f"{ACME}?at=2026-03-29T12:00:00Z")
+    assert (
+        "At that time: not enrolled: cooldown (until May 1, 2026), since Mar 28, 2026, 12:00 PM UTC." in page
+    )
+
+
+async def test_what_is_not_known_of_a_past_time_is_said(
+    http: httpx.AsyncClient, prefix: PrefixInMemory
+) -> None:
+    full = tuple(
+        LoggedDecision(NOW - DAY + place, "cooldown", str(place), "hiring-now", "hiring")
+        for place in range(MOST)
+    )
+    put(prefix, "cooldown", "until 2026-05-01T00:00:00Z", log=full)
+    page = await read(http, f"{ACME}?at=2026-03-26T12:00:00Z")
+    assert "only commands are known" in page
+    prefix.routed["acme.com"] = RoutedState()
+    page = await read(http, f"{ACME}?at=2026-03-10T12:00:00Z")
+    assert "At that time: no decision of the router is known." in page
+
+
+async def test_credit_at_a_past_time_is_that_of_then(http: httpx.AsyncClient, prefix: PrefixInMemory) -> None:
+    def touch(name: str, at: int) -> Touch:
+        return Touch(
+            touch=name, account="acme.com", at=at, segment="hiring-now", workflow="hiring", change=name
+        )
+
+    def outcome(number: str, at: int, recorded: int, **given: object) -> OutcomeFact:
+        plain = {
+            "account": "acme.com",
+            "source": "/crm",
+            "record": "r",
+            "id": number,
+            "at": at,
+            "recorded": recorded,
+        }
+        return OutcomeFact(**{**plain, "action": "replied", **given})  # type: ignore[arg-type]
+
+    prefix.ledger = [
+        touch("t1", NOW - 9 * DAY),
+        outcome("o1", NOW - 7 * DAY, NOW - 6 * DAY),
+        touch("t2", NOW - 5 * DAY),
+        outcome("o1-again", NOW - 4 * DAY, NOW - 3 * DAY),
+        outcome("o1-not", NOW - 4 * DAY, NOW - 1 * DAY, retracted=True),
+    ]
+    prefix.dataset = Dataset.of(prefix.ledger)
+    told = []
+    for days in (8, 6, 2, 1):
+        at = NOW - days * DAY
+        found = (await http.get(ACME, params={"at": format_instant(at), "format": "json"})).json()
+        outcomes = [one["text"] for one in found["tables"]["timeline"]["rows"] if one["what"] == "outcome"]
+        told.append((found["credit"]["touches"], found["credit"]["credited"], outcomes))
+    assert told == [
+        (1, 0, []),
+        (1, 1, ["replied; credited to touch 1 by last-touch"]),
+        (2, 1, ["replied; credited to touch 2 by last-touch"]),
+        (2, 0, []),
+    ]
+    page = await read(http, f"{ACME}?at={format_instant(NOW - 6 * DAY)}")
+    assert (
+        "Touched 1 time, the last time on Mar 22, 2026, 12:00 PM UTC from hiring-now; 1 outcome, 1 credited to a touch."
+        in page
+    )
+    assert "As it was known then." in page
+
+
+async def test_a_time_to_come_shows_the_routing_of_now(http: httpx.AsyncClient) -> None:
+    page = await read(http, f"{ACME}?at=2026-05-01T00:00:00Z")
+    assert "As of now: enrolled in hiring since" in page
