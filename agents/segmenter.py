@@ -10,7 +10,7 @@ import msgspec
 
 from resegment.agents.batch import Batch, Message, Publisher, Record, is_readable, require_readable
 from resegment.agents.dead_letters import to_dead_letter
-from resegment.agents.deciding.applying import Known, apply_known
+from resegment.agents.deciding.applying import NOTHING, Known, apply_known
 from resegment.agents.deciding.decided import Decided, MessageFactory, Owned
 from resegment.agents.deciding.folding import changeover_of, join_folded, read_folded
 from resegment.agents.deciding.marks import Crossing, is_mark
@@ -106,17 +106,19 @@ async def segment(
         reading = _read(batch, records, owned, versions, dead_letters, ahead)
         if reading.last is None:
             return Segmented(clock=reading.clock, waits_for=reading.crossing.blocked)
-        timeline, clock = versions.timeline, reading.clock
+        timeline, clock, known = versions.timeline, reading.clock, reading.known
         decided = Decided(factory, owned.number, reading.crossing.switched)
         with owned.all_or_nothing():
-            accounts = await owned.accounts(reading.known)
+            accounts = await owned.accounts(known)
             await join_folded(owned, timeline, accounts, reading.crossing.changeover, clock)
             for name, account in list(accounts.items()):
                 try:
-                    applied = apply_known(timeline, account, reading.known[name], clock)
-                    applied.decisions += _pass_time(timeline, account, clock)
-                    decided.add(applied.decisions, applied.outcomes, applied.forwards, applied.learned)
-                    _refuse_too_large(batch, account, reading, dead_letters)
+                    applied = apply_known(timeline, account, known[name], clock)
+                    later = _pass_time(timeline, account, clock) if account.deadline <= clock else ()
+                    if later or applied is not NOTHING:
+                        decided.add(applied, later)
+                    if account.refused:
+                        _refuse_too_large(batch, account, reading, dead_letters)
                 except Exception:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
                     accounts[name] = await _apply_apart(
                         batch, owned, timeline, name, reading, decided, dead_letters
@@ -179,7 +181,7 @@ async def decide_due(
             for name in owned.due:
                 account = found[name]
                 try:
-                    decided.add(timeline.advance(account, clock, clock))
+                    decided.add(NOTHING, timeline.advance(account, clock, clock))
                 except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
                     accounts.append(await owned.suspend(name, error))
                 else:
@@ -317,7 +319,6 @@ async def _apply_apart(
         timeline.join_folded(account, decode_state(folded))
     if good:
         applied = apply_known(timeline, account, good, reading.clock)
-        applied.decisions += _pass_time(timeline, account, reading.clock)
-        decided.add(applied.decisions, applied.outcomes, applied.forwards, applied.learned)
+        decided.add(applied, _pass_time(timeline, account, reading.clock))
         _refuse_too_large(batch, account, reading, dead_letters)
     return account

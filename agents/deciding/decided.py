@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from resegment.agents.batch import Message
+from resegment.agents.deciding.applying import Applied
 from resegment.agents.partition import OwnedPartition
 from resegment.schemas.change import GateChange, SegmentChange
 from resegment.schemas.definitions.records import Apply
@@ -63,20 +64,16 @@ class Decided:
         self.forwards: list[Fact] = []
         """Facts that are passed to other accounts."""
 
-    def add(
-        self,
-        decisions: Sequence[Decision],
-        outcomes: Sequence[Fact] = (),
-        forwards: Sequence[Fact] = (),
-        learned: Sequence[Fact] = (),
-    ) -> None:
-        """Add one account's decisions: all of them, or none where a message cannot be made."""
+    def add(self, applied: Applied, later: Sequence[Decision] = ()) -> None:
+        """Add what one account's facts and then its deadlines led to: all of it, or nothing where a message cannot be made."""
+        decisions = [*applied.decisions, *later] if later else applied.decisions
         changes = self.announced(decisions)
         self._changes += changes
-        self._outcomes += outcomes
-        self._learned += learned
-        self.forwards += forwards
-        self._gate_changes += [one.gate_change for one in decisions if one.gate_change is not None]
+        if len(changes) < len(decisions):
+            self._gate_changes += [one.gate_change for one in decisions if one.gate_change is not None]
+        self._outcomes += applied.outcomes
+        self._learned += applied.learned
+        self.forwards += applied.forwards
 
     def announced(self, decisions: Sequence[Decision]) -> list[tuple[SegmentChange, Message | None]]:
         """Return the changes among the decisions, each with its message where changes are announced."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from msgspec.structs import replace as with_changes
 
+from resegment.agents.deciding.applying import Applied
 from resegment.agents.deciding.decided import Decided, MessageFactory, Owned
 from resegment.agents.deciding.folding import changeover_of, join_folded, read_folded
 from resegment.agents.deciding.versions import Versions
@@ -131,7 +132,7 @@ def _switch(
     """Judge an account up to the clock, after the decisions `before`; return None, with a notice, where that fails."""
     clock = owned.position.clock
     try:
-        decided.add([*before, *timeline.advance(account, clock, clock)])
+        decided.add(Applied([*before, *timeline.advance(account, clock, clock)]))
     except Exception as error:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
         owned.drop(account.name)
         owned.notices.messages.append(

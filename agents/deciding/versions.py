@@ -9,7 +9,7 @@ from resegment.schemas.logs.state_log import StateWrite
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.versions.era import ALWAYS, Era
-from resegment.segmentation.versions.timeline import Timeline
+from resegment.segmentation.versions.timeline import Timeline, write_account
 
 Verdict = Literal["stands", "void"]
 
@@ -70,7 +70,7 @@ class KnownVersions:
 
     def write(self, account: Account) -> StateWrite | None:
         """See `resegment.agents.partition.AccountCodec`."""
-        return self.timeline.write(account)
+        return write_account(account)
 
 
 def one_version(engine: Engine, number: int = 1) -> KnownVersions:

@@ -16,7 +16,7 @@ from resegment.schemas.logs.state_log import StateWrite
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.retention import Retention
 from resegment.segmentation.versions.era import ALWAYS, Era
-from resegment.segmentation.versions.timeline import Timeline
+from resegment.segmentation.versions.timeline import Timeline, write_account
 from resegment.streams.definitions.history import Definitions
 from resegment.streams.definitions.runtime import DefinitionRuntime
 from resegment.streams.kafka.topics import Topics
@@ -156,7 +156,7 @@ class DefinitionRegistry:
 
     def write(self, account: Account) -> StateWrite | None:
         """See `resegment.agents.partition.AccountCodec`."""
-        return self.timeline.write(account)
+        return write_account(account)
 
     # Following
 

@@ -184,6 +184,8 @@ class Engine:
 
     def _refresh(self, account: Account, t: int, touched: Sequence[int] | set[int]) -> bool:
         """Evaluate the tests that facts or time may have changed; return False if none has changed."""
+        if not touched and account.next_leaf > t:
+            return False
         program, values, untils = self.program, account.values, account.untils
         leaves = program.leaves
         moved = program.restrictions_leaf in touched

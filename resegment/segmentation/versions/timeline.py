@@ -173,7 +173,7 @@ class Timeline:
 
     def write(self, account: Account) -> StateWrite | None:
         """Return what to store, or None if the store has it. It counts as written."""
-        return self._engine(self._last).write(account)
+        return write_account(account)
 
     def join_folded(self, account: Account, folded: AccountState) -> None:
         """Give an account the facts that were folded in from the log for the newest version, to be used at its switch."""
@@ -316,6 +316,13 @@ class Timeline:
             return [] if decided is UNCHANGED else [decided]
         state.version = era.number
         return [engine.apply_facts(account, facts, era.at, decided_at)] if facts else []
+
+
+def write_account(account: Account) -> StateWrite | None:
+    """Return what to store of an account, or None if the store has it. It counts as written."""
+    state, deadline = account.state, account.deadline
+    state.deadline = None if deadline == NEVER else deadline
+    return account.log.write(state)
 
 
 def fold_into(
