@@ -89,16 +89,17 @@ async def ingest(
     unlisted: Counter[tuple[Kind, str]] = Counter()
     arrived: dict[tuple[str, str], int] = {}
     accepted = ahead = waiting = 0
+    replayed = rules.clock == "facts"
     for record in batch.records:
-        replayed = rules.clock == "facts"
         try:
+            value = record.value
             require_readable(record)
-            if replayed and record.value is None and is_tick(record):
+            if replayed and value is None and is_tick(record):
                 _check_mark(record)
                 instant = tick_instant(record)
                 messages.append(Message(signals, None, None, [(TICK, b"")], batch.partition, instant))
                 continue
-            event = decode_record(record.value, record.headers)
+            event = decode_record(value, record.headers)
             if replayed:
                 fact = resolve_event(event)
                 at = fact.recorded

@@ -41,6 +41,7 @@ from resegment.schemas.vocabulary import (
 )
 
 Number = StrictInt | StrictFloat
+_NUMBERS: Final = frozenset({int, float})
 RANGED: Final = frozenset({"employees", "revenue_usd"})
 """The attributes that may be ranges."""
 
@@ -329,19 +330,34 @@ class Envelope(BaseModel):
     data: dict[str, Any] | None = None
 
 
-def plain_fields(kind: str) -> dict[str, Callable[[Any], bool]]:
-    """For each field of a kind, whether a value is good and normalized as it is.
+def plain_types(kind: str) -> dict[str, frozenset[type]]:
+    """For each field of a kind of which only the type matters, the types of values that are good as they are.
 
-    A field that is not in it takes any value; one that says no goes through the kind's model.
+    A field that is in neither this nor `plain_tests` takes any value; one of another type goes through the kind's model.
     """
     model = DATA[kind]
-    return {name: _plain_test(name, info, model) for name, info in model.model_fields.items()}
+    return {
+        name: _NUMBERS
+        if name in RANGED and model is Firmographic
+        else frozenset(_origin(one) for one in _flatten(info.annotation)) - {type(None)}
+        for name, info in model.model_fields.items()
+        if _plain_test(name, info, model) is None
+    }
 
 
-def _plain_test(name: str, info: FieldInfo, model: type[Data]) -> Callable[[Any], bool]:
-    members = {_origin(one) for one in _flatten(info.annotation)}
+def plain_tests(kind: str) -> dict[str, Callable[[Any], bool]]:
+    """For each other field of a kind, whether a value is good and normalized as it is."""
+    model = DATA[kind]
+    return {
+        name: test
+        for name, info in model.model_fields.items()
+        if (test := _plain_test(name, info, model)) is not None
+    }
+
+
+def _plain_test(name: str, info: FieldInfo, model: type[Data]) -> Callable[[Any], bool] | None:
     if name in RANGED and model is Firmographic:
-        return lambda value: type(value) is int or type(value) is float
+        return None
     if name == "round":
         return lambda value: type(value) is str and value in ROUNDS
     choices = [get_args(one) for one in _flatten(info.annotation) if get_origin(one) is Literal]
@@ -355,8 +371,7 @@ def _plain_test(name: str, info: FieldInfo, model: type[Data]) -> Callable[[Any]
         return lambda value: type(value) is str and normalize_technology(value) == value
     if name == "technologies" and model is Firmographic:
         return lambda value: type(value) is list and all(normalize_technology(one) == one for one in value)
-    exact = tuple(one for one in members if one is not type(None))
-    return lambda value: type(value) in exact
+    return None
 
 
 def _flatten(annotation: Any) -> list[Any]:

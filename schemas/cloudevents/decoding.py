@@ -17,8 +17,9 @@ from resegment.schemas.cloudevents.foreign import (
     strip_registry_header,
 )
 from resegment.schemas.cloudevents.kafka_binding import Headers, content_type_of, is_binary, read_attributes
-from resegment.schemas.events import DATA, Envelope, plain_fields
-from resegment.schemas.fact import EARLIEST, LATEST, UnresolvedEvent
+from resegment.schemas.cloudevents.plain_events import TYPES, find_plain_kind
+from resegment.schemas.events import DATA, Envelope
+from resegment.schemas.fact import EARLIEST, LATEST, Kind, UnresolvedEvent
 from resegment.schemas.times import format_instant, parse_instant
 
 MAX_BYTES: Final = 256 * 1024
@@ -41,11 +42,6 @@ _EXPECTED: Final = {
 }
 """What to say for pydantic's types of errors."""
 
-_OPS: Final = ("assert", "retract")
-_PLAIN_NAMES: Final = (("id", 512), ("source", 512), ("subject", 2048), ("time", 64))
-_LISTS: Final = frozenset({"investors", "lead_investors", "technologies"})
-_PLAIN_DATA: Final = {kind: plain_fields(kind) for kind in DATA}
-_TYPES: Final = {f"gtm.{kind}.v1": kind for kind in DATA}
 
 
 def decode_event(value: bytes | None) -> UnresolvedEvent:
@@ -97,9 +93,16 @@ def _parse(value: bytes | None, *, field: str | None = None, content_type: bytes
 
 def read_event(event: Any) -> UnresolvedEvent:
     """Read an event whose JSON is already parsed. Raises RefusedEvent."""
-    plain = _read_plain(event)
-    if plain is not None:
-        return _unresolved(event, *plain)
+    kind = find_plain_kind(event)
+    if kind is not None:
+        recorded = event.get("recordedtime")
+        return _unresolved(
+            event,
+            kind,
+            event["data"],
+            _instant("time", event["time"]),
+            None if recorded is None else _instant("recordedtime", recorded),
+        )
     if not isinstance(event, dict):
         advice = ": send one event per record" if isinstance(event, list) else ""
         raise RefusedEvent("wrong-envelope", f"a CloudEvent is an object, not {_name_type(event)}{advice}")
@@ -110,10 +113,10 @@ def read_event(event: Any) -> UnresolvedEvent:
     except ValidationError as error:
         field, message = _first(error)
         raise RefusedEvent("wrong-envelope", name_object(given) or message, field=field) from None
-    kind = _TYPES.get(envelope.type)
+    kind = TYPES.get(envelope.type)
     if kind is None:
         raise RefusedEvent(
-            "unknown-kind", f"{envelope.type[:80]!r} is none of {', '.join(_TYPES)}", field="type"
+            "unknown-kind", f"{envelope.type[:80]!r} is none of {', '.join(TYPES)}", field="type"
         )
     if envelope.data is None and envelope.op == "assert":
         raise RefusedEvent("wrong-type", "an event that asserts a fact needs data", field="data")
@@ -149,66 +152,20 @@ def _read_variants(event: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
-def _read_plain(event: Any) -> tuple[str, dict[str, Any], int, int | None] | None:
-    """Return kind, data, time and recordedtime of an event that is valid and normalized already, else None.
-
-    Most events are. The models judge all others, and find what is wrong with them.
-    """
-    if type(event) is not dict or event.get("specversion") != "1.0":
-        return None
-    named, data = event.get("type"), event.get("data")
-    kind = _TYPES.get(named) if type(named) is str else None
-    if kind is None or type(data) is not dict:
-        return None
-    for name, longest in _PLAIN_NAMES:
-        text = event.get(name)
-        if type(text) is not str or not 0 < len(text) <= longest:
-            return None
-    if event.get("op", "assert") not in _OPS or ("record" in event and type(event["record"]) is not str):
-        return None
-    if type(event.get("recordedtime", "")) is not str or (
-        "record" in event and not 0 < len(event["record"]) <= 512
-    ):
-        return None
-    allowed = _PLAIN_DATA[kind]
-    for name, value in data.items():
-        kinds = type(value)
-        if kinds is dict or (
-            kinds is list and (name not in _LISTS or any(type(one) is not str for one in value))
-        ):
-            return None
-        # Every space of ASCII comes before the letters; other scripts have more of them.
-        if kinds is str and (
-            not value
-            or value[0] <= " "
-            or value[-1] <= " "
-            or not (value.isascii() or value == value.strip())
-        ):
-            return None
-        good = allowed.get(name)
-        if good is not None and not good(value):
-            return None
-    recorded = event.get("recordedtime")
-    return (
-        kind,
-        data,
-        _instant("time", event["time"]),
-        None if recorded is None else _instant("recordedtime", recorded),
-    )
-
-
 def _unresolved(
-    event: Mapping[str, Any], kind: str, data: dict[str, Any], time: int, recorded: int | None
+    event: Mapping[str, Any], kind: Kind, data: dict[str, Any], time: int, recorded: int | None
 ) -> UnresolvedEvent:
-    _check_sane("time", time, event)
-    if recorded is not None:
-        _check_sane("recordedtime", recorded, event)
+    if not EARLIEST <= time < LATEST:
+        raise _absurd("time", event)
+    if recorded is not None and not EARLIEST <= recorded < LATEST:
+        raise _absurd("recordedtime", event)
+    name = event["id"]
     return UnresolvedEvent(
         subject=event["subject"],
-        kind=kind,  # type: ignore[arg-type]  # a key of DATA is a Kind
-        id=event["id"],
+        kind=kind,
+        id=name,
         source=event["source"],
-        record=event.get("record") or event["id"],
+        record=event.get("record") or name,
         time=time,
         recorded=recorded,
         op=event.get("op", "assert"),
@@ -232,13 +189,12 @@ def _instant(field: str, text: str) -> int:
         raise RefusedEvent("wrong-envelope", str(error), field=field) from None
 
 
-def _check_sane(field: str, ms: int, event: Mapping[str, Any]) -> None:
-    if not EARLIEST <= ms < LATEST:
-        raise RefusedEvent(
-            "absurd-time",
-            f"{event[field]} lies outside {format_instant(EARLIEST)} to {format_instant(LATEST)}",
-            field=field,
-        )
+def _absurd(field: str, event: Mapping[str, Any]) -> RefusedEvent:
+    return RefusedEvent(
+        "absurd-time",
+        f"{event[field]} lies outside {format_instant(EARLIEST)} to {format_instant(LATEST)}",
+        field=field,
+    )
 
 
 def _first(error: ValidationError) -> tuple[str, str]:

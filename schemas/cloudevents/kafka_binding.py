@@ -29,7 +29,10 @@ def is_binary(headers: Headers) -> bool:
     content_type = content_type_of(headers)
     if content_type is not None and content_type.startswith(_STRUCTURED):
         return False
-    return any(name[:3].lower() in _PREFIXES for name, _ in headers)
+    for name, _ in headers:  # noqa: SIM110  # twice as fast as any(), and asked of every event
+        if name[:3].lower() in _PREFIXES:
+            return True
+    return False
 
 
 def content_type_of(headers: Headers) -> bytes | None:

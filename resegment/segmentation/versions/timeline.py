@@ -115,6 +115,8 @@ class Timeline:
 
     def at(self, t: int) -> Era:
         """Return the era that judges at t."""
+        if not self._last:
+            return self.eras[0]
         return self.eras[self._place_at(t)]
 
     def receive(self, fact: Fact) -> Fact:

@@ -58,7 +58,7 @@ def read(event: Any) -> object:
 def test_the_quick_way_and_the_models_agree(event: dict[str, Any]) -> None:
     quick = read(event)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoding, "_read_plain", lambda _: None)
+        patch.setattr(decoding, "find_plain_kind", lambda _: None)
         assert read(event) == quick
 
 
