@@ -7,14 +7,14 @@ from collections.abc import Collection, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeVar
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, ConsumerStoppedError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from resegment.agents.batch import size_of
+from resegment.agents.batch import Record
 from resegment.streams.consumer.config import config_of
 from resegment.streams.kafka.group_offsets import enable_leaving
 from resegment.streams.kafka.unpacking import FetchResult
@@ -30,7 +30,7 @@ TAKEN_BYTES: Final = 32 * 1024 * 1024
 class Fetched(NamedTuple):
     """What a fetch of one partition gave. There may be no records where only markers of transactions were."""
 
-    records: list[ConsumerRecord]
+    records: list[Record]
     begin: int
     """The offset from which the broker was asked: later than expected where records are gone."""
     position: int
@@ -174,7 +174,7 @@ def _take(fetcher: Any, wanted: Collection[TP], limit: int) -> dict[TP, Fetched]
         if not isinstance(result, FetchResult):
             result.check_raise()
         begin = result.next_offset
-        records = result.getall(limit)
+        records, size = result.take(limit)
         if result.has_more():
             buffered.move_to_end(tp)  # the others come first next time
         else:
@@ -184,7 +184,7 @@ def _take(fetcher: Any, wanted: Collection[TP], limit: int) -> dict[TP, Fetched]
         if position is not None:
             taken[TP(*tp)] = Fetched(records, position if begin is None else begin, position)
             budget -= len(records)
-            left -= sum(map(size_of, records))
+            left -= size
             if budget <= 0 or left <= 0:
                 break
     return taken

@@ -139,7 +139,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             tp.partition,
             last.offset,
             last.timestamp / 1000,
-            last.timestamp_type,
+            0,  # the type of the timestamp, which nothing reads
             headers=None,
             key=None,
             value=chunk,

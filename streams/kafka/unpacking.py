@@ -67,6 +67,9 @@ class RawBatches:
 class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     """The records of a fetch of one partition. Raises nothing; `next_fetch_offset` moves past what is unreadable."""
 
+    plain = False
+    """Whether records are handed over as they were unpacked, not each copied into one that names topic and partition."""
+
     def _unpack_records(self) -> Iterator[Any]:
         while self._records.has_next():
             yield from self._unpack_batch(self._records.next_batch())
@@ -89,6 +92,8 @@ class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
             self.next_fetch_offset = record.offset + 1
             if isinstance(record, UnreadableRecord):
                 yield self._placed(record)
+            elif self.plain:
+                yield record
             else:
                 yield self._consumer_record(self._tp, record)
         if batch.next_offset is not None:
@@ -128,19 +133,28 @@ class FetchResult(fetcher.FetchResult):  # type: ignore[misc]
 
     def getall(self, max_records: int | None = None) -> list[Any]:
         """Return the next records: no more than so many, and none more once they have MAX_AT_ONCE bytes."""
+        return self._take(max_records)[0]
+
+    def take(self, limit: int) -> tuple[list[Any], int]:
+        """Return the next records as `getall` does, each a `Record` and no more than that, and about their bytes."""
+        if self._partition_records is not None:
+            self._partition_records.plain = True
+        return self._take(limit)
+
+    def _take(self, limit: int | None) -> tuple[list[Any], int]:
         if not self.check_assignment(self._topic_partition) or not self.has_more():
-            return []
+            return [], 0
         found: list[Any] = []
         size = 0
         for record in self._partition_records:
             found.append(record)
             size += size_of(record)
-            if size >= MAX_AT_ONCE or (max_records is not None and len(found) >= max_records):
+            if size >= MAX_AT_ONCE or (limit is not None and len(found) >= limit):
                 self._update_position()
-                return found
+                return found, size
         self._update_position()
         self._partition_records = None
-        return found
+        return found, size
 
 
 fetcher.MemoryRecords = RawBatches
