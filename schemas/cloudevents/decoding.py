@@ -43,7 +43,6 @@ _EXPECTED: Final = {
 """What to say for pydantic's types of errors."""
 
 
-
 def decode_event(value: bytes | None) -> UnresolvedEvent:
     """Decode one structured-mode CloudEvent.
 

@@ -30,18 +30,28 @@ def find_plain_kind(event: Any) -> Kind | None:
         name, source, subject, time, named, data = _names_of(event)
     except KeyError:
         return None
-    if not (type(name) is type(source) is type(subject) is type(time) is type(named) is str):
-        return None
     if not (
-        0 < len(name) <= 512 and 0 < len(source) <= 512 and 0 < len(subject) <= 2048 and 0 < len(time) <= 64
+        type(name) is type(source) is type(subject) is type(time) is type(named) is str
+        and 0 < len(name) <= 512
+        and 0 < len(source) <= 512
+        and 0 < len(subject) <= 2048
+        and 0 < len(time) <= 64
     ):
         return None
-    kind = TYPES.get(named)
-    if kind is None or type(data) is not dict or event.get("op", "assert") not in _OPS:
+    kind, record = TYPES.get(named), event.get("record", name)
+    if (
+        kind is None
+        or event.get("op", "assert") not in _OPS
+        or type(record) is not str
+        or not 0 < len(record) <= 512
+        or type(event.get("recordedtime", "")) is not str
+        or type(data) is not dict
+    ):
         return None
-    record = event.get("record", name)
-    if type(record) is not str or not 0 < len(record) <= 512 or type(event.get("recordedtime", "")) is not str:
-        return None
+    return kind if _is_plain(kind, data) else None
+
+
+def _is_plain(kind: Kind, data: dict[str, Any]) -> bool:
     types, tests = _plain_types[kind], _plain_tests[kind]
     for field, value in data.items():
         given = type(value)
@@ -53,14 +63,14 @@ def find_plain_kind(event: Any) -> Kind | None:
                 or value[-1] <= " "
                 or not (value.isascii() or value == value.strip())
             ):
-                return None
+                return False
         elif given is dict or (
             given is list and (field not in _LISTS or not _TEXTS.issuperset(map(type, value)))
         ):
-            return None
+            return False
         if (good := types.get(field)) is not None:
             if given not in good:
-                return None
+                return False
         elif (test := tests.get(field)) is not None and not test(value):
-            return None
-    return kind
+            return False
+    return True

@@ -195,7 +195,9 @@ async def run(arguments: argparse.Namespace, clock: Clock) -> dict[str, Any]:
     definition = load_definition(SEGMENTS)
     versions = one_version(Engine(Program(definition)))
     factory = MessageFactory(definition, topics)
-    rules = IntakeRules("facts", lambda: END + 1, dropped=lambda at: versions.timeline.at(at).definition.dropped)
+    rules = IntakeRules(
+        "facts", lambda: END + 1, dropped=lambda at: versions.timeline.at(at).definition.dropped
+    )
     events = list(make_events(arguments.accounts, arguments.events))
     source = BuildingPublisher([topics.replay.name])
     given = iter(events)
@@ -204,7 +206,9 @@ async def run(arguments: argparse.Namespace, clock: Clock) -> dict[str, Any]:
         messages = [Message(topics.replay.name, one.account.encode(), one.value, mark) for one in some]
         await source.publish(messages)
     tick = [(TICK, str(END).encode()), *mark]
-    await source.publish([Message(topics.replay.name, None, None, tick, number) for number in range(PARTITIONS)])
+    await source.publish(
+        [Message(topics.replay.name, None, None, tick, number) for number in range(PARTITIONS)]
+    )
     total = len(events)
     del events
     if arguments.by_hand:
@@ -297,7 +301,9 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=20_000)
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--by-hand", action="store_true")
-    parser.add_argument("--profile", default="", help="write the profiles of the stages to files of this name")
+    parser.add_argument(
+        "--profile", default="", help="write the profiles of the stages to files of this name"
+    )
     arguments = parser.parse_args()
     stages = ("read", "intake", "segment", "due", "relay")
     clock = Clock(stages if arguments.profile else ())
