@@ -218,8 +218,7 @@ class Engine:
         program, state = self.program, account.state
         present = state.membership
         again = state.at == t and state.before is not None
-        before = state.before if again and state.before is not None else present
-        base = before
+        base = before = state.before if again and state.before is not None else present
         if switch is not None and (again or state.version != switch.number):
             base = switch.carry(before)
         old = -1 if base.segment is None else program.numbers.get(base.segment, -1)
@@ -312,12 +311,8 @@ class Engine:
 
     def _carried_values(self, account: Account, new: int, t: int) -> dict[str, Any]:
         """Return the values that a change to this segment carries; unknown ones are left out."""
-        values: dict[str, Any] = {}
-        for name, measure in self.program.carried[new]:
-            value = measure.value(account, t)
-            if value is not None:
-                values[name] = encode_value(value)
-        return values
+        found = [(name, measure.value(account, t)) for name, measure in self.program.carried[new]]
+        return {name: encode_value(value) for name, value in found if value is not None}
 
     def _also(self, account: Account, new: int) -> tuple[str, ...]:
         segments = self.program.segments
