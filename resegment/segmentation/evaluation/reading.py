@@ -68,18 +68,16 @@ def share(data: Data | None) -> Data | None:
     """Return equal data that other facts have already, where they are a few short values. Nobody changes data."""
     if not data or len(data) > MOST_SHARED:
         return data
-    parts: list[Any] = []
-    for name, value in data.items():
-        kind = type(value)
-        if kind is str:
-            if len(value) > MAX_SHARED:
-                return data
-        elif kind not in _PLAIN:
-            return data
-        parts += (name, kind, value)
-    key = tuple(parts)
-    found = _shared.get(key)
+    key = (*data.items(), *map(type, data.values()))
+    try:
+        found = _shared.get(key)
+    except TypeError:
+        return data  # a list or a map is not shared
     if found is None:
+        for value in data.values():
+            kind = type(value)
+            if len(value) > MAX_SHARED if kind is str else kind not in _PLAIN:
+                return data
         if len(_shared) >= ALL_SHARED:
             _shared.clear()
         found = _shared[key] = data
