@@ -3,16 +3,13 @@
 # ruff: noqa: PLC0415 -- what is heavy is imported when a command runs, so that help is there at once
 from __future__ import annotations
 
-import gc
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import typer
 
@@ -22,10 +19,6 @@ from resegment.cli.source_options import Dates, DomainsFile, Empty, MapFile, Sou
 from resegment.errors import explain_os_error
 
 if TYPE_CHECKING:
-    from resegment.console.progress import Bars
-    from resegment.schemas.change import SegmentChange
-    from resegment.schemas.fact import Fact
-    from resegment.segmentation.evaluation.account import Account
     from resegment.segmentation.inspection.summary import Move
     from resegment.segmentation.versions.timeline import Timeline
 
@@ -40,9 +33,6 @@ resegment backtest --segments segments.yaml --events history.csv --at 2026-01-31
 
 resegment backtest --segments old.yaml --switch 2026-01-31=new.yaml --events history.csv
 """
-
-FIRST = ("account", "from", "to", "effective_at", "sequence_number", "cause", "reason")
-"""The keys that people look for come first."""
 
 
 class NotWritable(WrongUse):
@@ -95,6 +85,17 @@ def backtest(
             help="Print tables: segment sizes, lengths of stay, moves, and the accounts that move most.",
         ),
     ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            max=256,
+            metavar="N",
+            help="Share the work among N processes. The output is the same for any N.",
+        ),
+    ] = 1,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if any event is refused.")] = False,
     form: EventFormat = None,
     source: SourceName = None,
@@ -122,9 +123,13 @@ def backtest(
 
     Needs neither Kafka nor Redis. Refused events are left out and counted on standard error.
     """
-    from resegment.cli.definition.facts import read_facts, report, report_misfits
+    from resegment.cli.definition.facts import open_files, report, report_misfits
+    from resegment.cli.replaying.backtest import Backtest, run_backtest
+    from resegment.cli.replaying.processes import open_workers
+    from resegment.cli.replaying.replay import Wanted
     from resegment.cli.source_options import choose_source
     from resegment.console.progress import show_progress
+    from resegment.sources.files.reader import Refusals
 
     if at is not None and (until is not None or accounts):
         raise typer.BadParameter("--at already means --accounts --until TIME: do not combine it with either")
@@ -132,36 +137,24 @@ def backtest(
     timeline = read_timeline(segments, switch or ())
     if output is not None:
         _check_writable(output)
-    history = _History(
-        accounts_only=accounts or at is not None,
-        lines=None if summary and output is None else [],
-        moves=[] if summary else None,
-    )
     end = at if at is not None else until
-    misfits: Counter[str] = Counter()
-    with show_progress() as bars:
-        facts, refusals = read_facts(
-            [*events, *(more or ())],
-            form,
-            bars,
-            definition=timeline.eras[0].definition,
-            receive=timeline.receive if switch else None,
-            source=chosen,
-        )
-        # The facts stay until the end: the garbage collector need not scan them again.
-        gc.freeze()
-        last = max((fact.recorded for fact in facts), default=0)
-        for account, changes in _replay(timeline, facts, end, bars, misfits):
-            history.take(account, changes)
+    wanted = Wanted(end, accounts or at is not None, lines=not summary or output is not None, moves=summary)
+    refusals = Refusals()
+    paths = [*events, *(more or ())]
+    # The processes are started before the progress bars, which have a thread.
+    with open_workers(Backtest.of(timeline, wanted), jobs) as workers, show_progress() as bars:
+        definition = timeline.eras[0].definition
+        files = open_files(paths, form, bars, refusals, definition=definition, source=chosen)
+        history = run_backtest(workers, files, refusals, bars)
     if output is not None:
         with _writing(output) as lines:
-            history.write(lines)
+            history.lines.write(lines)
     elif not summary:
-        history.write(sys.stdout.buffer)
+        history.lines.write(sys.stdout.buffer)
     if summary:
-        _print_summary(timeline, history.moves or [], last if end is None else end, as_json=as_json)
-    report(refusals, len(facts))
-    report_misfits(misfits)
+        _print_summary(timeline, history.moves, history.last if end is None else end, as_json=as_json)
+    report(refusals, history.facts)
+    report_misfits(history.misfits)
     if strict and refusals.total:
         raise typer.Exit(1)
 
@@ -206,69 +199,6 @@ def _writing(path: Path, mode: Literal["ab", "wb"] = "wb") -> Iterator[BinaryIO]
             yield file
     except OSError as error:
         raise NotWritable(path, explain_os_error(error)) from error
-
-
-@dataclass(slots=True)
-class _History:
-    """What is kept of a replay: lines to write, in order of time (or of name), and moves to summarize."""
-
-    accounts_only: bool
-    lines: list[tuple[int, str, int, bytes]] | None
-    moves: list[Move] | None
-
-    def take(self, account: Account, changes: Sequence[SegmentChange]) -> None:
-        from resegment.segmentation.inspection.summary import Move
-
-        if self.moves is not None:
-            self.moves.extend(Move.of(change) for change in changes)
-        if self.lines is None:
-            return
-        if not self.accounts_only:
-            self.lines.extend(
-                (one.effective_at, one.account, one.sequence_number, _encode(_describe(one)))
-                for one in changes
-            )
-        elif (described := _describe_account(account)) is not None:
-            self.lines.append((0, account.name, 0, _encode(described)))
-
-    def write(self, output: BinaryIO) -> None:
-        self.lines = sorted(self.lines or ())
-        output.writelines(line for _, _, _, line in self.lines)
-        output.flush()
-
-
-def _replay(
-    timeline: Timeline, facts: list[Fact], end: int | None, bars: Bars, misfits: Counter[str]
-) -> Iterator[tuple[Account, list[SegmentChange]]]:
-    from resegment.segmentation.evaluation.engine import net_changes
-    from resegment.segmentation.inspection.backtest import backtest as replay
-
-    advance = bars.count("replaying", len(facts))
-    for account, changes in replay(timeline, facts, end, advance, misfits):
-        yield account, net_changes(changes)
-
-
-def _describe(change: SegmentChange) -> dict[str, Any]:
-    from resegment.segmentation.evaluation.engine import describe
-
-    plain = describe(change)
-    return {**{key: plain[key] for key in FIRST}, **plain}
-
-
-def _describe_account(account: Account) -> dict[str, Any] | None:
-    """Return the account's segment and since when; None before anything is known about it."""
-    from resegment.schemas.times import format_instant
-
-    member = account.state.membership
-    if member.segment is None:
-        return None
-    return {"account": account.name, "segment": member.segment, "since": format_instant(member.entered)}
-
-
-def _encode(row: dict[str, Any]) -> bytes:
-    from resegment.console.terminal import encode_line
-
-    return encode_line(row)
 
 
 def _print_summary(timeline: Timeline, moves: list[Move], end: int, *, as_json: bool) -> None:

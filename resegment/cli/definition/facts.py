@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from resegment.cli.options import Format
@@ -14,6 +14,7 @@ from resegment.schemas.fact import Fact
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.language.privacy import drop_fields
 from resegment.sources.conversion import Source, locate_events
+from resegment.sources.files.located import Located
 from resegment.sources.files.reader import Refusals, decode_events, read_events
 
 MAX_SHOWN: Final = 5
@@ -36,14 +37,9 @@ def read_facts(
     out; or `receive`, if given, returns each fact as it is kept. With `source`, the files are those of a
     provider.
     """
-    types = {} if definition is None else definition.attribute_kinds
     refusals = Refusals()
-    name = None if form is None else form.value
     dropped = frozenset() if definition is None else definition.dropped
-    if source is None:
-        files = [read_events(path, name, bars.watch, types) for path in paths]
-    else:
-        files = [locate_events(path, source, refusals.remark) for path in paths]
+    files = open_files(paths, form, bars, refusals, definition=definition, source=source)
     facts: list[Fact] = []
     for events in files:
         decoded: Iterable[Fact] = decode_events(events, refusals)
@@ -53,6 +49,23 @@ def read_facts(
             decoded = (drop_fields(fact, dropped) for fact in decoded)
         facts.extend(decoded if keep is None else filter(keep, decoded))
     return facts, refusals
+
+
+def open_files(
+    paths: Sequence[str],
+    form: Format | None,
+    bars: Bars,
+    refusals: Refusals,
+    *,
+    definition: Definition | None = None,
+    source: Source | None = None,
+) -> list[Iterator[Located]]:
+    """Return the events of each file. With `source`, the files are those of a provider. Raises WrongFile."""
+    if source is not None:
+        return [locate_events(path, source, refusals.remark) for path in paths]
+    types = {} if definition is None else definition.attribute_kinds
+    name = None if form is None else form.value
+    return [read_events(path, name, bars.watch, types) for path in paths]
 
 
 def take_facts(

@@ -386,12 +386,3 @@ def net_changes(changes: Sequence[SegmentChange]) -> list[SegmentChange]:
     """Leave out changes that a later one of the same instant supersedes, and moves that ended where they began."""
     void = {one.supersedes for one in changes if one.supersedes is not None}
     return [one for one in changes if one.id not in void and one.from_ != one.to]
-
-
-def describe(change: SegmentChange) -> dict[str, Any]:
-    """Return a change as the command line prints it: JSON with instants in RFC 3339."""
-    plain: dict[str, Any] = msgspec.to_builtins(change)
-    plain["effective_at"] = format_instant(change.effective_at)
-    plain["decided_at"] = format_instant(change.decided_at)
-    plain["lost_until"] = format_instant(change.lost_until) if change.lost_until else None
-    return plain

@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
+from typing import Final
 
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.fact import Fact
+from resegment.schemas.logs.unwritten_log import UnwrittenLog
 from resegment.schemas.times import NEVER
 from resegment.segmentation.evaluation.account import Account
-from resegment.segmentation.evaluation.engine import Decision, Engine, changes_in
+from resegment.segmentation.evaluation.engine import UNCHANGED, Decision, Engine, changes_in
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.versions.timeline import Timeline
 
@@ -20,7 +22,7 @@ def order_of_delivery(facts: Iterable[Fact]) -> list[Fact]:
     """Sort facts by when they became known, stably, and keep each (account, source, id) once."""
     unique: list[Fact] = []
     seen: set[tuple[str, str, str]] = set()
-    for fact in sorted(facts, key=attrgetter("recorded")):
+    for fact in sorted(facts, key=_recorded):
         key = (fact.account, fact.source, fact.id)
         if key not in seen:
             seen.add(key)
@@ -37,24 +39,49 @@ def by_account(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
 
 
 def replay_account(
-    judge: Engine | Timeline, name: str, facts: Iterable[Fact], until: int | None = None
+    judge: Engine | Timeline,
+    name: str,
+    facts: Iterable[Fact],
+    until: int | None = None,
+    *,
+    unwritten: bool = False,
 ) -> tuple[Account, list[SegmentChange]]:
     """Replay one account's facts, which are in the order in which they became known; return it with its changes.
 
-    `until` is the last instant, inclusive. Without it, the replay ends when time alone changes nothing more.
+    `until` is the last instant, inclusive. Without it, the replay ends when time alone changes nothing more. With
+    `unwritten`, the account cannot be written to a store afterwards.
     """
     account = judge.open(name)
+    if unwritten:
+        account.log = UnwrittenLog()
     decisions: list[Decision] = []
     end = NEVER - 1 if until is None else until
-    for known, together in groupby(facts, key=attrgetter("recorded")):
-        if known > end:
-            break
-        decisions += judge.advance(account, known - 1)
-        decided = judge.apply_facts(account, list(together), known)
-        decisions += [decided] if isinstance(decided, Decision) else decided
+    if isinstance(judge, Engine):
+        _replay_facts(judge, account, facts, end, decisions)
+    else:
+        for known, together in groupby(facts, key=_recorded):
+            if known > end:
+                break
+            decisions += judge.advance(account, known - 1)
+            decisions += judge.apply_facts(account, list(together), known)
     if account.state.membership.segment is not None:
         decisions += judge.advance(account, end)
     return account, changes_in(decisions)
+
+
+def _replay_facts(
+    engine: Engine, account: Account, facts: Iterable[Fact], end: int, decisions: list[Decision]
+) -> None:
+    """Apply facts by one version alone, whose deadlines are all that time brings."""
+    apply = engine.apply_facts
+    for known, together in groupby(facts, key=_recorded):
+        if known > end:
+            break
+        if account.deadline < known:
+            decisions += engine.advance(account, known - 1)
+        decided = apply(account, list(together), known)
+        if decided is not UNCHANGED:
+            decisions.append(decided)
 
 
 def backtest(
@@ -76,3 +103,6 @@ def backtest(
             progress(len(grouped[name]))
     if misfits is not None:
         misfits.update(judge.misfits)
+
+
+_recorded: Final = attrgetter("recorded")

@@ -100,6 +100,11 @@ class Timeline:
     def newest(self) -> Era:
         return self.eras[-1]
 
+    @property
+    def sole(self) -> Engine | None:
+        """The engine that judges at every instant, if there is one version only."""
+        return self._engine(self._last) if self._last == 0 else None
+
     def extend(self, era: Era) -> Timeline:
         """Return a timeline with one more version. Accounts that this one has opened can be used with it."""
         return Timeline((*self.eras, era), self.retention, counted=self._counted)

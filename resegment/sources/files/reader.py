@@ -122,15 +122,29 @@ class Refusals:
             self.remarks.append(str(one))
 
     def note(self, fact: Fact) -> None:
-        """Count the action of an accepted event if the contract does not list it."""
-        if (action := find_unlisted_action(fact.kind, fact.data)) is not None:
-            self.unlisted[fact.kind, action] += 1
+        """Count the action of an accepted event if the contract does not list it, and its id if it was used before."""
+        self.note_action(fact)
         name = hash((fact.account, fact.source, fact.id))
         said = hash((fact.time, fact.op, orjson.dumps(fact.data, option=orjson.OPT_SORT_KEYS)))
         if self._said.get(name, said) != said:
             self.same_ids[fact.source] += 1
         elif len(self._said) < MAX_IDS:
             self._said[name] = said
+
+    def note_action(self, fact: Fact) -> None:
+        """Count the action of an accepted event if the contract does not list it."""
+        if (action := find_unlisted_action(fact.kind, fact.data)) is not None:
+            self.unlisted[fact.kind, action] += 1
+
+    def join(self, later: Refusals) -> None:
+        """Add what was refused and noted of later events. Their ids are not compared with those of earlier ones."""
+        self.counts.update(later.counts)
+        self.examples.extend(later.examples[: MAX_EXAMPLES - len(self.examples)])
+        self.unlisted.update(later.unlisted)
+        self.remarks.extend(later.remarks[: MAX_EXAMPLES - len(self.remarks)])
+        self.remarked += later.remarked
+        self.waiting.update(later.waiting)
+        self.same_ids.update(later.same_ids)
 
 
 def read_events(

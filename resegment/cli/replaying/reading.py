@@ -1,0 +1,79 @@
+"""Read events and pack their facts, a chunk at a time, so that processes can share the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from resegment.cli.replaying.packing import check_data, pack_fact
+from resegment.errors import RefusedEvent
+from resegment.identity.resolution import resolve_event
+from resegment.schemas.cloudevents.decoding import decode_event
+from resegment.schemas.fact import KINDS, Fact
+from resegment.sources.files.located import Located
+from resegment.sources.files.reader import Refusals, Refused
+
+CHUNK: Final = 2_000
+"""How many events are read at a time."""
+
+
+class Chunk(msgspec.Struct, frozen=True, gc=False):
+    """Consecutive events, of which the first one has a number; a refusal has its place among them."""
+
+    first: int
+    events: list[tuple[str, int, bytes] | Refused]
+
+
+class Packed(msgspec.Struct, frozen=True):
+    """The packed facts of a chunk with their accounts, and what was refused. `last` is when the last became known."""
+
+    rows: list[tuple[str, bytes]]
+    refusals: Refusals
+    last: int
+
+
+def cut_chunks(events: Iterable[Located]) -> Iterator[Chunk]:
+    """Yield the events in chunks."""
+    rest, first = iter(events), 0
+    while found := [_take(one) for one in islice(rest, CHUNK)]:
+        yield Chunk(first, found)
+        first += len(found)
+
+
+def _take(event: Located) -> tuple[str, int, bytes] | Refused:
+    if (error := event.refused) is not None:
+        return Refused(event.file, event.line, error.reason, error.message, error.field)
+    return event.file, event.line, event.value
+
+
+def pack_chunk(
+    chunk: Chunk, fields: Sequence[frozenset[str]], receive: Callable[[Fact], Fact] | None
+) -> Packed:
+    """Decode the events of a chunk. `fields` are those that are kept, by the number of the kind.
+
+    `receive`, if given, returns each fact as it is kept.
+    """
+    refusals = Refusals()
+    rows: list[tuple[str, bytes]] = []
+    kept = dict(zip(KINDS, fields, strict=True))
+    last = 0
+    for number, event in enumerate(chunk.events, chunk.first):
+        if isinstance(event, Refused):
+            refusals.add(event)
+            continue
+        file, line, value = event
+        try:
+            fact = resolve_event(decode_event(value))
+        except RefusedEvent as error:
+            refusals.add(Refused(file, line, error.reason, error.message, error.field))
+            continue
+        refusals.note_action(fact)
+        checksum = check_data(fact.data)
+        if receive is not None:
+            fact = receive(fact)
+        last = max(last, fact.recorded)
+        rows.append((fact.account, pack_fact(fact, kept[fact.kind], number, checksum)))
+    return Packed(rows, refusals, last)
