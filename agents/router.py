@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -70,6 +70,12 @@ class Router:
     events: str = "routing-events"
     tolerance: int = 300_000
     touches: str = "touches"
+    open: Callable[[Sequence[Record]], Awaitable[Sequence[Record]]] | None = None
+    """Opens sealed records, each in its place; None where nothing is sealed."""
+
+    async def opened(self, records: Sequence[Record]) -> Iterable[tuple[Record, Record]]:
+        """Return records, each with what it says. Their places and their hashes are those of the log."""
+        return zip(records, records if self.open is None else await self.open(records), strict=True)
 
     def clock(self, owned: Owned) -> int:
         """Return the partition's time in ms; it never moves back."""
@@ -99,8 +105,8 @@ async def route(batch: Batch, owned: Owned, router: Router, fence: int | None = 
             return Routed()
         reading = _Reading(batch, router, owned)
         clock = router.clock(owned)
-        for record in records:
-            clock = reading.change(record, clock, router.latest)
+        for record, opened in await router.opened(records):
+            clock = reading.change(record, opened, clock, router.latest)
         return await _follow(owned, router, reading, position_after(owned.position, records[-1], clock))
 
 
@@ -112,8 +118,8 @@ async def handle_events(batch: Batch, owned: Owned, router: Router, fence: int |
             return Routed()
         reading = _Reading(batch, router, owned)
         clock = router.clock(owned)
-        for record in records:
-            reading.told(record, clock)
+        for record, opened in await router.opened(records):
+            reading.told(record, opened, clock)
         position = position_after_beside(owned.position, records[-1], clock)
         return await _follow(
             owned, router, reading, replace(position, definition=encode_in_force(reading.in_force))
@@ -211,11 +217,11 @@ class _Reading:
         self.learned: dict[str, list[LedgerItem]] = {}
         """What became known of outcomes, by account."""
 
-    def change(self, record: Record, clock: int, latest: int) -> int:
+    def change(self, record: Record, opened: Record, clock: int, latest: int) -> int:
         """Read a segment change, and return the clock (ms), which moves to when it was decided, or to `latest`."""
         try:
-            require_readable(record)
-            change = decode_change(record.value or b"")
+            require_readable(opened)
+            change = decode_change(opened.value or b"")
         except RefusedEvent as refused:
             self.refuse(record, refused)
             return clock
@@ -237,17 +243,18 @@ class _Reading:
         )
         return clock
 
-    def told(self, record: Record, clock: int) -> None:
+    def told(self, record: Record, opened: Record, clock: int) -> None:
         """Read an event of `routing-events`. A switch to another version counts for the events after it."""
         machine, current = self._machine, self._current
         try:
-            require_readable(record)
-            event = decode_routing_event(record.value or b"")
+            require_readable(opened)
+            event = decode_routing_event(opened.value or b"")
             if isinstance(event, DefinitionSwitched):
                 self._switch(event)
                 return
             if isinstance(event, Learned):
-                self.learned.setdefault(event.account, []).append(event.fact)
+                if event.fact is not None:
+                    self.learned.setdefault(event.account, []).append(event.fact)
                 return
             if isinstance(event, SourceSilent | SourceBack):
                 self.in_force = hear_of_source(self.in_force, event)

@@ -48,11 +48,14 @@ class OutcomeFact(msgspec.Struct, array_like=True, frozen=True, kw_only=True, ta
 
 
 class Learned(msgspec.Struct, frozen=True, kw_only=True, tag="learned"):
-    """Tell the router of every outcome of an account that became known, at `at` (ms): corrections and retractions too."""
+    """Tell the router of every outcome of an account that became known, at `at` (ms): corrections and retractions too.
+
+    `fact` is None where the outcome was sealed and its key is destroyed: the person is forgotten.
+    """
 
     account: str
     at: int
-    fact: OutcomeFact
+    fact: OutcomeFact | None
 
 
 def to_outcome(fact: Fact) -> OutcomeFact:

@@ -25,6 +25,7 @@ from resegment.streams.ahead import AheadRecords, leave_out
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.sealing.opener import PLAIN, RecordOpener
 
 TOGETHER: Final = 250
 """Records that are folded in before live events get their turn."""
@@ -53,6 +54,8 @@ class SignalLog:
     topics: Topics
     security: Mapping[str, Any]
     ahead: AheadRecords | None = None
+    opener: RecordOpener = PLAIN
+    """Opens sealed records of other topics."""
 
     def has_whole(self, owned: Owned) -> bool:
         """Return whether the log is the one that the partition began with; if that is unknown, it counts as the one."""

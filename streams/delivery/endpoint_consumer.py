@@ -13,7 +13,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from resegment.agents.batch import Batch
+from resegment.agents.batch import Batch, Record
 from resegment.agents.circuit_breaker import CircuitBreaker
 from resegment.agents.delivery import Command, EndpointGone, Job, read_command, read_only
 from resegment.agents.keyed_queue import KeyedQueue
@@ -24,6 +24,7 @@ from resegment.schemas.times import format_instant
 from resegment.streams.consumer.offset_tracker import OffsetTracker
 from resegment.streams.kafka.group_offsets import leave, place
 from resegment.streams.kafka.timeouts import Pace
+from resegment.streams.sealing.opener import PLAIN, RecordOpener
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +73,7 @@ class Subscription:
     pace: Pace
     concurrency: int = 8
     stage: Literal["webhooks", "sinks"] = "webhooks"
+    opener: RecordOpener = PLAIN
 
     def make_consumer(self, **more: Any) -> AIOKafkaConsumer:
         """Return a consumer of the group, which begins at what retention has left; `more` is what else it takes."""
@@ -157,6 +159,7 @@ class EndpointConsumer:
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._queue: KeyedQueue | None = None
         self._consumer: AIOKafkaConsumer | None = None
+        self._releases = 0
 
     @property
     def disabled(self) -> bool:
@@ -249,7 +252,10 @@ class EndpointConsumer:
             while True:
                 fetched = await consumer.getmany(timeout_ms=POLL_MS)
                 for tp, records in fetched.items():
-                    self._enqueue(tp, records)
+                    releases = self._releases
+                    opened = await self._subscription.opener.open(records)
+                    if releases == self._releases:  # else the partitions moved meanwhile: they are read again
+                        self._enqueue(tp, records, opened)
                 self.failure = None
                 if self._queue is not None and self._queue.failure is not None:
                     raise self._queue.failure
@@ -296,13 +302,16 @@ class EndpointConsumer:
 
     async def release(self) -> None:
         """Finish running requests and commit, before another consumer takes the partitions."""
+        self._releases += 1
         queue, self._queue = self._queue, None
         if queue is not None:
             await queue.close(SEND_PATIENCE)
         await self._commit()
         self._trackers.clear()
 
-    def _enqueue(self, tp: TopicPartition, records: Sequence[ConsumerRecord]) -> None:
+    def _enqueue(
+        self, tp: TopicPartition, records: Sequence[ConsumerRecord], opened: Sequence[Record]
+    ) -> None:
         self.take()
         assert self._queue is not None
         tracker = self._trackers.get(tp)
@@ -310,10 +319,10 @@ class EndpointConsumer:
             tracker = self._trackers[tp] = OffsetTracker(records[0].offset)
         batch = Batch(tp.topic, tp.partition, ())  # a job must not keep its whole batch in memory
         now, kind = time.time(), self._subscription.topics[tp.topic]
-        for record in records:
+        for record, plain in zip(records, opened, strict=True):
             tracker.hand_out(record.offset + 1)
             try:
-                command = read_command(record, kind)
+                command = read_command(plain, kind)
             except RefusedEvent as refused:
                 if read_only(record) not in (None, self.name):  # sent again to another endpoint
                     tracker.complete(record.offset + 1)

@@ -28,6 +28,7 @@ from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import secure_kafka
 from resegment.streams.kafka.timeouts import pace_of
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.sealing.keys import ProcessKeys
 from resegment.streams.tracing.opening import exporting_traces
 
 log = structlog.get_logger(__name__)
@@ -155,12 +156,20 @@ async def delivering(
             await check_access(bootstrap, security)
         await states.sweep()
         records = await states.read()
+        keys = ProcessKeys(settings)
+        stack.push_async_callback(keys.aclose)
+        await keys.ring()
         publisher = KafkaPublisher(
-            bootstrap, client_id=f"{settings.prefix}-webhooks", idempotent=not embedded, security=security
+            bootstrap,
+            client_id=f"{settings.prefix}-webhooks",
+            idempotent=not embedded,
+            security=security,
+            seal=keys.seal(topics),
         )
         await stack.enter_async_context(publisher)
         tracing = await stack.enter_async_context(exporting_traces(settings, "deliver"))
         consumers: dict[str, EndpointConsumer] = {}
+        opener = keys.opener(strict=True)
         types: dict[str, tuple[str, str]] = {
             "workflow-commands": (topics.workflow_commands.name, COMMAND_TYPE),
             "segment-changes": (topics.segment_changes.name, CHANGE_TYPE),
@@ -181,6 +190,7 @@ async def delivering(
                     security,
                     pace_of(settings),
                     endpoint.concurrency,
+                    opener=opener,
                 ),
                 EndpointSender(
                     name,

@@ -119,7 +119,8 @@ class IdentityFollower:
         source, known = self._source, dict(names)
         await asyncio.sleep(SETTLING)
         count = await put_in_again(
-            set(known.values()), self._publisher, source.topics, source.bootstrap, source.security
+            set(known.values()),
+            *(self._publisher, source.topics, source.bootstrap, source.security, source.opener),
         )
         self.waiting.forget(set(known.values()))
         log.info("events of resolved names are put in again", names=len(known), events=count)
@@ -141,7 +142,7 @@ class IdentityFollower:
         source, self.waiting = self._source, WaitingEvents()
         topic = source.topics.unresolved.name
         async with reading(source.bootstrap, topic, [PARTITION], security=source.security) as reader:
-            async for records in reader.to_end():
+            async for records in source.opener.each(reader.to_end()):
                 for record in records:
                     self.waiting.take(record, self.identities)
             noted: WaitingCount | None = None
@@ -150,7 +151,7 @@ class IdentityFollower:
                     noted = self.waiting.total
                     self._note(noted[0])
                     await note_waiting(self._client, source.topics.prefix, noted)
-                for record in await reader.next():
+                for record in await source.opener.open(await reader.next()):
                     if self.waiting.take(record, self.identities):
                         message = again(record, source.topics, self.identities.names)
                         if message is not None:

@@ -14,6 +14,7 @@ from resegment.agents.dead_letters import has_place, name_of_waiting, to_retry
 from resegment.identity.merges import Identities
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.sealing.opener import PLAIN, RecordOpener
 
 PARTITION: Final = 0
 TOGETHER: Final = 500
@@ -72,6 +73,7 @@ async def put_in_again(
     topics: Topics,
     bootstrap: str,
     security: Mapping[str, Any] | None = None,
+    opener: RecordOpener = PLAIN,
 ) -> int:
     """Send the events that wait for these names to their topics again; return how many.
 
@@ -81,7 +83,7 @@ async def put_in_again(
         return 0
     total, batch = 0, list[Message]()
     async with reading(bootstrap, topics.unresolved.name, [PARTITION], security=security) as reader:
-        async for records in reader.to_end():
+        async for records in opener.each(reader.to_end()):
             batch += [message for one in records if (message := again(one, topics, names)) is not None]
             if len(batch) >= TOGETHER:
                 await publisher.publish(batch)
@@ -99,13 +101,17 @@ def again(record: Record, topics: Topics, names: Collection[str]) -> Message | N
 
 
 async def list_waiting(
-    bootstrap: str, topics: Topics, identities: Identities, security: Mapping[str, Any] | None = None
+    bootstrap: str,
+    topics: Topics,
+    identities: Identities,
+    security: Mapping[str, Any] | None = None,
+    opener: RecordOpener = PLAIN,
 ) -> list[WaitingName]:
     """Return the names for which events wait, those with the most events first. Raises TopicUnreadable."""
     found: dict[str, WaitingName] = {}
     try:
         async with reading(bootstrap, topics.unresolved.name, [PARTITION], security=security) as reader:
-            async for records in reader.to_end():
+            async for records in opener.each(reader.to_end()):
                 for record in records:
                     _add(found, record, identities)
     except TopicUnreadable as error:

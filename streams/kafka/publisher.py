@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from types import TracebackType
@@ -53,7 +53,9 @@ class KafkaPublisher:
         compression: str | None = None,
         timeout: float = 30.0,
         security: Mapping[str, Any] | None = None,
+        seal: Callable[[Sequence[Message]], Awaitable[Sequence[Message]]] | None = None,
     ) -> None:
+        """`seal` is what seals messages as they are published."""
         self._settings: dict[str, Any] = {
             "bootstrap_servers": bootstrap,
             "client_id": client_id,
@@ -63,7 +65,7 @@ class KafkaPublisher:
             "request_timeout_ms": int(timeout * 1000),
             **(security or {}),
         }
-        self._idempotent = idempotent
+        self._idempotent, self._seal = idempotent, seal
         self._timeout = timeout
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
@@ -102,9 +104,14 @@ class KafkaPublisher:
             await _discard(producer)
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        """Publish in order and return when every one is acknowledged by all in-sync replicas."""
+        """Publish in order and return when every one is acknowledged by all in-sync replicas.
+
+        Raises PublishFailed, and KeyStoreUnavailable where messages are sealed.
+        """
         if not messages:
             return
+        if self._seal is not None:
+            messages = await self._seal(messages)
         producer: AIOKafkaProducer | None = None
         try:
             async with asyncio.timeout(self._timeout):

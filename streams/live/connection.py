@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from resegment.outcomes.dataset import WINDOW
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.sealing.keys import ProcessKeys
+from resegment.streams.sealing.opener import PLAIN, RecordOpener
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -29,6 +31,13 @@ class LiveConnection:
     facts_per_test: int
     outcome_window: timedelta = WINDOW
     """For how long after a touch an outcome that names none may be credited to it."""
+    keys: ProcessKeys | None = None
+    """What seals and opens personal fields."""
+
+    @property
+    def opener(self) -> RecordOpener:
+        """What opens sealed records."""
+        return PLAIN if self.keys is None else self.keys.opener()
 
     @property
     def prefix(self) -> str:

@@ -157,7 +157,8 @@ class IndexFollower:
 
     async def _poll(self, name: str, topic: str, reader: TopicReader) -> None:
         found = await reader.poll(AT_ONCE)
-        records = [(number, one) for number, some in found.items() for one in some]
+        opener = self._connection.opener
+        records = [(number, one) for number, some in found.items() for one in await opener.open(some)]
         if records:
             await self._take(name, records)
             self.progress.read[name] = self.progress.read.get(name, 0) + len(records)

@@ -20,6 +20,8 @@ from resegment.schemas.fact import LATEST
 from resegment.schemas.times import format_instant
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.sealing.letters import may_be_sent_again
+from resegment.streams.sealing.opener import PLAIN, RecordOpener
 
 UNDELIVERED: Final = frozenset({"undeliverable", "unknown-outcome"})
 """The reasons of dead letters of webhook endpoints and sinks."""
@@ -81,19 +83,31 @@ class DeadLetters:
 
 
 async def read_dead_letters(
-    bootstrap: str, topic: str, *, security: Mapping[str, Any] | None = None
+    bootstrap: str,
+    topic: str,
+    *,
+    security: Mapping[str, Any] | None = None,
+    opener: RecordOpener = PLAIN,
 ) -> dict[str, DeadLetter]:
-    """Return every dead letter by id, the latest at the end. Raises TopicUnreadable."""
-    return dict((await look_at_dead_letters(bootstrap, topic, security=security)).letters)
+    """Return every dead letter by id, the latest at the end. Raises TopicUnreadable, and as `opener` does."""
+    return dict((await look_at_dead_letters(bootstrap, topic, security=security, opener=opener)).letters)
 
 
 async def look_at_dead_letters(
-    bootstrap: str, topic: str, *, newest: int | None = None, security: Mapping[str, Any] | None = None
+    bootstrap: str,
+    topic: str,
+    *,
+    newest: int | None = None,
+    security: Mapping[str, Any] | None = None,
+    opener: RecordOpener = PLAIN,
 ) -> DeadLetters:
-    """Return the dead letters among the `newest` records of each partition, or all. Raises TopicUnreadable."""
+    """Return the dead letters among the `newest` records of each partition, or all.
+
+    Raises TopicUnreadable, and as `opener` does.
+    """
     found = Gathering()
     async with reading(bootstrap, topic, security=security) as reader:
-        async for records in reader.to_end(newest):
+        async for records in opener.each(reader.to_end(newest)):
             for record in records:
                 found.take(record)
         older = reader.skipped
@@ -180,7 +194,7 @@ async def retry_dead_letters(
 ) -> int:
     """Send records again to the topics that they came from, and record that; return how many.
 
-    What is refused again gets a letter of its own. A letter that names another topic than those whose records can be
+    What is refused again gets a letter of its own. A letter of which nothing is left since somebody was forgotten, or that names another topic than those whose records can be
     refused, or no place in it, is left out: not every record in the topic of dead letters needs to be a dead letter.
     `partitions` says how many each topic has, and `edited` has other values, by id. Raises PublishFailed.
     """
@@ -190,7 +204,9 @@ async def retry_dead_letters(
     letters = [
         one
         for one in letters
-        if has_place(one.record) and one.about["partition"] < counts.get(one.about["topic"], 0)
+        if has_place(one.record)
+        and may_be_sent_again(one.record)
+        and one.about["partition"] < counts.get(one.about["topic"], 0)
     ]
     messages = [to_retry(one.record, topics.signals.name) for one in letters]
     await publisher.publish(

@@ -22,22 +22,30 @@ from resegment.state.redis.reader import PartitionLook, PrefixReader, add_sizes
 from resegment.streams.definitions.history import Definitions
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.prefix import ROUTING
+from resegment.streams.sealing.opener import PLAIN, RecordOpener
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 
 async def read_sent(
-    account: str, number: int, bootstrap: str, topic: str, *, security: Mapping[str, Any]
+    account: str,
+    number: int,
+    bootstrap: str,
+    topic: str,
+    *,
+    security: Mapping[str, Any],
+    opener: RecordOpener = PLAIN,
 ) -> list[PastDecision]:
-    """Return the commands on an account that its partition of the topic still has. Raises TopicUnreadable."""
+    """Return the commands on an account that its partition of the topic still has.
+
+    Raises TopicUnreadable, and as `opener` does.
+    """
     found: dict[str, PastDecision] = {}
     key = account.encode()
     async with reading(bootstrap, topic, [number], security=security) as reader:
         async for records in reader.to_end():
-            for record in records:
-                if record.key != key:
-                    continue
+            for record in await opener.open([one for one in records if one.key == key]):
                 try:
                     one = orjson.loads(record.value or b"")["data"]
                     why = one.get("why")

@@ -19,6 +19,8 @@ from resegment.streams.ahead import AheadFinder
 from resegment.streams.kafka.topic_reader import LogReader, reading
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.recovery.archived_log import ArchivedTopic
+from resegment.streams.sealing.keys import ProcessKeys
+from resegment.streams.sealing.opener import PLAIN, RecordOpener
 
 CHUNK = 1000
 """Records in one commit of a replay."""
@@ -50,6 +52,13 @@ class LogSource:
     security: Mapping[str, Any]
     ahead: AheadFinder | None = None
     archive: Archive | None = None
+    keys: ProcessKeys | None = None
+    """What opens personal fields."""
+
+    @property
+    def opener(self) -> RecordOpener:
+        """What opens sealed records."""
+        return PLAIN if self.keys is None else self.keys.opener()
 
     @property
     def advice(self) -> str:

@@ -108,14 +108,14 @@ async def _read_changes(
     """Return the changes of each account before an offset, and the last record."""
     trails: defaultdict[str, Trail] = defaultdict(Trail)
     last: ConsumerRecord | None = None
-    async for record in _records(source, source.topics.segment_changes.name, number):
+    async for record, opened in _records(source, source.topics.segment_changes.name, number):
         if record.offset >= upto:
             break
         last = record
-        if not is_readable(record) or is_for_one_endpoint(record):
+        if not is_readable(opened) or is_for_one_endpoint(record):
             continue
         try:
-            change = decode_change(record.value or b"")
+            change = decode_change(opened.value or b"")
         except ValueError:  # a dead letter: the router set it aside too
             continue
         trails[change.account].take(change)
@@ -127,11 +127,11 @@ async def _read_said(
 ) -> dict[str, list[PublishedCommand]]:
     """Return the commands of each account, without those of a change that is still to be routed."""
     said: dict[str, list[PublishedCommand]] = {}
-    async for record in _records(source, source.topics.workflow_commands.name, number):
-        if not is_readable(record):
+    async for record, opened in _records(source, source.topics.workflow_commands.name, number):
+        if not is_readable(opened):
             continue
         try:
-            one = decode_published_command(record.value or b"")
+            one = decode_published_command(opened.value or b"")
         except ValueError:  # no command
             continue
         if record.key != one.account.encode():  # not the router's: it may belong to another partition
@@ -143,7 +143,8 @@ async def _read_said(
 
 
 async def _records(source: LogSource, topic: str, number: int) -> Any:
+    """Yield the records of a partition, each with what it says: a position has the hash of the sealed one."""
     async with reading(source.bootstrap, topic, [number], security=source.security) as reader:
         async for records in reader.to_end():
-            for record in records:
-                yield record
+            for pair in zip(records, await source.opener.open(records), strict=True):
+                yield pair

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
+from resegment.agents.batch import Record
 from resegment.agents.sending.fields import find_news, keep_written, read_change, read_owner
 from resegment.agents.sending.runner import Later, SignedOut, Unsettled
 from resegment.agents.sending.sender import SIGN_IN_AGAIN, Condition
@@ -114,7 +115,7 @@ class FieldsWriter:
             while True:
                 fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=MOST_RECORDS)
                 for tp, records in fetched.items():
-                    self._gather(tp, records)
+                    self._gather(tp, await where.opener.open(records))
                     self._ends[tp] = records[-1].offset + 1
                 if self._due():
                     await self._flush()
@@ -129,7 +130,7 @@ class FieldsWriter:
         finally:
             await leave(consumer)
 
-    def _gather(self, tp: TopicPartition, records: Sequence[ConsumerRecord]) -> None:
+    def _gather(self, tp: TopicPartition, records: Sequence[Record]) -> None:
         read = read_change if self._subscription.topics[tp.topic] == CHANGE_TYPE else read_owner
         for record in records:
             try:

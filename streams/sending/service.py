@@ -31,6 +31,7 @@ from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import secure_kafka
 from resegment.streams.kafka.timeouts import pace_of
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.sealing.keys import ProcessKeys
 from resegment.streams.sending.field_writer import FieldsWriter, topics_of
 from resegment.streams.sending.people_reader import PeopleReader
 from resegment.streams.sending.performers import (
@@ -182,13 +183,21 @@ async def sending(
             await check_access(bootstrap, security)
         await states.sweep()
         records = await states.read()
+        keys = ProcessKeys(settings)
+        stack.push_async_callback(keys.aclose)
+        await keys.ring()
         publisher = KafkaPublisher(
-            bootstrap, client_id=f"{settings.prefix}-sinks", idempotent=not embedded, security=security
+            bootstrap,
+            client_id=f"{settings.prefix}-sinks",
+            idempotent=not embedded,
+            security=security,
+            seal=keys.seal(topics),
         )
         await stack.enter_async_context(publisher)
         performers = await make_performers(loaded, stack, redis, settings.prefix, name_process())
         finder = make_finder(loaded, performers, find_people(redis, settings.prefix))
         consumers: dict[str, EndpointConsumer] = {}
+        opener = keys.opener(strict=True)
         fields: dict[str, FieldsWriter] = {}
         for name, performer in performers.items():
             entry = performer.loaded.entry
@@ -208,6 +217,7 @@ async def sending(
                         pace_of(settings),
                         entry.concurrency,
                         "sinks",
+                        opener,
                     ),
                     SinkSender(
                         performer,
@@ -230,7 +240,9 @@ async def sending(
                 fields[name] = FieldsWriter(
                     performer,
                     cast("FieldWriter", performer.loaded.sink),
-                    Subscription(bootstrap, read, f"{group}-fields", security, pace_of(settings)),
+                    Subscription(
+                        bootstrap, read, f"{group}-fields", security, pace_of(settings), opener=opener
+                    ),
                     FieldStore(redis, settings.prefix, name),
                     metrics,
                 )

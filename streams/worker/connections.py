@@ -8,17 +8,24 @@ from resegment.settings import Settings
 from resegment.sources.suppressions import ListFiles
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import KafkaSecurity
+from resegment.streams.kafka.topics import Topics
+from resegment.streams.sealing.keys import ProcessKeys
 
 
 def open_publisher(
-    made_by: type[KafkaPublisher], settings: Settings, bootstrap: str, security: KafkaSecurity
+    made_by: type[KafkaPublisher],
+    settings: Settings,
+    bootstrap: str,
+    security: KafkaSecurity,
+    keys: ProcessKeys | None = None,
 ) -> KafkaPublisher:
-    """Return a publisher of the worker; nothing is connected yet."""
+    """Return a publisher of the worker; nothing is connected yet. `keys` seal its messages."""
     return made_by(
         bootstrap,
         client_id=f"{settings.prefix}-publisher",
         idempotent=settings.kafka is not None,
         security=security.clients(),
+        seal=None if keys is None else keys.seal(Topics(settings.prefix)),
     )
 
 

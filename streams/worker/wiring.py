@@ -41,6 +41,7 @@ from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import KafkaSecurity
 from resegment.streams.kafka.timeouts import pace_of
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.sealing.keys import ProcessKeys
 from resegment.streams.worker.committed_partitions import CommittedPartitions
 from resegment.streams.worker.connections import check_lists, open_publisher
 from resegment.streams.worker.failure import Failure
@@ -119,6 +120,7 @@ class Shared:
     budget: CacheBudget
     arrivals: Arrivals = field(default_factory=Arrivals)
     tracing: Tracing | None = None
+    keys: ProcessKeys = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
     """Build all parts and bind the stages to their topics. Nothing is connected yet."""
     settings, topics, registry = plan.settings, plan.topics, shared.registry
     runtime = registry.current
-    publisher = open_publisher(classes.publisher, settings, plan.bootstrap, shared.security)
+    publisher = open_publisher(classes.publisher, settings, plan.bootstrap, shared.security, shared.keys)
     writer = DefinitionWriter(publisher, topics)
     log = SignalLog(
         plan.bootstrap,
@@ -161,6 +163,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             lambda: plan.now() + settings.tolerance,
             remember=False,
         ),
+        shared.keys.opener(strict=True),
     )
     app = _create_app(plan, shared)
     segmented: PartitionManager[Account] = PartitionManager(
@@ -181,6 +184,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         topics.routing_events.name,
         settings.tolerance,
         topics.touches.name,
+        shared.keys.opener(strict=True).open,
     )
 
     async def restart_routing(number: int) -> None:
@@ -261,11 +265,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         ),
         heartbeat=heartbeat,
         reloader=PolicyReloader(
-            registry.controls,
-            shared.client,
-            settings.prefix,
-            publisher,
-            topics.routing_events.name,
+            *(registry.controls, shared.client, settings.prefix, publisher, topics.routing_events.name),
             lambda: lists.load(files_of_lists(registry)),
             plan.now,
             heartbeat.note_frozen,

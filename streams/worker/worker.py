@@ -27,6 +27,7 @@ from resegment.streams.definitions.starting import establish, name_user
 from resegment.streams.kafka.security import KafkaSecurity, secure_kafka
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.prefix import note_definition, read_prefix
+from resegment.streams.sealing.keys import ProcessKeys
 from resegment.streams.shutdown import Stopping
 from resegment.streams.tracing.opening import exporting_traces
 from resegment.streams.worker.connections import open_publisher
@@ -85,7 +86,10 @@ class Worker:
             client = connect_redis(settings, plan.redis_url)
             stack.push_async_callback(stop, "the client of Redis", 0.5, client.aclose)
             tracing = await stack.enter_async_context(exporting_traces(settings, "worker"))
-            shared = replace(await self._prepare(client, security), tracing=tracing)
+            keys = ProcessKeys(settings)
+            stack.push_async_callback(stop, "the client of the key store", 0.5, keys.aclose)
+            await keys.ring()
+            shared = replace(await self._prepare(client, security, keys), tracing=tracing)
             parts = self._parts = compose(plan, shared, self.classes)
             await parts.publisher.start()
             stack.push_async_callback(stop, "the publisher", 1.5, parts.publisher.stop)
@@ -124,7 +128,7 @@ class Worker:
             client, settings.prefix, topic, settings.actor or name_user(), lambda: nullcontext(publisher)
         )
 
-    async def _prepare(self, client: Redis, security: KafkaSecurity) -> Shared:
+    async def _prepare(self, client: Redis, security: KafkaSecurity, keys: ProcessKeys) -> Shared:
         plan = self.plan
         if plan.live:
             await self._clock.compare(lambda: read_time(client))
@@ -141,7 +145,10 @@ class Worker:
         self.metrics.cached_bytes.set_function(lambda: budget.used)
         self.metrics.partitions.set(self.settings.partitions)
         self.metrics.definition.set_function(lambda: registry.definitions.current)
-        return Shared(client, security, inputs, registry, self.metrics, self._progress, self._failure, budget)
+        return Shared(
+            *(client, security, inputs, registry, self.metrics, self._progress, self._failure, budget),
+            keys=keys,
+        )
 
     async def _establish(self, client: Redis, security: KafkaSecurity) -> DefinitionRegistry:
         """Return the versions of the prefix, of which there is at least one."""

@@ -203,16 +203,17 @@ async def _read(session: Session, wanted: ChangeFilter, write: Write, *, follow:
     one = None if wanted.account is None else [session.reader.partition_of(wanted.account)]
     newest = wanted.last if wanted.takes_all else None
     found: list[dict[str, Any]] = []
+    opener = session.keys.opener()
     async with reading(
         session.bootstrap, session.topics.segment_changes.name, one, security=session.security
     ) as reader:
-        async for records in reader.to_end(newest):
+        async for records in opener.each(reader.to_end(newest)):
             found += wanted.take(record.value for record in records)
         write(wanted.arrange(found))
         found.clear()
         if follow:
             wanted.last = None
-            async for records in reader.follow():
+            async for records in opener.each(reader.follow()):
                 write(wanted.arrange(wanted.take(record.value for record in records)))
 
 

@@ -317,7 +317,8 @@ async def _retry(
 
     async with open_session(servers, changes="dead-letters retry") as session:
         topic = session.topics.dead_letters.name
-        held = await read_dead_letters(session.bootstrap, topic, security=session.security)
+        opener = session.keys.opener(strict=True)
+        held = await read_dead_letters(session.bootstrap, topic, security=session.security, opener=opener)
         chosen = choose(held, letters, reason, endpoint)
         asked = {"ids": letters, "reason": reason, "endpoint": endpoint}
         async with (
@@ -350,7 +351,10 @@ def _read(servers: ServerOptions) -> dict[str, DeadLetter]:
     async def run() -> dict[str, DeadLetter]:
         async with open_session(servers) as session:
             return await read_dead_letters(
-                session.bootstrap, session.topics.dead_letters.name, security=session.security
+                session.bootstrap,
+                session.topics.dead_letters.name,
+                security=session.security,
+                opener=session.keys.opener(),
             )
 
     return asyncio.run(run())

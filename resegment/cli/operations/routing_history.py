@@ -45,7 +45,11 @@ def history(account: OneAccount, servers: ServerOptions = DEFAULT_SERVERS, as_js
             return False
         topic = session.topics.workflow_commands
         number = session.reader.partition_of(name)
-        sent = await read_sent(name, number, session.bootstrap, topic.name, security=session.security)
+        sent = await read_sent(
+            *(name, number, session.bootstrap, topic.name),
+            security=session.security,
+            opener=session.keys.opener(),
+        )
         found = tell_history(state, sent)
         if as_json:
             write_json_lines(sys.stdout.buffer, (one.describe() for one in found))

@@ -30,6 +30,7 @@ from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import secure_kafka
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.prefix import identities_of, is_known, read_prefix
+from resegment.streams.sealing.keys import ProcessKeys
 
 if TYPE_CHECKING:
     from resegment.cli.past.looking import PastView
@@ -74,6 +75,8 @@ class Session(NamedTuple):
     """Path of the segments file."""
     security: Mapping[str, Any]
     """Security options for Kafka clients."""
+    keys: ProcessKeys
+    """What seals and opens personal fields."""
 
     @property
     def on_facts(self) -> bool:
@@ -84,7 +87,11 @@ class Session(NamedTuple):
         """Return a publisher to the prefix's Kafka; the embedded broker gives out no producer ids."""
         external = self.settings.kafka is not None
         return KafkaPublisher(
-            self.bootstrap, client_id=client_id, idempotent=external, security=self.security
+            self.bootstrap,
+            client_id=client_id,
+            idempotent=external,
+            security=self.security,
+            seal=self.keys.seal(self.topics),
         )
 
     @property
@@ -136,6 +143,7 @@ async def open_session(
     connection = resolve(settings)
     settings = connection.settings
     security = secure_kafka(settings).clients()
+    keys = ProcessKeys(settings)
     client = connect_redis(settings, connection.redis_url)
     try:
         held = await read_prefix(client, connection.prefix)
@@ -153,8 +161,10 @@ async def open_session(
             Topics(connection.prefix),
             connection.segments,
             security,
+            keys,
         )
     finally:
+        await keys.aclose()
         await client.aclose()
 
 

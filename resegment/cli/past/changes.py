@@ -30,7 +30,7 @@ async def find_changes(view: PastView, start: int, end: int, account: str | None
         async for records in reader.to_end():
             if view.source.archive is None:
                 firsts.setdefault(records[0].partition, records[0])
-            found += [record.value for record in records]
+            found += [record.value for record in await view.source.opener.open(records)]
         is_emptied = any(begin > 0 and number not in firsts for number, begin in reader.begins.items())
     is_whole = is_whole and all(one.offset == 0 for one in firsts.values())
     # what a partition had whose records are all gone nobody can tell

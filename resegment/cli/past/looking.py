@@ -28,6 +28,7 @@ from resegment.streams.kafka.topics import Topics
 from resegment.streams.recovery.archived_log import ArchivedRefusals, ArchivedTopic
 from resegment.streams.recovery.past import Past, PastAccount
 from resegment.streams.recovery.replay import LogSource
+from resegment.streams.sealing.keys import ProcessKeys
 
 
 class LogSession(Protocol):
@@ -43,6 +44,8 @@ class LogSession(Protocol):
     def security(self) -> Mapping[str, Any]: ...
     @property
     def reader(self) -> PrefixReader: ...
+    @property
+    def keys(self) -> ProcessKeys: ...
     @property
     def on_facts(self) -> bool: ...
 
@@ -135,7 +138,7 @@ async def view_log(session: LogSession, at: int) -> PastView:
         raise FutureTime(at)
     registry = await session.load_registry()
     ahead = await session.look_for_ahead_records()
-    source = LogSource(session.bootstrap, session.topics, session.security, ahead)
+    source = LogSource(session.bootstrap, session.topics, session.security, ahead, keys=session.keys)
     partitions = session.reader.partitions
     return PastView(
         Past(registry, source, partitions),

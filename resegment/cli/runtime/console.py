@@ -105,6 +105,7 @@ def connect(session: Session) -> LiveConnection:
         session.settings.tolerance,
         session.settings.facts_per_test,
         session.settings.outcome_window,
+        session.keys,
     )
 
 
@@ -120,7 +121,9 @@ async def console_of(
     from resegment.streams.kafka.topics import Topics
     from resegment.streams.live.connection import LiveConnection
     from resegment.streams.live.prefix import viewed_prefix
+    from resegment.streams.sealing.keys import ProcessKeys
 
+    keys = ProcessKeys(settings)
     client = connect_redis(settings, servers.redis_url)
     try:
         connection = LiveConnection(
@@ -133,6 +136,7 @@ async def console_of(
             settings.tolerance,
             settings.facts_per_test,
             settings.outcome_window,
+            keys,
         )
         async with viewed_prefix(connection) as prefix:
             yield (
@@ -141,6 +145,7 @@ async def console_of(
                 open_operations(settings, connection),
             )
     finally:
+        await keys.aclose()
         await client.aclose()
 
 

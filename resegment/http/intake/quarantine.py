@@ -17,6 +17,7 @@ from resegment.sources.adapters.port import Context
 from resegment.sources.registry import UnknownSource
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.operations.dead_letters import DeadLetter
+from resegment.streams.sealing.letters import may_be_sent_again
 
 PLACE: Final = "sources/"
 """Begins the topic of such a letter: no topic of Kafka has a slash in its name."""
@@ -76,6 +77,8 @@ async def retry_bodies(
     """
     read = events = refused = 0
     for letter in letters:
+        if not may_be_sent_again(letter.record):
+            continue
         body = letter.original or b""
         source = str(letter.about["topic"]).removeprefix(PLACE)
         reading = _read_again(source, body, topics, access, context, parse_instant(letter.about["timestamp"]))

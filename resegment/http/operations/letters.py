@@ -103,7 +103,11 @@ class LiveLetters:
                 return self._seen[1]
             one = self._place.connection
             found = await look_at_dead_letters(
-                one.bootstrap, one.topics.dead_letters.name, newest=NEWEST, security=one.security
+                one.bootstrap,
+                one.topics.dead_letters.name,
+                newest=NEWEST,
+                security=one.security,
+                opener=one.opener,
             )
             self._seen = time.monotonic(), found
             return found

@@ -29,6 +29,7 @@ class Place:
             idempotent=self.idempotent,
             timeout=PATIENCE,
             security=one.security,
+            seal=None if one.keys is None else one.keys.seal(one.topics),
         )
 
     def trail(self, actor: str) -> AuditTrail:

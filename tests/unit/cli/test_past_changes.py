@@ -15,6 +15,7 @@ from resegment.cli.past.changes import find_changes
 from resegment.cli.past.looking import PastView
 from resegment.schemas.times import format_instant
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.sealing.opener import PLAIN
 
 DAY = 86_400_000
 NOW = 100 * DAY
@@ -32,7 +33,7 @@ class Topic:
         self.records, self.begins = records, begins
         self.newest_beginning = max(begins.values())
         self.archive = None
-        self.topics = Topics("shop")
+        self.topics, self.opener = Topics("shop"), PLAIN
 
     @asynccontextmanager
     async def reading(self, *_: Any) -> AsyncIterator[Topic]:

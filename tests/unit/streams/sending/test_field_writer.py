@@ -20,7 +20,7 @@ CHANGES = TopicPartition("p.segment-changes", 0)
 
 def change(offset: int) -> Any:
     data = {"account": "acme.com", "to": "enterprise", "effective_at": "2026-01-01T00:00:00Z"}
-    return SimpleNamespace(offset=offset, value=json.dumps({"data": data}).encode())
+    return SimpleNamespace(offset=offset, value=json.dumps({"data": data}).encode(), headers=())
 
 
 class Moving:
