@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Final
+from itertools import pairwise
+from typing import Final, NamedTuple
 
 HOUR: Final = 3_600_000
 DAY_HOURS: Final = 24
@@ -28,6 +29,14 @@ SURPRISE: Final = 0.001 * (1 + 1e-9)
 
 Cell = tuple[bool, int]
 """Weekend or not, and the hour of the day."""
+
+
+class Usual(NamedTuple):
+    """How far apart (ms) the hours with events of a source were in the last eight weeks; `hours` had some."""
+
+    median: int
+    longest: int
+    hours: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,15 @@ class Rhythm:
             if left <= SURPRISE:
                 return (hour + 1) * HOUR
         return None
+
+    def find_usual(self) -> Usual | None:
+        """Return how far apart the hours with events usually are; None while too little is known."""
+        if self._chances() is None:
+            return None
+        last = self.last // HOUR
+        found = sorted(one for one in self.hours if last - REMEMBERED < one <= last)
+        gaps = sorted(later - earlier for earlier, later in pairwise(found))
+        return Usual(gaps[len(gaps) // 2] * HOUR, gaps[-1] * HOUR, len(found))
 
     def _chances(self) -> dict[Cell, float] | None:
         """Return how likely each hour of the day has events; None while too little is known."""

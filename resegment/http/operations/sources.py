@@ -12,10 +12,14 @@ import msgspec
 
 from resegment.http.operations.place import Place
 from resegment.schemas.fact import Fact, decode_fact
+from resegment.sources.rhythm import Rhythm
+from resegment.state.sources.arrivals import ArrivalStore
 from resegment.streams.kafka.topic_reader import reading
+from resegment.streams.live.cached import Cached
 
 NEWEST: Final = 2_000
 """Records of each partition that are read."""
+HOUR: Final = 3_600_000
 FRESH: Final = 15.0
 """Seconds for which they are shown again."""
 
@@ -40,13 +44,19 @@ class RecentFacts:
     since: int = 0
     until: int = 0
 
-    def per_hour(self, source: str) -> float | None:
-        """Return how many facts of a source come in an hour; None where too little time was read."""
-        hours = (self.until - self.since) / 3_600_000
+    @property
+    def span(self) -> int:
+        """For how long (ms) every fact was read."""
+        return max(0, self.until - self.since)
+
+    def count(self, source: str) -> int:
+        """Return how many facts of a source came in the span."""
         found = self.sources.get(source)
-        if hours <= 0 or found is None:
-            return None
-        return sum(one >= self.since for one in found.times) / hours
+        return 0 if found is None else sum(one >= self.since for one in found.times)
+
+    def per_hour(self, source: str) -> float | None:
+        """Return how many facts of a source come in an hour; None where less than an hour was read."""
+        return self.count(source) * HOUR / self.span if self.span >= HOUR else None
 
 
 class Sources(Protocol):
@@ -54,6 +64,10 @@ class Sources(Protocol):
 
     async def recent(self) -> RecentFacts:
         """Return the newest facts by source. Raises TopicUnreadable."""
+        ...
+
+    async def rhythms(self, now: int) -> Mapping[str, Rhythm]:
+        """Return in which hours events of each source came; `now` is in ms. Raises StoreUnavailable."""
         ...
 
 
@@ -64,6 +78,15 @@ class LiveSources:
         self._place = place
         self._seen: tuple[float, RecentFacts] | None = None
         self._looking = asyncio.Lock()
+        self._arrivals = ArrivalStore(place.connection.client, place.connection.prefix)
+        self._rhythms: Cached[Mapping[str, Rhythm]] = Cached(FRESH)
+
+    async def rhythms(self, now: int) -> Mapping[str, Rhythm]:
+        async def read() -> Mapping[str, Rhythm]:
+            known = await self._arrivals.read(now)
+            return {name: Rhythm(one.hours, one.last) for name, one in known.arrivals.items()}
+
+        return await self._rhythms.get(read)
 
     async def recent(self) -> RecentFacts:
         async with self._looking:

@@ -73,3 +73,14 @@ def test_a_source_is_seldom_silent_by_chance(chance: float, seed: int) -> None:
         due = Rhythm({*rhythm.hours, *(one for one in later if one <= before)}, before * HOUR).find_due()
         alarms += due is not None and due <= after * HOUR
     assert alarms <= 0.01 * len(later) + 2
+
+
+def test_a_source_is_usual_by_the_middle_and_the_longest_of_its_gaps() -> None:
+    nights = {MONDAY + day * DAY + 2 for day in range(21) if day != 9}
+    found = Rhythm(nights, max(nights) * HOUR).find_usual()
+    assert found is not None
+    assert (found.median, found.longest, found.hours) == (DAY * HOUR, 2 * DAY * HOUR, 20)
+
+
+def test_a_source_that_is_not_known_yet_has_no_usual_gap() -> None:
+    assert Rhythm({MONDAY, MONDAY + 1}, (MONDAY + 1) * HOUR).find_usual() is None

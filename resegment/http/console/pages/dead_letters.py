@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import time
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -11,8 +13,17 @@ from fastapi import APIRouter, Response
 
 from resegment.console.sanitizing import sanitize
 from resegment.http.console.forms import WrongForm, done, operate, read_count, read_form, read_one
-from resegment.http.console.pages.sources import source_of
+from resegment.http.console.pages.operations.refusals import (
+    LetterFilter,
+    Refusals,
+    SourcedLetter,
+    count_by,
+    count_refusals,
+    find_sources,
+    source_of,
+)
 from resegment.http.console.table import Column, Table
+from resegment.http.console.times import spell_local
 from resegment.http.console.viewing import View, Viewing
 from resegment.http.operations.letters import AT_ONCE, NoSuchLetter
 from resegment.schemas.fact import EARLIEST, LATEST
@@ -22,7 +33,8 @@ from resegment.streams.operations.dead_letters import DeadLetter
 router: Final = APIRouter()
 
 PATH: Final = "/dead-letters"
-FILTERS: Final = ("reason", "topic", "endpoint", "text", "sent-again")
+_CHOICES: Final = {"reason": "Reason", "source": "Source", "topic": "Topic", "endpoint": "Webhook or sink"}
+_SPANS: Final = {"last hour": 3_600_000, "24 hours": 86_400_000, "7 days": 7 * 86_400_000}
 SHOWN: Final = 100_000
 """Characters of a value that a page shows."""
 EDITED: Final = 500_000
@@ -33,21 +45,34 @@ EDITED: Final = 500_000
 async def show_dead_letters(view: View) -> Response:
     """Show the newest dead letters: by default those that were not sent again."""
     found = await view.operations.letters.look()
-    every = list(found.letters.values())
-    wanted = {name: view.request.query_params.get(name, "")[:500] for name in FILTERS}
-    chosen = [one for one in every if _matches(one, wanted)]
-    table = _make_table(view, chosen)
+    wanted = LetterFilter.read(view.request.query_params)
+    every = await asyncio.to_thread(find_sources, list(found.letters.values()))
+    chosen = wanted.choose(every, view.zone)
     return view.respond(
         "dead_letters.html",
         title="Dead letters",
-        tables=[table],
-        data={"older": found.older, "reasons": _count(every, "reason")},
+        tables=[_make_table(view, chosen), _make_counts(view, wanted, chosen)],
+        data={
+            "older": found.older,
+            "filter": wanted.query(),
+            "reasons": count_by(every, "reason"),
+            "sources": count_by(every, "source"),
+        },
         wanted=wanted,
-        reasons=_count(every, "reason"),
-        topics=_count(every, "topic"),
-        endpoints=_count(every, "endpoint"),
+        choices=[
+            (name, title, counts)
+            for name, title in _CHOICES.items()
+            if (counts := count_by(every, name)) or getattr(wanted, name)
+        ],
+        spans=[
+            (
+                words,
+                view.tables.with_query(since=spell_local(_now() - span, view.zone), until=None, tz=view.zone),
+            )
+            for words, span in _SPANS.items()
+        ],
         older=found.older,
-        open=sum(one.is_whole and one.retried is None for one in chosen),
+        open=sum(one.letter.is_whole and one.letter.retried is None for one in chosen),
         most=AT_ONCE,
         sent=read_count(view, "sent"),
         refused=read_count(view, "refused"),
@@ -67,6 +92,7 @@ async def show_dead_letter(view: View, id: str = "") -> Response:  # noqa: A002 
         title=f"Dead letter {letter.id}",
         data={**letter.describe(), "headers": _headers(letter)},
         letter=letter,
+        source=source_of(letter),
         about={name: letter.about.get(name) for name in _ABOUT if letter.about.get(name) not in (None, "")},
         headers=_headers(letter),
         retried=_retried(letter),
@@ -90,12 +116,13 @@ async def retry_dead_letters(view: View) -> Response:
     """Send dead letters again: those of the form's ids, or the newest that its filters name."""
     letters = operate(view, "dead-letters").letters
     form = await read_form(view)
-    wanted = {name: form.get(name, [""])[0][:500] for name in FILTERS}
+    wanted = LetterFilter.read({name: values[0] for name, values in form.items()})
     if "every" in form:
-        held = (await letters.look()).letters.values()
-        ids = [one.id for one in held if _matches(one, {**wanted, "sent-again": ""}) and one.is_whole][
-            -AT_ONCE:
+        held = find_sources((await letters.look()).letters.values())
+        whole = [
+            one.letter.id for one in replace(wanted, again="").choose(held, view.zone) if one.letter.is_whole
         ]
+        ids = whole[-AT_ONCE:]
     else:
         ids = form.get("id", [])
     if not ids:
@@ -103,7 +130,7 @@ async def retry_dead_letters(view: View) -> Response:
             "no dead letter was chosen", remedy="Choose some in the table, and send the form again."
         )
     sent = await letters.retry(view.user.name, ids, {})
-    query = urlencode({name: value for name, value in wanted.items() if value})
+    query = urlencode(wanted.query())
     return done(view, f"{PATH}?{query}" if query else PATH, **sent._asdict())
 
 
@@ -139,52 +166,35 @@ async def _find(view: Viewing, letter: str) -> DeadLetter:
     return found
 
 
-def _matches(one: DeadLetter, wanted: Mapping[str, str]) -> bool:
-    about = one.about
-    if wanted["sent-again"] != "too" and one.retried is not None:
-        return False
-    if any(wanted[name] not in ("", str(about.get(name, ""))) for name in ("reason", "topic", "endpoint")):
-        return False
-    text = wanted["text"].casefold()
-    fields = (
-        one.id,
-        about.get("message"),
-        about.get("field"),
-        about.get("key"),
-        about.get("value"),
-        source_of(one),
-    )
-    return not text or any(text in str(field).casefold() for field in fields if field)
-
-
-def _make_table(view: Viewing, letters: list[DeadLetter]) -> Table[DeadLetter]:
-    columns: list[Column[DeadLetter]] = [
+def _make_table(view: Viewing, letters: list[SourcedLetter]) -> Table[SourcedLetter]:
+    columns: list[Column[SourcedLetter]] = [
         Column(
             "id",
             "Id",
-            lambda one: one.id,
+            lambda one: one.letter.id,
             "pick" if view.user.may("dead-letters") else "code",
             link=_link(view),
         ),
-        Column("refused_at", "Refused", lambda one: one.refused_at, "instant"),
-        Column("reason", "Reason", lambda one: one.about.get("reason")),
+        Column("refused_at", "Refused", lambda one: one.letter.refused_at, "instant"),
+        Column("reason", "Reason", lambda one: one.letter.about.get("reason")),
         Column(
             "message",
             "What is wrong",
-            lambda one: one.about.get("message"),
-            note=lambda one: one.about.get("field") or None,
+            lambda one: one.letter.about.get("message"),
+            note=lambda one: one.letter.about.get("field") or None,
             noted="Field",
         ),
+        Column("source", "Source", lambda one: one.source),
         Column(
             "topic",
             "Topic",
-            lambda one: one.about.get("topic"),
-            note=lambda one: one.about.get("endpoint"),
+            lambda one: one.letter.about.get("topic"),
+            note=lambda one: one.letter.about.get("endpoint"),
             noted="Endpoint",
         ),
-        Column("key", "Key", lambda one: one.about.get("key")),
-        Column("times", "Times", lambda one: one.times, "number"),
-        Column("retried", "Sent again", _retried, "instant"),
+        Column("key", "Key", lambda one: one.letter.about.get("key")),
+        Column("times", "Times", lambda one: one.letter.times, "number"),
+        Column("retried", "Sent again", lambda one: _retried(one.letter), "instant"),
     ]
     return view.tables.table(
         "letters",
@@ -196,8 +206,29 @@ def _make_table(view: Viewing, letters: list[DeadLetter]) -> Table[DeadLetter]:
     )
 
 
+def _make_counts(view: Viewing, wanted: LetterFilter, letters: list[SourcedLetter]) -> Table[Refusals]:
+    def narrow(row: Refusals) -> str:
+        query = replace(wanted, reason=row.reason, source=row.source).query()
+        return view.url(f"{PATH}?{urlencode(query)}")
+
+    columns: list[Column[Refusals]] = [
+        Column("reason", "Reason", lambda row: row.reason, link=narrow),
+        Column("source", "Source", lambda row: row.source),
+        Column("letters", "Records", lambda row: row.letters, "number"),
+        Column("last", "Last refused", lambda row: row.last, "instant"),
+    ]
+    return view.tables.table(
+        "refusals",
+        "By reason and source",
+        columns,
+        count_refusals(letters),
+        sort="-letters",
+        empty="No dead letter matches.",
+    )
+
+
 def _link(view: Viewing) -> Any:
-    return lambda one: view.url(f"{PATH}/show?{urlencode({'id': one.id})}")
+    return lambda one: view.url(f"{PATH}/show?{urlencode({'id': one.letter.id})}")
 
 
 def _retried(one: DeadLetter) -> int | None:
@@ -211,12 +242,8 @@ def _retried(one: DeadLetter) -> int | None:
     return found if EARLIEST <= found < LATEST else 0
 
 
-def _count(letters: list[DeadLetter], name: str) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for one in letters:
-        if one.about.get(name):
-            found[str(one.about[name])] = found.get(str(one.about[name]), 0) + 1
-    return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
+def _now() -> int:
+    return time.time_ns() // 60_000_000_000 * 60_000
 
 
 def _headers(letter: DeadLetter) -> list[tuple[str, str]]:

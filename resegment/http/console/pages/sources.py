@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 from urllib.parse import quote, urlencode
 
-import orjson
 from fastapi import APIRouter, Response
 
+from resegment.http.console.pages.operations.refusals import OWN, source_of
+from resegment.http.console.rendering import spell_span
 from resegment.http.console.table import Column
 from resegment.http.console.viewing import View
-from resegment.http.intake.quarantine import PLACE
-from resegment.http.operations.sources import Recent, RecentFacts
-from resegment.schemas.times import format_instant
+from resegment.http.operations.sources import HOUR, Recent, RecentFacts
+from resegment.schemas.times import format_instant, spell_length
+from resegment.segmentation.language.sameness import plain_source
+from resegment.sources.rhythm import Rhythm
 from resegment.state.sources.looks import SourceLook, tell_silent
 from resegment.streams.operations.dead_letters import DeadLetter
 
@@ -21,12 +23,13 @@ router: Final = APIRouter()
 
 
 class SourceRow(NamedTuple):
-    """One source: what came, and the latest that was refused."""
+    """One source: what came, how often it usually does, and the latest that was refused."""
 
     name: str
     last: int | None
     kinds: list[str]
     silent_since: int | None
+    rhythm: str
     facts: int
     per_hour: float | None
     retractions: int
@@ -39,14 +42,23 @@ async def show_sources(view: View) -> Response:
     """Show every source that something came from, or whose events were refused."""
     overview = await view.prefix.overview()
     recent = await view.operations.sources.recent()
+    rhythms = await view.operations.sources.rhythms(await view.prefix.now())
     letters = await view.operations.letters.look()
-    rows = join_sources(overview.sources, recent, letters.letters.values())
+    every = (await view.prefix.registry()).current.definition.sources
+    rows = join_sources(overview.sources, recent, letters.letters.values(), rhythms, every)
+    lately = f"in {spell_span(recent.span)}" if recent.span else "lately"
     columns: list[Column[SourceRow]] = [
-        Column("source", "Source", lambda row: row.name),
+        Column(
+            "source",
+            "Source",
+            lambda row: row.name,
+            note=lambda row: ", ".join(row.kinds) or None,
+            noted="Kinds",
+        ),
         Column("last", "Last event", lambda row: row.last, "instant"),
         Column("silent", "Silent since", lambda row: row.silent_since, "instant"),
-        Column("kinds", "Kinds", lambda row: row.kinds),
-        Column("facts", "Newest facts", lambda row: row.facts, "number"),
+        Column("rhythm", "Usually comes", lambda row: row.rhythm),
+        Column("facts", f"Facts {lately}", lambda row: row.facts, "number"),
         Column("per_hour", "Facts an hour", lambda row: row.per_hour, "number"),
         Column("retractions", "Retractions", lambda row: row.retractions, "number"),
         Column(
@@ -56,7 +68,7 @@ async def show_sources(view: View) -> Response:
             "number",
             link=lambda row: (
                 view.url(
-                    f"/dead-letters?{urlencode({'text': row.name, 'sent-again': 'too'}, quote_via=quote)}"
+                    f"/dead-letters?{urlencode({'source': row.name, 'sent-again': 'too'}, quote_via=quote)}"
                 )
                 if row.refused
                 else None
@@ -70,7 +82,9 @@ async def show_sources(view: View) -> Response:
         columns,
         rows,
         sort="source",
-        note=f"Rates are of the newest {recent.read:,} facts of the log. Refusals are those of the newest dead letters.",
+        note=f"Facts are counted among the newest {recent.read:,} of the log"
+        + ("." if recent.span >= HOUR else "; facts an hour are told once they cover an hour.")
+        + " Refusals are those of the newest dead letters, also if they were sent again.",
         empty="No event has come yet.",
     )
     return view.respond(
@@ -89,9 +103,16 @@ async def show_sources(view: View) -> Response:
 
 
 def join_sources(
-    looks: Iterable[SourceLook], recent: RecentFacts, letters: Iterable[DeadLetter]
+    looks: Iterable[SourceLook],
+    recent: RecentFacts,
+    letters: Iterable[DeadLetter],
+    rhythms: Mapping[str, Rhythm],
+    every: Mapping[str, int | None],
 ) -> list[SourceRow]:
-    """Return a row for each source that one of them knows."""
+    """Return a row for each source that one of them knows, but for what the project itself writes.
+
+    `every` is how often (ms) something comes from a source, as the segments file says.
+    """
     known = {one.name: one for one in looks}
     refused: dict[str, list[DeadLetter]] = {}
     for letter in letters:
@@ -99,6 +120,8 @@ def join_sources(
             refused.setdefault(name, []).append(letter)
     rows = []
     for name in sorted(known.keys() | recent.sources.keys() | refused.keys()):
+        if name.startswith(OWN):
+            continue
         look, found = known.get(name), recent.sources.get(name, Recent())
         theirs = refused.get(name, [])
         rows.append(
@@ -107,7 +130,8 @@ def join_sources(
                 (found.last or None) if look is None else look.last,
                 sorted({*found.kinds, *(() if look is None else look.kinds)}),
                 None if look is None else look.silent_since,
-                found.facts,
+                tell_rhythm(rhythms.get(name), name, every),
+                recent.count(name),
                 recent.per_hour(name),
                 found.retractions,
                 len(theirs),
@@ -117,17 +141,16 @@ def join_sources(
     return rows
 
 
-def source_of(letter: DeadLetter) -> str | None:
-    """Return the source of a refused event: as its body or header says, or the path that a request came to."""
-    topic = str(letter.about.get("topic", ""))
-    for name, value in letter.record.headers:
-        if name == "ce_source" and value:
-            return value.decode("utf-8", "replace")[:500]
-    try:
-        found = orjson.loads(letter.original or b"")
-    except orjson.JSONDecodeError:
-        found = None
-    source = found.get("source") if isinstance(found, dict) else None
-    if isinstance(source, str) and source:
-        return source[:500]
-    return topic if topic.startswith(PLACE) else None
+def tell_rhythm(rhythm: Rhythm | None, name: str, every: Mapping[str, int | None]) -> str:
+    """Say how often something comes from a source: as the segments file says, or as it was in the last eight weeks."""
+    plain = plain_source(name)
+    if plain in every:
+        length = every[plain]
+        if length is None:
+            return "now and then: the segments file says that it is never silent"
+        return f"every {spell_length(length)}, as the segments file says"
+    usual = None if rhythm is None else rhythm.find_usual()
+    if usual is None:
+        return "not known yet: it takes two weeks and 10 hours with events"
+    told = "every hour" if usual.median <= HOUR else f"every {spell_length(usual.median)}"
+    return f"{told}; the longest pause was {spell_length(usual.longest)}"

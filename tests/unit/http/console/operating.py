@@ -27,6 +27,7 @@ from resegment.segmentation.definition import read_definition
 from resegment.segmentation.planning.offline import plan_replay
 from resegment.segmentation.planning.refusals import check_hash
 from resegment.segmentation.planning.saved import SavedPlan
+from resegment.sources.rhythm import Rhythm
 from resegment.streams.audit.reading import AuditedAction
 from resegment.streams.definitions.applying.requests import Applied
 from resegment.streams.operations.dead_letters import DeadLetter, DeadLetters
@@ -226,11 +227,16 @@ class FakeSources:
     """What came lately."""
 
     name: str = "/crm"
+    span: int = 3_600_000
+    hours: set[int] = field(default_factory=set)
 
     async def recent(self) -> RecentFacts:
         times = [NOON, NOON + 1_800_000, NOON + 3_600_000]
         found = Recent(3, {"funding": 3}, 1, times[-1], times)
-        return RecentFacts({self.name: found}, 3, NOON, NOON + 3_600_000)
+        return RecentFacts({self.name: found}, 3, NOON, NOON + self.span)
+
+    async def rhythms(self, now: int) -> dict[str, Rhythm]:
+        return {self.name: Rhythm(self.hours, NOON)}
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import re
 from typing import Any
 
 import pytest
@@ -45,6 +46,50 @@ async def test_letters_are_filtered_and_those_sent_again_are_left_out(operated: 
             "letters"
         ]["rows"]
         assert [row["id"] for row in rows] == ["demo.triggers.funding:0:2"]
+
+
+async def test_letters_are_filtered_by_source_and_by_when_they_were_refused(operated: Operated) -> None:
+    operated.letters.add(letter(7, source="/hubspot"), letter(8, b"[", source="", topic="sources/x"))
+    at = "2026-09-21T14:13:20.00"  # when the first was refused, and each next a millisecond later
+    async with operated.browser() as browser:
+        await operated.sign_in(browser)
+        for query, found in (
+            ("source=/hubspot", [7]),
+            ("source=sources/x", [8]),
+            ("source=/hub", []),
+            (f"since={at}7Z", [7, 8]),
+            (f"until={at}3Z", [1, 2]),
+            (f"since={at}2Z&until={at}3Z&reason=not-a-company", [2]),
+            ("since=2026-09-21T16:13:20.006&tz=Europe/Berlin&source=/crm", [6]),
+        ):
+            shown = ids_in((await browser.get(f"/dead-letters?{query}")).text)
+            assert sorted(int(one.split(":")[2]) for one in shown) == found, query
+        rows = (await browser.get("/dead-letters?format=csv&table=letters&source=/hubspot")).text
+        assert len(rows.splitlines()) == 2
+        assert (await browser.get("/dead-letters?since=yesterday")).status_code == 404
+
+
+async def test_all_that_a_filter_shows_are_sent_again_and_the_filter_stays(operated: Operated) -> None:
+    operated.letters.add(letter(7, source="/hubspot"), letter(8, source="/hubspot", reason="no-account"))
+    async with operated.browser() as browser:
+        csrf = await operated.sign_in(browser)
+        page = await browser.get("/dead-letters?source=/hubspot&reason=not-json&since=2026-01-01T00:00:00")
+        fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.text))
+        sent = await browser.post("/dead-letters/retry", data={**fields, "csrf": csrf, "every": "yes"})
+    assert [ids for _, ids, _ in operated.letters.sent] == [["demo.triggers.funding:0:7"]]
+    assert "source=%2Fhubspot" in sent.headers["location"]
+    assert "since=2026-01-01T00%3A00%3A00" in sent.headers["location"]
+
+
+async def test_refusals_are_counted_by_reason_and_source(operated: Operated) -> None:
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        told = (await browser.get("/dead-letters?format=json")).json()
+        page = (await browser.get("/dead-letters")).text
+    rows = told["tables"]["refusals"]["rows"]
+    assert next((row["reason"], row["source"], row["letters"]) for row in rows) == ("not-json", "/crm", 2)
+    assert told["sources"] == {"/crm": 6}
+    assert "/console/dead-letters?reason=not-json&amp;source=%2Fcrm" in page
 
 
 async def test_an_operator_sends_chosen_letters_again_in_their_own_name(operated: Operated) -> None:
@@ -151,7 +196,8 @@ async def test_a_letter_that_is_not_there_is_named(operated: Operated) -> None:
 
 @pytest.mark.parametrize("attack", HOSTILE)
 @pytest.mark.parametrize(
-    "field", ["reason", "message", "field", "topic", "endpoint", "key", "offset", "timestamp", "retried"]
+    "field",
+    ["reason", "message", "field", "topic", "endpoint", "key", "offset", "timestamp", "retried", "source"],
 )
 async def test_what_a_producer_writes_into_a_letter_stays_text(attack: str, field: str) -> None:
     operated = make_operated()

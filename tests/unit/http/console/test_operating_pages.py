@@ -9,8 +9,18 @@ from typing import Any
 import pytest
 
 from resegment.console.sanitizing import sanitize
+from resegment.http.console.pages.sources import tell_rhythm
+from resegment.sources.rhythm import Rhythm
 from tests.console import PrefixInMemory
-from tests.unit.http.console.operating import FILE, HOSTILE, Operated, check_harmless, letter, make_operated
+from tests.unit.http.console.operating import (
+    FILE,
+    HOSTILE,
+    NOON,
+    Operated,
+    check_harmless,
+    letter,
+    make_operated,
+)
 
 
 @pytest.fixture
@@ -126,9 +136,51 @@ async def test_a_source_has_its_rate_its_refusals_and_its_last_error(operated: O
         await operated.sign_in(browser, "vic", "viewer")
         rows = (await browser.get("/sources?format=json")).json()["tables"]["sources"]["rows"]
     found = {row["source"]: row for row in rows}
-    assert found["/crm"]["per_hour"] == 3.0
+    assert (found["/crm"]["per_hour"], found["/crm"]["facts"]) == (3.0, 3)
     assert (found["/crm"]["refused"], found["/crm"]["last_error"]) == (2, "second")
     assert found["/crm"]["retractions"] == 1
+
+
+async def test_a_rate_is_not_made_of_a_few_seconds(operated: Operated) -> None:
+    operated.sources.span = 30_000
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        page = (await browser.get("/sources")).text
+        (row,) = (await browser.get("/sources?format=json")).json()["tables"]["sources"]["rows"]
+    assert "Facts in 30 s" in page
+    assert (row["facts"], row["per_hour"]) == (3, None)
+
+
+async def test_a_source_says_how_often_it_usually_sends(operated: Operated) -> None:
+    last = NOON // 3_600_000
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        assert "not known yet" in (await browser.get("/sources")).text
+        operated.sources.hours = {last - 24 * day for day in range(30) if day != 4}
+        page = (await browser.get("/sources")).text
+        assert "every 24 h; the longest pause was 2 d" in page
+
+
+@pytest.mark.parametrize(
+    ("every", "words"),
+    [
+        ({"crm": 86_400_000}, "every 24 h, as the segments file says"),
+        ({"crm": None}, "now and then: the segments file says that it is never silent"),
+    ],
+)
+def test_what_the_segments_file_says_of_a_source_goes_before_what_was_learned(
+    every: dict[str, int | None], words: str
+) -> None:
+    assert tell_rhythm(Rhythm(set(range(1_000)), 1_000 * 3_600_000), "/crm", every) == words
+    assert tell_rhythm(Rhythm(set(range(1_001)), 1_000 * 3_600_000), "/other", every).startswith("every hour")
+
+
+async def test_what_the_project_writes_itself_is_no_source(operated: Operated) -> None:
+    operated.letters.add(letter(1, source="/resegment/router", endpoint="crm"))
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        rows = (await browser.get("/sources?format=json")).json()["tables"]["sources"]["rows"]
+    assert [row["source"] for row in rows] == ["/crm"]
 
 
 async def test_the_refusals_of_a_source_lead_to_their_dead_letters(operated: Operated) -> None:
