@@ -25,6 +25,8 @@ class Change:
     told: bytes
     supersedes: str | None
     holdout: bool
+    definition: int | None = None
+    """The number of the version that made it, if one did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,15 @@ def decode_change(place: tuple[int, int], value: bytes | None) -> Change | None:
             msgspec.json.encode(told),
             data.supersedes,
             data.holdout,
+            _read_version(data.cause),
         )
     except (msgspec.DecodeError, ValueError):
         return None
+
+
+def _read_version(cause: dict[str, Any]) -> int | None:
+    found = cause.get("definition")
+    return found if isinstance(found, int) and 0 < found < 1 << 31 else None
 
 
 def decode_command(place: tuple[int, int], value: bytes | None) -> Command | None:

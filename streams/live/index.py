@@ -35,13 +35,14 @@ create table accounts (
 ) without rowid;
 create table changes (
   seq integer primary key, part integer, off integer, id text, account text, number integer, from_ text, to_ text,
-  at integer, decided integer, stay integer, void integer default 0, holdout integer, told blob
+  at integer, decided integer, stay integer, void integer default 0, holdout integer, told blob, definition integer
 );
 create unique index changes_by_account on changes (account, number);
 create index changes_by_place on changes (part, off);
 create index changes_by_time on changes (at);
 create index changes_by_stay on changes (from_, stay);
 create index changes_by_entry on changes (to_);
+create index changes_by_version on changes (definition, at) where definition is not null;
 create table flows (hour integer, from_ text, to_ text, n integer, primary key (hour, from_, to_)) without rowid;
 create table commands (
   seq integer primary key, id text unique, account text, at integer, action text, workflow text, segment text, owner text,
@@ -218,11 +219,12 @@ class Index:
                 ).fetchone()
             stay = change.at - last[2] if last is not None and last[1] == (change.from_ or "") else None
             one.execute(
-                "insert into changes (part, off, id, account, number, from_, to_, at, decided, stay, holdout, told) "
-                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "insert into changes (part, off, id, account, number, from_, to_, at, decided, stay, holdout, told, definition) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *change.place, change.id, change.account, change.number, change.from_ or "", change.to or "",
                     change.at, change.decided, stay, change.holdout, change.told,
+                    change.definition,
                 ),
             )  # fmt: skip
             _count_flow(one, change.at, change.from_ or "", change.to or "", 1)

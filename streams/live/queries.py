@@ -236,3 +236,24 @@ def find_stays(one: sqlite3.Connection, segment: str) -> Stays:
     text = "select stay from changes where from_ = ? and stay is not null order by stay limit 1 offset ?"
     median, p90 = (one.execute(text, (segment, int(count * share))).fetchone()[0] for share in (0.5, 0.9))
     return Stays(count, median, p90)
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """The switch to a version at an instant (ms)."""
+
+    version: int
+    at: int
+
+
+def count_moved(one: sqlite3.Connection, switches: Sequence[Switch]) -> dict[Switch, int]:
+    """Return how many accounts each switch moved to another segment, until the next switch to the same version."""
+    found = {}
+    for switch in switches:
+        later = [other.at for other in switches if other.version == switch.version and other.at > switch.at]
+        found[switch] = one.execute(
+            "select count(distinct account) from changes where definition = ? and at >= ? and at < ? "
+            "and from_ <> to_ and void = 0",
+            (switch.version, switch.at, min(later, default=NEVER)),
+        ).fetchone()[0]
+    return found

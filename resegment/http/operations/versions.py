@@ -22,7 +22,7 @@ from resegment.streams.definitions.applying.requests import Applied, ApplyConnec
 from resegment.streams.definitions.content import compile_content
 from resegment.streams.definitions.starting import NoVersion, read_registry
 from resegment.streams.operations.planning import PlannedPrefix, Wish
-from resegment.streams.operations.switching.carrying import Order, carry_out, describe_order
+from resegment.streams.operations.switching.carrying import Order, carry_out, describe_order, describe_result
 from resegment.streams.operations.switching.intents import Intent, intend_rollback, intend_saved, plan_wish
 from resegment.streams.prefix import read_prefix
 
@@ -219,7 +219,7 @@ class LiveVersions:
             applied, job.outcome = await carry_out(
                 self._connect(publisher), self._planned, intent, order, job.report
             )
-            recording.result |= {"version": applied.version, "applied": applied.apply is not None}
+            recording.result |= describe_result(applied, job.outcome)
         job.applied = applied
 
     def _connect(self, publisher: Publisher) -> ApplyConnection:

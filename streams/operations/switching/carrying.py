@@ -93,6 +93,12 @@ async def carry_out(
     return applied, outcome
 
 
+def describe_result(applied: Applied, outcome: Outcome | None) -> dict[str, Any]:
+    """Return what an apply came to, for the audit log."""
+    told = {"version": applied.version, "applied": applied.apply is not None}
+    return told if outcome is None else told | {"moved": outcome.moved, "as_planned": outcome.as_planned}
+
+
 def describe_order(intent: Intent, order: Order) -> dict[str, Any]:
     """Return what an apply is asked to do, for the audit log."""
     route = intent.wish.route

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from fastapi import APIRouter, Response
@@ -15,6 +16,7 @@ from resegment.schemas.times import parse_instant
 from resegment.segmentation.versions.differences import compare
 from resegment.segmentation.versions.wording import tell_differences
 from resegment.streams.definitions.chronicle import ApplyEntry, VersionEntry, tell_history
+from resegment.streams.live.queries import Switch, count_moved, find_span
 
 router: Final = APIRouter()
 
@@ -50,7 +52,7 @@ async def show_versions(view: View) -> Response:
         Column("made", "Written", lambda row: _at(row.at), "instant"),
         Column("fingerprint", "Fingerprint", lambda row: row.fingerprint, "code", sortable=False),
     ]  # fmt: skip
-    applies = [(one.number, apply) for one in history for apply in one.applies]
+    applies = await _read_applies(view, [(one.number, apply) for one in history for apply in one.applies])
     shadow = definitions.shadow
     return view.respond(
         "versions.html",
@@ -63,6 +65,7 @@ async def show_versions(view: View) -> Response:
                 _apply_columns(view),
                 applies,
                 sort="-at",
+                note="Moved are the accounts that the switch put into another segment, as far back as changes are known.",
                 empty="Nothing was applied yet.",
             ),
         ],
@@ -79,31 +82,57 @@ def _before(history: list[VersionEntry]) -> int | None:
     return max(earlier)[1] if earlier else None
 
 
-def _apply_columns(view: Viewing) -> list[Column[tuple[int, ApplyEntry]]]:
+class AppliedRow(NamedTuple):
+    """One apply of a version, and how many accounts it moved; None where that is not known."""
+
+    version: int
+    entry: ApplyEntry
+    moved: int | None
+
+
+async def _read_applies(view: Viewing, applies: list[tuple[int, ApplyEntry]]) -> list[AppliedRow]:
+    """Return applies with the accounts that they moved, of those switches that the changes of the index cover."""
+    known = await view.prefix.find(find_span)
+    switches = {
+        one.id: Switch(number, parse_instant(one.at))
+        for number, one in applies
+        if one.kind == "switch" and one.state in ("applied", "switching") and one.at is not None
+    }
+    moved = await view.prefix.find(partial(count_moved, switches=list(switches.values())))
+    covered = {name for name, one in switches.items() if known.begin is not None and known.begin <= one.at}
+    return [
+        AppliedRow(number, one, moved[switches[one.id]] if one.id in covered else None)
+        for number, one in applies
+    ]
+
+
+def _apply_columns(view: Viewing) -> list[Column[AppliedRow]]:
     return [
         Column(
-            "version", "Version", lambda row: row[0], "number", link=lambda row: _version_url(view, row[0])
+            "version", "Version", lambda row: row.version, "number",
+            link=lambda row: _version_url(view, row.version),
         ),
-        Column("kind", "Kind", lambda row: row[1].kind),
+        Column("kind", "Kind", lambda row: row.entry.kind if row.entry.rollback_of is None else "rollback"),
         Column(
-            "state", "State", lambda row: row[1].state, note=lambda row: row[1].reason or None, noted="Reason"
+            "state", "State", lambda row: row.entry.state, note=lambda row: row.entry.reason or None, noted="Reason"
         ),
-        Column("at", "At", lambda row: _at(row[1].at), "instant"),
-        Column("from", "From version", lambda row: row[1].from_version, "number"),
+        Column("at", "At", lambda row: _at(row.entry.at), "instant"),
+        Column("from", "From version", lambda row: row.entry.from_version, "number"),
+        Column("moved", "Accounts moved", lambda row: row.moved, "number"),
         Column(
             "route",
             "Enrolled",
-            lambda row: row[1].route if isinstance(row[1].route, str) else list(row[1].route),
+            lambda row: row.entry.route if isinstance(row.entry.route, str) else list(row.entry.route),
             sortable=False,
         ),
         Column(
             "author",
             "By",
-            lambda row: row[1].author or None,
-            note=lambda row: row[1].message or None,
+            lambda row: row.entry.author or None,
+            note=lambda row: row.entry.message or None,
             noted="Message",
         ),
-    ]
+    ]  # fmt: skip
 
 
 def _version_url(view: Viewing, number: int) -> str:
