@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from resegment.errors import ResegmentError
 from resegment.http.exposition import expose
+from resegment.http.heads import HeadAsGet
 from resegment.http.hosts import AllowedHosts, HostCheck
 from resegment.streams.shutdown import Stopping
 from resegment.streams.worker.worker import Worker
@@ -133,13 +134,13 @@ async def serving(
 ) -> AsyncIterator[str]:
     """Serve the application while the block runs; yield its URL. Port 0 picks a free one. Raises AddressTaken.
 
-    `names` are hosts under which it may be asked, besides those that `AllowedHosts` allows. Stopping the server is a step
+    HEAD is answered as GET. `names` are hosts under which it may be asked, besides those that `AllowedHosts` allows. Stopping the server is a step
     of `stopping`.
     """
     with _listen(host, port) as listener:
         server = _Server(
             uvicorn.Config(
-                HostCheck(app, AllowedHosts(host, names)),
+                HostCheck(HeadAsGet(app), AllowedHosts(host, names)),
                 log_config=None,
                 access_log=False,
                 lifespan="off",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -10,6 +12,7 @@ from urllib.parse import quote, urlencode
 import orjson
 from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse
+from starlette.types import Receive, Scope, Send
 
 from resegment import __version__
 from resegment.console.dates import reading_in
@@ -19,7 +22,7 @@ from resegment.http.console.access import CurrentUser, current_csrf
 from resegment.http.console.navigation import NAVIGATION
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.rendering import Theme, environment
-from resegment.http.console.table import Table, TableRequest
+from resegment.http.console.table import SIZES, Table, TableRequest
 from resegment.http.console.times import COMMON_ZONES, NoZone, find_zones
 from resegment.http.operations.operations import Operations
 from resegment.localization import Locale
@@ -179,14 +182,33 @@ class Viewing:
 
     def _csv(self, table: Table[Any]) -> Response:
         headers = {"content-disposition": f'attachment; filename="{table.name}.csv"', **_count(table)}
-        return Response(table.csv(), media_type="text/csv; charset=utf-8", headers=headers)
+        return WrittenFile(table, lambda: table.csv().encode(), "text/csv; charset=utf-8", headers)
 
     def _json(self, named: Mapping[str, Table[Any]], data: Mapping[str, Any]) -> Response:
         if "table" in self.tables.query:
             one = self._chosen(named)
-            return Response(_encode(_describe(one)), media_type="application/json", headers=_count(one))
+            return WrittenFile(one, lambda: _encode(_describe(one)), "application/json", _count(one))
         described = {**data, "tables": {name: _describe(one) for name, one in named.items()}}
         return Response(_encode(described), media_type="application/json")
+
+
+class WrittenFile(Response):
+    """A table as a file. A long one is written in a thread, so that no other request waits for it."""
+
+    def __init__(
+        self, table: Table[Any], write: Callable[[], bytes], media_type: str, headers: Mapping[str, str]
+    ) -> None:
+        self._write: Callable[[], bytes] | None = write if len(table.rows) > SIZES[-1] else None
+        self._reader = copy_context()
+        super().__init__(b"" if self._write else write(), media_type=media_type, headers=dict(headers))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Write the file, and send it."""
+        if self._write is not None:
+            loop = asyncio.get_running_loop()
+            self.body = await loop.run_in_executor(None, self._reader.run, self._write)
+            self.headers["content-length"] = str(len(self.body))
+        await super().__call__(scope, receive, send)
 
 
 def _count(table: Table[Any]) -> dict[str, str]:

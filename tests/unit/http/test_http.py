@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from resegment.http.delivery import Health as DeliveryHealth
@@ -37,6 +41,59 @@ async def test_a_worker_that_works_is_200_with_its_partitions() -> None:
         "reachable": True,
         "reason": None,
     }
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/nothing"])
+async def test_head_is_answered_as_get_without_a_body(path: str) -> None:
+    health = Health(status="stalled", partitions=[], lag=9, reachable=True, reason="why")
+    async with (
+        serving(build(lambda: health, CollectorRegistry()), "127.0.0.1", 0) as url,
+        httpx.AsyncClient(base_url=url) as http,
+    ):
+        head, full = await http.head(path), await http.get(path)
+        assert head.status_code == full.status_code
+        assert head.content == b""
+        names = ("content-length", "content-type")
+        assert [head.headers.get(name) for name in names] == [full.headers.get(name) for name in names]
+        assert (await http.get(path)).content == full.content, "the connection can be used again"
+
+
+async def test_head_ends_what_get_would_stream() -> None:
+    app = FastAPI()
+    ended: list[str] = []
+
+    @app.get("/stream")
+    async def stream() -> StreamingResponse:
+        async def forever() -> AsyncIterator[bytes]:
+            try:
+                while True:
+                    yield b"more"
+                    await asyncio.sleep(0.01)
+            finally:
+                ended.append("stream")
+
+        return StreamingResponse(forever(), media_type="text/event-stream")
+
+    async with serving(app, "127.0.0.1", 0) as url, httpx.AsyncClient(base_url=url) as http:
+        answer = await http.head("/stream")
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            200,
+            "text/event-stream; charset=utf-8",
+        )
+        async with asyncio.timeout(5):
+            while not ended:
+                await asyncio.sleep(0.01)
+
+
+async def test_a_post_stays_what_it_is_and_head_of_its_path_is_no_post() -> None:
+    app = FastAPI()
+
+    @app.post("/act")
+    async def act() -> str:
+        raise AssertionError
+
+    async with serving(app, "127.0.0.1", 0) as url, httpx.AsyncClient(base_url=url) as http:
+        assert (await http.head("/act")).status_code == 405
 
 
 @pytest.mark.parametrize("status", ["ended", "stalled"])

@@ -6,11 +6,13 @@ import csv
 import html
 import io
 import re
+import threading
 from typing import Any
 
 import pytest
 
 from resegment.console.sanitizing import sanitize
+from resegment.http.console.table import Table
 from tests.unit.http.console.operating import HOSTILE, Operated, check_harmless, ids_in, letter, make_operated
 
 
@@ -79,6 +81,31 @@ async def test_all_that_a_filter_shows_are_sent_again_and_the_filter_stays(opera
     assert [ids for _, ids, _ in operated.letters.sent] == [["demo.triggers.funding:0:7"]]
     assert "source=%2Fhubspot" in sent.headers["location"]
     assert "since=2026-01-01T00%3A00%3A00" in sent.headers["location"]
+
+
+async def test_a_long_file_is_written_beside_other_requests(
+    operated: Operated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operated.letters.add(*(letter(number) for number in range(10, 710)))
+    threads: list[threading.Thread] = []
+    for name in ("csv", "records"):
+        write = getattr(Table, name)
+
+        def written(table: Any, write: Any = write) -> Any:
+            threads.append(threading.current_thread())
+            return write(table)
+
+        monkeypatch.setattr(Table, name, written)
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        file = await browser.get("/dead-letters?format=csv&table=letters&rows=all")
+        twin = await browser.get("/dead-letters?format=json&table=letters&rows=all")
+        page = await browser.get("/dead-letters?format=csv&table=letters")
+    assert len(file.text.splitlines()) == 706
+    assert int(file.headers["content-length"]) == len(file.content)
+    assert len(twin.json()["rows"]) == 705
+    assert [one is threading.main_thread() for one in threads] == [False, False, True]
+    assert len(page.text.splitlines()) == 51
 
 
 async def test_refusals_are_counted_by_reason_and_source(operated: Operated) -> None:
