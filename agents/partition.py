@@ -297,15 +297,15 @@ class OwnedPartition(Generic[A]):
         sizes: Sequence[tuple[str, int]] = (),
         decided: int = 0,
         ledgers: Sequence[tuple[str, bytes]] = (),
+        compacted: Sequence[tuple[str, bytes]] = (),
     ) -> None:
         """Write what one batch or slice led to, and hand its messages to the relay.
 
         `sizes` says by how much the numbers of accounts change, and `decided` counts the decisions. `ledgers` has what is
-        appended to the ledger of each account, once.
+        appended to the ledger of each account, once, `compacted` what replaces it.
         """
         fence = self.expect_held()
-        states: list[tuple[str, bytes]] = []
-        appended: list[tuple[str, bytes]] = []
+        states, appended = list[tuple[str, bytes]](), list[tuple[str, bytes]]()
         deadlines: list[tuple[str, int | None]] = []
         for account in accounts:
             before = account.kept_deadline
@@ -317,10 +317,8 @@ class OwnedPartition(Generic[A]):
         messages = stamped(messages)
         payload = pack(messages) if messages else None
         position = replace(position, commit=self.position.commit + 1, log=self._log)
-        commit = Commit(
-            fence, position, states, deadlines, payload, decided, sizes, DUE_SLICE, appended, ledgers
-        )
-        committed = await self.store.commit(commit)
+        written = states, deadlines, payload, decided, sizes, DUE_SLICE, appended, ledgers, compacted
+        committed = await self.store.commit(Commit(fence, position, *written))
         self.position = position
         self._note(committed)
         if payload is not None and committed.outbox_id is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,6 +11,7 @@ import msgspec
 
 from resegment.agents.batch import Batch, Message, Publisher, Record, require_readable
 from resegment.agents.dead_letters import to_dead_letter
+from resegment.agents.enrolling.ledgers import arrange_ledgers
 from resegment.agents.enrolling.offering import find_offers
 from resegment.agents.enrolling.walk import Begin, RoutingTask, Walk, Ways, walk_steps
 from resegment.agents.partition import OwnedPartition, position_after, position_after_beside
@@ -18,20 +19,19 @@ from resegment.errors import RefusedEvent
 from resegment.routing.account import RoutedAccount
 from resegment.routing.change import decode_change
 from resegment.routing.enrollment import EnrollmentMachine, Steps
+from resegment.schemas.definitions.in_force import decode_in_force, encode_in_force, hear_of_source
 from resegment.schemas.fact import LATEST
+from resegment.schemas.identities.forgotten import Forgotten
 from resegment.schemas.outcomes.facts import Learned
-from resegment.schemas.outcomes.ledger import LedgerItem, encode_ledger
+from resegment.schemas.outcomes.ledger import LedgerItem
 from resegment.schemas.routing import (
     ChildReport,
     DefinitionSwitched,
     FamilyNews,
     GatesChanged,
     Review,
-    decode_in_force,
     decode_routed,
     decode_routing_event,
-    encode_in_force,
-    hear_of_source,
 )
 from resegment.schemas.sources.silence import SourceBack, SourceSilent
 from resegment.state.owner_store import OwnerStore
@@ -216,6 +216,8 @@ class _Reading:
         self.refused: list[RefusedEvent] = []
         self.learned: dict[str, list[LedgerItem]] = {}
         """What became known of outcomes, by account."""
+        self.relearned: set[str] = set()
+        """Accounts of which a person was forgotten: only outcomes that are learned after that count."""
 
     def change(self, record: Record, opened: Record, clock: int, latest: int) -> int:
         """Read a segment change, and return the clock (ms), which moves to when it was decided, or to `latest`."""
@@ -256,6 +258,10 @@ class _Reading:
                 if event.fact is not None:
                     self.learned.setdefault(event.account, []).append(event.fact)
                 return
+            if isinstance(event, Forgotten):
+                self.learned.pop(event.account, None)
+                if event.person:
+                    self.relearned.add(event.account)
             if isinstance(event, SourceSilent | SourceBack):
                 self.in_force = hear_of_source(self.in_force, event)
                 self._current = current.amid(self.in_force.silent)
@@ -306,7 +312,7 @@ async def _follow(owned: Owned, router: Router, reading: _Reading, position: Pos
         for name, items in reading.learned.items():
             walk.touches.setdefault(name, []).extend(items)
         events = len(reading.steps) + sum(map(len, reading.learned.values()))
-        return await _commit(owned, router, walk, position, reading.refused, events)
+        return await _commit(owned, router, walk, position, reading.refused, events, reading.relearned)
 
 
 async def _commit(
@@ -316,6 +322,7 @@ async def _commit(
     position: Position,
     refused: Sequence[RefusedEvent],
     events: int,
+    relearned: Collection[str] = (),
 ) -> Routed:
     before, after = walk.before, Counter(one.state.decision for one in walk.accounts.values())
     sizes: list[tuple[str, int]] = [
@@ -330,8 +337,14 @@ async def _commit(
         )
     # an account that was only asked about is not stored; its gates may arrive before its first change
     known = [one for one in walk.accounts.values() if one.is_known]
-    ledgers = [(name, encode_ledger(items)) for name, items in walk.touches.items()]
+    ledgers = await arrange_ledgers(owned.store, walk.touches, relearned)
     await owned.commit(
-        position, known, walk.messages, sizes=sizes, decided=len(walk.commands), ledgers=ledgers
+        position,
+        known,
+        walk.messages,
+        sizes=sizes,
+        decided=len(walk.commands),
+        ledgers=ledgers.appended,
+        compacted=ledgers.replaced,
     )
     return Routed(events, [one.action for one in walk.commands], sorted(after.items()), refused)

@@ -17,6 +17,7 @@ class Cause(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     `definition` is the number of the version that judged the account for the first time. `merged` names the account that
     this one was merged into, or the one that was merged into this one; `unmerged` names the other one of an unmerge.
+    `forgotten` says that the account, or a person of it, was forgotten.
     """
 
     events: tuple[str, ...] = ()
@@ -24,6 +25,7 @@ class Cause(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     definition: int | None = None
     merged: str | None = None
     unmerged: str | None = None
+    forgotten: Literal["account", "person"] | None = None
 
 
 class Restrictions(msgspec.Struct, frozen=True, gc=False):
@@ -108,4 +110,6 @@ def identify_change(
         parts += (cause.definition,)
     if cause.merged is not None or cause.unmerged is not None:
         parts += (cause.merged, cause.unmerged)
+    if cause.forgotten is not None:
+        parts += (cause.forgotten,)
     return hashlib.blake2b(msgspec.json.encode(parts), digest_size=16).hexdigest()

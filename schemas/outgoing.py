@@ -57,9 +57,9 @@ class ChangeCause(BaseModel):
         description="The account that this one was merged into, where `to` is null; else the one that was merged into it",
     )
     unmerged: str | None = Field(
-        None,
-        description="The alias that became an account of its own again, of this account or this account itself",
+        None, description="The alias that became an account of its own again: of this account, or itself"
     )
+    forgotten: Literal["account", "person"] | None = Field(None, description="What was forgotten")
 
 
 class Evidence(BaseModel):
@@ -122,7 +122,7 @@ class SegmentChangeData(BaseModel):
         alias="from", description="The segment left; null for the account's first change"
     )
     to: str | None = Field(
-        description="The segment entered; null where the account ends, because somebody merged it into another one"
+        description="The segment entered; null where the account ends: it was merged into another one, or forgotten"
     )
     effective_at: Instant = Field(description="The exact instant, RFC 3339")
     decided_at: Instant = Field(description="The partition's clock at the decision")

@@ -7,10 +7,11 @@ from typing import Any, Final, Literal
 import msgspec
 
 from resegment.schemas.change import EnrollmentRoute, Restrictions
+from resegment.schemas.identities.forgotten import Forgotten
 from resegment.schemas.logs.decision_log import LoggedDecision
 from resegment.schemas.outcomes.facts import Learned
 from resegment.schemas.segments import OnExit
-from resegment.schemas.sources.silence import Silence, SourceBack, SourceSilent, hear
+from resegment.schemas.sources.silence import SourceBack, SourceSilent
 
 RoutingDecision = Literal[
     "none",
@@ -168,7 +169,9 @@ class RoutedState(msgspec.Struct, array_like=True):
     versions of the definition changed since the account last moved by itself, oldest first. `gates_by` is the switch that
     the gates came with, if one did. `heir_of` is the workflow of an account that was merged into this one while it was in it.
     `enrolled` is when the latest enrollments began, oldest first. `inherited` says of which accounts, and when (ms), this one
-    took over what they leave. `log` has the latest decisions, oldest first.
+    took over what they leave. `log` has the latest decisions, oldest first. Changes up to the number `forgotten` count no
+    more, because the account was forgotten; -1 if it never was. `forgets` is the latest
+    forget that it knows of.
     """
 
     target: Target | None = None
@@ -198,6 +201,8 @@ class RoutedState(msgspec.Struct, array_like=True):
     enrolled: tuple[int, ...] = ()
     inherited: dict[str, int] = {}
     log: tuple[LoggedDecision, ...] = ()
+    forgotten: int = -1
+    forgets: int = 0
 
 
 _state_encoder: Final = msgspec.msgpack.Encoder()
@@ -342,26 +347,18 @@ class DefinitionSwitched(msgspec.Struct, frozen=True, kw_only=True, tag="definit
         return Switch(self.version, self.route, self.rollback_of)
 
 
-AccountEvent = GatesChanged | RoutedOutcome | Review | Reassign | Offered | ChildReport | FamilyNews | Inherit
+AccountEvent = (
+    GatesChanged
+    | RoutedOutcome
+    | Review
+    | Reassign
+    | Offered
+    | ChildReport
+    | FamilyNews
+    | Inherit
+    | Forgotten
+)
 RoutingEvent = AccountEvent | Learned | DefinitionSwitched | SourceSilent | SourceBack
-
-
-class InForce(msgspec.Struct, frozen=True):
-    """What a partition of the router knows of the version in force; None before the first switch.
-
-    `cursor` says up to where the accounts that the switch concerns were looked at, None once all were. `silent` are the
-    silent sources; `held_cursor` says up to where accounts were looked at that may be held for one that is back.
-    """
-
-    switched: DefinitionSwitched | None = None
-    cursor: int | None = None
-    silent: dict[str, Silence] = {}
-    held_cursor: int | None = None
-
-    @property
-    def number(self) -> int:
-        """Return the number of the version; 0 is the first."""
-        return 0 if self.switched is None else self.switched.version
 
 
 ROUTED_OUTCOMES: Final = frozenset({"accepted", "rejected", "won", "lost"})
@@ -377,24 +374,3 @@ def encode_routing_event(event: RoutingEvent) -> bytes:
 def decode_routing_event(value: bytes) -> RoutingEvent:
     """Decode a `routing-events` record. Raises msgspec.DecodeError."""
     return _event_decoder.decode(value)
-
-
-def hear_of_source(in_force: InForce, event: SourceSilent | SourceBack) -> InForce:
-    """Return what a partition knows after an event about a source. Once one is back, held accounts are looked at."""
-    silent = dict(hear(in_force.silent, event))
-    looks = isinstance(event, SourceBack) and silent != in_force.silent
-    cursor = 0 if looks else in_force.held_cursor
-    return msgspec.structs.replace(in_force, silent=silent, held_cursor=cursor)
-
-
-_in_force_decoder: Final = msgspec.json.Decoder(InForce)
-
-
-def encode_in_force(in_force: InForce) -> str:
-    """Return the text that the position of a partition keeps."""
-    return msgspec.json.encode(in_force).decode() if in_force != InForce() else ""
-
-
-def decode_in_force(text: str) -> InForce:
-    """Decode what the position of a partition keeps; "" before the first switch. Raises msgspec.DecodeError."""
-    return _in_force_decoder.decode(text) if text else InForce()

@@ -58,17 +58,23 @@ class Identity(msgspec.Struct, array_like=True, frozen=True, gc=False):
     - `open`: its facts are passed to that account.
     - `returning`: it is one of its own again, and its facts wait until what is known has come back.
     - `parting`: another account leaves it, and its own facts are noted meanwhile.
+    - `held`: facts of a forgotten person are taken out of it, and its facts wait meanwhile. `held` is its membership then.
 
     `offset` is where the record is that began this. `kept` holds facts that wait or are noted, as JSON. `parted` says up
-    to which number merges of an alias count no more.
+    to which number merges of an alias count no more. An account is `forgotten` until that is lifted: its facts count for
+    nothing. `forgets` is the number of the latest forget or its lifting, and `until` (ms) when an account was forgotten.
     """
 
-    mode: Literal["", "closed", "open", "returning", "parting"] = ""
+    mode: Literal["", "closed", "open", "returning", "parting", "held"] = ""
     into: str | None = None
     op: int = 0
     offset: int = -1
     parted: dict[str, int] = {}
     kept: tuple[bytes, ...] = ()
+    forgotten: bool = False
+    forgets: int = 0
+    until: int = -1
+    held: Membership | None = None
 
 
 class AccountState(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):

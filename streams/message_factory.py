@@ -12,6 +12,7 @@ from resegment.redaction import hide_quotes
 from resegment.schemas.change import GateChange, SegmentChange
 from resegment.schemas.definitions.records import Apply
 from resegment.schemas.fact import Fact, encode_fact
+from resegment.schemas.identities.forgotten import Forgotten
 from resegment.schemas.outcomes.facts import Learned, to_outcome
 from resegment.schemas.outgoing import CONTENT_TYPE, encode_change
 from resegment.schemas.routing import (
@@ -122,6 +123,10 @@ class MessageFactory:
         """Return the event that tells the router of an outcome, to be credited to a touch."""
         event = Learned(account=fact.account, at=at, fact=to_outcome(fact))
         return Message(self._routing, fact.account.encode(), encode_routing_event(event))
+
+    def forgotten(self, event: Forgotten) -> Message:
+        """Return the event that tells the router that an account, or a person of it, was forgotten."""
+        return tell(self._routing, event)
 
     def outcome(self, fact: Fact) -> Message | None:
         data = fact.data or {}

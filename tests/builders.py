@@ -18,16 +18,10 @@ from resegment.agents.segmenter import TICK, Segmented, decide_due, segment
 from resegment.routing.enrollment import EnrollmentMachine
 from resegment.routing.policy import OnePolicy, Policies, Policy, RoutingControls
 from resegment.schemas.change import SegmentChange
+from resegment.schemas.definitions.in_force import decode_in_force
 from resegment.schemas.fact import Fact, encode_fact
 from resegment.schemas.logs.state_log import decode_state
-from resegment.schemas.routing import (
-    Mode,
-    RoutedState,
-    RoutingEvent,
-    decode_in_force,
-    decode_routed,
-    encode_routing_event,
-)
+from resegment.schemas.routing import Mode, RoutedState, RoutingEvent, decode_routed, encode_routing_event
 from resegment.schemas.state import AccountState
 from resegment.schemas.times import parse_instant
 from resegment.segmentation.definition import Definition, read_definition

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from resegment.agents.batch import Message, RecordedMessage
 from resegment.agents.deciding.merging import facts_in
-from resegment.identity.merges import Identities
+from resegment.identity.merges import Identities, Operation
 from resegment.schemas.fact import Fact, encode_fact
 from resegment.schemas.identities.records import IdentityRecord, Settled, encode_identity_record
 from resegment.schemas.logs.state_log import decode_state
@@ -120,6 +120,21 @@ class Prefix:
 
     async def handed_over(self, alias: str, account: str, at: int) -> None:
         """Do nothing: there is no router."""
+
+    async def shred(self, operation: Operation) -> None:
+        self._interrupt()
+
+    async def allow(self, operation: Operation) -> None:
+        self._interrupt()
+
+    async def unprepared(self, account: str) -> None:
+        self._interrupt()
+
+    async def unrouted(self, account: str, number: int, at: int) -> None:
+        """Do nothing: there is no router."""
+
+    async def clear(self, operation: Operation) -> None:
+        self._interrupt()
 
     async def worked_off(self, account: str) -> None:
         number = self.partition_of(account)

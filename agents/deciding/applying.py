@@ -9,8 +9,10 @@ from typing import Final
 import msgspec
 
 from resegment.agents.batch import Record, is_readable
-from resegment.agents.deciding.merging import carry_out, is_step, receive
+from resegment.agents.deciding import forgetting
+from resegment.agents.deciding.merging import Merged, carry_out, is_step, receive
 from resegment.schemas.fact import Fact, decode_fact
+from resegment.schemas.identities.forgotten import Forgotten
 from resegment.schemas.identities.steps import Step, decode_step
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import UNCHANGED, Decision
@@ -47,12 +49,14 @@ class Applied:
     """The decisions about an account, the outcomes that took effect, and the facts that are passed to another account.
 
     `learned` are all outcomes that are new by their ids, whether they took effect or not: corrections and retractions too.
+    `told` says that the account, or a person of it, was forgotten.
     """
 
     decisions: Sequence[Decision] = ()
     outcomes: Sequence[Fact] = ()
     forwards: Sequence[Fact] = ()
     learned: Sequence[Fact] = ()
+    told: Sequence[Forgotten] = ()
 
 
 NOTHING: Final = Applied()
@@ -90,19 +94,26 @@ def _apply_rest(
     outcomes: list[Fact] = []
     forwards: list[Fact] = []
     learned: list[Fact] = []
+    told: list[Forgotten] = []
     for at, known, records in groups:
         facts: Sequence[Fact]
         if isinstance(known, Step) or account.state.identity is not None:
             merged = (
-                carry_out(timeline, account, known, records[0], at, clock)
+                _carry_out(timeline, account, known, records[0], at, clock)
                 if isinstance(known, Step)
                 else receive(account, known)
             )
+            if merged.erases:
+                decisions[:] = [Decision(one.change) for one in decisions if one.change is not None]
+                outcomes.clear()
+                learned.clear()
             decisions += merged.decisions
             forwards += merged.forwards
+            learned += merged.learned
+            told += merged.told
             facts = merged.facts
-            if not facts:  # it goes to the account that this one was merged into, or waits
-                if not isinstance(known, Step):
+            if not facts:  # it goes to the account that this one was merged into, or waits, or is forgotten
+                if not isinstance(known, Step) and not merged.is_lost:
                     learned += [one for one in known if one.kind == "outcome"]
                 continue
         else:
@@ -122,4 +133,11 @@ def _apply_rest(
             entry = account.holder(*key)
             if entry is None or entry.id == fact.id:
                 outcomes.append(fact)
-    return Applied(decisions, outcomes, forwards, learned)
+    return Applied(decisions, outcomes, forwards, learned, told)
+
+
+def _carry_out(
+    timeline: Timeline, account: Account, step: Step, record: Record, at: int, clock: int
+) -> Merged:
+    act = forgetting.carry_out if step.step in forgetting.FORGETTING else carry_out
+    return act(timeline, account, step, record, at, clock)

@@ -11,6 +11,7 @@ from resegment.agents.partition import OwnedPartition
 from resegment.schemas.change import GateChange, SegmentChange
 from resegment.schemas.definitions.records import Apply
 from resegment.schemas.fact import Fact
+from resegment.schemas.identities.forgotten import Forgotten
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Decision
 from resegment.state.partition_store import Position
@@ -37,6 +38,10 @@ class MessageFactory(Protocol):
         """Return the event that tells the router of an outcome, to be credited to a touch."""
         ...
 
+    def forgotten(self, event: Forgotten) -> Message:
+        """Return the event that tells the router that an account, or a person of it, was forgotten."""
+        ...
+
     def switched(self, apply: Apply, partition: int) -> Message:
         """Return the event that tells the router of a partition that another version is in force."""
         ...
@@ -61,6 +66,7 @@ class Decided:
         self._gate_changes: list[GateChange] = []
         self._outcomes: list[Fact] = []
         self._learned: list[Fact] = []
+        self._told: list[Forgotten] = []
         self.forwards: list[Fact] = []
         """Facts that are passed to other accounts."""
 
@@ -73,6 +79,7 @@ class Decided:
             self._gate_changes += [one.gate_change for one in decisions if one.gate_change is not None]
         self._outcomes += applied.outcomes
         self._learned += applied.learned
+        self._told += applied.told
         self.forwards += applied.forwards
 
     def announced(self, decisions: Sequence[Decision]) -> list[tuple[SegmentChange, Message | None]]:
@@ -96,6 +103,7 @@ class Decided:
         )
         messages += [message for _, message in self._changes if message is not None]
         if factory is not None:
+            messages += [factory.forgotten(one) for one in self._told]
             messages += [message for one in self._outcomes if (message := factory.outcome(one)) is not None]
             messages += [factory.learned(one, clock) for one in self._learned]
             messages += [factory.gate_change(one) for one in self._gate_changes]

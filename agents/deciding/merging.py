@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from resegment.agents.batch import Message, Record, is_readable
 from resegment.schemas.change import Cause
 from resegment.schemas.fact import Fact, decode_fact, encode_fact
+from resegment.schemas.identities.forgotten import Forgotten
 from resegment.schemas.identities.steps import Step, decode_step, encode_step, unpack_facts
 from resegment.schemas.state import Identity
 from resegment.segmentation.evaluation.account import Account
@@ -35,15 +36,22 @@ def is_step(record: Record) -> bool:
 class Merged(NamedTuple):
     """What a step, or facts of an account that merges concern, led to.
 
-    `facts` are to be applied next, `forwards` are passed to the account that this one was merged into.
+    `facts` are to be applied next, `forwards` are passed to the account that this one was merged into. `told` is for the
+    router, and `learned` are outcomes that it learns again. A step that `erases` takes back what facts of the same batch led to.
     """
 
     decisions: Sequence[Decision] = ()
     facts: Sequence[Fact] = ()
     forwards: Sequence[Fact] = ()
+    told: Sequence[Forgotten] = ()
+    learned: Sequence[Fact] = ()
+    erases: bool = False
+    is_lost: bool = False
+    """Whether the facts count for nothing, because the account is forgotten."""
 
 
 NOTHING: Final = Merged()
+LOST: Final = Merged(is_lost=True)
 
 
 def counts(fact: Fact, identity: Identity) -> bool:
@@ -56,6 +64,8 @@ def receive(account: Account, facts: Sequence[Fact]) -> Merged:
     identity = account.state.identity
     if identity is None:
         return Merged(facts=facts)
+    if identity.forgotten:
+        return LOST
     facts = [one for one in facts if counts(one, identity)]
     if identity.mode == "open":
         return Merged(forwards=[_forward(one, account.name, identity) for one in facts])
@@ -84,6 +94,8 @@ def carry_out(
             return _restore(account, identity, step, record.offset)
         case "reset":
             return _reset(timeline, account, identity, step, at, clock)
+        case _:
+            return NOTHING
 
 
 def _close(
@@ -105,7 +117,7 @@ def _join(
     if identity.mode:  # it has been merged itself since, or waits: these were joined before
         return receive(account, facts)
     if step.more:
-        _stash(account, identity, facts)
+        stash(account, identity, facts)
         return NOTHING
     if identity.kept:
         facts = [*(decode_fact(one) for one in identity.kept), *facts]
@@ -150,7 +162,7 @@ def _reset(
         return NOTHING
     facts = unpack_facts(step.facts)
     if step.more:
-        _stash(account, identity, facts)
+        stash(account, identity, facts)
         return NOTHING
     facts = [*facts, *(decode_fact(one) for one in identity.kept)]
     facts = [timeline.receive(one) for one in facts if counts(one, identity)]
@@ -161,7 +173,7 @@ def _reset(
     return Merged([_explain(one, unmerged=step.other) for one in refilled])
 
 
-def _stash(account: Account, identity: Identity, facts: Sequence[Fact]) -> None:
+def stash(account: Account, identity: Identity, facts: Sequence[Fact]) -> None:
     """Keep the facts of a part of a step until the rest of it comes."""
     account.state.identity = replace(identity, kept=(*identity.kept, *map(encode_fact, facts)))
 
@@ -207,6 +219,9 @@ class FoldedFacts:
         self._parted: dict[str, dict[str, int]] = {}
         self.closed: set[str] = set()
         """The accounts that are merged into others: none of their facts count."""
+        self._forgotten: set[str] = set()
+        self.dropped: list[str] = []
+        """Accounts of which nothing counts that was returned so far: they were forgotten."""
 
     def take(self, record: Record, clock: int) -> Fact | None:
         """Return the fact of a record if it counts whatever comes later; `clock` (ms) is when it became known."""
@@ -215,6 +230,8 @@ class FoldedFacts:
         try:
             if record.key is not None:
                 fact = decode_fact(record.value)
+                if fact.account in self._forgotten:
+                    return None
                 if not fact.via:
                     return fact if record.key == fact.account.encode() else None
                 self._waiting.setdefault(fact.account, []).append((clock, fact))
@@ -240,3 +257,9 @@ class FoldedFacts:
             self.closed.add(step.account)
         elif step.step == "restore":
             self.closed.discard(step.account)
+        elif step.step == "forget":
+            self._waiting.pop(step.account, None)
+            self._forgotten.add(step.account)
+            self.dropped.append(step.account)
+        elif step.step == "lift":
+            self._forgotten.discard(step.account)

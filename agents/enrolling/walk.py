@@ -13,7 +13,7 @@ from resegment.routing.account import RoutedAccount
 from resegment.routing.enrollment import Steps
 from resegment.routing.transition import Made
 from resegment.schemas.assignment import OwnerReply, OwnerRequest, Release
-from resegment.schemas.outcomes.ledger import LedgerItem
+from resegment.schemas.outcomes.ledger import LoggedItem
 from resegment.schemas.outcomes.messages import encode_touch
 from resegment.schemas.outcomes.touch import TouchRecord
 from resegment.schemas.outgoing import CONTENT_TYPE, WorkflowCommand, encode_command
@@ -40,7 +40,7 @@ class Walk:
     accounts: dict[str, RoutedAccount]
     before: Counter[RoutingDecision]
     commands: list[WorkflowCommand] = field(default_factory=list)
-    touches: dict[str, list[LedgerItem]] = field(default_factory=dict)
+    touches: dict[str, list[LoggedItem]] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     failed: dict[str, Exception] = field(default_factory=dict)
 
@@ -108,7 +108,7 @@ def _encode(walk: Walk, commands: Mapping[str, list[Made]], ways: Ways) -> None:
             walk.failed[name] = error
         else:
             walk.commands += [one for one in made if isinstance(one, WorkflowCommand)]
-            touches: list[LedgerItem] = [one for one in made if isinstance(one, TouchRecord)]
+            touches: list[LoggedItem] = [one for one in made if isinstance(one, TouchRecord)]
             if touches:
                 walk.touches[name] = touches
             walk.messages += messages

@@ -1,4 +1,4 @@
-"""Know which accounts were merged into which, and which names mean an account: what the topic `identities` says.
+"""Know which accounts are merged or forgotten, and which names mean an account: what the topic `identities` says.
 
 The order of the records is the truth. A wish that contradicts what holds at its place counts for nothing.
 """
@@ -11,23 +11,35 @@ from typing import Final, Literal
 
 import msgspec
 
-from resegment.schemas.identities.records import Alias, Merge, Settled, Unmerge, decode_identity_record
+from resegment.schemas.identities.records import (
+    Alias,
+    Forget,
+    Lift,
+    Merge,
+    Settled,
+    Unmerge,
+    decode_identity_record,
+)
+from resegment.schemas.times import NEVER
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A merge or unmerge that counts. `path` has the accounts that the alias's facts went through, the last one first.
+    """An operation that counts. `path` has the accounts that the alias's facts went through, the last one first.
 
-    Of a merge, `account` is the one that the alias is merged into; of an unmerge, the one that it leaves.
+    Of a merge, `account` is the one that the alias is merged into; of an unmerge, the one that it leaves. Of a forget and
+    of its lifting, `alias` and `account` are the same, and `path` has the account and all that were merged into it.
+    `persons` are the ids of the keys of forgotten persons; without them, the whole account is forgotten.
     """
 
     number: int
-    kind: Literal["merge", "unmerge"]
+    kind: Literal["merge", "unmerge", "forget", "lift"]
     alias: str
     account: str
     at: int
     author: str = ""
     path: tuple[str, ...] = ()
+    persons: tuple[str, ...] = ()
 
 
 class Identities:
@@ -45,6 +57,12 @@ class Identities:
         self.resolutions: dict[int, str] = {}
         """The names that were resolved, by the number of the record."""
         self._into: dict[str, str] = {}
+        self.forgotten: dict[str, int] = {}
+        """The accounts that are forgotten now, each with the number of the operation."""
+        self.lifted: dict[str, int] = {}
+        """Until when (ms) what was known of accounts stays forgotten that were forgotten once."""
+        self.forgotten_persons: dict[str, dict[str, int]] = {}
+        """The ids of forgotten persons by account, each with the number of the operation."""
 
     def take(self, value: bytes | None) -> None:
         """Take the next record. One that is not understood has a number and no meaning."""
@@ -63,6 +81,10 @@ class Identities:
                 self.resolutions[self.taken] = record.name
             case Settled():
                 self._settle(record)
+            case Forget():
+                self._forget(record)
+            case Lift():
+                self._lift(record)
 
     def account_of(self, account: str) -> str:
         """Return the account that an account is part of now: itself, or the one that it was merged into."""
@@ -78,6 +100,10 @@ class Identities:
         """Return the accounts that were merged into an account, at one remove or more."""
         return tuple(alias for alias, root in self.merged().items() if root == account)
 
+    def absent(self) -> dict[str, int]:
+        """Return the accounts of which nothing counts that was known up to an instant (ms)."""
+        return {**self.lifted, **dict.fromkeys(self.forgotten, NEVER)}
+
     @property
     def open(self) -> Operation | None:
         """Return the first operation that is not carried out yet: none after it has begun."""
@@ -92,6 +118,9 @@ class Identities:
         """Say why an account cannot be merged into another one now; None if it can."""
         if alias == account:
             return f"{alias} is the same account"
+        for one in (alias, account):
+            if (root := self.account_of(one)) in self.forgotten:
+                return f"{root} is forgotten: to lift that, run `resegment forget {root} --undo` first"
         if alias in self._into:
             into = self._into[alias]
             return f"{alias} is merged into {into} already: to change that, run `resegment accounts unmerge {alias}` first"
@@ -119,12 +148,68 @@ class Identities:
         if alias not in self._into:
             self.refused[number] = f"{alias} is merged into no account"
             return
+        if alias in self.forgotten:
+            root = self.account_of(alias)
+            self.refused[number] = (
+                f"{root} is forgotten: to lift that, run `resegment forget {root} --undo` first"
+            )
+            return
         path = [self._into[alias]]
         while path[-1] in self._into:
             path.append(self._into[path[-1]])
         del self._into[alias]
         self.operations[number] = Operation(
             number, "unmerge", alias, path[0], record.at, record.author, tuple(reversed(path))
+        )
+
+    def why_not_forgotten(self, account: str) -> str | None:
+        """Say why an account cannot be forgotten, or a person of it; None if it can."""
+        root = self.account_of(account)
+        if root != account:
+            return (
+                f"{account} is merged into {root}: `resegment forget {root}` forgets both. "
+                f"To forget {account} alone, run `resegment accounts unmerge {account}` first"
+            )
+        return None
+
+    def _forget(self, record: Forget) -> None:
+        number, account = self.taken, record.account
+        why = self.why_not_forgotten(account)
+        if why is None and account in self.forgotten:
+            why = f"{account} is forgotten already"
+        if why is not None:
+            self.refused[number] = why
+            return
+        path = (account, *self.aliases_of(account))
+        if record.persons:
+            known = self.forgotten_persons.setdefault(account, {})
+            known.update(dict.fromkeys(record.persons, number))
+        else:
+            self.forgotten.update(dict.fromkeys(path, number))
+        self.operations[number] = Operation(
+            number, "forget", account, account, record.at, record.author, path, record.persons
+        )
+
+    def _lift(self, record: Lift) -> None:
+        number, account = self.taken, record.account
+        known = self.forgotten_persons.get(account, {})
+        if (record.persons and not known.keys() & {*record.persons}) or (
+            not record.persons and account not in self.forgotten
+        ):
+            self.refused[number] = (
+                f"{account} is not forgotten" if not record.persons else "nobody is forgotten"
+            )
+            return
+        path = (account, *self.aliases_of(account))
+        if record.persons:
+            for one in record.persons:
+                known.pop(one, None)
+        else:
+            for one in path:
+                self.forgotten.pop(one, None)
+                self.lifted[one] = record.at
+        self.operations[number] = Operation(
+            number, "lift", account, account, record.at, record.author, path, record.persons
         )
 
     def _settle(self, record: Settled) -> None:

@@ -11,7 +11,7 @@ import polars as pl
 
 from resegment.schemas.outcomes.facts import OutcomeFact
 from resegment.schemas.outcomes.ledger import Dropped, LedgerItem
-from resegment.schemas.outcomes.touch import Touch, TouchKey, TouchVoid
+from resegment.schemas.outcomes.touch import Touch, TouchesForgotten, TouchKey, TouchVoid
 
 Instant: Final = pl.Datetime("ms", "UTC")
 Columns = Mapping[str, Any]
@@ -102,15 +102,23 @@ class Ledgers:
         ledgers.take(items)
         return ledgers
 
-    def take(self, items: Iterable[LedgerItem]) -> None:
-        """Take the items of a ledger."""
+    def take(self, items: Iterable[LedgerItem | TouchesForgotten]) -> None:
+        """Take the items of a ledger, or of published touches in their order."""
         lists = {Touch: self.touches, TouchVoid: self.voids, TouchKey: self.keys, OutcomeFact: self.facts}
         add = {kind: one.append for kind, one in lists.items()}  # type: ignore[attr-defined]
         for item in items:
             if isinstance(item, Dropped):
                 self.dropped += item.count
+            elif isinstance(item, TouchesForgotten):
+                self._forget(item.account)
             else:
                 add[type(item)](item)
+
+    def _forget(self, account: str) -> None:
+        """Leave out the touches of an account."""
+        self.touches[:] = [one for one in self.touches if one.account != account]
+        self.voids[:] = [one for one in self.voids if one.account != account]
+        self.keys[:] = [one for one in self.keys if one.account != account]
 
 
 def to_frame(rows: Sequence[Any], columns: Columns) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +14,7 @@ from resegment.schemas.outcomes.messages import (
     decode_touch,
     identify_holdout,
 )
-from resegment.schemas.outcomes.touch import Touch, TouchKey, TouchVoid
+from resegment.schemas.outcomes.touch import Touch, TouchesForgotten, TouchKey, TouchVoid
 from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE
 from resegment.schemas.times import parse_instant
 
@@ -90,7 +91,7 @@ _commands: Final = msgspec.json.Decoder(_Command)
 _changes: Final = msgspec.json.Decoder(_Change)
 
 
-def read_published(value: bytes) -> list[LedgerItem] | None:
+def read_published(value: bytes) -> Sequence[LedgerItem | TouchesForgotten] | None:
     """Return what a message says about touches; None for a message of another kind.
 
     Raises ValueError, which msgspec's errors are, for anything that is no message.

@@ -33,6 +33,8 @@ class RoutedAccount:
             or state.requested is not None
             or state.family is not None
             or bool(state.inherited)
+            or state.forgotten >= 0
+            or state.forgets > 0
         )
 
     def measure(self) -> int:

@@ -20,6 +20,7 @@ class _ChangeCause(msgspec.Struct, frozen=True):
     definition: int | None = None
     merged: str | None = None
     unmerged: str | None = None
+    forgotten: str | None = None
 
 
 class _ChangeData(msgspec.Struct, frozen=True, rename={"from_": "from", "active_gates": "standing"}):
@@ -66,7 +67,7 @@ class RoutedChange(msgspec.Struct, frozen=True, kw_only=True):
 
     `active_gates` is None in changes from before changes carried the gates. `switch` is set if a new version of the
     definition made the change, and `moved` if only the segment's name changed. `heir` is the account that this one was
-    merged into: it ends.
+    merged into: it ends. One that is `forgotten` ends too, and nothing is remembered of it.
     """
 
     account: str
@@ -80,6 +81,7 @@ class RoutedChange(msgspec.Struct, frozen=True, kw_only=True):
     switch: Switch | None = None
     moved: bool = False
     heir: str | None = None
+    forgotten: bool = False
 
 
 _change_decoder: Final = msgspec.json.Decoder(_ChangeEvent)
@@ -89,8 +91,9 @@ def decode_change(value: bytes) -> RoutedChange:
     """Decode a segment change. Raises ValueError (which msgspec's errors are) for anything else."""
     event = _change_decoder.decode(value)
     data = event.data
-    if data.to is None and data.cause.merged is None and data.cause.unmerged is None:
-        raise ValueError("an account ends only where it is merged into another one")
+    cause = data.cause
+    if data.to is None and cause.merged is None and cause.unmerged is None and cause.forgotten is None:
+        raise ValueError("an account ends only where it is merged into another one, or forgotten")
     decided_at = parse_instant(data.decided_at or data.effective_at)
     target = Target(
         change=event.id,
@@ -129,5 +132,6 @@ def decode_change(value: bytes) -> RoutedChange:
         ),
         switch=None if number is None else Switch(number, data.apply_route or "none", data.rollback_of),
         moved=data.moved,
-        heir=data.cause.merged if data.to is None else None,
+        heir=cause.merged if data.to is None else None,
+        forgotten=data.to is None and cause.forgotten == "account",
     )

@@ -10,6 +10,7 @@ from resegment.routing.account import RoutedAccount
 from resegment.routing.change import RoutedChange
 from resegment.routing.decisions import DEFERRED
 from resegment.routing.family import apply_news, apply_report, own_gates, tell_relatives
+from resegment.routing.forgetting import forget, forget_account
 from resegment.routing.policy import Policies, Policy
 from resegment.routing.running import (
     answer,
@@ -34,6 +35,7 @@ from resegment.routing.switching import (
 )
 from resegment.routing.transition import Asking, Made, Transition
 from resegment.schemas.assignment import OwnerReply, OwnerRequest
+from resegment.schemas.identities.forgotten import Forgotten
 from resegment.schemas.logs.state_log import StateWrite
 from resegment.schemas.outcomes.touch import TouchVoid
 from resegment.schemas.routing import (
@@ -98,8 +100,12 @@ class EnrollmentMachine:
         """
         passed = yield from self.advance(account, now, current)
         state, target, gates = account.state, change.target, account.state.active_gates
-        if state.target is not None and target.sequence <= state.target.sequence:
+        if target.sequence <= max(state.forgotten, -1 if state.target is None else state.target.sequence):
             return passed
+        if change.forgotten:
+            transition = Transition(account, own, now)
+            yield from forget_account(transition, target.effective_at, target.sequence)
+            return [*passed, *transition.done()]
         if state.target is None and state.enrollment is None and change.from_route is not None:
             state.enrollment = _enrollment_before(change, change.from_route)
         before = state.before if change.supersedes is not None else None
@@ -192,11 +198,7 @@ class EnrollmentMachine:
                     yield from _judge(transition, event)
                     yield from _meet_territory(transition, gates)
             case Review():
-                if event.change is None:
-                    yield from transition.review(forced=event.forced)
-                else:
-                    state.requested = event.change
-                    yield from _fulfill_request(transition)
+                yield from _review(transition, event)
             case RoutedOutcome():
                 yield from answer(transition, event)
             case ChildReport():
@@ -210,6 +212,8 @@ class EnrollmentMachine:
                 yield from (hand_back(transition, event) if event.to else reassign(transition, event.owner))
             case Inherit():
                 take_inherit(state, event)
+            case Forgotten():
+                yield from forget(transition, event)
             case Offered():
                 yield from _take(transition, event.key)
         return [*passed, *transition.done()]
@@ -327,6 +331,15 @@ def _judge(transition: Transition, event: GatesChanged | ChildReport | FamilyNew
         yield from transition.review()
     else:
         yield from judge_gates(transition, event.switch, snapshot(transition.state, event.at))
+
+
+def _review(transition: Transition, event: Review) -> Asking:
+    """Decide again, or route the change that somebody asked for."""
+    if event.change is None:
+        yield from transition.review(forced=event.forced)
+    else:
+        transition.state.requested = event.change
+        yield from _fulfill_request(transition)
 
 
 def _take(transition: Transition, key: str) -> Asking:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -10,10 +11,12 @@ from typing import Any, Final
 import msgspec
 
 from resegment.agents.batch import Record
+from resegment.agents.deciding.merging import is_step
 from resegment.schemas.fact import decode_fact
+from resegment.schemas.identities.steps import decode_step
 from resegment.schemas.outcomes.facts import to_outcome
 from resegment.schemas.outcomes.messages import decode_touch
-from resegment.schemas.outcomes.touch import Touch, TouchKey, TouchVoid
+from resegment.schemas.outcomes.touch import Touch, TouchesForgotten, TouchKey, TouchVoid
 from resegment.schemas.times import EPOCH, parse_instant
 from resegment.tables.columns import COLUMNS, KEYS
 
@@ -27,6 +30,8 @@ OPERATIONS: Final = {
     "touches": "fct_touch",
     "signals": "outcome",
 }
+FORGOTTEN: Final = "forgotten"
+"""What stands in place of a table where a record says that its account is forgotten; and the reason of its stop."""
 _GREATEST: Final = 2**63 - 1
 MAX_KEY: Final = 2_600
 """Bytes of a primary key: an index of PostgreSQL takes little more."""
@@ -43,12 +48,16 @@ class Refusal:
 
 @dataclass(slots=True)
 class Batch:
-    """What records of one partition of a topic come to: rows by table, and what was refused."""
+    """What records of one partition of a topic come to: rows by table, and what was refused.
+
+    Of the accounts in `forgotten` nothing stays that was written before.
+    """
 
     topic: str
     partition: int
     rows: dict[str, list[Row]] = field(default_factory=dict)
     refused: list[Refusal] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
 
     @property
     def accounts(self) -> list[str]:
@@ -75,6 +84,12 @@ def read_batch(topic: str, partition: int, records: Sequence[Record]) -> Batch:
         if found is None:
             continue
         table, values = found
+        if table == FORGOTTEN or values.get("cause") == "forget" or values.get("reason") == FORGOTTEN:
+            forgotten = values["account"]
+            batch.forgotten.append(forgotten)
+            rows = {name: one for name, one in rows.items() if one[1]["account"] != forgotten}
+        if table == FORGOTTEN:
+            continue
         row = {name: _fit(values.get(name)) for name in COLUMNS[table]}
         key = (table, *(row[name] for name in KEYS[table]))
         if not _is_key(key[1:]):
@@ -129,6 +144,7 @@ class _Cause(msgspec.Struct):
     definition: int | None = None
     merged: str | None = None
     unmerged: str | None = None
+    forgotten: str | None = None
 
 
 class _Route(msgspec.Struct):
@@ -239,6 +255,8 @@ def _name_cause(cause: _Cause) -> str:
         return "merge"
     if cause.unmerged is not None:
         return "unmerge"
+    if cause.forgotten is not None:
+        return "forget" if cause.forgotten == "account" else "forget-person"
     return "deadline" if cause.deadline is not None else "event"
 
 
@@ -281,7 +299,9 @@ def _log_time(record: Record) -> datetime:
 
 
 def _read_signal(record: Record, _: int) -> tuple[str, Row] | None:
-    if record.key is None or b'"outcome"' not in (record.value or b""):
+    if record.key is None:
+        return _read_step(record)
+    if b'"outcome"' not in (record.value or b""):
         return None
     try:
         fact = decode_fact(record.value or b"")
@@ -298,6 +318,14 @@ def _read_signal(record: Record, _: int) -> tuple[str, Row] | None:
         "idempotency_key": one.key,
         "is_retracted": one.retracted,
     }
+
+
+def _read_step(record: Record) -> tuple[str, Row] | None:
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        step = decode_step(record.value or b"") if is_step(record) else None
+        if step is not None and step.step == "forget":
+            return FORGOTTEN, {"account": step.account}
+    return None
 
 
 OUTCOME_FIELDS: Final = (
@@ -333,6 +361,8 @@ def _read_touch(record: Record, _: int) -> tuple[str, Row]:
         case TouchKey():
             key = {"idempotency_key": one.key, "touch": one.touch}
             return "touch_key", {**row, **key, "known_from": to_datetime(one.at)}
+        case TouchesForgotten():
+            return FORGOTTEN, row
 
 
 TOUCH_FIELDS: Final = (

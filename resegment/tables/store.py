@@ -12,6 +12,7 @@ from resegment.errors import FatalError, TransientError, UserError
 from resegment.tables import statements
 from resegment.tables.columns import COLUMNS
 from resegment.tables.crediting import asks_credit, credit_accounts
+from resegment.tables.forgetting import forget_accounts
 from resegment.tables.rows import OPERATIONS, Batch, Row
 from resegment.tables.transaction import Transaction
 
@@ -143,6 +144,8 @@ def write_batch(
     if held != before:
         raise PositionMoved(batch.topic, batch.partition)
     accounts = batch.accounts
+    if batch.forgotten:
+        forget_accounts(transaction, batch.topic, batch.forgotten)
     for table, rows in batch.rows.items():
         transaction.run(_statement_of(table), _arrays(table, rows))
     if changes := batch.rows.get("segment_event"):

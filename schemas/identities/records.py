@@ -1,7 +1,7 @@
 """The records of the topic `identities`.
 
-The order of its one partition is the truth. A record's number is its place, from 1 on; merges and unmerges are carried
-out one after another, in the order of their numbers.
+The order of its one partition is the truth. A record's number is its place, from 1 on; merges, unmerges and forgets are
+carried out one after another, in the order of their numbers.
 """
 
 from __future__ import annotations
@@ -41,14 +41,35 @@ class Alias(_Record, frozen=True, kw_only=True, tag="alias"):
     author: str = ""
 
 
+class Forget(_Record, frozen=True, kw_only=True, tag="forget"):
+    """The wish that `account`, with all accounts that were merged into it, is forgotten.
+
+    With `persons` only these are. They are the ids of their keys, which name nobody, each with the ids of one account.
+    """
+
+    account: str
+    at: int
+    author: str = ""
+    persons: tuple[str, ...] = ()
+
+
+class Lift(_Record, frozen=True, kw_only=True, tag="lift"):
+    """The wish that facts of `account`, or of `persons` of it, that come from here on count again."""
+
+    account: str
+    at: int
+    author: str = ""
+    persons: tuple[str, ...] = ()
+
+
 class Settled(_Record, frozen=True, kw_only=True, tag="settled"):
-    """The merge or unmerge with this number is carried out, or cannot be: `refused` says why."""
+    """The operation with this number is carried out, or cannot be: `refused` says why."""
 
     op: int
     refused: str = ""
 
 
-IdentityRecord = Merge | Unmerge | Alias | Settled
+IdentityRecord = Merge | Unmerge | Alias | Settled | Forget | Lift
 
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final[msgspec.json.Decoder[IdentityRecord]] = msgspec.json.Decoder(IdentityRecord)

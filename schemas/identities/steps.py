@@ -1,4 +1,4 @@
-"""The steps of a merge or unmerge, as they are written in `signals`."""
+"""The steps of a merge, an unmerge or a forget, as they are written in `signals`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 
 _encoder: Final = msgspec.json.Encoder()
 
-StepKind = Literal["close", "open", "join", "part", "restore", "reset"]
+StepKind = Literal["close", "open", "join", "part", "restore", "reset", "forget", "lift", "hold", "renew"]
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A record of `signals` that carries out a part of a merge or unmerge with the number `op` on `account`.
+    """A record of `signals` that carries out a part of the operation with the number `op` on `account`.
 
     - `close`: the account ends, because it is merged into `other`. Facts that come later wait.
     - `join`: the facts of `other` become facts of the account.
@@ -28,6 +28,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     - `part`: facts of `other` count no more from here on. The account's own that come later are noted.
     - `restore`: the account is one of its own again. Facts that come wait.
     - `reset`: these facts, and those that were noted or waited, are all that is known of the account.
+    - `forget`: the account ends, and nothing that is or will be known of it counts.
+    - `lift`: facts that come from here on count again.
+    - `hold`: the facts of a person are about to be taken out of the account. Its facts wait.
+    - `renew`: these facts, and those that waited, are all that is known of the account, and it keeps its membership:
+      `segment`, since when (`entered`), and when it `left` others.
 
     `facts` are packed; `more` says that a step with the rest of them follows.
     """
@@ -38,6 +43,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     other: str = ""
     facts: str = ""
     more: bool = False
+    segment: str | None = None
+    entered: int = 0
+    left: dict[str, int] = {}
 
 
 _step_decoder: Final = msgspec.json.Decoder(Step)

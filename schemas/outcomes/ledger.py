@@ -13,7 +13,7 @@ import msgspec
 
 from resegment.schemas.outcomes.facts import OutcomeFact
 from resegment.schemas.outcomes.messages import identify_record
-from resegment.schemas.outcomes.touch import Touch, TouchKey, TouchRecord, TouchVoid
+from resegment.schemas.outcomes.touch import Touch, TouchesForgotten, TouchKey, TouchVoid
 
 
 class Dropped(msgspec.Struct, array_like=True, frozen=True, kw_only=True, tag=4, gc=False):
@@ -24,6 +24,14 @@ class Dropped(msgspec.Struct, array_like=True, frozen=True, kw_only=True, tag=4,
 
 
 LedgerItem = Touch | TouchVoid | TouchKey | OutcomeFact | Dropped
+
+
+class OutcomesForgotten(msgspec.Struct, frozen=True):
+    """The account was forgotten: no outcome that became known before counts. A log says so, no ledger."""
+
+
+LoggedItem = LedgerItem | TouchesForgotten | OutcomesForgotten
+"""What a log says of the ledger of an account."""
 
 MOST_ITEMS: Final = 2_000
 """A ledger with more items is compacted."""
@@ -63,10 +71,26 @@ def is_crowded(value: bytes) -> bool:
     return int.from_bytes(value[1:5], "big") > MOST_ITEMS or len(value) > MOST_BYTES
 
 
+def remember(items: list[LedgerItem], item: LoggedItem) -> None:
+    """Add an item of a log to those of its account, or take out what it says is forgotten."""
+    if isinstance(item, TouchesForgotten):
+        items[:] = [one for one in items if isinstance(one, OutcomeFact)]
+    elif isinstance(item, OutcomesForgotten):
+        items[:] = [one for one in items if not isinstance(one, OutcomeFact)]
+    else:
+        items.append(item)
+
+
+def without_outcomes(value: bytes | None) -> list[LedgerItem]:
+    """Return the items of a ledger but its outcomes. Raises msgspec.DecodeError."""
+    items = [] if value is None else decode_ledger(value)
+    return [one for one in items if not isinstance(one, OutcomeFact)]
+
+
 class Settled(NamedTuple):
     """What holds of a ledger: each touch and what concerns touches once, and the latest revision of each outcome."""
 
-    touches: list[TouchRecord]
+    touches: list[Touch | TouchVoid | TouchKey]
     outcomes: list[OutcomeFact]
     dropped: int
 
@@ -77,7 +101,7 @@ def settle_ledger(items: Iterable[LedgerItem]) -> Settled:
     Of revisions with one id the first counts, and of records of one touch too: a decision that is made again after Redis was
     rolled back may have another instant.
     """
-    touched: dict[str, TouchRecord] = {}
+    touched: dict[str, Touch | TouchVoid | TouchKey] = {}
     revisions: dict[tuple[str, str, str, str], OutcomeFact] = {}
     dropped = 0
     for one in items:

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from resegment.schemas.outcomes.touch import Arm, Touch, TouchKey, TouchRecord, TouchVoid
+from resegment.schemas.outcomes.touch import Arm, Touch, TouchesForgotten, TouchKey, TouchRecord, TouchVoid
 from resegment.schemas.times import format_instant, parse_instant
 
 TOUCH_TYPE: Final = "gtm.touch.v1"
-Said = Literal["touch", "void", "key"]
+Said = Literal["touch", "void", "key", "forgotten"]
 VersionNumber = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
@@ -23,7 +23,8 @@ class TouchData(BaseModel):
 
     says: Said = Field(
         description="touch: the account was touched; void: every touch that followed from `change` is void, because another "
-        "change of the same instant superseded it; key: the command with this `key` is about the touch too",
+        "change of the same instant superseded it; key: the command with this `key` is about the touch too; "
+        "forgotten: the account was forgotten, and nothing that was said of it before counts",
         examples=["touch"],
         json_schema_extra={"x-open": True},
     )
@@ -111,9 +112,16 @@ def identify_record(record: TouchRecord) -> str:
             return f"void:{record.change}"
         case TouchKey():
             return f"key:{record.key}:{record.touch}"
+        case TouchesForgotten():
+            return f"forgotten:{record.account}:{record.at}"
 
 
-_SAYS: Final[dict[type, Said]] = {Touch: "touch", TouchVoid: "void", TouchKey: "key"}
+_SAYS: Final[dict[type, Said]] = {
+    Touch: "touch",
+    TouchVoid: "void",
+    TouchKey: "key",
+    TouchesForgotten: "forgotten",
+}
 
 
 def decode_touch(value: bytes) -> TouchRecord:
@@ -124,9 +132,11 @@ def decode_touch(value: bytes) -> TouchRecord:
         return TouchVoid(account=data.account, at=at, change=data.change)
     if data.says == "key" and data.key and data.touch:
         return TouchKey(account=data.account, at=at, key=data.key, touch=data.touch)
+    if data.says == "forgotten":
+        return TouchesForgotten(account=data.account, at=at)
     if data.says != "touch" or not data.touch:
         raise ValueError(
-            f"a record of touches says touch, void or key, with what belongs to it, not {data.says!r}"
+            f"a record of touches says touch, void, key or forgotten, with what belongs to it, not {data.says!r}"
         )
     fields = {name: getattr(data, name) for name in Touch.__struct_fields__ if name != "at"}
     return Touch(at=at, **fields)

@@ -54,5 +54,12 @@ class TouchKey(msgspec.Struct, array_like=True, frozen=True, kw_only=True, tag=2
     touch: str
 
 
-TouchRecord = Touch | TouchVoid | TouchKey
+class TouchesForgotten(msgspec.Struct, array_like=True, frozen=True, kw_only=True, tag=5, gc=False):
+    """The account was forgotten, at `at` (ms): none of its records before this one counts."""
+
+    account: str
+    at: int
+
+
+TouchRecord = Touch | TouchVoid | TouchKey | TouchesForgotten
 """What a record of the topic `touches` says."""

@@ -6,6 +6,7 @@ from resegment.agents.batch import Message
 from resegment.schemas.change import GateChange, SegmentChange
 from resegment.schemas.definitions.records import Apply
 from resegment.schemas.fact import Fact
+from resegment.schemas.identities.forgotten import Forgotten
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.message_factory import MessageFactory
 
@@ -41,6 +42,10 @@ class Announcer:
     def learned(self, fact: Fact, at: int) -> Message:
         """Return the event that tells the router of an outcome, to be credited to a touch."""
         return self._newest.learned(fact, at)
+
+    def forgotten(self, event: Forgotten) -> Message:
+        """Return the event that tells the router that an account, or a person of it, was forgotten."""
+        return self._newest.forgotten(event)
 
     def forward(self, fact: Fact, at: int) -> Message:
         """Return the signal of a fact passed to another account."""

@@ -136,6 +136,11 @@ async def fold_in(
                     fact = facts.take(record, clock)
                     if fact is not None:
                         group.setdefault(fact.account, []).append((clock, receive(fact)))
+                    elif facts.dropped:
+                        for name in facts.dropped:
+                            group.pop(name, None)
+                        await folding.forget(facts.dropped)
+                        facts.dropped.clear()
                 await folding.take(group)
             total += len(wanted)
     for name, known, fact in facts.rest():

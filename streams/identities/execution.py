@@ -1,4 +1,4 @@
-"""Carry out a merge or unmerge, step by step. One that was interrupted at any point can be carried out again.
+"""Carry out a merge, an unmerge or a forget, step by step. One that was interrupted at any point can be carried out again.
 
 Each step is a record in the `signals` of its account. The next one follows once the account's worker has read it, so
 that every partition comes to the same result whenever it reads its log.
@@ -16,12 +16,13 @@ from resegment.agents.deciding.merging import counts, step_message
 from resegment.identity.merges import Operation
 from resegment.schemas.fact import Fact
 from resegment.schemas.identities.steps import Step, StepKind, pack_facts
-from resegment.schemas.state import Identity
+from resegment.schemas.state import Identity, Membership
 
 MOST_PACKED: Final = 600_000
 """Facts of more bytes than that, once they are packed, take several records."""
 
 NO_IDENTITY: Final = Identity()
+NOWHERE: Final = Membership()
 
 
 class World(Protocol):
@@ -53,17 +54,81 @@ class World(Protocol):
         """Return once the router has taken the alias out of its workflow, at `at` or later, and the account inherited."""
         ...
 
+    async def shred(self, operation: Operation) -> None:
+        """Destroy the keys of what is forgotten, so that nobody can open what they sealed. Without keys, do nothing."""
+        ...
+
+    async def allow(self, operation: Operation) -> None:
+        """Let new keys be made for what was forgotten. Without keys, do nothing."""
+        ...
+
+    async def unprepared(self, account: str) -> None:
+        """Return once the partition of the account has no facts folded in for another version."""
+        ...
+
+    async def unrouted(self, account: str, number: int, at: int) -> None:
+        """Return once the router has done what the forget with this number asks for. Without a router, return at once."""
+        ...
+
+    async def clear(self, operation: Operation) -> None:
+        """Delete what is kept of an account or person beside the states of both stages."""
+        ...
+
     async def worked_off(self, account: str) -> None:
         """Return once the worker of the account has read all that its log has now."""
         ...
 
 
 async def carry_out(world: World, operation: Operation) -> None:
-    """Carry out a merge or unmerge, and return when every account has what belongs to it."""
-    if operation.kind == "merge":
-        await _merge(world, operation)
-    else:
-        await _unmerge(world, operation)
+    """Carry out an operation, and return when every account has what belongs to it, and no more."""
+    match operation.kind:
+        case "merge":
+            await _merge(world, operation)
+        case "unmerge":
+            await _unmerge(world, operation)
+        case "forget":
+            await (_forget_persons if operation.persons else _forget)(world, operation)
+        case "lift":
+            await _lift(world, operation)
+
+
+async def _forget(world: World, operation: Operation) -> None:
+    number = operation.number
+    await world.shred(operation)
+    for account in operation.path:
+        if (await world.identity(account)).forgets < number:
+            await _send(world, operation, "forget", account, "")
+    for account in operation.path:
+        await world.until(account, lambda one: one.forgets >= number)
+        await world.unrouted(account, number, operation.at)
+    await world.clear(operation)
+
+
+async def _lift(world: World, operation: Operation) -> None:
+    number = operation.number
+    await world.allow(operation)
+    for account in () if operation.persons else operation.path:
+        if (await world.identity(account)).forgets < number:
+            await _send(world, operation, "lift", account, "")
+        await world.until(account, lambda one: one.forgets >= number)
+
+
+async def _forget_persons(world: World, operation: Operation) -> None:
+    number = operation.number
+    await world.shred(operation)
+    for account in operation.path:
+        await world.unprepared(account)
+        if (await world.identity(account)).forgets < number:
+            await _send(world, operation, "hold", account, "")
+        await world.until(account, lambda one: one.forgets >= number)
+        held = await world.identity(account)
+        if held.mode == "held" and held.op == number:
+            known = await world.facts(account, held.offset)
+            facts = [one for one in known if counts(one, held)]
+            await _send(world, operation, "renew", account, "", facts, held.held or Membership())
+            await world.until(account, lambda one: one.op != number or one.mode != "held")
+        await world.unrouted(account, number, operation.at)
+    await world.clear(operation)
 
 
 async def _merge(world: World, operation: Operation) -> None:
@@ -109,7 +174,13 @@ async def _reset(world: World, operation: Operation, account: str) -> None:
 
 
 async def _send(
-    world: World, operation: Operation, step: StepKind, account: str, other: str, facts: Sequence[Fact] = ()
+    world: World,
+    operation: Operation,
+    step: StepKind,
+    account: str,
+    other: str,
+    facts: Sequence[Fact] = (),
+    member: Membership = NOWHERE,
 ) -> None:
     """Append a step to the log of its account; with many facts, in several records."""
     *first, last = _divide(facts)
@@ -117,7 +188,18 @@ async def _send(
         Step(step=step, op=operation.number, account=account, other=other, facts=one, more=True)
         for one in first
     ]
-    steps.append(Step(step=step, op=operation.number, account=account, other=other, facts=last))
+    steps.append(
+        Step(
+            step=step,
+            op=operation.number,
+            account=account,
+            other=other,
+            facts=last,
+            segment=member.segment,
+            entered=member.entered,
+            left=member.left,
+        )
+    )
     partition = world.partition_of(account)
     await world.publish([step_message(world.signals, partition, one, operation.at) for one in steps])
 

@@ -1,4 +1,4 @@
-"""Follow the topic `identities` in a worker, and carry out the merges that it asks for."""
+"""Follow the topic `identities` in a worker, and carry out the merges and forgets that it asks for."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from resegment.identity.merges import Identities, Operation
 from resegment.schemas.identities.records import Settled
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.definitions.preparing import SignalLog
+from resegment.streams.forgetting.forgetting import Forgetting
 from resegment.streams.identities.execution import carry_out
 from resegment.streams.identities.live import LivePrefix
 from resegment.streams.identities.log import reading_identities, write_identity
@@ -36,7 +37,7 @@ AGAIN_AFTER: Final = 1.0
 class IdentityFollower:
     """Keeps what the process knows of identities up to date.
 
-    The worker that owns partition 0 also carries out merges, one after another, and notes in Redis what holds.
+    The worker that owns partition 0 also carries out operations, one after another, and notes in Redis what holds.
     """
 
     def __init__(
@@ -52,7 +53,8 @@ class IdentityFollower:
         self._note = note
         self._client, self._source, self._publisher, self._leads = client, source, publisher, leads
         reader = PrefixReader(client, source.topics.prefix, partitions)
-        self._prefix = LivePrefix(reader, publisher, source)
+        forgetting = Forgetting(client, source.topics.prefix, partitions)
+        self._prefix = LivePrefix(reader, publisher, source, forgetting)
         self.identities = Identities()
         self.waiting = WaitingEvents()
         self._changed = asyncio.Event()
@@ -111,7 +113,7 @@ class IdentityFollower:
                 continue
             except (TransientError, PublishFailed) as error:
                 noted = -1
-                log.warning("a merge is not carried out yet", reason=error.message)
+                log.warning("an operation is not carried out yet", reason=error.message)
                 await asyncio.sleep(AGAIN_AFTER)
 
     async def _put_in_again(self, names: Mapping[int, str]) -> None:
@@ -160,17 +162,21 @@ class IdentityFollower:
     async def _carry_out(self, operation: Operation) -> None:
         refused = ""
         try:
-            for account in {operation.alias, *operation.path[:1]}:
-                await self._prefix.check(account)
+            if operation.kind in ("merge", "unmerge"):
+                for account in {operation.alias, *operation.path[:1]}:
+                    await self._prefix.check(account)
             await carry_out(self._prefix, operation)
         except FatalError as error:
             refused = error.message
-            log.warning("a merge cannot be carried out", alias=operation.alias, reason=error.message)
+            log.warning("an operation cannot be carried out", alias=operation.alias, reason=error.message)
         await write_identity(
             self._publisher, self._source.topics, Settled(op=operation.number, refused=refused)
         )
         log.info(
-            "a merge is carried out", kind=operation.kind, alias=operation.alias, account=operation.account
+            "an operation is carried out",
+            kind=operation.kind,
+            alias=operation.alias,
+            account=operation.account,
         )
         await self._wait_for(lambda: operation.number in self.identities.settled)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -12,12 +13,17 @@ from resegment.agents.batch import Batch, Message, Publisher
 from resegment.agents.deciding.folding import begins_at_its_beginning
 from resegment.agents.deciding.merging import facts_in
 from resegment.errors import FatalError
+from resegment.identity.merges import Operation
+from resegment.schemas.definitions.marks import decode_changeover
 from resegment.schemas.fact import Fact
+from resegment.schemas.identities.forgotten import Forgotten
 from resegment.schemas.state import Identity
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.ahead import leave_out
 from resegment.streams.definitions.preparing import SignalLog
+from resegment.streams.forgetting.forgetting import Forgetting
 from resegment.streams.kafka.topic_reader import reading
+from resegment.streams.message_factory import tell
 
 log = structlog.get_logger(__name__)
 
@@ -41,9 +47,16 @@ class HistoryGone(FatalError):
 class LivePrefix:
     """See `resegment.streams.identities.execution.World`."""
 
-    def __init__(self, reader: PrefixReader, publisher: Publisher, source: SignalLog) -> None:
+    def __init__(
+        self,
+        reader: PrefixReader,
+        publisher: Publisher,
+        source: SignalLog,
+        forgetting: Forgetting,
+    ) -> None:
         self.signals = source.topics.signals.name
         self._reader, self._publisher, self._source = reader, publisher, source
+        self._forgetting = forgetting
 
     def partition_of(self, account: str) -> int:
         return self._reader.partition_of(account)
@@ -96,6 +109,50 @@ class LivePrefix:
     async def _has_inherited(self, alias: str, account: str, at: int) -> bool:
         (routed,) = await self._reader.routed([account])
         return routed is not None and routed.inherited.get(alias, -1) >= at
+
+    async def shred(self, operation: Operation) -> None:
+        await self._forgetting.shred(operation)
+
+    async def allow(self, operation: Operation) -> None:
+        await self._forgetting.allow(operation)
+
+    async def clear(self, operation: Operation) -> None:
+        await self._forgetting.clear(operation)
+
+    async def unprepared(self, account: str) -> None:
+        number = self.partition_of(account)
+        while await self._is_prepared(number):  # noqa: ASYNC110  # the same
+            await asyncio.sleep(LOOKED_AT)
+
+    async def _is_prepared(self, number: int) -> bool:
+        position = await self._reader.position(number)
+        return position is not None and decode_changeover(position.definition).preparing is not None
+
+    async def unrouted(self, account: str, number: int, at: int) -> None:
+        if await self._reader.position(self.partition_of(account), "router") is None:
+            return  # no router has ever worked on the partition
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    while not await self._has_forgotten(account, number):  # noqa: ASYNC110  # the same
+                        await asyncio.sleep(LOOKED_AT)
+                    return
+            log.warning("the router has not forgotten an account yet", account=account)
+            await self._tell_again(account, number, at)
+
+    async def _has_forgotten(self, account: str, number: int) -> bool:
+        (routed,) = await self._reader.routed([account])
+        return routed is not None and routed.forgets >= number
+
+    async def _tell_again(self, account: str, number: int, at: int) -> None:
+        """Tell the router again: it was restored since, from topics that do not say what it was told."""
+        (state,) = await self._reader.states([account])
+        identity = None if state is None else state.identity
+        if state is None or identity is None:
+            return
+        person = not (identity.forgotten and identity.forgets == number)
+        event = Forgotten(account=account, at=at, sequence=state.sequence, op=number, person=person)
+        await self._publisher.publish([tell(self._source.topics.routing_events.name, event)])
 
     async def worked_off(self, account: str) -> None:
         number, source = self.partition_of(account), self._source

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import timedelta
 
 from resegment.outcomes.dataset import WINDOW, Dataset
 from resegment.outcomes.frames import Ledgers
+from resegment.schemas.outcomes.ledger import LedgerItem, remember
 from resegment.streams.outcomes.logged import read_logged
 from resegment.streams.recovery.replay import LogSource
 
@@ -18,7 +20,10 @@ async def read_dataset_log(
 
     `accounts` says by alias which account it was merged into. Raises TopicUnreadable, and what an archive raises.
     """
+    found: defaultdict[str, list[LedgerItem]] = defaultdict(list)
+    async for account, item in read_logged(source):
+        remember(found[account], item)
     ledgers = Ledgers()
-    async for _, item in read_logged(source):
-        ledgers.take([item])
+    for items in found.values():
+        ledgers.take(items)
     return Dataset.of(ledgers, window=window, accounts=accounts)

@@ -8,16 +8,18 @@ from contextlib import suppress
 import msgspec
 
 from resegment.agents.batch import Batch, Record, is_readable
+from resegment.agents.deciding.merging import is_step
 from resegment.schemas.fact import decode_fact
+from resegment.schemas.identities.steps import decode_step
 from resegment.schemas.outcomes.facts import to_outcome
-from resegment.schemas.outcomes.ledger import LedgerItem
+from resegment.schemas.outcomes.ledger import LoggedItem, OutcomesForgotten
 from resegment.schemas.outcomes.messages import decode_touch
 from resegment.streams.ahead import leave_out
 from resegment.streams.kafka.topic_reader import TopicUnreadable
 from resegment.streams.recovery.replay import LogSource
 
 _OUTCOME = b'"kind":"outcome"'
-Items = tuple[str, LedgerItem]
+Items = tuple[str, LoggedItem]
 """The account in whose ledger an item is, and the item."""
 
 
@@ -50,7 +52,9 @@ async def read_outcomes(
                 wanted = [
                     one
                     for one in records
-                    if (upto is None or one.offset < upto) and one.value is not None and _OUTCOME in one.value
+                    if (upto is None or one.offset < upto)
+                    and one.value is not None
+                    and (_OUTCOME in one.value or one.key is None)
                 ]
                 for record in await leave_out(source.ahead, Batch(topic, number, wanted)) if wanted else ():
                     if (found := _read_outcome(record)) is not None:
@@ -58,10 +62,13 @@ async def read_outcomes(
 
 
 def _read_outcome(record: Record) -> Items | None:
-    """Return the outcome of a record, with its account; None for anything else."""
-    if record.key is None or record.value is None or not is_readable(record):
+    """Return the outcome of a record, with its account, or that the account is forgotten; None for anything else."""
+    if record.value is None or not is_readable(record):
         return None
     with suppress(msgspec.DecodeError):  # a dead letter: the segmenter set it aside too
+        if record.key is None:
+            step = decode_step(record.value) if is_step(record) else None
+            return None if step is None or step.step != "forget" else (step.account, OutcomesForgotten())
         fact = decode_fact(record.value)
         if fact.kind == "outcome" and record.key == fact.account.encode():
             return fact.account, to_outcome(fact)

@@ -24,11 +24,12 @@ from resegment.agents.deciding.merging import is_step
 from resegment.agents.partition import position_after
 from resegment.agents.segmenter import TICK
 from resegment.errors import FatalError
+from resegment.schemas.definitions.in_force import InForce, encode_in_force
 from resegment.schemas.definitions.marks import Changeover, encode_changeover
 from resegment.schemas.identities.steps import decode_step
 from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.partitioning import partition_of
-from resegment.schemas.routing import DefinitionSwitched, InForce, decode_routed, encode_in_force
+from resegment.schemas.routing import DefinitionSwitched, decode_routed
 from resegment.settings import Settings
 from resegment.state.partition_store import Commit, Position
 from resegment.state.redis.keys import Stage

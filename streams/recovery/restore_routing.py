@@ -18,8 +18,9 @@ from resegment.routing.family import own_gates, tell_relatives
 from resegment.routing.policy import Policies
 from resegment.routing.restore import PublishedCommand, Trail, decode_published_command, restore
 from resegment.schemas.change import Restrictions
-from resegment.schemas.outcomes.ledger import LedgerItem, decode_ledger, encode_ledger
-from resegment.schemas.routing import DefinitionSwitched, InForce, encode_in_force
+from resegment.schemas.definitions.in_force import InForce, encode_in_force
+from resegment.schemas.outcomes.ledger import LedgerItem, decode_ledger, encode_ledger, remember
+from resegment.schemas.routing import DefinitionSwitched
 from resegment.schemas.state import AccountState
 from resegment.streams.kafka.group_offsets import read_committed_offsets
 from resegment.streams.kafka.topic_reader import reading
@@ -90,13 +91,16 @@ async def restore_ledgers(owned: Owned, source: LogSource) -> None:
 
     Raises as `restore_partition` does.
     """
-    items: defaultdict[str, dict[LedgerItem, None]] = defaultdict(dict)
+    items: defaultdict[str, list[LedgerItem]] = defaultdict(list)
     async for account, item in read_logged(source, [owned.number]):
-        items[account][item] = None
+        remember(items[account], item)
     for names in chunks(sorted(items)):
         held = zip(names, await owned.store.read_ledgers(names), strict=True)
         known = {name: {*decode_ledger(value)} for name, value in held if value is not None}
-        lacking = {name: [one for one in items[name] if one not in known.get(name, ())] for name in names}
+        lacking = {
+            name: [one for one in dict.fromkeys(items[name]) if one not in known.get(name, ())]
+            for name in names
+        }
         ledgers = [(name, encode_ledger(found)) for name, found in lacking.items() if found]
         if ledgers:
             await owned.commit(owned.position, (), ledgers=ledgers)

@@ -11,8 +11,8 @@ import msgspec
 
 from resegment.agents.partition import OwnedPartition
 from resegment.schemas.logs.state_log import decode_state
-from resegment.schemas.outcomes.ledger import LedgerItem, decode_ledger, settle_ledger
-from resegment.schemas.outcomes.touch import Touch, TouchRecord
+from resegment.schemas.outcomes.ledger import LedgerItem, decode_ledger, remember, settle_ledger
+from resegment.schemas.outcomes.touch import Touch, TouchKey, TouchVoid
 from resegment.segmentation.versions.comparison import Comparison, Difference
 from resegment.state.memory.partition import Memory
 from resegment.state.memory.partition import PartitionStore as MemoryStore
@@ -83,7 +83,7 @@ async def verify_ledgers(number: int, held: HeldLedgers, source: LogSource) -> l
     """Compare touches and outcomes of a partition's accounts with the log. Raises TopicUnreadable."""
     logged: defaultdict[str, list[LedgerItem]] = defaultdict(list)
     async for account, item in read_logged(source, [number], held.signals, held.touches):
-        logged[account].append(item)
+        remember(logged[account], item)
     differences: list[Difference] = []
     for name in sorted(held.ledgers.keys() | logged.keys()):
         value = held.ledgers.get(name)
@@ -100,7 +100,7 @@ async def verify_ledgers(number: int, held: HeldLedgers, source: LogSource) -> l
     return differences
 
 
-def _frozen(record: TouchRecord) -> TouchRecord:
+def _frozen(record: Touch | TouchVoid | TouchKey) -> Touch | TouchVoid | TouchKey:
     """Return a record without what may differ where it was decided again: its instant, and who had room then."""
     owner = {"owner": None} if isinstance(record, Touch) else {}
     return msgspec.structs.replace(record, at=0, **owner)

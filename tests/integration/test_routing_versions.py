@@ -13,7 +13,8 @@ import pytest
 from redis.asyncio import Redis
 
 from resegment.agents.batch import Message
-from resegment.schemas.routing import RoutedState, decode_in_force
+from resegment.schemas.definitions.in_force import decode_in_force
+from resegment.schemas.routing import RoutedState
 from resegment.segmentation.definition import Definition
 from resegment.settings import Settings
 from resegment.state.redis.owners import OwnerStore

@@ -70,6 +70,8 @@ def give_reason(change: Change) -> str:
         told = [f"merged into {other}" if change["to"] is None else f"{other} was merged into it", *told]
     elif (other := cause.get("unmerged")) is not None:
         told = [f"{other} is an account of its own again", *told]
+    if (what := cause.get("forgotten")) is not None:
+        told = ["forgotten" if what == "account" else "a person was forgotten", *told]
     more = len(told) - SHOWN
     return "; ".join(told[:SHOWN]) + (f" (+{more})" if more > 0 else "")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
-from resegment.schemas.state import Entry
+from resegment.schemas.state import Entry, Identity
 from resegment.segmentation.evaluation.fold import MAX_OLDER
 from resegment.segmentation.evaluation.retention import Retention
 
@@ -46,6 +46,13 @@ def _join(live: Entry, folded: Entry) -> Entry:
 
 def _older(one: Entry, other: Entry) -> list[str]:
     return [*(one.older or ()), *(other.older or ())]
+
+
+def remembered(entries: Sequence[Entry], identity: Identity | None) -> Sequence[Entry]:
+    """Return the facts that became known after the account was last forgotten."""
+    if identity is None or identity.until < 0:
+        return entries
+    return [one for one in entries if one.known > identity.until]
 
 
 def conform(entries: Sequence[Entry], retention: Retention) -> bool:

@@ -22,7 +22,7 @@ from resegment.segmentation.evaluation.switch import Switch
 from resegment.segmentation.language.privacy import drop_fields
 from resegment.segmentation.versions.ending import clear_account, end_account
 from resegment.segmentation.versions.era import Era
-from resegment.segmentation.versions.folding import conform, join_entries
+from resegment.segmentation.versions.folding import conform, join_entries, remembered
 
 _FIRST: Final = 0
 """The version in the state of accounts from before versions had numbers."""
@@ -216,6 +216,11 @@ class Timeline:
         ended = end_account(self._span(account.name, account.state)[2], account, now, cause, decided_at)
         return decisions if ended is UNCHANGED else [*decisions, ended]
 
+    def empty(self, account: Account) -> None:
+        """Forget all facts of an account, and decide nothing: no deadline comes until it has facts again."""
+        clear_account(self._span(account.name, account.state)[2], account)
+        account.deadline = NEVER
+
     def refill(self, account: Account, facts: Sequence[Fact], now: int, decided_at: int) -> list[Decision]:
         """Decide from these facts alone, in place of all that the account knows, after the deadlines before `now`."""
         decisions = self.advance(account, now - 1, decided_at)
@@ -310,7 +315,7 @@ class Timeline:
         state = account.state
         joins = era is self.eras[-1] and account.folded is not None
         if joins and account.folded is not None:
-            state.entries = join_entries(state.entries, account.folded.entries)
+            state.entries = join_entries(state.entries, remembered(account.folded.entries, state.identity))
             account.folded = None
             account.outdate()
         if conform(state.entries, engine.retention):

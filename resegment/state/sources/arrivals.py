@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from resegment.schemas.routing import decode_in_force
+from resegment.schemas.definitions.in_force import decode_in_force
 from resegment.schemas.sources.silence import Silence, Silences
 from resegment.state.redis.errors import answering
 from resegment.state.redis.keys import PartitionKeys, arrivals_key, sources_key

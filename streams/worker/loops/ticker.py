@@ -15,7 +15,7 @@ from resegment.agents.router import Router, pass_time
 from resegment.errors import PartitionLost, ResegmentError
 from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
-from resegment.schemas.routing import decode_in_force
+from resegment.schemas.definitions.in_force import decode_in_force
 from resegment.segmentation.evaluation.account import Account
 from resegment.state.partition_store import StoreUnavailable
 from resegment.streams.worker.partitions import PartitionManager, cancel

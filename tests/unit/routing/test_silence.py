@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from resegment.agents.router import has_to_look, look_again
 from resegment.routing.describe import words_of
-from resegment.schemas.routing import Review, decode_in_force
+from resegment.schemas.definitions.in_force import decode_in_force
+from resegment.schemas.routing import Review
 from resegment.schemas.sources.silence import Silence, SourceBack, SourceSilent, find_silent, hear
 from tests.builders import Routing
 from tests.unit.agents.test_router import DAY, ENROLL, NOON, Account, said, taken

@@ -11,7 +11,8 @@ from redis.exceptions import ConnectionError as Away
 
 from resegment.agents.batch import PublishFailed
 from resegment.metrics import Metrics
-from resegment.schemas.routing import InForce, decode_routing_event, encode_in_force, hear_of_source
+from resegment.schemas.definitions.in_force import InForce, encode_in_force, hear_of_source
+from resegment.schemas.routing import decode_routing_event
 from resegment.schemas.sources.silence import SourceBack, SourceEvent, SourceSilent
 from resegment.state.partition_store import StoreUnavailable
 from resegment.state.redis.keys import PartitionKeys

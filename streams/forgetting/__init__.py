@@ -1,0 +1,1 @@
+"""Forget accounts and persons: their keys, what Redis keeps of them, and what is still pending."""

@@ -1,0 +1,117 @@
+"""Find and delete what Redis keeps of an account beside its state, its routing and its owners."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from resegment.schemas.partitioning import partition_of
+from resegment.state.redis.errors import answering
+from resegment.state.redis.keys import (
+    PartitionKeys,
+    Stage,
+    calls_key,
+    fields_key,
+    people_key,
+    refresh_key,
+    sinks_key,
+    spot_checks_key,
+)
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+_STAGES: Final[tuple[Stage, ...]] = ("segmenter", "router", "shadow")
+
+
+class AccountPlaces:
+    """The places of one prefix. Every call raises StoreUnavailable."""
+
+    def __init__(self, client: Redis, prefix: str, partitions: int) -> None:
+        self._client, self._prefix, self._partitions = client, prefix, partitions
+
+    async def count(self, account: str) -> Mapping[str, int]:
+        """Return how much lies where of an account; places with nothing are left out."""
+        with answering("look for what is kept of an account"):
+            found = {
+                "persons": await self._ask(self._client.hlen(people_key(self._prefix, account))),
+                "call logs": sum([1 async for _ in self._logs(account)]),
+                "fields of sinks": sum([1 async for _ in self._fields(account)]),
+                "requests for attributes": int(
+                    await self._ask(self._client.hexists(self._refresh(account), account))
+                ),
+                "notes of sinks": len(await self._notes(account)),
+                "facts folded in": sum(
+                    [await self._ask(self._client.hexists(key, account)) for key in self._folded(account)]
+                ),
+                "findings of spot checks": len(await self._findings(account)),
+            }
+        return {name: count for name, count in found.items() if count}
+
+    async def clear(self, account: str) -> None:
+        """Delete all that is found of an account. Done twice, it has the effect of once."""
+        with answering("delete what is kept of an account"):
+            await self._client.unlink(people_key(self._prefix, account))
+            for key in [one async for one in self._logs(account)]:
+                await self._client.unlink(key)
+            for key in [one async for one in self._fields(account)]:
+                await self._ask(self._client.hdel(key, account))
+            await self._ask(self._client.hdel(self._refresh(account), account))
+            for place in self._folded(account):
+                await self._ask(self._client.hdel(place, account))
+            for field, kept in (await self._notes(account)).items():
+                await self._ask(self._client.hset(sinks_key(self._prefix), field, kept))
+            for field, kept in (await self._findings(account)).items():
+                await self._ask(self._client.hset(spot_checks_key(self._prefix), field, kept))
+
+    def _refresh(self, account: str) -> str:
+        return refresh_key(self._prefix, partition_of(account.encode(), self._partitions))
+
+    def _folded(self, account: str) -> list[str]:
+        number = partition_of(account.encode(), self._partitions)
+        return [PartitionKeys.of(self._prefix, number, stage).folded for stage in _STAGES]
+
+    async def _logs(self, account: str) -> AsyncIterator[bytes]:
+        """Yield the call logs of an account: one for each sink."""
+        pattern = calls_key(_escape(self._prefix), "*", _escape(account))
+        before, after = calls_key(self._prefix, "\0", account).encode().split(b"\0")
+        async for key in self._client.scan_iter(match=pattern, count=1000):
+            if b"." not in key.removeprefix(before).removesuffix(after):  # else it is of another account
+                yield key
+
+    async def _fields(self, account: str) -> AsyncIterator[bytes]:
+        """Yield the hashes of what sinks wrote, of those that have the account."""
+        async for key in self._client.scan_iter(match=fields_key(_escape(self._prefix), "*"), count=1000):
+            if await self._ask(self._client.hexists(key, account)):
+                yield key
+
+    async def _notes(self, account: str) -> dict[str, bytes]:
+        """Return the notes of sinks that speak of the account, without those."""
+        held = await self._ask(self._client.hgetall(sinks_key(self._prefix)))
+        found: dict[str, bytes] = {}
+        for raw, value in held.items():
+            if raw.startswith(b"notes:") and account.encode() in value:
+                notes = [one for one in orjson.loads(value) if account not in orjson.dumps(one).decode()]
+                found[raw.decode()] = orjson.dumps(notes)
+        return found
+
+    async def _findings(self, account: str) -> dict[str, bytes]:
+        """Return what spot checks found, where they name the account, without it."""
+        held = await self._ask(self._client.hgetall(spot_checks_key(self._prefix)))
+        found: dict[str, bytes] = {}
+        for raw, value in held.items():
+            check = orjson.loads(value)
+            if account in check.get("named", {}):
+                del check["named"][account]
+                found[raw.decode()] = orjson.dumps(check)
+        return found
+
+    async def _ask(self, asked: Any) -> Any:
+        return await asked
+
+
+def _escape(text: str) -> str:
+    """Return a text as a pattern of Redis that matches it alone."""
+    return "".join(f"\\{one}" if one in "*?[]\\^" else one for one in text)
