@@ -5,18 +5,21 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import faust
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faust.app.base import BootStrategy
 from faust.tables.manager import TableManager
 from faust.types.auth import CredentialsT
 
 from resegment.errors import FatalError
-from resegment.streams.consumer.config import ConsumerConfig, PartitionProgress
-from resegment.streams.consumer.transport import Consumer, Transport
+from resegment.streams.kafka.group_offsets import enable_leaving
+from resegment.streams.kafka.unpacking import FetchResult
 from resegment.streams.shutdown import STOPPED_WITHIN, Stopping
+from resegment.streams.transport.app import BatchedApp
+from resegment.streams.transport.config import ConsumerConfig
+from resegment.streams.transport.taking import Taken
 
 
 class WorkerCrashed(FatalError):
@@ -42,40 +45,13 @@ class _NoTables(TableManager):  # type: ignore[misc]
         await self.recovery.start()
 
 
-class Application(faust.App):  # type: ignore[misc]
+class Application(BatchedApp):
     """A faust application on the batched transport."""
 
     BootStrategy = _Boot
-    consumer: Consumer
-
-    def __init__(self, *args: Any, consumer_config: ConsumerConfig, **options: Any) -> None:
-        self.consumer_config = consumer_config
-        super().__init__(*args, **options)
-
-    def _new_transport(self) -> Transport:
-        # not looked up by the URL's scheme: that needs the package's entry points to be installed
-        return Transport(self.conf.broker_consumer, self)
-
-    def _new_producer_transport(self) -> Transport:
-        return self._new_transport()
 
     def _create_directories(self) -> None:
         """Create none: no table is kept on disk."""
-
-    async def restart(self, topic: str, partition: int) -> None:
-        """Drop what was handed out of one partition, and read it again from the offset that its hook returns.
-
-        Return when reading begins at the new position. A partition that is not owned is left alone.
-        """
-        await self.consumer.restart(topic, partition)
-
-    def owned(self) -> list[tuple[str, int]]:
-        """Return topic and partition of everything that this worker owns now."""
-        return self.consumer.owned()
-
-    async def partition_progress(self) -> list[PartitionProgress]:
-        """Return offset, end and lag of each owned partition; the broker is asked for the ends."""
-        return await self.consumer.partition_progress()
 
     async def crashed(self) -> WorkerCrashed:
         """Wait until a part of the application ends by itself, and return why."""
@@ -100,7 +76,14 @@ def create_app(
     Times are in seconds. Call it inside the running loop, `bind` the agents, then enter `running`.
     The embedded broker answers the first join after half the session timeout: give it 6 s, and a heartbeat of 2 s.
     """
-    config = config or ConsumerConfig()
+    # The router reads two topics, and needs the same partitions of both. Dealing them out in turn, as faust does,
+    # gives them to different workers unless the workers divide the partitions.
+    config = replace(
+        config or ConsumerConfig(),
+        assignors=(RangePartitionAssignor,),
+        take=take_unpacked,
+        leaving=enable_leaving,
+    )
     hosts = bootstrap.split(",") if isinstance(bootstrap, str) else bootstrap
     return Application(
         group,
@@ -134,6 +117,14 @@ def create_app(
         datadir=Path(tempfile.gettempdir()) / f"{group}-unused",
         autodiscover=False,
     )
+
+
+def take_unpacked(result: FetchResult, limit: int) -> Taken | None:
+    """Take records as they were unpacked, what cannot be read among them."""
+    begin = result.next_offset
+    records, size = result.take(limit)
+    position = result.position
+    return None if position is None else Taken(records, position if begin is None else begin, position, size)
 
 
 @asynccontextmanager

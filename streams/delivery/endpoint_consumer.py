@@ -21,10 +21,10 @@ from resegment.errors import RefusedEvent, ResegmentError
 from resegment.metrics import Metrics
 from resegment.redaction import tell_error
 from resegment.schemas.times import format_instant
-from resegment.streams.consumer.offset_tracker import OffsetTracker
 from resegment.streams.kafka.group_offsets import leave, place
 from resegment.streams.kafka.timeouts import Pace
 from resegment.streams.sealing.opener import PLAIN, RecordOpener
+from resegment.streams.transport.offset_tracker import OffsetTracker
 
 log = structlog.get_logger(__name__)
 

@@ -136,7 +136,7 @@ class FetchResult(fetcher.FetchResult):  # type: ignore[misc]
         return self._take(max_records)[0]
 
     def take(self, limit: int) -> tuple[list[Any], int]:
-        """Return the next records as `getall` does, each a `Record` and no more than that, and about their bytes."""
+        """Return the next records as `getall` does, each with the fields of a `Record` alone, and about their bytes."""
         if self._partition_records is not None:
             self._partition_records.plain = True
         return self._take(limit)

@@ -17,7 +17,7 @@ from resegment.agents.relay import relay
 from resegment.errors import PartitionLost, ResegmentError, TransientError
 from resegment.metrics import Metrics
 from resegment.state.partition_store import StoreUnavailable
-from resegment.streams.consumer.config import GIVE_UP_AFTER
+from resegment.streams.transport.config import GIVE_UP_AFTER
 from resegment.streams.worker.failure import Failure
 
 log = structlog.get_logger(__name__)

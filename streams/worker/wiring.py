@@ -26,8 +26,7 @@ from resegment.state.redis.reader import PrefixReader
 from resegment.state.sources.arrivals import Arrivals
 from resegment.streams.ahead import find_ahead_records
 from resegment.streams.consumer.application import Application, create_app
-from resegment.streams.consumer.binding import Retry, bind
-from resegment.streams.consumer.config import ConsumerConfig
+from resegment.streams.consumer.binding import bind
 from resegment.streams.consumer.credentials import credentials_of
 from resegment.streams.definitions.follower import DefinitionFollower
 from resegment.streams.definitions.log import DefinitionWriter
@@ -42,6 +41,8 @@ from resegment.streams.kafka.security import KafkaSecurity
 from resegment.streams.kafka.timeouts import pace_of
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.sealing.keys import ProcessKeys
+from resegment.streams.transport.binding import Retry
+from resegment.streams.transport.config import ConsumerConfig
 from resegment.streams.worker.committed_partitions import CommittedPartitions
 from resegment.streams.worker.connections import check_lists, open_publisher
 from resegment.streams.worker.failure import Failure

@@ -25,9 +25,9 @@ from resegment.schemas.fact import decode_fact
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.consumer.application import create_app, running
 from resegment.streams.consumer.binding import bind
-from resegment.streams.consumer.config import ConsumerConfig
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.operations.ingest import send_live
+from resegment.streams.transport.config import ConsumerConfig
 from tests import companies
 from tests.builders import raw_event
 from tests.faults.conftest import Arena

@@ -20,11 +20,12 @@ from resegment.agents.batch import Batch, Message, PublishFailed
 from resegment.embedded.servers import embedded
 from resegment.schemas.partitioning import partition_of
 from resegment.streams.consumer.application import Application, create_app, running
-from resegment.streams.consumer.binding import Retry, bind
-from resegment.streams.consumer.config import ConsumerConfig
+from resegment.streams.consumer.binding import bind
 from resegment.streams.kafka import admin
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.transport.binding import Retry
+from resegment.streams.transport.config import ConsumerConfig
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

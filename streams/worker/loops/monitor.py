@@ -21,9 +21,9 @@ from resegment.segmentation.evaluation.engine import Engine
 from resegment.state.partition_store import StoreUnavailable
 from resegment.state.redis.client import measure_keys, read_memory
 from resegment.state.redis.keys import PartitionKeys, Stage
-from resegment.streams.consumer.config import PartitionProgress
 from resegment.streams.heartbeat import Heartbeat
 from resegment.streams.reports.pace import HistogramDelays, Pace
+from resegment.streams.transport.config import PartitionProgress
 from resegment.streams.worker.partitions import PartitionManager
 from resegment.streams.worker.progress import Progress
 

@@ -12,8 +12,8 @@ from resegment.agents.outbox import Unpublished
 from resegment.agents.partition import OwnedPartition
 from resegment.metrics import Metrics
 from resegment.segmentation.evaluation.account import Account
-from resegment.streams.consumer.config import PartitionProgress
 from resegment.streams.heartbeat import Heartbeat
+from resegment.streams.transport.config import PartitionProgress
 from resegment.streams.worker import partitions as module
 from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.loops.monitor import Gauges, Monitor, Stalled

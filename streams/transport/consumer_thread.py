@@ -5,36 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Coroutine, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.consumer.fetcher import FetchError
 from aiokafka.errors import CommitFailedError, ConsumerStoppedError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from resegment.agents.batch import Record
-from resegment.streams.consumer.config import config_of
-from resegment.streams.kafka.group_offsets import enable_leaving
-from resegment.streams.kafka.unpacking import FetchResult
+from resegment.streams.transport.config import config_of
+from resegment.streams.transport.taking import TAKEN_BYTES, Take, Taken
 
 _T = TypeVar("_T")
 
-LEFT_WITHIN = 1.5
+LEFT_WITHIN: Final = 1.5
 """Seconds that leaving the group may take; without it, the client waits for a broker that is away."""
-TAKEN_BYTES: Final = 32 * 1024 * 1024
-"""Bytes of records that are taken at a time, over all partitions."""
-
-
-class Fetched(NamedTuple):
-    """What a fetch of one partition gave. There may be no records where only markers of transactions were."""
-
-    records: list[Record]
-    begin: int
-    """The offset from which the broker was asked: later than expected where records are gone."""
-    position: int
-    """The next offset to read."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -49,19 +35,20 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         # faust fixes it at 1,500 ms, and a partition that has room again would wait that long
-        consumer._fetch_max_wait_ms = int(config_of(self.app).fetch_wait * 1000)
-        consumer._isolation_level = "read_committed"
-        # The router reads two topics, and needs the same partitions of both. Dealing them out in turn, as faust does,
-        # gives them to different workers unless the workers divide the partitions. Workers of the release before know
-        # only that, so it stays in the list where they may run.
-        before = consumer._partition_assignment_strategy if config_of(self.app).rolling else ()
-        consumer._partition_assignment_strategy = (RangePartitionAssignor, *before)
+        config = config_of(self.app)
+        consumer._fetch_max_wait_ms = int(config.fetch_wait * 1000)
+        consumer._isolation_level = config.isolation_level
+        if config.assignors:
+            before = consumer._partition_assignment_strategy if config.rolling else ()
+            consumer._partition_assignment_strategy = (*config.assignors, *before)
         return consumer
 
     async def on_thread_stop(self) -> None:
         """Leave the group and close the client."""
         if self._consumer is not None:
-            enable_leaving(self._consumer._coordinator)
+            leaving = config_of(self.app).leaving
+            if leaving is not None:
+                leaving(self._consumer._coordinator)
         try:
             # the client's own canceled fetches surface here when the broker is gone
             with suppress(asyncio.CancelledError):
@@ -88,18 +75,20 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def fetch(self, wanted: Collection[TP], limit: int) -> Mapping[TP, Fetched]:
+    async def fetch(self, wanted: Collection[TP], limit: int) -> Mapping[TP, Taken]:
         """Take up to `limit` records of each wanted partition; wait until one has some, or for `wake`.
 
         Raises the client's error. Records taken with it are not acknowledged, so they are read again later.
         """
-        consumer = self._ensure_consumer()
+        consumer, take = self._ensure_consumer(), config_of(self.app).take
         fetcher, subscription = consumer._fetcher, consumer._subscription
         while True:
             if consumer._closed or fetcher._closed:
                 raise ConsumerStoppedError
             with subscription.fetch_context():
-                taken = {} if subscription.reassignment_in_progress else _take(fetcher, wanted, limit)
+                taken = (
+                    {} if subscription.reassignment_in_progress else _take_all(fetcher, wanted, limit, take)
+                )
                 if not taken and not self._woken:
                     self._waiter = fetcher._create_fetch_waiter()
                     await self._waiter
@@ -138,7 +127,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         asked = [TopicPartition(*tp) for tp in tps if consumer._subscription.is_assigned(TopicPartition(*tp))]
         ends = await consumer.end_offsets(asked) if asked else {}
         assigned = consumer.assignment()
-        # Tansu returns the base of the last batch as the end; its fetch responses are right. The last stable offset,
+        # Some brokers return the base of the last batch as the end; their fetch responses are right. The last stable offset,
         # as records of a transaction that is open are not to be read yet
         stable = consumer.last_stable_offset
         return {TP(*tp): max(end, stable(tp) or 0) for tp, end in ends.items() if tp in assigned}
@@ -162,29 +151,27 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return True
 
 
-def _take(fetcher: Any, wanted: Collection[TP], limit: int) -> dict[TP, Fetched]:
+def _take_all(fetcher: Any, wanted: Collection[TP], limit: int, take: Take) -> dict[TP, Taken]:
     buffered = fetcher._records
-    taken: dict[TP, Fetched] = {}
+    found: dict[TP, Taken] = {}
     left = TAKEN_BYTES
     budget = 4 * limit  # a single event of another topic must not wait while a whole backlog is decoded
     for tp in list(buffered):
         if tp not in wanted:
             continue
         result = buffered[tp]
-        if not isinstance(result, FetchResult):
+        if isinstance(result, FetchError):
             result.check_raise()
-        begin = result.next_offset
-        records, size = result.take(limit)
+        taken = take(result, limit)
         if result.has_more():
             buffered.move_to_end(tp)  # the others come first next time
         else:
             del buffered[tp]
             fetcher._notify(fetcher._wait_consume_future)
-        position = result.position
-        if position is not None:
-            taken[TP(*tp)] = Fetched(records, position if begin is None else begin, position)
-            budget -= len(records)
-            left -= size
+        if taken is not None:
+            found[TP(*tp)] = taken
+            budget -= len(taken.records)
+            left -= taken.size
             if budget <= 0 or left <= 0:
                 break
-    return taken
+    return found

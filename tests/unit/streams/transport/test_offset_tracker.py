@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resegment.streams.consumer.offset_tracker import OffsetTracker
+from resegment.streams.transport.offset_tracker import OffsetTracker
 
 
 def handed_out(*ends: int, start: int = 0) -> OffsetTracker:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
+
+from resegment.streams.transport.taking import Take, take_records
 
 GIVE_UP_AFTER: Final = 300.0
 """Seconds for which a worker retries at one place before it exits, so that its supervisor restarts it."""
@@ -12,6 +14,8 @@ GIVE_UP_AFTER: Final = 300.0
 Positions = Callable[[str, int], Awaitable[int | None]]
 Lost = Callable[[str, int, int], None]
 """Called with topic, partition, and the number of records that retention deleted before they were read."""
+Leaving = Callable[[Any], None]
+"""Called with the client's coordinator before it leaves the group."""
 Released = Callable[[str, int], Awaitable[None]]
 
 
@@ -40,8 +44,15 @@ class ConsumerConfig:
     """How long the position of a partition may stay unknown before the worker exits."""
     metadata_age: float = 5.0
     """How long a new partition of a topic may go unnoticed."""
+    isolation_level: Literal["read_committed", "read_uncommitted"] = "read_committed"
+    """Whether records of a transaction that is open or was aborted are read."""
+    assignors: tuple[type, ...] = ()
+    """The classes with which the group shares out partitions, before faust's own."""
     rolling: bool = True
-    """Whether workers of the release before may be in the group, which share out partitions in another way."""
+    """Whether members may be in the group that know only faust's own way to share out partitions."""
+    take: Take = take_records
+    """Takes records out of a fetch."""
+    leaving: Leaving | None = None
     lost: Lost | None = None
     hooks: dict[str, Hooks] = field(default_factory=dict)
     """The hooks of each topic, by its name."""

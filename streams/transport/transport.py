@@ -18,11 +18,11 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from mode import Service
 
-from resegment.agents.batch import Batch
-from resegment.streams.consumer.chunk import Chunk
-from resegment.streams.consumer.config import Hooks, PartitionProgress, config_of
-from resegment.streams.consumer.consumer_thread import ConsumerThread, Fetched
-from resegment.streams.consumer.offset_tracker import OffsetTracker
+from resegment.streams.transport.chunk import Chunk
+from resegment.streams.transport.config import Hooks, PartitionProgress, config_of
+from resegment.streams.transport.consumer_thread import ConsumerThread
+from resegment.streams.transport.offset_tracker import OffsetTracker
+from resegment.streams.transport.taking import Taken
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
@@ -49,7 +49,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     def is_live(self, chunk: Chunk) -> bool:
         """Return whether the chunk's partition is still owned and was not restarted since."""
-        return self._trackers.get(TP(chunk.batch.topic, chunk.batch.partition)) is chunk.tracker
+        return self._trackers.get(TP(chunk.topic, chunk.partition)) is chunk.tracker
 
     def acknowledge(self, chunk: Chunk) -> None:
         """Acknowledge a chunk: all its effects are durable."""
@@ -124,15 +124,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                         await self._hand_over(tp, tracker, fetched)
                     tracker.skip_to(fetched.position)
 
-    def _notice_gap(self, tp: TP, tracker: OffsetTracker, fetched: Fetched) -> None:
+    def _notice_gap(self, tp: TP, tracker: OffsetTracker, fetched: Taken) -> None:
         """Report records that retention deleted while the worker ran: the client then reads on at the earliest."""
         if tracker.position is not None and fetched.begin > tracker.position:
             tracker.start = fetched.begin
             if tp not in self._placed_by_owner:  # an owner that keeps the position notices by itself
                 self._report_lost(tp, fetched.begin - tracker.position)
 
-    async def _hand_over(self, tp: TP, tracker: OffsetTracker, fetched: Fetched) -> None:
-        chunk = Chunk(Batch(tp.topic, tp.partition, fetched.records, tracker.start), tracker)
+    async def _hand_over(self, tp: TP, tracker: OffsetTracker, fetched: Taken) -> None:
+        chunk = Chunk(tp.topic, tp.partition, fetched.records, tracker)
         last = fetched.records[-1]
         message = ConsumerMessage(
             tp.topic,

@@ -1,8 +1,9 @@
-"""Which worker reads which partition: the same of all topics, however many workers there are."""
+"""The client is made as the settings say: how partitions are shared out, and what is read."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from faust.transport.drivers import aiokafka as driver
 
-from resegment.streams.consumer.config import ConsumerConfig
-from resegment.streams.consumer.consumer_thread import ConsumerThread
+from resegment.streams.consumer.application import create_app
+from resegment.streams.transport.config import ConsumerConfig
+from resegment.streams.transport.consumer_thread import ConsumerThread
 
 TOPICS = ["outcomes", "routing-events", "segment-changes", "signals"]
+RANGE = ConsumerConfig(assignors=(RangePartitionAssignor,))
 
 
 class Cluster:
@@ -30,26 +33,22 @@ class Client:
     """A client as faust makes it."""
 
     _partition_assignment_strategy: tuple[Any, ...] = ("of faust",)
+    _isolation_level = "read_uncommitted"
+    _fetch_max_wait_ms = 1500
 
 
-def assignors(monkeypatch: pytest.MonkeyPatch, *, rolling: bool = True) -> tuple[Any, ...]:
-    """What a worker offers to share out partitions with, the one it prefers first."""
+def make_client(monkeypatch: pytest.MonkeyPatch, config: ConsumerConfig) -> Any:
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_create_worker_consumer", lambda *_: Client())
     thread = ConsumerThread.__new__(ConsumerThread)
-    thread.app = None
-    monkeypatch.setattr(
-        "resegment.streams.consumer.consumer_thread.config_of",
-        lambda _: ConsumerConfig(rolling=rolling),
-    )
-    made: tuple[Any, ...] = thread._create_worker_consumer(None)._partition_assignment_strategy
-    return made
+    thread.app = type("App", (), {"consumer_config": config})()
+    return thread._create_worker_consumer(None)
 
 
 @pytest.mark.parametrize(("partitions", "workers"), [(4, 1), (4, 2), (4, 3), (12, 5), (3, 4)])
 def test_a_worker_reads_the_same_partitions_of_every_topic(
     monkeypatch: pytest.MonkeyPatch, partitions: int, workers: int
 ) -> None:
-    first, *others = assignors(monkeypatch)
+    first, *others = make_client(monkeypatch, RANGE)._partition_assignment_strategy
     assert others == ["of faust"]  # workers of the release before know no other
     members = {f"w{number}": ConsumerProtocolMemberMetadata(0, TOPICS, b"") for number in range(workers)}
     given: defaultdict[str, set[tuple[int, ...]]] = defaultdict(set)
@@ -63,4 +62,21 @@ def test_a_worker_reads_the_same_partitions_of_every_topic(
 
 
 def test_a_worker_that_no_other_release_works_beside_offers_one_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert assignors(monkeypatch, rolling=False) == (RangePartitionAssignor,)
+    client = make_client(monkeypatch, replace(RANGE, rolling=False))
+    assert client._partition_assignment_strategy == (RangePartitionAssignor,)
+
+
+def test_without_settings_partitions_are_shared_out_as_faust_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert make_client(monkeypatch, ConsumerConfig())._partition_assignment_strategy == ("of faust",)
+
+
+def test_the_client_reads_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = make_client(monkeypatch, ConsumerConfig(fetch_wait=0.25, isolation_level="read_uncommitted"))
+    assert (client._fetch_max_wait_ms, client._isolation_level) == (250, "read_uncommitted")
+    assert make_client(monkeypatch, ConsumerConfig())._isolation_level == "read_committed"
+
+
+def test_every_application_of_the_project_reads_the_same_partitions_of_its_topics() -> None:
+    app = create_app("group", "localhost:1", config=ConsumerConfig(chunk_size=7))
+    assert app.consumer_config.assignors == (RangePartitionAssignor,)
+    assert app.consumer_config.chunk_size == 7
