@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from resegment.schemas.change import SegmentChange
-from resegment.schemas.fact import Kind
+from resegment.schemas.contracts.reasons import OPEN, Instant, Reason, ShortTest
 from resegment.schemas.segments import Play, Route
 from resegment.schemas.shrinking import fit_command
 from resegment.schemas.times import format_instant
@@ -21,11 +21,6 @@ COMMAND_TYPE: Final = "gtm.workflow-command.v1"
 CONTENT_TYPE: Final = b"application/cloudevents+json"
 
 Action = Literal["enroll", "stop", "finish", "pause", "reassign", "escalate"]
-
-OPEN: Final = "x-open"
-"""Marks a vocabulary in the contracts that may gain words. A consumer skips words that it does not know."""
-
-Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class Sent(BaseModel):
@@ -60,40 +55,6 @@ class ChangeCause(BaseModel):
         None, description="The alias that became an account of its own again: of this account, or itself"
     )
     forgotten: Literal["account", "person"] | None = Field(None, description="What was forgotten")
-
-
-class Evidence(BaseModel):
-    """A fact that supports a test."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    kind: Kind = Field(json_schema_extra={OPEN: True})
-    time: Instant
-    source: str
-    data: dict[str, Any] | None = Field(
-        None, description="The fields that the segments file uses; texts over 1,000 characters are cut"
-    )
-
-
-class Holding(BaseModel):
-    """A test that holds."""
-
-    model_config = ConfigDict(frozen=True)
-
-    test: str = Field(description="For people; the wording may change")
-    facts: int | None = Field(None, description="For a test on facts: how many match")
-    evidence: list[Evidence] | None = Field(None, description="The newest of these facts")
-    value: Any = Field(None, description="For a test on a measure: its value")
-
-
-class Reason(BaseModel):
-    """Why: the tests of the new segment that hold, and the tests of the old one that stopped holding."""
-
-    model_config = ConfigDict(frozen=True)
-
-    holds: list[Holding]
-    no_longer: list[str] | None = None
 
 
 class CommandCause(BaseModel):
@@ -183,28 +144,11 @@ class SegmentChangeData(BaseModel):
     variant: str | None = Field(
         None, description="What it was drawn to get: the name of a play, or `enrolled` or `holdout`"
     )
-
-
-class ShortFact(BaseModel):
-    """A fact behind a test, without its id and long texts."""
-
-    model_config = ConfigDict(frozen=True)
-
-    kind: Kind = Field(json_schema_extra={OPEN: True})
-    time: Instant
-    source: str
-    data: dict[str, Any] | None = None
-
-
-class ShortTest(BaseModel):
-    """A test that put the account into its segment, with its newest facts or its value."""
-
-    model_config = ConfigDict(frozen=True)
-
-    test: str = Field(description="For people; the wording may change")
-    facts: int | None = Field(None, description="For a test on facts: how many match")
-    evidence: list[ShortFact] | None = Field(None, description="The two newest of them")
-    value: Any = Field(None, description="For a test on a measure: its value")
+    sealed: str | None = Field(
+        None,
+        description="Where personal fields are sealed: what names persons in the change, as one envelope; see docs/privacy.md",
+    )
+    forgotten: bool = Field(False, description="Whether that part is gone, because somebody was forgotten")
 
 
 class ComingStep(BaseModel):
@@ -281,6 +225,11 @@ class WorkflowCommandData(BaseModel):
         None, description="For enroll: the experiment that the account takes part in"
     )
     variant: str | None = Field(None, description="The variant of the experiment")
+    sealed: str | None = Field(
+        None,
+        description="Where personal fields are sealed: what names persons in the command, as one envelope; see docs/privacy.md",
+    )
+    forgotten: bool = Field(False, description="Whether that part is gone, because somebody was forgotten")
 
 
 class WorkflowCommand(msgspec.Struct, frozen=True, kw_only=True):

@@ -231,9 +231,7 @@ def _read_change(record: Record, partition: int) -> tuple[str, Row]:
         "decided_at": _instant(data.decided_at) or effective_at,
         "definition_version": data.definition_version,
         "cause": _name_cause(data.cause),
-        "cause_events": None
-        if data.cause.events is None
-        else msgspec.json.encode(data.cause.events).decode(),
+        "cause_events": None if not data.cause.events else msgspec.json.encode(data.cause.events).decode(),
         "cause_deadline": _instant(data.cause.deadline),
         "cause_definition": data.cause.definition,
         "cause_account": data.cause.merged if data.cause.merged is not None else data.cause.unmerged,

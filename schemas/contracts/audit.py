@@ -7,7 +7,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from resegment.schemas.outgoing import Instant, Sent
+from resegment.schemas.contracts.reasons import Instant
+from resegment.schemas.outgoing import Sent
 from resegment.schemas.times import format_instant
 
 AUDIT_TYPE: Final = "gtm.audit.v1"

@@ -9,6 +9,8 @@ class DeadLetterHeaders(BaseModel):
     """UTF-8 headers. All other headers, the key and the value are those of the rejected record.
 
     A record with the header `dl_proof` is none: the HTTP intake sees with it that Kafka acknowledges. Skip it.
+    With the header `dl_sealed` the value is an envelope, which has the key, the value and all other headers, `dl_field` and
+    `dl_message` among them; see docs/privacy.md.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -24,4 +26,5 @@ class DeadLetterHeaders(BaseModel):
     dl_partition: str = Field(pattern="^[0-9]+$")
     dl_offset: str = Field(pattern="^[0-9]+$")
     dl_endpoint: str | None = Field(None, description="The webhook endpoint that did not accept the command")
+    dl_sealed: str | None = Field(None, description="1 where the letter is sealed")
     dl_timestamp: str = Field(description="The record's timestamp", json_schema_extra={"format": "date-time"})

@@ -9,7 +9,8 @@ from typing import Any, Final
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from resegment.schemas.outgoing import Instant, Sent
+from resegment.schemas.contracts.reasons import Instant
+from resegment.schemas.outgoing import Sent
 from resegment.schemas.times import format_instant
 
 REFRESH_TYPE: Final = "gtm.refresh-request.v1"

@@ -169,7 +169,7 @@ async def delivering(
         await stack.enter_async_context(publisher)
         tracing = await stack.enter_async_context(exporting_traces(settings, "deliver"))
         consumers: dict[str, EndpointConsumer] = {}
-        opener = keys.opener(strict=True)
+        opener = keys.record_opener(strict=True)
         types: dict[str, tuple[str, str]] = {
             "workflow-commands": (topics.workflow_commands.name, COMMAND_TYPE),
             "segment-changes": (topics.segment_changes.name, CHANGE_TYPE),

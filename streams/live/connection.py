@@ -37,7 +37,7 @@ class LiveConnection:
     @property
     def opener(self) -> RecordOpener:
         """What opens sealed records."""
-        return PLAIN if self.keys is None else self.keys.opener()
+        return PLAIN if self.keys is None else self.keys.record_opener()
 
     @property
     def prefix(self) -> str:

@@ -58,7 +58,7 @@ class LogSource:
     @property
     def opener(self) -> RecordOpener:
         """What opens sealed records."""
-        return PLAIN if self.keys is None else self.keys.opener()
+        return PLAIN if self.keys is None else self.keys.record_opener()
 
     @property
     def advice(self) -> str:

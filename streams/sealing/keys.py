@@ -34,7 +34,7 @@ class ProcessKeys:
                     self._ring = await open_keys(self._settings)
         return self._ring
 
-    def opener(self, *, strict: bool = False) -> RecordOpener:
+    def record_opener(self, *, strict: bool = False) -> RecordOpener:
         """Return what opens records for those who read them; `strict` for those who decide by them."""
         return RecordOpener(self.ring, strict=strict)
 

@@ -197,7 +197,7 @@ async def sending(
         performers = await make_performers(loaded, stack, redis, settings.prefix, name_process())
         finder = make_finder(loaded, performers, find_people(redis, settings.prefix))
         consumers: dict[str, EndpointConsumer] = {}
-        opener = keys.opener(strict=True)
+        opener = keys.record_opener(strict=True)
         fields: dict[str, FieldsWriter] = {}
         for name, performer in performers.items():
             entry = performer.loaded.entry

@@ -17,6 +17,7 @@ from resegment.archive.manifest import mark_of
 from resegment.errors import FatalError
 from resegment.redaction import hide_quotes
 from resegment.streams.kafka.topic_reader import TopicReader
+from resegment.streams.tables.pseudonyms import Conceal
 from resegment.tables.rows import read_batch
 from resegment.tables.store import Position, TableStore, read_positions, write_batch
 
@@ -55,6 +56,8 @@ class Source:
     name: str
     full: str
     archive: Archive | None = None
+    conceal: Conceal | None = None
+    """Puts pseudonyms in the place of persons; None where personal fields are not sealed."""
 
 
 @dataclass(slots=True)
@@ -125,6 +128,8 @@ class TopicWriter:
             part = records[start : start + ROWS]
             mark = mark_of(part[-1])
             after = Position(mark.offset + 1, mark.timestamp, mark.digest)
+            if self._source.conceal is not None:
+                part = await self._source.conceal(self._source.name, part)
             async with self._turn:
                 await asyncio.to_thread(self._write, number, part, after)
 

@@ -16,6 +16,8 @@ from resegment.archive.archive import Archive
 from resegment.errors import TransientError
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.sealing.keys import ProcessKeys
+from resegment.streams.tables.pseudonyms import Pseudonyms
 from resegment.streams.tables.topic_writer import Source, TopicWriter
 from resegment.tables.rows import TOPICS
 from resegment.tables.store import TableStore
@@ -30,7 +32,7 @@ AGAIN_AFTER: Final = 2.0
 class TabledPrefix:
     """What is written to tables: a prefix, its topics and where they are.
 
-    `security` is what Kafka clients take. `archive` has what the topics have no more.
+    `security` is what Kafka clients take. `archive` has what the topics have no more. `keys` are those of personal fields.
     """
 
     topics: Topics
@@ -38,10 +40,12 @@ class TabledPrefix:
     bootstrap: str
     security: Mapping[str, Any]
     archive: Archive | None = None
+    keys: ProcessKeys | None = None
 
     def source(self, name: str) -> Source:
         """Return a topic, by its name without the prefix."""
-        return Source(name, f"{self.topics.prefix}.{name}", self.archive)
+        conceal = None if self.keys is None or not self.keys.are_set else Pseudonyms(self.keys.ring).conceal
+        return Source(name, f"{self.topics.prefix}.{name}", self.archive, conceal)
 
 
 @dataclass(frozen=True, slots=True)

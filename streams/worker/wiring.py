@@ -164,7 +164,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
             lambda: plan.now() + settings.tolerance,
             remember=False,
         ),
-        shared.keys.opener(strict=True),
+        shared.keys.record_opener(strict=True),
     )
     app = _create_app(plan, shared)
     segmented: PartitionManager[Account] = PartitionManager(
@@ -185,7 +185,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         topics.routing_events.name,
         settings.tolerance,
         topics.touches.name,
-        shared.keys.opener(strict=True).open,
+        shared.keys.record_opener(strict=True).open,
     )
 
     async def restart_routing(number: int) -> None:

@@ -233,7 +233,7 @@ def test_the_headers_of_a_dead_letter_are_those_of_its_schema() -> None:
     letter = to_dead_letter("dead", batch, batch.records[0], RefusedEvent("not-json", "it is none"))
     own = {name: value.decode() for name, value in letter.headers if name.startswith("dl_")}
     assert not errors(schema("dead-letter"), own)
-    assert {*own, "dl_endpoint"} == set(schema("dead-letter")["properties"])
+    assert {*own, "dl_endpoint", "dl_sealed"} == set(schema("dead-letter")["properties"])
 
 
 def read_with_the_parser(document: Path) -> Any:

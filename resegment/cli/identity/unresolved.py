@@ -70,7 +70,7 @@ def unresolved(
     async def run(session: Session) -> None:
         known = await read_identities(session.bootstrap, session.topics, session.security)
         found = await list_waiting(
-            session.bootstrap, session.topics, known, session.security, session.keys.opener()
+            session.bootstrap, session.topics, known, session.security, session.keys.record_opener()
         )
         shown = found[: limit if limit is not None or as_json else SHOWN]
         hints = await _find_hints(session, shown)
@@ -161,7 +161,7 @@ async def _ask(session: Session, wish: object) -> tuple[int, str]:
         known, recorded = await resolve_name(connection, wish)
         known.names.pop(wish.name, None)
         waiting = await list_waiting(
-            session.bootstrap, session.topics, known, session.security, session.keys.opener()
+            session.bootstrap, session.topics, known, session.security, session.keys.record_opener()
         )
         waited = next((one.events for one in waiting if one.name == wish.name), 0)
         done = await recorded(PATIENCE if works and waited else 0.5)

@@ -203,7 +203,7 @@ async def _read(session: Session, wanted: ChangeFilter, write: Write, *, follow:
     one = None if wanted.account is None else [session.reader.partition_of(wanted.account)]
     newest = wanted.last if wanted.takes_all else None
     found: list[dict[str, Any]] = []
-    opener = session.keys.opener()
+    opener = session.keys.record_opener()
     async with reading(
         session.bootstrap, session.topics.segment_changes.name, one, security=session.security
     ) as reader:

@@ -317,7 +317,7 @@ async def _retry(
 
     async with open_session(servers, changes="dead-letters retry") as session:
         topic = session.topics.dead_letters.name
-        opener = session.keys.opener(strict=True)
+        opener = session.keys.record_opener(strict=True)
         held = await read_dead_letters(session.bootstrap, topic, security=session.security, opener=opener)
         chosen = choose(held, letters, reason, endpoint)
         asked = {"ids": letters, "reason": reason, "endpoint": endpoint}
@@ -354,7 +354,7 @@ def _read(servers: ServerOptions) -> dict[str, DeadLetter]:
                 session.bootstrap,
                 session.topics.dead_letters.name,
                 security=session.security,
-                opener=session.keys.opener(),
+                opener=session.keys.record_opener(),
             )
 
     return asyncio.run(run())

@@ -48,7 +48,7 @@ def history(account: OneAccount, servers: ServerOptions = DEFAULT_SERVERS, as_js
         sent = await read_sent(
             *(name, number, session.bootstrap, topic.name),
             security=session.security,
-            opener=session.keys.opener(),
+            opener=session.keys.record_opener(),
         )
         found = tell_history(state, sent)
         if as_json:

@@ -257,4 +257,5 @@ def _prefix_of(session: Session) -> TabledPrefix:
         session.bootstrap,
         session.security,
         None if path is None else Archive.open(Storage(path)),
+        session.keys,
     )
