@@ -8,7 +8,7 @@ COPY . .
 RUN pip install --no-index --find-links /wheels --upgrade setuptools \
     && pip wheel --no-index --no-build-isolation --no-deps --wheel-dir /wheels . \
     && python -m venv /opt/resegment \
-    && /opt/resegment/bin/pip install --no-index --find-links /wheels resegment
+    && /opt/resegment/bin/pip install --no-index --find-links /wheels 'resegment[fast,oidc,s3,tables,tracing]'
 
 FROM python:3.11.14-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home resegment

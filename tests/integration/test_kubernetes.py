@@ -1,10 +1,15 @@
-"""Each command of a manifest runs, and each of its probes is answered, as a kubelet asks."""
+"""Each command of a manifest runs, and each of its probes is answered, as a kubelet asks.
+
+docker-compose.yml runs the same commands: its health checks run here, too.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,15 +24,23 @@ from resegment.http.intake.keys import make_key
 from tests.integration.conftest import Stack
 from tests.integration.test_up import DEADLINE, EXAMPLES, start
 
-BASE = Path(__file__).parents[2] / "deploy" / "kubernetes" / "base"
+ROOT = Path(__file__).parents[2]
+BASE = ROOT / "deploy" / "kubernetes" / "base"
 DEPLOYMENTS: Mapping[str, dict[str, Any]] = {
     file.stem: next(yaml.safe_load_all(file.read_text("utf-8")))["spec"]["template"]["spec"]["containers"][0]
-    for file in sorted(BASE.glob("*.yaml"))
+    for file in (*sorted(BASE.glob("*.yaml")), BASE.parent / "components" / "sinks" / "sinks.yaml")
     if file.stem != "kustomization"
 }
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
 LITERALS = yaml.safe_load((BASE / "kustomization.yaml").read_text("utf-8"))["configMapGenerator"][0][
     "literals"
 ]
+
+_CHECK = re.search(
+    r"^HEALTHCHECK .*\n\s+CMD (\[.*\])$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE
+)
+assert _CHECK is not None
+OF_IMAGE: list[str] = orjson.loads(_CHECK[1])
 
 
 def free_port() -> int:
@@ -40,7 +53,14 @@ def write_files(folder: Path) -> Mapping[str, str]:
     """Write what the volumes hold; return where each setting of the manifests leads to here."""
     _, digest = make_key()
     hook = {"url": "https://crm.example.com/", "secrets": [{"env": "HOOK"}]}
+    chat = {
+        "vendor": "slack",
+        "credentials": {"token": {"env": "HOOK"}},
+        "options": {"channel": "C0123456"},
+        "workflows": {"*": {}},
+    }
     files = {
+        "RESEGMENT_SINKS": ("sinks.yaml", {"sinks": {"chat": chat}}),
         "RESEGMENT_INTAKE": ("keys.yaml", {"keys": [{"name": "a", "sha256": digest}]}),
         "RESEGMENT_WEBHOOKS": ("webhooks.yaml", {"endpoints": {"crm": hook}}),
     }
@@ -77,6 +97,20 @@ async def answered(url: str, process: asyncio.subprocess.Process) -> None:
     pytest.fail((output + error).decode())
 
 
+async def check_health(command: list[str], port: int) -> None:
+    """Run a health check of Docker, as it stands there, beside the process."""
+    program, *arguments = command
+    assert program == "python"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *[one.replace(":8300/", f":{port}/") for one in arguments],
+        env={**os.environ, "RESEGMENT_HTTP_PORT": str(port)},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, error = await asyncio.wait_for(process.communicate(), DEADLINE)
+    assert process.returncode == 0, error.decode()
+
+
 async def test_each_command_runs_and_each_probe_is_answered(stack: Stack, tmp_path: Path) -> None:
     asked = 0
     running: list[asyncio.subprocess.Process] = []
@@ -90,11 +124,19 @@ async def test_each_command_runs_and_each_probe_is_answered(stack: Stack, tmp_pa
                 assert probe["port"] in {one["name"] for one in container["ports"]}
                 await answered(f"http://127.0.0.1:{port}{probe['path']}", process)
                 asked += 1
+            await check_health(OF_IMAGE, port)
+            if name == "worker":
+                await check_health(COMPOSE["demo-worker"]["healthcheck"]["test"][1:], port)
             assert not re.search("exec|lifecycle", str(container)), "run these commands here too"
     finally:
         for process in running:
             with suppress(ProcessLookupError):
                 process.terminate()
         ended = [await asyncio.wait_for(process.communicate(), DEADLINE) for process in running]
-    assert asked == 12
-    assert [process.returncode for process in running] == [0] * 4, ended
+    assert asked == 15
+    assert [process.returncode for process in running] == [0] * 5, ended
+
+
+async def test_a_health_check_fails_where_nothing_answers() -> None:
+    with pytest.raises(AssertionError, match="refused"):
+        await check_health(OF_IMAGE, free_port())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from typer.main import get_command
 
 from resegment.cli import build
 from resegment.settings import Settings
+from resegment.sinks.loading import load_sinks
+from resegment.sinks.webhook.endpoints import load_endpoints
+from resegment.sources.segments import load_definition
 from resegment.streams.live.index import MOST_CHANGES
 
 ROOT = Path(__file__).parents[3]
@@ -106,6 +110,39 @@ def test_what_kustomize_makes_of_the_example_is_accepted_and_names_only_what_it_
         one for one in made if one["metadata"]["name"] == "resegment-worker" and one["kind"] == "Deployment"
     )
     assert "replicas" not in worker["spec"]
+
+
+def test_all_that_pods_read_is_made_by_the_example_or_named_there_as_a_secret() -> None:
+    example = FOLDER / "overlays" / "example" / "kustomization.yaml"
+    made = {maps["name"] for _, one in kustomizations() for maps in one.get("configMapGenerator", [])}
+    told = set(re.findall(r"^#   (\S+)", example.read_text("utf-8"), re.MULTILINE))
+    for deployment in DEPLOYMENTS.values():
+        pod = deployment["spec"]["template"]["spec"]
+        given = [one for container in pod["containers"] for one in container["envFrom"]]
+        maps = {one["configMapRef"]["name"] for one in given if "configMapRef" in one}
+        maps |= {one["configMap"]["name"] for one in pod["volumes"] if "configMap" in one}
+        secrets = {one["secretRef"]["name"] for one in given if "secretRef" in one}
+        secrets |= {one["secret"]["secretName"] for one in pod["volumes"] if "secret" in one}
+        assert maps <= made
+        assert secrets <= told
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_a_file_that_a_setting_names_lies_in_a_volume(name: str) -> None:
+    pod = DEPLOYMENTS[name]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    mounts = {one["mountPath"]: one["name"] for one in container["volumeMounts"]}
+    assert set(mounts.values()) == {one["name"] for one in pod["volumes"]}
+    for one in container.get("env", []):
+        assert str(Path(one["value"]).parent) in mounts
+
+
+def test_the_files_of_the_example_can_be_read() -> None:
+    example = FOLDER / "overlays" / "example"
+    assert load_sinks(example / "sinks.yaml", {"SLACK_TOKEN": "xoxb-1"}).sinks.keys() == {"chat"}
+    secret = "whsec_" + "c2VjcmV0" * 5
+    assert load_endpoints(example / "webhooks.yaml", {"CRM_WEBHOOK_SECRET": secret}).keys() == {"crm"}
+    assert load_definition(example / "segments.yaml").segments
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
