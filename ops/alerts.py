@@ -42,7 +42,9 @@ def _begins(metric: str, span: str) -> str:
 ALERTS: Final[Sequence[Alert]] = (
     Alert(
         "ResegmentWorkerDown",
-        'up{job="resegment"} == 0',
+        'up{job="resegment"} == 0'
+        # what finds processes forgets one that has gone: then the other workers tell
+        ' or label_replace(max(resegment_workers_lost) > 0, "instance", "A worker that was not stopped", "", "")',
         60,
         "critical",
         "{{ $labels.instance }} does not answer.",
@@ -60,6 +62,13 @@ ALERTS: Final[Sequence[Alert]] = (
         120,
         "critical",
         "Only {{ $value }} partitions have a worker.",
+    ),
+    Alert(
+        "ResegmentPartitionCounts",
+        "max by (topic) (resegment_partitions_surplus) != 0",
+        0,
+        "critical",
+        "{{ $labels.topic }} has {{ $value }} partitions more than the prefix: records in others are not read.",
     ),
     Alert(
         "ResegmentPartitionsWaiting",
@@ -231,6 +240,17 @@ ALERTS: Final[Sequence[Alert]] = (
         0,
         "critical",
         "{{ $labels.endpoint }} refuses commands: {{ $value }} in a row are dead letters.",
+    ),
+    Alert(
+        "ResegmentNothingDelivers",
+        # what finds processes forgets one that has gone, and its endpoints with it
+        "(count by (endpoint) (last_over_time(resegment_webhook_state[1h]))"
+        " unless count by (endpoint) (resegment_webhook_state))"
+        " or label_replace(count by (sink) (last_over_time(resegment_sink_state[1h]))"
+        ' unless count by (sink) (resegment_sink_state), "endpoint", "$1", "sink", "(.+)")',
+        120,
+        "critical",
+        "No process delivers to {{ $labels.endpoint }}: its commands wait in Kafka.",
     ),
     Alert(
         "ResegmentSinkSignedOut",

@@ -167,13 +167,24 @@ HEALTH: Final = Dashboard(
                     height=6,
                 ),
                 Panel(
+                    "Workers lost, partitions too many",
+                    [
+                        ("max(resegment_workers_lost)", "workers lost"),
+                        ("max by (topic) (resegment_partitions_surplus) != 0", "{{topic}}"),
+                    ],
+                    "Workers that ended without being stopped, and topics with another number of partitions than the prefix.",
+                    width=12,
+                    height=6,
+                    alarm=1,
+                ),
+                Panel(
                     "Partitions that wait or are not checked",
                     [
                         ("sum(resegment_partitions_waiting)", "wait for a rebuild"),
                         ("sum(resegment_spot_check_blocked_partitions)", "not checked"),
                     ],
                     "Redis lost their state, or their log does not begin at its beginning.",
-                    width=6,
+                    width=12,
                     height=6,
                     alarm=1,
                 ),

@@ -260,7 +260,18 @@ class Metrics:
             "Touches and outcomes that are not kept in the partitions owned: their accounts have too many",
             registry=registry,
         )
+        self.workers_lost = Gauge(
+            "resegment_workers_lost",
+            "Other workers that were killed or ended with an error within an hour, and that no new one replaced",
+            registry=registry,
+        )
         self.partitions = Gauge("resegment_partitions", "Partitions of the prefix", registry=registry)
+        self.partitions_surplus = Gauge(
+            "resegment_partitions_surplus",
+            "Partitions that a topic has beyond those of the prefix, below 0 if it has too few",
+            ["topic"],
+            registry=registry,
+        )
         self.definition = Gauge(
             "resegment_definition_version",
             "Number of the version of the segments file in force",

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 SILENT_AFTER = 10.0
 """Seconds after which a worker that does not report counts as gone."""
-FORGOTTEN_AFTER = 600.0
+FORGOTTEN_AFTER = 3_600.0
 """Seconds after which its entry is removed; clocks of machines may differ by less."""
+REPLACES_WITHIN = 60.0
+"""Seconds after its start within which a worker takes the place of one that was lost before."""
 MOST_DROPPED = 10
 """Tests that a report names."""
-CLEANED_EVERY = 60
-"""Reports between two looks for entries to remove."""
+LOOKED_EVERY = 5
+"""Reports between two looks at the other workers."""
 
 
 class WorkersRunning(UserError):
@@ -52,8 +54,11 @@ class Heartbeat:
         """The number of the version in force, as it was reported last."""
         self._differs: str | None = None
         self._pace: Mapping[str, Any] = {}
+        self.lost = 0
+        """Other workers that were killed or ended with an error and that none replaced, as of the last look."""
         self.name = name_process()
-        self._reports = 0
+        self._reports, self._replaces = 0, True
+        self._started = time.time()
 
     async def report(self, partitions: Sequence[int], lag: Mapping[str, int]) -> None:
         """Report the owned partitions and their lag. Raises StoreUnavailable."""
@@ -72,17 +77,31 @@ class Heartbeat:
         with answering("report"):
             answer: Any = self._client.hset(self._key, self.name, orjson.dumps(entry))
             await answer
-            if self._reports % CLEANED_EVERY == 0:
-                await self._remove_dead()
+            if self._reports % LOOKED_EVERY == 0:
+                await self._look_at_others()
         self._reports += 1
 
-    async def _remove_dead(self) -> None:
-        """Remove the entries of workers that were killed: they would stay forever."""
+    async def _look_at_others(self) -> None:
+        """Count the workers that were lost, take the place of one of them, and forget those of long ago."""
         answer: Any = self._client.hgetall(self._key)
-        since = time.time() - FORGOTTEN_AFTER
-        if dead := [name for name, value in (await answer).items() if orjson.loads(value)["at"] < since]:
+        entries = {name.decode(): orjson.loads(value) for name, value in (await answer).items()}
+        now = time.time()
+        lost = {name: one["at"] for name, one in entries.items() if name != self.name and _is_lost(one, now)}
+        dead = [name for name, at in lost.items() if now - at > FORGOTTEN_AFTER]
+        for name in dead:
+            del lost[name]
+        if dead:
             answer = self._client.hdel(self._key, *dead)
             await answer
+        self._replaces = self._replaces and now - self._started < REPLACES_WITHIN
+        before = [name for name, at in lost.items() if at < self._started]
+        if self._replaces and before:
+            own = self.name.partition(":")[0]
+            place = min(before, key=lambda name: (name.partition(":")[0] != own, lost[name]))
+            answer = self._client.hdel(self._key, place)
+            self._replaces = not await answer  # another new worker may have been faster
+            del lost[place]
+        self.lost = len(lost)
 
     def note_frozen(self, reason: str | None) -> None:
         """Report from now on why a list cannot be read; None once it can."""
@@ -108,13 +127,23 @@ class Heartbeat:
         """Report from now on the version in force, and in what way the worker's own file differs from it."""
         self.version, self._differs = number, differs
 
-    async def leave(self) -> None:
-        """Remove the entry. If Redis is down, it expires by its age."""
+    async def leave(self, *, failed: bool = False) -> None:
+        """Remove the entry, or leave word that an error has ended the worker. If Redis is down, it expires by its age."""
         try:
-            answer: Any = self._client.hdel(self._key, self.name)
+            entry = {"at": time.time(), "partitions": [], "lag": {}, "failed": True}
+            answer: Any = (
+                self._client.hset(self._key, self.name, orjson.dumps(entry))
+                if failed
+                else self._client.hdel(self._key, self.name)
+            )
             await answer
         except FAILURES:
             return
+
+
+def _is_lost(entry: Mapping[str, Any], now: float) -> bool:
+    """Return whether a worker does not report any more, though it did not leave."""
+    return bool(entry.get("failed")) or now - entry["at"] >= SILENT_AFTER
 
 
 def name_process() -> str:
@@ -127,7 +156,8 @@ async def read_workers(client: Redis, prefix: str) -> dict[str, dict[str, Any]]:
     with answering("read the workers"):
         answer: Any = client.hgetall(workers_key(prefix))
         entries = {name.decode(): orjson.loads(value) for name, value in (await answer).items()}
-    return {name: one for name, one in entries.items() if time.time() - one["at"] < SILENT_AFTER}
+    now = time.time()
+    return {name: one for name, one in entries.items() if not _is_lost(one, now)}
 
 
 async def check_stopped(client: Redis, prefix: str) -> None:

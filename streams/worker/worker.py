@@ -24,6 +24,7 @@ from resegment.streams.audit.trail import AuditTrail
 from resegment.streams.consumer.application import running
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.definitions.starting import establish, name_user
+from resegment.streams.kafka.partition_counts import PartitionCounts
 from resegment.streams.kafka.security import KafkaSecurity, secure_kafka
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.prefix import note_definition, read_prefix
@@ -94,7 +95,7 @@ class Worker:
             await parts.publisher.start()
             stack.push_async_callback(stop, "the publisher", 1.5, parts.publisher.stop)
             await parts.reloader.begin(settings.route, self._open_trail(client, parts.publisher))
-            stack.push_async_callback(stop, "the heartbeat", 0.5, parts.heartbeat.leave)
+            stack.push_async_callback(stop, "the heartbeat", 0.5, lambda: self._leave(parts))
             await stack.enter_async_context(running(parts.app, stopping=self._stopping))
             loops: list[Coroutine[Any, Any, None]] = [
                 parts.follower.run(),
@@ -115,11 +116,18 @@ class Worker:
                     self._clock.run(client),
                 ]
             if settings.kafka is not None:
-                loops.append(shared.inputs.check())
+                loops += [shared.inputs.check(), self._count_partitions(security)]
             tasks = [asyncio.create_task(self._failure.guard(one, "worker")) for one in loops]
             stack.push_async_callback(stop, "the monitor", 0.5, lambda: cancel(tasks))
             stack.push_async_callback(stop, "the relay", 2.0, self._flush)
             yield self
+
+    def _count_partitions(self, security: KafkaSecurity) -> Coroutine[Any, Any, None]:
+        async def wanted() -> int:
+            return self.settings.partitions
+
+        surplus = self.metrics.partitions_surplus
+        return PartitionCounts(self.plan.bootstrap, security.clients(), self.topics, wanted, surplus).run()
 
     def _open_trail(self, client: Redis, publisher: Publisher) -> AuditTrail:
         """Return the audit log, for who runs this process."""
@@ -165,6 +173,9 @@ class Worker:
         registry.folds_in = True
         await note_definition(client, settings.prefix, registry.current.definition.version)
         return registry
+
+    async def _leave(self, parts: Parts) -> None:
+        await parts.heartbeat.leave(failed=self.failure is not None)
 
     async def _report_crash(self, parts: Parts) -> None:
         self._failure.report(await parts.app.crashed())

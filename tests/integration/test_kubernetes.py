@@ -26,11 +26,12 @@ from tests.integration.test_up import DEADLINE, EXAMPLES, start
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "deploy" / "kubernetes" / "base"
-DEPLOYMENTS: Mapping[str, dict[str, Any]] = {
-    file.stem: next(yaml.safe_load_all(file.read_text("utf-8")))["spec"]["template"]["spec"]["containers"][0]
+TEMPLATES: Mapping[str, dict[str, Any]] = {
+    file.stem: next(yaml.safe_load_all(file.read_text("utf-8")))["spec"]["template"]
     for file in (*sorted(BASE.glob("*.yaml")), BASE.parent / "components" / "sinks" / "sinks.yaml")
     if file.stem != "kustomization"
 }
+DEPLOYMENTS = {name: one["spec"]["containers"][0] for name, one in TEMPLATES.items()}
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
 LITERALS = yaml.safe_load((BASE / "kustomization.yaml").read_text("utf-8"))["configMapGenerator"][0][
     "literals"
@@ -124,6 +125,9 @@ async def test_each_command_runs_and_each_probe_is_answered(stack: Stack, tmp_pa
                 assert probe["port"] in {one["name"] for one in container["ports"]}
                 await answered(f"http://127.0.0.1:{port}{probe['path']}", process)
                 asked += 1
+            scrape = TEMPLATES[name]["metadata"]["annotations"]
+            assert scrape == {"prometheus.io/scrape": "true", "prometheus.io/port": "8300"}
+            await answered(f"http://127.0.0.1:{port}/metrics", process)
             await check_health(OF_IMAGE, port)
             if name == "worker":
                 await check_health(COMPOSE["demo-worker"]["healthcheck"]["test"][1:], port)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -64,18 +64,25 @@ async def _run(settings: Settings, servers: ServerOptions) -> None:
     from resegment.http.console.app import PATH, mount_console
     from resegment.http.probes import add_probes
     from resegment.http.server import serving
+    from resegment.metrics import Metrics
+    from resegment.streams.kafka.partition_counts import PartitionCounts
     from resegment.streams.live.prefix import viewed_prefix
 
+    metrics = Metrics()
     with ending(), listening(lambda: None) as stop:
         try:
             async with (
                 open_session(servers) as session,
                 viewed_prefix(connect(session)) as prefix,
+                PartitionCounts(
+                    *(session.bootstrap, session.security, session.topics),
+                    *(_partitions_of(session), metrics.partitions_surplus),
+                ).running(),
             ):
                 app = FastAPI(title="Resegment console", docs_url=None, redoc_url=None, openapi_url=None)
                 entrance = open_entrance(settings, session.client, session.prefix)
                 await check_login(entrance)
-                add_probes(app, session.reader.now)
+                add_probes(app, session.reader.now, metrics.registry)
                 operations = open_operations(settings, connect(session))
                 mount_console(app, prefix, entrance, operations, locale=locale_of(settings))
                 port = settings.http_port
@@ -89,6 +96,13 @@ async def _run(settings: Settings, servers: ServerOptions) -> None:
             if not stop.asked.is_set():
                 raise
     print_note("Stopped.")
+
+
+def _partitions_of(session: Session) -> Callable[[], Awaitable[int]]:
+    async def partitions() -> int:
+        return session.reader.partitions
+
+    return partitions
 
 
 def connect(session: Session) -> LiveConnection:

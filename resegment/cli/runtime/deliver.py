@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import typer
@@ -14,8 +15,9 @@ from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 from resegment.cli.sinks.file import NothingToDeliver, SinksPath, check_names, read_sinks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
+    from resegment.metrics import Metrics
     from resegment.settings import Settings
     from resegment.sinks.loading import LoadedSinks
     from resegment.sinks.webhook.endpoints import LoadedEndpoint
@@ -91,6 +93,7 @@ async def _run(
                     sinks = await stack.enter_async_context(
                         sending(settings, vendors, bootstrap=bootstrap, redis_url=redis_url, metrics=metrics)
                     )
+                await stack.enter_async_context(_counting(settings, bootstrap, redis_url, metrics))
                 app = build(deliveries, sinks)
                 url = await stack.enter_async_context(
                     serving(app, settings.http_host, settings.http_port, names=settings.http_names)
@@ -106,3 +109,28 @@ async def _run(
             if not stop.asked.is_set():
                 raise
     print_note("Stopped.")
+
+
+@asynccontextmanager
+async def _counting(
+    settings: Settings, bootstrap: str, redis_url: str, metrics: Metrics
+) -> AsyncIterator[None]:
+    """Measure during the block whether topics have as many partitions as the prefix: workers end if they don't."""
+    from resegment.state.redis.client import connect_redis
+    from resegment.streams.kafka.partition_counts import PartitionCounts
+    from resegment.streams.kafka.security import secure_kafka
+    from resegment.streams.kafka.topics import Topics
+    from resegment.streams.prefix import is_known, read_prefix
+
+    client = connect_redis(settings, redis_url)
+
+    async def wanted() -> int | None:
+        held = await read_prefix(client, settings.prefix)
+        return int(held["partitions"]) if is_known(held) else None
+
+    security, topics = secure_kafka(settings).clients(), Topics(settings.prefix)
+    try:
+        async with PartitionCounts(bootstrap, security, topics, wanted, metrics.partitions_surplus).running():
+            yield
+    finally:
+        await client.aclose()

@@ -144,6 +144,10 @@ class Gauges:
             self.repeated[source] = count
         return reachable
 
+    def note_lost(self, workers: int) -> None:
+        """Set how many other workers were lost."""
+        self._metrics.workers_lost.set(workers)
+
     async def measure_memory(self) -> None:
         """Set the gauges of what Redis uses. Raises StoreUnavailable."""
         if self._client is None:
@@ -221,6 +225,7 @@ class Monitor:
         lag = {f"{one.topic}:{one.partition}": one.lag or 0 for one in partition_progress}
         self._heartbeat.note_pace(self._pace.note(lag))
         await self._heartbeat.report(self._gauges.segmented.numbers, lag)
+        self._gauges.note_lost(self._heartbeat.lost)
         await self._gauges.measure_memory()
         return reachable
 

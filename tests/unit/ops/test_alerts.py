@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ WELL: Mapping[str, Value] = {
     **{f"resegment_partitions{{{one}}}": 8 for one in WORKERS},
     **{f"resegment_partitions_waiting{{{one}}}": 0 for one in WORKERS},
     **{f"resegment_definition_version{{{one}}}": 3 for one in WORKERS},
+    'resegment_workers_lost{instance="b:8300"}': 0,
+    'resegment_partitions_surplus{topic="p.workflow-commands"}': 0,
     'resegment_lag{topic="p.signals",partition="3",instance="a:8300"}': 0,
     'resegment_lag{topic="p.triggers.funding",partition="3",instance="a:8300"}': 40,
     # nothing has come for hours: that is no fault
@@ -95,6 +97,7 @@ FAULTS: Mapping[str, Fault] = {
     "ResegmentWorkerDown": Fault({'up{job="resegment",instance="a:8300"}': 0}),
     "ResegmentNoWorker": Fault(NO_WORKER),
     "ResegmentPartitionsUnowned": Fault({'resegment_partitions_owned{instance="a:8300"}': 3}),
+    "ResegmentPartitionCounts": Fault({'resegment_partitions_surplus{topic="p.workflow-commands"}': 2}),
     "ResegmentPartitionsWaiting": Fault({'resegment_partitions_waiting{instance="a:8300"}': 1}),
     "ResegmentLag": Fault(
         {'resegment_lag{topic="p.triggers.funding",partition="3",instance="a:8300"}': 300}, grows=True
@@ -142,6 +145,7 @@ FAULTS: Mapping[str, Fault] = {
     "ResegmentWebhookDisabled": Fault({'resegment_webhook_state{endpoint="crm"}': 3}),
     "ResegmentWebhookFails": Fault({'resegment_webhook_failing_seconds{endpoint="crm"}': 400}),
     "ResegmentCommandsBuried": Fault({'resegment_webhook_undelivered{endpoint="crm"}': 2}),
+    "ResegmentNothingDelivers": Fault({'resegment_webhook_state{endpoint="crm"}': None}),
     "ResegmentSinkSignedOut": Fault({'resegment_sink_state{sink="hubspot"}': 3}),
     "ResegmentSinkFails": Fault({'resegment_sink_failing_seconds{sink="hubspot"}': 400}),
     "ResegmentSinkCommandsBuried": Fault({'resegment_sink_undelivered{sink="hubspot"}': 1}),
@@ -150,6 +154,35 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "ResegmentVersionsDiffer": Fault({'resegment_definition_version{instance="a:8300"}': 4}),
 }
+
+TAKEN_OVER: Mapping[str, Value] = {
+    **{
+        name: None
+        for name in WELL
+        if 'instance="a:8300"' in name and name.startswith(("up", "resegment_part"))
+    },
+    'resegment_partitions_owned{instance="b:8300"}': 8,
+}
+"""What is left of a worker where targets are discovered: nothing."""
+OTHERS: Sequence[tuple[str, str | None, Fault]] = (
+    (
+        "a worker is killed, and is no target any more",
+        "ResegmentWorkerDown",
+        Fault({**TAKEN_OVER, 'resegment_workers_lost{instance="b:8300"}': 1}),
+    ),
+    ("a worker is stopped, and is no target any more", None, Fault(TAKEN_OVER)),
+    (
+        "a topic has too few partitions",
+        "ResegmentPartitionCounts",
+        Fault({'resegment_partitions_surplus{topic="p.workflow-commands"}': -3}),
+    ),
+    (
+        "no process sends to a sink",
+        "ResegmentNothingDelivers",
+        Fault({'resegment_sink_state{sink="hubspot"}': None}),
+    ),
+)
+"""Further faults: what happens, and the alert that fires, if any."""
 
 
 def spell(name: str, fault: Fault, until: int) -> str:
@@ -176,13 +209,13 @@ def spell(name: str, fault: Fault, until: int) -> str:
     return f"{start} {reached + value}+{value}x{fault.steps - 1} {after}"
 
 
-def scenario(alert: str, fault: Fault) -> Mapping[str, Any]:
+def scenario(title: str, alert: str | None, fault: Fault) -> Mapping[str, Any]:
     until, length = BEFORE + fault.steps + AFTER, fault.minutes
     names = dict.fromkeys([*WELL, *GROWING, *fault.series])
 
     asked = 'group by (alertname) (ALERTS{alertstate="firing"})'
     return {
-        "name": alert,
+        "name": title,
         "interval": f"{length}m",
         "input_series": [{"series": name, "values": spell(name, fault, until)} for name in names],
         "promql_expr_test": [
@@ -190,7 +223,7 @@ def scenario(alert: str, fault: Fault) -> Mapping[str, Any]:
             {
                 "expr": asked,
                 "eval_time": f"{length * (BEFORE + fault.steps - 1)}m",
-                "exp_samples": [{"labels": f'{{alertname="{alert}"}}', "value": 1}],
+                "exp_samples": [] if alert is None else [{"labels": f'{{alertname="{alert}"}}', "value": 1}],
             },
             {"expr": asked, "eval_time": f"{length * until}m", "exp_samples": []},
         ],
@@ -199,7 +232,13 @@ def scenario(alert: str, fault: Fault) -> Mapping[str, Any]:
 
 def test_every_alert_fires_by_its_fault_and_goes_out_after_it(tmp_path: Path) -> None:
     promtool = require("promtool")
-    done = try_rules(promtool, rules(), tmp_path)
+    done = try_rules(promtool, rules(), tmp_path, [(one, one, fault) for one, fault in FAULTS.items()])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_other_faults_make_the_same_alerts_fire(tmp_path: Path) -> None:
+    promtool = require("promtool")
+    done = try_rules(promtool, rules(), tmp_path, OTHERS)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -208,12 +247,16 @@ def test_an_alert_that_does_neither_is_noticed(change: str, tmp_path: Path) -> N
     promtool = require("promtool")
     wrong = yaml.safe_load(yaml.safe_dump(dict(rules())))
     wrong["groups"][0]["rules"][0]["expr"] = "vector(1) > 2" if change == "never fires" else "vector(1)"
-    done = try_rules(promtool, wrong, tmp_path, only=("ResegmentWorkerDown",))
+    name = "ResegmentWorkerDown"
+    done = try_rules(promtool, wrong, tmp_path, [(name, name, FAULTS[name])])
     assert (done.returncode, "ResegmentWorkerDown" in done.stderr + done.stdout) == (1, True)
 
 
 def try_rules(
-    promtool: str, rules: Mapping[str, Any], folder: Path, only: Iterable[str] = FAULTS
+    promtool: str,
+    rules: Mapping[str, Any],
+    folder: Path,
+    cases: Sequence[tuple[str, str | None, Fault]],
 ) -> subprocess.CompletedProcess[str]:
     (folder / "rules.yml").write_text(yaml.safe_dump(dict(rules)))
     files = []
@@ -221,7 +264,7 @@ def try_rules(
         tests = {
             "rule_files": ["rules.yml"],
             "evaluation_interval": f"{minutes}m",
-            "tests": [scenario(one, FAULTS[one]) for one in only if FAULTS[one].minutes == minutes],
+            "tests": [scenario(*case) for case in cases if case[2].minutes == minutes],
         }
         if tests["tests"]:
             files.append(f"tests-{minutes}.yml")
