@@ -607,6 +607,7 @@ SINKS: Final = Dashboard(
                     _quantiles("resegment_sink_delay_seconds", "sink"),
                     "By sink.",
                     unit="s",
+                    exemplars=True,
                 ),
                 Panel(
                     "Failing for",

@@ -40,7 +40,10 @@ class SinkReporter:
             for one in done.result.contacts:
                 self._metrics.sink_contacts.labels(sink, one.outcome).inc()
         if outcome in {"applied", "skipped"}:
-            self._metrics.sink_delay.labels(sink).observe(max(0.0, time.time() - job.written))
+            self._metrics.sink_delay.labels(sink).observe(
+                max(0.0, time.time() - job.written),
+                {"partition": str(job.batch.partition), "offset": str(job.record.offset)},
+            )
             log.debug("command carried out", **about, outcome=outcome)
         elif outcome == "partial":
             log.warning("command carried out in part", **about, contacts=_count(done))

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -15,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from resegment.cli.connection import Instance, read_instance
 
@@ -130,6 +132,7 @@ async def test_an_event_sent_from_another_shell_moves_its_account(tmp_path: Path
             assert 'resegment_segment_flow_total{origin="",target="established"} 2.0' in metrics
             await check_intake(http, folder)
             await check_boards(folder)
+            await check_metrics(http)
 
         servers = children(process.pid)
         assert len(servers) == 2
@@ -174,6 +177,41 @@ async def check_intake(http: httpx.AsyncClient, folder: Path) -> None:
     async with asyncio.timeout(DEADLINE):
         while not {"third.com"} <= {one["account"] for one in await changes(folder)}:
             pass
+
+
+async def check_metrics(http: httpx.AsyncClient) -> None:
+    """Read the metrics of operations as Prometheus does: each has a value that is true here."""
+    accept = {"accept": "application/openmetrics-text;version=1.0.0"}
+    text = ""
+    async with asyncio.timeout(DEADLINE):
+        while "resegment_source_silent{" not in text:  # looked at every five seconds
+            text = (await http.get("/metrics", headers=accept)).text
+    samples = [one for family in parse_openmetrics(text) for one in family.samples]
+
+    def of(name: str, **labels: str) -> list[float]:
+        found = [one for one in samples if one.name == name and labels.items() <= one.labels.items()]
+        assert found, (name, labels)
+        return [one.value for one in found]
+
+    for stage in ("intake", "segmenter", "relay", "router"):
+        assert of("resegment_stage_delay_seconds_count", stage=stage)[0] > 0
+        assert 0 < of("resegment_stage_delay_seconds_sum", stage=stage)[0] < DEADLINE
+    exemplars = [one.exemplar.labels for one in samples if one.exemplar is not None]
+    assert exemplars
+    assert all(one.keys() >= {"partition", "offset"} for one in exemplars)
+    assert len(of("resegment_partition_clock_ahead_seconds")) == 8
+    assert max(of("resegment_partition_clock_ahead_seconds")) < 1
+    assert sum(of("resegment_state_bytes", stage="segmenter")) > 100
+    assert of("resegment_cached_bytes")[0] > 100
+    assert of("resegment_redis_memory_bytes")[0] > 100_000
+    assert max(of("resegment_source_silent")) == 0
+    assert time.time() - max(of("resegment_source_last_event_seconds")) < DEADLINE
+    assert of("resegment_partitions_owned") == of("resegment_partitions") == [8]
+    assert of("resegment_workers_lost") == [0]
+    assert sum(of("resegment_segment_accounts", segment="established")) >= 2
+    assert sum(of("resegment_lag")) >= 0
+    assert max(of("resegment_outbox_age_seconds")) < DEADLINE
+    assert of("resegment_definition_version") == [1]
 
 
 async def check_boards(folder: Path) -> None:

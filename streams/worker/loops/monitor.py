@@ -84,6 +84,8 @@ class Gauges:
         self._metrics, self._engine, self._client, self._now = metrics, engine, client, now
         self.segmented, self._routed = segmented, routed
         self._prefix, self._looks = prefix, 0
+        self._measured: tuple[int, ...] = ()
+        """The partitions whose state was measured last."""
         self._dropped: dict[str, int] = {}
         """Facts that the engine had dropped at the last look, by test."""
         self._misfits: dict[str, int] = {}
@@ -155,9 +157,11 @@ class Gauges:
         used, limit = await read_memory(self._client)
         self._metrics.redis_memory.set(used)
         self._metrics.redis_limit.set(limit)
-        if self._looks % STATE_EVERY == 0:
+        owned = tuple(self.segmented.numbers)
+        if self._looks % STATE_EVERY == 0 or owned != self._measured:
             with suppress(StoreUnavailable):  # a user of an earlier version's rights may not ask
                 await self._measure_state(self._client)
+            self._measured = owned
         self._looks += 1
 
     async def _measure_state(self, client: Redis) -> None:

@@ -93,7 +93,7 @@ class Silent(Heartbeat):
     """A heartbeat that keeps nothing."""
 
     def __init__(self) -> None:
-        pass
+        self.lost = 0
 
     async def report(self, *_: object) -> None:
         pass

@@ -199,7 +199,7 @@ class Reports(Heartbeat):
     """A heartbeat that keeps what it is told."""
 
     def __init__(self) -> None:
-        self.reported = 0
+        self.reported, self.lost = 0, 2
 
     async def report(self, *_: object) -> None:
         self.reported += 1
@@ -236,3 +236,4 @@ async def test_a_worker_reports_its_partitions_although_the_store_of_one_is_away
         assert not monitor.reachable
         running.cancel()
         await asyncio.wait([running])
+    assert metrics.registry.get_sample_value("resegment_workers_lost") == 2
