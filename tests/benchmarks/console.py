@@ -2,11 +2,11 @@
 
     python -P tests/benchmarks/console.py pages [--accounts 50000] [--changes 100000]
     python -P tests/benchmarks/console.py feed [--rate 200] [--seconds 300]
-    python -P tests/benchmarks/console.py workers [--rounds 3]
+    python -P tests/benchmarks/console.py workers [--rounds 5] [--copies 2]
 
 Accounts have the states of real companies (examples/yc). `pages` starts `resegment console` and asks it. `feed` writes
 changes at a rate and counts what a browser gets, which loses its connection every minute. `workers` replays the
-demo's events with and without an open console in the worker's process.
+demo's events into a worker, with and without an open console beside it, in turns.
 """
 
 from __future__ import annotations
@@ -23,22 +23,21 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from statistics import median
 
 import httpx
-from fastapi import FastAPI
+import orjson
+from msgspec.structs import replace
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from resegment.agents.batch import Message
 from resegment.benchmarks.loading import make_prefix
 from resegment.cli.demo.data import UNTIL, Dataset, Reading
-from resegment.cli.runtime.console import console_of
-from resegment.cli.runtime.serving import running
-from resegment.cli.runtime.stack import stack
+from resegment.cli.runtime.examples import FOLDER
 from resegment.embedded.servers import Embedded, embedded
-from resegment.http.console.app import PATH, mount_console
+from resegment.schemas.fact import Fact
 from resegment.schemas.logs.state_log import encode_state
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.times import parse_instant
@@ -281,44 +280,94 @@ async def count_rows(url: str, place: str, total: int) -> tuple[list[int], int]:
     return seen, breaks
 
 
-async def measure_workers(rounds: int) -> None:
-    """Replay the demo's events without a console, with one open in the worker's process, and with one beside it."""
+async def measure_workers(rounds: int, copies: int) -> None:
+    """Replay the demo's events into `resegment worker`, alone and with an open `resegment console` beside it, in turns.
+
+    Each is a process of its own, as the servers are; what counts is the CPU time of the worker's process, which other work
+    on the machine does not change much.
+    """
     data = Reading(Dataset.YC).read()
-    found: dict[str, list[float]] = {"closed": [], "open": [], "beside": []}
-    for number in range(3 * rounds):
-        way = ("closed", "open", "beside")[number % 3]
-        with tempfile.TemporaryDirectory() as folder:
-            settings = Settings.model_construct(
-                folder=Path(folder), prefix=PREFIX, clock="facts", http_port=0, route="all"
-            )
-            async with AsyncExitStack() as exits:
-                servers = await exits.enter_async_context(stack(settings, fresh=True))
-                parts = await exits.enter_async_context(console_of(settings, servers))
-                serving = await exits.enter_async_context(
-                    running(settings, data.definition, servers, extend=partial(_mount, parts))
-                )
-                await serving.joined()
-                url = f"{serving.http_url}{PATH}"
-                if way == "beside":
-                    console = console_process(servers.bootstrap, servers.redis_url)
-                    url, _ = await exits.enter_async_context(console)
-                if way != "closed":
-                    await exits.enter_async_context(viewer(url))
-                begin, cpu = time.perf_counter(), time.process_time()
-                async with KafkaPublisher(servers.bootstrap, client_id="try", idempotent=False) as publisher:
-                    worker = serving.worker
-                    await send_replay(data.events, publisher, worker.topics, partitions=8, until=END)
-                assert await worker.drain(120)
-                used = time.process_time() - cpu
-                found[way].append(used)
-                print(f"{way}: {time.perf_counter() - begin:.1f} s, {used:.2f} s of CPU", flush=True)
-    medians = {way: sorted(some)[len(some) // 2] for way, some in found.items()}
-    for way, used in medians.items():
-        print(f"median CPU of the worker's process, {way}: {used:.2f} s, {used / medians['closed'] - 1:+.1%}")
+    events = [*data.events]
+    for number in range(1, copies):
+        events += [copy_event(fact, value, number) for fact, value in data.events]
+    found: dict[str, list[float]] = {"alone": [], "beside": []}
+    for number in range(rounds):
+        for way in list(found) if number % 2 == 0 else list(found)[::-1]:
+            found[way].append(await replay(events, with_console=way == "beside"))
+            print(f"{way}: {found[way][-1]:.2f} s of CPU in the worker", flush=True)
+    medians = {way: median(some) for way, some in found.items()}
+    pairs = [beside / alone - 1 for alone, beside in zip(*found.values(), strict=True)]
+    print(
+        f"{len(events):,} events; median CPU of the worker: {medians}; in pairs {', '.join(f'{one:+.1%}' for one in pairs)}"
+    )
+    print(
+        f"beside an open console {medians['beside'] / medians['alone'] - 1:+.1%}, median of pairs {median(pairs):+.1%}"
+    )
 
 
-def _mount(parts: tuple[object, ...], app: FastAPI, _: object) -> None:
-    mount_console(app, *parts)  # type: ignore[arg-type]
+def copy_event(fact: Fact, value: bytes, number: int) -> tuple[Fact, bytes]:
+    """Return the event of another account."""
+    name = f"{number}-{fact.account}"
+    raw = orjson.loads(value)
+    raw["subject"], raw["id"] = name, f"{number}-{raw['id']}"
+    return replace(fact, account=name, id=raw["id"]), orjson.dumps(raw)
+
+
+async def replay(events: Sequence[tuple[Fact, bytes]], *, with_console: bool) -> float:
+    """Return the CPU seconds of a worker that takes the events in."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with AsyncExitStack() as exits:
+            servers = await exits.enter_async_context(embedded(Path(folder)))
+            bootstrap, redis = servers.broker.bootstrap, servers.redis.url
+            url, pid = await exits.enter_async_context(worker_process(bootstrap, redis))
+            if with_console:
+                console, _ = await exits.enter_async_context(console_process(bootstrap, redis))
+                await exits.enter_async_context(viewer(console))
+                await asyncio.sleep(3.0)  # the page is open
+            begin = cpu_of(pid)
+            async with KafkaPublisher(bootstrap, client_id="try", idempotent=False) as publisher:
+                await send_replay(events, publisher, Topics(PREFIX), partitions=PARTITIONS, until=END)
+            async with httpx.AsyncClient(base_url=url, timeout=60) as http, asyncio.timeout(240):
+                quiet = 0
+                while quiet < 3:
+                    await asyncio.sleep(1.0)
+                    quiet = quiet + 1 if (await http.get("/healthz")).json()["lag"] == 0 else 0
+            return cpu_of(pid) - begin
+
+
+def cpu_of(pid: int) -> float:
+    """Return the CPU seconds that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@asynccontextmanager
+async def worker_process(bootstrap: str, redis: str) -> AsyncIterator[tuple[str, int]]:
+    """Run `resegment worker` until it owns all partitions; give its address and its process."""
+    given = {"kafka": bootstrap, "redis": redis, "prefix": PREFIX, "clock": "facts", "route": "all"}
+    given |= {"http_port": "0", "log_level": "warning", "partitions": str(PARTITIONS)}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "resegment", "worker", "--segments", str(FOLDER / "segments.yaml")),
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {f"RESEGMENT_{name.upper()}": value for name, value in given.items()},
+    )
+    assert process.stderr is not None
+    try:
+        url = ""
+        while not url:
+            line = (await process.stderr.readline()).decode()
+            if not line:
+                raise SystemExit("the worker ended")
+            if (match := re.search(r"http://[^/\s]+", line)) is not None:
+                url = match[0]
+        async with httpx.AsyncClient(base_url=url) as http, asyncio.timeout(60):
+            while len((await http.get("/healthz")).json()["partitions"]) < PARTITIONS:
+                await asyncio.sleep(0.2)
+        yield url, process.pid
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
 
 
 @asynccontextmanager
@@ -361,7 +410,8 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=200)
     parser.add_argument("--seconds", type=int, default=300)
     parser.add_argument("--url", default="", help="for `look`, which `workers` starts")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--copies", type=int, default=2)
     given = parser.parse_args()
     if given.what == "pages":
         asyncio.run(measure_pages(given.accounts, given.changes))
@@ -370,7 +420,7 @@ def main() -> None:
     elif given.what == "look":
         asyncio.run(look(given.url))
     else:
-        asyncio.run(measure_workers(given.rounds))
+        asyncio.run(measure_workers(given.rounds, given.copies))
 
 
 if __name__ == "__main__":
