@@ -6,8 +6,10 @@ import asyncio
 import os
 import shutil
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,20 @@ import orjson
 import pytest
 import pytest_asyncio
 import yaml
+from aiokafka.admin import NewPartitions
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from resegment.agents.batch import Message
 from resegment.benchmarks.servers.debian import SystemRedis
+from resegment.schemas.logs.state_log import decode_state, encode_state
+from resegment.schemas.partitioning import partition_of
 from resegment.state.redis.keys import PartitionKeys
+from resegment.streams.kafka.publisher import KafkaPublisher
 from tests.faults.conftest import Arena
-from tests.faults.scenario import COMMAND, ROOT, Scenario
+from tests.faults.scenario import COMMAND, PARTITIONS, ROOT, Scenario
+from tests.faults.test_records import administration, end
 from tests.integration.conftest import require_redis
 from tests.integration.test_kubernetes import free_port
 from tests.promtool import require
@@ -64,14 +73,25 @@ class Alerts:
             raise AssertionError(f"{name}: firing are {found or 'none'}") from None
 
 
+LOWER = {
+    "ResegmentLag": {"> 1000": "> 20", "offset 10m": "offset 5s"},
+    "ResegmentNotFresh": {"> 300": "> 3"},
+    "ResegmentOutboxOld": {"> 60": "> 3"},
+}
+"""What stands in the place of limits that would take minutes to reach."""
+
+
 def hasty_rules(folder: Path) -> Path:
-    """Write the rules as they are shipped, with shorter holds."""
+    """Write the rules as they are shipped, with shorter holds and lower limits."""
     shipped: Mapping[str, Any] = yaml.safe_load(
         (ROOT / "ops" / "prometheus" / "alerts.yml").read_text("utf-8")
     )
     for rule in shipped["groups"][0]["rules"]:
         if "for" in rule:
             rule["for"] = f"{max(1, int(rule['for'].rstrip('s')) // HASTE)}s"
+        for limit, lower in LOWER.get(rule["alert"], {}).items():
+            assert limit in rule["expr"]
+            rule["expr"] = rule["expr"].replace(limit, lower)
     path = folder / "alerts.yml"
     path.write_text(yaml.safe_dump(dict(shipped)))
     return path
@@ -233,3 +253,192 @@ async def send_command(run: Scenario) -> None:
         await publisher.publish(
             [Message(run.topics.workflow_commands.name, b"drill.example", orjson.dumps(event))]
         )
+
+
+SEGMENTS = """
+version: 1
+sources:
+  /scrapers/jobs: {every: 10s}
+segments:
+  - name: hiring-now
+    layer: behavioral
+    hypothesis: A company that just started hiring has a plan and a budget for it.
+    when: {event: hiring, where: {change: opened}, within: 90d}
+    play: grow
+    route: {workflow: hiring-now}
+fallback: {name: not-now, play: grow, route: {workflow: nurture}}
+plays:
+  grow: {message: {pain: Slow, value_prop: Fast, proof_points: [Soon]}, channels: {primary: email}}
+"""
+
+
+class Pipeline:
+    """A prefix on the wall clock, with events of a source that come when they are asked for."""
+
+    def __init__(self, run: Scenario, alerts: Alerts, port: int) -> None:
+        self.run, self.alerts, self.port = run, alerts, port
+        self._sent = 0
+
+    async def send(self, count: int = 1) -> list[str]:
+        """Send an event each of new accounts; return their names."""
+        names = [f"c{self._sent + number}.example" for number in range(count)]
+        self._sent += count
+        now = datetime.now(UTC).isoformat()
+        events = [
+            {
+                "specversion": "1.0",
+                "id": name,
+                "source": "/scrapers/jobs",
+                "type": "gtm.hiring.v1",
+                "subject": name,
+                "time": now,
+                "data": {"change": "opened", "job": name, "title": "Account Executive"},
+            }
+            for name in names
+        ]
+        async with KafkaPublisher(self.run.kafka) as publisher:
+            await publisher.publish(
+                [
+                    Message(self.run.topics.hiring.name, one["id"].encode(), orjson.dumps(one))
+                    for one in events
+                ]
+            )
+        return names
+
+    async def lose_a_worker_that_is_no_target(self) -> None:
+        """A worker is killed of which Prometheus does not know, as where discovery has forgotten it; then another starts."""
+        self.run.settings["http_port"] = 0
+        await self.run.kill(await self.run.start())
+        await self.alerts.fires("ResegmentWorkerDown")
+        new = await self.run.start()
+        await self.alerts.goes_out("ResegmentWorkerDown")
+        assert await self.run.stop(new) == 0
+        self.run.settings["http_port"] = self.port
+
+    async def silence_a_source(self) -> None:
+        """The source has sent, and sends no more; then it is back."""
+        await self.send()
+        await self.alerts.fires("ResegmentSourceSilent")
+
+        async def keep_sending() -> None:
+            while True:
+                await self.send()
+                await asyncio.sleep(1.0)
+
+        sending = asyncio.create_task(keep_sending())
+        try:
+            await self.alerts.goes_out("ResegmentSourceSilent")
+        finally:
+            sending.cancel()
+            await asyncio.wait([sending])
+
+    async def damage_an_account(self) -> None:
+        """An account is not in Redis as the log gives it; then its partition is taken from the log."""
+        (name,) = await self.send()
+        number = partition_of(name.encode(), PARTITIONS)
+        key = PartitionKeys.of(self.run.prefix, number).accounts
+
+        async def there() -> bool:
+            return bool(await self.run.client.hexists(key, name))
+
+        await self.run.until(there)
+        state = decode_state(await self.run.client.hget(key, name))
+        state.membership = replace(state.membership, segment="elsewhere")
+        await self.run.client.hset(key, name, encode_state(state))
+        await self.alerts.fires("ResegmentSpotCheckDiffers")
+        await self.run.command("rebuild", "--partition", str(number), "--replace")
+        await self.alerts.goes_out("ResegmentSpotCheckDiffers")
+
+    async def take_redis_away(self, server: SystemRedis) -> None:
+        """Nothing can be decided, and signals wait; then Redis is back."""
+        await server.kill()
+        await self.send(100)
+        await self.alerts.fires("ResegmentNotFresh")
+        await self.alerts.fires("ResegmentLag")
+        await server.start()
+        await self.alerts.goes_out("ResegmentNotFresh")
+        await self.alerts.goes_out("ResegmentLag")
+
+    async def refuse_changes(self) -> None:
+        """Kafka refuses what is decided: a topic wants more replicas than there are; then it takes it."""
+        topic = self.run.topics.segment_changes
+        async with administration(self.run.kafka) as admin:
+            for replicas, expected in (("2", True), ("1", False)):
+                configs = topic.configs | {"min.insync.replicas": replicas}
+                await admin.alter_configs(
+                    [ConfigResource(ConfigResourceType.TOPIC, topic.name, configs=configs)]
+                )
+                if expected:
+                    await self.send(5)
+                    await self.alerts.fires("ResegmentOutboxOld")
+        await self.alerts.goes_out("ResegmentOutboxOld")
+
+    async def set_a_clock_ahead(self) -> None:
+        """A partition's clock is ten minutes ahead; then it is repaired as docs/operations.md says."""
+        (worker,) = self.run.live
+        assert await self.run.stop(worker) == 0
+        await self.alerts.fires("ResegmentNoWorker")
+        keys = PartitionKeys.of(self.run.prefix, 1)
+        clock = int(await self.run.client.hget(keys.meta, "clock"))  # type: ignore[misc]
+        await self.run.client.hset(keys.meta, "clock", max(clock, int(time.time() * 1000)) + 600_000)  # type: ignore[misc]
+        worker = await self.run.start()
+        await self.alerts.fires("ResegmentClockAhead")
+        assert await self.run.stop(worker) == 0
+        names = [name async for name in self.run.client.scan_iter(f"rs:{{{self.run.prefix}.1}}:*")]
+        await self.run.client.delete(*names)
+        await self.run.command("rebuild", "--partition", "1")
+        await self.run.start()
+        await self.alerts.goes_out("ResegmentNoWorker")
+        await self.alerts.goes_out("ResegmentClockAhead")
+        await self.run.command("verify")
+
+    async def alter_topics(self) -> None:
+        """A topic gets more partitions than the prefix; one that nothing is in is made again. `signals` ends the worker."""
+        topic, more = self.run.topics.refresh_requests, NewPartitions(2 * PARTITIONS)
+        async with administration(self.run.kafka) as admin:
+            await admin.create_partitions({topic.name: more})
+            await self.alerts.fires("ResegmentPartitionCounts")
+            await admin.delete_topics([topic.name])
+            await self.alerts.goes_out("ResegmentPartitionCounts")
+            (worker,) = self.run.live
+            await admin.create_partitions({self.run.topics.signals.name: more})
+            assert await asyncio.wait_for(worker.wait(), 60) == 1
+            self.run.live.clear()
+            await self.alerts.fires("ResegmentPartitionCounts")
+            await self.alerts.fires("ResegmentNoWorker")
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+async def test_alerts_of_the_pipeline_fire_by_real_faults_and_go_out(
+    arena: Arena, own_redis: SystemRedis
+) -> None:
+    port, delivery = free_port(), free_port()
+    (arena.folder / "prometheus").mkdir()
+    segments = arena.folder / "segments.yaml"
+    segments.write_text(SEGMENTS)
+    settings = {"http_port": port, "clock": "wall", "segments": segments, "spot_check": "4s"}
+    run = Scenario(arena.kafka, own_redis.url, arena.folder, settings, worker=COMMAND)
+    try:
+        await run.start()
+        async with (
+            receiving() as crm,
+            prometheus(arena.folder / "prometheus", [f"127.0.0.1:{port}", f"127.0.0.1:{delivery}"]) as alerts,
+        ):
+            deliver = await start_delivery(run, crm.port, delivery)
+            try:
+                await alerts.goes_out("ResegmentWorkerDown")
+                pipeline = Pipeline(run, alerts, port)
+                await pipeline.lose_a_worker_that_is_no_target()
+                await pipeline.silence_a_source()
+                await pipeline.damage_an_account()
+                await pipeline.take_redis_away(own_redis)
+                await pipeline.refuse_changes()
+                await pipeline.set_a_clock_ahead()
+                await pipeline.alter_topics()
+            finally:
+                with suppress(ProcessLookupError):
+                    deliver.terminate()
+                await deliver.wait()
+    finally:
+        await end(run)
