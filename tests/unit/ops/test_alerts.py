@@ -15,8 +15,8 @@ from ops.__main__ import FOLDER, build
 from ops.alerts import ALERTS, rules
 from tests.promtool import require
 
-BEFORE, AFTER = 70, 70
-"""Steps, of a minute each, in which all is well."""
+LONG = 70
+"""Steps before and after the fault of an alert that looks back for an hour."""
 
 Value = float | None
 
@@ -32,9 +32,13 @@ class Fault:
     """Whether the series exist only from the fault on, with one value: a counter with labels that was 0."""
     minutes: int = 1
     """The length of a step."""
+    around: int = 20
+    """Steps before it, and after it, in which all is well."""
 
 
 WORKERS = ('instance="a:8300"', 'instance="b:8300"')
+GREW = ('resegment_clocks_ahead_total{topic="p.accounts"}',)
+"""Counters that grew long before: a history of less than an hour would begin with their growth."""
 WELL: Mapping[str, Value] = {
     # a process that only delivers has the gauges of workers too
     'up{job="resegment",instance="deliver:8300"}': 1,
@@ -75,7 +79,7 @@ WELL: Mapping[str, Value] = {
     'resegment_sink_failing_seconds{sink="hubspot"}': 0,
     'resegment_sink_undelivered{sink="hubspot"}': 0,
     'resegment_intake_requests_total{source="/crm",status="503"}': 0,
-    'resegment_clocks_ahead_total{topic="p.accounts"}': 7,
+    **dict.fromkeys(GREW, 7),
 }
 GROWING: Mapping[str, float] = {
     'resegment_events_in_total{stage="intake"}': 600,
@@ -126,18 +130,24 @@ FAULTS: Mapping[str, Fault] = {
         {'resegment_partition_clock_ahead_seconds{partition="3",instance="a:8300"}': 700}
     ),
     "ResegmentProducerClockAhead": Fault(
-        {'resegment_clocks_ahead_total{topic="p.triggers.intent"}': 1}, new=True
+        {'resegment_clocks_ahead_total{topic="p.triggers.intent"}': 1}, new=True, around=LONG
     ),
-    "ResegmentRecordsLost": Fault({'resegment_log_gaps_total{instance="new:8300"}': 1}, steps=5, new=True),
-    "ResegmentNewLog": Fault({'resegment_new_logs_total{instance="new:8300"}': 1}, steps=5, new=True),
+    "ResegmentRecordsLost": Fault(
+        {'resegment_log_gaps_total{instance="new:8300"}': 1}, steps=5, new=True, around=LONG
+    ),
+    "ResegmentNewLog": Fault(
+        {'resegment_new_logs_total{instance="new:8300"}': 1}, steps=5, new=True, around=LONG
+    ),
     "ResegmentManyRefused": Fault(
         {'resegment_refused_total{stage="intake",reason="not-json"}': 60}, grows=True
     ),
     "ResegmentDeadLettersWait": Fault({'resegment_dead_letters{age="1d"}': 2}),
-    "ResegmentRepeatedIds": Fault({'resegment_repeated_ids_total{source="/crm"}': 1}, new=True),
+    "ResegmentRepeatedIds": Fault({'resegment_repeated_ids_total{source="/crm"}': 1}, new=True, around=LONG),
     "ResegmentSourceSilent": Fault({'resegment_source_silent{source="/scrapers/jobs"}': 1}),
     "ResegmentSpotCheckDiffers": Fault({'resegment_spot_check_differing_accounts{partition="3"}': 1}),
-    "ResegmentSpotCheckBlocked": Fault({"resegment_spot_check_blocked_partitions": 1}, steps=150, minutes=10),
+    "ResegmentSpotCheckBlocked": Fault(
+        {"resegment_spot_check_blocked_partitions": 1}, steps=150, minutes=10, around=LONG
+    ),
     "ResegmentRedisMemory": Fault({"resegment_redis_memory_bytes": 1.7e9}),
     "ResegmentJournalFull": Fault({"resegment_journal_full": 1}),
     "ResegmentArchiveFails": Fault({"resegment_archive_failing": 1}),
@@ -145,7 +155,7 @@ FAULTS: Mapping[str, Fault] = {
     "ResegmentWebhookDisabled": Fault({'resegment_webhook_state{endpoint="crm"}': 3}),
     "ResegmentWebhookFails": Fault({'resegment_webhook_failing_seconds{endpoint="crm"}': 400}),
     "ResegmentCommandsBuried": Fault({'resegment_webhook_undelivered{endpoint="crm"}': 2}),
-    "ResegmentNothingDelivers": Fault({'resegment_webhook_state{endpoint="crm"}': None}),
+    "ResegmentNothingDelivers": Fault({'resegment_webhook_state{endpoint="crm"}': None}, around=LONG),
     "ResegmentSinkSignedOut": Fault({'resegment_sink_state{sink="hubspot"}': 3}),
     "ResegmentSinkFails": Fault({'resegment_sink_failing_seconds{sink="hubspot"}': 400}),
     "ResegmentSinkCommandsBuried": Fault({'resegment_sink_undelivered{sink="hubspot"}': 1}),
@@ -179,7 +189,7 @@ OTHERS: Sequence[tuple[str, str | None, Fault]] = (
     (
         "no process sends to a sink",
         "ResegmentNothingDelivers",
-        Fault({'resegment_sink_state{sink="hubspot"}': None}),
+        Fault({'resegment_sink_state{sink="hubspot"}': None}, around=LONG),
     ),
 )
 """Further faults: what happens, and the alert that fires, if any."""
@@ -187,21 +197,22 @@ OTHERS: Sequence[tuple[str, str | None, Fault]] = (
 
 def spell(name: str, fault: Fault, until: int) -> str:
     """Return the values of a series, one each minute, as promtool reads them."""
-    here = BEFORE + fault.steps
+    before = after_it = fault.around
+    here = before + fault.steps
     if name not in fault.series:
         step = GROWING.get(name, 0)
         return f"{WELL.get(name, 0)}+{step}x{until}"
     value, well, step = fault.series[name], WELL.get(name), GROWING.get(name, 0)
     if fault.new:
-        start = f"_x{BEFORE}" if well is None else f"{well}+0x{BEFORE - 1}"
-        return f"{start} {value}+0x{until - BEFORE}"
+        start = f"_x{before}" if well is None else f"{well}+0x{before - 1}"
+        return f"{start} {value}+0x{until - before}"
     begin = WELL.get(name) or 0
-    start = f"{begin}+{step}x{BEFORE - 1}"
-    reached = begin + step * (BEFORE - 1)
+    start = f"{begin}+{step}x{before - 1}"
+    reached = begin + step * (before - 1)
     if value is None:
-        return f"{start} _x{fault.steps} {begin}+0x{AFTER}"
+        return f"{start} _x{fault.steps} {begin}+0x{after_it}"
     if not fault.grows:
-        return f"{start} {value}+0x{fault.steps - 1} {begin}+0x{AFTER}"
+        return f"{start} {value}+0x{fault.steps - 1} {begin}+0x{after_it}"
     top = reached + value * fault.steps
     after = (
         f"{begin}+0x{until - here}" if name.startswith("resegment_lag") else f"{top}+{step}x{until - here}"
@@ -210,8 +221,10 @@ def spell(name: str, fault: Fault, until: int) -> str:
 
 
 def scenario(title: str, alert: str | None, fault: Fault) -> Mapping[str, Any]:
-    until, length = BEFORE + fault.steps + AFTER, fault.minutes
+    before, until, length = fault.around, fault.steps + 2 * fault.around, fault.minutes
     names = dict.fromkeys([*WELL, *GROWING, *fault.series])
+    if fault.around < LONG:
+        names = {name: None for name in names if name not in GREW or name in fault.series}
 
     asked = 'group by (alertname) (ALERTS{alertstate="firing"})'
     return {
@@ -219,10 +232,10 @@ def scenario(title: str, alert: str | None, fault: Fault) -> Mapping[str, Any]:
         "interval": f"{length}m",
         "input_series": [{"series": name, "values": spell(name, fault, until)} for name in names],
         "promql_expr_test": [
-            {"expr": asked, "eval_time": f"{length * (BEFORE - 1)}m", "exp_samples": []},
+            {"expr": asked, "eval_time": f"{length * (before - 1)}m", "exp_samples": []},
             {
                 "expr": asked,
-                "eval_time": f"{length * (BEFORE + fault.steps - 1)}m",
+                "eval_time": f"{length * (before + fault.steps - 1)}m",
                 "exp_samples": [] if alert is None else [{"labels": f'{{alertname="{alert}"}}', "value": 1}],
             },
             {"expr": asked, "eval_time": f"{length * until}m", "exp_samples": []},
