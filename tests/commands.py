@@ -16,6 +16,7 @@ CHANGES: Final[dict[str, tuple[str, ...]]] = {
     "apply": ("segments.yaml", "--yes"),
     "dead-letters retry": ("--reason", "not-json"),
     "discard": (),
+    "forget": ("acme.com", "--yes"),
     "experiments show": ("does-it-help",),
     "owners leave": ("Ann Lee", "--yes"),
     "owners recount": (),

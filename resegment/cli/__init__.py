@@ -36,6 +36,7 @@ from resegment.cli.operations import (
     webhooks,
 )
 from resegment.cli.outcomes import account, experiments, learn, metrics, report
+from resegment.cli.privacy import forget
 from resegment.cli.runtime import bench, console, deliver, ingest, intake, process, up, worker
 from resegment.cli.sinks import command as sinks
 from resegment.cli.storage import archive, tables
@@ -76,6 +77,7 @@ COMMANDS = (
     sinks,
     audit,
     tokens,
+    forget,
     recovery,
     repartition,
     archive,

@@ -29,7 +29,8 @@ class Operation:
 
     Of a merge, `account` is the one that the alias is merged into; of an unmerge, the one that it leaves. Of a forget and
     of its lifting, `alias` and `account` are the same, and `path` has the account and all that were merged into it.
-    `persons` are the ids of the keys of forgotten persons; without them, the whole account is forgotten.
+    `persons` are the names of the keys of forgotten persons; without them, the whole account is forgotten. `texts` and `pending`
+    are as in the wish.
     """
 
     number: int
@@ -40,6 +41,8 @@ class Operation:
     author: str = ""
     path: tuple[str, ...] = ()
     persons: tuple[str, ...] = ()
+    texts: bool = False
+    pending: str = ""
 
 
 class Identities:
@@ -61,6 +64,8 @@ class Identities:
         """The accounts that are forgotten now, each with the number of the operation."""
         self.lifted: dict[str, int] = {}
         """Until when (ms) what was known of accounts stays forgotten that were forgotten once."""
+        self.pending: set[str] = set()
+        """The ids under which forgets that were recorded are pending."""
         self.forgotten_persons: dict[str, dict[str, int]] = {}
         """The ids of forgotten persons by account, each with the number of the operation."""
 
@@ -174,6 +179,7 @@ class Identities:
 
     def _forget(self, record: Forget) -> None:
         number, account = self.taken, record.account
+        self.pending.add(record.pending)
         why = self.why_not_forgotten(account)
         if why is None and account in self.forgotten:
             why = f"{account} is forgotten already"
@@ -186,9 +192,8 @@ class Identities:
             known.update(dict.fromkeys(record.persons, number))
         else:
             self.forgotten.update(dict.fromkeys(path, number))
-        self.operations[number] = Operation(
-            number, "forget", account, account, record.at, record.author, path, record.persons
-        )
+        about = record.at, record.author, path, record.persons, record.texts, record.pending
+        self.operations[number] = Operation(number, "forget", account, account, *about)
 
     def _lift(self, record: Lift) -> None:
         number, account = self.taken, record.account

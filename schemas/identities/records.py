@@ -44,13 +44,16 @@ class Alias(_Record, frozen=True, kw_only=True, tag="alias"):
 class Forget(_Record, frozen=True, kw_only=True, tag="forget"):
     """The wish that `account`, with all accounts that were merged into it, is forgotten.
 
-    With `persons` only these are. They are the ids of their keys, which name nobody, each with the ids of one account.
+    With `persons` only these are: the names of their keys, which name nobody. With `texts`, what names no person but may quote
+    one is forgotten too. `pending` is the id under which the key store keeps what the worker needs to know.
     """
 
     account: str
     at: int
     author: str = ""
     persons: tuple[str, ...] = ()
+    texts: bool = False
+    pending: str = ""
 
 
 class Lift(_Record, frozen=True, kw_only=True, tag="lift"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import orjson
 
 from resegment.schemas.partitioning import partition_of
@@ -19,6 +20,7 @@ from resegment.state.redis.keys import (
     sinks_key,
     spot_checks_key,
 )
+from resegment.streams.forgetting.pending import PendingForget
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -66,6 +68,36 @@ class AccountPlaces:
             for field, kept in (await self._findings(account)).items():
                 await self._ask(self._client.hset(spot_checks_key(self._prefix), field, kept))
 
+    async def clear_person(self, account: str, pending: PendingForget) -> None:
+        """Delete what names or quotes a person of an account. Done twice, it has the effect of once."""
+        with answering("delete what is kept of a person"):
+            people = people_key(self._prefix, account)
+            for field, value in (await self._ask(self._client.hgetall(people))).items():
+                if pending.quotes(field.decode()) or _mentions(value, pending):
+                    await self._ask(self._client.hdel(people, field))
+            for key in [one async for one in self._logs(account)]:
+                for field, value in (await self._ask(self._client.hgetall(key))).items():
+                    await self._clear_logged(key, field, value, pending)
+            for key in [one async for one in self._fields(account)]:
+                if _mentions(await self._ask(self._client.hget(key, account)), pending):
+                    await self._ask(self._client.hdel(key, account))
+            for raw, value in (await self._ask(self._client.hgetall(sinks_key(self._prefix)))).items():
+                if raw.startswith(b"notes:") and pending.quotes(value.decode()):
+                    notes = [
+                        one for one in orjson.loads(value) if not pending.quotes(orjson.dumps(one).decode())
+                    ]
+                    await self._ask(self._client.hset(sinks_key(self._prefix), raw, orjson.dumps(notes)))
+
+    async def _clear_logged(self, key: bytes, field: bytes, value: bytes, pending: PendingForget) -> None:
+        """Take a person out of what a sink logged: out of its contacts, and what else speaks of it as a whole."""
+        if not _mentions(value, pending):
+            return
+        if field.startswith((b"chosen:", b"enrolled:")):
+            kept = [one for one in msgspec.msgpack.decode(value) if not _is_about(one, pending)]
+            await self._ask(self._client.hset(key, field, msgspec.msgpack.encode(kept)))
+        else:
+            await self._ask(self._client.hdel(key, field))
+
     def _refresh(self, account: str) -> str:
         return refresh_key(self._prefix, partition_of(account.encode(), self._partitions))
 
@@ -110,6 +142,28 @@ class AccountPlaces:
 
     async def _ask(self, asked: Any) -> Any:
         return await asked
+
+
+def _mentions(value: bytes | None, pending: PendingForget) -> bool:
+    """Return whether packed values name or quote the person."""
+    return value is not None and _is_about(_unpack(value), pending)
+
+
+def _unpack(value: bytes) -> Any:
+    try:
+        return msgspec.msgpack.decode(value)
+    except msgspec.DecodeError:
+        return value.decode("utf-8", "replace")
+
+
+def _is_about(value: Any, pending: PendingForget) -> bool:
+    if isinstance(value, str):
+        return pending.quotes(value)
+    if isinstance(value, dict):
+        said = {name: one for name, one in value.items() if isinstance(one, str)}
+        full = " ".join(filter(None, (said.get("first_name"), said.get("last_name"))))
+        return pending.quotes(full) or any(_is_about(one, pending) for one in (*value, *value.values()))
+    return isinstance(value, list) and any(_is_about(one, pending) for one in value)
 
 
 def _escape(text: str) -> str:

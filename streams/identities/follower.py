@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ from resegment.streams.identities.log import reading_identities, write_identity
 from resegment.streams.identities.waiting import PARTITION, WaitingCount, WaitingEvents, again, put_in_again
 from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
 from resegment.streams.prefix import note_identities, note_waiting
+from resegment.streams.sealing.keys import ProcessKeys
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -30,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 SETTLING: Final = 1.0
 """Seconds within which every worker learns of a name that is resolved."""
+LOOKS_EVERY: Final = 5.0
+"""Seconds between two looks for forgets that are not recorded."""
 AGAIN_AFTER: Final = 1.0
 """Seconds until what failed is tried again."""
 
@@ -48,13 +52,15 @@ class IdentityFollower:
         source: SignalLog,
         leads: Callable[[], bool],
         note: Callable[[int], None] = lambda _: None,
+        keys: ProcessKeys | None = None,
     ) -> None:
         """`leads` says whether this worker carries out merges now; `note` is called with how many events wait."""
         self._note = note
         self._client, self._source, self._publisher, self._leads = client, source, publisher, leads
         reader = PrefixReader(client, source.topics.prefix, partitions)
-        forgetting = Forgetting(client, source.topics.prefix, partitions)
-        self._prefix = LivePrefix(reader, publisher, source, forgetting)
+        self._forgetting = Forgetting(client, source.topics.prefix, partitions, keys)
+        self._prefix = LivePrefix(reader, publisher, source, self._forgetting)
+        self._looked = 0.0
         self.identities = Identities()
         self.waiting = WaitingEvents()
         self._changed = asyncio.Event()
@@ -107,6 +113,7 @@ class IdentityFollower:
                     if self.identities.unsettled_names:
                         await self._put_in_again(self.identities.unsettled_names)
                         continue
+                    await self._record_pending()
                 self._changed.clear()
                 await asyncio.wait_for(self._changed.wait(), AGAIN_AFTER)
             except TimeoutError:
@@ -115,6 +122,14 @@ class IdentityFollower:
                 noted = -1
                 log.warning("an operation is not carried out yet", reason=error.message)
                 await asyncio.sleep(AGAIN_AFTER)
+
+    async def _record_pending(self) -> None:
+        """Record forgets whose command died before it could."""
+        if time.monotonic() - self._looked < LOOKS_EVERY:
+            return
+        self._looked = time.monotonic()
+        for one in await self._forgetting.find_orphans(self.identities):
+            await write_identity(self._publisher, self._source.topics, one.wish)
 
     async def _put_in_again(self, names: Mapping[int, str]) -> None:
         """Put in again what waited for names that are resolved now; events that others set aside meanwhile, too."""

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from resegment.errors import FatalError, TransientError
@@ -121,6 +121,12 @@ def count_partitions(bootstrap: str, topics: Iterable[Topic], **security: Any) -
     """Return the number of partitions of each topic that exists, by its name. Blocks. Raises TopicsUnavailable."""
     with _connected(bootstrap, security) as admin:
         return _count_partitions(admin, [one.name for one in topics])
+
+
+def delete_records(bootstrap: str, topic: str, upto: Mapping[int, int], **security: Any) -> None:
+    """Delete the records of partitions before these offsets. Raises TopicsUnavailable. Blocks, as `create_topics` does."""
+    with _connected(bootstrap, security) as admin:
+        admin.delete_records({TopicPartition(topic, number): offset for number, offset in upto.items()})
 
 
 def identify_topics(bootstrap: str, topics: Sequence[str], **security: Any) -> dict[str, TopicIdentity]:

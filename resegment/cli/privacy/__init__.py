@@ -1,0 +1,1 @@
+"""The commands that protect, forget and hand out personal data."""
