@@ -293,8 +293,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         ),
         identities=IdentityFollower(
             *(shared.client, settings.partitions, publisher, log, lambda: segmented.get(0) is not None),
-            shared.metrics.unresolved_waiting.set,
-            shared.keys,
+            *(shared.metrics.unresolved_waiting.set, shared.keys),
         ),
         ticker=Ticker(
             segmented,
