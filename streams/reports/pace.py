@@ -224,6 +224,17 @@ def look_at_backlog(workers: Sequence[WorkerLook]) -> BacklogLook:
     )
 
 
+def tell_trend(backlog: BacklogLook) -> str:
+    """Say whether a backlog grows or shrinks, and since when that is known; instants are in RFC 3339."""
+    if backlog.trend is None or backlog.compared is None or backlog.before is None:
+        return "whether that grows is known once all workers have run for a minute"
+    at = format_instant(backlog.compared // 1000 * 1000)
+    if backlog.trend == "none":
+        return f"nothing waited at {at} either"
+    word = "about the same" if backlog.trend == "steady" else backlog.trend
+    return f"{word}: {backlog.before:,} at {at}"
+
+
 @dataclass(frozen=True, slots=True)
 class StageLook:
     """How long a stage took in the last hour: of each batch, the record that waited longest. Lengths in ms.

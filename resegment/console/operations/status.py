@@ -17,6 +17,7 @@ from resegment.schemas.times import spell_length
 from resegment.state.redis.reader import PartitionLook
 from resegment.streams.operations.overview import Overview, find_notes, find_problems
 from resegment.streams.reports.freshness import find_freshness
+from resegment.streams.reports.pace import look_at_backlog, look_at_stages, tell_trend
 from resegment.streams.spot_checks import tell_promise
 
 LISTED: Final = 16
@@ -46,6 +47,13 @@ def render(overview: Overview) -> RenderableType:
     for table in tables:
         if table is not None:
             parts += [Text(), table]
+    backlog = look_at_backlog(overview.workers)
+    if backlog.waiting and backlog.trend is not None:
+        told = f"Lag of {backlog.waiting:,} records is {tell_trend(backlog)}."
+        parts += [Text(), Text(spell_dates(told), style="dim")]
+    if (slowest := look_at_stages(overview.workers).slowest) is not None:
+        within = "longer than 30 min" if slowest.p95 is None else f"95 % within {slowest.p95 / 1000:.3g} s"
+        parts += [Text(), Text(f"Slowest stage of the last hour: {slowest.name}, {within}.", style="dim")]
     parts += [Text(), _letters(overview)]
     promise = tell_promise(overview.spot_checks)
     if promise is not None:

@@ -57,7 +57,7 @@ class TableState:
     sort: str
     descending: bool
     page: int = 1
-    size: int = 50
+    size: int = SIZES[0]
 
     @property
     def start(self) -> int:
@@ -95,6 +95,11 @@ class Table(Generic[Row]):
     def pages(self) -> int:
         """How many pages there are, at least one."""
         return max(1, -(-self.total // self.state.size))
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """How many rows a page may have, as it is offered: no more than the first that takes all."""
+        return [one for place, one in enumerate(SIZES) if place == 0 or SIZES[place - 1] < self.total]
 
     @property
     def in_files(self) -> int:
@@ -183,7 +188,7 @@ class TableRequest:
         if every:
             return TableState(wanted.removeprefix("-"), wanted.startswith("-"), 1, MOST_ROWS)
         page = _read_number(self.query.get(f"{name}.page"), 1, 1, 1_000_000)
-        size = _read_number(self.query.get(f"{name}.size"), 50, 1, SIZES[-1])
+        size = _read_number(self.query.get(f"{name}.size"), SIZES[0], 1, SIZES[-1])
         return TableState(wanted.removeprefix("-"), wanted.startswith("-"), page, size)
 
     def table(

@@ -226,6 +226,17 @@ async def test_instants_in_the_twin_of_sources_are_in_rfc_3339(operated: Operate
     assert (told["since"], told["until"]) == ("2026-09-21T14:13:20Z", "2026-09-21T15:13:20Z")
 
 
+@pytest.mark.parametrize(("role", "offered"), [("operator", False), ("viewer", True)])
+async def test_who_may_do_everything_already_is_not_asked_to_sign_in(
+    prefix: PrefixInMemory, role: str, *, offered: bool
+) -> None:
+    operated = make_operated(prefix, address="127.0.0.1", local=role)
+    async with operated.browser() as browser:
+        page = (await browser.get("/audit")).text
+    assert f"({role})" in page
+    assert ("Sign in" in page) is offered
+
+
 async def test_the_audit_log_is_read_and_filtered(operated: Operated) -> None:
     async with operated.browser() as browser:
         await operated.sign_in(browser, "vic", "viewer")

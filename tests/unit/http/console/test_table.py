@@ -20,10 +20,16 @@ def table(query: dict[str, str]) -> Table[tuple[str, int | None]]:
     return TableRequest("/console/accounts", query).table("rows", "Rows", COLUMNS, ROWS, sort="account")
 
 
-def test_a_page_has_fifty_rows_and_says_which_of_how_many() -> None:
-    shown = table({"rows.page": "3"})
-    assert (shown.first, shown.last, shown.total, shown.pages) == (101, 120, 120, 3)
+def test_a_page_has_twenty_five_rows_and_says_which_of_how_many() -> None:
+    shown = table({"rows.page": "5"})
+    assert (shown.first, shown.last, shown.total, shown.pages) == (101, 120, 120, 5)
     assert shown.rows[0][0] == "account-100.com"
+
+
+def test_sizes_are_offered_up_to_the_one_that_takes_all() -> None:
+    assert table({}).sizes == [25, 50, 100, 500]
+    few = TableRequest("/").table("rows", "Rows", COLUMNS, ROWS[:40], sort="account")
+    assert few.sizes == [25, 50]
 
 
 def test_numbers_sort_as_numbers_and_missing_ones_come_last_from_the_top() -> None:
@@ -96,5 +102,5 @@ async def test_of_rows_in_a_database_only_those_of_the_page_are_read() -> None:
 
     request = TableRequest("/", {"rows.page": "9"})
     shown = await request.paged("rows", "Rows", COLUMNS, read, sort="account")
-    assert [one.page for one in asked] == [9, 3]
+    assert [one.page for one in asked] == [9, 5]
     assert shown.last == 120

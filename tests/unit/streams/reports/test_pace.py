@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
+from resegment.console.operations.status import render
+from resegment.console.terminal import screen
 from resegment.metrics import Metrics
 from resegment.streams.heartbeat import WorkerLook, look_at_worker
+from resegment.streams.operations.dead_letters import DeadLetterCount
+from resegment.streams.operations.overview import Overview, describe_overview
 from resegment.streams.reports.pace import (
     HistogramDelays,
     Pace,
@@ -141,3 +145,21 @@ def test_delays_are_read_from_the_histogram_of_the_metrics() -> None:
     assert sum(counts["segmenter"]) == 2
     assert (counts["segmenter"][-1], bounds[-1]) == (1, 1800.0)
     assert counts["segmenter"][list(bounds).index(0.025)] == 1
+
+
+def test_status_says_whether_the_backlog_grows_and_which_stage_is_slow() -> None:
+    clock = Clock()
+    pace = make(clock)
+    report(pace, {"signals:0": 10})
+    clock.counts = {"segmenter": [0, 9, 0, 0]}
+    clock.now += 600
+    worker = report(pace, {"signals:0": 40})
+    look = Overview("p", "wall", "abc", int(clock.now * 1000), [worker], [], DeadLetterCount())
+    console = screen()
+    with console.capture() as captured:
+        console.print(render(look))
+    text = captured.get()
+    assert "Lag of 40 records is growing: 10 at Jan 15, 2027, 8:00 AM UTC." in text
+    assert "Slowest stage of the last hour: segmenter, 95 % within 0.955 s." in text
+    told = describe_overview(look)
+    assert (told["backlog"]["trend"], told["stages"]["slowest"]) == ("growing", "segmenter")

@@ -23,18 +23,13 @@ from resegment.streams.reports.pace import (
     describe_pace,
     look_at_backlog,
     look_at_stages,
+    tell_trend,
 )
 from resegment.streams.spot_checks import describe_spot_checks, find_blocked, find_differences
 
 router: Final = APIRouter()
 PATH: Final = "/pipeline"
 MINUTE: Final = 60_000
-TRENDS: Final = {
-    "growing": "growing",
-    "shrinking": "shrinking",
-    "steady": "about the same",
-    "none": "nothing waits, as before",
-}
 DECIDED: Final = ("signals", "accounts", "outcomes")
 """Topics, besides those of triggers, whose records wait to be decided."""
 WAITS_FOR: Final = {
@@ -107,16 +102,6 @@ def waits_for(topic: str, look: Overview) -> str:
     if name in DECIDED or name.startswith("triggers."):
         return "a decision"
     return WAITS_FOR.get(name, "")
-
-
-def tell_trend(backlog: BacklogLook) -> str:
-    """Say whether a backlog grows or shrinks, and since when that is known; instants are in RFC 3339."""
-    if backlog.trend is None or backlog.compared is None or backlog.before is None:
-        return "whether that grows is known once all workers have run for a minute"
-    at = format_instant(backlog.compared // 1000 * 1000)
-    if backlog.trend == "none":
-        return f"nothing waited at {at} either"
-    return f"{TRENDS[backlog.trend]}: {backlog.before:,} at {at}"
 
 
 def tell_checks(rows: Sequence[CheckRow]) -> str:
@@ -215,6 +200,7 @@ def _partitions(view: Viewing, look: Overview) -> Table[PartitionLook]:
         Column("partition", "Partition", lambda row: row.number, "number"),
         Column("owner", "Worker", lambda row: owners.get(row.number, "no worker")),
         Column("clock", "Clock", lambda row: None if row.position is None else row.position.clock, "instant"),
+        Column("ahead", "Clock ahead by", lambda row: _ahead(look, row), "length"),
         Column("accounts", "Accounts", lambda row: row.accounts, "number"),
         Column("outbox", "Outbox", lambda row: row.outbox, "number"),
         Column("due", "Due", lambda row: row.due, "number"),
@@ -229,6 +215,13 @@ def _partitions(view: Viewing, look: Overview) -> Table[PartitionLook]:
         note="A partition is a share of the accounts; one worker at a time decides on it. Its outbox has changes that are not "
         "published yet, and accounts are due that time alone may move.",
     )
+
+
+def _ahead(look: Overview, row: PartitionLook) -> int | None:
+    """Return by how much (ms) the clock of a partition is ahead of now; None where it is not, or in a replay."""
+    if row.position is None or look.clock != "wall":
+        return None
+    return max(0, row.position.clock - look.now) or None
 
 
 def _workers(view: Viewing, look: Overview) -> Table[WorkerLook]:
