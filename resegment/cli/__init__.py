@@ -36,6 +36,7 @@ from resegment.cli.operations import (
     webhooks,
 )
 from resegment.cli.outcomes import account, experiments, learn, metrics, report
+from resegment.cli.privacy import command as privacy
 from resegment.cli.privacy import forget
 from resegment.cli.runtime import bench, console, deliver, ingest, intake, process, up, worker
 from resegment.cli.sinks import command as sinks
@@ -78,6 +79,7 @@ COMMANDS = (
     audit,
     tokens,
     forget,
+    privacy,
     recovery,
     repartition,
     archive,

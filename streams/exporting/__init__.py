@@ -1,0 +1,1 @@
+"""Hand out everything that is known about an account or a person."""
