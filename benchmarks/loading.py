@@ -19,7 +19,7 @@ from resegment.schemas.fact import Fact, encode_fact
 from resegment.schemas.partitioning import partition_of
 from resegment.streams.kafka.admin import create_topics
 from resegment.streams.kafka.publisher import KafkaPublisher
-from resegment.streams.kafka.topics import Topics
+from resegment.streams.kafka.topics import Topic, Topics
 from resegment.streams.prefix import agree
 
 _TOGETHER = 5_000
@@ -47,6 +47,13 @@ async def load_events(bootstrap: str, topic: str, events: Iterable[Event], parti
     tick = [(TICK, str(end).encode()), mark]
     ticks = [Message(topic, None, None, tick, number) for number in range(partitions)]
     await publish_all(bootstrap, chain(messages, ticks))
+
+
+async def load_plain(bootstrap: str, topic: str, events: Iterable[Event], partitions: int) -> None:
+    """Make a topic and write events to it, and nothing else: other frameworks know no ticks."""
+    wanted = [Topic(topic, "events of the benchmark")]
+    await asyncio.to_thread(create_topics, bootstrap, wanted, partitions=partitions, retention={topic: None})
+    await publish_all(bootstrap, (Message(topic, event.account.encode(), event.value) for event in events))
 
 
 async def load_signals(bootstrap: str, topic: str, facts: Iterable[Fact], partitions: int, end: int) -> None:
@@ -90,6 +97,7 @@ def _delete_topics(bootstrap: str, prefix: str) -> None:
     with suppress(KafkaError):
         admin = KafkaAdminClient(bootstrap_servers=bootstrap, client_id="resegment-bench")
         try:
-            admin.delete_topics([name for name in admin.list_topics() if name.startswith(prefix)])
+            # also those that a framework names after its group
+            admin.delete_topics([name for name in admin.list_topics() if prefix in name])
         finally:
             admin.close()

@@ -31,6 +31,8 @@ class Task(msgspec.Struct, frozen=True):
     segments: str = ""
     agents: tuple[str, ...] = ()
     clock: str = "facts"
+    guarantee: str = ""
+    """What a peer that can choose is to guarantee."""
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from rich.text import Text
 from resegment.benchmarks.checking import Verdict
 from resegment.benchmarks.growth import Growth
 from resegment.benchmarks.latency import Point
+from resegment.benchmarks.peers.comparison import Compared, mean
 from resegment.benchmarks.run import Results
 from resegment.benchmarks.scaling import Scaled
 
@@ -48,6 +49,50 @@ def render(results: Results) -> Group:
     notes += [f"left out: {one}" for one in results.skipped[:1]]
     notes.append(f"load average {results.load:.1f}")
     return Group(table, *(Text(note) for note in notes))
+
+
+def render_peers(compared: Compared) -> Group:
+    """Render each participant's rounds. A participant whose output is wrong has no figure."""
+    right = {one.name: one.worker for one in compared.peers if one.is_right}
+    base = right.get("by hand")
+    title = f"{compared.accounts:,} accounts, {compared.events:,} events, {_count_rounds(compared)} rounds"
+    table = Table(title=title, title_justify="left")
+    table.add_column("participant", no_wrap=True)
+    table.add_column("guarantee")
+    for name in ("events", "per s", "worker, each round", "mean", "ratio", "spread", "Redis", "Kafka", "MB"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("output")
+    for one in compared.peers:
+        first = one.rounds[0]
+        kafka = [found.kafka for found in one.rounds if found.kafka is not None]
+        figures = (
+            f"{mean([found.per_second for found in one.rounds]):,.0f}",
+            ", ".join(f"{found.worker:.1f}" for found in one.rounds),
+            f"{one.worker:.1f}",
+            "" if base is None else f"{one.worker / base:.2f}",
+            f"{one.spread:.0%}",
+            f"{mean([found.redis for found in one.rounds]):.1f}",
+            f"{mean(kafka):.1f}" if kafka else "",
+            f"{max(found.peak_mb for found in one.rounds):.0f}",
+        )
+        wrong = [found.verdict for found in one.rounds if found.verdict and not found.verdict.is_right]
+        table.add_row(
+            *(one.name, one.guarantee, f"{first.events:,}"),
+            *(figures if one.is_right else ("",) * len(figures)),
+            "as expected" if one.is_right else _verdict(wrong[0] if wrong else None),
+        )
+    notes = [
+        "worker, Redis, Kafka: CPU seconds per million events; ratio: of the worker's mean to by hand; MB: its peak",
+        f"noise: rounds of one participant differ by up to {compared.noise:.0%}; smaller differences prove nothing",
+        "load average before each round and at the end: " + ", ".join(f"{one:.1f}" for one in compared.loads),
+    ]
+    return Group(
+        table, *(Text(note) for note in [*notes, *(f"left out: {one}" for one in compared.left_out)])
+    )
+
+
+def _count_rounds(compared: Compared) -> int:
+    return max((len(one.rounds) for one in compared.peers), default=0)
 
 
 def render_latency(points: Sequence[Point]) -> Table:

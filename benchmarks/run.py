@@ -129,30 +129,35 @@ class Bench:
             for turn in range(plan.repeat):
                 if plan.by_hand:
                     await self._by_hand(turn, whole.replay.name, total, results)
-                results.rows.append(await self._segmenter(turn, facts, expected))
+                results.rows.append(await self.drain_signals(turn, facts, expected))
             task = self.task(source, whole.replay.name, total + PARTITIONS, agents=("intake", "segmenter"))
-            figures = await self._drain("whole pipeline", "drain", task)
+            figures = await self.drain("whole pipeline", "drain", task)
             if expected is not None:
                 verdict = await compare(self.servers.bootstrap, self.redis, whole, PARTITIONS, expected)
                 figures = replace(figures, verdict=verdict)
             results.rows.append(figures)
             if plan.stock_events:
                 task = self.task(f"{self.prefix}-stock", whole.replay.name, min(plan.stock_events, total))
-                results.rows.append(await self._drain("stock faust", "stock", task))
+                results.rows.append(await self.drain("stock faust", "peers.stock", task))
         finally:
             self.say("clearing")
             await clear(self.servers.bootstrap, self.redis, self.prefix)
         results.load = os.getloadavg()[0]
         return results
 
+    def has_hand(self) -> bool:
+        """Whether the client of the job by hand is installed."""
+        return find_spec("confluent_kafka") is not None
+
     async def _by_hand(self, turn: int, source: str, events: int, results: Results) -> None:
-        if find_spec("confluent_kafka") is None:
+        if not self.has_hand():
             results.skipped.append("by hand: needs confluent-kafka, `pip install resegment[bench]`")
             return
         task = self.task(f"{self.prefix}-hand-{turn}", source, events)
-        results.rows.append(await self._drain("by hand", "byhand", task))
+        results.rows.append(await self.drain("by hand", "peers.byhand", task))
 
-    async def _segmenter(self, turn: int, facts: list[Fact], expected: Any) -> Figures:
+    async def drain_signals(self, turn: int, facts: list[Fact], expected: Any) -> Figures:
+        """Let a worker's segmenter drain signals, and compare what comes out."""
         prefix = f"{self.prefix}-segmenter-{turn}"
         topics = await make_prefix(
             self.servers.bootstrap,
@@ -163,7 +168,7 @@ class Bench:
         )
         await load_signals(self.servers.bootstrap, topics.signals.name, facts, PARTITIONS, END)
         task = self.task(prefix, topics.signals.name, len(facts) + PARTITIONS, agents=("segmenter",))
-        figures = await self._drain("segmenter", "drain", task)
+        figures = await self.drain("segmenter", "drain", task)
         verdict = None
         if expected is not None:
             verdict = await compare(self.servers.bootstrap, self.redis, topics, PARTITIONS, expected)
@@ -193,13 +198,16 @@ class Bench:
             **more,
         )
 
-    async def _drain(self, name: str, module: str, task: Task) -> Figures:
+    async def drain(
+        self, name: str, module: str, task: Task, *, program: tuple[str, ...] | None = None
+    ) -> Figures:
+        """Let a participant do its task, in a process of its own; `program` starts it if it is none of our modules."""
         if module != "drain":
             await make_changes(self.servers.bootstrap, task.prefix)
         self.say(f"{name} drains")
         flame = self.plan.flame if module == "drain" else None
         before = await self._used()
-        report = await take_part(name, module, task, flame)
+        report = await take_part(name, module, task, flame, program=program)
         after = await self._used()
         redis, kafka = (
             None if now is None or then is None else now - then
@@ -225,15 +233,16 @@ class Bench:
 
 @contextlib.asynccontextmanager
 async def started(
-    name: str, module: str, task: Task, flame: Path | None = None
+    name: str, module: str, task: Task, flame: Path | None = None, *, program: tuple[str, ...] | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a participant as its own process; kill it at the end of the block if it still runs."""
-    own = (sys.executable, "-m", f"resegment.benchmarks.{module}", msgspec.json.encode(task).decode())
+    start = program or (sys.executable, "-m", f"resegment.benchmarks.{module}")
+    own = (*start, msgspec.json.encode(task).decode())
     environment: Mapping[str, str] = os.environ
     sampler = shutil.which("py-spy") or shutil.which("py-spy", path=str(Path(sys.executable).parent))
     if flame is not None and sampler is not None:
         place = flame.with_name(f"{flame.stem}-{name.replace(' ', '-')}.svg")
-        own = (sampler, "record", "--rate", "250", "--output", str(place), "--", *own)  # type: ignore[assignment]
+        own = (sampler, "record", "--rate", "250", "--output", str(place), "--", *own)
     elif flame is not None:
         place = flame.with_name(f"{flame.stem}-{name.replace(' ', '-')}.pstats")
         environment = {**os.environ, "RESEGMENT_BENCH_PROFILE": str(place)}
@@ -256,9 +265,11 @@ async def await_ready(process: asyncio.subprocess.Process) -> None:
         raise ParticipantFailed("worker", 1, (await process.stderr.read()).decode())
 
 
-async def take_part(name: str, module: str, task: Task, flame: Path | None = None) -> Report:
+async def take_part(
+    name: str, module: str, task: Task, flame: Path | None = None, *, program: tuple[str, ...] | None = None
+) -> Report:
     """Let a participant do its task to the end. Raises ParticipantFailed."""
-    async with started(name, module, task, flame) as process:
+    async with started(name, module, task, flame, program=program) as process:
         out, error = await process.communicate()
     for line in out.splitlines():
         if line.startswith(b"{"):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -18,6 +18,7 @@ from resegment.cli.options import AsJson
 from resegment.cli.servers import Kafka, Redis
 
 if TYPE_CHECKING:
+    from resegment.benchmarks.peers.comparison import Compared
     from resegment.benchmarks.run import Plan, Results, Servers
 
 EXAMPLES: Final = """
@@ -28,6 +29,8 @@ resegment bench --kafka localhost:9092 --redis redis://localhost:6379/15
 resegment bench --full --json
 
 resegment bench --latency --no-drain
+
+resegment bench --peers
 
 resegment bench --growth --accounts 1000000 --redis redis://localhost:6379/15
 
@@ -86,6 +89,17 @@ def bench(
             "up to --accounts. Needs no Kafka.",
         ),
     ] = False,
+    peers: Annotated[
+        bool,
+        typer.Option(
+            "--peers",
+            help="Run the job by hand, stock faust and Quix Streams beside a worker instead, in turns and twice.",
+        ),
+    ] = False,
+    embedded: Annotated[
+        bool,
+        typer.Option("--embedded", help="Start the embedded broker and Redis instead of Apache Kafka."),
+    ] = False,
     repeat: Annotated[
         int, typer.Option("--repeat", min=1, help="How many times to run the loop and the segmenter.")
     ] = 1,
@@ -134,7 +148,15 @@ def bench(
         flame=profile,
     )
     wrong = asyncio.run(
-        _run(plan, kafka, redis, drain=drain, latency=latency, scaling=scaling, as_json=as_json)
+        _run(
+            plan,
+            _servers(kafka, redis, embedded=embedded),
+            peers=peers,
+            drain=drain and not peers,
+            latency=latency,
+            scaling=scaling,
+            as_json=as_json,
+        )
     )
     if wrong:
         raise typer.Exit(1)
@@ -142,9 +164,9 @@ def bench(
 
 async def _run(
     plan: Plan,
-    kafka: str | None,
-    redis: str | None,
+    starting: AbstractAsyncContextManager[Servers],
     *,
+    peers: bool,
     drain: bool,
     latency: bool,
     scaling: bool,
@@ -153,18 +175,25 @@ async def _run(
     from redis.asyncio import Redis as Client
 
     from resegment.benchmarks.latency import measure
-    from resegment.benchmarks.report import render, render_latency, render_scaling
+    from resegment.benchmarks.peers.comparison import Comparison
+    from resegment.benchmarks.report import render, render_latency, render_peers, render_scaling
     from resegment.benchmarks.run import Bench
     from resegment.benchmarks.scaling import scale
     from resegment.console.terminal import print_note, screen, write_json
     from resegment.state.redis.errors import answering
 
     results: Results | None = None
+    compared: Compared | None = None
     described: dict[str, Any] = {}
-    async with _servers(kafka, redis) as servers, Client.from_url(servers.redis_url) as client:
+    async with starting as servers, Client.from_url(servers.redis_url) as client:
         with answering("reach it"):
             await client.ping()
         bench = Bench(servers, plan, client, print_note)
+        if peers:
+            compared = await Comparison(bench, plan.repeat).run()
+            described["peers"] = asdict(compared)
+            if not as_json:
+                screen().print(render_peers(compared))
         if drain:
             results = await bench.run()
             described["drain"] = asdict(results)
@@ -182,6 +211,8 @@ async def _run(
                 screen().print(render_scaling(scaled))
     if as_json:
         write_json(sys.stdout.buffer, described)
+    if compared is not None and not compared.is_right:
+        return True
     return results is not None and any(one.verdict and not one.verdict.is_right for one in results.rows)
 
 
@@ -225,16 +256,25 @@ async def _redis(redis: str | None) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _servers(kafka: str | None, redis: str | None) -> AsyncIterator[Servers]:
+async def _servers(kafka: str | None, redis: str | None, *, embedded: bool) -> AsyncIterator[Servers]:
+    import tempfile
+
     from resegment.benchmarks.run import Servers
 
+    if embedded and (kafka is not None or redis is not None):
+        raise NoServers("--embedded starts its own, so it goes with neither --kafka nor --redis")
+    if embedded:
+        from resegment.embedded.servers import embedded as start
+
+        with tempfile.TemporaryDirectory(prefix="resegment-bench-") as name:
+            async with start(Path(name)) as both:
+                yield Servers(both.bootstrap, both.redis_url)
+        return
     if kafka is not None and redis is not None:
         yield Servers(kafka, redis)
         return
     if kafka is not None or redis is not None:
         raise NoServers("--kafka and --redis must be given together")
-    import tempfile
-
     apache, debian = _launchers()
     if not apache.is_possible():
         raise NoServers("Apache Kafka needs Java 17 and Maven, which are not on this machine")
