@@ -208,22 +208,23 @@ def _read(
     known, timeline = reading.known, versions.timeline
     drops = any(one.definition.dropped for one in timeline.eras)
     for record in records:
-        if record.offset in ahead:
+        if ahead and record.offset in ahead:
             reading.refuse(batch, record, _ahead(record), dead_letters)
             reading.last = record
             continue
-        reached = max(clock, record.timestamp)
+        timestamp, keyless = record.timestamp, record.key is None
+        reached = timestamp if timestamp > clock else clock  # noqa: FURB136  # asked of every record
         if not crossing.reach(reached) or (
-            record.key is None and is_mark(record) and not crossing.read(record, reached)
+            keyless and is_mark(record) and not crossing.read(record, reached)
         ):
             break
         clock, reading.last = reached, record
-        if record.key is None and (is_tick(record) or is_mark(record)):
+        if keyless and (is_tick(record) or is_mark(record)):
             reading.ticks += 1
             continue
         try:
             require_readable(record)
-            if record.key is None and is_step(record):
+            if keyless and is_step(record):
                 step = decode_step(record.value or b"")
                 known.setdefault(step.account, []).append((clock, step, [record]))
                 continue

@@ -103,7 +103,7 @@ def run_cases(segments: SegmentsArgument, as_json: AsJson = False) -> None:
 def _look_at(events: list[str], form: Any) -> tuple[frozenset[str], dict[str, set[str]]]:
     """Return the attributes that some account in the events has, and the sources of the events by kind."""
     from resegment.cli.definition.facts import take_facts
-    from resegment.segmentation.evaluation.account import TECHNOLOGIES
+    from resegment.segmentation.evaluation.measures.series import TECHNOLOGIES
 
     names: set[str] = set()
     sources: dict[str, set[str]] = {}

@@ -8,8 +8,10 @@ from sys import intern
 from typing import Any, Final
 
 from resegment.schemas.fact import Fact
+from resegment.schemas.logs.state_log import MAX_FACT
 from resegment.schemas.state import KIND_NUMBERS, AccountState, Entry, Limited
-from resegment.segmentation.evaluation.account import TECHNOLOGIES, Account, History, Inventory, Series
+from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.measures.series import TECHNOLOGIES, History, Inventory, Series
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.evaluation.pruning import MAX_TEXT, Pruner
 from resegment.segmentation.evaluation.reading import apply_types, says_the_same, share, trim
@@ -43,6 +45,8 @@ class Fold:
         self.program = program
         self.retention = retention or Retention(program)
         self._bytes = program.limits.account_bytes
+        self._near = self._bytes - MAX_FACT
+        """From so many bytes on, one more fact may bring an account beyond the bound."""
         self._few = min(FEW, self.retention.limit)
         self._pruner = Pruner(program, self.retention)
         self.dropped: Counter[str] = Counter()
@@ -74,6 +78,7 @@ class Fold:
         typed: Typed = {}
         many = len(entries) > SOME
         for entry in entries:
+            account.remember(entry)
             entry.source = intern(entry.source)
             if many:
                 if entry.recorded == entry.time:
@@ -116,7 +121,7 @@ class Fold:
                 entry.data = share(entry.data)
         elif entry.data and account.attributes:
             self._share(account, entry)
-        if account.is_near(self._bytes) and not self._has_room(account, entry, old, now, touched):
+        if account.log.size > self._near and not self._has_room(account, entry, old, now, touched):
             account.refused = {*(account.refused or ()), (source, name)}
             return False
         if old is not None and account.holder(source, old.id) is old:

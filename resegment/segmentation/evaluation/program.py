@@ -11,7 +11,7 @@ from resegment.schemas.segments import Order
 from resegment.schemas.state import AccountState
 from resegment.schemas.times import NEVER, parse_duration
 from resegment.segmentation.definition import Definition, Hold, Segment, walk
-from resegment.segmentation.evaluation.account import TECHNOLOGIES, Account
+from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.attribute_tests import AttributeTests
 from resegment.segmentation.evaluation.compiler import (
     Logic,
@@ -27,6 +27,7 @@ from resegment.segmentation.evaluation.leaves.leaves import AttributeLeaf, Leaf,
 from resegment.segmentation.evaluation.matcher_index import MatcherIndex, Watcher
 from resegment.segmentation.evaluation.measures.measures import Measure, OpenOf
 from resegment.segmentation.evaluation.measures.selection import Selection
+from resegment.segmentation.evaluation.measures.series import TECHNOLOGIES
 from resegment.segmentation.evaluation.requirements import Requirement, Requirements, tests_in
 from resegment.segmentation.language.conditions import (
     NOBODY,

@@ -11,9 +11,10 @@ from typing import Final
 from resegment.schemas.fact import KINDS
 from resegment.schemas.state import KIND_NUMBERS, Entry
 from resegment.schemas.times import NEVER
-from resegment.segmentation.evaluation.account import TECHNOLOGIES, Account, Series
+from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.groups.groups import Grouper, Groups, group_facts
 from resegment.segmentation.evaluation.matcher_index import Grouping
+from resegment.segmentation.evaluation.measures.series import TECHNOLOGIES, Series
 from resegment.segmentation.evaluation.program import Program
 from resegment.segmentation.evaluation.reading import says_the_same
 from resegment.segmentation.evaluation.retention import TECH, Retention

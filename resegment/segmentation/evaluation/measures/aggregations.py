@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any, Final
 
 from resegment.schemas.state import Entry
-from resegment.segmentation.evaluation.account import Summary
+from resegment.segmentation.evaluation.measures.series import Summary
 from resegment.segmentation.language.conditions import Aggregation
 from resegment.segmentation.language.operators import type_of
 

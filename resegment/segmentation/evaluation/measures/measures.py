@@ -10,10 +10,11 @@ from typing import Any, Final, Protocol
 
 from resegment.schemas.state import Entry
 from resegment.schemas.times import NEVER, format_instant
-from resegment.segmentation.evaluation.account import Account, Series
+from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.compiler import Logic
 from resegment.segmentation.evaluation.measures.aggregations import AGGREGATES, divide
 from resegment.segmentation.evaluation.measures.selection import Selection
+from resegment.segmentation.evaluation.measures.series import Series
 from resegment.segmentation.language.conditions import Aggregation
 from resegment.segmentation.language.operators import is_number
 

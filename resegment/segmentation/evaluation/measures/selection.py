@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from resegment.schemas.state import Entry
 from resegment.schemas.times import NEVER
-from resegment.segmentation.evaluation.account import Account, Series
+from resegment.segmentation.evaluation.account import Account
+from resegment.segmentation.evaluation.measures.series import Series
 from resegment.segmentation.language.conditions import Window
 
 
