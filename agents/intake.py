@@ -89,7 +89,8 @@ async def ingest(
     unlisted: Counter[tuple[Kind, str]] = Counter()
     arrived: dict[tuple[str, str], int] = {}
     accepted = ahead = waiting = 0
-    replayed = rules.clock == "facts"
+    replayed, latest = rules.clock == "facts", rules.now() + rules.tolerance
+    expected, dropped_at = rules.kinds.get(batch.topic), rules.dropped
     for record in batch.records:
         try:
             value = record.value
@@ -103,13 +104,14 @@ async def ingest(
             if replayed:
                 fact = resolve_event(event)
                 at = fact.recorded
-                if at > rules.now() + rules.tolerance:
+                if at > latest:
                     _check_mark(record)
             else:
                 at = rules.now()
                 fact, is_ahead = _receive(event, record, rules, at)
                 ahead += is_ahead
-            _check_topic(fact, batch.topic, rules.kinds)
+            if fact.kind != expected and expected is not None:
+                raise _wrong_topic(fact, expected, rules.kinds)
         except Unresolved as reason:
             if unresolved is None:
                 refused.append(reason.at(record.offset))
@@ -127,7 +129,9 @@ async def ingest(
             arrived[fact.source, fact.kind] = record.timestamp if 0 < record.timestamp < at else at
         if (action := find_unlisted_action(fact.kind, fact.data)) is not None:
             unlisted[fact.kind, action] += 1
-        value = encode_fact(drop_fields(fact, rules.dropped(fact.recorded)))
+        if dropped := dropped_at(fact.recorded):
+            fact = drop_fields(fact, dropped)
+        value = encode_fact(fact)
         messages.append(Message(signals, fact.account.encode(), value, timestamp=at))
     await publisher.publish(stamped(messages))
     return Ingested(accepted, refused, ahead, unlisted, arrived, waiting)
@@ -143,13 +147,10 @@ def _check_mark(record: Record) -> None:
         )
 
 
-def _check_topic(event: Fact, topic: str, kinds: Mapping[str, Kind]) -> None:
+def _wrong_topic(event: Fact, expected: Kind, kinds: Mapping[str, Kind]) -> RefusedEvent:
     """Refuse an event on the topic of another kind, so that permission to write a topic is permission for its kind."""
-    expected = kinds.get(topic)
-    if expected is None or event.kind == expected:
-        return
     right = next((name for name, kind in kinds.items() if kind == event.kind), None)
-    raise RefusedEvent(
+    return RefusedEvent(
         "wrong-topic",
         f"this topic carries {expected} events, not {event.kind}: send the event to {right or 'its own topic'}",
         field="type",

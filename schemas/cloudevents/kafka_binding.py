@@ -24,14 +24,10 @@ _MAY_NOT_BE_EMPTY: Final = frozenset(
 
 def is_binary(headers: Headers) -> bool:
     """Whether a record is in binary mode: it has attributes in headers, and is not declared as structured."""
-    if not headers:
-        return False
-    content_type = content_type_of(headers)
-    if content_type is not None and content_type.startswith(_STRUCTURED):
-        return False
-    for name, _ in headers:  # noqa: SIM110  # twice as fast as any(), and asked of every event
+    for name, _ in headers:  # twice as fast as any(), and asked of every event
         if name[:3].lower() in _PREFIXES:
-            return True
+            content_type = content_type_of(headers)
+            return content_type is None or not content_type.startswith(_STRUCTURED)
     return False
 
 
