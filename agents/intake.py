@@ -90,15 +90,15 @@ async def ingest(
     arrived: dict[tuple[str, str], int] = {}
     accepted = ahead = waiting = 0
     replayed, latest = rules.clock == "facts", rules.now() + rules.tolerance
-    expected, dropped_at = rules.kinds.get(batch.topic), rules.dropped
+    expected = rules.kinds.get(batch.topic)
     for record in batch.records:
         try:
             value = record.value
             require_readable(record)
             if replayed and value is None and is_tick(record):
                 _check_mark(record)
-                instant = tick_instant(record)
-                messages.append(Message(signals, None, None, [(TICK, b"")], batch.partition, instant))
+                tick = [(TICK, b"")]
+                messages.append(Message(signals, None, None, tick, batch.partition, tick_instant(record)))
                 continue
             event = decode_record(value, record.headers)
             if replayed:
@@ -129,9 +129,8 @@ async def ingest(
             arrived[fact.source, fact.kind] = record.timestamp if 0 < record.timestamp < at else at
         if (action := find_unlisted_action(fact.kind, fact.data)) is not None:
             unlisted[fact.kind, action] += 1
-        if dropped := dropped_at(fact.recorded):
-            fact = drop_fields(fact, dropped)
-        value = encode_fact(fact)
+        dropped = rules.dropped(fact.recorded)
+        value = encode_fact(drop_fields(fact, dropped) if dropped else fact)
         messages.append(Message(signals, fact.account.encode(), value, timestamp=at))
     await publisher.publish(stamped(messages))
     return Ingested(accepted, refused, ahead, unlisted, arrived, waiting)

@@ -263,25 +263,27 @@ class WorkflowCommand(msgspec.Struct, frozen=True, kw_only=True):
 def encode_change(
     change: SegmentChange,
     play: str | None,
-    message: Mapping[str, Any] | None,
-    routes: Mapping[str, Mapping[str, Any] | None],
-    left_routes: Mapping[str, Mapping[str, Any] | None] | None = None,
+    message: Mapping[str, Any] | orjson.Fragment | None,
+    routes: Mapping[str, orjson.Fragment | None],
+    left_routes: Mapping[str, orjson.Fragment | None] | None = None,
     *,
     holdout: bool = False,
     experiment: str | None = None,
     variant: str | None = None,
 ) -> bytes:
-    """Return the event of a change. `message` is its rendered play; `routes` are by segment name.
+    """Return the event of a change. `message` is its rendered play; `routes` are by segment name, as JSON.
 
     `left_routes` are those of the version before, where a new one moved the account out of a segment of that one.
     """
+    at, decided_at = change.effective_at, change.decided_at
+    effective = format_instant(at)
     data = {
         "account": change.account,
         "sequence_number": change.sequence_number,
         "from": change.from_,
         "to": change.to,
-        "effective_at": format_instant(change.effective_at),
-        "decided_at": format_instant(change.decided_at),
+        "effective_at": effective,
+        "decided_at": effective if decided_at == at else format_instant(decided_at),
         "cause": msgspec.to_builtins(change.cause),
         "reason": change.reason,
         "also_qualified": change.also_qualified,
@@ -308,7 +310,7 @@ def encode_change(
         "variant": variant,
     }
     return orjson.dumps(
-        _event(change.id, CHANGE_TYPE, "/resegment/segmenter", change.account, data["effective_at"], data)
+        _event(change.id, CHANGE_TYPE, "/resegment/segmenter", change.account, effective, data)
     )
 
 

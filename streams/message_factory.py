@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 import structlog
 
 from resegment.agents.batch import Message
@@ -41,6 +42,11 @@ class MessageFactory:
         self._signals = topics.signals.name
         self._fingerprint = definition.version
         self._plays = definition.compiled_plays
+        self._constant = {
+            name: orjson.Fragment(orjson.dumps(one.plain))
+            for name, one in self._plays.items()
+            if one.constant
+        }
         self._routes = _routes_of(definition)
         self._left_routes = None if before is None else _routes_of(before)
         self._draws = definition.draws
@@ -66,11 +72,11 @@ class MessageFactory:
             log.warning("a change was cut to fit into a message", account=change.account, bytes=len(value))
         return Message(self._changes, key, fitting, self._headers)
 
-    def _message(self, change: SegmentChange, play: str) -> Mapping[str, Any]:
+    def _message(self, change: SegmentChange, play: str) -> Mapping[str, Any] | orjson.Fragment:
         """Return the play as rendered for this account."""
+        if (constant := self._constant.get(play)) is not None:
+            return constant
         compiled = self._plays[play]
-        if compiled.constant:
-            return compiled.plain
         said = render_play(
             compiled,
             account=change.account,
@@ -149,5 +155,8 @@ def tell(topic: str, event: AccountEvent) -> Message:
     return Message(topic, event.account.encode(), encode_routing_event(event))
 
 
-def _routes_of(definition: Definition) -> dict[str, dict[str, Any] | None]:
-    return {one.name: one.route.model_dump() if one.route else None for one in definition.segments}
+def _routes_of(definition: Definition) -> dict[str, orjson.Fragment | None]:
+    return {
+        one.name: orjson.Fragment(orjson.dumps(one.route.model_dump())) if one.route else None
+        for one in definition.segments
+    }
