@@ -53,10 +53,9 @@ class Account(msgspec.Struct, eq=False, gc=False):
     groups: Groups | None = None
     """The groups of facts that are one fact, if the file has `same` and there are facts that it speaks of."""
     cached: int = 0
-    _ids: dict[tuple[str, str], Entry] | None = None
-    """(source, id) of every revision that is remembered, to the fact that it belongs to."""
-    _records: dict[tuple[str, str], Entry] | None = None
-    """(source, record) of the facts whose record is not their id."""
+    _named: tuple[dict[tuple[str, str], Entry], dict[tuple[str, str], Entry]] | None = None
+    """Where there are many facts: by (source, id), the fact of each revision that is remembered, and by (source, record)
+    the facts whose record is not their id."""
     seen: int = 0
     """Has a bit for each name of a fact, by its hash: a name without its bit is new, and nothing has to be looked through."""
 
@@ -69,7 +68,7 @@ class Account(msgspec.Struct, eq=False, gc=False):
         """Return the fact that the revision with this id belongs to; None if it is not remembered."""
         if not self.seen >> (hash(name) & 63) & 1:
             return None
-        if self._ids is None:
+        if self._named is None:
             if len(self.state.entries) <= SCANNED:
                 for entry in self.state.entries:
                     if (
@@ -78,23 +77,23 @@ class Account(msgspec.Struct, eq=False, gc=False):
                         return entry
                 return None
             self._index()
-        return None if self._ids is None else self._ids.get((source, name))
+        return None if self._named is None else self._named[0].get((source, name))
 
     def of_record(self, source: str, record: str) -> Entry | None:
         """Return the fact of a record that is not the fact's id."""
         if not self.seen >> (hash(record) & 63) & 1:
             return None
-        if self._records is None:
+        if self._named is None:
             if len(self.state.entries) <= SCANNED:
                 for entry in self.state.entries:
                     if entry.record == record and entry.source == source:
                         return entry
                 return None
             self._index()
-        return None if self._records is None else self._records.get((source, record))
+        return None if self._named is None else self._named[1].get((source, record))
 
     def _index(self) -> None:
-        self._ids, self._records = {}, {}
+        self._named = {}, {}
         for entry in self.state.entries:
             self.remember(entry)
 
@@ -105,30 +104,30 @@ class Account(msgspec.Struct, eq=False, gc=False):
             self.seen |= 1 << (hash(one) & 63)
         if entry.record is not None:
             self.seen |= 1 << (hash(entry.record) & 63)
-        if self._ids is None or self._records is None:
+        if self._named is None:
             return
-        source = entry.source
-        self._ids[source, entry.id] = entry
+        (ids, records), source = self._named, entry.source
+        ids[source, entry.id] = entry
         for one in entry.older or ():
-            self._ids[source, one] = entry
+            ids[source, one] = entry
         if entry.record is not None:
-            self._records[source, entry.record] = entry
+            records[source, entry.record] = entry
 
     def forget(self, entry: Entry) -> None:
         """Forget the ids of a fact."""
-        if self._ids is None or self._records is None:
+        if self._named is None:
             return
-        source = entry.source
+        (ids, records), source = self._named, entry.source
         for one in (entry.id, *(entry.older or ())):
-            self._ids.pop((source, one), None)
+            ids.pop((source, one), None)
         if entry.record is not None:
-            self._records.pop((source, entry.record), None)
+            records.pop((source, entry.record), None)
 
     def reindex(self, other: Account) -> None:
         """Take over the indexes of the same account that was opened otherwise."""
         self.values, self.untils, self.next_leaf = other.values, other.untils, other.next_leaf
         self.series, self.attributes, self.groups = other.series, other.attributes, other.groups
-        self._ids, self._records, self.seen = None, None, other.seen
+        self._named, self.seen = None, other.seen
 
     @property
     def kept_deadline(self) -> int | None:
