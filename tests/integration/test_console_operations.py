@@ -244,6 +244,9 @@ async def test_a_version_is_planned_applied_and_taken_back(place: Place) -> None
         applied = await wait_for(browser, path)
         assert (applied["version"], applied["problem"], applied["outcome"]["as_planned"]) == (2, None, 10)
         assert "Version 2 is in force" in (await browser.get(path)).text
+        async with asyncio.timeout(PATIENCE):
+            while (await applies(browser)).get(2) != 10:  # the index follows the changes
+                await asyncio.sleep(0.2)
         again = await browser.post(f"{path}/apply", data={"csrf": csrf, "hash": plan["hash"]})
         assert again.status_code == 303
         assert "applied already" in (await wait_for(browser, path))["problem"]
@@ -260,7 +263,15 @@ async def test_a_version_is_planned_applied_and_taken_back(place: Place) -> None
         )
     actions = await place.actions()
     assert ("carol", "apply", "done") in actions
+    audit = await read_audit_log(place.bootstrap, place.topics.audit_log.name, security={})
+    moved = {one.begun.action: one.ended.result for one in audit if one.ended and one.ended.result}
+    assert (moved["apply"]["moved"], moved["rollback"]["moved"]) == (10, 10)
     assert ("carol", "rollback", "done") in actions
+
+
+async def applies(browser: httpx.AsyncClient) -> dict[int, int | None]:
+    rows = (await browser.get("/versions?format=json")).json()["tables"]["applies"]["rows"]
+    return {row["version"]: row["moved"] for row in rows}
 
 
 async def wait_for(browser: httpx.AsyncClient, path: str) -> Any:
@@ -291,7 +302,7 @@ async def test_a_member_leaves_and_returns_and_a_webhook_is_stopped(place: Place
         ).status_code == 404
         for action, state in (("disable", "disabled"), ("enable", "nobody delivers")):
             await browser.post(f"/workflows/webhooks/{action}", data={"csrf": csrf, "endpoint": "crm"})
-            rows = (await browser.get("/workflows?format=json")).json()["tables"]["webhooks"]["rows"]
+            rows = (await browser.get("/delivery?format=json")).json()["tables"]["webhooks"]["rows"]
             assert [row["state"] for row in rows] == [state]
         assert (
             await browser.post("/workflows/webhooks/enable", data={"csrf": csrf, "endpoint": "x"})
@@ -314,7 +325,29 @@ async def test_sources_tell_what_came_and_what_was_refused(place: Place) -> None
     assert row["source"] == "/test"
     assert row["facts"] >= 40
     assert row["refused"] >= 1
-    assert row["kinds"] == ["firmographic"]
+    assert row["kinds"] == "firmographic"
+    assert row["rhythm"].startswith("not known yet")
+
+
+async def test_the_pipeline_tells_what_waits_and_how_long_stages_take(place: Place) -> None:
+    async with place.signed_in("fay", "viewer") as (browser, _), asyncio.timeout(PATIENCE):
+        while True:
+            told = (await browser.get("/pipeline?format=json")).json()
+            stages = {row["stage"] for row in told["tables"]["stages"]["rows"]}
+            if {"intake", "segmenter", "relay", "router"} <= stages and told["backlog"]["trend"]:
+                break
+            await asyncio.sleep(0.2)
+    assert told["backlog"]["records"] == 0
+    assert told["stages"]["slowest"] in stages
+    assert told["tables"]["partitions"]["rows"][0]["owner"]
+
+
+async def test_accounts_that_wait_are_told_with_the_members_who_may_take_them(place: Place) -> None:
+    async with place.signed_in("gil", "viewer") as (browser, _):
+        told = (await browser.get("/workflows?format=json&reason=all")).json()
+        assert told["complete"]
+        counts = told["reasons"]
+        assert sum(counts.values()) == told["tables"]["waiting"]["total"]
 
 
 FORMS = {

@@ -117,8 +117,9 @@ class LiveSources:
                         fact,
                         record.timestamp,
                     )
-        # before the latest of these, some partition has records that were not read
-        return RecentFacts(sources, read, max(begins.values(), default=0), until)
+            # before the latest of these, some partition may have records that were not read
+            since = max if log.skipped else min
+        return RecentFacts(sources, read, since(begins.values(), default=0), until)
 
 
 def _add(recent: Recent, fact: Fact, at: int) -> None:
