@@ -4,6 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # tests on servers mostly wait
 TWO_AT_A_TIME := --numprocesses 2 --dist loadfile
+SLOWEST := --durations 30 --durations-min 2
 
 .PHONY: demo up test test-all faults dbt check lint mutants wheel contracts install lock clean
 
@@ -18,8 +19,8 @@ test: $(STAMP) ## the tests that need nothing but the wheels: a few minutes
 	PYTHONSAFEPATH=1 $(BIN)/python -m pytest $(TWO_AT_A_TIME) $(or $(SERVERS),tests/integration)
 
 test-all: $(STAMP) ## every test but the faults, on Apache Kafka and Redis too: needs Java 17, Maven, redis-server, kcat and npm
-	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -m "not faults" --numprocesses auto tests/unit tests/contracts tests/oracle
-	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -m "not faults" $(TWO_AT_A_TIME) tests/integration tests/faults
+	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -m "not faults" $(SLOWEST) --numprocesses auto tests/unit tests/contracts tests/oracle
+	PYTHONSAFEPATH=1 $(BIN)/python -m pytest -m "not faults" $(SLOWEST) $(TWO_AT_A_TIME) tests/integration tests/faults
 
 faults: $(STAMP) ## every fault on real servers, with a table: SEEDS=5 FAULTS_SEED=1 SOAK=2 FUZZ=0.5 (minutes)
 	PYTHONSAFEPATH=1 SEEDS=$(or $(SEEDS),5) $(BIN)/python -m pytest -q -m "faults or not faults" tests/faults
