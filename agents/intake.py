@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from resegment.agents.batch import Batch, Message, Publisher, Record, require_readable, stamped
 from resegment.agents.dead_letters import to_dead_letter, to_waiting
+from resegment.agents.privacy.sealing import FactSealer, refuse_sealed
 from resegment.agents.segmenter import TICK, is_tick
 from resegment.errors import RefusedEvent
 from resegment.identity.names import Unresolved
@@ -42,7 +43,7 @@ class IntakeRules:
 
     `kinds` says which kind each topic carries; a topic that is not in it carries any. `now` is the wall clock, ms,
     and `tolerance` (ms) how far the clocks of producers may be ahead of it. `dropped` gives the fields that are
-    not kept of events that become known at an instant (ms).
+    not kept of events that become known at an instant (ms). `sealer` seals personal fields; None: they stay readable.
     """
 
     clock: Clock
@@ -50,6 +51,7 @@ class IntakeRules:
     tolerance: int = 300_000
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     dropped: Callable[[int], Collection[str]] = lambda _: ()
+    sealer: FactSealer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Ingested:
 
     `ahead` counts the records that came from a clock ahead, and `unlisted` the actions that the contract does not list,
     by kind and action. `arrived` is when (ms) the last event came, by source and kind; empty in a replay.
-    `waiting` counts the events whose subject means no account yet.
+    `waiting` counts the events whose subject means no account yet, and `forgotten` those of an account or a person that
+    is forgotten: they are left out.
     """
 
     accepted: int
@@ -67,6 +70,7 @@ class Ingested:
     unlisted: Mapping[tuple[Kind, str], int] = field(default_factory=dict)
     arrived: Mapping[tuple[str, str], int] = field(default_factory=dict)
     waiting: int = 0
+    forgotten: int = 0
 
 
 async def ingest(
@@ -88,6 +92,7 @@ async def ingest(
     refused: list[RefusedEvent] = []
     unlisted: Counter[tuple[Kind, str]] = Counter()
     arrived: dict[tuple[str, str], int] = {}
+    facts: dict[int, Fact] = {}
     accepted = ahead = waiting = 0
     replayed, latest = rules.clock == "facts", rules.now() + rules.tolerance
     expected = rules.kinds.get(batch.topic)
@@ -97,8 +102,9 @@ async def ingest(
             require_readable(record)
             if replayed and value is None and is_tick(record):
                 _check_mark(record)
-                tick = [(TICK, b"")]
-                messages.append(Message(signals, None, None, tick, batch.partition, tick_instant(record)))
+                messages.append(
+                    Message(signals, None, None, [(TICK, b"")], batch.partition, tick_instant(record))
+                )
                 continue
             event = decode_record(value, record.headers)
             if replayed:
@@ -112,17 +118,15 @@ async def ingest(
                 ahead += is_ahead
             if fact.kind != expected and expected is not None:
                 raise _wrong_topic(fact, expected, rules.kinds)
-        except Unresolved as reason:
-            if unresolved is None:
-                refused.append(reason.at(record.offset))
-                messages.append(to_dead_letter(dead_letters, batch, record, reason))
-            else:
+            if rules.sealer is not None:
+                refuse_sealed(fact)
+        except RefusedEvent as reason:
+            if isinstance(reason, Unresolved) and unresolved is not None:
                 waiting += 1
                 messages.append(to_waiting(unresolved, batch, record, reason))
-            continue
-        except RefusedEvent as reason:
-            refused.append(reason.at(record.offset))
-            messages.append(to_dead_letter(dead_letters, batch, record, reason))
+            else:
+                refused.append(reason.at(record.offset))
+                messages.append(to_dead_letter(dead_letters, batch, record, reason))
             continue
         accepted += 1
         if not replayed:
@@ -130,10 +134,27 @@ async def ingest(
         if (action := find_unlisted_action(fact.kind, fact.data)) is not None:
             unlisted[fact.kind, action] += 1
         dropped = rules.dropped(fact.recorded)
-        value = encode_fact(drop_fields(fact, dropped) if dropped else fact)
+        fact = drop_fields(fact, dropped) if dropped else fact
+        facts[len(messages)] = fact
+        value = encode_fact(fact) if rules.sealer is None else None  # else they are sealed together, below
         messages.append(Message(signals, fact.account.encode(), value, timestamp=at))
+    forgotten = 0 if rules.sealer is None else await _seal(messages, facts, rules.sealer)
     await publisher.publish(stamped(messages))
-    return Ingested(accepted, refused, ahead, unlisted, arrived, waiting)
+    return Ingested(accepted - forgotten, refused, ahead, unlisted, arrived, waiting, forgotten)
+
+
+async def _seal(messages: list[Message], facts: Mapping[int, Fact], sealer: FactSealer) -> int:
+    """Give the messages at the places of facts these facts, sealed; leave out those that are forgotten and count them."""
+    sealed = await sealer.seal(list(facts.values()))
+    forgotten: list[int] = []
+    for place, fact in zip(facts, sealed, strict=True):
+        if fact is None:
+            forgotten.append(place)
+        else:
+            messages[place] = messages[place]._replace(value=encode_fact(fact))
+    for place in reversed(forgotten):
+        del messages[place]
+    return len(forgotten)
 
 
 def _check_mark(record: Record) -> None:

@@ -15,6 +15,7 @@ from resegment.agents.deciding.decided import Decided, MessageFactory, Owned
 from resegment.agents.deciding.folding import changeover_of, join_folded, read_folded
 from resegment.agents.deciding.marks import Crossing, is_mark
 from resegment.agents.deciding.merging import is_step
+from resegment.agents.deciding.opening import leave_out_unknown, prepare
 from resegment.agents.deciding.versions import Versions
 from resegment.agents.isolation import find_failing
 from resegment.agents.partition import position_after
@@ -24,6 +25,8 @@ from resegment.schemas.definitions.marks import encode_changeover
 from resegment.schemas.fact import LATEST, Fact, decode_fact
 from resegment.schemas.identities.steps import Step, decode_step
 from resegment.schemas.logs.state_log import decode_state
+from resegment.schemas.privacy.envelope import Tampered
+from resegment.schemas.privacy.opening import OpenFact, as_it_is, open_if_it_opens
 from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Decision
@@ -111,18 +114,21 @@ async def segment(
         with owned.all_or_nothing():
             accounts = await owned.accounts(known)
             await join_folded(owned, timeline, accounts, reading.crossing.changeover, clock)
+            opens = as_it_is if versions.keys is None else await prepare(versions.keys, known, accounts)
             for name, account in list(accounts.items()):
                 try:
-                    applied = apply_known(timeline, account, known[name], clock)
+                    applied = apply_known(timeline, account, known[name], clock, opens)
                     later = _pass_time(timeline, account, clock) if account.deadline <= clock else ()
                     if later or applied is not NOTHING:
                         decided.add(applied, later)
                     if account.refused:
-                        _refuse_too_large(batch, account, reading, dead_letters)
+                        _refuse_too_large(batch, account, reading, dead_letters, opens)
                 except Exception:  # noqa: BLE001  # the agent's border: a rule's bug stops no partition
                     accounts[name] = await _apply_apart(
-                        batch, owned, timeline, name, reading, decided, dead_letters
+                        batch, owned, timeline, name, reading, decided, dead_letters, opens
                     )
+            if opens is not as_it_is:
+                leave_out_unknown(accounts)
             if reading.dead_letters:
                 await publisher.publish(reading.dead_letters)
             changes = await decided.commit(owned, reading.position(owned.position), accounts.values())
@@ -259,12 +265,15 @@ def _ahead(record: Record) -> RefusedEvent:
     )
 
 
-def _refuse_too_large(batch: Batch, account: Account, reading: _Reading, dead_letters: str) -> None:
+def _refuse_too_large(
+    batch: Batch, account: Account, reading: _Reading, dead_letters: str, opens: OpenFact
+) -> None:
     """Set the facts aside that the account had no room for."""
     refused, account.refused = account.refused, None
     for _, facts, records in reading.known[account.name] if refused else ():
-        for fact, record in () if isinstance(facts, Step) else zip(facts, records, strict=True):
-            if refused and (fact.source, fact.id) in refused:
+        for sealed, record in () if isinstance(facts, Step) else zip(facts, records, strict=True):
+            fact = open_if_it_opens(opens, sealed)
+            if fact is not None and refused and (fact.source, fact.id) in refused:
                 reading.refuse(
                     batch,
                     record,
@@ -290,6 +299,7 @@ async def _apply_apart(
     reading: _Reading,
     decided: Decided,
     dead_letters: str,
+    opens: OpenFact,
 ) -> Account:
     """Apply an account's facts from its stored state, one by one in order, and set aside those that fail."""
     owned.drop(name)
@@ -305,21 +315,25 @@ async def _apply_apart(
         account = timeline.load(name, checkpoint)
         if folded is not None:
             timeline.join_folded(account, decode_state(folded))
-        applied = apply_known(timeline, account, run, reading.clock)
+        applied = apply_known(timeline, account, run, reading.clock, opens)
         after = timeline.encode(account)
         decided.announced([*applied.decisions, *_pass_time(timeline, account, reading.clock)])
         return after
 
     failing = dict(await find_failing(units, await owned.stored(name), attempt))
     for place, cause in failing.items():
-        refused = RefusedEvent("decision-failed", f"{type(cause).__name__}: {cause}")
+        refused = (
+            cause
+            if isinstance(cause, Tampered)
+            else RefusedEvent("decision-failed", f"{type(cause).__name__}: {cause}")
+        )
         reading.refuse(batch, units[place][2][0], refused, dead_letters)
     good = [unit for place, unit in enumerate(units) if place not in failing]
     account = (await owned.accounts([name]))[name]
     if folded is not None:
         timeline.join_folded(account, decode_state(folded))
     if good:
-        applied = apply_known(timeline, account, good, reading.clock)
+        applied = apply_known(timeline, account, good, reading.clock, opens)
         decided.add(applied, _pass_time(timeline, account, reading.clock))
-        _refuse_too_large(batch, account, reading, dead_letters)
+        _refuse_too_large(batch, account, reading, dead_letters, opens)
     return account

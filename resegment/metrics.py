@@ -66,6 +66,22 @@ class Metrics:
             "Events on the list of unresolved subjects; of the worker of partition 0",
             registry=registry,
         )
+        self.forgotten_events = Counter(
+            "resegment_forgotten_events",
+            "Events that were left out because their account or person is forgotten",
+            registry=registry,
+        )
+        self.key_lookups = Gauge(
+            "resegment_key_lookups",
+            "How often the key store was asked for keys since the start",
+            registry=registry,
+        )
+        self.key_store_up = Gauge(
+            "resegment_key_store_up",
+            "1 while the key store answers, else 0; 1 without one",
+            registry=registry,
+        )
+        self.key_store_up.set(1)
         self.source_last = Gauge(
             "resegment_source_last_event_seconds",
             "When the last event of a source came, seconds since the epoch; of the worker of partition 0",

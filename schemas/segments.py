@@ -334,9 +334,13 @@ class EnrollmentLimits(Part):
 
 
 class Privacy(Part):
-    """What is never kept."""
+    """What is never kept, and what is kept sealed."""
 
     drop: list[Word] = Field([], description="Fields of events that are left out before anything is stored")
+    personal: list[Word] = Field(
+        [],
+        description="Fields of events that are personal, beside those of the contract: with keys they are sealed",
+    )
 
 
 class SegmentsFile(Part):
@@ -364,7 +368,7 @@ class SegmentsFile(Part):
     )
     suppression: list[SuppressionEntry] = []
     moved: dict[Word, Word] = {}
-    privacy: Privacy | None = Field(None, description="What is never kept")
+    privacy: Privacy | None = Field(None, description="What is never kept, and what is kept sealed")
     sources: dict[Word, Source] = Field({}, description="How often events come from each source")
     same: Same | None = Field(None, description="Which facts of different sources are one fact")
     tests: list[TestEntry] = []

@@ -15,12 +15,17 @@ from resegment.state.redis.keys import lists_key, prefix_key
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from resegment.state.keys.keyring import Keyring
+
 
 ROUTING: Final = "routing"
 """The field that has the routing mode."""
 DEFINITION: Final = "definition"
 """The field that has the fingerprint of the version in force."""
 
+
+KEYS: Final = "keys"
+"""The field that says which keys seal personal fields."""
 
 IDENTITIES: Final = "identities"
 """The field that has the accounts of names and of merged accounts."""
@@ -41,6 +46,10 @@ _REMEDIES = {
     "partitions": "Give the number that it has, or copy the prefix into a new one: `resegment repartition`.",
     "clock": "The clock of a prefix is fixed: set RESEGMENT_CLOCK to the same one, or choose a new prefix.",
 }
+
+
+class KeysDiffer(FatalError):
+    """The prefix is sealed with keys that this process does not have, or with other ones."""
 
 
 class StateLost(FatalError):
@@ -102,6 +111,27 @@ def identities_of(held: Mapping[str, str]) -> tuple[dict[str, str], dict[str, st
     """Return the account of each name and of each merged account, from the record of a prefix."""
     text = held.get(IDENTITIES)
     return ({}, {}) if text is None else msgspec.json.decode(text, type=tuple[dict[str, str], dict[str, str]])
+
+
+async def agree_on_keys(client: Redis, prefix: str, keyring: Keyring | None) -> None:
+    """Note the keys that the prefix is sealed with, and refuse others, or none. Raises KeysDiffer, StoreUnavailable."""
+    with answering("read which keys the prefix has"):
+        if keyring is not None:
+            answer: Any = client.hsetnx(prefix_key(prefix), KEYS, keyring.fingerprint)
+            await answer
+        held: Any = client.hget(prefix_key(prefix), KEYS)
+        found = await held
+    if found is None or (keyring is not None and found.decode() == keyring.fingerprint):
+        return
+    if keyring is None:
+        raise KeysDiffer(
+            f"personal fields of the prefix {prefix} are sealed, and RESEGMENT_KEYS is not set",
+            remedy="Set RESEGMENT_KEYS and RESEGMENT_KEY_FILE as for the other workers.",
+        )
+    raise KeysDiffer(
+        f"the key store {keyring.store.address} has other keys than those that the prefix {prefix} is sealed with",
+        remedy="Point RESEGMENT_KEYS at the key store of this prefix. If it was lost, restore its backup.",
+    )
 
 
 async def set_routing(client: Redis, prefix: str, mode: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,8 @@ from resegment.agents.deciding import forgetting
 from resegment.agents.deciding.merging import Merged, carry_out, is_step, receive
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.identities.forgotten import Forgotten
-from resegment.schemas.identities.steps import Step, decode_step
+from resegment.schemas.identities.steps import Step, decode_step, unpack_facts
+from resegment.schemas.privacy.opening import OpenFact, as_it_is
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import UNCHANGED, Decision
 from resegment.segmentation.versions.timeline import Timeline
@@ -63,18 +64,32 @@ NOTHING: Final = Applied()
 """What most facts lead to."""
 
 
-def apply_known(timeline: Timeline, account: Account, groups: Sequence[Known], clock: int) -> Applied:
+def facts_of(groups: Iterable[Known]) -> Iterator[Fact]:
+    """Yield the facts that may have to be opened: of records, and of steps."""
+    for _, known, _ in groups:
+        yield from unpack_facts(known.facts) if isinstance(known, Step) else known
+
+
+def apply_known(
+    timeline: Timeline, account: Account, groups: Sequence[Known], clock: int, opens: OpenFact = as_it_is
+) -> Applied:
     """Apply facts in the order in which they become known, each after the deadlines before it.
+
+    Facts come as the log has them. They are opened where they take effect; one that waits, or is passed on, stays sealed.
+    Raises Tampered for one that does not open.
 
     A second delivery of an outcome and an older revision of one change nothing, so they do not count as outcomes.
     """
     decisions: list[Decision] = []
     for place, (at, known, _) in enumerate(groups):
         if isinstance(known, Step) or account.state.identity is not None or _tells_outcome(known):
-            return _apply_rest(timeline, account, groups[place:], clock, decisions)
+            return _apply_rest(timeline, account, groups[place:], clock, decisions, opens)
+        facts = known if opens is as_it_is else _open(timeline, opens, known)
+        if not facts:
+            continue
         if account.deadline < at:
             decisions += timeline.advance(account, at - 1, clock)
-        for one in timeline.apply_facts(account, known, at, clock):
+        for one in timeline.apply_facts(account, facts, at, clock):
             if one is not UNCHANGED:
                 decisions.append(one)
     return Applied(decisions) if decisions else NOTHING
@@ -88,7 +103,12 @@ def _tells_outcome(facts: Sequence[Fact]) -> bool:
 
 
 def _apply_rest(
-    timeline: Timeline, account: Account, groups: Sequence[Known], clock: int, decisions: list[Decision]
+    timeline: Timeline,
+    account: Account,
+    groups: Sequence[Known],
+    clock: int,
+    decisions: list[Decision],
+    opens: OpenFact,
 ) -> Applied:
     """Apply also steps of merges, outcomes, and what becomes known of accounts with merges."""
     outcomes: list[Fact] = []
@@ -98,11 +118,7 @@ def _apply_rest(
     for at, known, records in groups:
         facts: Sequence[Fact]
         if isinstance(known, Step) or account.state.identity is not None:
-            merged = (
-                _carry_out(timeline, account, known, records[0], at, clock)
-                if isinstance(known, Step)
-                else receive(account, known)
-            )
+            merged = _merge(timeline, account, known, records[0], at, clock, opens)
             if merged.erases:
                 decisions[:] = [Decision(one.change) for one in decisions if one.change is not None]
                 outcomes.clear()
@@ -112,12 +128,14 @@ def _apply_rest(
             learned += merged.learned
             told += merged.told
             facts = merged.facts
-            if not facts:  # it goes to the account that this one was merged into, or waits, or is forgotten
-                if not isinstance(known, Step) and not merged.is_lost:
-                    learned += [one for one in known if one.kind == "outcome"]
-                continue
+            if not (facts or isinstance(known, Step) or merged.is_lost):
+                # it goes to the account that this one was merged into, or waits, or is forgotten
+                learned += [one for one in _open(timeline, opens, known) if one.kind == "outcome"]
         else:
             facts = known
+        facts = _open(timeline, opens, facts)
+        if not facts:
+            continue
         if account.deadline < at:
             decisions += timeline.advance(account, at - 1, clock)
         fresh: dict[tuple[str, str], Fact] = {}
@@ -136,8 +154,29 @@ def _apply_rest(
     return Applied(decisions, outcomes, forwards, learned, told)
 
 
-def _carry_out(
-    timeline: Timeline, account: Account, step: Step, record: Record, at: int, clock: int
+def _merge(
+    timeline: Timeline,
+    account: Account,
+    step: Sequence[Fact] | Step,
+    record: Record,
+    at: int,
+    clock: int,
+    opens: OpenFact,
 ) -> Merged:
+    """Carry out a step, or receive facts of an account that merges concern."""
+    if not isinstance(step, Step):
+        return receive(account, step)
     act = forgetting.carry_out if step.step in forgetting.FORGETTING else carry_out
-    return act(timeline, account, step, record, at, clock)
+    return act(timeline, account, step, record, at, clock, opens)
+
+
+def _open(timeline: Timeline, opens: OpenFact, facts: Sequence[Fact]) -> Sequence[Fact]:
+    """Return facts opened, as the version of their instant keeps them, without the absent ones."""
+    if opens is as_it_is:
+        return facts
+    found = []
+    for fact in facts:
+        opened = opens(fact)
+        if opened is not None:
+            found.append(fact if opened is fact else timeline.receive(opened))
+    return found

@@ -8,11 +8,12 @@ from typing import Final
 from msgspec.structs import replace
 
 from resegment.agents.batch import Record
-from resegment.agents.deciding.merging import NOTHING, Merged, counts, stash
+from resegment.agents.deciding.merging import NOTHING, Merged, counts, open_received, stash
 from resegment.schemas.change import Cause
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.identities.forgotten import Forgotten
 from resegment.schemas.identities.steps import Step, unpack_facts
+from resegment.schemas.privacy.opening import OpenFact, as_it_is
 from resegment.schemas.state import AccountState, Identity, Membership
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Decision
@@ -23,7 +24,13 @@ FORGETTING: Final = frozenset({"forget", "lift", "hold", "renew"})
 
 
 def carry_out(
-    timeline: Timeline, account: Account, step: Step, record: Record, at: int, clock: int
+    timeline: Timeline,
+    account: Account,
+    step: Step,
+    record: Record,
+    at: int,
+    clock: int,
+    opens: OpenFact = as_it_is,
 ) -> Merged:
     """Carry out one step. One that was carried out before, or that a later one has outdated, changes nothing."""
     identity = account.state.identity or Identity()
@@ -37,7 +44,7 @@ def carry_out(
         case "hold":
             return _hold(timeline, account, identity, step, record.offset, at)
         case _:
-            return _renew(timeline, account, identity, step, at, clock)
+            return _renew(timeline, account, identity, step, at, clock, opens)
 
 
 def _forget(
@@ -77,7 +84,13 @@ def _hold(
 
 
 def _renew(
-    timeline: Timeline, account: Account, identity: Identity, step: Step, at: int, clock: int
+    timeline: Timeline,
+    account: Account,
+    identity: Identity,
+    step: Step,
+    at: int,
+    clock: int,
+    opens: OpenFact,
 ) -> Merged:
     if identity.mode != "held" or identity.op != step.op:
         return NOTHING
@@ -86,7 +99,7 @@ def _renew(
         stash(account, identity, found)
         return NOTHING
     found = [*(decode_fact(one) for one in identity.kept), *found]
-    facts = [timeline.receive(one) for one in found if counts(one, identity)]
+    facts = open_received(timeline, opens, [one for one in found if counts(one, identity)])
     state = account.state
     state.identity = replace(identity, mode="", kept=(), held=None)
     state.membership = Membership(step.segment, step.entered, step.left)

@@ -14,6 +14,7 @@ from resegment.schemas.change import Cause
 from resegment.schemas.fact import Fact, decode_fact, encode_fact
 from resegment.schemas.identities.forgotten import Forgotten
 from resegment.schemas.identities.steps import Step, decode_step, encode_step, unpack_facts
+from resegment.schemas.privacy.opening import OpenFact, as_it_is, open_all
 from resegment.schemas.state import Identity
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Decision
@@ -77,15 +78,24 @@ def receive(account: Account, facts: Sequence[Fact]) -> Merged:
 
 
 def carry_out(
-    timeline: Timeline, account: Account, step: Step, record: Record, at: int, clock: int
+    timeline: Timeline,
+    account: Account,
+    step: Step,
+    record: Record,
+    at: int,
+    clock: int,
+    opens: OpenFact = as_it_is,
 ) -> Merged:
-    """Carry out one step. One that was carried out before, or that a later one has outdated, changes nothing."""
+    """Carry out one step. One that was carried out before, or that a later one has outdated, changes nothing.
+
+    Facts that it applies are opened; those that it returns are as the log has them.
+    """
     identity = account.state.identity or Identity()
     match step.step:
         case "close":
             return _close(timeline, account, identity, step, record.offset, at, clock)
         case "join":
-            return _join(timeline, account, identity, step, at, clock)
+            return _join(timeline, account, identity, step, at, clock, opens)
         case "open":
             return _open(account, identity, step)
         case "part":
@@ -93,7 +103,7 @@ def carry_out(
         case "restore":
             return _restore(account, identity, step, record.offset)
         case "reset":
-            return _reset(timeline, account, identity, step, at, clock)
+            return _reset(timeline, account, identity, step, at, clock, opens)
         case _:
             return NOTHING
 
@@ -109,11 +119,17 @@ def _close(
 
 
 def _join(
-    timeline: Timeline, account: Account, identity: Identity, step: Step, at: int, clock: int
+    timeline: Timeline,
+    account: Account,
+    identity: Identity,
+    step: Step,
+    at: int,
+    clock: int,
+    opens: OpenFact,
 ) -> Merged:
     if step.op <= identity.parted.get(step.other, 0):
         return NOTHING
-    facts = [timeline.receive(one) for one in unpack_facts(step.facts)]
+    facts: Sequence[Fact] = [timeline.receive(one) for one in unpack_facts(step.facts)]
     if identity.mode:  # it has been merged itself since, or waits: these were joined before
         return receive(account, facts)
     if step.more:
@@ -122,7 +138,7 @@ def _join(
     if identity.kept:
         facts = [*(decode_fact(one) for one in identity.kept), *facts]
         account.state.identity = replace(identity, kept=())
-    facts = [one for one in facts if counts(one, identity)]
+    facts = open_received(timeline, opens, [one for one in facts if counts(one, identity)])
     decisions = timeline.advance(account, at - 1, clock)
     if facts:
         decided = timeline.apply_facts(account, facts, at, clock)
@@ -156,7 +172,13 @@ def _restore(account: Account, identity: Identity, step: Step, offset: int) -> M
 
 
 def _reset(
-    timeline: Timeline, account: Account, identity: Identity, step: Step, at: int, clock: int
+    timeline: Timeline,
+    account: Account,
+    identity: Identity,
+    step: Step,
+    at: int,
+    clock: int,
+    opens: OpenFact,
 ) -> Merged:
     if identity.mode not in ("returning", "parting") or identity.op != step.op:
         return NOTHING
@@ -165,12 +187,20 @@ def _reset(
         stash(account, identity, facts)
         return NOTHING
     facts = [*facts, *(decode_fact(one) for one in identity.kept)]
-    facts = [timeline.receive(one) for one in facts if counts(one, identity)]
+    facts = open_received(timeline, opens, [one for one in facts if counts(one, identity)])
     account.state.identity = replace(identity, mode="", kept=())
     if not facts:
         return Merged(timeline.end(account, at, Cause(unmerged=step.other), clock))
     refilled = timeline.refill(account, facts, at, clock)
     return Merged([_explain(one, unmerged=step.other) for one in refilled])
+
+
+def open_received(timeline: Timeline, opens: OpenFact, facts: Sequence[Fact]) -> Sequence[Fact]:
+    """Return facts of steps opened, as the version of their instant keeps them, without those that are absent.
+
+    One that does not open was set aside when it came.
+    """
+    return [timeline.receive(one) for one in open_all(opens, facts)]
 
 
 def stash(account: Account, identity: Identity, facts: Sequence[Fact]) -> None:

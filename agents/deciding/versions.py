@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 from resegment.schemas.definitions.records import Apply
 from resegment.schemas.logs.state_log import StateWrite
+from resegment.schemas.privacy.opening import FactKeys
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.segmentation.versions.era import ALWAYS, Era
@@ -27,6 +28,11 @@ class Versions(Protocol):
         """Return whether facts are folded in beside the accounts. A replay needs none: it keeps all from its beginning."""
         ...
 
+    @property
+    def keys(self) -> FactKeys | None:
+        """Return what opens sealed facts; None where nothing is sealed."""
+        ...
+
     def knows(self, apply: str) -> bool:
         """Return whether the apply has been read, so that accounts keep what its version reads."""
         ...
@@ -45,8 +51,8 @@ class KnownVersions:
 
     folds_in = False
 
-    def __init__(self, timeline: Timeline) -> None:
-        self.timeline = timeline
+    def __init__(self, timeline: Timeline, keys: FactKeys | None = None) -> None:
+        self.timeline, self.keys = timeline, keys
 
     def knows(self, apply: str) -> bool:  # noqa: ARG002  # the port
         """Return True: what is not known now never will be."""
@@ -73,6 +79,6 @@ class KnownVersions:
         return write_account(account)
 
 
-def one_version(engine: Engine, number: int = 1) -> KnownVersions:
+def one_version(engine: Engine, number: int = 1, keys: FactKeys | None = None) -> KnownVersions:
     """Return the versions of a prefix that has one."""
-    return KnownVersions(Timeline((Era(number, ALWAYS, engine),)))
+    return KnownVersions(Timeline((Era(number, ALWAYS, engine),)), keys)

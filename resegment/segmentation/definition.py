@@ -121,6 +121,8 @@ class Definition:
     """The new names of segments that the version before named otherwise, each with the old one."""
     dropped: frozenset[str]
     """The fields of events that are never kept."""
+    personal: frozenset[str]
+    """The fields of events that are personal, beside those of the contract."""
     same: Sameness
     """Which facts of different sources are one."""
     sources: Mapping[str, int | None]
@@ -247,6 +249,7 @@ def _read(
         retain=parse_duration(file.retain) if file.retain else 0,
         moved=MappingProxyType(dict(file.moved)),
         dropped=frozenset(file.privacy.drop if file.privacy else ()),
+        personal=frozenset(file.privacy.personal if file.privacy else ()),
         same=read_sameness(file.same),
         sources=read_sources(file.sources),
         warnings=problems.in_order(),

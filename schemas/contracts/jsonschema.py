@@ -14,6 +14,7 @@ from resegment.schemas.contracts.structs import DIALECT
 from resegment.schemas.events import DATA, Envelope
 from resegment.schemas.outcomes.messages import TOUCH_TYPE, TouchData
 from resegment.schemas.outgoing import CHANGE_TYPE, COMMAND_TYPE, SegmentChangeData, Sent, WorkflowCommandData
+from resegment.schemas.privacy.fields import list_personal_fields
 
 Schema = dict[str, Any]
 
@@ -25,6 +26,7 @@ def event_schema(kind: str) -> Schema:
     """Return the schema of a kind's events: the CloudEvents envelope and its data. Raises KeyError.
 
     Fields with a vocabulary are given in their normalized spelling; other spellings are normalized on arrival.
+    `x-personal` has the fields of the data that are personal, at any depth.
     """
     model = DATA[kind]
     event = _about(f"gtm.{kind}.v1", Envelope, model)
@@ -34,6 +36,7 @@ def event_schema(kind: str) -> Schema:
             {"required": ["data"], "properties": {"data": {"type": "object"}}},
             {"required": ["op"], "properties": {"op": {"const": "retract"}}},
         ],
+        "x-personal": list_personal_fields()[kind],
     }
 
 

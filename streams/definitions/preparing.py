@@ -15,6 +15,7 @@ from resegment.errors import FatalError
 from resegment.schemas.definitions.marks import Mark
 from resegment.schemas.fact import Fact
 from resegment.schemas.logs.state_log import decode_head, decode_state, encode_state
+from resegment.schemas.privacy.opening import FactKeys, open_known
 from resegment.schemas.state import AccountState
 from resegment.segmentation.definition import Definition
 from resegment.segmentation.evaluation.account import Account
@@ -86,7 +87,9 @@ async def prepare_partition(
     if not source.has_whole(owned):
         raise LogIncomplete(owned.number, "it is a new one, and does not have what came before")
     receive = registry.timeline.receive
-    return await fold_in(owned.number, upto, runtime.engine, owned.store, source, receive=receive)
+    return await fold_in(
+        *(owned.number, upto, runtime.engine, owned.store, source), receive=receive, keys=registry.keys
+    )
 
 
 async def _lacks_facts(store: PartitionStore) -> bool:
@@ -114,10 +117,11 @@ async def fold_in(
     source: SignalLog,
     *,
     receive: Callable[[Fact], Fact] = lambda fact: fact,
+    keys: FactKeys | None = None,
 ) -> int:
     """Fold the facts of a partition's log before an offset, by the engine's program, into the store's side.
 
-    `receive` leaves out what must not be kept. Raises LogIncomplete, TopicUnreadable, StoreUnavailable.
+    `receive` leaves out what must not be kept, and `keys` open sealed facts. Raises LogIncomplete, TopicUnreadable, StoreUnavailable.
     """
     folding, facts = _Folding(engine, store), FoldedFacts()
     topic, clock, total = source.topics.signals.name, 0, 0
@@ -130,21 +134,23 @@ async def fold_in(
                 break
             kept = await leave_out(source.ahead, Batch(topic, number, wanted))
             for start in range(0, len(kept), TOGETHER):
-                group: dict[str, list[tuple[int, Fact]]] = {}
+                taken: list[tuple[int, Fact]] = []
                 for record in kept[start : start + TOGETHER]:
                     clock = max(clock, record.timestamp)
                     fact = facts.take(record, clock)
                     if fact is not None:
-                        group.setdefault(fact.account, []).append((clock, receive(fact)))
+                        taken.append((clock, fact))
                     elif facts.dropped:
-                        for name in facts.dropped:
-                            group.pop(name, None)
+                        taken = [one for one in taken if one[1].account not in facts.dropped]
                         await folding.forget(facts.dropped)
                         facts.dropped.clear()
+                group: dict[str, list[tuple[int, Fact]]] = {}
+                for known, fact in await open_known(keys, taken):
+                    group.setdefault(fact.account, []).append((known, receive(fact)))
                 await folding.take(group)
             total += len(wanted)
-    for name, known, fact in facts.rest():
-        await folding.take({name: [(known, receive(fact))]})
+    for known, fact in await open_known(keys, [(known, fact) for _, known, fact in facts.rest()]):
+        await folding.take({fact.account: [(known, receive(fact))]})
     await folding.forget(facts.closed)
     await folding.flush()
     return total

@@ -13,6 +13,7 @@ from resegment.errors import FatalError, ResegmentError
 from resegment.routing.policy import RoutingControls
 from resegment.schemas.definitions.records import Apply
 from resegment.schemas.logs.state_log import StateWrite
+from resegment.schemas.privacy.opening import FactKeys
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.retention import Retention
 from resegment.segmentation.versions.era import ALWAYS, Era
@@ -45,8 +46,11 @@ class DefinitionRegistry:
     It is what the agents ask about versions, and the codec of the accounts that are judged by them.
     """
 
-    def __init__(self, definitions: Definitions, topics: Topics, *, facts_per_test: int) -> None:
-        self.definitions = definitions
+    def __init__(
+        self, definitions: Definitions, topics: Topics, *, facts_per_test: int, keys: FactKeys | None = None
+    ) -> None:
+        """`keys` open sealed facts."""
+        self.definitions, self.keys = definitions, keys
         self.topics, self._facts_per_test = topics, facts_per_test
         self._runtimes: dict[int, DefinitionRuntime] = {}
         self.controls = RoutingControls()
@@ -89,6 +93,14 @@ class DefinitionRegistry:
             self._timeline = self._build(self._timeline, underway)
             self._built = wanted
         return self._timeline
+
+    def dropped_at(self, at: int) -> frozenset[str]:
+        """Return the fields that are not kept of events that become known at `at` (ms)."""
+        return self.timeline.at(at).definition.dropped
+
+    def personal_at(self, at: int) -> frozenset[str]:
+        """Return the fields that are personal beside those of the contract, for events that become known at `at` (ms)."""
+        return self.timeline.at(at).definition.personal
 
     def _preparing(self) -> str | None:
         """Return the apply whose version accounts will be judged by, if it stands."""

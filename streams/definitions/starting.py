@@ -14,6 +14,7 @@ import structlog
 from resegment.agents.batch import Publisher
 from resegment.errors import UserError
 from resegment.schemas.definitions.records import DefinitionRecord, encode_definition_record
+from resegment.schemas.privacy.opening import FactKeys
 from resegment.segmentation.definition import Definition
 from resegment.streams.definitions.content import to_records
 from resegment.streams.definitions.history import Definitions
@@ -81,6 +82,7 @@ async def read_registry(
     security: Mapping[str, Any],
     *,
     facts_per_test: int,
+    keys: FactKeys | None = None,
 ) -> DefinitionRegistry:
     """Return the versions of a prefix, for a command. Nothing is written.
 
@@ -99,7 +101,7 @@ async def read_registry(
         records: list[DefinitionRecord] = [*chunks, version]
         for one in records:
             definitions.take(encode_definition_record(one))
-    return DefinitionRegistry(definitions, topics, facts_per_test=facts_per_test)
+    return DefinitionRegistry(definitions, topics, facts_per_test=facts_per_test, keys=keys)
 
 
 def name_user() -> str:

@@ -106,6 +106,7 @@ async def look_up_account(
             wanted,
             bootstrap=connection.bootstrap,
             topic=connection.topics.signals.name,
+            keys=registry.keys,
             partition=partition,
             security=connection.security,
             ahead=await look_for_ahead_records(

@@ -82,7 +82,8 @@ class ViewedPrefix:
     async def _open_registry(self) -> DefinitionRegistry:
         one = self._connection
         definitions = await read_definitions(one.bootstrap, one.topics, one.security)
-        registry = DefinitionRegistry(definitions, one.topics, facts_per_test=one.facts_per_test)
+        keys = None if one.keys is None else one.keys.facts
+        registry = DefinitionRegistry(definitions, one.topics, facts_per_test=one.facts_per_test, keys=keys)
         follower = DefinitionFollower(registry, one.bootstrap, one.topics, one.security, on_change=_ignore)
         self.start(follower.run())
         return registry

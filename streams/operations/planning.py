@@ -14,6 +14,7 @@ from resegment.agents.deciding.merging import FoldedFacts
 from resegment.errors import UserError
 from resegment.routing.policy import Policy, mode_of
 from resegment.schemas.fact import Fact
+from resegment.schemas.privacy.opening import open_known
 from resegment.schemas.state import AccountState
 from resegment.schemas.times import format_instant
 from resegment.segmentation.definition import Definition
@@ -247,12 +248,15 @@ class _Run:
         prefix, engine = self._prefix, self._new.engine
         topic, receive = prefix.topics.signals.name, prefix.registry.timeline.receive
         folded: dict[str, AccountState] = {}
-        waiting: dict[str, list[tuple[int, list[Fact]]]] = {}
+        taken: list[tuple[int, Fact]] = []
 
-        def fold() -> None:
+        async def fold() -> None:
+            waiting: dict[str, list[tuple[int, list[Fact]]]] = {}
+            for known, fact in await open_known(prefix.registry.keys, taken):
+                waiting.setdefault(fact.account, []).append((known, [receive(fact)]))
             for name, groups in waiting.items():
                 folded[name] = fold_into(engine, name, folded.get(name), groups)
-            waiting.clear()
+            taken.clear()
 
         facts = FoldedFacts()
         clock = read = 0
@@ -262,14 +266,18 @@ class _Run:
                     clock = max(clock, record.timestamp)
                     fact = facts.take(record, clock)
                     if fact is not None:
-                        waiting.setdefault(fact.account, []).append((clock, [receive(fact)]))
+                        taken.append((clock, fact))
+                    elif facts.dropped:  # what was known of forgotten accounts
+                        taken[:] = [one for one in taken if one[1].account not in facts.dropped]
+                        for name in facts.dropped:
+                            folded.pop(name, None)
+                        facts.dropped.clear()
                 read += len(records)
                 if read >= FOLDED_AT_ONCE:
-                    fold()
+                    await fold()
                     read = 0
-        for name, known, fact in facts.rest():
-            waiting.setdefault(name, []).append((known, [receive(fact)]))
-        fold()
+        taken += [(known, fact) for _, known, fact in facts.rest()]
+        await fold()
         for name in facts.closed:
             folded.pop(name, None)
         return folded

@@ -6,16 +6,18 @@ Workers judge a shadow in their spare time, so it lags behind. What it has not r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from resegment.agents.batch import Batch
-from resegment.agents.deciding.applying import Known, apply_known, read_known, receive_known
+from resegment.agents.deciding.applying import Known, apply_known, facts_of, read_known, receive_known
 from resegment.errors import FatalError, UserError
 from resegment.schemas.definitions.records import Apply
+from resegment.schemas.fact import Fact
+from resegment.schemas.privacy.opening import leniently, open_with
 from resegment.segmentation.planning.shadow import ShadowComparison, ShadowReport
 from resegment.segmentation.planning.switch import describe_differences
 from resegment.segmentation.versions.differences import compare
@@ -185,13 +187,14 @@ async def _replay(prefix: PlannedPrefix, timeline: Timeline, number: int, judged
     waiting: dict[str, list[Known]] = {}
 
     async def decide() -> None:
+        opens = leniently(await open_with(prefix.registry.keys, _facts(waiting)))
         for place, (name, groups) in enumerate(waiting.items(), 1):
             if place % PAUSED == 0:
                 await asyncio.sleep(0)
             account = timeline.load(name, states.get(name))
             for group in groups:
                 timeline.advance(account, group[0] - 1)
-                apply_known(timeline, account, [group], group[0])
+                apply_known(timeline, account, [group], group[0], opens)
             states[name] = timeline.encode(account)
         waiting.clear()
 
@@ -210,3 +213,7 @@ async def _replay(prefix: PlannedPrefix, timeline: Timeline, number: int, judged
                 await decide()
                 read = 0
     await decide()
+
+
+def _facts(waiting: Mapping[str, Sequence[Known]]) -> Iterator[Fact]:
+    return (fact for groups in waiting.values() for fact in facts_of(groups))

@@ -9,11 +9,12 @@ import msgspec
 
 from resegment.agents.batch import Batch, Record, is_readable
 from resegment.agents.deciding.merging import is_step
-from resegment.schemas.fact import decode_fact
+from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.identities.steps import decode_step
 from resegment.schemas.outcomes.facts import to_outcome
 from resegment.schemas.outcomes.ledger import LoggedItem, OutcomesForgotten
 from resegment.schemas.outcomes.messages import decode_touch
+from resegment.schemas.privacy.opening import open_if_it_opens, open_with
 from resegment.streams.ahead import leave_out
 from resegment.streams.kafka.topic_reader import TopicUnreadable
 from resegment.streams.recovery.replay import LogSource
@@ -56,13 +57,18 @@ async def read_outcomes(
                     and one.value is not None
                     and (_OUTCOME in one.value or one.key is None)
                 ]
-                for record in await leave_out(source.ahead, Batch(topic, number, wanted)) if wanted else ():
-                    if (found := _read_outcome(record)) is not None:
-                        yield found
+                kept = await leave_out(source.ahead, Batch(topic, number, wanted)) if wanted else ()
+                found = [one for record in kept if (one := _read_outcome(record)) is not None]
+                opens = await open_with(source.fact_keys, [one for one in found if isinstance(one, Fact)])
+                for one in found:
+                    if not isinstance(one, Fact):
+                        yield one
+                    elif (fact := open_if_it_opens(opens, one)) is not None:
+                        yield fact.account, to_outcome(fact)
 
 
-def _read_outcome(record: Record) -> Items | None:
-    """Return the outcome of a record, with its account, or that the account is forgotten; None for anything else."""
+def _read_outcome(record: Record) -> Fact | tuple[str, OutcomesForgotten] | None:
+    """Return the outcome of a record, or that an account is forgotten; None for anything else."""
     if record.value is None or not is_readable(record):
         return None
     with suppress(msgspec.DecodeError):  # a dead letter: the segmenter set it aside too
@@ -71,7 +77,7 @@ def _read_outcome(record: Record) -> Items | None:
             return None if step is None or step.step != "forget" else (step.account, OutcomesForgotten())
         fact = decode_fact(record.value)
         if fact.kind == "outcome" and record.key == fact.account.encode():
-            return fact.account, to_outcome(fact)
+            return fact
     return None
 
 

@@ -18,6 +18,7 @@ from resegment.errors import FatalError
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.fact import Fact, decode_fact
 from resegment.schemas.logs.state_log import decode_state
+from resegment.schemas.privacy.opening import open_known
 from resegment.schemas.state import AccountState
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.versions.timeline import Timeline
@@ -135,12 +136,17 @@ class Past:
         """Yield the facts of a partition that were known at `until`, each once, with when that was."""
         clock = 0
         async for batch in self._batches(number):
+            known: list[tuple[int, Fact]] = []
             for record in await leave_out(self._source.ahead, batch):
                 clock = max(clock, record.timestamp)
                 if clock > until:
-                    return
+                    break
                 if (fact := _read_fact(record)) is not None:
-                    yield clock, fact
+                    known.append((clock, fact))
+            for one in await open_known(self._registry.keys, known):
+                yield one
+            if clock > until:
+                return
 
     async def _decide(
         self,

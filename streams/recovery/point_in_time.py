@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from resegment.agents.batch import Batch
-from resegment.agents.deciding.applying import Known, apply_known, read_known
+from resegment.agents.deciding.applying import Known, apply_known, facts_of, read_known
 from resegment.errors import FatalError
+from resegment.schemas.privacy.opening import FactKeys, OpenFact, as_it_is, leniently, open_with
 from resegment.schemas.state import AccountState, Membership
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.versions.timeline import Timeline
@@ -37,16 +38,18 @@ async def rewind(
     partition: int,
     security: Mapping[str, Any] | None = None,
     ahead: AheadRecords | None = None,
+    keys: FactKeys | None = None,
 ) -> Account:
     """Return the account at `until` (ms), from the records of its partition of `signals` that were not `ahead`.
 
-    Raises HistoryLost where they do not lead to its present `state`, and TopicUnreadable.
+    Raises HistoryLost where they do not lead to its present `state`, StoreUnavailable and TopicUnreadable.
     """
     known = await _read_known(name, bootstrap, topic, partition, security, ahead)
-    now = relearn(timeline, name, known, last_touched(state))
+    opens = await open_with(keys, facts_of(known))
+    now = relearn(timeline, name, known, last_touched(state), opens)
     if not leads_to(now.state.membership, state.membership):
         raise HistoryLost(name)
-    return relearn(timeline, name, known, until)
+    return relearn(timeline, name, known, until, opens)
 
 
 def leads_to(found: Membership, stored: Membership) -> bool:
@@ -56,14 +59,16 @@ def leads_to(found: Membership, stored: Membership) -> bool:
     )
 
 
-def relearn(timeline: Timeline, name: str, known: Iterable[Known], until: int) -> Account:
+def relearn(
+    timeline: Timeline, name: str, known: Iterable[Known], until: int, opens: OpenFact = as_it_is
+) -> Account:
     """Return the account after the facts known up to and including `until` (ms), in the order of the log."""
     account = timeline.open(name)
     for group in known:
         if group[0] > until:
             break
         timeline.advance(account, group[0] - 1)
-        apply_known(timeline, account, [group], group[0])
+        apply_known(timeline, account, [group], group[0], leniently(opens))
     if account.state.membership.segment is not None:
         timeline.advance(account, until)
     return account

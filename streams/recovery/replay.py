@@ -15,6 +15,7 @@ from resegment.archive.archive import Archive
 from resegment.errors import FatalError
 from resegment.schemas.change import SegmentChange
 from resegment.schemas.fact import Fact
+from resegment.schemas.privacy.opening import FactKeys
 from resegment.streams.ahead import AheadFinder
 from resegment.streams.kafka.topic_reader import LogReader, reading
 from resegment.streams.kafka.topics import Topics
@@ -54,6 +55,11 @@ class LogSource:
     archive: Archive | None = None
     keys: ProcessKeys | None = None
     """What opens personal fields."""
+
+    @property
+    def fact_keys(self) -> FactKeys | None:
+        """What opens sealed facts; None where nothing is sealed."""
+        return None if self.keys is None else self.keys.facts
 
     @property
     def opener(self) -> RecordOpener:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from resegment.agents.batch import Message
+from resegment.schemas.fact import Fact
+from resegment.schemas.privacy.opening import FactKeys, OpenFact
 from resegment.settings import Settings
 from resegment.state.keys.keyring import Keyring
 from resegment.state.keys.opening import has_keys, open_keys
@@ -19,12 +21,20 @@ Seal = Callable[[Sequence[Message]], Awaitable[Sequence[Message]]]
 class ProcessKeys:
     """The keyring of a process. Where personal fields are not sealed, there is none, and nothing is connected."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Raise KeySettings where only one of the two settings is there."""
+    def __init__(self, settings: Settings, prefix: str | None = None) -> None:
+        """Take the keys of a prefix, by default that of the settings.
+
+        Raises KeySettings where only one of the two settings is there.
+        """
         self.are_set = has_keys(settings)
-        self._settings = settings
+        self._settings = settings if prefix is None else settings.model_copy(update={"prefix": prefix})
         self._ring: Keyring | None = None
         self._opening = asyncio.Lock()
+
+    @property
+    def held(self) -> Keyring | None:
+        """Return the keyring once it was opened; None before, and where personal fields are not sealed."""
+        return self._ring
 
     async def ring(self) -> Keyring | None:
         """Return the keyring, opened at the first call. Raises as `resegment.state.keys.opening.open_keys` does."""
@@ -33,6 +43,11 @@ class ProcessKeys:
                 if self._ring is None:
                     self._ring = await open_keys(self._settings)
         return self._ring
+
+    @property
+    def facts(self) -> FactKeys | None:
+        """Return what opens facts; None where nothing is sealed."""
+        return _FactKeys(self) if self.are_set else None
 
     def record_opener(self, *, strict: bool = False) -> RecordOpener:
         """Return what opens records for those who read them; `strict` for those who decide by them."""
@@ -47,3 +62,19 @@ class ProcessKeys:
         ring, self._ring = self._ring, None
         if ring is not None:
             await ring.store.aclose()
+
+
+class _FactKeys:
+    """See `resegment.schemas.privacy.opening.FactKeys`."""
+
+    def __init__(self, keys: ProcessKeys) -> None:
+        self._keys = keys
+
+    async def opener(self, facts: Iterable[Fact]) -> OpenFact:
+        ring = await self._keys.ring()
+        assert ring is not None
+        return await ring.opener(facts)
+
+    def drop(self) -> None:
+        if self._keys.held is not None:
+            self._keys.held.drop()

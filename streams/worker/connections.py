@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from resegment.agents.privacy.sealing import FactSealer
 from resegment.routing.policy import list_files
 from resegment.segmentation.definition import Definition
 from resegment.settings import Settings
 from resegment.sources.suppressions import ListFiles
+from resegment.state.keys.keyring import Keyring
+from resegment.streams.ahead import find_ahead_records
+from resegment.streams.definitions.preparing import SignalLog
+from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.kafka.security import KafkaSecurity
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.sealing.keys import ProcessKeys
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
 
 
 def open_publisher(
@@ -27,6 +38,27 @@ def open_publisher(
         security=security.clients(),
         seal=None if keys is None else keys.seal(Topics(settings.prefix)),
     )
+
+
+def open_log(
+    settings: Settings,
+    bootstrap: str,
+    topics: Topics,
+    security: KafkaSecurity,
+    client: Redis,
+    now: Callable[[], int],
+    keys: ProcessKeys,
+) -> SignalLog:
+    """Return where the worker's background work reads `signals`. `now` is the wall clock, ms."""
+    ahead = find_ahead_records(
+        *(client, settings.prefix, settings.clock, lambda: now() + settings.tolerance), remember=False
+    )
+    return SignalLog(bootstrap, topics, security.clients(), ahead, keys.record_opener(strict=True))
+
+
+def seal_by(keyring: Keyring | None, registry: DefinitionRegistry) -> FactSealer | None:
+    """Return what seals facts, None without keys."""
+    return None if keyring is None else FactSealer(keyring, registry.personal_at)
 
 
 def check_lists(settings: Settings, definition: Definition) -> None:

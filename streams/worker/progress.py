@@ -83,10 +83,12 @@ class Progress:
                 records=count,
             )
 
-    def count_waiting(self, count: int) -> None:
-        """Count events that wait until somebody says which account they are about."""
+    def count_waiting(self, count: int, forgotten: int = 0) -> None:
+        """Count events that wait until somebody says which account they are about, and those left out as forgotten."""
         if count:
             self._metrics.unresolved.inc(count)
+        if forgotten:
+            self._metrics.forgotten_events.inc(forgotten)
 
     def count_unlisted(self, actions: Mapping[tuple[Kind, str], int]) -> None:
         """Count events whose action the contract does not list, and warn once of each such action."""

@@ -73,7 +73,7 @@ class _FixedVersions(KnownVersions):
     """The versions of a registry at one moment, with engines of their own. A replay folds nothing in beside accounts."""
 
     def __init__(self, registry: DefinitionRegistry) -> None:
-        super().__init__(registry.timeline.renewed())
+        super().__init__(registry.timeline.renewed(), registry.keys)
         self._registry = registry
 
     def knows(self, apply: str) -> bool:

@@ -137,7 +137,7 @@ class IntakeStage:
             self._progress.count_failure(self.name, error)
             raise
         self._progress.count_batch(self.name, batch, done.accepted, done.refused)
-        self._progress.count_waiting(done.waiting)
+        self._progress.count_waiting(done.waiting, done.forgotten)
         self._progress.count_ahead(batch, done.ahead)
         self._progress.count_unlisted(done.unlisted)
         if self._arrivals is not None:

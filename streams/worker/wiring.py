@@ -31,7 +31,6 @@ from resegment.streams.consumer.credentials import credentials_of
 from resegment.streams.definitions.follower import DefinitionFollower
 from resegment.streams.definitions.log import DefinitionWriter
 from resegment.streams.definitions.policies import VersionPolicies, files_of_lists
-from resegment.streams.definitions.preparing import SignalLog
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.definitions.starting import warn_if_different
 from resegment.streams.heartbeat import Heartbeat
@@ -44,7 +43,7 @@ from resegment.streams.sealing.keys import ProcessKeys
 from resegment.streams.transport.binding import Retry
 from resegment.streams.transport.config import ConsumerConfig
 from resegment.streams.worker.committed_partitions import CommittedPartitions
-from resegment.streams.worker.connections import check_lists, open_publisher
+from resegment.streams.worker.connections import check_lists, open_log, open_publisher, seal_by
 from resegment.streams.worker.failure import Failure
 from resegment.streams.worker.housekeeping import Housekeeping
 from resegment.streams.worker.loops.apply_closer import ApplyCloser
@@ -153,19 +152,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
     runtime = registry.current
     publisher = open_publisher(classes.publisher, settings, plan.bootstrap, shared.security, shared.keys)
     writer = DefinitionWriter(publisher, topics)
-    log = SignalLog(
-        plan.bootstrap,
-        topics,
-        shared.security.clients(),
-        find_ahead_records(
-            shared.client,
-            settings.prefix,
-            settings.clock,
-            lambda: plan.now() + settings.tolerance,
-            remember=False,
-        ),
-        shared.keys.record_opener(strict=True),
-    )
+    log = open_log(settings, plan.bootstrap, topics, shared.security, shared.client, plan.now, shared.keys)
     app = _create_app(plan, shared)
     segmented: PartitionManager[Account] = PartitionManager(
         lambda number: _open(plan, shared, classes, number, "segmenter", registry),
@@ -228,6 +215,7 @@ def compose(plan: Plan, shared: Shared, classes: PartClasses) -> Parts:
         counts=lambda: registry.timeline,
         prefix=settings.prefix,
     )
+    gauges.keyring = shared.keys.held
 
     def note_skipped(lines: Mapping[str, int]) -> None:
         heartbeat.note_skipped(lines)
@@ -362,7 +350,8 @@ def _stages(
                 plan.now,
                 plan.settings.tolerance,
                 topics.kinds,
-                lambda at: shared.registry.timeline.at(at).definition.dropped,
+                shared.registry.dropped_at,
+                seal_by(shared.keys.held, shared.registry),
             ),
             publisher=publisher,
             progress=progress,

@@ -19,6 +19,7 @@ from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
 from resegment.settings import Settings
 from resegment.state.account_cache import CacheBudget
+from resegment.state.keys.keyring import Keyring
 from resegment.state.redis.client import connect_redis, read_time
 from resegment.streams.audit.trail import AuditTrail
 from resegment.streams.consumer.application import running
@@ -27,7 +28,7 @@ from resegment.streams.definitions.starting import establish, name_user
 from resegment.streams.kafka.partition_counts import PartitionCounts
 from resegment.streams.kafka.security import KafkaSecurity, secure_kafka
 from resegment.streams.kafka.topics import Topics
-from resegment.streams.prefix import note_definition, read_prefix
+from resegment.streams.prefix import agree_on_keys, note_definition, read_prefix
 from resegment.streams.sealing.keys import ProcessKeys
 from resegment.streams.shutdown import Stopping
 from resegment.streams.tracing.opening import exporting_traces
@@ -147,7 +148,8 @@ class Worker:
             bootstrap=plan.bootstrap,
             security=security,
         )
-        registry = await self._establish(client, security)
+        await agree_on_keys(client, self.settings.prefix, keys.held)
+        registry = await self._establish(client, security, keys.held)
         inputs = await InputTopics.identify(plan.bootstrap, security.clients(), self.topics)
         budget = CacheBudget(self.settings.cache_bytes)
         self.metrics.cached_bytes.set_function(lambda: budget.used)
@@ -158,7 +160,9 @@ class Worker:
             keys=keys,
         )
 
-    async def _establish(self, client: Redis, security: KafkaSecurity) -> DefinitionRegistry:
+    async def _establish(
+        self, client: Redis, security: KafkaSecurity, keyring: Keyring | None
+    ) -> DefinitionRegistry:
         """Return the versions of the prefix, of which there is at least one."""
         plan, settings = self.plan, self.settings
         definitions = await establish(
@@ -169,7 +173,9 @@ class Worker:
             security.clients(),
             publishing=lambda: open_publisher(self.classes.publisher, settings, plan.bootstrap, security),
         )
-        registry = DefinitionRegistry(definitions, self.topics, facts_per_test=settings.facts_per_test)
+        registry = DefinitionRegistry(
+            definitions, self.topics, facts_per_test=settings.facts_per_test, keys=keyring
+        )
         registry.folds_in = True
         await note_definition(client, settings.prefix, registry.current.definition.version)
         return registry

@@ -172,6 +172,7 @@ async def _look_up_live(
                 at,
                 bootstrap=session.bootstrap,
                 topic=session.topics.signals.name,
+                keys=registry.keys,
                 partition=partition,
                 security=session.security,
                 ahead=await session.look_for_ahead_records(),

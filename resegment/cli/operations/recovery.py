@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
@@ -227,6 +228,7 @@ async def _rebuild_in(
         find_lost,
     )
     from resegment.streams.recovery.replay import LogSource, check_complete
+    from resegment.streams.sealing.keys import ProcessKeys
 
     settings, prefix = connection.settings, connection.prefix
     security = secure_kafka(settings).clients()
@@ -234,9 +236,10 @@ async def _rebuild_in(
     whole = partition is None
     await _check_apart(client, prefix, held, whole=whole)
     await check_access(connection.bootstrap, security)
-    source = LogSource(connection.bootstrap, Topics(prefix), security)
+    source = LogSource(connection.bootstrap, Topics(prefix), security, keys=ProcessKeys(settings, prefix))
     registry = await load_registry(
-        connection.segments, settings, held, source.topics, source.bootstrap, security
+        *(connection.segments, settings, held, source.topics, source.bootstrap, security),
+        keys=source.fact_keys,
     )
     partitions = int(held["partitions"]) if is_known(held) else len(await check_complete(source))
     if partition is not None and partition >= partitions:
@@ -250,7 +253,7 @@ async def _rebuild_in(
         raise NothingLost(prefix, partition)
     clock = held.get("clock", settings.clock)
     ahead = await look_for_ahead_records(client, prefix, clock, settings.tolerance, remember=True)
-    source = LogSource(source.bootstrap, source.topics, source.security, ahead)
+    source = replace(source, ahead=ahead)
     ends = await check_complete(source, [one.number for one in lost])
     async with trail.recording("rebuild", {"partition": partition, "replace": replaces or None}) as recording:
         await agree(client, prefix, partitions=partitions, clock=clock)
@@ -334,7 +337,7 @@ async def _verify(servers: ServerOptions, segments: str | None) -> tuple[int, li
     async with open_session(servers, segments=segments) as session:
         registry = await session.load_registry()
         ahead = await session.look_for_ahead_records()
-        source = LogSource(session.bootstrap, session.topics, session.security, ahead)
+        source = LogSource(session.bootstrap, session.topics, session.security, ahead, keys=session.keys)
         with show_progress() as bars:
             for number in range(session.reader.partitions):
                 for _ in range(TRIES):

@@ -104,6 +104,7 @@ async def _repartition(
     from resegment.streams.kafka.topics import Topics
     from resegment.streams.prefix import is_known, read_prefix
     from resegment.streams.recovery.replay import LogSource
+    from resegment.streams.sealing.keys import ProcessKeys
 
     connection = resolve(load_settings(servers, segments=segments))
     settings = connection.settings.model_copy(update={"prefix": connection.prefix})
@@ -122,10 +123,12 @@ async def _repartition(
             raise NoSuchPrefix(connection.prefix)
         await check_access(connection.bootstrap, security)
         ahead = await look_for_ahead_records(client, settings.prefix, settings.clock, settings.tolerance)
-        old = LogSource(connection.bootstrap, Topics(connection.prefix), security, ahead)
+        keys = ProcessKeys(settings, connection.prefix)
+        old = LogSource(connection.bootstrap, Topics(connection.prefix), security, ahead, keys=keys)
         new = LogSource(connection.bootstrap, Topics(name), security)
         registry = await load_registry(
-            connection.segments, settings, held, old.topics, old.bootstrap, security
+            *(connection.segments, settings, held, old.topics, old.bootstrap, security),
+            keys=old.fact_keys,
         )
         asked = {"to": name, "partitions": partitions, "from_log": from_log or None}
         async with trail.recording("repartition", asked) as recording:

@@ -17,6 +17,7 @@ from resegment.cli.servers import ServerOptions
 from resegment.errors import RefusedEvent, ResegmentError
 from resegment.identity.aliases import resolve_account
 from resegment.identity.names import Unresolved, read_name
+from resegment.schemas.privacy.opening import FactKeys
 from resegment.segmentation.language.parsing.suggestions import suggest_word
 from resegment.settings import Settings
 from resegment.sources.segments import load_definition
@@ -102,7 +103,8 @@ class Session(NamedTuple):
     async def load_registry(self) -> DefinitionRegistry:
         """Return the versions of the prefix, as its workers have them. Raises TopicUnreadable and PrefixDiffers."""
         return await load_registry(
-            self.segments, self.settings, self.held, self.topics, self.bootstrap, self.security
+            *(self.segments, self.settings, self.held, self.topics, self.bootstrap, self.security),
+            keys=self.keys.facts,
         )
 
     async def look_for_ahead_records(self) -> AheadRecords | None:
@@ -143,7 +145,7 @@ async def open_session(
     connection = resolve(settings)
     settings = connection.settings
     security = secure_kafka(settings).clients()
-    keys = ProcessKeys(settings)
+    keys = ProcessKeys(settings, connection.prefix)
     client = connect_redis(settings, connection.redis_url)
     try:
         held = await read_prefix(client, connection.prefix)
@@ -217,6 +219,8 @@ async def load_registry(
     topics: Topics,
     bootstrap: str,
     security: Mapping[str, Any],
+    *,
+    keys: FactKeys | None = None,
 ) -> DefinitionRegistry:
     """Return the versions of a prefix. The file at `segments` is read only where the prefix has no version yet.
 
@@ -229,6 +233,7 @@ async def load_registry(
         bootstrap,
         security,
         facts_per_test=settings.facts_per_test,
+        keys=keys,
     )
 
 

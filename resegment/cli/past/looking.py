@@ -160,7 +160,8 @@ async def view_archive(servers: ServerOptions, path: str, at: int) -> PastView:
     if archive.clock == "wall" and at > time.time() * 1000:
         raise FutureTime(at)
     topics = Topics(archive.prefix)
-    source = LogSource("", topics, {}, archive=archive)
+    keys = ProcessKeys(settings, archive.prefix)
+    source = LogSource("", topics, {}, archive=archive, keys=keys)
     if archive.clock == "wall":
         source = replace(source, ahead=ArchivedRefusals(archive))
     definitions = Definitions()
@@ -169,7 +170,9 @@ async def view_archive(servers: ServerOptions, path: str, at: int) -> PastView:
             definitions.take(record.value)
     if not definitions.versions:
         raise ArchiveEmpty(path, "definitions")
-    registry = DefinitionRegistry(definitions, topics, facts_per_test=settings.facts_per_test)
+    registry = DefinitionRegistry(
+        definitions, topics, facts_per_test=settings.facts_per_test, keys=keys.facts
+    )
     held = await asyncio.to_thread(archive.manifests, "signals")
     if not held:
         raise ArchiveEmpty(path, "signals")

@@ -243,7 +243,9 @@ class LiveVersions:
             _refuse(one.prefix)
 
         registry = await read_registry(
-            nothing, held, one.topics, one.bootstrap, one.security, facts_per_test=one.facts_per_test
+            *(nothing, held, one.topics, one.bootstrap, one.security),
+            facts_per_test=one.facts_per_test,
+            keys=None if one.keys is None else one.keys.facts,
         )
         return PlannedPrefix(
             client=one.client,

@@ -178,7 +178,16 @@ class _Comparison:
         yield from _diff("suppression", self._suppressions(old, self.old_reader),
                          self._suppressions(new, self.new_reader))  # fmt: skip
         yield from _diff("tests", {one.name: one for one in old.tests}, {one.name: one for one in new.tests})
-        settings = ("retain", "cooldown_after_lost", "limits", "family", "dropped", "same", "sources")
+        settings = (
+            "retain",
+            "cooldown_after_lost",
+            "limits",
+            "family",
+            "dropped",
+            "personal",
+            "same",
+            "sources",
+        )
         yield from _diff(
             "file",
             {name: getattr(old, name) for name in settings},

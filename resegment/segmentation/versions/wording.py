@@ -147,7 +147,9 @@ def _when(definition: Definition, name: str) -> Condition | None:
 def _find(data: dict[str, Any], part: str, name: str) -> Any:
     """Return the part of a file as it is written; None where it is not."""
     if part == "file":
-        return {"family": None, "dropped": (data.get("privacy") or {}).get("drop")}.get(name, data.get(name))
+        privacy = data.get("privacy") or {}
+        own = {"family": None, "dropped": privacy.get("drop"), "personal": privacy.get("personal")}
+        return own.get(name, data.get(name))
     listed = data.get(part)
     if isinstance(listed, list):
         return next((one for one in listed if isinstance(one, dict) and one.get("name") == name), None)

@@ -8,8 +8,11 @@ from time import monotonic
 from typing import Final, NamedTuple
 
 from resegment.errors import FatalError
+from resegment.schemas.fact import Fact
 from resegment.schemas.privacy.envelope import KEY_BYTES, DataKey, Tampered
+from resegment.schemas.privacy.facts import SEALED, account_of, keys_of, open_fact, subject_of
 from resegment.schemas.privacy.names import SECRET_BYTES, KeyNames, key_id, split_id
+from resegment.schemas.privacy.opening import OpenFact
 from resegment.schemas.privacy.wrapping import OperatorKey
 from resegment.state.keys.records import KeyRecord
 from resegment.state.keys.store import KeyStore, KeyStoreMissing, NewVersion
@@ -117,6 +120,26 @@ class Keyring:
                 prepared.unknown.add(id)
         return prepared
 
+    async def opener(self, facts: Iterable[Fact]) -> OpenFact:
+        """See `resegment.schemas.privacy.opening.FactKeys`."""
+        ids: set[str] = set()
+        for fact in facts:
+            if SEALED in fact.data:
+                ids.update(keys_of(fact))
+        await self.refresh_forgotten()
+        keys = await self.prepare(ids)
+
+        def open_one(fact: Fact) -> Fact | None:
+            opened = open_fact(fact, keys)
+            return None if opened is fact and self._forgotten and self._forgets(fact) else opened
+
+        return open_one
+
+    def _forgets(self, fact: Fact) -> bool:
+        """Return whether a fact that was never sealed is about a person that is forgotten."""
+        person = subject_of(fact)
+        return person is not None and self.names.person(account_of(fact), person) in self._forgotten
+
     # Sealing
 
     async def pairs(self, subjects: Iterable[Subject]) -> dict[Subject, Pair | None]:
@@ -176,6 +199,15 @@ class Keyring:
         return NewVersion(
             name, version, self.operator.wrap(os.urandom(KEY_BYTES), key_id(name, version)).decode()
         )
+
+    async def ask(self) -> None:
+        """Raise KeyStoreUnavailable where the store does not answer."""
+        await self.store.read_secret()
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what tells the keys of a prefix from those of another: it says nothing about them."""
+        return self.names.account("")
 
     # What is forgotten
 

@@ -18,6 +18,7 @@ from resegment.metrics import Metrics
 from resegment.routing.account import RoutedAccount
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import Engine
+from resegment.state.keys.keyring import Keyring
 from resegment.state.partition_store import StoreUnavailable
 from resegment.state.redis.client import measure_keys, read_memory
 from resegment.state.redis.keys import PartitionKeys, Stage
@@ -86,6 +87,8 @@ class Gauges:
         self._prefix, self._looks = prefix, 0
         self._measured: tuple[int, ...] = ()
         """The partitions whose state was measured last."""
+        self.keyring: Keyring | None = None
+        """What is asked whether the key store answers."""
         self._dropped: dict[str, int] = {}
         """Facts that the engine had dropped at the last look, by test."""
         self._misfits: dict[str, int] = {}
@@ -128,6 +131,7 @@ class Gauges:
         none = dict.fromkeys([one.name for one in self._engine.program.segments], 0)
         reachable = await _measure_sizes(metrics.segment_size, self.segmented, none)
         reachable &= await _measure_sizes(metrics.routed_size, self._routed, {})
+        reachable &= await self._ask_keys()
         counts = self._counts()
         for test, count in counts.dropped.items():
             metrics.facts_dropped.labels(test).inc(count - self._dropped.get(test, 0))
@@ -149,6 +153,20 @@ class Gauges:
     def note_lost(self, workers: int) -> None:
         """Set how many other workers were lost."""
         self._metrics.workers_lost.set(workers)
+
+    async def _ask_keys(self) -> bool:
+        """Return whether the key store answers, if there is one."""
+        if self.keyring is None:
+            return True
+        self._metrics.key_lookups.set(self.keyring.lookups)
+        try:
+            await self.keyring.ask()
+        except StoreUnavailable as error:
+            self._metrics.key_store_up.set(0)
+            log.warning("the key store does not answer: batches wait", reason=error.message)
+            return False
+        self._metrics.key_store_up.set(1)
+        return True
 
     async def measure_memory(self) -> None:
         """Set the gauges of what Redis uses. Raises StoreUnavailable."""

@@ -119,7 +119,7 @@ class ShadowFollower:
         if not source.has_whole(live):
             log.warning("the log has not the whole history: no shadow is judged", partition=number)
             await asyncio.Event().wait()
-        versions = KnownVersions(self._timeline(shadow))
+        versions = KnownVersions(self._timeline(shadow), self._registry.keys)
         store, judged = self._open_store(number), f"{live.position.log} {shadow.id}"
         before = (await store.claim()).position
         if before is not None and before.log != judged:

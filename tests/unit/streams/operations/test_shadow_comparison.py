@@ -100,7 +100,7 @@ async def compared(
     prefix = PlannedPrefix(
         client=None,  # type: ignore[arg-type]
         reader=Reader(),  # type: ignore[arg-type]
-        registry=SimpleNamespace(timeline=world.present),  # type: ignore[arg-type]
+        registry=SimpleNamespace(timeline=world.present, keys=None),  # type: ignore[arg-type]
         held={"clock": "wall"},
         topics=Topics("x"),
         bootstrap="",

@@ -1,0 +1,44 @@
+"""Open the sealed facts of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+
+import msgspec
+
+from resegment.agents.deciding.applying import Known, facts_of
+from resegment.schemas.fact import Fact, decode_fact
+from resegment.schemas.identities.steps import Step
+from resegment.schemas.privacy.opening import FactKeys, OpenFact
+from resegment.segmentation.evaluation.account import Account
+
+
+async def prepare(
+    keys: FactKeys, known: Mapping[str, Sequence[Known]], accounts: Mapping[str, Account]
+) -> OpenFact:
+    """Return what opens the facts of a batch, those that steps carry, and those that its accounts have waiting.
+
+    After a step the keys are looked up again: it may be there because some were destroyed. Raises StoreUnavailable.
+    """
+    if any(isinstance(one[1], Step) for groups in known.values() for one in groups):
+        keys.drop()
+    return await keys.opener(_facts(known, accounts))
+
+
+def _facts(known: Mapping[str, Sequence[Known]], accounts: Mapping[str, Account]) -> Iterator[Fact]:
+    for name, groups in known.items():
+        for one in groups:
+            with suppress(msgspec.DecodeError):  # the step is set aside
+                yield from facts_of([one])
+        identity = accounts[name].state.identity
+        if identity is not None:
+            yield from map(decode_fact, identity.kept)
+
+
+def leave_out_unknown(accounts: dict[str, Account]) -> None:
+    """Leave out accounts of which nothing is known or was ever stored: all that came of them is absent."""
+    for name, account in list(accounts.items()):
+        state = account.state
+        if not (account.log.size or state.entries or state.sequence or state.identity):
+            del accounts[name]

@@ -1,0 +1,1 @@
+"""Seal what agents write."""
