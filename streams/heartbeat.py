@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+from msgspec import to_builtins
 
 from resegment.errors import UserError
 from resegment.state.redis.errors import FAILURES, answering
 from resegment.state.redis.keys import workers_key
+from resegment.streams.reports.pace import PaceReport, read_pace
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -53,7 +55,7 @@ class Heartbeat:
         self.version = 0
         """The number of the version in force, as it was reported last."""
         self._differs: str | None = None
-        self._pace: Mapping[str, Any] = {}
+        self._pace: PaceReport | None = None
         self.lost = 0
         """Other workers that were killed or ended with an error and that none replaced, as of the last look."""
         self.name = name_process()
@@ -72,7 +74,7 @@ class Heartbeat:
             "repeated": self._repeated,
             "version": self.version,
             "differs": self._differs,
-            "pace": self._pace,
+            "pace": None if self._pace is None else to_builtins(self._pace),
         }
         with answering("report"):
             answer: Any = self._client.hset(self._key, self.name, orjson.dumps(entry))
@@ -119,8 +121,8 @@ class Heartbeat:
         """Report from now on the sources that sent most events with the id of an earlier one and other data."""
         self._repeated = dict(sorted(events.items(), key=lambda one: -one[1])[:MOST_DROPPED])
 
-    def note_pace(self, pace: Mapping[str, Any]) -> None:
-        """Report from now on what `Pace.note` returned."""
+    def note_pace(self, pace: PaceReport) -> None:
+        """Report from now on how fast the worker is."""
         self._pace = pace
 
     def note_version(self, number: int, differs: str | None) -> None:
@@ -189,8 +191,8 @@ class WorkerLook:
     """Partitions of `signals` that have records which it has not worked off."""
     places: Mapping[str, int] = field(default_factory=dict)
     """Its lag by `topic:partition`."""
-    pace: Mapping[str, Any] = field(default_factory=dict)
-    """What `resegment.streams.reports.pace` reads: empty where the worker is of an earlier release."""
+    pace: PaceReport | None = None
+    """How fast it is; None where the worker is of an earlier release."""
 
 
 _SIGNALS: Final = re.compile(r"(?:^|\.)signals:\d+$")
@@ -217,5 +219,5 @@ def look_at_worker(name: str, entry: Mapping[str, Any], now: float) -> WorkerLoo
         entry.get("repeated") or {},
         sorted(int(place.rpartition(":")[2]) for place in signals),
         entry["lag"],
-        entry.get("pace") or {},
+        read_pace(entry.get("pace")),
     )

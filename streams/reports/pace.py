@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import msgspec
 from prometheus_client import Histogram
 
 from resegment.schemas.times import format_instant
@@ -37,6 +38,42 @@ STAGES: Final[Mapping[str, str]] = {
     "router-relay": "the command is published",
 }
 """The stages that a signal goes through until its command, in their order, and what each does."""
+
+
+class Before(msgspec.Struct, frozen=True):
+    """What waited in each place at an instant (s); places where nothing did are left out."""
+
+    at: float
+    waited: dict[str, int] = {}
+
+
+class StageCounts(msgspec.Struct, frozen=True):
+    """How many delays each stage had in each bucket since an instant (s)."""
+
+    since: float
+    bounds: list[float] = []
+    counts: dict[str, list[int]] = {}
+
+
+class PaceReport(msgspec.Struct, frozen=True):
+    """What a worker reports of its pace: since when (s) it knows what waited, and what that was by topic at each minute."""
+
+    since: float
+    minutes: list[int]
+    waited: dict[str, list[int]]
+    before: Before
+    stages: StageCounts
+
+
+def read_pace(value: object) -> PaceReport | None:
+    """Return what a worker reported; None where it is of a release that reports otherwise, or nothing."""
+    try:
+        found = msgspec.convert(value, PaceReport)
+    except msgspec.ValidationError:
+        return None
+    count = len(found.stages.bounds) + 1
+    whole = all(len(one) == len(found.minutes) for one in found.waited.values())
+    return found if whole and all(len(one) == count for one in found.stages.counts.values()) else None
 
 
 class Delays(Protocol):
@@ -81,10 +118,10 @@ class Pace:
         self._lags_since = self._started = now()
         self._counted: dict[int, Mapping[str, Sequence[int]]] = {}
         """How many delays each stage had had at the first look of a minute."""
-        self._made: tuple[float, dict[str, Any]] | None = None
+        self._made: tuple[float, PaceReport] | None = None
 
-    def note(self, lag: Mapping[str, int]) -> Mapping[str, Any]:
-        """Note what waits, by `topic:partition`, and return what is reported, as plain JSON data."""
+    def note(self, lag: Mapping[str, int]) -> PaceReport:
+        """Note what waits, by `topic:partition`, and return what is reported."""
         now = self._now()
         minute = int(now // 60)
         if lag.keys() != self._places:
@@ -99,7 +136,7 @@ class Pace:
             self._made = now, self._make(minute)
         return self._made[1]
 
-    def _make(self, minute: int) -> dict[str, Any]:
+    def _make(self, minute: int) -> PaceReport:
         earlier = [one for one in self._lags if one <= minute - COMPARED]
         before = max(earlier) if earlier else min(self._lags)
         topics: dict[str, list[int]] = {}
@@ -111,25 +148,25 @@ class Pace:
         bounds, counts = self._delays.read()
         first = min(self._counted)
         old = self._counted[first]
-        return {
-            "since": self._lags_since,
-            "minutes": list(self._lags),
-            "waited": topics,
-            "before": {
-                "at": max(before * 60, self._lags_since),
-                "waited": {place: number for place, number in self._lags[before].items() if number},
-            },
-            "stages": {
-                "since": max(first * 60, self._started),
-                "bounds": list(bounds),
-                "counts": {
+        return PaceReport(
+            self._lags_since,
+            list(self._lags),
+            topics,
+            Before(
+                max(before * 60, self._lags_since),
+                {place: number for place, number in self._lags[before].items() if number},
+            ),
+            StageCounts(
+                max(first * 60, self._started),
+                list(bounds),
+                {
                     stage: [
                         more - was for more, was in zip(found, old.get(stage, [0] * len(found)), strict=True)
                     ]
                     for stage, found in counts.items()
                 },
-            },
-        }
+            ),
+        )
 
 
 def _trim(minutes: dict[int, Any], last: int) -> None:
@@ -199,12 +236,11 @@ class BacklogLook:
 def look_at_backlog(workers: Sequence[WorkerLook]) -> BacklogLook:
     """Return what waits, as the workers report."""
     places: list[PlaceLook] = []
-    known = [one.pace for one in workers if one.places and one.pace]
+    known = [one.pace for one in workers if one.places and one.pace is not None]
     for worker in workers:
-        before = (worker.pace.get("before") or {}).get("waited") if worker.pace else None
         for place, waiting in worker.places.items():
             topic, _, number = place.rpartition(":")
-            was = None if before is None else int(before.get(place, 0))
+            was = None if worker.pace is None else worker.pace.before.waited.get(place, 0)
             places.append(PlaceLook(topic, int(number), worker.name, waiting, was))
     places.sort(key=lambda one: (one.topic, one.partition))
     if not known:
@@ -212,15 +248,15 @@ def look_at_backlog(workers: Sequence[WorkerLook]) -> BacklogLook:
     total: Counter[int] = Counter()
     seen: Counter[int] = Counter()
     for pace in known:
-        for index, minute in enumerate(pace["minutes"]):
+        for index, minute in enumerate(pace.minutes):
             seen[minute] += 1
-            total[minute] += sum(waited[index] for waited in pace["waited"].values())
+            total[minute] += sum(waited[index] for waited in pace.waited.values())
     whole = sorted(minute for minute, count in seen.items() if count == len(known))
     return BacklogLook(
         places,
         [(minute * 60_000, total[minute]) for minute in whole],
-        int(max(pace["since"] for pace in known) * 1000),
-        int(max(pace["before"]["at"] for pace in known) * 1000),
+        int(max(pace.since for pace in known) * 1000),
+        int(max(pace.before.at for pace in known) * 1000),
     )
 
 
@@ -264,14 +300,14 @@ class StagesLook:
 
 def look_at_stages(workers: Sequence[WorkerLook]) -> StagesLook:
     """Return how long stages took, as the workers report. Workers that count in other buckets are left out."""
-    found = [one.pace["stages"] for one in workers if one.pace and one.pace.get("stages", {}).get("counts")]
+    found = [one.pace.stages for one in workers if one.pace is not None and one.pace.stages.counts]
     if not found:
         return StagesLook()
-    bounds = max((one["bounds"] for one in found), key=len)
-    same = [one for one in found if one["bounds"] == bounds]
+    bounds = max((one.bounds for one in found), key=len)
+    same = [one for one in found if one.bounds == bounds]
     total: dict[str, list[int]] = {}
     for one in same:
-        for stage, counts in one["counts"].items():
+        for stage, counts in one.counts.items():
             so_far = total.setdefault(stage, [0] * len(counts))
             total[stage] = [a + b for a, b in zip(so_far, counts, strict=True)]
     order = {name: place for place, name in enumerate(STAGES)}
@@ -286,7 +322,7 @@ def look_at_stages(workers: Sequence[WorkerLook]) -> StagesLook:
         for name in sorted(total, key=lambda name: (order.get(name, len(order)), name))
         if sum(total[name])
     ]
-    return StagesLook(stages, int(min(one["since"] for one in same) * 1000))
+    return StagesLook(stages, int(min(one.since for one in same) * 1000))
 
 
 def find_quantile(share: float, bounds: Sequence[float], counts: Sequence[int]) -> int | None:

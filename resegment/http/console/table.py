@@ -17,6 +17,8 @@ Row = TypeVar("Row")
 Kind = Literal["text", "number", "instant", "length", "code", "share", "drawing", "words", "pick"]
 
 SIZES: Final = (25, 50, 100, 500)
+PHONE_SIZE: Final = 10
+"""How many rows a page has on a phone, where each takes several lines."""
 MOST_ROWS: Final = 100_000
 """How many rows a CSV or JSON of all pages has at most; the rest is named."""
 _RISKY: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -99,7 +101,8 @@ class Table(Generic[Row]):
     @property
     def sizes(self) -> Sequence[int]:
         """How many rows a page may have, as it is offered: no more than the first that takes all."""
-        return [one for place, one in enumerate(SIZES) if place == 0 or SIZES[place - 1] < self.total]
+        offered = sorted({*SIZES, self.state.size})
+        return [one for place, one in enumerate(offered) if place == 0 or offered[place - 1] < self.total]
 
     @property
     def in_files(self) -> int:
@@ -119,6 +122,8 @@ class Table(Generic[Row]):
     def url(self, **changed: Any) -> str:
         """Return the address of the page with some parameters of the table changed; None takes one out."""
         query = dict(self.query)
+        if self.state.size == PHONE_SIZE:  # another reader of the address may have a larger window
+            query[f"{self.name}.size"] = str(PHONE_SIZE)
         for name, value in changed.items():
             key = name if name in ("format", "table", "rows") else f"{self.name}.{name}"
             if value is None:
@@ -171,6 +176,8 @@ class TableRequest:
 
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
+    size: int = SIZES[0]
+    """How many rows a page has if the address does not say it."""
 
     @property
     def form(self) -> str:
@@ -188,7 +195,7 @@ class TableRequest:
         if every:
             return TableState(wanted.removeprefix("-"), wanted.startswith("-"), 1, MOST_ROWS)
         page = _read_number(self.query.get(f"{name}.page"), 1, 1, 1_000_000)
-        size = _read_number(self.query.get(f"{name}.size"), SIZES[0], 1, SIZES[-1])
+        size = _read_number(self.query.get(f"{name}.size"), self.size, 1, SIZES[-1])
         return TableState(wanted.removeprefix("-"), wanted.startswith("-"), page, size)
 
     def table(

@@ -22,7 +22,7 @@ from resegment.http.console.access import CurrentUser, current_csrf
 from resegment.http.console.navigation import NAVIGATION
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.rendering import Theme, environment
-from resegment.http.console.table import SIZES, Table, TableRequest
+from resegment.http.console.table import PHONE_SIZE, SIZES, Table, TableRequest
 from resegment.http.console.times import COMMON_ZONES, NoZone, find_zones
 from resegment.http.operations.operations import Operations
 from resegment.localization import Locale
@@ -234,7 +234,9 @@ async def viewing(request: Request, user: CurrentUser) -> AsyncIterator[Viewing]
     """Give a request for a page; dates and money are as the console's readers write them."""
     console: Console = request.app.state.console
     query = dict(request.query_params)
-    view = Viewing(request, console, user, TableRequest(request.url.path, query))
+    on_phone = "Mobi" in request.headers.get("user-agent", "")
+    tables = TableRequest(request.url.path, query, PHONE_SIZE if on_phone else SIZES[0])
+    view = Viewing(request, console, user, tables)
     if "tz" in query and view.own_zone is None:
         raise NoZone(query["tz"])
     with reading_in(view.locale):

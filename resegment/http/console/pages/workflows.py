@@ -216,9 +216,11 @@ def _workflows(view: Viewing, queue: Queue) -> Table[WorkflowRow]:
             "In a queue" if name == QUEUED else name.capitalize(),
             lambda row, name=name: row.decisions.get(name, 0),  # type: ignore[misc]
             "number",
-            link=(lambda row, name=name: _here(view, workflow=row.name, reason=name))  # type: ignore[misc]
-            if name in REASONS
-            else None,
+            link=lambda row, name=name: (  # type: ignore[misc]
+                _here(view, workflow=row.name, reason=name)
+                if name in REASONS and row.decisions.get(name)
+                else None
+            ),
         )
         for name in names
     ]

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec import to_builtins
 
 from resegment.console.sanitizing import sanitize
 from resegment.streams.heartbeat import WorkerLook, look_at_worker
@@ -41,7 +42,7 @@ class Busy:
                 "try.triggers.hiring:0": 3,
                 "try.segment-changes:0": 40,
             }
-            told = self.pace.note(lag)
+            told = to_builtins(self.pace.note(lag))
         return look_at_worker("w1", {"at": self.now, "partitions": [0], "lag": lag, "pace": told}, self.now)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resegment.http.console.table import Column, Slice, Table, TableRequest, TableState
+from resegment.http.console.table import PHONE_SIZE, Column, Slice, Table, TableRequest, TableState
 
 ROWS = [(f"account-{number:03}.com", number % 7 or None) for number in range(120)]
 COLUMNS: list[Column[tuple[str, int | None]]] = [
@@ -91,6 +91,17 @@ def test_a_spreadsheet_runs_no_formula_that_a_producer_wrote(name: str) -> None:
     column: Column[str] = Column("name", "Name", lambda row: row)
     made = TableRequest("/").table("names", "Names", [column], [name], sort="name")
     assert made.csv().split("\r\n", 1)[1].strip('"').startswith("'")
+
+
+def test_a_phone_has_ten_rows_and_its_addresses_say_so() -> None:
+    shown = TableRequest("/x", {"rows.page": "2"}, PHONE_SIZE).table(
+        "rows", "Rows", COLUMNS, ROWS, sort="account"
+    )
+    assert (shown.first, shown.last, shown.pages) == (11, 20, 12)
+    assert shown.url(page=3) == "/x?rows.page=3&rows.size=10"
+    assert shown.url(size=50, page=None) == "/x?rows.size=50"
+    assert shown.file_url("csv").startswith("/x?rows.page=2&rows.size=10")
+    assert shown.sizes == [10, 25, 50, 100, 500]
 
 
 async def test_of_rows_in_a_database_only_those_of_the_page_are_read() -> None:

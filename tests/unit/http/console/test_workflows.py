@@ -108,8 +108,8 @@ def endpoint(**given: Any) -> Recipient:
         ({}, "works", True),
         ({"since": 5}, "fails, and is tried again", False),
         ({"refused": 3}, "answers, but refused its last 3 commands", False),
-        ({"state": "left alone"}, "paused: it keeps failing, and is tried again later", False),
-        ({"state": "nobody sends"}, "no process sends: its commands wait", False),
+        ({"state": "left alone"}, "is paused: it keeps failing, and is tried again later", False),
+        ({"state": "nobody sends"}, "gets nothing: no process sends to it", False),
         ({"state": "of a later release"}, "of a later release", False),
         ({"state": "sending", "dry_run": True}, "works (dry run)", True),
     ],
@@ -137,7 +137,7 @@ async def test_the_page_names_what_gets_no_commands_since_when_and_with_which_an
         told = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page))
         assert "The webhook crm refusing, since Nov 26, 2026, 12:00 AM: crm." in told
         assert "2 commands are in the dead letters" in told
-        assert "The sink hub paused: it keeps failing, and is tried again later, since" in told
+        assert "The sink hub is paused: it keeps failing, and is tried again later, since" in told
         assert 'href="/console/dead-letters?endpoint=crm"' in page
         found = (await browser.get("/delivery?format=json")).json()
         assert found["in_trouble"] == ["crm", "hub", "idle"]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import orjson
+import pytest
+from msgspec import to_builtins
 
 from resegment.console.operations.status import render
 from resegment.console.terminal import screen
@@ -18,6 +21,7 @@ from resegment.streams.reports.pace import (
     find_quantile,
     look_at_backlog,
     look_at_stages,
+    read_pace,
 )
 
 START = 1_800_000_000.0
@@ -39,7 +43,7 @@ def make(clock: Clock) -> Pace:
 
 
 def report(pace: Pace, lag: Mapping[str, int], name: str = "w1") -> WorkerLook:
-    entry = {"at": START, "partitions": [0], "lag": lag, "pace": pace.note(lag)}
+    entry = {"at": START, "partitions": [0], "lag": lag, "pace": to_builtins(pace.note(lag))}
     return look_at_worker(name, orjson.loads(orjson.dumps(entry)), START)
 
 
@@ -127,8 +131,24 @@ def test_what_a_worker_reports_stays_small() -> None:
     for minute in range(200):
         clock.now = START + minute * 60
         told = pace.note(lag)
-    assert len(told["minutes"]) == 61
-    assert len(orjson.dumps(told)) < 10_000
+    assert len(told.minutes) == 61
+    assert len(orjson.dumps(to_builtins(told))) < 10_000
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"minutes": [1, 2]},
+        {"since": "yesterday"},
+        {"stages": {"since": 1, "bounds": [1.0], "counts": {"segmenter": [1]}}},
+        {"before": None},
+    ],
+)
+def test_what_another_release_reports_otherwise_is_left_out(damage: Mapping[str, Any]) -> None:
+    told = to_builtins(make(Clock()).note({"signals:0": 3}))
+    assert read_pace(told) is not None
+    assert read_pace({**told, "later": 1}) is not None
+    assert read_pace({**told, **damage}) is None
 
 
 def test_a_length_beyond_the_last_bucket_is_not_made_up() -> None:

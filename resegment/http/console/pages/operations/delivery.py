@@ -24,13 +24,13 @@ WORDS: Final[Mapping[str, str]] = {
     "delivering": "works",
     "sending": "works",
     "starting": "is starting",
-    "left alone": "paused: it keeps failing, and is tried again later",
-    "paused": "paused: it keeps failing, and is tried again later",
-    "probing": "paused: one request tries whether it is back",
-    "disabled": "stopped: its commands wait until somebody resumes it",
-    "signed out": "signed out: its commands wait for new credentials",
-    "nobody delivers": "no process delivers: its commands wait",
-    "nobody sends": "no process sends: its commands wait",
+    "left alone": "is paused: it keeps failing, and is tried again later",
+    "paused": "is paused: it keeps failing, and is tried again later",
+    "probing": "is paused: one request tries whether it is back",
+    "disabled": "is stopped: its commands wait until somebody resumes it",
+    "signed out": "is signed out: its commands wait for new credentials",
+    "nobody delivers": "gets nothing: no process delivers to it",
+    "nobody sends": "gets nothing: no process sends to it",
 }
 """What people read in place of a state. Programs get the state of `webhooks list --json`."""
 WORKING: Final = frozenset({"delivering", "sending"})

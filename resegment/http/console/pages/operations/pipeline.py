@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from fastapi import APIRouter, Response
 
+from resegment.console.counts import count
 from resegment.http.console.charts import draw_line
 from resegment.http.console.history import Window
 from resegment.http.console.table import Column, Table
@@ -109,7 +110,7 @@ def tell_checks(rows: Sequence[CheckRow]) -> str:
     if not rows:
         return "No account was compared with the log yet. RESEGMENT_SPOT_CHECK says how often that happens."
     differing = sum(one.differing for one in rows)
-    found = f"{differing:,} differ" if differing else "none differs"
+    found = "none differs" if not differing else "1 differs" if differing == 1 else f"{differing:,} differ"
     if any(one.oldest is None for one in rows):
         whole = sum(one.oldest is not None for one in rows)
         checked = sum(one.checked for one in rows)
@@ -149,7 +150,7 @@ def _backlog(view: Viewing, look: Overview, backlog: BacklogLook) -> Table[Place
         span=""
         if backlog.compared is None
         else f"before is at {format_instant(backlog.compared // 1000 * 1000)}",
-        note=f"In {left_out:,} more partitions of topics nothing waits." if shown and left_out else "",
+        note=f"Nothing waits in {count(left_out, 'other partition')}." if shown and left_out else "",
         empty="Nothing waits in any partition." if backlog.places else "No worker reports what waits.",
     )
 
