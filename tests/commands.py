@@ -87,7 +87,10 @@ RUNS: Final = frozenset(
             "demo",
             "ingest",
             "intake",
+            "privacy init",
+            "privacy keys",
             "privacy open",
+            "privacy rotate",
             "sources scrape",
             "stale",
             "tables migrate",
@@ -114,6 +117,7 @@ LOCAL: Final = frozenset(
             "sources convert",
             "sources guess",
         ),
+        "privacy keygen",
         *("sources list", "sources new", "sources show", "sources test", "test"),
     ]
 )

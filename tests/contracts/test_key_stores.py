@@ -14,6 +14,8 @@ from redis.asyncio import Redis
 from resegment.errors import UserError
 from resegment.schemas.privacy.envelope import Forgotten, open_sealed, seal
 from resegment.schemas.privacy.wrapping import BadOperatorKey, OperatorKey
+from resegment.state.keys.copying import KeysThere, copy_keys
+from resegment.state.keys.counting import KeyCounts, count_keys
 from resegment.state.keys.keyring import Keyring, UnknownKey, make_keys, open_keyring
 from resegment.state.keys.memory import MemoryKeyStore
 from resegment.state.keys.postgres import PostgresKeyStore
@@ -32,6 +34,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 Connect = Callable[[], KeyStore]
 """Connects once more to the same keys, as another process does."""
+Make = Callable[..., KeyStore]
+"""Makes the store of a prefix, by default of a new one."""
 OPERATOR = OperatorKey(b"o" * 32)
 JANE = ("acme.com", "jane doe")
 
@@ -43,16 +47,23 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture(params=["memory", "redis", "postgresql"])
-def connect(request: pytest.FixtureRequest) -> Connect:
-    prefix = uuid.uuid4().hex
+def make(request: pytest.FixtureRequest) -> Make:
     if request.param == "memory":
-        store = MemoryKeyStore()
-        return lambda: store
+        return lambda _=None: MemoryKeyStore()
     if request.param == "redis":
         url = request.getfixturevalue("redis_url")
-        return lambda: RedisKeyStore(lambda: Redis.from_url(url), prefix, url, durable=False)
+        return lambda prefix=None: RedisKeyStore(
+            lambda: Redis.from_url(url), prefix or uuid.uuid4().hex, url, durable=False
+        )
     url = request.getfixturevalue("postgres")
-    return lambda: PostgresKeyStore(url, prefix, url)
+    return lambda prefix=None: PostgresKeyStore(url, prefix or uuid.uuid4().hex, url)
+
+
+@pytest.fixture
+def connect(make: Make) -> Connect:
+    prefix = uuid.uuid4().hex
+    first = make(prefix)
+    return (lambda: first) if isinstance(first, MemoryKeyStore) else (lambda: make(prefix))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -233,6 +244,29 @@ async def test_a_rotation_changes_no_id_and_can_be_run_again(store: KeyStore, co
     assert await store.forgotten() == {keys.names.account("gone.com")}
     with pytest.raises(BadOperatorKey):
         await open_keyring(connect(), OperatorKey(old), "p")
+
+
+async def test_the_keys_of_a_prefix_can_be_copied_to_another_and_open_the_same(
+    store: KeyStore, make: Make
+) -> None:
+    keys = await ring(store)
+    pair = (await keys.pairs([JANE]))[JANE]
+    assert pair is not None
+    text, ids = seal(b"x", pair, []), [one.id for one in pair]
+    await store.destroy([keys.names.account("gone.com")], forget=True)
+    other = make()
+    assert await copy_keys(store, other, "p") == 3
+    assert await copy_keys(store, other, "p") == 3
+    copied = await open_keyring(other, OPERATOR, "new")
+    assert open_sealed(text, await copied.prepare(ids), []) == b"x"
+    assert await other.forgotten() == await store.forgotten()
+    assert await count_keys(other, OPERATOR, "new") == KeyCounts(2, 0, 1, 0, 0)
+    await other.aclose()
+    taken = make()
+    await make_keys(taken, OPERATOR)
+    with pytest.raises(KeysThere):
+        await copy_keys(store, taken, "p")
+    await taken.aclose()
 
 
 async def test_nothing_in_the_store_can_be_read_without_the_key_of_the_operator(store: KeyStore) -> None:

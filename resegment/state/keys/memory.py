@@ -62,6 +62,9 @@ class MemoryKeyStore:
     async def forgotten(self) -> frozenset[str]:
         return frozenset(name for name, one in self._records.items() if one.forgotten)
 
+    async def put(self, records: Mapping[str, KeyRecord]) -> None:
+        self._records = {**records, **self._records}
+
     async def scan(self) -> AsyncIterator[tuple[str, KeyRecord]]:
         for one in list(self._records.items()):
             yield one

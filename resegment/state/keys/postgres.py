@@ -132,6 +132,12 @@ class PostgresKeyStore:
             await cursor.execute(_FORGOTTEN, [self._prefix, "key"])
             return frozenset([name for name, _ in await cursor.fetchall()])
 
+    async def put(self, records: Mapping[str, KeyRecord]) -> None:
+        if records:
+            rows = [[self._prefix, "key", name, spell_record(one)] for name, one in records.items()]
+            async with self._cursor("copy keys") as cursor:
+                await cursor.executemany(_INSERT, rows)
+
     async def scan(self) -> AsyncIterator[tuple[str, KeyRecord]]:
         after = ""
         while True:

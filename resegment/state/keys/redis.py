@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import RedisError
 
-from resegment.state.keys.records import KeyRecord, parse_record
+from resegment.state.keys.records import KeyRecord, parse_record, spell_record
 from resegment.state.keys.store import KeyStoreNotDurable, KeyStoreUnavailable, NewVersion
 from resegment.state.redis.errors import FAILURES, unavailable
 from resegment.state.redis.scripts import Script
@@ -109,6 +109,12 @@ class RedisKeyStore:
         with _answering("read what is forgotten"):
             answer: Any = self._client.smembers(self._forgotten)
             return frozenset(_text(one) for one in await answer)
+
+    async def put(self, records: Mapping[str, KeyRecord]) -> None:
+        parts = [part for name, record in records.items() for part in (name, spell_record(record))]
+        if parts:
+            with _answering("copy keys"):
+                await _script("put").run(self._client, 2, self._keys, self._forgotten, *parts)
 
     async def scan(self) -> AsyncIterator[tuple[str, KeyRecord]]:
         cursor = 0

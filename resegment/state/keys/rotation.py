@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from resegment.schemas.privacy.names import key_id
@@ -23,9 +22,7 @@ def pending_label(id: str) -> str:  # noqa: A002  # of the operation
     return f"the pending operation {id}"
 
 
-async def rotate(
-    store: KeyStore, operator: OperatorKey, prefix: str, progress: Callable[[int], None] = lambda _: None
-) -> Rotated:
+async def rotate(store: KeyStore, operator: OperatorKey, prefix: str) -> Rotated:
     """Wrap each data key, the secret of the names, and pending operations with the first key of the operator.
 
     Data keys and their ids stay as they are, so nothing that they sealed is touched. Raises BadOperatorKey where none of
@@ -46,7 +43,6 @@ async def rotate(
             else:
                 await store.rewrap(name, version, held, fresh)
                 wrapped += 1
-            progress(wrapped + already)
     for operation, held in (await store.pending()).items():
         fresh = operator.rewrap(held.encode(), pending_label(operation)).decode()
         if fresh != held:

@@ -82,6 +82,10 @@ class KeyStore(Protocol):
         """Return the names of all forgotten keys."""
         ...
 
+    async def put(self, records: Mapping[str, KeyRecord]) -> None:
+        """Keep records of another prefix as they are, where there is none: see `copy_keys`."""
+        ...
+
     def scan(self) -> AsyncIterator[tuple[str, KeyRecord]]:
         """Yield all records, each at least once."""
         ...
