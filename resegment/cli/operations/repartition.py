@@ -95,6 +95,7 @@ async def _repartition(
     from resegment.cli.connection import check_prefix, load_settings, resolve
     from resegment.cli.operations.auditing import open_trail
     from resegment.cli.operations.session import NoSuchPrefix, load_registry
+    from resegment.state.keys.opening import copy_keys_to
     from resegment.state.redis.client import connect_redis
     from resegment.streams.ahead import look_for_ahead_records
     from resegment.streams.audit.trail import check_may_change
@@ -132,6 +133,7 @@ async def _repartition(
         )
         asked = {"to": name, "partitions": partitions, "from_log": from_log or None}
         async with trail.recording("repartition", asked) as recording:
+            await copy_keys_to(settings, name)
             copied = await _copy(client, settings, registry, old, new, partitions, from_log=from_log)
             recording.result["accounts"] = copied.accounts
             return copied

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 from resegment.errors import UserError
 from resegment.schemas.privacy.wrapping import OperatorKey, parse_operator_key
 from resegment.settings import Settings, read_secret
+from resegment.state.keys.copying import copy_keys
 from resegment.state.keys.keyring import Keyring, open_keyring
 from resegment.state.keys.postgres import PostgresKeyStore
 from resegment.state.keys.redis import RedisKeyStore
@@ -68,6 +69,18 @@ async def open_keys(settings: Settings) -> Keyring | None:
         return None
     operator = read_operator_key(settings)
     return await open_keyring(open_key_store(settings), operator, settings.prefix)
+
+
+async def copy_keys_to(settings: Settings, prefix: str) -> None:
+    """Copy the keys of the settings' prefix to another one, where personal fields are sealed. Raises as `copy_keys` does."""
+    if not has_keys(settings):
+        return
+    old, new = open_key_store(settings), open_key_store(settings.model_copy(update={"prefix": prefix}))
+    try:
+        await copy_keys(old, new, settings.prefix)
+    finally:
+        await old.aclose()
+        await new.aclose()
 
 
 def _hide_password(url: str) -> str:
