@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -26,6 +26,7 @@ from resegment.state.memory.partition import Memory
 from resegment.state.memory.partition import PartitionStore as MemoryStore
 from resegment.streams.ahead import leave_out
 from resegment.streams.definitions.registry import DefinitionRegistry
+from resegment.streams.identities.log import PARTITION, identities_in
 from resegment.streams.recovery.point_in_time import relearn
 from resegment.streams.recovery.replay import LogSource, chunks
 
@@ -61,6 +62,7 @@ class Past:
         self._registry, self._source, self._partitions = registry, source, partitions
         self.begins: int | None = None
         """The timestamp (ms) of the oldest record that was read."""
+        self._absent: Mapping[bytes, int] | None = None
 
     async def accounts(self, until: int) -> list[PastAccount]:
         """Return every account that was known at `until` (ms), as it was then."""
@@ -184,8 +186,9 @@ class Past:
         return [one for one in batch.records if one.offset < first]
 
     async def _batches(self, number: int) -> AsyncIterator[Batch]:
-        source = self._source
+        source, clock = self._source, 0
         topic = source.topics.signals.name
+        absent = await self._find_absent()
         async with source.reading(topic, [number]) as reader:
             if reader.newest_beginning > 0:
                 raise HistoryGone(topic, reader.newest_beginning, source.advice)
@@ -193,7 +196,24 @@ class Past:
                 if records:
                     oldest = records[0].timestamp
                     self.begins = oldest if self.begins is None else min(self.begins, oldest)
-                    yield Batch(topic, number, records)
+                    counted = [_without(one, absent, clock) for one in records] if absent else records
+                    clock = max(clock, *(one.timestamp for one in records))
+                    yield Batch(topic, number, counted)
+
+    async def _find_absent(self) -> Mapping[bytes, int]:
+        """Return the accounts that are forgotten, each with the instant (ms) up to which nothing of it counts."""
+        if self._absent is None:
+            topic = self._source.topics.identities.name
+            identities = await identities_in(self._source.reading(topic, [PARTITION]))
+            self._absent = {name.encode(): until for name, until in identities.absent().items()}
+        return self._absent
+
+
+def _without(record: Record, absent: Mapping[bytes, int], clock: int) -> Record:
+    """Return a record, or in the place of one of a forgotten account one that only lets time pass."""
+    if record.key is None or max(clock, record.timestamp) > absent.get(record.key, -1):
+        return record
+    return RecordedMessage(record.offset, record.timestamp, None, None, [(TICK, b"")])
 
 
 def _group(facts: Sequence[tuple[int, Fact]]) -> list[Known]:

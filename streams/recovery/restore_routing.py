@@ -20,8 +20,9 @@ from resegment.routing.restore import PublishedCommand, Trail, decode_published_
 from resegment.schemas.change import Restrictions
 from resegment.schemas.definitions.in_force import InForce, encode_in_force
 from resegment.schemas.outcomes.ledger import LedgerItem, decode_ledger, encode_ledger, remember
-from resegment.schemas.routing import DefinitionSwitched
+from resegment.schemas.routing import DefinitionSwitched, RoutedState
 from resegment.schemas.state import AccountState
+from resegment.schemas.times import parse_instant
 from resegment.streams.kafka.group_offsets import read_committed_offsets
 from resegment.streams.kafka.topic_reader import reading
 from resegment.streams.message_factory import tell
@@ -68,9 +69,13 @@ async def restore_partition(
             restrictions = (
                 None if state is None else Restrictions(state.do_not_contact, state.lost_until, state.parent)
             )
-            account.state = restore(
-                trail, said.get(name, ()), policies, policy, clock, active_gates, restrictions
-            )
+            trail, commands, gone = _remember(trail, said.get(name, ()), state)
+            if gone is not None and trail.latest is None:
+                account.state = gone
+                continue
+            account.state = restore(trail, commands, policies, policy, clock, active_gates, restrictions)
+            if gone is not None:
+                account.state.forgotten, account.state.forgets = gone.forgotten, gone.forgets
             account.deadline = account.state.deadline or account.deadline
             if policy.family and restrictions is not None:
                 own = own_gates(account.state, policy.family)
@@ -84,6 +89,24 @@ async def restore_partition(
         position = position_after(position, last, clock)
     await restore_ledgers(owned, source)
     await owned.commit(position, ())
+
+
+def _remember(
+    trail: Trail, said: Sequence[PublishedCommand], state: AccountState | None
+) -> tuple[Trail, Sequence[PublishedCommand], RoutedState | None]:
+    """Return what counts of an account's changes and commands, and where it was forgotten, the state that this left."""
+    identity = None if state is None else state.identity
+    if state is None or identity is None or not identity.forgets:
+        return trail, said, None
+    until = identity.until
+    gone = RoutedState(forgets=identity.forgets)
+    if until >= 0:
+        said = [one for one in said if parse_instant(one.cause["effective_at"]) > until]
+        if trail.latest is None or trail.latest.target.effective_at <= until:
+            number = state.sequence if trail.latest is None else trail.latest.target.sequence
+            return Trail(), said, RoutedState(forgotten=number, forgets=identity.forgets)
+        gone.forgotten = trail.latest.target.sequence - 1
+    return trail, said, gone
 
 
 async def restore_ledgers(owned: Owned, source: LogSource) -> None:
