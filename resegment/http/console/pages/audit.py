@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter, Response
+from markupsafe import escape
 
+from resegment.console.sanitizing import sanitize
 from resegment.http.console.table import Column
 from resegment.http.console.viewing import View
 from resegment.streams.audit.reading import AuditedAction
 
 router: Final = APIRouter()
+NAMED: Final = 5
+"""How many values of a list a page names; files have all."""
 
 
 @router.get("/audit")
@@ -28,7 +32,12 @@ async def show_audit(view: View) -> Response:
         Column("at", "When", lambda one: one.begun.at, "instant"),
         Column("actor", "Who", lambda one: one.begun.actor),
         Column("action", "What", lambda one: one.begun.action),
-        Column("arguments", "With", lambda one: _tell(one.begun.arguments)),
+        Column(
+            "arguments",
+            "With",
+            lambda one: _tell(one.begun.arguments),
+            draw=lambda one: escape(sanitize(_tell(one.begun.arguments, NAMED))),
+        ),
         Column("stage", "Result", lambda one: one.stage),
         Column("result", "What came of it", _result),
     ]
@@ -52,12 +61,17 @@ def _result(one: AuditedAction) -> str | None:
     return one.ended.error or _tell(one.ended.result or {})
 
 
-def _tell(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {_spell(value)}" for name, value in values.items())
+def _tell(values: Mapping[str, Any], most: int | None = None) -> str:
+    """Return names with their values; of a list the first `most`, and how many there are."""
+    return ", ".join(f"{name.replace('_', ' ')} {_spell(value, most)}" for name, value in values.items())
 
 
-def _spell(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _spell(value: Any, most: int | None) -> str:
+    if not isinstance(value, list):
+        return str(value)
+    shown = ", ".join(map(str, value[:most]))
+    more = 0 if most is None else len(value) - most
+    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 def _count(names: Any) -> dict[str, int]:

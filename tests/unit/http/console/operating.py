@@ -244,10 +244,13 @@ class FakeAudit:
     """A log of one action."""
 
     text: str = "ann"
+    ids: list[str] = field(default_factory=list)
 
     async def read(self) -> Sequence[AuditedAction]:
         given: dict[str, Any] = {"id": "1", "begun": "1", "at": NOON, "actor": self.text, "action": self.text}
-        begun = AuditEntry(**given, stage="begun", arguments={"member": self.text, "ids": [self.text]})
+        begun = AuditEntry(
+            **given, stage="begun", arguments={"member": self.text, "ids": [self.text, *self.ids]}
+        )
         ended = AuditEntry(**given, stage="failed", arguments={}, error=self.text)
         return [AuditedAction(begun, ended), AuditedAction(begun)]
 

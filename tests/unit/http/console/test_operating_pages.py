@@ -226,6 +226,16 @@ async def test_instants_in_the_twin_of_sources_are_in_rfc_3339(operated: Operate
     assert (told["since"], told["until"]) == ("2026-09-21T14:13:20Z", "2026-09-21T15:13:20Z")
 
 
+async def test_a_long_list_in_the_audit_log_is_cut_on_the_page_and_whole_in_files(operated: Operated) -> None:
+    operated.audit.ids = [f"letter-{number}" for number in range(2_000)]
+    async with operated.browser() as browser:
+        await operated.sign_in(browser, "vic", "viewer")
+        page = (await browser.get("/audit")).text
+        assert "letter-3 and 1,996 more" in page
+        assert "letter-4" not in page
+        assert "letter-1999" in (await browser.get("/audit?format=csv&table=actions")).text
+
+
 @pytest.mark.parametrize(("role", "offered"), [("operator", False), ("viewer", True)])
 async def test_who_may_do_everything_already_is_not_asked_to_sign_in(
     prefix: PrefixInMemory, role: str, *, offered: bool
