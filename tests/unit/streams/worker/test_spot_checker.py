@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -114,3 +115,20 @@ async def test_a_slice_that_waits_for_a_switch_at_one_turn_is_no_news(
     found = await follow(monkeypatch, [None, NotNow("a switch"), None, NotNow("a switch"), None])
     assert [one.blocked for one in found] == [None] * len(found)
     assert len(found) >= 4
+
+
+async def test_it_is_known_since_when_every_account_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+
+    def passing() -> float:
+        now[0] += 1
+        return now[0]
+
+    monkeypatch.setattr(spot_checker, "time", SimpleNamespace(time=passing, monotonic=time.monotonic))
+    found = await follow(monkeypatch, [None] * 6)
+    whole = [one for one in found if one.oldest is not None]
+    assert found[0].oldest is None, "only one of the slices was checked"
+    assert len(whole) >= 3
+    assert all(one.oldest < one.at for one in whole if one.oldest is not None)
+    assert [one.oldest for one in whole] == sorted(one.oldest or 0 for one in whole)
+    assert len({one.oldest for one in whole}) > 1, "it moves on with each round"
