@@ -179,7 +179,7 @@ def _stages(view: Viewing, stages: StagesLook) -> Table[StageLook]:
         ),
         Column("median", "Half within", lambda row: row.median, "length"),
         Column("p95", "95 % within", lambda row: row.p95, "length"),
-        Column("slowest", "", lambda row: "slowest" if row is slowest else None),
+        Column("slowest", "Note", lambda row: "slowest" if row is slowest else None),
         Column("batches", "Batches", lambda row: row.batches, "number"),
     ]
     since = "" if stages.since is None else f"since {format_instant(stages.since // 1000 * 1000)}"
