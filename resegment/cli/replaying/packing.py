@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from resegment.schemas.fact import Fact
+from resegment.schemas.fact import Fact, UnresolvedEvent
 
 _COUNTED: Final = b"\xdd"
 """Begins a MessagePack array whose length takes four bytes."""
@@ -38,12 +38,17 @@ class PackedAccount(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return _decoder.decode(_COUNTED + self.count.to_bytes(4, "big") + self.rows)
 
 
-def pack_fact(fact: Fact, kept: frozenset[str], number: int, checksum: int) -> bytes:
+def pack_fact(
+    fact: Fact | UnresolvedEvent,
+    account: str,
+    recorded: int,
+    kept: frozenset[str],
+    number: int,
+    checksum: int,
+) -> bytes:
     """Return the fact as bytes, with those fields of its data that are kept."""
-    data = fact.data
-    if not kept.issuperset(data):
-        data = {name: value for name, value in data.items() if name in kept}
-    fields = (fact.account, fact.kind, fact.id, fact.source, fact.record, fact.time, fact.recorded, fact.op)
+    data = {name: value for name, value in fact.data.items() if name in kept}
+    fields = (account, fact.kind, fact.id, fact.source, fact.record, fact.time, recorded, fact.op)
     try:
         return _encode((*fields, data, (), number, checksum))
     except OverflowError:

@@ -10,6 +10,7 @@ import msgspec
 
 from resegment.cli.replaying.packing import check_data, pack_fact
 from resegment.errors import RefusedEvent
+from resegment.identity.aliases import resolve_subject
 from resegment.identity.resolution import resolve_event
 from resegment.schemas.cloudevents.decoding import decode_event
 from resegment.schemas.fact import KINDS, Fact
@@ -60,20 +61,21 @@ def pack_chunk(
     rows: list[tuple[str, bytes]] = []
     kept = dict(zip(KINDS, fields, strict=True))
     last = 0
-    for number, event in enumerate(chunk.events, chunk.first):
-        if isinstance(event, Refused):
-            refusals.add(event)
+    for number, given in enumerate(chunk.events, chunk.first):
+        if isinstance(given, Refused):
+            refusals.add(given)
             continue
-        file, line, value = event
+        file, line, value = given
         try:
-            fact = resolve_event(decode_event(value))
+            event = decode_event(value)
+            account = resolve_subject(event.subject)
         except RefusedEvent as error:
             refusals.add(Refused(file, line, error.reason, error.message, error.field))
             continue
-        refusals.note_action(fact)
-        checksum = check_data(fact.data)
-        if receive is not None:
-            fact = receive(fact)
-        last = max(last, fact.recorded)
-        rows.append((fact.account, pack_fact(fact, kept[fact.kind], number, checksum)))
+        refusals.note_action(event)
+        checksum = check_data(event.data)
+        fact = event if receive is None else receive(resolve_event(event, account=account))
+        recorded = event.time if event.recorded is None else event.recorded
+        last = max(last, recorded)
+        rows.append((account, pack_fact(fact, account, recorded, kept[event.kind], number, checksum)))
     return Packed(rows, refusals, last)

@@ -73,15 +73,29 @@ def _replay_facts(
     engine: Engine, account: Account, facts: Iterable[Fact], end: int, decisions: list[Decision]
 ) -> None:
     """Apply facts by one version alone, whose deadlines are all that time brings."""
-    apply = engine.apply_facts
-    for known, together in groupby(facts, key=_recorded):
+    together: list[Fact] = []
+    known = 0
+    for fact in facts:
+        if not together or fact.recorded == known:
+            together.append(fact)
+            known = fact.recorded
+            continue
         if known > end:
-            break
-        if account.deadline < known:
-            decisions += engine.advance(account, known - 1)
-        decided = apply(account, list(together), known)
-        if decided is not UNCHANGED:
-            decisions.append(decided)
+            return
+        _apply(engine, account, together, known, decisions)
+        together, known = [fact], fact.recorded
+    if together and known <= end:
+        _apply(engine, account, together, known, decisions)
+
+
+def _apply(
+    engine: Engine, account: Account, together: list[Fact], known: int, decisions: list[Decision]
+) -> None:
+    if account.deadline < known:
+        decisions += engine.advance(account, known - 1)
+    decided = engine.apply_facts(account, together, known)
+    if decided is not UNCHANGED:
+        decisions.append(decided)
 
 
 def backtest(

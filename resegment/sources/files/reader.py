@@ -23,7 +23,7 @@ from resegment.identity.names import Unresolved
 from resegment.identity.resolution import resolve_event
 from resegment.schemas.cloudevents.decoding import MAX_BYTES, decode_event
 from resegment.schemas.events import find_unlisted_action
-from resegment.schemas.fact import Fact
+from resegment.schemas.fact import Fact, UnresolvedEvent
 from resegment.sources.files.encoding import read_byte_lines
 from resegment.sources.files.located import Located, MissingFile, WrongFile
 from resegment.sources.files.tables import NO_TYPES, read_csv, read_parquet
@@ -131,7 +131,7 @@ class Refusals:
         elif len(self._said) < MAX_IDS:
             self._said[name] = said
 
-    def note_action(self, fact: Fact) -> None:
+    def note_action(self, fact: Fact | UnresolvedEvent) -> None:
         """Count the action of an accepted event if the contract does not list it."""
         if (action := find_unlisted_action(fact.kind, fact.data)) is not None:
             self.unlisted[fact.kind, action] += 1

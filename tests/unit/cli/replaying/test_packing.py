@@ -26,7 +26,10 @@ facts = st.builds(
 @given(st.lists(facts, max_size=5))
 @settings(max_examples=60, deadline=None)
 def test_facts_come_back_as_they_were(given_facts: list[Fact]) -> None:
-    rows = [pack_fact(fact, frozenset(fact.data), number, number) for number, fact in enumerate(given_facts)]
+    rows = [
+        pack_fact(fact, fact.account, fact.recorded, frozenset(fact.data), number, number)
+        for number, fact in enumerate(given_facts)
+    ]
     found = pack_account("acme.com", rows).unpack()
     plain = [{name: getattr(fact, name) for name in Fact.__struct_fields__} for fact in found]
     assert repr(plain) == repr(
@@ -40,7 +43,7 @@ def test_only_fields_that_a_test_reads_are_packed() -> None:
         account="a", kind="hiring", id="1", source="s", record="1", time=1, recorded=1,
         data={"function": "sales", "url": "u" * 500},
     )  # fmt: skip
-    row = pack_fact(fact, frozenset({"function"}), 0, check_data(fact.data))
+    row = pack_fact(fact, "a", 1, frozenset({"function"}), 0, check_data(fact.data))
     (found,) = pack_account("a", [row]).unpack()
     assert found.data == {"function": "sales"}
     assert len(row) < 100
@@ -54,6 +57,8 @@ def test_the_checksum_does_not_depend_on_the_order_of_the_fields() -> None:
 def test_accounts_are_split_in_the_order_of_their_names() -> None:
     row = pack_fact(
         Fact(account="x", kind="hiring", id="1", source="s", record="1", time=1, recorded=1),
+        "x",
+        1,
         frozenset(), 0, 0,
     )  # fmt: skip
     grouped = {name: [row] * count for name, count in (("c", 1), ("a", 3), ("b", 2), ("d", 1))}
