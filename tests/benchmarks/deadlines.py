@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +99,17 @@ def preparation(topics: Topics, count: int, begin: int, spread: float) -> list[M
     return messages
 
 
+def others(topics: Topics, count: int) -> Iterator[list[Message]]:
+    """Accounts of which nothing is due before half an hour from now, a thousand at a time."""
+    for first in range(0, count, 1_000):
+        at, messages = now(), []
+        for number in range(first, min(first + 1_000, count)):
+            account = f"other-{number}.com"
+            value = event("hiring", account, at, {"function": "sales"})
+            messages.append(Message(topics.of_kind("hiring").name, account.encode(), value, HEADERS))
+        yield messages
+
+
 @asynccontextmanager
 async def watching(servers: Embedded, topic: str) -> AsyncIterator[Seen]:
     """The changes of a topic, from now on."""
@@ -154,6 +165,10 @@ async def measure(options: argparse.Namespace, spread: float, folder: Path) -> s
         topics = Topics("bench")
         started = [await group.start() for _ in range(options.workers)]
         async with watching(servers, topics.segment_changes.name) as seen:
+            for messages in others(topics, options.others):
+                await publisher.publish(messages)
+            await seen.at_least(options.others, 30 + options.others / 1_000)
+            seen.arrived.clear()
             begin = now() + int(options.head_start * 1_000)
             told = preparation(topics, options.accounts, begin, spread)
             for first in range(0, len(told), 1_000):
@@ -212,6 +227,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--accounts", type=int, default=50_000)
+    parser.add_argument("--others", type=int, default=0, help="accounts of which nothing is due")
     parser.add_argument("--partitions", type=int, default=8)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--rate", type=int, default=200, help="live events a second")

@@ -117,7 +117,7 @@ async def _run(settings: Settings, access: Access, context: Context) -> None:
                     build(taking), settings.http_host, settings.http_port, names=settings.http_names
                 ) as url,
             ):
-                settle()
+                settle(keeps_accounts=False)
                 stop.ready()
                 who = count(len(access.keys), "key") if access.keys else "no keys"
                 print_note(

@@ -24,6 +24,7 @@ from resegment.state.redis.client import measure_keys, read_memory
 from resegment.state.redis.keys import PartitionKeys, Stage
 from resegment.streams.heartbeat import Heartbeat
 from resegment.streams.reports.pace import HistogramDelays, Pace
+from resegment.streams.runtime import Tidier
 from resegment.streams.transport.config import PartitionProgress
 from resegment.streams.worker.partitions import PartitionManager
 from resegment.streams.worker.progress import Progress
@@ -208,6 +209,7 @@ class Monitor:
         self._pace = Pace(HistogramDelays(gauges.stage_delay))
         self._partition_progress, self._stalled_after = partition_progress, stalled_after
         self._still_since: float | None = None
+        self._tidier = Tidier()
         self.lag = 0
         """Records of the owned partitions that are not done yet, as of the last look."""
         self.reachable = True
@@ -226,6 +228,7 @@ class Monitor:
             with suppress(*UNREACHABLE):
                 reachable = await self._look()
             self.reachable = reachable
+            self._tidier.look(idle=seen == self._progress.steps)
             if seen != self._progress.steps or not self.lag or not self.reachable:
                 # waiting for servers that are away is no standstill of the worker's own
                 seen, self._still_since = self._progress.steps, None

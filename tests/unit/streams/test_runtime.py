@@ -1,0 +1,68 @@
+"""The garbage collector of a worker's process."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from resegment.streams.runtime import Tidier, settle
+
+
+class Node:
+    """Refers to itself, so that only the collector frees it."""
+
+    def __init__(self) -> None:
+        self.own = self
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    thresholds, callbacks, interval = gc.get_threshold(), list(gc.callbacks), sys.getswitchinterval()
+    yield
+    gc.callbacks[:] = callbacks
+    gc.set_threshold(*thresholds)
+    sys.setswitchinterval(interval)
+    gc.unfreeze()
+    gc.collect()
+
+
+def test_what_outlives_a_collection_is_kept_out_of_the_next_ones() -> None:
+    settle()
+    before = gc.get_freeze_count()
+    kept = [[number] for number in range(20_000)]
+    assert gc.get_freeze_count() - before > 10_000
+    assert len(kept) == 20_000
+
+
+def test_young_objects_that_only_refer_to_themselves_are_freed() -> None:
+    settle()
+    lost = weakref.ref(Node())
+    gc.collect(0)
+    assert lost() is None
+
+
+def test_a_tidier_frees_what_was_kept_once_an_hour_and_earlier_where_nothing_is_done() -> None:
+    settle()
+    now = 0.0
+    tidier = Tidier(lambda: now)
+
+    def lose() -> weakref.ref[Node]:
+        node = Node()
+        gc.freeze()
+        return weakref.ref(node)
+
+    lost = lose()
+    now = 299.0
+    tidier.look(idle=True)
+    now = 3_599.0
+    tidier.look(idle=False)
+    assert lost() is not None
+    assert tidier.look(idle=True) > 0
+    assert lost() is None
+    lost, now = lose(), 3_599.0 + 3_600.0
+    assert tidier.look(idle=False) > 0
+    assert lost() is None
