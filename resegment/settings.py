@@ -161,6 +161,9 @@ class Settings(ReaderSettings):
         8, ge=1, le=1024, description="Partitions of each topic. Fixed once the prefix exists"
     )
     replication: int = Field(1, ge=1, le=9, description="Replicas of each new topic")
+    backups_days: int | None = Field(
+        None, ge=0, description="For how many days backups are kept: `verify --forgotten` counts with it"
+    )
     retention: Duration = Field(
         timedelta(days=7),
         ge=timedelta(minutes=1),

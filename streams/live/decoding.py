@@ -27,6 +27,8 @@ class Change:
     holdout: bool
     definition: int | None = None
     """The number of the version that made it, if one did."""
+    forgotten: bool = False
+    """Whether the account ends because it was forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ def decode_change(place: tuple[int, int], value: bytes | None) -> Change | None:
             data.supersedes,
             data.holdout,
             _read_version(data.cause),
+            data.to is None and data.cause.get("forgotten") == "account",
         )
     except (msgspec.DecodeError, ValueError):
         return None

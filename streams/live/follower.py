@@ -13,10 +13,12 @@ import msgspec
 import structlog
 
 from resegment.errors import ResegmentError
+from resegment.schemas.identities.records import Forget, decode_identity_record
 from resegment.schemas.logs.state_log import decode_state
 from resegment.schemas.routing import RoutedState
 from resegment.schemas.state import KIND_NUMBERS, AccountState
 from resegment.state.redis.reader import BrokenState
+from resegment.streams.identities.log import reading_identities
 from resegment.streams.kafka.topic_reader import TopicReader, TopicUnreadable, reading
 from resegment.streams.live.connection import LiveConnection
 from resegment.streams.live.decoding import decode_change, decode_command
@@ -109,6 +111,7 @@ class IndexFollower:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._scan())
                     group.create_task(self._follow("changes", self._connection.topics.segment_changes.name))
+                    group.create_task(self._follow_forgets())
                     group.create_task(
                         self._follow("commands", self._connection.topics.workflow_commands.name)
                     )
@@ -136,6 +139,25 @@ class IndexFollower:
             self.progress.done.add(name)  # nothing was ever written
             if name == "commands":
                 self._commands_opened.set()
+
+    async def _follow_forgets(self) -> None:
+        """Delete from the index what is forgotten."""
+        one = self._connection
+        try:
+            async with reading_identities(one.bootstrap, one.topics, one.security) as reader:
+                while not self._is_idle:
+                    for records in (await reader.poll(AT_ONCE)).values():
+                        for record in records:
+                            await self._forget(record.value)
+        except TopicUnreadable as error:
+            if not error.is_missing:
+                raise
+
+    async def _forget(self, value: bytes | None) -> None:
+        with suppress(msgspec.DecodeError):
+            asked = decode_identity_record(value or b"")
+            if isinstance(asked, Forget):
+                await self._index.forget(asked.account, asked.at, person=bool(asked.persons))
 
     @asynccontextmanager
     async def _open(self, name: str, topic: str) -> AsyncIterator[TopicReader]:
@@ -191,7 +213,11 @@ class IndexFollower:
             for number, one in records
             if (change := decode_change((number, one.offset), one.value)) is not None
         ]
-        if not await self._index.add_changes(changes):
+        new_changes = await self._index.add_changes(changes)
+        for change in changes:
+            if change.forgotten:
+                await self._index.forget(change.account, change.at, person=False)
+        if not new_changes:
             return
         if self.progress.accounts_done:
             await self._name({change.account for change in changes})

@@ -52,6 +52,8 @@ create index commands_by_account on commands (account, at);
 create index commands_by_time on commands (at);
 """
 
+_NOTHING_TOLD: Final = b'{"cause":{},"reason":{},"moved":false}'
+
 _ORDERS: Final = """
 create index if not exists accounts_by_segment on accounts (segment, entered);
 create index if not exists accounts_by_segment_and_name on accounts (segment, folded);
@@ -170,6 +172,22 @@ class Index:
                 self._commands = MOST_COMMANDS
 
         await self._write(add)
+
+    async def forget(self, account: str, until: int, *, person: bool) -> None:
+        """Delete what is known of an account up to an instant (ms), or what may quote a person of it."""
+
+        def forget(one: sqlite3.Connection) -> None:
+            if person:
+                one.execute(
+                    "update changes set told = ? where account = ? and at <= ?",
+                    (_NOTHING_TOLD, account, until),
+                )
+                return
+            one.execute("delete from changes where account = ? and at < ?", (account, until))
+            one.execute("delete from commands where account = ? and at < ?", (account, until))
+            one.execute("delete from accounts where account = ? and entered <= ?", (account, until))
+
+        await self._write(forget)
 
     async def put_accounts(self, rows: Iterable[tuple[str, str | None, str | None, int]]) -> None:
         """Put accounts: each with its name, its segment, and since when (ms)."""

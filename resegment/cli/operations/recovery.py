@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from resegment.segmentation.versions.comparison import Difference
     from resegment.settings import Settings
     from resegment.streams.audit.trail import AuditTrail
+    from resegment.streams.forgetting.checking import Left
     from resegment.streams.recovery.rebuild import LostPartition, Rebuild
     from resegment.streams.recovery.replay import LogSource
 
@@ -155,10 +156,15 @@ def rebuild(
 @takes_servers
 def verify(
     segments: SomeSegments = None,
+    forgotten: Annotated[
+        bool, typer.Option("--forgotten", help="Print what is left of all that is forgotten, and until when.")
+    ] = False,
     servers: ServerOptions = DEFAULT_SERVERS,
     as_json: AsJson = False,
 ) -> None:
     """Compare Redis with a replay of the log and print every difference. Exits with 1 if there are any."""
+    if forgotten:
+        raise typer.Exit(_verify_forgotten(servers, as_json=as_json))
     from resegment.console.terminal import print_note, screen, write_json_lines
 
     accounts, found = asyncio.run(_verify(servers, segments))
@@ -178,6 +184,17 @@ def verify(
         print_note(f"{count(len(found), 'difference')} in {accounts:,} accounts.")
     if found:
         raise typer.Exit(1)
+
+
+def _verify_forgotten(servers: ServerOptions, *, as_json: bool) -> int:
+    from resegment.cli.operations.session import run_in_session
+    from resegment.console.forgotten import print_left
+    from resegment.streams.forgetting.checking import find_left
+
+    async def look(session: Session) -> list[Left]:
+        return await find_left(session.client, session.reader, session, session.settings, await session.now())
+
+    return print_left(run_in_session(look, servers), as_json=as_json)
 
 
 class Rebuilt(NamedTuple):
