@@ -151,7 +151,8 @@ async def _seal(messages: list[Message], facts: Mapping[int, Fact], sealer: Fact
         if fact is None:
             forgotten.append(place)
         else:
-            messages[place] = messages[place]._replace(value=encode_fact(fact))
+            topic, key, _, headers, partition, at = messages[place]
+            messages[place] = Message(topic, key, encode_fact(fact), headers, partition, at)
     for place in reversed(forgotten):
         del messages[place]
     return len(forgotten)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
 
-from resegment.agents.deciding.applying import Known, facts_of
+from resegment.agents.deciding.applying import Known
 from resegment.schemas.fact import Fact, decode_fact
-from resegment.schemas.identities.steps import Step
+from resegment.schemas.identities.steps import Step, unpack_facts
 from resegment.schemas.privacy.opening import FactKeys, OpenFact
 from resegment.segmentation.evaluation.account import Account
 
@@ -26,14 +26,19 @@ async def prepare(
     return await keys.opener(_facts(known, accounts))
 
 
-def _facts(known: Mapping[str, Sequence[Known]], accounts: Mapping[str, Account]) -> Iterator[Fact]:
+def _facts(known: Mapping[str, Sequence[Known]], accounts: Mapping[str, Account]) -> list[Fact]:
+    found: list[Fact] = []
     for name, groups in known.items():
-        for one in groups:
-            with suppress(msgspec.DecodeError):  # the step is set aside
-                yield from facts_of([one])
+        for _, one, _ in groups:
+            if isinstance(one, Step):
+                with suppress(msgspec.DecodeError):  # the step is set aside
+                    found += unpack_facts(one.facts)
+            else:
+                found += one
         identity = accounts[name].state.identity
         if identity is not None:
-            yield from map(decode_fact, identity.kept)
+            found += map(decode_fact, identity.kept)
+    return found
 
 
 def leave_out_unknown(accounts: dict[str, Account]) -> None:

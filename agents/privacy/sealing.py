@@ -9,7 +9,7 @@ from typing import Protocol
 from resegment.errors import RefusedEvent
 from resegment.schemas.fact import Fact
 from resegment.schemas.privacy.envelope import DataKey, is_sealed
-from resegment.schemas.privacy.facts import SEALED, account_of, has_personal, seal_fact, subject_of
+from resegment.schemas.privacy.facts import SEALED, account_of, has_personal, seal_personal, subject_of
 from resegment.schemas.privacy.fields import personal_fields
 
 Subject = tuple[str, str | None]
@@ -57,7 +57,11 @@ class FactSealer:
                 found.append(None if keys.is_forgotten(fact.account) else fact)
             else:
                 pair = pairs[subject]
-                found.append(None if pair is None else seal_fact(fact, fields, pair))
+                found.append(
+                    None
+                    if pair is None
+                    else seal_personal(fact, fields, pair[1], pair[1].sealer_after(pair[:1]))
+                )
         return found
 
 

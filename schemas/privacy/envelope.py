@@ -12,15 +12,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from resegment.errors import RefusedEvent, ResegmentError, UserError
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 MARK: Final = "s1."
 """What every envelope begins with."""
@@ -29,6 +26,9 @@ KEY_BYTES: Final = 32
 MAX_KEYS: Final = 8
 """An envelope has at most so many keys."""
 
+_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
+_FROM_URL: Final = bytes.maketrans(b"-_+/", b"+/!!")
+_PADDING: Final = (b"", b"===", b"==", b"=")
 _SALT: Final = b"resegment.s1"
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{22}-[1-9][0-9]{0,8}")
 
@@ -61,33 +61,60 @@ class Tampered(RefusedEvent):
 class DataKey:
     """One version of one key. It keeps the ciphers that it ends: they go with it."""
 
-    __slots__ = ("_ciphers", "id", "secret")
+    __slots__ = ("_sealers", "id", "secret")
 
     def __init__(self, id: str, secret: bytes) -> None:  # noqa: A002  # what it is called in an envelope
         if len(secret) != KEY_BYTES:
             raise ValueError(f"a data key has {KEY_BYTES} bytes, not {len(secret)}")
         self.id, self.secret = id, secret
-        self._ciphers: dict[tuple[DataKey, ...], AESSIV] = {}
+        self._sealers: dict[tuple[DataKey, ...], Sealer] = {}
 
     def __repr__(self) -> str:
         return f"DataKey({self.id!r})"
 
-    def cipher_after(self, others: tuple[DataKey, ...]) -> AESSIV:
-        """Return the cipher of other keys and this one, in this order."""
-        found = self._ciphers.get(others)
+    def sealer_after(self, others: tuple[DataKey, ...]) -> Sealer:
+        """Return what seals with other keys and this one, in this order."""
+        found = self._sealers.get(others)
         if found is None:
-            if len(self._ciphers) >= MAX_KEYS:
-                self._ciphers.clear()
-            found = self._ciphers[others] = _make_cipher((*others, self))
+            if len(self._sealers) >= MAX_KEYS:
+                self._sealers.clear()
+            found = self._sealers[others] = Sealer((*others, self))
         return found
 
 
-def _make_cipher(keys: Sequence[DataKey]) -> AESSIV:
-    try:
-        from cryptography.hazmat.primitives.ciphers.aead import AESSIV  # noqa: PLC0415  # the extra
-    except ImportError as error:
-        raise PrivacyMissing from error
-    return AESSIV(derive_key([one.secret for one in keys], "~".join(one.id for one in keys).encode()))
+class Sealer:
+    """Seals and opens with some keys in their order. To make one takes longer than to use it."""
+
+    __slots__ = ("_decrypt", "_encrypt", "_start")
+
+    def __init__(self, keys: Sequence[DataKey]) -> None:
+        try:
+            from cryptography.exceptions import InvalidTag  # noqa: F401, PLC0415  # the extra
+            from cryptography.hazmat.primitives.ciphers.aead import AESSIV  # noqa: PLC0415  # the same
+        except ImportError as error:
+            raise PrivacyMissing from error
+        ids = "~".join([one.id for one in keys])
+        cipher = AESSIV(derive_key([one.secret for one in keys], ids.encode()))
+        self._encrypt, self._decrypt, self._start = cipher.encrypt, cipher.decrypt, f"{MARK}{ids}."
+
+    def seal(self, plain: bytes, context: list[bytes]) -> str:
+        """Return the envelope of bytes."""
+        text = b2a_base64(self._encrypt(plain, context), newline=False)
+        return self._start + text.translate(_TO_URL).rstrip(b"=").decode()
+
+    def open(self, text: str, start: int, context: list[bytes]) -> bytes:
+        """Return what an envelope has; `start` is where its ciphertext begins. Raises Tampered."""
+        try:
+            body = text[start:].encode("ascii")
+            sealed = a2b_base64(body.translate(_FROM_URL) + _PADDING[len(body) % 4], strict_mode=True)
+        except ValueError:
+            raise Tampered("the sealed text is not base64url") from None
+        try:
+            return self._decrypt(sealed, context)
+        except Exception as error:
+            if type(error).__name__ not in ("InvalidTag", "ValueError"):
+                raise
+            raise Tampered("the sealed text was not sealed for this place, or it was changed") from None
 
 
 def derive_key(secrets: Sequence[bytes], info: bytes) -> bytes:
@@ -98,12 +125,12 @@ def derive_key(secrets: Sequence[bytes], info: bytes) -> bytes:
 
 def seal(plain: bytes, keys: Sequence[DataKey], context: Sequence[bytes]) -> str:
     """Return the envelope of bytes. Only the same context opens it: it binds the text to its place."""
-    return _seal(plain, tuple(keys), list(context))
+    return sealer_of(keys).seal(plain, list(context))
 
 
-def _seal(plain: bytes, keys: tuple[DataKey, ...], context: list[bytes]) -> str:
-    sealed = keys[-1].cipher_after(keys[:-1]).encrypt(plain, context)
-    return f"{MARK}{'~'.join([one.id for one in keys])}.{urlsafe_b64encode(sealed).decode().rstrip('=')}"
+def sealer_of(keys: Sequence[DataKey]) -> Sealer:
+    """Return what seals with some keys; it is kept as long as the last of them."""
+    return keys[-1].sealer_after(tuple(keys[:-1]))
 
 
 def is_sealed(value: Any) -> bool:
@@ -119,14 +146,20 @@ def is_sealed(value: Any) -> bool:
 
 def key_ids(text: str) -> tuple[str, ...]:
     """Return the ids of the keys that an envelope needs. Raises Tampered where it is none."""
+    return read_ids(text[len(MARK) : find_end(text)])
+
+
+def find_end(text: str) -> int:
+    """Return where the ids of an envelope end. Raises Tampered where it is none."""
     end = text.find(".", len(MARK), len(MARK) + 40 * MAX_KEYS)
     if end < 0 or not text.startswith(MARK):
         raise Tampered("this is no sealed text: it begins with s1., the ids of its keys and a point")
-    return _read_ids(text[len(MARK) : end])
+    return end
 
 
 @lru_cache(maxsize=16_384)
-def _read_ids(joined: str) -> tuple[str, ...]:
+def read_ids(joined: str) -> tuple[str, ...]:
+    """Return the ids that were joined. Raises Tampered for what are no ids of keys."""
     ids = tuple(joined.split("~"))
     if len(ids) > MAX_KEYS or not all(_ID.fullmatch(one) for one in ids):
         raise Tampered("the ids of the keys of this sealed text are not any")
@@ -145,15 +178,4 @@ def open_sealed(text: str, keys: Mapping[str, DataKey], context: Sequence[bytes]
             found.append(keys[one])
         except KeyError:
             raise Forgotten(one) from None
-    body = text[text.index(".", len(MARK)) + 1 :]
-    try:
-        sealed = urlsafe_b64decode(body + "=" * (-len(body) % 4))
-    except ValueError:
-        raise Tampered("the sealed text is not base64url") from None
-    cipher = found[-1].cipher_after(tuple(found[:-1]))
-    try:
-        return cipher.decrypt(sealed, list(context))
-    except Exception as error:
-        if type(error).__name__ not in ("InvalidTag", "ValueError"):
-            raise
-        raise Tampered("the sealed text was not sealed for this place, or it was changed") from None
+    return sealer_of(found).open(text, text.index(".", len(MARK)) + 1, list(context))

@@ -11,7 +11,15 @@ from typing import Any, Final
 import msgspec
 
 from resegment.schemas.fact import Fact
-from resegment.schemas.privacy.envelope import DataKey, Forgotten, Tampered, _seal, key_ids, open_sealed
+from resegment.schemas.privacy.envelope import (
+    DataKey,
+    Forgotten,
+    Sealer,
+    Tampered,
+    key_ids,
+    open_sealed,
+    sealer_of,
+)
 from resegment.schemas.privacy.fields import find_address, normalize_person, person_of
 
 SEALED: Final = "sealed"
@@ -47,7 +55,9 @@ def has_personal(fact: Fact, names: frozenset[str]) -> bool:
     data = fact.data
     if not names.isdisjoint(data) or SEALED in data:
         return True
-    if find_address(fact.record) is not None or find_address(fact.id) is not None:
+    if "@" in fact.record and find_address(fact.record) is not None:
+        return True
+    if "@" in fact.id and find_address(fact.id) is not None:
         return True
     return any(type(value) in _CONTAINERS and _holds(value, names) for value in data.values())
 
@@ -67,8 +77,11 @@ def seal_fact(fact: Fact, names: frozenset[str], keys: Sequence[DataKey]) -> Fac
     An id or record that holds a personal value, or an e-mail address, is replaced by a keyed hash. The same fact always
     becomes the same sealed fact.
     """
-    if not has_personal(fact, names):
-        return fact
+    return seal_personal(fact, names, keys[-1], sealer_of(keys)) if has_personal(fact, names) else fact
+
+
+def seal_personal(fact: Fact, names: frozenset[str], key: DataKey, sealer: Sealer) -> Fact:
+    """Seal a fact of which it is known that it has personal fields; `key` is the last one of the sealer."""
     taken: dict[str, Any] = {}
     kept: dict[str, Any] = {}
     nested: list[list[Any]] = []
@@ -79,19 +92,21 @@ def seal_fact(fact: Fact, names: frozenset[str], keys: Sequence[DataKey]) -> Fac
             kept[name] = _take(value, names, [name], nested)
         else:
             kept[name] = value
-    words = [word for value in (*taken.values(), *[one for _, one in nested]) for word in _words_in(value)]
-    hides_record = _is_personal(fact.record, words)
-    hides_id = hides_record if fact.id == fact.record else _is_personal(fact.id, words)
+    words = _words_in(taken, [])
+    for _, value in nested:
+        _words_in(value, words)
+    own_id, own_record = fact.id, fact.record
+    hides_record = _is_personal(own_record, words)
+    hides_id = hides_record if own_id == own_record else _is_personal(own_id, words)
     given: list[Any] = [taken]
     if nested or hides_id or hides_record:
-        given += [nested, fact.id if hides_id else None, fact.record if hides_record else None]
-    record = _hide(fact.record, keys[-1]) if hides_record else fact.record
-    context = [account_of(fact).encode(), fact.kind.encode(), record.encode("utf-8", "surrogatepass")]
-    kept[SEALED] = _seal(_encode(given), tuple(keys), context)
+        given += [nested, own_id if hides_id else None, own_record if hides_record else None]
+    record = _hide(own_record, key) if hides_record else own_record
+    kept[SEALED] = sealer.seal(_encode(given), _context(fact, record))
     return Fact(
         account=fact.account,
         kind=fact.kind,
-        id=_hide(fact.id, keys[-1]) if hides_id else fact.id,
+        id=_hide(own_id, key) if hides_id else own_id,
         source=fact.source,
         record=record,
         time=fact.time,
@@ -100,6 +115,11 @@ def seal_fact(fact: Fact, names: frozenset[str], keys: Sequence[DataKey]) -> Fac
         data=kept,
         via=fact.via,
     )
+
+
+def _context(fact: Fact, record: str) -> list[bytes]:
+    account = fact.via[0][0] if fact.via else fact.account
+    return [account.encode(), fact.kind.encode(), record.encode("utf-8", "surrogatepass")]
 
 
 def _take(value: Any, names: frozenset[str], path: _Path, nested: list[list[Any]]) -> Any:
@@ -118,16 +138,19 @@ def _take(value: Any, names: frozenset[str], path: _Path, nested: list[list[Any]
     return kept
 
 
-def _words_in(value: Any) -> list[str]:
-    if type(value) is str:
-        return [word] if len(word := value.strip().casefold()) >= SHORTEST else []
-    if type(value) in _CONTAINERS:
-        return [word for one in (value.values() if type(value) is dict else value) for word in _words_in(one)]
-    return []
+def _words_in(value: Any, words: list[str]) -> list[str]:
+    """Add the texts in a value that are looked for in ids."""
+    for one in value.values() if type(value) is dict else value if type(value) is list else (value,):
+        if type(one) is str:
+            if len(word := one.strip().casefold()) >= SHORTEST:
+                words.append(word)
+        elif type(one) in _CONTAINERS:
+            _words_in(one, words)
+    return words
 
 
 def _is_personal(text: str, words: Sequence[str]) -> bool:
-    if find_address(text) is not None:
+    if "@" in text and find_address(text) is not None:
         return True
     lower = text.casefold()
     for word in words:
@@ -175,11 +198,19 @@ def open_fact(fact: Fact, keys: Mapping[str, DataKey]) -> Fact | None:
     text = fact.data.get(SEALED)
     if text is None or not keys_of(fact):
         return fact
-    context = [account_of(fact).encode(), fact.kind.encode(), fact.record.encode("utf-8", "surrogatepass")]
     try:
-        plain = open_sealed(text, keys, context)
+        plain = open_sealed(text, keys, _context(fact, fact.record))
     except Forgotten:
         return None
+    return _restore_all(fact, plain)
+
+
+def open_personal(fact: Fact, text: str, start: int, sealer: Sealer) -> Fact:
+    """Return the fact as it was before its envelope, whose ciphertext begins at `start`. Raises Tampered."""
+    return _restore_all(fact, sealer.open(text, start, _context(fact, fact.record)))
+
+
+def _restore_all(fact: Fact, plain: bytes) -> Fact:
     try:
         return _restore(fact, _decode(plain))
     except (msgspec.DecodeError, LookupError, TypeError, ValueError, RecursionError):

@@ -9,8 +9,17 @@ from typing import Final, NamedTuple
 
 from resegment.errors import FatalError
 from resegment.schemas.fact import Fact
-from resegment.schemas.privacy.envelope import KEY_BYTES, DataKey, Tampered
-from resegment.schemas.privacy.facts import SEALED, account_of, keys_of, open_fact, subject_of
+from resegment.schemas.privacy.envelope import (
+    KEY_BYTES,
+    MARK,
+    MAX_KEYS,
+    DataKey,
+    Sealer,
+    Tampered,
+    read_ids,
+    sealer_of,
+)
+from resegment.schemas.privacy.facts import SEALED, account_of, open_personal, subject_of
 from resegment.schemas.privacy.names import SECRET_BYTES, KeyNames, key_id, split_id
 from resegment.schemas.privacy.opening import OpenFact
 from resegment.schemas.privacy.wrapping import OperatorKey
@@ -21,6 +30,10 @@ TTL: Final = 10.0
 """Seconds that a key, or that there is none, is taken from memory."""
 MOST: Final = 100_000
 """Keys in memory."""
+LONGEST: Final = len(MARK) + 40 * MAX_KEYS
+"""Where the ids of an envelope end at the latest."""
+ABSENT: Final = ""
+"""Stands for what opens an envelope with a destroyed key."""
 LABEL: Final = "the secret of its names"
 
 Subject = tuple[str, str | None]
@@ -76,6 +89,8 @@ class _Held(NamedTuple):
 
 
 _ABSENT: Final = KeyRecord()
+_MESSAGES: Final = "\0"
+"""In the place of a person, means the messages of an account: no person is called so."""
 
 
 class Keyring:
@@ -95,6 +110,7 @@ class Keyring:
         self._now, self._ttl, self._most = now, ttl, most
         self._held: dict[str, _Held] = {}
         self._pairs: dict[tuple[str, str | None], tuple[float, Pair | None]] = {}
+        self._heads: dict[str, tuple[float, Sealer | str]] = {}
         self._forgotten: frozenset[str] = frozenset()
         self._forgotten_until = float("-inf")
         self.lookups = 0
@@ -122,18 +138,63 @@ class Keyring:
 
     async def opener(self, facts: Iterable[Fact]) -> OpenFact:
         """See `resegment.schemas.privacy.opening.FactKeys`."""
-        ids: set[str] = set()
+        heads: set[str] = set()
         for fact in facts:
-            if SEALED in fact.data:
-                ids.update(keys_of(fact))
+            text = fact.data.get(SEALED)
+            if type(text) is str and text[:3] == MARK and (end := text.find(".", 3, LONGEST)) > 0:
+                heads.add(text[3:end])
         await self.refresh_forgotten()
-        keys = await self.prepare(ids)
+        sealers = await self._sealers(heads)
 
         def open_one(fact: Fact) -> Fact | None:
-            opened = open_fact(fact, keys)
-            return None if opened is fact and self._forgotten and self._forgets(fact) else opened
+            text = fact.data.get(SEALED)
+            if text is None:
+                return None if self._forgotten and self._forgets(fact) else fact
+            if type(text) is not str or text[:3] != MARK or (end := text.find(".", 3, LONGEST)) < 0:
+                return fact
+            sealer = sealers[text[3:end]]
+            if type(sealer) is Sealer:
+                return open_personal(fact, text, end + 1, sealer)
+            if sealer is ABSENT:
+                return None
+            if sealer is None:
+                return fact
+            raise UnknownKey(str(sealer))
 
         return open_one
+
+    async def _sealers(self, heads: Collection[str]) -> dict[str, Sealer | str | None]:
+        """Return what opens envelopes by the ids that they begin with.
+
+        ABSENT: a key was destroyed. An id: that key is not known. None: these are no ids.
+        """
+        now = self._now()
+        found: dict[str, Sealer | str | None] = {
+            head: held[1] for head in heads if (held := self._heads.get(head)) is not None and held[0] > now
+        }
+        if len(found) == len(heads):
+            return found
+        missing: dict[str, tuple[str, ...]] = {}
+        for head in heads:
+            if head not in found:
+                try:
+                    missing[head] = read_ids(head)
+                except Tampered:
+                    found[head] = None
+        keys = await self.prepare([id for ids in missing.values() for id in ids])  # noqa: A001  # as there
+        if len(self._heads) + len(missing) > self._most:
+            self._heads.clear()
+        for head, ids in missing.items():
+            sealer: Sealer | str
+            if unknown := [one for one in ids if one in keys.unknown]:
+                sealer = unknown[0]
+            elif any(one in keys.destroyed for one in ids):
+                sealer = ABSENT
+            else:
+                sealer = sealer_of([keys[one] for one in ids])
+            found[head] = sealer
+            self._heads[head] = now + self._ttl, sealer
+        return found
 
     def _forgets(self, fact: Fact) -> bool:
         """Return whether a fact that was never sealed is about a person that is forgotten."""
@@ -144,42 +205,34 @@ class Keyring:
 
     async def pairs(self, subjects: Iterable[Subject]) -> dict[Subject, Pair | None]:
         """Return what seals facts about each subject, made where there is nothing; None where it is forgotten."""
-        return await self._pair_up(
-            {one: self.names.of_fact(*one) for one in self._without_pair(subjects)}, subjects
-        )
+        wanted, now = set(subjects), self._now()
+        found = {
+            one: held[1] for one in wanted if (held := self._pairs.get(one)) is not None and held[0] > now
+        }
+        if len(found) < len(wanted):
+            found |= await self._pair_up({one: self._names_of(one) for one in wanted if one not in found})
+        return found
 
     async def message_pairs(self, accounts: Iterable[str]) -> dict[str, Pair | None]:
         """Return what seals messages about each account, made where there is nothing; None where it is forgotten."""
-        subjects = [(account, "\0") for account in accounts]  # no person is called so
-        missing = {one: self.names.of_message(one[0]) for one in self._without_pair(subjects)}
-        return {subject[0]: pair for subject, pair in (await self._pair_up(missing, subjects)).items()}
+        found = await self.pairs([(account, _MESSAGES) for account in accounts])
+        return {account: pair for (account, _), pair in found.items()}
 
-    def _without_pair(self, subjects: Iterable[Subject]) -> list[Subject]:
-        now, pairs = self._now(), self._pairs
-        return [one for one in set(subjects) if (held := pairs.get(one)) is None or held[0] <= now]
-
-    async def _pair_up(
-        self, missing: dict[Subject, tuple[str, str]], subjects: Iterable[Subject]
-    ) -> dict[Subject, Pair | None]:
-        if missing:
-            held = await self._make_missing({name for names in missing.values() for name in names})
-            if len(self._pairs) + len(missing) > self._most:
-                self._pairs.clear()
-            for subject, (first, second) in missing.items():
-                one, other = held[first], held[second]
-                pair = None if one.newest is None or other.newest is None else (one.newest, other.newest)
-                self._pairs[subject] = min(one.until, other.until), pair
-        found = {}
-        for subject in subjects:
-            known = self._pairs.get(subject)
-            if known is None:  # another batch made room in between
-                return await self._pair_up({one: self._names_of(one) for one in set(subjects)}, subjects)
-            found[subject] = known[1]
+    async def _pair_up(self, missing: dict[Subject, tuple[str, str]]) -> dict[Subject, Pair | None]:
+        held = await self._make_missing({name for names in missing.values() for name in names})
+        if len(self._pairs) + len(missing) > self._most:
+            self._pairs.clear()
+        found: dict[Subject, Pair | None] = {}
+        for subject, (first, second) in missing.items():
+            one, other = held[first], held[second]
+            pair = None if one.newest is None or other.newest is None else (one.newest, other.newest)
+            found[subject] = pair
+            self._pairs[subject] = min(one.until, other.until), pair
         return found
 
     def _names_of(self, subject: Subject) -> tuple[str, str]:
         account, person = subject
-        return self.names.of_message(account) if person == "\0" else self.names.of_fact(account, person)
+        return self.names.of_message(account) if person == _MESSAGES else self.names.of_fact(account, person)
 
     async def _make_missing(self, names: Collection[str]) -> dict[str, _Held]:
         held = await self._look_up(names)
@@ -224,6 +277,7 @@ class Keyring:
     def drop(self, names: Iterable[str] | None = None) -> None:
         """Forget what is in memory about keys, of all if no names are given: the next look is into the store."""
         self._pairs.clear()
+        self._heads.clear()
         self._forgotten_until = float("-inf")
         if names is None:
             self._held.clear()
