@@ -118,8 +118,9 @@ def seal_personal(fact: Fact, names: frozenset[str], key: DataKey, sealer: Seale
 
 
 def _context(fact: Fact, record: str) -> list[bytes]:
+    """Return what binds an envelope to its place: the account, the kind and the record, separated by zeros."""
     account = fact.via[0][0] if fact.via else fact.account
-    return [account.encode(), fact.kind.encode(), record.encode("utf-8", "surrogatepass")]
+    return [f"{account}\0{fact.kind}\0{record}".encode("utf-8", "surrogatepass")]
 
 
 def _take(value: Any, names: frozenset[str], path: _Path, nested: list[list[Any]]) -> Any:

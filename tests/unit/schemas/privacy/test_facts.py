@@ -181,7 +181,7 @@ def test_what_was_changed_after_it_was_sealed_does_not_open() -> None:
 def test_a_well_formed_envelope_with_other_content_does_not_open_as_a_fact() -> None:
     fact = person(**JANE)
     keys = keys_for(fact)
-    context = [fact.account.encode(), b"people", b"1"]
+    context = [b"acme.com\0people\x001"]
     for plain in (b"not json", b"7", b"[]", b"[1]", b"[{},[[[],1]],null,null]", b'[{},[[["x","y"],1]],7,8]'):
         odd = replace(fact, data={"sealed": seal(plain, keys, context)})
         with pytest.raises(Tampered):
