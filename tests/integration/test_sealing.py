@@ -1,0 +1,281 @@
+"""With keys, a planted person is nowhere readable outside Redis, and everybody who may read gets the full text."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+import structlog
+
+from resegment.agents.batch import Message
+from resegment.cli.logging import set_up_logging
+from resegment.metrics import Metrics
+from resegment.schemas.times import format_instant
+from resegment.settings import Settings
+from resegment.sinks.webhook.addresses import Guard
+from resegment.sinks.webhook.endpoint import Endpoint
+from resegment.sinks.webhook.endpoints import LoadedEndpoint
+from resegment.sinks.webhook.signing import Secret
+from resegment.state.keys.keyring import make_keys
+from resegment.state.keys.opening import open_key_store, read_operator_key
+from resegment.state.redis.client import connect_redis
+from resegment.state.redis.reader import PrefixReader
+from resegment.state.sinks.people import PeopleStore
+from resegment.streams.delivery.service import delivering
+from resegment.streams.exporting.mentions import Mentions
+from resegment.streams.exporting.personal import ExportedPrefix, Wanted, export_personal
+from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.kafka.topic_reader import reading
+from resegment.streams.kafka.topics import Topics
+from resegment.streams.sealing.keys import ProcessKeys
+from resegment.streams.tables.writer import TabledPrefix, TablesWriter
+from resegment.streams.worker.loops.worker_clock import host_clock
+from resegment.streams.worker.worker import Worker
+from resegment.tables.duck import Duck
+from tests.builders import definition_of, raw_event
+from tests.integration.conftest import Stack
+from tests.servers.receiver import receiving
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PARTITIONS = 2
+PATIENCE = 60.0
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="  # noqa: S105  # of tests
+PERSON = "Philippa Featherstonehaugh"
+ADDRESS = "philippa@acme.com"
+WORDS = ("philippa", "featherstonehaugh")
+FILE: dict[str, Any] = {
+    "version": 1,
+    "segments": [
+        {
+            "name": "new-leader",
+            "when": {"event": "leadership", "where": {"change": "joined"}, "within": "90d"},
+            "play": "hello",
+            "route": {"workflow": "first-90", "team": "sales"},
+        }
+    ],
+    "fallback": {"name": "not-ready", "play": "hello"},
+    "plays": {
+        "hello": {
+            "message": {
+                "pain": "Congratulations, {{ evidence.leadership.person | default('you') }}",
+                "value_prop": "Quick wins",
+                "proof_points": ["In weeks"],
+            },
+            "channels": {"primary": "email"},
+        }
+    },
+    "teams": {"sales": {"members": ["ada"]}},
+}
+PERSONAL = {"person": PERSON, "email": ADDRESS, "title": f"CRO {PERSON}", "statement": f"said {PERSON}"}
+EVENTS: dict[str, dict[str, Any]] = {
+    "funding": {"round": "seed", **PERSONAL},
+    "hiring": {"change": "opened", **PERSONAL, "nested": [{"person": PERSON}]},
+    "leadership": {"change": "joined", "role": "cro", **PERSONAL, "url": f"https://x.example/{PERSON}"},
+    "tech": {"change": "added", "technology": "dbt", **PERSONAL},
+    "intent": {"topic": "crm", **PERSONAL},
+    "strategy": {"theme": "growth", **PERSONAL, "url": f"https://x.example/{PERSON}"},
+    "engagement": {"action": "unsubscribed", **PERSONAL, "url": f"https://x.example/{PERSON}"},
+    "firmographic": {"name": "Acme", **PERSONAL},
+    "outcome": {"action": "replied", **PERSONAL, "previous_company": PERSON},
+    "people": {**PERSONAL, "first_name": "Philippa", "last_name": "Featherstonehaugh", "phone": "+15550100"},
+}
+
+
+async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            held = holds()
+            if held if isinstance(held, bool) else await held:
+                return
+            await asyncio.sleep(0.05)
+
+
+def event(kind: str, data: dict[str, Any], **given: Any) -> bytes:
+    now = format_instant(host_clock())
+    return raw_event(
+        **{
+            "id": f"{kind}-{PERSON}",
+            "type": f"gtm.{kind}.v1",
+            "subject": "acme.com",
+            "time": now,
+            "data": data,
+            **given,
+        }
+    )
+
+
+def names_person(*parts: Any) -> bool:
+    """Return whether anything of a record or row names the person."""
+    written = b" ".join(one if isinstance(one, bytes) else str(one).encode() for one in parts).lower()
+    return any(word.encode() in written for word in WORDS)
+
+
+async def values_of(stack: Stack, topic: str) -> list[tuple[Any, ...]]:
+    """Return the parts of all records of a topic."""
+    async with reading(stack.bootstrap, topic) as reader:
+        return [
+            (one.key, one.value, *(part for pair in one.headers for part in pair))
+            async for records in reader.to_end()
+            for one in records
+        ]
+
+
+@pytest.fixture
+def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+    """Everything is logged as a process does it, with debug lines."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    set_up_logging(Settings(log_level="debug", log_format="json"))
+    yield lambda: capsys.readouterr().err
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@asynccontextmanager
+async def keys_made(stack: Stack) -> AsyncIterator[Settings]:
+    given: dict[str, Any] = {} if stack.name == "embedded" else {"kafka": stack.bootstrap}
+    settings = Settings(
+        prefix=f"sealed{uuid.uuid4().hex[:8]}",
+        partitions=PARTITIONS,
+        route="all",
+        keys=stack.redis_url,
+        keys_allow_loss=True,
+        key=urlsafe_b64encode(b"k" * 32).decode(),
+        **given,
+    )
+    store = open_key_store(settings)
+    await make_keys(store, read_operator_key(settings))
+    await store.aclose()
+    yield settings
+
+
+async def publish(publisher: KafkaPublisher, topics: Topics) -> None:
+    """Plant the person in every kind and personal field, and in records that are refused or wait."""
+    await publisher.publish(
+        [
+            *(
+                Message(topics.of_kind(kind).name, ADDRESS.encode(), event(kind, data))
+                for kind, data in EVENTS.items()
+            ),
+            Message(
+                topics.people.name, ADDRESS.encode(), event("people", {"person": [PERSON]}), [(PERSON, b"1")]
+            ),
+            Message(topics.people.name, None, b"{ " + PERSON.encode()),
+            Message(topics.people.name, None, event("people", PERSONAL, subject=f"{PERSON} Ltd")),
+        ]
+    )
+
+
+async def test_a_planted_person_is_in_no_record_table_or_log_line_and_webhooks_get_the_full_text(
+    stack: Stack, logged: Callable[[], str]
+) -> None:
+    async with (
+        keys_made(stack) as settings,
+        KafkaPublisher(stack.bootstrap, idempotent=stack.name != "embedded") as publisher,
+        receiving() as receiver,
+    ):
+        worker = Worker(settings, definition_of(FILE), bootstrap=stack.bootstrap, redis_url=stack.redis_url)
+        topics = worker.topics
+        hook = Endpoint.model_validate(
+            {
+                "url": f"http://127.0.0.1:{receiver.port}/hook",
+                "secrets": [{"env": "SECRET"}],
+                "allow_hosts": ["127.0.0.1"],
+                "topics": ["workflow-commands", "segment-changes"],
+                "start": "earliest",
+            }
+        )
+        loaded = {"crm": LoadedEndpoint("crm", hook, (Secret.parse(SECRET),), Guard((), hook.allow_hosts))}
+        async with (
+            worker.running(),
+            delivering(
+                settings, loaded, bootstrap=stack.bootstrap, redis_url=stack.redis_url, metrics=Metrics()
+            ),
+        ):
+            await publish(publisher, topics)
+
+            # Webhooks get the full text: the message, the evidence, and who is not to be contacted.
+            def arrived() -> bool:
+                bodies = [orjson.loads(one.body)["data"] for one in receiver.taken]
+                return any(PERSON in str(one.get("message")) for one in bodies if "action" in one) and any(
+                    PERSON in str(one.get("reason")) for one in bodies if "sequence_number" in one
+                )
+
+            await until(arrived)
+            assert not any(b'"sealed"' in one.body for one in receiver.taken)
+
+            async def are_refused() -> bool:
+                waiting = await values_of(stack, topics.unresolved.name)
+                return bool(waiting) and len(await values_of(stack, topics.dead_letters.name)) >= 2
+
+            await until(are_refused)
+
+            # No record names the person, but those of sources do: the search would find it.
+            found = {
+                one.name: [names_person(*parts) for parts in await values_of(stack, one.name)]
+                for one in topics
+            }
+            sources = {one.name for one in topics.triggers}
+            assert {name for name, named in found.items() if any(named)} == {
+                topics.of_kind(kind).name for kind in EVENTS
+            }
+            for topic in (
+                *(topics.signals, topics.segment_changes, topics.workflow_commands, topics.routing_events),
+                *(topics.dead_letters, topics.unresolved, topics.touches),
+            ):
+                assert found[topic.name], f"{topic.name} has no records: the search says nothing"
+                assert topic.name not in sources
+
+            # No cell of a table does, but each outcome has its person's pseudonym.
+            keys = ProcessKeys(settings)
+            store = Duck()
+            store.migrate()
+            await TablesWriter(
+                store, TabledPrefix(topics, PARTITIONS, stack.bootstrap, {}, None, keys), timedelta(days=90)
+            ).run(None)
+            with store.transaction() as transaction:
+                tables = ("segment_event", "command", "fct_touch", "outcome", "sync_log")
+                cells = {name: transaction.read(f"select * from {name}") for name in tables}  # ours
+                (person,) = transaction.read("select person from outcome")[0]
+            store.close()
+            assert all(cells[name] for name in tables[:-1])
+            assert not names_person(cells)
+            ring = await keys.ring()
+            assert ring is not None
+            assert person == ring.names.person("acme.com", PERSON.lower())
+
+            # Who may read everything gets it: an export of the person, from all places.
+            client = connect_redis(settings, stack.redis_url)
+            prefix = ExportedPrefix(
+                stack.bootstrap,
+                topics,
+                {},
+                PrefixReader(client, settings.prefix, PARTITIONS),
+                PeopleStore(client, settings.prefix),
+                ring,
+                keys.record_opener(),
+            )
+            exported = await export_personal(prefix, Wanted(mentions=Mentions(ADDRESS)), host_clock())
+            assert {one["kind"] for one in exported["facts"]} == set(EVENTS)
+            assert {fact["data"].get("person") for fact in exported["facts"]} == {PERSON}
+            for place in ("changes", "commands", "state", "dead_letters", "waiting"):
+                assert names_person(exported[place]), place
+            whole = await export_personal(prefix, Wanted(frozenset({"acme.com"})), host_clock())
+            assert len(whole["facts"]) == len(EVENTS)
+            await client.aclose()
+            await keys.aclose()
+            assert worker.failure is None
+    lines = logged()
+    assert "refused" in lines
+    assert "acme.com" in lines
+    assert not names_person(lines)
