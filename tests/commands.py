@@ -22,6 +22,7 @@ CHANGES: Final[dict[str, tuple[str, ...]]] = {
     "owners recount": (),
     "owners return": ("Ann Lee",),
     "prefix delete": ("look", "--yes"),
+    "privacy encrypt": ("--to", "another"),
     "promote": ("--yes",),
     "rebuild": ("--partition", "0"),
     "repartition": ("another", "--partitions", "3"),

@@ -5,19 +5,26 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
+from resegment.cli.connection import WrongUse
 from resegment.cli.options import AsJson, SomeSegments
 from resegment.cli.servers import DEFAULT_SERVERS, ServerOptions, takes_servers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from redis.asyncio import Redis
 
+    from resegment.agents.batch import Message
     from resegment.settings import Settings
+    from resegment.state.redis.reader import PrefixReader
     from resegment.streams.definitions.registry import DefinitionRegistry
     from resegment.streams.recovery.replay import LogSource
+    from resegment.streams.sealing.keys import Seal
 
 EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -26,6 +33,16 @@ resegment repartition live-2 --partitions 16 --prefix live --segments segments.y
 
 resegment repartition live-2 --partitions 16 --prefix live --segments segments.yaml --from-log
 """
+
+
+class KeysMissing(WrongUse):
+    """The settings name no keys to seal with."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "RESEGMENT_KEYS and RESEGMENT_KEY are not set, so nothing can be sealed",
+            remedy="Set both; `resegment privacy keygen` makes a key.",
+        )
 
 
 class Copied(NamedTuple):
@@ -71,7 +88,7 @@ def repartition(
     from resegment.console.counts import count
     from resegment.console.terminal import print_note, write_json
 
-    done = asyncio.run(_repartition(name, partitions, servers, segments, from_log=from_log))
+    done = asyncio.run(copy_prefix(name, partitions, servers, segments, from_log=from_log))
     if as_json:
         write_json(sys.stdout.buffer, done._asdict())
         return
@@ -89,13 +106,22 @@ def repartition(
     )
 
 
-async def _repartition(
-    name: str, partitions: int, servers: ServerOptions, segments: str | None, *, from_log: bool
+async def copy_prefix(
+    name: str,
+    partitions: int | None,
+    servers: ServerOptions,
+    segments: str | None,
+    *,
+    from_log: bool = False,
+    seals: bool = False,
 ) -> Copied:
+    """Copy a prefix. Without `partitions` the new one has as many; `seals`: its personal fields are sealed.
+
+    Raises NoKeys, NotDrained, PrefixTaken, and as reading and writing do.
+    """
     from resegment.cli.connection import check_prefix, load_settings, resolve
     from resegment.cli.operations.auditing import open_trail
     from resegment.cli.operations.session import NoSuchPrefix, load_registry
-    from resegment.state.keys.opening import copy_keys_to
     from resegment.state.redis.client import connect_redis
     from resegment.streams.ahead import look_for_ahead_records
     from resegment.streams.audit.trail import check_may_change
@@ -113,8 +139,10 @@ async def _repartition(
     security = secure_kafka(settings).clients()
     client = connect_redis(settings, connection.redis_url)
     trail = open_trail(client, connection.prefix, settings, connection.bootstrap, security)
+    action = "privacy encrypt" if seals else "repartition"
     try:
-        await check_may_change(client, connection.prefix, "repartition", trail.actor)
+        await check_may_change(client, connection.prefix, action, trail.actor)
+        was_sealed = await _is_sealed(settings, seals=seals)
         for prefix in (connection.prefix, name):
             await check_stopped(client, prefix)
         held = await read_prefix(client, connection.prefix)
@@ -124,7 +152,7 @@ async def _repartition(
             raise NoSuchPrefix(connection.prefix)
         await check_access(connection.bootstrap, security)
         ahead = await look_for_ahead_records(client, settings.prefix, settings.clock, settings.tolerance)
-        keys = ProcessKeys(settings, connection.prefix)
+        keys = ProcessKeys(settings, connection.prefix) if was_sealed else None
         old = LogSource(connection.bootstrap, Topics(connection.prefix), security, ahead, keys=keys)
         new = LogSource(connection.bootstrap, Topics(name), security)
         registry = await load_registry(
@@ -132,13 +160,83 @@ async def _repartition(
             keys=old.fact_keys,
         )
         asked = {"to": name, "partitions": partitions, "from_log": from_log or None}
-        async with trail.recording("repartition", asked) as recording:
-            await copy_keys_to(settings, name)
-            copied = await _copy(client, settings, registry, old, new, partitions, from_log=from_log)
+        async with trail.recording(action, asked) as recording:
+            await _give_keys(settings, name, was_sealed=was_sealed, seals=seals)
+            new = replace(new, keys=ProcessKeys(settings, name) if was_sealed or seals else None)
+            copied = await _copy(
+                client, settings, registry, old, new, partitions, from_log=from_log, seals=seals
+            )
             recording.result["accounts"] = copied.accounts
             return copied
     finally:
         await client.aclose()
+
+
+async def _is_sealed(settings: Settings, *, seals: bool) -> bool:
+    """Return whether personal fields of the old prefix are sealed. Raises KeysMissing where they are to be and cannot."""
+    from resegment.state.keys.opening import has_keys, open_key_store
+
+    if not has_keys(settings):
+        if seals:
+            raise KeysMissing
+        return False
+    if not seals:
+        return True
+    store = open_key_store(settings)
+    try:
+        await store.init()
+        return await store.read_secret() is not None
+    finally:
+        await store.aclose()
+
+
+async def _give_keys(settings: Settings, name: str, *, was_sealed: bool, seals: bool) -> None:
+    """Give the new prefix the keys of the old one, or new ones where that has none."""
+    from resegment.state.keys.keyring import make_keys
+    from resegment.state.keys.opening import copy_keys_to, open_key_store, read_operator_key
+
+    if was_sealed:
+        await copy_keys_to(settings, name)
+    elif seals:
+        store = open_key_store(settings.model_copy(update={"prefix": name}))
+        try:
+            await make_keys(store, read_operator_key(settings))
+        finally:
+            await store.aclose()
+
+
+async def _make_seal(
+    registry: DefinitionRegistry, old: LogSource, new: LogSource, *, seals: bool
+) -> Seal | None:
+    """Return what seals the copy: messages that were not routed yet, and if it `seals` also the facts of its log."""
+    from resegment.agents.privacy.sealing import FactSealer
+    from resegment.streams.sealing.log import LogSealer
+
+    if new.keys is None:
+        return None
+    ring, messages = await new.keys.ring(), new.keys.seal(new.topics)
+    assert ring is not None
+    if messages is None or not seals:
+        return messages
+    sealer = FactSealer(ring, registry.personal_at)
+    log = LogSealer(sealer, new.topics.signals.name, was_sealed=old.keys is not None)
+
+    async def seal(given: Sequence[Message]) -> Sequence[Message]:
+        return await messages(await log.seal(given))
+
+    return seal
+
+
+async def _check_drained(reader: PrefixReader | None, registry: DefinitionRegistry, old: LogSource) -> None:
+    """Raise NotDrained where the old prefix still has work to do."""
+    from resegment.streams.recovery.repartition import NotDrained, find_unfinished
+
+    prefix = old.topics.prefix
+    problems = await find_unfinished(reader, old, prefix)
+    if (underway := registry.definitions.open) is not None:
+        problems.append(f"version {underway.version} is being applied")
+    if problems:
+        raise NotDrained(prefix, problems)
 
 
 async def _copy(
@@ -147,9 +245,10 @@ async def _copy(
     registry: DefinitionRegistry,
     old: LogSource,
     new: LogSource,
-    partitions: int,
+    partitions: int | None,
     *,
     from_log: bool,
+    seals: bool,
 ) -> Copied:
     from resegment.console.progress import show_progress
     from resegment.routing.policy import Policy
@@ -164,25 +263,17 @@ async def _copy(
     from resegment.streams.kafka.publisher import KafkaPublisher
     from resegment.streams.operations.owner_transfer import read_assignments
     from resegment.streams.partition_marks import begin_rebuild, end_partition, end_rebuild
-    from resegment.streams.prefix import agree, note_definition
-    from resegment.streams.recovery.repartition import (
-        NotDrained,
-        Repartition,
-        check_new,
-        find_unfinished,
-    )
+    from resegment.streams.prefix import agree, agree_on_keys, note_definition
+    from resegment.streams.recovery.repartition import Repartition, check_new
     from resegment.streams.recovery.replay import check_complete
     from resegment.streams.recovery.states import LoggedState, OldState
 
     prefix, name = old.topics.prefix, new.topics.prefix
     ends = await check_complete(old)
     before = len(ends)
+    partitions = partitions or before
     reader = PrefixReader(client, prefix, before)
-    problems = await find_unfinished(None if from_log else reader, old, prefix)
-    if (underway := registry.definitions.open) is not None:
-        problems.append(f"version {underway.version} is being applied")
-    if problems:
-        raise NotDrained(prefix, problems)
+    await _check_drained(None if from_log else reader, registry, old)
     await check_new(client, new, settings, partitions)
     await begin_rebuild(client, name, (), whole=True)  # keeps workers away from what is half copied
     states = LoggedState(old, registry, before) if from_log else OldState(reader)
@@ -192,6 +283,7 @@ async def _copy(
         client_id="resegment-repartition",
         idempotent=settings.kafka is not None,
         security=old.security,
+        seal=await _make_seal(registry, old, new, seals=seals),
     )
     async with publisher:
         work = Repartition(
@@ -218,6 +310,8 @@ async def _copy(
     await copy_settings(client, prefix, name, partitions)
     await agree(client, name, partitions=partitions, clock=settings.clock)
     await note_definition(client, name, registry.current.definition.version)
+    if new.keys is not None:
+        await agree_on_keys(client, name, await new.keys.ring())
     if not await copy_owners(client, prefix, name):
         policy = Policy(registry.current.definition)
         await OwnerStore(client, name).recount(*await read_assignments(client, name, partitions, policy))
