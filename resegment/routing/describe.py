@@ -109,6 +109,12 @@ def _tell_stop(state: RoutedState, segment: str, workflow: str) -> str:
     return told.get(state.decision, state.why)
 
 
+def tell_end(state: RoutedState) -> str:
+    """Say what ends that an account is kept out of its workflow; nothing where it is in one."""
+    stop = find_stop(state)
+    return "" if stop is None else f"; ends {stop.ends}" if stop.ends.startswith("when") else f"; {stop.ends}"
+
+
 def advise(mode: Mode, enrolled: int) -> str | None:
     """Return advice if the mode enrolls no account; `enrolled` accounts are in a workflow."""
     if mode != "none":
@@ -139,10 +145,14 @@ def tell_obstacle(state: RoutedState) -> str:
 
 
 def describe_routing(state: RoutedState) -> dict[str, Any]:
-    """Return the same as plain JSON data. If the account is in no workflow, `workflow` and `team` are its route."""
+    """Return the same as plain JSON data. If the account is in no workflow, `workflow` and `team` are its route.
+
+    `stopped_by` says what keeps it out, until when, and what ends that.
+    """
     enrollment, target = state.enrollment, state.target
     route = None if target is None else target.route
     since, accept_by = since_of(state), None if enrollment is None else enrollment.accept_by
+    stop = find_stop(state)
     return {
         "decision": state.decision,
         "why": state.why or None,
@@ -154,6 +164,7 @@ def describe_routing(state: RoutedState) -> dict[str, Any]:
         "owner": None if enrollment is None else enrollment.owner,
         "accept_by": None if accept_by is None else format_instant(accept_by),
         "answer": None if enrollment is None else enrollment.answer,
+        "stopped_by": None if stop is None else stop.describe(),
         "text": words_of(state),
     }
 

@@ -66,7 +66,7 @@ def explain(
     from resegment.console.dates import spell_instant
     from resegment.console.definition.explanation import render
     from resegment.console.terminal import print_note, screen, write_json
-    from resegment.routing.describe import describe_routing, words_of
+    from resegment.routing.describe import describe_routing, tell_end, words_of
     from resegment.segmentation.inspection.explain import describe_explanation
     from resegment.segmentation.inspection.explain import explain as find_reasons
 
@@ -93,4 +93,6 @@ def explain(
             print_note(
                 f"As of {spell_instant(at)}, by version {one.version.number} ({one.version.fingerprint})."
             )
-        screen().print(render(explanation, None if routing is None else words_of(routing)))
+        screen().print(
+            render(explanation, None if routing is None else f"{words_of(routing)}{tell_end(routing)}")
+        )

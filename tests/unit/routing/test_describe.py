@@ -25,6 +25,7 @@ from resegment.routing.describe import (
     describe_queue,
     describe_routing,
     find_stop,
+    tell_end,
     words_of,
 )
 from resegment.schemas.routing import Enrollment, Mode, RoutedState, RouteSnapshot, RoutingDecision, Target
@@ -179,6 +180,7 @@ def test_an_account_is_described_by_where_it_is_or_else_by_where_it_is_to_go() -
         "owner": "ann",
         "accept_by": "2026-03-02T12:00:00Z",
         "answer": None,
+        "stopped_by": None,
     }
     waits = describe_routing(state("waiting"))
     assert (waits["workflow"], waits["team"], waits["owner"]) == ("calls", "sales", None)
@@ -333,6 +335,12 @@ def test_what_keeps_an_account_out_is_told_with_its_end(
         "until": until,
         "ends": ENDS[routed.decision],
     }
+
+
+def test_the_terminal_says_what_ends_it() -> None:
+    assert tell_end(state("suppressed", "customers")) == "; ends when the suppression no longer holds"
+    assert tell_end(state("holdout")) == "; not while it is in this segment"
+    assert tell_end(state("enrolled", enrollment=enrollment())) == ""
 
 
 def test_nothing_keeps_out_an_account_that_is_in_a_workflow_or_undecided() -> None:
