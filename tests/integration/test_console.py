@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,10 +71,10 @@ class Shown:
         return visiting(self.browser, self.url, **given)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shown(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shown]:
+@asynccontextmanager
+async def replayed(folder: Path) -> AsyncIterator[Shown]:
+    """Serve a console over real companies that were replayed until `LOADED`, with a browser."""
     find_chromium()
-    folder: Path = tmp_path_factory.mktemp("console")
     settings = Settings.model_construct(
         folder=folder, prefix="try", clock="facts", http_port=0, route="all", partitions=4
     )
@@ -93,6 +93,12 @@ async def shown(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shown
         await found.replay(0, LOADED)
         async with found.visit() as visit:
             await wait_until_read(visit)
+        yield found
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shown(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shown]:
+    async with replayed(tmp_path_factory.mktemp("console")) as found:
         yield found
 
 
