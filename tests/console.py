@@ -33,8 +33,8 @@ from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.heartbeat import WorkerLook
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.live.account import AccountView, UnknownAccount, find_aliases, resolve
-from resegment.streams.live.decoding import decode_change, decode_command
-from resegment.streams.live.follower import Progress, find_name
+from resegment.streams.live.decoding import decode_change, decode_command, find_name
+from resegment.streams.live.follower import Progress
 from resegment.streams.live.index import Index
 from resegment.streams.live.sampling import Sample, TestCount
 from resegment.streams.live.shadow import ShadowedAccount, ShadowLook, ShadowWatch

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
@@ -15,7 +16,8 @@ from resegment.streams.kafka.connectivity import find_refusal
 
 POLL_MS = 200
 """How long one request for records may wait, in milliseconds."""
-_NO_TOPIC = "there is no such topic"
+NO_TOPIC: Final = "there is no such topic"
+"""The problem of a topic that the brokers do not have."""
 
 
 class TopicUnreadable(TransientError):
@@ -31,7 +33,7 @@ class TopicUnreadable(TransientError):
     @property
     def is_missing(self) -> bool:
         """Return whether the brokers answer and have no such topic."""
-        return self.problem == _NO_TOPIC
+        return self.problem == NO_TOPIC
 
 
 class LogReader(Protocol):
@@ -67,7 +69,7 @@ class TopicReader:
         """Find the topic's partitions and their beginnings."""
         # list all topics: asking for one that does not exist may create it
         if self._topic not in await self._consumer.topics():
-            raise TopicUnreadable(self._topic, self._bootstrap, _NO_TOPIC)
+            raise TopicUnreadable(self._topic, self._bootstrap, NO_TOPIC)
         first = TopicPartition(self._topic, 0)
         self._consumer.assign([first])
         await self._consumer.beginning_offsets(
@@ -174,6 +176,14 @@ class TopicReader:
         tp = TopicPartition(self._topic, partition)
         begin: int = (await self._consumer.beginning_offsets([tp]))[tp]
         return begin
+
+    async def check(self, patience: float = 5.0) -> None:
+        """Ask the brokers for something small. Raises TopicUnreadable where they do not answer."""
+        try:
+            async with asyncio.timeout(patience):
+                await self._consumer.end_offsets(self._tps)
+        except TimeoutError:
+            raise TopicUnreadable(self._topic, self._bootstrap, f"no answer for {patience:.0f} s") from None
 
     def end(self, partition: int) -> int:
         """Return where a partition ended at the last `poll`, as far as that is known."""

@@ -1,13 +1,18 @@
-"""Decode of segment changes and workflow commands what the index keeps."""
+"""Decode of segment changes, workflow commands and states what the index keeps."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import msgspec
 
+from resegment.schemas.routing import RoutedState
+from resegment.schemas.state import KIND_NUMBERS, AccountState
 from resegment.schemas.times import parse_instant
+
+_FIRMOGRAPHIC: Final = KIND_NUMBERS["firmographic"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,3 +137,34 @@ def decode_command(place: tuple[int, int], value: bytes | None) -> Command | Non
         )
     except (msgspec.DecodeError, ValueError):
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The newest record that was taken of a partition: a topic without it is another one."""
+
+    offset: int
+    digest: bytes
+
+
+def mark_of(record: Any) -> Mark:
+    """Return the mark of a record."""
+    told = b"%d %d %b" % (record.offset, record.timestamp, record.value or b"")
+    return Mark(record.offset, hashlib.blake2b(told, digest_size=8).digest())
+
+
+def find_name(state: AccountState) -> str | None:
+    """Return the company's name, as its newest firmographic fact has it."""
+    newest: tuple[int, str] | None = None
+    for entry in state.entries:
+        if entry.kind == _FIRMOGRAPHIC and not entry.retracted and entry.data is not None:
+            name = entry.data.get("name")
+            if isinstance(name, str) and (newest is None or entry.time >= newest[0]):
+                newest = entry.time, name
+    return None if newest is None else newest[1]
+
+
+def find_enrolled(account: str, state: RoutedState | None) -> tuple[str, str | None, str | None]:
+    """Return an account with the workflow that it is in, and its owner there."""
+    running = None if state is None else state.enrollment
+    return (account, None, None) if running is None else (account, running.workflow, running.owner)

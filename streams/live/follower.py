@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,14 +15,21 @@ import structlog
 from resegment.errors import ResegmentError
 from resegment.schemas.identities.records import Forget, decode_identity_record
 from resegment.schemas.logs.state_log import decode_state
-from resegment.schemas.routing import RoutedState
-from resegment.schemas.state import KIND_NUMBERS, AccountState
+from resegment.schemas.state import AccountState
 from resegment.state.redis.reader import BrokenState
 from resegment.streams.identities.log import reading_identities
-from resegment.streams.kafka.topic_reader import TopicReader, TopicUnreadable, reading
+from resegment.streams.kafka.admin import TopicIdentity, identify_topics
+from resegment.streams.kafka.topic_reader import NO_TOPIC, TopicReader, TopicUnreadable, reading
 from resegment.streams.live.connection import LiveConnection
-from resegment.streams.live.decoding import decode_change, decode_command
-from resegment.streams.live.index import Index
+from resegment.streams.live.decoding import (
+    Mark,
+    decode_change,
+    decode_command,
+    find_enrolled,
+    find_name,
+    mark_of,
+)
+from resegment.streams.live.index import Index, LogReplaced
 
 log = structlog.get_logger(__name__)
 
@@ -31,12 +38,14 @@ IDLE: Final = 900.0
 AT_ONCE: Final = 2_000
 _PAUSED: Final = 100
 _TOGETHER: Final = 500
+HEARD: Final = 3.0
+"""Seconds without a record after which the brokers are asked whether they are there."""
+COMPARED: Final = 20.0
+"""Seconds after which they are asked whether they have the same topic still."""
 AGAIN_AFTER: Final = 1.0
 """Seconds until something that failed is done again."""
 RESCANNED: Final = 3_600.0
 """Seconds between two readings of all accounts, which find new names."""
-
-_FIRMOGRAPHIC: Final = KIND_NUMBERS["firmographic"]
 
 
 @dataclass(slots=True)
@@ -50,11 +59,21 @@ class Progress:
     total: dict[str, int] = field(default_factory=dict)
     done: set[str] = field(default_factory=set)
     problem: str | None = None
+    generation: int = 0
+    """How often the topics turned out to be new ones, so that everything is read again."""
 
     @property
     def is_complete(self) -> bool:
         """Whether everything that was there when somebody began to look is in the index."""
         return self.accounts_done and len(self.done) == 2
+
+    def begin(self) -> None:
+        """Count from the beginning again."""
+        self.generation += 1
+        self.accounts = self.accounts_total = 0
+        self.accounts_done = False
+        for one in (self.read, self.total, self.done):
+            one.clear()
 
     def tell(self) -> str | None:
         """Return what is still missing, in words; None where everything is there."""
@@ -82,6 +101,9 @@ class IndexFollower:
         self._looked = float("-inf")
         self._scanned = float("-inf")
         self._positions: dict[tuple[str, int], int] = {}
+        self._marks: dict[tuple[str, int], Mark] = {}
+        self._verified: dict[tuple[str, int], Mark] = {}
+        """Those that were there when the brokers were last asked which topic they have: later ones may be of another."""
         self._ends: dict[tuple[str, int], int] = {}
         self._commands_opened = asyncio.Event()
         self._routed_upto: dict[tuple[str, int], int] = {}
@@ -108,37 +130,85 @@ class IndexFollower:
             await self._wanted.wait()
             self._commands_opened.clear()
             try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._scan())
-                    group.create_task(self._follow("changes", self._connection.topics.segment_changes.name))
-                    group.create_task(self._follow_forgets())
-                    group.create_task(
-                        self._follow("commands", self._connection.topics.workflow_commands.name)
-                    )
+                await _run_together(
+                    self._scan(),
+                    self._follow("changes", self._connection.topics.segment_changes.name),
+                    self._follow("commands", self._connection.topics.workflow_commands.name),
+                    self._follow_forgets(),
+                )
                 self._wanted.clear()
                 if not self._is_idle:  # somebody came meanwhile
                     self._wanted.set()
-            except* ResegmentError as group_error:
-                error = group_error.exceptions[0]
+            except LogReplaced as replaced:
+                log.warning("the console's index is made again", reason=str(replaced))
+                await self._begin_again()
+            except ResegmentError as error:
                 self.progress.problem = str(error)
+                self._tell()
                 log.warning("the console's index cannot be filled", reason=str(error))
                 await asyncio.sleep(AGAIN_AFTER)
+
+    async def _begin_again(self) -> None:
+        """Forget all that was read: the topics were made again, and accounts may count their changes from one."""
+        await self._index.clear()
+        self._positions.clear()
+        self._marks.clear()
+        self._verified.clear()
+        self._scanned = float("-inf")
+        self.progress.begin()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wake up what waits for news."""
+        news, self._news = self._news, asyncio.Event()
+        news.set()
 
     @property
     def _is_idle(self) -> bool:
         return time.monotonic() - self._looked > IDLE
 
     async def _follow(self, name: str, topic: str) -> None:
-        try:
-            async with self._open(name, topic) as reader:
-                while not self._is_idle:
-                    await self._poll(name, topic, reader)
-        except TopicUnreadable as error:
-            if not error.is_missing:
-                raise
-            self.progress.done.add(name)  # nothing was ever written
-            if name == "commands":
-                self._commands_opened.set()
+        while not self._is_idle:
+            try:
+                await self._follow_topic(name, topic)
+            except TopicUnreadable as error:
+                if not error.is_missing:
+                    raise
+                if any(place[0] == topic for place in self._marks):
+                    raise LogReplaced(topic) from error
+                self.progress.done.add(name)  # nothing was ever written
+                if name == "commands":
+                    self._commands_opened.set()
+                await asyncio.sleep(AGAIN_AFTER)
+
+    async def _follow_topic(self, name: str, topic: str) -> None:
+        """Follow a topic, and look now and then whether the brokers are there and still have the same one."""
+        identity = await self._identify(topic)
+        if not identity.partitions:
+            raise TopicUnreadable(topic, self._connection.bootstrap, NO_TOPIC)
+        async with self._open(name, topic) as reader:
+            heard = compared = time.monotonic()
+            while not self._is_idle:
+                now = time.monotonic()
+                if await self._poll(name, topic, reader):
+                    heard = now
+                elif now - heard > HEARD:
+                    await reader.check()
+                    heard = now
+                if now - compared > COMPARED:
+                    compared = now
+                    marks = {place: mark for place, mark in self._marks.items() if place[0] == topic}
+                    if await self._identify(topic) != identity:
+                        if marks and not any(place in self._verified for place in marks):
+                            raise LogReplaced(topic)
+                        return  # open it again: it may be another one
+                    self._verified |= marks
+
+    async def _identify(self, topic: str) -> TopicIdentity:
+        """Return which topic the brokers have under that name. Raises TopicsUnavailable where they do not answer."""
+        one = self._connection
+        found = await asyncio.to_thread(identify_topics, one.bootstrap, [topic], **one.security)
+        return found[topic]
 
     async def _follow_forgets(self) -> None:
         """Delete from the index what is forgotten."""
@@ -167,17 +237,34 @@ class IndexFollower:
             begins = reader.begins
             if name not in progress.total:
                 progress.total[name] = sum(ends[number] - begins[number] for number in ends)
+            await self._check_same(topic, reader, ends)
             for number in ends:
                 start = max(begins[number], self._positions.get((topic, number), 0))
                 self._positions[topic, number] = start
                 reader.start_at(number, start)
             self._ends |= {(topic, number): end for number, end in ends.items()}
-            progress.problem = None
+            if progress.problem is not None:
+                progress.problem = None
+                self._tell()
             if name == "commands":
                 self._commands_opened.set()
             yield reader
 
-    async def _poll(self, name: str, topic: str, reader: TopicReader) -> None:
+    async def _check_same(self, topic: str, reader: TopicReader, ends: Mapping[int, int]) -> None:
+        """Compare the newest record that was taken of each partition with the topic's. Raises LogReplaced."""
+        for number, end in ends.items():
+            for marks in (self._verified, self._marks):
+                mark = marks.get((topic, number))
+                if mark is None or mark.offset < reader.begins[number]:
+                    continue
+                if mark.offset >= end:
+                    raise LogReplaced(topic)
+                async for records in reader.between(number, mark.offset, mark.offset + 1):
+                    if records and mark_of(records[0]) != mark:
+                        raise LogReplaced(topic)
+
+    async def _poll(self, name: str, topic: str, reader: TopicReader) -> bool:
+        """Take what has come, and return whether anything has."""
         found = await reader.poll(AT_ONCE)
         opener = self._connection.opener
         records = [(number, one) for number, some in found.items() for one in await opener.open(some)]
@@ -186,9 +273,13 @@ class IndexFollower:
             self.progress.read[name] = self.progress.read.get(name, 0) + len(records)
             for number, some in found.items():
                 if some:
+                    if some[0].offset < self._positions[topic, number]:
+                        raise LogReplaced(topic)
                     self._positions[topic, number] = some[-1].offset + 1
+                    self._marks[topic, number] = mark_of(some[-1])
         if name not in self.progress.done and self._has_reached(topic):
             self.progress.done.add(name)
+        return bool(records)
 
     def _has_reached(self, topic: str) -> bool:
         """Return whether everything that the topic had when it was opened was read."""
@@ -221,8 +312,7 @@ class IndexFollower:
             return
         if self.progress.accounts_done:
             await self._name({change.account for change in changes})
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+        self._tell()
 
     async def _name(self, accounts: set[str]) -> None:
         """Put accounts into the index that are new there, or have no name yet."""
@@ -240,14 +330,7 @@ class IndexFollower:
             some = accounts[start : start + _TOGETHER]
             with suppress(BrokenState):
                 states = await self._connection.reader.routed(some)
-                await self._put_enrolled(zip(some, states, strict=True))
-
-    async def _put_enrolled(self, states: Iterable[tuple[str, RoutedState | None]]) -> None:
-        rows: list[tuple[str, str | None, str | None]] = []
-        for name, state in states:
-            running = None if state is None else state.enrollment
-            rows.append((name, None, None) if running is None else (name, running.workflow, running.owner))
-        await self._index.put_enrolled(rows)
+                await self._index.put_enrolled(map(find_enrolled, some, states))
 
     async def _scan_enrolled(self) -> None:
         """Read what the router has of all accounts. Commands that come meanwhile are looked at one by one."""
@@ -259,7 +342,7 @@ class IndexFollower:
         with suppress(BrokenState):  # of another release: the account's page says so
             async for batch in self._connection.reader.routings():
                 enrolled = [one for one in batch if one[1].enrollment is not None]
-                await self._put_enrolled(enrolled)
+                await self._index.put_enrolled(find_enrolled(*one) for one in enrolled)
 
     async def _scan(self) -> None:
         """Read all accounts, once in a while."""
@@ -298,12 +381,15 @@ class IndexFollower:
             )
 
 
-def find_name(state: AccountState) -> str | None:
-    """Return the company's name, as its newest firmographic fact has it."""
-    newest: tuple[int, str] | None = None
-    for entry in state.entries:
-        if entry.kind == _FIRMOGRAPHIC and not entry.retracted and entry.data is not None:
-            name = entry.data.get("name")
-            if isinstance(name, str) and (newest is None or entry.time >= newest[0]):
-                newest = entry.time, name
-    return None if newest is None else newest[1]
+async def _run_together(*works: Coroutine[Any, Any, None]) -> None:
+    """Run works until all are done or one fails, and raise its error. A cancellation is never lost, as in a task group."""
+    tasks = [asyncio.create_task(one) for one in works]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    errors = [error for one in tasks if not one.cancelled() and (error := one.exception()) is not None]
+    if errors:
+        raise next((one for one in errors if isinstance(one, LogReplaced)), errors[0])

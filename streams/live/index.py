@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeVar
 
-from resegment.errors import TransientError
+from resegment.errors import ResegmentError, TransientError
 from resegment.streams.live.decoding import Change, Command
 
 T = TypeVar("T")
@@ -84,6 +84,14 @@ class IndexUnavailable(TransientError):
             remedy="Free space where temporary files are (TMPDIR), and restart the console if it does not recover.",
         )
         self.cause = cause
+
+
+class LogReplaced(ResegmentError):
+    """A topic was deleted and made again, so that the index has to be made again too."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"topic {topic} is a new one")
+        self.topic = topic
 
 
 class Index:
@@ -200,6 +208,16 @@ class Index:
     async def put_enrolled(self, rows: Iterable[tuple[str, str | None, str | None]]) -> None:
         """Put which workflow accounts are in, and who owns them there."""
         await self._write_all(_PUT_ENROLLED, list(rows))
+
+    async def clear(self) -> None:
+        """Delete all rows."""
+
+        def clear(one: sqlite3.Connection) -> None:
+            for table in ("accounts", "changes", "flows", "commands"):
+                one.execute(f"delete from {table}")  # noqa: S608  # names of this module
+            self._count = self._commands = 0
+
+        await self._write(clear)
 
     async def order_accounts(self) -> None:
         """Order the accounts by segment and by name, once they are all there."""

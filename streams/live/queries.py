@@ -166,6 +166,18 @@ def places_upto(one: sqlite3.Connection, upto: int) -> dict[int, int]:
     return dict(rows)
 
 
+def change_at(one: sqlite3.Connection, part: int, off: int) -> ChangeRow | None:
+    """Return the change at an offset of a partition; None where the index has none there."""
+    found = one.execute(f"{_CHANGE} where c.part = ? and c.off = ?", (part, off)).fetchone()
+    return None if found is None else _change(found)
+
+
+def has_after(one: sqlite3.Connection, part: int, off: int) -> bool:
+    """Return whether the index has a change of a partition after an offset."""
+    text = "select 1 from changes where part = ? and off > ? limit 1"
+    return one.execute(text, (part, off)).fetchone() is not None
+
+
 def newest_seq(one: sqlite3.Connection) -> int:
     """Return the `seq` of the newest change, 0 without any."""
     return int(one.execute("select coalesce(max(seq), 0) from changes").fetchone()[0])

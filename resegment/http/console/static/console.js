@@ -18,11 +18,24 @@ function follow(list) {
   let received = 0;
   let source = null;
 
+  function say(text, on) {
+    status.textContent = text;
+    status.classList.toggle("on", on);
+  }
+
   function open() {
     const address = new URL(list.dataset.feed, window.location.href);
     address.searchParams.set("after", place);
     source = new EventSource(address);
-    source.addEventListener("open", () => { status.textContent = "Live"; status.classList.add("on"); });
+    source.addEventListener("open", () => say("Live", true));
+    source.addEventListener("state", (event) => {
+      const problem = JSON.parse(event.data).problem;
+      if (problem) say("Not live: " + problem, false); else say("Live", true);
+    });
+    source.addEventListener("begin", () => {
+      list.replaceChildren();
+      say("Live; the topic of changes is a new one, so earlier rows are gone", true);
+    });
     source.addEventListener("changes", (event) => {
       place = event.lastEventId;
       const box = document.createElement("template");
@@ -35,8 +48,7 @@ function follow(list) {
       document.querySelector("[data-empty]")?.remove();
     });
     source.addEventListener("error", () => {
-      status.textContent = "The connection is lost; it is tried again.";
-      status.classList.remove("on");
+      say("Not live: the connection is lost, and is tried again.", false);
       if (source.readyState === EventSource.CLOSED) window.setTimeout(open, 2000);
     });
   }

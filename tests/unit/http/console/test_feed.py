@@ -11,7 +11,8 @@ import pytest
 from starlette.requests import Request
 
 from resegment.http.access.users import User
-from resegment.http.console.pages.changes import AT_ONCE, decode_place, encode_place, stream
+from resegment.http.console.feed import AT_ONCE, Place, begin_feed, decode_place
+from resegment.http.console.pages.changes import stream
 from resegment.http.console.rendering import Theme
 from resegment.http.console.table import TableRequest
 from resegment.http.console.viewing import Console, Viewing
@@ -49,7 +50,7 @@ async def take(messages: AsyncIterator[bytes], rows: int) -> tuple[list[str], st
 
 
 async def test_a_feed_begins_where_the_page_ends_and_continues_where_it_broke(prefix: PrefixInMemory) -> None:
-    begun = encode_place({0: prefix.offset})
+    begun = Place({0: prefix.offset}).encode()
     await prefix.publish(*(moved(1, f"first-{number}.com") for number in range(3)))
     found, place = await take(stream(viewing(prefix), decode_place(begun)), 3)
     assert found == ["first-0.com", "first-1.com", "first-2.com"]
@@ -64,7 +65,7 @@ async def test_a_feed_begins_where_the_page_ends_and_continues_where_it_broke(pr
 
 
 async def test_a_feed_of_one_segment_or_account_has_only_that(prefix: PrefixInMemory) -> None:
-    begun = decode_place(encode_place({0: prefix.offset}))
+    begun = decode_place(Place({0: prefix.offset}).encode())
     await prefix.publish(moved(7, "globex.com"), moved(8, "acme.com"))
     found, _ = await take(stream(viewing(prefix, account="acme.com"), begun), 1)
     assert found == ["acme.com"]
@@ -72,15 +73,35 @@ async def test_a_feed_of_one_segment_or_account_has_only_that(prefix: PrefixInMe
 
 @pytest.mark.parametrize("places", [{0: 0}, {0: 1, 1: 36, 2: 12345678}, {3: 9}])
 def test_a_place_is_read_as_it_was_written(places: dict[int, int]) -> None:
-    found = decode_place(encode_place(places))
-    assert found is not None
-    assert {number: offset for number, offset in found.items() if offset} == {
-        number: offset for number, offset in places.items() if offset
-    }
+    for mark in (None, (0, 0), (3, 4_294_967_295)):
+        found = decode_place(Place(places, mark).encode())
+        assert found is not None
+        assert found.mark == mark
+        assert {number: offset for number, offset in found.offsets.items() if offset} == {
+            number: offset for number, offset in places.items() if offset
+        }
 
 
 @pytest.mark.parametrize(
-    "text", [None, "", "x y", "1..2", "٣", "a" * 99, "-1", "1.", "<b>", "zzzzzzzzzzzzz", "0.1y2p0ij32e8e8"]
+    "text",
+    [
+        None,
+        "",
+        "x y",
+        "1..2",
+        "٣",
+        "a" * 99,
+        "-1",
+        "1.",
+        "<b>",
+        "1-",
+        "1-2",
+        "1-2.",
+        "1-2.3.4",
+        "1-2.3-4",
+        "zzzzzzzzzzzzz",
+        "0.1y2p0ij32e8e8",
+    ],
 )
 def test_what_is_no_place_is_none(text: str | None) -> None:
     assert decode_place(text) is None
@@ -97,6 +118,83 @@ async def test_a_feed_that_missed_much_reads_it_in_parts(prefix: PrefixInMemory)
         return rows
 
     prefix.find = counting  # type: ignore[method-assign]
-    found, _ = await take(stream(viewing(prefix), decode_place(encode_place({0: 4}))), 450)
+    found, _ = await take(stream(viewing(prefix), decode_place(Place({0: 4}).encode())), 450)
     assert found == [f"missed-{number}.com" for number in range(450)]
     assert max(sizes) == AT_ONCE
+
+
+async def follow(prefix: PrefixInMemory, place: str) -> AsyncIterator[bytes]:
+    async for message in stream(viewing(prefix), decode_place(place)):
+        if not message.startswith((b":", b"retry")):
+            yield message
+
+
+async def begin_topic_again(prefix: PrefixInMemory, *values: bytes) -> None:
+    """Let the topic be made again, with these changes, as the follower does."""
+    await prefix.index.clear()
+    prefix.progress.begin()
+    prefix.offset = 0
+    await prefix.publish(*values)
+    prefix.progress.done |= {"changes", "commands"}
+
+
+async def test_a_feed_recovers_when_the_topic_is_made_again_while_it_is_open(prefix: PrefixInMemory) -> None:
+    await prefix.publish(*(moved(1, f"old-{number}.com") for number in range(20)))
+    messages = follow(prefix, await begin_feed(prefix))
+    asked = asyncio.create_task(anext(messages))
+    await asyncio.sleep(0.01)
+    await begin_topic_again(prefix, moved(1, "new-0.com"), moved(1, "new-1.com"))
+    async with asyncio.timeout(5):
+        assert (await asked).startswith(b"event: begin")
+        rows = (await anext(messages)).decode()
+    assert re.findall(r"new-\d", rows) == ["new-1", "new-1", "new-0", "new-0"]
+    await prefix.publish(moved(1, "new-2.com"))
+    async with asyncio.timeout(5):
+        assert b"new-2.com" in await anext(messages)
+
+
+@pytest.mark.parametrize("new", [2, 40])
+async def test_a_browser_that_comes_back_to_a_topic_that_was_made_again_gets_its_rows(
+    prefix: PrefixInMemory, new: int
+) -> None:
+    await prefix.publish(*(moved(1, f"old-{number}.com") for number in range(20)))
+    place = await begin_feed(prefix)
+    await begin_topic_again(prefix, *(moved(1, f"new-{number}.com") for number in range(new)))
+    async with asyncio.timeout(5):
+        messages = follow(prefix, place)
+        assert (await anext(messages)).startswith(b"event: begin")
+        assert (await anext(messages)).count(b"<li ") == new
+
+
+async def test_a_feed_waits_for_a_console_that_was_started_again_to_have_read_its_place(
+    prefix: PrefixInMemory,
+) -> None:
+    await prefix.publish(*(moved(1, f"old-{number}.com") for number in range(20)))
+    place = await begin_feed(prefix)
+    values = [moved(1, f"old-{number}.com") for number in range(20)]
+    await prefix.index.clear()
+    prefix.progress.done.clear()
+    prefix.offset = 4
+    messages = follow(prefix, place)
+    asked = asyncio.create_task(anext(messages))
+    await prefix.publish(*values[:5])
+    await asyncio.sleep(0.05)
+    assert not asked.done()
+    await prefix.publish(*values[5:])
+    prefix.progress.done |= {"changes", "commands"}
+    await prefix.publish(moved(1, "fresh.com"))
+    async with asyncio.timeout(5):
+        assert b"fresh.com" in await asked
+
+
+async def test_a_feed_says_when_it_is_not_live_and_when_it_is_again(prefix: PrefixInMemory) -> None:
+    messages = follow(prefix, await begin_feed(prefix))
+    prefix.progress.problem = "Kafka does not answer"
+    async with asyncio.timeout(5):
+        assert b'{"problem":"Kafka does not answer"}' in await anext(messages)
+        asked = asyncio.create_task(anext(messages))
+        await asyncio.sleep(0.01)
+        prefix.progress.problem = None
+        await prefix.publish(moved(9, "globex.com"))
+        assert b'{"problem":null}' in await asked
+        assert b"globex.com" in await anext(messages)
