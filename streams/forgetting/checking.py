@@ -1,4 +1,4 @@
-"""Say what of a forget is not complete yet, until when, and whom the operator has to ask."""
+"""Say what of a forget is not complete yet, until when, and which team the operator has to ask."""
 
 from __future__ import annotations
 

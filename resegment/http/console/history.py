@@ -72,6 +72,11 @@ class SegmentPast:
     entries: int
     exits: int
 
+    @property
+    def net(self) -> int:
+        """By how many accounts it grew; negative where it shrank."""
+        return self.entries - self.exits
+
 
 @dataclass(frozen=True, slots=True)
 class Past:
@@ -81,6 +86,16 @@ class Past:
     segments: Mapping[str, SegmentPast]
     moves: tuple[int, ...]
     first: tuple[int, ...]
+
+    def gained(self, most: int) -> list[SegmentPast]:
+        """Return the segments that grew most, those of one size by name."""
+        grown = sorted(self.segments.values(), key=lambda one: (-one.net, one.name))
+        return [one for one in grown[:most] if one.net > 0]
+
+    def lost(self, most: int) -> list[SegmentPast]:
+        """Return the segments that shrank most."""
+        shrunk = sorted(self.segments.values(), key=lambda one: (one.net, one.name))
+        return [one for one in shrunk[:most] if one.net < 0]
 
 
 def trace(window: Window, hours: Iterable[Moves], sizes: Mapping[str, int], names: Sequence[str]) -> Past:

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 
 from resegment.http.console.charts import ENDED, FIRST_SEEN, draw_bars, draw_flows, draw_sparkline, legend
+from resegment.http.console.feed import begin_feed
 from resegment.http.console.history import SPANS, Past, Window, choose_window, trace
-from resegment.http.console.pages.changes import begin_feed, tell_why
+from resegment.http.console.pages.changes import tell_why
 from resegment.http.console.pages.shadow import link_shadow
 from resegment.http.console.prefix import ConsolePrefix
 from resegment.http.console.rendering import environment
@@ -25,6 +26,8 @@ from resegment.streams.reports.pace import look_at_backlog
 
 router: Final = APIRouter()
 NEWEST: Final = 15
+MOST_MOVED: Final = 3
+"""How many segments that grew or shrank most, and how many of the largest flows, are named."""
 
 
 async def read_past(prefix: ConsolePrefix, look: Overview, span: str | None) -> Past:
@@ -69,8 +72,16 @@ async def show_overview(view: View) -> Response:
         "overview.html",
         title="Overview",
         tables=tables,
-        data=describe_overview(look) | {"since": format_instant(window.since)},
+        data=describe_overview(look)
+        | {
+            "since": format_instant(window.since),
+            "gained": {one.name: one.net for one in past.gained(MOST_MOVED)},
+            "lost": {one.name: one.net for one in past.lost(MOST_MOVED)},
+        },
         past=past,
+        gained=past.gained(MOST_MOVED),
+        lost=past.lost(MOST_MOVED),
+        most_moved=between[:MOST_MOVED],
         spans=SPANS,
         bucket=name_bucket(window),
         bars=draw_bars(past.moves, past.first, window, with_first=False),
@@ -119,6 +130,7 @@ def _segments(view: Viewing, look: Overview, past: Past) -> Table[Any]:
         Column("accounts", "Accounts", lambda name: look.sizes.get(name, 0), "number"),
         Column("entries", "Entered", lambda name: past.segments[name].entries, "number"),
         Column("exits", "Left", lambda name: past.segments[name].exits, "number"),
+        Column("net", "Net", lambda name: past.segments[name].net, "number"),
         Column(
             "sizes",
             "Size over time",

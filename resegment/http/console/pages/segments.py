@@ -81,7 +81,15 @@ async def show_segments(view: View) -> Response:
             note=lambda row: "draft: takes no account" if row.segment.draft else row.segment.hypothesis,
         ),
         Column("accounts", "Accounts", lambda row: row.size, "number"),
-        Column("target", "Target", lambda row: row.segment.target, "number"),
+        Column(
+            "target",
+            "Target",
+            lambda row: row.segment.target,
+            "number",
+            note=lambda row: tell_target(row.size, row.segment.target),
+            noted="Against target",
+        ),
+        Column("missing", "Missing", lambda row: find_missing(row.size, row.segment.target), "number"),
         Column("entries", "Entered", lambda row: row.past.entries, "number"),
         Column("exits", "Left", lambda row: row.past.exits, "number"),
         Column("median", "Median stay", lambda row: row.stays.median, "length"),
@@ -119,6 +127,21 @@ async def show_segments(view: View) -> Response:
         past=past,
         spans=SPANS,
     )
+
+
+def find_missing(size: int, target: float | None) -> float | None:
+    """Return by how many accounts a segment misses its target; None without one."""
+    return None if target is None else max(0, target - size)
+
+
+def tell_target(size: int, target: float | None) -> str | None:
+    """Say how a segment stands against its target; None without one."""
+    if target is None:
+        return None
+    share = f"{size / target:.0%} of it" if target else "no accounts wanted"
+    if size < target:
+        return f"{target - size:,g} missing, {share}"
+    return f"reached, {size - target:,g} more" if size > target else "reached"
 
 
 def _find_all_stays(one: sqlite3.Connection, names: Sequence[str]) -> dict[str, Stays]:
@@ -161,6 +184,7 @@ async def show_segment(view: View, name: str) -> Response:
             "version": registry.definitions.current,
             "accounts": look.sizes.get(name, 0),
             "target": segment.target,
+            "missing": find_missing(look.sizes.get(name, 0), segment.target),
             "entered": own.entries,
             "left": own.exits,
             "words": None if said is None else _tell(said),
@@ -183,6 +207,7 @@ async def show_segment(view: View, name: str) -> Response:
         wanted=wanted,
         owners=await view.prefix.find(partial(find_owners, segment=name)),
         measured="tests" in {one.name for one in tables},
+        against_target=tell_target(look.sizes.get(name, 0), segment.target),
         measure_url=view.tables.with_query(measure="1"),
     )
 
@@ -305,7 +330,15 @@ async def _tests(view: Viewing, segment: Segment) -> list[Table[Any]]:
             columns,
             rows,
             sort="-unknown",
-            note=f"Of {sample.accounts:,} accounts of all segments, drawn at random: shares are about right within "
-            f"{1 / total**0.5:.1%}.",
+            note=f"{_tell_unknown(rows, total)} Of {sample.accounts:,} accounts of all segments, drawn at random: shares "
+            f"are about right within {1 / total**0.5:.1%}.",
         )
     ]
+
+
+def _tell_unknown(rows: Sequence[tuple[str, TestCount]], total: int) -> str:
+    """Say which test rests most on what is unknown."""
+    text, count = max(rows, key=lambda row: row[1].unknown, default=("", TestCount()))
+    if not count.unknown:
+        return "No test is unknown for any of them."
+    return f"Most is unknown for `{text}`: {count.unknown / total:.1%} of accounts."

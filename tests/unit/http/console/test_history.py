@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from resegment.http.console.charts import draw_bars, draw_line, draw_sparkline
-from resegment.http.console.history import HOUR, choose_window, trace
+from resegment.http.console.history import HOUR, Window, choose_window, trace
 from resegment.streams.reports.freshness import find_freshness
 from tests.console import PrefixInMemory
 
@@ -71,3 +71,12 @@ async def test_decisions_are_as_old_as_what_waits_and_a_quiet_prefix_is_fresh(pr
     assert (alone.told, alone.is_good) == ("24 h ago", False)
     assert "a replay" in find_freshness(replace(look, clock="facts")).note
     assert find_freshness(replace(look, partitions=[])).told == "never"
+
+
+def test_the_segments_that_grew_and_shrank_most_are_named() -> None:
+    moves = [(0, "", "a", 9), (0, "a", "b", 5), (HOUR, "b", "c", 3), (HOUR, "c", "d", 1), (HOUR, "d", "a", 1)]
+    past = trace(Window("all", 0, 2 * HOUR, HOUR), moves, {"a": 5, "b": 2, "c": 2}, ["a", "b", "c", "d", "e"])
+    assert [(one.name, one.net) for one in past.gained(2)] == [("a", 5), ("b", 2)]
+    assert past.lost(3) == []
+    back = trace(Window("all", 0, HOUR, HOUR), [(0, "a", "b", 4), (0, "c", "b", 1)], {}, ["a", "b", "c"])
+    assert [(one.name, one.net) for one in back.lost(3)] == [("a", -4), ("c", -1)]

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from resegment.http.console.pages.changes import decode_place, stream
+from resegment.http.console.feed import decode_place
+from resegment.http.console.pages.changes import stream
 from resegment.streams.live.decoding import decode_change
 from tests.builders import facts_of
 from tests.console import PrefixInMemory
@@ -89,9 +90,25 @@ async def test_addresses_that_nobody_linked_to_are_answered_in_order(
         response = await http.get("/accounts/acme.com", params={name: text})
         assert response.status_code in (200, 404), name
         assert "<script>alert" not in response.text
-    for name in ("q", "segment", "account", "from", "to", "since", "changes.page"):
+    for name in ("q", "segment", "account", "from", "to", "since", "changes.page", "tz"):
         response = await http.get("/changes", params={name: text})
         assert response.status_code in (200, 404), name
+    for path in ("/versions/shadow", "/segments/established", "/accounts"):
+        for name in (
+            "from",
+            "to",
+            "owner",
+            "unowned",
+            "q",
+            "since",
+            "until",
+            "tz",
+            "members.sort",
+            "moves.sort",
+        ):
+            response = await http.get(path, params={name: text})
+            assert response.status_code in (200, 404), (path, name)
+            assert not re.search(r"<script>alert|<img|<b>", response.text), (path, name)
 
 
 def made(**given: Any) -> bytes:

@@ -47,6 +47,17 @@ async def test_the_first_page_says_how_fresh_decisions_are_and_how_old_they_may_
     assert "from Mar 24, 2026, 12:00 PM UTC to Mar 31, 2026, 12:00 PM UTC" in page
 
 
+async def test_the_first_page_says_what_changed_most(http: httpx.AsyncClient) -> None:
+    page = await read(http, "/?span=all")
+    assert '<dt>Gained most</dt><dd><a href="/console/segments/' in page
+    assert "<dt>Lost most</dt><dd>no segment shrank</dd>" in page
+    assert "<dt>Most moves</dt><dd>not-now → hiring-now (1)" in page
+    twin = (await http.get("/?span=all&format=json")).json()
+    assert twin["gained"] == {"established": 1, "hiring-now": 1, "not-now": 1}
+    assert twin["lost"] == {}
+    assert {one["segment"]: one["net"] for one in twin["tables"]["segments"]["rows"]} == twin["gained"]
+
+
 @pytest.mark.parametrize("path", ["/", "/health"])
 async def test_the_count_of_dead_letters_leads_to_them(http: httpx.AsyncClient, path: str) -> None:
     assert '<a href="/console/dead-letters">see the page</a>' in await read(http, path)
