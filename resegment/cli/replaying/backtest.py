@@ -7,15 +7,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 from resegment.cli.replaying.lines import LineStore
-from resegment.cli.replaying.packing import PackedAccount, split_accounts
+from resegment.cli.replaying.packing import Keeping, PackedAccount, split_accounts
 from resegment.cli.replaying.processes import Workers
 from resegment.cli.replaying.reading import Chunk, Packed, cut_chunks, pack_chunk
 from resegment.cli.replaying.replay import Replayed, Wanted, replay_batch
 from resegment.console.progress import Bars
-from resegment.schemas.fact import Fact
+from resegment.schemas.fact import KINDS, Fact, Kind
 from resegment.segmentation.evaluation.retention import Retention
+from resegment.segmentation.inspection.idle_facts import reads_of
 from resegment.segmentation.inspection.summary import Move
 from resegment.segmentation.language.privacy import drop_fields
 from resegment.segmentation.versions.timeline import Timeline
@@ -32,8 +34,8 @@ class Backtest:
 
     timeline: Timeline
     wanted: Wanted
-    fields: tuple[frozenset[str], ...]
-    """The fields of data that any of the versions keeps, by the number of the kind."""
+    keeping: Keeping
+    """The fields of data that any of the versions keeps, and the facts that tests read."""
     receive: Callable[[Fact], Fact] | None
 
     @classmethod
@@ -49,7 +51,9 @@ class Backtest:
             def receive(fact: Fact) -> Fact:
                 return drop_fields(fact, dropped)
 
-        return cls(timeline, wanted, tuple(kept.fields), receive)
+        reads = reads_of(eras[0].engine.program) if len(eras) == 1 else _reads_all
+        keeping = Keeping(dict(zip(KINDS, kept.fields, strict=True)), reads)
+        return cls(timeline, wanted, keeping, receive)
 
 
 @dataclass(slots=True)
@@ -101,8 +105,12 @@ def _read(
     return grouped
 
 
+def _reads_all(_kind: Kind, _data: dict[str, Any]) -> bool:
+    return True
+
+
 def _pack(work: Backtest, chunk: Chunk) -> Packed:
-    return pack_chunk(chunk, work.fields, work.receive)
+    return pack_chunk(chunk, work.keeping, work.receive)
 
 
 def _replay(work: Backtest, batch: Sequence[PackedAccount]) -> Replayed:

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import orjson
 
-from resegment.schemas.fact import Fact, UnresolvedEvent
+from resegment.schemas.fact import Fact, Kind, UnresolvedEvent
+from resegment.segmentation.inspection.idle_facts import Reads
 
 _COUNTED: Final = b"\xdd"
 """Begins a MessagePack array whose length takes four bytes."""
 
 
 class PackedFact(Fact, frozen=True, array_like=True, omit_defaults=False, kw_only=True, gc=False):
-    """A fact as it is packed: with the number of its event, and a checksum of all data of the event."""
+    """A fact as it is packed: with the number of its event, a checksum of all its data, and whether tests read it."""
 
     number: int = 0
     checksum: int = 0
+    unread: bool = False
+    """Whether no test can count it."""
 
     def says_the_same(self, other: PackedFact) -> bool:
         """Whether the events of two facts with one id say the same."""
         return self.time == other.time and self.op == other.op and self.checksum == other.checksum
+
+
+class Keeping(NamedTuple):
+    """What is kept of events: the fields of data by kind, and what tells whether a test can count a fact."""
+
+    fields: Mapping[Kind, frozenset[str]]
+    reads: Reads
 
 
 class PackedAccount(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -42,17 +52,19 @@ def pack_fact(
     fact: Fact | UnresolvedEvent,
     account: str,
     recorded: int,
-    kept: frozenset[str],
+    keeping: Keeping,
     number: int,
     checksum: int,
 ) -> bytes:
     """Return the fact as bytes, with those fields of its data that are kept."""
+    kept = keeping.fields[fact.kind]
     data = {name: value for name, value in fact.data.items() if name in kept}
+    unread = not keeping.reads(fact.kind, data)
     fields = (account, fact.kind, fact.id, fact.source, fact.record, fact.time, recorded, fact.op)
     try:
-        return _encode((*fields, data, (), number, checksum))
+        return _encode((*fields, data, (), number, checksum, unread))
     except OverflowError:
-        return _encode((*fields, _fit(data), (), number, checksum))
+        return _encode((*fields, _fit(data), (), number, checksum, unread))
 
 
 def check_data(data: dict[str, Any]) -> int:

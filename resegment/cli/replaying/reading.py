@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
 import msgspec
 
-from resegment.cli.replaying.packing import check_data, pack_fact
+from resegment.cli.replaying.packing import Keeping, check_data, pack_fact
 from resegment.errors import RefusedEvent
 from resegment.identity.aliases import resolve_subject
 from resegment.identity.resolution import resolve_event
 from resegment.schemas.cloudevents.decoding import decode_event
-from resegment.schemas.fact import KINDS, Fact
+from resegment.schemas.fact import Fact
 from resegment.sources.files.located import Located
 from resegment.sources.files.reader import Refusals, Refused
 
@@ -50,16 +50,10 @@ def _take(event: Located) -> tuple[str, int, bytes] | Refused:
     return event.file, event.line, event.value
 
 
-def pack_chunk(
-    chunk: Chunk, fields: Sequence[frozenset[str]], receive: Callable[[Fact], Fact] | None
-) -> Packed:
-    """Decode the events of a chunk. `fields` are those that are kept, by the number of the kind.
-
-    `receive`, if given, returns each fact as it is kept.
-    """
+def pack_chunk(chunk: Chunk, keeping: Keeping, receive: Callable[[Fact], Fact] | None) -> Packed:
+    """Decode the events of a chunk. `receive`, if given, returns each fact as it is kept."""
     refusals = Refusals()
     rows: list[tuple[str, bytes]] = []
-    kept = dict(zip(KINDS, fields, strict=True))
     last = 0
     for number, given in enumerate(chunk.events, chunk.first):
         if isinstance(given, Refused):
@@ -77,5 +71,5 @@ def pack_chunk(
         fact = event if receive is None else receive(resolve_event(event, account=account))
         recorded = event.time if event.recorded is None else event.recorded
         last = max(last, recorded)
-        rows.append((account, pack_fact(fact, account, recorded, kept[event.kind], number, checksum)))
+        rows.append((account, pack_fact(fact, account, recorded, keeping, number, checksum)))
     return Packed(rows, refusals, last)

@@ -16,6 +16,7 @@ from resegment.schemas.times import format_instant
 from resegment.segmentation.evaluation.account import Account
 from resegment.segmentation.evaluation.engine import net_changes
 from resegment.segmentation.inspection.backtest import order_of_delivery, replay_account
+from resegment.segmentation.inspection.idle_facts import SMALL, find_idle
 from resegment.segmentation.inspection.summary import Move
 from resegment.segmentation.versions.timeline import Timeline
 
@@ -58,9 +59,15 @@ def replay_batch(timeline: Timeline, batch: Sequence[PackedAccount], wanted: Wan
     """Replay accounts."""
     renewed, replayed = timeline.renewed(), Replayed()
     judge = renewed.sole or renewed
+    most = timeline.newest.engine.program.limits.account_bytes
     for packed in batch:
-        facts = _order(packed.unpack(), replayed.same_ids)
-        account, changes = replay_account(judge, packed.name, facts, wanted.until, unwritten=True)
+        facts = packed.unpack()
+        small = len(packed.rows) * SMALL <= most
+        idle = find_idle(facts, [fact.unread for fact in facts]) if small else frozenset()
+        ordered = _order(facts, replayed.same_ids)
+        account, changes = replay_account(
+            judge, packed.name, ordered, wanted.until, unwritten=True, idle=idle
+        )
         replayed.facts += packed.count
         _keep(account, net_changes(changes), wanted, replayed)
     replayed.misfits = dict(Counter(judge.misfits))

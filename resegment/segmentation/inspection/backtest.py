@@ -45,11 +45,13 @@ def replay_account(
     until: int | None = None,
     *,
     unwritten: bool = False,
+    idle: frozenset[int] = frozenset(),
 ) -> tuple[Account, list[SegmentChange]]:
     """Replay one account's facts, which are in the order in which they became known; return it with its changes.
 
     `until` is the last instant, inclusive. Without it, the replay ends when time alone changes nothing more. With
-    `unwritten`, the account cannot be written to a store afterwards.
+    `unwritten`, the account cannot be written to a store afterwards. `idle` facts, which `find_idle` finds for an engine,
+    are left out where nothing else happens at their instant.
     """
     account = judge.open(name)
     if unwritten:
@@ -57,7 +59,7 @@ def replay_account(
     decisions: list[Decision] = []
     end = NEVER - 1 if until is None else until
     if isinstance(judge, Engine):
-        _replay_facts(judge, account, facts, end, decisions)
+        _replay_facts(judge, account, facts, end, decisions, idle)
     else:
         for known, together in groupby(facts, key=_recorded):
             if known > end:
@@ -70,22 +72,30 @@ def replay_account(
 
 
 def _replay_facts(
-    engine: Engine, account: Account, facts: Iterable[Fact], end: int, decisions: list[Decision]
+    engine: Engine,
+    account: Account,
+    facts: Iterable[Fact],
+    end: int,
+    decisions: list[Decision],
+    idle: frozenset[int],
 ) -> None:
     """Apply facts by one version alone, whose deadlines are all that time brings."""
     together: list[Fact] = []
-    known = 0
+    known, counts = 0, False
     for fact in facts:
-        if not together or fact.recorded == known:
-            together.append(fact)
-            known = fact.recorded
-            continue
-        if known > end:
-            return
+        if fact.recorded != known or not together:
+            if together and known <= end and (counts or not _is_quiet(account, known)):
+                _apply(engine, account, together, known, decisions)
+            together, known, counts = [], fact.recorded, False
+        together.append(fact)
+        counts = counts or id(fact) not in idle
+    if together and known <= end and (counts or not _is_quiet(account, known)):
         _apply(engine, account, together, known, decisions)
-        together, known = [fact], fact.recorded
-    if together and known <= end:
-        _apply(engine, account, together, known, decisions)
+
+
+def _is_quiet(account: Account, t: int) -> bool:
+    """Whether nothing is decided up to t, itself included, unless a fact that a test counts becomes known."""
+    return account.deadline > t and account.next_leaf > t and account.state.membership.segment is not None
 
 
 def _apply(
