@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,15 +16,25 @@ from resegment.schemas.identities.records import Forget, Lift, Merge
 from resegment.schemas.outcomes.ledger import decode_ledger
 from resegment.schemas.routing import RoutedState
 from resegment.settings import Settings
+from resegment.state.keys.keyring import make_keys
+from resegment.state.keys.opening import open_key_store, read_operator_key
 from resegment.state.sinks.people import PeopleStore, Person
 from resegment.streams.forgetting.places import AccountPlaces
-from resegment.streams.forgetting.requests import ForgetRefused, request_forget, request_lift
+from resegment.streams.forgetting.requests import (
+    ForgetRefused,
+    find_spellings,
+    name_persons,
+    request_forget,
+    request_lift,
+)
 from resegment.streams.forgetting.surveying import survey
 from resegment.streams.identities.requests import Connection, request
 from resegment.streams.kafka.publisher import KafkaPublisher
 from resegment.streams.recovery.replay import LogSource
 from resegment.streams.recovery.verify import hold_ledgers, verify_ledgers
+from resegment.streams.sealing.keys import ProcessKeys
 from resegment.streams.worker.worker import Worker
+from tests.forgetting import Text, places_of, read_redis, read_snapshot, read_topics
 from tests.integration.conftest import Stack
 from tests.integration.test_applying import PARTITIONS, Prefix
 from tests.integration.test_merging import definition
@@ -151,3 +162,104 @@ async def test_aliases_are_forgotten_with_their_account_and_not_alone(stack: Sta
         states = await prefix.reader.states(["acme.io", "acme.com"])
         assert [one is not None and one.entries for one in states] == [[], []]
         assert await differences(prefix) == []
+
+
+KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
+
+
+@asynccontextmanager
+async def sealed(stack: Stack) -> AsyncIterator[tuple[Prefix, ProcessKeys]]:
+    """Run a prefix whose personal fields are sealed, with its keys in the same Redis."""
+    kafka = {} if stack.name == "embedded" else {"kafka": stack.bootstrap}
+    settings = Settings(
+        prefix=f"sealed{next(NUMBERS)}{stack.name}", partitions=PARTITIONS, route="all", keys=stack.redis_url,
+        key=KEY, keys_allow_loss=True, **kafka,
+    )  # type: ignore[arg-type]  # fmt: skip
+    await make_keys(open_key_store(settings), read_operator_key(settings))
+    worker = Worker(settings, definition(), bootstrap=stack.bootstrap, redis_url=stack.redis_url)
+    client, keys = Redis.from_url(stack.redis_url), ProcessKeys(settings)
+    async with (
+        KafkaPublisher(stack.bootstrap, idempotent=stack.name != "embedded") as source,
+        worker.running(),
+    ):
+        try:
+            yield Prefix(stack, worker, source, client), keys
+        finally:
+            await keys.aclose()
+            await client.aclose()
+
+
+async def everything(prefix: Prefix, keys: ProcessKeys) -> list[Text]:
+    """Return all that is kept, but the events as they were sent: their topics keep these until their retention."""
+    client, topics = prefix.client, prefix.topics
+    sent = {one.name for one in topics.triggers}
+    read = await read_topics(prefix.stack.bootstrap, topics, keys)
+    found = [one for one in read if one[0] not in sent]
+    found += await read_redis(client, topics.prefix)
+    if prefix.stack.name == "embedded":
+        found += await read_snapshot(client)
+    return found
+
+
+def of(account: str, person: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return events that name a person in everything that the prefix keeps."""
+    lost = {"account": account, "action": "lost", "person": person, "deal": f"deal of {person}"}
+    hired = {"account": account, "change": "opened", "title": f"Reports to {person}", "person": person}
+    return [
+        ("funding", {"account": account}),
+        ("leadership", {"account": account, "person": person, "title": "CTO", "change": "joined"}),
+        ("hiring", hired),
+        ("outcome", lost),
+        (
+            "engagement",
+            {"account": account, "person": person, "url": f"https://x.com/{person}", "action": "visit"},
+        ),
+    ]
+
+
+async def test_after_a_forget_the_person_is_nowhere_readable_and_the_control_is_everywhere(
+    stack: Stack,
+) -> None:
+    gone, control = "Zebedee Quill", "Ottoline Marsh"
+    async with sealed(stack) as (prefix, keys):
+        await prefix.send(*of("acme.com", gone), *of("b.com", control))
+        before = await everything(prefix, keys)
+        places = places_of(before, control)
+        assert {prefix.topics.signals.name, "redis accounts", "redis ledgers"} <= places
+        assert places_of(before, gone) == places
+        ring = await keys.ring()
+        asked = await request_forget(
+            connection_of(prefix), ring, Forget(account="acme.com", at=now()), patience=60.0
+        )
+        assert asked.outcome == "done"
+        ring.drop()  # type: ignore[union-attr]
+        assert await prefix.worker.drain(60.0)
+        after = await everything(prefix, keys)
+        assert places_of(after, gone) == set()
+        assert places_of(after, control) == places
+        await prefix.send(*of("acme.com", gone))  # late
+        assert places_of(await everything(prefix, keys), gone) == set()
+
+
+async def test_after_a_person_is_forgotten_only_that_person_is_nowhere_readable(stack: Stack) -> None:
+    gone, control = "Zebedee Quill", "Ottoline Marsh"
+    async with sealed(stack) as (prefix, keys):
+        await prefix.send(*of("acme.com", gone), *of("acme.com", control))
+        before = await everything(prefix, keys)
+        assert places_of(before, gone) == places_of(before, control)
+        ring = await keys.ring()
+        assert ring is not None
+        spellings = await find_spellings(PeopleStore(prefix.client, prefix.topics.prefix), ["acme.com"], gone)
+        wish = Forget(account="acme.com", at=now(), persons=name_persons(ring, ["acme.com"], spellings))
+        asked = await request_forget(connection_of(prefix), ring, wish, spellings, patience=90.0)
+        assert asked.outcome == "done"
+        ring.drop()
+        assert await prefix.worker.drain(60.0)
+        after = await everything(prefix, keys)
+        assert places_of(after, gone) == set()
+        assert {prefix.topics.signals.name, "redis accounts", "redis ledgers"} <= places_of(after, control)
+        await prefix.send(*of("acme.com", gone))
+        assert places_of(await everything(prefix, keys), gone) == set()
+        (state,) = await prefix.reader.states(["acme.com"])
+        assert state is not None
+        assert state.membership.segment == "both"
