@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -20,6 +20,7 @@ from resegment.state.redis.keys import (
     sinks_key,
     spot_checks_key,
 )
+from resegment.state.sinks.states import SinkStates
 from resegment.streams.forgetting.pending import PendingForget
 
 if TYPE_CHECKING:
@@ -39,15 +40,11 @@ class AccountPlaces:
         with answering("look for what is kept of an account"):
             found = {
                 "persons": await self._ask(self._client.hlen(people_key(self._prefix, account))),
-                "call logs": sum([1 async for _ in self._logs(account)]),
-                "fields of sinks": sum([1 async for _ in self._fields(account)]),
-                "requests for attributes": int(
-                    await self._ask(self._client.hexists(self._refresh(account), account))
-                ),
+                "call logs": len(await self._logs(account)),
+                "fields of sinks": len(await self._fields(account)),
+                "requests for attributes": await self._count_in([self._refresh(account)], account),
                 "notes of sinks": len(await self._notes(account)),
-                "facts folded in": sum(
-                    [await self._ask(self._client.hexists(key, account)) for key in self._folded(account)]
-                ),
+                "facts folded in": await self._count_in(self._folded(account), account),
                 "findings of spot checks": len(await self._findings(account)),
             }
         return {name: count for name, count in found.items() if count}
@@ -55,14 +52,9 @@ class AccountPlaces:
     async def clear(self, account: str) -> None:
         """Delete all that is found of an account. Done twice, it has the effect of once."""
         with answering("delete what is kept of an account"):
-            await self._client.unlink(people_key(self._prefix, account))
-            for key in [one async for one in self._logs(account)]:
-                await self._client.unlink(key)
-            for key in [one async for one in self._fields(account)]:
+            await self._client.delete(people_key(self._prefix, account), *await self._logs(account))
+            for key in (*await self._fields(account), self._refresh(account), *self._folded(account)):
                 await self._ask(self._client.hdel(key, account))
-            await self._ask(self._client.hdel(self._refresh(account), account))
-            for place in self._folded(account):
-                await self._ask(self._client.hdel(place, account))
             for field, kept in (await self._notes(account)).items():
                 await self._ask(self._client.hset(sinks_key(self._prefix), field, kept))
             for field, kept in (await self._findings(account)).items():
@@ -75,10 +67,10 @@ class AccountPlaces:
             for field, value in (await self._ask(self._client.hgetall(people))).items():
                 if pending.quotes(field.decode()) or _mentions(value, pending):
                     await self._ask(self._client.hdel(people, field))
-            for key in [one async for one in self._logs(account)]:
+            for key in await self._logs(account):
                 for field, value in (await self._ask(self._client.hgetall(key))).items():
                     await self._clear_logged(key, field, value, pending)
-            for key in [one async for one in self._fields(account)]:
+            for key in await self._fields(account):
                 if _mentions(await self._ask(self._client.hget(key, account)), pending):
                     await self._ask(self._client.hdel(key, account))
             for raw, value in (await self._ask(self._client.hgetall(sinks_key(self._prefix)))).items():
@@ -88,7 +80,7 @@ class AccountPlaces:
                     ]
                     await self._ask(self._client.hset(sinks_key(self._prefix), raw, orjson.dumps(notes)))
 
-    async def _clear_logged(self, key: bytes, field: bytes, value: bytes, pending: PendingForget) -> None:
+    async def _clear_logged(self, key: str, field: bytes, value: bytes, pending: PendingForget) -> None:
         """Take a person out of what a sink logged: out of its contacts, and what else speaks of it as a whole."""
         if not _mentions(value, pending):
             return
@@ -105,19 +97,22 @@ class AccountPlaces:
         number = partition_of(account.encode(), self._partitions)
         return [PartitionKeys.of(self._prefix, number, stage).folded for stage in _STAGES]
 
-    async def _logs(self, account: str) -> AsyncIterator[bytes]:
-        """Yield the call logs of an account: one for each sink."""
-        pattern = calls_key(_escape(self._prefix), "*", _escape(account))
-        before, after = calls_key(self._prefix, "\0", account).encode().split(b"\0")
-        async for key in self._client.scan_iter(match=pattern, count=1000):
-            if b"." not in key.removeprefix(before).removesuffix(after):  # else it is of another account
-                yield key
+    async def _logs(self, account: str) -> list[str]:
+        """Return the keys of the call logs of an account: one for each sink that has one."""
+        keys = [calls_key(self._prefix, sink, account) for sink in await self._sinks()]
+        return [key for key in keys if await self._ask(self._client.hlen(key))]
 
-    async def _fields(self, account: str) -> AsyncIterator[bytes]:
-        """Yield the hashes of what sinks wrote, of those that have the account."""
-        async for key in self._client.scan_iter(match=fields_key(_escape(self._prefix), "*"), count=1000):
-            if await self._ask(self._client.hexists(key, account)):
-                yield key
+    async def _fields(self, account: str) -> list[str]:
+        """Return the keys of what sinks wrote, of those that have the account."""
+        keys = [fields_key(self._prefix, sink) for sink in await self._sinks()]
+        return [key for key in keys if await self._count_in([key], account)]
+
+    async def _sinks(self) -> Sequence[str]:
+        return sorted(await SinkStates(self._client, self._prefix).read())
+
+    async def _count_in(self, keys: Sequence[str], account: str) -> int:
+        """Return how many of these hashes have the account."""
+        return sum([await self._ask(self._client.hget(key, account)) is not None for key in keys])
 
     async def _notes(self, account: str) -> dict[str, bytes]:
         """Return the notes of sinks that speak of the account, without those."""
@@ -164,8 +159,3 @@ def _is_about(value: Any, pending: PendingForget) -> bool:
         full = " ".join(filter(None, (said.get("first_name"), said.get("last_name"))))
         return pending.quotes(full) or any(_is_about(one, pending) for one in (*value, *value.values()))
     return isinstance(value, list) and any(_is_about(one, pending) for one in value)
-
-
-def _escape(text: str) -> str:
-    """Return a text as a pattern of Redis that matches it alone."""
-    return "".join(f"\\{one}" if one in "*?[]\\^" else one for one in text)

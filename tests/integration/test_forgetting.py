@@ -91,7 +91,7 @@ async def differences(prefix: Prefix) -> list[Any]:
 
 async def test_a_forgotten_account_is_nowhere_and_stays_away_until_that_is_lifted(stack: Stack) -> None:
     async with running(stack) as prefix:
-        outcome = {"account": "acme.com", "action": "lost", "person": "Ann Lee", "deal": "d-1"}
+        outcome = {"account": "acme.com", "action": "positive_reply", "person": "Ann Lee", "deal": "d-1"}
         await prefix.send(
             ("funding", {"account": "acme.com"}),
             ("outcome", outcome),
@@ -203,7 +203,7 @@ async def everything(prefix: Prefix, keys: ProcessKeys) -> list[Text]:
 
 def of(account: str, person: str) -> list[tuple[str, dict[str, Any]]]:
     """Return events that name a person in everything that the prefix keeps."""
-    lost = {"account": account, "action": "lost", "person": person, "deal": f"deal of {person}"}
+    lost = {"account": account, "action": "positive_reply", "person": person, "deal": f"deal of {person}"}
     hired = {"account": account, "change": "opened", "title": f"Reports to {person}", "person": person}
     return [
         ("funding", {"account": account}),
