@@ -57,6 +57,13 @@ ALERTS: Final[Sequence[Alert]] = (
         "No worker answers: events wait, and no account moves.",
     ),
     Alert(
+        "ResegmentServersAway",
+        "max by (instance) (resegment_servers_away) > 0",
+        60,
+        "critical",
+        "Kafka or Redis does not answer {{ $labels.instance }}: events wait.",
+    ),
+    Alert(
         "ResegmentPartitionsUnowned",
         "sum(resegment_partitions_owned) < max(resegment_partitions)",
         120,

@@ -167,12 +167,13 @@ HEALTH: Final = Dashboard(
                     height=6,
                 ),
                 Panel(
-                    "Workers lost, partitions too many",
+                    "Workers lost, servers away, partitions too many",
                     [
                         ("max(resegment_workers_lost)", "workers lost"),
+                        ("max by (instance) (resegment_servers_away) > 0", "servers away: {{instance}}"),
                         ("max by (topic) (resegment_partitions_surplus) != 0", "{{topic}}"),
                     ],
-                    "Workers that ended without being stopped, and topics with another number of partitions than the prefix.",
+                    "Workers that ended without being stopped, processes that Kafka or Redis does not answer, and topics with another number of partitions than the prefix.",
                     width=12,
                     height=6,
                     alarm=1,

@@ -276,6 +276,11 @@ class Metrics:
             "Touches and outcomes that are not kept in the partitions owned: their accounts have too many",
             registry=registry,
         )
+        self.servers_away = Gauge(
+            "resegment_servers_away",
+            "1 while Kafka or Redis does not answer this process, else 0",
+            registry=registry,
+        )
         self.workers_lost = Gauge(
             "resegment_workers_lost",
             "Other workers that were killed or ended with an error within an hour, and that no new one replaced",

@@ -85,6 +85,7 @@ class DeliveryService:
             except ResegmentError as error:
                 self.reachable = False
                 log.warning("cannot sync the state of webhooks with Redis", error=error.message)
+            self.metrics.servers_away.set(not self.reachable)
             for name, consumer in self.consumers.items():
                 since = consumer.sender.failing_since
                 failing = 0.0 if since is None else max(0.0, time.time() - since)

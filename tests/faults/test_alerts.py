@@ -353,9 +353,11 @@ class Pipeline:
         """Nothing can be decided, and signals wait; then Redis is back."""
         await server.kill()
         await self.send(100)
+        await self.alerts.fires("ResegmentServersAway")
         await self.alerts.fires("ResegmentNotFresh")
         await self.alerts.fires("ResegmentLag")
         await server.start()
+        await self.alerts.goes_out("ResegmentServersAway")
         await self.alerts.goes_out("ResegmentNotFresh")
         await self.alerts.goes_out("ResegmentLag")
 

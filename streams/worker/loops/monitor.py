@@ -86,6 +86,8 @@ class Gauges:
         self._metrics, self._engine, self._client, self._now = metrics, engine, client, now
         self.segmented, self._routed = segmented, routed
         self._prefix, self._looks = prefix, 0
+        self._done: dict[tuple[str, int], int | None] = {}
+        """Up to where each partition was done at the last look, or when that was known last."""
         self._measured: tuple[int, ...] = ()
         """The partitions whose state was measured last."""
         self.keyring: Keyring | None = None
@@ -118,7 +120,8 @@ class Gauges:
         ):
             gauge.clear()  # partitions that went to another worker are not known here
         for one in partition_progress:
-            metrics.lag.labels(one.topic, str(one.partition)).set(one.lag or 0)
+            metrics.lag.labels(one.topic, str(one.partition)).set(self._lag_of(one))
+        self._done = {(one.topic, one.partition): self._done_of(one) for one in partition_progress}
         metrics.owned.set(len(self.segmented))
         for owned in self.segmented:
             number, position = str(owned.number), owned.position
@@ -150,6 +153,18 @@ class Gauges:
                 )
             self.repeated[source] = count
         return reachable
+
+    def _done_of(self, one: PartitionProgress) -> int | None:
+        """Return where a partition is, or was last: while Redis is away, its position is not known."""
+        return self._done.get((one.topic, one.partition)) if one.offset is None else one.offset
+
+    def _lag_of(self, one: PartitionProgress) -> int:
+        done = self._done_of(one)
+        return 0 if done is None else max(0, one.end - done)
+
+    def note_reachable(self, *, reachable: bool) -> None:
+        """Set whether servers are away."""
+        self._metrics.servers_away.set(not reachable)
 
     def note_lost(self, workers: int) -> None:
         """Set how many other workers were lost."""
@@ -228,6 +243,7 @@ class Monitor:
             with suppress(*UNREACHABLE):
                 reachable = await self._look()
             self.reachable = reachable
+            self._gauges.note_reachable(reachable=reachable)
             self._tidier.look(idle=seen == self._progress.steps)
             if seen != self._progress.steps or not self.lag or not self.reachable:
                 # waiting for servers that are away is no standstill of the worker's own

@@ -52,6 +52,7 @@ WELL: Mapping[str, Value] = {
     **{f"resegment_partitions_waiting{{{one}}}": 0 for one in WORKERS},
     **{f"resegment_definition_version{{{one}}}": 3 for one in WORKERS},
     'resegment_workers_lost{instance="b:8300"}': 0,
+    'resegment_servers_away{instance="a:8300"}': 0,
     'resegment_partitions_surplus{topic="p.workflow-commands"}': 0,
     'resegment_lag{topic="p.signals",partition="3",instance="a:8300"}': 0,
     'resegment_lag{topic="p.triggers.funding",partition="3",instance="a:8300"}': 40,
@@ -100,6 +101,7 @@ NO_WORKER: Mapping[str, Value] = {
 FAULTS: Mapping[str, Fault] = {
     "ResegmentWorkerDown": Fault({'up{job="resegment",instance="a:8300"}': 0}),
     "ResegmentNoWorker": Fault(NO_WORKER),
+    "ResegmentServersAway": Fault({'resegment_servers_away{instance="a:8300"}': 1}),
     "ResegmentPartitionsUnowned": Fault({'resegment_partitions_owned{instance="a:8300"}': 3}),
     "ResegmentPartitionCounts": Fault({'resegment_partitions_surplus{topic="p.workflow-commands"}': 2}),
     "ResegmentPartitionsWaiting": Fault({'resegment_partitions_waiting{instance="a:8300"}': 1}),

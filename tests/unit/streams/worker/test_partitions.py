@@ -149,3 +149,28 @@ async def test_dropped_facts_are_counted_once_by_test_and_told_with_the_accounts
     assert gauges.dropped == {"intent": (8, 2)}
     assert metrics.registry.get_sample_value("resegment_repeated_ids_total", {"source": "/crm"}) == 8
     assert gauges.repeated == {"/crm": 8}
+
+
+async def test_lag_is_measured_from_where_a_partition_was_last_while_its_position_is_not_known(
+    worker: Worker,
+) -> None:
+    metrics = Metrics()
+    gauges = Gauges(
+        metrics,
+        worker.rig.engine,
+        worker.manager,
+        worker.make_manager(),  # type: ignore[arg-type]
+        client=None,
+        now=lambda: 0,
+    )
+
+    async def lag(*seen: PartitionProgress) -> float | None:
+        await gauges.measure(seen)
+        return metrics.registry.get_sample_value("resegment_lag", {"topic": "signals", "partition": "0"})
+
+    assert await lag(PartitionProgress("signals", 0, None, 9)) == 0, "a new worker has no place yet"
+    assert await lag(PartitionProgress("signals", 0, 7, 9)) == 2
+    assert await lag(PartitionProgress("signals", 0, None, 12)) == 5, "Redis is away"
+    assert await lag(PartitionProgress("signals", 0, None, 20)) == 13
+    assert await lag() is None, "the partition is another worker's"
+    assert await lag(PartitionProgress("signals", 0, None, 20)) == 0

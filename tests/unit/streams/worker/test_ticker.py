@@ -237,3 +237,4 @@ async def test_a_worker_reports_its_partitions_although_the_store_of_one_is_away
         running.cancel()
         await asyncio.wait([running])
     assert metrics.registry.get_sample_value("resegment_workers_lost") == 2
+    assert metrics.registry.get_sample_value("resegment_servers_away") == 1
