@@ -3,7 +3,7 @@
     python -P tests/benchmarks/pictures.py [--folder FOLDER] [--docs]
 
 A console is served over real companies that are replayed, with a shadow beside; the page of outcomes is served over
-examples/outcomes-year. `--docs` takes those of docs/images as well, and puts them there.
+examples/outcomes-year. `--docs` takes those of docs/images, and puts them there; else every page is taken in four ways.
 """
 
 from __future__ import annotations
@@ -123,18 +123,20 @@ async def main(folder: Path, *, docs: bool) -> None:
     with tempfile.TemporaryDirectory() as made:
         async with replayed(Path(made)) as shown, outcomes() as year:
             await begin_shadow(shown)
+            if docs:
+                for url, some in ((shown.url, DOCS), (year, OUTCOMES)):
+                    for name, path, width, scheme in some:
+                        async with visiting(shown.browser, url, width=width, scheme=scheme) as visit:
+                            await take(visit, path, IMAGES / f"{name}.png", full=False)
+                return
             pages = [(shown.url, path) for path in (*PAGES, "/versions/shadow")]
             pages += [(year, path) for path in ("/outcomes", "/outcomes?by=play")]
             for width, scheme in SHOTS:
                 for url, path in pages:
                     async with visiting(shown.browser, url, width=width, scheme=scheme) as visit:
                         name = re.sub(r"[^a-z0-9]+", "-", path).strip("-") or "overview"
+                        name = f"year-{name}" if url == year else name
                         await take(visit, path, folder / f"{name}-{width}-{scheme}.png", full=True)
-            if docs:
-                for url, some in ((shown.url, DOCS), (year, OUTCOMES)):
-                    for name, path, width, scheme in some:
-                        async with visiting(shown.browser, url, width=width, scheme=scheme) as visit:
-                            await take(visit, path, IMAGES / f"{name}.png", full=False)
 
 
 if __name__ == "__main__":
@@ -142,7 +144,7 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "pictures")
-    parser.add_argument("--docs", action="store_true", help="also take those of docs/images")
+    parser.add_argument("--docs", action="store_true", help="take those of docs/images")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     asyncio.run(main(given.folder, docs=given.docs))

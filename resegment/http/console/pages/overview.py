@@ -20,6 +20,7 @@ from resegment.http.console.table import Column, Table
 from resegment.http.console.viewing import View, Viewing
 from resegment.schemas.times import format_instant
 from resegment.streams.live.queries import Filter, find_changes, find_flows, find_hours, find_span
+from resegment.streams.operations.definition_status import DefinitionLook, find_definition_notes
 from resegment.streams.operations.overview import Overview, describe_overview, find_notes, find_problems
 from resegment.streams.reports.freshness import find_freshness
 from resegment.streams.reports.pace import look_at_backlog
@@ -108,12 +109,14 @@ async def show_health(view: View) -> Response:
 def describe_health(look: Overview) -> Mapping[str, Any]:
     """Return what `health.html` shows."""
     one = look.definitions
+    # the page says it with a link
+    shadow = find_definition_notes(DefinitionLook(one.version, one.newest, shadow=one.shadow))
     note = f"{one.newest} is the newest" if one.newest > one.version else "the newest"
     return {
         "look": look,
         "fresh": find_freshness(look),
         "problems": find_problems(look),
-        "notes": find_notes(look),
+        "notes": [note for note in find_notes(look) if note not in shadow],
         "accounts": sum(part.accounts for part in look.partitions),
         "lag": sum(look.lag.values()),
         "trend": look_at_backlog(look.workers).trend,
