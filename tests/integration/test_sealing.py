@@ -42,6 +42,7 @@ from resegment.streams.worker.worker import Worker
 from resegment.tables.duck import Duck
 from tests.builders import definition_of, raw_event
 from tests.integration.conftest import Stack
+from tests.planted import ADDRESS, EVENTS, FILE, PERSON, names_person
 from tests.servers.receiver import receiving
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -49,45 +50,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 PARTITIONS = 2
 PATIENCE = 60.0
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="  # noqa: S105  # of tests
-PERSON = "Philippa Featherstonehaugh"
-ADDRESS = "philippa@acme.com"
-WORDS = ("philippa", "featherstonehaugh")
-FILE: dict[str, Any] = {
-    "version": 1,
-    "segments": [
-        {
-            "name": "new-leader",
-            "when": {"event": "leadership", "where": {"change": "joined"}, "within": "90d"},
-            "play": "hello",
-            "route": {"workflow": "first-90", "team": "sales"},
-        }
-    ],
-    "fallback": {"name": "not-ready", "play": "hello"},
-    "plays": {
-        "hello": {
-            "message": {
-                "pain": "Congratulations, {{ evidence.leadership.person | default('you') }}",
-                "value_prop": "Quick wins",
-                "proof_points": ["In weeks"],
-            },
-            "channels": {"primary": "email"},
-        }
-    },
-    "teams": {"sales": {"members": ["ada"]}},
-}
-PERSONAL = {"person": PERSON, "email": ADDRESS, "title": f"CRO {PERSON}", "statement": f"said {PERSON}"}
-EVENTS: dict[str, dict[str, Any]] = {
-    "funding": {"round": "seed", **PERSONAL},
-    "hiring": {"change": "opened", **PERSONAL, "nested": [{"person": PERSON}]},
-    "leadership": {"change": "joined", "role": "cro", **PERSONAL, "url": f"https://x.example/{PERSON}"},
-    "tech": {"change": "added", "technology": "dbt", **PERSONAL},
-    "intent": {"topic": "crm", **PERSONAL},
-    "strategy": {"theme": "growth", **PERSONAL, "url": f"https://x.example/{PERSON}"},
-    "engagement": {"action": "unsubscribed", **PERSONAL, "url": f"https://x.example/{PERSON}"},
-    "firmographic": {"name": "Acme", **PERSONAL},
-    "outcome": {"action": "replied", **PERSONAL, "previous_company": PERSON},
-    "people": {**PERSONAL, "first_name": "Philippa", "last_name": "Featherstonehaugh", "phone": "+15550100"},
-}
 
 
 async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:
@@ -111,12 +73,6 @@ def event(kind: str, data: dict[str, Any], **given: Any) -> bytes:
             **given,
         }
     )
-
-
-def names_person(*parts: Any) -> bool:
-    """Return whether anything of a record or row names the person."""
-    written = b" ".join(one if isinstance(one, bytes) else str(one).encode() for one in parts).lower()
-    return any(word.encode() in written for word in WORDS)
 
 
 async def values_of(stack: Stack, topic: str) -> list[tuple[Any, ...]]:
@@ -171,7 +127,7 @@ async def publish(publisher: KafkaPublisher, topics: Topics) -> None:
                 topics.people.name, ADDRESS.encode(), event("people", {"person": [PERSON]}), [(PERSON, b"1")]
             ),
             Message(topics.people.name, None, b"{ " + PERSON.encode()),
-            Message(topics.people.name, None, event("people", PERSONAL, subject=f"{PERSON} Ltd")),
+            Message(topics.people.name, None, event("people", EVENTS["people"], subject=f"{PERSON} Ltd")),
         ]
     )
 
