@@ -63,6 +63,7 @@ class _ChangeData(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     supersedes: str | None = None
     holdout: bool = False
     moved: bool = False
+    forgotten: bool = False
 
 
 class _ChangeEvent(msgspec.Struct, frozen=True):
@@ -77,6 +78,7 @@ class _CommandData(msgspec.Struct, frozen=True):
     segment: str = ""
     owner: str | None = None
     reason: str | None = None
+    forgotten: bool = False
 
 
 class _CommandEvent(msgspec.Struct, frozen=True):
@@ -95,6 +97,8 @@ def decode_change(place: tuple[int, int], value: bytes | None) -> Change | None:
         event = _changes.decode(value or b"")
         data = event.data
         told = {"cause": data.cause, "reason": data.reason, "moved": data.moved, "to": data.to}
+        if data.forgotten:
+            told["forgotten"] = True
         return Change(
             place,
             event.id,
@@ -133,7 +137,7 @@ def decode_command(place: tuple[int, int], value: bytes | None) -> Command | Non
             data.workflow,
             data.segment,
             data.owner,
-            data.reason or "",
+            data.reason or ("(forgotten)" if data.forgotten else ""),
         )
     except (msgspec.DecodeError, ValueError):
         return None

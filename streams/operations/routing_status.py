@@ -58,7 +58,9 @@ async def read_sent(
                             one["segment"],
                             one["workflow"],
                             one.get("owner"),
-                            "; ".join(filter(None, (one.get("reason"), told))),
+                            "; ".join(
+                                filter(None, (one.get("reason"), told, "(forgotten)" if one.get("forgotten") else ""))
+                            ),
                         ),
                     )
                 except (ValueError, KeyError, TypeError, AttributeError):  # no command

@@ -53,7 +53,7 @@ def give_reason(change: Change) -> str:
     """Return the tests that moved the account, with evidence: tests of the causing events first.
 
     If time moved it, start with the test of the old segment that is no longer true; if a new version of the segments
-    file did, with its number.
+    file did, with its number. What the tests held on is missing where somebody was forgotten.
     """
     reason, cause = change["reason"], change["cause"]
     events = set(cause.get("events") or ())
@@ -73,7 +73,8 @@ def give_reason(change: Change) -> str:
     if (what := cause.get("forgotten")) is not None:
         told = ["forgotten" if what == "account" else "a person was forgotten", *told]
     more = len(told) - SHOWN
-    return "; ".join(told[:SHOWN]) + (f" (+{more})" if more > 0 else "")
+    gone = " (forgotten)" if change.get("forgotten") else ""
+    return "; ".join(told[:SHOWN]) + (f" (+{more})" if more > 0 else "") + gone
 
 
 def _weight(held: Mapping[str, Any], events: set[str]) -> int:

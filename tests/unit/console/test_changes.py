@@ -30,3 +30,8 @@ def test_the_end_of_a_merged_account_says_what_it_is_part_of() -> None:
     assert render(joined).plain.endswith("acme.com  first seen → hot  acme.io was merged into it")
     parted = {**joined, "cause": {"unmerged": "acme.io"}}
     assert render(parted).plain.endswith("→ hot  acme.io is an account of its own again")
+
+
+def test_a_change_whose_evidence_is_gone_says_that_somebody_was_forgotten() -> None:
+    reason = {"holds": [{"test": "a leader joined", "facts": 1}]}
+    assert give_reason(change(cause={}, reason=reason, forgotten=True)) == "a leader joined (forgotten)"
