@@ -59,7 +59,10 @@ async def read_sent(
                             one["workflow"],
                             one.get("owner"),
                             "; ".join(
-                                filter(None, (one.get("reason"), told, "(forgotten)" if one.get("forgotten") else ""))
+                                filter(
+                                    None,
+                                    (one.get("reason"), told, "(forgotten)" if one.get("forgotten") else ""),
+                                )
                             ),
                         ),
                     )
