@@ -309,9 +309,8 @@ def encode_change(
         "experiment": experiment,
         "variant": variant,
     }
-    return orjson.dumps(
-        _event(change.id, CHANGE_TYPE, "/resegment/segmenter", change.account, effective, data)
-    )
+    event = _event(change.id, CHANGE_TYPE, "/resegment/segmenter", change.account, effective, data)
+    return bytes(memoryview(orjson.dumps(event)))  # a copy, as the bytes that orjson returns hold 8 KB each
 
 
 def identify_command(change: str, action: Action, workflow: str, attempt: int = 0) -> str:
