@@ -57,17 +57,19 @@ class Account(msgspec.Struct, eq=False, gc=False):
     """Where there are many facts: by (source, id), the fact of each revision that is remembered, and by (source, record)
     the facts whose record is not their id."""
     seen: int = 0
-    """Has a bit for each name of a fact, by its hash: a name without its bit is new, and nothing has to be looked through."""
+    """Has a bit for each name of a fact, by its hash."""
 
     @property
     def histories(self) -> Iterable[History | Inventory]:
         """The histories of the attributes, each once."""
         return {id(one): one for one in self.attributes.values()}.values()
 
+    def may_know(self, name: str) -> bool:
+        """Whether a fact may have this name as an id, record or older id; if not, nothing has to be looked through."""
+        return self.seen >> (hash(name) & 63) & 1 == 1
+
     def holder(self, source: str, name: str) -> Entry | None:
         """Return the fact that the revision with this id belongs to; None if it is not remembered."""
-        if not self.seen >> (hash(name) & 63) & 1:
-            return None
         if self._named is None:
             if len(self.state.entries) <= SCANNED:
                 for entry in self.state.entries:
@@ -81,8 +83,6 @@ class Account(msgspec.Struct, eq=False, gc=False):
 
     def of_record(self, source: str, record: str) -> Entry | None:
         """Return the fact of a record that is not the fact's id."""
-        if not self.seen >> (hash(record) & 63) & 1:
-            return None
         if self._named is None:
             if len(self.state.entries) <= SCANNED:
                 for entry in self.state.entries:

@@ -103,7 +103,7 @@ class Fold:
         source, name, entries = intern(fact.source), fact.id, account.state.entries
         record = None if fact.record == name else fact.record
         old: Entry | None = None
-        if entries:
+        if account.may_know(name) or (record is not None and account.may_know(record)):
             if (held := account.holder(source, name)) is not None:
                 if held.id == name and _says_otherwise(held, fact):
                     self.repeated[source if len(self.repeated) < MOST_SOURCES else OTHERS] += 1
