@@ -16,6 +16,7 @@ from resegment.benchmarks.loading import clear, make_prefix
 from resegment.benchmarks.run import PARTITIONS, Bench, await_ready, started
 from resegment.schemas.fact import Fact, encode_fact
 from resegment.streams.kafka.publisher import KafkaPublisher
+from resegment.streams.runtime import settle
 
 RATES: Final = (100, 1_000, 5_000)
 SECONDS: Final = 10.0
@@ -38,6 +39,7 @@ class Point:
 
 async def measure(bench: Bench, rates: Sequence[int] = RATES) -> list[Point]:
     """Each signal is the first of its account, so that each causes one change. Raises ParticipantFailed."""
+    settle()  # a pause of the sender would count as the worker's
     prefix = f"{bench.prefix}-latency"
     servers = bench.servers
     topics = await make_prefix(
