@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,16 +31,11 @@ class BatchDivider:
 
     def divide(self, batch: Batch, position: int) -> Iterator[Batch]:
         """Yield the batch in parts. Records before `position` are committed: they stay with the first part."""
-        slow, records = self._slow.get(batch.partition), batch.records
+        slow = self._slow.get(batch.partition)
         if slow is None:
             yield batch
-            return
-        committed = sum(one.offset < position for one in records)
-        start, end, read_from = 0, committed + slow.limit, batch.start
-        while start < len(records):
-            part = records[start:end]
-            yield Batch(batch.topic, batch.partition, part, read_from)
-            start, end, read_from = end, end + slow.limit, part[-1].offset + 1
+        else:
+            yield from divide_batch(batch, position, lambda: slow.limit)
 
     def slow_down(self, batch: Batch, position: int, *, computed: bool) -> None:
         """Note that the part at `position` was too slow; `computed`: for its own computing, not for a server."""
@@ -64,3 +59,14 @@ class BatchDivider:
         """Return whether the record at `position` was too slow alone, so often that it has to be set aside."""
         slow = self._slow.get(partition)
         return slow is not None and slow.offset == position and slow.tries >= TRIES
+
+
+def divide_batch(batch: Batch, position: int, limit: Callable[[], int]) -> Iterator[Batch]:
+    """Yield the batch in parts of `limit()` records. Records before `position` are committed: they stay with the first part."""
+    records = batch.records
+    committed = sum(one.offset < position for one in records)
+    start, end, read_from = 0, committed + limit(), batch.start
+    while start < len(records):
+        part = records[start:end]
+        yield Batch(batch.topic, batch.partition, part, read_from)
+        start, end, read_from = end, end + limit(), part[-1].offset + 1

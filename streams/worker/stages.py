@@ -30,14 +30,16 @@ from resegment.streams.definitions.log import DefinitionWriter
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.definitions.settling import Settler
 from resegment.streams.kafka.topics import Topics
-from resegment.streams.worker.batch_divider import BatchDivider
+from resegment.streams.worker.batch_divider import BatchDivider, divide_batch
 from resegment.streams.worker.committed_partitions import CommittedPartitions
 from resegment.streams.worker.loops.input_topics import InputTopics
 from resegment.streams.worker.partitions import PartitionManager
 from resegment.streams.worker.progress import Progress
 
-ROUTER_PATIENCE: Final = 2.0
-"""Seconds that a batch of changes waits while deadlines are due: a late change is worse than late commands."""
+ROUTER_PATIENCE: Final = 4.0
+"""Seconds that changes wait while deadlines are due: a late change is worse than late commands."""
+ROUTED_AT_ONCE: Final = 200
+"""Changes that the router commits at once: about ten milliseconds, so that live events don't wait long."""
 BATCH_DEADLINE: Final = 45.0
 """Seconds for one batch. A rebalance waits for the batch in work, and takes at most a minute."""
 COMPUTING: Final = 0.8
@@ -316,8 +318,13 @@ class RouterStage:
         )
 
     async def on_batch(self, batch: Batch) -> None:
-        """Commit the commands that a batch of changes leads to."""
-        await self.work(batch, route, patience=ROUTER_PATIENCE)
+        """Commit the commands that a batch of changes leads to, some changes at a time."""
+        owned = self._partitions.get(batch.partition)
+        position, patience = 0 if owned is None else owned.position.offset, ROUTER_PATIENCE
+        for part in divide_batch(batch, position, lambda: ROUTED_AT_ONCE):
+            if not await self.work(part, route, patience=patience):
+                return
+            patience = 0.0
 
     async def on_due(self, owned: RoutedPartition) -> None:
         """Decide one slice of the accounts whose wait or acknowledgment is due, or that a switch concerns."""
@@ -339,14 +346,16 @@ class RouterStage:
         do: Callable[[Batch, RoutedPartition, Router, int], Awaitable[Routed]],
         *,
         patience: float = 0.0,
-    ) -> None:
+    ) -> bool:
         """Do a batch of either topic of the router, and wait until its commands are published.
+
+        Return False if the partition is lost.
 
         Deadlines that are due come first, for up to `patience` seconds.
         """
         owned = self._partitions.get(batch.partition)
         if owned is None:
-            return
+            return False
         try:
             fence = owned.expect_held()
             if patience:
@@ -356,7 +365,7 @@ class RouterStage:
                     routed = await do(batch, owned, self._router, fence)
         except PartitionLost as error:
             await self._partitions.retake(owned, error)
-            return
+            return False
         except Exception as error:
             self._progress.count_failure(self.name, error)
             self._partitions.note_failure(owned, error)
@@ -366,6 +375,7 @@ class RouterStage:
         self._progress.count_batch(self.name, batch, len(routed.actions), routed.refused)
         self._progress.count_routed(routed)
         self._partitions.note_success(owned)
+        return True
 
 
 class RoutingEventStage:
