@@ -18,6 +18,8 @@ from resegment.schemas.definitions.marks import decode_changeover
 from resegment.schemas.fact import Fact
 from resegment.schemas.identities.forgotten import Forgotten
 from resegment.schemas.state import Identity
+from resegment.schemas.times import NEVER
+from resegment.state.redis.keys import Stage
 from resegment.state.redis.reader import PrefixReader
 from resegment.streams.ahead import leave_out
 from resegment.streams.definitions.preparing import SignalLog
@@ -136,6 +138,7 @@ class LivePrefix:
                 async with asyncio.timeout(PATIENCE):
                     while not await self._has_forgotten(account, number):  # noqa: ASYNC110  # the same
                         await asyncio.sleep(LOOKED_AT)
+                    await self._told(self.partition_of(account))
                     return
             log.warning("the router has not forgotten an account yet", account=account)
             await self._tell_again(account, number, at)
@@ -143,6 +146,28 @@ class LivePrefix:
     async def _has_forgotten(self, account: str, number: int) -> bool:
         (routed,) = await self._reader.routed([account])
         return routed is not None and routed.forgets >= number
+
+    async def _told(self, number: int) -> None:
+        """Return once the router has read all that it is told now, and what it made is published.
+
+        What is sealed until then may speak of the person: after this, the key of these messages is destroyed.
+        """
+        source, events = self._source, self._source.topics.routing_events.name
+        await self._published(number, "segmenter")
+        async with reading(source.bootstrap, events, [number], security=source.security) as reader:
+            end = (await reader.ends())[number]
+        while True:
+            position = await self._reader.position(number, "router")
+            if position is None or position.side >= end:
+                break
+            await asyncio.sleep(LOOKED_AT)
+        await self._published(number, "router")
+
+    async def _published(self, number: int, stage: Stage) -> None:
+        """Return once everything is published that a stage has committed by now."""
+        now = await self._reader.now()
+        while (await self._reader.oldest_unpublished(number, stage) or NEVER) <= now:  # noqa: ASYNC110  # the same
+            await asyncio.sleep(LOOKED_AT)
 
     async def _tell_again(self, account: str, number: int, at: int) -> None:
         """Tell the router again: it was restored since, from topics that do not say what it was told."""

@@ -200,6 +200,12 @@ class PrefixReader:
             answer: Any = self._client.hmget(keys.meta, list(POSITION_FIELDS))
             return decode_position(await answer)
 
+    async def oldest_unpublished(self, partition: int, stage: Stage = "segmenter") -> int | None:
+        """Return when (ms) the oldest messages that a stage has not published were committed; None without any."""
+        with answering("read the outbox"):
+            entries: Any = await self._client.xrange(self._keys_of(partition, stage).outbox, count=1)
+        return int(entries[0][0].decode().partition("-")[0]) if entries else None
+
     async def states_at(self, partition: int, accounts: Sequence[str]) -> tuple[dict[str, bytes], Position]:
         """Return the encoded states of accounts of a partition, and a position: they are no later than that."""
         keys = self._keys[partition]
