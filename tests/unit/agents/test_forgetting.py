@@ -10,15 +10,21 @@ import pytest
 
 from resegment.agents.batch import Batch
 from resegment.agents.deciding.refolding import refold
+from resegment.identity.merges import Operation
 from resegment.schemas.fact import Fact
 from resegment.schemas.identities.records import Forget, IdentityRecord, Lift, Merge
+from resegment.schemas.privacy.fields import normalize_person
 from resegment.schemas.routing import decode_routing_event
 from resegment.schemas.state import Membership
 from resegment.segmentation.versions.comparison import Comparison
-from tests.builders import Rig, facts_of
+from resegment.state.keys.keyring import Keyring
+from resegment.streams.forgetting.forgetting import destroy_keys
+from resegment.streams.forgetting.requests import name_persons
+from tests.builders import Rig, facts_of, one_version
 from tests.merging import Prefix
 from tests.oracle.cases import day, funding, hiring, segments
 from tests.oracle.generate import generate
+from tests.sealing import new_keyring, seal_all, with_persons
 
 FILE = segments(
     both={"all": [{"event": "funding"}, {"event": "hiring"}]},
@@ -305,3 +311,69 @@ async def test_a_replay_without_what_is_forgotten_comes_to_the_same_states(seed:
 
 def _is_absent(record: Any, account: str) -> bool:
     return record.key == account.encode() and b'"person":"Ann"' in (record.value or b"")
+
+
+class Sealed(Prefix):
+    """A prefix whose facts are sealed, with keys that a forget destroys."""
+
+    ring: Keyring
+
+    async def take(self) -> Sealed:
+        self.ring = await new_keyring()
+        for rig in self.rigs:
+            rig.versions = one_version(rig.engine, keys=self.ring)
+            rig.owned.codec = rig.versions
+        await super().take()
+        return self
+
+    async def shred(self, operation: Operation) -> None:
+        self._interrupt()
+        await destroy_keys(self.ring, operation)
+
+    async def allow(self, operation: Operation) -> None:
+        self._interrupt()
+        await self.ring.store.lift([self.ring.names.account(one) for one in operation.path])
+        self.ring.drop()
+
+    def persons(self, account: str, person: str) -> tuple[str, ...]:
+        return name_persons(self.ring, [account], [normalize_person(person) or ""])
+
+
+@pytest.mark.parametrize("seed", range(200, 212))
+async def test_with_keys_a_replay_of_the_same_log_comes_to_the_same_without_what_is_forgotten(
+    seed: int,
+) -> None:
+    file, events = generate(seed)
+    facts = sorted(with_persons(facts_of(events), seed), key=lambda one: one.recorded)
+    draw = random.Random(seed)
+    names = sorted({one.account for one in facts})
+    account, other = draw.choice(names), draw.choice(names)
+    prefix = await Sealed(file, 2, seed).take()
+    prefix.traffic = await seal_all(prefix.ring, facts)
+    prefix.pace, prefix.kills = 0.3, 0.1
+    for _ in range(len(facts) // 2):
+        prefix.send_next()
+    at = prefix.clock + 1
+    prefix.wish(Forget(account=other, at=at, persons=prefix.persons(other, "Jane Doe"), texts=seed % 2 == 0))
+    prefix.wish(Forget(account=account, at=at))
+    if seed % 3 == 0:
+        prefix.wish(Lift(account=account, at=at))
+    await prefix.carry_out_all()
+    prefix.pace = prefix.kills = 0.0
+    while prefix.traffic:  # what was sealed before comes late
+        prefix.send_next()
+    await prefix.settle(max(one.recorded for one in facts) + 86_400_000)
+    for number, log in enumerate(prefix.logs):
+        rig = Rig(file)
+        rig.versions = one_version(rig.engine, keys=prefix.ring)
+        rig.owned.codec = rig.versions
+        await rig.take()
+        for start in range(0, len(log), 7):
+            await refold(Batch("signals", 0, log[start : start + 7]), rig.owned, rig.versions)
+        live, given = prefix.rigs[number].memory, rig.memory.accounts
+        comparison = Comparison(rig.versions.timeline, rig.owned.position.clock)
+        for name, value in live.accounts.items():
+            differences = comparison.compare(name, value, given.get(name), live.deadlines.get(name))
+            assert differences == [], (seed, name)
+            assert name != account or b"ane" not in value.lower()
+            assert name != other or b"jane doe" not in value.lower()
