@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from resegment.agents.batch import RecordedMessage
 from resegment.schemas.fact import Fact, encode_fact
+from resegment.schemas.identities.steps import Step, encode_step
 from resegment.schemas.outcomes.messages import encode_touch
-from resegment.schemas.outcomes.touch import Touch, TouchVoid
+from resegment.schemas.outcomes.touch import Touch, TouchesForgotten, TouchVoid
 from resegment.tables.duck import Duck
 from resegment.tables.postgres import Postgres
 from resegment.tables.rows import read_batch
@@ -481,3 +482,29 @@ def test_history_equals_a_naive_reader_however_batches_fall(
     assert found == expected
     for (account, _, _, end, _), (following, _, begin, _, _) in pairwise(found):
         assert account != following or end == begin
+
+
+def test_nothing_of_a_forgotten_account_stays_and_what_comes_after_the_undo_does(store: TableStore) -> None:
+    changes, touches, signals = Log(store), Log(store, "touches"), Log(store, "signals")
+    for name in ("acme.com", "b.com"):
+        changes.write(changes.record(change(name, 1, None, "fits", 0), name))
+        touches.write(touches.record(touch(name, f"touch of {name}"), name))
+        signals.write(signals.record(outcome(f"outcome of {name}", known=1, account=name), name))
+    ended = change("acme.com", 2, "fits", None, 1, cause={"forgotten": "account"}, route=None, play=None)
+    changes.write(changes.record(change("acme.com", 3, None, "old", 0.5)), changes.record(ended))
+    gone = TouchesForgotten(account="acme.com", at=1_770_000_000_000)
+    touches.write(touches.record(encode_touch(gone)))
+    step = encode_step(Step(step="forget", op=1, account="acme.com"))
+    signals.write(RecordedMessage(signals.offset, 1_770_000_000_000, None, step, [("identity", b"")]))
+    for table in ("fct_touch", "outcome"):
+        assert select(store, f"SELECT account FROM {table}") == [("b.com",)]
+    assert select(store, "SELECT account, cause FROM segment_event ORDER BY account") == [
+        ("acme.com", "forget"),
+        ("b.com", "event"),
+    ]
+    assert select(store, "SELECT account, segment FROM account_segment_current ORDER BY account") == [
+        ("acme.com", "none"),
+        ("b.com", "fits"),
+    ]
+    changes.write(changes.record(change("acme.com", 4, None, "fits", 2)))
+    assert ("acme.com", "fits") in select(store, "SELECT account, segment FROM account_segment_current")

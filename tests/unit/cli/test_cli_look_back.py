@@ -20,6 +20,7 @@ from resegment.agents.deciding.marks import mark_message
 from resegment.archive.archive import Archive
 from resegment.archive.storage import Storage
 from resegment.cli import build
+from resegment.identity.merges import Identities
 from resegment.schemas.definitions.marks import Mark
 from resegment.schemas.definitions.records import (
     Applied,
@@ -29,7 +30,7 @@ from resegment.schemas.definitions.records import (
     encode_definition_record,
 )
 from resegment.schemas.fact import encode_fact
-from resegment.schemas.identities.records import Merge, encode_identity_record
+from resegment.schemas.identities.records import Forget, Lift, Merge, encode_identity_record
 from resegment.schemas.partitioning import partition_of
 from resegment.schemas.times import format_instant, parse_instant
 from resegment.segmentation.evaluation.program import Limits
@@ -40,6 +41,7 @@ from resegment.streams.definitions.content import to_records
 from resegment.streams.definitions.history import Definitions
 from resegment.streams.definitions.registry import DefinitionRegistry
 from resegment.streams.kafka.topics import Topics
+from resegment.streams.recovery import past
 from resegment.streams.recovery.past import Past
 from resegment.streams.recovery.replay import LogSource
 from tests.events import read_fact
@@ -261,3 +263,24 @@ def test_changes_between_two_times_are_decided_again_where_the_archive_lacks_the
     ]
     assert set(told) == set(expected)
     assert len(told) == len(expected) > 20
+
+
+async def test_a_forgotten_account_is_absent_from_the_beginning_until_that_is_lifted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = SWITCHED + 30 * 86_400_000
+    before = {one.account: one.state.membership.segment for one in await past_of(world).accounts(at)}
+    gone = min(before)
+    identities = Identities()
+    identities.take(encode_identity_record(Forget(account=gone, at=at + 86_400_000)))
+
+    async def known(_: Any) -> Identities:
+        return identities
+
+    monkeypatch.setattr(past, "identities_in", known)
+    found = {one.account: one.state.membership.segment for one in await past_of(world).accounts(at)}
+    assert found == {name: segment for name, segment in before.items() if name != gone}
+    assert gone not in await past_of(world).facts_under(str, at)
+    identities.take(encode_identity_record(Lift(account=gone, at=at - 1)))
+    found = {one.account: one.state.membership.segment for one in await past_of(world).accounts(at)}
+    assert gone not in found

@@ -163,3 +163,24 @@ async def test_the_oldest_commands_go_when_there_are_too_many(
     found = await index.read(partial(find_commands, account="acme.com", until=None, most=99))
     assert 10 <= len(found) <= 16
     assert [one.at for one in found] == list(range(39, 39 - len(found), -1))
+
+
+async def test_a_forgotten_account_leaves_nothing_but_its_end_and_a_forgotten_person_no_reason(
+    index: Index,
+) -> None:
+    for name in ("acme.com", "b.com"):
+        await index.put_accounts([(name, name, "hot", HOUR)])
+        told = b'{"cause": {}, "reason": {"holds": ["Ann Lee"]}}'
+        await index.add_changes(
+            [replace(change(1, HOUR, None, "hot", account=name), account=name, told=told)]
+        )
+        await index.add_commands([Command((0, 1), f"c-{name}", name, HOUR, "enroll", "w", "hot", "Bo", "")])
+    await index.forget("acme.com", 2 * HOUR, person=False)
+    await index.forget("b.com", 2 * HOUR, person=True)
+
+    def left(table: str) -> Any:
+        return index.read(lambda one: one.execute(f"select account from {table}").fetchall())
+
+    assert [await left(table) for table in ("accounts", "changes", "commands")] == [[("b.com",)]] * 3
+    ((told,),) = await index.read(lambda one: one.execute("select told from changes").fetchall())
+    assert b"Ann" not in told
