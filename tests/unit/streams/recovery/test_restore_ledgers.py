@@ -34,7 +34,7 @@ TOUCH = touch("k1", 1)
 class Log:
     """Stands in for the topics; a topic that is not given does not exist."""
 
-    ahead = keys = None
+    ahead = keys = fact_keys = None
 
     def __init__(self, **records: list[tuple[bytes | None, bytes | None]]) -> None:
         self.topics = Topics("p")
