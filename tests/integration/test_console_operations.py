@@ -337,6 +337,8 @@ async def test_the_pipeline_tells_what_waits_and_how_long_stages_take(place: Pla
             if {"intake", "segmenter", "relay", "router"} <= stages and told["backlog"]["trend"]:
                 break
             await asyncio.sleep(0.2)
+        head = await browser.head("/pipeline")
+    assert (head.status_code, head.content) == (200, b"")
     assert told["backlog"]["records"] == 0
     assert told["stages"]["slowest"] in stages
     assert told["tables"]["partitions"]["rows"][0]["owner"]
