@@ -36,7 +36,7 @@ from resegment.streams.live.account import AccountView, UnknownAccount, find_ali
 from resegment.streams.live.decoding import decode_change, decode_command, find_name
 from resegment.streams.live.follower import Progress
 from resegment.streams.live.index import Index
-from resegment.streams.live.sampling import Sample, TestCount
+from resegment.streams.live.sampling import Sample, TestCount, qualified_by
 from resegment.streams.live.shadow import ShadowedAccount, ShadowLook, ShadowWatch
 from resegment.streams.message_factory import MessageFactory
 from resegment.streams.operations.dead_letters import DeadLetterCount
@@ -223,13 +223,15 @@ class PrefixInMemory:
 
     async def sample(self) -> Sample:
         found: dict[Any, Counter[bool | None]] = {part: Counter() for part in self.engine.program.conditions}
+        qualify: Counter[str] = Counter()
         for name, facts in self.facts.items():
             account, _ = replay_account(self.engine, name, facts, self.at)
             self.engine.evaluate(account, self.at)
+            qualify.update(qualified_by(self.engine.program)(account.values))
             for part, number in self.engine.program.conditions.items():
                 found[part][account.values[number]] += 1
         counts = {part: TestCount(one[True], one[False], one[None]) for part, one in found.items()}
-        return Sample(len(self.facts), self.at, 1, counts)
+        return Sample(len(self.facts), self.at, 1, counts, qualify)
 
     async def outcomes(self, by: By) -> Report:
         from resegment.outcomes.measuring.measure import measure  # noqa: PLC0415

@@ -26,7 +26,7 @@ from resegment.segmentation.definition import Definition, Segment, walk
 from resegment.segmentation.language.parsing.suggestions import suggest_word
 from resegment.streams.live.members import AccountRow, MemberFilter, find_members, find_owners
 from resegment.streams.live.queries import Stays, find_stays
-from resegment.streams.live.sampling import TestCount
+from resegment.streams.live.sampling import Sample, TestCount
 
 router: Final = APIRouter()
 
@@ -330,10 +330,17 @@ async def _tests(view: Viewing, segment: Segment) -> list[Table[Any]]:
             columns,
             rows,
             sort="-unknown",
-            note=f"{_tell_unknown(rows, total)} Of {sample.accounts:,} accounts of all segments, drawn at random: shares "
+            note=f"{_tell_qualify(segment, sample)}{_tell_unknown(rows, total)} Of {sample.accounts:,} accounts of all segments, drawn at random: shares "
             f"are about right within {1 / total**0.5:.1%}.",
         )
     ]
+
+
+def _tell_qualify(segment: Segment, sample: Sample) -> str:
+    """Say how many accounts qualify: those in segments above it too, and for a draft those that it would take."""
+    share = sample.qualify.get(segment.name, 0) / max(1, sample.accounts)
+    above = "" if not share else ", those that segments above take included"
+    return f"{share:.1%} of accounts qualify{above}. "
 
 
 def _tell_unknown(rows: Sequence[tuple[str, TestCount]], total: int) -> str:

@@ -95,5 +95,15 @@ async def test_the_tests_of_a_segment_name_the_one_that_is_unknown_for_most_acco
             in (await client.get("/segments/established")).text
         )
         page = (await client.get("/segments/established?measure=1")).text
+    assert "25.0% of accounts qualify, those that segments above take included." in page
     assert "Most is unknown for <code>employees &gt;= 50</code>: 25.0% of accounts." in page
+    await prefix.close()
+
+
+async def test_a_draft_says_how_many_accounts_would_qualify_for_it() -> None:
+    prefix = PrefixInMemory(read_definition([("segments.yaml", FILE.replace("lt: 5", "lt: 13"))]), now=NOW)
+    await prefix.add(facts_of(EVENTS))
+    async with browsing(prefix) as client:
+        page = (await client.get("/segments/some-day?measure=1")).text
+    assert "66.7% of accounts qualify" in page
     await prefix.close()
