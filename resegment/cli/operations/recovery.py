@@ -328,6 +328,7 @@ async def _run(
         client_id="resegment-rebuild",
         idempotent=settings.kafka is not None,
         security=source.security,
+        seal=None if source.keys is None else source.keys.seal(source.topics),
     )
     with show_progress() as bars:
         async with publisher:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from resegment.settings import Settings
     from resegment.sources.adapters.port import Context
     from resegment.streams.kafka.publisher import KafkaPublisher
+    from resegment.streams.sealing.keys import ProcessKeys
 
 EXAMPLES: Final = """
 [bold]Examples[/bold]
@@ -105,14 +106,16 @@ async def _run(settings: Settings, access: Access, context: Context) -> None:
     from resegment.http.server import serving
     from resegment.streams.kafka.topics import Topics
     from resegment.streams.runtime import settle
+    from resegment.streams.sealing.keys import ProcessKeys
 
     connection = resolve(settings)
-    publisher = make_publisher(connection.settings, connection.bootstrap)
+    keys = ProcessKeys(connection.settings, connection.prefix)
+    publisher = make_publisher(connection.settings, connection.bootstrap, keys)
     taking = Intake(publisher, Topics(connection.prefix), access, context)
     with ending(), listening(lambda: None) as stop:
         try:
             async with (
-                taking_in(taking, publisher, connection.settings),
+                taking_in(taking, publisher, connection.settings, keys),
                 serving(
                     build(taking), settings.http_host, settings.http_port, names=settings.http_names
                 ) as url,
@@ -130,10 +133,11 @@ async def _run(settings: Settings, access: Access, context: Context) -> None:
     print_note("Stopped.")
 
 
-def make_publisher(settings: Settings, bootstrap: str) -> KafkaPublisher:
-    """Return the publisher of an intake."""
+def make_publisher(settings: Settings, bootstrap: str, keys: ProcessKeys) -> KafkaPublisher:
+    """Return the publisher of an intake. What it keeps as dead letters is sealed with `keys`."""
     from resegment.streams.kafka.publisher import KafkaPublisher
     from resegment.streams.kafka.security import secure_kafka
+    from resegment.streams.kafka.topics import Topics
 
     return KafkaPublisher(
         bootstrap,
@@ -141,14 +145,21 @@ def make_publisher(settings: Settings, bootstrap: str) -> KafkaPublisher:
         idempotent=settings.kafka is not None,  # the embedded broker gives out no producer ids
         security=secure_kafka(settings).clients(),
         timeout=10.0,
+        seal=keys.seal(Topics(settings.prefix)),
     )
 
 
 @asynccontextmanager
-async def taking_in(taking: Intake, publisher: KafkaPublisher, settings: Settings) -> AsyncIterator[None]:
-    """Look after the publisher, the file of keys and the traces of an intake during the block."""
+async def taking_in(
+    taking: Intake, publisher: KafkaPublisher, settings: Settings, sealing: ProcessKeys
+) -> AsyncIterator[None]:
+    """Look after the publisher, the file of keys and the traces of an intake during the block.
+
+    Raises as `resegment.state.keys.opening.open_keys` does, where dead letters are to be sealed.
+    """
     from resegment.streams.tracing.opening import exporting_traces
 
+    await sealing.ring()
     keys = settings.intake
     tasks = [asyncio.create_task(taking.keep_ready(taking.prove, publisher.look), name="intake: ready")]
     if keys is not None:
@@ -161,6 +172,7 @@ async def taking_in(taking: Intake, publisher: KafkaPublisher, settings: Setting
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await publisher.stop()
+        await sealing.aclose()
 
 
 async def _follow_keys(taking: Intake, path: Path) -> None:

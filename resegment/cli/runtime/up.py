@@ -150,12 +150,13 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
     from resegment.sources.adapters.port import Context
     from resegment.state.redis.address import without_password
     from resegment.streams.runtime import settle
+    from resegment.streams.sealing.keys import ProcessKeys
 
     print_note("Starting ...")
     _read_outgoing(settings)
     access, key = _read_access(settings)
     async with stack(settings, fresh=fresh) as servers:
-        publisher = make_publisher(settings, servers.bootstrap)
+        publisher = make_publisher(settings, servers.bootstrap, keys := ProcessKeys(settings))
         takings: list[Intake] = []
 
         def extend(app: FastAPI, worker: Worker) -> None:
@@ -169,7 +170,7 @@ async def _serve(settings: Settings, definition: Definition, stop: Stop, *, fres
             serving = await parts.enter_async_context(running(settings, definition, servers, extend=extend))
             if settings.kafka is None:
                 await serving.joined()
-            await parts.enter_async_context(taking_in(takings[0], publisher, settings))
+            await parts.enter_async_context(taking_in(takings[0], publisher, settings, keys))
             outgoing = await _deliver(parts, settings, servers, serving.worker.metrics)
             instance = Instance(
                 os.getpid(),
