@@ -145,7 +145,7 @@ async def test_a_viewer_sees_dead_letters_and_finds_no_way_to_change_anything(
     await place.refuse(1)
     token = await place.token("viewer", "viewer")
     async with opened(browser, place, token) as (page, seen):
-        for path in ("dead-letters", "workflows", "versions", "sources"):
+        for path in ("dead-letters", "workflows", "delivery", "versions", "sources", "pipeline"):
             await page.goto(f"/console/{path}")
             forms = await page.locator("form[method=post]").evaluate_all("all => all.map(one => one.action)")
             assert [one.rpartition("/")[2] for one in forms] == ["logout"], path
@@ -229,6 +229,8 @@ async def test_the_pages_of_operators_have_no_serious_finding_of_axe(place: Plac
             f"{place.url}/console/versions/apply",
             f"{place.url}/console/workflows",
             f"{place.url}/console/workflows/leave?member=Ann%20Lee",
+            f"{place.url}/console/delivery",
+            f"{place.url}/console/pipeline",
             f"{place.url}/console/sources",
             f"{place.url}/console/audit",
         ):
@@ -244,8 +246,10 @@ async def test_what_producers_write_stays_text_in_a_real_browser(place: Place, b
     async with opened(browser, place, token) as (page, seen):
         paths = [
             "dead-letters",
+            "pipeline",
             "sources",
-            "workflows",
+            "workflows?reason=all",
+            "delivery",
             "audit",
             "accounts?q=hostile",
             "accounts/hostile.com",
