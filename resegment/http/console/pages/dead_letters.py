@@ -23,11 +23,11 @@ from resegment.http.console.pages.operations.refusals import (
     source_of,
 )
 from resegment.http.console.table import Column, Table
-from resegment.http.console.times import spell_local
+from resegment.http.console.times import read_instant, spell_local
 from resegment.http.console.viewing import View, Viewing
 from resegment.http.operations.letters import AT_ONCE, NoSuchLetter
 from resegment.schemas.fact import EARLIEST, LATEST
-from resegment.schemas.times import parse_instant
+from resegment.schemas.times import format_instant, parse_instant
 from resegment.streams.operations.dead_letters import DeadLetter
 
 router: Final = APIRouter()
@@ -77,8 +77,19 @@ async def show_dead_letters(view: View) -> Response:
         sent=read_count(view, "sent"),
         refused=read_count(view, "refused"),
         left_out=read_count(view, "left_out"),
+        again=_find_again(view),
         may=view.user.may("dead-letters"),
     )
+
+
+def _find_again(view: Viewing) -> str | None:
+    """Return the address of what was refused since the retry that the address tells of."""
+    asked = read_instant(view.tables.query.get("asked"), view.zone)
+    if asked is None:
+        return None
+    local = spell_local(asked, view.zone)
+    gone = dict.fromkeys(("asked", "sent", "refused", "left_out", "reason", "until", "letters.page"))
+    return view.tables.with_query(**gone, since=local, tz=view.zone)
 
 
 @router.get(f"{PATH}/show")
@@ -129,9 +140,10 @@ async def retry_dead_letters(view: View) -> Response:
         raise WrongForm(
             "no dead letter was chosen", remedy="Choose some in the table, and send the form again."
         )
+    asked = format_instant(time.time_ns() // 1_000_000_000 * 1000)
     sent = await letters.retry(view.user.name, ids, {})
-    query = urlencode(wanted.query())
-    return done(view, f"{PATH}?{query}" if query else PATH, **sent._asdict())
+    query = urlencode({**wanted.query(), "asked": asked})
+    return done(view, f"{PATH}?{query}", **sent._asdict())
 
 
 @router.post(f"{PATH}/edit")

@@ -7,13 +7,23 @@ import html
 import io
 import re
 import threading
+import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from resegment.console.sanitizing import sanitize
 from resegment.http.console.table import Table
-from tests.unit.http.console.operating import HOSTILE, Operated, check_harmless, ids_in, letter, make_operated
+from tests.unit.http.console.operating import (
+    HOSTILE,
+    NOON,
+    Operated,
+    check_harmless,
+    ids_in,
+    letter,
+    make_operated,
+)
 
 
 @pytest.fixture
@@ -127,11 +137,19 @@ async def test_an_operator_sends_chosen_letters_again_in_their_own_name(operated
             "/dead-letters/retry", data={"csrf": csrf, "id": ids, "reason": "not-json"}
         )
         assert answered.status_code == 303
-        assert (
-            answered.headers["location"]
-            == "/console/dead-letters?reason=not-json&sent=2&refused=0&left_out=0"
+        location = answered.headers["location"].removeprefix("/console")
+        assert re.fullmatch(
+            r"/dead-letters\?reason=not-json&asked=[0-9TZ%A.-]+&sent=2&refused=0&left_out=0", location
         )
-        assert "2 records sent again" in (await browser.get("/dead-letters?sent=2&refused=0&left_out=0")).text
+        page = html.unescape((await browser.get(location)).text)
+        assert "2 records sent again" in page
+        again = re.search(r'href="/console(/dead-letters\?[^"]*)">those refused since then', page)
+        assert again is not None
+        held = operated.letters.held
+        operated.letters.held = {name: replace(one, refused_at=NOON - 10**11) for name, one in held.items()}
+        assert ids_in((await browser.get(again[1])).text) == [], "nothing was refused after that"
+        operated.letters.add(replace(letter(99), refused_at=time.time_ns() // 1_000_000 + 1_000))
+        assert len(ids_in((await browser.get(again[1])).text)) == 1
     assert operated.letters.sent == [("ann", ids, {})]
 
 
