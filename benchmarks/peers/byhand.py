@@ -20,6 +20,9 @@ def run(task: Task) -> None:
             "group.id": task.prefix,
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
+            # the embedded broker answers the first join after half of it
+            "session.timeout.ms": 6_000,
+            "heartbeat.interval.ms": 2_000,
         }
     )
     producer = Producer({"bootstrap.servers": task.bootstrap, "linger.ms": 5, "enable.idempotence": True})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 import sys
@@ -38,16 +39,23 @@ def folder_of(package: str) -> Path:
 async def find_python(package: str, say: Callable[[str], None], folder: Path | None = None) -> Path:
     """Return the Python of the peer's environment; make that first, if it is not there. Raises PeerNotInstalled."""
     folder = folder or folder_of(package)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = (folder.parent / f"{folder.name}.lock").open("w")
+    except OSError as error:
+        raise PeerNotInstalled(package, folder, str(error)) from error
+    with lock:
+        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)  # another run may be making it
+        return await _find_python(package, say, folder)
+
+
+async def _find_python(package: str, say: Callable[[str], None], folder: Path) -> Path:
     python = folder / "bin" / "python"
     name = package.partition("==")[0]
     if python.exists() and await _run(python, "-c", f"import {name}") is None:
         return python
     say(f"installing {package} in {folder}")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-    except OSError as error:
-        raise PeerNotInstalled(package, folder, str(error)) from error
+    shutil.rmtree(folder, ignore_errors=True)
     for command in (
         (Path(sys.executable), "-m", "venv", str(folder)),
         (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package),

@@ -1,4 +1,4 @@
-"""The job as a plain agent on stock faust: an event at a time, GET and SET, send, with the defaults."""
+"""The job as a plain agent on stock faust: an event at a time, GET and SET, send, with the defaults but for the session."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ async def run(task: Task) -> None:
             key_serializer="raw",
             consumer_auto_offset_reset="earliest",
             topic_disable_leader=True,
+            broker_session_timeout=6.0,  # the embedded broker answers the first join after half of it
+            broker_heartbeat_interval=2.0,
             web_enabled=False,
             datadir=folder,
         )
