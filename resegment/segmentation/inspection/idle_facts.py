@@ -32,7 +32,10 @@ def reads_of(program: Program) -> Reads:
 
     def reads(kind: Kind, data: dict[str, Any]) -> bool:
         number = KIND_NUMBERS[kind]
-        return number in always or bool(matchers[number].find(trim(data)))
+        if number in always or matchers[number].find(data):
+            return True
+        trimmed = trim(data)  # as it is folded
+        return trimmed is not data and bool(matchers[number].find(trimmed))
 
     return reads
 
