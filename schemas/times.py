@@ -10,6 +10,8 @@ from typing import Final
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH: Final = EPOCH.replace(tzinfo=None)
 _MINUTES: Final = tuple(f"{hour:02d}:{minute:02d}" for hour in range(24) for minute in range(60))
+_SECONDS: Final = tuple(f":{second:02d}" for second in range(60))
+_MILLIS: Final = ("Z", *(f".{millis:03d}Z" for millis in range(1, 1000)))
 _MINUTE_OF: Final = {text: number * 60_000 for number, text in enumerate(_MINUTES)}
 _SECOND_OF: Final = {f"{second:02d}": second * 1000 for second in range(60)}
 _MILLIS_OF: Final = {"Z": 0} | {f".{millis:03d}Z": millis for millis in range(1000)}
@@ -88,8 +90,7 @@ def format_instant(ms: int) -> str:
     day, rest = divmod(ms, 86_400_000)
     minute, rest = divmod(rest, 60_000)
     second, millis = divmod(rest, 1000)
-    text = f"{_format_day(day)}T{_MINUTES[minute]}:{second:02d}"
-    return f"{text}.{millis:03d}Z" if millis else f"{text}Z"
+    return f"{_format_day(day)}T{_MINUTES[minute]}{_SECONDS[second]}{_MILLIS[millis]}"
 
 
 @lru_cache(maxsize=4096)
