@@ -20,8 +20,8 @@ SEALED: Final = "sealed"
 FORGOTTEN: Final = "forgotten"
 """The member of an opened message that says that its envelope cannot be opened any more."""
 
-_MARK: Final = b'"sealed":"s1.'
-"""What is in the bytes of every sealed message: others are not even parsed."""
+_MARKS: Final = b'"sealed"', b'"s1.'
+"""What is in the bytes of every sealed message, however it is spaced: others are not even parsed."""
 _CONTEXT: Final = b"message"
 
 Taken = dict[str, Any]
@@ -64,12 +64,12 @@ def take_apart(value: bytes) -> Parts | None:
 
 def may_be_sealed(value: bytes | None) -> bool:
     """Return whether it is worth opening a message: others are not even parsed."""
-    return value is not None and _MARK in value
+    return value is not None and _MARKS[0] in value and _MARKS[1] in value
 
 
 def keys_of_message(value: bytes | None) -> tuple[str, ...]:
     """Return the ids of the keys that a message needs; none if it has nothing sealed, or what it has is no envelope."""
-    if value is None or _MARK not in value or (found := _read(value)) is None:
+    if value is None or not may_be_sealed(value) or (found := _read(value)) is None:
         return ()
     try:
         return key_ids(found[1].get(SEALED, ""))
@@ -83,7 +83,7 @@ def open_message(value: bytes, keys: Mapping[str, DataKey]) -> bytes:
     Where a key was destroyed the message stays without that part, and says so (`forgotten`). Raises Tampered for an
     envelope that was not sealed for this message.
     """
-    if _MARK not in value or (found := _read(value)) is None:
+    if not may_be_sealed(value) or (found := _read(value)) is None:
         return value
     event, members, _, context = found
     text = members.get(SEALED)

@@ -22,6 +22,7 @@ from aiokafka.errors import (
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from resegment.agents.batch import Message, PublishFailed
+from resegment.errors import TransientError
 from resegment.schemas.partitioning import partition_of
 
 log = logging.getLogger(__name__)
@@ -106,12 +107,15 @@ class KafkaPublisher:
     async def publish(self, messages: Sequence[Message]) -> None:
         """Publish in order and return when every one is acknowledged by all in-sync replicas.
 
-        Raises PublishFailed, and KeyStoreUnavailable where messages are sealed.
+        Raises PublishFailed, also where messages are to be sealed and the keys cannot be had now.
         """
         if not messages:
             return
         if self._seal is not None:
-            messages = await self._seal(messages)
+            try:
+                messages = await self._seal(messages)
+            except TransientError as error:
+                raise PublishFailed(sorted({message.topic for message in messages}), error) from error
         producer: AIOKafkaProducer | None = None
         try:
             async with asyncio.timeout(self._timeout):

@@ -41,8 +41,7 @@ class MessageSealer:
                 letters[place] = subject_of_letter(one)
         if not parts and not letters:
             return messages
-        accounts = {one.account for one in parts.values()}
-        accounts |= {account for account, person in letters.values() if person is None}
+        accounts = {one.account for one in parts.values()} | {account for account, _ in letters.values()}
         ring = await self._keyring()
         if ring is None:
             return messages
@@ -55,9 +54,12 @@ class MessageSealer:
                 value=found.without() if keys is None else found.sealed(keys)
             )
         for place, subject in letters.items():
-            keys = of_accounts[subject[0]] if subject[1] is None else of_persons[subject]
-            letter = sealed[place]
-            sealed[place] = strip_letter(letter) if keys is None else seal_letter(letter, keys)
+            letter, pair = sealed[place], of_accounts[subject[0]]
+            person = None if subject[1] is None else of_persons[subject]
+            if pair is None or (person is None and subject[1] is not None):
+                sealed[place] = strip_letter(letter)
+            else:  # it may also quote others of the account: it goes with any of them
+                sealed[place] = seal_letter(letter, pair if person is None else (*pair, person[1]))
         return sealed
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import os
+import sys
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -33,7 +37,7 @@ from resegment.streams.delivery.service import delivering
 from resegment.streams.exporting.mentions import Mentions
 from resegment.streams.exporting.personal import ExportedPrefix, Wanted, export_personal
 from resegment.streams.kafka.publisher import KafkaPublisher
-from resegment.streams.kafka.topic_reader import reading
+from resegment.streams.kafka.topic_reader import TopicUnreadable, reading
 from resegment.streams.kafka.topics import Topics
 from resegment.streams.sealing.keys import ProcessKeys
 from resegment.streams.tables.writer import TabledPrefix, TablesWriter
@@ -235,3 +239,64 @@ async def test_a_planted_person_is_in_no_record_table_or_log_line_and_webhooks_g
     assert "refused" in lines
     assert "acme.com" in lines
     assert not names_person(lines)
+
+
+# A prefix that ran without keys
+
+
+async def run_command(stack: Stack, settings: Settings, *words: str, **environment: str) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "resegment", *words),
+        *("--kafka", stack.bootstrap, "--redis", stack.redis_url, "--prefix", settings.prefix),
+        env={**os.environ, **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+    return process.returncode or 0, output.decode()
+
+
+@pytest.mark.parametrize("stack", ["apache"], indirect=True)
+async def test_a_prefix_without_keys_is_copied_into_one_whose_log_names_nobody(
+    stack: Stack, tmp_path: Path
+) -> None:
+    old = Settings(
+        prefix=f"plain{uuid.uuid4().hex[:8]}", partitions=PARTITIONS, route="all", kafka=stack.bootstrap
+    )
+    worker = Worker(old, definition_of(FILE), bootstrap=stack.bootstrap, redis_url=stack.redis_url)
+    async with KafkaPublisher(stack.bootstrap) as publisher, worker.running():
+        await publish(publisher, worker.topics)
+
+        async def are_taken_in() -> bool:
+            return len(await values_of(stack, worker.topics.signals.name)) >= len(EVENTS)
+
+        await until(are_taken_in)
+        assert await worker.drain(60)
+    assert any(names_person(*one) for one in await values_of(stack, worker.topics.signals.name))
+    segments = tmp_path / "segments.yaml"
+    segments.write_text(json.dumps(FILE))
+    name = f"{old.prefix}-sealed"
+    given = {
+        "RESEGMENT_KEYS": stack.redis_url,
+        "RESEGMENT_KEY": urlsafe_b64encode(b"k" * 32).decode(),
+        "RESEGMENT_KEYS_ALLOW_LOSS": "true",
+        "RESEGMENT_SEGMENTS": str(segments),
+    }
+    code, output = await run_command(stack, old, "privacy", "encrypt", "--to", name, **given)
+    assert code == 0, output
+    topics = Topics(name)
+    signals = await values_of(stack, topics.signals.name)
+    assert len([one for one in signals if one[0] is not None]) == len(EVENTS)
+    for topic in topics:
+        with suppress(TopicUnreadable):
+            assert not any(names_person(*one) for one in await values_of(stack, topic.name)), topic.name
+
+    # The copy has the same facts and states, and works on with its keys.
+    new = old.model_copy(update={"prefix": name})
+    code, output = await run_command(stack, new, "verify", **given)
+    assert code == 0, output
+    code, output = await run_command(stack, new, "privacy", "export", "acme.com", **given)
+    assert code == 0, output
+    exported = json.loads(output[output.index("{") :])
+    assert {fact["data"].get("person") for fact in exported["facts"]} == {PERSON}
+    assert {fact["kind"] for fact in exported["facts"]} == set(EVENTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -157,6 +158,12 @@ def test_what_stays_is_a_message_of_the_same_contract_with_its_account_segments_
     assert (read.message, read.values, read.do_not_contact, read.cause.events) == (None, {}, [], [])
     told = WorkflowCommandData.model_validate(orjson.loads(sealed(command()))["data"])
     assert (told.owner, told.workflow, told.reason, told.message) == ("ann@seller.example", "w", None, None)
+
+
+def test_a_message_that_was_written_again_with_other_spaces_opens_too() -> None:
+    event = orjson.loads(change())
+    spaced = json.dumps(orjson.loads(sealed(change())), indent=2).encode()
+    assert orjson.loads(open_message(spaced, RING)) == event
 
 
 @every_message

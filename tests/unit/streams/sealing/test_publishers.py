@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import pytest
+
+from resegment.agents.batch import Message, PublishFailed
+from resegment.errors import TransientError
+from resegment.streams.kafka.publisher import KafkaPublisher
 from tests.walk import ROOT
 
 UNSEALED = {
@@ -32,3 +37,13 @@ def test_every_publisher_seals_but_those_of_the_audit_log_and_of_sources() -> No
     found = list(publishers())
     assert len(found) >= 9
     assert {path for path, seals in found if not seals} == UNSEALED
+
+
+async def test_while_the_keys_cannot_be_had_nothing_is_published_and_the_caller_tries_again() -> None:
+    async def seal(_: Sequence[Message]) -> Sequence[Message]:
+        raise TransientError("the key store does not answer")
+
+    publisher = KafkaPublisher("nowhere:1", seal=seal)
+    with pytest.raises(PublishFailed, match="the key store does not answer"):
+        await publisher.publish([Message("topic", None, b"x")])
+    await publisher.publish([])

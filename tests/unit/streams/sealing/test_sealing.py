@@ -211,6 +211,16 @@ async def test_a_letter_about_a_person_goes_with_the_key_of_the_person_alone() -
     assert [one.value for one in opened[:2]] == [b"(forgotten)"] * 2
 
 
+async def test_a_letter_that_may_quote_others_goes_with_any_person_of_its_account() -> None:
+    store, ring = await open_ring()
+    sealed = await MessageSealer(given(ring), TOPICS).seal([LETTERS[0]])
+    await store.destroy([ring.names.messages("acme.com")])
+    ring.drop()
+    (opened,) = await RecordOpener(given(ring)).open([as_record(one) for one in sealed])
+    assert not may_be_sent_again(opened)
+    assert not names_person(opened)
+
+
 async def test_of_a_forgotten_account_goes_out_what_names_nobody() -> None:
     store, ring = await open_ring()
     await store.destroy([ring.names.account("acme.com")], forget=True)
